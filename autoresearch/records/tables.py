@@ -1,0 +1,206 @@
+"""The registry's tables. Times are UTC and aware; NaN, infinity and NUL never reach a column."""
+
+import math
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, DateTime, Dialect, Float, Index, LargeBinary, String, Text
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import Field, SQLModel
+
+from autoresearch.records.values import (
+    Category,
+    Clock,
+    Ending,
+    ExperimentState,
+    StudyState,
+    TrialState,
+    Trust,
+    Verdict,
+)
+
+
+class Finite(TypeDecorator[float]):
+    """A float column that refuses NaN and infinity: the one place where they are stopped."""
+
+    impl = Float
+    cache_ok = True
+
+    def process_bind_param(self, value: float | None, dialect: Dialect) -> float | None:
+        """Return the value, or raise ValueError where it is not finite."""
+        del dialect
+        if value is not None and not math.isfinite(value):
+            msg = f"{value} cannot be stored in the registry"
+            raise ValueError(msg)
+        return value
+
+
+class Plain(TypeDecorator[str]):
+    """A text column without NUL, which PostgreSQL refuses and terminals dislike."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Return the text with NUL and lone surrogates replaced by U+FFFD."""
+        del dialect
+        if value is None:
+            return None
+        return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+
+
+class Utc(TypeDecorator[datetime]):
+    """An aware UTC time; SQLite forgets the zone, this puts it back."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return the time in UTC; a naive time is refused by `astimezone`'s caller contract."""
+        del dialect
+        if value is not None and value.tzinfo is None:
+            msg = "a naive time cannot be stored in the registry"
+            raise ValueError(msg)
+        return value.astimezone(UTC) if value is not None else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return the time as aware UTC."""
+        del dialect
+        if value is None:
+            return None
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+class Word(TypeDecorator[StrEnum]):
+    """A StrEnum stored as its value, so that the file reads well in any SQLite browser."""
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, kind: type[StrEnum]) -> None:
+        super().__init__(24)
+        self.kind = kind
+
+    def process_bind_param(self, value: StrEnum | None, dialect: Dialect) -> str | None:
+        """Return the word; ValueError where it is none of the enum's."""
+        del dialect
+        return None if value is None else str(self.kind(value))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:
+        """Return the member."""
+        del dialect
+        return None if value is None else self.kind(value)
+
+
+class Study(SQLModel, table=True):
+    """One night's lineage: a tag, a branch, a base commit, what makes its scores comparable."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    tag: str = Field(sa_type=Plain, unique=True)
+    branch: str = Field(sa_type=Plain)
+    base_commit: str = Field(sa_type=Plain)
+    profile: str = Field(sa_type=Plain)
+    device: str = Field(sa_type=Plain)
+    corpus: str = Field(sa_type=Plain)
+    comparability: str = Field(sa_type=Plain)
+    budget_seconds: float = Field(sa_type=Finite)
+    clock: Clock = Field(sa_type=Word(Clock))  # type: ignore[call-overload]
+    trust: Trust = Field(sa_type=Word(Trust))  # type: ignore[call-overload]
+    state: StudyState = Field(sa_type=Word(StudyState))  # type: ignore[call-overload]
+    sigma: float | None = Field(default=None, sa_type=Finite)
+    created_at: datetime = Field(sa_type=Utc)
+
+
+class Experiment(SQLModel, table=True):
+    """One proposal and its fate; a row whatever happens to it.
+
+    `parent_sha` is the commit it changes, `commit_sha` the commit that was trained (also for a
+    discard: it stays reachable under refs/autoresearch/). `delta` is the paired effect on
+    val_bpb against the incumbent of its time, below zero = better.
+    """
+
+    __table_args__ = (Index("ix_experiment_study_verdict", "study_id", "verdict"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    study_id: int = Field(foreign_key="study.id", index=True)
+    parent_id: int | None = Field(default=None, foreign_key="experiment.id")
+    state: ExperimentState = Field(sa_type=Word(ExperimentState))  # type: ignore[call-overload]
+    verdict: Verdict | None = Field(default=None, sa_type=Word(Verdict))  # type: ignore[call-overload]
+    proposer: str = Field(sa_type=Plain)
+    hypothesis: str = Field(sa_type=Plain)
+    category: Category = Field(sa_type=Word(Category))  # type: ignore[call-overload]
+    predicted_delta: float | None = Field(default=None, sa_type=Finite)
+    reason: str = Field(default="", sa_type=Plain)
+    val_bpb: float | None = Field(default=None, sa_type=Finite)
+    val_bpb_error: float | None = Field(default=None, sa_type=Finite)
+    delta: float | None = Field(default=None, sa_type=Finite)
+    delta_error: float | None = Field(default=None, sa_type=Finite)
+    test_bpb: float | None = Field(default=None, sa_type=Finite)
+    seconds: float = Field(default=0.0, sa_type=Finite)
+    peak_memory: int = 0
+    parent_sha: str | None = Field(default=None, sa_type=Plain)
+    commit_sha: str | None = Field(default=None, sa_type=Plain)
+    effect_hash: str | None = Field(default=None, sa_type=Plain, index=True)
+    lines_added: int = 0
+    lines_removed: int = 0
+    created_at: datetime = Field(sa_type=Utc)
+    finished_at: datetime | None = Field(default=None, sa_type=Utc)
+    change_format: str = Field(default="diff", sa_type=Plain)
+    change_text: str = Field(default="", sa_type=Plain)
+    patch: str = Field(default="", sa_type=Plain)
+
+
+class Trial(SQLModel, table=True):
+    """One capped training of an experiment with one seed, with its score.
+
+    Memory in bytes, times in seconds (training on the study's clock). `curve` is a list of
+    [step, loss, tokens, progress, seconds]; `log` and `doc_bits` are zlib-compressed (raw bytes;
+    little-endian float32).
+    """
+
+    id: int | None = Field(default=None, primary_key=True)
+    experiment_id: int = Field(foreign_key="experiment.id", index=True)
+    seed: int
+    worker: str = Field(sa_type=Plain)
+    state: TrialState = Field(sa_type=Word(TrialState))  # type: ignore[call-overload]
+    ending: Ending | None = Field(default=None, sa_type=Word(Ending))  # type: ignore[call-overload]
+    detail: str = Field(default="", sa_type=Plain)
+    val_bpb: float | None = Field(default=None, sa_type=Finite)
+    trust: Trust | None = Field(default=None, sa_type=Word(Trust))  # type: ignore[call-overload]
+    mismatch: float | None = Field(default=None, sa_type=Finite)
+    startup_seconds: float = Field(default=0.0, sa_type=Finite)
+    training_seconds: float = Field(default=0.0, sa_type=Finite)
+    total_seconds: float = Field(default=0.0, sa_type=Finite)
+    scoring_seconds: float = Field(default=0.0, sa_type=Finite)
+    steps: int = 0
+    tokens: int = 0
+    peak_memory: int = 0
+    exit_code: int | None = None
+    signal: int | None = None
+    started_at: datetime = Field(sa_type=Utc)
+    heartbeat_at: datetime = Field(sa_type=Utc)
+    finished_at: datetime | None = Field(default=None, sa_type=Utc)
+    traceback: str = Field(default="", sa_type=Plain)
+    facts: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    curve: list[list[float]] = Field(default_factory=list, sa_type=JSON)
+    doc_bits: bytes | None = Field(default=None, sa_type=LargeBinary)
+    log: bytes | None = Field(default=None, sa_type=LargeBinary)
+
+
+class Call(SQLModel, table=True):
+    """One attempt at a provider, paid or not. Costs in US dollars, latency in seconds."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    study_id: int = Field(foreign_key="study.id", index=True)
+    experiment_id: int | None = Field(default=None, foreign_key="experiment.id", index=True)
+    provider: str = Field(sa_type=Plain)
+    model: str = Field(sa_type=Plain)
+    tokens_in: int = 0
+    tokens_cached: int = 0
+    tokens_out: int = 0
+    price: str = Field(default="", sa_type=Plain)
+    cost_usd: float = Field(default=0.0, sa_type=Finite)
+    latency_seconds: float = Field(default=0.0, sa_type=Finite)
+    ending: str = Field(default="", sa_type=Plain)
+    created_at: datetime = Field(sa_type=Utc)

@@ -1,0 +1,287 @@
+"""Frozen values and enums that the rooms exchange. No SQL here, no behaviour beyond their own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+
+
+class Verdict(StrEnum):
+    """What became of an experiment."""
+
+    KEEP = "keep"
+    DISCARD = "discard"
+    CRASH = "crash"
+    INVALID = "invalid"
+    DISQUALIFIED = "disqualified"
+
+
+class Clock(StrEnum):
+    """Which seconds a budget counts."""
+
+    WALL = "wall"
+    CPU = "cpu"
+
+
+class Trust(StrEnum):
+    """How far a score could have been touched by the code it scores."""
+
+    SEALED = "sealed"
+    UNSEALED = "unsealed"
+    SELF_REPORTED = "self-reported"
+
+
+class StudyState(StrEnum):
+    """Whether a study's last `run` ended by itself."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+
+
+class ExperimentState(StrEnum):
+    """How far an experiment's row has come; only DONE rows have a verdict."""
+
+    OPEN = "open"
+    COMMITTING = "committing"
+    DONE = "done"
+
+
+class TrialState(StrEnum):
+    """How far a trial has come. LOST trials belong to a `run` that was killed."""
+
+    RUNNING = "running"
+    DONE = "done"
+    LOST = "lost"
+
+
+class Category(StrEnum):
+    """What kind of idea a proposal is."""
+
+    BASELINE = "baseline"
+    ARCHITECTURE = "architecture"
+    OPTIMIZER = "optimizer"
+    SCHEDULE = "schedule"
+    REGULARIZATION = "regularization"
+    EFFICIENCY = "efficiency"
+    BUG_FIX = "bug fix"
+    SIMPLIFICATION = "simplification"
+    DATA = "data"
+    OTHER = "other"
+
+
+class Ending(StrEnum):
+    """How a trial ended, decided by exit code, signal and the control channel alone."""
+
+    FINISHED = "finished"
+    NAN = "nan"
+    EXCEPTION = "exception"
+    OUT_OF_MEMORY = "out of memory"
+    START_TIMEOUT = "start timeout"
+    HANG = "hang"
+    NO_FINISH = "no finish"
+    SIGNAL = "signal"
+    BAD_CHECKPOINT = "bad checkpoint"
+    LATE = "late"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The verdict this ending alone decides; None where a score (or a rerun) decides."""
+        if self in (Ending.FINISHED, Ending.INTERRUPTED):
+            return None
+        return Verdict.DISQUALIFIED if self is Ending.LATE else Verdict.CRASH
+
+
+class ChangeFormat(StrEnum):
+    """How a proposal writes its change."""
+
+    DIFF = "diff"
+    BLOCKS = "blocks"
+    FILE = "file"
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change as the proposer wrote it: a unified diff, SEARCH/REPLACE blocks or a whole file."""
+
+    format: ChangeFormat
+    text: str
+
+    @classmethod
+    def none(cls) -> "Change":
+        """The empty patch: experiment 1, the baseline."""
+        return cls(ChangeFormat.DIFF, "")
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """One suggested change and why. `predicted_delta` is in bits per byte, below zero = better."""
+
+    proposer: str
+    hypothesis: str
+    change: Change
+    category: Category = Category.OTHER
+    predicted_delta: float | None = None
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A checked change: what the editable files become. Paths are relative to the project.
+
+    `diff` is unified and applies to the incumbent; `effect_hash` is the hash of the normalised
+    syntax trees of all editable files, equal for changes with the same effect.
+    """
+
+    files: Mapping[str, str]
+    diff: str
+    effect_hash: str
+    lines_added: int
+    lines_removed: int
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Why a proposal was refused before any training; one line, safe to print."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long a trial may take. All in seconds.
+
+    `training` counts on `clock` from the hand-over of the data; `grace` is what finishing may
+    take beyond it; `startup` caps (by the wall) everything before the hand-over.
+    """
+
+    training: float
+    clock: Clock
+    startup: float = 300.0
+    grace: float = 5.0
+
+    @property
+    def wall_limit(self) -> float:
+        """Wall seconds of training after which a trial hangs, whatever its clock says.
+
+        A CPU-seconds clock stands still while a process sleeps, so it needs a second limit; a
+        busy neighbour slows a process at most about fourfold on the machines measured.
+        """
+        slack = 1.0 if self.clock is Clock.WALL else 4.0
+        return self.training * slack + self.grace + (30.0 if self.clock is Clock.CPU else 0.0)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a trial may use. Bytes; `threads` is for the numeric libraries."""
+
+    threads: int = 1
+    memory: int = 16 * 2**30
+    file_size: int = 8 * 2**30
+    log: int = 4 * 2**20
+
+
+@dataclass(frozen=True)
+class Point:
+    """One structured metric from the training loop: for display and for the curve."""
+
+    step: int
+    loss: float
+    tokens: int
+    progress: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds by phase: wall seconds of start-up and in total; training on the budget's clock."""
+
+    startup: float = 0.0
+    training: float = 0.0
+    total: float = 0.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What executing a trial gave, whatever it was.
+
+    `detail` is one safe line for a person; `traceback` the tail told to the next proposal;
+    `log` the capped raw bytes of stdout and stderr (hostile: escape before showing);
+    `checkpoint` a folder holding model.safetensors and config.json, only if FINISHED;
+    `facts` what the training process said of itself (parameters, resolved constants): display.
+    """
+
+    ending: Ending
+    detail: str = ""
+    traceback: str = ""
+    checkpoint: Path | None = None
+    curve: tuple[Point, ...] = ()
+    log: bytes = b""
+    timing: Timing = Timing()
+    peak_memory: int = 0
+    exit_code: int | None = None
+    signal: int | None = None
+    facts: Mapping[str, float | int | str | bool] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps taken, as last reported."""
+        return self.curve[-1].step if self.curve else 0
+
+    @property
+    def tokens(self) -> int:
+        """Training tokens consumed, as last reported."""
+        return self.curve[-1].tokens if self.curve else 0
+
+
+@dataclass(frozen=True)
+class Document:
+    """One sealed document: its raw UTF-8 bytes."""
+
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Score:
+    """Bits per byte over raw bytes of whole documents, and what stands behind it.
+
+    `doc_bits[i]` is the code length in bits of the i-th document of `doc_bytes[i]` bytes;
+    `challenged` positions were recomputed and audited, and `mismatch` is the largest difference
+    seen in nats (log-probabilities).
+    """
+
+    bpb: float
+    doc_bits: tuple[float, ...]
+    doc_bytes: tuple[int, ...]
+    trust: Trust
+    tokens: int
+    challenged: int
+    mismatch: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Disqualification:
+    """Why a checkpoint has no score: `rule` is a short stable name, `reason` one safe line."""
+
+    rule: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One scored trial as the policy sees it."""
+
+    seed: int
+    bpb: float
+    steps: int = 0
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its standard error; `error` is None while nothing is known of the noise."""
+
+    mean: float
+    error: float | None = None

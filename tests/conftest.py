@@ -1,0 +1,27 @@
+"""Fixtures for all tests: no test can touch the person's home, git settings or temporary files."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def isolation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Point home, corpora, temporary files and git's settings into this test's folder."""
+    home = tmp_path / "home"
+    home.mkdir()
+    git_config = home / ".gitconfig"
+    git_config.write_text(
+        "[user]\n\tname = Ada\n\temail = ada@example.org\n[init]\n\tdefaultBranch = main\n"
+    )
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("AUTORESEARCH_HOME", str(home / "autoresearch"))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(git_config))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv("COLUMNS", "160")
+    for key in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "XDG_DATA_HOME"):
+        monkeypatch.delenv(key, raising=False)
+    scratch = tmp_path / "tmp"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
