@@ -3,12 +3,13 @@
 import difflib
 import getpass
 import hashlib
+import math
 import os
 import re
 import tempfile
 import tomllib
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -169,7 +170,7 @@ def load_settings(path: Path) -> Settings:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
         msg = f"{path.name}: {fault}"
         raise ProjectError(msg) from None
-    settings = _build(Settings, document, path.name)
+    settings: Settings = _build(Settings, document, path.name)
     _check(settings, path.name)
     return settings
 
@@ -189,7 +190,7 @@ def parse_duration(text: str | float) -> float:
     return seconds
 
 
-def _build(kind: type[Any], values: Mapping[str, object], where: str) -> Any:  # noqa: ANN401
+def _build(kind: type[Any], values: Mapping[str, object], where: str) -> Any:
     known = {each.name: each for each in fields(kind)}
     for name in values:
         if name not in known:
@@ -201,9 +202,9 @@ def _build(kind: type[Any], values: Mapping[str, object], where: str) -> Any:  #
     return kind(**built)
 
 
-def _value(known: Any, value: object, where: str) -> object:  # noqa: ANN401
+def _value(known: Any, value: object, where: str) -> object:
     name = f"{where} {known.name}"
-    if isinstance(value, dict):
+    if isinstance(known.type, type) and is_dataclass(known.type) and isinstance(value, dict):
         return _build(known.type, value, name)
     if get_origin(known.type) is tuple and isinstance(value, list):
         item = get_args(known.type)[0]
@@ -211,7 +212,7 @@ def _value(known: Any, value: object, where: str) -> object:  # noqa: ANN401
             return tuple(value)
     if known.type is float and type(value) is int:
         return float(value)
-    if type(value) is not known.type:
+    if type(value) is not known.type or (type(value) is float and not math.isfinite(value)):
         msg = f"{name}: {value!r} is not of the type {getattr(known.type, '__name__', known.type)}"
         raise ProjectError(msg)
     return value
@@ -226,7 +227,8 @@ def _check(settings: Settings, where: str) -> None:
         (bool(settings.target.editable), "target editable: names no file"),
         (258 <= corpus.vocab_size <= 2**20, "corpus vocab_size: must be 258 to 1048576"),
         (
-            corpus.val_share > 0 and corpus.test_share > 0
+            corpus.val_share > 0
+            and corpus.test_share > 0
             and corpus.val_share + corpus.test_share <= 0.5,
             "corpus val_share and test_share: must be above 0 and together at most 0.5",
         ),

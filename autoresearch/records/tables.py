@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Dialect, Float, Index, LargeBinary, String, Text
+from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Float, Index, LargeBinary, String, Text
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
@@ -105,9 +105,9 @@ class Study(SQLModel, table=True):
     corpus: str = Field(sa_type=Plain)
     comparability: str = Field(sa_type=Plain)
     budget_seconds: float = Field(sa_type=Finite)
-    clock: Clock = Field(sa_type=Word(Clock))  # type: ignore[call-overload]
-    trust: Trust = Field(sa_type=Word(Trust))  # type: ignore[call-overload]
-    state: StudyState = Field(sa_type=Word(StudyState))  # type: ignore[call-overload]
+    clock: Clock = Field(sa_type=Word(Clock))
+    trust: Trust = Field(sa_type=Word(Trust))
+    state: StudyState = Field(sa_type=Word(StudyState))
     sigma: float | None = Field(default=None, sa_type=Finite)
     created_at: datetime = Field(sa_type=Utc)
 
@@ -125,11 +125,11 @@ class Experiment(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     study_id: int = Field(foreign_key="study.id", index=True)
     parent_id: int | None = Field(default=None, foreign_key="experiment.id")
-    state: ExperimentState = Field(sa_type=Word(ExperimentState))  # type: ignore[call-overload]
-    verdict: Verdict | None = Field(default=None, sa_type=Word(Verdict))  # type: ignore[call-overload]
+    state: ExperimentState = Field(sa_type=Word(ExperimentState))
+    verdict: Verdict | None = Field(default=None, sa_type=Word(Verdict))
     proposer: str = Field(sa_type=Plain)
     hypothesis: str = Field(sa_type=Plain)
-    category: Category = Field(sa_type=Word(Category))  # type: ignore[call-overload]
+    category: Category = Field(sa_type=Word(Category))
     predicted_delta: float | None = Field(default=None, sa_type=Finite)
     reason: str = Field(default="", sa_type=Plain)
     val_bpb: float | None = Field(default=None, sa_type=Finite)
@@ -138,7 +138,7 @@ class Experiment(SQLModel, table=True):
     delta_error: float | None = Field(default=None, sa_type=Finite)
     test_bpb: float | None = Field(default=None, sa_type=Finite)
     seconds: float = Field(default=0.0, sa_type=Finite)
-    peak_memory: int = 0
+    peak_memory: int = Field(default=0, sa_type=BigInteger)
     parent_sha: str | None = Field(default=None, sa_type=Plain)
     commit_sha: str | None = Field(default=None, sa_type=Plain)
     effect_hash: str | None = Field(default=None, sa_type=Plain, index=True)
@@ -163,19 +163,19 @@ class Trial(SQLModel, table=True):
     experiment_id: int = Field(foreign_key="experiment.id", index=True)
     seed: int
     worker: str = Field(sa_type=Plain)
-    state: TrialState = Field(sa_type=Word(TrialState))  # type: ignore[call-overload]
-    ending: Ending | None = Field(default=None, sa_type=Word(Ending))  # type: ignore[call-overload]
+    state: TrialState = Field(sa_type=Word(TrialState))
+    ending: Ending | None = Field(default=None, sa_type=Word(Ending))
     detail: str = Field(default="", sa_type=Plain)
     val_bpb: float | None = Field(default=None, sa_type=Finite)
-    trust: Trust | None = Field(default=None, sa_type=Word(Trust))  # type: ignore[call-overload]
+    trust: Trust | None = Field(default=None, sa_type=Word(Trust))
     mismatch: float | None = Field(default=None, sa_type=Finite)
     startup_seconds: float = Field(default=0.0, sa_type=Finite)
     training_seconds: float = Field(default=0.0, sa_type=Finite)
     total_seconds: float = Field(default=0.0, sa_type=Finite)
     scoring_seconds: float = Field(default=0.0, sa_type=Finite)
     steps: int = 0
-    tokens: int = 0
-    peak_memory: int = 0
+    tokens: int = Field(default=0, sa_type=BigInteger)
+    peak_memory: int = Field(default=0, sa_type=BigInteger)
     exit_code: int | None = None
     signal: int | None = None
     started_at: datetime = Field(sa_type=Utc)

@@ -9,6 +9,7 @@ The clock here only steers the schedule: what counts is the supervisor's.
 """
 
 import hashlib
+import itertools
 import json
 import math
 import mmap
@@ -49,7 +50,7 @@ class TrainData:
             if name.endswith(".idx"):
                 offsets = memoryview(self.files[name]).cast("Q")
                 text = self.files[name[:-4] + ".txt"]
-                found += [text[a:b] for a, b in zip(offsets, offsets[1:], strict=False)]
+                found += [text[a:b] for a, b in itertools.pairwise(offsets)]
         return found
 
 
@@ -187,7 +188,7 @@ def _harness_session(descriptor: int) -> Session:
     control.set_inheritable(False)
     hello = _receive_line(control)
     metrics = os.fdopen(int(hello["metrics_fd"]), "wb", buffering=0)
-    os.set_inheritable(metrics.fileno(), False)
+    os.set_inheritable(metrics.fileno(), False)  # noqa: FBT003 - it takes no keyword
 
     def send(message: dict[str, object]) -> None:
         control.sendall(json.dumps(message).encode() + b"\n")

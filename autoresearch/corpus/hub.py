@@ -1,0 +1,116 @@
+"""Text from the Hugging Face hub (or a local dataset folder), streamed through `datasets`."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autoresearch.corpus.documents import Flaw
+from autoresearch.corpus.local import FIELDS, text_of
+from autoresearch.errors import CorpusError
+
+_PATIENCE = 10.0  # seconds until a silent hub counts as no network
+
+
+@dataclass(frozen=True)
+class HubSource:
+    """The train split of a dataset, read in its own order."""
+
+    name: str
+    dataset: str
+    config: str | None = None
+
+    @property
+    def signature(self) -> str:
+        """The dataset's name and configuration: looking at the hub would need a network."""
+        return json.dumps(["hf", self.dataset, self.config])
+
+    @property
+    def total(self) -> None:
+        """Unknown before reading."""
+        return
+
+    def open(self, state: str | None) -> "HubReader":
+        """Return a reader from the start, or from where `state` was taken.
+
+        Raises:
+            CorpusError: no network, no such dataset, or no text in it.
+        """
+        revision, position = json.loads(state) if state else (None, None)
+        with _library_faults(self.dataset):
+            revision = revision or _revision(self.dataset)
+            stream = _stream(self.dataset, self.config, revision)
+            if position is not None:
+                stream.load_state_dict(position)
+        return HubReader(self.dataset, stream, revision)
+
+
+class HubReader:
+    """Reads the documents of one dataset at one revision."""
+
+    def __init__(self, dataset: str, stream: Any, revision: str | None) -> None:
+        self._dataset = dataset
+        self._stream = stream
+        self._revision = revision
+
+    def __iter__(self) -> Iterator[bytes | Flaw]:
+        with _library_faults(self._dataset):
+            for record in self._stream:
+                yield text_of(record)
+
+    def state(self) -> str:
+        """Return the revision and the stream's own position."""
+        return json.dumps([self._revision, self._stream.state_dict()])
+
+
+def _revision(dataset: str) -> str | None:
+    """Return the commit to read, so that a resumed download reads on in the same text.
+
+    Asking also finds a missing network at once; `datasets` would retry for half a minute first.
+    """
+    if Path(dataset).exists():
+        return None
+    from huggingface_hub import HfApi  # noqa: PLC0415 - a second to import; only the hub needs it
+
+    found: str | None = HfApi().dataset_info(dataset, timeout=_PATIENCE).sha
+    return found
+
+
+def _stream(dataset: str, config: str | None, revision: str | None) -> Any:
+    import datasets  # noqa: PLC0415 - over a second to import; only the hub needs it
+
+    datasets.disable_progress_bars()  # we draw our own
+    stream = datasets.load_dataset(
+        dataset, config, split="train", streaming=True, revision=revision
+    )
+    names = stream.column_names
+    if names is not None and not set(FIELDS) & set(names):
+        msg = f"{dataset} has no column {' or '.join(FIELDS)}, only {', '.join(names)}"
+        raise CorpusError(msg)
+    return stream
+
+
+@contextmanager
+def _library_faults(dataset: str) -> Iterator[None]:
+    try:
+        yield
+    except CorpusError:
+        raise
+    except Exception as fault:
+        raise CorpusError(_explain(dataset, fault)) from fault
+
+
+def _explain(dataset: str, fault: Exception) -> str:
+    names = {kind.__name__ for kind in type(fault).__mro__}
+    if "GatedRepoError" in names:
+        return f"{dataset} asks for an agreement on the hub: accept it there, then `hf auth login`"
+    if names & {"RepositoryNotFoundError", "HFValidationError", "DatasetNotFoundError"}:
+        return f"no dataset {dataset} on the hub (or it is private: `hf auth login`)"
+    if names & {"OfflineModeIsEnabled"}:
+        return f"cannot fetch {dataset}: HF_HUB_OFFLINE is set; `--corpus stdlib` needs no network"
+    if names & {"TransportError", "ConnectionError", "TimeoutError", "LocalEntryNotFoundError"}:
+        return f"no network to fetch {dataset}: run `autoresearch prepare` again when there is one"
+    lines = str(fault).splitlines() or [""]
+    return f"cannot read {dataset}: {type(fault).__name__}: {lines[0][:200]}"

@@ -1,0 +1,33 @@
+"""The corpus on every machine that runs us: the source of Python's own standard library."""
+
+import platform
+import re
+import sysconfig
+from pathlib import Path
+
+from autoresearch.corpus.local import FileSource, list_files
+
+# Test suites are left out by some distributions, so they would make one machine's corpus another's;
+# installed packages are not the library; config-* holds how this one interpreter was built.
+_FOLDERS = re.compile(r"(test|tests|idle_test|__pycache__|(site|dist)-packages|config-.*|\..*)")
+_NAMES = re.compile(r"(sitecustomize|usercustomize|_sysconfigdata.*)\.py")
+# Code pages: tables of 256 lines written by a program (Tools/unicode/gencodec.py).
+_TABLES = re.compile(
+    r"(cp\d+|iso8859_\d+|koi8_\w|mac_\w+|hp_roman8|kz1048|palmos|ptcp154|tis_620)\.py"
+)
+
+
+def library_source() -> FileSource:
+    """Return the source over the running Python's standard library."""
+    root = Path(sysconfig.get_path("stdlib"))
+    return FileSource("stdlib", root, list_files(root, _wanted, _pruned), platform.python_version())
+
+
+def _wanted(folder: str, name: str) -> bool:
+    if folder == "encodings" and _TABLES.fullmatch(name):
+        return False
+    return name.endswith(".py") and not _NAMES.fullmatch(name)
+
+
+def _pruned(_path: str, name: str) -> bool:
+    return _FOLDERS.fullmatch(name) is not None

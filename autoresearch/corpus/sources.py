@@ -1,0 +1,76 @@
+"""Where text comes from: a name or a path becomes a Source, which reads documents in fixed order."""
+
+import difflib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from autoresearch.corpus.documents import Flaw
+from autoresearch.corpus.hub import HubSource
+from autoresearch.corpus.library import library_source
+from autoresearch.corpus.local import local_source
+from autoresearch.errors import CorpusError
+
+CLIMBMIX = "karpathy/climbmix-400b-shuffle"
+TINYSTORIES = "karpathy/tinystories-gpt4-clean"
+_NAMES = ("stdlib", "climbmix", "tinystories")
+
+
+class Reader(Protocol):
+    """One pass over a source. `state` says where it stands after the document last given."""
+
+    def __iter__(self) -> Iterator[bytes | Flaw]: ...
+
+    def state(self) -> str:
+        """Return the place to go on from, as JSON that `Source.open` takes."""
+        ...
+
+
+class Source(Protocol):
+    """A place with text. Two sources with one `signature` give the same documents."""
+
+    @property
+    def name(self) -> str:
+        """A short name, fit for a folder."""
+        ...
+
+    @property
+    def signature(self) -> str:
+        """What the text depends on, found without reading it."""
+        ...
+
+    @property
+    def total(self) -> int | None:
+        """Bytes of text there, about; None where nobody knows before reading."""
+        ...
+
+    def open(self, state: str | None) -> Reader:
+        """Return a reader from the start, or from where `state` was taken."""
+        ...
+
+
+def find_source(spec: str) -> Source:
+    """Return the source that a person named.
+
+    Args:
+        spec: ``stdlib``, ``climbmix``, ``tinystories``, ``hf:NAME[:CONFIG]`` or a path.
+
+    Raises:
+        CorpusError: there is no such source, or it holds no text.
+    """
+    if spec == "stdlib":
+        return library_source()
+    if spec == "climbmix":
+        return HubSource(spec, CLIMBMIX)
+    if spec == "tinystories":
+        return HubSource(spec, TINYSTORIES)
+    if spec.startswith("hf:"):
+        name, _, config = spec[3:].partition(":")
+        return HubSource(name, name, config or None)
+    path = Path(spec).expanduser()
+    if spec.strip() and path.exists():
+        return local_source(path.resolve())
+    near = difflib.get_close_matches(spec, _NAMES, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    msg = f"no corpus named {spec!r}: give {', '.join(_NAMES)}, hf:NAME or a path{hint}"
+    raise CorpusError(msg)

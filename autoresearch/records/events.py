@@ -1,0 +1,127 @@
+"""What a `run` tells those who watch it: frozen events, and the Watcher that sees them.
+
+Events are for people only: no watcher's answer changes what a run does. Text in them is as the
+proposer or the training process wrote it; a watcher escapes it for its own sink.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from autoresearch.records.values import Budget, Category, Point, Trust, Verdict
+
+
+@dataclass(frozen=True)
+class StudyOpened:
+    """A run begins or continues a study; `best_bpb` is the incumbent's, None before a baseline."""
+
+    tag: str
+    branch: str
+    budget: Budget
+    device: str
+    trust: Trust
+    proposers: tuple[str, ...]
+    corpus: str = ""
+    continued: bool = False
+    baseline_bpb: float | None = None
+    best_bpb: float | None = None
+
+
+@dataclass(frozen=True)
+class ExperimentOpened:
+    """A proposal has its row; nothing has been trained yet."""
+
+    experiment_id: int
+    proposer: str
+    hypothesis: str
+    category: Category
+
+
+@dataclass(frozen=True)
+class TrialStarted:
+    """A training begins; `purpose` says why: "screening", "fresh seed, incumbent", ..."""
+
+    experiment_id: int
+    seed: int
+    purpose: str
+
+
+@dataclass(frozen=True)
+class TrialPoint:
+    """The training under way reported a metric."""
+
+    point: Point
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """The checkpoint is handed to the evaluator."""
+
+    experiment_id: int
+
+
+@dataclass(frozen=True)
+class TrialScored:
+    """A trial is over; `bpb` is None where it has no score, and `detail` then says why."""
+
+    experiment_id: int
+    seed: int
+    bpb: float | None
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class ExperimentDone:
+    """An experiment has its verdict. `delta` is to the incumbent of its time, below 0 = better."""
+
+    experiment_id: int
+    verdict: Verdict
+    val_bpb: float | None
+    error: float | None
+    delta: float | None
+    reason: str
+    seconds: float
+    delta_error: float | None = None
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The run stands still for a stated reason, and goes on by itself."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class StudyStopped:
+    """The run is over. The numbers count the whole study, earlier runs included."""
+
+    reason: str
+    finished: int = 0
+    kept: int = 0
+    discarded: int = 0
+    crashed: int = 0
+    invalid: int = 0
+    disqualified: int = 0
+    per_hour: float | None = None
+    baseline_bpb: float | None = None
+    best_bpb: float | None = None
+
+
+Event = (
+    StudyOpened
+    | ExperimentOpened
+    | TrialStarted
+    | TrialPoint
+    | Scoring
+    | TrialScored
+    | ExperimentDone
+    | Waiting
+    | StudyStopped
+)
+
+
+class Watcher(Protocol):
+    """Someone who looks on. `see` must be quick and must not raise."""
+
+    def see(self, event: Event) -> None:
+        """Take notice of one event."""
+        ...

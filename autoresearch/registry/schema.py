@@ -1,0 +1,113 @@
+"""Making and migrating the registry's file. A file appears whole or not at all."""
+
+import os
+import sqlite3
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.exc import DatabaseError
+
+from autoresearch.errors import RegistryError
+
+VERSION_TABLE = "autoresearch_version"
+HEAD = "0001"
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def connect(path: Path) -> Engine:
+    """Return an engine on an existing registry, migrated to this version.
+
+    Raises:
+        RegistryError: damaged, no registry, from a newer version, or not writable.
+    """
+    engine = _engine(path)
+    try:
+        with engine.connect() as connection:
+            version = _version(connection)
+    except DatabaseError as fault:
+        raise fault_of(path, fault) from None
+    if version is None:
+        msg = f"{path} is no autoresearch registry: move it away and run again"
+        raise RegistryError(msg)
+    if version > HEAD:
+        msg = (
+            f"{path} was written by a newer autoresearch (schema {version}, this is {HEAD}): "
+            "upgrade autoresearch"
+        )
+        raise RegistryError(msg)
+    if version < HEAD:
+        _migrate(engine)
+    return engine
+
+
+def create(path: Path) -> None:
+    """Make an empty registry at `path` unless one is there; safe against a concurrent maker.
+
+    Raises:
+        RegistryError: the folder cannot be written.
+    """
+    draft = path.with_name(f"{path.name}.{os.getpid()}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.unlink(missing_ok=True)
+        engine = _engine(draft)
+        _migrate(engine)
+        engine.dispose()
+        _publish(draft, path)
+    except (OSError, DatabaseError) as fault:
+        reason = fault.strerror if isinstance(fault, OSError) else fault.orig
+        msg = f"cannot make the registry {path}: {reason}"
+        raise RegistryError(msg) from None
+    finally:
+        for left in (draft, Path(f"{draft}-wal"), Path(f"{draft}-shm")):
+            left.unlink(missing_ok=True)
+
+
+def _publish(draft: Path, path: Path) -> None:
+    # A hard link fails where the name is taken: whoever was first keeps the name.
+    try:
+        path.hardlink_to(draft)
+    except FileExistsError:
+        return
+
+
+def _engine(path: Path) -> Engine:
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30.0})
+    event.listen(engine, "connect", _configure)
+    return engine
+
+
+def _configure(connection: sqlite3.Connection, _record: object) -> None:
+    # FULL: an acknowledged row must survive power loss, or git's refs would outlive their rows.
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    row = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).first()  # noqa: S608 - a constant of this module
+    return str(row[0]) if row else None
+
+
+def _migrate(engine: Engine) -> None:
+    # Imported here: alembic costs a fifth of a second, and most commands find nothing to migrate.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, HEAD)
+
+
+def fault_of(path: Path, fault: DatabaseError) -> RegistryError:
+    """Return the one-line fault for a database error."""
+    reason = str(fault.orig)
+    if "readonly" in reason or "unable to open" in reason:
+        return RegistryError(f"cannot open the registry {path}: {reason}; check its permissions")
+    return RegistryError(
+        f"the registry {path} is damaged ({reason}): restore a copy, or move it away and "
+        "run again; kept commits are safe on their branch"
+    )

@@ -1,0 +1,271 @@
+"""All SQL of the house. One method, one transaction."""
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Engine, func
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.orm import defer
+from sqlalchemy.sql.base import ExecutableOption
+from sqlmodel import Session, SQLModel, col, select
+
+from autoresearch.errors import RegistryError
+from autoresearch.records.tables import Experiment, Study, Trial
+from autoresearch.records.values import ExperimentState, StudyState, TrialState, Verdict
+from autoresearch.registry import schema
+
+Row = TypeVar("Row", bound=SQLModel)
+_EXPERIMENT_BODY = ("patch", "change_text")
+_TRIAL_BODY = ("log", "doc_bits", "curve", "traceback")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A study in numbers. Times are aware UTC; `verdicts` counts finished experiments."""
+
+    study: Study
+    verdicts: dict[Verdict, int] = field(default_factory=dict)
+    unfinished: int = 0
+    baseline: Experiment | None = None
+    incumbent: Experiment | None = None
+    first: datetime | None = None
+    last: datetime | None = None
+
+    @property
+    def finished(self) -> int:
+        """How many experiments have a verdict."""
+        return sum(self.verdicts.values())
+
+    @property
+    def per_hour(self) -> float | None:
+        """Finished experiments an hour, from the first one's opening to the last one's end."""
+        if self.first is None or self.last is None or self.last <= self.first:
+            return None
+        return self.finished * 3600 / (self.last - self.first).total_seconds()
+
+
+class Registry:
+    """The experiment registry of one project."""
+
+    def __init__(self, engine: Engine, now: Callable[[], datetime]) -> None:
+        self._engine = engine
+        self.now = now
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        create: bool = False,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> "Registry":
+        """Open the registry at `path`.
+
+        Raises:
+            RegistryError: there is none (and `create` is false), damaged, from a newer version.
+        """
+        if create and not path.exists():
+            schema.create(path)
+        if not path.exists():
+            msg = "no experiments yet: start with `autoresearch run`"
+            raise RegistryError(msg)
+        return cls(schema.connect(path), now)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    def check(self) -> None:
+        """Read the whole file.
+
+        Raises:
+            RegistryError: it is damaged.
+        """
+        with self._engine.connect() as connection:
+            try:
+                answer = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+            except DatabaseError as fault:
+                answer = str(fault.orig)
+        if answer != "ok":
+            msg = f"the registry {self._engine.url.database} is damaged ({answer}): restore a copy"
+            raise RegistryError(msg)
+
+    def save(self, row: Row) -> Row:
+        """Write a row, new or changed, and return it as stored.
+
+        Raises:
+            RegistryError: the row is a finished trial, which nothing may change, or disk trouble.
+        """
+        try:
+            with Session(self._engine, expire_on_commit=False) as session:
+                if isinstance(row, Trial) and row.id is not None:
+                    self._refuse_finished(session, row.id)
+                stored = session.merge(row)
+                session.commit()
+                session.refresh(stored)
+                return stored
+        except DatabaseError as fault:
+            msg = f"cannot write the registry: {fault.orig}"
+            raise RegistryError(msg) from None
+
+    def studies(self) -> list[Study]:
+        """Return every study, oldest first."""
+        return self._all(select(Study).order_by(col(Study.id)))
+
+    def study(self, tag: str | None = None) -> Study | None:
+        """Return the study with this tag, or without one the study that was at work last."""
+        query = select(Study).order_by(col(Study.id).desc())
+        if tag is not None:
+            query = query.where(Study.tag == tag)
+        elif newest := self._first(select(Experiment.study_id).order_by(col(Experiment.id).desc())):
+            query = query.where(Study.id == newest)
+        found: Study | None = self._first(query)
+        return found
+
+    def experiment(self, number: int) -> Experiment:
+        """Return one experiment, whole.
+
+        Raises:
+            RegistryError: there is none with this number.
+        """
+        found: Experiment | None = self._first(select(Experiment).where(Experiment.id == number))
+        if found is None:
+            last = self._first(select(func.max(Experiment.id)))
+            msg = f"no experiment {number}: " + (f"they are 1 to {last}" if last else "none yet")
+            raise RegistryError(msg)
+        return found
+
+    def experiments(
+        self,
+        study: Study,
+        *,
+        last: int | None = None,
+        verdict: Verdict | None = None,
+        whole: bool = False,
+    ) -> list[Experiment]:
+        """Return a study's experiments, oldest first; without patch and text unless `whole`."""
+        query = select(Experiment).where(Experiment.study_id == study.id)
+        if verdict is not None:
+            query = query.where(Experiment.verdict == verdict)
+        if not whole:
+            query = query.options(*_without(Experiment, _EXPERIMENT_BODY))
+        found = self._all(query.order_by(col(Experiment.id).desc()).limit(last))
+        return found[::-1]
+
+    def unfinished(self, study: Study) -> list[Experiment]:
+        """Return the experiments that a stopped or killed run left without a verdict."""
+        query = select(Experiment).where(
+            Experiment.study_id == study.id, Experiment.state != ExperimentState.DONE
+        )
+        return self._all(query.order_by(col(Experiment.id)))
+
+    def incumbent(self, study: Study) -> Experiment | None:
+        """Return the last kept experiment: its commit is the branch's tip."""
+        kept = self.experiments(study, last=1, verdict=Verdict.KEEP, whole=True)
+        return kept[0] if kept else None
+
+    def trials(self, experiment: Experiment, *, whole: bool = False) -> list[Trial]:
+        """Return an experiment's trials, oldest first; without log and curve unless `whole`."""
+        query = select(Trial).where(Trial.experiment_id == experiment.id)
+        if not whole:
+            query = query.options(*_without(Trial, _TRIAL_BODY))
+        return self._all(query.order_by(col(Trial.id)))
+
+    def scored_trials(self, study: Study) -> list[tuple[int, int, float]]:
+        """Return (experiment, seed, val_bpb) of every scored trial of a study."""
+        query = (
+            select(Trial.experiment_id, Trial.seed, Trial.val_bpb)
+            .join(Experiment, col(Experiment.id) == Trial.experiment_id)
+            .where(Experiment.study_id == study.id, col(Trial.val_bpb).is_not(None))
+            .order_by(col(Trial.id))
+        )
+        return [(number, seed, bpb) for number, seed, bpb in self._all(query) if bpb is not None]
+
+    def effects(self, study: Study) -> dict[str, int]:
+        """Return the effect hash of every finished experiment, with the first one that had it."""
+        query = select(Experiment.effect_hash, func.min(Experiment.id)).where(
+            Experiment.study_id == study.id,
+            col(Experiment.effect_hash).is_not(None),
+            Experiment.state == ExperimentState.DONE,
+            Experiment.verdict != Verdict.INVALID,
+        )
+        return dict(self._all(query.group_by(col(Experiment.effect_hash))))
+
+    def summary(self, study: Study) -> Summary:
+        """Return a study in numbers."""
+        mine = Experiment.study_id == study.id
+        counts = self._all(
+            select(Experiment.verdict, func.count()).where(mine).group_by(col(Experiment.verdict))
+        )
+        span = select(func.min(Experiment.created_at), func.max(Experiment.finished_at)).where(mine)
+        first, last = self._first(span) or (None, None)
+        baseline = self._first(
+            select(Experiment)
+            .where(mine, Experiment.verdict == Verdict.KEEP)
+            .order_by(col(Experiment.id))
+        )
+        return Summary(
+            study=study,
+            verdicts={verdict: count for verdict, count in counts if verdict is not None},
+            unfinished=sum(count for verdict, count in counts if verdict is None),
+            baseline=baseline,
+            incumbent=self.incumbent(study),
+            first=first,
+            last=last,
+        )
+
+    def forget_running(self) -> int:
+        """Mark trials that a killed run left running as lost; return how many."""
+        running = self._all(select(Trial).where(Trial.state == TrialState.RUNNING))
+        for trial in running:
+            self.save(trial.model_copy(update={"state": TrialState.LOST}))
+        for study in self.studies():
+            if study.state is StudyState.RUNNING:
+                self.save(study.model_copy(update={"state": StudyState.STOPPED}))
+        return len(running)
+
+    def heartbeat(self, trial: Trial) -> None:
+        """Note that the run at work on this trial is alive."""
+        with Session(self._engine) as session:
+            stored = session.get_one(Trial, trial.id)
+            stored.heartbeat_at = self.now()
+            session.commit()
+
+    def _refuse_finished(self, session: Session, number: int) -> None:
+        stored = session.get(Trial, number)
+        if stored is not None and stored.state is TrialState.DONE:
+            msg = f"trial {number} is finished and does not change"
+            raise RegistryError(msg)
+
+    def _all(self, query: Any) -> list[Any]:
+        return list(self._rows(query))
+
+    def _first(self, query: Any) -> Any:
+        rows = self._rows(query.limit(1))
+        return rows[0] if rows else None
+
+    def _rows(self, query: Any) -> Sequence[Any]:
+        try:
+            with Session(self._engine, expire_on_commit=False) as session:
+                return session.exec(query).all()  # type: ignore[no-any-return]
+        except DatabaseError as fault:
+            raise schema.fault_of(Path(str(self._engine.url.database)), fault) from None
+
+
+def _without(table: type[SQLModel], columns: Sequence[str]) -> list[ExecutableOption]:
+    # Reading a deferred column later raises instead of asking the database behind our back.
+    return [defer(getattr(table, name), raiseload=True) for name in columns]
+
+
+def pack(data: bytes) -> bytes:
+    """Return bytes as the registry stores long ones."""
+    return zlib.compress(data, 6)
+
+
+def unpack(data: bytes | None) -> bytes:
+    """Return what `pack` was given; nothing for nothing."""
+    return zlib.decompress(data) if data else b""

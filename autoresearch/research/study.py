@@ -1,0 +1,170 @@
+"""Opening a study, continuing one, and putting both sides right after a kill."""
+
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from datetime import datetime
+
+from autoresearch.config import Project
+from autoresearch.corpus import Corpus
+from autoresearch.errors import GitError, ProjectError
+from autoresearch.evaluation import PROTOCOL
+from autoresearch.gitrepo import GitRepo
+from autoresearch.records.tables import Experiment, Study
+from autoresearch.records.values import Budget, ExperimentState, StudyState, Trust
+from autoresearch.registry import Registry
+
+_TAG = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?!\.|lock$|$)){0,63}")
+
+
+def open_study(
+    registry: Registry,
+    repo: GitRepo,
+    project: Project,
+    corpus: Corpus,
+    *,
+    tag: str | None,
+    budget: float | None,
+    trust: Trust,
+) -> Study:
+    """Return the study to work on: the one with this tag, the latest one, or a new one.
+
+    Args:
+        registry: where studies are.
+        repo: the project's repository; a new study starts from its head.
+        project: with its settings.
+        corpus: the prepared one.
+        tag: None continues the latest study, or starts one named after today.
+        budget: training seconds a trial; None takes the study's, or the settings'.
+        trust: what this machine's sandbox promises.
+
+    Raises:
+        ProjectError: a bad tag, or the study's scores would not be comparable.
+        GitError: the tag's branch belongs to no study, or there is nothing to start from.
+    """
+    found = registry.study(tag)
+    name = found.tag if found else tag or default_tag(registry.now())
+    seconds = budget or (found.budget_seconds if found else None)
+    chosen = project.settings.budget(seconds)
+    key = comparability(project, corpus, chosen, trust)
+    if found is None:
+        return _new_study(registry, repo, project, corpus, name, chosen, trust, key)
+    _refuse_incomparable(found, key)
+    return found
+
+
+def default_tag(now: datetime) -> str:
+    """Return today's tag, for example nov23."""
+    return now.astimezone().strftime("%b%d").lower()
+
+
+def comparability(
+    project: Project, corpus: Corpus, budget: Budget, trust: Trust
+) -> dict[str, str]:
+    """Return what two scores must share to be compared at all."""
+    return {
+        "device": project.settings.training.device,
+        "corpus": corpus.fingerprint,
+        "budget": f"{budget.training:g} s",
+        "clock": str(budget.clock),
+        "context": f"{project.settings.evaluation.context} tokens",
+        "threads": str(project.settings.training.threads),
+        "evaluator": f"protocol {PROTOCOL}",
+        "trust": str(trust),
+    }
+
+
+def recover(registry: Registry, repo: GitRepo, project: Project, study: Study) -> None:
+    """Put registry, branch and working folder in agreement after any kind of end.
+
+    Must be called with the run lock held: whatever looks at work then belongs to the dead.
+
+    Raises:
+        GitError: someone else moved the study's branch.
+        RegistryError: the registry is damaged.
+    """
+    registry.check()
+    registry.forget_running()
+    shutil.rmtree(project.work, ignore_errors=True)
+    for experiment in registry.unfinished(study):
+        if experiment.state is ExperimentState.COMMITTING:
+            advance(registry, repo, study, experiment)
+    _agree(registry, repo, study)
+
+
+def advance(registry: Registry, repo: GitRepo, study: Study, experiment: Experiment) -> Experiment:
+    """Move the branch to a kept experiment's commit, then call its row done. Safe to repeat.
+
+    Raises:
+        GitError: the branch is neither at the experiment's parent nor at its commit.
+    """
+    old, new = str(experiment.parent_sha), str(experiment.commit_sha)
+    if repo.branch_tip(study.branch) != new:
+        repo.set_ref(f"refs/heads/{study.branch}", new, old)
+    return registry.save(experiment.model_copy(update={"state": ExperimentState.DONE}))
+
+
+def _new_study(
+    registry: Registry,
+    repo: GitRepo,
+    project: Project,
+    corpus: Corpus,
+    tag: str,
+    budget: Budget,
+    trust: Trust,
+    key: Mapping[str, str],
+) -> Study:
+    if not _TAG.fullmatch(tag):
+        msg = f"{tag!r} is no tag: use letters, digits, '-', '_' and '.', for example nov23"
+        raise ProjectError(msg)
+    branch = f"autoresearch/{tag}"
+    if repo.branch_exists(branch):
+        msg = f"branch {branch} exists but no study here made it: choose another --tag"
+        raise GitError(msg)
+    base = repo.head()
+    entry = project.settings.target.entry
+    if entry not in repo.read_files(base, (entry,)):
+        msg = f"{entry} is in no commit yet: commit it, a study starts from a commit"
+        raise GitError(msg)
+    study = Study(
+        tag=tag,
+        branch=branch,
+        base_commit=base,
+        profile=project.settings.training.profile,
+        device=project.settings.training.device,
+        corpus=f"{corpus.name} {corpus.fingerprint[:12]}",
+        comparability=json.dumps(key, sort_keys=True),
+        budget_seconds=budget.training,
+        clock=budget.clock,
+        trust=trust,
+        state=StudyState.STOPPED,
+        created_at=registry.now(),
+    )
+    return registry.save(study)
+
+
+def _refuse_incomparable(study: Study, key: Mapping[str, str]) -> None:
+    before: dict[str, str] = json.loads(study.comparability)
+    for name, now in key.items():
+        if before.get(name) != now:
+            msg = (
+                f"study {study.tag} was run with {name} {before.get(name)}, now it is {now}: "
+                "scores would not be comparable; start a new study with --tag"
+            )
+            raise ProjectError(msg)
+
+
+def _agree(registry: Registry, repo: GitRepo, study: Study) -> None:
+    incumbent = registry.incumbent(study)
+    expected = str(incumbent.commit_sha) if incumbent else study.base_commit
+    if not repo.branch_exists(study.branch):
+        repo.ensure_branch(study.branch, expected)
+    tip = repo.branch_tip(study.branch)
+    if tip != expected:
+        msg = (
+            f"branch {study.branch} is at {tip[:7]}, but the study's best is {expected[:7]}: "
+            f"put it back with `git branch -f {study.branch} {expected[:7]}`, or start a new "
+            "study with --tag"
+        )
+        raise GitError(msg)

@@ -1,0 +1,186 @@
+"""One trial from row to row: a clean workspace, a capped training, a sealed score."""
+
+import shutil
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoresearch.errors import Interrupted
+from autoresearch.evaluation import Evaluator
+from autoresearch.gitrepo import GitRepo
+from autoresearch.records.events import Event, Scoring, TrialPoint, TrialScored, TrialStarted
+from autoresearch.records.tables import Experiment, Trial
+from autoresearch.records.values import (
+    Budget,
+    Disqualification,
+    Ending,
+    Limits,
+    Outcome,
+    Point,
+    Score,
+    TrialState,
+)
+from autoresearch.registry import Registry
+from autoresearch.registry.store import pack
+from autoresearch.workers import Assignment, Worker
+
+HEARTBEAT_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class TrialSetup:
+    """What all trials of a study share."""
+
+    entry: str
+    device: str
+    budget: Budget
+    limits: Limits
+    train_files: tuple[Path, ...]
+    token_bytes: int
+    work: Path
+
+
+class TrialRunner:
+    """Runs trials and writes them down, each before it begins and after it ends."""
+
+    def __init__(
+        self,
+        setup: TrialSetup,
+        *,
+        registry: Registry,
+        repo: GitRepo,
+        worker: Worker,
+        evaluator: Evaluator,
+        see: Callable[[Event], None],
+        stop: Callable[[], bool],
+    ) -> None:
+        self._setup = setup
+        self._registry = registry
+        self._repo = repo
+        self._worker = worker
+        self._evaluator = evaluator
+        self._see = see
+        self._stop = stop
+
+    def run(self, experiment: Experiment, seed: int, purpose: str) -> Trial:
+        """Return this experiment's trial on this seed, from the registry if it was run already.
+
+        Raises:
+            Interrupted: the person or the deadline stopped it; the trial's row says so.
+        """
+        for trial in self._registry.trials(experiment):
+            if trial.seed == seed and _settled(trial):
+                return trial
+        self._see(TrialStarted(int(experiment.id or 0), seed, purpose))
+        trial = self._conduct(experiment, self._begin(experiment, seed))
+        self._see(TrialScored(trial.experiment_id, seed, trial.val_bpb, trial.detail))
+        if trial.ending is Ending.INTERRUPTED:
+            msg = "interrupted; everything is saved, and `autoresearch run` continues"
+            raise Interrupted(msg)
+        return trial
+
+    def _begin(self, experiment: Experiment, seed: int) -> Trial:
+        now = self._registry.now()
+        return self._registry.save(
+            Trial(
+                experiment_id=int(experiment.id or 0),
+                seed=seed,
+                worker=self._worker.name,
+                state=TrialState.RUNNING,
+                started_at=now,
+                heartbeat_at=now,
+            )
+        )
+
+    def _conduct(self, experiment: Experiment, trial: Trial) -> Trial:
+        place = self._setup.work / f"trial-{trial.id}"
+        scratch = place / "scratch"
+        scratch.mkdir(parents=True, mode=0o700)
+        commit = str(experiment.commit_sha)
+        try:
+            with self._repo.workspace(commit, place / "tree") as tree:
+                outcome = self._train(trial, tree, scratch)
+            score: Score | Disqualification | None = None
+            if outcome.checkpoint is not None and not self._stop():
+                self._see(Scoring(trial.experiment_id))
+                # A second export: the training process could have written into the first one.
+                with self._repo.workspace(commit, place / "tree") as tree:
+                    score = self._evaluator.score(tree, outcome.checkpoint, scratch)
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+        return self._end(trial, outcome, score)
+
+    def _train(self, trial: Trial, tree: Path, scratch: Path) -> Outcome:
+        assignment = Assignment(
+            tree=tree,
+            scratch=scratch,
+            entry=self._setup.entry,
+            seed=trial.seed,
+            device=self._setup.device,
+            budget=self._setup.budget,
+            limits=self._setup.limits,
+            train_files=self._setup.train_files,
+            token_bytes=self._setup.token_bytes,
+        )
+        return self._worker.train(assignment, on_point=self._follow(trial), stop=self._stop)
+
+    def _follow(self, trial: Trial) -> Callable[[Point], None]:
+        last = self._registry.now()
+
+        def on_point(point: Point) -> None:
+            nonlocal last
+            self._see(TrialPoint(point))
+            now = self._registry.now()
+            if (now - last).total_seconds() >= HEARTBEAT_SECONDS:
+                last = now
+                self._registry.heartbeat(trial)
+
+        return on_point
+
+    def _end(
+        self, trial: Trial, outcome: Outcome, score: Score | Disqualification | None
+    ) -> Trial:
+        done = trial.model_copy(update=_trained(outcome))
+        if isinstance(score, Score):
+            done = done.model_copy(update=_scored(score))
+        elif isinstance(score, Disqualification):
+            done.detail = f"{score.rule}: {score.reason}"
+        elif outcome.ending is Ending.FINISHED:
+            done.ending = Ending.INTERRUPTED
+        done.state = TrialState.DONE
+        done.finished_at = self._registry.now()
+        return self._registry.save(done)
+
+
+def _settled(trial: Trial) -> bool:
+    return trial.state is TrialState.DONE and trial.ending is not Ending.INTERRUPTED
+
+
+def _trained(outcome: Outcome) -> Mapping[str, object]:
+    return {
+        "ending": outcome.ending,
+        "detail": outcome.detail,
+        "startup_seconds": outcome.timing.startup,
+        "training_seconds": outcome.timing.training,
+        "total_seconds": outcome.timing.total,
+        "steps": outcome.steps,
+        "tokens": outcome.tokens,
+        "peak_memory": outcome.peak_memory,
+        "exit_code": outcome.exit_code,
+        "signal": outcome.signal,
+        "traceback": outcome.traceback,
+        "facts": dict(outcome.facts),
+        "curve": [[p.step, p.loss, p.tokens, p.progress, p.seconds] for p in outcome.curve],
+        "log": pack(outcome.log),
+    }
+
+
+def _scored(score: Score) -> Mapping[str, object]:
+    return {
+        "val_bpb": score.bpb,
+        "trust": score.trust,
+        "mismatch": score.mismatch,
+        "scoring_seconds": score.seconds,
+        "doc_bits": pack(struct.pack(f"<{len(score.doc_bits)}f", *score.doc_bits)),
+    }
