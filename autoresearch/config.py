@@ -131,6 +131,20 @@ class Project:
         return Path(tempfile.gettempdir()) / f"autoresearch-{getpass.getuser()}" / name
 
 
+    def make_state(self) -> None:
+        """Make the state folder, ignored by git whatever the project's .gitignore says.
+
+        Raises:
+            ProjectError: the project cannot be written.
+        """
+        try:
+            self.state.mkdir(exist_ok=True)
+            (self.state / ".gitignore").write_text("*\n", "utf-8")
+        except OSError as fault:
+            msg = f"cannot write {self.state}: {fault.strerror}"
+            raise ProjectError(msg) from None
+
+
 def data_home() -> Path:
     """Return where corpora live: AUTORESEARCH_HOME, else the user's data folder."""
     chosen = os.environ.get("AUTORESEARCH_HOME")

@@ -21,6 +21,12 @@ class AutoresearchError(Exception):
     exit_code = ExitCode.FAULT
 
 
+class UsageFault(AutoresearchError):  # noqa: N818 - the fault is in how the command was typed
+    """An option's value makes no sense."""
+
+    exit_code = ExitCode.USAGE
+
+
 class ProjectError(AutoresearchError):
     """The directory is no project, or its settings are wrong."""
 

@@ -1,4 +1,4 @@
-"""Writing so that a kill at any moment leaves the old file or the new one, and naming disk faults."""
+"""Writing so that a kill at any moment leaves the old file or the new; naming disk faults."""
 
 import errno
 import hashlib

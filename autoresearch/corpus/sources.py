@@ -1,4 +1,4 @@
-"""Where text comes from: a name or a path becomes a Source, which reads documents in fixed order."""
+"""Where text comes from: a name or a path becomes a Source, read in a fixed order."""
 
 import difflib
 from collections.abc import Iterator

@@ -185,6 +185,25 @@ class Registry:
         )
         return [(number, seed, bpb) for number, seed, bpb in self._all(query) if bpb is not None]
 
+    def parents(self, study: Study) -> dict[int, int]:
+        """Return which incumbent each experiment was compared with."""
+        query = select(Experiment.id, Experiment.parent_id).where(
+            Experiment.study_id == study.id, col(Experiment.parent_id).is_not(None)
+        )
+        return dict(self._all(query))
+
+    def since_keep(self, study: Study) -> int:
+        """Return how many experiments have got a verdict since the last keep."""
+        last = select(func.max(Experiment.id)).where(
+            Experiment.study_id == study.id, Experiment.verdict == Verdict.KEEP
+        )
+        query = select(func.count()).where(
+            Experiment.study_id == study.id,
+            Experiment.state == ExperimentState.DONE,
+            col(Experiment.id) > (self._first(last) or 0),
+        )
+        return int(self._first(query))
+
     def effects(self, study: Study) -> dict[str, int]:
         """Return the effect hash of every finished experiment, with the first one that had it."""
         query = select(Experiment.effect_hash, func.min(Experiment.id)).where(

@@ -1,0 +1,152 @@
+"""The command line: options and help only; `commands/` builds the objects and calls one verb.
+
+Nothing heavy is imported before a command runs, so that --help and --version answer at once.
+"""
+
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+from autoresearch import __version__
+from autoresearch.errors import AutoresearchError, Interrupted
+
+app = typer.Typer(
+    name="autoresearch",
+    help="Machine-learning research overnight that can be believed in the morning.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Experiment = Annotated[int, typer.Argument(help="An experiment's number.", metavar="ID")]
+Tag = Annotated[str | None, typer.Option(help="The study; without it the latest one.")]
+
+
+def main() -> None:
+    """Run the command line; a fault is one line on stderr and its own exit code."""
+    signal.signal(signal.SIGINT, _interrupt)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app()
+    except AutoresearchError as fault:
+        sys.stderr.write(f"autoresearch: {fault}\n")
+        sys.exit(fault.exit_code)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    msg = "interrupted"
+    raise Interrupted(msg)
+
+
+def _version(*, asked: bool) -> None:
+    if asked:
+        typer.echo(f"autoresearch {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which.")
+    ] = False,
+) -> None:
+    del version
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(help="The project's directory.")] = Path(),
+    *,
+    template: Annotated[str, typer.Option(help="What to start from: gpt.")] = "gpt",
+    profile: Annotated[str, typer.Option(help="auto, cpu or gpu.")] = "auto",
+    merge: Annotated[bool, typer.Option("--merge", help="Write beside files there.")] = False,
+) -> None:
+    """Make a project: program.md, prepare.py, train.py, its settings and its git repository."""
+    from autoresearch.commands.init import init as verb
+
+    verb(path, template=template, profile=profile, merge=merge)
+
+
+@app.command()
+def prepare(
+    corpus: Annotated[
+        str,
+        typer.Option(
+            help="stdlib, climbmix, tinystories, hf:NAME[:CONFIG], or a file or directory "
+            "of .txt .md .py .jsonl .parquet."
+        ),
+    ] = "stdlib",
+) -> None:
+    """Split a corpus, train its tokenizer, seal its val and test documents away."""
+    from autoresearch.commands.prepare import prepare as verb
+
+    verb(corpus)
+
+
+@app.command()
+def run(
+    *,
+    hours: Annotated[float | None, typer.Option(help="Stop after this many hours.")] = None,
+    experiments: Annotated[int | None, typer.Option(help="Stop after this many.")] = None,
+    proposer: Annotated[
+        list[str] | None, typer.Option(help="optuna or patches:DIR; may be repeated.")
+    ] = None,
+    budget: Annotated[str | None, typer.Option(help="Training time a trial: 5m, 20s.")] = None,
+    tag: Annotated[str | None, typer.Option(help="The study to start or continue.")] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Stop after this many experiments without a keep.")
+    ] = None,
+) -> None:
+    """Start a study or continue one: propose, train, score, keep or discard."""
+    from autoresearch.commands.run import RunOptions
+    from autoresearch.commands.run import run as verb
+
+    verb(RunOptions(hours, experiments, tuple(proposer or ()), budget, tag, patience))
+
+
+@app.command()
+def status(
+    experiment: Annotated[int | None, typer.Argument(help="One in full.", metavar="[ID]")] = None,
+    *,
+    tag: Tag = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every experiment.")] = False,
+    log: Annotated[bool, typer.Option("--log", help="The training log of ID.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_tsv: Annotated[bool, typer.Option("--tsv", help="As results.tsv.")] = False,
+) -> None:
+    """Show what a study has tried and learned, or one experiment in full."""
+    from autoresearch.commands.status import StatusOptions
+    from autoresearch.commands.status import status as verb
+
+    verb(StatusOptions(experiment, tag, everything, log, as_json, as_tsv))
+
+
+@app.command()
+def diff(
+    first: Experiment,
+    second: Annotated[int | None, typer.Argument(help="Compare with.", metavar="[ID]")] = None,
+) -> None:
+    """Compare two experiments (one: with its incumbent), the code and its effect."""
+    from autoresearch.commands.diff import diff as verb
+
+    verb(first, second)
+
+
+@app.command()
+def promote(
+    experiments: Annotated[list[int], typer.Argument(help="Kept experiments.", metavar="ID...")],
+    *,
+    onto: Annotated[str | None, typer.Option(help="A branch; without it the current.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also what was not kept.")] = False,
+) -> None:
+    """Bring kept experiments home: cherry-pick them onto your own branch."""
+    from autoresearch.commands.promote import promote as verb
+
+    verb(tuple(experiments), onto=onto, dry_run=dry_run, force=force)

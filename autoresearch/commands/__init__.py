@@ -1,0 +1,1 @@
+"""One file a command: it builds the objects and calls one verb."""

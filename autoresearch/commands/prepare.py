@@ -1,0 +1,45 @@
+"""`autoresearch prepare`."""
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from autoresearch import corpus
+from autoresearch.config import data_home, find_project
+
+
+def prepare(source: str) -> None:
+    """Prepare a corpus for this project and say what came of it."""
+    project = find_project()
+    project.make_state()
+    with _progress() as bar:
+        tasks: dict[str, int] = {}
+
+        def report(stage: str, done: int, total: int | None) -> None:
+            task = tasks.setdefault(stage, -1)
+            if task < 0:
+                tasks[stage] = task = int(bar.add_task(stage, total=total))
+            bar.update(task, completed=done, total=total)  # type: ignore[arg-type]
+
+        made = corpus.prepare(source, project.settings.corpus, data_home(), report=report)
+    corpus.write_pointer(project.corpus_pointer, made)
+    typer.echo(f"Corpus {made.name} is ready (fingerprint {made.fingerprint[:12]}):")
+    for split, counts in made.counts.items():
+        typer.echo(
+            f"  {split:5} {counts.documents:9,} documents {counts.bytes:13,} bytes"
+            f" {counts.tokens:12,} tokens"
+        )
+
+
+def _progress() -> Progress:
+    console = Console(stderr=True)
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,}"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )

@@ -1,0 +1,178 @@
+"""Reading a source into sorted run files: the half of `prepare` that can take hours.
+
+Documents gather in memory, are sorted by key and go to disk as a run, with a note of where the
+source stood. Merging the runs gives every document in the order of its key, which is both a
+thorough shuffle and brings duplicates side by side, in the memory of one run.
+"""
+
+import heapq
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import count
+from pathlib import Path
+
+from autoresearch.corpus.documents import Flaw, Rules, cut, document_key
+from autoresearch.corpus.files import SafeFile, Stamp, read_stamp, write_json
+from autoresearch.corpus.sources import Reader, Source
+
+Report = Callable[[str, int, int | None], None]
+_RUN_BYTES = 64 * 2**20
+_MAX_RUNS = 128  # merged at once, each an open file
+_BUFFER = 256 * 2**10
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What reading met: documents and bytes taken, and what was left out and why."""
+
+    documents: int = 0
+    bytes: int = 0
+    empty: int = 0
+    not_utf8: int = 0
+    malformed: int = 0
+
+
+@dataclass(frozen=True)
+class Run:
+    """One sorted run file; `state` and `tally` are the source's after its last document."""
+
+    path: Path
+    stamp: Stamp
+    state: str
+    tally: Tally
+    complete: bool
+
+
+class Intake:
+    """Turns documents into sorted runs, going on after the runs that are there already."""
+
+    def __init__(self, directory: Path, rules: Rules, piece: int | None, run_bytes: int) -> None:
+        self._directory = directory
+        self._rules = rules
+        self._piece = piece
+        self._run_bytes = max(run_bytes, rules.max_bytes // _MAX_RUNS)
+        self._held: list[tuple[bytes, bytes]] = []
+        self._held_bytes = 0
+        self.runs = _finished_runs(directory)
+        self.tally = self.runs[-1].tally if self.runs else Tally()
+
+    @property
+    def complete(self) -> bool:
+        """Whether the source was read to its end (or to the cap)."""
+        return bool(self.runs) and self.runs[-1].complete
+
+    def read(self, source: Source, report: Report) -> None:
+        """Read what is left of the source, reporting bytes read of the bytes there are."""
+        cap = self._rules.max_bytes
+        total = min(cap, source.total or cap)
+        reader = source.open(self.runs[-1].state if self.runs else None)
+        report("reading", self.tally.bytes, total)
+        for found in reader:
+            self._take(found)
+            if self.tally.bytes >= cap:
+                break
+            if self._held_bytes >= self._run_bytes:
+                self._flush(reader, complete=False)
+            report("reading", self.tally.bytes, total)
+        self._flush(reader, complete=True)
+
+    def _take(self, found: bytes | Flaw) -> None:
+        if isinstance(found, Flaw):
+            self._count(**{found.value: 1})
+            return
+        pieces = cut(found, self._piece) if self._piece else [found]
+        for piece in pieces:
+            if not piece.strip() or piece.decode().isspace():
+                self._count(empty=1)
+            else:
+                self._held.append((document_key(piece), piece))
+                self._held_bytes += len(piece)
+                self._count(documents=1, bytes=len(piece))
+
+    def _count(self, **more: int) -> None:
+        sums = {name: value + more.get(name, 0) for name, value in asdict(self.tally).items()}
+        self.tally = Tally(**sums)
+
+    def _flush(self, reader: Reader, *, complete: bool) -> None:
+        path = self._directory / f"{len(self.runs):05}.run"
+        stamp = _write_run(path, sorted(self._held))
+        run = Run(path, stamp, reader.state(), self.tally, complete)
+        write_json(path.with_suffix(".json"), _note(run))
+        self.runs.append(run)
+        self._held, self._held_bytes = [], 0
+
+
+def piece_size(source: Source, rules: Rules) -> int | None:
+    """Return the size of the pieces to cut documents into; None if they are many as they are.
+
+    Looks at the source's beginning only: at most `rules.look` bytes.
+    """
+    seen = fit = 0
+    for found in source.open(None):
+        if isinstance(found, Flaw):
+            continue
+        seen += len(found)
+        fit += len(found) <= rules.oversize
+        if fit >= rules.few:
+            return None
+        if seen >= min(rules.look, rules.max_bytes):
+            seen = max(seen, min(source.total or rules.max_bytes, rules.max_bytes))
+            break
+    return rules.piece_size(seen)
+
+
+def merged(paths: list[Path]) -> Iterator[tuple[bytes, bytes]]:
+    """Yield (key, document) in the order of keys, the first of each set of duplicates only."""
+    last = b""
+    for key, data in heapq.merge(*map(_read_run, paths)):
+        if key != last:
+            last = key
+            yield key, data
+
+
+def _write_run(path: Path, documents: list[tuple[bytes, bytes]]) -> Stamp:
+    file = SafeFile(path)
+    try:
+        for key, data in documents:
+            file.write(key + len(data).to_bytes(4, "little") + data)
+        return file.commit()
+    except BaseException:
+        file.discard()
+        raise
+
+
+def _read_run(path: Path) -> Iterator[tuple[bytes, bytes]]:
+    with path.open("rb", buffering=_BUFFER) as file:
+        while head := file.read(36):
+            yield head[:32], file.read(int.from_bytes(head[32:], "little"))
+
+
+def _note(run: Run) -> dict[str, object]:
+    return {
+        "stamp": asdict(run.stamp),
+        "state": run.state,
+        "tally": asdict(run.tally),
+        "complete": run.complete,
+    }
+
+
+def _finished_runs(directory: Path) -> list[Run]:
+    """Return the runs an interrupted `prepare` left whole, up to the first that is not."""
+    runs: list[Run] = []
+    for number in count():
+        path = directory / f"{number:05}.run"
+        run = _read_note(path)
+        if run is None or not path.is_file() or read_stamp(path) != run.stamp:
+            return runs
+        runs.append(run)
+    raise AssertionError  # count() has no end
+
+
+def _read_note(path: Path) -> Run | None:
+    try:
+        note = json.loads(path.with_suffix(".json").read_bytes())
+        stamp, tally = Stamp(**note["stamp"]), Tally(**note["tally"])
+        return Run(path, stamp, note["state"], tally, note["complete"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,206 @@
+"""A prepared corpus: what manifest.json says of it, how it is loaded, and how it is checked."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from autoresearch.corpus.documents import Split
+from autoresearch.corpus.files import Stamp, read_stamp, write_json
+from autoresearch.corpus.ingest import Tally
+from autoresearch.corpus.shards import Counts, read_sealed, stamps_json, token_bytes
+from autoresearch.corpus.tokenizer import Tokenizer, load_tokenizer
+from autoresearch.errors import CorpusError
+from autoresearch.records.values import Document
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+_AGAIN = "run `autoresearch prepare` again"
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The text, split once. Two corpora with one fingerprint give comparable scores.
+
+    `counts` has one entry for each Split; `tally` says what reading met; `duplicates` and
+    `dropped` count documents left out as copies and as beyond what val and test hold; `files`
+    has the stamp of every file by its path below `directory`.
+    """
+
+    name: str
+    signature: str
+    fingerprint: str
+    directory: Path
+    vocab_size: int
+    counts: MappingProxyType[Split, Counts]
+    tally: Tally
+    duplicates: int
+    dropped: int
+    files: MappingProxyType[str, Stamp]
+
+    @property
+    def bos(self) -> int:
+        """The id that precedes every document: the last one."""
+        return self.vocab_size - 1
+
+    @property
+    def token_bytes(self) -> int:
+        """Bytes of one token in the shards."""
+        return token_bytes(self.vocab_size)
+
+    def train_files(self) -> tuple[Path, ...]:
+        """Return the files a training process may see, in name order."""
+        names = sorted(name for name in self.files if name.startswith("train/"))
+        return tuple(self.directory / name for name in names)
+
+    def val(self) -> tuple[Document, ...]:
+        """Return the sealed validation documents.
+
+        Raises:
+            CorpusError: they are not what `prepare` wrote.
+        """
+        return self._sealed(Split.VAL)
+
+    def test(self) -> tuple[Document, ...]:
+        """Return the sealed test documents.
+
+        Raises:
+            CorpusError: they are not what `prepare` wrote.
+        """
+        return self._sealed(Split.TEST)
+
+    def tokenizer(self) -> Tokenizer:
+        """Return the tokenizer trained on the train split."""
+        self._check(("tokenizer.json",))
+        return load_tokenizer(self.directory / "tokenizer.json")
+
+    def _sealed(self, split: Split) -> tuple[Document, ...]:
+        # A score rests on these few megabytes: they are hashed every time.
+        self._check((f"sealed/{split}.docs", f"sealed/{split}.idx"))
+        return tuple(Document(data) for data in read_sealed(self.directory / "sealed", split))
+
+    def _check(self, names: tuple[str, ...]) -> None:
+        for name in names:
+            path = self.directory / name
+            try:
+                whole = read_stamp(path) == self.files[name]
+            except OSError:
+                whole = False
+            if not whole:
+                msg = f"{path} is damaged: delete {self.directory} and {_AGAIN}"
+                raise CorpusError(msg)
+
+
+def verify(corpus: Corpus) -> None:
+    """Hash every file of the corpus again.
+
+    Raises:
+        CorpusError: one is missing or is not what `prepare` wrote.
+    """
+    corpus._check(tuple(corpus.files))  # noqa: SLF001 - the class's own full check
+
+
+def write_manifest(corpus: Corpus) -> None:
+    """Write manifest.json: from then on the corpus exists."""
+    write_json(
+        corpus.directory / MANIFEST,
+        {
+            "format": FORMAT,
+            "name": corpus.name,
+            "signature": corpus.signature,
+            "fingerprint": corpus.fingerprint,
+            "vocab_size": corpus.vocab_size,
+            "bos": corpus.bos,
+            "token_bytes": corpus.token_bytes,
+            "counts": {split: asdict(counts) for split, counts in corpus.counts.items()},
+            "tally": asdict(corpus.tally),
+            "duplicates": corpus.duplicates,
+            "dropped": corpus.dropped,
+            "files": stamps_json(dict(corpus.files)),
+        },
+    )
+
+
+def read_manifest(directory: Path) -> Corpus:
+    """Return the corpus in a directory, checking that every file has its size.
+
+    Raises:
+        CorpusError: there is none, it is damaged, or it is of a newer version.
+    """
+    found = _read_object(directory / MANIFEST, f"the corpus in {directory}")
+    try:
+        corpus = _corpus(directory, found)
+    except (KeyError, TypeError, ValueError, AttributeError) as fault:
+        msg = f"the corpus in {directory} is damaged: {_AGAIN}"
+        raise CorpusError(msg) from fault
+    for name, stamp in corpus.files.items():
+        path = directory / name
+        if not path.is_file() or path.stat().st_size != stamp.size:
+            msg = f"the corpus in {directory} is damaged at {name}: {_AGAIN}"
+            raise CorpusError(msg)
+    return corpus
+
+
+def write_pointer(path: Path, corpus: Corpus) -> None:
+    """Write a project's corpus.json, which names its corpus."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    place = str(corpus.directory.resolve())
+    head = {"format": FORMAT, "name": corpus.name, "fingerprint": corpus.fingerprint}
+    write_json(path, {**head, "path": place})
+
+
+def load(pointer: Path) -> Corpus:
+    """Return the corpus that a project's corpus.json names; reads the manifest only.
+
+    Raises:
+        CorpusError: nothing is prepared yet, or what is there is missing, damaged or another.
+    """
+    if not pointer.is_file():
+        msg = "no corpus yet: run `autoresearch prepare`"
+        raise CorpusError(msg)
+    found = _read_object(pointer, str(pointer))
+    if not isinstance(found.get("path"), str):
+        msg = f"{pointer} is damaged: {_AGAIN}"
+        raise CorpusError(msg)
+    directory = Path(found["path"])
+    if not (directory / MANIFEST).is_file():
+        msg = f"the corpus is no longer in {directory}: {_AGAIN}"
+        raise CorpusError(msg)
+    corpus = read_manifest(directory)
+    if corpus.fingerprint != found.get("fingerprint"):
+        msg = f"the corpus in {directory} is not the one this project prepared: {_AGAIN}"
+        raise CorpusError(msg)
+    return corpus
+
+
+def _read_object(path: Path, what: str) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError) as fault:
+        msg = f"{what} is missing or damaged: {_AGAIN}"
+        raise CorpusError(msg) from fault
+    if not isinstance(found, dict) or not isinstance(found.get("format"), int):
+        msg = f"{what} is damaged: {_AGAIN}"
+        raise CorpusError(msg)
+    if found["format"] > FORMAT:
+        msg = f"{what} was made by a newer autoresearch: upgrade, or {_AGAIN}"
+        raise CorpusError(msg)
+    return found
+
+
+def _corpus(directory: Path, found: dict[str, Any]) -> Corpus:
+    counts = {split: Counts(**found["counts"][split]) for split in Split}
+    files = {name: Stamp(**stamp) for name, stamp in found["files"].items()}
+    return Corpus(
+        name=str(found["name"]),
+        signature=str(found["signature"]),
+        fingerprint=str(found["fingerprint"]),
+        directory=directory,
+        vocab_size=int(found["vocab_size"]),
+        counts=MappingProxyType(counts),
+        tally=Tally(**found["tally"]),
+        duplicates=int(found["duplicates"]),
+        dropped=int(found["dropped"]),
+        files=MappingProxyType(files),
+    )

@@ -1,0 +1,251 @@
+"""The trusted end of one model server: starts it, asks it, and believes none of its sizes.
+
+Whatever the server does, a request ends: with exactly the bytes that were expected, or as
+`Disqualified`. Its stdout and stderr go nowhere, for sealed text could come back through them.
+"""
+
+import builtins
+import secrets
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from autoresearch.errors import EvaluationError
+from autoresearch.evaluation.rules import Disqualified, Rule
+from autoresearch.process import Guarded, launch
+from autoresearch.records.values import Limits
+from autoresearch.runtime import wire
+from autoresearch.sandbox import Sandbox
+
+TICK = 0.25  # seconds between looks at the clock and the memory
+PACKAGES = Path(__file__).parents[2]  # where `import autoresearch` finds this package
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where and under what a server runs; shared by all servers of one scoring.
+
+    `deadline` is on time.monotonic(); at it every request that still waits is a breach.
+    """
+
+    tree: Path
+    entry: str
+    checkpoint: Path
+    scratch: Path
+    device: str
+    sandbox: Sandbox
+    limits: Limits
+    deadline: float
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A reply whose nonce and size were right."""
+
+    header: dict[str, object]
+    payload: bytearray
+
+    def integer(self, name: str, least: int, most: int) -> int:
+        """Return an integer field within bounds.
+
+        Raises:
+            Disqualified: it is none, or outside.
+        """
+        try:
+            value = wire.integer(self.header, name)
+        except wire.FrameError:
+            value = least - 1
+        if not least <= value <= most:
+            raise Disqualified(Rule.PROTOCOL, f"the model server gave no sound {name!r}")
+        return value
+
+
+class ServerHandle:
+    """One server process. Use as a context manager: leaving it kills the whole process tree."""
+
+    def __init__(self, guarded: Guarded, channel: socket.socket, site: Site) -> None:
+        self._guarded = guarded
+        self._channel = channel
+        self._site = site
+        self._nonce = ""
+        self._operation = ""
+        self._greeted = False
+        self._looked = time.monotonic()
+
+    @classmethod
+    def start(cls, site: Site, role: str) -> Self:
+        """Start a server in a scratch folder of its own, named after its role; do not wait.
+
+        Raises:
+            EvaluationError: the machine cannot start a process.
+        """
+        scratch = site.scratch / role
+        scratch.mkdir(parents=True)
+        mine, theirs = socket.socketpair()
+        module = "autoresearch.runtime.serve"
+        argv = [sys.executable, "-P", "-m", module, str(theirs.fileno()), site.entry]
+        visible = (site.tree, site.checkpoint, PACKAGES / "autoresearch")
+        environment = site.sandbox.environment(scratch, site.limits)
+        with theirs:
+            try:
+                guarded = launch(
+                    site.sandbox.command(argv, readable=visible, writable=(scratch,)),
+                    cwd=site.tree,
+                    env={**environment, "PYTHONPATH": str(PACKAGES)},
+                    pass_fds=(theirs.fileno(),),
+                    file_size=site.limits.file_size,
+                )
+            except OSError as fault:
+                mine.close()
+                msg = f"cannot start a model server: {fault}"
+                raise EvaluationError(msg) from None
+        mine.setblocking(False)  # noqa: FBT003 - the standard library's signature
+        return cls(guarded, mine, site)
+
+    def ask(
+        self,
+        operation: str,
+        payload: bytes = b"",
+        size: int | Callable[[Reply], int] = 0,
+        **fields: object,
+    ) -> Reply:
+        """Post a request and collect its reply.
+
+        Raises:
+            Disqualified: the server broke a rule instead of answering.
+            EvaluationError: the server cannot run on this machine at all.
+        """
+        self.post(operation, payload, **fields)
+        return self.collect(size)
+
+    def post(self, operation: str, payload: bytes = b"", **fields: object) -> None:
+        """Send a request; `collect` its reply before the next."""
+        self._greet()
+        self._nonce, self._operation = secrets.token_hex(16), operation
+        header = {"op": operation, "nonce": self._nonce, **fields}
+        self._send(wire.head(header, len(payload)))
+        self._send(payload)
+
+    def collect(self, size: int | Callable[[Reply], int] = 0) -> Reply:
+        """Return the reply to the request posted last.
+
+        Args:
+            size: the payload's exact bytes, or what says them given the header.
+        """
+        header = self._head()
+        if header.get("nonce") != self._nonce:
+            raise Disqualified(Rule.PROTOCOL, "the model server did not repeat the nonce")
+        if "error" in header:
+            raise self._error(header["error"])
+        expected = size(Reply(header, bytearray())) if callable(size) else size
+        if header["bytes"] != expected:
+            raise Disqualified(Rule.PROTOCOL, "the model server's reply has the wrong size")
+        return Reply(header, self._read(expected))
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Kill the server and all it started."""
+        self._channel.close()
+        self._guarded.__exit__(kind, value, trace)
+
+    def _greet(self) -> None:
+        if self._greeted:
+            return
+        try:
+            self._greeted = self._head().get("hello") is True
+        except Disqualified:  # none of the tree's code runs before the greeting: it is our fault
+            self._greeted = False
+        if not self._greeted:
+            msg = f"cannot start a model server: {sys.executable} does not run {PACKAGES} here"
+            raise EvaluationError(msg)
+
+    def _head(self) -> dict[str, object]:
+        try:
+            return wire.read_head(self._read)
+        except wire.FrameError as fault:
+            raise Disqualified(Rule.PROTOCOL, f"the model server sent {fault}") from None
+
+    def _error(self, kind: object) -> Disqualified:
+        # A type's name could carry sealed text out once the server has seen some: only the
+        # names of Python's own exceptions, and torch's, pass.
+        known = isinstance(kind, str) and (
+            isinstance(getattr(builtins, kind, None), type) or kind == "OutOfMemoryError"
+        )
+        name = kind if known else "an exception of its own"
+        if kind == "ShapeError":
+            return Disqualified(Rule.SHAPE, "the model's output is not logits of shape [B, T, V]")
+        rule, verb = {
+            "load": (Rule.LOAD, "loading the model"),
+            "tokenizer": (Rule.TOKENIZER, "loading the tokenizer"),
+            "encode": (Rule.TOKENIZER, "the tokenizer"),
+        }.get(self._operation, (Rule.EXCEPTION, "the model"))
+        return Disqualified(rule, f"{verb} raised {name}")
+
+    def _send(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            self._wait(write=True)
+            try:
+                view = view[self._channel.send(view) :]
+            except BlockingIOError:
+                continue
+            except OSError:
+                raise self._death() from None
+
+    def _read(self, size: int) -> bytearray:
+        data = bytearray(size)
+        view, have = memoryview(data), 0
+        while have < size:
+            self._wait(write=False)
+            try:
+                got = self._channel.recv_into(view[have:])
+            except BlockingIOError:
+                continue
+            except OSError:
+                got = 0
+            if got == 0:
+                raise self._death()
+            have += got
+        return data
+
+    def _wait(self, *, write: bool) -> None:
+        channels = [self._channel]
+        while True:
+            ready = select.select([] if write else channels, channels if write else [], [], TICK)
+            self._look()
+            if ready[0] or ready[1]:
+                return
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        if now >= self._site.deadline:
+            raise Disqualified(Rule.TIMEOUT, "the model server did not answer in time")
+        if now - self._looked < TICK:
+            return
+        self._looked = now
+        if self._guarded.resident() > self._site.limits.memory:
+            raise Disqualified(Rule.MEMORY, "the model server took more memory than a trial may")
+
+    def _death(self) -> Disqualified:
+        ended = self._guarded.wait(2.0)
+        if ended is None:
+            return Disqualified(Rule.DEATH, "the model server closed its channel")
+        if ended.signal is not None:
+            name = signal.Signals(ended.signal).name
+            return Disqualified(Rule.DEATH, f"the model server was killed by {name}")
+        return Disqualified(Rule.DEATH, f"the model server exited with code {ended.code}")

@@ -1,0 +1,125 @@
+"""The one place that starts git: every question and every act goes through `Git`."""
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoresearch.errors import GitError
+from autoresearch.records.text import safe_line
+
+# Objects and refs are made durable before anything relies on them (git from 2.36 on; older ones
+# ignore the key); no clean-up runs behind our back; the person's hooks are for the person's acts;
+# an author guessed from the host name is no author; line ends are what the commit says.
+_SETTINGS = (
+    "core.fsync=all",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "core.hooksPath=/dev/null",
+    "user.useConfigOnly=true",
+    "commit.gpgSign=false",
+    "core.autocrlf=false",
+    "core.quotePath=false",
+    "core.fsmonitor=false",
+    "i18n.commitEncoding=UTF-8",
+    "advice.detachedHead=false",
+    "rerere.enabled=false",
+)
+_ENVIRONMENT = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What git said: its exit status, the bytes of stdout, the text of stderr."""
+
+    status: int
+    data: bytes
+    error: str
+
+    @property
+    def text(self) -> str:
+        """Stdout as text, without the last line end."""
+        return self.data.decode("utf-8", "replace").removesuffix("\n")
+
+    @property
+    def fault(self) -> str:
+        """The line of stderr that says most: the first fatal or error line, else the first."""
+        lines = [line.strip() for line in self.error.splitlines() if line.strip()]
+        told = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines
+        said = told[0].partition(": ")[2] or told[0] if told else f"exit status {self.status}"
+        return safe_line(said, 300)
+
+
+class Git:
+    """Git in one directory. Children are in a session of their own: Ctrl-C never cuts an act."""
+
+    def __init__(self, directory: Path, environment: Mapping[str, str] | None = None) -> None:
+        if shutil.which("git") is None:
+            msg = "git is not installed, or not on PATH: install it from https://git-scm.com"
+            raise GitError(msg)
+        # GitPython refuses to be imported where git is missing, and costs start-up time.
+        from git import Git as Command  # noqa: PLC0415
+
+        self.directory = directory
+        self._environment = {**_ENVIRONMENT, **(environment or {})}
+        self._command = Command(str(directory))
+
+    def attempt(
+        self, *arguments: str, stdin: bytes = b"", environment: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Run git and return its answer, whatever it was.
+
+        Raises:
+            GitError: git could not even be started.
+        """
+        settings = [part for setting in _SETTINGS for part in ("-c", setting)]
+        with tempfile.TemporaryFile() as given:
+            given.write(stdin)
+            given.seek(0)
+            try:
+                ended = self._command.execute(
+                    ["git", *settings, *arguments],
+                    istream=given,
+                    with_extended_output=True,
+                    with_exceptions=False,
+                    stdout_as_string=False,
+                    strip_newline_in_stdout=False,
+                    env={**self._environment, **(environment or {})},
+                    start_new_session=True,
+                )
+            except (OSError, ValueError) as fault:
+                msg = f"git cannot run in {self.directory}: {safe_line(str(fault), 200)}"
+                raise GitError(msg) from None
+        return _answer(ended)
+
+    def data(
+        self, *arguments: str, stdin: bytes = b"", environment: Mapping[str, str] | None = None
+    ) -> bytes:
+        """Return the bytes git prints.
+
+        Raises:
+            GitError: git ended with another status than 0; the message is its own first line.
+        """
+        answer = self.attempt(*arguments, stdin=stdin, environment=environment)
+        if answer.status != 0:
+            msg = f"git {arguments[0]}: {answer.fault}"
+            raise GitError(msg)
+        return answer.data
+
+    def text(
+        self, *arguments: str, stdin: bytes = b"", environment: Mapping[str, str] | None = None
+    ) -> str:
+        """Return what git prints as text, without the last line end; see `data`."""
+        told = self.data(*arguments, stdin=stdin, environment=environment)
+        return told.decode("utf-8", "replace").removesuffix("\n")
+
+    def holds(self, *arguments: str) -> bool:
+        """Return whether git ends with status 0."""
+        return self.attempt(*arguments).status == 0
+
+
+def _answer(ended: object) -> Answer:
+    status, out, error = ended if isinstance(ended, tuple) else (1, b"", "")
+    data = out if isinstance(out, bytes) else str(out).encode("utf-8", "surrogateescape")
+    return Answer(int(status), data, str(error))

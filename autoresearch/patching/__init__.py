@@ -1,0 +1,28 @@
+"""Changes as text: edits, constants, diffs and what a change means. Pure; nothing is run."""
+
+from autoresearch.patching.constants import Constant, Number, constants, numbers, set_constants
+from autoresearch.patching.diffs import Delta, delta, diff_paths, strip_count, unified_diff
+from autoresearch.patching.edits import Block, apply_blocks, apply_file, parse_blocks
+from autoresearch.patching.effect import effect_hash, syntax_fault
+from autoresearch.patching.paths import matches, matching
+
+__all__ = [
+    "Block",
+    "Constant",
+    "Delta",
+    "Number",
+    "apply_blocks",
+    "apply_file",
+    "constants",
+    "delta",
+    "diff_paths",
+    "effect_hash",
+    "matches",
+    "matching",
+    "numbers",
+    "parse_blocks",
+    "set_constants",
+    "strip_count",
+    "syntax_fault",
+    "unified_diff",
+]

@@ -1,0 +1,147 @@
+"""The capital constants at the top of a source: found by syntax tree, set by a byte splice."""
+
+import ast
+import math
+import re
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+Number = int | float | bool
+Literal = int | float | bool | str
+
+_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_MAX_DIGITS = 32  # powers and products are folded only up to this many decimal digits
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A module-level `NAME = literal`; `span` is where the literal lies in the UTF-8 bytes."""
+
+    name: str
+    value: Literal
+    span: tuple[int, int]
+
+
+def constants(source: str) -> list[Constant]:
+    """Return the constants of a Python source in order; of a broken source, none.
+
+    Counted are capital names bound once, at module level, to an int, float, bool or str literal:
+    also negative ones, and powers and products of ints such as 2**16, which people write.
+    """
+    tree = _parse(source)
+    if tree is None:
+        return []
+    starts = _line_starts(source.encode("utf-8", "surrogatepass"))
+    bound = Counter(name for statement in ast.walk(tree) for name in _bindings(statement))
+    found = []
+    for name, expression in _assignments(tree):
+        value = _literal(expression)
+        if value is not None and bound[name] == 1:
+            found.append(Constant(name, value, _span(expression, starts)))
+    return found
+
+
+def numbers(source: str) -> dict[str, Number]:
+    """Return the constants that are numbers or truth values, name to value."""
+    return {
+        each.name: each.value for each in constants(source) if not isinstance(each.value, str)
+    }
+
+
+def set_constants(source: str, values: Mapping[str, Literal]) -> str:
+    """Return the source with constants set; every other byte, comments included, stays.
+
+    Raises:
+        ValueError: the source has no such constant, or a value is not finite.
+    """
+    known = {each.name: each for each in constants(source)}
+    if missing := [name for name in values if name not in known]:
+        msg = f"the source has no constant {', '.join(missing)}"
+        raise ValueError(msg)
+    data = source.encode("utf-8", "surrogatepass")
+    for name in sorted(values, key=lambda name: known[name].span, reverse=True):
+        start, end = known[name].span
+        if not _same(known[name].value, values[name]):
+            data = data[:start] + _render(values[name]).encode() + data[end:]
+    return data.decode("utf-8", "surrogatepass")
+
+
+def _same(old: Literal, new: Literal) -> bool:
+    return type(old) is type(new) and repr(old) == repr(new)
+
+
+def _render(value: Literal) -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        msg = f"{value} cannot be written as a literal"
+        raise ValueError(msg)
+    return ascii(value) if isinstance(value, str) else repr(value)
+
+
+def _parse(source: str) -> ast.Module | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _assignments(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
+    for statement in tree.body:
+        targets: list[ast.expr] = []
+        if isinstance(statement, ast.Assign):
+            targets = statement.targets
+        elif isinstance(statement, ast.AnnAssign):
+            targets = [statement.target]
+        if isinstance(statement, ast.Assign | ast.AnnAssign) and len(targets) == 1:
+            target, value = targets[0], statement.value
+            if isinstance(target, ast.Name) and _NAME.fullmatch(target.id) and value is not None:
+                yield target.id, value
+
+
+def _bindings(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store | ast.Del):
+        yield node.id
+    elif isinstance(node, ast.Global):
+        yield from node.names
+
+
+def _literal(node: ast.expr) -> Literal | None:
+    if isinstance(node, ast.Constant):
+        value = node.value
+        return value if isinstance(value, bool | int | float | str) and _finite(value) else None
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
+        inner = _literal(node.operand)
+        if isinstance(inner, bool | str) or inner is None:
+            return None
+        return -inner if isinstance(node.op, ast.USub) else inner
+    return _folded(node) if isinstance(node, ast.BinOp) else None
+
+
+def _folded(node: ast.BinOp) -> int | None:
+    left, right = _literal(node.left), _literal(node.right)
+    if type(left) is not int or type(right) is not int or right < 0:
+        return None
+    if isinstance(node.op, ast.Mult):
+        value = left * right
+    elif isinstance(node.op, ast.Pow) and right * math.log10(abs(left) + 1) <= _MAX_DIGITS:
+        value = int(left**right)
+    else:
+        return None
+    return value if abs(value) < 10**_MAX_DIGITS else None
+
+
+def _finite(value: Literal) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def _line_starts(data: bytes) -> list[int]:
+    return [0, *(end.end() for end in _LINE_END.finditer(data))]
+
+
+def _span(node: ast.expr, starts: list[int]) -> tuple[int, int]:
+    end_line, end_column = node.end_lineno or node.lineno, node.end_col_offset or 0
+    return starts[node.lineno - 1] + node.col_offset, starts[end_line - 1] + end_column

@@ -1,0 +1,153 @@
+"""`diff A [B]`: two experiments side by side: the code, and what it did."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from autoresearch.errors import RegistryError
+from autoresearch.records.tables import Experiment, Study, Trial
+from autoresearch.registry import Registry
+from autoresearch.render import words
+from autoresearch.render.experiment import code
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What one experiment's scored trials did: means, memory as the peak; None = not known."""
+
+    name: str
+    val_bpb: float | None
+    error: float | None
+    tokens_per_second: float | None
+    steps: float | None
+    tokens: float | None
+    peak_memory: float | None
+    parameters: float | None
+    startup: float | None
+    training: float | None
+    constants: dict[str, str]
+
+
+def sides(registry: Registry, first: int, second: int | None) -> tuple[Experiment, Experiment]:
+    """Return before and after: A and B, or the incumbent that A changed, and A.
+
+    Raises:
+        RegistryError: no such experiment, or A is a baseline and alone.
+    """
+    named = registry.experiment(first)
+    if second is not None:
+        return named, registry.experiment(second)
+    if named.parent_id is None:
+        msg = f"experiment {first} is a baseline: name another one to compare it with"
+        raise RegistryError(msg)
+    return registry.experiment(named.parent_id), named
+
+
+def diff(
+    registry: Registry,
+    study: Study,
+    before: Experiment,
+    after: Experiment,
+    *,
+    changes: str,
+    console: Console,
+) -> None:
+    """Print the code's difference (`changes`, a unified diff) and the effects side by side.
+
+    Raises:
+        RegistryError: the registry is damaged.
+    """
+    console.print(words.study_line(study), highlight=False)
+    if changes.strip():
+        code(changes, console)
+    else:
+        console.print(Text("no difference in the code", style="dim"))
+    if before.study_id != after.study_id:
+        warning = "these are from two studies: their scores may not be comparable"
+        console.print(Text(warning, style="yellow"))
+    console.print(_table(_effect(registry, before), _effect(registry, after), study), highlight=False)
+
+
+def _effect(registry: Registry, row: Experiment) -> Effect:
+    trials = [trial for trial in registry.trials(row) if trial.val_bpb is not None]
+    facts = trials[-1].facts if trials else {}
+    return Effect(
+        name=f"experiment {row.id}" + (f" ({row.verdict})" if row.verdict else ""),
+        val_bpb=row.val_bpb,
+        error=row.val_bpb_error,
+        tokens_per_second=_mean(
+            [each for each in trials if each.training_seconds > 0],
+            lambda trial: trial.tokens / trial.training_seconds,
+        ),
+        steps=_mean(trials, lambda trial: trial.steps),
+        tokens=_mean(trials, lambda trial: trial.tokens),
+        peak_memory=max((float(trial.peak_memory) for trial in trials), default=None),
+        parameters=_number(facts.get("num_params")),
+        startup=_mean(trials, lambda trial: trial.startup_seconds),
+        training=_mean(trials, lambda trial: trial.training_seconds),
+        constants={str(name): repr(value) for name, value in facts.items() if str(name).isupper()},
+    )
+
+
+def _mean(trials: Sequence[Trial], of: Callable[[Trial], float]) -> float | None:
+    return fmean(of(trial) for trial in trials) if trials else None
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _table(before: Effect, after: Effect, study: Study) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in ("", before.name, after.name, "difference"):
+        table.add_column(Text(name), justify="left" if not name else "right", overflow="fold")
+    table.add_row(
+        Text("val_bpb ").append_text(words.joined(["(", words.trust(study.trust), ")"], "")),
+        Text(words.bpb(before.val_bpb, before.error)),
+        Text(words.bpb(after.val_bpb, after.error)),
+        Text(_change(before.val_bpb, after.val_bpb, words.delta)),
+    )
+    for name, old, new, shown in _rows(before, after):
+        table.add_row(name, _shown(old, shown), _shown(new, shown), Text(_share(old, new)))
+    for name in sorted(before.constants.keys() | after.constants.keys()):
+        old_value, new_value = before.constants.get(name, "-"), after.constants.get(name, "-")
+        if old_value != new_value:
+            table.add_row(*(words.line(each, 60) for each in (name, old_value, new_value)), Text())
+    return table
+
+
+def _rows(
+    before: Effect, after: Effect
+) -> list[tuple[str, float | None, float | None, Callable[[float], str]]]:
+    return [
+        (
+            "tokens/s",
+            before.tokens_per_second,
+            after.tokens_per_second,
+            words.count,
+        ),
+        ("steps", before.steps, after.steps, words.count),
+        ("tokens", before.tokens, after.tokens, words.count),
+        ("peak memory", before.peak_memory, after.peak_memory, words.memory),
+        ("parameters", before.parameters, after.parameters, words.count),
+        ("start-up", before.startup, after.startup, words.duration),
+        ("training", before.training, after.training, words.duration),
+    ]
+
+
+def _shown(value: float | None, shown: Callable[[float], str]) -> Text:
+    return Text("-" if value is None else shown(value))
+
+
+def _change(old: float | None, new: float | None, shown: Callable[[float], str]) -> str:
+    return "-" if old is None or new is None else shown(new - old)
+
+
+def _share(old: float | None, new: float | None) -> str:
+    if old is None or new is None or old == 0:
+        return "-"
+    return "same" if old == new else f"{(new - old) / old:+.1%}"

@@ -1,0 +1,162 @@
+"""`status ID`: one experiment in full, and its training logs."""
+
+from collections.abc import Iterator, Mapping
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from autoresearch.records.tables import Experiment, Study, Trial
+from autoresearch.records.text import safe_text
+from autoresearch.registry import Registry
+from autoresearch.registry.store import unpack
+from autoresearch.render import words
+
+WHOLE = 10**9  # a log is capped when it is taken: here all of it is shown
+
+
+def experiment(registry: Registry, study: Study, row: Experiment, console: Console) -> None:
+    """Print every field of an experiment in words, its trials, traceback and patch.
+
+    `row` must be whole (with its patch).
+
+    Raises:
+        RegistryError: the registry is damaged.
+    """
+    trials = registry.trials(row, whole=True)
+    console.print(words.study_line(study), highlight=False)
+    console.print(_title(row), highlight=False)
+    console.print(Padding(_fields(row, study), (0, 0, 0, 2)), highlight=False)
+    for trial in trials:
+        console.print(_trial_title(trial, study), highlight=False)
+        console.print(Padding(Text("\n").join(_trial_lines(trial)), (0, 0, 0, 2)), highlight=False)
+    for trial in [each for each in trials if each.traceback][-1:]:
+        _section(console, f"traceback of trial {trial.id}")
+        console.print(Padding(Text(safe_text(trial.traceback)), (0, 0, 0, 2)), highlight=False)
+    _patch(row, console)
+
+
+def log(registry: Registry, row: Experiment, console: Console) -> None:
+    """Print the training log of every trial of an experiment, made safe for a terminal.
+
+    Raises:
+        RegistryError: the registry is damaged.
+    """
+    trials = registry.trials(row, whole=True)
+    for trial in trials:
+        if len(trials) > 1:
+            console.print(Text(f"==> trial {trial.id}, seed {trial.seed} <==", style="bold"))
+        text = safe_text(unpack(trial.log), lines=WHOLE, size=WHOLE)
+        console.print(Text(text or "(no output)"), soft_wrap=True, highlight=False)
+    if not trials:
+        console.print("no trial, so no log", highlight=False)
+
+
+def code(diff: str, console: Console) -> None:
+    """Print a unified diff in colour, with everything hidden in it made visible."""
+    shown = Syntax(words.source(diff), "diff", theme="ansi_dark", word_wrap=True)
+    console.print(shown, highlight=False)
+
+
+def _section(console: Console, name: str) -> None:
+    console.print(Text(name, style="bold"), highlight=False)
+
+
+def _title(row: Experiment) -> Text:
+    state: Text | str = words.verdict(row.verdict) if row.verdict else f"{row.state}, no verdict yet"
+    return words.joined([Text(f"experiment {row.id}", style="bold"), state])
+
+
+def _fields(row: Experiment, study: Study) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column(overflow="fold")
+    for name, value in (*_idea(row), *_effect(row, study), *_history(row)):
+        table.add_row(name, value if isinstance(value, Text) else Text(value))
+    return table
+
+
+def _idea(row: Experiment) -> Iterator[tuple[str, Text | str]]:
+    yield "hypothesis", words.line(row.hypothesis, 2000)
+    yield "proposer", words.line(row.proposer)
+    yield "category", str(row.category)
+    yield "reason", words.line(row.reason, 2000) if row.reason else "-"
+
+
+def _effect(row: Experiment, study: Study) -> Iterator[tuple[str, Text | str]]:
+    yield "val_bpb", words.score(row.val_bpb, row.val_bpb_error, study.trust, 6)
+    against = f" to experiment {row.parent_id}" if row.parent_id else ""
+    yield f"Δ{against}", words.delta(row.delta, row.delta_error, 6)
+    yield "predicted Δ", words.delta(row.predicted_delta, None, 6)
+    yield "test_bpb", words.score(row.test_bpb, None, study.trust, 6)
+
+
+def _history(row: Experiment) -> Iterator[tuple[str, Text | str]]:
+    yield "took", words.duration(row.seconds)
+    yield "peak memory", words.memory(row.peak_memory) if row.peak_memory else "-"
+    yield "lines", f"+{row.lines_added} -{row.lines_removed}"
+    yield "commit", words.line(f"{row.commit_sha or '-'} on {row.parent_sha or '-'}")
+    yield "effect hash", words.line(row.effect_hash or "-")
+    yield "opened", words.moment(row.created_at)
+    yield "finished", words.moment(row.finished_at) if row.finished_at else f"not yet ({row.state})"
+
+
+def _trial_title(trial: Trial, study: Study) -> Text:
+    ending = str(trial.ending or trial.state)
+    parts: list[Text | str] = [
+        Text(f"trial {trial.id}", style="bold"),
+        f"seed {trial.seed}",
+        Text(ending, style="" if ending == "finished" else "red"),
+        Text("val_bpb ").append_text(words.score(trial.val_bpb, None, trial.trust or study.trust, 6)),
+        words.line(f"worker {trial.worker}", 60),
+    ]
+    return words.joined(parts)
+
+
+def _trial_lines(trial: Trial) -> Iterator[Text]:
+    yield words.joined(
+        [
+            f"start-up {words.duration(trial.startup_seconds)}",
+            f"training {words.duration(trial.training_seconds)}",
+            f"scoring {words.duration(trial.scoring_seconds)}",
+            f"total {words.duration(trial.total_seconds)}",
+        ]
+    )
+    parts: list[Text | str] = [
+        f"{words.count(trial.steps)} steps",
+        f"{words.count(trial.tokens)} tokens",
+        f"peak memory {words.memory(trial.peak_memory)}",
+    ]
+    parts += [f"mismatch {trial.mismatch:.2g} nats"] if trial.mismatch is not None else []
+    parts += [f"exit code {trial.exit_code}"] if trial.exit_code is not None else []
+    parts += [f"signal {trial.signal}"] if trial.signal is not None else []
+    yield words.joined(parts)
+    yield _times(trial)
+    if trial.detail:
+        yield words.line(trial.detail, 400, "yellow")
+    if trial.facts:
+        yield _facts(trial.facts)
+
+
+def _times(trial: Trial) -> Text:
+    end = words.moment(trial.finished_at) if trial.finished_at else "now"
+    seen = f", last sign of life {words.moment(trial.heartbeat_at)}" if end == "now" else ""
+    return Text(f"{words.moment(trial.started_at)} to {end}{seen}", style="dim")
+
+
+def _facts(facts: Mapping[str, object]) -> Text:
+    told = [f"{name}={value}" for name, value in sorted(facts.items())]
+    return words.line("facts: " + ", ".join(told), 2000, "dim")
+
+
+def _patch(row: Experiment, console: Console) -> None:
+    if row.patch:
+        _section(console, "patch")
+        code(row.patch, console)
+    elif row.change_text:
+        _section(console, f"change as proposed ({words.line(row.change_format, 20)})")
+        code(row.change_text, console)
+    else:
+        _section(console, "no change to the code")

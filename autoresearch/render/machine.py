@@ -1,0 +1,120 @@
+"""`--json` and `--tsv`: the registry for programs, and for those who keep upstream's results.tsv."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from itertools import chain
+from typing import TextIO
+
+from sqlmodel import SQLModel
+
+from autoresearch.records.tables import Experiment, Study
+from autoresearch.records.text import safe_line
+from autoresearch.records.values import Verdict
+from autoresearch.registry import Registry
+
+VERSION = 1
+TSV_HEADER = "commit\tval_bpb\tmemory_gb\tstatus\tdescription"
+_BULK = frozenset({"log", "doc_bits"})
+# What a spreadsheet takes for a formula or an open quote, at full width too.
+_LEADING = ("=", "+", "-", "@", '"', "＝", "＋", "－", "＠")
+
+
+def write_study_json(registry: Registry, study: Study, out: TextIO) -> None:
+    """Write a study as one JSON object, an experiment a line.
+
+    ``{"version", "study", "experiments": [...], "trials": [...]}``; a trial names its
+    experiment. Everything is in it except logs and the scores of single documents.
+    """
+    out.write(f'{{"version": {VERSION}, "study": {_dump(_plain(study))},\n"experiments": [')
+    experiments = registry.experiments(study, whole=True)
+    _write_items(out, (_plain(each) for each in experiments))
+    out.write('],\n"trials": [')
+    _write_items(out, chain.from_iterable(_trials(registry, each) for each in experiments))
+    out.write("]}\n")
+
+
+def write_experiment_json(
+    registry: Registry, study: Study, experiment: Experiment, out: TextIO
+) -> None:
+    """Write one experiment with its study and trials: ``{"version", "study", "experiment", ...}``.
+
+    `experiment` must be whole (with its patch).
+    """
+    answer = {
+        "version": VERSION,
+        "study": _plain(study),
+        "experiment": _plain(experiment),
+        "trials": list(_trials(registry, experiment)),
+    }
+    out.write(_dump(answer, indent=2) + "\n")
+
+
+def write_tsv(registry: Registry, study: Study, out: TextIO) -> None:
+    """Write a study exactly as upstream's results.tsv.
+
+    That format knows keep, discard and crash only. What was refused before training (invalid)
+    or broke a rule (disqualified) has no score to trust, so it becomes a crash row with
+    ``0.000000`` and ``0.0`` whose description ends in "(invalid)" or "(disqualified)".
+    Unfinished experiments have no status, and are left out.
+    """
+    out.write(TSV_HEADER + "\n")
+    for experiment in registry.experiments(study):
+        if experiment.verdict is not None:
+            out.write(_tsv_row(experiment, experiment.verdict) + "\n")
+
+
+def _tsv_row(experiment: Experiment, verdict: Verdict) -> str:
+    scored = verdict in (Verdict.KEEP, Verdict.DISCARD)
+    bpb = experiment.val_bpb or 0.0 if scored else 0.0
+    memory = experiment.peak_memory / 2**30 if scored else 0.0
+    foreign = verdict in (Verdict.INVALID, Verdict.DISQUALIFIED)
+    return "\t".join(
+        [
+            (experiment.commit_sha or "")[:7],
+            f"{bpb:.6f}",
+            f"{memory:.1f}",
+            str(verdict if scored else Verdict.CRASH),
+            _description(experiment.hypothesis) + (f" ({verdict})" if foreign else ""),
+        ]
+    )
+
+
+def _description(hypothesis: str) -> str:
+    """Return one line without tabs that no spreadsheet takes for a formula or a quoted cell."""
+    text = safe_line(hypothesis, 10_000)
+    return f"'{text}" if text.startswith(_LEADING) else text
+
+
+def _trials(registry: Registry, experiment: Experiment) -> Iterator[dict[str, object]]:
+    for trial in registry.trials(experiment, whole=True):
+        yield _plain(trial)
+
+
+def _write_items(out: TextIO, items: Iterator[dict[str, object]]) -> None:
+    separator = "\n"
+    for item in items:
+        out.write(separator + _dump(item))
+        separator = ",\n"
+
+
+def _plain(row: SQLModel) -> dict[str, object]:
+    return {name: _value(getattr(row, name)) for name in type(row).model_fields if name not in _BULK}
+
+
+def _value(value: object) -> object:
+    """Return what JSON can say: ISO times, and null for NaN, which the fact columns may hold."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(key): _value(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_value(each) for each in value]
+    return value
+
+
+def _dump(value: object, indent: int | None = None) -> str:
+    return json.dumps(value, allow_nan=False, indent=indent)

@@ -1,0 +1,185 @@
+"""`status`: a study as a table of experiments, with a line before it and a line after it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from autoresearch.records.tables import Experiment, Study
+from autoresearch.records.values import ExperimentState, StudyState, TrialState, Verdict
+from autoresearch.registry import Registry, Summary
+from autoresearch.render import words
+
+STALE_SECONDS = 60.0
+ROOM = 24  # columns a hypothesis should have before other columns give way to it
+GAP = 2
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which columns a terminal has room for."""
+
+    delta_error: bool = True
+    proposer: bool = True
+    val_error: bool = True
+    seconds: bool = True
+
+
+# In the order in which columns give way as the terminal narrows.
+LAYOUTS = (
+    Layout(),
+    Layout(delta_error=False),
+    Layout(delta_error=False, proposer=False),
+    Layout(delta_error=False, proposer=False, seconds=False),
+    Layout(delta_error=False, proposer=False, seconds=False, val_error=False),
+)
+
+
+def status(
+    registry: Registry, study: Study, console: Console, *, last: int | None = 30
+) -> None:
+    """Print a study: header, its last experiments (all where `last` is None), summary.
+
+    Raises:
+        RegistryError: the registry is damaged.
+    """
+    summary = registry.summary(study)
+    experiments = registry.experiments(study, last=last)
+    signs = Signs.read(registry, summary, experiments)
+    _print(console, words.study_line(study))
+    earlier = summary.finished + summary.unfinished - len(experiments)
+    if earlier > 0:
+        _print(console, Text(f"… {words.count(earlier)} earlier (--all)", style="dim"))
+    if experiments:
+        console.print(_table(experiments, signs, console.width))
+    for note in signs.notes():
+        _print(console, note)
+    _print(console, summary_line(summary))
+
+
+def _print(console: Console, text: Text) -> None:
+    console.print(text, highlight=False)
+
+
+@dataclass(frozen=True)
+class Signs:
+    """When each unfinished experiment last showed a sign of life, and the time now."""
+
+    now: datetime
+    at_work: bool
+    seen: dict[int, datetime]
+
+    @classmethod
+    def read(cls, registry: Registry, summary: Summary, experiments: list[Experiment]) -> "Signs":
+        """Look at the trials of unfinished experiments, and of the incumbent they are paired with.
+
+        While the incumbent is trained for a comparison, the experiment itself has no running trial.
+        """
+        unfinished = [each for each in experiments if each.state is not ExperimentState.DONE]
+        incumbent = _heartbeats(registry, summary.incumbent) if unfinished else []
+        seen = {
+            int(each.id or 0): max([each.created_at, *incumbent, *_heartbeats(registry, each)])
+            for each in unfinished
+        }
+        return cls(registry.now(), summary.study.state is StudyState.RUNNING, seen)
+
+    def word(self, number: int) -> Text:
+        """Return what an unfinished experiment is doing: running, stale or left unfinished."""
+        if not self.at_work:
+            return Text("unfinished", style="yellow")
+        stale = self._silence(number) > STALE_SECONDS
+        return Text("stale", style="yellow") if stale else Text("running", style="cyan")
+
+    def notes(self) -> list[Text]:
+        """Return a line for each experiment that should be at work and is silent."""
+        silent = {number: self._silence(number) for number in self.seen if self.at_work}
+        return [
+            Text(
+                f"experiment {number} is stale: no sign of life for {words.duration(silence)}; "
+                "if its run is gone, `autoresearch run` continues",
+                style="yellow",
+            )
+            for number, silence in silent.items()
+            if silence > STALE_SECONDS
+        ]
+
+    def _silence(self, number: int) -> float:
+        return (self.now - self.seen[number]).total_seconds()
+
+
+def _heartbeats(registry: Registry, experiment: Experiment | None) -> list[datetime]:
+    trials = registry.trials(experiment) if experiment else []
+    return [trial.finished_at or trial.heartbeat_at for trial in trials]
+
+
+def _table(experiments: list[Experiment], signs: Signs, width: int) -> Table:
+    layout, taken = _fit(experiments, signs, width)
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+    for name, right in _columns(layout):
+        table.add_column(name, no_wrap=True, justify="right" if right else "left")
+    table.add_column("hypothesis", no_wrap=True, overflow="ellipsis")
+    room = max(width - taken, 1)
+    for experiment in experiments:
+        hypothesis = words.line(experiment.hypothesis, room)
+        table.add_row(*_cells(experiment, signs, layout), hypothesis)
+    return table
+
+
+def _fit(experiments: list[Experiment], signs: Signs, width: int) -> tuple[Layout, int]:
+    """Return the widest layout that leaves the hypothesis room, and the columns it takes."""
+    for layout in LAYOUTS:
+        rows = [[Text(name) for name, _ in _columns(layout)]]
+        rows += [_cells(experiment, signs, layout) for experiment in experiments]
+        widest = [max(cell_len(cell.plain) for cell in column) for column in zip(*rows, strict=True)]
+        taken = sum(widest) + GAP * len(widest)
+        if width - taken >= ROOM:
+            break
+    return layout, taken
+
+
+def _columns(layout: Layout) -> list[tuple[str, bool]]:
+    columns = [("id", True), ("verdict", False), ("val_bpb", False), ("Δ", False)]
+    columns += [("seconds", True)] if layout.seconds else []
+    return columns + ([("proposer", False)] if layout.proposer else [])
+
+
+def _cells(experiment: Experiment, signs: Signs, layout: Layout) -> list[Text]:
+    number = int(experiment.id or 0)
+    error = experiment.val_bpb_error if layout.val_error else None
+    delta_error = experiment.delta_error if layout.delta_error else None
+    done = experiment.verdict is not None and experiment.state is ExperimentState.DONE
+    cells = [
+        Text(str(number)),
+        words.verdict(experiment.verdict) if done and experiment.verdict else signs.word(number),
+        Text(words.bpb(experiment.val_bpb, error)),
+        Text(words.delta(experiment.delta, delta_error)),
+    ]
+    cells += [Text(f"{experiment.seconds:,.0f}")] if layout.seconds else []
+    return cells + ([words.line(experiment.proposer, 20)] if layout.proposer else [])
+
+
+def summary_line(summary: Summary) -> Text:
+    """Return a study's numbers in one sentence or two."""
+    found = summary.verdicts
+    kinds = {
+        "kept": found.get(Verdict.KEEP, 0),
+        "discarded": found.get(Verdict.DISCARD, 0),
+        "crashed": found.get(Verdict.CRASH, 0),
+        "invalid": found.get(Verdict.INVALID, 0),
+        "disqualified": found.get(Verdict.DISQUALIFIED, 0),
+    }
+    told = [f"{words.count(number)} {kind}" for kind, number in kinds.items()]
+    told += [f"{summary.unfinished} unfinished"] if summary.unfinished else []
+    told += [f"{summary.per_hour:.1f} experiments an hour"] if summary.per_hour else []
+    line = Text(", ".join(told))
+    best, baseline = summary.incumbent, summary.baseline
+    if best is None or best.val_bpb is None:
+        return line.append("; no score yet")
+    line.append("; best val_bpb ")
+    line.append_text(words.score(best.val_bpb, best.val_bpb_error, summary.study.trust))
+    if baseline is not None and baseline.val_bpb is not None and baseline.id != best.id:
+        line.append(f", {words.improvement(best.val_bpb, baseline.val_bpb)}")
+    return line

@@ -1,0 +1,125 @@
+"""How numbers, verdicts and hostile text are worded: once, for every view."""
+
+from datetime import datetime
+
+from rich.text import Text
+
+from autoresearch.records.tables import Study
+from autoresearch.records.text import safe_line, safe_text
+from autoresearch.records.values import Clock, Trust, Verdict
+
+STYLES = {
+    Verdict.KEEP: "bold green",
+    Verdict.DISCARD: "dim",
+    Verdict.CRASH: "red",
+    Verdict.INVALID: "yellow",
+    Verdict.DISQUALIFIED: "bold magenta",
+}
+LOOK_AT = 4000  # characters of a hostile line that are examined at all: a line shows far fewer
+
+
+def line(text: str, width: int = 200, style: str = "") -> Text:
+    """Return hostile text as one safe line; a Text, so that no markup in it is obeyed."""
+    return Text(safe_line(text[: max(LOOK_AT, width)], width), style=style)
+
+
+def source(text: str) -> str:
+    """Return code or a diff as printable text with nothing hidden: all of its lines, to the end.
+
+    What a log may drop (escape sequences, text overwritten by a carriage return) is spelled out
+    here, since it could hide code from a reader.
+    """
+    spelled = text.expandtabs(4).replace("\x1b", "\\x1b").replace("\r", "\\r")
+    return safe_text(spelled, lines=10**9, size=10**9)
+
+
+def verdict(word: Verdict) -> Text:
+    """Return a verdict in its colour."""
+    return Text(str(word), style=STYLES[word])
+
+
+def bpb(value: float | None, error: float | None = None, digits: int = 4) -> str:
+    """Return bits per byte, with the standard error where one is known."""
+    if value is None:
+        return "-"
+    return f"{value:.{digits}f}" + (f" ± {error:.{digits}f}" if error is not None else "")
+
+
+def delta(value: float | None, error: float | None = None, digits: int = 4) -> str:
+    """Return a signed difference in bits per byte; below zero is better."""
+    if value is None:
+        return "-"
+    # Adding zero turns a rounded "-0.0000" into "+0.0000".
+    shown = f"{round(value, digits) + 0.0:+.{digits}f}"
+    return shown + (f" ± {error:.{digits}f}" if error is not None else "")
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as a person says them."""
+    if seconds < 99.95:
+        return f"{seconds:.1f} s" if seconds % 1 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def memory(size: float) -> str:
+    """Return bytes in MiB or GiB."""
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
+
+
+def count(number: float) -> str:
+    """Return a count with its thousands apart."""
+    return f"{number:,.0f}"
+
+
+def moment(time: datetime) -> str:
+    """Return a time in the reader's own zone."""
+    return time.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def budget(seconds: float, clock: Clock) -> str:
+    """Return what one trial may take."""
+    kind = "of CPU time" if clock is Clock.CPU else "by the wall clock"
+    return f"{duration(seconds)} {kind} a trial"
+
+
+def trust(label: Trust) -> Text:
+    """Return the trust label; anything but sealed is made to be seen."""
+    return Text(str(label), style="green" if label is Trust.SEALED else "bold yellow")
+
+
+def score(value: float | None, error: float | None, label: Trust, digits: int = 4) -> Text:
+    """Return a score with its trust, as every score outside a labelled table is shown."""
+    shown = Text(bpb(value, error, digits))
+    if value is not None and label is not Trust.SEALED:
+        shown.append(" (").append_text(trust(label)).append(")")
+    return shown
+
+
+def joined(parts: list[Text | str], separator: str = " · ") -> Text:
+    """Return parts in one line."""
+    return Text(separator).join(part if isinstance(part, Text) else Text(part) for part in parts)
+
+
+def study_line(study: Study) -> Text:
+    """Return what a reader must know of a study before any of its scores."""
+    return joined(
+        [
+            Text("study ").append_text(line(study.tag, 64, "bold")),
+            line(f"branch {study.branch}", 100),
+            budget(study.budget_seconds, study.clock),
+            line(study.device, 40),
+            line(f"corpus {study.corpus}", 100),
+            trust(study.trust),
+        ]
+    )
+
+
+def improvement(best: float, baseline: float) -> str:
+    """Return how far a score lies from the baseline's, in bits per byte and in percent."""
+    gain = baseline - best
+    side = "below" if gain >= 0 else "above"
+    share = f" ({abs(gain) / baseline:.2%})" if baseline else ""
+    return f"{abs(gain):.4f} bpb{share} {side} the baseline's {baseline:.4f}"

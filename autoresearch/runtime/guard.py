@@ -1,0 +1,224 @@
+"""The guard: a small process between the supervisor and a process tree, so that nobody survives.
+
+It runs as ``python -I -S guard.py LIFELINE CLOSE FILE_SIZE -- COMMAND...`` in a session of its
+own. LIFELINE is a stream socket to the supervisor: single letters come in (`INTERRUPT`,
+`TERMINATE`, `KILL`) and one line of JSON goes out when no process of the tree is left. End of
+file on it means that the supervisor died, be it by ``kill -9``: then everything is killed.
+
+On Linux the guard is the subreaper of the tree: a process that daemonises (setsid, double fork)
+becomes the guard's own child, so "no child left" means "no descendant left", and the CPU seconds
+of every reaped descendant arrive in the guard's account. Elsewhere only the command's process
+group is reached. Modules that import slowly (json, socket) are left out on purpose: the guard's
+start is part of the cost of every launch.
+"""
+
+import ctypes
+import os
+import resource
+import select
+import signal
+import sys
+import time
+
+INTERRUPT, TERMINATE, KILL = b"I", b"T", b"K"
+_SIGNALS = {INTERRUPT: signal.SIGINT, TERMINATE: signal.SIGTERM}
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 36, 38
+_NOT_STARTED = 127  # what a shell says of a command that cannot be run
+
+
+def main(arguments: list[str]) -> None:
+    """Run the command after ``--`` and see its whole tree to the end."""
+    lifeline = int(arguments[0])
+    passed = [int(each) for each in arguments[1].split(",") if each]
+    _control_process(_PR_SET_CHILD_SUBREAPER)
+    wake = _wake_on_child()
+    child = _start(arguments[4:], int(arguments[2]), (lifeline, *wake))
+    _let_go(passed)
+    status = _watch(child, lifeline, wake[0])
+    _report(lifeline, _sweep(child, status))
+
+
+def _wake_on_child() -> tuple[int, int]:
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)  # the guard ends when the tree has, not before
+    ends = os.pipe()
+    for end in ends:
+        os.set_blocking(end, False)
+    signal.set_wakeup_fd(ends[1], warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    return ends
+
+
+def _start(command: list[str], file_size: int, ours: tuple[int, ...]) -> int:
+    guard = os.getpid()
+    child = os.fork()
+    if child == 0:
+        try:
+            _become(command, file_size, guard, ours)
+        except OSError as fault:
+            os.write(2, f"cannot start {command[0]}: {fault}\n".encode())
+        finally:
+            os._exit(_NOT_STARTED)
+    try:
+        os.setpgid(child, child)  # the child does the same: whoever comes first
+    except OSError:
+        pass
+    return child
+
+
+def _become(command: list[str], file_size: int, guard: int, ours: tuple[int, ...]) -> None:
+    os.setpgid(0, 0)
+    signal.set_wakeup_fd(-1)
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE):
+        signal.signal(each, signal.SIG_DFL)
+    for descriptor in ours:
+        os.close(descriptor)
+    _limit(resource.RLIMIT_CORE, 0)
+    if file_size:
+        _limit(resource.RLIMIT_FSIZE, file_size)
+    _volunteer_for_memory_shortage()
+    _control_process(_PR_SET_NO_NEW_PRIVS)
+    _control_process(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != guard:  # it died before the line above
+        os._exit(_NOT_STARTED)
+    os.execvp(command[0], command)
+
+
+def _limit(what: int, most: int) -> None:
+    hard = resource.getrlimit(what)[1]
+    if hard != resource.RLIM_INFINITY:
+        most = min(most, hard)
+    resource.setrlimit(what, (most, most))
+
+
+def _volunteer_for_memory_shortage() -> None:
+    """Let the kernel end the tree before the supervisor when memory runs out."""
+    try:
+        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:  # noqa: PTH123 - pathlib is slow to import
+            file.write("800")
+    except OSError:
+        pass
+
+
+def _control_process(option: int, value: int = 1) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def _let_go(passed: list[int]) -> None:
+    """Close what belongs to the command, so that its pipes end when it does."""
+    for descriptor in passed:
+        os.close(descriptor)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(nothing, standard)
+    os.close(nothing)
+
+
+def _watch(child: int, lifeline: int, wake: int) -> int | None:
+    """Return the command's wait status, or None when the tree must be killed first."""
+    while True:
+        ready = select.select([lifeline, wake], [], [])[0]
+        if wake in ready:
+            os.read(wake, 4096)
+            status = _reap(child)
+            if status is not None:
+                return status
+        if lifeline in ready:
+            requests = _requests(lifeline)
+            if not requests or KILL in requests:
+                return None
+            for letter, number in _SIGNALS.items():
+                if letter in requests:
+                    os.killpg(child, number)
+
+
+def _requests(lifeline: int) -> bytes:
+    try:
+        return os.read(lifeline, 64)
+    except ConnectionError:
+        return b""
+
+
+def _reap(child: int) -> int | None:
+    """Collect every ended child; return the command's status if it is among them."""
+    found = None
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return found
+        if pid == child:
+            found = status
+        if pid == 0:
+            return found
+
+
+def _sweep(child: int, status: int | None) -> int | None:
+    """Kill until no child is left; return the command's wait status."""
+    while True:
+        _kill_children(child, ended=status is not None)
+        try:
+            pid, ending = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return status
+        if pid == child:
+            status = ending
+        elif pid == 0:
+            time.sleep(0.0005)
+
+
+def _kill_children(child: int, *, ended: bool) -> None:
+    if not ended:  # afterwards its number may belong to somebody else
+        _kill(os.killpg, child)
+    for pid in _children():
+        _kill(os.kill, pid)
+
+
+def _kill(how: "type[os.kill]", target: int) -> None:  # type: ignore[valid-type]
+    try:
+        how(target, signal.SIGKILL)
+    except OSError:
+        pass
+
+
+def _children() -> list[int]:
+    me = os.getpid()
+    try:
+        with open(f"/proc/self/task/{me}/children", encoding="ascii") as file:  # noqa: PTH123 - as above
+            return [int(each) for each in file.read().split()]
+    except OSError:
+        return [pid for pid in _processes() if _parent(pid) == me]
+
+
+def _processes() -> list[int]:
+    try:
+        return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 - as above
+    except OSError:
+        return []
+
+
+def _parent(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - as above
+            return int(file.read().rpartition(")")[2].split()[1])
+    except (OSError, IndexError):
+        return 0
+
+
+def _report(lifeline: int, status: int | None) -> None:
+    code = signaled = "null"
+    if status is not None:
+        ending = os.waitstatus_to_exitcode(status)
+        code, signaled = (str(ending), "null") if ending >= 0 else ("null", str(-ending))
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = used.ru_utime + used.ru_stime
+    line = f'{{"code": {code}, "signal": {signaled}, "cpu": {cpu:.6f}}}\n'
+    try:
+        os.write(lifeline, line.encode())
+    except OSError:
+        pass  # the supervisor is gone: nobody asks any more
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

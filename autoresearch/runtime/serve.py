@@ -1,0 +1,190 @@
+"""``python -m autoresearch.runtime.serve FD ENTRY``: the untrusted server that holds the model.
+
+It runs in the tree, imports the tree's code and answers the evaluator's requests on the socket
+FD, one at a time: ``load``, ``score`` (log-probabilities of given next tokens), ``vectors`` (whole
+logit vectors at given places), ``tokenizer`` and ``encode``. Nothing it says is believed: the code
+it imports may have replaced any of it. A request that fails is answered with the exception's
+type, and the server ends.
+"""
+
+import importlib.util
+import itertools
+import os
+import socket
+import struct
+import sys
+from array import array
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Protocol
+
+from autoresearch.runtime import wire
+
+if TYPE_CHECKING:
+    import torch
+
+
+class TreeTokenizer(Protocol):
+    """What the tree's ``load_tokenizer(directory)`` returns: any lossless tokenizer is fair.
+
+    `table[i]` is the bytes of token i; `bos` begins every document and is never charged.
+    """
+
+    table: list[bytes]
+    bos: int
+
+    def encode(self, data: bytes) -> list[int]:
+        """Return tokens whose bytes concatenate to `data`."""
+        ...
+
+
+class ShapeError(Exception):
+    """The model's output is not [B, T, V], or does not cover the tokens."""
+
+
+Reply = tuple[dict[str, object], bytes]
+
+
+class ModelServer:
+    """The tree's model or tokenizer, and the requests it answers."""
+
+    def __init__(self, entry: Path) -> None:
+        self._entry = entry
+        self._device = "cpu"
+        self._model: Callable[[torch.Tensor], torch.Tensor]
+        self._tokenizer: TreeTokenizer
+        self.requests: dict[str, Callable[[dict[str, object], bytearray], Reply]] = {
+            "load": self.load,
+            "score": self.score,
+            "vectors": self.vectors,
+            "tokenizer": self.tokenizer,
+            "encode": self.encode,
+        }
+
+    def load(self, header: dict[str, object], payload: bytearray) -> Reply:
+        """Build the model from the checkpoint; a first forward of one row tells its vocabulary."""
+        import torch  # noqa: PLC0415 - the tree's choice to need it, and slow
+
+        torch.set_num_threads(wire.integer(header, "threads"))
+        self._device = str(header["device"])
+        model = import_entry(self._entry).load_model(Path(str(header["checkpoint"])), self._device)
+        if isinstance(model, torch.nn.Module):
+            model.eval()
+        self._model = model
+        probe = torch.frombuffer(payload, dtype=torch.int32)
+        return {"vocab": self._logits(probe[None, :]).shape[-1]}, b""
+
+    def score(self, header: dict[str, object], payload: bytearray) -> Reply:
+        """Return float32 [B, T]: of rows of T + 1 tokens, how likely each token after the first."""
+        import torch  # noqa: PLC0415 - imported by now
+
+        tokens = torch.frombuffer(payload, dtype=torch.int32)
+        tokens = tokens.view(wire.integer(header, "rows"), -1).to(self._device)
+        logits = self._logits(tokens[:, :-1])
+        targets = tokens[:, 1:, None].long()
+        chosen = logits.gather(-1, targets).squeeze(-1)
+        return {}, _raw(chosen - torch.logsumexp(logits, dim=-1))
+
+    def vectors(self, header: dict[str, object], payload: bytearray) -> Reply:
+        """Return float32 [B, V]: the logits of B rows, each at the place its last number gives."""
+        import torch  # noqa: PLC0415 - imported by now
+
+        rows = torch.frombuffer(payload, dtype=torch.int32)
+        rows = rows.view(wire.integer(header, "rows"), -1).to(self._device)
+        logits = self._logits(rows[:, :-1])
+        places = rows[:, -1].long()
+        return {}, _raw(logits[torch.arange(len(places), device=logits.device), places])
+
+    def tokenizer(self, header: dict[str, object], payload: bytearray) -> Reply:
+        """Return the table, uint32 lengths and then the bytes, before any document is seen."""
+        del payload
+        loader = import_entry(self._entry).load_tokenizer
+        self._tokenizer = loader(Path(str(header["checkpoint"])))
+        table = [bytes(token) for token in self._tokenizer.table]
+        lengths = struct.pack(f"<{len(table)}I", *map(len, table))
+        return {"bos": int(self._tokenizer.bos), "size": len(table)}, lengths + b"".join(table)
+
+    def encode(self, header: dict[str, object], payload: bytearray) -> Reply:
+        """Return the tokens of some documents: uint32 counts, then uint32 ids."""
+        count = wire.integer(header, "documents")
+        ends = list(itertools.accumulate(struct.unpack_from(f"<{count}I", payload), initial=0))
+        text = bytes(payload[4 * count :])
+        found = [
+            self._tokenizer.encode(text[start:end])
+            for start, end in itertools.pairwise(ends)
+        ]
+        counts = struct.pack(f"<{count}I", *map(len, found))
+        return {}, counts + array("I", itertools.chain.from_iterable(found)).tobytes()
+
+    def _logits(self, tokens: "torch.Tensor") -> "torch.Tensor":
+        import torch  # noqa: PLC0415 - imported by now
+
+        with torch.inference_mode():
+            logits = self._model(tokens.to(self._device).long())
+            shape = tuple(getattr(logits, "shape", ()))
+            if len(shape) != 3 or shape[:2] != tuple(tokens.shape):
+                raise ShapeError
+            return logits.float()
+
+
+def import_entry(entry: Path) -> ModuleType:
+    """Import the tree's program, once, as a module named after its file."""
+    known = sys.modules.get(entry.stem)
+    if known is not None and getattr(known, "__file__", None) == str(entry):
+        return known
+    spec = importlib.util.spec_from_file_location(entry.stem, entry)
+    if spec is None or spec.loader is None:
+        raise ImportError(entry.name)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[entry.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def serve(channel: socket.socket, server: ModelServer) -> None:
+    """Answer requests until one fails or the evaluator hangs up."""
+    while True:
+        header = wire.read_head(lambda size: _receive(channel, size))
+        payload = _receive(channel, wire.integer(header, "bytes"))
+        echo: dict[str, object] = {"nonce": header["nonce"]}
+        try:
+            fields, data = server.requests[str(header["op"])](header, payload)
+        except (Exception, SystemExit) as fault:  # noqa: BLE001 - the evaluator is told its type
+            channel.sendall(wire.head({**echo, "error": type(fault).__name__}, 0))
+            return
+        channel.sendall(wire.head({**echo, **fields}, len(data)))
+        channel.sendall(data)
+
+
+def _raw(values: "torch.Tensor") -> bytes:
+    data: bytes = values.cpu().contiguous().numpy().tobytes()
+    return data
+
+
+def _receive(channel: socket.socket, size: int) -> bytearray:
+    data = bytearray(size)
+    view, have = memoryview(data), 0
+    while have < size:
+        got = channel.recv_into(view[have:])
+        if got == 0:
+            raise EOFError
+        have += got
+    return data
+
+
+def main() -> None:
+    """Serve the entry named on the command line from the current folder."""
+    channel = socket.socket(fileno=int(sys.argv[1]))
+    channel.set_inheritable(False)
+    channel.sendall(wire.head({"hello": True}, 0))  # no code of the tree has run so far
+    tree = Path.cwd()
+    sys.path.insert(0, str(tree))
+    try:
+        serve(channel, ModelServer(tree / sys.argv[2]))
+    except (EOFError, OSError):
+        os._exit(0)  # the evaluator has hung up; threads of the tree must not keep this alive
+
+
+if __name__ == "__main__":
+    main()

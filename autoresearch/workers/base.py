@@ -1,0 +1,56 @@
+"""What a worker is asked for, and the Protocol it follows."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from autoresearch.records.values import Budget, Limits, Outcome, Point
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One trial to execute.
+
+    `tree` is a clean export of the commit and the trial's working folder; `scratch` is an empty
+    private folder that is the caller's to remove; `entry` is the program in `tree`;
+    `train_files` are the train split's files, tokens of `token_bytes` bytes each.
+    """
+
+    tree: Path
+    scratch: Path
+    entry: str
+    seed: int
+    device: str
+    budget: Budget
+    limits: Limits
+    train_files: tuple[Path, ...]
+    token_bytes: int
+
+
+class Worker(Protocol):
+    """Executes trials, one at a time."""
+
+    @property
+    def name(self) -> str:
+        """Return what the registry calls it."""
+        ...
+
+    def train(
+        self,
+        assignment: Assignment,
+        *,
+        on_point: Callable[[Point], None],
+        stop: Callable[[], bool],
+    ) -> Outcome:
+        """Return how the trial ended; a failed trial is an outcome, not an exception.
+
+        Args:
+            assignment: the trial.
+            on_point: told every metric as it comes.
+            stop: asked often; true ends the trial as INTERRUPTED.
+
+        Raises:
+            WorkerError: the machine cannot run trials at all.
+        """
+        ...

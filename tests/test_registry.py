@@ -1,0 +1,312 @@
+"""The registry: real SQLite files, made whole or not at all, and never silently wrong."""
+
+import math
+import multiprocessing
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlmodel import SQLModel
+
+from autoresearch.errors import RegistryError
+from autoresearch.records.tables import Experiment, Study, Trial
+from autoresearch.records.values import (
+    Category,
+    Clock,
+    Ending,
+    ExperimentState,
+    StudyState,
+    TrialState,
+    Trust,
+    Verdict,
+)
+from autoresearch.registry import Registry, RunLock, schema
+from autoresearch.registry.store import pack, unpack
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    return Registry.open(tmp_path / "registry.db", create=True, now=lambda: NOON)
+
+
+def new_study(registry: Registry, tag: str = "nov23") -> Study:
+    return registry.save(
+        Study(
+            tag=tag,
+            branch=f"autoresearch/{tag}",
+            base_commit="a" * 40,
+            profile="cpu",
+            device="cpu",
+            corpus="stdlib",
+            comparability="{}",
+            budget_seconds=20,
+            clock=Clock.CPU,
+            trust=Trust.UNSEALED,
+            state=StudyState.STOPPED,
+            created_at=NOON,
+        )
+    )
+
+
+def new_experiment(registry: Registry, study: Study, **changes: object) -> Experiment:
+    values: dict[str, object] = {
+        "study_id": study.id,
+        "state": ExperimentState.DONE,
+        "verdict": Verdict.DISCARD,
+        "proposer": "optuna",
+        "hypothesis": "DEPTH 2 → 3",
+        "category": Category.OTHER,
+        "created_at": NOON,
+    }
+    return registry.save(Experiment(**(values | changes)))
+
+
+def new_trial(registry: Registry, experiment: Experiment, **changes: object) -> Trial:
+    values: dict[str, object] = {
+        "experiment_id": experiment.id,
+        "seed": 1,
+        "worker": "local",
+        "state": TrialState.RUNNING,
+        "started_at": NOON,
+        "heartbeat_at": NOON,
+    }
+    return registry.save(Trial(**(values | changes)))
+
+
+def test_the_migrated_schema_is_the_models_schema(tmp_path: Path) -> None:
+    schema.create(tmp_path / "r.db")
+    engine = schema.connect(tmp_path / "r.db")
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"version_table": schema.VERSION_TABLE}
+        )
+        assert compare_metadata(context, SQLModel.metadata) == []
+    engine.dispose()
+
+
+def test_rows_come_back_as_they_went_in(registry: Registry) -> None:
+    study = new_study(registry)
+    made = new_experiment(
+        registry, study, val_bpb=1.25, category=Category.BUG_FIX, patch="diff", hypothesis="a\0b"
+    )
+    read = registry.experiment(int(made.id or 0))
+    assert read.verdict is Verdict.DISCARD
+    assert read.category is Category.BUG_FIX
+    assert read.created_at == NOON
+    assert read.created_at.tzinfo is not None
+    assert read.hypothesis == "a\ufffdb"
+    assert read.patch == "diff"
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_is_not_finite_never_reaches_a_column(registry: Registry, value: float) -> None:
+    study = new_study(registry)
+    with pytest.raises(Exception, match="cannot be stored"):
+        new_experiment(registry, study, val_bpb=value)
+    assert registry.experiments(study) == []
+
+
+def test_a_finished_trial_does_not_change(registry: Registry) -> None:
+    experiment = new_experiment(registry, new_study(registry))
+    trial = new_trial(registry, experiment)
+    done = registry.save(trial.model_copy(update={"state": TrialState.DONE, "val_bpb": 1.5}))
+    with pytest.raises(RegistryError, match="does not change"):
+        registry.save(done.model_copy(update={"val_bpb": 1.0}))
+    assert registry.trials(experiment)[0].val_bpb == 1.5
+
+
+def test_what_a_killed_run_left_running_is_lost_and_said_so(registry: Registry) -> None:
+    study = new_study(registry)
+    registry.save(study.model_copy(update={"state": StudyState.RUNNING}))
+    experiment = new_experiment(registry, study, state=ExperimentState.OPEN, verdict=None)
+    new_trial(registry, experiment)
+    assert registry.forget_running() == 1
+    assert registry.trials(experiment)[0].state is TrialState.LOST
+    assert registry.unfinished(study)[0].id == experiment.id
+    stopped = registry.study()
+    assert stopped is not None
+    assert stopped.state is StudyState.STOPPED
+
+
+def test_the_summary_counts_every_verdict(registry: Registry) -> None:
+    study = new_study(registry)
+    kept = new_experiment(registry, study, verdict=Verdict.KEEP, val_bpb=2.0, finished_at=NOON)
+    new_experiment(registry, study)
+    new_experiment(registry, study, verdict=Verdict.CRASH)
+    later = NOON + timedelta(hours=2)
+    best = new_experiment(registry, study, verdict=Verdict.KEEP, val_bpb=1.9, finished_at=later)
+    new_experiment(registry, study, state=ExperimentState.OPEN, verdict=None)
+    summary = registry.summary(study)
+    assert summary.verdicts == {Verdict.KEEP: 2, Verdict.DISCARD: 1, Verdict.CRASH: 1}
+    assert summary.finished == 4
+    assert summary.unfinished == 1
+    assert summary.per_hour == 2.0
+    assert summary.baseline is not None
+    assert summary.baseline.id == kept.id
+    assert summary.incumbent is not None
+    assert summary.incumbent.id == best.id
+    assert registry.since_keep(study) == 0
+
+
+def test_patience_counts_from_the_last_keep(registry: Registry) -> None:
+    study = new_study(registry)
+    assert registry.since_keep(study) == 0
+    new_experiment(registry, study, verdict=Verdict.KEEP)
+    new_experiment(registry, study)
+    new_experiment(registry, study, verdict=Verdict.INVALID)
+    assert registry.since_keep(study) == 2
+
+
+def test_the_latest_study_is_the_one_that_was_at_work_last(registry: Registry) -> None:
+    assert registry.study() is None
+    first = new_study(registry, "one")
+    second = new_study(registry, "two")
+    new_experiment(registry, second)
+    new_experiment(registry, first)
+    latest, named = registry.study(), registry.study("two")
+    assert latest is not None
+    assert latest.tag == "one"
+    assert named is not None
+    assert named.id == second.id
+    assert registry.study("three") is None
+
+
+def test_an_unknown_number_is_answered_with_the_known_ones(registry: Registry) -> None:
+    with pytest.raises(RegistryError, match="none yet"):
+        registry.experiment(1)
+    new_experiment(registry, new_study(registry))
+    with pytest.raises(RegistryError, match="no experiment 7: they are 1 to 1"):
+        registry.experiment(7)
+
+
+def test_lists_leave_bodies_in_the_file(registry: Registry) -> None:
+    study = new_study(registry)
+    new_experiment(registry, study, patch="x" * 1000)
+    light = registry.experiments(study)[0]
+    with pytest.raises(Exception, match="patch"):
+        _ = light.patch
+    assert registry.experiments(study, whole=True)[0].patch == "x" * 1000
+
+
+def test_the_last_experiments_come_oldest_first(registry: Registry) -> None:
+    study = new_study(registry)
+    for _ in range(5):
+        new_experiment(registry, study)
+    assert [row.id for row in registry.experiments(study, last=2)] == [4, 5]
+
+
+def test_effects_name_the_first_experiment_that_ran_them(registry: Registry) -> None:
+    study = new_study(registry)
+    new_experiment(registry, study, effect_hash="h", verdict=Verdict.INVALID)
+    first = new_experiment(registry, study, effect_hash="h")
+    new_experiment(registry, study, effect_hash="h")
+    assert registry.effects(study) == {"h": first.id}
+
+
+def test_scored_trials_leave_out_the_unscored(registry: Registry) -> None:
+    study = new_study(registry)
+    experiment = new_experiment(registry, study)
+    new_trial(registry, experiment, ending=Ending.NAN, state=TrialState.DONE)
+    new_trial(registry, experiment, seed=2, val_bpb=1.5, state=TrialState.DONE)
+    assert registry.scored_trials(study) == [(experiment.id, 2, 1.5)]
+
+
+def test_the_leaderboard_is_there_for_any_browser(registry: Registry, tmp_path: Path) -> None:
+    study = new_study(registry)
+    new_experiment(registry, study, val_bpb=2.0)
+    new_experiment(registry, study, val_bpb=1.0)
+    new_experiment(registry, study, verdict=Verdict.CRASH)
+    rows = sqlite3.connect(tmp_path / "registry.db").execute(
+        "SELECT study, val_bpb, verdict FROM leaderboard"
+    )
+    assert rows.fetchall() == [("nov23", 1.0, "discard"), ("nov23", 2.0, "discard")]
+
+
+def test_without_a_registry_the_next_step_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RegistryError, match="autoresearch run"):
+        Registry.open(tmp_path / "registry.db")
+
+
+def test_a_damaged_registry_is_named_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "registry.db"
+    path.write_bytes(b"this is no database, " * 100)
+    before = path.read_bytes()
+    with pytest.raises(RegistryError, match="damaged"):
+        Registry.open(path)
+    assert path.read_bytes() == before
+
+
+def test_damage_inside_is_found_by_the_check(registry: Registry, tmp_path: Path) -> None:
+    study = new_study(registry)
+    for _ in range(200):
+        new_experiment(registry, study, patch="p" * 500)
+    registry.close()
+    path = tmp_path / "registry.db"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 :] = b"\xff" * (len(data) - len(data) // 2)
+    path.write_bytes(data)
+    with pytest.raises(RegistryError, match="damaged"):
+        Registry.open(path).check()
+
+
+def test_a_registry_from_the_future_is_refused(registry: Registry, tmp_path: Path) -> None:
+    registry.close()
+    path = tmp_path / "registry.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"UPDATE {schema.VERSION_TABLE} SET version_num = '9999'")
+    connection.close()
+    with pytest.raises(RegistryError, match="newer autoresearch"):
+        Registry.open(path)
+
+
+def test_another_programs_database_is_not_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "registry.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE cats (name TEXT)")
+    connection.close()
+    with pytest.raises(RegistryError, match="no autoresearch registry"):
+        Registry.open(path)
+
+
+def _create(path: Path) -> None:
+    schema.create(path)
+
+
+def test_makers_that_race_leave_one_whole_registry(tmp_path: Path) -> None:
+    path = tmp_path / "registry.db"
+    context = multiprocessing.get_context("spawn")
+    makers = [context.Process(target=_create, args=(path,)) for _ in range(3)]
+    for maker in makers:
+        maker.start()
+    for maker in makers:
+        maker.join()
+    assert [maker.exitcode for maker in makers] == [0, 0, 0]
+    Registry.open(path).check()
+    assert not list(tmp_path.glob("*.new*"))
+
+
+def test_only_one_run_at_a_time(tmp_path: Path) -> None:
+    with RunLock(tmp_path / "run.lock"):
+        context = multiprocessing.get_context("spawn")
+        with context.Pool(1) as pool:
+            assert "another run is at work" in pool.apply(_try_lock, (tmp_path / "run.lock",))
+    with RunLock(tmp_path / "run.lock"):
+        pass
+
+
+def _try_lock(path: Path) -> str:
+    try:
+        with RunLock(path):
+            return "got it"
+    except RegistryError as fault:
+        return str(fault)
+
+
+def test_packing_round_trips() -> None:
+    assert unpack(pack(b"log")) == b"log"
+    assert unpack(None) == b""
