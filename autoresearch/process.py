@@ -23,7 +23,6 @@ from typing import Self
 
 import psutil
 
-from autoresearch.records.values import Limits
 from autoresearch.runtime import guard
 
 _GUARD = Path(guard.__file__)
@@ -189,9 +188,9 @@ def launch(
     cwd: Path,
     env: Mapping[str, str],
     pass_fds: Sequence[int] = (),
-    stdout: int | None = None,
-    stderr: int | None = None,
-    limits: Limits | None = None,
+    stdout: int = subprocess.DEVNULL,
+    stderr: int = subprocess.DEVNULL,
+    file_size: int = 0,
 ) -> Guarded:
     """Start a command under a guard.
 
@@ -202,17 +201,25 @@ def launch(
         cwd: its working directory.
         env: its whole environment.
         pass_fds: descriptors it gets under the same numbers; ours stay open.
-        stdout: a descriptor or a constant of `subprocess`; None is ours.
+        stdout: a descriptor or a constant of `subprocess`; discarded unless said otherwise.
         stderr: as `stdout`.
-        limits: the file size is enforced by the kernel; the rest is the caller's to watch.
+        file_size: the largest file it may write, in bytes; 0 is no limit.
 
     Raises:
         FileNotFoundError: `cwd` is not there. A command that cannot be run exits with 127.
     """
     ours, theirs = socket.socketpair()
     passed = ",".join(str(each) for each in pass_fds)
-    file_size = str(limits.file_size if limits else 0)
-    start = [sys.executable, "-I", "-S", str(_GUARD), str(theirs.fileno()), passed, file_size, "--"]
+    start = [
+        sys.executable,
+        "-I",
+        "-S",
+        str(_GUARD),
+        str(theirs.fileno()),
+        passed,
+        str(file_size),
+        "--",
+    ]
     with theirs:
         try:
             process = subprocess.Popen(

@@ -7,9 +7,9 @@ thorough shuffle and brings duplicates side by side, in the memory of one run.
 
 import heapq
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from itertools import count
 from pathlib import Path
 
 from autoresearch.corpus.documents import Flaw, Rules, cut, document_key
@@ -17,9 +17,10 @@ from autoresearch.corpus.files import SafeFile, Stamp, read_stamp, write_json
 from autoresearch.corpus.sources import Reader, Source
 
 Report = Callable[[str, int, int | None], None]
-_RUN_BYTES = 64 * 2**20
 _MAX_RUNS = 128  # merged at once, each an open file
 _BUFFER = 256 * 2**10
+_KEY = 32  # bytes of SHA-256
+_LENGTH = 8
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,12 @@ class Intake:
         self._held: list[tuple[bytes, bytes]] = []
         self._held_bytes = 0
         self.runs = _finished_runs(directory)
-        self.tally = self.runs[-1].tally if self.runs else Tally()
+        self._sums = Counter(asdict(self.tally))
+
+    @property
+    def tally(self) -> Tally:
+        """What the runs on disk hold."""
+        return self.runs[-1].tally if self.runs else Tally()
 
     @property
     def complete(self) -> bool:
@@ -67,37 +73,33 @@ class Intake:
         cap = self._rules.max_bytes
         total = min(cap, source.total or cap)
         reader = source.open(self.runs[-1].state if self.runs else None)
-        report("reading", self.tally.bytes, total)
+        report("reading", self._sums["bytes"], total)
         for found in reader:
             self._take(found)
-            if self.tally.bytes >= cap:
+            if self._sums["bytes"] >= cap:
                 break
             if self._held_bytes >= self._run_bytes:
                 self._flush(reader, complete=False)
-            report("reading", self.tally.bytes, total)
+            report("reading", self._sums["bytes"], total)
         self._flush(reader, complete=True)
 
     def _take(self, found: bytes | Flaw) -> None:
         if isinstance(found, Flaw):
-            self._count(**{found.value: 1})
+            self._sums[found.value] += 1
             return
-        pieces = cut(found, self._piece) if self._piece else [found]
-        for piece in pieces:
-            if not piece.strip() or piece.decode().isspace():
-                self._count(empty=1)
-            else:
-                self._held.append((document_key(piece), piece))
-                self._held_bytes += len(piece)
-                self._count(documents=1, bytes=len(piece))
-
-    def _count(self, **more: int) -> None:
-        sums = {name: value + more.get(name, 0) for name, value in asdict(self.tally).items()}
-        self.tally = Tally(**sums)
+        for piece in cut(found, self._piece) if self._piece else [found]:
+            if not piece.decode().strip():
+                self._sums["empty"] += 1
+                continue
+            self._held.append((document_key(piece), piece))
+            self._held_bytes += len(piece)
+            self._sums["documents"] += 1
+            self._sums["bytes"] += len(piece)
 
     def _flush(self, reader: Reader, *, complete: bool) -> None:
         path = self._directory / f"{len(self.runs):05}.run"
         stamp = _write_run(path, sorted(self._held))
-        run = Run(path, stamp, reader.state(), self.tally, complete)
+        run = Run(path, stamp, reader.state(), Tally(**self._sums), complete)
         write_json(path.with_suffix(".json"), _note(run))
         self.runs.append(run)
         self._held, self._held_bytes = [], 0
@@ -135,7 +137,7 @@ def _write_run(path: Path, documents: list[tuple[bytes, bytes]]) -> Stamp:
     file = SafeFile(path)
     try:
         for key, data in documents:
-            file.write(key + len(data).to_bytes(4, "little") + data)
+            file.write(key + len(data).to_bytes(_LENGTH, "little") + data)
         return file.commit()
     except BaseException:
         file.discard()
@@ -144,8 +146,8 @@ def _write_run(path: Path, documents: list[tuple[bytes, bytes]]) -> Stamp:
 
 def _read_run(path: Path) -> Iterator[tuple[bytes, bytes]]:
     with path.open("rb", buffering=_BUFFER) as file:
-        while head := file.read(36):
-            yield head[:32], file.read(int.from_bytes(head[32:], "little"))
+        while key := file.read(_KEY):
+            yield key, file.read(int.from_bytes(file.read(_LENGTH), "little"))
 
 
 def _note(run: Run) -> dict[str, object]:
@@ -160,19 +162,16 @@ def _note(run: Run) -> dict[str, object]:
 def _finished_runs(directory: Path) -> list[Run]:
     """Return the runs an interrupted `prepare` left whole, up to the first that is not."""
     runs: list[Run] = []
-    for number in count():
-        path = directory / f"{number:05}.run"
-        run = _read_note(path)
-        if run is None or not path.is_file() or read_stamp(path) != run.stamp:
-            return runs
+    while (run := _read_note(directory / f"{len(runs):05}.run")) is not None:
         runs.append(run)
-    raise AssertionError  # count() has no end
+    return runs
 
 
 def _read_note(path: Path) -> Run | None:
     try:
         note = json.loads(path.with_suffix(".json").read_bytes())
         stamp, tally = Stamp(**note["stamp"]), Tally(**note["tally"])
-        return Run(path, stamp, note["state"], tally, note["complete"])
+        run = Run(path, stamp, note["state"], tally, note["complete"])
+        return run if read_stamp(path) == stamp else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

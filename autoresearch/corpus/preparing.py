@@ -6,8 +6,8 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
@@ -120,7 +120,7 @@ class _Building:
         for path in (self.directory / "train", self.work / "shards"):
             path.mkdir(exist_ok=True)
         tally, runs = self.ingest()
-        survey = self.survey(runs)
+        survey = self.survey(runs, tally.bytes)
         tokenizer = self.tokenizer(runs)
         files, train = self.shards(runs, tokenizer, survey)
         files |= self.seal(survey)
@@ -166,10 +166,12 @@ class _Building:
             if self.rules.split(key, len(data)) is split:
                 yield data
 
-    def survey(self, runs: list[Path]) -> _Survey:
+    def survey(self, runs: list[Path], total: int) -> _Survey:
         """Count and hash every document, and keep those of val and test."""
-        found, digests = _Survey(), {split: hashlib.sha256() for split in Split}
+        found, digests, done = _Survey(), {split: hashlib.sha256() for split in Split}, 0
         for key, data in merged(runs):
+            done += len(data)
+            self.report("splitting", done, total)
             split = self.rules.split(key, len(data))
             if split is not Split.TRAIN:
                 if found.counts[split].bytes >= self.rules.held_out:
@@ -188,19 +190,21 @@ class _Building:
             msg = f"no text in {self.spec}: nothing that could be read as UTF-8 documents"
             raise CorpusError(msg)
         if empty:
-            msg = f"too little text in {self.spec}: {_documents(survey)} documents leave none for "
-            raise CorpusError(msg + " and ".join(empty))
+            left = f"{_documents(survey)} documents leave none for {' and '.join(empty)}"
+            msg = f"too little text in {self.spec}: {left}; add text or raise the shares"
+            raise CorpusError(msg)
 
     def tokenizer(self, runs: list[Path]) -> Tokenizer:
         """Train on the first documents of train: in key order they are a fair sample."""
-        path = self.directory / "tokenizer.json"
-        done = self.work / "tokenizer.json"
-        if done.exists() and path.exists():
-            return load_tokenizer(path)
+        path, note = self.directory / "tokenizer.json", self.work / "tokenizer.json"
+        with suppress(OSError, ValueError, TypeError):
+            if read_stamp(path) == Stamp(**json.loads(note.read_bytes())):
+                return load_tokenizer(path)
         self.report("tokenizer", 0, None)
         tokenizer = train_tokenizer(self.sample(runs), self.vocab_size)
-        tokenizer.save(path)
-        write_json(done, {"done": True})
+        for stale in (self.work / "shards").iterdir():
+            stale.unlink()  # notes on shards in another tokenizer's ids
+        write_json(note, asdict(tokenizer.save(path)))
         return tokenizer
 
     def sample(self, runs: list[Path]) -> Iterator[bytes]:

@@ -24,8 +24,9 @@ class Counts:
     tokens: int = 0
 
     def __add__(self, other: "Counts") -> "Counts":
-        mine, more = asdict(self).values(), asdict(other).values()
-        return Counts(*(a + b for a, b in zip(mine, more, strict=True)))
+        return Counts(
+            self.documents + other.documents, self.bytes + other.bytes, self.tokens + other.tokens
+        )
 
 
 @dataclass(frozen=True)

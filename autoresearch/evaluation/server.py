@@ -26,6 +26,11 @@ from autoresearch.sandbox import Sandbox
 
 TICK = 0.25  # seconds between looks at the clock and the memory
 PACKAGES = Path(__file__).parents[2]  # where `import autoresearch` finds this package
+_BLAME = {
+    "load": (Rule.LOAD, "loading the model"),
+    "tokenizer": (Rule.TOKENIZER, "loading the tokenizer"),
+    "encode": (Rule.TOKENIZER, "the tokenizer"),
+}
 
 
 @dataclass(frozen=True)
@@ -181,20 +186,10 @@ class ServerHandle:
             raise Disqualified(Rule.PROTOCOL, f"the model server sent {fault}") from None
 
     def _error(self, kind: object) -> Disqualified:
-        # A type's name could carry sealed text out once the server has seen some: only the
-        # names of Python's own exceptions, and torch's, pass.
-        known = isinstance(kind, str) and (
-            isinstance(getattr(builtins, kind, None), type) or kind == "OutOfMemoryError"
-        )
-        name = kind if known else "an exception of its own"
         if kind == "ShapeError":
             return Disqualified(Rule.SHAPE, "the model's output is not logits of shape [B, T, V]")
-        rule, verb = {
-            "load": (Rule.LOAD, "loading the model"),
-            "tokenizer": (Rule.TOKENIZER, "loading the tokenizer"),
-            "encode": (Rule.TOKENIZER, "the tokenizer"),
-        }.get(self._operation, (Rule.EXCEPTION, "the model"))
-        return Disqualified(rule, f"{verb} raised {name}")
+        rule, verb = _BLAME.get(self._operation, (Rule.EXCEPTION, "the model"))
+        return Disqualified(rule, f"{verb} raised {_type_name(kind, self._operation)}")
 
     def _send(self, data: bytes) -> None:
         view = memoryview(data)
@@ -246,6 +241,17 @@ class ServerHandle:
         if ended is None:
             return Disqualified(Rule.DEATH, "the model server closed its channel")
         if ended.signal is not None:
-            name = signal.Signals(ended.signal).name
-            return Disqualified(Rule.DEATH, f"the model server was killed by {name}")
-        return Disqualified(Rule.DEATH, f"the model server exited with code {ended.code}")
+            how = f"was killed: {signal.strsignal(ended.signal) or ended.signal}"
+        else:
+            how = f"exited with code {ended.code}"
+        return Disqualified(Rule.DEATH, f"the model server {how}")
+
+
+def _type_name(kind: object, operation: str) -> str:
+    # A type's name could carry sealed text out once the server has seen some: from then on only
+    # the names of Python's own exceptions, and torch's commonest, pass.
+    if not isinstance(kind, str) or not kind.isidentifier() or not kind.isascii():
+        return "an exception"
+    sealed = operation not in ("load", "tokenizer")
+    known = isinstance(getattr(builtins, kind, None), type) or kind == "OutOfMemoryError"
+    return kind[:60] if known or not sealed else "an exception of its own"

@@ -60,10 +60,12 @@ class Git:
             raise GitError(msg)
         # GitPython refuses to be imported where git is missing, and costs start-up time.
         from git import Git as Command  # noqa: PLC0415
+        from git.exc import CommandError  # noqa: PLC0415
 
         self.directory = directory
         self._environment = {**_ENVIRONMENT, **(environment or {})}
         self._command = Command(str(directory))
+        self._refusals = (OSError, ValueError, CommandError)
 
     def attempt(
         self, *arguments: str, stdin: bytes = b"", environment: Mapping[str, str] | None = None
@@ -79,7 +81,7 @@ class Git:
             given.seek(0)
             try:
                 ended = self._command.execute(
-                    ["git", *settings, *arguments],
+                    ["git", "-C", str(self.directory), *settings, *arguments],
                     istream=given,
                     with_extended_output=True,
                     with_exceptions=False,
@@ -88,7 +90,7 @@ class Git:
                     env={**self._environment, **(environment or {})},
                     start_new_session=True,
                 )
-            except (OSError, ValueError) as fault:
+            except self._refusals as fault:
                 msg = f"git cannot run in {self.directory}: {safe_line(str(fault), 200)}"
                 raise GitError(msg) from None
         return _answer(ended)

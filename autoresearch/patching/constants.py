@@ -46,9 +46,7 @@ def constants(source: str) -> list[Constant]:
 
 def numbers(source: str) -> dict[str, Number]:
     """Return the constants that are numbers or truth values, name to value."""
-    return {
-        each.name: each.value for each in constants(source) if not isinstance(each.value, str)
-    }
+    return {each.name: each.value for each in constants(source) if not isinstance(each.value, str)}
 
 
 def set_constants(source: str, values: Mapping[str, Literal]) -> str:

@@ -76,8 +76,9 @@ def _file_diff(path: str, old: str | None, new: str | None) -> list[str]:
     before = _quote(f"a/{path}") if old is not None else _NOWHERE
     after = _quote(f"b/{path}") if new is not None else _NOWHERE
     made = difflib.unified_diff(_lines(old or ""), _lines(new or ""), before, after)
-    return [line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
-            for line in made]
+    return [
+        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in made
+    ]
 
 
 def _lines(text: str) -> list[str]:

@@ -11,10 +11,12 @@ _MEANING = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 def matches(path: str, globs: Iterable[str]) -> bool:
     """Return whether a path is named by one of the globs; `**` crosses folders, `*` does not.
 
-    A path that leaves the project (absolute, or through "..") is named by none.
+    A path that leaves the project (absolute, or through ".."), reaches into a repository's own
+    folder or holds control characters is named by none.
     """
     pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts or not pure.parts:
+    forbidden = ".." in pure.parts or any(part.lower() == ".git" for part in pure.parts)
+    if pure.is_absolute() or forbidden or not pure.parts or not path.isprintable():
         return False
     return any(re.fullmatch(_pattern(glob), path, re.DOTALL) for glob in globs)
 

@@ -20,8 +20,7 @@ class Effect:
     """What one experiment's scored trials did: means, memory as the peak; None = not known."""
 
     name: str
-    val_bpb: float | None
-    error: float | None
+    val_bpb: str
     tokens_per_second: float | None
     steps: float | None
     tokens: float | None
@@ -69,7 +68,9 @@ def diff(
     if before.study_id != after.study_id:
         warning = "these are from two studies: their scores may not be comparable"
         console.print(Text(warning, style="yellow"))
-    console.print(_table(_effect(registry, before), _effect(registry, after), study), highlight=False)
+    effects = _effect(registry, before), _effect(registry, after)
+    table = _table(*effects, study, _difference(before, after))
+    console.print(table, highlight=False)
 
 
 def _effect(registry: Registry, row: Experiment) -> Effect:
@@ -77,8 +78,7 @@ def _effect(registry: Registry, row: Experiment) -> Effect:
     facts = trials[-1].facts if trials else {}
     return Effect(
         name=f"experiment {row.id}" + (f" ({row.verdict})" if row.verdict else ""),
-        val_bpb=row.val_bpb,
-        error=row.val_bpb_error,
+        val_bpb=words.bpb(row.val_bpb, row.val_bpb_error),
         tokens_per_second=_mean(
             [each for each in trials if each.training_seconds > 0],
             lambda trial: trial.tokens / trial.training_seconds,
@@ -98,18 +98,20 @@ def _mean(trials: Sequence[Trial], of: Callable[[Trial], float]) -> float | None
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
+    # The bound keeps out integers that no float holds: the training process wrote them.
+    known = isinstance(value, int | float) and abs(value) < 1e300
+    return float(value) if known else None  # type: ignore[arg-type]  # known says it is a number
 
 
-def _table(before: Effect, after: Effect, study: Study) -> Table:
+def _table(before: Effect, after: Effect, study: Study, difference: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in ("", before.name, after.name, "difference"):
         table.add_column(Text(name), justify="left" if not name else "right", overflow="fold")
     table.add_row(
         Text("val_bpb ").append_text(words.joined(["(", words.trust(study.trust), ")"], "")),
-        Text(words.bpb(before.val_bpb, before.error)),
-        Text(words.bpb(after.val_bpb, after.error)),
-        Text(_change(before.val_bpb, after.val_bpb, words.delta)),
+        Text(before.val_bpb),
+        Text(after.val_bpb),
+        Text(difference),
     )
     for name, old, new, shown in _rows(before, after):
         table.add_row(name, _shown(old, shown), _shown(new, shown), Text(_share(old, new)))
@@ -124,12 +126,7 @@ def _rows(
     before: Effect, after: Effect
 ) -> list[tuple[str, float | None, float | None, Callable[[float], str]]]:
     return [
-        (
-            "tokens/s",
-            before.tokens_per_second,
-            after.tokens_per_second,
-            words.count,
-        ),
+        ("tokens/s", before.tokens_per_second, after.tokens_per_second, words.count),
         ("steps", before.steps, after.steps, words.count),
         ("tokens", before.tokens, after.tokens, words.count),
         ("peak memory", before.peak_memory, after.peak_memory, words.memory),
@@ -143,8 +140,13 @@ def _shown(value: float | None, shown: Callable[[float], str]) -> Text:
     return Text("-" if value is None else shown(value))
 
 
-def _change(old: float | None, new: float | None, shown: Callable[[float], str]) -> str:
-    return "-" if old is None or new is None else shown(new - old)
+def _difference(before: Experiment, after: Experiment) -> str:
+    """Return the paired effect where these two were compared, else the bare difference."""
+    if after.parent_id == before.id and after.delta is not None:
+        return words.delta(after.delta, after.delta_error)
+    if before.val_bpb is None or after.val_bpb is None:
+        return "-"
+    return words.delta(after.val_bpb - before.val_bpb)
 
 
 def _share(old: float | None, new: float | None) -> str:

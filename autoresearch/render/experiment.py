@@ -65,7 +65,9 @@ def _section(console: Console, name: str) -> None:
 
 
 def _title(row: Experiment) -> Text:
-    state: Text | str = words.verdict(row.verdict) if row.verdict else f"{row.state}, no verdict yet"
+    state: Text | str = (
+        words.verdict(row.verdict) if row.verdict else f"{row.state}, no verdict yet"
+    )
     return words.joined([Text(f"experiment {row.id}", style="bold"), state])
 
 
@@ -109,7 +111,9 @@ def _trial_title(trial: Trial, study: Study) -> Text:
         Text(f"trial {trial.id}", style="bold"),
         f"seed {trial.seed}",
         Text(ending, style="" if ending == "finished" else "red"),
-        Text("val_bpb ").append_text(words.score(trial.val_bpb, None, trial.trust or study.trust, 6)),
+        Text("val_bpb ").append_text(
+            words.score(trial.val_bpb, None, trial.trust or study.trust, 6)
+        ),
         words.line(f"worker {trial.worker}", 60),
     ]
     return words.joined(parts)

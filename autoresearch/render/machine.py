@@ -1,4 +1,4 @@
-"""`--json` and `--tsv`: the registry for programs, and for those who keep upstream's results.tsv."""
+"""`--json` and `--tsv`: the registry for programs, and as upstream's results.tsv."""
 
 import json
 import math
@@ -18,7 +18,7 @@ VERSION = 1
 TSV_HEADER = "commit\tval_bpb\tmemory_gb\tstatus\tdescription"
 _BULK = frozenset({"log", "doc_bits"})
 # What a spreadsheet takes for a formula or an open quote, at full width too.
-_LEADING = ("=", "+", "-", "@", '"', "＝", "＋", "－", "＠")
+_LEADING = ("=", "+", "-", "@", '"', "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def write_study_json(registry: Registry, study: Study, out: TextIO) -> None:
@@ -100,7 +100,9 @@ def _write_items(out: TextIO, items: Iterator[dict[str, object]]) -> None:
 
 
 def _plain(row: SQLModel) -> dict[str, object]:
-    return {name: _value(getattr(row, name)) for name in type(row).model_fields if name not in _BULK}
+    return {
+        name: _value(getattr(row, name)) for name in type(row).model_fields if name not in _BULK
+    }
 
 
 def _value(value: object) -> object:

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autoresearch.records.tables import Experiment, Study
-from autoresearch.records.values import ExperimentState, StudyState, TrialState, Verdict
+from autoresearch.records.values import ExperimentState, StudyState, Verdict
 from autoresearch.registry import Registry, Summary
 from autoresearch.render import words
 
@@ -38,9 +38,7 @@ LAYOUTS = (
 )
 
 
-def status(
-    registry: Registry, study: Study, console: Console, *, last: int | None = 30
-) -> None:
+def status(registry: Registry, study: Study, console: Console, *, last: int | None = 30) -> None:
     """Print a study: header, its last experiments (all where `last` is None), summary.
 
     Raises:
@@ -133,7 +131,9 @@ def _fit(experiments: list[Experiment], signs: Signs, width: int) -> tuple[Layou
     for layout in LAYOUTS:
         rows = [[Text(name) for name, _ in _columns(layout)]]
         rows += [_cells(experiment, signs, layout) for experiment in experiments]
-        widest = [max(cell_len(cell.plain) for cell in column) for column in zip(*rows, strict=True)]
+        widest = [
+            max(cell_len(cell.plain) for cell in column) for column in zip(*rows, strict=True)
+        ]
         taken = sum(widest) + GAP * len(widest)
         if width - taken >= ROOM:
             break
@@ -157,7 +157,7 @@ def _cells(experiment: Experiment, signs: Signs, layout: Layout) -> list[Text]:
         Text(words.bpb(experiment.val_bpb, error)),
         Text(words.delta(experiment.delta, delta_error)),
     ]
-    cells += [Text(f"{experiment.seconds:,.0f}")] if layout.seconds else []
+    cells += [Text(f"{experiment.seconds:,.0f}" if done else "-")] if layout.seconds else []
     return cells + ([words.line(experiment.proposer, 20)] if layout.proposer else [])
 
 

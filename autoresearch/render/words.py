@@ -103,12 +103,18 @@ def joined(parts: list[Text | str], separator: str = " · ") -> Text:
     return Text(separator).join(part if isinstance(part, Text) else Text(part) for part in parts)
 
 
+def study_name(tag: str, branch: str) -> Text:
+    """Return which study it is, and on which branch."""
+    return (
+        Text("study ").append_text(line(tag, 64, "bold")).append(" on ").append_text(line(branch))
+    )
+
+
 def study_line(study: Study) -> Text:
     """Return what a reader must know of a study before any of its scores."""
     return joined(
         [
-            Text("study ").append_text(line(study.tag, 64, "bold")),
-            line(f"branch {study.branch}", 100),
+            study_name(study.tag, study.branch),
             budget(study.budget_seconds, study.clock),
             line(study.device, 40),
             line(f"corpus {study.corpus}", 100),

@@ -110,10 +110,7 @@ class ModelServer:
         count = wire.integer(header, "documents")
         ends = list(itertools.accumulate(struct.unpack_from(f"<{count}I", payload), initial=0))
         text = bytes(payload[4 * count :])
-        found = [
-            self._tokenizer.encode(text[start:end])
-            for start, end in itertools.pairwise(ends)
-        ]
+        found = [self._tokenizer.encode(text[start:end]) for start, end in itertools.pairwise(ends)]
         counts = struct.pack(f"<{count}I", *map(len, found))
         return {}, counts + array("I", itertools.chain.from_iterable(found)).tobytes()
 

@@ -96,9 +96,13 @@ def parse_metric(line: bytes) -> Point | None:
     values = _object(line) if len(line) <= MAX_METRIC_BYTES else None
     if values is None or set(values) != _METRIC_KEYS:
         return None
-    whole = all(type(values[name]) is int and 0 <= values[name] < 2**53 for name in ("step", "tokens"))
+    whole = all(
+        type(values[name]) is int and 0 <= values[name] < 2**53 for name in ("step", "tokens")
+    )
     real = all(
-        type(values[name]) in (int, float) and abs(values[name]) < 1e15 and math.isfinite(values[name])
+        type(values[name]) in (int, float)
+        and abs(values[name]) < 1e15
+        and math.isfinite(values[name])
         for name in ("loss", "progress", "seconds")
     )
     if not (whole and real):

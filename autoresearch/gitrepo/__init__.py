@@ -1,0 +1,27 @@
+"""Every git question and act: one repository, its trees, its refs, its messages."""
+
+from autoresearch.gitrepo.messages import (
+    EXPERIMENT,
+    SCORE,
+    STUDY,
+    Commit,
+    commit_message,
+    read_trailers,
+)
+from autoresearch.gitrepo.picking import Conflict, Nothing, Picked, Picker
+from autoresearch.gitrepo.repo import NO_REF, GitRepo
+
+__all__ = [
+    "EXPERIMENT",
+    "NO_REF",
+    "SCORE",
+    "STUDY",
+    "Commit",
+    "Conflict",
+    "GitRepo",
+    "Nothing",
+    "Picked",
+    "Picker",
+    "commit_message",
+    "read_trailers",
+]

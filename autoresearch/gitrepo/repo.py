@@ -1,0 +1,287 @@
+"""The project's repository. The person's checkout, index and branches are theirs."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from autoresearch.errors import GitError
+from autoresearch.gitrepo import applying, picking, trees
+from autoresearch.gitrepo.command import Git
+from autoresearch.gitrepo.messages import Commit
+from autoresearch.records.values import Rejection
+
+NO_REF = "0" * 40  # as the old value of a ref: it must not exist yet
+_NO_IDENTITY = (
+    'git knows no author: run `git config --global user.name "Your Name"` '
+    "and `git config --global user.email you@example.org`"
+)
+
+
+class GitRepo:
+    """Git as the house uses it, for one project, which may be a folder of a larger repository.
+
+    `root` is the project, `checkout_root` the top of the checkout it lies in, and `prefix` the
+    path between them ("" or "sub/folder/"). Paths of files are relative to the project.
+    """
+
+    def __init__(self, root: Path, checkout_root: Path, prefix: str) -> None:
+        self.root = root
+        self.checkout_root = checkout_root
+        self.prefix = prefix
+        self._here = Git(root)
+        self._git = Git(checkout_root)
+
+    @classmethod
+    def open(cls, root: Path) -> "GitRepo":
+        """Return the repository that a project lies in.
+
+        Raises:
+            GitError: git is missing, there is no repository, it is bare, or git distrusts it.
+        """
+        git = Git(root)
+        answer = git.attempt("rev-parse", "--show-toplevel")
+        if answer.status != 0:
+            raise GitError(_unusable(root, git, answer.error, answer.fault))
+        prefix = git.text("rev-parse", "--show-prefix")
+        return cls(root, Path(answer.text), prefix)
+
+    @classmethod
+    def initialise(cls, root: Path) -> tuple["GitRepo", bool]:
+        """Return the repository around a project, and whether it was made just now.
+
+        A repository that ignores the project's folder is somebody else's: it gets its own.
+
+        Raises:
+            GitError: git is missing or refuses.
+        """
+        git = Git(root)
+        inside = git.attempt("rev-parse", "--is-inside-work-tree").text == "true"
+        own = git.attempt("rev-parse", "--show-prefix").text == ""
+        if inside and (own or not git.holds("check-ignore", "--quiet", ".")):
+            return cls.open(root), False
+        git.text("init", "--quiet")
+        return cls.open(root), True
+
+    @staticmethod
+    def require_identity(directory: Path) -> tuple[str, str]:
+        """Return the name and address git signs commits with in a directory.
+
+        Raises:
+            GitError: it knows none; an address guessed from the host name does not count.
+        """
+        git = Git(directory)
+        answer = git.attempt("var", "GIT_COMMITTER_IDENT")
+        told = re.fullmatch(r"(.+) <(.+)> \d+ [+-]\d{4}", answer.text)
+        if answer.status != 0 or told is None or not git.holds("var", "GIT_AUTHOR_IDENT"):
+            raise GitError(_NO_IDENTITY)
+        return told[1], told[2]
+
+    def identity(self) -> tuple[str, str]:
+        """Return the name and address that commits get here; see `require_identity`."""
+        return self.require_identity(self.root)
+
+    def head(self) -> str:
+        """Return the sha of the commit that is checked out.
+
+        Raises:
+            GitError: there is none yet.
+        """
+        sha = self.resolve("HEAD")
+        if sha is None:
+            msg = "the repository has no commit yet: make one with `git add` and `git commit`"
+            raise GitError(msg)
+        return sha
+
+    def resolve(self, name: str) -> str | None:
+        """Return the sha of the commit that a name means, or None."""
+        answer = self._git.attempt(
+            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"
+        )
+        return answer.text if answer.status == 0 else None
+
+    def current_branch(self) -> str | None:
+        """Return the branch that is checked out, or None where HEAD is detached."""
+        answer = self._git.attempt("symbolic-ref", "--quiet", "--short", "HEAD")
+        return answer.text if answer.status == 0 else None
+
+    def is_dirty(self, paths: Sequence[str] = ()) -> bool:
+        """Return whether there are uncommitted changes.
+
+        Args:
+            paths: of the project, or globs; untracked files among them count. With none, the whole
+                checkout is meant, and untracked files do not count.
+        """
+        untracked = "all" if paths else "no"
+        specs = [f":(glob){path}" for path in paths]
+        return bool(
+            self._here.data(
+                "status", "--porcelain", "-z", f"--untracked-files={untracked}", "--", *specs
+            )
+        )
+
+    def branch_exists(self, branch: str) -> bool:
+        """Return whether there is a local branch of this name."""
+        return self.resolve(f"refs/heads/{branch}") is not None
+
+    def branch_tip(self, branch: str) -> str:
+        """Return the sha a local branch is at.
+
+        Raises:
+            GitError: there is no such branch.
+        """
+        sha = self.resolve(f"refs/heads/{branch}")
+        if sha is None:
+            msg = f"there is no branch {branch}: make it with `git branch {branch}`"
+            raise GitError(msg)
+        return sha
+
+    def ensure_branch(self, branch: str, sha: str) -> None:
+        """Make a branch at a commit unless it is there already.
+
+        Raises:
+            GitError: it is there, but at another commit.
+        """
+        if self.branch_exists(branch):
+            if self.branch_tip(branch) != sha:
+                msg = f"branch {branch} exists already, at another commit: choose another name"
+                raise GitError(msg)
+            return
+        self.set_ref(f"refs/heads/{branch}", sha, NO_REF)
+
+    def checked_out_at(self, branch: str) -> Path | None:
+        """Return the checkout, among all linked ones, that has a branch checked out."""
+        place: Path | None = None
+        for line in self._git.text("worktree", "list", "--porcelain").splitlines():
+            if line.startswith("worktree "):
+                place = Path(line.removeprefix("worktree "))
+            elif line == f"branch refs/heads/{branch}":
+                return place
+        return None
+
+    def set_ref(self, name: str, new: str, old: str | None) -> None:
+        """Move a ref to a commit, if it is at `old`; NO_REF: if it is nowhere; None: in any case.
+
+        Raises:
+            GitError: it is elsewhere, or git cannot write it.
+        """
+        expected = () if old is None else (old,)
+        answer = self._git.attempt("update-ref", "-m", "autoresearch", name, new, *expected)
+        if answer.status == 0:
+            return
+        now = self.resolve(name)
+        if old is not None and (now or NO_REF) != old:
+            where = f"at {now[:7]}" if now else "nowhere"
+            wanted = "to be new" if old == NO_REF else f"at {old[:7]}"
+            msg = f"{name} is {where}, expected {wanted}: someone else moved it"
+            raise GitError(msg)
+        msg = f"{name} cannot be moved: {answer.fault}"
+        raise GitError(msg)
+
+    def read_files(self, commit: str, globs: Sequence[str]) -> dict[str, str]:
+        """Return the project's UTF-8 files at a commit that the globs name, path to text.
+
+        Links, binaries and files over 4 MiB are left out.
+
+        Raises:
+            GitError: there is no such commit, or the project is not in it.
+        """
+        return trees.read_files(self._git, commit, self.prefix, globs)
+
+    def write_commit(
+        self, parent: str, files: Mapping[str, str], message: str, when: datetime
+    ) -> str:
+        """Write a commit on `parent` that sets these files, and return its sha; no ref moves.
+
+        The same arguments (and the same identity) give the same sha, so it may be repeated.
+
+        Raises:
+            GitError: there is no such parent, no identity, or the repository cannot be written.
+        """
+        return trees.write_commit(
+            self._git, parent, self.prefix, files, message=message, when=when
+        )
+
+    def commit_files(self, paths: Sequence[str], message: str) -> str:
+        """Commit these files of the project on the current branch; return the sha of the head.
+
+        What else the person has staged stays staged. Ignored files are taken too. No hooks run.
+
+        Raises:
+            GitError: git refuses, for example because of a merge that is not finished.
+        """
+        specs = [f":(literal){path}" for path in paths]
+        self._here.text("add", "--force", "--", *specs)
+        if self._here.data("status", "--porcelain", "--untracked-files=no", "--", *specs):
+            text = message.encode("utf-8", "replace")
+            self._here.text("commit", "--quiet", "--only", "-F", "-", "--", *specs, stdin=text)
+        return self.head()
+
+    @contextmanager
+    def workspace(self, commit: str, directory: Path) -> Iterator[Path]:
+        """The project's files at a commit in a clean directory without .git; gone afterwards.
+
+        Raises:
+            GitError: there is no such commit, or the directory cannot be written.
+        """
+        try:
+            trees.export(self._git, commit, self.prefix, directory)
+            yield directory
+        finally:
+            trees.remove_tree(directory)
+
+    def apply_diff(self, files: Mapping[str, str], diff: str) -> dict[str, str] | Rejection:
+        """Return the files after a unified diff, or why it does not apply."""
+        return applying.apply_diff(files, diff, self.prefix)
+
+    def lineage(self, base: str, tip: str) -> tuple[Commit, ...]:
+        """Return the commits after `base` up to `tip`, oldest first, with their trailers.
+
+        Raises:
+            GitError: one of the two is no commit here.
+        """
+        return trees.lineage(self._git, base, tip)
+
+    def merge_base(self, one: str, other: str) -> str | None:
+        """Return the best common ancestor of two commits, or None."""
+        answer = self._git.attempt("merge-base", one, other)
+        return answer.text if answer.status == 0 else None
+
+    def commit(self, sha: str) -> Commit:
+        """Return one commit with its trailers; GitError where there is none."""
+        return trees.read_commit(self._git, sha)
+
+    def picking(self, onto: str) -> AbstractContextManager[picking.Picker]:
+        """A Picker on top of a commit, in a worktree of its own that is gone afterwards.
+
+        Raises:
+            GitError: no such commit, or no place for a worktree.
+        """
+        return picking.picker(self._git, onto)
+
+    def prune(self) -> tuple[Path, ...]:
+        """Remove the temporary worktrees of killed processes; return where they were."""
+        return picking.prune(self._git)
+
+    def fast_forward(self, sha: str) -> None:
+        """Move the checked-out branch, the index and the files forward to a descendant commit.
+
+        Raises:
+            GitError: it is no descendant, or git would overwrite something; nothing has moved.
+        """
+        self._git.text("-c", "merge.autoStash=false", "merge", "--ff-only", "--quiet",
+                       "--no-stat", "--no-verify-signatures", sha)  # fmt: skip
+
+
+def _unusable(root: Path, git: Git, error: str, fault: str) -> str:
+    if "not a git repository" in error:
+        return f"{root} is in no git repository: make one with `git init`"
+    if git.attempt("rev-parse", "--is-bare-repository").text == "true":
+        return f"{root} is in a bare git repository, which has no files: work in a clone of it"
+    if "dubious ownership" in error:
+        return (
+            f"git distrusts {root}, which belongs to another user: "
+            f"run `git config --global --add safe.directory {root}`"
+        )
+    return f"git cannot use {root}: {fault}"

@@ -1,0 +1,138 @@
+"""What is refused before any training: changes that do not apply, may not be, or are not new."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import PurePosixPath
+
+from autoresearch import patching
+from autoresearch.records.text import safe_line
+from autoresearch.records.values import (
+    Category,
+    Change,
+    ChangeFormat,
+    Patch,
+    Proposal,
+    Rejection,
+)
+
+MAX_CHANGE = 2**20  # characters
+ApplyDiff = Callable[[Mapping[str, str], str], Mapping[str, str] | Rejection]
+_LOST = "\ufffd"  # what stands where bytes were no UTF-8
+
+
+def check(
+    proposal: Proposal,
+    files: Mapping[str, str],
+    *,
+    editable: Sequence[str],
+    seen: Mapping[str, int],
+    apply_diff: ApplyDiff,
+) -> Patch | Rejection:
+    """Return what a proposal makes of the incumbent, or why it is not worth a training.
+
+    Args:
+        proposal: as the proposer wrote it; whatever it is, nothing is raised.
+        files: the incumbent's text files, fixed ones too, path to text.
+        editable: globs of the files that may change.
+        seen: effect hashes of the study's experiments, to their numbers.
+        apply_diff: applies a unified diff (`GitRepo.apply_diff`).
+
+    Returns:
+        A Patch whose `files` are all editable files afterwards; only the baseline may be empty.
+    """
+    before = patching.matching(files, editable)
+    if proposal.category is Category.BASELINE and not proposal.change.text:
+        return Patch(before, "", patching.effect_hash(before), 0, 0)
+    after = _unreadable(proposal.change, files) or _apply(
+        proposal.change, files, tuple(before), apply_diff
+    )
+    if isinstance(after, Rejection):
+        return _line(_fixed(_named(proposal.change, files), editable) or after)
+    refusal = _refusal(files, after, editable)
+    return _line(refusal) if refusal else _new(before, patching.matching(after, editable), seen)
+
+
+def _unreadable(change: Change, files: Mapping[str, str]) -> Rejection | None:
+    text = change.text
+    if not text.strip():
+        return Rejection("the change is empty")
+    if len(text) > MAX_CHANGE:
+        return Rejection(
+            f"the change is {len(text)} characters long; at most {MAX_CHANGE} are read"
+        )
+    lost = _LOST in text and not any(_LOST in known for known in files.values())
+    if lost or "\0" in text or not _encodable(text):
+        return Rejection("the change is not clean UTF-8 text")
+    return None
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _apply(
+    change: Change, files: Mapping[str, str], known: Collection[str], apply_diff: ApplyDiff
+) -> Mapping[str, str] | Rejection:
+    if change.format is ChangeFormat.BLOCKS:
+        return patching.apply_blocks(files, change.text, known)
+    if change.format is ChangeFormat.FILE:
+        return patching.apply_file(files, change.text, known)
+    return apply_diff(files, change.text)
+
+
+def _named(change: Change, files: Mapping[str, str]) -> list[str]:
+    """Return the known files that a change says it is about, for a better word of refusal."""
+    if change.format is ChangeFormat.DIFF:
+        strip = patching.strip_count(change.text, files)
+        return [path for path in patching.diff_paths(change.text, strip) if path in files]
+    blocks = patching.parse_blocks(change.text)
+    if isinstance(blocks, Rejection):
+        return []
+    return [block.path for block in blocks if block.path in files]
+
+
+def _fixed(paths: Collection[str], editable: Sequence[str]) -> Rejection | None:
+    fixed = sorted(path for path in paths if not patching.matches(path, editable))
+    if not fixed:
+        return None
+    shown = ", ".join(safe_line(path, 60) for path in fixed[:3]) + ("..." if fixed[3:] else "")
+    verb = "is" if len(fixed) == 1 else "are"
+    return Rejection(f"{shown} {verb} fixed; only {', '.join(editable)} may change")
+
+
+def _refusal(
+    files: Mapping[str, str], after: Mapping[str, str], editable: Sequence[str]
+) -> Rejection | None:
+    changed = [path for path in {*files, *after} if files.get(path) != after.get(path)]
+    if not changed:
+        return Rejection("the change changes nothing")
+    if fixed := _fixed(changed, editable):
+        return fixed
+    for path in sorted(changed):
+        shown = safe_line(path, 60)
+        if path not in after:
+            return Rejection(f"it removes {shown}; a file may be emptied, not removed")
+        if any(str(parent) in files for parent in PurePosixPath(path).parents):
+            return Rejection(f"{shown} cannot be: a folder of that name is a file")
+        if fault := patching.syntax_fault(path, after[path]):
+            return Rejection(f"syntax error: {fault}")
+    return None
+
+
+def _new(
+    before: Mapping[str, str], after: Mapping[str, str], seen: Mapping[str, int]
+) -> Patch | Rejection:
+    effect = patching.effect_hash(after)
+    if effect == patching.effect_hash(before):
+        return Rejection("it changes only comments, docstrings or layout")
+    if effect in seen:
+        return Rejection(f"it has the same effect as experiment {seen[effect]}")
+    made = patching.delta(before, after)
+    return Patch(after, made.text, effect, made.added, made.removed)
+
+
+def _line(rejection: Rejection) -> Rejection:
+    return Rejection(safe_line(rejection.reason, 300))

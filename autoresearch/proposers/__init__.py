@@ -1,0 +1,34 @@
+"""Proposers, chosen by name: each suggests the next change from a brief."""
+
+from pathlib import Path
+
+from autoresearch.errors import ProposerError
+from autoresearch.proposers.base import Brief, Past, Proposer
+
+KNOWN = ("optuna", "patches:DIR")
+
+__all__ = ["KNOWN", "Brief", "Past", "Proposer", "build"]
+
+
+def build(spec: str, root: Path) -> Proposer:
+    """Return the proposer that a spec names.
+
+    Args:
+        spec: "optuna", or "patches:DIR".
+        root: what a relative DIR is relative to.
+
+    Raises:
+        ProposerError: no such proposer, or it cannot work here.
+    """
+    kind, _, argument = spec.partition(":")
+    if spec == "optuna":
+        # Imported when chosen: optuna takes a second to load.
+        from autoresearch.proposers.optuna import OptunaProposer  # noqa: PLC0415
+
+        return OptunaProposer()
+    if kind == "patches" and argument:
+        from autoresearch.proposers.patches import PatchesProposer  # noqa: PLC0415
+
+        return PatchesProposer(spec, root / Path(argument).expanduser())
+    msg = f"no proposer {spec!r}: known are {', '.join(KNOWN)}"
+    raise ProposerError(msg)

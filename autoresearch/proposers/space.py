@@ -1,0 +1,95 @@
+"""The values that a constant may take: a fixed range around the study's base value."""
+
+import math
+from dataclasses import dataclass
+
+from autoresearch.patching import Number
+
+_ABOVE_ONE = frozenset({"LR", "SCALE", "CAP", "LAMBDA", "WEIGHT", "STD", "GAIN"})
+_ROOM = 4.0  # a float may become this many times larger or smaller
+_FROM_ZERO = 0.3
+_NEAR_ONE = 0.8  # from here to 1 a share is thought of by its distance from 1
+_DIGITS = 3
+
+
+@dataclass(frozen=True)
+class Range:
+    """An interval of numbers, ends included; `log` where it is sampled by magnitude."""
+
+    low: float
+    high: float
+    log: bool = False
+    whole: bool = False
+    step: int = 1
+
+    def holds(self, value: Number) -> bool:
+        """Return whether a value is in it and of its kind."""
+        if isinstance(value, bool) or isinstance(value, int) is not self.whole:
+            return False
+        return self.low <= value <= self.high and (not self.whole or self._on_step(value))
+
+    def _on_step(self, value: float) -> bool:
+        return self.log or (value - self.low) % self.step == 0
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A few values, without an order."""
+
+    values: tuple[Number, ...]
+
+    def holds(self, value: Number) -> bool:
+        """Return whether a value is one of them, of the same type."""
+        return any(type(each) is type(value) and each == value for each in self.values)
+
+
+Span = Range | Choice
+
+
+def span(name: str, base: Number) -> Span | None:
+    """Return where a constant may move, from its name and base value; None where it may not.
+
+    A seed is no idea. An integer of 0 or below is taken for a switch or a sentinel.
+    """
+    if any("SEED" in word for word in name.split("_")):
+        return None
+    if isinstance(base, bool):
+        return Choice((False, True))
+    return _whole(base) if isinstance(base, int) else _float(name, base)
+
+
+def rounded(value: float) -> float:
+    """Return a float with three significant digits; just below 1, of its distance from 1."""
+    if 0.9 < value < 1:
+        return round(1 - _significant(1 - value), 12)
+    return _significant(value)
+
+
+def _significant(value: float) -> float:
+    return float(f"{value:.{_DIGITS}g}")
+
+
+def _whole(base: int) -> Span | None:
+    if base <= 0:
+        return None
+    if base >= 8 and base & (base - 1) == 0:
+        # A power of two is one for a reason: heads, batches and windows must divide evenly.
+        return Choice((base // 2, base, base * 2))
+    low, high = max(1, math.ceil(base / 2)), base * 2
+    if base >= 64 and base % 8:
+        return Range(low, high, log=True, whole=True)
+    step = 8 if base % 8 == 0 else 1
+    return Range(base - (base - low) // step * step, high, whole=True, step=step)
+
+
+def _float(name: str, base: float) -> Span:
+    if base == 0:
+        return Range(0.0, _FROM_ZERO)
+    if base < 0:
+        return Range(rounded(base * _ROOM), rounded(base / _ROOM))
+    if base >= 1 or _ABOVE_ONE & set(name.split("_")):
+        return Range(rounded(base / _ROOM), rounded(base * _ROOM), log=True)
+    high = min(base * _ROOM, 1 - (1 - base) / _ROOM)
+    if base >= _NEAR_ONE:
+        return Range(rounded(max(0.0, 1 - (1 - base) * _ROOM)), rounded(high))
+    return Range(rounded(base / _ROOM), rounded(high), log=True)

@@ -1,0 +1,107 @@
+"""A run's events as sentences, shared by the live view and the plain lines."""
+
+from rich.text import Text
+
+from autoresearch.records.events import (
+    Event,
+    ExperimentDone,
+    ExperimentOpened,
+    StudyOpened,
+    StudyStopped,
+    TrialScored,
+    TrialStarted,
+    Waiting,
+)
+from autoresearch.records.values import Trust
+from autoresearch.render import words
+
+WIDTH = 300
+
+
+def sentence(event: Event, trust: Trust) -> Text | None:  # noqa: PLR0911 - a return a kind of event
+    """Return an event in one line; None for those that only a live view shows.
+
+    Every score carries `trust`, the study's label.
+    """
+    match event:
+        case StudyOpened():
+            return _opened(event)
+        case ExperimentOpened():
+            return experiment_opened(event)
+        case TrialStarted():
+            return words.line(f"  seed {event.seed}: training ({event.purpose})", WIDTH)
+        case TrialScored():
+            return _scored(event, trust)
+        case ExperimentDone():
+            return experiment_done(event, trust)
+        case Waiting():
+            return words.line(f"waiting: {event.reason}", WIDTH, "yellow")
+        case StudyStopped():
+            return stopped(event, trust)
+    return None
+
+
+def _opened(event: StudyOpened) -> Text:
+    parts: list[Text | str] = [
+        words.study_name(event.tag, event.branch),
+        words.budget(event.budget.training, event.budget.clock),
+        words.line(event.device, 40),
+    ]
+    parts += [words.line(f"corpus {event.corpus}", 100)] if event.corpus else []
+    parts += [words.line(f"proposer {', '.join(event.proposers)}", 100), words.trust(event.trust)]
+    if event.best_bpb is not None:
+        best = words.score(event.best_bpb, None, event.trust)
+        parts.append(Text("continues from val_bpb ").append_text(best))
+    return words.joined(parts)
+
+
+def experiment_opened(event: ExperimentOpened) -> Text:
+    """Return an experiment's opening: who proposes what."""
+    head = words.line(f"experiment {event.experiment_id} ({event.proposer}, {event.category}): ")
+    return head.append(" ").append_text(words.line(event.hypothesis, WIDTH))
+
+
+def _scored(event: TrialScored, trust: Trust) -> Text:
+    said = Text(f"  seed {event.seed}: ")
+    if event.bpb is None:
+        return said.append("no score").append_text(_because(event.detail))
+    return said.append("val_bpb ").append_text(words.score(event.bpb, None, trust))
+
+
+def experiment_done(event: ExperimentDone, trust: Trust) -> Text:
+    """Return an experiment's verdict, with its score, effect and reason."""
+    said = Text(f"experiment {event.experiment_id}: ").append_text(words.verdict(event.verdict))
+    if event.val_bpb is not None:
+        said.append("  val_bpb ")
+        said.append_text(words.score(event.val_bpb, event.error, trust))
+    if event.delta is not None:
+        said.append(f"  Δ {words.delta(event.delta, event.delta_error)}")
+    said.append(f"  {words.duration(event.seconds)}")
+    return said.append_text(_because(event.reason))
+
+
+def _because(reason: str) -> Text:
+    if not reason:
+        return Text()
+    return Text("  ").append_text(words.line(reason, WIDTH, "dim"))
+
+
+def stopped(event: StudyStopped, trust: Trust) -> Text:
+    """Return how a run ended and what the study holds by now."""
+    said = words.line(f"stopped: {event.reason}", WIDTH, "bold")
+    said = (
+        Text()
+        .append_text(said)
+        .append(
+            f"\n{event.finished} experiments: {event.kept} kept, {event.discarded} discarded, "
+            f"{event.crashed} crashed, {event.invalid} invalid, {event.disqualified} disqualified"
+        )
+    )
+    if event.per_hour is not None:
+        said.append(f", {event.per_hour:.1f} an hour")
+    if event.best_bpb is None:
+        return said
+    said.append("; best val_bpb ").append_text(words.score(event.best_bpb, None, trust))
+    if event.baseline_bpb is not None and event.kept > 1:
+        said.append(f", {words.improvement(event.best_bpb, event.baseline_bpb)}")
+    return said

@@ -1,0 +1,170 @@
+"""What is seen while `run` works: a live view on a terminal, plain lines when piped."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from autoresearch.records.events import (
+    Event,
+    ExperimentDone,
+    ExperimentOpened,
+    Scoring,
+    StudyOpened,
+    StudyStopped,
+    TrialPoint,
+    TrialScored,
+    TrialStarted,
+    Waiting,
+    Watcher,
+)
+from autoresearch.records.values import Point, Trust, Verdict
+from autoresearch.render import words
+from autoresearch.render.lines import experiment_opened, sentence
+
+BAR_WIDTH = 24
+
+
+class PlainWatcher:
+    """One plain line for each event of interest; nothing for single steps."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._trust = Trust.UNSEALED
+
+    def see(self, event: Event) -> None:
+        """Print the event's line, if it has one."""
+        if isinstance(event, StudyOpened):
+            self._trust = event.trust
+        said = sentence(event, self._trust)
+        if said is not None:
+            _say(self._console, said, soft_wrap=True)
+
+
+@dataclass(frozen=True)
+class View:
+    """What the live part shows; `since` is when its phase began, on the watcher's clock."""
+
+    phase: str = "starting"
+    since: float = 0.0
+    began: float = 0.0
+    experiment: ExperimentOpened | None = None
+    point: Point | None = None
+    budget: float = 0.0
+    trust: Trust = Trust.UNSEALED
+    best: float | None = None
+    counts: dict[Verdict, int] = field(default_factory=dict)
+
+    def after(self, event: Event, now: float) -> "View":  # noqa: PLR0911 - a return a kind of event
+        """Return the view once `event` has been seen at `now`."""
+        match event:
+            case StudyOpened():
+                seen = replace(self, trust=event.trust, best=event.best_bpb, began=now)
+                return replace(seen, budget=event.budget.training, since=now)
+            case ExperimentOpened():
+                return self._turn("checking", now, experiment=event)
+            case TrialStarted():
+                return self._turn(f"training ({event.purpose}), seed {event.seed}", now)
+            case TrialPoint():
+                return replace(self, point=event.point)
+            case Scoring():
+                return self._turn("scoring", now)
+            case TrialScored():
+                return self._turn("deciding", now)
+            case ExperimentDone():
+                return self._decided(event, now)
+            case Waiting():
+                return self._turn(f"waiting: {event.reason}", now)
+            case StudyStopped():
+                return self._turn("stopped", now, experiment=None)
+
+    def _turn(self, phase: str, now: float, **more: ExperimentOpened | None) -> "View":
+        return replace(self, phase=phase, since=now, point=None, **more)  # type: ignore[arg-type]  # only `experiment` is given
+
+    def _decided(self, event: ExperimentDone, now: float) -> "View":
+        counts = {**self.counts, event.verdict: self.counts.get(event.verdict, 0) + 1}
+        kept = event.verdict is Verdict.KEEP and event.val_bpb is not None
+        best = event.val_bpb if kept else self.best
+        return replace(self._turn("proposing", now, experiment=None), counts=counts, best=best)
+
+    def render(self, now: float) -> Group:
+        """Return three lines: the idea, what is being done about it, how the run stands."""
+        idea = experiment_opened(self.experiment) if self.experiment else Text("")
+        return Group(_cut(idea), self._work(now), _cut(self._standing(now)))
+
+    def _work(self, now: float) -> Table:
+        row = Table.grid(padding=(0, 2), expand=False)
+        phase = words.line(self.phase, 60, "cyan")
+        if self.point is None or not self.budget:
+            row.add_row(phase, Text(words.duration(round(now - self.since))))
+            return row
+        point = self.point
+        spent = min(max(point.seconds, 0.0), self.budget)
+        bar = ProgressBar(total=self.budget, completed=spent, width=BAR_WIDTH)
+        speed = point.tokens / point.seconds if point.seconds > 0 else 0.0
+        row.add_row(
+            phase,
+            bar,
+            Text(f"{spent:.0f}/{self.budget:.0f} s", style="dim"),
+            Text(f"loss {point.loss:.4f}"),
+            Text(f"{words.count(speed)} tokens/s"),
+            Text(f"step {words.count(point.step)}", style="dim"),
+        )
+        return row
+
+    def _standing(self, now: float) -> Text:
+        parts: list[Text | str] = []
+        if self.best is not None:
+            parts.append(Text("best ").append_text(words.score(self.best, None, self.trust)))
+        parts += [words.verdict(word).append(f" {n}") for word, n in self.counts.items()]
+        return words.joined([*parts, f"at work for {words.duration(round(now - self.began))}"])
+
+
+class LiveWatcher:
+    """A live view below permanent lines: verdicts scroll up, the work at hand stays in place."""
+
+    def __init__(self, console: Console, now: Callable[[], float] = time.monotonic) -> None:
+        self._console = console
+        self._now = now
+        self._view = View(since=now(), began=now())
+
+    def see(self, event: Event) -> None:
+        """Take the event into the view; print what should stay above it."""
+        self._view = self._view.after(event, self._now())
+        if not isinstance(event, ExperimentOpened | TrialStarted | TrialScored):
+            said = sentence(event, self._view.trust)
+            if said is not None:
+                _say(self._console, said)
+
+    def __rich__(self) -> Group:
+        """Return the view as it is now; the terminal asks four times a second."""
+        return self._view.render(self._now())
+
+
+@contextmanager
+def watcher_for(console: Console) -> Iterator[Watcher]:
+    """Yield a live watcher on a terminal, a plain one on anything else; clean up after it."""
+    if not console.is_terminal or console.is_dumb_terminal:
+        yield PlainWatcher(console)
+        return
+    watcher = LiveWatcher(console)
+    with Live(watcher, console=console, transient=True, refresh_per_second=4):
+        yield watcher
+
+
+def _say(console: Console, said: Text, *, soft_wrap: bool = False) -> None:
+    # Whoever watched may have gone (a closed pipe, a lost terminal): that must not end a night's
+    # run. Rich turns a broken pipe into SystemExit.
+    with suppress(OSError, SystemExit):
+        console.print(said, soft_wrap=soft_wrap, highlight=False)
+
+
+def _cut(text: Text) -> Text:
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text
