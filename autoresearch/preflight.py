@@ -91,7 +91,7 @@ def _named(change: Change, files: Mapping[str, str]) -> list[str]:
     blocks = patching.parse_blocks(change.text)
     if isinstance(blocks, Rejection):
         return []
-    return [block.path for block in blocks if block.path in files]
+    return [block.path for block in blocks if block.path is not None and block.path in files]
 
 
 def _fixed(paths: Collection[str], editable: Sequence[str]) -> Rejection | None:

@@ -64,7 +64,7 @@ def create_project(root: Path, *, template: str, profile: str, merge: bool) -> S
     except OSError as fault:
         msg = f"cannot write {fault.filename}: {fault.strerror}"
         raise ProjectError(msg) from None
-    repo = GitRepo.initialise(root)
+    repo, _new = GitRepo.initialise(root)
     commit = repo.commit_files(tuple(texts), "Begin an autoresearch project")
     return Scaffold(root.resolve(), chosen, commit, kept)
 

@@ -34,7 +34,7 @@ HOSTILE = (
 )
 
 
-class Study100:
+class Fabricated:
     """A registry with one study, and ways to add to it."""
 
     def __init__(

@@ -111,6 +111,7 @@ def _explain(dataset: str, fault: Exception) -> str:
     if names & {"OfflineModeIsEnabled"}:
         return f"cannot fetch {dataset}: HF_HUB_OFFLINE is set; `--corpus stdlib` needs no network"
     if names & {"TransportError", "ConnectionError", "TimeoutError", "LocalEntryNotFoundError"}:
-        return f"no network to fetch {dataset}: run `autoresearch prepare` again when there is one"
+        again = "run `autoresearch prepare` again when there is one (it continues)"
+        return f"no network to fetch {dataset}: {again}, or take `--corpus stdlib`"
     lines = str(fault).splitlines() or [""]
     return f"cannot read {dataset}: {type(fault).__name__}: {lines[0][:200]}"

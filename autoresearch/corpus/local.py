@@ -5,9 +5,13 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from autoresearch.corpus.documents import Flaw, checked, cut_point, to_utf8
 from autoresearch.errors import CorpusError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 FIELDS = ("text", "content")
 _BLOCK = 8 * 2**20
@@ -185,7 +189,7 @@ def _rows(path: Path) -> Iterator[bytes | Flaw]:
 
     try:
         with pq.ParquetFile(path) as file:
-            column = _column(path, file.schema_arrow.names)
+            column = _column(path, file.schema_arrow)
             for batch in file.iter_batches(batch_size=1024, columns=[column]):
                 # As bytes: a column may hold invalid UTF-8, and one bad row is no reason to stop.
                 values = batch.column(0).cast(pa.large_string()).cast(pa.large_binary())
@@ -196,9 +200,13 @@ def _rows(path: Path) -> Iterator[bytes | Flaw]:
         raise CorpusError(msg) from fault
 
 
-def _column(path: Path, names: list[str]) -> str:
+def _column(path: Path, schema: "pa.Schema") -> str:
     for name in FIELDS:
-        if name in names:
+        if name in schema.names:
+            kind = str(schema.field(name).type)
+            if "string" not in kind:
+                msg = f"column {name} of {path} is no text but {kind}"
+                raise CorpusError(msg)
             return name
-    msg = f"{path} has no column {' or '.join(FIELDS)}, only {', '.join(names)}"
+    msg = f"{path} has no column {' or '.join(FIELDS)}, only {', '.join(schema.names)}"
     raise CorpusError(msg)

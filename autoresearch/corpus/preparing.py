@@ -4,7 +4,6 @@ import hashlib
 import json
 import re
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -83,16 +82,16 @@ def rules_of(settings: CorpusSettings) -> Rules:
 
 
 class _Throttle:
-    """Passes on at most ten reports a second of each stage, and the first of each."""
+    """Passes on a thousand reports of each stage at most: there may be one for every document."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
-        self._last: tuple[str, float] = ("", 0.0)
+        self._last: tuple[str, int] = ("", 0)
 
     def __call__(self, stage: str, done: int, total: int | None) -> None:
-        now = time.monotonic()
-        if stage != self._last[0] or now - self._last[1] >= 0.1 or done == total:
-            self._last = (stage, now)
+        step = (total or 0) // 1000
+        if stage != self._last[0] or done - self._last[1] >= step or done == total:
+            self._last = (stage, done)
             self._report(stage, done, total)
 
 

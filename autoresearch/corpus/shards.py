@@ -62,13 +62,13 @@ class ShardWriter:
         return sum((shard.counts for shard in self.shards), Counts())
 
     def write(self, documents: Iterator[bytes]) -> Iterator[int]:
-        """Write all documents but those that finished shards hold; yield bytes as they go."""
+        """Write all documents but those that finished shards hold; yield the bytes of each."""
         left = islice(documents, self.counts.documents, None)
         try:
             for batch in _batches(left):
                 for data, ids in zip(batch, self._tokenizer.encode_batch(batch), strict=True):
                     self._add(data, [self._tokenizer.bos, *ids])
-                yield sum(map(len, batch))
+                    yield len(data)
             self._close()
         finally:
             if self._open:

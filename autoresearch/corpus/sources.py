@@ -64,7 +64,7 @@ def find_source(spec: str) -> Source:
         return HubSource(spec, CLIMBMIX)
     if spec == "tinystories":
         return HubSource(spec, TINYSTORIES)
-    if spec.startswith("hf:"):
+    if spec.startswith("hf:") and spec != "hf:":
         name, _, config = spec[3:].partition(":")
         return HubSource(name, name, config or None)
     path = Path(spec).expanduser()

@@ -17,6 +17,7 @@ from autoresearch.evaluation.rules import Disqualified, Rule
 from autoresearch.evaluation.text import Tokens
 
 Reals = NDArray[np.float64]
+FLOOR = 1e-9  # so that what gained nothing is drawn when nothing else is left
 CAUSES = (
     "a prediction may depend on nothing but the tokens before it in its row "
     "(BatchNorm, expert-choice routing, dropout left on and state kept between calls break this)"
@@ -70,12 +71,12 @@ def draw(gain: Reals, count: int, rng: np.random.Generator) -> tuple[Integers, I
     """Return positions to challenge: the uniform ones, and those drawn by gain; all distinct."""
     count = min(count, gain.size)
     uniform = rng.choice(gain.size, size=count - count // 2, replace=False)
-    weights = np.square(np.maximum(gain, 0.0))
+    weights = np.square(np.maximum(gain, 0.0)) + FLOOR
     weights[uniform] = 0.0
-    likely = np.flatnonzero(weights)
+    others = np.flatnonzero(weights)
     # The largest of log w + Gumbel noise are draws in proportion to w without replacement.
-    keys = np.log(weights[likely]) + rng.gumbel(size=likely.size)
-    return uniform, likely[np.argsort(-keys)[: count // 2]]
+    keys = np.log(weights[others]) + rng.gumbel(size=others.size)
+    return uniform, others[np.argsort(-keys)[: count // 2]]
 
 
 def true_rows(

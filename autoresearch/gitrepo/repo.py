@@ -199,9 +199,7 @@ class GitRepo:
         Raises:
             GitError: there is no such parent, no identity, or the repository cannot be written.
         """
-        return trees.write_commit(
-            self._git, parent, self.prefix, files, message=message, when=when
-        )
+        return trees.write_commit(self._git, parent, self.prefix, files, message=message, when=when)
 
     def commit_files(self, paths: Sequence[str], message: str) -> str:
         """Commit these files of the project on the current branch; return the sha of the head.
@@ -236,7 +234,7 @@ class GitRepo:
         return applying.apply_diff(files, diff, self.prefix)
 
     def lineage(self, base: str, tip: str) -> tuple[Commit, ...]:
-        """Return the commits after `base` up to `tip`, oldest first, with their trailers.
+        """Return the commits that `tip` has and `base` has not, oldest first, with their trailers.
 
         Raises:
             GitError: one of the two is no commit here.

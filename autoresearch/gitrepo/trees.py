@@ -116,8 +116,8 @@ def export(git: Git, commit: str, prefix: str, directory: Path) -> None:
 
 
 def lineage(git: Git, base: str, tip: str) -> tuple[Commit, ...]:
-    """Return the commits after `base` up to `tip`, oldest first, following first parents."""
-    return _commits(git, "--first-parent", "--reverse", f"{base}..{tip}", "--")
+    """Return the commits that `tip` has and `base` has not, oldest first."""
+    return _commits(git, "--topo-order", "--reverse", f"{base}..{tip}", "--")
 
 
 def read_commit(git: Git, sha: str) -> Commit:

@@ -50,7 +50,7 @@ class PatchesProposer:
 
 
 def _read(path: Path) -> Proposal:
-    """Return a file as a proposal, whatever is in it: what is no patch is refused later, in words."""
+    """Return a file as a proposal, whatever is in it: what is no patch is refused later."""
     try:
         # As the registry keeps text, so that a file is known again after a restart.
         text = path.read_bytes().decode("utf-8", "replace").replace("\0", "\ufffd")

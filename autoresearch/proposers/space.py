@@ -1,6 +1,5 @@
 """The values that a constant may take: a fixed range around the study's base value."""
 
-import math
 from dataclasses import dataclass
 
 from autoresearch.patching import Number
@@ -72,14 +71,14 @@ def _significant(value: float) -> float:
 def _whole(base: int) -> Span | None:
     if base <= 0:
         return None
-    if base >= 8 and base & (base - 1) == 0:
+    factor = base & -base  # the largest power of two that divides it
+    if base >= 8 and factor == base:
         # A power of two is one for a reason: heads, batches and windows must divide evenly.
         return Choice((base // 2, base, base * 2))
-    low, high = max(1, math.ceil(base / 2)), base * 2
-    if base >= 64 and base % 8:
-        return Range(low, high, log=True, whole=True)
-    step = 8 if base % 8 == 0 else 1
-    return Range(base - (base - low) // step * step, high, whole=True, step=step)
+    step = factor if base >= 8 else 1
+    low = base - base // 2 // step * step
+    high = base + base // step * step
+    return Range(low, high, log=step == 1 and base >= 64, whole=True, step=step)
 
 
 def _float(name: str, base: float) -> Span:

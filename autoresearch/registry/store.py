@@ -126,6 +126,11 @@ class Registry:
         found: Study | None = self._first(query)
         return found
 
+    def study_of(self, experiment: Experiment) -> Study:
+        """Return the study that an experiment belongs to."""
+        found: Study = self._first(select(Study).where(Study.id == experiment.study_id))
+        return found
+
     def experiment(self, number: int) -> Experiment:
         """Return one experiment, whole.
 

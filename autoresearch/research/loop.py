@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from autoresearch import policy, preflight
 from autoresearch.config import Project
 from autoresearch.errors import Interrupted
-from autoresearch.gitrepo import GitRepo
+from autoresearch.gitrepo import GitRepo, commit_message
 from autoresearch.proposers import Proposer
 from autoresearch.records.events import (
     Event,
@@ -30,12 +30,12 @@ from autoresearch.records.values import (
 )
 from autoresearch.registry import Registry
 from autoresearch.research.briefing import Briefing
-from autoresearch.research.messages import commit_message
 from autoresearch.research.study import advance
 from autoresearch.research.trials import TrialRunner
 
 BASELINE = Proposal("baseline", "the unchanged project", Change.none(), Category.BASELINE)
-MAX_REFUSALS = 20  # in a row: a proposer that only writes invalid patches ends the run, not the disk
+# In a row: a proposer that writes nothing valid must end the run, not fill the disk.
+MAX_REFUSALS = 20
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ class Research:
         rules: StopRules,
         clock: Callable[[], float],
         see: Callable[[Event], None],
+        interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
         self.study = study
         self._project = project
@@ -73,6 +74,7 @@ class Research:
         self._rules = rules
         self._clock = clock
         self._see = see
+        self._interrupted = interrupted
         self._finished = 0
         self._refused = 0
 
@@ -87,14 +89,19 @@ class Research:
         try:
             for experiment in self._experiments():
                 self._close_with(experiment, self._conduct(experiment))
+            self._raise_if_interrupted()
             reason = self._stop_reason() or "the proposers have nothing more to try"
         except Interrupted:
+            self._raise_if_interrupted()
             reason = self._stop_reason() or reason
-            if reason == "interrupted":
-                raise
         finally:
             self._leave(reason)
         return reason
+
+    def _raise_if_interrupted(self) -> None:
+        if self._interrupted():
+            msg = "interrupted; everything is saved, and `autoresearch run` continues"
+            raise Interrupted(msg)
 
     def _experiments(self) -> Iterator[Experiment]:
         while self._stop_reason() is None:
@@ -162,10 +169,12 @@ class Research:
         sha = self._repo.write_commit(
             str(experiment.parent_sha),
             checked.files,
-            commit_message(experiment, self.study),
+            commit_message(
+                experiment.hypothesis, experiment=int(experiment.id or 0), study=self.study.tag
+            ),
             experiment.created_at,
         )
-        self._repo.set_ref(f"refs/autoresearch/experiments/{experiment.id}", sha, None)
+        self._repo.set_ref(f"refs/autoresearch/experiments/{experiment.id}", sha, old=None)
         experiment.commit_sha = sha
         experiment.patch = checked.diff
         experiment.effect_hash = checked.effect_hash
@@ -249,6 +258,8 @@ class Research:
 
     def _stop_reason(self) -> str | None:
         rules = self._rules
+        if self._interrupted():
+            return "interrupted"
         if rules.deadline is not None and self._clock() >= rules.deadline:
             return "the time is up"
         if rules.experiments is not None and self._finished >= rules.experiments:

@@ -5,9 +5,9 @@ import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from autoresearch.errors import Interrupted
-from autoresearch.evaluation import Evaluator
 from autoresearch.gitrepo import GitRepo
 from autoresearch.records.events import Event, Scoring, TrialPoint, TrialScored, TrialStarted
 from autoresearch.records.tables import Experiment, Trial
@@ -41,6 +41,14 @@ class TrialSetup:
     work: Path
 
 
+class Scorer(Protocol):
+    """What turns a checkpoint into a score; see `evaluation.Evaluator`."""
+
+    def score(self, tree: Path, checkpoint: Path, scratch: Path) -> Score | Disqualification:
+        """Return the score, or why there is none."""
+        ...
+
+
 class TrialRunner:
     """Runs trials and writes them down, each before it begins and after it ends."""
 
@@ -51,7 +59,7 @@ class TrialRunner:
         registry: Registry,
         repo: GitRepo,
         worker: Worker,
-        evaluator: Evaluator,
+        evaluator: Scorer,
         see: Callable[[Event], None],
         stop: Callable[[], bool],
     ) -> None:
@@ -76,8 +84,7 @@ class TrialRunner:
         trial = self._conduct(experiment, self._begin(experiment, seed))
         self._see(TrialScored(trial.experiment_id, seed, trial.val_bpb, trial.detail))
         if trial.ending is Ending.INTERRUPTED:
-            msg = "interrupted; everything is saved, and `autoresearch run` continues"
-            raise Interrupted(msg)
+            raise Interrupted(trial.detail)
         return trial
 
     def _begin(self, experiment: Experiment, seed: int) -> Trial:

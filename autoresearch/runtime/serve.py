@@ -43,7 +43,8 @@ class ShapeError(Exception):
     """The model's output is not [B, T, V], or does not cover the tokens."""
 
 
-Reply = tuple[dict[str, object], bytes]
+Header = dict[str, object]
+Reply = tuple[Header, bytes]
 
 
 class ModelServer:
@@ -54,28 +55,22 @@ class ModelServer:
         self._device = "cpu"
         self._model: Callable[[torch.Tensor], torch.Tensor]
         self._tokenizer: TreeTokenizer
-        self.requests: dict[str, Callable[[dict[str, object], bytearray], Reply]] = {
-            "load": self.load,
-            "score": self.score,
-            "vectors": self.vectors,
-            "tokenizer": self.tokenizer,
-            "encode": self.encode,
-        }
 
-    def load(self, header: dict[str, object], payload: bytearray) -> Reply:
+    def load(self, header: Header, payload: bytearray) -> Reply:
         """Build the model from the checkpoint; a first forward of one row tells its vocabulary."""
-        import torch  # noqa: PLC0415 - the tree's choice to need it, and slow
+        program = import_entry(self._entry)
+        import torch  # noqa: PLC0415 - only a server of models needs it
 
         torch.set_num_threads(wire.integer(header, "threads"))
         self._device = str(header["device"])
-        model = import_entry(self._entry).load_model(Path(str(header["checkpoint"])), self._device)
+        model = program.load_model(Path(str(header["checkpoint"])), self._device)
         if isinstance(model, torch.nn.Module):
             model.eval()
         self._model = model
         probe = torch.frombuffer(payload, dtype=torch.int32)
         return {"vocab": self._logits(probe[None, :]).shape[-1]}, b""
 
-    def score(self, header: dict[str, object], payload: bytearray) -> Reply:
+    def score(self, header: Header, payload: bytearray) -> Reply:
         """Return float32 [B, T]: of rows of T + 1 tokens, how likely each token after the first."""
         import torch  # noqa: PLC0415 - imported by now
 
@@ -86,7 +81,7 @@ class ModelServer:
         chosen = logits.gather(-1, targets).squeeze(-1)
         return {}, _raw(chosen - torch.logsumexp(logits, dim=-1))
 
-    def vectors(self, header: dict[str, object], payload: bytearray) -> Reply:
+    def vectors(self, header: Header, payload: bytearray) -> Reply:
         """Return float32 [B, V]: the logits of B rows, each at the place its last number gives."""
         import torch  # noqa: PLC0415 - imported by now
 
@@ -96,7 +91,7 @@ class ModelServer:
         places = rows[:, -1].long()
         return {}, _raw(logits[torch.arange(len(places), device=logits.device), places])
 
-    def tokenizer(self, header: dict[str, object], payload: bytearray) -> Reply:
+    def tokenizer(self, header: Header, payload: bytearray) -> Reply:
         """Return the table, uint32 lengths and then the bytes, before any document is seen."""
         del payload
         loader = import_entry(self._entry).load_tokenizer
@@ -105,7 +100,7 @@ class ModelServer:
         lengths = struct.pack(f"<{len(table)}I", *map(len, table))
         return {"bos": int(self._tokenizer.bos), "size": len(table)}, lengths + b"".join(table)
 
-    def encode(self, header: dict[str, object], payload: bytearray) -> Reply:
+    def encode(self, header: Header, payload: bytearray) -> Reply:
         """Return the tokens of some documents: uint32 counts, then uint32 ids."""
         count = wire.integer(header, "documents")
         ends = list(itertools.accumulate(struct.unpack_from(f"<{count}I", payload), initial=0))
@@ -144,9 +139,10 @@ def serve(channel: socket.socket, server: ModelServer) -> None:
     while True:
         header = wire.read_head(lambda size: _receive(channel, size))
         payload = _receive(channel, wire.integer(header, "bytes"))
-        echo: dict[str, object] = {"nonce": header["nonce"]}
+        echo: Header = {"nonce": header["nonce"]}
         try:
-            fields, data = server.requests[str(header["op"])](header, payload)
+            operation: Callable[[Header, bytearray], Reply] = getattr(server, str(header["op"]))
+            fields, data = operation(header, payload)
         except (Exception, SystemExit) as fault:  # noqa: BLE001 - the evaluator is told its type
             channel.sendall(wire.head({**echo, "error": type(fault).__name__}, 0))
             return

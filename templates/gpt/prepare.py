@@ -4,7 +4,6 @@
 batches. Run as a script, it prepares the corpus, as `autoresearch prepare` does.
 """
 
-import json
 import math
 import re
 import sys
@@ -12,6 +11,7 @@ import tomllib
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -104,9 +104,7 @@ def val_documents() -> Iterator[tuple[list[int], int]]:
 
     Under the harness they are out of reach, and the evaluator scores the checkpoint.
     """
-    from autoresearch.corpus import load  # noqa: PLC0415 - a trial under the harness has no need
-
-    corpus = load(_pointer())
+    corpus = _corpus()
     tokenizer = corpus.tokenizer()
     for document in corpus.val():
         yield [corpus.bos, *tokenizer.encode(document.data)], len(document.data)
@@ -148,9 +146,7 @@ def _tokens(shard: object, token_bytes: int) -> torch.Tensor:
         return torch.frombuffer(shard, dtype=kind)
 
 
-def _padded(
-    rows: list[list[int]], device: torch.device | str
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _padded(rows: list[list[int]], device: torch.device | str) -> tuple[torch.Tensor, torch.Tensor]:
     width = max(len(row) for row in rows) - 1
     inputs = [row[:-1] + [0] * (width + 1 - len(row)) for row in rows]
     targets = [row[1:] + [-1] * (width + 1 - len(row)) for row in rows]
@@ -158,16 +154,14 @@ def _padded(
 
 
 def _train_files() -> tuple[list[Path], int]:
-    pointer = _pointer()
-    if not pointer.is_file():
-        raise SystemExit("no corpus yet: run `autoresearch prepare`")
-    directory = Path(json.loads(pointer.read_text("utf-8"))["path"])
-    manifest = json.loads((directory / "manifest.json").read_text("utf-8"))
-    return sorted((directory / "train").iterdir()), manifest["token_bytes"]
+    corpus = _corpus()
+    return list(corpus.train_files()), corpus.token_bytes
 
 
-def _pointer() -> Path:
-    return PROJECT / ".autoresearch" / "corpus.json"
+def _corpus() -> Any:  # its class is out of reach of a trial, as is the corpus
+    from autoresearch.corpus import load  # noqa: PLC0415 - needed by hand alone
+
+    return load(PROJECT / ".autoresearch" / "corpus.json")
 
 
 def _seconds(budget: str) -> float:
@@ -185,7 +179,7 @@ def _usable(device: str) -> str:
 
 
 if __name__ == "__main__":
-    from autoresearch.cli import main
+    from autoresearch.cli import main  # by hand alone, like the corpus
 
     sys.argv[1:] = ["prepare", *sys.argv[1:]]
     main()

@@ -4,6 +4,8 @@ Importing it does nothing; `main()` trains under the harness, and by hand with `
 The evaluator rebuilds the model with `load_model()`: token ids [B, T] in, logits [B, T, V] out.
 """
 
+import importlib
+import itertools
 import json
 import time
 from collections import defaultdict
@@ -11,13 +13,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import prepare
 import torch
 import torch.nn.functional as F
+from prepare import MAX_SEQ_LEN, VOCAB_SIZE
 from torch import nn
 
-import prepare
 from autoresearch.runtime import Session
-from prepare import MAX_SEQ_LEN, VOCAB_SIZE
 
 # Model
 DEPTH = 8  # layers
@@ -34,8 +36,8 @@ INIT_SCALE = 0.7  # of matrices that read the stream, relative to 1 / sqrt(width
 
 # Batch
 TOTAL_BATCH_SIZE = 2**18  # tokens of one optimizer step, rounded to whole rows
-LOSS_CHUNK = 128  # x
 DEVICE_BATCH_SIZE = 128  # rows that fit on the device at once; more are accumulated
+LOSS_CHUNK = 2**15  # tokens whose logits exist at once
 
 # Optimizer: Muon for matrices, Adam with decoupled weight decay for the rest
 MATRIX_LR = 0.04
@@ -54,6 +56,7 @@ WARMUP_RATIO = 0.0
 WARMDOWN_RATIO = 0.7
 FINAL_LR_FRAC = 0.05
 
+Batches = Iterator[tuple[torch.Tensor, torch.Tensor]]
 Attend = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, int], torch.Tensor]
 
 
@@ -61,63 +64,44 @@ Attend = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, int], torch.Tensor]
 class Shape:
     """What config.json holds: all that is needed to rebuild the model."""
 
-    vocab_size: int
-    context: int
-    depth: int
-    heads: int
-    head_dim: int
-    mlp_ratio: int
-    gate_channels: int
-    windows: tuple[int, ...]
-    rope_base: float
-    softcap: float
+    vocab_size: int = VOCAB_SIZE
+    context: int = MAX_SEQ_LEN
+    depth: int = DEPTH
+    head_dim: int = -(-HEAD_DIM // 8) * 8
+    heads: int = max(1, -(-DEPTH * ASPECT_RATIO // (-(-HEAD_DIM // 8) * 8)))
+    mlp_ratio: int = MLP_RATIO
+    gate_channels: int = GATE_CHANNELS
+    window_pattern: str = WINDOW_PATTERN
+    short_window: float = SHORT_WINDOW
+    rope_base: float = ROPE_BASE
+    softcap: float = SOFTCAP
 
     @property
     def width(self) -> int:
         return self.heads * self.head_dim
 
     @property
-    def value_layers(self) -> tuple[int, ...]:
-        """Every second layer has value embeddings, the last one among them."""
-        return tuple(range((self.depth - 1) % 2, self.depth, 2))
+    def windows(self) -> list[int]:
+        """How many tokens each layer sees."""
+        short = min(self.context, max(1, round(self.short_window * self.context)))
+        sizes = {"L": self.context, "S": short}
+        pattern = itertools.cycle(sizes[letter] for letter in self.window_pattern)
+        return [*itertools.islice(pattern, self.depth - 1), self.context]
 
 
 @dataclass(frozen=True)
 class Stats:
-    """What a training came to. Seconds are on the budget's clock unless they say wall."""
+    """What a training came to; `training_seconds` are on the budget's clock, the others wall."""
 
     steps: int
     tokens: int
     training_seconds: float
-    training_wall_seconds: float
-    startup_wall_seconds: float
-    warmup_wall_seconds: float
+    startup_seconds: float
+    warmup_seconds: float
     num_params: int
     flops_per_token: float
     peak_vram_bytes: int
     attention: str
-    loss: float
-
-
-def model_shape() -> Shape:
-    """Return the shape that the constants above describe; any whole numbers give a sound one."""
-    head_dim = -(-HEAD_DIM // 8) * 8
-    short = min(MAX_SEQ_LEN, max(1, round(SHORT_WINDOW * MAX_SEQ_LEN)))
-    sizes = {"L": MAX_SEQ_LEN, "S": short}
-    pattern = [sizes[WINDOW_PATTERN[layer % len(WINDOW_PATTERN)]] for layer in range(DEPTH)]
-    heads = max(1, -(-ASPECT_RATIO * DEPTH // head_dim))
-    return Shape(
-        vocab_size=VOCAB_SIZE,
-        context=MAX_SEQ_LEN,
-        depth=DEPTH,
-        heads=heads,
-        head_dim=head_dim,
-        mlp_ratio=MLP_RATIO,
-        gate_channels=min(GATE_CHANNELS, heads * head_dim),
-        windows=(*pattern[:-1], MAX_SEQ_LEN),
-        rope_base=ROPE_BASE,
-        softcap=SOFTCAP,
-    )
 
 
 def norm(x: torch.Tensor) -> torch.Tensor:
@@ -132,8 +116,9 @@ def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tenso
 class Linear(nn.Linear):
     """No bias; the weight is kept in float32 and used in the type of its input."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, scale: float = INIT_SCALE) -> None:
         super().__init__(inputs, outputs, bias=False)
+        nn.init.uniform_(self.weight, -scale * (3 / inputs) ** 0.5, scale * (3 / inputs) ** 0.5)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return F.linear(x, self.weight.to(x.dtype))
@@ -142,23 +127,24 @@ class Linear(nn.Linear):
 class Attention(nn.Module):
     def __init__(self, shape: Shape, layer: int) -> None:
         super().__init__()
+        width = shape.width
         self.heads, self.window = shape.heads, shape.windows[layer]
-        self.query = Linear(shape.width, shape.width)
-        self.key = Linear(shape.width, shape.width)
-        self.value = Linear(shape.width, shape.width)
-        self.out = Linear(shape.width, shape.width)
-        self.gate = None
-        if layer in shape.value_layers:
-            self.gate = Linear(shape.gate_channels, shape.heads)
+        self.query, self.key, self.value = (Linear(width, width) for _ in range(3))
+        self.out = Linear(width, width, scale=0)
+        self.embed = self.gate = None
+        if (shape.depth - layer) % 2:  # every second layer, the last one among them
+            self.embed = nn.Embedding(shape.vocab_size, width)
+            nn.init.normal_(self.embed.weight, std=INIT_SCALE * width**-0.5)
+            self.gate = Linear(min(shape.gate_channels, width), shape.heads, scale=0)
 
-    def forward(self, x, embedded, cos, sin, attend: Attend) -> torch.Tensor:
+    def forward(self, x, tokens, cos, sin, attend: Attend) -> torch.Tensor:
         split = (*x.shape[:2], self.heads, -1)
         q = norm(rotate(self.query(x).view(split), cos, sin))
         k = norm(rotate(self.key(x).view(split), cos, sin))
         v = self.value(x).view(split)
-        if self.gate is not None:  # 0 to 2 of the token's own value embedding, head by head
+        if self.embed is not None:  # 0 to 2 times the token's own value embedding, head by head
             share = 2 * torch.sigmoid(self.gate(x[..., : self.gate.in_features]))
-            v = v + share.unsqueeze(-1) * embedded.view(split)
+            v = v + share.unsqueeze(-1) * self.embed(tokens).to(x.dtype).view(split)
         return self.out(attend(q, k, v, self.window).reshape(x.shape))
 
 
@@ -167,10 +153,10 @@ class Block(nn.Module):
         super().__init__()
         self.attention = Attention(shape, layer)
         self.up = Linear(shape.width, shape.mlp_ratio * shape.width)
-        self.down = Linear(shape.mlp_ratio * shape.width, shape.width)
+        self.down = Linear(shape.mlp_ratio * shape.width, shape.width, scale=0)
 
-    def forward(self, x, embedded, cos, sin, attend: Attend) -> torch.Tensor:
-        x = x + self.attention(norm(x), embedded, cos, sin, attend)
+    def forward(self, x, tokens, cos, sin, attend: Attend) -> torch.Tensor:
+        x = x + self.attention(norm(x), tokens, cos, sin, attend)
         hidden = F.relu(self.up(norm(x)))
         return x + self.down(hidden * hidden)  # cheaper than square(), whose gradient is a power
 
@@ -178,14 +164,10 @@ class Block(nn.Module):
 class GPT(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.shape = shape
-        self.attend: Attend = sdpa
+        self.shape, self.attend = shape, sdpa
         self.embed = nn.Embedding(shape.vocab_size, shape.width)
-        self.value_embeds = nn.ModuleDict(
-            {str(layer): nn.Embedding(shape.vocab_size, shape.width) for layer in shape.value_layers}
-        )
         self.blocks = nn.ModuleList(Block(shape, layer) for layer in range(shape.depth))
-        self.unembed = Linear(shape.width, shape.vocab_size)
+        self.unembed = Linear(shape.width, shape.vocab_size, scale=0.001 * shape.width**0.5)
         self.stream_scales = nn.Parameter(torch.ones(shape.depth))
         self.x0_scales = nn.Parameter(torch.full((shape.depth,), X0_INIT))
         channels = torch.arange(0, shape.head_dim, 2).float() / shape.head_dim
@@ -193,24 +175,8 @@ class GPT(nn.Module):
         self.register_buffer("cos", angles.cos()[:, None], persistent=False)
         self.register_buffer("sin", angles.sin()[:, None], persistent=False)
 
-    @torch.no_grad()
-    def initialise(self) -> None:
-        """Draw the weights; what writes to the stream begins at zero."""
-        bound = INIT_SCALE * (3 / self.shape.width) ** 0.5
-        nn.init.normal_(self.embed.weight)
-        nn.init.normal_(self.unembed.weight, std=0.001)
-        for table in self.value_embeds.values():
-            nn.init.uniform_(table.weight, -bound, bound)
-        for block in self.blocks:
-            attention = block.attention
-            for matrix in (attention.query, attention.key, attention.value, block.up):
-                nn.init.uniform_(matrix.weight, -bound, bound)
-            for matrix in (attention.out, attention.gate, block.down):
-                if matrix is not None:
-                    nn.init.zeros_(matrix.weight)
-
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Return float32 logits [B, T, V] of integers [B, T]; T may be anything up to the context."""
+        """Return float32 logits [B, T, V] of integers [B, T], with T up to the context."""
         return self.logits(self.stream(tokens))
 
     def stream(self, tokens: torch.Tensor) -> torch.Tensor:
@@ -220,10 +186,7 @@ class GPT(nn.Module):
         x = x0 = norm(self.embed(tokens).to(kind))
         for layer, block in enumerate(self.blocks):
             x = self.stream_scales[layer].to(kind) * x + self.x0_scales[layer].to(kind) * x0
-            embedded = None
-            if str(layer) in self.value_embeds:
-                embedded = self.value_embeds[str(layer)](tokens).to(kind)
-            x = block(x, embedded, cos, sin, self.attend)
+            x = block(x, tokens, cos, sin, self.attend)
         return norm(x)
 
     def logits(self, stream: torch.Tensor) -> torch.Tensor:
@@ -234,26 +197,9 @@ class GPT(nn.Module):
         """Return the summed loss in nats of stream [N, width] against targets [N]."""
         return F.cross_entropy(self.logits(stream), targets, reduction="sum")
 
-    def learn(self, tokens: torch.Tensor, targets: torch.Tensor, share: float) -> torch.Tensor:
-        """Add `share` times the gradients of the mean loss; return that part of the loss.
-
-        Tokens and targets are [B, T]. Logits are made, used and dropped LOSS_CHUNK tokens at a
-        time: all of them at once would not fit a CPU's cache, and be gigabytes on a GPU.
-        """
-        stream = self.stream(tokens).flatten(0, 1)
-        share, total = share / targets.numel(), 0.0
-        parts = [part.detach().requires_grad_() for part in stream.split(LOSS_CHUNK)]
-        for part, aims in zip(parts, targets.flatten().split(LOSS_CHUNK), strict=True):
-            loss = self.loss(part, aims) * share
-            loss.backward()
-            total = total + loss.detach()
-        stream.backward(torch.cat([part.grad for part in parts]))
-        return total
-
     def flops_per_token(self) -> float:
         """Forward and backward: 6 for each weight of a product, 12 for each pair attended to."""
-        tables = [self.embed, *self.value_embeds.values()]
-        weights = sum(p.numel() for p in self.parameters()) - sum(t.weight.numel() for t in tables)
+        weights = sum(each.weight.numel() for each in self.modules() if isinstance(each, Linear))
         return 6 * weights + 12 * self.shape.width * sum(self.shape.windows)
 
 
@@ -262,9 +208,8 @@ class GPT(nn.Module):
 
 def sdpa(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, window: int) -> torch.Tensor:
     """Attend anywhere. A window needs a mask, which is slow on CUDA."""
-    mask, length = None, q.size(1)
-    if window < length:
-        at = torch.arange(length, device=q.device)
+    at, mask = torch.arange(q.size(1), device=q.device), None
+    if window < q.size(1):
         behind = at[:, None] - at
         mask = (behind >= 0) & (behind < window)
     q, k, v = (each.transpose(1, 2) for each in (q, k, v))
@@ -284,54 +229,45 @@ def flash(kernel: Callable) -> Attend:
 
 def flex(shape: Shape, device: torch.device) -> Attend:
     """Attend with FlexAttention, which skips what a window hides; only for compiled training."""
-    from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+    from torch.nn.attention import flex_attention as flexible  # noqa: PLC0415 - slow, rarely used
 
-    def band(window: int) -> Callable:
-        return lambda _b, _h, query, key: (query >= key) & (query - key < window)
+    def mask(window: int) -> flexible.BlockMask:
+        def seen(_batch, _head, query, key):
+            return (query >= key) & (query - key < window)
 
-    size = shape.context
-    masks = {
-        window: create_block_mask(band(window), None, None, size, size, device=str(device))
-        for window in set(shape.windows)
-        if window < size
-    }
+        size = shape.context
+        return flexible.create_block_mask(seen, None, None, size, size, str(device))
+
+    masks = {window: mask(window) for window in set(shape.windows) if window < shape.context}
 
     def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, window: int) -> torch.Tensor:
         if window not in masks:
             return sdpa(q, k, v, window)  # plain causal attention is fast everywhere
         q, k, v = (each.transpose(1, 2) for each in (q, k, v))
-        return flex_attention(q, k, v, block_mask=masks[window]).transpose(1, 2)
+        return flexible.flex_attention(q, k, v, block_mask=masks[window]).transpose(1, 2)
 
     return attend
 
 
-def flash_packages(device: torch.device) -> Iterator[tuple[str, Attend]]:
-    """Yield what FlashAttention this machine has, fastest first."""
-    if device.type != "cuda":
-        return
-    capability = torch.cuda.get_device_capability(device)
-    if capability[0] == 9:
+def eager_attentions(device: torch.device) -> Iterator[tuple[str, Attend]]:
+    """Yield the ways to attend that need no compiling, fastest first; the last works everywhere."""
+    generation = torch.cuda.get_device_capability(device)[0] if device.type == "cuda" else 0
+    packages = (("flash_attn_interface", generation == 9), ("flash_attn", generation >= 8))
+    for package, suits in packages:
         try:
-            from flash_attn_interface import flash_attn_func
-
-            yield "flash-attention 3", flash(flash_attn_func)
-        except (ImportError, OSError):
-            pass
-    if capability[0] >= 8:
-        try:
-            from flash_attn import flash_attn_func
-
-            yield "flash-attention 2", flash(flash_attn_func)
-        except (ImportError, OSError):
-            pass
-
-
-def attentions(shape: Shape, device: torch.device) -> Iterator[tuple[str, Attend]]:
-    """Yield the ways to attend in training, fastest first; the last works everywhere."""
-    yield from flash_packages(device)
-    if device.type == "cuda" and min(shape.windows) < shape.context:
-        yield "flex", flex(shape, device)
+            if suits:
+                yield package, flash(importlib.import_module(package).flash_attn_func)
+        except (ImportError, OSError, AttributeError):
+            continue  # not installed, or built for another torch
     yield "sdpa", sdpa
+
+
+def training_attentions(shape: Shape, device: torch.device) -> Iterator[tuple[str, Attend]]:
+    """Yield the ways to attend in training, fastest first."""
+    for name, attend in eager_attentions(device):
+        if name == "sdpa" and device.type == "cuda" and min(shape.windows) < shape.context:
+            yield "flex", flex(shape, device)
+        yield name, attend
 
 
 # --- optimizer
@@ -352,22 +288,23 @@ def orthogonalise(matrices: torch.Tensor, steps: int) -> torch.Tensor:
     return (x.mT if tall else x).to(matrices.dtype)
 
 
-def muon_step(weights, grads, momentum, lr, decay) -> None:
+def muon_step(weights, grads, momentum, lr) -> None:
     """Step matrices of one shape together; weights and grads are lists of [R, C]."""
-    grad = torch.stack(grads)
-    momentum.lerp_(grad, 1 - MUON_MOMENTUM)
-    update = orthogonalise(grad.lerp(momentum, MUON_MOMENTUM), MUON_STEPS)
+    grad, keep = torch.stack(grads), min(MUON_MOMENTUM, 0.999)
+    momentum.lerp_(grad, 1 - keep)
+    update = orthogonalise(grad.lerp(momentum, keep), MUON_STEPS)
     update = update * max(1.0, update.size(-2) / update.size(-1)) ** 0.5
     weight = torch.stack(weights)
     agrees = (update * weight) > 0  # cautious: decay never works against the update
-    update = lr * update + lr * decay * agrees * weight
-    for each, change in zip(weights, update.unbind(), strict=True):
-        each.sub_(change)
+    change = lr * update + lr * WEIGHT_DECAY * agrees * weight
+    for each, step in zip(weights, change.unbind(), strict=True):
+        each.sub_(step)
 
 
-def adam_step(weight, grad, mean, square, step, lr, decay) -> None:
+def adam_step(weight, grad, moments, *, step, lr, decay) -> None:
     """Step one tensor with Adam and decoupled weight decay."""
-    beta1, beta2 = min(ADAM_BETA1, 0.9999), min(ADAM_BETA2, 0.9999)
+    mean, square = moments
+    beta1, beta2 = min(ADAM_BETA1, 0.999), min(ADAM_BETA2, 0.9999)
     mean.lerp_(grad, 1 - beta1)
     square.lerp_(grad.square(), 1 - beta2)
     spread = (square / (1 - beta2**step)).sqrt() + 1e-10
@@ -379,24 +316,23 @@ class Optimizer:
     """Muon for the matrices of the blocks, shape by shape; Adam for everything else."""
 
     def __init__(self, model: GPT, *, compiled: bool) -> None:
-        adam_scale = (model.shape.width / 768) ** -0.5
-        tables = [model.embed.weight, *(table.weight for table in model.value_embeds.values())]
-        gates = [b.attention.gate.weight for b in model.blocks if b.attention.gate is not None]
+        kinds, adam_scale = defaultdict(list), (model.shape.width / 768) ** -0.5
+        for module in model.modules():
+            kinds[type(module)].append(getattr(module, "weight", None))
+        adam = [
+            (table, EMBEDDING_LR * adam_scale, EMBEDDING_DECAY) for table in kinds[nn.Embedding]
+        ]
+        adam.append((model.unembed.weight, UNEMBEDDING_LR * adam_scale, EMBEDDING_DECAY))
+        adam.append((model.stream_scales, SCALAR_LR * 0.01, 0.0))
+        adam.append((model.x0_scales, SCALAR_LR, 0.0))
         self.adam = [
-            *((table, EMBEDDING_LR * adam_scale, EMBEDDING_DECAY) for table in tables),
-            (model.unembed.weight, UNEMBEDDING_LR * adam_scale, EMBEDDING_DECAY),
-            (model.stream_scales, SCALAR_LR * 0.01, 0.0),
-            (model.x0_scales, SCALAR_LR, 0.0),
-            *((gate, UNEMBEDDING_LR * adam_scale, 0.0) for gate in gates),
+            (*each, torch.zeros(2, *each[0].shape, device=each[0].device)) for each in adam
         ]
         shapes = defaultdict(list)
-        taken = {id(each) for each, _, _ in self.adam}
-        for weight in model.blocks.parameters():
-            if id(weight) not in taken:
+        for weight in kinds[Linear]:
+            if weight is not model.unembed.weight:
                 shapes[weight.shape].append(weight)
-        self.muon = list(shapes.values())
-        self.moments = [(torch.zeros_like(p), torch.zeros_like(p)) for p, _, _ in self.adam]
-        self.momenta = [torch.zeros_like(torch.stack(same)) for same in self.muon]
+        self.muon = [(same, torch.zeros_like(torch.stack(same))) for same in shapes.values()]
         self.steps = 0
         # A compiled step takes its changing numbers as tensors: a float would compile it anew.
         self.number = torch.tensor if compiled else float
@@ -408,20 +344,21 @@ class Optimizer:
         """Step every parameter with `scale` times its learning rate, and drop the gradients."""
         self.steps += 1
         at = self.number(float(self.steps))
-        for (weight, lr, decay), (mean, square) in zip(self.adam, self.moments, strict=True):
-            self.adam_step(weight, weight.grad, mean, square, at, self.number(lr * scale), decay)
+        for weight, lr, decay, moments in self.adam:
+            rate = self.number(lr * scale)
+            self.adam_step(weight, weight.grad, moments, step=at, lr=rate, decay=decay)
             weight.grad = None
-        for same, momentum in zip(self.muon, self.momenta, strict=True):
+        for same, momentum in self.muon:
             grads = [weight.grad for weight in same]
-            self.muon_step(same, grads, momentum, self.number(MATRIX_LR * scale), WEIGHT_DECAY)
+            self.muon_step(same, grads, momentum, self.number(MATRIX_LR * scale))
             for weight in same:
                 weight.grad = None
 
     def forget(self) -> None:
         """Return to the state before the first step."""
         self.steps = 0
-        for state in (*self.momenta, *(each for pair in self.moments for each in pair)):
-            state.zero_()
+        for state in (*self.muon, *self.adam):
+            state[-1].zero_()
 
 
 def lr_scale(progress: float) -> float:
@@ -445,41 +382,44 @@ def device_batch() -> tuple[int, int]:
 class Trainer:
     """The model, its optimizer and one optimizer step."""
 
-    def __init__(self, session: Session) -> None:
-        self.device = torch.device(session.device)
-        torch.manual_seed(session.seed)
-        self.model = GPT(model_shape())
-        self.model.initialise()
-        self.model.to(self.device)
-        self.compiled = self.device.type == "cuda"
+    def __init__(self, seed: int, device: torch.device) -> None:
+        torch.manual_seed(seed)
+        self.device, self.compiled = device, device.type == "cuda"
+        self.model = GPT(Shape()).to(device)
+        self.stream_of, self.loss_of = self.model.stream, self.model.loss
         self.optimizer = Optimizer(self.model, compiled=self.compiled)
         self.rows, self.times = device_batch()
-        self.loss_of = self.model
-        self.attention = "sdpa"
+        self.attention = ""
 
-    @property
-    def tokens_per_step(self) -> int:
-        return self.rows * self.times * MAX_SEQ_LEN
-
-    def step(self, stream, scale: float) -> torch.Tensor:
-        """Take one optimizer step on batches of `stream`; return the loss, still on the device."""
-        total = 0.0
-        for _ in range(self.times):
-            total = total + self.model.learn(*next(stream), 1 / self.times)
+    def step(self, feed: Batches, scale: float) -> torch.Tensor:
+        """Take one optimizer step on batches of `feed`; return the loss, still on the device."""
+        loss = sum(self._learn(*next(feed)) for _ in range(self.times))
         self.optimizer.step(scale)
+        return loss
+
+    def _learn(self, tokens: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        # Logits are made, used and dropped LOSS_CHUNK tokens at a time: all of them at once would
+        # not fit a CPU's cache, and would be many gigabytes on a GPU.
+        stream, targets = self.stream_of(tokens).flatten(0, 1), targets.flatten()
+        parts = [part.detach().requires_grad_() for part in stream.split(max(1, LOSS_CHUNK))]
+        total = torch.zeros((), device=self.device)
+        for part, aims in zip(parts, targets.split(max(1, LOSS_CHUNK)), strict=True):
+            loss = self.loss_of(part, aims) / (targets.numel() * self.times)
+            loss.backward()
+            total += loss.detach()
+        stream.backward(torch.cat([part.grad for part in parts]))
         return total
 
     def warm_up(self) -> None:
         """Compile and take two steps on noise, then undo them: nothing is learned before start."""
         weights = {name: each.clone() for name, each in self.model.state_dict().items()}
-        choices = list(attentions(self.model.shape, self.device))
-        for name, attend in choices:
+        for name, attend in training_attentions(self.model.shape, self.device):
             try:
                 self._try(attend)
                 self.attention = name
                 break
-            except Exception as fault:
-                if name == choices[-1][0] or isinstance(fault, torch.OutOfMemoryError):
+            except Exception as fault:  # kernels fail in many ways; sdpa is left
+                if name == "sdpa" or isinstance(fault, torch.OutOfMemoryError):
                     raise
                 print(f"{name} attention does not work here: {type(fault).__name__}: {fault}")
         self.model.load_state_dict(weights)
@@ -489,81 +429,52 @@ class Trainer:
         self.model.attend = attend
         self.model.zero_grad()
         if self.compiled:
-            self.loss_of = torch.compile(self.model, dynamic=False)
+            self.stream_of = torch.compile(self.model.stream, dynamic=False)
+            self.loss_of = torch.compile(self.model.loss, dynamic=False)
         noise = torch.randint(VOCAB_SIZE, (self.rows, MAX_SEQ_LEN), device=self.device)
         for _ in range(2):
-            loss = self.step(iter([(noise, noise)] * self.times), 0.0)
-        float(loss)  # waits for the device
-
-    def ready_to_evaluate(self) -> GPT:
-        """Return the model with an attention that needs no compiling."""
-        self.model.attend = next((each for _, each in flash_packages(self.device)), sdpa)
-        return self.model.eval()
-
-
-class LateLoss:
-    """Reads a loss one step after it was queued, so that the device never waits for the reader."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.lag = device.type == "cuda"
-        self.waiting = None
-        self.value = 0.0
-
-    def queue(self, loss: torch.Tensor) -> float:
-        """Take the newest loss; return the newest that is known."""
-        if not self.lag:
-            self.value = float(loss)
-            return self.value
-        copy = loss.to("cpu", non_blocking=True)
-        done = torch.cuda.Event()
-        done.record()
-        self.collect()
-        self.waiting = (copy, done)
-        return self.value
-
-    def collect(self) -> None:
-        if self.waiting:
-            self.waiting[1].synchronize()
-            self.value, self.waiting = float(self.waiting[0]), None
+            float(self.step(itertools.repeat((noise, noise)), 0.0))  # float() waits for the device
 
 
 def train(session: Session, began: float) -> tuple[GPT, Stats]:
     """Train for the session's budget; return the model in eval mode and what it came to."""
     torch.set_float32_matmul_precision("high")
-    trainer = Trainer(session)
-    warmed = time.monotonic()
+    device = torch.device(session.device)
+    trainer, built = Trainer(session.seed, device), time.monotonic()
     trainer.warm_up()
     started = time.monotonic()
-    data = session.start()
-    stream = prepare.batches(data, trainer.rows, MAX_SEQ_LEN, session.seed, trainer.device)
-    reader, step, tokens, pace = LateLoss(trainer.device), 0, 0, 0.0
-    reserve = 2.5 if reader.lag else 1.5  # steps: the one in flight, the next, and some doubt
-    while (before := session.progress) + reserve * pace < 1:
-        loss = reader.queue(trainer.step(stream, lr_scale(before)))
-        step, tokens = step + 1, tokens + trainer.tokens_per_step
-        session.log(step=step, loss=loss, tokens=tokens)
-        took = session.progress - before
-        pace = max(took, 0.9 * pace)
-    reader.collect()
+    data, step, pace = session.start(), 0, 0.0
+    feed = prepare.batches(data, trainer.rows, MAX_SEQ_LEN, session.seed, device)
+    tokens = trainer.rows * trainer.times * MAX_SEQ_LEN
+    while (before := session.progress) + 1.5 * pace < 1:  # the last step must end in time
+        loss = float(trainer.step(feed, lr_scale(before)))  # waits, so the clock is right
+        step += 1
+        session.log(step=step, loss=loss, tokens=step * tokens)
+        pace = max(session.progress - before, 0.9 * pace)
+    model = trainer.model
     stats = Stats(
         steps=step,
-        tokens=tokens,
+        tokens=step * tokens,
         training_seconds=session.seconds,
-        training_wall_seconds=time.monotonic() - started,
-        startup_wall_seconds=started - began,
-        warmup_wall_seconds=started - warmed,
-        num_params=sum(p.numel() for p in trainer.model.parameters()),
-        flops_per_token=trainer.model.flops_per_token(),
-        peak_vram_bytes=torch.cuda.max_memory_allocated() if trainer.compiled else 0,
+        startup_seconds=started - began,
+        warmup_seconds=started - built,
+        num_params=sum(each.numel() for each in model.parameters()),
+        flops_per_token=model.flops_per_token(),
+        peak_vram_bytes=torch.cuda.max_memory_allocated() if device.type == "cuda" else 0,
         attention=trainer.attention,
-        loss=reader.value,
     )
-    return trainer.ready_to_evaluate(), stats
+    return for_evaluation(model), stats
+
+
+def for_evaluation(model: GPT) -> GPT:
+    """Return the model in eval mode, with an attention that needs no compiling."""
+    model.attend = next(attend for _, attend in eager_attentions(model.cos.device))
+    return model.eval()
 
 
 def save_checkpoint(model: GPT, directory: Path) -> None:
     """Write model.safetensors and config.json into `directory`."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save_file  # noqa: PLC0415 - training alone has no need of it
 
     weights = {name: each.detach().cpu().contiguous() for name, each in model.state_dict().items()}
     save_file(weights, directory / "model.safetensors")
@@ -572,37 +483,37 @@ def save_checkpoint(model: GPT, directory: Path) -> None:
 
 def load_model(directory: Path | str, device: torch.device | str) -> GPT:
     """Rebuild a model from `save_checkpoint`'s files, in eval mode on `device`."""
-    from safetensors.torch import load_file
+    from safetensors.torch import load_file  # noqa: PLC0415 - training alone has no need of it
 
     config = json.loads((Path(directory) / "config.json").read_text())
-    device = torch.device(device)
-    model = GPT(Shape(**{**config, "windows": tuple(config["windows"])})).to(device)
+    model = GPT(Shape(**config)).to(device)
     model.load_state_dict(load_file(Path(directory) / "model.safetensors", device=str(device)))
-    model.attend = next((each for _, each in flash_packages(device)), sdpa)
-    return model.eval()
+    return for_evaluation(model)
 
 
 def constants() -> dict[str, float | int | str]:
     """Return what is written in capitals at the top, and the two taken from prepare.py."""
-    return {name: value for name, value in globals().items() if name.isupper()}
+    plain = (int, float, str)
+    return {k: v for k, v in globals().items() if k.isupper() and isinstance(v, plain)}
 
 
 def print_summary(model: GPT, stats: Stats, began: float) -> None:
     """Print what karpathy/autoresearch prints, the score by prepare.evaluate_bpb among it."""
-    device = model.embed.weight.device
-    bpb = prepare.evaluate_bpb(model, prepare.val_documents(), device)
-    peak = prepare.peak_flops(device)
-    speed = stats.flops_per_token * stats.tokens / max(stats.training_wall_seconds, 1e-9)
-    print("---")
-    print(f"val_bpb:          {bpb:.6f}")
-    print(f"training_seconds: {stats.training_seconds:.1f}")
-    print(f"total_seconds:    {time.monotonic() - began:.1f}")
-    print(f"peak_vram_mb:     {stats.peak_vram_bytes / 2**20:.1f}")
-    print(f"mfu_percent:      {f'{100 * speed / peak:.2f}' if peak else 'n/a'}")
-    print(f"total_tokens_M:   {stats.tokens / 1e6:.1f}")
-    print(f"num_steps:        {stats.steps}")
-    print(f"num_params_M:     {stats.num_params / 1e6:.1f}")
-    print(f"depth:            {model.shape.depth}")
+    bpb = prepare.evaluate_bpb(model, prepare.val_documents(), model.cos.device)
+    peak = prepare.peak_flops(model.cos.device)
+    speed = stats.flops_per_token * stats.tokens / stats.training_seconds
+    lines = {
+        "val_bpb": f"{bpb:.6f}",
+        "training_seconds": f"{stats.training_seconds:.1f}",
+        "total_seconds": f"{time.monotonic() - began:.1f}",
+        "peak_vram_mb": f"{stats.peak_vram_bytes / 2**20:.1f}",
+        "mfu_percent": f"{100 * speed / peak:.2f}" if peak else "n/a",
+        "total_tokens_M": f"{stats.tokens / 1e6:.1f}",
+        "num_steps": stats.steps,
+        "num_params_M": f"{stats.num_params / 1e6:.1f}",
+        "depth": model.shape.depth,
+    }
+    print("---", *(f"{name + ':':<18}{value}" for name, value in lines.items()), sep="\n")
 
 
 def main(session: Session | None = None) -> tuple[GPT, Stats]:

@@ -1,0 +1,169 @@
+"""`autoresearch run`."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import typer
+from rich.console import Console
+
+from autoresearch import corpus as corpora
+from autoresearch import sandbox as sandboxes
+from autoresearch.config import Project, find_project, parse_duration, scrub_git_environment
+from autoresearch.corpus import Corpus
+from autoresearch.errors import ProjectError, UsageFault
+from autoresearch.evaluation import Evaluator
+from autoresearch.gitrepo import GitRepo
+from autoresearch.proposers import Proposer, build
+from autoresearch.records.events import Watcher
+from autoresearch.records.tables import Study
+from autoresearch.registry import Registry, RunLock
+from autoresearch.render.live import watcher_for
+from autoresearch.research import Research, StopRules, TrialRunner, open_study, recover
+from autoresearch.research.trials import TrialSetup
+from autoresearch.sandbox import Sandbox
+from autoresearch.workers import LocalWorker
+
+DEFAULT_PROPOSER = "optuna"
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The options as typed; see `autoresearch run --help`."""
+
+    hours: float | None
+    experiments: int | None
+    proposers: tuple[str, ...]
+    budget: str | None
+    tag: str | None
+    patience: int | None
+
+
+def run(options: RunOptions) -> None:
+    """Work on a study until a rule, the proposers or the person ends it."""
+    scrub_git_environment()
+    rules, budget = _rules(options), _budget(options.budget)
+    project = find_project()
+    proposers = _proposers(options.proposers, project)
+    corpus = corpora.load(project.corpus_pointer)
+    project.make_state()
+    with RunLock(project.lock):
+        registry = Registry.open(project.registry, create=True)
+        repo = GitRepo.open(project.root)
+        repo.identity()
+        _warn_of_uncommitted(repo, project)
+        sandbox = sandboxes.detect(os.environ)
+        study = open_study(
+            registry, repo, project, corpus,
+            tag=options.tag, budget=budget, trust=sandbox.trust,
+        )  # fmt: skip
+        recover(registry, repo, project, study)
+        with _stop_flag() as asked, watcher_for(Console(stderr=True)) as watcher:
+            stop = _stop_when(asked, rules.deadline)
+            trials = _trials(project, corpus, sandbox, study, registry, repo, watcher, stop)
+            research = Research(
+                study, project=project, registry=registry, repo=repo, trials=trials,
+                proposers=proposers, rules=rules, clock=time.monotonic, see=watcher.see,
+                interrupted=asked.is_set,
+            )  # fmt: skip
+            reason = research.run()
+    if reason.startswith("the baseline failed"):
+        raise ProjectError(reason)
+
+
+def _trials(
+    project: Project,
+    corpus: Corpus,
+    sandbox: Sandbox,
+    study: Study,
+    registry: Registry,
+    repo: GitRepo,
+    watcher: Watcher,
+    stop: Callable[[], bool],
+) -> TrialRunner:
+    settings = project.settings
+    setup = TrialSetup(
+        entry=settings.target.entry,
+        device=settings.training.device,
+        budget=settings.budget(study.budget_seconds),
+        limits=settings.limits(),
+        train_files=corpus.train_files(),
+        token_bytes=corpus.token_bytes,
+        work=project.work,
+    )
+    evaluator = Evaluator(
+        settings.evaluation,
+        sandbox=sandbox,
+        limits=setup.limits,
+        device=setup.device,
+        tokenizer=corpus.tokenizer(),
+        documents=corpus.val(),
+        entry=setup.entry,
+    )
+    return TrialRunner(
+        setup,
+        registry=registry,
+        repo=repo,
+        worker=LocalWorker(sandbox),
+        evaluator=evaluator,
+        see=watcher.see,
+        stop=stop,
+    )
+
+
+def _proposers(specs: Sequence[str], project: Project) -> list[Proposer]:
+    if not specs:
+        typer.echo(f"no --proposer given: using {DEFAULT_PROPOSER}", err=True)
+    return [build(spec, project.root) for spec in specs or (DEFAULT_PROPOSER,)]
+
+
+def _rules(options: RunOptions) -> StopRules:
+    for name in ("hours", "experiments", "patience"):
+        value = getattr(options, name)
+        if value is not None and not value > 0:
+            msg = f"--{name} {value}: must be above zero"
+            raise UsageFault(msg)
+    deadline = time.monotonic() + options.hours * 3600 if options.hours else None
+    return StopRules(deadline, options.experiments, options.patience)
+
+
+def _budget(text: str | None) -> float | None:
+    try:
+        return None if text is None else parse_duration(text)
+    except ProjectError as fault:
+        msg = f"--budget: {fault}"
+        raise UsageFault(msg) from None
+
+
+def _warn_of_uncommitted(repo: GitRepo, project: Project) -> None:
+    fixed = ("prepare.py", "program.md", "autoresearch.toml")
+    if repo.is_dirty((*project.settings.target.editable, *fixed)):
+        typer.echo(
+            "warning: the project has uncommitted changes; a study starts from the commit", err=True
+        )
+
+
+def _stop_when(asked: threading.Event, deadline: float | None) -> Callable[[], bool]:
+    def stop() -> bool:
+        return asked.is_set() or (deadline is not None and time.monotonic() >= deadline)
+
+    return stop
+
+
+@contextmanager
+def _stop_flag() -> Iterator[threading.Event]:
+    """Turn Ctrl-C and SIGTERM into a flag, so that every row is written before the end."""
+    asked = threading.Event()
+    before = {
+        number: signal.signal(number, lambda _number, _frame: asked.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

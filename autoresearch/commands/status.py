@@ -1,0 +1,80 @@
+"""`autoresearch status`."""
+
+import sys
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from autoresearch.config import find_project
+from autoresearch.errors import RegistryError, UsageFault
+from autoresearch.records.tables import Study
+from autoresearch.registry import Registry
+from autoresearch.render import experiment as one
+from autoresearch.render import machine
+from autoresearch.render.status import status as table
+
+SHOWN = 30
+
+
+@dataclass(frozen=True)
+class StatusOptions:
+    """The options as typed; see `autoresearch status --help`."""
+
+    experiment: int | None
+    tag: str | None
+    everything: bool
+    log: bool
+    as_json: bool
+    as_tsv: bool
+
+
+def status(options: StatusOptions) -> None:
+    """Show a study, or one experiment in full."""
+    if options.as_json and options.as_tsv:
+        msg = "--json and --tsv exclude each other"
+        raise UsageFault(msg)
+    registry = Registry.open(find_project().registry)
+    if options.experiment is not None:
+        _show_one(registry, options.experiment, options)
+    elif options.log:
+        msg = "--log needs an experiment: `autoresearch status ID --log`"
+        raise UsageFault(msg)
+    else:
+        _show_study(registry, chosen_study(registry, options.tag), options)
+
+
+def chosen_study(registry: Registry, tag: str | None) -> Study:
+    """Return the study with this tag, or the latest.
+
+    Raises:
+        RegistryError: there is none.
+    """
+    study = registry.study(tag)
+    if study is None:
+        known = ", ".join(each.tag for each in registry.studies())
+        msg = f"no study {tag!r}: they are {known}" if known else "no study yet: `autoresearch run`"
+        raise RegistryError(msg)
+    return study
+
+
+def _show_study(registry: Registry, study: Study, options: StatusOptions) -> None:
+    if options.as_json:
+        machine.write_study_json(registry, study, sys.stdout)
+    elif options.as_tsv:
+        machine.write_tsv(registry, study, sys.stdout)
+    else:
+        table(registry, study, Console(), last=None if options.everything else SHOWN)
+
+
+def _show_one(registry: Registry, number: int, options: StatusOptions) -> None:
+    if options.as_tsv:
+        msg = "--tsv is for a whole study: leave the experiment out"
+        raise UsageFault(msg)
+    row = registry.experiment(number)
+    study = registry.study_of(row)
+    if options.as_json:
+        machine.write_experiment_json(registry, study, row, sys.stdout)
+    elif options.log:
+        one.log(registry, row, Console())
+    else:
+        one.experiment(registry, study, row, Console())

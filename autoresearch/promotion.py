@@ -1,0 +1,211 @@
+"""`promote`: kept experiments come home to the person's own branch, all of them or none."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from autoresearch.errors import GitError
+from autoresearch.gitrepo import SCORE, Commit, Conflict, GitRepo, Picked, Picker, commit_message
+from autoresearch.records.text import safe_line
+from autoresearch.records.values import Verdict
+
+
+@dataclass(frozen=True)
+class Promotable:
+    """One experiment as `promote` needs it; `sha` is the commit that was trained, if any."""
+
+    id: int
+    sha: str | None
+    study: str
+    verdict: Verdict | None
+    hypothesis: str
+    val_bpb: float | None = None
+    delta: float | None = None
+
+
+@dataclass(frozen=True)
+class Promoted:
+    """One experiment and its new commit on the person's branch."""
+
+    id: int
+    sha: str
+    subject: str
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What `promote` did, or would do: `branch` goes from `old` to `new` through `commits`.
+
+    `already` are the experiments whose change the branch had before.
+    """
+
+    branch: str
+    old: str
+    new: str
+    commits: tuple[Promoted, ...]
+    already: tuple[int, ...]
+    dry_run: bool
+
+
+def promote(
+    repo: GitRepo,
+    experiments: Sequence[Promotable],
+    *,
+    onto: str | None = None,
+    dry_run: bool = False,
+    force: bool = False,
+) -> Promotion:
+    """Cherry-pick experiments onto a branch of the person's, oldest first.
+
+    Args:
+        repo: the project's repository.
+        experiments: at least one.
+        onto: the branch; None is the one that is checked out.
+        dry_run: find out what would happen, conflicts included, and move nothing.
+        force: also what was not kept.
+
+    Raises:
+        GitError: it cannot be done; the message says why, and nothing has changed.
+    """
+    repo.identity()
+    chosen = sorted({each.id: each for each in experiments}.values(), key=lambda each: each.id)
+    commits = {each.id: _commit(repo, each, force=force) for each in chosen}
+    branch = _branch(repo, onto)
+    old = repo.branch_tip(branch)
+    here = _is_here(repo, branch)
+    with repo.picking(old) as picker:
+        done, already = _pick_all(repo, picker, branch, [(x, commits[x.id]) for x in chosen])
+        new = picker.head
+    if not done:
+        msg = f"{_named(already)} {_are(already)} on {branch} already: there is nothing to promote"
+        raise GitError(msg)
+    if not dry_run:
+        _move(repo, branch, new, old, here=here)
+    return Promotion(branch, old, new, tuple(done), tuple(already), dry_run)
+
+
+def _commit(repo: GitRepo, experiment: Promotable, *, force: bool) -> Commit:
+    if experiment.sha is None:
+        msg = f"experiment {experiment.id} has no commit: it was refused before training"
+        raise GitError(msg)
+    commit = repo.commit(experiment.sha)
+    if (commit.study, commit.experiment) != (experiment.study, experiment.id):
+        msg = f"experiment {experiment.id} is the unchanged baseline: there is nothing to promote"
+        raise GitError(msg)
+    if experiment.verdict is not Verdict.KEEP and not force:
+        fate = experiment.verdict or "unfinished"
+        msg = f"experiment {experiment.id} was not kept ({fate}): --force promotes it all the same"
+        raise GitError(msg)
+    return commit
+
+
+def _branch(repo: GitRepo, onto: str | None) -> str:
+    branch = onto or repo.current_branch()
+    if branch is None:
+        msg = "no branch is checked out (detached HEAD): say which one with --onto BRANCH"
+        raise GitError(msg)
+    if branch.startswith("autoresearch/"):
+        msg = f"{branch} belongs to a study: promote onto a branch of yours with --onto BRANCH"
+        raise GitError(msg)
+    return branch
+
+
+def _is_here(repo: GitRepo, branch: str) -> bool:
+    """Return whether the branch is checked out here; refuse where moving it would do harm."""
+    place = repo.checked_out_at(branch)
+    if place is None:
+        return False
+    if place.resolve() != repo.checkout_root.resolve():
+        msg = f"{branch} is checked out in {place}: promote from there"
+        raise GitError(msg)
+    if repo.is_dirty():
+        msg = "there are uncommitted changes here: commit or stash them first"
+        raise GitError(msg)
+    return True
+
+
+def _pick_all(
+    repo: GitRepo, picker: Picker, branch: str, chosen: Sequence[tuple[Promotable, Commit]]
+) -> tuple[list[Promoted], list[int]]:
+    done: list[Promoted] = []
+    already: list[int] = []
+    onto = picker.head
+    for experiment, commit in chosen:
+        if _is_on(repo, commit, onto):
+            already.append(experiment.id)
+            continue
+        message = _message(experiment)
+        result = picker.pick(commit.sha, message, commit.when)
+        if isinstance(result, Conflict):
+            picked = {(each.study, each.id) for each, _ in chosen}
+            missing = _missing(repo, commit, onto, picked)
+            raise GitError(_conflict_told(commit, branch, result, missing))
+        if isinstance(result, Picked):
+            done.append(Promoted(experiment.id, result.sha, message.partition("\n")[0]))
+        else:
+            already.append(experiment.id)
+    return done, already
+
+
+def _is_on(repo: GitRepo, commit: Commit, onto: str) -> bool:
+    base = repo.merge_base(commit.sha, onto)
+    if base is None or base == commit.sha:
+        return base is not None
+    there = repo.lineage(base, onto)
+    return any((each.study, each.experiment) == (commit.study, commit.experiment) for each in there)
+
+
+def _missing(repo: GitRepo, commit: Commit, onto: str, picked: set[tuple[str, int]]) -> list[int]:
+    """Return the experiments a commit builds on that are neither on the branch nor chosen."""
+    base = repo.merge_base(commit.sha, onto)
+    below = repo.lineage(base, commit.sha)[:-1] if base else ()
+    return [
+        each.experiment
+        for each in below
+        if each.experiment is not None
+        and each.study is not None
+        and (each.study, each.experiment) not in picked
+        and not _is_on(repo, each, onto)
+    ]
+
+
+def _conflict_told(commit: Commit, branch: str, conflict: Conflict, missing: Sequence[int]) -> str:
+    where = ", ".join(safe_line(path, 80) for path in conflict.files) or conflict.reason
+    told = f"experiment {commit.experiment} conflicts with {branch} in {where}; nothing was changed"
+    if missing:
+        told += f": it builds on {_named(missing)}, promote {_it(missing)} as well"
+    return told
+
+
+def _message(experiment: Promotable) -> str:
+    score, delta = experiment.val_bpb, experiment.delta
+    extra = {}
+    if score is not None and math.isfinite(score):
+        effect = f" ({delta:+.4f})" if delta is not None and math.isfinite(delta) else ""
+        extra[SCORE] = f"{score:.4f}{effect}"
+    return commit_message(
+        experiment.hypothesis, experiment=experiment.id, study=experiment.study, extra=extra
+    )
+
+
+def _move(repo: GitRepo, branch: str, new: str, old: str, *, here: bool) -> None:
+    if not here:
+        repo.set_ref(f"refs/heads/{branch}", new, old)
+        return
+    if repo.current_branch() != branch or repo.head() != old:
+        msg = f"{branch} was moved by someone else meanwhile: try again"
+        raise GitError(msg)
+    repo.fast_forward(new)
+
+
+def _named(ids: Sequence[int]) -> str:
+    word = "experiment" if len(ids) == 1 else "experiments"
+    return f"{word} {', '.join(map(str, ids))}"
+
+
+def _are(ids: Sequence[int]) -> str:
+    return "is" if len(ids) == 1 else "are"
+
+
+def _it(ids: Sequence[int]) -> str:
+    return "it" if len(ids) == 1 else "them"

@@ -1,0 +1,95 @@
+"""Tiny trees for the evaluator's tests: an honest causal model, and what cheats change in it."""
+
+import os
+from pathlib import Path
+
+from autoresearch.config import EvaluationSettings
+from autoresearch.evaluation import Evaluator
+from autoresearch.records.values import Disqualification, Document, Limits, Score
+from autoresearch.sandbox import detect
+
+# Logits from the token, a causal convolution over the two before it, and a matrix product.
+HONEST = """
+import os, sys, time
+import torch
+import torch.nn.functional as F
+
+VOCAB = 300
+
+class Model(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(7)
+        self.embed = torch.nn.Embedding(VOCAB, 24)
+        self.mix = torch.nn.Conv1d(24, 24, 3)
+        self.head = torch.nn.Linear(24, VOCAB)
+        self.drop = torch.nn.Dropout(0.5)
+
+    def forward(self, x):
+        h = self.embed(x)
+        h = h + self.mix(F.pad(h.transpose(1, 2), (2, 0))).transpose(1, 2)
+        return 3 * self.head(self.drop(h).tanh())
+
+def load_model(directory, device):
+    return Model().to(device)
+"""
+
+# A changed tokenizer: bytes, and three pairs of bytes that are cut greedily.
+PAIRS = """
+class Pairs:
+    bos = 0
+    table = [b"<s>", *(bytes([i]) for i in range(256)), b"th", b"e ", "\\u00e9".encode()]
+
+    def encode(self, data):
+        ids, at = [], 0
+        while at < len(data):
+            pair = data[at:at + 2]
+            ids.append(self.table.index(pair, 257) if pair in self.table[257:] else data[at] + 1)
+            at += 2 if ids[-1] > 256 else 1
+        return ids
+
+def load_tokenizer(directory):
+    return Pairs()
+"""
+
+
+class ByteTokenizer:
+    """A corpus tokenizer: token i is byte i; BOS is 256 and has no bytes."""
+
+    table = (*(bytes([i]) for i in range(256)), b"")
+    bos = 256
+
+    def encode(self, data: bytes) -> list[int]:
+        return list(data)
+
+
+def documents(numbers: int = 1500) -> list[Document]:
+    texts = [
+        "",
+        "a",
+        "the théâtre of 東京 🙂\n" * 40,
+        "x" * 33,
+        "héé, " * 7,
+        "\n".join(map(str, range(numbers))),
+    ]
+    return [Document(text.encode()) for text in texts]
+
+
+def evaluator(
+    *, texts: list[Document] | None = None, timeout: str = "1m", memory: int = 16 * 2**30
+) -> Evaluator:
+    return Evaluator(
+        EvaluationSettings(context=32, batch=16, challenges=256, timeout=timeout),
+        sandbox=detect(os.environ),
+        limits=Limits(threads=1, memory=memory),
+        device="cpu",
+        tokenizer=ByteTokenizer(),
+        documents=documents() if texts is None else texts,
+    )
+
+
+def score(scorer: Evaluator, place: Path, program: str) -> Score | Disqualification:
+    for name in ("tree", "checkpoint", "scratch"):
+        (place / name).mkdir(exist_ok=True)
+    (place / "tree" / "train.py").write_text(program)
+    return scorer.score(place / "tree", place / "checkpoint", place / "scratch")

@@ -1,0 +1,227 @@
+"""A project whose trainings take no time: the loop's tests run on it, through real processes."""
+
+import hashlib
+import json
+import subprocess
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from autoresearch import sandbox
+from autoresearch.config import Project, find_project
+from autoresearch.gitrepo import GitRepo
+from autoresearch.proposers import Brief, Proposer
+from autoresearch.records.events import Event
+from autoresearch.records.tables import Study
+from autoresearch.records.values import (
+    Category,
+    Change,
+    ChangeFormat,
+    Clock,
+    Disqualification,
+    Proposal,
+    Score,
+    StudyState,
+    Trust,
+)
+from autoresearch.registry import Registry
+from autoresearch.research import Research, StopRules, TrialRunner, recover
+from autoresearch.research.trials import TrialSetup
+from autoresearch.workers import LocalWorker
+
+TRAIN = '''\
+"""A training that takes no time; its true worth is QUALITY, its noise comes from the seed."""
+import json
+from autoresearch.runtime import open_session
+
+QUALITY = 2.0
+NOISE = 0.0
+BEHAVIOUR = "good"
+
+
+def main():
+    session = open_session()
+    data = session.start()
+    assert data.shards()[0][:4] == b"toks"
+    for step in range(3):
+        session.log(step=step, loss=3.0 - step, tokens=step * 10)
+    if BEHAVIOUR == "crash":
+        raise RuntimeError("it broke")
+    if BEHAVIOUR == "nan":
+        session.log(step=3, loss=float("nan"), tokens=30)
+    if BEHAVIOUR == "slow":
+        import time
+        time.sleep(60)
+    header = b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    weights = len(header).to_bytes(8, "little") + header + b"\\0" * 4
+    (session.out / "model.safetensors").write_bytes(weights)
+    bpb = QUALITY + NOISE * (session.seed % 2)
+    (session.out / "config.json").write_text(json.dumps({"bpb": bpb}))
+    session.finish()
+
+
+if __name__ == "__main__":
+    main()
+'''
+
+
+class ConfigScorer:
+    """Believes the checkpoint's own config: the loop is under test here, not the seal."""
+
+    def score(self, tree: Path, checkpoint: Path, scratch: Path) -> Score | Disqualification:
+        assert (tree / "train.py").is_file()
+        assert not (tree / ".git").exists()
+        bpb = json.loads((checkpoint / "config.json").read_text())["bpb"]
+        if bpb < 0:
+            return Disqualification("impossible", "below zero")
+        return Score(bpb, (bpb * 8.0,), (8,), Trust.UNSEALED, 4, 1, 0.0, 0.1)
+
+
+@dataclass
+class Scripted:
+    """Proposes these source texts, one after another, whatever the brief says."""
+
+    sources: list[str | Change]
+    name: str = "scripted"
+    briefs: list[Brief] = field(default_factory=list)
+
+    def propose(self, brief: Brief) -> Proposal | None:
+        self.briefs.append(brief)
+        done = sum(past.proposer == self.name for past in brief.history)
+        if done >= len(self.sources):
+            return None
+        source = self.sources[done]
+        change = source if isinstance(source, Change) else whole(source)
+        return Proposal(self.name, f"idea {done + 1}", change, Category.OTHER)
+
+
+def whole(source: str) -> Change:
+    return Change(ChangeFormat.FILE, f"train.py\n```python\n{source}```\n")
+
+
+def variant(**constants: object) -> str:
+    """The stub's source with other constants."""
+    lines = []
+    for line in TRAIN.splitlines(keepends=True):
+        name = line.partition(" = ")[0]
+        lines.append(f"{name} = {constants[name]!r}\n" if name in constants else line)
+    return "".join(lines)
+
+
+def git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def make_project(root: Path, source: str = TRAIN) -> Project:
+    root.mkdir(parents=True)
+    (root / "train.py").write_text(source)
+    (root / "prepare.py").write_text("FIXED = True\n")
+    (root / "program.md").write_text("# Goal\nLower val_bpb.\n")
+    (root / "autoresearch.toml").write_text('[training]\nclock = "wall"\ngrace = "2s"\n')
+    git(root, "init", "--quiet")
+    git(root, "add", ".")
+    git(root, "commit", "--quiet", "-m", "begin")
+    project = find_project(root)
+    project.make_state()
+    return project
+
+
+@dataclass
+class Night:
+    """A study over a stub project, ready to run and to be run again."""
+
+    project: Project
+    proposer: Proposer
+    rules: StopRules = StopRules()
+    events: list[Event] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+    on_event: Callable[[Event], None] = lambda _event: None
+    clock: Callable[[], float] = lambda: 0.0
+    budget: float = 20.0
+
+    def __post_init__(self) -> None:
+        self.registry = Registry.open(self.project.registry, create=True)
+        self.repo = GitRepo.open(self.project.root)
+        tokens = self.project.state / "00000.bin"
+        tokens.write_bytes(b"toks" * 10)
+        self.setup = TrialSetup(
+            entry="train.py",
+            device="cpu",
+            budget=self.project.settings.budget(self.budget),
+            limits=self.project.settings.limits(),
+            train_files=(tokens,),
+            token_bytes=2,
+            work=self.project.work,
+        )
+
+    def study(self) -> Study:
+        found = self.registry.study("night")
+        if found is not None:
+            return found
+        return self.registry.save(
+            Study(
+                tag="night",
+                branch="autoresearch/night",
+                base_commit=self.repo.head(),
+                profile="cpu",
+                device="cpu",
+                corpus="stub",
+                comparability="{}",
+                budget_seconds=self.budget,
+                clock=Clock.WALL,
+                trust=Trust.UNSEALED,
+                state=StudyState.STOPPED,
+                created_at=datetime.now(UTC),
+            )
+        )
+
+    def see(self, event: Event) -> None:
+        self.events.append(event)
+        self.on_event(event)
+
+    def run(self) -> str:
+        study = self.study()
+        recover(self.registry, self.repo, self.project, study)
+        trials = TrialRunner(
+            self.setup,
+            registry=self.registry,
+            repo=self.repo,
+            worker=LocalWorker(sandbox.detect({})),
+            evaluator=ConfigScorer(),
+            see=self.see,
+            stop=self.stop.is_set,
+        )
+        return Research(
+            study,
+            project=self.project,
+            registry=self.registry,
+            repo=self.repo,
+            trials=trials,
+            proposers=[self.proposer],
+            rules=self.rules,
+            clock=self.clock,
+            see=self.see,
+            interrupted=self.stop.is_set,
+        ).run()
+
+
+def snapshot(root: Path) -> dict[str, str]:
+    """Hashes of everything in a checkout but our own state and git's object store."""
+    found = {}
+    for path in sorted(root.rglob("*")):
+        relative = path.relative_to(root)
+        if path.is_file() and ".autoresearch" not in relative.parts and ".git" not in relative.parts:
+            found[str(relative)] = hashlib.sha256(path.read_bytes()).hexdigest()
+    found["HEAD"] = git(root, "rev-parse", "HEAD")
+    found["branch"] = git(root, "symbolic-ref", "HEAD")
+    found["status"] = git(root, "status", "--porcelain")
+    return found
+
+
+__all__: Sequence[str] = [
+    "TRAIN", "ConfigScorer", "Night", "Scripted", "git", "make_project", "snapshot",
+    "variant", "whole",
+]  # fmt: skip

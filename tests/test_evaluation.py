@@ -1,0 +1,140 @@
+"""The score of honest checkpoints against a naive recomputation, token by token."""
+
+import json
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+from autoresearch.errors import EvaluationError
+from autoresearch.evaluation import Evaluator
+from autoresearch.records.values import Disqualification, Document, Score, Trust
+from tests.evaluation_stubs import HONEST, PAIRS, ByteTokenizer, documents, evaluator, score
+
+Predict = Callable[[torch.Tensor], torch.Tensor]
+
+
+def naive_bits(model: Predict, ids: list[int], bos: int, context: int) -> float:
+    """One prefix, one forward, one token at a time."""
+    bits, row = 0.0, [bos]
+    for token in ids:
+        if len(row) == context + 1:
+            row = row[-1:]
+        with torch.inference_mode():
+            vector = model(torch.tensor([row]))[0, -1].double()
+        bits -= float(torch.log_softmax(vector, dim=0)[token]) / math.log(2)
+        row.append(token)
+    return bits
+
+
+def honest(program: str) -> dict[str, Callable[..., object]]:
+    space: dict[str, Callable[..., object]] = {}
+    exec(compile(program, "train.py", "exec"), space)
+    return space
+
+
+def model_of(program: str) -> Predict:
+    model = honest(program)["load_model"](Path(), "cpu")
+    assert isinstance(model, torch.nn.Module)
+    return model.eval()
+
+
+def scored(result: Score | Disqualification) -> Score:
+    assert isinstance(result, Score), result
+    return result
+
+
+def test_bits_agree_with_a_naive_loop_document_by_document(tmp_path: Path) -> None:
+    texts = documents(numbers=300)
+    result = scored(score(evaluator(texts=texts), tmp_path, HONEST))
+    model = model_of(HONEST)
+    bits = [naive_bits(model, list(each.data), ByteTokenizer.bos, 32) for each in texts]
+    sizes = [len(each.data) for each in texts]
+    assert result.doc_bytes == tuple(sizes)
+    assert result.doc_bits == pytest.approx(bits, rel=1e-5, abs=1e-4)
+    assert result.bpb == pytest.approx(sum(bits) / sum(sizes), abs=1e-4)
+    assert result.tokens == sum(sizes)
+    assert result.challenged == 256
+    assert result.trust is Trust.UNSEALED
+    assert result.mismatch < 1e-4  # ten times under the tolerance
+
+
+def test_a_changed_tokenizer_is_scored_over_the_same_bytes(tmp_path: Path) -> None:
+    program = HONEST + PAIRS
+    texts = documents(numbers=300)
+    result = scored(score(evaluator(texts=texts), tmp_path, program))
+    tokenizer = honest(program)["load_tokenizer"](Path())
+    encode: Callable[[bytes], list[int]] = tokenizer.encode  # type: ignore[attr-defined] # exec'd
+    ids = [encode(each.data) for each in texts]
+    model = model_of(program)
+    bits = [naive_bits(model, each, 0, 32) for each in ids]
+    sizes = [len(each.data) for each in texts]
+    assert result.tokens == sum(map(len, ids)) < sum(sizes)
+    assert result.bpb == pytest.approx(sum(bits) / sum(sizes), abs=1e-4)
+
+
+def test_one_evaluator_scores_again_the_same_and_keeps_out_of_the_tree(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    # The noise in this tree says what it sees: none of it may come out. Dropout of the module
+    # kind is off, though load_model forgot to say so.
+    noisy = HONEST.replace("        h = self.embed(x)", "        print(x); h = self.embed(x)")
+    scorer = evaluator()
+    first, second = (scored(score(scorer, tmp_path, noisy)) for _ in range(2))
+    assert first.bpb == pytest.approx(second.bpb, abs=1e-6)
+    assert capfd.readouterr() == ("", "")
+    assert "train" not in sys.modules
+    assert sorted(each.name for each in (tmp_path / "tree").iterdir()) == ["train.py"]
+    assert not psutil.Process().children(recursive=True)
+
+
+def test_few_tokens_are_challenged_all(tmp_path: Path) -> None:
+    result = scored(score(evaluator(texts=[Document(b"ab")]), tmp_path, HONEST))
+    assert (result.tokens, result.challenged) == (2, 2)
+
+
+def test_the_servers_know_neither_home_nor_keys_nor_documents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-secret")
+    spy = HONEST + (
+        "import json\n"
+        "with open(os.environ['HOME'] + '/seen.json', 'w') as file:\n"
+        "    json.dump([dict(os.environ), sys.argv], file)\n"
+    )
+    scored(score(evaluator(), tmp_path, spy))
+    seen = sorted((tmp_path / "scratch").rglob("seen.json"))
+    assert len({path.parent for path in seen}) == 2  # each server has a home of its own
+    for path in seen:
+        assert "sk-secret" not in path.read_text()
+        environment, _ = json.loads(path.read_text())
+        assert environment["OMP_NUM_THREADS"] == "1"
+        assert not [name for name in environment if name.startswith("AUTORESEARCH")]
+
+
+def test_no_text_at_all_is_a_fault_of_the_corpus() -> None:
+    with pytest.raises(EvaluationError, match="prepare"):
+        evaluator(texts=[Document(b"")])
+
+
+def test_a_lossy_corpus_tokenizer_is_a_fault_not_a_verdict(tmp_path: Path) -> None:
+    class Lossy(ByteTokenizer):
+        def encode(self, data: bytes) -> list[int]:
+            return list(data.lower())
+
+    scorer = evaluator(texts=[Document(b"Ada")])
+    broken = Evaluator(
+        scorer._settings,
+        sandbox=scorer._sandbox,
+        limits=scorer._limits,
+        device="cpu",
+        tokenizer=Lossy(),
+        documents=[Document(b"Ada")],
+    )
+    with pytest.raises(EvaluationError, match="do not concatenate"):
+        score(broken, tmp_path, HONEST)
+    assert not psutil.Process().children(recursive=True)

@@ -1,0 +1,240 @@
+"""Cheats and broken models: each is disqualified under its own rule, and leaves no process."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from autoresearch.evaluation import Evaluator, Rule
+from autoresearch.records.values import Disqualification, Document
+from tests.evaluation_stubs import HONEST, PAIRS, documents, evaluator, score
+
+TAMPER = """
+server = sys.modules["__main__"]
+"""
+NEXT = "F.one_hot(torch.cat([x[:, 1:], x[:, :1]], 1).long(), VOCAB)"
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    yield
+    assert not psutil.Process().children(recursive=True)
+
+
+def forward(body: str, before: str = "") -> str:
+    """The honest tree with other last words: `body` sees x and the honest logits."""
+    wrapped = "".join(f"        {line}\n" for line in body.strip().splitlines())
+    return (
+        HONEST.replace(
+            "def load_model(directory, device):\n    return Model()",
+            "def honest():\n    return Model()",
+        ).replace(".to(device)\n", "\n")
+        + f"\nclass Cheat(Model):\n    def forward(self, x):\n        logits = super().forward(x)\n{wrapped}"
+        f"\ndef load_model(directory, device):\n    return Cheat()\n{before}"
+    )
+
+
+def refused(tmp_path: Path, program: str, scorer: Evaluator | None = None) -> Disqualification:
+    result = score(scorer or evaluator(), tmp_path, program)
+    assert isinstance(result, Disqualification), result
+    assert "\n" not in result.reason
+    return result
+
+
+LOOKING = {
+    "at every next token": (f"return logits + 8 * {NEXT}", Rule.AUDIT),
+    "at one next token in a hundred": (
+        f"pick = ((x * 7 + F.pad(x, (1, 0))[:, :-1] * 13) % 100 == 0)[..., None]\n"
+        f"return logits + 12 * {NEXT} * pick",
+        Rule.AUDIT,
+    ),
+    "at the whole row's mean": ("return logits + logits.mean(1, keepdim=True)", Rule.AUDIT),
+    "at its batch mates": ("return logits + logits.mean(0, keepdim=True)", Rule.COMMITMENT),
+    "at batch statistics": (
+        "return F.batch_norm(logits.transpose(1, 2), None, None, training=True).transpose(1, 2)",
+        Rule.COMMITMENT,
+    ),
+    "at rows it has seen": (
+        f"seen = self.__dict__.setdefault('seen', {{}})\n"
+        "for row in x.tolist():\n"
+        "    for at in range(1, len(row)):\n"
+        "        seen[tuple(row[:at])] = row[at]\n"
+        "known = [[seen.get(tuple(r[:at + 1]), 0) for at in range(len(r))] for r in x.tolist()]\n"
+        "return logits + 8 * F.one_hot(torch.tensor(known), VOCAB)",
+        Rule.COMMITMENT,
+    ),
+    "at how often it was asked": (
+        "self.calls = getattr(self, 'calls', 0) + 1\nreturn logits * (1 + self.calls / 1000)",
+        Rule.COMMITMENT,
+    ),
+    "through dropout left on": ("return F.dropout(logits, 0.1)", Rule.COMMITMENT),
+}
+
+
+@pytest.mark.parametrize("name", LOOKING)
+def test_predictions_that_look_where_they_may_not(tmp_path: Path, name: str) -> None:
+    body, rule = LOOKING[name]
+    # Whole rows only: a random token after the last one would make these guess otherwise each
+    # time, and the second question to the same server would find them before the audit does.
+    whole = evaluator(texts=[Document(documents()[-1].data[: 32 * 180])])
+    result = refused(tmp_path, forward(body), whole)
+    assert result.rule == rule
+    assert "tokens before it" in result.reason
+
+
+NUMBERS = {
+    "NaN": (forward("return logits * float('nan')"), Rule.NON_FINITE),
+    "NaN where it is challenged": (
+        forward("return logits", TAMPER + (
+            "honest_vectors = server.ModelServer.vectors\n"
+            "def vectors(self, header, payload):\n"
+            "    fields, data = honest_vectors(self, header, payload)\n"
+            "    return fields, b'\\xff' * len(data)\n"
+            "server.ModelServer.vectors = vectors\n"
+        )),
+        Rule.NON_FINITE,
+    ),
+    "minus infinity for a token of the text": (
+        forward("logits[..., ord('e')] = -float('inf')\nreturn logits"), Rule.NON_FINITE,
+    ),
+    "above zero": (
+        forward("return logits", "torch.logsumexp = lambda x, dim: x.amax(dim) - 3\n"), Rule.POSITIVE,
+    ),
+    "unnormalised": (
+        forward(
+            "return logits",
+            "honest_sum = torch.logsumexp\n"
+            "torch.logsumexp = lambda x, dim: honest_sum(x, dim) - 0.01\n",
+        ),
+        Rule.COMMITMENT,
+    ),
+    "a little too high, each within the tolerance": (
+        forward(
+            "return logits",
+            "honest_sum = torch.logsumexp\n"
+            "torch.logsumexp = lambda x, dim: honest_sum(x, dim) - 0.0008\n",
+        ),
+        Rule.INFLATED,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_numbers_that_are_no_log_probabilities(tmp_path: Path, name: str) -> None:
+    program, rule = NUMBERS[name]
+    assert refused(tmp_path, program).rule == rule
+
+
+SHAPES = {
+    "no vocabulary": "return logits[..., 0]",
+    "last position only": "return logits[:, -1:]",
+    "no tensor": "return [0.0]",
+    "a vocabulary without z": "return logits[..., :ord('z')]",
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_wrong_shapes(tmp_path: Path, name: str) -> None:
+    assert refused(tmp_path, forward(SHAPES[name])).rule == Rule.SHAPE
+
+
+ENDINGS = {
+    "hangs at import": ("import time\ntime.sleep(99)\n", Rule.TIMEOUT, "in time"),
+    "exits": ("import os\nos._exit(3)\n", Rule.DEATH, "exited with code 3"),
+    "is killed": ("import os\nos.kill(os.getpid(), 9)\n", Rule.DEATH, "killed"),
+    "hangs up": ("import os, sys, time\nos.close(int(sys.argv[1]))\ntime.sleep(99)\n", Rule.DEATH, "closed"),
+    "leaves by SystemExit": ("raise SystemExit('bye')\n", Rule.LOAD, "SystemExit"),
+    "has no loader": ("import torch\n", Rule.LOAD, "AttributeError"),
+    "is no Python": ("def load_model(:\n", Rule.LOAD, "SyntaxError in train.py"),
+    "raises in its loader": (
+        "def load_model(directory, device):\n    raise ValueError('a secret')\n",
+        Rule.LOAD,
+        "ValueError",
+    ),
+    "raises in its model, with the text in the name": (
+        forward("if x.shape[1] > 2:\n    raise type('secret', (Exception,), {})('a secret')\nreturn logits"),
+        Rule.EXCEPTION,
+        "an exception of its own",
+    ),
+    "hangs in its model": (
+        forward("time.sleep(99 * (x.shape[1] > 2))\nreturn logits"), Rule.TIMEOUT, "in time",
+    ),
+    "takes too much memory": (
+        "hoard = bytearray(b'x') * (400 * 2**20)\nimport time\ntime.sleep(99)\n",
+        Rule.MEMORY,
+        "memory",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+def test_servers_that_do_not_answer(tmp_path: Path, name: str) -> None:
+    program, rule, word = ENDINGS[name]
+    timeout = {"hangs at import": "2s", "hangs in its model": "7s"}.get(name, "1m")
+    memory = 2**28 if rule is Rule.MEMORY else 2**34
+    result = refused(tmp_path, program, evaluator(timeout=timeout, memory=memory))
+    assert result.rule == rule
+    assert word in result.reason
+    assert "secret" not in result.reason
+
+
+FRAMES = {
+    "another nonce": "honest_head({**fields, 'nonce': 'ff'}, size)",
+    "too few bytes": "honest_head(fields, size - 4)",
+    "too many bytes": "honest_head(fields, size + 2**40)",
+    "a size below zero": "honest_head(fields, -1)",
+    "no JSON": "b'\\x04\\0\\0\\0oops'",
+    "an endless header": "b'\\xff\\xff\\xff\\xff'",
+    "a vocabulary in words": "honest_head({**fields, 'size': 'many'}, size)",
+    "a vocabulary without end": "honest_head({**fields, 'size': 2**60}, size)",
+}
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_frames_that_are_none(tmp_path: Path, name: str) -> None:
+    tampered = (
+        "import sys\n"
+        "def load_model(directory, device):\n    pass\n"
+        f"{PAIRS}\n"
+        "wire = sys.modules['__main__'].wire\n"
+        "honest_head = wire.head\n"
+        f"wire.head = lambda fields, size: {FRAMES[name]}\n"
+    )
+    assert refused(tmp_path, tampered).rule == Rule.PROTOCOL
+
+
+TOKENIZERS = {
+    "capitals": ("return super().encode(data.upper())", "do not concatenate"),
+    "dropped text": ("return super().encode(data)[:-1]", "do not concatenate"),
+    "added text": ("return [*super().encode(data), 66]", "do not concatenate"),
+    "tokens of no bytes": ("return [len(self.table) - 1, *super().encode(data)]", "zero bytes"),
+    "tokens outside the table": ("return [999] * (len(data) > 0)", "not in the table"),
+    "negative tokens": ("return [-1] * (len(data) > 0)", "raised OverflowError"),
+    "whole documents as tokens": (
+        "self.table.append(data)\n        return [len(self.table) - 1]", "not in the table",
+    ),
+    "an exception with the text in it": ("raise KeyError(data)", "raised KeyError"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+def test_tokenizers_that_lose_or_hide_text(tmp_path: Path, name: str) -> None:
+    body, word = TOKENIZERS[name]
+    program = (
+        "def load_model(directory, device):\n    pass\n"  # the tokenizer is judged first
+        + PAIRS.replace("    return Pairs()", "    return Cheat()")
+        + f"\nclass Cheat(Pairs):\n    table = [*Pairs.table, b'']\n    def encode(self, data):\n        {body}\n"
+    )
+    result = refused(tmp_path, program)
+    assert result.rule == Rule.TOKENIZER
+    assert word in result.reason
+
+
+def test_a_table_beyond_all_bounds_is_refused(tmp_path: Path) -> None:
+    program = (
+        "def load_model(directory, device):\n    pass\n"
+        "class Huge:\n    bos = 0\n    table = [b'x' * 2**27]\n"
+        "def load_tokenizer(directory):\n    return Huge()\n"
+    )
+    assert refused(tmp_path, program).rule == Rule.PROTOCOL

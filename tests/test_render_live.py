@@ -1,0 +1,227 @@
+import io
+import os
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from autoresearch.records.events import (
+    Event,
+    ExperimentDone,
+    ExperimentOpened,
+    Scoring,
+    StudyOpened,
+    StudyStopped,
+    TrialPoint,
+    TrialScored,
+    TrialStarted,
+    Waiting,
+)
+from autoresearch.records.values import Budget, Category, Clock, Point, Trust, Verdict
+from autoresearch.render.live import LiveWatcher, PlainWatcher, View, watcher_for
+from tests.rendering import HOSTILE
+
+OPENED = StudyOpened(
+    tag="nov23",
+    branch="autoresearch/nov23",
+    budget=Budget(20.0, Clock.CPU),
+    device="cpu",
+    trust=Trust.UNSEALED,
+    proposers=("optuna", "patches:wins"),
+    corpus="stdlib 0123456789ab",
+)
+IDEA = ExperimentOpened(2, "optuna", "raise the rate", Category.OPTIMIZER)
+TRAINING = TrialStarted(2, 5, "screening")
+POINT = TrialPoint(Point(step=100, loss=3.25, tokens=102_400, progress=0.5, seconds=10.0))
+KEPT = ExperimentDone(2, Verdict.KEEP, 1.8432, 0.0031, -0.0691, "better", 42.4, 0.004)
+STOPPED = StudyStopped(
+    "the time is up", 5, 2, 1, 1, 1, 0, per_hour=31.0, baseline_bpb=1.9123, best_bpb=1.8432
+)
+NIGHT: list[Event] = [
+    OPENED,
+    IDEA,
+    TRAINING,
+    *([POINT] * 50),
+    Scoring(2),
+    TrialScored(2, 5, 1.8432),
+    KEPT,
+    ExperimentOpened(3, "optuna", "ten times the rate", Category.OPTIMIZER),
+    TrialStarted(3, 5, "screening"),
+    TrialScored(3, 5, None, "loss is nan"),
+    ExperimentDone(3, Verdict.CRASH, None, None, None, "nan: loss is nan", 3.0),
+    Waiting("the provider asks for patience"),
+    STOPPED,
+]
+PLAIN = """\
+study nov23 on autoresearch/nov23 · 20 s of CPU time a trial · cpu · corpus stdlib 0123456789ab \
+· proposer optuna, patches:wins · unsealed
+experiment 2 (optuna, optimizer): raise the rate
+  seed 5: training (screening)
+  seed 5: val_bpb 1.8432 (unsealed)
+experiment 2: keep  val_bpb 1.8432 ± 0.0031 (unsealed)  Δ -0.0691 ± 0.0040  42.4 s  better
+experiment 3 (optuna, optimizer): ten times the rate
+  seed 5: training (screening)
+  seed 5: no score  loss is nan
+experiment 3: crash  3 s  nan: loss is nan
+waiting: the provider asks for patience
+stopped: the time is up
+5 experiments: 2 kept, 1 discarded, 1 crashed, 1 invalid, 0 disqualified, 31.0 an hour; \
+best val_bpb 1.8432 (unsealed), 0.0691 bpb (3.61%) below the baseline's 1.9123
+"""
+
+
+class Clock20:
+    def __init__(self) -> None:
+        self.time = 100.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+def piped() -> Console:
+    return Console(file=io.StringIO(), width=80)
+
+
+def terminal(width: int = 100) -> Console:
+    return Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
+
+
+def written(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def frame(view: View, now: float, width: int = 140) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    console.print(view.render(now))
+    return written(console)
+
+
+def test_plain_lines_are_one_an_event_and_none_a_step() -> None:
+    console = piped()
+    with watcher_for(console) as watcher:
+        assert isinstance(watcher, PlainWatcher)
+        for event in NIGHT:
+            watcher.see(event)
+    assert written(console) == PLAIN
+
+
+def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    with watcher_for(terminal()) as watcher:
+        assert isinstance(watcher, PlainWatcher)
+
+
+def test_a_continued_study_says_from_where() -> None:
+    console = piped()
+    PlainWatcher(console).see(replace(OPENED, continued=True, best_bpb=1.9))
+    assert "continues from val_bpb 1.9000 (unsealed)" in written(console)
+
+
+def test_sealed_scores_carry_no_warning() -> None:
+    console = piped()
+    watcher = PlainWatcher(console)
+    for event in (replace(OPENED, trust=Trust.SEALED), KEPT, STOPPED):
+        watcher.see(event)
+    assert "unsealed" not in written(console)
+
+
+def test_the_view_follows_the_line() -> None:
+    view = View()
+    seen = []
+    for now, event in enumerate([OPENED, IDEA, TRAINING, POINT, Scoring(2), KEPT]):
+        view = view.after(event, float(now))
+        seen.append(frame(view, now + 3.0))
+    assert "checking  3 s" in seen[1]
+    assert "experiment 2 (optuna, optimizer): raise the rate" in seen[1]
+    assert "training (screening), seed 5  3 s" in seen[2]
+    for told in ("10/20 s", "loss 3.2500", "10,240 tokens/s", "step 100", "━"):
+        assert told in seen[3]
+    assert "scoring  3 s" in seen[4]
+    assert "loss" not in seen[4]
+    assert "proposing" in seen[5]
+    assert "best 1.8432 (unsealed) · keep 1 · at work for 8 s" in seen[5]
+    assert "raise the rate" not in seen[5]
+
+
+def test_a_discard_does_not_change_the_best() -> None:
+    view = View().after(replace(OPENED, best_bpb=1.9), 0.0).after(KEPT, 1.0)
+    worse = replace(KEPT, verdict=Verdict.DISCARD, val_bpb=1.5)
+    assert view.after(worse, 2.0).best == 1.8432
+
+
+def test_a_point_at_time_zero_divides_by_nothing() -> None:
+    start = TrialPoint(Point(step=0, loss=7.5, tokens=0, progress=0.0, seconds=0.0))
+    view = View().after(OPENED, 0.0).after(TRAINING, 0.0).after(start, 0.0)
+    assert "0 tokens/s" in frame(view, 0.0)
+
+
+@pytest.mark.parametrize("width", [60, 100, 200])
+def test_the_frame_stays_within_three_lines(width: int) -> None:
+    idea = replace(IDEA, hypothesis="very " * 500)
+    view = View().after(OPENED, 0.0).after(idea, 0.0).after(Waiting("slow " * 99), 0.0)
+    lines = frame(view, 1.0, width).splitlines()
+    assert len(lines) == 3
+    assert all(len(line) <= width for line in lines)
+
+
+def test_verdicts_stay_above_the_live_view() -> None:
+    console = terminal(120)
+    clock = Clock20()
+    watcher = LiveWatcher(console, now=clock)
+    for event in NIGHT:
+        watcher.see(event)
+    lines = written(console).splitlines()
+    assert [line.split(":")[0] for line in lines if line.startswith("experiment")] == [
+        "experiment 2",
+        "experiment 3",
+    ]
+    assert not any("seed 5" in line for line in lines)
+    assert any(line.startswith("stopped: the time is up") for line in lines)
+
+
+def test_the_live_view_cleans_up_after_itself() -> None:
+    console = terminal()
+    with watcher_for(console) as watcher:
+        assert isinstance(watcher, LiveWatcher)
+        for event in NIGHT:
+            watcher.see(event)
+    text = written(console)
+    assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1
+    assert "experiment 3: crash" in text
+
+
+@pytest.mark.parametrize("kind", [PlainWatcher, LiveWatcher])
+def test_hostile_text_stays_text(kind: type[PlainWatcher | LiveWatcher]) -> None:
+    console = terminal(200)
+    watcher = kind(console)
+    events: list[Event] = [
+        replace(OPENED, tag=HOSTILE, proposers=(HOSTILE,)),
+        replace(IDEA, proposer=HOSTILE, hypothesis=HOSTILE),
+        TrialStarted(2, 5, HOSTILE),
+        TrialScored(2, 5, None, HOSTILE),
+        replace(KEPT, reason=HOSTILE),
+        Waiting(HOSTILE),
+        replace(STOPPED, reason=HOSTILE + "x" * 100_000),
+    ]
+    for event in events:
+        watcher.see(event)
+        if isinstance(watcher, LiveWatcher):
+            console.print(watcher)
+    text = written(console)
+    assert "[bold red]raise[/] the lr" in text
+    for forbidden in ("\x1b]", "\x1b[2J", "\t", "\u202e", "\x9b", "\x07"):
+        assert forbidden not in text
+    assert len(text) < 20_000
+
+
+def test_a_closed_pipe_does_not_end_the_night() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w", buffering=1, closefd=True) as gone:
+        watcher = PlainWatcher(Console(file=gone, width=80))
+        try:
+            for event in NIGHT:
+                watcher.see(event)
+        finally:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), gone.fileno())

@@ -1,0 +1,148 @@
+import csv
+import io
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autoresearch.records.values import Verdict
+from autoresearch.render.machine import write_experiment_json, write_study_json, write_tsv
+from tests.rendering import HOSTILE, Fabricated
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Fabricated:
+    return Fabricated(tmp_path)
+
+
+def tsv(made: Fabricated) -> str:
+    out = io.StringIO()
+    write_tsv(made.registry, made.study, out)
+    return out.getvalue()
+
+
+def refuse(constant: str) -> None:
+    pytest.fail(f"{constant} is no JSON")
+
+
+def study_json(made: Fabricated) -> Any:
+    out = io.StringIO()
+    write_study_json(made.registry, made.study, out)
+    return json.loads(out.getvalue(), parse_constant=refuse)
+
+
+def experiment_json(made: Fabricated, number: int) -> Any:
+    out = io.StringIO()
+    row = made.registry.experiment(number)
+    write_experiment_json(made.registry, made.study, row, out)
+    return json.loads(out.getvalue(), parse_constant=refuse)
+
+
+GOLDEN = """\
+commit\tval_bpb\tmemory_gb\tstatus\tdescription
+a11ba5e\t0.997900\t44.0\tkeep\tbaseline
+bea057b\t0.986041\t43.9\tkeep\thalve batch 524K to 262K (more steps in 5 min)
+187e419\t0.982603\t60.2\tdiscard\tadd 5% warmup
+e05a87d\t0.000000\t0.0\tcrash\tbatch 131K (assert fail: not divisible by device batch)
+\t0.000000\t0.0\tcrash\tedit the fixed file (invalid)
+d70987b\t0.000000\t0.0\tcrash\tread the future (disqualified)
+"""
+
+
+def test_tsv_is_upstreams_to_the_byte(made: Fabricated) -> None:
+    def gib(number: float) -> int:
+        return round(number * 2**30)
+
+    made.add(Verdict.KEEP, 0.9979, "baseline", memory=gib(44.0), commit="a11ba5e" + "0" * 33)
+    halved = "halve batch 524K to 262K (more steps in 5 min)"
+    made.add(Verdict.KEEP, 0.986041, halved, memory=gib(43.94), commit="bea057bcafe")
+    made.add(Verdict.DISCARD, 0.9826034, "add 5% warmup", memory=gib(60.2), commit="187e4191")
+    crash = "batch 131K (assert fail: not divisible by device batch)"
+    made.add(Verdict.CRASH, None, crash, memory=gib(70), commit="e05a87d1")
+    refused = made.add(Verdict.INVALID, None, "edit the fixed file")
+    made.registry.save(refused.model_copy(update={"commit_sha": None}))
+    made.add(Verdict.DISQUALIFIED, 0.5, "read the future", commit="d70987b0")
+    made.add(None, None, "still running")
+    assert tsv(made) == GOLDEN
+
+
+@pytest.mark.parametrize(
+    ("hypothesis", "description"),
+    [
+        ("=HYPERLINK(1)", "'=HYPERLINK(1)"),
+        ("+1", "'+1"),
+        ("-0.1 to the rate", "'-0.1 to the rate"),
+        ("@sum", "'@sum"),
+        (" \t=1+1", "'=1+1"),
+        ("\uff1d1", "'\uff1d1"),
+        ('"open quote', "'\"open quote"),
+        ("two\tcells\nand\r\nrows", "two cells and rows"),
+        ("a = b", "a = b"),
+    ],
+)
+def test_a_description_is_one_harmless_cell(
+    made: Fabricated, hypothesis: str, description: str
+) -> None:
+    made.add(Verdict.DISCARD, 1.9, hypothesis)
+    made.add(Verdict.DISCARD, 1.8, "the next row")
+    rows = list(csv.reader(io.StringIO(tsv(made)), delimiter="\t"))
+    assert [len(row) for row in rows] == [5, 5, 5]
+    assert rows[1][4].replace("\\x0d", "") == description
+
+
+def test_hostile_text_leaves_five_columns(made: Fabricated) -> None:
+    made.add(Verdict.DISCARD, 1.9, HOSTILE)
+    row = tsv(made).split("\n")[1]
+    assert row.count("\t") == 4
+    assert row.replace("\t", "").isprintable()
+
+
+def test_study_json_is_versioned_and_complete(made: Fabricated) -> None:
+    made.night()
+    read = study_json(made)
+    assert read["version"] == 1
+    assert read["study"]["tag"] == "nov23"
+    assert read["study"]["trust"] == "unsealed"
+    assert [each["verdict"] for each in read["experiments"]] == [
+        "keep", "keep", "discard", "crash", "invalid", "disqualified",
+    ]  # fmt: skip
+    assert read["experiments"][1]["delta"] == -0.0691
+    assert "MATRIX_LR = 0.04" in read["experiments"][1]["patch"]
+    assert [each["experiment_id"] for each in read["trials"]] == [1]
+    assert read["trials"][0]["curve"][0] == [1, 7.5, 1024, 0.01, 0.2]
+    assert {"log", "doc_bits"}.isdisjoint(read["trials"][0])
+    assert datetime.fromisoformat(read["experiments"][0]["created_at"]).utcoffset() is not None
+
+
+def test_an_empty_study_is_json_too(made: Fabricated) -> None:
+    read = study_json(made)
+    assert (read["experiments"], read["trials"]) == ([], [])
+
+
+def test_one_experiments_json_has_patch_trials_and_curve(made: Fabricated) -> None:
+    made.night()
+    made.trial(made.registry.experiment(2), 1.8432, seed=6)
+    read = experiment_json(made, 2)
+    assert (read["version"], read["experiment"]["id"]) == (1, 2)
+    assert read["experiment"]["patch"].startswith("--- a/train.py")
+    assert [trial["seed"] for trial in read["trials"]] == [6]
+    assert len(read["trials"][0]["curve"]) == 2
+    assert read["study"]["id"] == made.study.id
+
+
+def test_nan_in_what_a_training_process_said_becomes_null(made: Fabricated) -> None:
+    row = made.add(Verdict.DISCARD, 1.9)
+    facts: dict[str, object] = {"LR": float("nan"), "BETAS": [0.9, float("inf")], "text": HOSTILE}
+    made.trial(row, 1.9, facts=facts)
+    read = experiment_json(made, 1)
+    assert read["trials"][0]["facts"] == {"LR": None, "BETAS": [0.9, None], "text": HOSTILE}
+
+
+def test_json_carries_no_raw_control_characters(made: Fabricated) -> None:
+    made.add(Verdict.DISCARD, 1.9, HOSTILE)
+    out = io.StringIO()
+    write_study_json(made.registry, made.study, out)
+    assert "\x1b" not in out.getvalue()
+    assert study_json(made)["experiments"][0]["hypothesis"] == HOSTILE

@@ -1,0 +1,272 @@
+"""The loop on stub trainings: real repositories, real processes, real rows."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from autoresearch.errors import GitError, Interrupted
+from autoresearch.records.events import ExperimentDone, ExperimentOpened, StudyStopped, TrialPoint
+from autoresearch.records.values import (
+    Change,
+    ChangeFormat,
+    Ending,
+    ExperimentState,
+    TrialState,
+    Verdict,
+)
+from autoresearch.registry.store import unpack
+from autoresearch.research import StopRules
+from tests.stubs import TRAIN, Night, Scripted, git, make_project, snapshot, variant
+
+
+def verdicts(night: Night) -> list[Verdict | None]:
+    return [row.verdict for row in night.registry.experiments(night.study())]
+
+
+def agree(night: Night) -> None:
+    """Registry and branch tell the same story, and nothing is left lying about."""
+    study = night.study()
+    incumbent = night.registry.incumbent(study)
+    assert incumbent is not None
+    assert night.repo.branch_tip(study.branch) == incumbent.commit_sha
+    kept = night.registry.experiments(study, verdict=Verdict.KEEP)
+    log = git(night.project.root, "rev-list", "--reverse", study.branch).split()
+    assert log[-len(kept) :] == [row.commit_sha for row in kept]
+    assert not night.project.work.exists() or not list(night.project.work.iterdir())
+    assert git(night.project.root, "worktree", "list").count("\n") == 0
+    assert not night.registry.unfinished(study)
+
+
+def test_a_night_keeps_what_is_better_and_records_everything(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    before = snapshot(project.root)
+    sources: list[str | Change] = [
+        variant(QUALITY=1.9),
+        variant(QUALITY=2.1),
+        variant(QUALITY=1.8, BEHAVIOUR="crash"),
+        variant(QUALITY=1.8, BEHAVIOUR="nan"),
+        variant(QUALITY=-1.0),
+        "def main(:\n",
+        variant(QUALITY=2.1),
+        variant(QUALITY=1.7),
+    ]
+    night = Night(project, Scripted(sources))
+    assert night.run() == "the proposers have nothing more to try"
+    assert verdicts(night) == [
+        Verdict.KEEP,
+        Verdict.KEEP,
+        Verdict.DISCARD,
+        Verdict.CRASH,
+        Verdict.CRASH,
+        Verdict.DISQUALIFIED,
+        Verdict.INVALID,
+        Verdict.INVALID,
+        Verdict.KEEP,
+    ]
+    agree(night)
+    assert snapshot(project.root) == before
+    rows = night.registry.experiments(night.study(), whole=True)
+    assert rows[1].delta == pytest.approx(-0.1)
+    assert rows[1].val_bpb == pytest.approx(1.9)
+    assert "-QUALITY = 2.0" in rows[1].patch
+    assert "RuntimeError: it broke" in rows[3].reason
+    assert rows[4].reason.startswith("nan")
+    assert "impossible: below zero" in rows[5].reason
+    assert "same effect as experiment 3" in rows[7].reason
+    for row in rows[:6]:
+        trial = night.registry.trials(row, whole=True)[0]
+        assert trial.state is TrialState.DONE
+        assert trial.steps == 2
+        assert git(project.root, "cat-file", "-t", str(row.commit_sha)) == "commit"
+    crash = night.registry.trials(rows[3], whole=True)[0]
+    assert "it broke" in crash.traceback
+    assert b"it broke" in unpack(crash.log)
+    message = git(project.root, "log", "-1", "--format=%B", "autoresearch/night")
+    assert "Autoresearch-Experiment: 9" in message
+
+
+def test_a_crash_is_told_to_the_next_proposal(tmp_path: Path) -> None:
+    proposer = Scripted([variant(BEHAVIOUR="crash"), variant(QUALITY=1.0)])
+    Night(make_project(tmp_path / "project"), proposer).run()
+    past = proposer.briefs[1].history[-1]
+    assert past.verdict is Verdict.CRASH
+    assert "it broke" in past.traceback
+    assert proposer.briefs[2].history[-1].constants["QUALITY"] == 1.0
+    assert proposer.briefs[0].program.startswith("# Goal")
+    assert proposer.briefs[0].files["train.py"] == TRAIN
+
+
+def test_luck_on_one_seed_is_not_kept(tmp_path: Path) -> None:
+    # Screened on seed 1, where the noise helps; on seed 2 it is worse than the incumbent.
+    night = Night(make_project(tmp_path / "project"), Scripted([variant(QUALITY=2.1, NOISE=-0.2)]))
+    night.run()
+    assert verdicts(night) == [Verdict.KEEP, Verdict.DISCARD]
+    row = night.registry.experiments(night.study())[1]
+    assert "not on a fresh seed" in row.reason
+    assert row.delta == pytest.approx(0.1)
+    baseline = night.registry.experiments(night.study())[0]
+    assert [trial.seed for trial in night.registry.trials(baseline)] == [1, 2]
+    agree(night)
+
+
+def test_a_failed_baseline_ends_the_run_and_says_so(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", variant(BEHAVIOUR="crash"))
+    night = Night(project, Scripted([variant(QUALITY=1.0)]))
+    assert "the baseline failed" in night.run()
+    assert verdicts(night) == [Verdict.CRASH]
+
+
+@pytest.mark.parametrize(
+    ("rules", "reason", "count"),
+    [
+        (StopRules(experiments=2), "2 experiments are done", 2),
+        (StopRules(patience=2), "no improvement in 2 experiments", 3),
+        (StopRules(deadline=-1.0), "the time is up", 0),
+    ],
+)
+def test_rules_end_a_run(tmp_path: Path, rules: StopRules, reason: str, count: int) -> None:
+    sources: list[str | Change] = [variant(QUALITY=2.1 + number / 10) for number in range(5)]
+    night = Night(make_project(tmp_path / "project"), Scripted(sources), rules)
+    assert night.run() == reason
+    assert len(verdicts(night)) == count
+    stopped = night.events[-1]
+    assert isinstance(stopped, StudyStopped)
+    assert stopped.reason == reason
+
+
+def test_a_proposer_that_writes_only_nonsense_ends_the_run(tmp_path: Path) -> None:
+    nonsense: list[str | Change] = [Change(ChangeFormat.DIFF, "nonsense")] * 50
+    night = Night(make_project(tmp_path / "project"), Scripted(nonsense))
+    assert night.run() == "20 proposals in a row were refused"
+    assert verdicts(night).count(Verdict.INVALID) == 20
+
+
+def test_an_interrupted_run_continues_where_it_was(tmp_path: Path) -> None:
+    night = Night(
+        make_project(tmp_path / "project"),
+        Scripted([variant(QUALITY=1.9, BEHAVIOUR="slow"), variant(QUALITY=1.5)]),
+    )
+
+    def stop_in_experiment_two(event: object) -> None:
+        opened = [each for each in night.events if isinstance(each, ExperimentOpened)]
+        if isinstance(event, TrialPoint) and len(opened) == 2:
+            night.stop.set()
+
+    night.on_event = stop_in_experiment_two
+    with pytest.raises(Interrupted, match="everything is saved"):
+        night.run()
+    row = night.registry.experiments(night.study())[1]
+    assert row.state is ExperimentState.OPEN
+    assert night.registry.trials(row)[0].ending is Ending.INTERRUPTED
+    assert not psutil.Process().children(recursive=True)
+
+    night.stop.clear()
+    night.on_event = lambda _event: None
+    night.setup = type(night.setup)(
+        **{**night.setup.__dict__, "budget": night.project.settings.budget(1.0)}
+    )
+    night.run()
+    assert verdicts(night) == [Verdict.KEEP, Verdict.CRASH, Verdict.KEEP]
+    agree(night)
+
+
+def test_a_moved_branch_is_named_and_left_alone(tmp_path: Path) -> None:
+    night = Night(make_project(tmp_path / "project"), Scripted([variant(QUALITY=1.9)]))
+    night.run()
+    base = night.study().base_commit
+    git(night.project.root, "branch", "-f", "autoresearch/night", base)
+    with pytest.raises(GitError, match="git branch -f autoresearch/night"):
+        night.run()
+    assert night.repo.branch_tip("autoresearch/night") == base
+
+
+def test_a_deleted_branch_comes_back(tmp_path: Path) -> None:
+    night = Night(make_project(tmp_path / "project"), Scripted([variant(QUALITY=1.9)]))
+    night.run()
+    git(night.project.root, "branch", "-D", "autoresearch/night")
+    night.run()
+    agree(night)
+
+
+def test_events_tell_the_story(tmp_path: Path) -> None:
+    night = Night(make_project(tmp_path / "project"), Scripted([variant(QUALITY=1.9)]))
+    night.run()
+    done = [event for event in night.events if isinstance(event, ExperimentDone)]
+    assert [event.verdict for event in done] == [Verdict.KEEP, Verdict.KEEP]
+    assert done[1].delta == pytest.approx(-0.1)
+    last = night.events[-1]
+    assert isinstance(last, StudyStopped)
+    assert (last.finished, last.kept, last.best_bpb) == (2, 2, pytest.approx(1.9))
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from autoresearch.config import find_project
+from tests.stubs import Night, Scripted, variant
+
+night = Night(find_project(Path({project!r})), Scripted([
+    variant(QUALITY=1.9), variant(QUALITY=2.5), variant(QUALITY=1.8), variant(QUALITY=1.7)]))
+left = int(sys.argv[1])
+
+def trace(frame, event, arg):
+    # Die at the N-th call of a function of the loop, the registry or the repository.
+    global left
+    if "autoresearch" in frame.f_code.co_filename:
+        if any(p in frame.f_code.co_filename for p in ("research/", "registry/store", "gitrepo/")):
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), 9)
+
+sys.setprofile(lambda frame, event, arg: trace(frame, event, arg) if event == "call" else None)
+night.run()
+print("finished")
+"""
+
+
+@pytest.mark.slow
+def test_kill_at_any_point_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    root = str(Path(__file__).parent.parent)
+    script = tmp_path / "night.py"
+    script.write_text(textwrap.dedent(KILLED.format(root=root, project=str(project.root))))
+    killed = 0
+    for count in (37, 90, 160, 230, 310, 401, 512, 633, 10**9):
+        done = subprocess.run(
+            [sys.executable, str(script), str(count)],
+            env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        killed += done.returncode == -signal.SIGKILL
+        assert done.returncode in (0, -signal.SIGKILL), done.stderr
+    assert killed >= 3
+    assert done.stdout.strip() == "finished"
+    night = Night(project, Scripted([]))
+    assert verdicts(night) == [
+        Verdict.KEEP,
+        Verdict.KEEP,
+        Verdict.DISCARD,
+        Verdict.KEEP,
+        Verdict.KEEP,
+    ]
+    agree(night)
+    numbers = [row.id for row in night.registry.experiments(night.study())]
+    assert numbers == [1, 2, 3, 4, 5]
+    time.sleep(0.2)
+    leftovers = [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if "autoresearch.runtime.launch" in (process.info["cmdline"] or [])
+        and process.ppid() in (1, os.getpid())
+    ]
+    assert not leftovers
