@@ -49,6 +49,7 @@ def create_project(root: Path, *, template: str, profile: str, merge: bool) -> S
         ProjectError: unknown names, a non-empty directory, a file in the way, not writable.
         GitError: git is missing or knows no author.
     """
+    root = root.resolve()
     _refuse_unknown("template", template, TEMPLATES)
     _refuse_unknown("profile", profile, PROFILES)
     chosen = detect_profile() if profile == "auto" else profile
@@ -66,7 +67,7 @@ def create_project(root: Path, *, template: str, profile: str, merge: bool) -> S
         raise ProjectError(msg) from None
     repo, _new = GitRepo.initialise(root)
     commit = repo.commit_files(tuple(texts), "Begin an autoresearch project")
-    return Scaffold(root.resolve(), chosen, commit, kept)
+    return Scaffold(root, chosen, commit, kept)
 
 
 def detect_profile() -> str:

@@ -1,5 +1,6 @@
 """A fabricated study for the tests of what is shown: every verdict, hostile text, known times."""
 
+import io
 import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -167,19 +168,4 @@ class Fabricated:
 
 def plain(width: int = 160) -> Console:
     """Return a console that writes to memory as if it were piped."""
-    return Console(record=True, width=width, file=Null(), force_terminal=False)
-
-
-class Null:
-    """A stream that forgets; a recording console needs some file."""
-
-    encoding = "utf-8"
-
-    def write(self, text: str) -> int:
-        return len(text)
-
-    def flush(self) -> None:
-        return
-
-    def isatty(self) -> bool:
-        return False
+    return Console(record=True, width=width, file=io.StringIO(), force_terminal=False)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -26,9 +27,12 @@ import sys
 from pathlib import Path
 from autoresearch.errors import CorpusError
 from tests.test_corpus_hub import SETTINGS, prepare
+done = []
+options = {"report": lambda *report: done.append(report), "run_bytes": 2000}
 try:
-    made = prepare(sys.argv[1], SETTINGS, Path(sys.argv[2]), report=lambda *_: None)
-    print(made.tally.documents)
+    made = prepare(sys.argv[1], SETTINGS, Path(sys.argv[2]), **options)
+    first = next(report for report in done if report[0] == "reading")
+    print(made.tally.documents, made.tally.bytes, first[1])
 except CorpusError as fault:
     print("refused:", fault)
 """
@@ -113,35 +117,116 @@ def test_no_network_is_one_quick_line(
 
 
 class _Hub(BaseHTTPRequestHandler):
-    """Answers like the hub: no such dataset, an agreement to accept, or never."""
+    """As much of the hub as `datasets` asks for: one dataset, and some names it refuses."""
+
+    protocol_version = "HTTP/1.1"
+    server: "_Server"
 
     def do_GET(self) -> None:
-        if "silent" in self.path:
+        path = self.path.partition("?")[0]
+        file = self.server.files.get(path.rpartition("/")[2])
+        if path.startswith("/api/datasets/some/set/tree/"):
+            self._json(_listing(self.server.files) if path.endswith("/" + "a" * 40) else [])
+        elif path.startswith("/api/datasets/some/set"):
+            names = [{"rfilename": name} for name in self.server.files]
+            self._json({"_id": "1", "id": "some/set", "sha": "a" * 40, "siblings": names})
+        elif file is not None:
+            self._data(file)
+        elif "silent" in path:
             time.sleep(20)
-            return
-        kind = "GatedRepo" if "gated" in self.path else "RepoNotFound"
-        self.send_response(403 if kind == "GatedRepo" else 401)
-        self.send_header("X-Error-Code", kind)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
+        else:
+            self._refuse(_kind(path))
 
     do_HEAD = do_GET  # noqa: N815 - the base class's name for the other verb
+
+    def _json(self, document: object) -> None:
+        self._send(200, json.dumps(document).encode(), {"Content-Type": "application/json"})
+
+    def _data(self, path: Path) -> None:
+        if path.name in self.server.withheld:
+            self._refuse("GatedRepo")
+            return
+        data = path.read_bytes()
+        first, last = re.findall(r"\d+", self.headers["Range"] or f"0-{len(data)}")
+        part = data[int(first) : int(last) + 1]
+        span = f"bytes {first}-{int(first) + len(part) - 1}/{len(data)}"
+        self._send(206, part, {"Content-Range": span, "ETag": '"b"', "X-Repo-Commit": "a" * 40})
+
+    def _refuse(self, kind: str) -> None:
+        code = {"GatedRepo": 403, "RepoNotFound": 401, "EntryNotFound": 404}[kind]
+        self._send(code, b"", {"X-Error-Code": kind})
+
+    def _send(self, code: int, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response(code)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's
         """Say nothing."""
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, files: dict[str, Path]) -> None:
+        super().__init__(("127.0.0.1", 0), _Hub)
+        self.files = files
+        self.withheld: set[str] = set()
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+def _listing(files: dict[str, Path]) -> list[dict[str, object]]:
+    return [
+        {"type": "file", "path": name, "size": path.stat().st_size, "oid": "b" * 40}
+        for name, path in files.items()
+    ]
+
+
+def _kind(path: str) -> str:
+    if "some/set" in path:
+        return "EntryNotFound"
+    return "GatedRepo" if "gated" in path else "RepoNotFound"
+
+
 @contextmanager
-def hub() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Hub)
-    server.daemon_threads = True
-    server.block_on_close = False
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+def hub(folder: Path) -> Iterator[_Server]:
+    server = _Server({path.name: path for path in sorted(folder.iterdir())})
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield server
     finally:
         server.shutdown()
+        thread.join()
         server.server_close()
+
+
+def test_a_download_that_breaks_off_goes_on(tmp_path: Path) -> None:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for number in range(2):
+        lines = [json.dumps({"text": f"{number} and {n} " * 9}) for n in range(300)]
+        (folder / f"{number}.jsonl").write_text("\n".join(lines))
+    with hub(folder) as server:
+        server.withheld.add("1.jsonl")
+        said, _ = in_child("hf:some/set", tmp_path, HF_ENDPOINT=server.endpoint)
+        assert said.startswith("refused: ")
+        assert "\n" not in said
+        server.withheld.clear()
+        said, _ = in_child("hf:some/set", tmp_path, HF_ENDPOINT=server.endpoint)
+    documents, total, first = map(int, said.split())
+    assert documents == 600
+    assert first > 0.4 * total
+    read = prepared(str(folder), tmp_path / "other")
+    (manifest,) = tmp_path.glob("corpora/*/manifest.json")
+    assert json.loads(manifest.read_text())["fingerprint"] == read.fingerprint
 
 
 @pytest.mark.parametrize(
@@ -154,7 +239,7 @@ def hub() -> Iterator[str]:
     ],
 )
 def test_what_the_hub_refuses_is_one_line(tmp_path: Path, name: str, line: str) -> None:
-    with hub() as endpoint:
-        said, seconds = in_child(f"hf:{name}", tmp_path, HF_ENDPOINT=endpoint)
+    with hub(tmp_path / "tmp") as server:
+        said, seconds = in_child(f"hf:{name}", tmp_path, HF_ENDPOINT=server.endpoint)
     assert said.startswith(line)
     assert seconds < 30

@@ -34,7 +34,9 @@ SOURCE = "DEPTH = 2\nLR = 0.1\n\n\ndef main():\n    return DEPTH\n"
 
 
 def git(where: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=where, capture_output=True, text=True)
+    done = subprocess.run(
+        ["git", *arguments], cwd=where, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.removesuffix("\n")
 
@@ -50,7 +52,11 @@ def snapshot(checkout: Path) -> tuple[str, str, str, bytes]:
     index = checkout / git(checkout, "rev-parse", "--git-path", "index")
     data = index.read_bytes()
     branch = subprocess.run(
-        ["git", "symbolic-ref", "-q", "HEAD"], cwd=checkout, capture_output=True, text=True
+        ["git", "symbolic-ref", "-q", "HEAD"],
+        cwd=checkout,
+        capture_output=True,
+        text=True,
+        check=False,
     ).stdout
     status = git(checkout, "--no-optional-locks", "status", "--porcelain")
     return git(checkout, "rev-parse", "HEAD"), branch, status, data
@@ -125,7 +131,7 @@ class TestOpening:
 
     def test_importing_the_module_loads_no_gitpython(self) -> None:
         code = "import sys, autoresearch.gitrepo; sys.exit('git' in sys.modules)"
-        assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+        assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 class TestInitialise:
@@ -426,18 +432,24 @@ class TestWorkspace:
             assert (tree / "train.py").read_bytes() == SOURCE.encode()
 
 
-class TestApplying:
-    FILES = {"train.py": SOURCE, "prepare.py": "X = 1\n"}
+FILES = {"train.py": SOURCE, "prepare.py": "X = 1\n"}
+MAKES_A_LINK = (
+    "diff --git a/l b/l\nnew file mode 120000\n--- /dev/null\n+++ b/l\n"
+    "@@ -0,0 +1 @@\n+/etc/passwd\n\\ No newline at end of file\n"
+)
 
+
+class TestApplying:
     def changed(self, repo: GitRepo, diff: str) -> dict[str, str]:
-        after = repo.apply_diff(self.FILES, diff)
+        after = repo.apply_diff(FILES, diff)
         assert not isinstance(after, Rejection), after.reason
         return after
 
     @pytest.mark.parametrize("prefixes", [("a/", "b/"), ("", ""), ("i/", "w/")])
     def test_headers_of_every_kind(self, repo: GitRepo, prefixes: tuple[str, str]) -> None:
         old, new = prefixes
-        diff = f"--- {old}train.py\n+++ {new}train.py\n@@ -1,2 +1,2 @@\n-DEPTH = 2\n+DEPTH = 3\n LR = 0.1\n"
+        header = f"--- {old}train.py\n+++ {new}train.py\n"
+        diff = header + "@@ -1,2 +1,2 @@\n-DEPTH = 2\n+DEPTH = 3\n LR = 0.1\n"
         assert self.changed(repo, diff)["train.py"].startswith("DEPTH = 3\nLR = 0.1\n")
 
     def test_a_mailed_patch_with_its_signature(self, checkout: Path, repo: GitRepo) -> None:
@@ -455,7 +467,7 @@ class TestApplying:
     def test_a_diff_from_the_top_of_the_repository(self, checkout: Path) -> None:
         (checkout / "deep" / "proj").mkdir(parents=True)
         repo = GitRepo.open(checkout / "deep" / "proj")
-        old = {f"deep/proj/{name}": text for name, text in self.FILES.items()}
+        old = {f"deep/proj/{name}": text for name, text in FILES.items()}
         new = {**old, "deep/proj/train.py": SOURCE.replace("0.1", "0.2")}
         assert "LR = 0.2" in self.changed(repo, unified_diff(old, new))["train.py"]
 
@@ -466,24 +478,20 @@ class TestApplying:
             ("no diff at all", "No valid patches"),
             ("--- a/train.py\n+++ b/train.py\n@@ -1 +1 @@\n-DEPTH = 9\n+DEPTH = 1\n", "train.py"),
             ("--- a/gone.py\n+++ b/gone.py\n@@ -1 +1 @@\n-a\n+b\n", "gone.py"),
-            ("--- a/../up.py\n+++ b/../up.py\n@@ -0,0 +1 @@\n+b\n", r"\.\./up"),
-            (
-                "diff --git a/l b/l\nnew file mode 120000\n--- /dev/null\n+++ b/l\n"
-                "@@ -0,0 +1 @@\n+/etc/passwd\n\\ No newline at end of file\n",
-                "a link",
-            ),
+            ("--- a/../up.py\n+++ b/../up.py\n@@ -0,0 +1 @@\n+b\n", "../up"),
+            (MAKES_A_LINK, "a link"),
         ],
     )
     def test_what_does_not_apply_is_a_rejection(
         self, repo: GitRepo, diff: str, why: str, tmp_path: Path
     ) -> None:
-        after = repo.apply_diff(self.FILES, diff)
+        after = repo.apply_diff(FILES, diff)
         assert isinstance(after, Rejection)
-        assert why.replace("\\", "") in after.reason
+        assert why in after.reason
         assert not (tmp_path / "up.py").exists()
 
     def test_removed_and_new_files_are_told(self, repo: GitRepo) -> None:
-        after = self.changed(repo, unified_diff(self.FILES, {"train.py": SOURCE, "new.py": "A\n"}))
+        after = self.changed(repo, unified_diff(FILES, {"train.py": SOURCE, "new.py": "A\n"}))
         assert after == {"train.py": SOURCE, "new.py": "A\n"}
 
     def test_the_repository_around_the_temporary_folder_is_not_asked(
@@ -493,8 +501,8 @@ class TestApplying:
         inside.mkdir()
         monkeypatch.setattr("tempfile.tempdir", str(inside))
         repo = GitRepo.open(checkout)
-        new = {**self.FILES, "train.py": "A = 1\n"}
-        assert self.changed(repo, unified_diff(self.FILES, new)) == new
+        new = {**FILES, "train.py": "A = 1\n"}
+        assert self.changed(repo, unified_diff(FILES, new)) == new
         assert list(inside.iterdir()) == []
 
 

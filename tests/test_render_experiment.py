@@ -62,7 +62,7 @@ def test_a_crash_shows_its_reason_and_traceback(made: Fabricated) -> None:
     trace = "Traceback (most recent call last):\n  File 'train.py'\nValueError: [bold]no[/]"
     made.trial(crash, None, ending=Ending.EXCEPTION, detail="ValueError: no", traceback=trace)
     text = shown(made, 1)
-    assert "reason         exception: ValueError" in text
+    assert "reason exception: ValueError" in " ".join(text.split())
     assert "· exception · val_bpb -" in text
     assert "ValueError: [bold]no[/]" in text
     assert "  File 'train.py'" in text
@@ -113,8 +113,9 @@ def test_a_patch_hides_nothing() -> None:
 def test_a_patch_of_a_thousand_lines_is_shown_to_the_end() -> None:
     out = io.StringIO()
     code("\n".join(f"+line {n}" for n in range(1000)), Console(file=out, width=80))
-    assert len(out.getvalue().splitlines()) == 1000
-    assert "+line 0 " in out.getvalue()
+    assert [line.strip() for line in out.getvalue().splitlines()] == [
+        f"+line {n}" for n in range(1000)
+    ]
 
 
 def test_the_log_is_whole_and_safe(made: Fabricated) -> None:

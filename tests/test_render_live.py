@@ -1,6 +1,8 @@
 import io
-import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -70,7 +72,7 @@ best val_bpb 1.8432 (unsealed), 0.0691 bpb (3.61%) below the baseline's 1.9123
 """
 
 
-class Clock20:
+class Hand:
     def __init__(self) -> None:
         self.time = 100.0
 
@@ -129,12 +131,13 @@ def test_sealed_scores_carry_no_warning() -> None:
 def test_the_view_follows_the_line() -> None:
     view = View()
     seen = []
-    for now, event in enumerate([OPENED, IDEA, TRAINING, POINT, Scoring(2), KEPT]):
+    events: list[Event] = [OPENED, IDEA, TRAINING, POINT, Scoring(2), KEPT]
+    for now, event in enumerate(events):
         view = view.after(event, float(now))
         seen.append(frame(view, now + 3.0))
     assert "checking  3 s" in seen[1]
     assert "experiment 2 (optuna, optimizer): raise the rate" in seen[1]
-    assert "training (screening), seed 5  3 s" in seen[2]
+    assert "training seed 5, screening  3 s" in seen[2]
     for told in ("10/20 s", "loss 3.2500", "10,240 tokens/s", "step 100", "━"):
         assert told in seen[3]
     assert "scoring  3 s" in seen[4]
@@ -167,7 +170,7 @@ def test_the_frame_stays_within_three_lines(width: int) -> None:
 
 def test_verdicts_stay_above_the_live_view() -> None:
     console = terminal(120)
-    clock = Clock20()
+    clock = Hand()
     watcher = LiveWatcher(console, now=clock)
     for event in NIGHT:
         watcher.see(event)
@@ -216,12 +219,24 @@ def test_hostile_text_stays_text(kind: type[PlainWatcher | LiveWatcher]) -> None
 
 
 def test_a_closed_pipe_does_not_end_the_night() -> None:
-    reading, writing = os.pipe()
-    os.close(reading)
-    with os.fdopen(writing, "w", buffering=1, closefd=True) as gone:
-        watcher = PlainWatcher(Console(file=gone, width=80))
-        try:
-            for event in NIGHT:
-                watcher.see(event)
-        finally:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), gone.fileno())
+    night = """
+import sys
+from rich.console import Console
+from autoresearch.records.events import Waiting
+from autoresearch.render.live import watcher_for
+with watcher_for(Console(stderr=True)) as watcher:
+    sys.stdin.read()
+    for number in range(3):
+        watcher.see(Waiting("a reason"))
+sys.exit(7)
+"""
+    argv = [sys.executable, "-c", night]
+    root = Path(__file__).parent.parent
+    with subprocess.Popen(
+        argv, cwd=root, stdin=subprocess.PIPE, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+    ) as process:
+        assert process.stdin
+        assert process.stderr
+        process.stderr.close()
+        process.stdin.close()
+        assert process.wait(60) == 7

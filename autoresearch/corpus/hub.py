@@ -12,6 +12,7 @@ from autoresearch.corpus.local import FIELDS, text_of
 from autoresearch.errors import CorpusError
 
 _PATIENCE = 10.0  # seconds until a silent hub counts as no network
+_RETRIES = 3
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,9 @@ def _stream(dataset: str, config: str | None, revision: str | None) -> Any:
     import datasets  # noqa: PLC0415 - over a second to import; only the hub needs it
 
     datasets.disable_progress_bars()  # we draw our own
+    # Each try holds half a minute of tries itself: the default, 20, is ten silent minutes.
+    datasets.config.STREAMING_READ_MAX_RETRIES = _RETRIES
+    datasets.config.STREAMING_OPEN_MAX_RETRIES = _RETRIES
     stream = datasets.load_dataset(
         dataset, config, split="train", streaming=True, revision=revision
     )

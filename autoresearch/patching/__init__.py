@@ -3,8 +3,9 @@
 from autoresearch.patching.constants import Constant, Number, constants, numbers, set_constants
 from autoresearch.patching.diffs import Delta, delta, diff_paths, strip_count, unified_diff
 from autoresearch.patching.edits import Block, apply_blocks, apply_file, parse_blocks
-from autoresearch.patching.effect import effect_hash, syntax_fault
+from autoresearch.patching.effect import effect_hash
 from autoresearch.patching.paths import matches, matching
+from autoresearch.patching.syntax import syntax_fault
 
 __all__ = [
     "Block",

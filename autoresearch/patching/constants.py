@@ -3,15 +3,17 @@
 import ast
 import math
 import re
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+
+from autoresearch.patching.syntax import parse
 
 Number = int | float | bool
 Literal = int | float | bool | str
 
 _NAME = re.compile(r"[A-Z][A-Z0-9_]*")
+_MARK = b"\xef\xbb\xbf"  # a byte order mark, which positions leave out
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _MAX_DIGITS = 32  # powers and products are folded only up to this many decimal digits
 
@@ -31,7 +33,7 @@ def constants(source: str) -> list[Constant]:
     Counted are capital names bound once, at module level, to an int, float, bool or str literal:
     also negative ones, and powers and products of ints such as 2**16, which people write.
     """
-    tree = _parse(source)
+    tree = parse(source)
     if tree is None:
         return []
     starts = _line_starts(source.encode("utf-8", "surrogatepass"))
@@ -76,15 +78,6 @@ def _render(value: Literal) -> str:
         msg = f"{value} cannot be written as a literal"
         raise ValueError(msg)
     return ascii(value) if isinstance(value, str) else repr(value)
-
-
-def _parse(source: str) -> ast.Module | None:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
 
 
 def _assignments(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
@@ -137,7 +130,8 @@ def _finite(value: Literal) -> bool:
 
 
 def _line_starts(data: bytes) -> list[int]:
-    return [0, *(end.end() for end in _LINE_END.finditer(data))]
+    first = len(_MARK) if data.startswith(_MARK) else 0
+    return [first, *(end.end() for end in _LINE_END.finditer(data))]
 
 
 def _span(node: ast.expr, starts: list[int]) -> tuple[int, int]:

@@ -48,7 +48,8 @@ def diff_paths(diff: str, strip: int = 1) -> tuple[str, ...]:
     named += [f"a/{name}" for name in _GIT_HEADER.findall(diff)]
     named += [name for pair in _GIT_PAIR.findall(diff) for name in pair]
     clean = [_clean(name) for name in named]
-    return tuple(dict.fromkeys(_strip(name, strip) for name in clean if name != _NOWHERE))
+    parts = [name.split("/")[strip:] for name in clean if name != _NOWHERE]
+    return tuple(dict.fromkeys("/".join(left) for left in parts if left))
 
 
 def strip_count(diff: str, known: Collection[str], prefix: str = "") -> int:
@@ -107,7 +108,3 @@ def _unquote(quoted: str) -> str:
     except (SyntaxError, ValueError):
         return quoted
     return str(data, "utf-8", "replace")
-
-
-def _strip(name: str, count: int) -> str:
-    return "/".join(name.split("/")[count:]) or name

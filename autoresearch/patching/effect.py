@@ -2,10 +2,10 @@
 
 import ast
 import hashlib
-import warnings
 from collections.abc import Mapping
 
-_UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
+from autoresearch.patching.syntax import parse
+
 _DOCUMENTED = (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -23,32 +23,15 @@ def effect_hash(files: Mapping[str, str]) -> str:
     return digest.hexdigest()
 
 
-def syntax_fault(path: str, source: str) -> str | None:
-    """Return what is wrong with a Python source in one sentence, or None. Nothing is run."""
-    if not path.endswith(".py"):
-        return None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            compile(source, path, "exec", dont_inherit=True)
-    except SyntaxError as fault:
-        return f"{path} line {fault.lineno or 1}: {fault.msg}"
-    except (ValueError, RecursionError, MemoryError) as fault:
-        return f"{path}: {fault or type(fault).__name__}"
-    return None
-
-
 def _meaning(path: str, text: str) -> str:
-    if not path.endswith(".py"):
+    tree = parse(text) if path.endswith(".py") else None
+    if tree is None:
         return text
+    for node in ast.walk(tree):
+        _drop_docstring(node)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(text)
-        for node in ast.walk(tree):
-            _drop_docstring(node)
         return ast.dump(tree)
-    except _UNREADABLE:
+    except RecursionError:
         return text
 
 

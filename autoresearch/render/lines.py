@@ -29,7 +29,8 @@ def sentence(event: Event, trust: Trust) -> Text | None:  # noqa: PLR0911 - a re
         case ExperimentOpened():
             return experiment_opened(event)
         case TrialStarted():
-            return words.line(f"  seed {event.seed}: training ({event.purpose})", WIDTH)
+            said = words.line(f"seed {event.seed}: training ({event.purpose})", WIDTH)
+            return Text("  ").append_text(said)
         case TrialScored():
             return _scored(event, trust)
         case ExperimentDone():

@@ -70,7 +70,7 @@ class View:
             case ExperimentOpened():
                 return self._turn("checking", now, experiment=event)
             case TrialStarted():
-                return self._turn(f"training ({event.purpose}), seed {event.seed}", now)
+                return self._turn(f"training seed {event.seed}, {event.purpose}", now)
             case TrialPoint():
                 return replace(self, point=event.point)
             case Scoring():
@@ -100,7 +100,7 @@ class View:
 
     def _work(self, now: float) -> Table:
         row = Table.grid(padding=(0, 2), expand=False)
-        phase = words.line(self.phase, 60, "cyan")
+        phase = _cut(words.line(self.phase, 40, "cyan"))
         if self.point is None or not self.budget:
             row.add_row(phase, Text(words.duration(round(now - self.since))))
             return row
@@ -166,5 +166,6 @@ def _say(console: Console, said: Text, *, soft_wrap: bool = False) -> None:
 
 
 def _cut(text: Text) -> Text:
+    """Return the text as one that stays on its line."""
     text.no_wrap, text.overflow = True, "ellipsis"
     return text

@@ -122,6 +122,8 @@ def _table(experiments: list[Experiment], signs: Signs, width: int) -> Table:
     room = max(width - taken, 1)
     for experiment in experiments:
         hypothesis = words.line(experiment.hypothesis, room)
+        # Cells, not characters: a wide one left too long would make Rich narrow other columns.
+        hypothesis.truncate(room, overflow="ellipsis")
         table.add_row(*_cells(experiment, signs, layout), hypothesis)
     return table
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from autoresearch.config import Project
 from autoresearch.corpus import Corpus
-from autoresearch.errors import GitError, ProjectError
+from autoresearch.errors import GitError, ProjectError, UsageFault
 from autoresearch.evaluation import PROTOCOL
 from autoresearch.gitrepo import GitRepo
 from autoresearch.records.tables import Experiment, Study
@@ -40,11 +40,12 @@ def open_study(
         trust: what this machine's sandbox promises.
 
     Raises:
-        ProjectError: a bad tag, or the study's scores would not be comparable.
+        UsageFault: a bad tag.
+        ProjectError: the study's scores would not be comparable.
         GitError: the tag's branch belongs to no study, or there is nothing to start from.
     """
     found = registry.study(tag)
-    name = found.tag if found else tag or default_tag(registry.now())
+    name = found.tag if found else default_tag(registry.now()) if tag is None else tag
     seconds = budget or (found.budget_seconds if found else None)
     chosen = project.settings.budget(seconds)
     key = comparability(project, corpus, chosen, trust)
@@ -117,7 +118,7 @@ def _new_study(
 ) -> Study:
     if not _TAG.fullmatch(tag):
         msg = f"{tag!r} is no tag: use letters, digits, '-', '_' and '.', for example nov23"
-        raise ProjectError(msg)
+        raise UsageFault(msg)
     branch = f"autoresearch/{tag}"
     if repo.branch_exists(branch):
         msg = f"branch {branch} exists but no study here made it: choose another --tag"

@@ -1,0 +1,288 @@
+"""The command line by hand: every mistake is one clear line, the right exit code, nothing lost."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from autoresearch import cli
+from autoresearch.registry import Registry, RunLock, schema
+from tests.stubs import Night, Scripted, git, make_project, snapshot, variant
+
+Run = Callable[..., tuple[int, str, str]]
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    def act(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["autoresearch", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return act
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    root = tmp_path / "project"
+    make_project(root)
+    monkeypatch.chdir(root)
+    return root
+
+
+@pytest.fixture
+def prepared(project: Path, tmp_path: Path, run: Run) -> Path:
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    for number in range(300):
+        words = " ".join(f"word{number * 7 % 31} and {number + each}" for each in range(30))
+        (texts / f"{number}.txt").write_text(words)
+    code, _out, err = run("prepare", "--corpus", str(texts))
+    assert code == 0, err
+    return project
+
+
+@pytest.fixture
+def studied(project: Path) -> Path:
+    night = Night(make_project(project.parent / "other"), Scripted([]))
+    del night
+    from autoresearch.config import find_project
+
+    Night(find_project(project), Scripted([variant(QUALITY=1.9), variant(QUALITY=2.5)])).run()
+    return project
+
+
+def one_line(err: str, *parts: str) -> None:
+    lines = [line for line in err.splitlines() if not line.startswith(("no --proposer", "warning"))]
+    assert len(lines) == 1, err
+    assert lines[0].startswith("autoresearch: ")
+    for part in parts:
+        assert part in lines[0]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"]])
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    script = (
+        "import sys\n"
+        "from autoresearch import cli\n"
+        f"sys.argv = ['autoresearch', *{arguments!r}]\n"
+        "try:\n    cli.main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        "heavy = {'torch', 'sqlmodel', 'sqlalchemy', 'openai', 'anthropic', 'git', 'numpy',"
+        " 'datasets', 'optuna', 'alembic'}\n"
+        "print('HEAVY', sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert "HEAVY []" in done.stdout
+
+
+def test_help_names_every_command(run: Run) -> None:
+    code, out, _ = run("--help")
+    assert code == 0
+    for command in ("init", "prepare", "run", "status", "diff", "promote"):
+        assert command in out
+
+
+@pytest.mark.parametrize(
+    "arguments", [["run"], ["status"], ["prepare"], ["diff", "1"], ["promote", "1"]]
+)
+def test_outside_a_project(
+    run: Run, arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(*arguments)
+    assert (code, out) == (1, "")
+    one_line(err, "in no autoresearch project", "autoresearch init")
+
+
+def test_run_before_prepare(run: Run, project: Path) -> None:
+    code, _out, err = run("run")
+    assert code == 1
+    one_line(err, "autoresearch prepare")
+    assert not (project / ".autoresearch" / "registry.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "code"),
+    [
+        ("--budget", "0", 2),
+        ("--budget", "-5", 2),
+        ("--budget", "soon", 2),
+        ("--hours", "0", 2),
+        ("--hours", "-1", 2),
+        ("--hours", "nan", 2),
+        ("--experiments", "0", 2),
+        ("--patience", "-3", 2),
+        ("--proposer", "oracle", 1),
+        ("--proposer", "patches:nowhere", 1),
+        ("--proposer", "", 1),
+        ("--tag", "two words", 2),
+        ("--tag", "../up", 2),
+        ("--tag", "", 2),
+        ("--tag", "-x", 2),
+        ("--tag", "a.lock", 2),
+    ],
+)
+def test_bad_values_of_run(run: Run, prepared: Path, option: str, value: str, code: int) -> None:
+    found, _out, err = run("run", option, value)
+    assert found == code
+    one_line(err)
+    assert git(prepared, "branch", "--list", "autoresearch/*") == ""
+
+
+def test_words_where_numbers_belong_are_usage_errors(run: Run, project: Path) -> None:
+    code, _out, err = run("run", "--experiments", "many")
+    assert code == 2
+    assert "--experiments" in err
+
+
+def test_a_tag_that_exists_elsewhere(run: Run, prepared: Path) -> None:
+    git(prepared, "branch", "autoresearch/mine")
+    code, _out, err = run("run", "--tag", "mine")
+    assert code == 1
+    one_line(err, "autoresearch/mine", "another --tag")
+
+
+def test_a_missing_git_identity(
+    run: Run, prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(os.environ["GIT_CONFIG_GLOBAL"]).write_text("[user]\n\tuseConfigOnly = true\n")
+    code, _out, err = run("run")
+    assert code == 1
+    one_line(err, "git config --global user.name")
+
+
+def test_a_second_run_is_refused(run: Run, prepared: Path) -> None:
+    with RunLock(prepared / ".autoresearch" / "run.lock"):
+        code, _out, err = run("run")
+    assert code == 1
+    one_line(err, "another run is at work", str(os.getpid()))
+
+
+def test_an_uncommitted_train_py_is_named(run: Run, prepared: Path) -> None:
+    git(prepared, "rm", "--cached", "--quiet", "train.py")
+    git(prepared, "commit", "--quiet", "-m", "drop")
+    code, _out, err = run("run")
+    assert code == 1
+    one_line(err, "train.py is in no commit yet")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["status", "99"], ["diff", "99"], ["diff", "1", "99"], ["promote", "99"]]
+)
+def test_unknown_numbers(run: Run, studied: Path, arguments: list[str]) -> None:
+    code, out, err = run(*arguments)
+    assert (code, out) == (1, "")
+    one_line(err, "no experiment 99: they are 1 to 3")
+
+
+def test_status_before_any_run(run: Run, project: Path) -> None:
+    code, _out, err = run("status")
+    assert code == 1
+    one_line(err, "autoresearch run")
+
+
+def test_status_of_an_unknown_study(run: Run, studied: Path) -> None:
+    code, _out, err = run("status", "--tag", "may1")
+    assert code == 1
+    one_line(err, "no study 'may1'", "night")
+
+
+def test_options_that_exclude_each_other(run: Run, studied: Path) -> None:
+    for arguments in (["--json", "--tsv"], ["--log"], ["1", "--tsv"]):
+        code, _out, err = run("status", *arguments)
+        assert code == 2
+        one_line(err)
+
+
+def test_a_registry_from_the_future(run: Run, studied: Path) -> None:
+    registry = Registry.open(studied / ".autoresearch" / "registry.db")
+    with registry._engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE {schema.VERSION_TABLE} SET version_num = '9999'")
+    registry.close()
+    for arguments in (["status"], ["diff", "2"], ["promote", "2"]):
+        code, _out, err = run(*arguments)
+        assert code == 1
+        one_line(err, "newer autoresearch")
+
+
+def test_a_damaged_registry(run: Run, prepared: Path) -> None:
+    path = prepared / ".autoresearch" / "registry.db"
+    path.write_bytes(b"garbage " * 1000)
+    for arguments in (["status"], ["run"]):
+        code, _out, err = run(*arguments)
+        assert code == 1
+        one_line(err, "damaged")
+    assert path.read_bytes() == b"garbage " * 1000
+
+
+def test_wrong_settings(run: Run, project: Path) -> None:
+    (project / "autoresearch.toml").write_text("[training]\nbugdet = '5m'\n")
+    code, _out, err = run("status")
+    assert code == 1
+    one_line(err, "bugdet", "budget")
+
+
+def test_status_diff_and_promote_tell_the_story(run: Run, studied: Path) -> None:
+    code, out, _err = run("status")
+    assert code == 0
+    assert "keep" in out
+    assert "discard" in out
+    assert "unsealed" in out
+    code, out, _err = run("status", "2")
+    assert code == 0
+    assert "+QUALITY = 1.9" in out
+    code, out, _err = run("diff", "2")
+    assert code == 0
+    assert "+QUALITY = 1.9" in out
+    before = snapshot(studied)
+    code, out, _err = run("promote", "2", "--dry-run")
+    assert code == 0
+    assert "would become" in out
+    assert snapshot(studied) == before
+    code, out, _err = run("promote", "2")
+    assert code == 0
+    assert "QUALITY = 1.9" in (studied / "train.py").read_text()
+    assert "Autoresearch-Val-Bpb: 1.9000" in git(studied, "log", "-1", "--format=%B")
+    assert git(studied, "status", "--porcelain") == ""
+
+
+def test_promote_refuses_what_it_should(run: Run, studied: Path) -> None:
+    code, _out, err = run("promote", "3")
+    assert code == 1
+    one_line(err, "was not kept", "--force")
+    code, _out, err = run("promote", "1")
+    assert code == 1
+    one_line(err, "baseline")
+    (studied / "prepare.py").write_text("dirty\n")
+    code, _out, err = run("promote", "2")
+    assert code == 1
+    one_line(err, "uncommitted changes")
+    git(studied, "checkout", "--quiet", "prepare.py")
+    git(studied, "checkout", "--quiet", "--detach")
+    code, _out, err = run("promote", "2")
+    assert code == 1
+    one_line(err, "detached HEAD", "--onto")
+
+
+def test_a_read_only_project(prepared: Path, tmp_path: Path) -> None:
+    state = prepared / ".autoresearch"
+    command = f"cd {prepared} && {sys.executable} -m autoresearch run"
+    if os.geteuid() == 0:  # permissions do not bind root: a read-only mount does
+        mount = f"mount --bind {state} {state} && mount -o remount,ro,bind {state}"
+        argv = ["unshare", "--mount", "sh", "-c", f"{mount} && {command}"]
+    else:
+        state.chmod(0o555)
+        argv = ["sh", "-c", command]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment)
+    state.chmod(0o755)
+    assert done.returncode == 1
+    one_line(done.stderr, "cannot write")
