@@ -1,0 +1,127 @@
+"""`init`: whole or not at all, never over a file, in any repository."""
+
+import os
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from autoresearch import patching
+from autoresearch.config import load_settings
+from autoresearch.errors import GitError, ProjectError
+from autoresearch.scaffold import COPIED, Scaffold, create_project, render, set_keys
+from tests.stubs import git
+
+
+def make(root: Path, *, profile: str = "cpu", merge: bool = False) -> Scaffold:
+    return create_project(root, template="gpt", profile=profile, merge=merge)
+
+
+def test_a_project_is_a_repository_with_one_commit(tmp_path: Path) -> None:
+    made = make(tmp_path / "new" / "project")
+    assert sorted(git(made.root, "ls-files").splitlines()) == sorted(COPIED.values())
+    assert git(made.root, "rev-list", "--count", "HEAD") == "1"
+    assert git(made.root, "status", "--porcelain") == ""
+    assert git(made.root, "rev-parse", "HEAD") == made.commit
+
+
+def test_a_relative_path_is_below_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert make(Path("here")).root == tmp_path / "here"
+
+
+@pytest.mark.parametrize("profile", ["cpu", "gpu"])
+def test_the_profile_is_written_into_the_files(tmp_path: Path, profile: str) -> None:
+    made = make(tmp_path / "project", profile=profile)
+    settings = load_settings(made.root / "autoresearch.toml")
+    constants = patching.numbers((made.root / "train.py").read_text())
+    assert settings.training.profile == profile
+    assert settings.training.device == {"cpu": "cpu", "gpu": "cuda"}[profile]
+    assert (constants["DEPTH"], settings.evaluation.context) == {
+        "cpu": (2, 128),
+        "gpu": (8, 2048),
+    }[profile]
+
+
+def test_auto_chooses_what_the_machine_has(tmp_path: Path) -> None:
+    import torch
+
+    made = make(tmp_path / "project", profile="auto")
+    assert made.profile == ("gpu" if torch.cuda.is_available() else "cpu")
+
+
+def test_comments_of_the_settings_survive_a_profile() -> None:
+    for line in render("gpt", "cpu")["autoresearch.toml"].splitlines():
+        assert " = " not in line or "#" in line
+
+
+def test_setting_a_key_leaves_all_others() -> None:
+    document = 'a = 1\n[one]\na = 2 # two\nb = "x"\n[two]\na = 3\n'
+    changed = set_keys(document, "one", {"a": 7})
+    assert tomllib.loads(changed) == {"a": 1, "one": {"a": 7, "b": "x"}, "two": {"a": 3}}
+    assert "a = 7  # two" in changed
+    with pytest.raises(KeyError):
+        set_keys(document, "one", {"c": 1})
+
+
+def test_a_directory_with_files_is_refused(tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    root.mkdir()
+    (root / "notes.txt").write_text("mine")
+    with pytest.raises(ProjectError, match="not empty.*--merge"):
+        make(root)
+    assert os.listdir(root) == ["notes.txt"]
+    make(root, merge=True)
+    assert (root / "notes.txt").read_text() == "mine"
+    assert "notes.txt" not in git(root, "ls-files")
+
+
+def test_no_file_is_ever_overwritten(tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    root.mkdir()
+    (root / "train.py").write_text("mine")
+    with pytest.raises(ProjectError, match=r"has train\.py already"):
+        make(root, merge=True)
+    assert os.listdir(root) == ["train.py"]
+
+
+def test_a_readme_and_a_gitignore_of_ones_own_stay(tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    root.mkdir()
+    (root / "README.md").write_text("mine")
+    made = make(root, merge=True)
+    assert made.kept == ("README.md",)
+    assert (root / "README.md").read_text() == "mine"
+
+
+def test_a_project_may_be_a_folder_of_a_repository(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet")
+    (tmp_path / "staged.txt").write_text("staged")
+    git(tmp_path, "add", "staged.txt")
+    made = make(tmp_path / "sub" / "project")
+    assert not (made.root / ".git").exists()
+    assert git(tmp_path, "diff", "--cached", "--name-only") == "staged.txt"
+    assert "sub/project/train.py" in git(tmp_path, "ls-tree", "-r", "--name-only", "HEAD")
+
+
+def test_a_file_in_the_place_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ProjectError, match="is a file"):
+        make(tmp_path / "file")
+    with pytest.raises(ProjectError, match="cannot write"):
+        make(tmp_path / "file" / "below")
+
+
+def test_unknown_names_are_answered_with_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match="no template named 'bert': choose one of gpt"):
+        create_project(tmp_path / "p", template="bert", profile="cpu", merge=False)
+    with pytest.raises(ProjectError, match="no profile named 'tpu'"):
+        make(tmp_path / "p", profile="tpu")
+    assert not (tmp_path / "p").exists()
+
+
+def test_without_an_author_nothing_is_written(tmp_path: Path) -> None:
+    Path(os.environ["GIT_CONFIG_GLOBAL"]).write_text("[user]\n\tuseConfigOnly = true\n")
+    with pytest.raises(GitError, match="git config --global"):
+        make(tmp_path / "project")
+    assert not (tmp_path / "project").exists()
