@@ -3,6 +3,7 @@
 Nothing heavy is imported before a command runs, so that --help and --version answer at once.
 """
 
+import io
 import signal
 import sys
 from pathlib import Path
@@ -31,6 +32,10 @@ def main() -> None:
     """Run the command line; a fault is one line on stderr and its own exit code."""
     signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that knows only ASCII gets escapes for ± and Δ, not a traceback.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except AutoresearchError as fault:

@@ -213,7 +213,11 @@ def snapshot(root: Path) -> dict[str, str]:
     found = {}
     for path in sorted(root.rglob("*")):
         relative = path.relative_to(root)
-        if path.is_file() and ".autoresearch" not in relative.parts and ".git" not in relative.parts:
+        if (
+            path.is_file()
+            and ".autoresearch" not in relative.parts
+            and ".git" not in relative.parts
+        ):
             found[str(relative)] = hashlib.sha256(path.read_bytes()).hexdigest()
     found["HEAD"] = git(root, "rev-parse", "HEAD")
     found["branch"] = git(root, "symbolic-ref", "HEAD")

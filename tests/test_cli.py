@@ -150,9 +150,7 @@ def test_a_tag_that_exists_elsewhere(run: Run, prepared: Path) -> None:
     one_line(err, "autoresearch/mine", "another --tag")
 
 
-def test_a_missing_git_identity(
-    run: Run, prepared: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_git_identity(run: Run, prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path(os.environ["GIT_CONFIG_GLOBAL"]).write_text("[user]\n\tuseConfigOnly = true\n")
     code, _out, err = run("run")
     assert code == 1

@@ -1,5 +1,6 @@
 """The whole line for real: the template GPT, a real corpus, the sealed evaluator."""
 
+import difflib
 import json
 import os
 import signal
@@ -19,7 +20,6 @@ pytestmark = pytest.mark.slow
 COMMAND = [sys.executable, "-m", "autoresearch"]
 
 
-
 def act(root: Path, *arguments: str, code: int = 0) -> str:
     done = subprocess.run(
         [*COMMAND, *arguments], cwd=root, capture_output=True, text=True, check=False
@@ -30,14 +30,10 @@ def act(root: Path, *arguments: str, code: int = 0) -> str:
 
 def change(source: str, name: str, value: str) -> str:
     """A unified diff that gives one constant of train.py another value."""
-    lines = source.splitlines()
-    number = next(n for n, line in enumerate(lines) if line.startswith(f"{name} = "))
-    comment = lines[number].partition("#")[2]
-    new = f"{name} = {value}  #{comment}" if comment else f"{name} = {value}"
-    return (
-        f"--- a/train.py\n+++ b/train.py\n@@ -{number + 1} +{number + 1} @@\n"
-        f"-{lines[number]}\n+{new}\n"
-    )
+    lines = source.splitlines(keepends=True)
+    changed = [f"{name} = {value}\n" if line.startswith(f"{name} = ") else line for line in lines]
+    assert changed != lines
+    return "".join(difflib.unified_diff(lines, changed, "a/train.py", "b/train.py"))
 
 
 @pytest.fixture(scope="module")

@@ -99,7 +99,8 @@ def test_two_sides_are_never_both_better(a: float, b: float, c: float, d: float)
     one = judge(readings(a, b), readings(c, d), noise=QUIET)
     other = judge(readings(c, d), readings(a, b), noise=QUIET)
     kept = [
-        judged for judged in (one, other)
+        judged
+        for judged in (one, other)
         if isinstance(judged, Decision) and judged.verdict is Verdict.KEEP
     ]
     assert len(kept) <= 1

@@ -1,8 +1,7 @@
 """`autoresearch diff`."""
 
-from rich.console import Console
-
 from autoresearch import patching
+from autoresearch.commands.output import stdout
 from autoresearch.config import find_project, scrub_git_environment
 from autoresearch.gitrepo import GitRepo
 from autoresearch.records.tables import Experiment
@@ -19,9 +18,7 @@ def diff(first: int, second: int | None) -> None:
     repo = GitRepo.open(project.root)
     editable = project.settings.target.editable
     changes = _changes(repo, before, after, editable)
-    view.diff(
-        registry, registry.study_of(after), before, after, changes=changes, console=Console()
-    )
+    view.diff(registry, registry.study_of(after), before, after, changes=changes, console=stdout())
 
 
 def _changes(

@@ -3,8 +3,7 @@
 import sys
 from dataclasses import dataclass
 
-from rich.console import Console
-
+from autoresearch.commands.output import stdout
 from autoresearch.config import find_project
 from autoresearch.errors import RegistryError, UsageFault
 from autoresearch.records.tables import Study
@@ -63,7 +62,7 @@ def _show_study(registry: Registry, study: Study, options: StatusOptions) -> Non
     elif options.as_tsv:
         machine.write_tsv(registry, study, sys.stdout)
     else:
-        table(registry, study, Console(), last=None if options.everything else SHOWN)
+        table(registry, study, stdout(), last=None if options.everything else SHOWN)
 
 
 def _show_one(registry: Registry, number: int, options: StatusOptions) -> None:
@@ -75,6 +74,6 @@ def _show_one(registry: Registry, number: int, options: StatusOptions) -> None:
     if options.as_json:
         machine.write_experiment_json(registry, study, row, sys.stdout)
     elif options.log:
-        one.log(registry, row, Console())
+        one.log(registry, row, stdout())
     else:
-        one.experiment(registry, study, row, Console())
+        one.experiment(registry, study, row, stdout())

@@ -120,7 +120,12 @@ class Experiment(SQLModel, table=True):
     val_bpb against the incumbent of its time, below zero = better.
     """
 
-    __table_args__ = (Index("ix_experiment_study_verdict", "study_id", "verdict"),)
+    __table_args__ = (
+        Index("ix_experiment_study_verdict", "study_id", "verdict"),
+        Index("ix_experiment_study_state", "study_id", "state"),
+        Index("ix_experiment_study_created", "study_id", "created_at"),
+        Index("ix_experiment_study_finished", "study_id", "finished_at"),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     study_id: int = Field(foreign_key="study.id", index=True)

@@ -1,7 +1,9 @@
 """Making and migrating the registry's file. A file appears whole or not at all."""
 
+import json
 import os
 import sqlite3
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
@@ -72,7 +74,11 @@ def _publish(draft: Path, path: Path) -> None:
 
 
 def _engine(path: Path) -> Engine:
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30.0})
+    engine = create_engine(
+        f"sqlite:///{path}",
+        connect_args={"timeout": 30.0},
+        json_serializer=partial(json.dumps, allow_nan=False),
+    )
     event.listen(engine, "connect", _configure)
     return engine
 

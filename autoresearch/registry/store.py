@@ -19,6 +19,7 @@ from autoresearch.records.values import ExperimentState, StudyState, TrialState,
 from autoresearch.registry import schema
 
 Row = TypeVar("Row", bound=SQLModel)
+_UNFINISHED = (ExperimentState.OPEN, ExperimentState.COMMITTING)
 _EXPERIMENT_BODY = ("patch", "change_text")
 _TRIAL_BODY = ("log", "doc_bits", "curve", "traceback")
 
@@ -164,7 +165,7 @@ class Registry:
     def unfinished(self, study: Study) -> list[Experiment]:
         """Return the experiments that a stopped or killed run left without a verdict."""
         query = select(Experiment).where(
-            Experiment.study_id == study.id, Experiment.state != ExperimentState.DONE
+            Experiment.study_id == study.id, col(Experiment.state).in_(_UNFINISHED)
         )
         return self._all(query.order_by(col(Experiment.id)))
 
@@ -225,8 +226,9 @@ class Registry:
         counts = self._all(
             select(Experiment.verdict, func.count()).where(mine).group_by(col(Experiment.verdict))
         )
-        span = select(func.min(Experiment.created_at), func.max(Experiment.finished_at)).where(mine)
-        first, last = self._first(span) or (None, None)
+        # Two queries: one index answers each, none answers both.
+        first = self._first(select(func.min(Experiment.created_at)).where(mine))
+        last = self._first(select(func.max(Experiment.finished_at)).where(mine))
         baseline = self._first(
             select(Experiment)
             .where(mine, Experiment.verdict == Verdict.KEEP)

@@ -60,9 +60,7 @@ def default_tag(now: datetime) -> str:
     return now.astimezone().strftime("%b%d").lower()
 
 
-def comparability(
-    project: Project, corpus: Corpus, budget: Budget, trust: Trust
-) -> dict[str, str]:
+def comparability(project: Project, corpus: Corpus, budget: Budget, trust: Trust) -> dict[str, str]:
     """Return what two scores must share to be compared at all."""
     return {
         "device": project.settings.training.device,

@@ -2,7 +2,9 @@
 
 import shutil
 import struct
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -17,7 +19,6 @@ from autoresearch.records.values import (
     Ending,
     Limits,
     Outcome,
-    Point,
     Score,
     TrialState,
 )
@@ -81,7 +82,9 @@ class TrialRunner:
             if trial.seed == seed and _settled(trial):
                 return trial
         self._see(TrialStarted(int(experiment.id or 0), seed, purpose))
-        trial = self._conduct(experiment, self._begin(experiment, seed))
+        trial = self._begin(experiment, seed)
+        with self._beating(trial):
+            trial = self._conduct(experiment, trial)
         self._see(TrialScored(trial.experiment_id, seed, trial.val_bpb, trial.detail))
         if trial.ending is Ending.INTERRUPTED:
             raise Interrupted(trial.detail)
@@ -130,24 +133,28 @@ class TrialRunner:
             train_files=self._setup.train_files,
             token_bytes=self._setup.token_bytes,
         )
-        return self._worker.train(assignment, on_point=self._follow(trial), stop=self._stop)
+        return self._worker.train(
+            assignment, on_point=lambda point: self._see(TrialPoint(point)), stop=self._stop
+        )
 
-    def _follow(self, trial: Trial) -> Callable[[Point], None]:
-        last = self._registry.now()
+    @contextmanager
+    def _beating(self, trial: Trial) -> Iterator[None]:
+        """Tell the registry every few seconds that this run is alive, whatever it waits for."""
+        over = threading.Event()
 
-        def on_point(point: Point) -> None:
-            nonlocal last
-            self._see(TrialPoint(point))
-            now = self._registry.now()
-            if (now - last).total_seconds() >= HEARTBEAT_SECONDS:
-                last = now
+        def beat() -> None:
+            while not over.wait(HEARTBEAT_SECONDS):
                 self._registry.heartbeat(trial)
 
-        return on_point
+        heart = threading.Thread(target=beat, name="heartbeat", daemon=True)
+        heart.start()
+        try:
+            yield
+        finally:
+            over.set()
+            heart.join()
 
-    def _end(
-        self, trial: Trial, outcome: Outcome, score: Score | Disqualification | None
-    ) -> Trial:
+    def _end(self, trial: Trial, outcome: Outcome, score: Score | Disqualification | None) -> Trial:
         done = trial.model_copy(update=_trained(outcome))
         if isinstance(score, Score):
             done = done.model_copy(update=_scored(score))

@@ -25,12 +25,10 @@ VOCAB_SIZE: int = SETTINGS["corpus"]["vocab_size"]  # tokens, the one that begin
 
 # Dense bf16 FLOP/s by the makers' datasheets; the first name found in the card's own wins.
 PEAK_FLOPS = {
-    "GB200": 2.5e15, "B200": 2.25e15, "B100": 1.75e15,
-    "H200": 989e12, "GH200": 989e12, "H100 PCIE": 756e12, "H100 NVL": 835e12, "H100": 989e12,
-    "H800": 989e12, "H20": 148e12,
-    "A100": 312e12, "A800": 312e12, "A6000": 155e12, "A40": 150e12, "A10": 125e12, "A30": 165e12,
-    "L40S": 362e12, "L40": 181e12, "L4": 121e12, "RTX 6000 ADA": 364e12,
-    "5090": 210e12, "4090": 165e12, "4080": 98e12, "3090": 71e12,
+    "B200": 2.25e15, "H200": 989e12, "H100 PCIE": 756e12, "H100 NVL": 835e12, "H100": 989e12,
+    "H800": 989e12, "H20": 148e12, "GH200": 989e12, "A100": 312e12, "A40": 150e12, "A30": 165e12,
+    "A10": 125e12, "L40S": 362e12, "L40": 181e12, "L4": 121e12, "RTX 6000 ADA": 364e12,
+    "RTX A6000": 155e12, "5090": 210e12, "4090": 165e12, "4080": 98e12, "3090": 71e12,
 }  # fmt: skip
 
 
@@ -41,7 +39,7 @@ def open_run() -> Session:
         budget=_seconds(training["budget"]),
         clock=training["clock"],
         device=training["device"],
-        train_files=_train_files,
+        train_files=lambda: (list(_corpus().train_files()), _corpus().token_bytes),
     )
     session.device = _usable(session.device)
     if session.device == "cpu":
@@ -58,13 +56,12 @@ def batches(
     random offset on, and visits each once in random order. The order of rows depends on the seed
     alone, so two programs with other batch sizes still read the same text in the same order.
     """
-    device = torch.device(device)
     shards = [_tokens(shard, data.token_bytes) for shard in data.shards()]
     order = _windows([len(shard) for shard in shards], seq_len, seed)
     while True:
         picks = [next(order) for _ in range(batch_size)]
         rows = torch.stack([shards[shard][at : at + seq_len + 1] for shard, at in picks])
-        if device.type == "cuda":  # pinned, the copy runs beside the step before
+        if torch.device(device).type == "cuda":  # pinned, the copy runs beside the step before
             rows = rows.pin_memory().to(device, non_blocking=True)
         rows = rows.to(device).long() & (256**data.token_bytes - 1)  # stored without a sign
         yield rows[:, :-1].contiguous(), rows[:, 1:].contiguous()
@@ -121,22 +118,16 @@ def peak_flops(device: torch.device | str) -> float | None:
 
 def _windows(lengths: list[int], seq_len: int, seed: int) -> Iterator[tuple[int, int]]:
     generator = torch.Generator().manual_seed(seed)
-    if max(lengths, default=0) <= seq_len:
-        msg = f"no train shard is longer than the context of {seq_len} tokens: add text"
-        raise ValueError(msg)
+    usable = [(shard, length) for shard, length in enumerate(lengths) if length > seq_len]
+    if not usable:
+        raise SystemExit(f"no train shard is longer than {seq_len} tokens: prepare more text")
     while True:
-        epoch = []
-        for shard, length in enumerate(lengths):
-            if length <= seq_len:
-                continue
-            spare = min(seq_len, length - seq_len)
-            offset = int(torch.randint(spare, (), generator=generator))
-            starts = torch.arange(offset, length - seq_len, seq_len)
-            epoch.append(torch.stack((torch.full_like(starts, shard), starts), dim=1))
-        places = torch.cat(epoch)
-        for at in torch.randperm(len(places), generator=generator).tolist():
-            shard, start = places[at].tolist()
-            yield shard, start
+        places = []
+        for shard, length in usable:
+            offset = int(torch.randint(min(seq_len, length - seq_len), (), generator=generator))
+            places += [(shard, at) for at in range(offset, length - seq_len, seq_len)]
+        for place in torch.randperm(len(places), generator=generator).tolist():
+            yield places[place]
 
 
 def _tokens(shard: object, token_bytes: int) -> torch.Tensor:
@@ -151,11 +142,6 @@ def _padded(rows: list[list[int]], device: torch.device | str) -> tuple[torch.Te
     inputs = [row[:-1] + [0] * (width + 1 - len(row)) for row in rows]
     targets = [row[1:] + [-1] * (width + 1 - len(row)) for row in rows]
     return torch.tensor(inputs, device=device), torch.tensor(targets, device=device)
-
-
-def _train_files() -> tuple[list[Path], int]:
-    corpus = _corpus()
-    return list(corpus.train_files()), corpus.token_bytes
 
 
 def _corpus() -> Any:  # its class is out of reach of a trial, as is the corpus

@@ -4,6 +4,7 @@ Importing it does nothing; `main()` trains under the harness, and by hand with `
 The evaluator rebuilds the model with `load_model()`: token ids [B, T] in, logits [B, T, V] out.
 """
 
+import functools
 import importlib
 import itertools
 import json
@@ -30,14 +31,14 @@ WINDOW_PATTERN = "SSSL"  # attention of layers 1, 2, ...: L sees all, S a window
 SHORT_WINDOW = 0.5  # tokens an S layer sees, as a share of the context
 ROPE_BASE = 200000.0  # longest wavelength of the rotary embedding, in tokens / (2 pi)
 GATE_CHANNELS = 32  # channels of the stream that decide how much value embedding a head takes
-SOFTCAP = 15.0  # logits stay between -SOFTCAP and SOFTCAP
+SOFTCAP = 15.0  # logits stay between -SOFTCAP and SOFTCAP; 0 leaves them as they are
 X0_INIT = 0.05  # how much of the token embedding every layer sees at first
 INIT_SCALE = 0.7  # of matrices that read the stream, relative to 1 / sqrt(width)
 
 # Batch
-TOTAL_BATCH_SIZE = 2**18  # tokens of one optimizer step, rounded to whole rows
+TOTAL_BATCH_SIZE = 262144  # tokens of one optimizer step, rounded to whole rows
 DEVICE_BATCH_SIZE = 128  # rows that fit on the device at once; more are accumulated
-LOSS_CHUNK = 2**15  # tokens whose logits exist at once
+LOSS_CHUNK = 32768  # tokens whose logits exist at once
 
 # Optimizer: Muon for matrices, Adam with decoupled weight decay for the rest
 MATRIX_LR = 0.04
@@ -190,8 +191,8 @@ class GPT(nn.Module):
         return norm(x)
 
     def logits(self, stream: torch.Tensor) -> torch.Tensor:
-        cap = self.shape.softcap
-        return cap * torch.tanh(self.unembed(stream).float() / cap)
+        logits, cap = self.unembed(stream).float(), self.shape.softcap
+        return cap * torch.tanh(logits / cap) if cap else logits
 
     def loss(self, stream: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Return the summed loss in nats of stream [N, width] against targets [N]."""
@@ -217,14 +218,10 @@ def sdpa(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, window: int) -> torc
     return y.transpose(1, 2)
 
 
-def flash(kernel: Callable) -> Attend:
+def flash(kernel: Callable, q, k, v, window: int) -> torch.Tensor:
     """Attend with a FlashAttention package, which knows windows."""
-
-    def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, window: int) -> torch.Tensor:
-        y = kernel(q, k, v, causal=True, window_size=(window - 1, 0))
-        return y[0] if isinstance(y, tuple) else y
-
-    return attend
+    y = kernel(q, k, v, causal=True, window_size=(window - 1, 0))
+    return y[0] if isinstance(y, tuple) else y
 
 
 def flex(shape: Shape, device: torch.device) -> Attend:
@@ -256,7 +253,8 @@ def eager_attentions(device: torch.device) -> Iterator[tuple[str, Attend]]:
     for package, suits in packages:
         try:
             if suits:
-                yield package, flash(importlib.import_module(package).flash_attn_func)
+                kernel = importlib.import_module(package).flash_attn_func
+                yield package, functools.partial(flash, kernel)
         except (ImportError, OSError, AttributeError):
             continue  # not installed, or built for another torch
     yield "sdpa", sdpa
@@ -372,13 +370,6 @@ def lr_scale(progress: float) -> float:
 # --- training
 
 
-def device_batch() -> tuple[int, int]:
-    """Return rows at once and how often to accumulate them; together about TOTAL_BATCH_SIZE."""
-    rows = max(1, round(TOTAL_BATCH_SIZE / MAX_SEQ_LEN))
-    times = -(-rows // max(1, DEVICE_BATCH_SIZE))
-    return -(-rows // times), times
-
-
 class Trainer:
     """The model, its optimizer and one optimizer step."""
 
@@ -388,7 +379,9 @@ class Trainer:
         self.model = GPT(Shape()).to(device)
         self.stream_of, self.loss_of = self.model.stream, self.model.loss
         self.optimizer = Optimizer(self.model, compiled=self.compiled)
-        self.rows, self.times = device_batch()
+        rows = max(1, round(TOTAL_BATCH_SIZE / MAX_SEQ_LEN))
+        self.times = -(-rows // max(1, DEVICE_BATCH_SIZE))  # batches accumulated for one step
+        self.rows = -(-rows // self.times)
         self.attention = ""
 
     def step(self, feed: Batches, scale: float) -> torch.Tensor:
@@ -491,12 +484,6 @@ def load_model(directory: Path | str, device: torch.device | str) -> GPT:
     return for_evaluation(model)
 
 
-def constants() -> dict[str, float | int | str]:
-    """Return what is written in capitals at the top, and the two taken from prepare.py."""
-    plain = (int, float, str)
-    return {k: v for k, v in globals().items() if k.isupper() and isinstance(v, plain)}
-
-
 def print_summary(model: GPT, stats: Stats, began: float) -> None:
     """Print what karpathy/autoresearch prints, the score by prepare.evaluate_bpb among it."""
     bpb = prepare.evaluate_bpb(model, prepare.val_documents(), model.cos.device)
@@ -522,7 +509,9 @@ def main(session: Session | None = None) -> tuple[GPT, Stats]:
     session = session or prepare.open_run()
     model, stats = train(session, began)
     save_checkpoint(model, session.out)
-    session.facts({**constants(), **asdict(stats)})
+    plain = {k: v for k, v in globals().items() if isinstance(v, (int, float, str))}
+    constants = {name: value for name, value in plain.items() if name.isupper()}
+    session.facts({**constants, **asdict(stats)})
     session.finish()
     if not session.harnessed:
         print_summary(model, stats, began)

@@ -70,7 +70,13 @@ def upgrade() -> None:
         sa.Column("change_text", sa.Text, nullable=False),
         sa.Column("patch", sa.Text, nullable=False),
     )
-    op.create_index("ix_experiment_study_verdict", "experiment", ["study_id", "verdict"])
+    for name, column in (
+        ("verdict", "verdict"),
+        ("state", "state"),
+        ("created", "created_at"),
+        ("finished", "finished_at"),
+    ):
+        op.create_index(f"ix_experiment_study_{name}", "experiment", ["study_id", column])
     op.create_table(
         "trial",
         sa.Column("id", sa.Integer, primary_key=True),

@@ -1,0 +1,139 @@
+"""What the sealed protocol costs beside scoring the same checkpoint on the same text in-process.
+
+    python benchmarks/evaluator.py [--corpus PATH] [--repeats 5] [--threads 1]
+
+Both sides take turns in one run; every figure is a median, every cost also a ratio of the two.
+The model is the template's at the cpu profile with fresh weights: a forward costs the same
+whatever the weights. "start" is what scoring a single byte takes: processes, imports, loading.
+"""
+
+import argparse
+import importlib.util
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+import torch
+
+from autoresearch.config import CorpusSettings, EvaluationSettings, load_settings
+from autoresearch.corpus import Corpus, prepare
+from autoresearch.evaluation import Evaluator
+from autoresearch.records.values import Disqualification, Document, Limits, Score
+from autoresearch.sandbox import detect
+from autoresearch.scaffold import render
+
+
+class Bench:
+    """One project, one checkpoint, and the two ways to score it."""
+
+    def __init__(self, place: Path, corpus: str, threads: int) -> None:
+        self._place = place
+        self._threads = threads
+        self._tree = _folder(place / "tree")
+        for name, text in render("gpt", "cpu").items():
+            (self._tree / name).write_text(text, "utf-8")
+        settings = load_settings(self._tree / "autoresearch.toml")
+        self._settings: EvaluationSettings = settings.evaluation
+        self.corpus = _prepare(corpus, settings.corpus, place)
+        torch.set_num_threads(threads)
+        self._program = _import(self._tree / "train.py")
+        self._checkpoint = _folder(place / "checkpoint")
+        model = self._program.GPT(self._program.Shape())
+        self._program.save_checkpoint(model, self._checkpoint)
+        tokenizer = self.corpus.tokenizer()
+        self._encoded = [
+            ([tokenizer.bos, *tokenizer.encode(each.data)], len(each.data))
+            for each in self.corpus.val()
+        ]
+
+    def evaluator(self, documents: Sequence[Document]) -> Evaluator:
+        """Return an evaluator of these documents."""
+        return Evaluator(
+            self._settings,
+            sandbox=detect(os.environ),
+            limits=Limits(threads=self._threads),
+            device="cpu",
+            tokenizer=self.corpus.tokenizer(),
+            documents=documents,
+        )
+
+    def sealed(self, evaluator: Evaluator) -> Score:
+        """Return the evaluator's score."""
+        scratch = Path(tempfile.mkdtemp(dir=self._place))
+        score = evaluator.score(self._tree, self._checkpoint, scratch)
+        if isinstance(score, Disqualification):
+            raise SystemExit(f"{score.rule}: {score.reason}")
+        return score
+
+    def in_process(self) -> tuple[float, float]:
+        """Return bits per byte and the seconds they took, text and model being at hand."""
+        model = self._program.load_model(self._checkpoint, "cpu")
+        began = time.monotonic()
+        bpb: float = self._program.prepare.evaluate_bpb(
+            model, self._encoded, "cpu", self._settings.batch
+        )
+        return bpb, time.monotonic() - began
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+def _prepare(source: str, settings: CorpusSettings, place: Path) -> Corpus:
+    return prepare(source, settings, place / "home", report=lambda _stage, _done, _total: None)
+
+
+def _import(path: Path) -> ModuleType:
+    sys.path.insert(0, str(path.parent))
+    spec = importlib.util.spec_from_file_location("train", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["train"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def measure(bench: Bench, repeats: int) -> None:
+    whole = bench.evaluator(bench.corpus.val())
+    one_byte = bench.evaluator([Document(b"x")])
+    bench.sealed(whole)  # the corpus tokenizer runs once in an evaluator's life
+    bench.in_process()
+    plain, full, start = [], [], []
+    for _ in range(repeats):
+        bpb, seconds = bench.in_process()
+        plain.append(seconds)
+        score = bench.sealed(whole)
+        full.append(score.seconds)
+        start.append(bench.sealed(one_byte).seconds)
+        assert abs(score.bpb - bpb) < 1e-4, (score.bpb, bpb)
+    report(score, *(statistics.median(each) for each in (plain, full, start)))
+
+
+def report(score: Score, plain: float, full: float, start: float) -> None:
+    print(f"text             {sum(score.doc_bytes):,} bytes, {score.tokens:,} tokens")
+    print(f"challenges       {score.challenged}, largest mismatch {score.mismatch:.2g} nats")
+    print(f"in-process       {plain:.2f} s")
+    print(f"sealed           {full:.2f} s = {full / plain:.2f} x")
+    print(f"  start          {start:.2f} s")
+    print(f"  without start  {full - start:.2f} s = {(full - start) / plain:.2f} x")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--corpus", default="stdlib", help="as for `autoresearch prepare`")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        measure(Bench(Path(place), given.corpus, given.threads), given.repeats)
+
+
+if __name__ == "__main__":
+    main()

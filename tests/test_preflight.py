@@ -1,0 +1,165 @@
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autoresearch.gitrepo.applying import apply_diff
+from autoresearch.patching import effect_hash, unified_diff
+from autoresearch.preflight import MAX_CHANGE, check
+from autoresearch.records.values import (
+    Category,
+    Change,
+    ChangeFormat,
+    Patch,
+    Proposal,
+    Rejection,
+)
+
+TRAIN = "DEPTH = 2  # layers\nLR = 0.1\n\n\ndef main():\n    return DEPTH\n"
+FILES = {"train.py": TRAIN, "prepare.py": "X = 1\n", "program.md": "Lower it.\n"}
+EDITABLE = ("train.py", "src/**")
+
+
+def proposal(text: str, format_: ChangeFormat = ChangeFormat.DIFF) -> Proposal:
+    return Proposal("test", "try it", Change(format_, text))
+
+
+def changing(changes: Mapping[str, str | None]) -> Proposal:
+    after = {**FILES, **{path: text for path, text in changes.items() if text is not None}}
+    for path in [path for path, text in changes.items() if text is None]:
+        del after[path]
+    return proposal(unified_diff(FILES, after))
+
+
+def judged(asked: Proposal, seen: Mapping[str, int] | None = None) -> Patch | Rejection:
+    return check(asked, FILES, editable=EDITABLE, seen=seen or {}, apply_diff=apply_diff)
+
+
+def accepted(asked: Proposal) -> Patch:
+    result = judged(asked)
+    assert isinstance(result, Patch), result.reason
+    return result
+
+
+def refused(asked: Proposal, seen: Mapping[str, int] | None = None) -> str:
+    result = judged(asked, seen)
+    assert isinstance(result, Rejection)
+    assert result.reason.isprintable()
+    assert len(result.reason) <= 300
+    return result.reason
+
+
+DEEPER = TRAIN.replace("DEPTH = 2", "DEPTH = 3")
+
+
+class TestAccepted:
+    @pytest.mark.parametrize(
+        "asked",
+        [
+            changing({"train.py": DEEPER}),
+            proposal(
+                "<<<<<<< SEARCH\nDEPTH = 2  # layers\n=======\nDEPTH = 3  # layers\n"
+                ">>>>>>> REPLACE\n",
+                ChangeFormat.BLOCKS,
+            ),
+            proposal(DEEPER, ChangeFormat.FILE),
+            proposal(f"```python\n{DEEPER}```\n", ChangeFormat.FILE),
+        ],
+    )
+    def test_every_way_of_writing_gives_the_same_patch(self, asked: Proposal) -> None:
+        patch = accepted(asked)
+        assert patch.files == {"train.py": DEEPER}
+        assert patch.diff == unified_diff({"train.py": TRAIN}, {"train.py": DEEPER})
+        assert patch.effect_hash == effect_hash({"train.py": DEEPER})
+        assert (patch.lines_added, patch.lines_removed) == (1, 1)
+
+    def test_a_new_editable_file(self) -> None:
+        patch = accepted(changing({"src/deep/model.py": "A = 1\n"}))
+        assert dict(patch.files) == {"train.py": TRAIN, "src/deep/model.py": "A = 1\n"}
+        assert (patch.lines_added, patch.lines_removed) == (1, 0)
+
+    def test_only_the_baseline_may_be_empty(self) -> None:
+        baseline = Proposal("baseline", "unchanged", Change.none(), Category.BASELINE)
+        patch = accepted(baseline)
+        assert (patch.diff, patch.files) == ("", {"train.py": TRAIN})
+        assert refused(replace(baseline, category=Category.OTHER)) == "the change is empty"
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("asked", "why"),
+        [
+            (proposal(" \n"), "the change is empty"),
+            (proposal(TRAIN, ChangeFormat.FILE), "the change changes nothing"),
+            (changing({"prepare.py": "X = 2\n"}), "prepare.py is fixed; only train.py, src/**"),
+            (
+                changing({"prepare.py": "X = 2\n", "program.md": "Raise it.\n"}),
+                "prepare.py, program.md are fixed",
+            ),
+            (changing({"train.py": DEEPER, "prepare.py": "X = 2\n"}), "prepare.py is fixed"),
+            (changing({"new.py": "X = 2\n"}), "new.py is fixed"),
+            (changing({"train.py": None}), "it removes train.py"),
+            (changing({"train.py": "def f(:\n"}), "syntax error: train.py line 1"),
+            (changing({"train.py": "return 1\n"}), "syntax error"),
+            (changing({"src/x.py": "a b\n"}), "syntax error: src/x.py line 1"),
+            (changing({"train.py": TRAIN.replace("layers", "deep")}), "only comments"),
+            (proposal("--- a/train.py\n+++ b/train.py\n@@ -1 +1 @@\n-A\n+B\n"), "does not apply"),
+            (proposal("--- a/prepare.py\n+++ b/prepare.py\n@@ -1 +1 @@\n-A\n+B\n"), "is fixed"),
+            (proposal("just words"), "does not apply"),
+            (proposal("just words", ChangeFormat.BLOCKS), "no <<<<<<< SEARCH block"),
+            (
+                proposal(
+                    "prepare.py\n<<<<<<< SEARCH\nX = 7\n=======\nX = 2\n>>>>>>> REPLACE\n",
+                    ChangeFormat.BLOCKS,
+                ),
+                "prepare.py is fixed",
+            ),
+            (proposal("prepare.py\n```\nX = 2\n```\n", ChangeFormat.FILE), "prepare.py is fixed"),
+            (proposal("../up.py\n```\nX = 2\n```\n", ChangeFormat.FILE), "../up.py is fixed"),
+            (proposal("src/.git/x.py\n```\nX\n```\n", ChangeFormat.FILE), "src/.git/x.py is fixed"),
+            (proposal("A = '\0'\n", ChangeFormat.FILE), "not clean UTF-8"),
+            (proposal("A = '\ud800'\n", ChangeFormat.FILE), "not clean UTF-8"),
+            (proposal("A = 'caf\ufffd'\n", ChangeFormat.FILE), "not clean UTF-8"),
+            (proposal("#" * (MAX_CHANGE + 1), ChangeFormat.FILE), "characters long"),
+        ],
+    )
+    def test_with_the_right_words(self, asked: Proposal, why: str) -> None:
+        assert why in refused(asked)
+
+    def test_the_same_effect_as_an_earlier_experiment(self) -> None:
+        seen = {effect_hash({"train.py": DEEPER}): 7}
+        asked = changing({"train.py": DEEPER.replace("# layers", "# of them")})
+        assert refused(asked, seen) == "it has the same effect as experiment 7"
+
+    def test_a_folder_where_a_file_is(self) -> None:
+        result = check(
+            proposal("train.py/x.py\n```\nA = 1\n```\n", ChangeFormat.FILE),
+            FILES,
+            editable=("**",),
+            seen={},
+            apply_diff=apply_diff,
+        )
+        assert result == Rejection("train.py/x.py cannot be: a folder of that name is a file")
+
+    def test_hostile_names_are_escaped(self) -> None:
+        assert "a\\u{202e}.py" in refused(changing({"a\u202e.py": "A = 1\n"}))
+
+
+@settings(max_examples=60)
+@given(text=st.text(max_size=300), format_=st.sampled_from(ChangeFormat), marked=st.booleans())
+def test_any_proposal_has_an_answer(text: str, format_: ChangeFormat, *, marked: bool) -> None:
+    if marked:
+        text = f"--- a/train.py\n+++ b/train.py\n@@ -1 +1 @@\n{text}"
+    result = judged(proposal(text, format_))
+    assert isinstance(result, Patch | Rejection)
+    if isinstance(result, Patch):
+        assert set(result.files) == {"train.py"}
+
+
+def test_nothing_is_left_in_the_temporary_folder(tmp_path: Path) -> None:
+    accepted(changing({"train.py": DEEPER}))
+    refused(proposal("just words"))
+    assert list((tmp_path / "tmp").iterdir()) == []

@@ -1,0 +1,295 @@
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from autoresearch.errors import GitError
+from autoresearch.gitrepo import GitRepo, commit_message
+from autoresearch.promotion import Promotable, Promotion, promote
+from autoresearch.records.values import Verdict
+
+WHEN = datetime(2026, 3, 8, 22, 0, tzinfo=UTC)
+SOURCE = "".join(f"C{n} = 0\n" + "\n" * 6 for n in range(6))
+
+
+def git(where: Path, *arguments: str) -> str:
+    return subprocess.run(
+        ["git", *arguments], cwd=where, capture_output=True, text=True, check=True
+    ).stdout.removesuffix("\n")
+
+
+def snapshot(checkout: Path) -> Mapping[str, str]:
+    """All that belongs to the person."""
+    return {
+        "refs": git(checkout, "for-each-ref"),
+        "head": (checkout / ".git" / "HEAD").read_text(),
+        "status": git(checkout, "--no-optional-locks", "status", "--porcelain"),
+        "worktrees": git(checkout, "worktree", "list"),
+        "train.py": (checkout / "proj" / "train.py").read_text(),
+    }
+
+
+@dataclass
+class Night:
+    """A study with a baseline (1), keeps (2, 3), a discard (4) and a keep on top of 3 (5)."""
+
+    checkout: Path
+    repo: GitRepo
+    experiments: dict[int, Promotable]
+
+    def promote(self, *ids: int, **options: object) -> Promotion:
+        chosen = [self.experiments[each] for each in ids]
+        return promote(self.repo, chosen, **options)  # type: ignore[arg-type] - as the test says
+
+    def source(self, commit: str) -> str:
+        return self.repo.read_files(commit, ["train.py"])["train.py"]
+
+    def refused(self, *ids: int, match: str, **options: object) -> None:
+        before = snapshot(self.checkout)
+        with pytest.raises(GitError, match=match) as caught:
+            self.promote(*ids, **options)
+        assert "\n" not in str(caught.value)
+        assert snapshot(self.checkout) == before
+
+
+def changed(source: str, changes: Mapping[int, int]) -> str:
+    lines = source.splitlines(keepends=True)
+    for number, value in changes.items():
+        (at,) = [n for n, line in enumerate(lines) if line.startswith(f"C{number} =")]
+        lines[at] = f"C{number} = {value}\n"
+    return "".join(lines)
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> Night:
+    checkout = tmp_path / "checkout"
+    (checkout / "proj").mkdir(parents=True)
+    (checkout / "proj" / "train.py").write_text(SOURCE)
+    git(checkout, "init", "-q")
+    git(checkout, "add", ".")
+    git(checkout, "commit", "-q", "-m", "First")
+    repo = GitRepo.open(checkout / "proj")
+    base = repo.head()
+    rows = [
+        Promotable(1, base, "mar8", Verdict.KEEP, "the unchanged project", 2.0),
+    ]
+
+    def add(number: int, parent: str, changes: Mapping[int, int], verdict: Verdict) -> str:
+        source = changed(repo.read_files(parent, ["train.py"])["train.py"], changes)
+        words = f"idea {number}"
+        message = commit_message(words, experiment=number, study="mar8")
+        sha = repo.write_commit(parent, {"train.py": source}, message, WHEN)
+        score = 2.0 - number / 100
+        rows.append(Promotable(number, sha, "mar8", verdict, words, score, -number / 100))
+        return sha
+
+    second = add(2, base, {0: 2}, Verdict.KEEP)
+    third = add(3, second, {2: 3}, Verdict.KEEP)
+    add(4, third, {4: 4}, Verdict.DISCARD)
+    fifth = add(5, third, {2: 5}, Verdict.KEEP)
+    rows.append(Promotable(6, None, "mar8", Verdict.INVALID, "refused"))
+    repo.ensure_branch("autoresearch/mar8", fifth)
+    return Night(checkout, repo, {row.id: row for row in rows})
+
+
+class TestPromoted:
+    def test_onto_the_branch_that_is_checked_out(self, night: Night) -> None:
+        old = night.repo.head()
+        result = night.promote(3, 2)
+        assert (result.branch, result.old, result.already) == ("main", old, ())
+        assert [each.id for each in result.commits] == [2, 3]
+        assert night.repo.head() == result.new == result.commits[-1].sha
+        assert (night.checkout / "proj" / "train.py").read_text() == changed(SOURCE, {0: 2, 2: 3})
+        assert not night.repo.is_dirty()
+        assert night.repo.current_branch() == "main"
+
+    def test_one_alone_takes_only_its_own_change(self, night: Night) -> None:
+        result = night.promote(3)
+        assert night.source(result.new) == changed(SOURCE, {2: 3})
+
+    def test_the_message_says_what_it_brought(self, night: Night) -> None:
+        result = night.promote(2)
+        assert git(night.checkout, "log", "-1", "--format=%B").strip() == (
+            "idea 2\n\nAutoresearch-Experiment: 2\nAutoresearch-Study: mar8\n"
+            "Autoresearch-Val-Bpb: 1.9800 (-0.0200)"
+        )
+        assert result.commits[0].subject == "idea 2"
+        assert git(night.checkout, "log", "-1", "--format=%an %at") == f"Ada {WHEN.timestamp():.0f}"
+
+    def test_on_top_of_the_persons_own_work(self, night: Night) -> None:
+        (night.checkout / "proj" / "train.py").write_text(changed(SOURCE, {5: 9}))
+        git(night.checkout, "commit", "-q", "-am", "Mine")
+        result = night.promote(2, 3, 5)
+        assert night.source(result.new) == changed(SOURCE, {0: 2, 2: 5, 5: 9})
+
+    def test_onto_another_branch_leaves_the_checkout_alone(self, night: Night) -> None:
+        git(night.checkout, "branch", "release")
+        (night.checkout / "proj" / "train.py").write_text("uncommitted\n")
+        before = night.repo.head()
+        result = night.promote(2, onto="release")
+        assert night.repo.branch_tip("release") == result.new
+        assert night.repo.head() == before
+        assert (night.checkout / "proj" / "train.py").read_text() == "uncommitted\n"
+
+    def test_detached_with_onto(self, night: Night) -> None:
+        git(night.checkout, "checkout", "-q", "--detach")
+        assert night.repo.branch_tip("main") != night.promote(2, onto="main").old
+        assert night.repo.current_branch() is None
+
+    def test_untracked_files_stay(self, night: Night) -> None:
+        (night.checkout / "notes.txt").write_text("mine")
+        night.promote(2)
+        assert (night.checkout / "notes.txt").read_text() == "mine"
+
+    def test_dry_run_finds_out_and_moves_nothing(self, night: Night) -> None:
+        before = snapshot(night.checkout)
+        told = night.promote(2, 3, dry_run=True)
+        assert snapshot(night.checkout) == before
+        assert told.dry_run
+        done = night.promote(2, 3)
+        assert (done.new, done.commits) == (told.new, told.commits)
+
+    def test_what_is_there_already_is_left_out(self, night: Night) -> None:
+        night.promote(2)
+        result = night.promote(2, 3)
+        assert result.already == (2,)
+        assert [each.id for each in result.commits] == [3]
+
+    def test_no_hook_of_the_persons_runs(self, night: Night, tmp_path: Path) -> None:
+        for name in ("post-checkout", "post-merge", "reference-transaction", "pre-commit"):
+            hook = night.checkout / ".git" / "hooks" / name
+            hook.write_text(f"#!/bin/sh\ntouch '{tmp_path / 'ran'}'\nexit 1\n")
+            hook.chmod(0o755)
+        night.promote(2)
+        assert not (tmp_path / "ran").exists()
+
+    def test_from_a_linked_worktree(self, night: Night, tmp_path: Path) -> None:
+        git(night.checkout, "worktree", "add", "-q", "-b", "side", str(tmp_path / "side"))
+        linked = Night(
+            tmp_path / "side", GitRepo.open(tmp_path / "side" / "proj"), night.experiments
+        )
+        result = linked.promote(2)
+        assert result.branch == "side"
+        assert (tmp_path / "side" / "proj" / "train.py").read_text() == changed(SOURCE, {0: 2})
+        night.refused(2, onto="side", match="side is checked out in .*: promote from there")
+
+
+class TestRefused:
+    def test_a_conflict_names_files_and_what_is_missing(self, night: Night) -> None:
+        night.refused(
+            5,
+            match=r"experiment 5 conflicts with main in proj/train\.py; nothing was changed: "
+            r"it builds on experiments 2, 3, promote them as well",
+        )
+        night.promote(2, 3, 5)
+
+    def test_what_is_on_the_branch_is_not_called_missing(self, night: Night) -> None:
+        night.promote(2)
+        night.refused(5, match="it builds on experiment 3, promote it as well")
+
+    def test_a_conflict_with_the_persons_own_work(self, night: Night) -> None:
+        (night.checkout / "proj" / "train.py").write_text(changed(SOURCE, {0: 7}))
+        git(night.checkout, "commit", "-q", "-am", "Mine")
+        night.refused(2, match=r"conflicts with main in proj/train\.py; nothing was changed$")
+
+    def test_a_conflict_halfway_promotes_none(self, night: Night) -> None:
+        night.refused(2, 5, match="it builds on experiment 3")
+
+    def test_what_was_not_kept_needs_force(self, night: Night) -> None:
+        night.refused(2, 4, match=r"experiment 4 was not kept \(discard\): --force")
+        assert night.source(night.promote(4, force=True).new) == changed(SOURCE, {4: 4})
+
+    @pytest.mark.parametrize("force", [False, True])
+    def test_the_baseline_and_the_refused(self, night: Night, force: bool) -> None:
+        night.refused(1, match="experiment 1 is the unchanged baseline", force=force)
+        night.refused(6, match="experiment 6 has no commit", force=force)
+
+    def test_twice_is_said_clearly(self, night: Night) -> None:
+        night.promote(2, 3)
+        night.refused(2, match="experiment 2 is on main already: there is nothing to promote")
+        night.refused(2, 3, match="experiments 2, 3 are on main already")
+
+    def test_the_same_change_by_the_persons_hand(self, night: Night) -> None:
+        (night.checkout / "proj" / "train.py").write_text(changed(SOURCE, {0: 2}))
+        git(night.checkout, "commit", "-q", "-am", "Mine")
+        night.refused(2, match="experiment 2 is on main already")
+
+    def test_a_merged_study(self, night: Night) -> None:
+        git(night.checkout, "merge", "-q", "autoresearch/mar8")
+        night.refused(5, match="experiment 5 is on main already")
+
+    def test_uncommitted_changes(self, night: Night) -> None:
+        (night.checkout / "proj" / "train.py").write_text("uncommitted\n")
+        night.refused(2, match="uncommitted changes here: commit or stash them first")
+        git(night.checkout, "add", ".")
+        night.refused(2, match="uncommitted changes")
+
+    def test_no_branch_is_checked_out(self, night: Night) -> None:
+        git(night.checkout, "checkout", "-q", "--detach")
+        night.refused(2, match=r"detached HEAD\): say which one with --onto")
+
+    def test_branches_that_are_none_of_the_persons(self, night: Night) -> None:
+        night.refused(2, onto="gone", match="there is no branch gone")
+        night.refused(2, onto="autoresearch/mar8", match="belongs to a study")
+
+    def test_a_stale_index_lock_moves_nothing(self, night: Night) -> None:
+        (night.checkout / ".git" / "index.lock").touch()
+        night.refused(2, match=r"index\.lock")
+
+    def test_an_unfinished_merge(self, night: Night) -> None:
+        (night.checkout / ".git" / "MERGE_HEAD").write_text(night.repo.head() + "\n")
+        night.refused(2, match="MERGE_HEAD")
+
+    def test_without_an_identity(self, night: Night, tmp_path: Path) -> None:
+        (tmp_path / "home" / ".gitconfig").write_text("")
+        night.refused(2, match=r"git config --global user\.name")
+
+    def test_a_commit_that_is_gone(self, night: Night) -> None:
+        night.experiments[2] = Promotable(2, "1" * 40, "mar8", Verdict.KEEP, "x")
+        night.refused(2, match="git log: bad object")
+
+
+@pytest.mark.parametrize("moment", ["picking", "moving"])
+def test_killed_in_the_middle_nothing_is_harmed(
+    night: Night, moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step: Mapping[str, Callable[..., object]] = {
+        "picking": GitRepo.lineage,
+        "moving": GitRepo.fast_forward,
+    }
+    code = textwrap.dedent(f"""
+        import tempfile, time
+        from pathlib import Path
+        from autoresearch.gitrepo import GitRepo
+        from autoresearch.promotion import Promotable, promote
+        from autoresearch.records.values import Verdict
+
+        def wait(*_):
+            print("ready", flush=True)
+            time.sleep(60)
+
+        tempfile.tempdir = {str(tmp_path / "tmp")!r}
+        GitRepo.{step[moment].__name__} = wait
+        repo = GitRepo.open(Path({str(night.repo.root)!r}))
+        promote(repo, [{night.experiments[2]!r}])
+    """).replace("<Verdict.KEEP: 'keep'>", "Verdict.KEEP")
+    before = snapshot(night.checkout)
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        child.send_signal(signal.SIGKILL)
+    after = snapshot(night.checkout)
+    assert {**after, "worktrees": ""} == {**before, "worktrees": ""}
+    shutil.rmtree(tmp_path / "tmp")  # as after a restart of the machine
+    (tmp_path / "tmp").mkdir()
+    result = night.promote(2)
+    assert night.repo.head() == result.new
+    assert "autoresearch-pick" not in git(night.checkout, "worktree", "list")
+    assert list((tmp_path / "tmp").iterdir()) == []

@@ -1,0 +1,356 @@
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autoresearch.errors import ProposerError
+from autoresearch.gitrepo.applying import apply_diff
+from autoresearch.patching import Number, numbers, set_constants
+from autoresearch.preflight import check
+from autoresearch.proposers import Brief, Past, Proposer, build
+from autoresearch.proposers.optuna import OptunaProposer, search_space
+from autoresearch.proposers.space import Choice, Range, rounded, span
+from autoresearch.records.values import Category, Change, Patch, Proposal, Rejection, Verdict
+
+SOURCE = """DEPTH = 4  # layers
+MATRIX_LR = 0.04
+ADAM_BETA = 0.95
+WARMUP_RATIO = 0.0
+BATCH = 2**16
+USE_GATES = True
+SEED = 1
+PATTERN = "SSSL"
+BETAS = (0.8, 0.95)
+"""
+
+
+def brief(
+    source: str = SOURCE, history: tuple[Past, ...] = (), number: int = 2, base: str = SOURCE
+) -> Brief:
+    return Brief(
+        study="t",
+        number=number,
+        incumbent_id=1,
+        program="",
+        entry="train.py",
+        files={"train.py": source},
+        base_files={"train.py": base},
+        history=history,
+    )
+
+
+def proposed(proposer: Proposer, told: Brief) -> Proposal:
+    proposal = proposer.propose(told)
+    assert proposal is not None
+    return proposal
+
+
+def after(proposal: Proposal, source: str = SOURCE) -> str:
+    files = apply_diff({"train.py": source}, proposal.change.text)
+    assert not isinstance(files, Rejection), files.reason
+    return files["train.py"]
+
+
+def past(proposal: Proposal, source: str, number: int, bpb: float | None = 2.0) -> Past:
+    return Past(
+        id=number,
+        proposer=proposal.proposer,
+        hypothesis=proposal.hypothesis,
+        change=proposal.change,
+        verdict=Verdict.CRASH if bpb is None else Verdict.DISCARD,
+        val_bpb=bpb,
+        constants=numbers(source),
+    )
+
+
+class TestBuild:
+    @pytest.mark.parametrize("spec", ["", "patches", "patches:", "optuna:x", "anthropic:opus"])
+    def test_unknown_ones_name_the_known(self, spec: str, tmp_path: Path) -> None:
+        with pytest.raises(ProposerError, match="known are optuna, patches:DIR"):
+            build(spec, tmp_path)
+
+    def test_optuna(self, tmp_path: Path) -> None:
+        assert build("optuna", tmp_path).name == "optuna"
+
+    def test_patches_need_files(self, tmp_path: Path) -> None:
+        with pytest.raises(ProposerError, match="no such directory"):
+            build("patches:gone", tmp_path)
+        (tmp_path / "empty").mkdir()
+        with pytest.raises(ProposerError, match=r"no \*\.patch or \*\.diff file"):
+            build("patches:empty", tmp_path)
+
+    def test_optuna_is_loaded_only_when_chosen(self) -> None:
+        code = "import sys, autoresearch.proposers; sys.exit('optuna' in sys.modules)"
+        assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+class TestSpan:
+    @pytest.mark.parametrize(
+        ("name", "base", "expected"),
+        [
+            ("MATRIX_LR", 0.04, Range(0.01, 0.16, log=True)),
+            ("EMBEDDING_LR", 0.6, Range(0.15, 2.4, log=True)),
+            ("SOFTCAP", 15.0, Range(3.75, 60.0, log=True)),
+            ("WARMDOWN_RATIO", 0.5, Range(0.125, 0.875, log=True)),
+            ("ADAM_BETA", 0.95, Range(0.8, 0.9875)),
+            ("WARMUP_RATIO", 0.0, Range(0.0, 0.3)),
+            ("BIAS", -2.0, Range(-8.0, -0.5)),
+            ("DEPTH", 3, Range(2, 6, whole=True)),
+            ("DEPTH", 1, Range(1, 2, whole=True)),
+            ("DIM", 768, Range(512, 1536, whole=True, step=256)),
+            ("STEPS", 101, Range(51, 202, log=True, whole=True)),
+            ("HEAD_DIM", 128, Choice((64, 128, 256))),
+            ("USE_GATES", False, Choice((False, True))),
+            ("OFFSET", 0, None),
+            ("OFFSET", -1, None),
+            ("SEED", 42, None),
+            ("DATA_SEEDS", 1.5, None),
+        ],
+    )
+    def test_by_kind(self, name: str, base: Number, expected: Range | Choice | None) -> None:
+        assert span(name, base) == expected
+
+    @given(st.floats(1e-6, 1e6) | st.integers(1, 10**6) | st.booleans())
+    def test_holds_its_base_and_room_to_move(self, base: Number) -> None:
+        for name in ("A_LR", "A_RATIO"):
+            where = span(name, base)
+            assert where is not None
+            if isinstance(where, Range):
+                assert where.low < where.high
+                assert where.low <= base <= where.high or isinstance(base, float)
+                assert not where.log or where.low > 0
+                assert name != "A_RATIO" or not 0 < base < 1 or where.high < 1
+                assert not where.whole or (where.high - where.low) % where.step == 0
+            else:
+                assert where.holds(base)
+
+    @given(st.floats(-1e6, 1e6))
+    def test_rounding_keeps_three_digits_and_one_below_one(self, value: float) -> None:
+        assert abs(rounded(value) - value) <= abs(value) * 0.006
+        assert (value < 1) >= (rounded(value) < 1)
+        assert rounded(rounded(value)) == rounded(value)
+
+
+class TestOptuna:
+    def test_changes_one_to_three_constants_and_nothing_else(self) -> None:
+        moved: set[str] = set()
+        for number in range(2, 40):
+            proposal = proposed(OptunaProposer(), brief(number=number))
+            old, new = numbers(SOURCE), numbers(after(proposal))
+            changed = {name for name in old if old[name] != new[name]}
+            assert 1 <= len(changed) <= 3
+            assert after(proposal) == set_constants(SOURCE, {n: new[n] for n in changed})
+            expected = ", ".join(f"{n} {old[n]!r} → {new[n]!r}" for n in sorted(changed))
+            assert proposal.hypothesis == expected
+            moved |= changed
+        assert moved == {
+            "DEPTH", "MATRIX_LR", "ADAM_BETA", "WARMUP_RATIO", "BATCH", "USE_GATES"
+        }  # fmt: skip
+
+    def test_preflight_lets_it_pass(self) -> None:
+        proposal = proposed(OptunaProposer(), brief())
+        result = check(
+            proposal, {"train.py": SOURCE}, editable=["train.py"], seen={}, apply_diff=apply_diff
+        )
+        assert isinstance(result, Patch)
+
+    def test_the_same_brief_gives_the_same_proposal(self) -> None:
+        first = proposed(OptunaProposer(), brief())
+        assert proposed(OptunaProposer(), brief()) == first
+        assert proposed(OptunaProposer(), brief(number=3)) != first
+        assert proposed(OptunaProposer(), replace(brief(), study="u")) != first
+
+    def test_the_same_in_another_process(self) -> None:
+        code = (
+            "from tests.test_proposers import *; "
+            "print(proposed(OptunaProposer(), brief()).hypothesis)"
+        )
+        told = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=Path(__file__).parents[1],
+            env={**os.environ, "PYTHONHASHSEED": "77"},
+        )
+        assert told.stdout.strip() == proposed(OptunaProposer(), brief()).hypothesis
+        assert told.stderr == ""
+
+    def test_never_repeats_and_ends_when_all_is_tried(self) -> None:
+        source = "DEPTH = 2\nUSE = False\n"  # four times two combinations, one the incumbent
+        history: list[Past] = []
+        while (proposal := OptunaProposer().propose(
+            brief(source, tuple(history), len(history) + 2, source))
+        ) is not None:  # fmt: skip
+            changed = after(proposal, source)
+            tried = [dict(each.constants) for each in history]
+            assert numbers(changed) not in [*tried, numbers(source)]
+            history.append(past(proposal, changed, len(history) + 2))
+        assert len(history) == 7
+
+    def test_moves_around_the_incumbent_within_the_bases_range(self) -> None:
+        incumbent = SOURCE.replace("0.04", "0.12")
+        seen = set()
+        for number in range(2, 30):
+            proposal = proposed(OptunaProposer(), brief(incumbent, number=number))
+            new = numbers(after(proposal, incumbent))
+            seen.add(new["MATRIX_LR"])
+            assert 0.01 <= new["MATRIX_LR"] <= 0.16
+        assert 0.12 in seen
+        assert len(seen) > 3
+
+    def test_learns_where_it_is_good(self) -> None:
+        source = "A_LR = 1.0\n"
+        history: list[Past] = []
+        for number in range(2, 42):
+            proposal = proposed(
+                OptunaProposer(), brief(source, tuple(history), number=number, base=source)
+            )
+            changed = after(proposal, source)
+            bpb = 2.0 + abs(numbers(changed)["A_LR"] - 3.0)
+            history.append(past(proposal, changed, number, bpb))
+        misses = [abs(each.constants["A_LR"] - 3.0) for each in history]
+        assert median(misses[10:]) < 0.6 * median(misses[:10])
+
+    def test_learns_from_crashes(self) -> None:
+        source = "A_LR = 1.0\n"
+        history: list[Past] = []
+        for number in range(2, 42):
+            proposal = proposed(
+                OptunaProposer(), brief(source, tuple(history), number=number, base=source)
+            )
+            changed = after(proposal, source)
+            high = numbers(changed)["A_LR"] > 1.0
+            history.append(past(proposal, changed, number, None if high else 2.0))
+        assert sum(each.val_bpb is None for each in history[-15:]) <= 5
+
+    def test_copes_with_sources_that_others_changed(self) -> None:
+        theirs = "DEPTH = 4\nNEW_LR = 100.0\nMATRIX_LR = 3\nADAM_BETA = 'no'\n"
+        history = tuple(
+            past(Proposal("x", "y", Change.none()), source, number)
+            for number, source in enumerate((SOURCE, theirs, "A = True\n", "broken("), 2)
+        )
+        for number in range(6, 20):
+            changed = after(proposed(OptunaProposer(), brief(theirs, history, number)), theirs)
+            assert 25.0 <= numbers(changed)["NEW_LR"] <= 400.0
+            assert "ADAM_BETA = 'no'" in changed
+
+    def test_the_range_of_a_constant_stays_where_it_was_first_seen(self) -> None:
+        first = "NEW_LR = 1.0\n"
+        history = (past(Proposal("x", "y", Change.none()), first, 2),)
+        later = "NEW_LR = 4.0\n"
+        assert search_space(brief(later, history), numbers(later)) == {
+            "NEW_LR": Range(0.25, 4.0, log=True)
+        }
+
+    @pytest.mark.parametrize("source", ["", "broken(", "X = 'text'\n", "SEED = 3\n"])
+    def test_nothing_to_tune_is_nothing_to_propose(self, source: str) -> None:
+        assert OptunaProposer().propose(brief(source)) is None
+
+    def test_refused_ones_count_as_tried_only_by_their_number(self) -> None:
+        first = proposed(OptunaProposer(), brief())
+        refused = Past(2, "optuna", first.hypothesis, first.change, Verdict.INVALID)
+        assert proposed(OptunaProposer(), brief(history=(refused,), number=3)) != first
+
+    def test_scores_that_are_no_numbers_are_left_out(self) -> None:
+        first = proposed(OptunaProposer(), brief())
+        odd = past(first, after(first), 2, float("nan"))
+        assert OptunaProposer().propose(brief(history=(odd,), number=3)) is not None
+
+    def test_the_kind_of_idea_is_told(self) -> None:
+        proposal = proposed(OptunaProposer(), brief("A_LR = 1.0\n", base="A_LR = 1.0\n"))
+        assert proposal.category is Category.OPTIMIZER
+
+
+DIFF = "--- a/train.py\n+++ b/train.py\n@@ -1 +1 @@\n-DEPTH = 4  # layers\n+DEPTH = 5\n"
+
+
+class TestPatches:
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        folder = tmp_path / "wins"
+        folder.mkdir()
+        return folder
+
+    def replay(self, folder: Path, history: tuple[Past, ...] = ()) -> list[Proposal]:
+        found: list[Proposal] = []
+        while True:
+            proposer = build("patches:wins", folder.parent)  # as after a restart, each time
+            proposal = proposer.propose(brief(history=history))
+            if proposal is None:
+                return found
+            found.append(proposal)
+            history = (*history, past(proposal, SOURCE, len(history) + 2))
+
+    def test_each_once_in_name_order_over_restarts(self, folder: Path) -> None:
+        for name in ("b.diff", "a.patch", "c.txt", "d.PATCH"):
+            (folder / name).write_text(DIFF)
+        assert [each.proposer for each in self.replay(folder)] == [
+            "patches:a.patch",
+            "patches:b.diff",
+        ]
+
+    def test_a_mended_file_is_tried_again(self, folder: Path) -> None:
+        (folder / "a.patch").write_text("broken")
+        first = self.replay(folder)[0]
+        (folder / "a.patch").write_text(DIFF)
+        again = self.replay(folder, (past(first, SOURCE, 2),))
+        assert [each.change.text for each in again] == [DIFF]
+
+    @pytest.mark.parametrize(
+        ("text", "hypothesis"),
+        [
+            (DIFF, "07-deeper"),
+            ("Deeper is better\n\n" + DIFF, "Deeper is better"),
+            ("two\nlines\n" + "diff --git a/train.py b/train.py\n" + DIFF, "two lines"),
+            (
+                "From 0123456789012345678901234567890123456789 Mon Sep 17\nFrom: A <a@b.c>\n"
+                "Subject: [PATCH 2/3] Deeper,\n much deeper\n\nBody\n---\n train.py | 2 +-\n\n"
+                + DIFF,
+                "Deeper, much deeper",
+            ),
+            ("Subject: =?UTF-8?q?Plus_profond_=C3=A9?=\n\n" + DIFF, "Plus profond é"),
+            ("From: A <a@b.c>\nDate: now\n\n" + DIFF, "07-deeper"),
+            ("\x1b[31mred\n" + DIFF, "red"),
+            ("no diff at all", "07-deeper"),
+            ("", "07-deeper"),
+        ],
+    )
+    def test_hypotheses(self, folder: Path, text: str, hypothesis: str) -> None:
+        (folder / "07-deeper.patch").write_text(text)
+        assert [each.hypothesis for each in self.replay(folder)] == [hypothesis]
+
+    @pytest.mark.parametrize(
+        "data", [b"", b"\xff\xfe\0", DIFF.encode().replace(b"5", b"'caf\xe9'"), b"junk\0"]
+    )
+    def test_what_is_no_patch_is_refused_later_and_never_again(
+        self, folder: Path, data: bytes
+    ) -> None:
+        (folder / "a.patch").write_bytes(data)
+        (found,) = self.replay(folder)
+        result = check(
+            found, {"train.py": SOURCE}, editable=["train.py"], seen={}, apply_diff=apply_diff
+        )
+        assert isinstance(result, Rejection)
+
+    def test_what_cannot_be_read_is_told(self, folder: Path) -> None:
+        (folder / "a.patch").mkdir()
+        (folder / "b.patch").symlink_to(folder / "gone")
+        texts = [each.change.text for each in self.replay(folder)]
+        assert texts == [
+            "a.patch cannot be read: Is a directory",
+            "b.patch cannot be read: No such file or directory",
+        ]
+
+    def test_a_folder_that_vanishes_in_the_night_ends_it(self, folder: Path) -> None:
+        (folder / "a.patch").write_text(DIFF)
+        proposer = build(f"patches:{folder}", Path("/elsewhere"))
+        (folder / "a.patch").unlink()
+        folder.rmdir()
+        assert proposer.propose(brief()) is None
