@@ -27,10 +27,13 @@ class MoreTrials:
 
 @dataclass(frozen=True)
 class Decision:
-    """A verdict, the paired effect behind it (below zero = better) and a sentence about it."""
+    """A verdict, the paired effect behind it (below zero = better) and a sentence about it.
+
+    There is no effect where nothing was compared: a baseline, a crash.
+    """
 
     verdict: Verdict
-    effect: Estimate
+    effect: Estimate | None
     reason: str
 
 
@@ -69,9 +72,8 @@ def judge(
         raise ValueError(msg)
     screened, fresh = differences[0], differences[1:]
     if not _better(screened, simpler=simpler):
-        return Decision(
-            Verdict.DISCARD, _estimate([screened], noise.pair), f"no better: {screened:+.6f} bpb"
-        )
+        effect = _estimate([screened], noise.pair)
+        return Decision(Verdict.DISCARD, effect, f"no better: {screened:+.6f} bpb")
     if not fresh:
         return MoreTrials(next_seed(experiment, incumbent), f"looks better: {screened:+.6f} bpb")
     effect = _estimate(fresh, noise.pair)

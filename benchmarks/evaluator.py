@@ -1,10 +1,13 @@
 """What the sealed protocol costs beside scoring the same checkpoint on the same text in-process.
 
     python benchmarks/evaluator.py [--corpus PATH] [--repeats 5] [--threads 1]
+                                   [--plain-allocator]
 
 Both sides take turns in one run; every figure is a median, every cost also a ratio of the two.
 The model is the template's at the cpu profile with fresh weights: a forward costs the same
 whatever the weights. "start" is what scoring a single byte takes: processes, imports, loading.
+Both sides have the servers' allocator settings (glibc); --plain-allocator leaves them to the
+servers alone, as they are in a plain PyTorch program: that side is then the slower one.
 """
 
 import argparse
@@ -23,6 +26,7 @@ import torch
 from autoresearch.config import CorpusSettings, EvaluationSettings, load_settings
 from autoresearch.corpus import Corpus, prepare
 from autoresearch.evaluation import Evaluator
+from autoresearch.evaluation.server import THRIFT
 from autoresearch.records.values import Disqualification, Document, Limits, Score
 from autoresearch.sandbox import detect
 from autoresearch.scaffold import render
@@ -130,7 +134,11 @@ def main() -> None:
     parser.add_argument("--corpus", default="stdlib", help="as for `autoresearch prepare`")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--plain-allocator", action="store_true")
     given = parser.parse_args()
+    if not given.plain_allocator and not THRIFT.items() <= os.environ.items():
+        # glibc reads these once, before Python runs.
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **THRIFT})
     with tempfile.TemporaryDirectory() as place:
         measure(Bench(Path(place), given.corpus, given.threads), given.repeats)
 

@@ -135,7 +135,7 @@ class Night:
 
     project: Project
     proposer: Proposer
-    rules: StopRules = StopRules()
+    rules: StopRules = field(default_factory=StopRules)
     events: list[Event] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
     on_event: Callable[[Event], None] = lambda _event: None

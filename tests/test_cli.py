@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch import cli
+from autoresearch.config import find_project
 from autoresearch.registry import Registry, RunLock, schema
 from tests.stubs import Night, Scripted, git, make_project, snapshot, variant
 
@@ -50,10 +51,6 @@ def prepared(project: Path, tmp_path: Path, run: Run) -> Path:
 
 @pytest.fixture
 def studied(project: Path) -> Path:
-    night = Night(make_project(project.parent / "other"), Scripted([]))
-    del night
-    from autoresearch.config import find_project
-
     Night(find_project(project), Scripted([variant(QUALITY=1.9), variant(QUALITY=2.5)])).run()
     return project
 

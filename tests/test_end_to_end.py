@@ -43,10 +43,14 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     environment = {"AUTORESEARCH_HOME": str(place / "home"), "GIT_AUTHOR_NAME": "Ada"}
     environment |= {"GIT_AUTHOR_EMAIL": "a@x.org", "GIT_COMMITTER_NAME": "Ada"}
     environment |= {"GIT_COMMITTER_EMAIL": "a@x.org"}
-    run = {"env": {**os.environ, **environment}, "check": True, "capture_output": True}
     project = place / "project"
-    subprocess.run([*COMMAND, "init", str(project), "--profile", "cpu"], cwd=place, **run)  # type: ignore[call-overload]
-    subprocess.run([*COMMAND, "prepare", "--corpus", "stdlib"], cwd=project, **run)  # type: ignore[call-overload]
+    for here, arguments in (
+        (place, ["init", str(project), "--profile", "cpu"]),
+        (project, ["prepare", "--corpus", "stdlib"]),
+    ):
+        subprocess.run(
+            [*COMMAND, *arguments], cwd=here, check=True, env={**os.environ, **environment}
+        )
     return project
 
 
@@ -71,7 +75,7 @@ def test_patches_of_every_kind_get_the_right_verdict(project: Path) -> None:
     (patches / "4-fixed.patch").write_text(
         "--- a/prepare.py\n+++ b/prepare.py\n@@ -1 +1 @@\n-x\n+y\n"
     )
-    (patches / "5-syntax.patch").write_text(change(source, "ROPE_BASE", "(("))
+    (patches / "5-syntax.patch").write_text(change(source, "MUON_STEPS", "(("))
     before = snapshot(project)
     act(project, "run", "--proposer", f"patches:{patches}", "--budget", "8s", "--tag", "five")
 

@@ -56,7 +56,7 @@ LOOKING = {
         Rule.COMMITMENT,
     ),
     "at rows it has seen": (
-        f"seen = self.__dict__.setdefault('seen', {{}})\n"
+        "seen = self.__dict__.setdefault('seen', {})\n"
         "for row in x.tolist():\n"
         "    for at in range(1, len(row)):\n"
         "        seen[tuple(row[:at])] = row[at]\n"

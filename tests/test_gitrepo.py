@@ -325,13 +325,17 @@ class TestWriting:
         git(project, "add", "prepare.py")
         before = snapshot(project)
         first = commit_change(repo, repo.head(), "A = 1\n")
-        time.sleep(1.1)
         assert commit_change(repo, repo.head(), "A = 1\n") == first
         assert snapshot(project) == before
         assert repo.read_files(first, ["*"])["train.py"] == "A = 1\n"
         assert repo.read_files(first, ["*"])["prepare.py"] == "X = 1\n"
         changed = git(project, "-c", "core.quotePath=0", "diff", "--name-only", "HEAD", first)
         assert changed == f"{repo.prefix}train.py"
+
+    def test_a_later_repetition_gives_the_same_sha(self, repo: GitRepo) -> None:
+        first = commit_change(repo, repo.head(), "A = 1\n")
+        time.sleep(1.1)  # git's dates are whole seconds
+        assert commit_change(repo, repo.head(), "A = 1\n") == first
 
     def test_the_persons_stale_index_lock_does_not_matter(
         self, checkout: Path, repo: GitRepo, tmp_path: Path

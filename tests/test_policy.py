@@ -32,6 +32,7 @@ def test_worse_on_the_screen_is_discarded_at_once() -> None:
     judged = judge(readings(2.01), readings(2.0), noise=QUIET)
     assert isinstance(judged, Decision)
     assert judged.verdict is Verdict.DISCARD
+    assert judged.effect is not None
     assert judged.effect.mean == pytest.approx(0.01)
     assert judged.effect.error == 0.003
 
@@ -51,6 +52,7 @@ def test_the_effect_of_a_keep_leaves_out_the_screen() -> None:
     judged = judge(readings(1.80, 1.98), readings(2.0, 2.0), noise=QUIET)
     assert isinstance(judged, Decision)
     assert judged.verdict is Verdict.KEEP
+    assert judged.effect is not None
     assert judged.effect.mean == pytest.approx(-0.02)
 
 

@@ -5,6 +5,7 @@ import multiprocessing
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -53,8 +54,8 @@ def new_study(registry: Registry, tag: str = "nov23") -> Study:
     )
 
 
-def new_experiment(registry: Registry, study: Study, **changes: object) -> Experiment:
-    values: dict[str, object] = {
+def new_experiment(registry: Registry, study: Study, **changes: Any) -> Experiment:
+    values: dict[str, Any] = {
         "study_id": study.id,
         "state": ExperimentState.DONE,
         "verdict": Verdict.DISCARD,
@@ -66,8 +67,8 @@ def new_experiment(registry: Registry, study: Study, **changes: object) -> Exper
     return registry.save(Experiment(**(values | changes)))
 
 
-def new_trial(registry: Registry, experiment: Experiment, **changes: object) -> Trial:
-    values: dict[str, object] = {
+def new_trial(registry: Registry, experiment: Experiment, **changes: Any) -> Trial:
+    values: dict[str, Any] = {
         "experiment_id": experiment.id,
         "seed": 1,
         "worker": "local",

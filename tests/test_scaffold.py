@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import torch
 
 from autoresearch import patching
 from autoresearch.config import load_settings
@@ -44,8 +45,6 @@ def test_the_profile_is_written_into_the_files(tmp_path: Path, profile: str) -> 
 
 
 def test_auto_chooses_what_the_machine_has(tmp_path: Path) -> None:
-    import torch
-
     made = make(tmp_path / "project", profile="auto")
     assert made.profile == ("gpu" if torch.cuda.is_available() else "cpu")
 
@@ -68,9 +67,9 @@ def test_a_directory_with_files_is_refused(tmp_path: Path) -> None:
     root = tmp_path / "project"
     root.mkdir()
     (root / "notes.txt").write_text("mine")
-    with pytest.raises(ProjectError, match="not empty.*--merge"):
+    with pytest.raises(ProjectError, match=r"not empty.*--merge"):
         make(root)
-    assert os.listdir(root) == ["notes.txt"]
+    assert [each.name for each in root.iterdir()] == ["notes.txt"]
     make(root, merge=True)
     assert (root / "notes.txt").read_text() == "mine"
     assert "notes.txt" not in git(root, "ls-files")
@@ -82,7 +81,7 @@ def test_no_file_is_ever_overwritten(tmp_path: Path) -> None:
     (root / "train.py").write_text("mine")
     with pytest.raises(ProjectError, match=r"has train\.py already"):
         make(root, merge=True)
-    assert os.listdir(root) == ["train.py"]
+    assert [each.name for each in root.iterdir()] == ["train.py"]
 
 
 def test_a_readme_and_a_gitignore_of_ones_own_stay(tmp_path: Path) -> None:

@@ -29,6 +29,19 @@ def prepare(source: str) -> None:
             f"  {split:5} {counts.documents:9,} documents {counts.bytes:13,} bytes"
             f" {counts.tokens:12,} tokens"
         )
+    if left_out := _left_out(made):
+        typer.echo(f"  left out: {left_out}")
+
+
+def _left_out(made: corpus.Corpus) -> str:
+    counts = {
+        "duplicates": made.duplicates,
+        "not UTF-8": made.tally.not_utf8,
+        "malformed": made.tally.malformed,
+        "empty": made.tally.empty,
+        "over the cap of val and test": made.dropped,
+    }
+    return ", ".join(f"{number:,} {what}" for what, number in counts.items() if number)
 
 
 def _progress() -> Progress:

@@ -82,9 +82,13 @@ def draw(gain: Reals, count: int, rng: np.random.Generator) -> tuple[Integers, I
 def true_rows(
     plan: Plan, positions: Integers, batch: int, rng: np.random.Generator
 ) -> Iterator[Request]:
-    """Yield requests for vectors in the rows as they are, with new mates."""
+    """Yield requests for vectors in the rows as they are, with new mates.
+
+    A row is cut short when its prefix is, but keeps the token that follows the prefix.
+    """
     rows, columns = plan.places(positions)
-    yield from _requests(plan, (rows, columns, plan.length[rows]), batch, rng)
+    keep = np.minimum(plan.length[rows], plan.width(columns + 2))
+    yield from _requests(plan, (rows, columns, keep), batch, rng)
 
 
 def other_suffixes(

@@ -34,9 +34,7 @@ def entries(git: Git, commit: str, prefix: str) -> list[Entry]:
     Raises:
         GitError: there is no such commit, or the project is not in it.
     """
-    if not git.holds("cat-file", "-e", f"{commit}^{{commit}}"):
-        msg = f"there is no commit {commit[:12]} in this repository"
-        raise GitError(msg)
+    _require(git, commit)
     answer = git.attempt("ls-tree", "-r", "-l", "-z", "--full-tree", _project(commit, prefix))
     if answer.status != 0:
         msg = f"{prefix} is in no commit yet: add and commit the project first"
@@ -122,6 +120,7 @@ def lineage(git: Git, base: str, tip: str) -> tuple[Commit, ...]:
 
 def read_commit(git: Git, sha: str) -> Commit:
     """Return one commit; GitError where there is none."""
+    _require(git, sha)
     return _commits(git, "-1", sha, "--")[0]
 
 
@@ -146,6 +145,12 @@ def remove_tree(directory: Path) -> None:
             if not inner.is_symlink():
                 inner.chmod(0o700)
     shutil.rmtree(directory)
+
+
+def _require(git: Git, commit: str) -> None:
+    if not git.holds("cat-file", "-e", f"{commit}^{{commit}}"):
+        msg = f"there is no commit {commit[:12]} in this repository"
+        raise GitError(msg)
 
 
 def _commits(git: Git, *selection: str) -> tuple[Commit, ...]:

@@ -80,12 +80,13 @@ def recover(registry: Registry, repo: GitRepo, project: Project, study: Study) -
     Must be called with the run lock held: whatever looks at work then belongs to the dead.
 
     Raises:
-        GitError: someone else moved the study's branch.
+        GitError: someone else moved the study's branch, or has it checked out.
         RegistryError: the registry is damaged.
     """
     registry.check()
     registry.forget_running()
     shutil.rmtree(project.work, ignore_errors=True)
+    repo.prune()
     for experiment in registry.unfinished(study):
         if experiment.state is ExperimentState.COMMITTING:
             advance(registry, repo, study, experiment)
@@ -159,6 +160,12 @@ def _agree(registry: Registry, repo: GitRepo, study: Study) -> None:
     expected = str(incumbent.commit_sha) if incumbent else study.base_commit
     if not repo.branch_exists(study.branch):
         repo.ensure_branch(study.branch, expected)
+    if place := repo.checked_out_at(study.branch):
+        msg = (
+            f"{study.branch} is checked out in {place}: a run would move it under you; "
+            "switch to a branch of your own first"
+        )
+        raise GitError(msg)
     tip = repo.branch_tip(study.branch)
     if tip != expected:
         msg = (

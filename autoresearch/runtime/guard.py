@@ -59,7 +59,7 @@ def _start(command: list[str], file_size: int, ours: tuple[int, ...]) -> int:
             os.write(2, f"cannot start {command[0]}: {fault}\n".encode())
         finally:
             os._exit(_NOT_STARTED)
-    try:
+    try:  # noqa: SIM105 - contextlib would be imported at every launch for this
         os.setpgid(child, child)  # the child does the same: whoever comes first
     except OSError:
         pass
@@ -71,6 +71,7 @@ def _become(command: list[str], file_size: int, guard: int, ours: tuple[int, ...
     signal.set_wakeup_fd(-1)
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE):
         signal.signal(each, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # a supervisor's thread may block some
     for descriptor in ours:
         os.close(descriptor)
     _limit(resource.RLIMIT_CORE, 0)
@@ -81,7 +82,7 @@ def _become(command: list[str], file_size: int, guard: int, ours: tuple[int, ...
     _control_process(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != guard:  # it died before the line above
         os._exit(_NOT_STARTED)
-    os.execvp(command[0], command)
+    os.execvp(command[0], command)  # noqa: S606 - a list and no shell, as everywhere
 
 
 def _limit(what: int, most: int) -> None:
@@ -121,7 +122,7 @@ def _watch(child: int, lifeline: int, wake: int) -> int | None:
         ready = select.select([lifeline, wake], [], [])[0]
         if wake in ready:
             os.read(wake, 4096)
-            status = _reap(child)
+            status = _reap(child)[0]
             if status is not None:
                 return status
         if lifeline in ready:
@@ -130,7 +131,7 @@ def _watch(child: int, lifeline: int, wake: int) -> int | None:
                 return None
             for letter, number in _SIGNALS.items():
                 if letter in requests:
-                    os.killpg(child, number)
+                    _send(number, -child)
 
 
 def _requests(lifeline: int) -> bytes:
@@ -140,44 +141,44 @@ def _requests(lifeline: int) -> bytes:
         return b""
 
 
-def _reap(child: int) -> int | None:
-    """Collect every ended child; return the command's status if it is among them."""
-    found = None
+def _reap(child: int) -> tuple[int | None, int]:
+    """Collect every ended child.
+
+    Returns:
+        The command's wait status if it is among them, and how many there were; -1 for the
+        latter when no child is left at all.
+    """
+    found, count = None, 0
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
-            return found
+            return found, -1
+        if pid == 0:
+            return found, count
         if pid == child:
             found = status
-        if pid == 0:
-            return found
+        count += 1
 
 
 def _sweep(child: int, status: int | None) -> int | None:
     """Kill until no child is left; return the command's wait status."""
     while True:
-        _kill_children(child, ended=status is not None)
-        try:
-            pid, ending = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
+        if status is None:  # afterwards the group's number may belong to somebody else
+            _send(signal.SIGKILL, -child)
+        for pid in _children():
+            _send(signal.SIGKILL, pid)
+        found, count = _reap(child)
+        status = status if found is None else found
+        if count < 0:
             return status
-        if pid == child:
-            status = ending
-        elif pid == 0:
+        if count == 0:  # else at once again: the dead may have left children to us
             time.sleep(0.0005)
 
 
-def _kill_children(child: int, *, ended: bool) -> None:
-    if not ended:  # afterwards its number may belong to somebody else
-        _kill(os.killpg, child)
-    for pid in _children():
-        _kill(os.kill, pid)
-
-
-def _kill(how: "type[os.kill]", target: int) -> None:  # type: ignore[valid-type]
-    try:
-        how(target, signal.SIGKILL)
+def _send(number: int, target: int) -> None:
+    try:  # noqa: SIM105 - as above
+        os.kill(target, number)
     except OSError:
         pass
 
@@ -187,7 +188,7 @@ def _children() -> list[int]:
     try:
         with open(f"/proc/self/task/{me}/children", encoding="ascii") as file:  # noqa: PTH123 - as above
             return [int(each) for each in file.read().split()]
-    except OSError:
+    except OSError:  # a kernel built without that file
         return [pid for pid in _processes() if _parent(pid) == me]
 
 
@@ -214,7 +215,7 @@ def _report(lifeline: int, status: int | None) -> None:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = used.ru_utime + used.ru_stime
     line = f'{{"code": {code}, "signal": {signaled}, "cpu": {cpu:.6f}}}\n'
-    try:
+    try:  # noqa: SIM105 - as above
         os.write(lifeline, line.encode())
     except OSError:
         pass  # the supervisor is gone: nobody asks any more

@@ -12,25 +12,36 @@ import runpy
 import socket
 import sys
 import traceback
+from types import TracebackType
 
 from autoresearch.runtime.session import CONTROL_FD
 
 REPORT_CHARACTERS = 16_000
+MAX_REPORT_BYTES = 60_000  # the harness ignores messages over 64 KiB
 
 
 def main() -> None:
     """Run the entry named on the command line."""
     entry = sys.argv[1]
-    report = socket.socket(fileno=os.dup(int(os.environ[CONTROL_FD])))
+    control = socket.socket(fileno=os.dup(int(os.environ[CONTROL_FD])))
     sys.argv = sys.argv[1:]
     sys.path.insert(0, os.getcwd())  # noqa: PTH109 - a string is what sys.path takes
     try:
         runpy.run_path(entry, run_name="__main__")
     except Exception as fault:  # noqa: BLE001 - whatever escapes is the report
-        _report(report, fault)
-        traceback.print_exc()
+        _fail(control, entry, fault)
+
+
+def _fail(control: socket.socket, entry: str, fault: Exception) -> None:
+    """Report, print and exit with 1, whatever else goes wrong."""
+    try:
+        text = "".join(traceback.format_exception(type(fault), fault, _from_entry(fault, entry)))
+        with contextlib.suppress(OSError):  # the harness has closed the session: nobody to tell
+            control.sendall(report(fault, text))
+        sys.stderr.write(text)
         sys.stderr.flush()
         sys.stdout.flush()
+    finally:
         os._exit(1)  # threads of a broken trial must not keep it alive
 
 
@@ -43,16 +54,29 @@ def kind_of(fault: BaseException) -> str:
     return "out of memory" if isinstance(fault, exhausted) else "exception"
 
 
-def _report(control: socket.socket, fault: Exception) -> None:
-    message = {
-        "event": "failed",
-        "kind": kind_of(fault),
-        "type": type(fault).__name__,
-        "message": str(fault)[:1000],
-        "traceback": "".join(traceback.format_exception(fault))[-REPORT_CHARACTERS:],
-    }
-    with contextlib.suppress(OSError):  # the harness has closed the session: nobody to tell
-        control.sendall(json.dumps(message).encode() + b"\n")
+def report(fault: BaseException, text: str) -> bytes:
+    """Return the message that tells the harness of a failure, its traceback's end included."""
+    text = text[-REPORT_CHARACTERS:]
+    while True:
+        message = {
+            "event": "failed",
+            "kind": kind_of(fault),
+            "type": type(fault).__name__[:200],
+            "message": str(fault)[:1000],
+            "traceback": text,
+        }
+        line = json.dumps(message).encode() + b"\n"
+        if len(line) <= MAX_REPORT_BYTES or not text:
+            return line
+        text = text[len(text) // 4 + 1 :]  # one character may take twelve bytes
+
+
+def _from_entry(fault: BaseException, entry: str) -> TracebackType | None:
+    """Return the traceback without the frames that lead to the entry; they tell nobody anything."""
+    trace = fault.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename != entry:
+        trace = trace.tb_next
+    return trace
 
 
 if __name__ == "__main__":

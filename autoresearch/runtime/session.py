@@ -56,7 +56,12 @@ class TrainData:
 
 @dataclass
 class Session:
-    """One training, from process start to checkpoint."""
+    """One training, from process start to checkpoint.
+
+    `budget` is in seconds on `clock`: "wall", or "cpu" for this process's CPU seconds (the
+    harness counts those of its child processes too: stop earlier if you start any). `out` is
+    where the checkpoint goes; `harnessed` is false by hand.
+    """
 
     seed: int
     budget: float
@@ -104,16 +109,20 @@ class Session:
             raise FloatingPointError(msg)
         self._metric(
             {
-                "step": step,
+                "step": int(step),
                 "loss": float(loss),
-                "tokens": tokens,
+                "tokens": int(tokens),
                 "progress": round(self.progress, 6),
                 "seconds": round(self.seconds, 4),
             }
         )
 
     def facts(self, values: Mapping[str, float | int | str | bool]) -> None:
-        """Report facts for people: resolved constants, parameter count. Truth for nobody."""
+        """Report facts for people: resolved constants, parameter count. Truth for nobody.
+
+        Kept are finite numbers, integers below 2**53, booleans and strings of 200 characters;
+        200 names at most.
+        """
         self._send({"event": "facts", "values": dict(values)})
 
     def finish(self) -> None:
@@ -121,7 +130,11 @@ class Session:
 
         Raises:
             FileNotFoundError: model.safetensors or config.json is not there.
+            RuntimeError: start() was never called.
         """
+        if self._started is None:
+            msg = "finish() before start(): nothing was trained"
+            raise RuntimeError(msg)
         digests = {name: file_digest(self.out / name) for name in CHECKPOINT_FILES}
         self._send({"event": "finish", "files": digests})
 
@@ -214,28 +227,22 @@ def _harness_session(descriptor: int) -> Session:
     )
 
 
-def _receive_line(control: socket.socket) -> dict[str, str]:
-    line = bytearray()
+def _receive_line(control: socket.socket, first: bytes = b"") -> dict[str, object]:
+    line = bytearray(first)
     while not line.endswith(b"\n"):
         byte = control.recv(1)
         if not byte:
             msg = "the harness closed the session"
             raise ConnectionError(msg)
         line += byte
-    message: dict[str, str] = json.loads(line)
+    message: dict[str, object] = json.loads(line)
     return message
 
 
 def _receive_data(control: socket.socket) -> TrainData:
     # The descriptors ride on the first byte of the message: one recv_fds takes both.
     first, descriptors, _flags, _address = socket.recv_fds(control, 1, MAX_FILES)
-    if not first:
-        msg = "the harness closed the session instead of handing over data"
-        raise ConnectionError(msg)
-    line = bytearray(first)
-    while not line.endswith(b"\n"):
-        line += control.recv(1) or b"\n"
-    message = json.loads(line)
-    names = message["names"]
+    message = _receive_line(control, first)
+    names = [str(name) for name in _list(message["names"])]
     files = {name: _map(descriptor) for name, descriptor in zip(names, descriptors, strict=True)}
-    return TrainData(files, int(message["token_bytes"]))
+    return TrainData(files, int(str(message["token_bytes"])))

@@ -120,7 +120,7 @@ def _windows(lengths: list[int], seq_len: int, seed: int) -> Iterator[tuple[int,
     generator = torch.Generator().manual_seed(seed)
     usable = [(shard, length) for shard, length in enumerate(lengths) if length > seq_len]
     if not usable:
-        raise SystemExit(f"no train shard is longer than {seq_len} tokens: prepare more text")
+        raise ValueError(f"no train shard is longer than {seq_len} tokens: prepare more text")
     while True:
         places = []
         for shard, length in usable:
@@ -145,9 +145,12 @@ def _padded(rows: list[list[int]], device: torch.device | str) -> tuple[torch.Te
 
 
 def _corpus() -> Any:  # its class is out of reach of a trial, as is the corpus
-    from autoresearch.corpus import load  # noqa: PLC0415 - needed by hand alone
+    from autoresearch import corpus, errors  # noqa: PLC0415 - needed by hand alone
 
-    return load(PROJECT / ".autoresearch" / "corpus.json")
+    try:
+        return corpus.load(PROJECT / ".autoresearch" / "corpus.json")
+    except errors.CorpusError as fault:
+        sys.exit(str(fault))
 
 
 def _seconds(budget: str) -> float:

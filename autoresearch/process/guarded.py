@@ -1,14 +1,7 @@
-"""Starting a process tree that cannot outlive its supervisor, and measuring it.
+"""A running command under its guard, seen from the supervisor."""
 
-Every untrusted process of the house starts here. Between it and us stands the guard
-(`autoresearch/runtime/guard.py`), which kills what is left when the command ends, when we ask
-and when we die. What this does not stop: code of the same user can kill the guard itself. Then
-the command dies with it (Linux), and so do the descendants seen so far and those that stayed in
-the guard's session; one that left the session unseen in the instant before escapes.
-"""
-
+import contextlib
 import json
-import os
 import select
 import signal
 import socket
@@ -21,12 +14,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import psutil
-
+from autoresearch.process.tree import Tree
 from autoresearch.runtime import guard
 
 _GUARD = Path(guard.__file__)
-_GONE = (psutil.NoSuchProcess, psutil.AccessDenied)
+_OBEDIENCE_SECONDS = 10  # how long the guard may take to kill everything
+_SWEEP_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -51,9 +44,9 @@ class Guarded:
     def __init__(self, process: subprocess.Popen[bytes], lifeline: socket.socket) -> None:
         self._process = process
         self._lifeline = lifeline
+        self._tree = Tree(process.pid)
         self._exit: Exit | None = None
         self._cpu = 0.0
-        self._seen: dict[psutil.Process, float] = {}
 
     @property
     def pid(self) -> int:
@@ -65,50 +58,27 @@ class Guarded:
         return self._lifeline.fileno()
 
     def cpu_seconds(self) -> float:
-        """Return the CPU seconds of the whole tree so far, ended descendants included.
-
-        Never falls. Two accounts are kept and the larger counts: the kernel's (live processes
-        and the children they waited for) and our own (the last we saw of each process), since a
-        process that ignores SIGCHLD hides its children from the kernel's.
-        """
+        """Return the CPU seconds of the whole tree, ended descendants included; never falls."""
         if self._exit is None:
-            # Parents are read before their children: one that ends in between is missed until
-            # the next call, never counted twice.
-            waited_for = sum(self._account(each) for each in self._tree())
-            self._cpu = max(self._cpu, waited_for, sum(self._seen.values()))
+            self._cpu = max(self._cpu, self._tree.cpu_seconds())
         return self._cpu
 
-    def _account(self, process: psutil.Process) -> float:
-        try:
-            times = process.cpu_times()
-        except _GONE:
-            return 0.0
-        ended = float(times.children_user + times.children_system)
-        if process.pid == self.pid:
-            return ended  # the guard's own work is ours
-        self._seen[process] = own = float(times.user + times.system)
-        return own + ended
-
     def resident(self, *, exact: bool = False) -> int:
-        """Return the resident bytes of the tree.
-
-        Args:
-            exact: count a page that several processes share once (dear: walks page tables);
-                otherwise once for each of them.
-        """
-        return sum(_resident(each, exact=exact) for each in self._tree()[1:])
+        """Return the bytes of memory the tree holds; see `Tree.resident`."""
+        return self._tree.resident(exact=exact) if self._exit is None else 0
 
     def poll(self) -> Exit | None:
         """Return how the command ended once no process of the tree is alive, else None."""
-        if self._exit is None and select.select([self._lifeline], [], [], 0)[0]:
-            self._exit = self._collect()
-        return self._exit
+        return self.wait(0.0)
 
     def wait(self, timeout: float | None = None) -> Exit | None:
         """Wait up to `timeout` seconds (None: for ever) for what `poll` returns."""
         if self._exit is None:
-            select.select([self._lifeline], [], [], timeout)
-        return self.poll()
+            poll = select.poll()
+            poll.register(self._lifeline, select.POLLIN)
+            if poll.poll(None if timeout is None else timeout * 1000):
+                self._exit = self._collect()
+        return self._exit
 
     def stop(self, patience: float = 2.0) -> Exit:
         """Interrupt, terminate, kill, `patience` seconds apart; return when nobody is alive."""
@@ -122,11 +92,19 @@ class Guarded:
     def kill(self) -> Exit:
         """Kill the whole tree; return when nobody is alive."""
         self._ask(guard.KILL)
+        for _second in range(_OBEDIENCE_SECONDS):
+            ended = self.wait(1.0)
+            if ended is not None:
+                return ended
+            # Code of the same user may have stopped the guard.
+            self._process.send_signal(signal.SIGCONT)
+        self._process.kill()
         while (ended := self.wait()) is None:
             pass
         return ended
 
     def __enter__(self) -> Self:
+        """Return itself."""
         return self
 
     def __exit__(
@@ -135,51 +113,31 @@ class Guarded:
         fault: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        """Kill the whole tree."""
         self.kill()
 
     def _ask(self, letter: bytes) -> None:
         if self._exit is None:
-            try:
+            with contextlib.suppress(OSError):  # the guard has ended: wait() will tell how
                 self._lifeline.sendall(letter)
-            except OSError:
-                pass  # the guard has ended: wait() will tell how
-
-    def _tree(self) -> list[psutil.Process]:
-        try:
-            top = psutil.Process(self.pid)
-            below = top.children(recursive=True)
-        except _GONE:
-            return []
-        for each in below:
-            self._seen.setdefault(each, 0.0)
-        return [top, *below]
 
     def _collect(self) -> Exit:
         report = _read_report(self._lifeline)
         self._process.wait()
         self._lifeline.close()
-        if report is None:
+        # Without a subreaper, who left the command's process group is known only to us.
+        if report is None or sys.platform != "linux":
             self._sweep()
+        if report is None:
             return Exit(None, None)
         self._cpu = max(self._cpu, report.cpu)
-        if sys.platform != "linux":
-            self._sweep()  # no subreaper there: who left the group is known only to us
         return report.exit
 
     def _sweep(self) -> None:
-        """Kill who outlived the guard: the members of its session and all we have seen."""
-        deadline = time.monotonic() + 5.0
-        while (left := self._survivors()) and time.monotonic() < deadline:
-            for each in left:
-                try:
-                    each.kill()
-                except _GONE:
-                    continue
-            psutil.wait_procs(left, timeout=0.2)
-
-    def _survivors(self) -> list[psutil.Process]:
-        session = [each for each in psutil.process_iter() if _session(each.pid) == self.pid]
-        return [each for each in {*session, *self._seen} if _alive(each)]
+        """Kill who outlived the guard."""
+        deadline = time.monotonic() + _SWEEP_SECONDS
+        while self._tree.kill_survivors() and time.monotonic() < deadline:
+            time.sleep(0.005)
 
 
 def launch(
@@ -209,21 +167,11 @@ def launch(
         FileNotFoundError: `cwd` is not there. A command that cannot be run exits with 127.
     """
     ours, theirs = socket.socketpair()
-    passed = ",".join(str(each) for each in pass_fds)
-    start = [
-        sys.executable,
-        "-I",
-        "-S",
-        str(_GUARD),
-        str(theirs.fileno()),
-        passed,
-        str(file_size),
-        "--",
-    ]
+    told = [str(theirs.fileno()), ",".join(map(str, pass_fds)), str(file_size), "--"]
     with theirs:
         try:
             process = subprocess.Popen(
-                [*start, *argv],
+                [sys.executable, "-I", "-S", str(_GUARD), *told, *argv],
                 cwd=cwd,
                 env=dict(env),
                 pass_fds=(theirs.fileno(), *pass_fds),
@@ -238,6 +186,14 @@ def launch(
     return Guarded(process, ours)
 
 
+def signal_name(number: int) -> str:
+    """Return SIGKILL for 9, and so on."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
 def _read_report(lifeline: socket.socket) -> _Report | None:
     """Return what the guard says in its one line, or None if it was killed."""
     try:
@@ -247,35 +203,3 @@ def _read_report(lifeline: socket.socket) -> _Report | None:
         return _Report(Exit(report["code"], report["signal"]), float(report["cpu"]))
     except (OSError, ValueError, KeyError):
         return None
-
-
-def _resident(process: psutil.Process, *, exact: bool) -> int:
-    try:
-        if exact:
-            memory = process.memory_full_info()
-            return int(getattr(memory, "pss", memory.uss))
-        return int(process.memory_info().rss)
-    except _GONE:
-        return 0
-
-
-def _session(pid: int) -> int:
-    try:
-        return os.getsid(pid)
-    except OSError:
-        return -1
-
-
-def _alive(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except _GONE:
-        return False
-
-
-def signal_name(number: int) -> str:
-    """Return SIGKILL for 9, and so on."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

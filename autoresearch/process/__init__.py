@@ -1,0 +1,12 @@
+"""Starting a process tree that cannot outlive its supervisor, and measuring it.
+
+Every untrusted process of the house starts here. Between it and us stands the guard
+(`autoresearch/runtime/guard.py`), which kills what is left when the command ends, when we ask
+and when we die. What this does not stop: code of the same user can kill the guard itself. Then
+the command dies with it (Linux), and so do the descendants seen so far and those that stayed in
+the guard's session; one that left the session unseen in the instant before escapes.
+"""
+
+from autoresearch.process.guarded import Exit, Guarded, launch, signal_name
+
+__all__ = ["Exit", "Guarded", "launch", "signal_name"]

@@ -1,0 +1,98 @@
+"""From a proposal to a row to a commit: each step written down before the next."""
+
+from autoresearch import preflight
+from autoresearch.config import Project
+from autoresearch.gitrepo import GitRepo, commit_message
+from autoresearch.records.tables import Experiment, Study
+from autoresearch.records.values import (
+    Category,
+    Change,
+    ChangeFormat,
+    ExperimentState,
+    Patch,
+    Proposal,
+    Rejection,
+)
+from autoresearch.registry import Registry
+from autoresearch.research.briefing import Briefing
+
+BASELINE = Proposal("baseline", "the unchanged project", Change.none(), Category.BASELINE)
+
+
+class Opening:
+    """Opens experiments. What a killed run did already is found, not done again."""
+
+    def __init__(
+        self, project: Project, registry: Registry, repo: GitRepo, briefing: Briefing
+    ) -> None:
+        self._editable = project.settings.target.editable
+        self._registry = registry
+        self._repo = repo
+        self._briefing = briefing
+
+    def open(self, study: Study, proposal: Proposal, incumbent: Experiment | None) -> Experiment:
+        """Write the row of a proposal; the baseline's has no incumbent."""
+        return self._registry.save(
+            Experiment(
+                study_id=int(study.id or 0),
+                parent_id=incumbent.id if incumbent else None,
+                state=ExperimentState.OPEN,
+                proposer=proposal.proposer,
+                hypothesis=proposal.hypothesis,
+                category=proposal.category,
+                predicted_delta=proposal.predicted_delta,
+                change_format=proposal.change.format,
+                change_text=proposal.change.text,
+                parent_sha=incumbent.commit_sha if incumbent else study.base_commit,
+                created_at=self._registry.now(),
+            )
+        )
+
+    def commit(self, study: Study, experiment: Experiment) -> Experiment | Rejection:
+        """Return the row with its commit, or why the proposal is refused.
+
+        Raises:
+            GitError: the repository cannot be written.
+        """
+        if experiment.commit_sha is not None:
+            return experiment
+        if experiment.parent_id is None:
+            experiment.commit_sha = study.base_commit
+            experiment.effect_hash = self._briefing.effect(study.base_commit)
+            return self._registry.save(experiment)
+        checked = preflight.check(
+            _proposal(experiment),
+            self._briefing.files(str(experiment.parent_sha)),
+            editable=self._editable,
+            seen=self._registry.effects(study),
+            apply_diff=self._repo.apply_diff,
+        )
+        if isinstance(checked, Rejection):
+            return checked
+        return self._write(study, experiment, checked)
+
+    def _write(self, study: Study, experiment: Experiment, patch: Patch) -> Experiment:
+        number = int(experiment.id or 0)
+        message = commit_message(experiment.hypothesis, experiment=number, study=study.tag)
+        sha = self._repo.write_commit(
+            str(experiment.parent_sha), patch.files, message, experiment.created_at
+        )
+        # The ref keeps a discard's commit from git's garbage collection.
+        self._repo.set_ref(f"refs/autoresearch/{study.tag}/{number}", sha, old=None)
+        experiment.commit_sha = sha
+        experiment.patch = patch.diff
+        experiment.effect_hash = patch.effect_hash
+        experiment.lines_added = patch.lines_added
+        experiment.lines_removed = patch.lines_removed
+        return self._registry.save(experiment)
+
+
+def _proposal(experiment: Experiment) -> Proposal:
+    change = Change(ChangeFormat(experiment.change_format), experiment.change_text)
+    return Proposal(
+        experiment.proposer,
+        experiment.hypothesis,
+        change,
+        experiment.category,
+        experiment.predicted_delta,
+    )

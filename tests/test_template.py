@@ -1,0 +1,429 @@
+"""The template GPT: its architecture, its data path, its score, and a training by hand."""
+
+import ast
+import importlib
+import math
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+
+from autoresearch import corpus
+from autoresearch.config import CorpusSettings, load_settings
+from autoresearch.patching import constants, set_constants
+from autoresearch.runtime.session import TrainData, _map
+from autoresearch.scaffold import render, template_directory
+
+CONTEXT = 32
+VOCAB = 300
+SMALL = {"TOTAL_BATCH_SIZE": 128, "DEVICE_BATCH_SIZE": 4, "LOSS_CHUNK": 48, "WINDOW_PATTERN": "S"}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project of the CPU profile, shrunk: context 32, vocabulary 300, two CPU-seconds."""
+    root = tmp_path / "project"
+    root.mkdir()
+    texts = render("gpt", "cpu")
+    texts["train.py"] = set_constants(texts["train.py"], SMALL)
+    settings = texts["autoresearch.toml"]
+    for name, value in {"budget": '"2s"', "context": CONTEXT, "vocab_size": VOCAB}.items():
+        settings, count = re.subn(rf"(?m)^{name} = [^#\n]+", f"{name} = {value} ", settings)
+        assert count == 1
+    texts["autoresearch.toml"] = settings
+    for name, text in texts.items():
+        (root / name).write_text(text)
+    return root
+
+
+@pytest.fixture
+def modules(project: Path) -> Iterator[Callable[..., tuple[Any, Any]]]:
+    """Import (train, prepare) of the project afresh, with constants of train.py changed."""
+    path, threads = list(sys.path), torch.get_num_threads()
+    torch.set_num_threads(1)
+
+    def build(**values: float | str) -> tuple[ModuleType, ModuleType]:
+        source = (project / "train.py").read_text()
+        (project / "train.py").write_text(set_constants(source, values))
+        for name in ("train", "prepare"):
+            sys.modules.pop(name, None)
+        (project / "__pycache__").exists() and [
+            each.unlink() for each in (project / "__pycache__").iterdir()
+        ]
+        importlib.invalidate_caches()
+        return importlib.import_module("train"), importlib.import_module("prepare")
+
+    sys.path.insert(0, str(project))
+    yield build
+    sys.path[:] = path
+    torch.set_num_threads(threads)
+    for name in ("train", "prepare"):
+        sys.modules.pop(name, None)
+
+
+def trained(train: Any, seed: int = 0) -> Any:
+    """A model with every weight drawn at random, so that no part is silent."""
+    torch.manual_seed(seed)
+    model = train.GPT(train.Shape())
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(0.2 * torch.randn_like(weight))
+    return model.eval()
+
+
+def tokens(rows: int, columns: int = CONTEXT, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(VOCAB, (rows, columns), generator=generator)
+
+
+def shard_data(directory: Path, shards: list[list[int]], token_bytes: int = 2) -> TrainData:
+    files = {}
+    for number, ids in enumerate(shards):
+        path = directory / f"{number:05}.bin"
+        path.write_bytes(b"".join(each.to_bytes(token_bytes, "little") for each in ids))
+        files[path.name] = _map(os.open(path, os.O_RDONLY))
+    return TrainData(files, token_bytes)
+
+
+# --- the model
+
+
+@pytest.mark.parametrize("length", [1, 7, CONTEXT])
+def test_logits_have_a_vector_for_every_token(modules: Any, length: int) -> None:
+    train, _ = modules()
+    logits = trained(train)(tokens(3, length))
+    assert logits.shape == (3, length, VOCAB)
+    assert logits.dtype == torch.float32
+
+
+@pytest.mark.parametrize("pattern", ["L", "S", "SSSL"])
+def test_a_prediction_ignores_the_future_and_its_batch_mates(modules: Any, pattern: str) -> None:
+    train, _ = modules(DEPTH=4, WINDOW_PATTERN=pattern)
+    model = trained(train)
+    one, two = tokens(4), tokens(4)
+    two[:, 20:] = tokens(4, CONTEXT - 20, seed=1)
+    two[1:] = tokens(3, seed=2)
+    torch.testing.assert_close(model(one)[0, :20], model(two)[0, :20], rtol=0, atol=1e-4)
+    assert not torch.allclose(model(one)[0, 20:], model(two)[0, 20:], atol=1e-2)
+
+
+def test_a_short_window_hides_what_lies_further_back(modules: Any) -> None:
+    train, _ = modules()
+    q, k, v = (torch.randn(1, CONTEXT, 2, 8) for _ in range(3))
+    changed = v.clone()
+    changed[:, 10] += 1
+    differs = (train.sdpa(q, k, v, 5) - train.sdpa(q, k, changed, 5)).abs().amax((0, 2, 3)) > 1e-6
+    assert differs.nonzero().flatten().tolist() == [10, 11, 12, 13, 14]
+
+
+def test_a_pattern_gives_each_layer_its_window_and_the_last_sees_all(modules: Any) -> None:
+    train, _ = modules(DEPTH=6, WINDOW_PATTERN="SSSL")
+    assert train.Shape().windows == [16, 16, 16, 32, 16, 32]
+
+
+def test_masks_and_flex_attention_agree_on_windows(modules: Any) -> None:
+    train, _ = modules(DEPTH=2)
+    shape = train.Shape()
+    q, k, v = (torch.randn(2, CONTEXT, shape.heads, shape.head_dim) for _ in range(3))
+    attend = torch.compile(train.flex(shape, torch.device("cpu")), backend="eager")
+    for window in shape.windows:
+        torch.testing.assert_close(attend(q, k, v, window), train.sdpa(q, k, v, window))
+
+
+@pytest.mark.parametrize(("cap", "bounded"), [(0.5, True), (0.0, False)])
+def test_the_cap_bounds_logits_and_zero_lifts_it(modules: Any, cap: float, bounded: bool) -> None:
+    train, _ = modules(SOFTCAP=cap)
+    largest = trained(train)(tokens(2)).abs().max().item()
+    assert (largest <= 0.5) is bounded
+
+
+def test_rotation_makes_attention_depend_on_distance_alone(modules: Any) -> None:
+    train, _ = modules()
+    model = trained(train)
+    q, k = torch.randn(1, 1, 1, 32), torch.randn(1, 1, 1, 32)
+
+    def product(at: int, other: int) -> float:
+        a = train.rotate(q, model.cos[at], model.sin[at])
+        return float((a * train.rotate(k, model.cos[other], model.sin[other])).sum())
+
+    assert product(9, 4) == pytest.approx(product(25, 20), abs=1e-4)
+    assert product(9, 4) != pytest.approx(product(9, 8), abs=1e-3)
+
+
+def test_value_embeddings_sit_on_every_second_layer_and_the_last(modules: Any) -> None:
+    train, _ = modules(DEPTH=5)
+    model = train.GPT(train.Shape())
+    assert [block.attention.embed is not None for block in model.blocks] == [True, False] * 2 + [
+        True
+    ]
+
+
+def test_every_parameter_is_learned(modules: Any) -> None:
+    train, _ = modules(DEPTH=3)
+    trainer = train.Trainer(1, torch.device("cpu"))
+    trainer.model.load_state_dict(trained(train).state_dict())
+    before = {name: each.clone() for name, each in trainer.model.named_parameters()}
+    trainer.step(iter([(tokens(trainer.rows), tokens(trainer.rows, seed=1))]), 1.0)
+    still = [n for n, each in trainer.model.named_parameters() if torch.equal(each, before[n])]
+    assert still == []
+
+
+def test_muon_updates_are_nearly_orthogonal(modules: Any) -> None:
+    train, _ = modules()
+    for shape in ((3, 16, 16), (2, 48, 16), (2, 16, 48)):
+        found = torch.linalg.svdvals(train.orthogonalise(torch.randn(shape), 5))
+        assert found.min() > 0.3
+        assert found.max() < 1.3
+
+
+def test_chunked_gradients_equal_those_of_the_whole_loss(modules: Any) -> None:
+    train, _ = modules()
+    trainer = train.Trainer(1, torch.device("cpu"))
+    model = trainer.model
+    model.load_state_dict(trained(train).state_dict())
+    trainer.times = 1
+    x, y = tokens(4), tokens(4, seed=1)
+    loss = trainer._learn(x, y)
+    chunked = {name: each.grad.clone() for name, each in model.named_parameters()}
+    model.zero_grad()
+    whole = torch.nn.functional.cross_entropy(model(x).flatten(0, 1), y.flatten())
+    whole.backward()
+    assert float(loss) == pytest.approx(whole.item(), rel=1e-5)
+    for name, each in model.named_parameters():
+        torch.testing.assert_close(chunked[name], each.grad, rtol=1e-3, atol=1e-6)
+
+
+def test_accumulated_batches_are_one_large_batch(modules: Any) -> None:
+    train, _ = modules(TOTAL_BATCH_SIZE=8 * CONTEXT, DEVICE_BATCH_SIZE=3)
+    trainer = train.Trainer(1, torch.device("cpu"))
+    assert (trainer.rows, trainer.times) == (3, 3)
+    trainer.model.load_state_dict(trained(train).state_dict())
+    x, y = tokens(9), tokens(9, seed=1)
+    expected = train.F.cross_entropy(trainer.model(x).flatten(0, 1), y.flatten())
+    feed = zip(x.split(3), y.split(3), strict=True)
+    assert float(trainer.step(feed, 0.0)) == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_warming_up_teaches_nothing(modules: Any) -> None:
+    train, _ = modules()
+    trainer = train.Trainer(1, torch.device("cpu"))
+    before = {name: each.clone() for name, each in trainer.model.state_dict().items()}
+    trainer.warm_up()
+    assert all(torch.equal(each, before[n]) for n, each in trainer.model.state_dict().items())
+    assert not any(state[-1].any() for state in trainer.optimizer.adam + trainer.optimizer.muon)
+    assert trainer.attention == "sdpa"
+
+
+def test_the_schedule_rises_holds_and_falls(modules: Any) -> None:
+    train, _ = modules(WARMUP_RATIO=0.2, WARMDOWN_RATIO=0.5, FINAL_LR_FRAC=0.1)
+    assert train.lr_scale(0.0) < train.lr_scale(0.1) == pytest.approx(0.5)
+    assert train.lr_scale(0.2) == train.lr_scale(0.5) == 1.0
+    assert train.lr_scale(0.75) == pytest.approx(0.55)
+    assert train.lr_scale(1.2) == pytest.approx(0.1)
+
+
+def test_a_checkpoint_gives_back_the_same_logits(modules: Any, tmp_path: Path) -> None:
+    train, _ = modules(DEPTH=3)
+    model = trained(train)
+    train.save_checkpoint(model, tmp_path)
+    loaded = train.load_model(tmp_path, "cpu")
+    assert not loaded.training
+    assert torch.equal(loaded(tokens(2)), model(tokens(2)))
+
+
+def test_a_checkpoint_outlives_a_change_of_the_constants(modules: Any, tmp_path: Path) -> None:
+    train, _ = modules(DEPTH=3)
+    model = trained(train)
+    train.save_checkpoint(model, tmp_path)
+    later, _ = modules(DEPTH=2, HEAD_DIM=8, SOFTCAP=3.0, WINDOW_PATTERN="L")
+    assert torch.equal(later.load_model(tmp_path, "cpu")(tokens(2)), model(tokens(2)))
+
+
+def numbers() -> list[tuple[str, float]]:
+    """Every number of the CPU profile with the ends of the range a proposer may try."""
+    cases: list[tuple[str, float]] = []
+    for each in constants(render("gpt", "cpu")["train.py"]):
+        if isinstance(each.value, int):
+            cases += [(each.name, max(1, each.value // 2)), (each.name, each.value * 2 + 1)]
+        elif isinstance(each.value, float):
+            cases += [(each.name, each.value / 4), (each.name, each.value * 4)]
+    return cases
+
+
+@pytest.mark.parametrize(("name", "value"), numbers())
+def test_any_value_of_one_constant_runs(modules: Any, name: str, value: float) -> None:
+    train, _ = modules(**{name: value})
+    trainer = train.Trainer(1, torch.device("cpu"))
+    batch = (tokens(trainer.rows), tokens(trainer.rows, seed=1))
+    losses = [trainer.step(iter([batch] * trainer.times), 1.0) for _ in range(2)]
+    assert all(math.isfinite(loss) for loss in losses)
+    assert trainer.model(tokens(1, 5)).shape == (1, 5, VOCAB)
+
+
+# --- data and score
+
+
+def test_batches_cover_the_text_once_an_epoch(modules: Any, tmp_path: Path) -> None:
+    _, prepare = modules()
+    data = shard_data(tmp_path, [list(range(100)), list(range(100, 161))])
+    feed = prepare.batches(data, 1, 10, 7, "cpu")
+    epoch = [next(feed) for _ in range(14)]
+    for x, y in epoch:
+        assert torch.equal(x + 1, y)
+    seen = sorted(int(x[0, 0]) for x, _ in epoch)
+    starts = [[at for at in seen if at < 100], [at for at in seen if at >= 100]]
+    assert all(b - a == 10 for half in starts for a, b in pairwise(half))
+    assert starts[0][0] < 10
+    assert starts[1][0] < 110
+    assert len(starts[0]) >= 9
+    assert len(starts[1]) >= 5
+
+
+def test_batches_follow_the_seed_and_not_the_batch_size(modules: Any, tmp_path: Path) -> None:
+    _, prepare = modules()
+    data = shard_data(tmp_path, [list(range(500))])
+
+    def rows(batch: int, seed: int) -> list[list[int]]:
+        feed = prepare.batches(data, batch, 10, seed, "cpu")
+        return [row.tolist() for _ in range(60 // batch) for row in next(feed)[0]]
+
+    assert rows(6, 1) == rows(6, 1) == rows(4, 1)
+    assert rows(6, 1) != rows(6, 2)
+    first, second = rows(6, 1)[:49], rows(6, 1)[49:]
+    assert first[: len(second)] != second
+
+
+@pytest.mark.parametrize(("token_bytes", "largest"), [(1, 255), (2, 65535), (4, 100_000)])
+def test_tokens_of_any_size_are_read(
+    modules: Any, tmp_path: Path, token_bytes: int, largest: int
+) -> None:
+    _, prepare = modules()
+    data = shard_data(tmp_path, [[largest, 0, largest - 1]], token_bytes)
+    x, y = next(prepare.batches(data, 1, 2, 0, "cpu"))
+    assert (x.tolist(), y.tolist()) == ([[largest, 0]], [[0, largest - 1]])
+
+
+def test_too_little_text_is_a_clear_error(modules: Any, tmp_path: Path) -> None:
+    _, prepare = modules()
+    with pytest.raises(ValueError, match="prepare more text"):
+        next(prepare.batches(shard_data(tmp_path, [[1, 2, 3]]), 1, 10, 0, "cpu"))
+
+
+def test_bits_per_byte_equal_a_loop_over_single_tokens(modules: Any) -> None:
+    train, prepare = modules()
+    model = trained(train)
+    lengths = (1, 2, CONTEXT, CONTEXT + 1, CONTEXT + 2, 3 * CONTEXT + 5)
+    documents = [(tokens(1, n, seed=n)[0].tolist(), 3 * n) for n in lengths]
+    bits, size = 0.0, 0
+    for ids, n_bytes in documents:
+        size += n_bytes
+        for at in range(1, len(ids)):
+            begin = (at - 1) // CONTEXT * CONTEXT
+            with torch.no_grad():
+                last = model(torch.tensor([ids[begin:at]]))[0, -1].double()
+            bits -= float(last.log_softmax(0)[ids[at]]) / math.log(2)
+    for batch in (1, 4):
+        found = prepare.evaluate_bpb(model, iter(documents), "cpu", batch)
+        assert found == pytest.approx(bits / size, abs=1e-5)
+
+
+def test_settings_agree_with_the_package(project: Path) -> None:
+    for profile, device in (("cpu", "cpu"), ("gpu", "cuda")):
+        path = project / f"{profile}.toml"
+        path.write_text(render("gpt", profile)["autoresearch.toml"])
+        settings = load_settings(path)
+        assert (settings.training.profile, settings.training.device) == (profile, device)
+
+
+# --- the files as programs
+
+
+def test_train_and_prepare_fit_in_one_reading() -> None:
+    folder = template_directory("gpt")
+    lines = [(folder / name).read_text().count("\n") for name in ("train.py", "prepare.py")]
+    assert sum(lines) < 700
+
+
+def test_every_constant_says_what_it_is() -> None:
+    source = (template_directory("gpt") / "train.py").read_text()
+    named = [each.name for each in constants(source)]
+    assert len(named) > 20
+    unsaid = {"WARMUP_RATIO", "WARMDOWN_RATIO", "MATRIX_LR", "UNEMBEDDING_LR", "FINAL_LR_FRAC"}
+    unsaid |= {"ADAM_BETA1", "ADAM_BETA2", "MUON_MOMENTUM"}
+    lines = source.splitlines()
+    told = {line.split(" = ")[0] for line in lines if re.match(r"[A-Z_0-9]+ = .*  # \w", line)}
+    assert set(named) <= told | unsaid
+
+
+def test_importing_has_no_side_effect(project: Path) -> None:
+    probe = (
+        "import sys, os, torch; state = torch.random.get_rng_state(); before = set(os.listdir());"
+        "import train; assert set(os.listdir()) == before;"
+        "assert torch.equal(state, torch.random.get_rng_state());"
+        "assert not any(name in sys.modules for name in ('safetensors', 'tiktoken', 'sqlmodel'))"
+    )
+    done = run(project, "-B", "-c", probe)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def run(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=project,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_by_hand_without_a_corpus_says_what_to_do(project: Path) -> None:
+    done = run(project, "train.py")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "autoresearch prepare" in done.stderr
+
+
+@pytest.mark.slow
+def test_by_hand_it_trains_and_prints_the_block(project: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text"
+    text.mkdir()
+    source = Path(ast.__file__).parent
+    for name in ("ast.py", "argparse.py", "typing.py", "socket.py", "enum.py", "pathlib.py"):
+        for at, piece in enumerate(
+            (source / name).read_text().split("\nclass ") if (source / name).is_file() else []
+        ):
+            (text / f"{name[:-3]}{at}.py").write_text(piece)
+    prepared = corpus.prepare(
+        str(text), CorpusSettings(vocab_size=VOCAB), tmp_path / "home", report=lambda *_: None
+    )
+    (project / ".autoresearch").mkdir()
+    corpus.write_pointer(project / ".autoresearch" / "corpus.json", prepared)
+    done = run(project, "train.py")
+    assert done.returncode == 0, done.stderr
+    block = done.stdout.partition("---\n")[2]
+    names = re.findall(r"(?m)^(\w+): +\S+$", block)
+    assert names == [
+        "val_bpb",
+        "training_seconds",
+        "total_seconds",
+        "peak_vram_mb",
+        "mfu_percent",
+        "total_tokens_M",
+        "num_steps",
+        "num_params_M",
+        "depth",
+    ]
+    found = dict(re.findall(r"(\w+): +([\d.]+)", block))
+    assert 1.5 < float(found["training_seconds"]) <= 2.2
+    assert int(found["num_steps"]) > 10
+    assert found["depth"] == "2"
+    assert 1.0 < float(found["val_bpb"]) < 5.0  # untrained: over 6
