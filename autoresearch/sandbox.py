@@ -10,8 +10,11 @@ What it does not cover. The code runs as the same user on the same machine, and 
 - use the network and local sockets (a desktop bus, a container daemon, an ssh agent by its path);
 - trace, signal or kill other processes of the user, the supervisor and the guard included;
 - read the supervisor's own environment, keys included, in /proc where the system allows it;
-- fill the disk, in size or in number of files, and the process table;
-- ask another service to do work that the clock does not see.
+- fill the disk, in size or in number of files, and the process table (a process that forks
+  faster than it is killed wins);
+- take memory faster than it is polled, or in files on a memory disk;
+- do work that a CPU-seconds clock does not see, in another service or in hidden children that
+  live for milliseconds (only the wall limit stands behind it).
 
 A stronger level implements the same `Sandbox`: `command` wraps argv, `environment` stays.
 """
@@ -74,6 +77,8 @@ class Unsealed:
             "TMPDIR": str(scratch),
             "PYTHONHASHSEED": "0",
             "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONUNBUFFERED": "1",  # a trial is killed at its finish: its log must be out by then
+            "PYTHONFAULTHANDLER": "1",
         }
         threads = dict.fromkeys(_THREADS, str(limits.threads))
         caches = {name: str(scratch / folder) for name, folder in _CACHES.items()}

@@ -13,13 +13,16 @@ servers alone, as they are in a plain PyTorch program: that side is then the slo
 import argparse
 import importlib.util
 import os
+import resource
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 import torch
 
@@ -30,6 +33,8 @@ from autoresearch.evaluation.server import THRIFT
 from autoresearch.records.values import Disqualification, Document, Limits, Score
 from autoresearch.sandbox import detect
 from autoresearch.scaffold import render
+
+Result = TypeVar("Result")
 
 
 class Bench:
@@ -49,6 +54,7 @@ class Bench:
         self._checkpoint = _folder(place / "checkpoint")
         model = self._program.GPT(self._program.Shape())
         self._program.save_checkpoint(model, self._checkpoint)
+        self._model = self._program.load_model(self._checkpoint, "cpu")
         tokenizer = self.corpus.tokenizer()
         self._encoded = [
             ([tokenizer.bos, *tokenizer.encode(each.data)], len(each.data))
@@ -74,14 +80,40 @@ class Bench:
             raise SystemExit(f"{score.rule}: {score.reason}")
         return score
 
-    def in_process(self) -> tuple[float, float]:
-        """Return bits per byte and the seconds they took, text and model being at hand."""
-        model = self._program.load_model(self._checkpoint, "cpu")
-        began = time.monotonic()
+    def in_process(self) -> float:
+        """Return bits per byte, model and tokens being at hand."""
         bpb: float = self._program.prepare.evaluate_bpb(
-            model, self._encoded, "cpu", self._settings.batch
+            self._model, self._encoded, "cpu", self._settings.batch
         )
-        return bpb, time.monotonic() - began
+        return bpb
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds by the wall, and CPU seconds of this process and of all it started and ended."""
+
+    wall: float
+    cpu: float
+
+
+def timed(act: Callable[[], Result]) -> tuple[Result, Cost]:
+    """Return what an act gives and what it took."""
+    wall, cpu = time.monotonic(), _cpu()
+    result = act()
+    return result, Cost(time.monotonic() - wall, _cpu() - cpu)
+
+
+def median(costs: Sequence[Cost]) -> Cost:
+    """Return both medians."""
+    return Cost(
+        statistics.median(each.wall for each in costs),
+        statistics.median(each.cpu for each in costs),
+    )
+
+
+def _cpu() -> float:
+    found = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(each.ru_utime + each.ru_stime for each in found)
 
 
 def _folder(path: Path) -> Path:
@@ -111,22 +143,24 @@ def measure(bench: Bench, repeats: int) -> None:
     bench.in_process()
     plain, full, start = [], [], []
     for _ in range(repeats):
-        bpb, seconds = bench.in_process()
-        plain.append(seconds)
-        score = bench.sealed(whole)
-        full.append(score.seconds)
-        start.append(bench.sealed(one_byte).seconds)
+        bpb, cost = timed(bench.in_process)
+        plain.append(cost)
+        score, cost = timed(lambda: bench.sealed(whole))
+        full.append(cost)
+        start.append(timed(lambda: bench.sealed(one_byte))[1])
         assert abs(score.bpb - bpb) < 1e-4, (score.bpb, bpb)
-    report(score, *(statistics.median(each) for each in (plain, full, start)))
+    report(score, median(plain), median(full), median(start))
 
 
-def report(score: Score, plain: float, full: float, start: float) -> None:
-    print(f"text             {sum(score.doc_bytes):,} bytes, {score.tokens:,} tokens")
-    print(f"challenges       {score.challenged}, largest mismatch {score.mismatch:.2g} nats")
-    print(f"in-process       {plain:.2f} s")
-    print(f"sealed           {full:.2f} s = {full / plain:.2f} x")
-    print(f"  start          {start:.2f} s")
-    print(f"  without start  {full - start:.2f} s = {(full - start) / plain:.2f} x")
+def report(score: Score, plain: Cost, full: Cost, start: Cost) -> None:
+    rest = Cost(full.wall - start.wall, full.cpu - start.cpu)
+    print(f"text        {sum(score.doc_bytes):,} bytes, {score.tokens:,} tokens")
+    print(f"challenges  {score.challenged}, largest mismatch {score.mismatch:.2g} nats")
+    print(f"{'':22}{'wall':>8}{'ratio':>7}{'CPU':>8}{'ratio':>7}")
+    rows = {"in-process": plain, "sealed": full, "  start": start, "  sealed but start": rest}
+    for name, cost in rows.items():
+        ratios = (cost.wall / plain.wall, cost.cpu / plain.cpu)
+        print(f"{name:22}{cost.wall:8.2f}{ratios[0]:7.2f}{cost.cpu:8.2f}{ratios[1]:7.2f}")
 
 
 def main() -> None:

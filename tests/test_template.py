@@ -24,7 +24,12 @@ from autoresearch.scaffold import render, template_directory
 
 CONTEXT = 32
 VOCAB = 300
-SMALL = {"TOTAL_BATCH_SIZE": 128, "DEVICE_BATCH_SIZE": 4, "LOSS_CHUNK": 48, "WINDOW_PATTERN": "S"}
+SMALL: dict[str, float | str] = {
+    "TOTAL_BATCH_SIZE": 128,
+    "DEVICE_BATCH_SIZE": 4,
+    "LOSS_CHUNK": 48,
+    "WINDOW_PATTERN": "S",
+}
 
 
 @pytest.fixture
@@ -55,9 +60,8 @@ def modules(project: Path) -> Iterator[Callable[..., tuple[Any, Any]]]:
         (project / "train.py").write_text(set_constants(source, values))
         for name in ("train", "prepare"):
             sys.modules.pop(name, None)
-        (project / "__pycache__").exists() and [
-            each.unlink() for each in (project / "__pycache__").iterdir()
-        ]
+        for stale in (project / "__pycache__").glob("*.pyc"):
+            stale.unlink()
         importlib.invalidate_caches()
         return importlib.import_module("train"), importlib.import_module("prepare")
 
@@ -79,7 +83,7 @@ def trained(train: Any, seed: int = 0) -> Any:
     return model.eval()
 
 
-def tokens(rows: int, columns: int = CONTEXT, seed: int = 0) -> torch.Tensor:
+def tokens(rows: int, columns: int = CONTEXT, seed: int = 0) -> Any:
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(VOCAB, (rows, columns), generator=generator)
 
@@ -133,7 +137,7 @@ def test_masks_and_flex_attention_agree_on_windows(modules: Any) -> None:
     train, _ = modules(DEPTH=2)
     shape = train.Shape()
     q, k, v = (torch.randn(2, CONTEXT, shape.heads, shape.head_dim) for _ in range(3))
-    attend = torch.compile(train.flex(shape, torch.device("cpu")), backend="eager")
+    attend: Any = torch.compile(train.flex(shape, torch.device("cpu")), backend="eager")
     for window in shape.windows:
         torch.testing.assert_close(attend(q, k, v, window), train.sdpa(q, k, v, window))
 
@@ -194,7 +198,7 @@ def test_chunked_gradients_equal_those_of_the_whole_loss(modules: Any) -> None:
     loss = trainer._learn(x, y)
     chunked = {name: each.grad.clone() for name, each in model.named_parameters()}
     model.zero_grad()
-    whole = torch.nn.functional.cross_entropy(model(x).flatten(0, 1), y.flatten())
+    whole: Any = torch.nn.functional.cross_entropy(model(x).flatten(0, 1), y.flatten())
     whole.backward()
     assert float(loss) == pytest.approx(whole.item(), rel=1e-5)
     for name, each in model.named_parameters():

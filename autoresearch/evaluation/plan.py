@@ -57,9 +57,9 @@ class Plan:
         return rows, positions - self.first[rows]
 
     def width(self, lengths: Integers) -> Integers:
-        """Return the padded widths of rows: powers of two, at most the context."""
-        narrow = np.maximum(lengths, NARROWEST).astype(np.float64)
-        return np.minimum(np.exp2(np.ceil(np.log2(narrow))), self.context).astype(np.int64)
+        """Return the padded widths of rows: multiples of an eighth of the context, at most it."""
+        step = max(NARROWEST, self.context // 8)
+        return np.minimum(-(-lengths // step) * step, self.context)
 
     def fill(self, rows: Integers, keep: Integers, width: int, rng: np.random.Generator) -> Tokens:
         """Return int32 [B, width]: the first `keep` tokens of each row, then random tokens."""

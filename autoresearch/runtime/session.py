@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 CONTROL_FD = "AUTORESEARCH_CONTROL_FD"
 MAX_METRIC_BYTES = 512
@@ -227,7 +228,7 @@ def _harness_session(descriptor: int) -> Session:
     )
 
 
-def _receive_line(control: socket.socket, first: bytes = b"") -> dict[str, object]:
+def _receive_line(control: socket.socket, first: bytes = b"") -> dict[str, Any]:
     line = bytearray(first)
     while not line.endswith(b"\n"):
         byte = control.recv(1)
@@ -235,7 +236,7 @@ def _receive_line(control: socket.socket, first: bytes = b"") -> dict[str, objec
             msg = "the harness closed the session"
             raise ConnectionError(msg)
         line += byte
-    message: dict[str, object] = json.loads(line)
+    message: dict[str, Any] = json.loads(line)
     return message
 
 
@@ -243,6 +244,6 @@ def _receive_data(control: socket.socket) -> TrainData:
     # The descriptors ride on the first byte of the message: one recv_fds takes both.
     first, descriptors, _flags, _address = socket.recv_fds(control, 1, MAX_FILES)
     message = _receive_line(control, first)
-    names = [str(name) for name in _list(message["names"])]
-    files = {name: _map(descriptor) for name, descriptor in zip(names, descriptors, strict=True)}
-    return TrainData(files, int(str(message["token_bytes"])))
+    shards = zip(message["names"], descriptors, strict=True)
+    files = {name: _map(descriptor) for name, descriptor in shards}
+    return TrainData(files, int(message["token_bytes"]))

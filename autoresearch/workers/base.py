@@ -27,6 +27,11 @@ class Assignment:
     train_files: tuple[Path, ...]
     token_bytes: int
 
+    @property
+    def out(self) -> Path:
+        """Where the trial leaves its checkpoint; made by the worker."""
+        return self.scratch / "out"
+
 
 class Worker(Protocol):
     """Executes trials, one at a time."""
@@ -47,7 +52,7 @@ class Worker(Protocol):
 
         Args:
             assignment: the trial.
-            on_point: told every metric as it comes.
+            on_point: told metrics as they come; of those that come at once, the last.
             stop: asked often; true ends the trial as INTERRUPTED.
 
         Raises:

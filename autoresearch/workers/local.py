@@ -6,27 +6,44 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
 
 from autoresearch.errors import WorkerError
 from autoresearch.process import Guarded, launch
 from autoresearch.records.values import Outcome, Point
+from autoresearch.runtime.session import CONTROL_FD, MAX_FILES
 from autoresearch.sandbox import Sandbox
 from autoresearch.workers.base import Assignment
-from autoresearch.workers.trial import RunningTrial
+from autoresearch.workers.meter import Meter
+from autoresearch.workers.streams import Stream
+from autoresearch.workers.trial import RunningTrial, hello
 
 TICK_SECONDS = 0.05
-READ_BYTES = 64 * 1024
 DRAIN_SECONDS = 1.0
+# What is read at once: a stream that floods must leave time for the clocks. Lines cost more.
+_READ_BYTES = {Stream.CONTROL: 2**14, Stream.METRICS: 2**14, Stream.LOG: 2**16}
+_PACKAGES = Path(__file__).parents[2]  # where `import autoresearch` finds this package
 
 
 class LocalWorker:
     """Executes trials as processes of this machine."""
 
-    def __init__(self, sandbox: Sandbox, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, sandbox: Sandbox, now: Callable[[], float] = time.monotonic, patience: float = 1.0
+    ) -> None:
+        """Build it.
+
+        Args:
+            sandbox: how untrusted code is started.
+            now: the wall clock, in seconds.
+            patience: seconds between interrupt, termination and kill of a trial that is ended.
+        """
         self.name = "local"
         self._sandbox = sandbox
         self._now = now
+        self._patience = patience
 
     def train(
         self,
@@ -36,39 +53,50 @@ class LocalWorker:
         stop: Callable[[], bool],
     ) -> Outcome:
         """Return how the trial ended; see `Worker.train`."""
-        (assignment.scratch / "out").mkdir(mode=0o700)
-        control, theirs = socket.socketpair()
-        metrics, metrics_end = os.pipe()
-        log, log_end = os.pipe()
-        try:
-            tree = self._launch(assignment, theirs.fileno(), metrics_end, log_end)
-        except OSError as fault:
-            for descriptor in (metrics, log):
-                os.close(descriptor)
-            control.close()
-            msg = f"cannot start a trial: {fault.strerror}"
-            raise WorkerError(msg) from None
-        finally:
-            theirs.close()
-            os.close(metrics_end)
-            os.close(log_end)
-        with tree, control, os.fdopen(metrics, "rb", 0), os.fdopen(log, "rb", 0):
-            trial = RunningTrial(assignment, tree, control, on_point, self._now)
-            trial.hello(metrics_end)
-            self._watch(
-                trial, tree, {"control": control.fileno(), "metrics": metrics, "log": log}, stop
-            )
+        with ExitStack() as held:
+            try:
+                trial, tree, streams = self._begin(assignment, on_point, held)
+            except OSError as fault:
+                msg = f"cannot start a trial: {fault.strerror or fault}"
+                raise WorkerError(msg) from None
+            self._watch(trial, tree, streams, stop)
             return trial.outcome()
+
+    def _begin(
+        self, assignment: Assignment, on_point: Callable[[Point], None], held: ExitStack
+    ) -> tuple[RunningTrial, Guarded, Mapping[Stream, int]]:
+        if len(assignment.train_files) > MAX_FILES:
+            msg = f"the train split has more than {MAX_FILES} files: prepare the corpus again"
+            raise WorkerError(msg)
+        assignment.out.mkdir(mode=0o700)
+        shards = [held.enter_context(path.open("rb", 0)) for path in assignment.train_files]
+        with ExitStack() as theirs:
+            control, control_end = socket.socketpair()
+            held.enter_context(control)
+            theirs.enter_context(control_end)
+            metrics, metrics_end = _pipe(held, theirs)
+            log, log_end = _pipe(held, theirs)
+            control.sendall(hello(assignment, metrics_end))
+            tree = self._launch(assignment, control_end.fileno(), metrics_end, log_end)
+            held.enter_context(tree)
+        meter = Meter(tree, assignment.budget, assignment.limits, self._now)
+        trial = RunningTrial(assignment, tree, meter, control, shards, on_point, self._patience)
+        streams = {Stream.CONTROL: control.fileno(), Stream.METRICS: metrics, Stream.LOG: log}
+        return trial, tree, streams
 
     def _launch(self, assignment: Assignment, control: int, metrics: int, log: int) -> Guarded:
         environment = self._sandbox.environment(assignment.scratch, assignment.limits)
-        command = [sys.executable, "-m", "autoresearch.runtime.launch", assignment.entry]
+        # -P: a folder `autoresearch` in the tree must not stand in for this package.
+        module = "autoresearch.runtime.launch"
+        command = [sys.executable, "-P", "-m", module, assignment.entry]
         return launch(
             self._sandbox.command(
-                command, readable=[assignment.tree], writable=[assignment.scratch]
+                command,
+                readable=[assignment.tree, _PACKAGES / "autoresearch"],
+                writable=[assignment.scratch],
             ),
             cwd=assignment.tree,
-            env={**environment, "AUTORESEARCH_CONTROL_FD": str(control)},
+            env={**environment, "PYTHONPATH": str(_PACKAGES), CONTROL_FD: str(control)},
             pass_fds=(control, metrics),
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -79,35 +107,51 @@ class LocalWorker:
         self,
         trial: RunningTrial,
         tree: Guarded,
-        streams: dict[str, int],
+        streams: Mapping[Stream, int],
         stop: Callable[[], bool],
     ) -> None:
         """Follow the streams until the tree is gone, then read what is left in them."""
         with selectors.DefaultSelector() as selector:
-            for name, descriptor in streams.items():
+            for stream, descriptor in streams.items():
                 os.set_blocking(descriptor, False)
-                selector.register(descriptor, selectors.EVENT_READ, name)
-            selector.register(tree, selectors.EVENT_READ, "exit")
-            while tree.poll() is None:
+                selector.register(descriptor, selectors.EVENT_READ, stream)
+            selector.register(tree, selectors.EVENT_READ)
+            tree_key = selector.get_key(tree)
+            due = self._now()
+            while True:
+                # Streams before clocks: a `finish` that waits in the socket is honoured.
                 _pump(selector, trial, TICK_SECONDS)
-                trial.tick(stop=stop())
-            selector.unregister(tree)
+                if tree.poll() is not None:
+                    break
+                if self._now() >= due:
+                    trial.tick(stop=stop())
+                    due = self._now() + TICK_SECONDS
+            selector.unregister(tree_key.fd)
             trial.ended()
-            deadline = self._now() + DRAIN_SECONDS
-            while selector.get_map() and self._now() < deadline and _pump(selector, trial, 0):
+            deadline = time.monotonic() + DRAIN_SECONDS
+            while selector.get_map() and time.monotonic() < deadline and _pump(selector, trial, 0):
                 pass
 
 
+def _pipe(ours: ExitStack, theirs: ExitStack) -> tuple[int, int]:
+    ends = os.pipe()
+    for stack, end in zip((ours, theirs), ends, strict=True):
+        stack.callback(os.close, end)
+    return ends
+
+
 def _pump(selector: selectors.BaseSelector, trial: RunningTrial, timeout: float) -> bool:
-    """Hand what can be read to the trial; return whether there was anything."""
-    ready = [key for key, _ in selector.select(timeout) if key.data != "exit"]
-    for key in ready:
+    """Hand what can be read to the trial, `control` first; return whether there was anything."""
+    ready = [key for key, _ in selector.select(timeout) if key.data is not None]
+    for key in sorted(ready, key=lambda each: each.data):
         try:
-            data = os.read(key.fd, READ_BYTES)
+            data = os.read(key.fd, _READ_BYTES[key.data])
+        except BlockingIOError:
+            continue
         except OSError:
             data = b""
         if data:
-            trial.feed(str(key.data), data)
+            trial.feed(key.data, data)
         else:
             selector.unregister(key.fd)
     return bool(ready)

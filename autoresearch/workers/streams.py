@@ -1,16 +1,29 @@
-"""The supervisor's ends of a trial's three streams: log, metrics, control."""
+"""The supervisor's ends of a trial's three streams. What comes down them may be anything.
+
+Whatever a trial writes, what is kept is bounded, and a chunk is worked off in time linear in it.
+"""
 
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from enum import IntEnum
+from types import MappingProxyType
 
+from autoresearch.records.text import safe_line
 from autoresearch.records.values import Point
-from autoresearch.runtime.session import MAX_METRIC_BYTES
 
 MAX_CONTROL_BYTES = 64 * 1024
 MAX_CURVE = 512
+MAX_FACTS = 200
 _METRIC_KEYS = frozenset({"step", "loss", "tokens", "progress", "seconds"})
+
+
+class Stream(IntEnum):
+    """The streams of a trial, in the order in which they are read."""
+
+    CONTROL = 0
+    METRICS = 1
+    LOG = 2
 
 
 class CappedLog:
@@ -26,7 +39,7 @@ class CappedLog:
         """Append."""
         room = self._half - len(self._head)
         self._head += data[:room]
-        self._tail += data[room:] if room < len(data) else b""
+        self._tail += data[room:]
         excess = len(self._tail) - self._half
         # Trimmed only now and then: a shift of the whole tail per write would be quadratic.
         if excess > self._half:
@@ -41,28 +54,23 @@ class CappedLog:
         return bytes(self._head) + note + bytes(self._tail[excess:])
 
 
-@dataclass
 class Lines:
-    """Cuts a byte stream into lines; a line over the limit is skipped whole."""
+    """Cuts a byte stream into lines; one longer than `limit` bytes is skipped whole."""
 
-    limit: int
-    _buffer: bytearray = field(default_factory=bytearray)
-    _skipping: bool = False
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._rest = b""
+        self._skipping = False
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield every whole line that `data` completes."""
-        self._buffer += data
-        while True:
-            line, newline, rest = self._buffer.partition(b"\n")
-            if not newline:
-                break
-            self._buffer = rest
-            if not self._skipping and len(line) <= self.limit:
-                yield bytes(line)
+        """Yield every whole line that `data` completes; empty ones are left out."""
+        *lines, rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            if line and not self._skipping and len(line) <= self._limit:
+                yield line
             self._skipping = False
-        if len(self._buffer) > self.limit:
-            self._buffer.clear()
-            self._skipping = True
+        self._skipping = self._skipping or len(rest) > self._limit
+        self._rest = b"" if self._skipping else rest
 
 
 class Curve:
@@ -91,35 +99,61 @@ class Curve:
         return (*self._points, self._last)
 
 
+class Facts:
+    """What a trial says of itself, name by name, bounded in every way. The last word counts."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, float | int | str | bool] = {}
+
+    def update(self, values: object) -> None:
+        """Keep what is plain: finite numbers, integers below 2**53, booleans, short text."""
+        for name, value in values.items() if isinstance(values, dict) else ():
+            label, kept = safe_line(str(name), 60), _plain(value)
+            if kept is not None and (label in self._values or len(self._values) < MAX_FACTS):
+                self._values[label] = kept
+
+    def values(self) -> Mapping[str, float | int | str | bool]:
+        """Return what was kept."""
+        return MappingProxyType(self._values)
+
+
 def parse_metric(line: bytes) -> Point | None:
     """Return the point a line states, or None for anything but exactly that."""
-    values = _object(line) if len(line) <= MAX_METRIC_BYTES else None
+    values = _object(line)
     if values is None or set(values) != _METRIC_KEYS:
         return None
-    whole = all(
-        type(values[name]) is int and 0 <= values[name] < 2**53 for name in ("step", "tokens")
-    )
-    real = all(
-        type(values[name]) in (int, float)
-        and abs(values[name]) < 1e15
-        and math.isfinite(values[name])
-        for name in ("loss", "progress", "seconds")
-    )
-    if not (whole and real):
+    step, tokens = _count(values["step"]), _count(values["tokens"])
+    loss, progress = _real(values["loss"]), _real(values["progress"])
+    seconds = _real(values["seconds"])
+    if step is None or tokens is None or loss is None or progress is None or seconds is None:
         return None
-    return Point(
-        step=values["step"],
-        loss=float(values["loss"]),
-        tokens=values["tokens"],
-        progress=float(values["progress"]),
-        seconds=float(values["seconds"]),
-    )
+    return Point(step=step, loss=loss, tokens=tokens, progress=progress, seconds=seconds)
 
 
 def parse_control(line: bytes) -> Mapping[str, object] | None:
     """Return a control message, or None for what is none."""
     message = _object(line)
     return message if message is not None and isinstance(message.get("event"), str) else None
+
+
+def _plain(value: object) -> float | int | str | bool | None:
+    if isinstance(value, str):
+        return safe_line(value)
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) < 2**53 else None
+    return value if isinstance(value, float) and math.isfinite(value) else None
+
+
+def _count(value: object) -> int | None:
+    return value if type(value) is int and 0 <= value < 2**53 else None
+
+
+def _real(value: object) -> float | None:
+    if type(value) not in (int, float) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) < 1e15 else None  # infinity and NaN are not below it
 
 
 def _object(line: bytes) -> dict[str, object] | None:
