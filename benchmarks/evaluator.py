@@ -1,6 +1,6 @@
 """What the sealed protocol costs beside scoring the same checkpoint on the same text in-process.
 
-    python benchmarks/evaluator.py [--corpus PATH] [--repeats 5] [--threads 1]
+    python benchmarks/evaluator.py [--corpus PATH] [--repeats 5] [--threads 1] [--batch 64]
                                    [--plain-allocator]
 
 Both sides take turns in one run; every figure is a median, every cost also a ratio of the two.
@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
@@ -40,14 +40,14 @@ Result = TypeVar("Result")
 class Bench:
     """One project, one checkpoint, and the two ways to score it."""
 
-    def __init__(self, place: Path, corpus: str, threads: int) -> None:
+    def __init__(self, place: Path, corpus: str, threads: int, batch: int) -> None:
         self._place = place
         self._threads = threads
         self._tree = _folder(place / "tree")
         for name, text in render("gpt", "cpu").items():
             (self._tree / name).write_text(text, "utf-8")
         settings = load_settings(self._tree / "autoresearch.toml")
-        self._settings: EvaluationSettings = settings.evaluation
+        self._settings: EvaluationSettings = replace(settings.evaluation, batch=batch)
         self.corpus = _prepare(corpus, settings.corpus, place)
         torch.set_num_threads(threads)
         self._program = _import(self._tree / "train.py")
@@ -168,13 +168,14 @@ def main() -> None:
     parser.add_argument("--corpus", default="stdlib", help="as for `autoresearch prepare`")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--batch", type=int, default=EvaluationSettings().batch)
     parser.add_argument("--plain-allocator", action="store_true")
     given = parser.parse_args()
     if not given.plain_allocator and not THRIFT.items() <= os.environ.items():
         # glibc reads these once, before Python runs.
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **THRIFT})
     with tempfile.TemporaryDirectory() as place:
-        measure(Bench(Path(place), given.corpus, given.threads), given.repeats)
+        measure(Bench(Path(place), given.corpus, given.threads, given.batch), given.repeats)
 
 
 if __name__ == "__main__":

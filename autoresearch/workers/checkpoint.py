@@ -65,15 +65,15 @@ def _copy(source: Path, target: Path, digest: str | None, limit: int) -> None:
 
 def _blocks(path: Path, limit: int) -> Iterator[bytes]:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        file = open(path, "rb", opener=_open_warily)  # noqa: PTH123, SIM115 - an opener; closed below
     except FileNotFoundError:
         msg = f"{path.name} is missing"
         raise BadCheckpointError(msg) from None
     except OSError as fault:
         msg = f"{path.name} cannot be opened: {fault.strerror}"
         raise BadCheckpointError(msg) from None
-    with os.fdopen(descriptor, "rb") as file:
-        facts = os.fstat(descriptor)
+    with file:
+        facts = os.fstat(file.fileno())
         if not stat.S_ISREG(facts.st_mode) or facts.st_nlink != 1:
             msg = f"{path.name} is no plain file with one name"
             raise BadCheckpointError(msg)
@@ -82,6 +82,11 @@ def _blocks(path: Path, limit: int) -> Iterator[bytes]:
             raise BadCheckpointError(msg)
         while block := file.read(2**20):
             yield block
+
+
+def _open_warily(path: str, flags: int) -> int:
+    """Open without following a link, and without waiting for a pipe's other end."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _check_weights(path: Path) -> None:

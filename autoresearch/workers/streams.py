@@ -158,7 +158,7 @@ def _real(value: object) -> float | None:
 
 def _object(line: bytes) -> dict[str, object] | None:
     try:
-        values = json.loads(line, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+        values = json.loads(line, object_pairs_hook=_no_duplicates)
     except (ValueError, RecursionError):
         return None
     return values if isinstance(values, dict) else None
@@ -170,7 +170,3 @@ def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
         msg = "duplicate key"
         raise ValueError(msg)
     return found
-
-
-def _no_constant(name: str) -> object:
-    raise ValueError(name)

@@ -1,0 +1,311 @@
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from autoresearch.process import Exit, Guarded, launch, signal_name
+from autoresearch.process.tree import Tree
+
+ENV = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="rests on a subreaper")
+
+
+def python(code: str, **options: object) -> Guarded:
+    """Start Python without site-packages: it is quick."""
+    folder = Path(tempfile.gettempdir())
+    return launch([sys.executable, "-S", "-c", code], cwd=folder, env=ENV, **options)  # type: ignore[arg-type]
+
+
+def below(guarded: Guarded) -> list[psutil.Process]:
+    try:
+        return psutil.Process(guarded.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def wait_for_tree(guarded: Guarded, size: int) -> list[psutil.Process]:
+    deadline = time.monotonic() + 20
+    while len(found := below(guarded)) < size:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return found
+
+
+def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
+    return [each for each in processes if each.is_running()]
+
+
+class TestExit:
+    @pytest.mark.parametrize(
+        ("code", "expected"),
+        [
+            ("pass", Exit(0, None)),
+            ("raise SystemExit(7)", Exit(7, None)),
+            ("import os; os.kill(os.getpid(), 9)", Exit(None, signal.SIGKILL)),
+            ("import os; os.kill(os.getpid(), 11)", Exit(None, signal.SIGSEGV)),
+            ("import os; os._exit(255)", Exit(255, None)),
+        ],
+    )
+    def test_is_told(self, code: str, expected: Exit) -> None:
+        with python(code) as guarded:
+            assert guarded.wait(20) == expected
+            assert guarded.poll() == expected  # and told again
+            assert guarded.kill() == expected
+
+    def test_a_command_that_is_not_there(self, tmp_path: Path) -> None:
+        with (tmp_path / "err").open("wb") as file:
+            argv = ["/no/such/command"]
+            with launch(argv, cwd=tmp_path, env=ENV, stderr=file.fileno()) as guarded:
+                assert guarded.wait(20) == Exit(127, None)
+        assert "/no/such/command" in (tmp_path / "err").read_text()
+
+    def test_a_folder_that_is_not_there_is_our_fault(self, tmp_path: Path) -> None:
+        with pytest.raises(FileNotFoundError):
+            launch(["true"], cwd=tmp_path / "gone", env=ENV)
+
+    def test_wait_gives_up_after_its_time(self) -> None:
+        with python("import time; time.sleep(60)") as guarded:
+            assert guarded.wait(0.05) is None
+            assert guarded.poll() is None
+
+    def test_signal_names(self) -> None:
+        assert [signal_name(each) for each in (9, 11, 250)] == ["SIGKILL", "SIGSEGV", "signal 250"]
+
+
+class TestStart:
+    def test_environment_folder_output_and_descriptors(self, tmp_path: Path) -> None:
+        read, write = os.pipe()
+        code = (
+            f"import os; os.write({write}, b'through the pipe'); print(os.getcwd());"
+            "print(sorted(os.environ)); print(sorted(os.listdir('/proc/self/fd')))"
+        )
+        with (tmp_path / "out").open("wb") as file:
+            argv = [sys.executable, "-S", "-c", code]
+            with launch(
+                argv, cwd=tmp_path, env=ENV, pass_fds=(write,), stdout=file.fileno()
+            ) as guarded:
+                os.close(write)
+                assert guarded.wait(20) == Exit(0, None)
+        with os.fdopen(read, "rb") as pipe:
+            assert pipe.read() == b"through the pipe"  # it ends: the guard holds no end of it
+        folder, names, descriptors = (tmp_path / "out").read_text().splitlines()
+        assert folder == str(tmp_path)
+        assert {"PATH", "LANG"} <= set(eval(names)) <= {"PATH", "LANG", "LC_CTYPE"}
+        assert len(eval(descriptors)) == 5  # standard three, the pipe, the listing
+
+    def test_it_begins_with_default_signals_even_from_a_thread_that_blocks_them(self) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+        try:
+            code = "import signal; raise SystemExit(len(signal.pthread_sigmask(0, [])))"
+            with python(code) as guarded:
+                assert guarded.wait(20) == Exit(0, None)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
+
+    def test_file_size_limit(self, tmp_path: Path) -> None:
+        code = f"open({str(tmp_path / 'big')!r}, 'wb').write(bytes(2000))"
+        with python(code, file_size=1000) as guarded:
+            assert guarded.wait(20) == Exit(1, None)
+        assert (tmp_path / "big").stat().st_size <= 1000
+
+    def test_no_core_dumps_and_no_new_privileges(self) -> None:
+        code = """
+import resource, sys
+status = open("/proc/self/status").read() if sys.platform == "linux" else "NoNewPrivs:\\t1\\n"
+raise SystemExit(resource.getrlimit(resource.RLIMIT_CORE) != (0, 0) or "NoNewPrivs:\\t1\\n" not in status)
+"""
+        with python(code) as guarded:
+            assert guarded.wait(20) == Exit(0, None)
+
+
+DEAF = "import signal, time, os\nfor n in (2, 15, 1): signal.signal(n, signal.SIG_IGN)\n"
+DAEMON = """
+def daemon():
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            time.sleep(60)
+        os._exit(0)
+    os.wait()
+"""
+
+
+class TestStop:
+    def test_an_interrupt_is_enough_for_the_polite(self) -> None:
+        code = "import time\nprint(1, flush=True)\ntry: time.sleep(60)\nexcept KeyboardInterrupt: raise SystemExit(5)"
+        read, write = os.pipe()
+        with os.fdopen(read, "rb") as ready, python(code, stdout=write) as guarded:
+            os.close(write)
+            ready.readline()
+            began = time.monotonic()
+            assert guarded.stop(patience=20) == Exit(5, None)
+            assert time.monotonic() - began < 10
+
+    def test_termination_comes_second(self) -> None:
+        code = "import signal, time\nsignal.signal(2, signal.SIG_IGN)\nprint(1, flush=True)\ntime.sleep(60)"
+        read, write = os.pipe()
+        with os.fdopen(read, "rb") as ready, python(code, stdout=write) as guarded:
+            os.close(write)
+            ready.readline()
+            assert guarded.stop(patience=0.3) == Exit(None, signal.SIGTERM)
+
+    def test_the_deaf_are_killed(self) -> None:
+        with python(DEAF + "print(1, flush=True)\ntime.sleep(60)") as guarded:
+            wait_for_tree(guarded, 1)
+            time.sleep(0.1)
+            assert guarded.stop(patience=0.1) == Exit(None, signal.SIGKILL)
+
+    def test_kill_before_the_command_has_begun(self) -> None:
+        for _ in range(5):
+            guarded = python("import time; time.sleep(60)")
+            assert guarded.kill().code in (None, 127)
+
+    @LINUX
+    def test_daemons_are_gone_when_kill_returns(self) -> None:
+        with python(DEAF + DAEMON + "for _ in range(3): daemon()\ntime.sleep(60)") as guarded:
+            found = wait_for_tree(guarded, 4)
+            guarded.kill()
+            assert alive(found) == []
+
+    @LINUX
+    def test_daemons_are_gone_when_the_command_ends_by_itself(self) -> None:
+        code = DEAF + DAEMON + "daemon()\nprint(1, flush=True)\ntime.sleep(0.5)"
+        with python(code) as guarded:
+            found = wait_for_tree(guarded, 2)
+            assert guarded.wait(20) == Exit(0, None)
+            assert alive(found) == []
+
+    @LINUX
+    def test_processes_that_fork_and_leave_all_the_time(self) -> None:
+        code = """
+import os, time
+end = time.monotonic() + 30
+while time.monotonic() < end:
+    if os.fork():
+        os._exit(0)
+    os.setpgid(0, 0)
+"""
+        with python("import os\nif os.fork(): os.wait()\n" + code) as guarded:
+            time.sleep(0.3)
+            began = time.monotonic()
+            guarded.kill()
+            assert time.monotonic() - began < 5
+
+    @LINUX
+    def test_a_killed_guard_takes_the_tree_along(self) -> None:
+        with python(DEAF + DAEMON + "daemon()\ntime.sleep(60)") as guarded:
+            found = wait_for_tree(guarded, 2)
+            guarded.cpu_seconds()  # a look, as every tick takes one
+            os.kill(guarded.pid, signal.SIGKILL)
+            assert guarded.wait(20) == Exit(None, None)
+            assert alive(found) == []
+
+    def test_a_killed_supervisor_takes_the_tree_along(self, tmp_path: Path) -> None:
+        script = f"""
+import os, sys, time
+from pathlib import Path
+from autoresearch.process import launch
+code = {DEAF + DAEMON + "daemon()" + chr(10) + "time.sleep(60)"!r}
+g = launch([sys.executable, "-S", "-c", code], cwd=Path({str(tmp_path)!r}), env=dict(os.environ))
+print(g.pid, flush=True)
+time.sleep(60)
+"""
+        root = Path(__file__).parent.parent
+        argv = [sys.executable, "-c", script]
+        with subprocess.Popen(argv, cwd=root, stdout=subprocess.PIPE) as supervisor:
+            assert supervisor.stdout is not None
+            guard = psutil.Process(int(supervisor.stdout.readline()))
+            deadline = time.monotonic() + 20
+            while len(found := guard.children(recursive=True)) < 2:
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            supervisor.kill()
+        psutil.wait_procs([guard, *found], timeout=3)
+        assert alive([guard, *found]) == []
+
+
+BURN = "import time, os\nend = time.process_time() + 0.3\nwhile time.process_time() < end: pass\n"
+
+
+class TestCpuSeconds:
+    def test_count_live_and_ended_children_and_never_fall(self) -> None:
+        code = f"import subprocess, sys\nfor _ in range(2): subprocess.run([sys.executable, '-Sc', {BURN!r}])\n{BURN}"
+        readings = []
+        with python(code) as guarded:
+            while guarded.poll() is None:
+                readings.append(guarded.cpu_seconds())
+                time.sleep(0.02)
+            assert guarded.cpu_seconds() >= 0.9
+        assert readings == sorted(readings)
+        assert readings[-1] > 0.6
+        assert guarded.cpu_seconds() < 3.0  # nothing is counted twice
+
+    def test_hidden_children_count_once_they_are_seen(self) -> None:
+        burn = BURN.replace("0.3", "0.4")
+        code = f"import os, signal, time\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\nif os.fork() == 0:\n  exec({burn!r})\n  os._exit(0)\ntime.sleep(60)"
+        with python(code) as guarded:
+            deadline = time.monotonic() + 20
+            while guarded.cpu_seconds() < 0.3:
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            time.sleep(0.5)
+            assert guarded.cpu_seconds() >= 0.3  # though the kernel forgot it
+
+    @LINUX
+    def test_processes_that_come_and_go_are_not_remembered_for_ever(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("autoresearch.process.tree._MAX_SEEN", 20)
+        code = "import os, time\nfor _ in range(60):\n    if os.fork() == 0: time.sleep(0.05); os._exit(0)\n    time.sleep(0.01)\n    os.waitpid(-1, os.WNOHANG)\n"
+        with python(code) as guarded:
+            tree = Tree(guarded.pid)
+            while guarded.poll() is None:
+                tree.cpu_seconds()
+            assert len(tree._seen) <= 40
+
+
+class TestResident:
+    def test_private_memory_counts_and_mapped_files_do_not(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_bytes(bytes(60 * 2**20))
+        code = f"""
+import mmap, time
+held = bytearray(b"1") * (40 * 2**20)
+file = open({str(tmp_path / "file")!r}, "rb")
+mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+total = sum(mapped[::4096])
+print(1, flush=True)
+time.sleep(60)
+"""
+        read, write = os.pipe()
+        with os.fdopen(read, "rb") as ready, python(code, stdout=write) as guarded:
+            os.close(write)
+            ready.readline()
+            assert guarded.resident() > 40 * 2**20
+            if sys.platform == "linux":
+                assert guarded.resident() < 60 * 2**20
+            guarded.kill()
+            assert guarded.resident() == 0
+
+    @LINUX
+    def test_exactly_counted_shared_pages_count_once(self) -> None:
+        code = """
+import os, time
+held = bytearray(b"1") * (40 * 2**20)
+for _ in range(3):
+    if os.fork() == 0: break
+print(1, flush=True)
+time.sleep(60)
+"""
+        read, write = os.pipe()
+        with os.fdopen(read, "rb") as ready, python(code, stdout=write) as guarded:
+            os.close(write)
+            for _ in range(4):
+                ready.readline()
+            assert guarded.resident() > 150 * 2**20
+            assert 40 * 2**20 < guarded.resident(exact=True) < 80 * 2**20

@@ -1,0 +1,105 @@
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autoresearch.records.text import safe_line, safe_text
+
+UNSAFE = {"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"}
+HOSTILE = st.text(
+    st.one_of(
+        st.characters(),
+        st.sampled_from("\x1b\x9b\x9d\x90[]m;\x07\\\r\n\t\0\x7f\u202e\u200b\ufeff\u0301\U000e0041"),
+    ),
+    max_size=400,
+)
+
+
+def unsafe(text: str) -> list[str]:
+    def bad(code: int) -> bool:
+        return 0xFE00 <= code <= 0xFE0F or 0xE0000 <= code <= 0xE0FFF or 0x180B <= code <= 0x180F
+
+    return [each for each in text if unicodedata.category(each) in UNSAFE or bad(ord(each))]
+
+
+@given(HOSTILE, st.integers(1, 300))
+def test_no_unsafe_character_survives_in_a_line(text: str, width: int) -> None:
+    line = safe_line(text, width)
+    assert unsafe(line) == []
+    assert len(line) <= width
+    assert "\n" not in line
+
+
+@given(HOSTILE)
+def test_no_unsafe_character_survives_in_a_text(text: str) -> None:
+    assert unsafe(safe_text(text).replace("\n", "")) == []
+
+
+@given(st.binary(max_size=400), st.integers(1, 9), st.integers(1, 99))
+def test_any_bytes_become_a_bounded_safe_text(data: bytes, lines: int, size: int) -> None:
+    text = safe_text(data, lines=lines, size=size)
+    assert unsafe(text.replace("\n", "")) == []
+    assert len(text) <= size
+    assert text.count("\n") < lines
+
+
+@given(HOSTILE)
+def test_what_is_safe_stays_as_it_is(text: str) -> None:
+    line = safe_line(text)
+    assert safe_line(line) == line
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain", "plain"),
+        ("größe 日本 😀", "größe 日本 😀"),
+        ("\x1b[31mred\x1b[0m", "red"),
+        ("\x1b]0;title\x07after", "after"),
+        ("\x1b]8;;http://evil\x1b\\link\x1b]8;;\x1b\\", "link"),
+        ("a\tb\nc\r\nd", "a b c d"),
+        ("bell\x07", "bell\\x07"),
+        ("\x9b31m", "\\x9b31m"),
+        ("left\u202eright", "left\\u{202e}right"),
+        ("zero\u200bwidth", "zero\\u{200b}width"),
+        ("e\u0301\u0301\u0301\u0301", "e\u0301\u0301"),
+        ("\ud800", "\\u{d800}"),
+        ("\U000e0041", "\\u{e0041}"),
+        ("x\ufe0f", "x\\u{fe0f}"),
+    ],
+)
+def test_a_line(text: str, shown: str) -> None:
+    assert safe_line(text) == shown
+
+
+def test_a_line_is_cut_with_a_mark() -> None:
+    assert safe_line("x" * 50, 10) == "x" * 9 + "…"
+
+
+def test_an_unterminated_sequence_does_not_swallow_the_traceback() -> None:
+    assert safe_text("\x1b]0;never ends\nValueError: real\n") == "\nValueError: real"
+
+
+def test_of_a_redrawn_line_the_last_drawing_is_kept() -> None:
+    assert safe_text(b"step 1\rstep 2\rstep 3\r\ndone\r\n") == "step 3\ndone"
+
+
+def test_bytes_that_are_no_text_are_shown_as_escapes() -> None:
+    assert safe_text(b"caf\xe9 \xff") == "caf\\xe9 \\xff"
+
+
+def test_the_end_of_a_long_log_is_kept() -> None:
+    text = safe_text("\n".join(f"line {n}" for n in range(1000)), lines=3)
+    assert text == "line 997\nline 998\nline 999"
+
+
+def test_long_runs_are_elided_and_long_lines_cut() -> None:
+    assert safe_text("=" * 5000) == "========…(5000 times)"
+    assert len(safe_text("ab" * 5000)) == 300
+
+
+def test_a_long_text_is_cut_at_its_beginning() -> None:
+    text = safe_text("\n".join(["ab" * 100] * 50), size=500)
+    assert len(text) == 500
+    assert text.startswith("…")

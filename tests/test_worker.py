@@ -1,0 +1,565 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from autoresearch import sandbox
+from autoresearch.errors import WorkerError
+from autoresearch.records.values import Budget, Clock, Ending, Outcome, Point
+from autoresearch.workers import LocalWorker
+from tests.trials import FINISH, GOOD, PRELUDE, Bench, alive_under, dies_out
+
+SHORT = Budget(training=0.3, clock=Clock.WALL, startup=60.0, grace=0.1)
+MIB = 2**20
+
+
+@pytest.fixture(scope="module")
+def worker() -> LocalWorker:
+    """One worker for all: every test is the next trial after another's ending."""
+    return LocalWorker(sandbox.detect(os.environ), patience=0.2)
+
+
+@pytest.fixture
+def bench(tmp_path: Path, worker: LocalWorker) -> Bench:
+    return Bench(tmp_path / "bench", worker=worker)
+
+
+def ending_of(outcome: Outcome) -> tuple[Ending, str]:
+    return outcome.ending, outcome.detail
+
+
+class TestFinished:
+    def test_checkpoint_curve_facts_and_times_come_back(self, bench: Bench) -> None:
+        body = 'session.facts({"depth": 2, "name": "tiny", "fast": True, "rate": 0.5})\n' + GOOD
+        outcome = bench.run(body)
+        assert outcome.ending is Ending.FINISHED
+        assert outcome.detail == ""
+        assert outcome.checkpoint is not None
+        assert (outcome.checkpoint / "config.json").read_bytes() == b"{}"
+        assert len((outcome.checkpoint / "model.safetensors").read_bytes()) > 8
+        assert [(p.step, p.loss, p.tokens) for p in outcome.curve] == [(1, 2.0, 3)]
+        assert bench.points == list(outcome.curve)
+        assert outcome.facts == {"depth": 2, "name": "tiny", "fast": True, "rate": 0.5}
+        assert 0 < outcome.timing.training < outcome.timing.total
+        assert 0 < outcome.timing.startup < outcome.timing.total
+        assert outcome.peak_memory > MIB
+
+    def test_the_data_come_with_start(self, bench: Bench) -> None:
+        body = "data = session.start()\nprint(data.shards()[0][:], data.token_bytes)\nsave(session)"
+        outcome = bench.run(body + "\nsession.finish()\ntime.sleep(60)")
+        assert outcome.ending is Ending.FINISHED
+        assert outcome.log == b"b'toks' 2\n"  # though it was killed at its finish
+
+    def test_a_second_start_hands_over_nothing_and_changes_no_clock(self, bench: Bench) -> None:
+        again = 'session._send({"event": "start"})\n'
+        outcome = bench.run(FINISH + "time.sleep(0.3)\n" + again + "session.finish()\n")
+        assert outcome.ending is Ending.FINISHED
+        assert outcome.timing.training > 0.3
+
+    def test_a_peak_on_the_device_is_believed_only_for_a_device(self, bench: Bench) -> None:
+        body = 'session.facts({"peak_vram_bytes": 7})\n' + GOOD
+        assert bench.run(body).peak_memory > MIB
+
+
+DEAF = "for n in (signal.SIGINT, signal.SIGTERM): signal.signal(n, signal.SIG_IGN)\n"
+START = "session.start()\n"
+ENDINGS = {
+    "nan": (START + "session.log(step=1, loss=float('nan'), tokens=1)", Ending.NAN, "loss is nan"),
+    "inf": (START + "session.log(step=1, loss=float('inf'), tokens=1)", Ending.NAN, "loss is inf"),
+    "bug": (START + "raise ValueError('it broke')", Ending.EXCEPTION, "ValueError: it broke"),
+    "syntax": ("def", Ending.EXCEPTION, "SyntaxError"),
+    "early bug": ("1 / 0", Ending.EXCEPTION, "ZeroDivisionError"),
+    "memory error": (START + "raise MemoryError", Ending.OUT_OF_MEMORY, "MemoryError"),
+    "exit": (START + "sys.exit(0)", Ending.NO_FINISH, "without handing in"),
+    "exit at once": ("", Ending.NO_FINISH, "without handing in"),
+    "exit code": (START + "os._exit(3)", Ending.EXCEPTION, "exited with code 3"),
+    "exit text": (START + "sys.exit('no')", Ending.EXCEPTION, "exited with code 1"),
+    "sigkill": (START + "os.kill(os.getpid(), 9)", Ending.SIGNAL, "SIGKILL"),
+    "sigsegv": (START + "os.kill(os.getpid(), 11)", Ending.SIGNAL, "SIGSEGV"),
+    "finish first": (
+        'save(session)\nsession._send({"event": "finish", "files": {}})\ntime.sleep(60)',
+        Ending.NO_FINISH,
+        "before start()",
+    ),
+    "finish first, politely": (
+        "save(session)\nsession.finish()",
+        Ending.EXCEPTION,
+        "finish() before start()",
+    ),
+    "threads of the dead": (
+        START
+        + "import threading\nthreading.Thread(target=time.sleep, args=(60,)).start()\nraise OSError(1)",
+        Ending.EXCEPTION,
+        "OSError",
+    ),
+    "file too large": (
+        START + "Path('big').write_bytes(bytes(9 * 2**20))",
+        Ending.EXCEPTION,
+        "File too large",
+    ),
+}
+
+
+class TestEndings:
+    @pytest.mark.parametrize("name", ENDINGS)
+    def test_of_its_own_doing(self, bench: Bench, name: str) -> None:
+        body, ending, detail = ENDINGS[name]
+        bench.limits = replace(bench.limits, file_size=8 * MIB)
+        outcome = bench.run(body)
+        assert outcome.ending is ending
+        assert detail in outcome.detail
+        assert outcome.checkpoint is None
+
+    def test_traceback_begins_in_train_py_and_is_in_the_log_too(self, bench: Bench) -> None:
+        outcome = bench.run(START + "raise ValueError('it broke')")
+        lines = outcome.traceback.splitlines()
+        assert lines[0] == "Traceback (most recent call last):"
+        assert lines[1].strip().startswith('File "train.py"')
+        assert lines[-1] == "ValueError: it broke"
+        assert b"ValueError: it broke" in outcome.log
+        assert outcome.exit_code == 1
+
+    def test_a_giant_hostile_message_is_still_told_by_its_kind(self, bench: Bench) -> None:
+        outcome = bench.run(START + "raise FloatingPointError('\\x01\\U0001f600' * 100_000)")
+        assert outcome.ending is Ending.NAN
+        assert len(outcome.detail) <= 200
+        assert outcome.detail.isprintable()
+
+    @pytest.mark.parametrize("how", ["while True: pass", "time.sleep(60)", DEAF + "time.sleep(60)"])
+    def test_hang_on_the_wall_clock(self, bench: Bench, how: str) -> None:
+        bench.budget = SHORT
+        outcome = bench.run(START + how)
+        assert outcome.ending is Ending.HANG
+        assert outcome.detail == "did not finish within 0.3 s of training"
+        assert 0.5 <= outcome.timing.training < 2.0  # budget and twice the grace, not less
+        bench.budget = Bench.budget
+        assert bench.run(GOOD).ending is Ending.FINISHED
+
+    def test_a_hang_tells_where(self, bench: Bench) -> None:
+        bench.budget = SHORT
+        outcome = bench.run(START + "def stuck():\n    time.sleep(60)\nstuck()")
+        assert b"in stuck" in outcome.log
+
+    def test_hang_on_the_cpu_clock(self, bench: Bench) -> None:
+        bench.budget = replace(SHORT, clock=Clock.CPU)
+        outcome = bench.run(START + "while True: pass")
+        assert outcome.ending is Ending.HANG
+        assert outcome.timing.training >= 0.5
+
+    def test_sleeping_on_the_cpu_clock_meets_the_wall_limit(self, bench: Bench) -> None:
+        bench.budget = replace(SHORT, clock=Clock.CPU)
+        bench.worker = LocalWorker(sandbox.detect(os.environ), lambda: time.monotonic() * 30, 0.2)
+        outcome = bench.run(START + "time.sleep(60)")
+        assert ending_of(outcome) == (
+            Ending.HANG,
+            f"did not finish within {bench.budget.wall_limit:g} s of wall time",
+        )
+        assert outcome.timing.training < 0.3
+
+    def test_start_timeout(self, bench: Bench) -> None:
+        bench.budget = replace(SHORT, startup=0.5)
+        outcome = bench.run("time.sleep(60)")
+        assert ending_of(outcome) == (Ending.START_TIMEOUT, "no start within 0.5 s")
+        assert outcome.timing.training == 0
+        assert outcome.timing.startup >= 0.5
+
+    def test_late(self, bench: Bench) -> None:
+        bench.budget = replace(SHORT, grace=1.0)
+        outcome = bench.run(START + "save(session)\ntime.sleep(1.7)\nsession.finish()")
+        assert outcome.ending is Ending.LATE
+        assert outcome.detail.startswith("finished 1.")
+        assert outcome.checkpoint is None
+
+    def test_within_the_grace_is_not_late(self, bench: Bench) -> None:
+        bench.budget = replace(SHORT, grace=5.0)
+        outcome = bench.run(START + "save(session)\ntime.sleep(0.6)\nsession.finish()")
+        assert outcome.ending is Ending.FINISHED
+
+    def test_a_waiting_finish_is_read_before_the_clock_is_judged(self, bench: Bench) -> None:
+        bench.budget = SHORT
+        body = FINISH + "time.sleep(0.3)\nsession.finish()"
+        outcome = bench.run(body, on_point=lambda _point: time.sleep(1.5))
+        assert outcome.ending is Ending.LATE  # not HANG: it did finish
+
+    def test_over_the_memory_limit(self, bench: Bench) -> None:
+        bench.limits = replace(bench.limits, memory=200 * MIB)
+        outcome = bench.run(START + "x = bytearray(b'1') * (300 * 2**20)\ntime.sleep(60)")
+        assert ending_of(outcome) == (Ending.OUT_OF_MEMORY, "used more than 0.195 GiB")
+        assert outcome.peak_memory > 200 * MIB
+
+    def test_memory_shared_by_forks_and_mapped_files_are_no_breach(self, bench: Bench) -> None:
+        bench.limits = replace(bench.limits, memory=250 * MIB)
+        body = f"""
+x = bytearray(b'1') * (100 * 2**20)
+Path("file").write_bytes(bytes(200 * 2**20))
+with open("file", "rb") as file:
+    mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+total = sum(mapped[::4096])
+for _ in range(3):
+    if os.fork() == 0:
+        time.sleep(60)
+time.sleep(0.8)
+{FINISH}
+session.finish()
+"""
+        assert bench.run(body).ending is Ending.FINISHED
+
+    def test_interrupted(self, bench: Bench) -> None:
+        seen: list[Point] = []
+        body = START + "session.log(step=1, loss=2.0, tokens=3)\nsave(session)\ntime.sleep(60)"
+        outcome = bench.run(body, on_point=seen.append, stop=lambda: bool(seen))
+        assert outcome.ending is Ending.INTERRUPTED
+        assert outcome.ending.verdict is None
+        assert len(outcome.curve) == 1
+        assert bench.run(GOOD).ending is Ending.FINISHED
+
+    def test_a_finish_on_the_way_out_of_an_interruption_does_not_count(self, bench: Bench) -> None:
+        body = START + "try: time.sleep(60)\nfinally: save(session); session.finish()"
+        calls: Iterator[bool] = iter([False] * 12)
+        outcome = bench.run(body, stop=lambda: next(calls, True))
+        assert outcome.ending is Ending.INTERRUPTED
+        assert outcome.checkpoint is None
+
+    def test_an_onlooker_that_fails_leaves_nothing_behind(self, bench: Bench) -> None:
+        assignment = bench.assignment(PRELUDE + GOOD)
+
+        def fail(point: Point) -> None:
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            bench.worker.train(assignment, on_point=fail, stop=lambda: False)
+        assert alive_under(assignment.scratch) == []
+
+
+RAW = 'session._send({"event": "finish", "files": %s})\ntime.sleep(60)\n'
+DIGEST = "__import__('hashlib').sha256(weights()).hexdigest()"
+EMPTY = "__import__('hashlib').sha256(b'{}').hexdigest()"
+SOUND = f'{{"model.safetensors": {DIGEST}, "config.json": {EMPTY}}}'
+MODEL = '(session.out / "model.safetensors")'
+BAD_CHECKPOINTS = {
+    "symlink": f"{MODEL}.rename('m')\n{MODEL}.symlink_to(Path('m').resolve())\nsession.finish()",
+    "hard link": f"os.link({MODEL}, 'other')\nsession.finish()",
+    "fifo": f"{MODEL}.unlink()\nos.mkfifo({MODEL})\n" + RAW % SOUND,
+    "missing": f"{MODEL}.unlink()\n" + RAW % SOUND,
+    "no digests": RAW % "[1, 2]",
+    "changed after its digest": f"{MODEL}.write_bytes(weights(data=b'evil'))\n" + RAW % SOUND,
+    "pickle": "import pickle\nsave(session, pickle.dumps([1] * 99))\nsession.finish()",
+    "damaged header": "HEADER['w']['shape'] = [2]\nsave(session)\nsession.finish()",
+    "destination taken": "(session.out.parent / 'checkpoint').mkdir()\nsession.finish()",
+}
+
+
+class TestCheckpoint:
+    """Through a whole trial; tests/test_checkpoint.py has many more kinds."""
+
+    @pytest.mark.parametrize("name", BAD_CHECKPOINTS)
+    def test_bad(self, bench: Bench, name: str) -> None:
+        outcome = bench.run(FINISH + BAD_CHECKPOINTS[name])
+        assert outcome.ending is Ending.BAD_CHECKPOINT
+        assert outcome.checkpoint is None
+        assert 0 < len(outcome.detail) <= 200
+        assert str(bench.folder) not in outcome.detail
+
+    def test_nothing_written_after_finish_counts(self, bench: Bench) -> None:
+        write = f"lambda: (time.sleep(0.3), {MODEL}.write_bytes(b'evil'))"
+        outcome = bench.run(FINISH + f"daemon({write})\nsession.finish()\ntime.sleep(60)")
+        assert outcome.checkpoint is not None
+        time.sleep(0.4)
+        assert b"evil" not in (outcome.checkpoint / "model.safetensors").read_bytes()
+
+    def test_a_child_that_writes_all_the_while_never_gets_through(self, bench: Bench) -> None:
+        body = f"""
+def spoil():
+    while True:
+        {MODEL}.write_bytes(weights(data=b"evil"))
+daemon(spoil)
+{RAW % SOUND}
+"""
+        outcome = bench.run(FINISH + body)
+        good = outcome.checkpoint
+        assert good is None or b"evil" not in (good / "model.safetensors").read_bytes()
+
+
+SURVIVOR = "daemon(lambda: time.sleep(60))\ntime.sleep(0.2)\n"
+
+
+class TestNobodySurvives:
+    """`Bench.run` itself asserts that no process of the trial is alive when it returns."""
+
+    @pytest.mark.parametrize(
+        ("end", "ending"),
+        [
+            (FINISH + "session.finish()", Ending.FINISHED),
+            (START + "sys.exit(0)", Ending.NO_FINISH),
+            (START + "1 / 0", Ending.EXCEPTION),
+            (START + "os.kill(os.getpid(), 9)", Ending.SIGNAL),
+            (START + "time.sleep(60)", Ending.HANG),
+        ],
+    )
+    def test_a_daemon_that_ignores_signals(self, bench: Bench, end: str, ending: Ending) -> None:
+        bench.budget = replace(SHORT, training=1.0)
+        assert bench.run(SURVIVOR + end).ending is ending
+
+    def test_many_levels_of_forks(self, bench: Bench) -> None:
+        forks = "for _ in range(5): os.fork()\nos.setpgid(0, 0)\ntime.sleep(60)\n"
+        bench.budget = SHORT
+        assert bench.run(START + forks).ending is Ending.HANG
+
+    def test_the_supervisor_is_killed(self, bench: Bench) -> None:
+        assignment = bench.assignment(PRELUDE + SURVIVOR + START + "time.sleep(60)")
+        script = f"""
+import os
+from pathlib import Path
+from autoresearch import sandbox
+from autoresearch.workers import LocalWorker
+from tests.trials import Bench
+bench = Bench(Path({str(bench.folder)!r}) / "script")
+assignment = bench.assignment(Path({str(assignment.tree / "train.py")!r}).read_text())
+print(assignment.scratch, flush=True)
+LocalWorker(sandbox.detect(os.environ)).train(assignment, on_point=print, stop=lambda: False)
+"""
+        root = Path(__file__).parent.parent
+        command = [sys.executable, "-c", script]
+        with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE) as supervisor:
+            assert supervisor.stdout is not None
+            scratch = Path(supervisor.stdout.readline().decode().strip())
+            wait_for(lambda: len(alive_under(scratch)) >= 3)  # guard, trial, daemon
+            supervisor.kill()
+        assert dies_out(scratch)
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="rests on the parent-death signal")
+    def test_the_guard_is_killed(self, bench: Bench) -> None:
+        kill = "time.sleep(0.4)\nos.kill(os.getppid(), signal.SIGKILL)\ntime.sleep(60)"
+        outcome = bench.run(SURVIVOR + START + kill)
+        assert ending_of(outcome) == (Ending.SIGNAL, "its guard was killed, and it with it")
+        assert bench.run(GOOD).ending is Ending.FINISHED
+
+    def test_the_guard_is_stopped(self, bench: Bench) -> None:
+        bench.budget = SHORT
+        outcome = bench.run(START + "os.kill(os.getppid(), signal.SIGSTOP)\ntime.sleep(60)")
+        assert outcome.ending is Ending.HANG
+
+
+class TestStreams:
+    @pytest.mark.parametrize(
+        "flood",
+        [
+            "while True: os.write(1, b'x' * 65536)",
+            "while True: os.write(2, b'line\\n' * 9999)",
+            "metrics = json.loads(os.environ['FD'])\nwhile True: os.write(metrics, b'\\n' * 65536)",
+            "while True: session.log(step=1, loss=2.0, tokens=3)",
+            "while True: session.facts({str(time.monotonic()): 1})",
+            "while True: session._send({'event': 'start'})",
+            "while True: session._send({'event': 'x' * 10**6})",
+        ],
+        ids=["log", "log lines", "metrics", "points", "facts", "starts", "long messages"],
+    )
+    def test_a_flood_neither_stops_the_clock_nor_fills_the_memory(
+        self, bench: Bench, flood: str
+    ) -> None:
+        bench.budget = replace(SHORT, training=0.5)
+        before = psutil.Process().memory_info().rss
+        # The descriptor's number, for a stub that writes into the metrics pipe by itself.
+        number = "os.environ['FD'] = str(next(n for n in range(3, 99) if is_pipe(n)))\n"
+        prelude = "import os, stat\ndef is_pipe(n):\n    try: return stat.S_ISFIFO(os.fstat(n).st_mode)\n    except OSError: return False\n"
+        outcome = bench.run(number + START + flood, prelude=prelude + PRELUDE)
+        assert outcome.ending is Ending.HANG
+        assert outcome.timing.training < 3.0
+        assert len(outcome.log) <= bench.limits.log + 100
+        assert len(outcome.curve) <= 513
+        assert len(outcome.facts) <= 200
+        assert psutil.Process().memory_info().rss - before < 40 * MIB
+
+    def test_head_and_tail_of_a_long_log_are_kept(self, bench: Bench) -> None:
+        body = "print('first')\nfor n in range(40000): print('line', n)\nprint('last')\n"
+        outcome = bench.run(body + GOOD)
+        assert outcome.log.startswith(b"first\nline 0\n")
+        assert outcome.log.endswith(b"line 39999\nlast\n")
+        assert b" bytes left out " in outcome.log
+
+    def test_metrics_of_garbage_are_dropped_one_by_one(self, bench: Bench) -> None:
+        body = """
+session.start()
+good = {"step": 1, "loss": 2.0, "tokens": 3, "progress": 0.5, "seconds": 1}
+wrong = [dict(good, **{key: bad}) for key, bad in [
+    ("loss", float("nan")), ("loss", float("inf")), ("loss", "2"), ("loss", True), ("loss", 1e300),
+    ("step", 1.0), ("step", -1), ("step", 2**53), ("tokens", None), ("tokens", [1]), ("extra", 1),
+    ("loss", 10**400)]]
+wrong += [{}, [], 1, None, "x", {"step": 1}]
+lines = [json.dumps(each).encode() for each in wrong]
+lines += [b"", b"{", b"\\xff\\xfe", b"\\x1b[31m", b"[" * 400, b'{"step": 1, ' * 40]
+lines += [json.dumps(good).encode()[:-1] + b', "step": 2}', json.dumps(good).encode() + b" " * 500]
+pipe = session._metric.__closure__
+metrics = next(cell.cell_contents for cell in pipe if hasattr(cell.cell_contents, "fileno"))
+for line in lines:
+    os.write(metrics.fileno(), line + b"\\n")
+session.log(step=7, loss=1.5, tokens=9)
+save(session)
+session.finish()
+"""
+        outcome = bench.run(body)
+        assert outcome.ending is Ending.FINISHED
+        assert [point.step for point in outcome.curve] == [7]
+
+    def test_metrics_before_start_are_not_believed(self, bench: Bench) -> None:
+        outcome = bench.run("session.log(step=9, loss=1.0, tokens=1)\ntime.sleep(0.2)\n" + GOOD)
+        assert [point.step for point in outcome.curve] == [1]
+
+    def test_a_long_curve_is_thinned_and_keeps_its_last_point(self, bench: Bench) -> None:
+        steps = "for n in range(2000): session.log(step=n, loss=2.0, tokens=n)\n"
+        outcome = bench.run(START + steps + "save(session)\nsession.finish()\n")
+        numbers = [point.step for point in outcome.curve]
+        assert 250 <= len(numbers) <= 513
+        assert (numbers[0], numbers[-1], outcome.steps) == (0, 1999, 1999)
+        assert numbers == sorted(numbers)
+        assert outcome.tokens == 1999
+
+    def test_control_messages_of_garbage_are_ignored(self, bench: Bench) -> None:
+        body = """
+control = next(c.cell_contents for c in session._send.__closure__ if hasattr(c.cell_contents, "sendall"))
+for line in [b"", b"[]", b"{", b"[" * 50000, b'{"event": 1}', b'{"event": "failed", "event": "start"}',
+             b"9" * 5000, b"\\xff", b'{"event": "what?"}', b'{"event": "facts", "values": 3}']:
+    control.sendall(line + b"\\n")
+"""
+        assert bench.run(body + GOOD).ending is Ending.FINISHED
+
+    def test_facts_are_bounded(self, bench: Bench) -> None:
+        body = """
+session.facts({"nan": float("nan"), "inf": float("inf"), "large": 2**53, "list": [1], "none": None,
+               "text": "x" * 999, "e\\x1b[31m\\u202e": "\\x07bell", "most": 2**53 - 1})
+session.facts({f"name {n}": n for n in range(500)})
+"""
+        facts = bench.run(body + GOOD).facts
+        assert len(facts) == 200
+        assert not {"nan", "inf", "large", "list", "none"} & set(facts)
+        assert facts["most"] == 2**53 - 1
+        assert len(str(facts["text"])) == 200
+        assert all(f"{name}{value}".isprintable() for name, value in facts.items())
+
+    def test_escape_sequences_stay_in_the_raw_log(self, bench: Bench) -> None:
+        hostile = "'\\x1b]0;owned\\x07\\x1b[2J\\u202e\\x00\\r'"
+        outcome = bench.run(START + f"print({hostile}, flush=True)\nraise ValueError({hostile})")
+        assert b"\x1b]0;owned" in outcome.log
+        assert outcome.detail.isprintable()
+        assert all(line.isprintable() for line in outcome.traceback.split("\n"))
+        assert outcome.traceback
+
+
+class TestIsolation:
+    def test_no_key_is_visible_not_even_in_the_guard(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "HF_TOKEN", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, "sk-very-secret")
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+        bench.worker = LocalWorker(sandbox.detect(os.environ))
+        body = """
+for process in ("self", os.getppid()):
+    print(Path(f"/proc/{process}/environ").read_bytes(), Path(f"/proc/{process}/cmdline").read_bytes())
+print(dict(os.environ))
+"""
+        log = bench.run(body + GOOD).log
+        assert b"CUDA_VISIBLE_DEVICES" in log
+        assert b"secret" not in log
+        assert b"KEY" not in log
+        assert b"TOKEN" not in log
+
+    def test_no_descriptor_of_the_supervisor_is_passed_on(self, bench: Bench) -> None:
+        count = "print(len(os.listdir('/proc/self/fd')))\n"
+        with Path(os.devnull).open("rb") as ours:
+            os.set_inheritable(ours.fileno(), True)
+            outcome = bench.run(count + GOOD)
+        # Three standard ones, control, its duplicate, metrics, and the listing's own.
+        assert outcome.log == b"7\n"
+
+    def test_a_seed_reaches_its_own_trial_only(self, bench: Bench) -> None:
+        tell = "session.facts({'seed': session.seed})\nprint(dict(os.environ), sys.argv)\n"
+        outcomes = [bench.run(tell + GOOD, seed=seed) for seed in (7_654_321, 1_234_567)]
+        assert [each.facts["seed"] for each in outcomes] == [7_654_321, 1_234_567]
+        for each in outcomes:
+            assert b"7654321" not in each.log
+            assert b"1234567" not in each.log
+
+    def test_home_and_caches_are_the_trials_own(self, bench: Bench) -> None:
+        tell = "print(Path.home(), os.environ['TRITON_CACHE_DIR'], __import__('tempfile').gettempdir())\n"
+        home, cache, temporary = bench.run(tell + GOOD).log.decode().split()
+        assert home == temporary == str(bench.folder / "trial-1" / "scratch")
+        assert cache.startswith(home)
+
+    def test_a_folder_named_like_a_package_does_not_stand_in_for_it(self, bench: Bench) -> None:
+        assignment = bench.assignment("import runpy\n" + PRELUDE + GOOD)
+        shadow = assignment.tree / "runpy"
+        shadow.mkdir()
+        (shadow / "__init__.py").write_text("raise SystemExit('shadowed')")
+        outcome = bench.worker.train(assignment, on_point=print, stop=lambda: False)
+        assert outcome.ending is Ending.FINISHED
+
+
+class TestClock:
+    @pytest.mark.parametrize(
+        "work",
+        [
+            "subprocess.Popen([sys.executable, '-c', 'while True: pass'])\n",
+            "daemon(lambda: busy(60))\n",
+            "for _ in range(30): subprocess.run([sys.executable, '-Sc', 'for i in range(10**6): pass'])\n",
+            "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+            "for _ in range(9):\n    if os.fork() == 0: busy(0.3); os._exit(0)\n    time.sleep(0.4)\n",
+        ],
+        ids=["child", "daemon", "short children", "hidden children"],
+    )
+    def test_cpu_seconds_of_children_count(self, bench: Bench, work: str) -> None:
+        bench.budget = replace(SHORT, clock=Clock.CPU)
+        outcome = bench.run(START + work + "time.sleep(60)")
+        assert outcome.ending is Ending.HANG
+        assert 0.5 <= outcome.timing.training < 2.0
+        assert "of training" in outcome.detail
+
+    def test_start_up_is_not_charged(self, bench: Bench) -> None:
+        bench.budget = replace(SHORT, clock=Clock.CPU, grace=0.3)
+        outcome = bench.run("busy(1.0)\n" + GOOD)
+        assert outcome.ending is Ending.FINISHED
+        assert outcome.timing.training < 0.7
+
+    def test_sleep_is_free_on_the_cpu_clock(self, bench: Bench) -> None:
+        bench.budget = replace(SHORT, clock=Clock.CPU)
+        outcome = bench.run(START + "time.sleep(1.0)\nsave(session)\nsession.finish()")
+        assert outcome.ending is Ending.FINISHED
+
+
+class TestEnvironmentFaults:
+    def test_a_missing_corpus_file_is_no_trials_fault(self, bench: Bench) -> None:
+        assignment = replace(bench.assignment(PRELUDE), train_files=(bench.folder / "gone.bin",))
+        with pytest.raises(WorkerError, match="cannot start a trial: No such file"):
+            LocalWorker(sandbox.detect({})).train(assignment, on_point=print, stop=lambda: False)
+
+    def test_too_many_files_are_refused_before_anything_starts(self, bench: Bench) -> None:
+        assignment = bench.assignment(PRELUDE)
+        assignment = replace(assignment, train_files=assignment.train_files * 251)
+        with pytest.raises(WorkerError, match="more than 250 files"):
+            LocalWorker(sandbox.detect({})).train(assignment, on_point=print, stop=lambda: False)
+
+    def test_a_missing_tree(self, bench: Bench) -> None:
+        assignment = replace(bench.assignment(PRELUDE), tree=bench.folder / "gone")
+        with pytest.raises(WorkerError, match="cannot start a trial"):
+            LocalWorker(sandbox.detect({})).train(assignment, on_point=print, stop=lambda: False)
+
+    def test_no_descriptor_leaks(self, bench: Bench) -> None:
+        bench.run(GOOD)
+        before = psutil.Process().num_fds()
+        bench.run(GOOD)
+        bench.run("1 / 0")
+        assert psutil.Process().num_fds() == before
+
+
+def wait_for(condition: Callable[[], bool], patience: float = 20.0) -> None:
+    deadline = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -1,0 +1,129 @@
+"""Trials for the worker's tests: second-long train.py stubs in plain Python, really executed."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from autoresearch import sandbox
+from autoresearch.records.values import Budget, Clock, Limits, Outcome, Point
+from autoresearch.workers import Assignment, LocalWorker
+
+PRELUDE = '''\
+import json, mmap, os, signal, subprocess, sys, time
+from pathlib import Path
+from autoresearch.runtime import open_session
+
+HEADER = {"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}
+
+
+def weights(header=HEADER, data=b"\\0\\0\\0\\0"):
+    head = json.dumps(header).encode()
+    return len(head).to_bytes(8, "little") + head + data
+
+
+def save(session, model=None, config=b"{}"):
+    (session.out / "model.safetensors").write_bytes(weights() if model is None else model)
+    (session.out / "config.json").write_bytes(config)
+
+
+def busy(seconds):
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+
+
+def daemon(act):
+    """Do `act` in a process that left session and group, was orphaned and ignores signals."""
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)
+            act()
+        os._exit(0)
+    os.wait()
+
+
+session = open_session()
+'''
+FINISH = "data = session.start()\nsession.log(step=1, loss=2.0, tokens=3)\nsave(session)\n"
+GOOD = FINISH + "session.finish()\ntime.sleep(60)\n"
+
+
+@dataclass
+class Bench:
+    """A folder in which trials run one after the other, as in a night."""
+
+    folder: Path
+    budget: Budget = Budget(training=20.0, clock=Clock.WALL, startup=60.0, grace=5.0)
+    limits: Limits = Limits(memory=2 * 2**30, log=64 * 1024)
+    worker: LocalWorker = field(
+        default_factory=lambda: LocalWorker(sandbox.detect(os.environ), patience=0.2)
+    )
+    points: list[Point] = field(default_factory=list)
+    count: int = 0
+
+    def run(
+        self,
+        body: str,
+        *,
+        on_point: Callable[[Point], None] | None = None,
+        stop: Callable[[], bool] = lambda: False,
+        seed: int = 5,
+        prelude: str = PRELUDE,
+    ) -> Outcome:
+        """Train with this body; whatever happens, nothing of the trial may be left alive."""
+        assignment = self.assignment(prelude + body, seed)
+        look = on_point or self.points.append
+        outcome = self.worker.train(assignment, on_point=look, stop=stop)
+        assert alive_under(assignment.scratch) == []
+        return outcome
+
+    def assignment(self, source: str, seed: int = 5) -> Assignment:
+        self.count += 1
+        place = self.folder / f"trial-{self.count}"
+        (place / "tree").mkdir(parents=True)
+        (place / "scratch").mkdir()
+        (place / "tree" / "train.py").write_text(source)
+        return Assignment(
+            tree=place / "tree",
+            scratch=place / "scratch",
+            entry="train.py",
+            seed=seed,
+            device="cpu",
+            budget=self.budget,
+            limits=self.limits,
+            train_files=tuple(self._shards()),
+            token_bytes=2,
+        )
+
+    def _shards(self) -> list[Path]:
+        shard = self.folder / "00000.bin"
+        shard.write_bytes(b"toks")
+        return [shard]
+
+
+def alive_under(scratch: Path) -> list[psutil.Process]:
+    """Return the living processes whose home is this scratch folder: a trial's whole tree."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("HOME") == str(scratch):
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return [each for each in found if each.status() != psutil.STATUS_ZOMBIE]
+
+
+def dies_out(scratch: Path, patience: float = 3.0) -> bool:
+    """Wait until nothing of a trial is alive; return whether that came to pass."""
+    deadline = time.monotonic() + patience
+    while alive_under(scratch):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
