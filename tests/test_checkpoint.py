@@ -86,7 +86,7 @@ def test_good_models_are_copied_byte_by_byte(tmp_path: Path, name: str) -> None:
 def test_bad_models_are_refused_though_their_digests_are_right(tmp_path: Path, name: str) -> None:
     out = tmp_path / "out"
     save(out, BAD_MODELS[name])
-    with pytest.raises(BadCheckpointError, match="model.safetensors is"):
+    with pytest.raises(BadCheckpointError, match=r"model\.safetensors is"):
         take(out, digests(out), tmp_path / "checkpoint", limit=2**30)
 
 

@@ -1,5 +1,6 @@
 """Cheats and broken models: each is disqualified under its own rule, and leaves no process."""
 
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,9 +11,6 @@ from autoresearch.evaluation import Evaluator, Rule
 from autoresearch.records.values import Disqualification, Document
 from tests.evaluation_stubs import HONEST, PAIRS, documents, evaluator, score
 
-TAMPER = """
-server = sys.modules["__main__"]
-"""
 NEXT = "F.one_hot(torch.cat([x[:, 1:], x[:, :1]], 1).long(), VOCAB)"
 
 
@@ -22,17 +20,18 @@ def nothing_is_left() -> Iterator[None]:
     assert not psutil.Process().children(recursive=True)
 
 
-def forward(body: str, before: str = "") -> str:
-    """The honest tree with other last words: `body` sees x and the honest logits."""
-    wrapped = "".join(f"        {line}\n" for line in body.strip().splitlines())
-    return (
-        HONEST.replace(
-            "def load_model(directory, device):\n    return Model()",
-            "def honest():\n    return Model()",
-        ).replace(".to(device)\n", "\n")
-        + f"\nclass Cheat(Model):\n    def forward(self, x):\n        logits = super().forward(x)\n{wrapped}"
-        f"\ndef load_model(directory, device):\n    return Cheat()\n{before}"
-    )
+def forward(body: str) -> str:
+    """The honest tree, whose model has other last words: `body` sees x and the honest logits."""
+    inside = textwrap.indent(body.strip(), " " * 8)
+    return f"""{HONEST}
+class Cheat(Model):
+    def forward(self, x):
+        logits = super().forward(x)
+{inside}
+
+def load_model(directory, device):
+    return Cheat()
+"""
 
 
 def refused(tmp_path: Path, program: str, scorer: Evaluator | None = None) -> Disqualification:
@@ -42,32 +41,28 @@ def refused(tmp_path: Path, program: str, scorer: Evaluator | None = None) -> Di
     return result
 
 
+SEEN = """
+seen = self.__dict__.setdefault("seen", {})
+for row in x.tolist():
+    for at in range(1, len(row)):
+        seen[tuple(row[:at])] = row[at]
+known = [[seen.get(tuple(row[:at + 1]), 0) for at in range(len(row))] for row in x.tolist()]
+return logits + 8 * F.one_hot(torch.tensor(known), VOCAB)
+"""
+PICKED = f"""
+pick = ((x * 7 + F.pad(x, (1, 0))[:, :-1] * 13) % 100 == 0)[..., None]
+return logits + 12 * {NEXT} * pick
+"""
+NORM = """
+return F.batch_norm(logits.transpose(1, 2), None, None, training=True).transpose(1, 2)
+"""
 LOOKING = {
     "at every next token": (f"return logits + 8 * {NEXT}", Rule.AUDIT),
-    "at one next token in a hundred": (
-        f"pick = ((x * 7 + F.pad(x, (1, 0))[:, :-1] * 13) % 100 == 0)[..., None]\n"
-        f"return logits + 12 * {NEXT} * pick",
-        Rule.AUDIT,
-    ),
-    "at the whole row's mean": ("return logits + logits.mean(1, keepdim=True)", Rule.AUDIT),
+    "at one next token in a hundred": (PICKED, Rule.AUDIT),
+    "at the whole row's mean": ("return logits + logits.mean(1, keepdim=True)", None),
     "at its batch mates": ("return logits + logits.mean(0, keepdim=True)", Rule.COMMITMENT),
-    "at batch statistics": (
-        "return F.batch_norm(logits.transpose(1, 2), None, None, training=True).transpose(1, 2)",
-        Rule.COMMITMENT,
-    ),
-    "at rows it has seen": (
-        "seen = self.__dict__.setdefault('seen', {})\n"
-        "for row in x.tolist():\n"
-        "    for at in range(1, len(row)):\n"
-        "        seen[tuple(row[:at])] = row[at]\n"
-        "known = [[seen.get(tuple(r[:at + 1]), 0) for at in range(len(r))] for r in x.tolist()]\n"
-        "return logits + 8 * F.one_hot(torch.tensor(known), VOCAB)",
-        Rule.COMMITMENT,
-    ),
-    "at how often it was asked": (
-        "self.calls = getattr(self, 'calls', 0) + 1\nreturn logits * (1 + self.calls / 1000)",
-        Rule.COMMITMENT,
-    ),
+    "at batch statistics": (NORM, Rule.COMMITMENT),
+    "at rows it has seen": (SEEN, Rule.COMMITMENT),
     "through dropout left on": ("return F.dropout(logits, 0.1)", Rule.COMMITMENT),
 }
 
@@ -79,45 +74,32 @@ def test_predictions_that_look_where_they_may_not(tmp_path: Path, name: str) -> 
     # time, and the second question to the same server would find them before the audit does.
     whole = evaluator(texts=[Document(documents()[-1].data[: 32 * 180])])
     result = refused(tmp_path, forward(body), whole)
-    assert result.rule == rule
+    assert result.rule in ((rule,) if rule else (Rule.COMMITMENT, Rule.AUDIT))
     assert "tokens before it" in result.reason
 
 
+TAMPERED_VECTORS = """
+ModelServer = sys.modules["__main__"].ModelServer
+honest_vectors = ModelServer.vectors
+def vectors(self, header, payload):
+    fields, data = honest_vectors(self, header, payload)
+    return fields, b"\\xff" * len(data)
+ModelServer.vectors = vectors
+"""
+LOWERED_SUM = """
+honest_sum = torch.logsumexp
+torch.logsumexp = lambda x, dim: honest_sum(x, dim) - {}
+"""
+NEGATIVE_SUM = "torch.logsumexp = lambda x, dim: x.amax(dim) - 3\n"
+NEVER_E = "logits[..., ord('e')] = -float('inf')\nreturn logits"
 NUMBERS = {
     "NaN": (forward("return logits * float('nan')"), Rule.NON_FINITE),
-    "NaN where it is challenged": (
-        forward("return logits", TAMPER + (
-            "honest_vectors = server.ModelServer.vectors\n"
-            "def vectors(self, header, payload):\n"
-            "    fields, data = honest_vectors(self, header, payload)\n"
-            "    return fields, b'\\xff' * len(data)\n"
-            "server.ModelServer.vectors = vectors\n"
-        )),
-        Rule.NON_FINITE,
-    ),
-    "minus infinity for a token of the text": (
-        forward("logits[..., ord('e')] = -float('inf')\nreturn logits"), Rule.NON_FINITE,
-    ),
-    "above zero": (
-        forward("return logits", "torch.logsumexp = lambda x, dim: x.amax(dim) - 3\n"), Rule.POSITIVE,
-    ),
-    "unnormalised": (
-        forward(
-            "return logits",
-            "honest_sum = torch.logsumexp\n"
-            "torch.logsumexp = lambda x, dim: honest_sum(x, dim) - 0.01\n",
-        ),
-        Rule.COMMITMENT,
-    ),
-    "a little too high, each within the tolerance": (
-        forward(
-            "return logits",
-            "honest_sum = torch.logsumexp\n"
-            "torch.logsumexp = lambda x, dim: honest_sum(x, dim) - 0.0008\n",
-        ),
-        Rule.INFLATED,
-    ),
-}  # fmt: skip
+    "NaN where it is challenged": (HONEST + TAMPERED_VECTORS, Rule.NON_FINITE),
+    "minus infinity for a token of the text": (forward(NEVER_E), Rule.NON_FINITE),
+    "above zero": (HONEST + NEGATIVE_SUM, Rule.POSITIVE),
+    "unnormalised": (HONEST + LOWERED_SUM.format(0.01), Rule.COMMITMENT),
+    "each a little too high": (HONEST + LOWERED_SUM.format(0.0008), Rule.INFLATED),
+}
 
 
 @pytest.mark.parametrize("name", NUMBERS)
@@ -129,7 +111,6 @@ def test_numbers_that_are_no_log_probabilities(tmp_path: Path, name: str) -> Non
 SHAPES = {
     "no vocabulary": "return logits[..., 0]",
     "last position only": "return logits[:, -1:]",
-    "no tensor": "return [0.0]",
     "a vocabulary without z": "return logits[..., :ord('z')]",
 }
 
@@ -139,33 +120,31 @@ def test_wrong_shapes(tmp_path: Path, name: str) -> None:
     assert refused(tmp_path, forward(SHAPES[name])).rule == Rule.SHAPE
 
 
+CLOSE = "import os, sys, time\nos.close(int(sys.argv[1]))\ntime.sleep(99)\n"
+RAISE = "def load_model(directory, device):\n    raise ValueError('a secret')\n"
+NAMED = """
+if x.shape[1] > 2:
+    raise type("secret", (Exception,), {})("a secret")
+return logits
+"""
+HOARD = "hoard = bytearray(b'x') * (400 * 2**20)\nimport time\ntime.sleep(99)\n"
 ENDINGS = {
     "hangs at import": ("import time\ntime.sleep(99)\n", Rule.TIMEOUT, "in time"),
     "exits": ("import os\nos._exit(3)\n", Rule.DEATH, "exited with code 3"),
     "is killed": ("import os\nos.kill(os.getpid(), 9)\n", Rule.DEATH, "killed"),
-    "hangs up": ("import os, sys, time\nos.close(int(sys.argv[1]))\ntime.sleep(99)\n", Rule.DEATH, "closed"),
+    "hangs up": (CLOSE, Rule.DEATH, "closed"),
     "leaves by SystemExit": ("raise SystemExit('bye')\n", Rule.LOAD, "SystemExit"),
     "has no loader": ("import torch\n", Rule.LOAD, "AttributeError"),
     "is no Python": ("def load_model(:\n", Rule.LOAD, "SyntaxError in train.py"),
-    "raises in its loader": (
-        "def load_model(directory, device):\n    raise ValueError('a secret')\n",
-        Rule.LOAD,
-        "ValueError",
-    ),
-    "raises in its model, with the text in the name": (
-        forward("if x.shape[1] > 2:\n    raise type('secret', (Exception,), {})('a secret')\nreturn logits"),
-        Rule.EXCEPTION,
-        "an exception of its own",
-    ),
+    "raises in its loader": (RAISE, Rule.LOAD, "ValueError"),
+    "raises the text in its model": (forward(NAMED), Rule.EXCEPTION, "an exception of its own"),
     "hangs in its model": (
-        forward("time.sleep(99 * (x.shape[1] > 2))\nreturn logits"), Rule.TIMEOUT, "in time",
+        forward("time.sleep(99 * (x.shape[1] > 2))\nreturn logits"),
+        Rule.TIMEOUT,
+        "in time",
     ),
-    "takes too much memory": (
-        "hoard = bytearray(b'x') * (400 * 2**20)\nimport time\ntime.sleep(99)\n",
-        Rule.MEMORY,
-        "memory",
-    ),
-}  # fmt: skip
+    "takes too much memory": (HOARD, Rule.MEMORY, "memory"),
+}
 
 
 @pytest.mark.parametrize("name", ENDINGS)
@@ -224,7 +203,8 @@ def test_tokenizers_that_lose_or_hide_text(tmp_path: Path, name: str) -> None:
     program = (
         "def load_model(directory, device):\n    pass\n"  # the tokenizer is judged first
         + PAIRS.replace("    return Pairs()", "    return Cheat()")
-        + f"\nclass Cheat(Pairs):\n    table = [*Pairs.table, b'']\n    def encode(self, data):\n        {body}\n"
+        + "class Cheat(Pairs):\n    table = [*Pairs.table, b'']\n"
+        + f"    def encode(self, data):\n        {body}\n"
     )
     result = refused(tmp_path, program)
     assert result.rule == Rule.TOKENIZER

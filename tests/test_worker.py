@@ -1,5 +1,4 @@
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -14,7 +13,7 @@ from autoresearch import sandbox
 from autoresearch.errors import WorkerError
 from autoresearch.records.values import Budget, Clock, Ending, Outcome, Point
 from autoresearch.workers import LocalWorker
-from tests.trials import FINISH, GOOD, PRELUDE, Bench, alive_under, dies_out
+from tests.trials import FINISH, GOOD, LONG, PRELUDE, Bench, alive_under, dies_out
 
 SHORT = Budget(training=0.3, clock=Clock.WALL, startup=60.0, grace=0.1)
 MIB = 2**20
@@ -95,7 +94,8 @@ ENDINGS = {
     ),
     "threads of the dead": (
         START
-        + "import threading\nthreading.Thread(target=time.sleep, args=(60,)).start()\nraise OSError(1)",
+        + "import threading\nthreading.Thread(target=time.sleep, args=(60,)).start()\n"
+        + "raise OSError(1)",
         Ending.EXCEPTION,
         "OSError",
     ),
@@ -139,7 +139,7 @@ class TestEndings:
         assert outcome.ending is Ending.HANG
         assert outcome.detail == "did not finish within 0.3 s of training"
         assert 0.5 <= outcome.timing.training < 2.0  # budget and twice the grace, not less
-        bench.budget = Bench.budget
+        bench.budget = LONG
         assert bench.run(GOOD).ending is Ending.FINISHED
 
     def test_a_hang_tells_where(self, bench: Bench) -> None:
@@ -347,13 +347,23 @@ LocalWorker(sandbox.detect(os.environ)).train(assignment, on_point=print, stop=l
         assert outcome.ending is Ending.HANG
 
 
+METRICS_FD = """
+cells = [cell.cell_contents for cell in session._metric.__closure__]
+metrics_fd = next(each for each in cells if hasattr(each, "fileno")).fileno()
+"""
+CONTROL = """
+cells = [cell.cell_contents for cell in session._send.__closure__]
+control = next(each for each in cells if hasattr(each, "sendall"))
+"""
+
+
 class TestStreams:
     @pytest.mark.parametrize(
         "flood",
         [
             "while True: os.write(1, b'x' * 65536)",
             "while True: os.write(2, b'line\\n' * 9999)",
-            "metrics = json.loads(os.environ['FD'])\nwhile True: os.write(metrics, b'\\n' * 65536)",
+            "while True: os.write(metrics_fd, b'\\n' * 65536)",
             "while True: session.log(step=1, loss=2.0, tokens=3)",
             "while True: session.facts({str(time.monotonic()): 1})",
             "while True: session._send({'event': 'start'})",
@@ -366,10 +376,7 @@ class TestStreams:
     ) -> None:
         bench.budget = replace(SHORT, training=0.5)
         before = psutil.Process().memory_info().rss
-        # The descriptor's number, for a stub that writes into the metrics pipe by itself.
-        number = "os.environ['FD'] = str(next(n for n in range(3, 99) if is_pipe(n)))\n"
-        prelude = "import os, stat\ndef is_pipe(n):\n    try: return stat.S_ISFIFO(os.fstat(n).st_mode)\n    except OSError: return False\n"
-        outcome = bench.run(number + START + flood, prelude=prelude + PRELUDE)
+        outcome = bench.run(METRICS_FD + START + flood)
         assert outcome.ending is Ending.HANG
         assert outcome.timing.training < 3.0
         assert len(outcome.log) <= bench.limits.log + 100
@@ -396,15 +403,13 @@ wrong += [{}, [], 1, None, "x", {"step": 1}]
 lines = [json.dumps(each).encode() for each in wrong]
 lines += [b"", b"{", b"\\xff\\xfe", b"\\x1b[31m", b"[" * 400, b'{"step": 1, ' * 40]
 lines += [json.dumps(good).encode()[:-1] + b', "step": 2}', json.dumps(good).encode() + b" " * 500]
-pipe = session._metric.__closure__
-metrics = next(cell.cell_contents for cell in pipe if hasattr(cell.cell_contents, "fileno"))
 for line in lines:
-    os.write(metrics.fileno(), line + b"\\n")
+    os.write(metrics_fd, line + b"\\n")
 session.log(step=7, loss=1.5, tokens=9)
 save(session)
 session.finish()
 """
-        outcome = bench.run(body)
+        outcome = bench.run(METRICS_FD + body)
         assert outcome.ending is Ending.FINISHED
         assert [point.step for point in outcome.curve] == [7]
 
@@ -423,12 +428,12 @@ session.finish()
 
     def test_control_messages_of_garbage_are_ignored(self, bench: Bench) -> None:
         body = """
-control = next(c.cell_contents for c in session._send.__closure__ if hasattr(c.cell_contents, "sendall"))
-for line in [b"", b"[]", b"{", b"[" * 50000, b'{"event": 1}', b'{"event": "failed", "event": "start"}',
-             b"9" * 5000, b"\\xff", b'{"event": "what?"}', b'{"event": "facts", "values": 3}']:
+for line in [b"", b"[]", b"{", b"[" * 50000, b'{"event": 1}', b"9" * 5000, b"\\xff",
+             b'{"event": "failed", "event": "start"}', b'{"event": "what?"}',
+             b'{"event": "facts", "values": 3}']:
     control.sendall(line + b"\\n")
 """
-        assert bench.run(body + GOOD).ending is Ending.FINISHED
+        assert bench.run(CONTROL + body + GOOD).ending is Ending.FINISHED
 
     def test_facts_are_bounded(self, bench: Bench) -> None:
         body = """
@@ -462,7 +467,8 @@ class TestIsolation:
         bench.worker = LocalWorker(sandbox.detect(os.environ))
         body = """
 for process in ("self", os.getppid()):
-    print(Path(f"/proc/{process}/environ").read_bytes(), Path(f"/proc/{process}/cmdline").read_bytes())
+    for name in ("environ", "cmdline"):
+        print(Path(f"/proc/{process}/{name}").read_bytes())
 print(dict(os.environ))
 """
         log = bench.run(body + GOOD).log
@@ -488,7 +494,8 @@ print(dict(os.environ))
             assert b"1234567" not in each.log
 
     def test_home_and_caches_are_the_trials_own(self, bench: Bench) -> None:
-        tell = "print(Path.home(), os.environ['TRITON_CACHE_DIR'], __import__('tempfile').gettempdir())\n"
+        tell = "import tempfile\n"
+        tell += "print(Path.home(), os.environ['TRITON_CACHE_DIR'], tempfile.gettempdir())\n"
         home, cache, temporary = bench.run(tell + GOOD).log.decode().split()
         assert home == temporary == str(bench.folder / "trial-1" / "scratch")
         assert cache.startswith(home)
@@ -502,15 +509,28 @@ print(dict(os.environ))
         assert outcome.ending is Ending.FINISHED
 
 
+SHORT_CHILDREN = """
+for _ in range(30):
+    subprocess.run([sys.executable, "-Sc", "for i in range(10**6): pass"])
+"""
+HIDDEN_CHILDREN = """
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+for _ in range(9):
+    if os.fork() == 0:
+        busy(0.3)
+        os._exit(0)
+    time.sleep(0.4)
+"""
+
+
 class TestClock:
     @pytest.mark.parametrize(
         "work",
         [
             "subprocess.Popen([sys.executable, '-c', 'while True: pass'])\n",
             "daemon(lambda: busy(60))\n",
-            "for _ in range(30): subprocess.run([sys.executable, '-Sc', 'for i in range(10**6): pass'])\n",
-            "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
-            "for _ in range(9):\n    if os.fork() == 0: busy(0.3); os._exit(0)\n    time.sleep(0.4)\n",
+            SHORT_CHILDREN,
+            HIDDEN_CHILDREN,
         ],
         ids=["child", "daemon", "short children", "hidden children"],
     )

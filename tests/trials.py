@@ -54,13 +54,17 @@ FINISH = "data = session.start()\nsession.log(step=1, loss=2.0, tokens=3)\nsave(
 GOOD = FINISH + "session.finish()\ntime.sleep(60)\n"
 
 
+LONG = Budget(training=20.0, clock=Clock.WALL, startup=60.0, grace=5.0)
+ROOMY = Limits(memory=2 * 2**30, log=64 * 1024)
+
+
 @dataclass
 class Bench:
     """A folder in which trials run one after the other, as in a night."""
 
     folder: Path
-    budget: Budget = Budget(training=20.0, clock=Clock.WALL, startup=60.0, grace=5.0)
-    limits: Limits = Limits(memory=2 * 2**30, log=64 * 1024)
+    budget: Budget = LONG
+    limits: Limits = ROOMY
     worker: LocalWorker = field(
         default_factory=lambda: LocalWorker(sandbox.detect(os.environ), patience=0.2)
     )

@@ -42,7 +42,7 @@ def safe_text(data: bytes | str, *, lines: int = 60, size: int = 6000) -> str:
     while shown and not shown[-1]:
         shown.pop()
     text = "\n".join(shown[-lines:])
-    return text if len(text) <= size else "…" + text[-size + 1 :]
+    return text if len(text) <= size else "…" + text[len(text) - size + 1 :]
 
 
 def _safe_row(row: str) -> str:

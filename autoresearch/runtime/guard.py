@@ -223,3 +223,4 @@ def _report(lifeline: int, status: int | None) -> None:
 
 if __name__ == "__main__":
     main(sys.argv[1:])
+    os._exit(0)  # there is nothing to finalise, and the supervisor waits

@@ -65,7 +65,7 @@ def _copy(source: Path, target: Path, digest: str | None, limit: int) -> None:
 
 def _blocks(path: Path, limit: int) -> Iterator[bytes]:
     try:
-        file = open(path, "rb", opener=_open_warily)  # noqa: PTH123, SIM115 - an opener; closed below
+        file = open(path, "rb", opener=_open_warily)  # noqa: SIM115 - closed below
     except FileNotFoundError:
         msg = f"{path.name} is missing"
         raise BadCheckpointError(msg) from None

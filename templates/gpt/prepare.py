@@ -72,7 +72,7 @@ def evaluate_bpb(
     model: torch.nn.Module,
     documents: Iterable[tuple[list[int], int]],
     device: torch.device | str,
-    batch: int = 64,
+    batch: int = SETTINGS["evaluation"]["batch"],
 ) -> float:
     """Return bits per byte of whole documents, each given as (its token ids, its raw bytes).
 
