@@ -130,7 +130,6 @@ class Project:
         name = hashlib.sha256(str(self.root).encode()).hexdigest()[:12]
         return Path(tempfile.gettempdir()) / f"autoresearch-{getpass.getuser()}" / name
 
-
     def make_state(self) -> None:
         """Make the state folder, ignored by git whatever the project's .gitignore says.
 

@@ -29,9 +29,8 @@ import torch
 from autoresearch.config import CorpusSettings, EvaluationSettings, load_settings
 from autoresearch.corpus import Corpus, prepare
 from autoresearch.evaluation import Evaluator
-from autoresearch.evaluation.server import THRIFT
 from autoresearch.records.values import Disqualification, Document, Limits, Score
-from autoresearch.sandbox import detect
+from autoresearch.sandbox import THRIFT, detect
 from autoresearch.scaffold import render
 
 Result = TypeVar("Result")

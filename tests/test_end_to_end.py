@@ -77,7 +77,7 @@ def test_patches_of_every_kind_get_the_right_verdict(project: Path) -> None:
     )
     (patches / "5-syntax.patch").write_text(change(source, "MUON_STEPS", "(("))
     before = snapshot(project)
-    act(project, "run", "--proposer", f"patches:{patches}", "--budget", "8s", "--tag", "five")
+    act(project, "run", "--proposer", f"patches:{patches}", "--budget", "5s", "--tag", "five")
 
     registry = Registry.open(project / ".autoresearch" / "registry.db")
     study = registry.study("five")

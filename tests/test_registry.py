@@ -112,6 +112,15 @@ def test_what_is_not_finite_never_reaches_a_column(registry: Registry, value: fl
     assert registry.experiments(study) == []
 
 
+@pytest.mark.parametrize("place", ["facts", "curve"])
+def test_nor_does_it_hide_in_what_a_trial_said(registry: Registry, place: str) -> None:
+    experiment = new_experiment(registry, new_study(registry))
+    said: Any = {"facts": {"LR": math.nan}, "curve": [[1, math.inf, 2, 0.1, 0.1]]}[place]
+    with pytest.raises(Exception, match="not JSON compliant"):
+        new_trial(registry, experiment, **{place: said})
+    assert registry.trials(experiment) == []
+
+
 def test_a_finished_trial_does_not_change(registry: Registry) -> None:
     experiment = new_experiment(registry, new_study(registry))
     trial = new_trial(registry, experiment)

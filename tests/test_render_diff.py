@@ -72,7 +72,7 @@ def test_equal_code_is_said(made: Fabricated) -> None:
 
 
 def test_hostile_facts_are_text(made: Fabricated) -> None:
-    facts: dict[str, object] = {"NAME": HOSTILE, "num_params": 10**400, "LR": float("nan")}
+    facts: dict[str, object] = {"NAME": HOSTILE, "num_params": 10**400}
     made.trial(made.registry.experiment(2), 1.8, facts=facts)
     text = shown(made, 1, 2)
     assert "\x1b" not in text

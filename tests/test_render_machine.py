@@ -132,14 +132,6 @@ def test_one_experiments_json_has_patch_trials_and_curve(made: Fabricated) -> No
     assert read["study"]["id"] == made.study.id
 
 
-def test_nan_in_what_a_training_process_said_becomes_null(made: Fabricated) -> None:
-    row = made.add(Verdict.DISCARD, 1.9)
-    facts: dict[str, object] = {"LR": float("nan"), "BETAS": [0.9, float("inf")], "text": HOSTILE}
-    made.trial(row, 1.9, facts=facts)
-    read = experiment_json(made, 1)
-    assert read["trials"][0]["facts"] == {"LR": None, "BETAS": [0.9, None], "text": HOSTILE}
-
-
 def test_json_carries_no_raw_control_characters(made: Fabricated) -> None:
     made.add(Verdict.DISCARD, 1.9, HOSTILE)
     out = io.StringIO()

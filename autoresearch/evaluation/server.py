@@ -26,9 +26,6 @@ from autoresearch.sandbox import Sandbox
 
 TICK = 0.25  # seconds between looks at the clock and the memory
 PACKAGES = Path(__file__).parents[2]  # where `import autoresearch` finds this package
-# Logits are tens of megabytes a batch. glibc asks the kernel for such blocks and gives them back
-# each time, which costs as much as the forward of a small model: keep them instead.
-THRIFT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**36)}
 _BLAME = {
     "load": (Rule.LOAD, "loading the model"),
     "tokenizer": (Rule.TOKENIZER, "loading the tokenizer"),
@@ -106,7 +103,7 @@ class ServerHandle:
                 guarded = launch(
                     site.sandbox.command(argv, readable=visible, writable=(scratch,)),
                     cwd=site.tree,
-                    env={**environment, **THRIFT, "PYTHONPATH": str(PACKAGES)},
+                    env={**environment, "PYTHONPATH": str(PACKAGES)},
                     pass_fds=(theirs.fileno(),),
                     file_size=site.limits.file_size,
                 )

@@ -1,8 +1,7 @@
 """`--json` and `--tsv`: the registry for programs, and as upstream's results.tsv."""
 
 import json
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from itertools import chain
 from typing import TextIO
@@ -106,16 +105,8 @@ def _plain(row: SQLModel) -> dict[str, object]:
 
 
 def _value(value: object) -> object:
-    """Return what JSON can say: ISO times, and null for NaN, which the fact columns may hold."""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {str(key): _value(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_value(each) for each in value]
-    return value
+    # Numbers need no care: the registry lets nothing in that is not finite.
+    return value.isoformat() if isinstance(value, datetime) else value
 
 
 def _dump(value: object, indent: int | None = None) -> str:

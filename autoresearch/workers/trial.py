@@ -107,8 +107,9 @@ class RunningTrial:
             log=self._log.read(),
             timing=self._meter.timing(),
             peak_memory=self._peak_memory(),
-            exit_code=exit_.code,
-            signal=exit_.signal,
+            # After a finish the signal is ours: it says nothing about the trial.
+            exit_code=exit_.code if checkpoint is None else None,
+            signal=exit_.signal if checkpoint is None else None,
             facts=self._facts.values(),
         )
 
