@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 import torch
 
@@ -14,6 +13,7 @@ from autoresearch.errors import EvaluationError
 from autoresearch.evaluation import Evaluator
 from autoresearch.records.values import Disqualification, Document, Score, Trust
 from tests.evaluation_stubs import HONEST, PAIRS, ByteTokenizer, documents, evaluator, score
+from tests.processes import guarded_children
 
 Predict = Callable[[torch.Tensor], torch.Tensor]
 
@@ -89,7 +89,7 @@ def test_one_evaluator_scores_again_the_same_and_keeps_out_of_the_tree(
     assert capfd.readouterr() == ("", "")
     assert "train" not in sys.modules
     assert sorted(each.name for each in (tmp_path / "tree").iterdir()) == ["train.py"]
-    assert not psutil.Process().children(recursive=True)
+    assert not guarded_children()
 
 
 def test_few_tokens_are_challenged_all(tmp_path: Path) -> None:
@@ -137,4 +137,4 @@ def test_a_lossy_corpus_tokenizer_is_a_fault_not_a_verdict(tmp_path: Path) -> No
     )
     with pytest.raises(EvaluationError, match="do not concatenate"):
         score(broken, tmp_path, HONEST)
-    assert not psutil.Process().children(recursive=True)
+    assert not guarded_children()

@@ -4,12 +4,12 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from autoresearch.evaluation import Evaluator, Rule
 from autoresearch.records.values import Disqualification, Document
 from tests.evaluation_stubs import HONEST, PAIRS, documents, evaluator, score
+from tests.processes import guarded_children
 
 NEXT = "F.one_hot(torch.cat([x[:, 1:], x[:, :1]], 1).long(), VOCAB)"
 
@@ -17,7 +17,7 @@ NEXT = "F.one_hot(torch.cat([x[:, 1:], x[:, :1]], 1).long(), VOCAB)"
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Iterator[None]:
     yield
-    assert not psutil.Process().children(recursive=True)
+    assert not guarded_children()
 
 
 def forward(body: str) -> str:

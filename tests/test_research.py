@@ -23,6 +23,7 @@ from autoresearch.records.values import (
 )
 from autoresearch.registry.store import unpack
 from autoresearch.research import StopRules
+from tests.processes import guarded_children
 from tests.stubs import TRAIN, Night, Scripted, git, make_project, snapshot, variant
 
 
@@ -165,7 +166,7 @@ def test_an_interrupted_run_continues_where_it_was(tmp_path: Path) -> None:
     row = night.registry.experiments(night.study())[1]
     assert row.state is ExperimentState.OPEN
     assert night.registry.trials(row)[0].ending is Ending.INTERRUPTED
-    assert not psutil.Process().children(recursive=True)
+    assert not guarded_children()
 
     night.stop.clear()
     night.on_event = lambda _event: None
