@@ -23,6 +23,14 @@ ORDER BY study.id DESC, experiment.val_bpb
 
 def upgrade() -> None:
     """Create everything."""
+    _study()
+    _experiment()
+    _trial()
+    _call()
+    op.execute(LEADERBOARD)
+
+
+def _study() -> None:
     op.create_table(
         "study",
         sa.Column("id", sa.Integer, primary_key=True),
@@ -40,6 +48,9 @@ def upgrade() -> None:
         sa.Column("sigma", sa.Float),
         sa.Column("created_at", TIME, nullable=False),
     )
+
+
+def _experiment() -> None:
     op.create_table(
         "experiment",
         sa.Column("id", sa.Integer, primary_key=True),
@@ -77,6 +88,9 @@ def upgrade() -> None:
         ("finished", "finished_at"),
     ):
         op.create_index(f"ix_experiment_study_{name}", "experiment", ["study_id", column])
+
+
+def _trial() -> None:
     op.create_table(
         "trial",
         sa.Column("id", sa.Integer, primary_key=True),
@@ -109,6 +123,9 @@ def upgrade() -> None:
         sa.Column("doc_bits", sa.LargeBinary),
         sa.Column("log", sa.LargeBinary),
     )
+
+
+def _call() -> None:
     op.create_table(
         "call",
         sa.Column("id", sa.Integer, primary_key=True),
@@ -125,4 +142,3 @@ def upgrade() -> None:
         sa.Column("ending", sa.Text, nullable=False),
         sa.Column("created_at", TIME, nullable=False),
     )
-    op.execute(LEADERBOARD)
