@@ -3,6 +3,7 @@
 import math
 import multiprocessing
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -231,10 +232,9 @@ def test_the_leaderboard_is_there_for_any_browser(registry: Registry, tmp_path: 
     new_experiment(registry, study, val_bpb=2.0)
     new_experiment(registry, study, val_bpb=1.0)
     new_experiment(registry, study, verdict=Verdict.CRASH)
-    rows = sqlite3.connect(tmp_path / "registry.db").execute(
-        "SELECT study, val_bpb, verdict FROM leaderboard"
-    )
-    assert rows.fetchall() == [("nov23", 1.0, "discard"), ("nov23", 2.0, "discard")]
+    with closing(sqlite3.connect(tmp_path / "registry.db")) as browser:
+        rows = browser.execute("SELECT study, val_bpb, verdict FROM leaderboard").fetchall()
+    assert rows == [("nov23", 1.0, "discard"), ("nov23", 2.0, "discard")]
 
 
 def test_without_a_registry_the_next_step_is_named(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`autoresearch init`."""
 
+import shlex
 from pathlib import Path
 
 import typer
@@ -15,5 +16,5 @@ def init(path: Path, *, template: str, profile: str, merge: bool) -> None:
     typer.echo(f"Made a project in {made.root} (profile {made.profile}, commit {made.commit[:7]}).")
     if made.kept:
         typer.echo(f"Left as they were: {', '.join(made.kept)}.")
-    enter = "" if path == Path() else f"cd {path} && "
+    enter = "" if path == Path() else f"cd {shlex.quote(str(path))} && "
     typer.echo(f"Next: {enter}autoresearch prepare && autoresearch run")

@@ -13,6 +13,7 @@ from autoresearch.errors import RegistryError
 
 VERSION_TABLE = "autoresearch_version"
 HEAD = "0001"
+_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000")
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -24,21 +25,10 @@ def connect(path: Path) -> Engine:
     """
     engine = _engine(path)
     try:
-        with engine.connect() as connection:
-            version = _version(connection)
-    except DatabaseError as fault:
-        raise fault_of(path, fault) from None
-    if version is None:
-        msg = f"{path} is no autoresearch registry: move it away and run again"
-        raise RegistryError(msg)
-    if version > HEAD:
-        msg = (
-            f"{path} was written by a newer autoresearch (schema {version}, this is {HEAD}): "
-            "upgrade autoresearch"
-        )
-        raise RegistryError(msg)
-    if version < HEAD:
-        _migrate(engine)
+        _refuse_foreign(engine, path)
+    except RegistryError:
+        engine.dispose()
+        raise
     return engine
 
 
@@ -65,6 +55,25 @@ def create(path: Path) -> None:
             left.unlink(missing_ok=True)
 
 
+def _refuse_foreign(engine: Engine, path: Path) -> None:
+    try:
+        with engine.connect() as connection:
+            version = _version(connection)
+    except DatabaseError as fault:
+        raise fault_of(path, fault) from None
+    if version is None:
+        msg = f"{path} is no autoresearch registry: move it away and run again"
+        raise RegistryError(msg)
+    if version > HEAD:
+        msg = (
+            f"{path} was written by a newer autoresearch (schema {version}, this is {HEAD}): "
+            "upgrade autoresearch"
+        )
+        raise RegistryError(msg)
+    if version < HEAD:
+        _migrate(engine)
+
+
 def _publish(draft: Path, path: Path) -> None:
     # A hard link fails where the name is taken: whoever was first keeps the name.
     try:
@@ -85,8 +94,12 @@ def _engine(path: Path) -> Engine:
 
 def _configure(connection: sqlite3.Connection, _record: object) -> None:
     # FULL: an acknowledged row must survive power loss, or git's refs would outlive their rows.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
-        connection.execute(f"PRAGMA {pragma}")
+    try:
+        for pragma in _PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+    except sqlite3.Error:
+        connection.close()  # the pool never sees it, so nobody else would
+        raise
 
 
 def _version(connection: Connection) -> str | None:

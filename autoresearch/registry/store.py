@@ -1,5 +1,6 @@
 """All SQL of the house. One method, one transaction."""
 
+import weakref
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -55,6 +56,7 @@ class Registry:
     def __init__(self, engine: Engine, now: Callable[[], datetime]) -> None:
         self._engine = engine
         self.now = now
+        weakref.finalize(self, engine.dispose)  # whoever drops a registry closes its file
 
     @classmethod
     def open(

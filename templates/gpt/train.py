@@ -443,6 +443,8 @@ def train(session: Session, began: float) -> tuple[GPT, Stats]:
         loss = float(trainer.step(feed, lr_scale(before)))  # waits, so the clock is right
         step += 1
         session.log(step=step, loss=loss, tokens=step * tokens)
+        if int(20 * session.progress) > int(20 * before):  # a line each twentieth of the budget
+            print(f"step {step:05d}  {session.progress:4.0%}  loss {loss:.4f}", flush=True)
         pace = max(session.progress - before, 0.9 * pace)
     model = trainer.model
     stats = Stats(
