@@ -22,7 +22,7 @@ _MAX_SEEN = 4096
 
 
 @dataclass(frozen=True)
-class Reading:
+class Sample:
     """One process at one moment.
 
     `born` tells it from a later one of the same number; `own` and `waited` are CPU seconds, its
@@ -79,7 +79,7 @@ class Tree:
                 os.kill(pid, signal.SIGKILL)
         return bool(left)
 
-    def __iter__(self) -> Iterator[Reading]:
+    def __iter__(self) -> Iterator[Sample]:
         """Yield the top and everything below it, parents first."""
         queue = [self._top]
         for pid in queue:
@@ -90,7 +90,7 @@ class Tree:
                 yield reading
                 queue.extend(_children(pid))
 
-    def _remember(self, reading: Reading) -> None:
+    def _remember(self, reading: Sample) -> None:
         self._seen[reading.pid, reading.born] = reading.own
         if len(self._seen) > _MAX_SEEN:  # a trial that starts processes for ever
             for pid, born in list(self._seen):
@@ -98,7 +98,7 @@ class Tree:
                     self._forgotten += self._seen.pop((pid, born))
 
 
-def _read(pid: int) -> Reading | None:
+def _read(pid: int) -> Sample | None:
     if not _LINUX:
         return _ask_psutil(pid)
     try:
@@ -108,12 +108,12 @@ def _read(pid: int) -> Reading | None:
     # The name in parentheses may hold anything, parentheses and blanks included.
     fields = line.rpartition(b")")[2].split()
     user, system, waited_user, waited_system = (int(each) / _TICKS for each in fields[11:15])
-    return Reading(
+    return Sample(
         pid, float(fields[19]), user + system, waited_user + waited_system, fields[0] in b"ZX"
     )
 
 
-def _ask_psutil(pid: int) -> Reading | None:
+def _ask_psutil(pid: int) -> Sample | None:
     try:
         process = psutil.Process(pid)
         times, born = process.cpu_times(), process.create_time()
@@ -122,7 +122,7 @@ def _ask_psutil(pid: int) -> Reading | None:
         return None
     # macOS tells nothing of ended children.
     waited = getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
-    return Reading(pid, born, times.user + times.system, waited, zombie)
+    return Sample(pid, born, times.user + times.system, waited, zombie)
 
 
 def _children(pid: int) -> list[int]:
