@@ -1,11 +1,11 @@
 """autoresearch.toml, the project's paths, and the environment: read here and nowhere below."""
 
 import difflib
-import getpass
 import hashlib
 import math
 import os
 import re
+import stat
 import tempfile
 import tomllib
 from collections.abc import Mapping, MutableMapping
@@ -127,8 +127,26 @@ class Project:
     @property
     def work(self) -> Path:
         """Where trials run: outside the project, so that nothing above them is the project."""
-        name = hashlib.sha256(str(self.root).encode()).hexdigest()[:12]
-        return Path(tempfile.gettempdir()) / f"autoresearch-{getpass.getuser()}" / name
+        name = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"autoresearch-{os.getuid()}" / name
+
+    def make_work(self) -> None:
+        """Make the folder of trials, which nobody else may reach into.
+
+        Raises:
+            ProjectError: another user made it first, or it cannot be made.
+        """
+        for place in (self.work.parent, self.work):
+            try:
+                place.mkdir(mode=0o700, parents=True, exist_ok=True)
+                facts = place.lstat()
+            except OSError as fault:
+                msg = f"cannot make {place}: {fault.strerror}"
+                raise ProjectError(msg) from None
+            mine = stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid()
+            if not mine or facts.st_mode & 0o022:
+                msg = f"{place} is not yours alone: remove it, or set TMPDIR to another folder"
+                raise ProjectError(msg)
 
     def make_state(self) -> None:
         """Make the state folder, ignored by git whatever the project's .gitignore says.
@@ -244,6 +262,10 @@ def _check(settings: Settings, where: str) -> None:
             and corpus.test_share > 0
             and corpus.val_share + corpus.test_share <= 0.5,
             "corpus val_share and test_share: must be above 0 and together at most 0.5",
+        ),
+        (
+            min(training.memory_gib, training.file_gib, training.log_mib, corpus.max_mib) > 0,
+            "training memory_gib, file_gib, log_mib and corpus max_mib: must be above 0",
         ),
         (settings.evaluation.context >= 2, "evaluation context: must be at least 2"),
         (settings.evaluation.batch >= 1, "evaluation batch: must be at least 1"),

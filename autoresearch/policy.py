@@ -75,7 +75,7 @@ def judge(
         effect = _estimate([screened], noise.pair)
         return Decision(Verdict.DISCARD, effect, f"no better: {screened:+.6f} bpb")
     if not fresh:
-        return MoreTrials(next_seed(experiment, incumbent), f"looks better: {screened:+.6f} bpb")
+        return MoreTrials(_fresh_seed(experiment, incumbent), f"looks better: {screened:+.6f} bpb")
     effect = _estimate(fresh, noise.pair)
     if not _better(effect.mean, simpler=simpler):
         return Decision(
@@ -132,6 +132,13 @@ def pooled_deviation(groups: Iterable[Sequence[float]]) -> float | None:
     if not freedom:
         return None
     return math.sqrt(sum(variance(group) * (len(group) - 1) for group in repeated) / freedom)
+
+
+def _fresh_seed(experiment: Sequence[Reading], incumbent: Sequence[Reading]) -> int:
+    # A stopped run may have left half a pair: another draw of the seed would be a choice.
+    paired_already = {reading.seed for reading in incumbent}
+    half = [reading.seed for reading in experiment if reading.seed not in paired_already]
+    return half[0] if half else next_seed(experiment, incumbent)
 
 
 def next_seed(*sides: Sequence[Reading]) -> int:

@@ -62,7 +62,7 @@ def promote(
         experiments: at least one.
         onto: the branch; None is the one that is checked out.
         dry_run: find out what would happen, conflicts included, and move nothing.
-        force: also what was not kept.
+        force: also what was not kept, or was promoted before (and reverted since).
 
     Raises:
         GitError: it cannot be done; the message says why, and nothing has changed.
@@ -74,7 +74,8 @@ def promote(
     old = repo.branch_tip(branch)
     here = _is_here(repo, branch)
     with repo.picking(old) as picker:
-        done, already = _pick_all(repo, picker, branch, [(x, commits[x.id]) for x in chosen])
+        pairs = [(each, commits[each.id]) for each in chosen]
+        done, already = _pick_all(repo, picker, branch, pairs, force=force)
         new = picker.head
     if not done:
         msg = f"{_named(already)} {_are(already)} on {branch} already: there is nothing to promote"
@@ -125,13 +126,19 @@ def _is_here(repo: GitRepo, branch: str) -> bool:
 
 
 def _pick_all(
-    repo: GitRepo, picker: Picker, branch: str, chosen: Sequence[tuple[Promotable, Commit]]
+    repo: GitRepo,
+    picker: Picker,
+    branch: str,
+    chosen: Sequence[tuple[Promotable, Commit]],
+    *,
+    force: bool,
 ) -> tuple[list[Promoted], list[int]]:
     done: list[Promoted] = []
     already: list[int] = []
     onto = picker.head
     for experiment, commit in chosen:
-        if _is_on(repo, commit, onto):
+        # By force also what was there and was reverted; what changes nothing is still found.
+        if not force and _is_on(repo, commit, onto):
             already.append(experiment.id)
             continue
         message = _message(experiment)

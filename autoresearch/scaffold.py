@@ -1,5 +1,6 @@
 """`init`: a project from a template, its repository and its first commit."""
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -7,7 +8,7 @@ from pathlib import Path
 from tomllib import loads
 
 from autoresearch import patching
-from autoresearch.errors import ProjectError
+from autoresearch.errors import GitError, ProjectError
 from autoresearch.gitrepo import GitRepo
 
 TEMPLATES = ("gpt",)
@@ -49,7 +50,7 @@ def create_project(root: Path, *, template: str, profile: str, merge: bool) -> S
         ProjectError: unknown names, a non-empty directory, a file in the way, not writable.
         GitError: git is missing or knows no author.
     """
-    root = root.resolve()
+    root = _resolved(root)
     _refuse_unknown("template", template, TEMPLATES)
     _refuse_unknown("profile", profile, PROFILES)
     chosen = detect_profile() if profile == "auto" else profile
@@ -57,7 +58,8 @@ def create_project(root: Path, *, template: str, profile: str, merge: bool) -> S
     _refuse_collisions(root, texts, merge=merge)
     kept = tuple(name for name in YIELDING if (root / name).exists())
     texts = {name: text for name, text in texts.items() if name not in kept}
-    GitRepo.require_identity(root if root.is_dir() else Path.cwd())
+    # Where it will lie: a repository around it may have an author of its own.
+    GitRepo.require_identity(next(each for each in (root, *root.parents) if each.is_dir()))
     try:
         root.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
@@ -65,9 +67,31 @@ def create_project(root: Path, *, template: str, profile: str, merge: bool) -> S
     except OSError as fault:
         msg = f"cannot write {fault.filename}: {fault.strerror}"
         raise ProjectError(msg) from None
-    repo, _new = GitRepo.initialise(root)
-    commit = repo.commit_files(tuple(texts), "Begin an autoresearch project")
-    return Scaffold(root, chosen, commit, kept)
+    return Scaffold(root, chosen, _commit(root, tuple(texts)), kept)
+
+
+def _resolved(root: Path) -> Path:
+    try:
+        path = root.resolve()
+        path.exists()
+    except (OSError, RuntimeError) as fault:  # a name too long, a loop of links
+        msg = f"cannot make a project at {root}: {fault}"
+        raise ProjectError(msg) from None
+    return path
+
+
+def _commit(root: Path, names: tuple[str, ...]) -> str:
+    """Commit the new files; where git refuses, leave nothing that would block the next try."""
+    new = False
+    try:
+        repo, new = GitRepo.initialise(root)
+        return repo.commit_files(names, "Begin an autoresearch project")
+    except GitError:
+        for name in names:
+            (root / name).unlink(missing_ok=True)
+        if new:
+            shutil.rmtree(root / ".git")
+        raise
 
 
 def detect_profile() -> str:

@@ -120,6 +120,7 @@ def test_run_before_prepare(run: Run, project: Path) -> None:
         ("--proposer", "oracle", 1),
         ("--proposer", "patches:nowhere", 1),
         ("--proposer", "", 1),
+        ("--proposer", "patches:~nosuchuser/x", 1),
         ("--tag", "two words", 2),
         ("--tag", "../up", 2),
         ("--tag", "", 2),
@@ -191,7 +192,14 @@ def test_status_of_an_unknown_study(run: Run, studied: Path) -> None:
 
 
 def test_options_that_exclude_each_other(run: Run, studied: Path) -> None:
-    for arguments in (["--json", "--tsv"], ["--log"], ["1", "--tsv"]):
+    for arguments in (
+        ["--json", "--tsv"],
+        ["--log"],
+        ["1", "--tsv"],
+        ["1", "--all"],
+        ["1", "--tag", "x"],
+        ["1", "--json", "--log"],
+    ):
         code, _out, err = run("status", *arguments)
         assert code == 2
         one_line(err)
@@ -216,6 +224,13 @@ def test_a_damaged_registry(run: Run, prepared: Path) -> None:
         assert code == 1
         one_line(err, "damaged")
     assert path.read_bytes() == b"garbage " * 1000
+
+
+def test_a_glob_that_is_none(run: Run, prepared: Path) -> None:
+    (prepared / "autoresearch.toml").write_text('[target]\neditable = ["[z-a].py"]\n')
+    code, _out, err = run("run")
+    assert code == 1
+    one_line(err, "[z-a].py", "is no glob")
 
 
 def test_wrong_settings(run: Run, project: Path) -> None:

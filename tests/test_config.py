@@ -57,6 +57,8 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
         ("[corpus]\nvocab_size = 100", "vocab_size: must be"),
         ("[evaluation]\ncontext = 1", "context: must be"),
         ("[evaluation]\ntolerance = 0.0", "tolerance: must be"),
+        ("[training]\nmemory_gib = -1.0", "must be above 0"),
+        ("[training]\nlog_mib = 0", "must be above 0"),
         ("not toml", "autoresearch.toml: "),
     ],
 )
@@ -112,6 +114,17 @@ def test_trials_run_outside_the_project(tmp_path: Path) -> None:
     project = find_project(tmp_path)
     assert tmp_path.name not in [parent.name for parent in project.work.parents][:2]
     assert str(project.root) not in project.work.name
+
+
+def test_nobody_else_reaches_into_the_work_folder(tmp_path: Path) -> None:
+    settings_file(tmp_path, "")
+    project = find_project(tmp_path)
+    project.make_work()
+    project.make_work()
+    assert project.work.stat().st_mode & 0o777 == 0o700
+    project.work.parent.chmod(0o777)
+    with pytest.raises(ProjectError, match="not yours alone"):
+        project.make_work()
 
 
 def test_corpora_live_where_the_environment_says(

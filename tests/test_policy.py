@@ -137,3 +137,10 @@ def test_pairs_match_on_seeds_not_on_order() -> None:
     mine = [Reading(3, 1.0), Reading(1, 2.0), Reading(9, 0.0)]
     assert paired(mine, readings(5.0, 6.0, 7.0)) == [-6.0, -3.0]
     assert next_seed(mine, readings(1.0)) == 10
+
+
+def test_half_a_pair_is_completed_not_drawn_again() -> None:
+    # The run was stopped after the experiment's fresh trial, before the incumbent's.
+    judged = judge(readings(1.9, 1.95), readings(2.0), noise=QUIET)
+    assert isinstance(judged, MoreTrials)
+    assert judged.seed == 2

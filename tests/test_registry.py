@@ -274,6 +274,14 @@ def test_a_registry_from_the_future_is_refused(registry: Registry, tmp_path: Pat
         Registry.open(path)
 
 
+def test_a_path_is_no_url(tmp_path: Path) -> None:
+    place = tmp_path / "a?b#c%d"
+    place.mkdir()
+    new_study(Registry.open(place / "registry.db", create=True))
+    assert (place / "registry.db").is_file()
+    assert [each.name for each in tmp_path.iterdir() if each.is_file()] == []
+
+
 def test_another_programs_database_is_not_taken_over(tmp_path: Path) -> None:
     path = tmp_path / "registry.db"
     with sqlite3.connect(path) as connection:

@@ -23,6 +23,7 @@ from autoresearch.records.values import (
 )
 from autoresearch.registry.store import unpack
 from autoresearch.research import StopRules
+from autoresearch.research.study import begin_anew
 from tests.processes import guarded_children
 from tests.stubs import TRAIN, Night, Scripted, git, make_project, snapshot, variant
 
@@ -186,6 +187,59 @@ def test_a_moved_branch_is_named_and_left_alone(tmp_path: Path) -> None:
     with pytest.raises(GitError, match="git branch -f autoresearch/night"):
         night.run()
     assert night.repo.branch_tip("autoresearch/night") == base
+
+
+def test_a_mended_baseline_starts_the_study_anew(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", variant(BEHAVIOUR="crash"))
+    night = Night(project, Scripted([]), StopRules(experiments=1))
+    assert "the baseline failed" in night.run()
+    (project.root / "train.py").write_text(TRAIN)
+    git(project.root, "commit", "--quiet", "-am", "mend")
+    study = begin_anew(night.registry, night.repo, night.study())
+    assert study.base_commit == git(project.root, "rev-parse", "HEAD")
+    assert night.run() == "1 experiment is done"
+    assert verdicts(night) == [Verdict.CRASH, Verdict.KEEP]
+    assert begin_anew(night.registry, night.repo, study).base_commit == study.base_commit
+
+
+def test_a_branch_deleted_before_the_move_is_made_again(tmp_path: Path) -> None:
+    night = Night(make_project(tmp_path / "project"), Scripted([variant(QUALITY=1.9)]))
+    night.run()
+    kept = night.registry.experiment(2)
+    night.registry.save(kept.model_copy(update={"state": ExperimentState.COMMITTING}))
+    git(night.project.root, "branch", "-D", "autoresearch/night")
+    night.run()
+    agree(night)
+
+
+def test_a_keep_never_moves_a_branch_that_is_checked_out(tmp_path: Path) -> None:
+    night = Night(make_project(tmp_path / "project"), Scripted([variant(QUALITY=1.9)]))
+
+    def look_at_the_branch(event: object) -> None:
+        if isinstance(event, ExperimentOpened) and event.experiment_id == 2:
+            git(night.project.root, "checkout", "--quiet", "autoresearch/night")
+
+    night.on_event = look_at_the_branch
+    with pytest.raises(GitError, match="is checked out in"):
+        night.run()
+    assert git(night.project.root, "status", "--porcelain") == ""
+    git(night.project.root, "checkout", "--quiet", "main")
+    night.on_event = lambda _event: None
+    night.run()
+    assert verdicts(night) == [Verdict.KEEP, Verdict.KEEP]
+    agree(night)
+
+
+HOSTILE = ["MASK = 0x" + "f" * 5000, "MASK = " + "*".join("1" * 900), "X = " + "-" * 1500 + "1"]
+
+
+@pytest.mark.parametrize("line", HOSTILE)
+def test_no_patch_can_end_the_study(tmp_path: Path, line: str) -> None:
+    sources: list[str | Change] = [f"{TRAIN}\n{line}\n", variant(QUALITY=1.9)]
+    night = Night(make_project(tmp_path / "project"), Scripted(sources))
+    night.run()
+    assert verdicts(night)[-1] is Verdict.KEEP
+    assert len(verdicts(night)) == 3
 
 
 def test_the_studys_own_branch_must_not_be_checked_out(tmp_path: Path) -> None:

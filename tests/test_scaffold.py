@@ -124,3 +124,18 @@ def test_without_an_author_nothing_is_written(tmp_path: Path) -> None:
     with pytest.raises(GitError, match="git config --global"):
         make(tmp_path / "project")
     assert not (tmp_path / "project").exists()
+
+
+def test_what_git_refuses_leaves_nothing_in_the_way(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet")
+    lock = tmp_path / ".git" / "index.lock"
+    lock.touch()
+    with pytest.raises(GitError, match=r"index\.lock"):
+        make(tmp_path / "sub")
+    lock.unlink()
+    assert make(tmp_path / "sub").commit
+
+
+def test_a_name_too_long_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match="cannot make a project"):
+        make(tmp_path / ("x" * 300))

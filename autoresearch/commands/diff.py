@@ -3,6 +3,7 @@
 from autoresearch import patching
 from autoresearch.commands.output import stdout
 from autoresearch.config import find_project, scrub_git_environment
+from autoresearch.errors import RegistryError
 from autoresearch.gitrepo import GitRepo
 from autoresearch.records.tables import Experiment
 from autoresearch.registry import Registry
@@ -24,9 +25,12 @@ def diff(first: int, second: int | None) -> None:
 def _changes(
     repo: GitRepo, before: Experiment, after: Experiment, editable: tuple[str, ...]
 ) -> str:
-    # What was refused before training has no commit: its row keeps what was written.
-    if before.commit_sha is None or after.commit_sha is None:
-        return after.patch or after.change_text
-    old = repo.read_files(before.commit_sha, editable)
-    new = repo.read_files(after.commit_sha, editable)
+    if after.commit_sha is None and after.parent_id == before.id:
+        return after.change_text  # refused before training: what its proposer wrote
+    for row in (before, after):
+        if row.commit_sha is None:
+            msg = f"experiment {row.id} was refused before training: try `diff {row.id}` alone"
+            raise RegistryError(msg)
+    old = repo.read_files(str(before.commit_sha), editable)
+    new = repo.read_files(str(after.commit_sha), editable)
     return patching.unified_diff(old, new)

@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import typer
 from rich.console import Console
 
 from autoresearch import corpus as corpora
+from autoresearch import patching
 from autoresearch import sandbox as sandboxes
 from autoresearch.config import Project, find_project, parse_duration, scrub_git_environment
 from autoresearch.corpus import Corpus
@@ -29,6 +31,7 @@ from autoresearch.sandbox import Sandbox
 from autoresearch.workers import LocalWorker
 
 DEFAULT_PROPOSER = "optuna"
+FIXED = ("prepare.py", "program.md", "autoresearch.toml")
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,8 @@ def run(options: RunOptions) -> None:
     scrub_git_environment()
     rules, budget = _rules(options), _budget(options.budget)
     project = find_project()
-    proposers = _proposers(options.proposers, project)
+    _refuse_bad_globs(project)
+    proposers = _proposers(options.proposers)
     corpus = corpora.load(project.corpus_pointer)
     project.make_state()
     with RunLock(project.lock):
@@ -62,6 +66,8 @@ def run(options: RunOptions) -> None:
             tag=options.tag, budget=budget, trust=sandbox.trust,
         )  # fmt: skip
         recover(registry, repo, project, study)
+        project.make_work()
+        _warn_of_changed_rules(repo, study)
         with _stop_flag() as asked, watcher_for(Console(stderr=True)) as watcher:
             stop = _stop_when(asked, rules.deadline)
             trials = _trials(project, corpus, sandbox, study, registry, repo, watcher, stop)
@@ -115,10 +121,17 @@ def _trials(
     )
 
 
-def _proposers(specs: Sequence[str], project: Project) -> list[Proposer]:
+def _proposers(specs: Sequence[str]) -> list[Proposer]:
     if not specs:
         typer.echo(f"no --proposer given: using {DEFAULT_PROPOSER}", err=True)
-    return [build(spec, project.root) for spec in specs or (DEFAULT_PROPOSER,)]
+    return [build(spec, Path.cwd()) for spec in specs or (DEFAULT_PROPOSER,)]
+
+
+def _refuse_bad_globs(project: Project) -> None:
+    for glob in project.settings.target.editable:
+        if fault := patching.glob_fault(glob):
+            msg = f"autoresearch.toml target editable: {fault}"
+            raise ProjectError(msg)
 
 
 def _rules(options: RunOptions) -> StopRules:
@@ -140,10 +153,20 @@ def _budget(text: str | None) -> float | None:
 
 
 def _warn_of_uncommitted(repo: GitRepo, project: Project) -> None:
-    fixed = ("prepare.py", "program.md", "autoresearch.toml")
-    if repo.is_dirty((*project.settings.target.editable, *fixed)):
+    if repo.is_dirty((*project.settings.target.editable, *FIXED)):
         typer.echo(
             "warning: the project has uncommitted changes; a study starts from the commit", err=True
+        )
+
+
+def _warn_of_changed_rules(repo: GitRepo, study: Study) -> None:
+    base, head = repo.read_files(study.base_commit, FIXED), repo.read_files(repo.head(), FIXED)
+    changed = sorted(name for name in {*base, *head} if base.get(name) != head.get(name))
+    if changed:
+        typer.echo(
+            f"warning: study {study.tag} is pinned to {study.base_commit[:7]}: later changes to "
+            f"{', '.join(changed)} are no part of it; --tag starts a new one",
+            err=True,
         )
 
 

@@ -66,8 +66,11 @@ def _show_study(registry: Registry, study: Study, options: StatusOptions) -> Non
 
 
 def _show_one(registry: Registry, number: int, options: StatusOptions) -> None:
-    if options.as_tsv:
-        msg = "--tsv is for a whole study: leave the experiment out"
+    if options.as_tsv or options.tag is not None or options.everything:
+        msg = "--tsv, --tag and --all are for a whole study: leave the experiment out"
+        raise UsageFault(msg)
+    if options.as_json and options.log:
+        msg = "--json and --log exclude each other"
         raise UsageFault(msg)
     row = registry.experiment(number)
     study = registry.study_of(row)

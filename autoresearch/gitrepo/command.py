@@ -25,6 +25,7 @@ _SETTINGS = (
     "i18n.commitEncoding=UTF-8",
     "advice.detachedHead=false",
     "rerere.enabled=false",
+    "log.showSignature=false",
 )
 _ENVIRONMENT = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
 

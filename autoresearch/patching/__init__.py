@@ -4,7 +4,7 @@ from autoresearch.patching.constants import Constant, Number, constants, numbers
 from autoresearch.patching.diffs import Delta, delta, diff_paths, strip_count, unified_diff
 from autoresearch.patching.edits import Block, apply_blocks, apply_file, parse_blocks
 from autoresearch.patching.effect import effect_hash
-from autoresearch.patching.paths import matches, matching
+from autoresearch.patching.paths import glob_fault, matches, matching
 from autoresearch.patching.syntax import syntax_fault
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "delta",
     "diff_paths",
     "effect_hash",
+    "glob_fault",
     "matches",
     "matching",
     "numbers",

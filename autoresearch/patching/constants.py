@@ -40,7 +40,7 @@ def constants(source: str) -> list[Constant]:
     bound = Counter(name for statement in ast.walk(tree) for name in _bindings(statement))
     found = []
     for name, expression in _assignments(tree):
-        value = _literal(expression)
+        value = _value(expression)
         if value is not None and bound[name] == 1:
             found.append(Constant(name, value, _span(expression, starts)))
     return found
@@ -98,6 +98,13 @@ def _bindings(node: ast.AST) -> Iterator[str]:
         yield node.id
     elif isinstance(node, ast.Global):
         yield from node.names
+
+
+def _value(node: ast.expr) -> Literal | None:
+    try:
+        return _literal(node)
+    except RecursionError:  # nobody writes a constant that deep
+        return None
 
 
 def _literal(node: ast.expr) -> Literal | None:

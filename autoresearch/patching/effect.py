@@ -31,7 +31,7 @@ def _meaning(path: str, text: str) -> str:
         _drop_docstring(node)
     try:
         return ast.dump(tree)
-    except RecursionError:
+    except (RecursionError, ValueError):  # too deep, or an int of over 4,300 digits
         return text
 
 

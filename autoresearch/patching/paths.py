@@ -26,6 +26,15 @@ def matching(files: Mapping[str, str], globs: Sequence[str]) -> dict[str, str]:
     return {path: files[path] for path in sorted(files) if matches(path, globs)}
 
 
+def glob_fault(glob: str) -> str | None:
+    """Return what is wrong with a glob, or None."""
+    try:
+        re.compile(_pattern(glob))
+    except re.error as fault:
+        return f"{glob!r} is no glob: {fault}"
+    return None
+
+
 def _pattern(glob: str) -> str:
     parts, last = [], 0
     for wild in _WILD.finditer(glob):
@@ -39,5 +48,5 @@ def _translate(wild: str) -> str:
         return _MEANING[wild]
     negated = wild.startswith("[!")
     inside = wild[2:-1] if negated else wild[1:-1]
-    escaped = inside.replace("\\", "\\\\").replace("^", "\\^").replace("[", "\\[")
+    escaped = re.sub(r"([\\^\[\]&~|])", r"\\\1", inside)
     return f"(?!/)[{'^' if negated else ''}{escaped}]"

@@ -10,6 +10,14 @@ KNOWN = ("optuna", "patches:DIR")
 __all__ = ["KNOWN", "Brief", "Past", "Proposer", "build"]
 
 
+def _expanded(argument: str) -> Path:
+    try:
+        return Path(argument).expanduser()
+    except RuntimeError as fault:
+        msg = f"patches:{argument}: {fault}"
+        raise ProposerError(msg) from None
+
+
 def build(spec: str, root: Path) -> Proposer:
     """Return the proposer that a spec names.
 
@@ -29,6 +37,6 @@ def build(spec: str, root: Path) -> Proposer:
     if kind == "patches" and argument:
         from autoresearch.proposers.patches import PatchesProposer  # noqa: PLC0415
 
-        return PatchesProposer(spec, root / Path(argument).expanduser())
+        return PatchesProposer(spec, root / _expanded(argument))
     msg = f"no proposer {spec!r}: known are {', '.join(KNOWN)}"
     raise ProposerError(msg)

@@ -1,6 +1,7 @@
 """Replays patch files in name order: someone else's wins on your hardware, or a scripted night."""
 
 import re
+from email.errors import MessageError
 from email.header import decode_header, make_header
 from pathlib import Path
 
@@ -73,5 +74,5 @@ def _hypothesis(text: str) -> str:
 def _decoded(subject: str) -> str:
     try:
         return str(make_header(decode_header(subject)))
-    except (LookupError, ValueError):
+    except (LookupError, ValueError, MessageError):
         return subject

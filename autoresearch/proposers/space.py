@@ -1,5 +1,6 @@
 """The values that a constant may take: a fixed range around the study's base value."""
 
+import math
 from dataclasses import dataclass
 
 from autoresearch.patching import Number
@@ -54,7 +55,16 @@ def span(name: str, base: Number) -> Span | None:
         return None
     if isinstance(base, bool):
         return Choice((False, True))
-    return _whole(base) if isinstance(base, int) else _float(name, base)
+    found = _whole(base) if isinstance(base, int) else _float(name, base)
+    return found if _sound(found) else None
+
+
+def _sound(found: Span | None) -> bool:
+    """Return whether a sampler can draw from it; at the edge of the floats it cannot."""
+    if not isinstance(found, Range):
+        return True
+    finite = math.isfinite(found.low) and math.isfinite(found.high)
+    return finite and found.low < found.high and (found.low > 0 or not found.log)
 
 
 def rounded(value: float) -> float:

@@ -6,7 +6,7 @@ import sqlite3
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import DatabaseError
 
 from autoresearch.errors import RegistryError
@@ -84,7 +84,7 @@ def _publish(draft: Path, path: Path) -> None:
 
 def _engine(path: Path) -> Engine:
     engine = create_engine(
-        f"sqlite:///{path}",
+        URL.create("sqlite", database=str(path)),  # a path is no URL: it may hold ? and #
         connect_args={"timeout": 30.0},
         json_serializer=partial(json.dumps, allow_nan=False),
     )

@@ -3,6 +3,7 @@
 import weakref
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -257,8 +258,8 @@ class Registry:
         return len(running)
 
     def heartbeat(self, trial: Trial) -> None:
-        """Note that the run at work on this trial is alive."""
-        with Session(self._engine) as session:
+        """Note that the run at work on this trial is alive; one note missed is no harm."""
+        with suppress(DatabaseError), Session(self._engine) as session:
             stored = session.get_one(Trial, trial.id)
             stored.heartbeat_at = self.now()
             session.commit()

@@ -195,24 +195,28 @@ class Research:
         return policy.noise(readings, self._registry.parents(self.study))
 
     def _stop_reason(self) -> str | None:
-        rules = self._rules
         if self._interrupted():
             return "interrupted"
-        if rules.deadline is not None and self._clock() >= rules.deadline:
-            return "the time is up"
-        if rules.experiments is not None and self._finished >= rules.experiments:
-            return f"{self._finished} experiments are done"
-        if rules.patience is not None and self._registry.since_keep(self.study) >= rules.patience:
-            return f"no improvement in {rules.patience} experiments"
         if self._refused >= MAX_REFUSALS:
             return f"{self._refused} proposals in a row were refused"
-        return self._baseline_failed()
+        return self._baseline_failed() or self._rule_reached()
+
+    def _rule_reached(self) -> str | None:
+        rules, done = self._rules, self._finished
+        if rules.deadline is not None and self._clock() >= rules.deadline:
+            return "the time is up"
+        if rules.experiments is not None and done >= rules.experiments:
+            return "1 experiment is done" if done == 1 else f"{done} experiments are done"
+        if rules.patience is not None and self._registry.since_keep(self.study) >= rules.patience:
+            return f"no improvement in {rules.patience} experiments"
+        return None
 
     def _baseline_failed(self) -> str | None:
         if not self._finished or self._registry.incumbent(self.study) is not None:
             return None
         last = self._registry.experiments(self.study, last=1)[0]
-        return f"the baseline failed ({last.reason}); see `autoresearch status {last.id} --log`"
+        see = f"autoresearch status {last.id} --log"
+        return f"the baseline failed ({last.reason}): see `{see}`, mend it, commit and run again"
 
     def _raise_if_interrupted(self) -> None:
         if self._interrupted():

@@ -10,7 +10,7 @@ from autoresearch.config import Project
 from autoresearch.corpus import Corpus
 from autoresearch.errors import GitError, ProjectError, UsageFault
 from autoresearch.evaluation import PROTOCOL
-from autoresearch.gitrepo import GitRepo
+from autoresearch.gitrepo import NO_REF, GitRepo
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.values import Budget, ExperimentState, StudyState, Trust
 from autoresearch.registry import Registry
@@ -52,7 +52,7 @@ def open_study(
     if found is None:
         return _new_study(registry, repo, project, corpus, name, chosen, trust, key)
     _refuse_incomparable(found, key)
-    return found
+    return begin_anew(registry, repo, found)
 
 
 def default_tag(now: datetime) -> str:
@@ -62,7 +62,10 @@ def default_tag(now: datetime) -> str:
 
 def comparability(project: Project, corpus: Corpus, budget: Budget, trust: Trust) -> dict[str, str]:
     """Return what two scores must share to be compared at all."""
+    target = project.settings.target
     return {
+        "entry": target.entry,
+        "editable files": ", ".join(target.editable),
         "device": project.settings.training.device,
         "corpus": corpus.fingerprint,
         "budget": f"{budget.training:g} s",
@@ -97,11 +100,13 @@ def advance(registry: Registry, repo: GitRepo, study: Study, experiment: Experim
     """Move the branch to a kept experiment's commit, then call its row done. Safe to repeat.
 
     Raises:
-        GitError: the branch is neither at the experiment's parent nor at its commit.
+        GitError: the branch is elsewhere than at the experiment's parent or commit, or checked out.
     """
+    _refuse_checked_out(repo, study)
     old, new = str(experiment.parent_sha), str(experiment.commit_sha)
-    if repo.branch_tip(study.branch) != new:
-        repo.set_ref(f"refs/heads/{study.branch}", new, old)
+    tip = repo.resolve(f"refs/heads/{study.branch}")
+    if tip != new:
+        repo.set_ref(f"refs/heads/{study.branch}", new, old if tip else NO_REF)
     return registry.save(experiment.model_copy(update={"state": ExperimentState.DONE}))
 
 
@@ -119,6 +124,9 @@ def _new_study(
         msg = f"{tag!r} is no tag: use letters, digits, '-', '_' and '.', for example nov23"
         raise UsageFault(msg)
     branch = f"autoresearch/{tag}"
+    if repo.branch_exists("autoresearch"):
+        msg = "your branch autoresearch is in the way of autoresearch/TAG: git branch -m it first"
+        raise GitError(msg)
     if repo.branch_exists(branch):
         msg = f"branch {branch} exists but no study here made it: choose another --tag"
         raise GitError(msg)
@@ -144,6 +152,19 @@ def _new_study(
     return registry.save(study)
 
 
+def begin_anew(registry: Registry, repo: GitRepo, study: Study) -> Study:
+    """Let a study whose baseline never worked start from the commit that is there now."""
+    head = repo.head()
+    if registry.incumbent(study) is not None or registry.unfinished(study):
+        return study
+    if head == study.base_commit:
+        return study
+    if repo.branch_exists(study.branch):
+        _refuse_checked_out(repo, study)
+        repo.set_ref(f"refs/heads/{study.branch}", head, study.base_commit)
+    return registry.save(study.model_copy(update={"base_commit": head}))
+
+
 def _refuse_incomparable(study: Study, key: Mapping[str, str]) -> None:
     before: dict[str, str] = json.loads(study.comparability)
     for name, now in key.items():
@@ -155,17 +176,21 @@ def _refuse_incomparable(study: Study, key: Mapping[str, str]) -> None:
             raise ProjectError(msg)
 
 
+def _refuse_checked_out(repo: GitRepo, study: Study) -> None:
+    if place := repo.checked_out_at(study.branch):
+        msg = (
+            f"{study.branch} is checked out in {place}: a run would move it under you; "
+            "switch to a branch of your own and run again"
+        )
+        raise GitError(msg)
+
+
 def _agree(registry: Registry, repo: GitRepo, study: Study) -> None:
     incumbent = registry.incumbent(study)
     expected = str(incumbent.commit_sha) if incumbent else study.base_commit
     if not repo.branch_exists(study.branch):
         repo.ensure_branch(study.branch, expected)
-    if place := repo.checked_out_at(study.branch):
-        msg = (
-            f"{study.branch} is checked out in {place}: a run would move it under you; "
-            "switch to a branch of your own first"
-        )
-        raise GitError(msg)
+    _refuse_checked_out(repo, study)
     tip = repo.branch_tip(study.branch)
     if tip != expected:
         msg = (
