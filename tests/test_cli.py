@@ -264,6 +264,17 @@ def test_status_diff_and_promote_tell_the_story(run: Run, studied: Path) -> None
     assert git(studied, "status", "--porcelain") == ""
 
 
+def test_diff_of_a_refused_one_shows_what_was_written(run: Run, project: Path) -> None:
+    night = Night(find_project(project), Scripted([variant(QUALITY=1.9), "def main(:\n"]))
+    night.run()
+    code, out, _err = run("diff", "3")
+    assert code == 0
+    assert "def main(:" in out
+    code, _out, err = run("diff", "3", "2")
+    assert code == 1
+    one_line(err, "experiment 3 was refused before training")
+
+
 def test_promote_refuses_what_it_should(run: Run, studied: Path) -> None:
     code, _out, err = run("promote", "3")
     assert code == 1

@@ -162,6 +162,15 @@ class TestPromoted:
         done = night.promote(2, 3)
         assert (done.new, done.commits) == (told.new, told.commits)
 
+    def test_by_force_again_what_was_reverted(self, night: Night) -> None:
+        night.promote(2)
+        promoted = night.source("main")
+        git(night.checkout, "revert", "--no-edit", "HEAD")
+        night.refused(2, match="already")
+        night.promote(2, force=True)
+        assert night.source("main") == promoted
+        night.refused(2, match="already", force=True)
+
     def test_what_is_there_already_is_left_out(self, night: Night) -> None:
         night.promote(2)
         result = night.promote(2, 3)

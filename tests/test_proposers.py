@@ -316,6 +316,7 @@ class TestPatches:
                 "Deeper, much deeper",
             ),
             ("Subject: =?UTF-8?q?Plus_profond_=C3=A9?=\n\n" + DIFF, "Plus profond é"),
+            ("Subject: =?utf-8?b?a?=\n\n" + DIFF, "=?utf-8?b?a?="),
             ("From: A <a@b.c>\nDate: now\n\n" + DIFF, "07-deeper"),
             ("\x1b[31mred\n" + DIFF, "red"),
             ("no diff at all", "07-deeper"),
@@ -354,3 +355,8 @@ class TestPatches:
         (folder / "a.patch").unlink()
         folder.rmdir()
         assert proposer.propose(brief()) is None
+
+
+@pytest.mark.parametrize("base", [1e308, -1e308, 1e-323, 5e-324])
+def test_at_the_edge_of_the_floats_nothing_moves(base: float) -> None:
+    assert span("EPS", base) is None
