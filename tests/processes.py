@@ -4,7 +4,7 @@ import psutil
 
 
 def guarded_children() -> list[psutil.Process]:
-    """Return the guards among our children, with all below them; what pytest itself started does not count."""
+    """Return the guards among our children and all below them; what pytest started is not ours."""
     found = []
     for child in psutil.Process().children():
         if any(part.endswith("guard.py") for part in child.cmdline()):
