@@ -233,6 +233,16 @@ def test_a_glob_that_is_none(run: Run, prepared: Path) -> None:
     one_line(err, "[z-a].py", "is no glob")
 
 
+def test_a_project_that_does_not_train_is_a_fault(run: Run, prepared: Path) -> None:
+    (prepared / "train.py").write_text("raise RuntimeError('it broke')\n")
+    git(prepared, "commit", "--quiet", "-am", "break it")
+    code, _out, err = run("run", "--experiments", "1")
+    assert code == 1
+    last = err.splitlines()[-1]
+    assert last.startswith("autoresearch: the baseline failed (exception: RuntimeError")
+    assert "autoresearch status 1 --log" in last
+
+
 def test_wrong_settings(run: Run, project: Path) -> None:
     (project / "autoresearch.toml").write_text("[training]\nbugdet = '5m'\n")
     code, _out, err = run("status")

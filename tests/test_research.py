@@ -105,6 +105,15 @@ def test_a_crash_is_told_to_the_next_proposal(tmp_path: Path) -> None:
     assert proposer.briefs[0].files["train.py"] == TRAIN
 
 
+def test_once_the_noise_is_known_every_row_has_its_error(tmp_path: Path) -> None:
+    sources: list[str | Change] = [variant(QUALITY=2.5), variant(QUALITY=1.9, NOISE=0.01)]
+    night = Night(make_project(tmp_path / "project"), Scripted(sources))
+    night.run()
+    rows = night.registry.experiments(night.study())
+    assert [row.val_bpb_error is not None for row in rows] == [True, True, True]
+    assert rows[1].val_bpb == pytest.approx(2.5)
+
+
 def test_luck_on_one_seed_is_not_kept(tmp_path: Path) -> None:
     # Screened on seed 1, where the noise helps; on seed 2 it is worse than the incumbent.
     night = Night(make_project(tmp_path / "project"), Scripted([variant(QUALITY=2.1, NOISE=-0.2)]))

@@ -77,7 +77,7 @@ def run(options: RunOptions) -> None:
                 interrupted=asked.is_set,
             )  # fmt: skip
             reason = research.run()
-    if reason.startswith("the baseline failed"):
+    if research.failed:
         raise ProjectError(reason)
 
 

@@ -90,6 +90,11 @@ class Research:
             self._leave(reason)
         return reason
 
+    @property
+    def failed(self) -> bool:
+        """Whether this run found that even the unchanged project does not train."""
+        return self._finished > 0 and self._registry.incumbent(self.study) is None
+
     def _experiments(self) -> Iterator[Experiment]:
         while self._stop_reason() is None:
             opened = self._next()
@@ -157,27 +162,33 @@ class Research:
         experiment.peak_memory = max((trial.peak_memory for trial in trials), default=0)
         experiment.finished_at = self._registry.now()
         experiment.state = ExperimentState.COMMITTING if kept else ExperimentState.DONE
-        experiment = self._registry.save(self._estimated(experiment))
+        noise = self._noise()
+        experiment = self._registry.save(self._estimated(experiment, noise))
         if kept:
             experiment = advance(self._registry, self._repo, self.study, experiment)
         if trials:
-            self._refresh(experiment)
+            self._refresh(experiment, noise)
         self._finished += 1
         self._see(telling.experiment_done(experiment))
 
-    def _refresh(self, experiment: Experiment) -> None:
-        """Let the incumbent's new readings and the better known noise reach their rows."""
-        self.study.sigma = self._noise().seed
+    def _refresh(self, experiment: Experiment, noise: policy.Noise) -> None:
+        """Let the incumbent's new readings, and the noise once it is known, reach their rows."""
+        first_known = self.study.sigma is None and noise.seed is not None
+        self.study.sigma = noise.seed
         self.study = self._registry.save(self.study)
-        if experiment.parent_id is not None:
-            parent = self._registry.experiment(experiment.parent_id)
-            self._registry.save(self._estimated(parent))
+        stale: list[Experiment] = []
+        if first_known:
+            stale = self._registry.experiments(self.study, whole=True)
+        elif experiment.parent_id is not None:
+            stale = [self._registry.experiment(experiment.parent_id)]
+        for row in stale:
+            self._registry.save(self._estimated(row, noise))
 
-    def _estimated(self, experiment: Experiment) -> Experiment:
+    def _estimated(self, experiment: Experiment, noise: policy.Noise) -> Experiment:
         readings = self._readings(experiment)
         if readings:
             screened = experiment.parent_id is not None
-            estimate = policy.score(readings, self._noise(), screened=screened)
+            estimate = policy.score(readings, noise, screened=screened)
             experiment.val_bpb, experiment.val_bpb_error = estimate.mean, estimate.error
         return experiment
 
@@ -212,7 +223,7 @@ class Research:
         return None
 
     def _baseline_failed(self) -> str | None:
-        if not self._finished or self._registry.incumbent(self.study) is not None:
+        if not self.failed:
             return None
         last = self._registry.experiments(self.study, last=1)[0]
         see = f"autoresearch status {last.id} --log"
