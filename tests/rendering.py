@@ -8,10 +8,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from autoresearch.records.tables import Experiment, Study, Trial
+from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.values import (
     Category,
-    Clock,
     Ending,
     ExperimentState,
     StudyState,
@@ -20,6 +19,7 @@ from autoresearch.records.values import (
     Verdict,
 )
 from autoresearch.registry import Registry
+from tests.rows import a_study
 
 START = datetime(2026, 11, 23, 22, 0, 0, tzinfo=UTC)
 PATCH = """--- a/train.py
@@ -48,20 +48,7 @@ class Fabricated:
     ) -> None:
         self.registry = Registry.open(folder / "registry.db", create=True, now=now)
         self.study = self.registry.save(
-            Study(
-                tag="nov23",
-                branch="autoresearch/nov23",
-                base_commit="0" * 40,
-                profile="cpu",
-                device="cpu",
-                corpus="stdlib 0123456789ab",
-                comparability="{}",
-                budget_seconds=20.0,
-                clock=Clock.CPU,
-                trust=trust,
-                state=state,
-                created_at=START,
-            )
+            a_study("nov23", trust=trust, state=state, created_at=START)
         )
         self._next = 0
 

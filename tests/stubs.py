@@ -6,7 +6,6 @@ import subprocess
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 from autoresearch import sandbox
@@ -23,13 +22,13 @@ from autoresearch.records.values import (
     Disqualification,
     Proposal,
     Score,
-    StudyState,
     Trust,
 )
 from autoresearch.registry import Registry
 from autoresearch.research import Research, StopRules, TrialRunner, recover
 from autoresearch.research.trials import TrialSetup
 from autoresearch.workers import LocalWorker
+from tests.rows import a_study
 
 TRAIN = '''\
 """A training that takes no time; its true worth is QUALITY, its noise comes from the seed."""
@@ -162,19 +161,11 @@ class Night:
         if found is not None:
             return found
         return self.registry.save(
-            Study(
-                tag="night",
-                branch="autoresearch/night",
+            a_study(
+                "night",
                 base_commit=self.repo.head(),
-                profile="cpu",
-                device="cpu",
-                corpus="stub",
-                comparability="{}",
                 budget_seconds=self.budget,
                 clock=Clock.WALL,
-                trust=Trust.UNSEALED,
-                state=StudyState.STOPPED,
-                created_at=datetime.now(UTC),
             )
         )
 

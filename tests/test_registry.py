@@ -17,16 +17,15 @@ from autoresearch.errors import RegistryError
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.values import (
     Category,
-    Clock,
     Ending,
     ExperimentState,
     StudyState,
     TrialState,
-    Trust,
     Verdict,
 )
 from autoresearch.registry import Registry, RunLock, schema
 from autoresearch.registry.store import pack, unpack
+from tests.rows import a_study
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -37,22 +36,7 @@ def registry(tmp_path: Path) -> Registry:
 
 
 def new_study(registry: Registry, tag: str = "nov23") -> Study:
-    return registry.save(
-        Study(
-            tag=tag,
-            branch=f"autoresearch/{tag}",
-            base_commit="a" * 40,
-            profile="cpu",
-            device="cpu",
-            corpus="stdlib",
-            comparability="{}",
-            budget_seconds=20,
-            clock=Clock.CPU,
-            trust=Trust.UNSEALED,
-            state=StudyState.STOPPED,
-            created_at=NOON,
-        )
-    )
+    return registry.save(a_study(tag, created_at=NOON))
 
 
 def new_experiment(registry: Registry, study: Study, **changes: Any) -> Experiment:
