@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from autoresearch.config import (
+    Keys,
+    PriceSettings,
     Settings,
     data_home,
     find_project,
@@ -59,6 +61,19 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
         ("[evaluation]\ntolerance = 0.0", "tolerance: must be"),
         ("[training]\nmemory_gib = -1.0", "must be above 0"),
         ("[training]\nlog_mib = 0", "must be above 0"),
+        ("[money]\nstudy_usd = 'much'", "study_usd: 'much' is not of the type float"),
+        ("[money]\nstudy_usd = -1", "must not be below 0"),
+        ("[prices.'openai:m']\ninput = 1", "prices.openai:m: output is missing"),
+        ("[prices.'openai:m']\ninput = 1\noutput = 2\ncahced = 1", "did you mean cached"),
+        ("[prices.'openai:m']\ninput = -1\noutput = 2", "must not be below 0"),
+        ("[preflight.toy]\nDEPTH = 'two'", "toy.DEPTH: 'two' is not of the type int or float"),
+        ("[preflight]\nsteps = -1", "steps: must not be"),
+        ("[preflight]\ncontext = 1", "preflight context: must be"),
+        ("[llm]\nbrief_tokens = 5", "brief_tokens: must be"),
+        ("[llm]\nmax_output = 5", "max_output: must be"),
+        ("[llm]\nrepairs = 9", "repairs: must be"),
+        ("[llm]\nformat = 'json'", "format: must be"),
+        ("[llm]\ntimeout = 'never'", "is no duration"),
         ("not toml", "autoresearch.toml: "),
     ],
 )
@@ -91,10 +106,35 @@ def test_every_setting_is_read_somewhere_else() -> None:
     templates = Path(__file__).parent.parent / "templates"
     texts += [path.read_text() for path in templates.rglob("*.py")]
     everything = "\n".join(texts)
-    settings = Settings()
-    for section in fields(settings):
-        for setting in fields(getattr(settings, section.name)):
-            assert f".{setting.name}" in everything, f"{section.name}.{setting.name} is never read"
+    kinds = {each.name: each.type for each in fields(Settings)} | {"prices": PriceSettings}
+    for name, kind in kinds.items():
+        for setting in fields(kind):  # type: ignore[arg-type]  # every section is a dataclass
+            assert f".{setting.name}" in everything, f"{name}.{setting.name} is never read"
+
+
+def test_money_and_prices_are_read(tmp_path: Path) -> None:
+    read = load_settings(
+        settings_file(
+            tmp_path,
+            "[money]\nstudy_usd = 20\n[preflight.toy]\nDEPTH = 2\nRATIO = 0.5\n"
+            "[prices.'openai:m']\ninput = 1\noutput = 2.5\n",
+        )
+    )
+    assert read.money.study_usd == 20.0
+    assert read.money.call_usd is None
+    assert read.preflight.toy == {"DEPTH": 2, "RATIO": 0.5}
+    assert read.prices == {"openai:m": PriceSettings(1.0, 2.5)}
+
+
+def test_keys_are_read_and_never_shown() -> None:
+    environment = {"OPENAI_API_KEY": " sk-secret-12345678 ", "MINE": "abcdefghijkl", "OTHER": "x"}
+    keys = Keys.read("MINE", "", environment=environment)
+    assert keys.get("OPENAI_API_KEY") == "sk-secret-12345678"
+    assert keys.get("MINE") == "abcdefghijkl"
+    assert keys.get("OTHER") is None
+    assert keys.get("ANTHROPIC_API_KEY") is None
+    assert "secret" not in repr(keys)
+    assert keys.hide("no sk-secret-12345678, nor sk-secret-1234") == "no [key], nor [key]"
 
 
 def test_a_project_is_found_from_below(tmp_path: Path) -> None:

@@ -1,0 +1,34 @@
+"""autoresearch.toml, the project's paths, and the environment: read here and nowhere below."""
+
+from autoresearch.config.durations import parse_duration
+from autoresearch.config.environment import Keys, data_home, scrub_git_environment
+from autoresearch.config.loading import load_settings
+from autoresearch.config.project import Project, find_project
+from autoresearch.config.settings import (
+    CommandSettings,
+    CorpusSettings,
+    EvaluationSettings,
+    LlmSettings,
+    MoneySettings,
+    PreflightSettings,
+    PriceSettings,
+    Settings,
+)
+
+__all__ = [
+    "CommandSettings",
+    "CorpusSettings",
+    "EvaluationSettings",
+    "Keys",
+    "LlmSettings",
+    "MoneySettings",
+    "PreflightSettings",
+    "PriceSettings",
+    "Project",
+    "Settings",
+    "data_home",
+    "find_project",
+    "load_settings",
+    "parse_duration",
+    "scrub_git_environment",
+]

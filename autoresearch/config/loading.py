@@ -1,0 +1,130 @@
+"""From TOML to settings: every key must be known, every value of the right type and sensible."""
+
+import difflib
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Any, get_args, get_origin
+
+from autoresearch.config.durations import parse_duration
+from autoresearch.config.settings import Settings
+from autoresearch.errors import ProjectError
+from autoresearch.records.values import Clock
+
+
+def load_settings(path: Path) -> Settings:
+    """Return the settings in a file; every key must be known and of the right type.
+
+    Raises:
+        ProjectError: unreadable, not TOML, an unknown key, a wrong value.
+    """
+    try:
+        document = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
+        msg = f"{path.name}: {fault}"
+        raise ProjectError(msg) from None
+    settings: Settings = _build(Settings, document, path.name)
+    _check(settings, path.name)
+    return settings
+
+
+def _build(kind: type[Any], values: Mapping[str, object], where: str) -> Any:
+    known = {each.name: each for each in fields(kind)}
+    for name in values:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            msg = f"{where}: unknown setting {name!r}{hint}"
+            raise ProjectError(msg)
+    built = {name: _value(known[name], value, where) for name, value in values.items()}
+    needed = [each.name for each in known.values() if not _optional(each)]
+    if missing := sorted({*needed} - {*built}):
+        msg = f"{where}: {missing[0]} is missing"
+        raise ProjectError(msg)
+    return kind(**built)
+
+
+def _optional(known: Any) -> bool:
+    return known.default is not MISSING or known.default_factory is not MISSING
+
+
+def _value(known: Any, value: object, where: str) -> object:
+    name = f"{where} {known.name}"
+    if get_origin(known.type) is Mapping and isinstance(value, dict):
+        item = get_args(known.type)[1]
+        return {key: _typed(item, each, f"{name}.{key}") for key, each in value.items()}
+    return _typed(known.type, value, name)
+
+
+def _typed(kind: Any, value: object, name: str) -> object:
+    if isinstance(kind, type) and is_dataclass(kind) and isinstance(value, dict):
+        return _build(kind, value, name)
+    if get_origin(kind) is tuple and isinstance(value, list):
+        item = get_args(kind)[0]
+        if all(isinstance(each, item) for each in value):
+            return tuple(value)
+    allowed = get_args(kind) if isinstance(kind, UnionType) else (kind,)
+    if float in allowed and int not in allowed and type(value) is int:
+        return float(value)
+    if type(value) not in allowed or (type(value) is float and not math.isfinite(value)):
+        word = " or ".join(each.__name__ for each in allowed if each is not type(None))
+        msg = f"{name}: {value!r} is not of the type {word}"
+        raise ProjectError(msg)
+    return value
+
+
+def _check(settings: Settings, where: str) -> None:
+    training, corpus = settings.training, settings.corpus
+    rules = (
+        (training.clock in tuple(Clock), "training clock: must be wall or cpu"),
+        (training.device in ("cpu", "cuda", "mps"), "training device: must be cpu, cuda or mps"),
+        (training.threads >= 1, "training threads: must be at least 1"),
+        (bool(settings.target.editable), "target editable: names no file"),
+        (258 <= corpus.vocab_size <= 2**20, "corpus vocab_size: must be 258 to 1048576"),
+        (
+            corpus.val_share > 0
+            and corpus.test_share > 0
+            and corpus.val_share + corpus.test_share <= 0.5,
+            "corpus val_share and test_share: must be above 0 and together at most 0.5",
+        ),
+        (
+            min(training.memory_gib, training.file_gib, training.log_mib, corpus.max_mib) > 0,
+            "training memory_gib, file_gib, log_mib and corpus max_mib: must be above 0",
+        ),
+        (settings.evaluation.context >= 2, "evaluation context: must be at least 2"),
+        (settings.evaluation.batch >= 1, "evaluation batch: must be at least 1"),
+        (settings.evaluation.challenges >= 1, "evaluation challenges: must be at least 1"),
+        (settings.evaluation.tolerance > 0, "evaluation tolerance: must be above 0"),
+    )
+    for holds, rule in (*rules, *_thinking_rules(settings)):
+        if not holds:
+            msg = f"{where}: {rule}"
+            raise ProjectError(msg)
+    settings.budget()
+    for timeout in (settings.evaluation, settings.preflight, settings.llm, settings.command):
+        parse_duration(timeout.timeout)
+
+
+def _thinking_rules(settings: Settings) -> tuple[tuple[bool, str], ...]:
+    llm, money, preflight = settings.llm, settings.money, settings.preflight
+    amounts = (money.study_usd, money.call_usd, money.gpu_hour_usd, settings.command.usd)
+    rates = [
+        rate
+        for price in settings.prices.values()
+        for rate in (price.input, price.output, price.cached, price.written)
+    ]
+    return (
+        (preflight.steps >= 0, "preflight steps: must not be below 0"),
+        (preflight.context >= 2, "preflight context: must be at least 2"),
+        (llm.brief_tokens >= 4000, "llm brief_tokens: must be at least 4000"),
+        (llm.max_output >= 256, "llm max_output: must be at least 256"),
+        (0 <= llm.repairs <= 5, "llm repairs: must be 0 to 5"),
+        (llm.format in ("blocks", "file"), "llm format: must be blocks or file"),
+        (
+            all(each is None or each >= 0 for each in (*amounts, *rates)),
+            "money, prices and command usd: amounts must not be below 0",
+        ),
+    )

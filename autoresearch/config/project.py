@@ -1,0 +1,94 @@
+"""A directory made by `init`, and where its state lies."""
+
+import hashlib
+import os
+import stat
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoresearch.config.loading import load_settings
+from autoresearch.config.settings import Settings
+from autoresearch.errors import ProjectError
+
+SETTINGS_FILE = "autoresearch.toml"
+STATE_DIRECTORY = ".autoresearch"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A directory made by `init`, and where its state lies."""
+
+    root: Path
+    settings: Settings
+
+    @property
+    def state(self) -> Path:
+        """Untracked state: the registry, the lock, the pointer to the corpus."""
+        return self.root / STATE_DIRECTORY
+
+    @property
+    def registry(self) -> Path:
+        """The SQLite file."""
+        return self.state / "registry.db"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one `run` of this project."""
+        return self.state / "run.lock"
+
+    @property
+    def corpus_pointer(self) -> Path:
+        """Names the prepared corpus; absent from what a training process sees."""
+        return self.state / "corpus.json"
+
+    @property
+    def work(self) -> Path:
+        """Where trials run: outside the project, so that nothing above them is the project."""
+        name = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"autoresearch-{os.getuid()}" / name
+
+    def make_work(self) -> None:
+        """Make the folder of trials, which nobody else may reach into.
+
+        Raises:
+            ProjectError: another user made it first, or it cannot be made.
+        """
+        for place in (self.work.parent, self.work):
+            try:
+                place.mkdir(mode=0o700, parents=True, exist_ok=True)
+                facts = place.lstat()
+            except OSError as fault:
+                msg = f"cannot make {place}: {fault.strerror}"
+                raise ProjectError(msg) from None
+            mine = stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid()
+            if not mine or facts.st_mode & 0o022:
+                msg = f"{place} is not yours alone: remove it, or set TMPDIR to another folder"
+                raise ProjectError(msg)
+
+    def make_state(self) -> None:
+        """Make the state folder, ignored by git whatever the project's .gitignore says.
+
+        Raises:
+            ProjectError: the project cannot be written.
+        """
+        try:
+            self.state.mkdir(exist_ok=True)
+            (self.state / ".gitignore").write_text("*\n", "utf-8")
+        except OSError as fault:
+            msg = f"cannot write {self.state}: {fault.strerror}"
+            raise ProjectError(msg) from None
+
+
+def find_project(start: Path | None = None) -> Project:
+    """Return the project that `start` (default: here) lies in.
+
+    Raises:
+        ProjectError: there is none, or its settings are wrong.
+    """
+    here = (start or Path.cwd()).resolve()
+    for directory in (here, *here.parents):
+        if (directory / SETTINGS_FILE).is_file():
+            return Project(directory, load_settings(directory / SETTINGS_FILE))
+    msg = f"{here} is in no autoresearch project: make one with `autoresearch init`"
+    raise ProjectError(msg)

@@ -1,0 +1,158 @@
+"""Everything autoresearch.toml can say, with its defaults."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from autoresearch.config.durations import parse_duration
+from autoresearch.records.values import Budget, Clock, Limits
+
+
+@dataclass(frozen=True)
+class TargetSettings:
+    """[target]: which files a proposer may change (globs relative to the project)."""
+
+    editable: tuple[str, ...] = ("train.py",)
+    entry: str = "train.py"
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """[training]: the device, the clock and the limits of one trial (seconds, GiB, MiB)."""
+
+    profile: str = "cpu"
+    device: str = "cpu"
+    clock: str = "cpu"
+    budget: str = "5m"
+    grace: str = "5s"
+    startup: str = "5m"
+    threads: int = 1
+    memory_gib: float = 16.0
+    file_gib: float = 8.0
+    log_mib: float = 4.0
+
+
+@dataclass(frozen=True)
+class CorpusSettings:
+    """[corpus]: how `prepare` splits and tokenizes. Shares are fractions of the documents."""
+
+    vocab_size: int = 2048
+    val_share: float = 0.05
+    test_share: float = 0.05
+    max_mib: float = 4096.0
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """[evaluation]: window length in tokens, rows per request, probes, tolerance in nats."""
+
+    context: int = 128
+    batch: int = 64
+    challenges: int = 256
+    tolerance: float = 1e-3
+    timeout: str = "10m"
+
+
+@dataclass(frozen=True)
+class PreflightSettings:
+    """[preflight]: the rehearsal of a change on the CPU before its training.
+
+    `steps` of training (0: none is rehearsed) on windows of `context` tokens, within `timeout`;
+    `toy` gives constants of the editable files the small values that they have in it.
+    """
+
+    steps: int = 2
+    context: int = 32
+    timeout: str = "2m"
+    toy: Mapping[str, int | float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LlmSettings:
+    """[llm]: how language models are asked.
+
+    `brief_tokens` bounds what they are told, `max_output` what they may say, thoughts included;
+    an answer is sent back `repairs` times at most. `format` is blocks, or file for models too weak
+    for edits; `effort` is passed on to models that reason (empty: their default); `show` are globs
+    of fixed files worth showing; `key_variable` names the environment variable with the key of
+    openai:MODEL@URL (empty: it needs none).
+    """
+
+    brief_tokens: int = 60_000
+    max_output: int = 32_000
+    timeout: str = "10m"
+    repairs: int = 2
+    format: str = "blocks"
+    effort: str = ""
+    show: tuple[str, ...] = ("prepare.py",)
+    key_variable: str = ""
+
+
+@dataclass(frozen=True)
+class CommandSettings:
+    """[command]: how command:CLI is run.
+
+    It is killed after `timeout`; of the environment it gets what every program needs and these
+    variables by name; `usd` is what one call costs, where that is known.
+    """
+
+    timeout: str = "15m"
+    environment: tuple[str, ...] = ()
+    usd: float | None = None
+
+
+@dataclass(frozen=True)
+class MoneySettings:
+    """[money]: caps in US dollars, of a whole study and of a single call, and the machine's price.
+
+    A `gpu_hour_usd` given here counts against every cap; a common card's default is only shown.
+    """
+
+    study_usd: float | None = None
+    call_usd: float | None = None
+    gpu_hour_usd: float | None = None
+
+
+@dataclass(frozen=True)
+class PriceSettings:
+    """[prices."PROVIDER:MODEL"]: US dollars for a million tokens.
+
+    `cached` and `written` are of input read from and written to a cache; they default to `input`.
+    """
+
+    input: float
+    output: float
+    cached: float | None = None
+    written: float | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything autoresearch.toml can say, with its defaults."""
+
+    target: TargetSettings = field(default_factory=TargetSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    corpus: CorpusSettings = field(default_factory=CorpusSettings)
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    preflight: PreflightSettings = field(default_factory=PreflightSettings)
+    llm: LlmSettings = field(default_factory=LlmSettings)
+    command: CommandSettings = field(default_factory=CommandSettings)
+    money: MoneySettings = field(default_factory=MoneySettings)
+    prices: Mapping[str, PriceSettings] = field(default_factory=dict)
+
+    def budget(self, override: float | None = None) -> Budget:
+        """Return the budget of one trial; `override` replaces its training seconds."""
+        return Budget(
+            training=override or parse_duration(self.training.budget),
+            clock=Clock(self.training.clock),
+            startup=parse_duration(self.training.startup),
+            grace=parse_duration(self.training.grace),
+        )
+
+    def limits(self) -> Limits:
+        """Return what one trial may use."""
+        return Limits(
+            threads=self.training.threads,
+            memory=int(self.training.memory_gib * 2**30),
+            file_size=int(self.training.file_gib * 2**30),
+            log=int(self.training.log_mib * 2**20),
+        )
