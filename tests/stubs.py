@@ -11,7 +11,7 @@ from pathlib import Path
 from autoresearch import sandbox
 from autoresearch.config import Project, find_project
 from autoresearch.gitrepo import GitRepo
-from autoresearch.proposers import Brief, Proposer
+from autoresearch.proposers import Brief, Check, Proposer, Unable
 from autoresearch.records.events import Event
 from autoresearch.records.tables import Study
 from autoresearch.records.values import (
@@ -86,7 +86,7 @@ class Scripted:
     name: str = "scripted"
     briefs: list[Brief] = field(default_factory=list)
 
-    def propose(self, brief: Brief) -> Proposal | None:
+    def propose(self, brief: Brief, check: Check) -> Proposal | Unable | None:
         self.briefs.append(brief)
         done = sum(past.proposer == self.name for past in brief.history)
         if done >= len(self.sources):
@@ -94,6 +94,10 @@ class Scripted:
         source = self.sources[done]
         change = source if isinstance(source, Change) else whole(source)
         return Proposal(self.name, f"idea {done + 1}", change, Category.OTHER)
+
+
+def accepted(_proposal: Proposal) -> None:
+    """A check that refuses nothing."""
 
 
 def whole(source: str) -> Change:
@@ -217,6 +221,6 @@ def snapshot(root: Path) -> dict[str, str]:
 
 
 __all__: Sequence[str] = [
-    "TRAIN", "ConfigScorer", "Night", "Scripted", "git", "make_project", "snapshot",
+    "TRAIN", "ConfigScorer", "Night", "Scripted", "accepted", "git", "make_project", "snapshot",
     "variant", "whole",
 ]  # fmt: skip

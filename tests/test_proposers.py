@@ -17,6 +17,7 @@ from autoresearch.proposers import Brief, Past, Proposer, build
 from autoresearch.proposers.optuna import OptunaProposer, search_space
 from autoresearch.proposers.space import Choice, Range, rounded, span
 from autoresearch.records.values import Category, Change, Patch, Proposal, Rejection, Verdict
+from tests.stubs import accepted
 
 SOURCE = """DEPTH = 4  # layers
 MATRIX_LR = 0.04
@@ -46,8 +47,8 @@ def brief(
 
 
 def proposed(proposer: Proposer, told: Brief) -> Proposal:
-    proposal = proposer.propose(told)
-    assert proposal is not None
+    proposal = proposer.propose(told, accepted)
+    assert isinstance(proposal, Proposal)
     return proposal
 
 
@@ -186,7 +187,7 @@ class TestOptuna:
         source = "DEPTH = 2\nUSE = False\n"  # four times two combinations, one the incumbent
         history: list[Past] = []
         while (proposal := OptunaProposer().propose(
-            brief(source, tuple(history), len(history) + 2, source))
+            brief(source, tuple(history), len(history) + 2, source), accepted)
         ) is not None:  # fmt: skip
             changed = after(proposal, source)
             tried = [dict(each.constants) for each in history]
@@ -251,7 +252,7 @@ class TestOptuna:
 
     @pytest.mark.parametrize("source", ["", "broken(", "X = 'text'\n", "SEED = 3\n"])
     def test_nothing_to_tune_is_nothing_to_propose(self, source: str) -> None:
-        assert OptunaProposer().propose(brief(source)) is None
+        assert OptunaProposer().propose(brief(source), accepted) is None
 
     def test_refused_ones_count_as_tried_only_by_their_number(self) -> None:
         first = proposed(OptunaProposer(), brief())
@@ -261,7 +262,7 @@ class TestOptuna:
     def test_scores_that_are_no_numbers_are_left_out(self) -> None:
         first = proposed(OptunaProposer(), brief())
         odd = past(first, after(first), 2, float("nan"))
-        assert OptunaProposer().propose(brief(history=(odd,), number=3)) is not None
+        assert OptunaProposer().propose(brief(history=(odd,), number=3), accepted) is not None
 
     def test_the_kind_of_idea_is_told(self) -> None:
         proposal = proposed(OptunaProposer(), brief("A_LR = 1.0\n", base="A_LR = 1.0\n"))
@@ -282,7 +283,7 @@ class TestPatches:
         found: list[Proposal] = []
         while True:
             proposer = build("patches:wins", folder.parent)  # as after a restart, each time
-            proposal = proposer.propose(brief(history=history))
+            proposal = proposer.propose(brief(history=history), accepted)
             if proposal is None:
                 return found
             found.append(proposal)
@@ -354,7 +355,7 @@ class TestPatches:
         proposer = build(f"patches:{folder}", Path("/elsewhere"))
         (folder / "a.patch").unlink()
         folder.rmdir()
-        assert proposer.propose(brief()) is None
+        assert proposer.propose(brief(), accepted) is None
 
 
 @pytest.mark.parametrize("base", [1e308, -1e308, 1e-323, 5e-324])

@@ -3,11 +3,21 @@
 from pathlib import Path
 
 from autoresearch.errors import ProposerError
-from autoresearch.proposers.base import Brief, Past, Proposer
+from autoresearch.proposers.base import Brief, Check, Past, Proposer, Remaining, Run, Unable
 
 KNOWN = ("optuna", "patches:DIR")
 
-__all__ = ["KNOWN", "Brief", "Past", "Proposer", "build"]
+__all__ = [
+    "KNOWN",
+    "Brief",
+    "Check",
+    "Past",
+    "Proposer",
+    "Remaining",
+    "Run",
+    "Unable",
+    "build",
+]
 
 
 def _expanded(argument: str) -> Path:

@@ -1,21 +1,51 @@
 """What a proposer is shown, and what every proposer can do."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
 
-from autoresearch.records.values import Category, Change, Proposal, Verdict
+from autoresearch.records.values import (
+    Budget,
+    Category,
+    Change,
+    Clock,
+    Estimate,
+    Proposal,
+    Rejection,
+    Verdict,
+)
+
+Check = Callable[[Proposal], Rejection | None]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the first scored trial of an experiment measured; it never changes afterwards.
+
+    `curve` holds (progress from 0 to 1, loss in nats per token), thinned to a few points; `speed`
+    is in tokens a second of the budget's clock, `memory` in bytes, at its peak.
+    """
+
+    val_bpb: float
+    steps: int
+    tokens: int
+    speed: float
+    memory: int
+    curve: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
 class Past:
     """One finished experiment of the study, as the next proposal may learn from it.
 
-    `change` is what its proposer wrote, word for word, also where it was refused. `constants` are
-    the numbers at the top of the entry file that it trained (`patching.numbers` of its commit's
-    source); empty where nothing could be trained. Scores in bits per byte; `delta` below zero =
-    better than the incumbent of its time. `traceback` is the safe tail of a crash.
+    `change` is what its proposer wrote, word for word, also where it was refused; `patch` is the
+    unified diff that was trained, empty where nothing could be. `constants` are the numbers at
+    the top of the entry file that it trained. Scores in bits per byte; `delta` below zero =
+    better than the incumbent of its time (`parent_id`), with its standard error where that is
+    known. `val_bpb` and `error` may be estimated anew as the incumbent serves in more pairs; all
+    else stays as it is. `traceback` is the safe tail of a crash, and `fingerprint` is equal for
+    crashes of the same kind at the same place. Every text may be hostile.
     """
 
     id: int
@@ -28,10 +58,26 @@ class Past:
     val_bpb: float | None = None
     error: float | None = None
     delta: float | None = None
+    delta_error: float | None = None
+    predicted_delta: float | None = None
+    risk: str = ""
+    parent_id: int | None = None
+    patch: str = ""
     traceback: str = ""
+    fingerprint: str = ""
+    run: Run | None = None
     constants: Mapping[str, int | float | bool] = field(
         default_factory=lambda: MappingProxyType({})
     )
+
+
+@dataclass(frozen=True)
+class Remaining:
+    """What is left of this run: seconds, experiments, dollars. None is no limit."""
+
+    seconds: float | None = None
+    experiments: int | None = None
+    usd: float | None = None
 
 
 @dataclass(frozen=True)
@@ -39,9 +85,13 @@ class Brief:
     """All that a proposer is told.
 
     `files` are the incumbent's editable files and `base_files` those of the study's base commit,
-    path to text; `entry` is the one that trains. `number` is the experiment's that is asked for;
-    `history` is oldest first and holds every finished experiment of the study, whatever became
-    of it. The same brief gives the same proposal from a proposer that does not think.
+    `fixed_files` all other text files of that commit, path to text; `entry` is the one that
+    trains, `editable` the globs. `number` is the experiment's that is asked for; `history` is
+    oldest first and holds every finished experiment of the study, whatever became of it. `score`
+    is the incumbent's val_bpb as it is estimated now; `noise` the standard deviation of a trial's
+    val_bpb between seeds, where it is known. `salt` is the study's secret for marks that no
+    hostile text can foresee. The same brief gives the same proposal from a proposer that does
+    not think.
     """
 
     study: str
@@ -52,6 +102,29 @@ class Brief:
     files: Mapping[str, str]
     base_files: Mapping[str, str]
     history: tuple[Past, ...] = ()
+    fixed_files: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    editable: tuple[str, ...] = ("train.py",)
+    score: Estimate | None = None
+    noise: float | None = None
+    device: str = "cpu"
+    budget: Budget = Budget(300.0, Clock.WALL)
+    remaining: Remaining = Remaining()
+    salt: str = ""
+
+
+@dataclass(frozen=True)
+class Unable:
+    """Why no proposal comes now; one safe line without secrets.
+
+    `retry_after` is how many seconds the provider asked to be left alone, where it said so.
+    `final`: asking again in this run is useless, until the person has done what `reason` says.
+    `planned`: final because a cap that the person set is reached, so nothing is wrong.
+    """
+
+    reason: str
+    retry_after: float | None = None
+    final: bool = False
+    planned: bool = False
 
 
 class Proposer(Protocol):
@@ -61,8 +134,13 @@ class Proposer(Protocol):
     def name(self) -> str:
         """Its spec, as given on the command line and kept with every experiment."""
 
-    def propose(self, brief: Brief) -> Proposal | None:
-        """Return the next proposal, or None where there is nothing more to try.
+    def propose(self, brief: Brief, check: Check) -> Proposal | Unable | None:
+        """Return the next proposal, why there is none now, or None: nothing more to try.
+
+        Args:
+            brief: what to work from.
+            check: says why a proposal would be refused, None if it would be trained. For those
+                that can mend what they wrote; what is returned is checked again in any case.
 
         Raises:
             ProposerError: it cannot go on at all.

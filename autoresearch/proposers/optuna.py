@@ -14,7 +14,7 @@ from optuna.distributions import (
 from optuna.trial import TrialState, create_trial
 
 from autoresearch.patching import Number, numbers, set_constants, unified_diff
-from autoresearch.proposers.base import Brief, Past
+from autoresearch.proposers.base import Brief, Check, Past
 from autoresearch.proposers.space import Choice, Span, rounded, span
 from autoresearch.records.values import Category, Change, ChangeFormat, Proposal, Verdict
 
@@ -43,7 +43,7 @@ class OptunaProposer:
         """The spec."""
         return "optuna"
 
-    def propose(self, brief: Brief) -> Proposal | None:
+    def propose(self, brief: Brief, check: Check) -> Proposal | None:  # noqa: ARG002 - it mends nothing
         """Return a change to values never tried together; None where all have been."""
         source = brief.files.get(brief.entry, "")
         now = numbers(source)

@@ -6,7 +6,7 @@ from email.header import decode_header, make_header
 from pathlib import Path
 
 from autoresearch.errors import ProposerError
-from autoresearch.proposers.base import Brief
+from autoresearch.proposers.base import Brief, Check
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import Change, ChangeFormat, Proposal
 
@@ -33,7 +33,7 @@ class PatchesProposer:
         """The spec: patches:DIR."""
         return self._name
 
-    def propose(self, brief: Brief) -> Proposal | None:
+    def propose(self, brief: Brief, check: Check) -> Proposal | None:  # noqa: ARG002 - it mends nothing
         """Return the first file that the study has not tried; None when all have been."""
         tried = {(past.proposer, past.change.text) for past in brief.history}
         for path in self._files():

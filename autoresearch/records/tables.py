@@ -9,6 +9,7 @@ from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Float, Index, LargeB
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
+from autoresearch.records.money import CallEnding, CallState
 from autoresearch.records.values import (
     Category,
     Clock,
@@ -94,7 +95,10 @@ class Word(TypeDecorator[StrEnum]):
 
 
 class Study(SQLModel, table=True):
-    """One night's lineage: a tag, a branch, a base commit, what makes its scores comparable."""
+    """One night's lineage: a tag, a branch, a base commit, what makes its scores comparable.
+
+    `salt` is random and secret from candidate code: what no hostile text can foresee grows from it.
+    """
 
     id: int | None = Field(default=None, primary_key=True)
     tag: str = Field(sa_type=Plain, unique=True)
@@ -109,6 +113,7 @@ class Study(SQLModel, table=True):
     trust: Trust = Field(sa_type=Word(Trust))
     state: StudyState = Field(sa_type=Word(StudyState))
     sigma: float | None = Field(default=None, sa_type=Finite)
+    salt: str = Field(default="", sa_type=Plain)
     created_at: datetime = Field(sa_type=Utc)
 
 
@@ -136,6 +141,7 @@ class Experiment(SQLModel, table=True):
     hypothesis: str = Field(sa_type=Plain)
     category: Category = Field(sa_type=Word(Category))
     predicted_delta: float | None = Field(default=None, sa_type=Finite)
+    risk: str = Field(default="", sa_type=Plain)
     reason: str = Field(default="", sa_type=Plain)
     val_bpb: float | None = Field(default=None, sa_type=Finite)
     val_bpb_error: float | None = Field(default=None, sa_type=Finite)
@@ -194,18 +200,30 @@ class Trial(SQLModel, table=True):
 
 
 class Call(SQLModel, table=True):
-    """One attempt at a provider, paid or not. Costs in US dollars, latency in seconds."""
+    """One attempt at a provider. Costs in US dollars, latency in seconds, tokens as in `Usage`.
+
+    While `state` is RESERVED, `cost_usd` is the worst case; a killed run's stay so. `answer` is
+    the zlib-compressed text of the model, `sent_back` why it was refused; `price` names the rates.
+    """
 
     id: int | None = Field(default=None, primary_key=True)
     study_id: int = Field(foreign_key="study.id", index=True)
     experiment_id: int | None = Field(default=None, foreign_key="experiment.id", index=True)
+    proposer: str = Field(sa_type=Plain)
     provider: str = Field(sa_type=Plain)
     model: str = Field(sa_type=Plain)
+    purpose: str = Field(sa_type=Plain)
+    state: CallState = Field(sa_type=Word(CallState))
+    ending: CallEnding | None = Field(default=None, sa_type=Word(CallEnding))
     tokens_in: int = 0
     tokens_cached: int = 0
+    tokens_written: int = 0
     tokens_out: int = 0
     price: str = Field(default="", sa_type=Plain)
+    reserved_usd: float = Field(default=0.0, sa_type=Finite)
     cost_usd: float = Field(default=0.0, sa_type=Finite)
     latency_seconds: float = Field(default=0.0, sa_type=Finite)
-    ending: str = Field(default="", sa_type=Plain)
+    detail: str = Field(default="", sa_type=Plain)
+    sent_back: str = Field(default="", sa_type=Plain)
+    answer: bytes | None = Field(default=None, sa_type=LargeBinary)
     created_at: datetime = Field(sa_type=Utc)

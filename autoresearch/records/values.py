@@ -116,13 +116,18 @@ class Change:
 
 @dataclass(frozen=True)
 class Proposal:
-    """One suggested change and why. `predicted_delta` is in bits per byte, below zero = better."""
+    """One suggested change and why. `predicted_delta` is in bits per byte, below zero = better.
+
+    `risk` is what its author thinks may go wrong; `calls` are the ledger's numbers of what it cost.
+    """
 
     proposer: str
     hypothesis: str
     change: Change
     category: Category = Category.OTHER
     predicted_delta: float | None = None
+    risk: str = ""
+    calls: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -120,8 +120,8 @@ class Research:
     def _propose(self, incumbent: Experiment) -> Proposal | None:
         while self._proposers:
             proposer = self._proposers.pop(0)
-            proposal = proposer.propose(self._briefing.brief(self.study, incumbent))
-            if proposal is not None:
+            proposal = proposer.propose(self._briefing.brief(self.study, incumbent), lambda _: None)
+            if isinstance(proposal, Proposal):
                 self._proposers.append(proposer)  # in turn; one with nothing more is dropped
                 return proposal
         return None

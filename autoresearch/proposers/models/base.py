@@ -1,0 +1,85 @@
+"""A language model behind a provider's API: one attempt in, one reply out, never an exception.
+
+No tools are given to any model: all it can do is answer.
+"""
+
+import json
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from autoresearch.records.money import CallEnding, Usage
+
+_OVERHEAD = 4096  # tokens that a provider may add around our text
+
+
+@dataclass(frozen=True)
+class Section:
+    """A piece of a prompt. `cache`: all up to here is worth keeping for the next prompt."""
+
+    text: str
+    cache: bool = False
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a model is told, in the order that caching wants: what changes least comes first.
+
+    `system` are the rules; `user` all else; `exchanges` are answers that were sent back, each
+    with why. `cache_key` is equal for prompts that are likely to share their beginning.
+    """
+
+    system: tuple[Section, ...]
+    user: tuple[Section, ...]
+    exchanges: tuple[tuple[str, str], ...] = ()
+    cache_key: str = ""
+
+    def objected(self, answer: str, objection: str) -> "Prompt":
+        """Return the prompt that goes on after an answer was sent back."""
+        return replace(self, exchanges=(*self.exchanges, (answer, objection)))
+
+    @property
+    def most_tokens(self) -> int:
+        """Return a number of tokens that no tokenizer makes more of: a token has a byte at least.
+
+        Counted as JSON, in whose escapes a byte becomes more, never less.
+        """
+        texts = [each.text for each in (*self.system, *self.user)]
+        texts += [text for exchange in self.exchanges for text in exchange]
+        return sum(len(json.dumps(text, ensure_ascii=False).encode()) for text in texts) + (
+            _OVERHEAD + 16 * len(texts)
+        )
+
+
+@dataclass(frozen=True)
+class Reply:
+    """How one attempt ended.
+
+    `text` is what the model said, as far as it came; `usage` None where the provider did not say;
+    `detail` one safe line without secrets for what is no answer; `retry_after` in seconds, where
+    the provider asked for it; `latency` in seconds.
+    """
+
+    ending: CallEnding
+    text: str = ""
+    usage: Usage | None = None
+    detail: str = ""
+    retry_after: float | None = None
+    latency: float = 0.0
+
+
+class Model(Protocol):
+    """One model of one provider."""
+
+    @property
+    def provider(self) -> str:
+        """Return who bills: "anthropic", "openai", or the base URL's host and port."""
+        ...
+
+    @property
+    def model(self) -> str:
+        """Return the model's name as the provider knows it."""
+        ...
+
+    def complete(self, prompt: Prompt, *, max_output: int) -> Reply:
+        """Make one attempt. Whatever goes wrong is told by the reply; nothing is raised."""
+        ...
