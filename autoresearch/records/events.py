@@ -91,6 +91,15 @@ class Waiting:
 
 
 @dataclass(frozen=True)
+class NoProposal:
+    """A proposer had none to give; it is asked again in `again` seconds, None: not in this run."""
+
+    proposer: str
+    reason: str
+    again: float | None
+
+
+@dataclass(frozen=True)
 class StudyStopped:
     """The run is over. The numbers count the whole study, earlier runs included."""
 
@@ -115,6 +124,7 @@ Event = (
     | TrialScored
     | ExperimentDone
     | Waiting
+    | NoProposal
     | StudyStopped
 )
 

@@ -6,6 +6,7 @@ from autoresearch.records.events import (
     Event,
     ExperimentDone,
     ExperimentOpened,
+    NoProposal,
     StudyOpened,
     StudyStopped,
     TrialScored,
@@ -37,6 +38,8 @@ def sentence(event: Event, trust: Trust) -> Text | None:  # noqa: PLR0911 - a re
             return experiment_done(event, trust)
         case Waiting():
             return words.line(f"waiting: {event.reason}", WIDTH, "yellow")
+        case NoProposal():
+            return _no_proposal(event)
         case StudyStopped():
             return stopped(event, trust)
     return None
@@ -79,6 +82,11 @@ def experiment_done(event: ExperimentDone, trust: Trust) -> Text:
         said.append(f"  Δ {words.delta(event.delta, event.delta_error)}")
     said.append(f"  {words.duration(event.seconds)}")
     return said.append_text(_because(event.reason))
+
+
+def _no_proposal(event: NoProposal) -> Text:
+    again = "asked no more" if event.again is None else f"asked again in {event.again:.0f} s"
+    return words.line(f"{event.proposer}: {event.reason} ({again})", WIDTH, "yellow")
 
 
 def _because(reason: str) -> Text:

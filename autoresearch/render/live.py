@@ -15,6 +15,7 @@ from autoresearch.records.events import (
     Event,
     ExperimentDone,
     ExperimentOpened,
+    NoProposal,
     Scoring,
     StudyOpened,
     StudyStopped,
@@ -79,7 +80,7 @@ class View:
                 return self._turn("deciding", now)
             case ExperimentDone():
                 return self._decided(event, now)
-            case Waiting():
+            case Waiting() | NoProposal():
                 return self._turn(f"waiting: {event.reason}", now)
             case StudyStopped():
                 return self._turn("stopped", now, experiment=None)

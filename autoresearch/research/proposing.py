@@ -1,0 +1,112 @@
+"""Getting the next proposal, whatever the night is like: who is asked, who failed, who waits."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotYet
+from typing import TypeVar
+
+from autoresearch.errors import Interrupted, ProposerError
+from autoresearch.proposers import Brief, Check, Proposer, Unable
+from autoresearch.records.events import Event, NoProposal, Waiting
+from autoresearch.records.values import Proposal
+from autoresearch.research.rota import Rota, Seat
+
+LOOK_SECONDS = 0.2  # how often a wait looks whether it should end
+T = TypeVar("T")
+
+
+class Proposing:
+    """Asks the proposers in their turns until one has a proposal, or none can have one."""
+
+    def __init__(
+        self,
+        rota: Rota,
+        *,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+        see: Callable[[Event], None],
+        stopped: Callable[[], bool],
+    ) -> None:
+        """Build it.
+
+        Args:
+            rota: whose turn it is.
+            clock: the run's, in seconds.
+            sleep: lets seconds of it pass.
+            see: told of failures and waits.
+            stopped: asked often; true ends any wait.
+        """
+        self._rota = rota
+        self._clock = clock
+        self._sleep = sleep
+        self._see = see
+        self._stopped = stopped
+
+    def next(self, brief: Callable[[], Brief], check: Check) -> Proposal | None:
+        """Return the next proposal; None where nobody can make one, or the run is to stop.
+
+        Raises:
+            Interrupted: the run is to stop, and a proposer still thinks.
+        """
+        while not self._stopped():
+            seat = self._rota.next()
+            if seat is not None:
+                proposal = self._ask(seat, brief(), check)
+                if proposal is not None:
+                    return proposal
+            elif (pause := self._rota.pause()) is not None:
+                self._wait(pause)
+            else:
+                return None
+        return None
+
+    def _ask(self, seat: Seat, brief: Brief, check: Check) -> Proposal | None:
+        made = attend(lambda: _propose(seat.proposer, brief, check), self._stopped)
+        if isinstance(made, Proposal):
+            self._rota.served(seat)
+            return made
+        self._rota.failed(seat, made)
+        if made is not None:
+            again = None if seat.out else max(seat.ready_at - self._clock(), 0.0)
+            self._see(NoProposal(seat.proposer.name, made.reason, again))
+        return None
+
+    def _wait(self, seconds: float) -> None:
+        until = self._clock() + seconds
+        self._see(Waiting(f"for a proposer, {seconds:.0f} s"))
+        while (left := until - self._clock()) > 0 and not self._stopped():
+            self._sleep(min(left, LOOK_SECONDS))
+
+
+def attend(work: Callable[[], T], stopped: Callable[[], bool]) -> T:
+    """Return what `work` returns; it runs in a thread that nobody waits for once we are to stop.
+
+    Raises:
+        Interrupted: we are to stop, and it is still at work.
+    """
+    done: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as fault:  # noqa: BLE001 - it is raised where the result is asked for
+            done.set_exception(fault)
+
+    threading.Thread(target=run, name="proposer", daemon=True).start()
+    while True:
+        try:
+            return done.result(timeout=LOOK_SECONDS)
+        except NotYet:
+            if done.done():
+                raise  # the work's own
+            if stopped():
+                msg = "stopped while a proposer was thinking"
+                raise Interrupted(msg) from None
+
+
+def _propose(proposer: Proposer, brief: Brief, check: Check) -> Proposal | Unable | None:
+    try:
+        return proposer.propose(brief, check)
+    except ProposerError as fault:
+        return Unable(str(fault), final=True)

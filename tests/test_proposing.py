@@ -1,0 +1,125 @@
+"""A night's proposals: failures, pauses, and a stop while someone thinks."""
+
+import threading
+import time
+from dataclasses import dataclass, field
+
+import pytest
+
+from autoresearch.errors import Interrupted, ProposerError
+from autoresearch.proposers import Brief, Check, Unable
+from autoresearch.records.events import Event, NoProposal, Waiting
+from autoresearch.records.values import Change, ChangeFormat, Proposal
+from autoresearch.research.proposing import Proposing, attend
+from autoresearch.research.rota import Rota, Seat
+from tests.stubs import accepted
+
+GOOD = Proposal("a", "an idea", Change(ChangeFormat.DIFF, "x"))
+BRIEF = Brief(
+    study="s", number=2, incumbent_id=1, program="", entry="train.py", files={}, base_files={}
+)
+
+
+@dataclass
+class Moody:
+    """Answers what it is told to, then always the last."""
+
+    name: str
+    moods: list[Proposal | Unable | Exception | None]
+
+    def propose(self, brief: Brief, check: Check) -> Proposal | Unable | None:
+        mood = self.moods.pop(0) if len(self.moods) > 1 else self.moods[0]
+        if isinstance(mood, Exception):
+            raise mood
+        return mood
+
+
+@dataclass
+class Bench:
+    """Proposing on a clock that only sleeping moves."""
+
+    seats: list[Seat]
+    now: float = 0.0
+    events: list[Event] = field(default_factory=list)
+    until: float = float("inf")
+
+    def __post_init__(self) -> None:
+        self.rota = Rota(self.seats, lambda: self.now)
+        self.proposing = Proposing(
+            self.rota,
+            clock=lambda: self.now,
+            sleep=self.sleep,
+            see=self.events.append,
+            stopped=lambda: self.now >= self.until,
+        )
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def next(self) -> Proposal | None:
+        return self.proposing.next(lambda: BRIEF, accepted)
+
+
+def test_a_provider_that_fails_for_ten_minutes_is_waited_for() -> None:
+    @dataclass
+    class Down:
+        name: str = "anthropic:m"
+
+        def propose(self, brief: Brief, check: Check) -> Proposal | Unable | None:
+            return GOOD if bench.now >= 600 else Unable("the provider is overloaded")
+
+    bench = Bench([Seat(Down())])
+    assert bench.next() == GOOD
+    assert 600 <= bench.now <= 900
+    failures = [each for each in bench.events if isinstance(each, NoProposal)]
+    waits = [each for each in bench.events if isinstance(each, Waiting)]
+    assert len(failures) == len(waits) == 7
+    assert failures[0].again == 5
+
+
+def test_another_proposer_works_while_one_is_down() -> None:
+    down = Moody("down", [Unable("overloaded")])
+    bench = Bench([Seat(down, 5), Seat(Moody("up", [GOOD]))])
+    assert [bench.next() for _ in range(4)] == [GOOD] * 4
+    assert bench.now == 0
+    assert not any(isinstance(each, Waiting) for each in bench.events)
+
+
+def test_nobody_left_ends_it() -> None:
+    bench = Bench([Seat(Moody("a", [Unable("no credit", final=True)])), Seat(Moody("b", [None]))])
+    assert bench.next() is None
+    assert bench.rota.faulty
+    assert [each.again for each in bench.events if isinstance(each, NoProposal)] == [None]
+
+
+def test_a_proposer_that_cannot_go_on_at_all_is_out() -> None:
+    bench = Bench([Seat(Moody("a", [ProposerError("gone")])), Seat(Moody("b", [GOOD]))])
+    assert bench.next() == GOOD
+    assert bench.seats[0].out == "gone"
+
+
+def test_a_bug_in_a_proposer_keeps_its_traceback() -> None:
+    bench = Bench([Seat(Moody("a", [ZeroDivisionError("a bug")]))])
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        bench.next()
+
+
+def test_a_time_out_inside_a_proposer_is_not_taken_for_our_own() -> None:
+    bench = Bench([Seat(Moody("a", [TimeoutError("its own")]))])
+    with pytest.raises(TimeoutError, match="its own"):
+        bench.next()
+
+
+def test_the_end_of_the_night_ends_a_wait() -> None:
+    bench = Bench([Seat(Moody("a", [Unable("busy", retry_after=3600.0)]))], until=60.0)
+    assert bench.next() is None
+    assert 60 <= bench.now < 61
+
+
+def test_a_stop_does_not_wait_for_who_thinks() -> None:
+    thinking = threading.Event()
+    began = time.monotonic()
+    with pytest.raises(Interrupted):
+        attend(lambda: thinking.wait(30), lambda: True)
+    assert time.monotonic() - began < 5
+    thinking.set()
