@@ -9,15 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autoresearch.config import Keys, Settings
 from autoresearch.errors import ProposerError
 from autoresearch.gitrepo.applying import apply_diff
 from autoresearch.patching import Number, numbers, set_constants
 from autoresearch.preflight import check
-from autoresearch.proposers import Brief, Past, Proposer, build
+from autoresearch.proposers import Brief, Means, Past, Proposer, build
 from autoresearch.proposers.optuna import OptunaProposer, search_space
+from autoresearch.proposers.specs import parse
 from autoresearch.proposers.space import Choice, Range, rounded, span
 from autoresearch.records.values import Category, Change, Patch, Proposal, Rejection, Verdict
-from tests.stubs import accepted
+from tests.stubs import FreeLedger, accepted
 
 SOURCE = """DEPTH = 4  # layers
 MATRIX_LR = 0.04
@@ -70,24 +72,50 @@ def past(proposal: Proposal, source: str, number: int, bpb: float | None = 2.0) 
     )
 
 
+def made(spec: str, root: Path) -> Proposer:
+    """The proposer that a spec names, in a folder."""
+    means = Means(
+        settings=Settings(),
+        keys=Keys({}),
+        endpoints={},
+        environment={},
+        root=root,
+        prompts=root / "prompts",
+        work=root,
+    )
+    return build(parse(spec), means)(FreeLedger())
+
+
 class TestBuild:
-    @pytest.mark.parametrize("spec", ["", "patches", "patches:", "optuna:x", "anthropic:opus"])
+    @pytest.mark.parametrize("spec", ["", "patches", "patches:", "optuna:x", "gemini:pro"])
     def test_unknown_ones_name_the_known(self, spec: str, tmp_path: Path) -> None:
-        with pytest.raises(ProposerError, match="known are optuna, patches:DIR"):
-            build(spec, tmp_path)
+        with pytest.raises(ProposerError, match=r"known are anthropic:MODEL.*optuna, patches:DIR"):
+            made(spec, tmp_path)
 
     def test_optuna(self, tmp_path: Path) -> None:
-        assert build("optuna", tmp_path).name == "optuna"
+        assert made("optuna", tmp_path).name == "optuna"
 
     def test_patches_need_files(self, tmp_path: Path) -> None:
         with pytest.raises(ProposerError, match="no such directory"):
-            build("patches:gone", tmp_path)
+            made("patches:gone", tmp_path)
         (tmp_path / "empty").mkdir()
         with pytest.raises(ProposerError, match=r"no \*\.patch or \*\.diff file"):
-            build("patches:empty", tmp_path)
+            made("patches:empty", tmp_path)
 
-    def test_optuna_is_loaded_only_when_chosen(self) -> None:
-        code = "import sys, autoresearch.proposers; sys.exit('optuna' in sys.modules)"
+    @pytest.mark.parametrize("kind", ["anthropic", "openai"])
+    def test_a_model_needs_its_key(self, kind: str, tmp_path: Path) -> None:
+        with pytest.raises(ProposerError, match=f"variable {kind.upper()}_API_KEY is not set"):
+            made(f"{kind}:{'claude-opus-5' if kind == 'anthropic' else 'gpt-5'}", tmp_path)
+
+    def test_a_model_needs_a_price(self, tmp_path: Path) -> None:
+        with pytest.raises(ProposerError, match="price"):
+            made("anthropic:no-such-model", tmp_path)
+
+    def test_what_is_not_chosen_is_not_loaded(self) -> None:
+        code = (
+            "import sys, autoresearch.proposers; "
+            "sys.exit(any(each in sys.modules for each in ('optuna', 'openai', 'anthropic')))"
+        )
         assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -282,7 +310,7 @@ class TestPatches:
     def replay(self, folder: Path, history: tuple[Past, ...] = ()) -> list[Proposal]:
         found: list[Proposal] = []
         while True:
-            proposer = build("patches:wins", folder.parent)  # as after a restart, each time
+            proposer = made("patches:wins", folder.parent)  # as after a restart, each time
             proposal = proposer.propose(brief(history=history), accepted)
             if proposal is None:
                 return found
@@ -352,7 +380,7 @@ class TestPatches:
 
     def test_a_folder_that_vanishes_in_the_night_ends_it(self, folder: Path) -> None:
         (folder / "a.patch").write_text(DIFF)
-        proposer = build(f"patches:{folder}", Path("/elsewhere"))
+        proposer = made(f"patches:{folder}", Path("/elsewhere"))
         (folder / "a.patch").unlink()
         folder.rmdir()
         assert proposer.propose(brief(), accepted) is None

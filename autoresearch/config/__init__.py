@@ -1,7 +1,7 @@
 """autoresearch.toml, the project's paths, and the environment: read here and nowhere below."""
 
 from autoresearch.config.durations import parse_duration
-from autoresearch.config.environment import Keys, data_home, scrub_git_environment
+from autoresearch.config.environment import Keys, data_home, endpoints, scrub_git_environment
 from autoresearch.config.loading import load_settings
 from autoresearch.config.project import Project, find_project
 from autoresearch.config.settings import (
@@ -27,6 +27,7 @@ __all__ = [
     "Project",
     "Settings",
     "data_home",
+    "endpoints",
     "find_project",
     "load_settings",
     "parse_duration",

@@ -49,3 +49,9 @@ class Keys:
 
     def __repr__(self) -> str:
         return f"Keys({', '.join(sorted(self._values))})"
+
+
+def endpoints(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the base URLs of providers that are not the official ones, by provider."""
+    named = {"anthropic": "ANTHROPIC_BASE_URL", "openai": "OPENAI_BASE_URL"}
+    return {name: environment[key] for name, key in named.items() if environment.get(key)}

@@ -107,7 +107,7 @@ class Brief:
     score: Estimate | None = None
     noise: float | None = None
     device: str = "cpu"
-    budget: Budget = Budget(300.0, Clock.WALL)
+    budget: Budget = field(default_factory=lambda: Budget(300.0, Clock.WALL))
     remaining: Remaining = Remaining()
     salt: str = ""
 

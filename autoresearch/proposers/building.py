@@ -1,0 +1,116 @@
+"""From a spec to the proposer that it names, in two steps.
+
+All that can be wrong with a spec is found before a study is opened for it; the proposer itself
+needs the study's ledger.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autoresearch.config import Keys, Settings
+from autoresearch.errors import ProposerError
+from autoresearch.proposers import specs
+from autoresearch.proposers.base import Proposer
+from autoresearch.proposers.specs import Spec
+from autoresearch.records.money import Ledger
+
+if TYPE_CHECKING:
+    from autoresearch.proposers.prompting import Prompting
+
+Maker = Callable[[Ledger], Proposer]
+
+
+@dataclass(frozen=True)
+class Means:
+    """What proposers are built from.
+
+    `root` is what a relative patches:DIR is relative to; `prompts` the project's folder of own
+    templates; `work` where throw-away folders may be made; `endpoints` are base URLs by provider
+    that are not the official ones; `environment` is the person's own, for commands.
+    """
+
+    settings: Settings
+    keys: Keys
+    endpoints: Mapping[str, str]
+    environment: Mapping[str, str]
+    root: Path
+    prompts: Path
+    work: Path
+
+
+def build(spec: Spec, means: Means) -> Maker:
+    """Return what makes the proposer that a spec names, once there is a ledger.
+
+    Raises:
+        ProposerError: it cannot work here: a key is not set, a program or folder is not there.
+    """
+    # Imported when chosen: optuna and the SDKs take a second to load.
+    if spec.kind == "optuna":
+        from autoresearch.proposers.optuna import OptunaProposer  # noqa: PLC0415
+
+        return lambda _ledger: OptunaProposer()
+    if spec.kind == "patches":
+        from autoresearch.proposers.patches import PatchesProposer  # noqa: PLC0415
+
+        patches = PatchesProposer(spec.text, means.root / _expanded(spec))
+        return lambda _ledger: patches
+    return _command(spec, means) if spec.kind == "command" else _llm(spec, means)
+
+
+def _llm(spec: Spec, means: Means) -> Maker:
+    from autoresearch.proposers.asking import Asker  # noqa: PLC0415
+    from autoresearch.proposers.llm import LlmProposer  # noqa: PLC0415
+
+    settings, hide = means.settings, means.keys.hide
+    priced = specs.model(
+        spec,
+        llm=settings.llm,
+        prices=settings.prices,
+        keys=means.keys,
+        endpoints=means.endpoints,
+    )
+    prompting = _prompting(means)
+
+    def make(ledger: Ledger) -> Proposer:
+        asker = Asker(spec.text, priced, ledger=ledger, hide=hide)
+        return LlmProposer(spec.text, asker, prompting, settings.llm)
+
+    return make
+
+
+def _command(spec: Spec, means: Means) -> Maker:
+    from autoresearch.proposers.command import CommandProposer, find_program  # noqa: PLC0415
+
+    settings, prompting = means.settings, _prompting(means)
+    find_program(spec.argument, means.environment)
+
+    def make(ledger: Ledger) -> Proposer:
+        return CommandProposer(
+            spec.text,
+            spec.argument,
+            settings=settings.command,
+            write=prompting.text,
+            ledger=ledger,
+            limits=settings.limits(),
+            work=means.work,
+            environment=means.environment,
+            hide=means.keys.hide,
+        )
+
+    return make
+
+
+def _prompting(means: Means) -> "Prompting":
+    from autoresearch.proposers.prompting import Prompting  # noqa: PLC0415
+
+    return Prompting(means.settings.llm, folder=means.prompts)
+
+
+def _expanded(spec: Spec) -> Path:
+    try:
+        return Path(spec.argument).expanduser()
+    except RuntimeError as fault:
+        msg = f"{spec.text}: {fault}"
+        raise ProposerError(msg) from None

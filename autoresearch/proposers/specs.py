@@ -1,0 +1,160 @@
+"""Proposer specs as a person types them, and the priced models behind those that name one."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from autoresearch.config import Keys, LlmSettings, PriceSettings, parse_duration
+from autoresearch.errors import ProposerError
+from autoresearch.proposers.models import Model
+
+if TYPE_CHECKING:
+    from autoresearch.proposers.pricing import Price
+
+KNOWN = (
+    "anthropic:MODEL",
+    "openai:MODEL",
+    "openai:MODEL@BASE_URL",
+    "command:CLI",
+    "optuna",
+    "patches:DIR",
+)
+ANTHROPIC_KEY, OPENAI_KEY = "ANTHROPIC_API_KEY", "OPENAI_API_KEY"
+# Who is asked when no spec is given, by the key that is set; the first one found.
+DEFAULTS = ((ANTHROPIC_KEY, "anthropic:claude-opus-5-5"), (OPENAI_KEY, "openai:gpt-6.1-sol"))
+_WEIGHTED = re.compile(r"(\d+(?:\.\d+)?):(.+)", re.DOTALL)
+_KINDS = ("anthropic", "openai", "command", "patches")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A proposer as named on the command line: `[WEIGHT:]KIND[:ARGUMENT[@BASE_URL]]`.
+
+    `text` is the spec without its weight: the name kept with every experiment. `weight` is its
+    share of the turns, relative to the others'.
+    """
+
+    text: str
+    kind: str
+    argument: str = ""
+    base_url: str | None = None
+    weight: float = 1.0
+
+    @property
+    def thinks(self) -> bool:
+        """Whether a language model behind an API is asked."""
+        return self.kind in ("anthropic", "openai")
+
+
+@dataclass(frozen=True)
+class PricedModel:
+    """A model with what it costs."""
+
+    model: Model
+    price: "Price"
+
+
+def parse(spec: str) -> Spec:
+    """Return what a spec names.
+
+    Raises:
+        ProposerError: it names no proposer, or its weight or base URL is wrong.
+    """
+    weight, text = 1.0, spec.strip()
+    if weighted := _WEIGHTED.fullmatch(text):
+        weight, text = float(weighted[1]), weighted[2].strip()
+    if not weight > 0:
+        msg = f"{spec}: its weight must be above zero"
+        raise ProposerError(msg)
+    if text == "optuna":
+        return Spec(text, "optuna", weight=weight)
+    kind, _, argument = text.partition(":")
+    if kind not in _KINDS or not argument.strip():
+        msg = f"no proposer {spec!r}: known are {', '.join(KNOWN)}"
+        raise ProposerError(msg)
+    url = None
+    if kind == "openai" and "@http" in argument:
+        argument, _, url = argument.rpartition("@")
+        _refuse_bad_url(text, url)
+    return Spec(text, kind, argument, url, weight)
+
+
+def default(keys: Keys) -> str | None:
+    """Return the spec of the provider whose key is set; None where none is."""
+    return next((spec for variable, spec in DEFAULTS if keys.get(variable)), None)
+
+
+def model(
+    spec: Spec,
+    *,
+    llm: LlmSettings,
+    prices: Mapping[str, PriceSettings],
+    keys: Keys,
+    endpoints: Mapping[str, str],
+) -> PricedModel:
+    """Return the model that a spec names.
+
+    Args:
+        spec: one that thinks.
+        llm: how models are asked.
+        prices: own prices, by spec.
+        keys: the secrets of the environment.
+        endpoints: base URLs by provider, where they are not the official ones.
+
+    Raises:
+        ProposerError: its key is not set, or its price is not known.
+    """
+    # Imported when chosen: the table of prices and an SDK take half a second to load.
+    from autoresearch.proposers.pricing import price  # noqa: PLC0415
+
+    provider = spec.kind if spec.base_url is None else str(urlsplit(spec.base_url).netloc)
+    cost = price(provider, spec.argument, own=prices, base_url=spec.base_url)
+    return PricedModel(_model(spec, llm, keys, endpoints), cost)
+
+
+def _model(spec: Spec, llm: LlmSettings, keys: Keys, endpoints: Mapping[str, str]) -> Model:
+    timeout, effort = parse_duration(llm.timeout), llm.effort
+    if spec.base_url is not None:
+        from autoresearch.proposers.models.chat import ChatModel  # noqa: PLC0415
+
+        key = _key(spec, keys, llm.key_variable) if llm.key_variable else None
+        return ChatModel(
+            spec.argument, base_url=spec.base_url, key=key, timeout=timeout, effort=effort,
+            hide=keys.hide,
+        )  # fmt: skip
+    base_url = endpoints.get(spec.kind)
+    if spec.kind == "anthropic":
+        from autoresearch.proposers.models.anthropic import AnthropicModel  # noqa: PLC0415
+
+        key = _key(spec, keys, ANTHROPIC_KEY)
+        return AnthropicModel(
+            spec.argument, key=key, timeout=timeout, effort=effort, base_url=base_url,
+            hide=keys.hide,
+        )  # fmt: skip
+    from autoresearch.proposers.models.responses import ResponsesModel  # noqa: PLC0415
+
+    key = _key(spec, keys, OPENAI_KEY)
+    return ResponsesModel(
+        spec.argument, key=key, timeout=timeout, effort=effort, base_url=base_url, hide=keys.hide
+    )
+
+
+def _key(spec: Spec, keys: Keys, variable: str) -> str:
+    key = keys.get(variable)
+    if key is None:
+        msg = f"{spec.text}: the environment variable {variable} is not set"
+        raise ProposerError(msg)
+    return key
+
+
+def _refuse_bad_url(spec: str, url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound:
+        msg = f"{spec}: {url!r} is no base URL such as http://localhost:11434/v1"
+        raise ProposerError(msg)

@@ -1,0 +1,212 @@
+"""A model as a proposer: answers, objections, money; over a scripted model in this process."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from autoresearch.config import LlmSettings
+from autoresearch.proposers import Brief, Unable
+from autoresearch.proposers.asking import Asker
+from autoresearch.proposers.llm import LlmProposer
+from autoresearch.proposers.models import Prompt, Reply
+from autoresearch.proposers.prompting import Prompting
+from autoresearch.proposers.specs import PricedModel
+from autoresearch.records.money import CallEnding, CapReached, Intent, Usage
+from autoresearch.records.values import Proposal, Rejection
+from tests.stubs import TRAIN, FreeLedger, accepted
+from tests.test_parsing import BLOCK, HEADER
+
+GOOD = HEADER + "\n" + BLOCK
+USAGE = Usage(input=1000, output=100, cached=500)
+
+
+@dataclass
+class Scripted:
+    """A model that replies with these, one after another."""
+
+    replies: list[Reply]
+    prompts: list[Prompt] = field(default_factory=list)
+    provider: str = "fake"
+    model: str = "model"
+
+    def complete(self, prompt: Prompt, *, max_output: int) -> Reply:
+        self.prompts.append(prompt)
+        return self.replies.pop(0)
+
+
+class Flat:
+    """A price of 1 dollar for a thousand tokens, whichever."""
+
+    source = "test"
+
+    def cost(self, usage: Usage) -> float:
+        return (usage.input + usage.output) / 1000
+
+    def worst(self, input_tokens: int, output_tokens: int) -> float:
+        return (input_tokens + output_tokens) / 1000
+
+
+@dataclass
+class Bench:
+    """An LLM proposer over scripted replies."""
+
+    replies: Sequence[Reply]
+    settings: LlmSettings = field(default_factory=LlmSettings)
+    ledger: FreeLedger = field(default_factory=FreeLedger)
+
+    def __post_init__(self) -> None:
+        self.model = Scripted(list(self.replies))
+        asker = Asker("fake:model", PricedModel(self.model, Flat()), ledger=self.ledger, hide=hide)
+        prompting = Prompting(self.settings, folder=None)
+        self.proposer = LlmProposer("fake:model", asker, prompting, self.settings)
+
+
+def hide(text: str) -> str:
+    return text.replace("sk-secret", "[key]")
+
+
+def said(text: str, ending: CallEnding = CallEnding.ANSWERED) -> Reply:
+    return Reply(ending, text, USAGE, latency=1.0)
+
+
+def brief() -> Brief:
+    return Brief(
+        study="night",
+        number=2,
+        incumbent_id=1,
+        program="# Goal\nLower val_bpb.",
+        entry="train.py",
+        files={"train.py": TRAIN},
+        base_files={"train.py": TRAIN},
+        salt="salt",
+    )
+
+
+def test_a_good_answer_is_a_proposal_with_its_cost() -> None:
+    bench = Bench([said(GOOD)])
+    made = bench.proposer.propose(brief(), accepted)
+    assert isinstance(made, Proposal)
+    assert made.proposer == "fake:model"
+    assert made.calls == (1,)
+    assert made.risk == "logits may grow"
+    settled = bench.ledger.settled[1]
+    assert (settled.ending, settled.cost, settled.answer) == (CallEnding.ANSWERED, 1.1, GOOD)
+    assert settled.usage == USAGE
+    intent = bench.ledger.intents[0]
+    assert (intent.purpose, intent.provider, intent.model) == ("propose", "fake", "model")
+    assert intent.worst >= 32
+
+
+def test_what_is_refused_goes_back_with_the_reason_twice() -> None:
+    bench = Bench([said("no idea"), said(GOOD), said(GOOD)])
+    refusals: list[Rejection | None] = [Rejection("its SEARCH text is not in train.py"), None]
+    made = bench.proposer.propose(brief(), lambda _made: refusals.pop(0))
+    assert isinstance(made, Proposal)
+    assert made.calls == (1, 2, 3)
+    assert [intent.purpose for intent in bench.ledger.intents] == ["propose", "repair", "repair"]
+    assert "hypothesis" in bench.ledger.sent_back[1]
+    assert bench.ledger.sent_back[2] == "its SEARCH text is not in train.py"
+    last = bench.model.prompts[-1]
+    assert [answer for answer, _ in last.exchanges] == ["no idea", GOOD]
+    assert "its SEARCH text is not in train.py" in last.exchanges[1][1]
+    first = bench.model.prompts[0]
+    assert (last.system, last.user) == (first.system, first.user)
+
+
+def test_after_two_repairs_the_last_answer_is_handed_on_to_be_refused() -> None:
+    bench = Bench([said("one"), said("two"), said("three"), said("never asked")])
+    made = bench.proposer.propose(brief(), accepted)
+    assert isinstance(made, Proposal)
+    assert made.change.text == "three"
+    assert made.calls == (1, 2, 3)
+    assert len(bench.ledger.sent_back) == 3
+    assert len(bench.model.replies) == 1
+
+
+@pytest.mark.parametrize(
+    ("ending", "told"),
+    [(CallEnding.TRUNCATED, "was cut at 32000 tokens"), (CallEnding.EMPTY, "was empty")],
+)
+def test_cut_and_empty_answers_are_sent_back(ending: CallEnding, told: str) -> None:
+    bench = Bench([said(GOOD[:40] if ending is CallEnding.TRUNCATED else "", ending), said(GOOD)])
+    made = bench.proposer.propose(brief(), accepted)
+    assert isinstance(made, Proposal)
+    assert made.hypothesis.startswith("no soft cap")
+    assert told in bench.ledger.sent_back[1]
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [each for each in CallEnding if not each.answered and each is not CallEnding.TOO_LONG],
+)
+def test_no_answer_is_told_and_settled(ending: CallEnding) -> None:
+    bench = Bench([Reply(ending, detail="sk-secret said no", retry_after=7.0)])
+    made = bench.proposer.propose(brief(), accepted)
+    assert isinstance(made, Unable)
+    assert made.final == ending.final
+    assert made.retry_after == 7.0
+    assert not made.planned
+    assert made.reason.endswith(": [key] said no")
+    settled = bench.ledger.settled[1]
+    assert settled.cost == (0.0 if ending.free else None)
+    assert "sk-secret" not in settled.detail
+
+
+def test_a_refusal_costs_and_is_no_proposal() -> None:
+    bench = Bench([said("I cannot help with that.", CallEnding.REFUSED)])
+    made = bench.proposer.propose(brief(), accepted)
+    assert isinstance(made, Unable)
+    assert not made.final
+    assert bench.ledger.settled[1].cost == 1.1
+
+
+def test_a_stumbling_gateway_is_not_taken_for_wrong_settings() -> None:
+    stumble = Reply(CallEnding.NOT_FOUND)
+    bench = Bench([said(GOOD), stumble, Reply(CallEnding.UNAUTHORIZED)])
+    assert isinstance(bench.proposer.propose(brief(), accepted), Proposal)
+    made = bench.proposer.propose(brief(), accepted)
+    assert isinstance(made, Unable)
+    assert not made.final
+    made = bench.proposer.propose(brief(), accepted)
+    assert isinstance(made, Unable)
+    assert made.final
+
+
+def test_a_brief_too_long_for_the_model_is_halved_for_good() -> None:
+    long = Reply(CallEnding.TOO_LONG, detail="at most 8192 tokens")
+    bench = Bench([long, long, said(GOOD), said(GOOD)], LlmSettings(brief_tokens=16000))
+    assert isinstance(bench.proposer.propose(brief(), accepted), Proposal)
+    assert isinstance(bench.proposer.propose(brief(), accepted), Proposal)
+    assert bench.ledger.settled[1].cost == 0.0
+    assert bench.model.prompts[2] == bench.model.prompts[3]
+
+
+def test_a_model_too_small_for_any_brief_is_out() -> None:
+    bench = Bench([Reply(CallEnding.TOO_LONG)] * 9)
+    made = bench.proposer.propose(brief(), accepted)
+    assert isinstance(made, Unable)
+    assert made.final
+
+
+def test_a_call_without_usage_stays_reserved() -> None:
+    bench = Bench([Reply(CallEnding.ANSWERED, GOOD)])
+    assert isinstance(bench.proposer.propose(brief(), accepted), Proposal)
+    assert bench.ledger.settled[1].cost is None
+
+
+def test_a_cap_ends_it_as_planned_and_nobody_is_called() -> None:
+    class Capped(FreeLedger):
+        def reserve(self, intent: Intent) -> int | CapReached:
+            return CapReached("the run's cap of $1.00 is reached")
+
+    bench = Bench([said(GOOD)], ledger=Capped())
+    made = bench.proposer.propose(brief(), accepted)
+    assert made == Unable("the run's cap of $1.00 is reached", final=True, planned=True)
+    assert len(bench.model.replies) == 1
+
+
+def test_an_answer_with_a_key_in_it_is_stored_without() -> None:
+    bench = Bench([said("hypothesis: sk-secret"), said(GOOD)])
+    bench.proposer.propose(brief(), accepted)
+    assert "sk-secret" not in bench.ledger.settled[1].answer
