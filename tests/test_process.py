@@ -101,6 +101,14 @@ class TestStart:
         assert {"PATH", "LANG"} <= set(eval(names)) <= {"PATH", "LANG", "LC_CTYPE"}
         assert len(eval(descriptors)) == 5  # standard three, the pipe, the listing
 
+    def test_standard_input_is_empty_or_what_it_is_given(self, tmp_path: Path) -> None:
+        code = "import sys; raise SystemExit(len(sys.stdin.read()))"
+        with python(code) as guarded:
+            assert guarded.wait(20) == Exit(0, None)
+        (tmp_path / "in").write_text("seven c")
+        with (tmp_path / "in").open("rb") as file, python(code, stdin=file.fileno()) as guarded:
+            assert guarded.wait(20) == Exit(7, None)
+
     def test_it_begins_with_default_signals_even_from_a_thread_that_blocks_them(self) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
         try:

@@ -146,6 +146,7 @@ def launch(
     cwd: Path,
     env: Mapping[str, str],
     pass_fds: Sequence[int] = (),
+    stdin: int = subprocess.DEVNULL,
     stdout: int = subprocess.DEVNULL,
     stderr: int = subprocess.DEVNULL,
     file_size: int = 0,
@@ -155,10 +156,11 @@ def launch(
     The guard starts in a new session, so a terminal's Ctrl-C reaches the supervisor only.
 
     Args:
-        argv: the command; standard input is empty.
+        argv: the command.
         cwd: its working directory.
         env: its whole environment.
         pass_fds: descriptors it gets under the same numbers; ours stay open.
+        stdin: a descriptor that it reads from; nothing unless said otherwise.
         stdout: a descriptor or a constant of `subprocess`; discarded unless said otherwise.
         stderr: as `stdout`.
         file_size: the largest file it may write, in bytes; 0 is no limit.
@@ -175,7 +177,7 @@ def launch(
                 cwd=cwd,
                 env=dict(env),
                 pass_fds=(theirs.fileno(), *pass_fds),
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
                 start_new_session=True,

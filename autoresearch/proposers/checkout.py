@@ -1,0 +1,228 @@
+"""The throw-away copy of the project that a command edits, and what is taken back from it.
+
+What the command leaves may be anything. It is read after the command's whole tree is dead, through
+the folder's own descriptor, without following a link: plain files of bounded size, UTF-8, or a
+word on what is wrong with them. Git runs here before the command does, and never afterwards.
+"""
+
+import errno
+import os
+import stat
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoresearch.errors import ProposerError
+from autoresearch.patching import matches
+from autoresearch.records.text import safe_line
+from autoresearch.records.values import Rejection
+
+MAX_GROWTH = 2**20  # bytes that a file may grow by: no longer change is read by preflight
+MAX_NEW = 8 * 2**20  # bytes of all new files together
+MAX_ENTRIES = 50_000
+_MAX_DEPTH = 20  # folders in folders
+_TOOL_SECONDS = 60.0
+_GIT_SETTINGS = (
+    "user.name=autoresearch",
+    "user.email=autoresearch@localhost",
+    "core.hooksPath=/dev/null",
+    "core.autocrlf=false",
+    "core.fsmonitor=false",
+    "commit.gpgSign=false",
+    "gc.auto=0",
+)
+_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@dataclass(frozen=True)
+class Harvest:
+    """What a command left: the files' texts, and what is wrong with known ones. By path."""
+
+    texts: Mapping[str, str]
+    faults: Mapping[str, str]
+
+
+class Checkout:
+    """A folder of project files, in a repository of its own, open by its descriptor."""
+
+    def __init__(self, folder: Path, descriptor: int) -> None:
+        self.folder = folder
+        self._descriptor = descriptor
+
+    def write(self, name: str, text: str) -> None:
+        """Put a file of ours at the top, in place of whatever is there; a folder there stays."""
+        with suppress(OSError):
+            os.unlink(name, dir_fd=self._descriptor)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with suppress(FileExistsError):
+            descriptor = os.open(name, flags, 0o600, dir_fd=self._descriptor)
+            with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor has no path
+                file.write(text.encode("utf-8", "replace"))
+
+    def read(self, name: str, limit: int) -> str:
+        """Return the text of a file at the top; empty where it is no plain text of that size."""
+        found = _read(name, self._descriptor, limit)
+        return "" if isinstance(found, Rejection) else found
+
+    def harvest(
+        self, known: Mapping[str, str], globs: Sequence[str], *, ours: Sequence[str] = ()
+    ) -> Harvest:
+        """Return what is there now.
+
+        Args:
+            known: the files that were there, path to text.
+            globs: new files that these name are taken too, as far as they are plain text.
+            ours: names at the top that are none of the project's.
+        """
+        texts: dict[str, str] = {}
+        faults: dict[str, str] = {}
+        room = MAX_NEW
+        for number, (path, name, folder) in enumerate(_walk(self._descriptor)):
+            if number >= MAX_ENTRIES:
+                return Harvest({}, {"the folder": f"holds more than {MAX_ENTRIES} files"})
+            if path not in known and (path in ours or not matches(path, globs)):
+                continue
+            found = _read(name, folder, MAX_GROWTH + len(known.get(path, "").encode()))
+            if not isinstance(found, Rejection):
+                texts[path] = found
+                room -= 0 if path in known else len(found)
+            elif path in known:
+                faults[path] = found.reason
+            if room < 0:
+                return Harvest({}, {"the folder": f"holds over {MAX_NEW >> 20} MiB of new files"})
+        return Harvest(texts, faults)
+
+
+@contextmanager
+def checkout(
+    work: Path, files: Mapping[str, str], environment: Mapping[str, str]
+) -> Iterator[Checkout]:
+    """A checkout of these files in a folder of its own below `work`; gone afterwards.
+
+    Its repository has one commit, so that tools that insist on a repository work, and none of
+    them takes an outer one for its own.
+
+    Args:
+        work: where throw-away folders are made.
+        files: path to text.
+        environment: what git finds its programs by; nothing of it that names a repository counts.
+
+    Raises:
+        ProposerError: it cannot be made.
+    """
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        place = tempfile.TemporaryDirectory(
+            dir=work.resolve(), prefix="command-", ignore_cleanup_errors=True
+        )
+    except OSError as fault:
+        raise ProposerError(_complaint(fault)) from None
+    try:
+        folder = Path(place.name) / "project"
+        descriptor = _make(folder, files, environment)
+        try:
+            yield Checkout(folder, descriptor)
+        finally:
+            os.close(descriptor)
+    finally:
+        _remove(place)
+
+
+def _remove(place: tempfile.TemporaryDirectory[str]) -> None:
+    """Remove a folder; what resists is left to the person."""
+    with suppress(OSError, RecursionError):
+        place.cleanup()
+    if os.path.lexists(place.name):  # Python gives up on folders a thousand deep
+        with suppress(OSError, subprocess.SubprocessError):
+            _quietly(["rm", "-rf", "--", place.name])
+
+
+def _make(folder: Path, files: Mapping[str, str], environment: Mapping[str, str]) -> int:
+    try:
+        folder.mkdir()
+        for path, text in files.items():
+            if matches(path, ("**",)):  # never one that leaves the folder
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                (folder / path).write_bytes(text.encode("utf-8", "replace"))
+        _git(folder, environment, "init", "--quiet", "--template=")
+        _git(folder, environment, "add", "--all", "--force")
+        _git(folder, environment, "commit", "--quiet", "--allow-empty", "-m", "The incumbent")
+        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (OSError, subprocess.SubprocessError) as fault:
+        raise ProposerError(_complaint(fault)) from None
+
+
+def _git(folder: Path, environment: Mapping[str, str], *arguments: str) -> None:
+    clean = {name: text for name, text in environment.items() if not name.startswith("GIT_")}
+    settings = [part for setting in _GIT_SETTINGS for part in ("-c", setting)]
+    own = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    _quietly(["git", *settings, *arguments], cwd=folder, env={**clean, **own})
+
+
+def _quietly(
+    argv: Sequence[str], cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> None:
+    subprocess.run(
+        argv,
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        timeout=_TOOL_SECONDS,
+        start_new_session=True,
+        check=True,
+    )
+
+
+def _complaint(fault: Exception) -> str:
+    why = fault.strerror if isinstance(fault, OSError) else str(fault)
+    return f"cannot make a copy of the project: {safe_line(why or type(fault).__name__, 200)}"
+
+
+def _walk(top: int) -> Iterator[tuple[str, str, int]]:
+    """Yield the path, the name and the folder's descriptor of all that is there, folders too."""
+    for folder, folders, names, descriptor in os.fwalk(".", dir_fd=top):
+        folders[:] = [name for name in folders if name.lower() != ".git"]
+        base = "" if folder == "." else f"{folder.removeprefix('./')}/"
+        for name in (*names, *folders):
+            yield base + name, name, descriptor
+        if base.count("/") >= _MAX_DEPTH:
+            folders.clear()
+
+
+def _read(name: str, folder: int, limit: int) -> str | Rejection:
+    """Return a file's text, or what is wrong with it in words that follow its name."""
+    try:
+        descriptor = os.open(name, _OPEN, dir_fd=folder)
+    except OSError as fault:
+        linked = fault.errno == errno.ELOOP
+        return Rejection("is a link now" if linked else f"cannot be read: {fault.strerror}")
+    try:
+        return _fault(os.fstat(descriptor), limit) or _text(descriptor, limit)
+    except OSError as fault:
+        return Rejection(f"cannot be read: {fault.strerror}")
+    finally:
+        os.close(descriptor)
+
+
+def _fault(facts: os.stat_result, limit: int) -> Rejection | None:
+    if not stat.S_ISREG(facts.st_mode):
+        return Rejection("is no plain file any more")
+    if facts.st_nlink != 1:
+        return Rejection("has a second name now (a hard link)")
+    if facts.st_size > limit:
+        return Rejection(f"is {facts.st_size} bytes long now: at most {limit} are read")
+    return None
+
+
+def _text(descriptor: int, limit: int) -> str | Rejection:
+    with open(descriptor, "rb", closefd=False) as file:
+        data = file.read(limit)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return Rejection("is no UTF-8 text now")

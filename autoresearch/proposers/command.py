@@ -1,0 +1,282 @@
+"""Asks a program for the next change: Claude Code, Codex, Gemini CLI, aider, a script of your own.
+
+It gets a throw-away copy of the project as its working directory, the brief on standard input and
+as a file in that folder, and edits what it likes. What it did to the editable files is the
+proposal, with the header lines of PROPOSAL.md, or of its output, as the author's words. One that
+edits nothing may print SEARCH/REPLACE blocks instead.
+
+What stands between it and the machine: a process tree that is dead when it is done or its time is
+up, bounded output, an environment without our keys. What does *not*: these programs need their
+login files and the network, so they run as you and can read, write and send whatever you can;
+memory and disk are not capped. Their own permission settings are what bounds them.
+"""
+
+import os
+import shlex
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from autoresearch.config import CommandSettings, parse_duration
+from autoresearch.errors import ProposerError
+from autoresearch.proposers.base import Brief, Check, Unable
+from autoresearch.proposers.checkout import Checkout, checkout
+from autoresearch.proposers.execution import Ran, run
+from autoresearch.proposers.parsing import HYPOTHESIS, header
+from autoresearch.proposers.taking import last_line, take
+from autoresearch.records.money import CallEnding, CapReached, Intent, Ledger, Settlement
+from autoresearch.records.text import safe_line, safe_text
+from autoresearch.records.values import (
+    Change,
+    ChangeFormat,
+    Limits,
+    Proposal,
+    Rejection,
+)
+
+_NEEDED = ("PATH", "HOME", "LANG")
+_BRIEF, _NOTE, _NOTE_BYTES = "BRIEF.md", "PROPOSAL.md", 64 * 1024
+_PLACE = "{brief}"
+_AGAIN = """
+
+# Your change was refused
+
+{reason}
+
+The files in the current directory are as you left them. Mend the change there; if you answered
+with edits in your output instead, answer with all of them again.
+"""
+
+
+def find_program(command: str, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return a command as its words, the first of them the whole path of its program.
+
+    Raises:
+        ProposerError: it is no command line, or its program is not there.
+    """
+    try:
+        words = shlex.split(command)
+    except ValueError as fault:
+        msg = f"command:{command}: {str(fault).lower()}"
+        raise ProposerError(msg) from None
+    program = words[0] if words else ""
+    if program.startswith("~/"):
+        program = environment.get("HOME", "~") + program.removeprefix("~")
+    found = shutil.which(program, path=environment.get("PATH", os.defpath))
+    if found is None:
+        what = f"there is no program {safe_line(program, 80)} on PATH: install it first"
+        msg = f"command:{command}: {what if program else 'which program?'}"
+        raise ProposerError(msg)
+    return (str(Path(found).absolute()), *words[1:])
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """What one run came to; a Rejection is what it can still mend. `detail` for the ledger."""
+
+    result: Proposal | Rejection | Unable
+    ending: CallEnding
+    detail: str = ""
+    answer: str = ""
+    call: int | None = None
+
+
+class CommandProposer:
+    """Runs a program once a proposal, and once more where its change would be refused."""
+
+    def __init__(
+        self,
+        name: str,
+        command: str,
+        *,
+        settings: CommandSettings,
+        write: Callable[[Brief], str],
+        ledger: Ledger,
+        limits: Limits,
+        work: Path,
+        environment: Mapping[str, str],
+        hide: Callable[[str], str],
+        stop: Callable[[], bool] = lambda: False,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Look the program up.
+
+        Args:
+            name: the spec, "command:..." as it was typed.
+            command: quoted as for a shell; `{brief}` in it becomes the path of the brief.
+            settings: its time, what a run costs, and which variables it gets.
+            write: puts a brief into words, and says how to hand in a change (see above).
+            ledger: is asked before every run.
+            limits: of these, the largest file and how much output is kept.
+            work: where throw-away folders are made.
+            environment: of the whole process; a few variables of it are handed on.
+            hide: makes every key in a text unreadable.
+            stop: whether a running program should be ended, since nobody waits for it any more.
+            now: the clock, in seconds.
+
+        Raises:
+            ProposerError: the command is no command line, or its program is not there.
+            ProjectError: the settings' timeout is no duration.
+        """
+        self._name = hide(name)
+        self._argv = find_program(command, environment)
+        self._program = Path(self._argv[0]).name
+        self._timeout = parse_duration(settings.timeout)
+        self._usd = settings.usd
+        self._environment = {
+            "LANG": "C.UTF-8",
+            "TERM": "dumb",
+            **{each: environment[each] for each in _NEEDED if each in environment},
+            **{each: environment[each] for each in settings.environment if each in environment},
+        }
+        self._write, self._ledger, self._limits, self._work = write, ledger, limits, work
+        self._hide, self._stop, self._now = hide, stop, now
+
+    @property
+    def name(self) -> str:
+        """The spec: command:CLI."""
+        return self._name
+
+    def propose(self, brief: Brief, check: Check) -> Proposal | Unable:
+        """Return what the program changed, or why there is nothing; see `Proposer`."""
+        told = self._write(brief)
+        try:
+            with checkout(self._work, _files(brief), self._environment) as folder:
+                return self._converse(brief, check, folder, told)
+        except ProposerError as fault:
+            return Unable(self._hidden(str(fault)))
+
+    def _converse(
+        self, brief: Brief, check: Check, folder: Checkout, told: str
+    ) -> Proposal | Unable:
+        first = self._attempt("propose", brief, folder, told)
+        reason = _refusal(first.result, check)
+        if reason is None or first.call is None or self._stop():
+            return _concluded(first)
+        reason = self._hidden(reason)
+        self._ledger.send_back(first.call, reason)
+        second = self._attempt("repair", brief, folder, told + _AGAIN.format(reason=reason))
+        mended = isinstance(second.result, Proposal)
+        return _concluded(second if mended else first, first.call, second.call)
+
+    def _attempt(self, purpose: str, brief: Brief, folder: Checkout, told: str) -> _Attempt:
+        """Run the program once, with a row in the ledger before and its ending in it after."""
+        call = self._ledger.reserve(
+            Intent(
+                self._name, "command", self._program, purpose,
+                worst=self._usd or 0.0,
+                price="" if self._usd is None else "autoresearch.toml",
+            )
+        )  # fmt: skip
+        if isinstance(call, CapReached):
+            return _Attempt(Unable(call.reason, final=True, planned=True), CallEnding.NO_CREDIT)
+        began = self._now()
+        attempt = _Attempt(Unable("interrupted"), CallEnding.CUT, "interrupted")
+        try:
+            ran = self._run(brief, folder, told)
+            attempt = self._judged(brief, folder, told, ran)
+            said = safe_text(self._hide(ran.out or ran.error), lines=400, size=40_000)
+            attempt = replace(attempt, answer=self._hide(said))
+        except OSError as fault:
+            what = f"{self._program} cannot be run"
+            attempt = self._unable(CallEnding.UNREACHABLE, what, fault.strerror or "")
+        finally:
+            self._ledger.settle(call, self._settlement(attempt, self._now() - began))
+        return replace(attempt, call=call)
+
+    def _settlement(self, attempt: _Attempt, latency: float) -> Settlement:
+        cost = 0.0 if attempt.ending.free else self._usd or 0.0
+        detail = self._hidden(attempt.detail)
+        return Settlement(attempt.ending, cost, None, latency, detail, attempt.answer)
+
+    def _run(self, brief: Brief, folder: Checkout, told: str) -> Ran:
+        name = _free(_BRIEF, _files(brief))
+        folder.write(name, told)
+        # A tool that has removed its repository must not find the project's own.
+        fence = {"GIT_CEILING_DIRECTORIES": str(folder.folder.parent)}
+        return run(
+            [part.replace(_PLACE, str(folder.folder / name)) for part in self._argv],
+            cwd=folder.folder,
+            environment=self._environment | fence,
+            told=told,
+            timeout=self._timeout,
+            limits=self._limits,
+            stop=self._stop,
+            now=self._now,
+        )
+
+    def _judged(self, brief: Brief, folder: Checkout, told: str, ran: Ran) -> _Attempt:
+        """Say what a run came to."""
+        if ran.stopped:
+            return self._unable(CallEnding.CUT, f"{self._program} was ended: the run stops")
+        if ran.late:
+            what = f"{self._program} was ended after {self._timeout:g} seconds"
+            return self._unable(CallEnding.TIMED_OUT, what, last_line(ran.error, ran.out))
+        printed = ran.out.replace(told.strip(), "")  # some programs repeat what they were told
+        known = _files(brief)
+        left = folder.harvest(known, brief.editable, ours=(_free(_BRIEF, known), _NOTE))
+        taken = take(left, brief, printed)
+        if taken.fault:
+            fault = self._hidden(taken.fault)
+            return _Attempt(Rejection(fault), CallEnding.MALFORMED, fault)
+        if taken.change is None:
+            what = f"{self._program} made no change"
+            ending = CallEnding.EMPTY if ran.exit.signal is None else CallEnding.CUT
+            return self._unable(ending, what, ran.oddity, last_line(ran.error, printed))
+        note = folder.read(_NOTE, _NOTE_BYTES)
+        note = "" if note == known.get(_NOTE) else note
+        proposal = self._proposal(taken.change, note, printed)
+        detail = "; ".join(part for part in (ran.oddity, taken.note) if part)
+        return _Attempt(proposal, CallEnding.ANSWERED, detail)
+
+    def _proposal(self, change: Change, note: str, printed: str) -> Proposal:
+        texts = (self._hide(note), self._hide(printed))
+        said = next((words for words in map(header, texts) if words.hypothesis), header(texts[0]))
+        # The last line of printed edits is a mark, not a word.
+        spoken = last_line(texts[1]) if change.format is ChangeFormat.DIFF else ""
+        return Proposal(
+            self._name,
+            said.hypothesis or safe_line(spoken, HYPOTHESIS) or f"a change by {self._program}",
+            Change(change.format, self._hide(change.text)),
+            said.category,
+            said.predicted_delta,
+            said.risk,
+        )
+
+    def _unable(self, ending: CallEnding, *parts: str) -> _Attempt:
+        detail = self._hidden(": ".join(part for part in parts if part))
+        return _Attempt(Unable(detail), ending, detail)
+
+    def _hidden(self, text: str) -> str:
+        # Before, since a key that is cut is not known again; after, since escapes may part one.
+        return self._hide(safe_line(self._hide(text), 300))
+
+
+def _files(brief: Brief) -> Mapping[str, str]:
+    return {**brief.fixed_files, **brief.files}
+
+
+def _free(name: str, taken: Mapping[str, str]) -> str:
+    while name in taken:
+        name = f"_{name}"
+    return name
+
+
+def _refusal(result: Proposal | Rejection | Unable, check: Check) -> str | None:
+    """Return what the program is told to mend, if that is of any use."""
+    if isinstance(result, Unable):
+        return None
+    refused = check(result) if isinstance(result, Proposal) else result
+    return None if refused is None else refused.reason
+
+
+def _concluded(attempt: _Attempt, *calls: int | None) -> Proposal | Unable:
+    result = attempt.result
+    if isinstance(result, Rejection):
+        return Unable(result.reason)
+    if isinstance(result, Unable):
+        return result
+    numbers = tuple(each for each in calls or (attempt.call,) if each is not None)
+    return replace(result, calls=numbers)

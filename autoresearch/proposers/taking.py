@@ -1,0 +1,68 @@
+"""What a command's work comes to: from the files it left and what it printed to one change."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from autoresearch.patching import matching, unified_diff
+from autoresearch.proposers.base import Brief
+from autoresearch.proposers.checkout import Harvest
+from autoresearch.records.values import Change, ChangeFormat
+
+_FILE_NAME_LINES = 3  # how far above its block a file's name may stand
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A change, None where there is none; `note` on what is left out; `fault`: why it is no use."""
+
+    change: Change | None = None
+    note: str = ""
+    fault: str = ""
+
+
+def take(left: Harvest, brief: Brief, printed: str) -> Taken:
+    """Return the change of the editable files, else the edits that were printed.
+
+    A change of fixed files is left out. Where it is all there is, it is returned as it is: it
+    will be refused in so many words, and kept.
+    """
+    if fault := _fault(left, brief):
+        return Taken(fault=fault)
+    diff = unified_diff(brief.files, matching(left.texts, brief.editable))
+    fixed = {path: text for path, text in brief.fixed_files.items() if left.texts.get(path) != text}
+    names = ", ".join(sorted(fixed)[:5])
+    note = f"left out: its changes to {names}, which may not change" if fixed else ""
+    if diff:
+        return Taken(Change(ChangeFormat.DIFF, diff), note)
+    if edits := _edits(printed):
+        return Taken(edits, note)
+    return Taken(_diff(fixed, left.texts), f"it changed only {names}") if fixed else Taken()
+
+
+def last_line(*texts: str) -> str:
+    """Return the last line that says anything, of the first text that has one."""
+    lines = (text.rstrip().rpartition("\n")[2].strip() for text in texts)
+    return next((line for line in lines if line), "")
+
+
+def _fault(left: Harvest, brief: Brief) -> str:
+    wrong = {path: why for path, why in left.faults.items() if path not in brief.fixed_files}
+    return "; ".join(f"{path} {why}" for path, why in wrong.items())
+
+
+def _diff(before: Mapping[str, str], now: Mapping[str, str]) -> Change:
+    after = {path: now[path] for path in before if path in now}
+    return Change(ChangeFormat.DIFF, unified_diff(before, after))
+
+
+def _edits(printed: str) -> Change | None:
+    """Return the SEARCH/REPLACE blocks in a program's output, without the talk around them."""
+    lines = printed.split("\n")
+    starts = [at for at, line in enumerate(lines) if line.startswith("<<<<<<< SEARCH")]
+    if not starts:
+        return None
+    ends = [at for at, line in enumerate(lines) if line.startswith(">>>>>>> REPLACE")]
+    # A last block without an end is kept too: that it was cut has to be seen.
+    last = ends[-1] + 1 if ends and ends[-1] > starts[-1] else len(lines)
+    head = max(starts[0] - _FILE_NAME_LINES, 0)
+    return Change(ChangeFormat.BLOCKS, "\n".join([*lines[head:last], ""]))
