@@ -51,6 +51,7 @@ _STATUSES = {
     413: CallEnding.TOO_LONG,
     425: CallEnding.OVERLOADED,
     429: CallEnding.RATE_LIMITED,
+    504: CallEnding.TIMED_OUT,  # of a gateway: behind it the model may have gone on, and be billed
 }
 _SAYS_NO_CREDIT = re.compile(
     r"credit balance is too low|specified api usage limits|insufficient (credits|balance)"

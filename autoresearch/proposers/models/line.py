@@ -84,6 +84,8 @@ class Line:
         return Reply(ending, self._hidden(said.text), said.usage, detail)
 
     def _failed(self, fault: Fault, text: str) -> Reply:
+        if text and fault.ending.free:  # the model had begun to speak, and that is billed
+            fault = replace(fault, ending=CallEnding.CUT)
         status = "" if fault.status is None else f" ({fault.status})"
         detail = self._detail(fault.ending, fault.said, status)
         # A prompt refused with an error status was never given to the model, so nothing is billed.

@@ -94,8 +94,17 @@ class Prompting:
 
     def objection(self, brief: Brief, rejection: Rejection) -> str:
         """Return what an author is told whose answer was refused."""
-        reason = Frames(brief.salt).data("reason", frames.line(rejection.reason, 1000))
-        return self._templates.render("objection", objection={"reason": reason})
+        told = {"reason": self.reason(brief, rejection)}
+        return self._templates.render("objection", objection=told)
+
+    def reason(self, brief: Brief, rejection: Rejection) -> str:
+        """Return why something was refused, as data."""
+        frame = Frames(brief.salt)
+        told = frame.data("reason", frames.line(rejection.reason, 1000))
+        if not rejection.detail:
+            return told
+        detail = frames.tail(rejection.detail, lines=30, size=3000)
+        return f"{told}\n{frame.data('detail', detail)}"
 
     def _answer(self) -> str:
         return _ANSWERS.get(self._settings.format, _ANSWERS["blocks"])
