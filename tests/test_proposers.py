@@ -312,7 +312,7 @@ class TestPatches:
         while True:
             proposer = made("patches:wins", folder.parent)  # as after a restart, each time
             proposal = proposer.propose(brief(history=history), accepted)
-            if proposal is None:
+            if not isinstance(proposal, Proposal):
                 return found
             found.append(proposal)
             history = (*history, past(proposal, SOURCE, len(history) + 2))
