@@ -58,7 +58,7 @@ def test_bits_agree_with_a_naive_loop_document_by_document(tmp_path: Path) -> No
     assert result.doc_bits == pytest.approx(bits, rel=1e-5, abs=1e-4)
     assert result.bpb == pytest.approx(sum(bits) / sum(sizes), abs=1e-4)
     assert result.tokens == sum(sizes)
-    assert result.challenged == 256
+    assert 256 < result.challenged <= result.tokens
     assert result.trust is Trust.UNSEALED
     assert result.mismatch < 1e-4  # ten times under the tolerance
 
