@@ -99,8 +99,15 @@ def run(
     *,
     hours: Annotated[float | None, typer.Option(help="Stop after this many hours.")] = None,
     experiments: Annotated[int | None, typer.Option(help="Stop after this many.")] = None,
+    max_cost: Annotated[
+        float | None, typer.Option(help="Stop before this run costs more, in US dollars.")
+    ] = None,
     proposer: Annotated[
-        list[str] | None, typer.Option(help="optuna or patches:DIR; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            help="[WEIGHT:]SPEC, may be repeated: anthropic:MODEL, openai:MODEL[@BASE_URL], "
+            "command:CLI, optuna, patches:DIR."
+        ),
     ] = None,
     budget: Annotated[str | None, typer.Option(help="Training time a trial: 5m, 20s.")] = None,
     tag: Annotated[str | None, typer.Option(help="The study to start or continue.")] = None,
@@ -112,7 +119,7 @@ def run(
     from autoresearch.commands.run import RunOptions
     from autoresearch.commands.run import run as verb
 
-    verb(RunOptions(hours, experiments, tuple(proposer or ()), budget, tag, patience))
+    verb(RunOptions(hours, experiments, max_cost, tuple(proposer or ()), budget, tag, patience))
 
 
 @app.command()
@@ -130,6 +137,22 @@ def status(
     from autoresearch.commands.status import status as verb
 
     verb(StatusOptions(experiment, tag, everything, log, as_json, as_tsv))
+
+
+@app.command()
+def doctor(
+    *,
+    proposer: Annotated[
+        list[str] | None, typer.Option(help="As for run, may be repeated: is it ready?")
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Call no model.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Name every fault of the set-up and its mend; models get a call of a fraction of a cent."""
+    from autoresearch.commands.doctor import DoctorOptions
+    from autoresearch.commands.doctor import doctor as verb
+
+    verb(DoctorOptions(tuple(proposer or ()), offline, as_json))
 
 
 @app.command()

@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from autoresearch.config import Project, find_project
 from autoresearch.gitrepo import GitRepo
 from autoresearch.proposers import Brief, Check, Proposer, Unable
 from autoresearch.records.events import Event
+from autoresearch.records.money import CapReached, Caps, Intent, Settlement
 from autoresearch.records.tables import Study
 from autoresearch.records.values import (
     Category,
@@ -26,6 +28,9 @@ from autoresearch.records.values import (
 )
 from autoresearch.registry import Registry
 from autoresearch.research import Research, StopRules, TrialRunner, recover
+from autoresearch.research.opening import Rehearse
+from autoresearch.research.purse import Purse
+from autoresearch.research.rota import Seat
 from autoresearch.research.trials import TrialSetup
 from autoresearch.workers import LocalWorker
 from tests.rows import a_study
@@ -64,6 +69,28 @@ def main():
 if __name__ == "__main__":
     main()
 '''
+
+
+class FreeLedger:
+    """Lets everything pass and remembers it."""
+
+    def __init__(self) -> None:
+        self.intents: list[Intent] = []
+        self.settled: dict[int, Settlement] = {}
+        self.sent_back: dict[int, str] = {}
+
+    def reserve(self, intent: Intent) -> int | CapReached:
+        self.intents.append(intent)
+        return len(self.intents)
+
+    def settle(self, call: int, settlement: Settlement) -> None:
+        self.settled.setdefault(call, settlement)
+
+    def send_back(self, call: int, reason: str) -> None:
+        self.sent_back[call] = reason
+
+    def remaining(self) -> float | None:
+        return None
 
 
 class ConfigScorer:
@@ -137,12 +164,15 @@ class Night:
     """A study over a stub project, ready to run and to be run again."""
 
     project: Project
-    proposer: Proposer
+    proposer: Proposer | Sequence[Seat]
     rules: StopRules = field(default_factory=StopRules)
     events: list[Event] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
     on_event: Callable[[Event], None] = lambda _event: None
     clock: Callable[[], float] = lambda: 0.0
+    sleep: Callable[[float], None] = time.sleep
+    rehearse: Rehearse | None = None
+    caps: Caps = field(default_factory=Caps)
     budget: float = 20.0
 
     def __post_init__(self) -> None:
@@ -177,6 +207,9 @@ class Night:
         self.events.append(event)
         self.on_event(event)
 
+    def seats(self) -> Sequence[Seat]:
+        return self.proposer if isinstance(self.proposer, Sequence) else [Seat(self.proposer)]
+
     def run(self) -> str:
         study = self.study()
         recover(self.registry, self.repo, self.project, study)
@@ -195,7 +228,10 @@ class Night:
             registry=self.registry,
             repo=self.repo,
             trials=trials,
-            proposers=[self.proposer],
+            seats=self.seats(),
+            purse=Purse(self.registry.ledger(study, self.caps)),
+            sleep=self.sleep,
+            rehearse=self.rehearse,
             rules=self.rules,
             clock=self.clock,
             see=self.see,
@@ -221,6 +257,6 @@ def snapshot(root: Path) -> dict[str, str]:
 
 
 __all__: Sequence[str] = [
-    "TRAIN", "ConfigScorer", "Night", "Scripted", "accepted", "git", "make_project", "snapshot",
+    "TRAIN", "ConfigScorer", "FreeLedger", "Night", "Scripted", "accepted", "git", "make_project", "snapshot",
     "variant", "whole",
 ]  # fmt: skip

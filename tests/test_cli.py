@@ -83,7 +83,7 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
 def test_help_names_every_command(run: Run) -> None:
     code, out, _ = run("--help")
     assert code == 0
-    for command in ("init", "prepare", "run", "status", "diff", "promote"):
+    for command in ("init", "prepare", "run", "status", "diff", "promote", "doctor"):
         assert command in out
 
 
@@ -117,9 +117,12 @@ def test_run_before_prepare(run: Run, project: Path) -> None:
         ("--hours", "nan", 2),
         ("--experiments", "0", 2),
         ("--patience", "-3", 2),
-        ("--proposer", "oracle", 1),
+        ("--max-cost", "0", 2),
+        ("--max-cost", "-1", 2),
+        ("--max-cost", "nan", 2),
+        ("--proposer", "oracle", 2),
         ("--proposer", "patches:nowhere", 1),
-        ("--proposer", "", 1),
+        ("--proposer", "", 2),
         ("--proposer", "patches:~nosuchuser/x", 1),
         ("--tag", "two words", 2),
         ("--tag", "../up", 2),

@@ -107,6 +107,7 @@ class Desk:
             command,
             settings=CommandSettings(**{"timeout": "20s", **settings}),  # type: ignore[arg-type]
             write=lambda told: f"Improve {told.entry}.",
+            explain=lambda _told, refused: f"<data>{refused.reason}</data>",
             ledger=self.registry.ledger(self.study, caps or Caps()),
             limits=Limits(log=256 * 1024),
             work=self.work,

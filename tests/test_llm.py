@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from autoresearch.config import LlmSettings
+from autoresearch.config import LlmSettings, PriceSettings
 from autoresearch.proposers import Brief, Unable
 from autoresearch.proposers.asking import Asker
 from autoresearch.proposers.llm import LlmProposer
 from autoresearch.proposers.models import Prompt, Reply
+from autoresearch.proposers.pricing import price
 from autoresearch.proposers.prompting import Prompting
 from autoresearch.proposers.specs import PricedModel
 from autoresearch.records.money import CallEnding, CapReached, Intent, Usage
@@ -35,16 +36,8 @@ class Scripted:
         return self.replies.pop(0)
 
 
-class Flat:
-    """A price of 1 dollar for a thousand tokens, whichever."""
-
-    source = "test"
-
-    def cost(self, usage: Usage) -> float:
-        return (usage.input + usage.output) / 1000
-
-    def worst(self, input_tokens: int, output_tokens: int) -> float:
-        return (input_tokens + output_tokens) / 1000
+# A dollar for a thousand tokens, whichever.
+FLAT = price("fake", "model", own={"fake:model": PriceSettings(1000.0, 1000.0)}, base_url=None)
 
 
 @dataclass
@@ -57,7 +50,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.model = Scripted(list(self.replies))
-        asker = Asker("fake:model", PricedModel(self.model, Flat()), ledger=self.ledger, hide=hide)
+        asker = Asker("fake:model", PricedModel(self.model, FLAT), ledger=self.ledger, hide=hide)
         prompting = Prompting(self.settings, folder=None)
         self.proposer = LlmProposer("fake:model", asker, prompting, self.settings)
 

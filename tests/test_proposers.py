@@ -83,7 +83,7 @@ def made(spec: str, root: Path) -> Proposer:
         prompts=root / "prompts",
         work=root,
     )
-    return build(parse(spec), means)(FreeLedger())
+    return build(parse(spec), means)(FreeLedger(), lambda: False)
 
 
 class TestBuild:

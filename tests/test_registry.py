@@ -9,9 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from sqlmodel import SQLModel
 
 from autoresearch.errors import RegistryError
 from autoresearch.records.tables import Experiment, Study, Trial
@@ -62,17 +59,6 @@ def new_trial(registry: Registry, experiment: Experiment, **changes: Any) -> Tri
         "heartbeat_at": NOON,
     }
     return registry.save(Trial(**(values | changes)))
-
-
-def test_the_migrated_schema_is_the_models_schema(tmp_path: Path) -> None:
-    schema.create(tmp_path / "r.db")
-    engine = schema.connect(tmp_path / "r.db")
-    with engine.connect() as connection:
-        context = MigrationContext.configure(
-            connection, opts={"version_table": schema.VERSION_TABLE}
-        )
-        assert compare_metadata(context, SQLModel.metadata) == []
-    engine.dispose()
 
 
 def test_rows_come_back_as_they_went_in(registry: Registry) -> None:

@@ -4,10 +4,9 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import typer
 from rich.console import Console
@@ -15,22 +14,25 @@ from rich.console import Console
 from autoresearch import corpus as corpora
 from autoresearch import patching
 from autoresearch import sandbox as sandboxes
+from autoresearch.commands.proposers import chosen, keys_of, makers, seats
 from autoresearch.config import Project, find_project, parse_duration, scrub_git_environment
 from autoresearch.corpus import Corpus
 from autoresearch.errors import ProjectError, UsageFault
 from autoresearch.evaluation import Evaluator
 from autoresearch.gitrepo import GitRepo
-from autoresearch.proposers import Proposer, build
+from autoresearch.preflight import Rehearsal
 from autoresearch.records.events import Watcher
+from autoresearch.records.money import Caps, GpuPrice
 from autoresearch.records.tables import Study
 from autoresearch.registry import Registry, RunLock
 from autoresearch.render.live import watcher_for
 from autoresearch.research import Research, StopRules, TrialRunner, open_study, recover
+from autoresearch.research.opening import Rehearse
+from autoresearch.research.purse import Purse
 from autoresearch.research.trials import TrialSetup
 from autoresearch.sandbox import Sandbox
 from autoresearch.workers import LocalWorker
 
-DEFAULT_PROPOSER = "optuna"
 FIXED = ("prepare.py", "program.md", "autoresearch.toml")
 
 
@@ -40,6 +42,7 @@ class RunOptions:
 
     hours: float | None
     experiments: int | None
+    max_cost: float | None
     proposers: tuple[str, ...]
     budget: str | None
     tag: str | None
@@ -52,7 +55,8 @@ def run(options: RunOptions) -> None:
     rules, budget = _rules(options), _budget(options.budget)
     project = find_project()
     _refuse_bad_globs(project)
-    proposers = _proposers(options.proposers)
+    keys = keys_of(project)
+    proposers = makers(chosen(options.proposers, keys), project, keys)
     corpus = corpora.load(project.corpus_pointer)
     project.make_state()
     with RunLock(project.lock):
@@ -70,11 +74,13 @@ def run(options: RunOptions) -> None:
         _warn_of_changed_rules(repo, study)
         with _stop_flag() as asked, watcher_for(Console(stderr=True)) as watcher:
             stop = _stop_when(asked, rules.deadline)
-            trials = _trials(project, corpus, sandbox, study, registry, repo, watcher, stop)
+            purse = _purse(project, registry, study, options.max_cost)
+            trials = _trials(project, corpus, sandbox, study, registry, repo, watcher, stop, purse)
             research = Research(
                 study, project=project, registry=registry, repo=repo, trials=trials,
-                proposers=proposers, rules=rules, clock=time.monotonic, see=watcher.see,
-                interrupted=asked.is_set,
+                seats=seats(proposers, purse.ledger, stop), purse=purse, rules=rules,
+                clock=time.monotonic, see=watcher.see, interrupted=asked.is_set,
+                rehearse=_rehearsal(project, sandbox, stop),
             )  # fmt: skip
             reason = research.run()
     if research.failed:
@@ -90,6 +96,7 @@ def _trials(
     repo: GitRepo,
     watcher: Watcher,
     stop: Callable[[], bool],
+    purse: Purse,
 ) -> TrialRunner:
     settings = project.settings
     setup = TrialSetup(
@@ -118,13 +125,22 @@ def _trials(
         evaluator=evaluator,
         see=watcher.see,
         stop=stop,
+        broke=purse.empty,
     )
 
 
-def _proposers(specs: Sequence[str]) -> list[Proposer]:
-    if not specs:
-        typer.echo(f"no --proposer given: using {DEFAULT_PROPOSER}", err=True)
-    return [build(spec, Path.cwd()) for spec in specs or (DEFAULT_PROPOSER,)]
+def _purse(project: Project, registry: Registry, study: Study, max_cost: float | None) -> Purse:
+    """Return the run's money: the caps, and what this machine's hours take of them."""
+    money, settings = project.settings.money, project.settings
+    budget = settings.budget(study.budget_seconds)
+    longest = budget.startup + budget.wall_limit + parse_duration(settings.evaluation.timeout)
+    gpu = GpuPrice(money.gpu_hour_usd, longest)
+    caps = Caps(run=max_cost, study=money.study_usd, call=money.call_usd)
+    return Purse(registry.ledger(study, caps, gpu=gpu), gpu.trial_worst)
+
+
+def _rehearsal(project: Project, sandbox: Sandbox, stop: Callable[[], bool]) -> Rehearse:
+    return Rehearsal(project.settings, sandbox=sandbox, work=project.work, stop=stop).rehearse
 
 
 def _refuse_bad_globs(project: Project) -> None:
@@ -135,10 +151,10 @@ def _refuse_bad_globs(project: Project) -> None:
 
 
 def _rules(options: RunOptions) -> StopRules:
-    for name in ("hours", "experiments", "patience"):
+    for name in ("hours", "experiments", "patience", "max_cost"):
         value = getattr(options, name)
         if value is not None and not value > 0:
-            msg = f"--{name} {value}: must be above zero"
+            msg = f"--{name.replace('_', '-')} {value}: must be above zero"
             raise UsageFault(msg)
     deadline = time.monotonic() + options.hours * 3600 if options.hours else None
     return StopRules(deadline, options.experiments, options.patience)

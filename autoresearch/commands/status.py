@@ -9,7 +9,7 @@ from autoresearch.errors import RegistryError, UsageFault
 from autoresearch.records.tables import Study
 from autoresearch.registry import Registry
 from autoresearch.render import experiment as one
-from autoresearch.render import machine
+from autoresearch.render import machine, money
 from autoresearch.render.status import status as table
 
 SHOWN = 30
@@ -32,14 +32,17 @@ def status(options: StatusOptions) -> None:
     if options.as_json and options.as_tsv:
         msg = "--json and --tsv exclude each other"
         raise UsageFault(msg)
-    registry = Registry.open(find_project().registry)
+    project = find_project()
+    registry = Registry.open(project.registry)
     if options.experiment is not None:
         _show_one(registry, options.experiment, options)
     elif options.log:
         msg = "--log needs an experiment: `autoresearch status ID --log`"
         raise UsageFault(msg)
     else:
-        _show_study(registry, chosen_study(registry, options.tag), options)
+        study = chosen_study(registry, options.tag)
+        tariff = money.tariff(project.settings.money, study, money.card_name())
+        _show_study(registry, study, options, tariff)
 
 
 def chosen_study(registry: Registry, tag: str | None) -> Study:
@@ -56,13 +59,16 @@ def chosen_study(registry: Registry, tag: str | None) -> Study:
     return study
 
 
-def _show_study(registry: Registry, study: Study, options: StatusOptions) -> None:
+def _show_study(
+    registry: Registry, study: Study, options: StatusOptions, tariff: money.Tariff
+) -> None:
     if options.as_json:
-        machine.write_study_json(registry, study, sys.stdout)
+        machine.write_study_json(registry, study, sys.stdout, tariff)
     elif options.as_tsv:
         machine.write_tsv(registry, study, sys.stdout)
     else:
-        table(registry, study, stdout(), last=None if options.everything else SHOWN)
+        last = None if options.everything else SHOWN
+        table(registry, study, stdout(), last=last, tariff=tariff)
 
 
 def _show_one(registry: Registry, number: int, options: StatusOptions) -> None:

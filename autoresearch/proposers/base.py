@@ -23,8 +23,8 @@ Check = Callable[[Proposal], Rejection | None]
 class Run:
     """What the first scored trial of an experiment measured; it never changes afterwards.
 
-    `curve` holds (progress from 0 to 1, loss in nats per token), thinned to a few points; `speed`
-    is in tokens a second of the budget's clock, `memory` in bytes, at its peak.
+    `curve` holds (progress from 0 to 1, loss in nats per token), each the mean of one of a few
+    stretches; `speed` is in tokens a second of the budget's clock, `memory` in bytes, at its peak.
     """
 
     val_bpb: float

@@ -19,7 +19,8 @@ from autoresearch.records.money import Ledger
 if TYPE_CHECKING:
     from autoresearch.proposers.prompting import Prompting
 
-Maker = Callable[[Ledger], Proposer]
+Stop = Callable[[], bool]
+Maker = Callable[[Ledger, Stop], Proposer]
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class Means:
 def build(spec: Spec, means: Means) -> Maker:
     """Return what makes the proposer that a spec names, once there is a ledger.
 
+    It is also told what says that the run is to stop, for those that can end early.
+
     Raises:
         ProposerError: it cannot work here: a key is not set, a program or folder is not there.
     """
@@ -50,12 +53,12 @@ def build(spec: Spec, means: Means) -> Maker:
     if spec.kind == "optuna":
         from autoresearch.proposers.optuna import OptunaProposer  # noqa: PLC0415
 
-        return lambda _ledger: OptunaProposer()
+        return lambda _ledger, _stop: OptunaProposer()
     if spec.kind == "patches":
         from autoresearch.proposers.patches import PatchesProposer  # noqa: PLC0415
 
         patches = PatchesProposer(spec.text, means.root / _expanded(spec))
-        return lambda _ledger: patches
+        return lambda _ledger, _stop: patches
     return _command(spec, means) if spec.kind == "command" else _llm(spec, means)
 
 
@@ -73,7 +76,7 @@ def _llm(spec: Spec, means: Means) -> Maker:
     )
     prompting = _prompting(means)
 
-    def make(ledger: Ledger) -> Proposer:
+    def make(ledger: Ledger, _stop: Stop) -> Proposer:
         asker = Asker(spec.text, priced, ledger=ledger, hide=hide)
         return LlmProposer(spec.text, asker, prompting, settings.llm)
 
@@ -86,17 +89,19 @@ def _command(spec: Spec, means: Means) -> Maker:
     settings, prompting = means.settings, _prompting(means)
     find_program(spec.argument, means.environment)
 
-    def make(ledger: Ledger) -> Proposer:
+    def make(ledger: Ledger, stop: Stop) -> Proposer:
         return CommandProposer(
             spec.text,
             spec.argument,
             settings=settings.command,
             write=prompting.text,
+            explain=prompting.reason,
             ledger=ledger,
             limits=settings.limits(),
             work=means.work,
             environment=means.environment,
             hide=means.keys.hide,
+            stop=stop,
         )
 
     return make

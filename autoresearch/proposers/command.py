@@ -93,6 +93,7 @@ class CommandProposer:
         *,
         settings: CommandSettings,
         write: Callable[[Brief], str],
+        explain: Callable[[Brief, Rejection], str],
         ledger: Ledger,
         limits: Limits,
         work: Path,
@@ -108,6 +109,7 @@ class CommandProposer:
             command: quoted as for a shell; `{brief}` in it becomes the path of the brief.
             settings: its time, what a run costs, and which variables it gets.
             write: puts a brief into words, and says how to hand in a change (see above).
+            explain: puts a refusal into words, made safe.
             ledger: is asked before every run.
             limits: of these, the largest file and how much output is kept.
             work: where throw-away folders are made.
@@ -131,6 +133,7 @@ class CommandProposer:
             **{each: environment[each] for each in _NEEDED if each in environment},
             **{each: environment[each] for each in settings.environment if each in environment},
         }
+        self._explain = explain
         self._write, self._ledger, self._limits, self._work = write, ledger, limits, work
         self._hide, self._stop, self._now = hide, stop, now
 
@@ -152,12 +155,12 @@ class CommandProposer:
         self, brief: Brief, check: Check, folder: Checkout, told: str
     ) -> Proposal | Unable:
         first = self._attempt("propose", brief, folder, told)
-        reason = _refusal(first.result, check)
-        if reason is None or first.call is None or self._stop():
+        refused = _refusal(first.result, check)
+        if refused is None or first.call is None or self._stop():
             return _concluded(first)
-        reason = self._hidden(reason)
-        self._ledger.send_back(first.call, reason)
-        second = self._attempt("repair", brief, folder, told + _AGAIN.format(reason=reason))
+        self._ledger.send_back(first.call, self._hidden(refused.reason))
+        again = _AGAIN.format(reason=self._hide(self._explain(brief, refused)))
+        second = self._attempt("repair", brief, folder, told + again)
         mended = isinstance(second.result, Proposal)
         return _concluded(second if mended else first, first.call, second.call)
 
@@ -264,12 +267,11 @@ def _free(name: str, taken: Mapping[str, str]) -> str:
     return name
 
 
-def _refusal(result: Proposal | Rejection | Unable, check: Check) -> str | None:
+def _refusal(result: Proposal | Rejection | Unable, check: Check) -> Rejection | None:
     """Return what the program is told to mend, if that is of any use."""
     if isinstance(result, Unable):
         return None
-    refused = check(result) if isinstance(result, Proposal) else result
-    return None if refused is None else refused.reason
+    return check(result) if isinstance(result, Proposal) else result
 
 
 def _concluded(attempt: _Attempt, *calls: int | None) -> Proposal | Unable:

@@ -153,8 +153,12 @@ def _refuse_bad_url(spec: str, url: str) -> None:
     try:
         parts = urlsplit(url)
         sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        secret = parts.username is not None or parts.password is not None
     except ValueError:
-        sound = False
+        sound = secret = False
+    if secret:
+        msg = "a base URL with a password in it would be stored: put it into [llm] key_variable"
+        raise ProposerError(msg)
     if not sound:
         msg = f"{spec}: {url!r} is no base URL such as http://localhost:11434/v1"
         raise ProposerError(msg)

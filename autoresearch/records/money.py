@@ -132,6 +132,27 @@ class Caps:
 
 
 @dataclass(frozen=True)
+class GpuPrice:
+    """What training costs. `hour_usd` None: nothing.
+
+    A finished trial costs the seconds that it took, scoring included; one that still runs, or
+    whose run was killed, costs `trial_worst_seconds`, the most that a trial can take.
+    """
+
+    hour_usd: float | None = None
+    trial_worst_seconds: float = 0.0
+
+    def cost(self, seconds: float) -> float:
+        """Return what this many seconds of training cost."""
+        return seconds * (self.hour_usd or 0.0) / 3600
+
+    @property
+    def trial_worst(self) -> float:
+        """The most that one trial can cost."""
+        return self.cost(self.trial_worst_seconds)
+
+
+@dataclass(frozen=True)
 class CapReached:
     """Why a call may not be made."""
 
@@ -156,3 +177,8 @@ class Ledger(Protocol):
     def remaining(self) -> float | None:
         """Return what the tightest cap of run and study leaves; None where there is none."""
         ...
+
+
+def dollars(amount: float) -> str:
+    """Return an amount as a person reads it: in cents, below a dollar in hundredths of them."""
+    return f"${amount:,.2f}" if abs(amount) >= 1 or amount == 0 else f"${amount:.4f}"

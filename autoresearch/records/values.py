@@ -147,9 +147,13 @@ class Patch:
 
 @dataclass(frozen=True)
 class Rejection:
-    """Why a proposal was refused before any training; one line, safe to print."""
+    """Why a proposal was refused before any training; `reason` is one line, safe to print.
+
+    `detail` is safe text of several lines that helps to mend it (a traceback), where there is any.
+    """
 
     reason: str
+    detail: str = ""
 
 
 @dataclass(frozen=True)

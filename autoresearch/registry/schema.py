@@ -3,6 +3,8 @@
 import json
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -71,7 +73,10 @@ def _refuse_foreign(engine: Engine, path: Path) -> None:
         )
         raise RegistryError(msg)
     if version < HEAD:
-        _migrate(engine)
+        try:
+            _migrate(engine)  # whoever waited for another's migration finds nothing left to do
+        except DatabaseError as fault:
+            raise fault_of(path, fault) from None
 
 
 def _publish(draft: Path, path: Path) -> None:
@@ -109,16 +114,34 @@ def _version(connection: Connection) -> str | None:
     return str(row[0]) if row else None
 
 
-def _migrate(engine: Engine) -> None:
+def _migrate(engine: Engine, to: str = HEAD) -> None:
     # Imported here: alembic costs a fifth of a second, and most commands find nothing to migrate.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    with engine.begin() as connection:
+    with immediate(engine) as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, HEAD)
+        command.upgrade(config, to)
+
+
+@contextmanager
+def immediate(engine: Engine) -> Iterator[Connection]:
+    """Hold a transaction that excludes other writers from its beginning; all of it lands or none.
+
+    sqlite3 would begin one only at the first INSERT, so after what was read to decide on it, and
+    would let changes of tables land one by one.
+    """
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        try:
+            yield connection
+            connection.exec_driver_sql("COMMIT")
+        except BaseException:
+            with suppress(DatabaseError):  # a full disk has rolled back already
+                connection.exec_driver_sql("ROLLBACK")
+            raise
 
 
 def fault_of(path: Path, fault: DatabaseError) -> RegistryError:

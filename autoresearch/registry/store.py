@@ -1,54 +1,33 @@
 """All SQL of the house. One method, one transaction."""
 
-import weakref
-import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from sqlalchemy import Engine, func
+from sqlalchemy import ColumnElement, Engine, func, update
 from sqlalchemy.exc import DatabaseError
-from sqlalchemy.orm import defer
-from sqlalchemy.sql.base import ExecutableOption
 from sqlmodel import Session, SQLModel, col, select
 
 from autoresearch.errors import RegistryError
-from autoresearch.records.tables import Experiment, Study, Trial
+from autoresearch.records.money import Caps, GpuPrice
+from autoresearch.records.tables import Call, Experiment, Study, Trial
 from autoresearch.records.values import ExperimentState, StudyState, TrialState, Verdict
 from autoresearch.registry import schema
+from autoresearch.registry.database import Database, without
+from autoresearch.registry.ledger import StudyLedger
+from autoresearch.registry.packing import pack, unpack
+from autoresearch.registry.spending import Spending, spending
+from autoresearch.registry.summary import Summary, summarize
+
+__all__ = ["Registry", "Spending", "Summary", "pack", "unpack"]
 
 Row = TypeVar("Row", bound=SQLModel)
 _UNFINISHED = (ExperimentState.OPEN, ExperimentState.COMMITTING)
 _EXPERIMENT_BODY = ("patch", "change_text")
 _TRIAL_BODY = ("log", "doc_bits", "curve", "traceback")
-
-
-@dataclass(frozen=True)
-class Summary:
-    """A study in numbers. Times are aware UTC; `verdicts` counts finished experiments."""
-
-    study: Study
-    verdicts: dict[Verdict, int] = field(default_factory=dict)
-    unfinished: int = 0
-    baseline: Experiment | None = None
-    incumbent: Experiment | None = None
-    first: datetime | None = None
-    last: datetime | None = None
-
-    @property
-    def finished(self) -> int:
-        """How many experiments have a verdict."""
-        return sum(self.verdicts.values())
-
-    @property
-    def per_hour(self) -> float | None:
-        """Finished experiments an hour, from the first one's opening to the last one's end."""
-        if self.first is None or self.last is None or self.last <= self.first:
-            return None
-        return self.finished * 3600 / (self.last - self.first).total_seconds()
+_CALL_BODY = ("answer",)
 
 
 class Registry:
@@ -56,8 +35,8 @@ class Registry:
 
     def __init__(self, engine: Engine, now: Callable[[], datetime]) -> None:
         self._engine = engine
+        self._database = Database(engine)
         self.now = now
-        weakref.finalize(self, engine.dispose)  # whoever drops a registry closes its file
 
     @classmethod
     def open(
@@ -118,21 +97,23 @@ class Registry:
 
     def studies(self) -> list[Study]:
         """Return every study, oldest first."""
-        return self._all(select(Study).order_by(col(Study.id)))
+        return self._database.all(select(Study).order_by(col(Study.id)))
 
     def study(self, tag: str | None = None) -> Study | None:
         """Return the study with this tag, or without one the study that was at work last."""
         query = select(Study).order_by(col(Study.id).desc())
         if tag is not None:
             query = query.where(Study.tag == tag)
-        elif newest := self._first(select(Experiment.study_id).order_by(col(Experiment.id).desc())):
-            query = query.where(Study.id == newest)
-        found: Study | None = self._first(query)
+        else:
+            last = select(Experiment.study_id).order_by(col(Experiment.id).desc())
+            if newest := self._database.first(last):
+                query = query.where(Study.id == newest)
+        found: Study | None = self._database.first(query)
         return found
 
     def study_of(self, experiment: Experiment) -> Study:
         """Return the study that an experiment belongs to."""
-        found: Study = self._first(select(Study).where(Study.id == experiment.study_id))
+        found: Study = self._database.first(select(Study).where(Study.id == experiment.study_id))
         return found
 
     def experiment(self, number: int) -> Experiment:
@@ -141,9 +122,11 @@ class Registry:
         Raises:
             RegistryError: there is none with this number.
         """
-        found: Experiment | None = self._first(select(Experiment).where(Experiment.id == number))
+        found: Experiment | None = self._database.first(
+            select(Experiment).where(Experiment.id == number)
+        )
         if found is None:
-            last = self._first(select(func.max(Experiment.id)))
+            last = self._database.first(select(func.max(Experiment.id)))
             msg = f"no experiment {number}: " + (f"they are 1 to {last}" if last else "none yet")
             raise RegistryError(msg)
         return found
@@ -161,8 +144,8 @@ class Registry:
         if verdict is not None:
             query = query.where(Experiment.verdict == verdict)
         if not whole:
-            query = query.options(*_without(Experiment, _EXPERIMENT_BODY))
-        found = self._all(query.order_by(col(Experiment.id).desc()).limit(last))
+            query = query.options(*without(Experiment, _EXPERIMENT_BODY))
+        found = self._database.all(query.order_by(col(Experiment.id).desc()).limit(last))
         return found[::-1]
 
     def unfinished(self, study: Study) -> list[Experiment]:
@@ -170,7 +153,7 @@ class Registry:
         query = select(Experiment).where(
             Experiment.study_id == study.id, col(Experiment.state).in_(_UNFINISHED)
         )
-        return self._all(query.order_by(col(Experiment.id)))
+        return self._database.all(query.order_by(col(Experiment.id)))
 
     def incumbent(self, study: Study) -> Experiment | None:
         """Return the last kept experiment: its commit is the branch's tip."""
@@ -181,8 +164,8 @@ class Registry:
         """Return an experiment's trials, oldest first; without log and curve unless `whole`."""
         query = select(Trial).where(Trial.experiment_id == experiment.id)
         if not whole:
-            query = query.options(*_without(Trial, _TRIAL_BODY))
-        return self._all(query.order_by(col(Trial.id)))
+            query = query.options(*without(Trial, _TRIAL_BODY))
+        return self._database.all(query.order_by(col(Trial.id)))
 
     def scored_trials(self, study: Study) -> list[tuple[int, int, float]]:
         """Return (experiment, seed, val_bpb) of every scored trial of a study."""
@@ -192,14 +175,18 @@ class Registry:
             .where(Experiment.study_id == study.id, col(Trial.val_bpb).is_not(None))
             .order_by(col(Trial.id))
         )
-        return [(number, seed, bpb) for number, seed, bpb in self._all(query) if bpb is not None]
+        return [
+            (number, seed, bpb)
+            for number, seed, bpb in self._database.all(query)
+            if bpb is not None
+        ]
 
     def parents(self, study: Study) -> dict[int, int]:
         """Return which incumbent each experiment was compared with."""
         query = select(Experiment.id, Experiment.parent_id).where(
             Experiment.study_id == study.id, col(Experiment.parent_id).is_not(None)
         )
-        return dict(self._all(query))
+        return dict(self._database.all(query))
 
     def since_keep(self, study: Study) -> int:
         """Return how many experiments have got a verdict since the last keep."""
@@ -209,9 +196,9 @@ class Registry:
         query = select(func.count()).where(
             Experiment.study_id == study.id,
             Experiment.state == ExperimentState.DONE,
-            col(Experiment.id) > (self._first(last) or 0),
+            col(Experiment.id) > (self._database.first(last) or 0),
         )
-        return int(self._first(query))
+        return int(self._database.first(query))
 
     def effects(self, study: Study) -> dict[str, int]:
         """Return the effect hash of every finished experiment, with the first one that had it."""
@@ -221,35 +208,48 @@ class Registry:
             Experiment.state == ExperimentState.DONE,
             Experiment.verdict != Verdict.INVALID,
         )
-        return dict(self._all(query.group_by(col(Experiment.effect_hash))))
+        return dict(self._database.all(query.group_by(col(Experiment.effect_hash))))
 
     def summary(self, study: Study) -> Summary:
         """Return a study in numbers."""
-        mine = Experiment.study_id == study.id
-        counts = self._all(
-            select(Experiment.verdict, func.count()).where(mine).group_by(col(Experiment.verdict))
-        )
-        # Two queries: one index answers each, none answers both.
-        first = self._first(select(func.min(Experiment.created_at)).where(mine))
-        last = self._first(select(func.max(Experiment.finished_at)).where(mine))
-        baseline = self._first(
-            select(Experiment)
-            .where(mine, Experiment.verdict == Verdict.KEEP)
-            .order_by(col(Experiment.id))
-        )
-        return Summary(
-            study=study,
-            verdicts={verdict: count for verdict, count in counts if verdict is not None},
-            unfinished=sum(count for verdict, count in counts if verdict is None),
-            baseline=baseline,
-            incumbent=self.incumbent(study),
-            first=first,
-            last=last,
-        )
+        return summarize(self._database, study, self.incumbent(study))
+
+    def ledger(self, study: Study, caps: Caps, *, gpu: GpuPrice | None = None) -> StudyLedger:
+        """Return who says whether a study's calls may be made; its run begins now.
+
+        Without a GPU price, or with none an hour, training costs nothing.
+        """
+        return StudyLedger(self._database, study, caps, gpu=gpu or GpuPrice(), now=self.now)
+
+    def link_calls(self, calls: Sequence[int], experiment: Experiment) -> None:
+        """Note which experiment came of calls, by their numbers.
+
+        Raises:
+            RegistryError: the registry cannot be written.
+        """
+        change = update(Call).where(col(Call.id).in_(calls)).values(experiment_id=experiment.id)
+        with self._database.alone() as connection:
+            connection.execute(change)
+
+    def calls(self, study: Study, *, whole: bool = False) -> list[Call]:
+        """Return a study's calls, oldest first; without what was answered unless `whole`."""
+        return self._calls(col(Call.study_id) == study.id, whole=whole)
+
+    def calls_of(self, experiment: Experiment, *, whole: bool = False) -> list[Call]:
+        """Return the calls that an experiment came of, oldest first; `whole` as for `calls`."""
+        return self._calls(col(Call.experiment_id) == experiment.id, whole=whole)
+
+    def has_calls(self, study: Study) -> bool:
+        """Return whether any provider was ever asked in a study."""
+        return bool(self._database.first(select(Call.id).where(Call.study_id == study.id)))
+
+    def spending(self, study: Study) -> list[Spending]:
+        """Return what each proposer of a study cost and brought, in the order of their names."""
+        return spending(self._database, study)
 
     def forget_running(self) -> int:
         """Mark trials that a killed run left running as lost; return how many."""
-        running = self._all(select(Trial).where(Trial.state == TrialState.RUNNING))
+        running = self._database.all(select(Trial).where(Trial.state == TrialState.RUNNING))
         for trial in running:
             self.save(trial.model_copy(update={"state": TrialState.LOST}))
         for study in self.studies():
@@ -264,37 +264,12 @@ class Registry:
             stored.heartbeat_at = self.now()
             session.commit()
 
+    def _calls(self, condition: ColumnElement[bool], *, whole: bool) -> list[Call]:
+        query = select(Call).where(condition).order_by(col(Call.id))
+        return self._database.all(query if whole else query.options(*without(Call, _CALL_BODY)))
+
     def _refuse_finished(self, session: Session, number: int) -> None:
         stored = session.get(Trial, number)
         if stored is not None and stored.state is TrialState.DONE:
             msg = f"trial {number} is finished and does not change"
             raise RegistryError(msg)
-
-    def _all(self, query: Any) -> list[Any]:
-        return list(self._rows(query))
-
-    def _first(self, query: Any) -> Any:
-        rows = self._rows(query.limit(1))
-        return rows[0] if rows else None
-
-    def _rows(self, query: Any) -> Sequence[Any]:
-        try:
-            with Session(self._engine, expire_on_commit=False) as session:
-                return session.exec(query).all()  # type: ignore[no-any-return]
-        except DatabaseError as fault:
-            raise schema.fault_of(Path(str(self._engine.url.database)), fault) from None
-
-
-def _without(table: type[SQLModel], columns: Sequence[str]) -> list[ExecutableOption]:
-    # Reading a deferred column later raises instead of asking the database behind our back.
-    return [defer(getattr(table, name), raiseload=True) for name in columns]
-
-
-def pack(data: bytes) -> bytes:
-    """Return bytes as the registry stores long ones."""
-    return zlib.compress(data, 6)
-
-
-def unpack(data: bytes | None) -> bytes:
-    """Return what `pack` was given; nothing for nothing."""
-    return zlib.decompress(data) if data else b""

@@ -1,6 +1,6 @@
 """`status ID`: one experiment in full, and its training logs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import Console
 from rich.padding import Padding
@@ -8,27 +8,28 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from autoresearch.records.tables import Experiment, Study, Trial
+from autoresearch.records.tables import Call, Experiment, Study, Trial
 from autoresearch.records.text import safe_text
 from autoresearch.registry import Registry
 from autoresearch.registry.store import unpack
-from autoresearch.render import words
+from autoresearch.render import money, words
 
 WHOLE = 10**9  # a log is capped when it is taken: here all of it is shown
 
 
 def experiment(registry: Registry, study: Study, row: Experiment, console: Console) -> None:
-    """Print every field of an experiment in words, its trials, traceback and patch.
+    """Print every field of an experiment in words, its calls, trials, traceback and patch.
 
     `row` must be whole (with its patch).
 
     Raises:
         RegistryError: the registry is damaged.
     """
-    trials = registry.trials(row, whole=True)
+    trials, calls = registry.trials(row, whole=True), registry.calls_of(row)
     console.print(words.study_line(study), highlight=False)
     console.print(_title(row), highlight=False)
-    console.print(Padding(_fields(row, study), (0, 0, 0, 2)), highlight=False)
+    console.print(Padding(_fields(row, study, calls), (0, 0, 0, 2)), highlight=False)
+    money.calls(calls, console)
     for trial in trials:
         console.print(_trial_title(trial, study), highlight=False)
         console.print(Padding(Text("\n").join(_trial_lines(trial)), (0, 0, 0, 2)), highlight=False)
@@ -71,11 +72,12 @@ def _title(row: Experiment) -> Text:
     return words.joined([Text(f"experiment {row.id}", style="bold"), state])
 
 
-def _fields(row: Experiment, study: Study) -> Table:
+def _fields(row: Experiment, study: Study, calls: Sequence[Call]) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True, style="dim")
     table.add_column(overflow="fold")
-    for name, value in (*_idea(row), *_effect(row, study), *_history(row)):
+    cost = [("cost", money.cost(calls))] if calls else []
+    for name, value in (*_idea(row), *_effect(row, study), *_history(row), *cost):
         table.add_row(name, value if isinstance(value, Text) else Text(value))
     return table
 
@@ -84,6 +86,8 @@ def _idea(row: Experiment) -> Iterator[tuple[str, Text | str]]:
     yield "hypothesis", words.line(row.hypothesis, 2000)
     yield "proposer", words.line(row.proposer)
     yield "category", str(row.category)
+    if row.risk:
+        yield "risk", words.line(row.risk, 2000)
     yield "reason", words.line(row.reason, 2000) if row.reason else "-"
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import datetime
 from itertools import chain
 from typing import TextIO
@@ -12,40 +13,56 @@ from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import Verdict
 from autoresearch.registry import Registry
+from autoresearch.registry.packing import unpack
+from autoresearch.render.money import Tariff
 
-VERSION = 1
+VERSION = 2
+NOTHING_KNOWN = Tariff()
 TSV_HEADER = "commit\tval_bpb\tmemory_gb\tstatus\tdescription"
-_BULK = frozenset({"log", "doc_bits"})
+_BULK = frozenset({"log", "doc_bits", "answer"})
 # What a spreadsheet takes for a formula or an open quote, at full width too.
 _LEADING = ("=", "+", "-", "@", '"', "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
-def write_study_json(registry: Registry, study: Study, out: TextIO) -> None:
+def write_study_json(
+    registry: Registry, study: Study, out: TextIO, tariff: Tariff = NOTHING_KNOWN
+) -> None:
     """Write a study as one JSON object, an experiment a line.
 
-    ``{"version", "study", "experiments": [...], "trials": [...]}``; a trial names its
-    experiment. Everything is in it except logs and the scores of single documents.
+    ``{"version", "study", "experiments": [...], "trials": [...], "calls": [...],
+    "spending": [...], "money": {...}}``; trials and calls name their experiment, `spending` is
+    an account a proposer, `money` the study's cap and what an hour of the machine costs.
+    Everything is in it except logs, the scores of single documents and what models answered.
     """
     out.write(f'{{"version": {VERSION}, "study": {_dump(_plain(study))},\n"experiments": [')
     experiments = registry.experiments(study, whole=True)
     _write_items(out, (_plain(each) for each in experiments))
     out.write('],\n"trials": [')
     _write_items(out, chain.from_iterable(_trials(registry, each) for each in experiments))
-    out.write("]}\n")
+    out.write('],\n"calls": [')
+    _write_items(out, (_plain(each) for each in registry.calls(study)))
+    out.write('],\n"spending": [')
+    _write_items(out, (asdict(each) for each in registry.spending(study)))
+    out.write(f'],\n"money": {_dump(asdict(tariff))}}}\n')
 
 
 def write_experiment_json(
     registry: Registry, study: Study, experiment: Experiment, out: TextIO
 ) -> None:
-    """Write one experiment with its study and trials: ``{"version", "study", "experiment", ...}``.
+    """Write one experiment with all that belongs to it.
 
-    `experiment` must be whole (with its patch).
+    ``{"version", "study", "experiment", "trials": [...], "calls": [...]}``. `experiment` must be
+    whole (with its patch). A call has what the model answered, as text.
     """
     answer = {
         "version": VERSION,
         "study": _plain(study),
         "experiment": _plain(experiment),
         "trials": list(_trials(registry, experiment)),
+        "calls": [
+            _plain(each) | {"answer": unpack(each.answer).decode("utf-8", "replace")}
+            for each in registry.calls_of(experiment, whole=True)
+        ],
     }
     out.write(_dump(answer, indent=2) + "\n")
 

@@ -11,11 +11,12 @@ from rich.text import Text
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.values import ExperimentState, StudyState, Verdict
 from autoresearch.registry import Registry, Summary
-from autoresearch.render import words
+from autoresearch.render import money, words
 
 STALE_SECONDS = 60.0
 ROOM = 24  # columns a hypothesis should have before other columns give way to it
 GAP = 2
+NOTHING_KNOWN = money.Tariff()
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,15 @@ LAYOUTS = (
 )
 
 
-def status(registry: Registry, study: Study, console: Console, *, last: int | None = 30) -> None:
-    """Print a study: header, its last experiments (all where `last` is None), summary.
+def status(
+    registry: Registry,
+    study: Study,
+    console: Console,
+    *,
+    last: int | None = 30,
+    tariff: money.Tariff = NOTHING_KNOWN,
+) -> None:
+    """Print a study: header, its last experiments (all where `last` is None), money, summary.
 
     Raises:
         RegistryError: the registry is damaged.
@@ -55,6 +63,7 @@ def status(registry: Registry, study: Study, console: Console, *, last: int | No
         console.print(_table(experiments, signs, console.width))
     for note in signs.notes():
         _print(console, note)
+    money.accounts(registry, study, console, tariff)
     _print(console, summary_line(summary))
 
 

@@ -5,79 +5,78 @@ from collections.abc import Mapping
 from autoresearch import patching
 from autoresearch.config import Project
 from autoresearch.gitrepo import GitRepo
-from autoresearch.proposers import Brief, Past
+from autoresearch.proposers import Brief, Remaining
 from autoresearch.records.tables import Experiment, Study
-from autoresearch.records.values import Change, ChangeFormat, ExperimentState, Verdict
+from autoresearch.records.values import Estimate
 from autoresearch.registry import Registry
+from autoresearch.research.pasts import Pasts, Target
 
 PROGRAM = "program.md"
+_COMMITS = 4  # whose files are remembered: a base, an incumbent, and one more of each
 
 
 class Briefing:
     """Makes briefs. Commits never change, so what is read from one is read once."""
 
     def __init__(self, registry: Registry, repo: GitRepo, project: Project) -> None:
-        self._registry = registry
         self._repo = repo
-        self._target = project.settings.target
-        self._constants: dict[str, Mapping[str, patching.Number]] = {}
+        self._settings = project.settings
+        self._editable = project.settings.target.editable
+        self._pasts = Pasts(registry, repo, Target(self._settings.target.entry, self._editable))
+        self._files: dict[str, Mapping[str, str]] = {}
 
-    def files(self, commit: str) -> dict[str, str]:
+    def files(self, commit: str) -> Mapping[str, str]:
         """Return every text file of the project at a commit, path to text."""
-        return self._repo.read_files(commit, ("**",))
+        if commit not in self._files:
+            while len(self._files) >= _COMMITS:
+                self._files.pop(next(iter(self._files)))
+            self._files[commit] = self._repo.read_files(commit, ("**",))
+        return self._files[commit]
 
     def editable(self, commit: str) -> dict[str, str]:
         """Return the files a proposer may change, at a commit."""
-        return self._repo.read_files(commit, self._target.editable)
+        return patching.matching(self.files(commit), self._editable)
 
     def effect(self, commit: str) -> str:
         """Return the effect hash of a commit's editable files."""
         return patching.effect_hash(self.editable(commit))
 
-    def brief(self, study: Study, incumbent: Experiment) -> Brief:
-        """Return the brief for the study's next proposal."""
-        done = [
-            row
-            for row in self._registry.experiments(study, whole=True)
-            if row.state is ExperimentState.DONE
-        ]
-        program = self._repo.read_files(study.base_commit, (PROGRAM,)).get(PROGRAM, "")
+    def brief(
+        self,
+        study: Study,
+        incumbent: Experiment,
+        remaining: Remaining = Remaining(),  # noqa: B008 - it is frozen
+    ) -> Brief:
+        """Return the brief for the study's next proposal.
+
+        Args:
+            study: the one at work.
+            incumbent: its best so far.
+            remaining: what is left of the run.
+        """
+        history = self._pasts.of(study)
+        files, editable = self.files(study.base_commit), self.editable(study.base_commit)
         return Brief(
             study=study.tag,
-            number=max((int(row.id or 0) for row in done), default=0) + 1,
+            number=max((past.id for past in history), default=0) + 1,
             incumbent_id=int(incumbent.id or 0),
-            program=program,
-            entry=self._target.entry,
+            program=files.get(PROGRAM, ""),
+            entry=self._settings.target.entry,
             files=self.editable(str(incumbent.commit_sha)),
-            base_files=self.editable(study.base_commit),
-            history=tuple(self._past(row) for row in done),
+            base_files=editable,
+            history=history,
+            fixed_files={path: text for path, text in files.items() if path not in editable},
+            editable=self._editable,
+            score=_score(incumbent),
+            noise=study.sigma,
+            device=study.device,
+            budget=self._settings.budget(study.budget_seconds),
+            remaining=remaining,
+            salt=study.salt,
         )
 
-    def _past(self, row: Experiment) -> Past:
-        return Past(
-            id=int(row.id or 0),
-            proposer=row.proposer,
-            hypothesis=row.hypothesis,
-            change=Change(ChangeFormat(row.change_format), row.change_text),
-            verdict=row.verdict or Verdict.CRASH,
-            category=row.category,
-            reason=row.reason,
-            val_bpb=row.val_bpb,
-            error=row.val_bpb_error,
-            delta=row.delta,
-            traceback=self._traceback(row) if row.verdict is Verdict.CRASH else "",
-            constants=self._numbers(row.commit_sha),
-        )
 
-    def _traceback(self, row: Experiment) -> str:
-        tails = [trial.traceback for trial in self._registry.trials(row, whole=True)]
-        return next((tail for tail in reversed(tails) if tail), "")
-
-    def _numbers(self, commit: str | None) -> Mapping[str, patching.Number]:
-        if commit is None:
-            return {}
-        if commit not in self._constants:
-            entry = self._target.entry
-            source = self._repo.read_files(commit, (entry,)).get(entry, "")
-            self._constants[commit] = patching.numbers(source)
-        return self._constants[commit]
+def _score(incumbent: Experiment) -> Estimate | None:
+    if incumbent.val_bpb is None:
+        return None
+    return Estimate(incumbent.val_bpb, incumbent.val_bpb_error)

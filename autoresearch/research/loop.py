@@ -1,5 +1,6 @@
 """The night as one sentence: next experiment, train, score, judge, keep or discard."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -7,12 +8,11 @@ from autoresearch import policy
 from autoresearch.config import Project
 from autoresearch.errors import Interrupted
 from autoresearch.gitrepo import GitRepo
-from autoresearch.proposers import Proposer
+from autoresearch.proposers import Remaining
 from autoresearch.records.events import Event
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.values import (
     ExperimentState,
-    Proposal,
     Reading,
     Rejection,
     StudyState,
@@ -21,7 +21,10 @@ from autoresearch.records.values import (
 from autoresearch.registry import Registry
 from autoresearch.research import telling
 from autoresearch.research.briefing import Briefing
-from autoresearch.research.opening import BASELINE, Opening
+from autoresearch.research.opening import BASELINE, Opening, Rehearse
+from autoresearch.research.proposing import Proposing
+from autoresearch.research.purse import Purse
+from autoresearch.research.rota import Rota, Seat
 from autoresearch.research.study import advance
 from autoresearch.research.trials import TrialRunner
 
@@ -49,10 +52,13 @@ class Research:
         registry: Registry,
         repo: GitRepo,
         trials: TrialRunner,
-        proposers: Sequence[Proposer],
+        seats: Sequence[Seat],
+        purse: Purse,
         rules: StopRules,
         clock: Callable[[], float],
         see: Callable[[Event], None],
+        sleep: Callable[[float], None] = time.sleep,
+        rehearse: Rehearse | None = None,
         interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
         self.study = study
@@ -61,8 +67,12 @@ class Research:
         self._repo = repo
         self._trials = trials
         self._briefing = Briefing(registry, repo, project)
-        self._opening = Opening(project, registry, repo, self._briefing)
-        self._proposers = list(proposers)
+        self._opening = Opening(project, registry, repo, self._briefing, rehearse)
+        self._rota = Rota(seats, clock)
+        self._proposing = Proposing(
+            self._rota, clock=clock, sleep=sleep, see=see, stopped=self._must_stop
+        )
+        self._purse = purse
         self._rules = rules
         self._clock = clock
         self._see = see
@@ -82,7 +92,7 @@ class Research:
             for experiment in self._experiments():
                 self._close(experiment, self._conduct(experiment))
             self._raise_if_interrupted()
-            reason = self._stop_reason() or "the proposers have nothing more to try"
+            reason = self._stop_reason() or self._rota.why()
         except Interrupted:
             self._raise_if_interrupted()
             reason = self._stop_reason() or reason
@@ -92,8 +102,8 @@ class Research:
 
     @property
     def failed(self) -> bool:
-        """Whether this run found that even the unchanged project does not train."""
-        return self._finished > 0 and self._registry.incumbent(self.study) is None
+        """Whether the person must mend something: the unchanged project, a key, an account."""
+        return self._baseline_failed() is not None or self._rota.faulty
 
     def _experiments(self) -> Iterator[Experiment]:
         while self._stop_reason() is None:
@@ -114,17 +124,21 @@ class Research:
         if pending:
             return pending[0]
         incumbent = self._registry.incumbent(self.study)
-        proposal = BASELINE if incumbent is None else self._propose(incumbent)
+        if incumbent is None:
+            return self._opening.open(self.study, BASELINE, None)
+        proposal = self._proposing.next(
+            lambda: self._briefing.brief(self.study, incumbent, self._remaining()),
+            lambda made: self._opening.check(self.study, made, incumbent),
+        )
         return None if proposal is None else self._opening.open(self.study, proposal, incumbent)
 
-    def _propose(self, incumbent: Experiment) -> Proposal | None:
-        while self._proposers:
-            proposer = self._proposers.pop(0)
-            proposal = proposer.propose(self._briefing.brief(self.study, incumbent), lambda _: None)
-            if isinstance(proposal, Proposal):
-                self._proposers.append(proposer)  # in turn; one with nothing more is dropped
-                return proposal
-        return None
+    def _remaining(self) -> Remaining:
+        rules, now = self._rules, self._clock()
+        return Remaining(
+            seconds=None if rules.deadline is None else max(rules.deadline - now, 0.0),
+            experiments=None if rules.experiments is None else rules.experiments - self._finished,
+            usd=self._purse.left,
+        )
 
     def _conduct(self, experiment: Experiment) -> policy.Decision:
         incumbent = self._registry.incumbent(self.study)
@@ -210,7 +224,11 @@ class Research:
             return "interrupted"
         if self._refused >= MAX_REFUSALS:
             return f"{self._refused} proposals in a row were refused"
-        return self._baseline_failed() or self._rule_reached()
+        return self._baseline_failed() or self._rule_reached() or self._purse.empty()
+
+    def _must_stop(self) -> bool:
+        late = self._rules.deadline is not None and self._clock() >= self._rules.deadline
+        return late or self._interrupted()
 
     def _rule_reached(self) -> str | None:
         rules, done = self._rules, self._finished
@@ -223,7 +241,7 @@ class Research:
         return None
 
     def _baseline_failed(self) -> str | None:
-        if not self.failed:
+        if not self._finished or self._registry.incumbent(self.study) is not None:
             return None
         last = self._registry.experiments(self.study, last=1)[0]
         see = f"autoresearch status {last.id} --log"
@@ -236,7 +254,7 @@ class Research:
 
     def _enter(self) -> None:
         self._set_state(StudyState.RUNNING)
-        names = [proposer.name for proposer in self._proposers]
+        names = self._rota.names
         summary = self._registry.summary(self.study)
         self._see(telling.study_opened(summary, self._budget, names))
 

@@ -1,5 +1,7 @@
 """From a proposal to a row to a commit: each step written down before the next."""
 
+from collections.abc import Callable, Mapping
+
 from autoresearch import preflight
 from autoresearch.config import Project
 from autoresearch.gitrepo import GitRepo, commit_message
@@ -19,12 +21,23 @@ from autoresearch.research.briefing import Briefing
 BASELINE = Proposal("baseline", "the unchanged project", Change.none(), Category.BASELINE)
 
 
+# Trains a change for a few tiny steps: all text files with the change and without it in, why it
+# would fail out.
+Rehearse = Callable[[Mapping[str, str], Mapping[str, str]], Rejection | None]
+
+
 class Opening:
     """Opens experiments. What a killed run did already is found, not done again."""
 
     def __init__(
-        self, project: Project, registry: Registry, repo: GitRepo, briefing: Briefing
+        self,
+        project: Project,
+        registry: Registry,
+        repo: GitRepo,
+        briefing: Briefing,
+        rehearse: Rehearse | None = None,
     ) -> None:
+        self._rehearse = rehearse
         self._editable = project.settings.target.editable
         self._registry = registry
         self._repo = repo
@@ -32,7 +45,7 @@ class Opening:
 
     def open(self, study: Study, proposal: Proposal, incumbent: Experiment | None) -> Experiment:
         """Write the row of a proposal; the baseline's has no incumbent."""
-        return self._registry.save(
+        experiment = self._registry.save(
             Experiment(
                 study_id=int(study.id or 0),
                 parent_id=incumbent.id if incumbent else None,
@@ -41,12 +54,20 @@ class Opening:
                 hypothesis=proposal.hypothesis,
                 category=proposal.category,
                 predicted_delta=proposal.predicted_delta,
+                risk=proposal.risk,
                 change_format=proposal.change.format,
                 change_text=proposal.change.text,
                 parent_sha=incumbent.commit_sha if incumbent else study.base_commit,
                 created_at=self._registry.now(),
             )
         )
+        self._registry.link_calls(proposal.calls, experiment)
+        return experiment
+
+    def check(self, study: Study, proposal: Proposal, incumbent: Experiment) -> Rejection | None:
+        """Return why a proposal would be refused, None where it would be trained."""
+        checked = self._examine(study, proposal, str(incumbent.commit_sha))
+        return checked if isinstance(checked, Rejection) else None
 
     def commit(self, study: Study, experiment: Experiment) -> Experiment | Rejection:
         """Return the row with its commit, or why the proposal is refused.
@@ -60,16 +81,23 @@ class Opening:
             experiment.commit_sha = study.base_commit
             experiment.effect_hash = self._briefing.effect(study.base_commit)
             return self._registry.save(experiment)
+        checked = self._examine(study, _proposal(experiment), str(experiment.parent_sha))
+        if isinstance(checked, Rejection):
+            return checked
+        return self._write(study, experiment, checked)
+
+    def _examine(self, study: Study, proposal: Proposal, parent: str) -> Patch | Rejection:
+        files = self._briefing.files(parent)
         checked = preflight.check(
-            _proposal(experiment),
-            self._briefing.files(str(experiment.parent_sha)),
+            proposal,
+            files,
             editable=self._editable,
             seen=self._registry.effects(study),
             apply_diff=self._repo.apply_diff,
         )
-        if isinstance(checked, Rejection):
+        if isinstance(checked, Rejection) or self._rehearse is None:
             return checked
-        return self._write(study, experiment, checked)
+        return self._rehearse({**files, **checked.files}, files) or checked
 
     def _write(self, study: Study, experiment: Experiment, patch: Patch) -> Experiment:
         number = int(experiment.id or 0)

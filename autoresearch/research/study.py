@@ -2,6 +2,7 @@
 
 import json
 import re
+import secrets
 import shutil
 from collections.abc import Mapping
 from datetime import datetime
@@ -16,6 +17,7 @@ from autoresearch.records.values import Budget, ExperimentState, StudyState, Tru
 from autoresearch.registry import Registry
 
 _TAG = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?!\.|lock$|$)){0,63}")
+_SALT_BYTES = 16
 
 
 def open_study(
@@ -52,7 +54,7 @@ def open_study(
     if found is None:
         return _new_study(registry, repo, project, corpus, name, chosen, trust, key)
     _refuse_incomparable(found, key)
-    return begin_anew(registry, repo, found)
+    return begin_anew(registry, repo, _salted(registry, found))
 
 
 def default_tag(now: datetime) -> str:
@@ -147,6 +149,7 @@ def _new_study(
         clock=budget.clock,
         trust=trust,
         state=StudyState.STOPPED,
+        salt=secrets.token_hex(_SALT_BYTES),
         created_at=registry.now(),
     )
     return registry.save(study)
@@ -163,6 +166,13 @@ def begin_anew(registry: Registry, repo: GitRepo, study: Study) -> Study:
         _refuse_checked_out(repo, study)
         repo.set_ref(f"refs/heads/{study.branch}", head, study.base_commit)
     return registry.save(study.model_copy(update={"base_commit": head}))
+
+
+def _salted(registry: Registry, study: Study) -> Study:
+    """Return the study with its salt; those of older versions have none yet."""
+    if study.salt:
+        return study
+    return registry.save(study.model_copy(update={"salt": secrets.token_hex(_SALT_BYTES)}))
 
 
 def _refuse_incomparable(study: Study, key: Mapping[str, str]) -> None:

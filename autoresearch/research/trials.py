@@ -63,6 +63,7 @@ class TrialRunner:
         evaluator: Scorer,
         see: Callable[[Event], None],
         stop: Callable[[], bool],
+        broke: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._setup = setup
         self._registry = registry
@@ -71,16 +72,20 @@ class TrialRunner:
         self._evaluator = evaluator
         self._see = see
         self._stop = stop
+        self._broke = broke
 
     def run(self, experiment: Experiment, seed: int, purpose: str) -> Trial:
         """Return this experiment's trial on this seed, from the registry if it was run already.
 
         Raises:
-            Interrupted: the person or the deadline stopped it; the trial's row says so.
+            Interrupted: the person or the deadline stopped it, and the trial's row says so; or
+                there is no money to begin it.
         """
         for trial in self._registry.trials(experiment):
             if trial.seed == seed and _settled(trial):
                 return trial
+        if reason := self._broke():
+            raise Interrupted(reason)
         self._see(TrialStarted(int(experiment.id or 0), seed, purpose))
         trial = self._begin(experiment, seed)
         with self._beating(trial):

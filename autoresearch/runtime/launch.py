@@ -54,7 +54,7 @@ def kind_of(fault: BaseException) -> str:
     return "out of memory" if isinstance(fault, exhausted) else "exception"
 
 
-def report(fault: BaseException, text: str) -> bytes:
+def report(fault: BaseException, text: str, *, where: str = "") -> bytes:
     """Return the message that tells the harness of a failure, its traceback's end included."""
     text = text[-REPORT_CHARACTERS:]
     while True:
@@ -65,6 +65,8 @@ def report(fault: BaseException, text: str) -> bytes:
             "message": str(fault)[:1000],
             "traceback": text,
         }
+        if where:
+            message["where"] = where[:1000]
         line = json.dumps(message).encode() + b"\n"
         if len(line) <= MAX_REPORT_BYTES or not text:
             return line

@@ -175,14 +175,15 @@ def open_session(
         clock=clock,
         device=device,
         out=out,
-        _hand_over=lambda: _map_paths(train_files),
+        _hand_over=lambda: map_paths(train_files),
         _send=lambda _message: None,
         _metric=lambda _metric: None,
         harnessed=False,
     )
 
 
-def _map_paths(train_files: Callable[[], tuple[list[Path], int]] | None) -> TrainData:
+def map_paths(train_files: Callable[[], tuple[list[Path], int]] | None) -> TrainData:
+    """Return the train split that `train_files` names, memory-mapped."""
     if train_files is None:
         msg = "no training data: give open_session() a train_files"
         raise RuntimeError(msg)

@@ -45,9 +45,9 @@ class Prompt:
         """
         texts = [each.text for each in (*self.system, *self.user)]
         texts += [text for exchange in self.exchanges for text in exchange]
-        return sum(len(json.dumps(text, ensure_ascii=False).encode()) for text in texts) + (
-            _OVERHEAD + 16 * len(texts)
-        )
+        return sum(
+            len(json.dumps(text, ensure_ascii=False).encode(errors="replace")) for text in texts
+        ) + (_OVERHEAD + 16 * len(texts))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from autoresearch import patching
+from autoresearch.preflight.contract import broken
+from autoresearch.preflight.games import new_game
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import (
     Category,
@@ -26,6 +28,7 @@ def check(
     editable: Sequence[str],
     seen: Mapping[str, int],
     apply_diff: ApplyDiff,
+    entry: str = "train.py",
 ) -> Patch | Rejection:
     """Return what a proposal makes of the incumbent, or why it is not worth a training.
 
@@ -35,6 +38,7 @@ def check(
         editable: globs of the files that may change.
         seen: effect hashes of the study's experiments, to their numbers.
         apply_diff: applies a unified diff (`GitRepo.apply_diff`).
+        entry: the program that a trial runs.
 
     Returns:
         A Patch whose `files` are all editable files afterwards; only the baseline may be empty.
@@ -47,8 +51,20 @@ def check(
     )
     if isinstance(after, Rejection):
         return _line(_fixed(_named(proposal.change, files), editable) or after)
-    refusal = _refusal(files, after, editable)
-    return _line(refusal) if refusal else _new(before, patching.matching(after, editable), seen)
+    if refusal := _refusal(files, after, editable):
+        return _line(refusal)
+    after = patching.matching(after, editable)
+    made = _new(before, after, seen)
+    if isinstance(made, Rejection):
+        return _line(made)
+    refusal = broken(before, after, entry) or new_game(before, after, _modules(files))
+    return _line(refusal) if refusal else made
+
+
+def _modules(files: Mapping[str, str]) -> set[str]:
+    """Return the names under which the project's own files are imported."""
+    tops = (PurePosixPath(path).parts[0] for path in files if path.endswith(".py"))
+    return {top.removesuffix(".py") for top in tops}
 
 
 def _unreadable(change: Change, files: Mapping[str, str]) -> Rejection | None:

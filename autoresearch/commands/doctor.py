@@ -1,0 +1,88 @@
+"""`autoresearch doctor`."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from autoresearch.commands.output import stdout
+from autoresearch.commands.proposers import keys_of
+from autoresearch.config import (
+    Keys,
+    Project,
+    data_home,
+    endpoints,
+    find_project,
+    scrub_git_environment,
+)
+from autoresearch.diagnosis import Chapter, Level, Situation, diagnose, plain, worst
+from autoresearch.errors import ExitCode, ProjectError
+
+_STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.FAULT: "bold red"}
+
+
+@dataclass(frozen=True)
+class DoctorOptions:
+    """The options as typed; see `autoresearch doctor --help`."""
+
+    proposers: tuple[str, ...]
+    offline: bool
+    as_json: bool
+
+
+def doctor(options: DoctorOptions) -> None:
+    """Name every fault of the set-up and its mend.
+
+    Raises:
+        typer.Exit: with 1, there is a fault.
+    """
+    scrub_git_environment()
+    console, found = stdout(), list[Chapter]()
+    for chapter in diagnose(_situation(options)):
+        found.append(chapter)
+        if not options.as_json:
+            _show(console, chapter)
+    if options.as_json:
+        typer.echo(json.dumps(plain(found), indent=2))
+    else:
+        _conclude(console, found)
+    if worst(found) is Level.FAULT:
+        raise typer.Exit(ExitCode.FAULT)
+
+
+def _situation(options: DoctorOptions) -> Situation:
+    project: Project | ProjectError
+    try:
+        project = find_project()
+    except ProjectError as fault:
+        project = fault
+    return Situation(
+        project=project,
+        here=Path.cwd(),
+        data=data_home(),
+        keys=keys_of(project) if isinstance(project, Project) else Keys.read(),
+        endpoints=endpoints(),
+        environment=dict(os.environ),
+        proposers=tuple(dict.fromkeys(options.proposers)),
+        offline=options.offline,
+    )
+
+
+def _show(console: Console, chapter: Chapter) -> None:
+    console.print(Text(chapter.title, style="bold"), soft_wrap=True)
+    for each in chapter.findings:
+        line = Text(f"  {each.level:8}", style=_STYLES[each.level])
+        console.print(line.append(f" {each.subject:12} {each.said}", style="none"), soft_wrap=True)
+        if each.mend:
+            console.print(Text(f"{'':11}→ {each.mend}"), soft_wrap=True)
+
+
+def _conclude(console: Console, found: list[Chapter]) -> None:
+    levels = [finding.level for chapter in found for finding in chapter.findings]
+    faults, warnings = levels.count(Level.FAULT), levels.count(Level.WARNING)
+    said = f"{faults} to mend first" if faults else "ready to run"
+    console.print(Text(f"{said}; warnings: {warnings}", style=_STYLES[worst(found)]))

@@ -1,0 +1,158 @@
+"""The machine: Python, PyTorch, the device, room to work, what stands around a trial."""
+
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+
+from autoresearch.config import Project
+from autoresearch.diagnosis.finding import Finding, fault, ok, refusal, warning
+from autoresearch.errors import ProjectError
+from autoresearch.records.values import Trust
+from autoresearch.sandbox import Sandbox
+
+OLDEST = (3, 11)
+_TIGHT, _FULL = 10.0, 1.0  # GiB: what a night with logs, checkpoints and caches wants; needs
+_TRUSTS = {
+    Trust.UNSEALED: (
+        "unsealed: trials run as you, without a sandbox, so hostile code can reach your files",
+        "read what you promote, and run where there is nothing you would miss",
+    ),
+    Trust.SELF_REPORTED: (
+        "self-reported: the project's own command prints its score, and nothing checks it",
+        "read what you promote before you believe it",
+    ),
+}
+
+
+def python() -> Finding:
+    """Return whether this Python is one that the project is tested with."""
+    version = platform.python_version()
+    if sys.version_info < OLDEST:
+        return fault("python", version, "use Python 3.11 or newer")
+    return ok("python", f"{version} ({sys.executable})")
+
+
+def device(asked: str) -> tuple[Finding, ...]:
+    """Return PyTorch's version and whether the device asked for is there.
+
+    Args:
+        asked: "cuda", "mps" or "cpu".
+    """
+    try:
+        import torch  # noqa: PLC0415 - over a second, and it may be missing or broken
+    except (ImportError, OSError) as error:
+        return (fault("torch", f"cannot be imported: {error}", "install it: `pip install torch`"),)
+    found = ok("torch", f"{torch.__version__}, {torch.get_num_threads()} threads")
+    return found, {"cuda": _cuda, "mps": _mps}.get(asked, _cpu)()
+
+
+def _cuda() -> Finding:
+    import torch  # noqa: PLC0415
+
+    if torch.cuda.is_available():
+        free, total = torch.cuda.mem_get_info()
+        name, gib = torch.cuda.get_device_name(), 2**30
+        if free < total / 2:
+            return warning(
+                "device", f"cuda: {name}, only {free / gib:.1f} of {total / gib:.1f} GiB free",
+                "see who else uses the card: `nvidia-smi`",
+            )  # fmt: skip
+        return ok("device", f"cuda: {name}, {free / gib:.1f} of {total / gib:.1f} GiB free")
+    if torch.version.cuda is None:
+        return fault(
+            "device", f"cuda is asked for, but PyTorch {torch.__version__} is built without it",
+            "install the build for your CUDA (https://pytorch.org/get-started), or write "
+            'device = "cpu" under [training]',
+        )  # fmt: skip
+    return fault(
+        "device", f"cuda is asked for, but PyTorch (CUDA {torch.version.cuda}) sees no card",
+        "see whether `nvidia-smi` does and CUDA_VISIBLE_DEVICES names a card",
+    )  # fmt: skip
+
+
+def _mps() -> Finding:
+    import torch  # noqa: PLC0415
+
+    if torch.backends.mps.is_available():
+        return ok("device", f"mps: {platform.processor() or platform.machine()}")
+    return fault("device", "mps is asked for, but PyTorch does not find it",
+                 'write device = "cpu" (or "cuda") under [training]')  # fmt: skip
+
+
+def _cpu() -> Finding:
+    import torch  # noqa: PLC0415
+
+    cores = psutil.cpu_count(logical=True) or 1
+    if torch.cuda.is_available():
+        return warning(
+            "device", f"cpu is asked for, and {torch.cuda.get_device_name()} stands idle",
+            'make the project with `autoresearch init --profile gpu`, or write device = "cuda"',
+        )  # fmt: skip
+    return ok("device", f"cpu: {cores} logical cores")
+
+
+def memory(cap: float) -> Finding:
+    """Return whether the machine has the memory that a trial may take.
+
+    Args:
+        cap: [training] memory_gib.
+    """
+    now = psutil.virtual_memory()
+    said = f"{now.available / 2**30:.1f} of {now.total / 2**30:.1f} GiB free"
+    if now.available < 2**30:
+        return fault("memory", said, "end other programs: a trial needs a GiB at the very least")
+    if now.total / 2**30 < cap:
+        return warning("memory", f"{said}, and a trial may take {cap:g}",
+                       "lower [training] memory_gib below what the machine has")  # fmt: skip
+    return ok("memory", f"{said}; a trial may take {cap:g}")
+
+
+def disk(subject: str, place: Path) -> Finding:
+    """Return whether there is room where something is to be written.
+
+    Args:
+        subject: what for.
+        place: a folder, or one that will be made.
+    """
+    there = next(each for each in (place, *place.parents) if each.is_dir())
+    gib = shutil.disk_usage(there).free / 2**30
+    said = f"{gib:.1f} GiB free at {there}"
+    if gib < _FULL:
+        return fault(subject, said, "make room there")
+    if gib < _TIGHT:
+        return warning(subject, said, f"make room there: a night is safe with {_TIGHT:g} GiB")
+    return ok(subject, said)
+
+
+def temporary(project: Project | None, environment: Mapping[str, str]) -> Finding:
+    """Return whether trials have a folder of temporary files that nobody else reaches into."""
+    wanted = environment.get("TMPDIR", "")
+    here = tempfile.gettempdir()
+    try:
+        if project is not None:
+            project.make_work()
+            here = str(project.work)
+        with tempfile.NamedTemporaryFile(dir=here):
+            pass
+    except ProjectError as error:
+        return refusal("work folder", error, "make TMPDIR name a folder that is yours alone")
+    except OSError as error:
+        return fault(
+            "work folder", f"{here}: {error.strerror}", "make TMPDIR name a folder you own"
+        )
+    if wanted and not Path(wanted).is_dir():
+        return warning("work folder", f"TMPDIR is {wanted}, which is no folder; {here} serves",
+                       "make that folder, or unset TMPDIR")  # fmt: skip
+    return ok("work folder", here)
+
+
+def sandbox(level: Sandbox) -> Finding:
+    """Return what stands between a proposer's code and the machine."""
+    if level.trust is Trust.SEALED:
+        return ok("sandbox", "sealed: a trial reaches its own files and nothing else")
+    return warning("sandbox", *_TRUSTS[level.trust])

@@ -1,0 +1,157 @@
+"""A change trained for a few tiny steps on the CPU, to learn in seconds what fails at once.
+
+Caught are imports, names, shapes, a NaN, a missing `finish`, a checkpoint that does not load, a
+model that looks ahead, a loop without an end. Not caught is what only the real thing shows: lack of
+memory, slowness, whatever runs on an accelerator alone. A rehearsal must not refuse what would
+train, so it is believed only as far as it deserves:
+
+- while the incumbent itself fails in it, it refuses nothing;
+- what fails at toy size, for a reason that the size may be, is tried at the project's own size
+  (batches aside), and refused only if it fails there too, and soon;
+- what takes too long is refused only if the incumbent took less than a third of that time.
+
+The code runs in the sandbox, under a guard, with made-up text: nothing is learned from it.
+"""
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from autoresearch import patching
+from autoresearch.config import Settings
+from autoresearch.preflight.judging import SIZELESS, TIME, Verdict, judge
+from autoresearch.preflight.running import Breach, Ran, run
+from autoresearch.preflight.staging import Scale, remove, scaled, write_data, write_files
+from autoresearch.records.values import Rejection
+from autoresearch.runtime.rehearse import Request
+from autoresearch.sandbox import Sandbox
+
+SEED = 1
+_PACKAGES = Path(__file__).parents[2]  # where `import autoresearch` finds this package
+_UNKNOWN = Verdict(None)
+
+
+class Rehearsal:
+    """Rehearses changes; equal files are rehearsed once."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        sandbox: Sandbox,
+        work: Path,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Build it.
+
+        Args:
+            settings: the project's; `preflight` has the size, the steps and the timeout.
+            sandbox: how untrusted code is started.
+            work: an existing folder, in which each rehearsal gets one that goes with it.
+            stop: asked often; true ends a rehearsal without a verdict.
+        """
+        self._settings = settings
+        self._sandbox = sandbox
+        self._work = work
+        self._stop = stop
+        self._toy = Scale.toy_of(settings)
+        self._full = Scale.full_of(settings)
+        # More threads than cores wait for each other.
+        self._limits = replace(settings.limits(), threads=self._toy.threads)
+        self._known: dict[tuple[str, int], Verdict] = {}
+
+    def rehearse(self, files: Mapping[str, str], incumbent: Mapping[str, str]) -> Rejection | None:
+        """Return why a training of these files would fail; None where nothing says so.
+
+        Args:
+            files: all text files of the project with the change, fixed ones too, path to text.
+            incumbent: the same without the change.
+        """
+        if self._settings.preflight.steps == 0 or not self.trusts(incumbent):
+            return None
+        found = self._verdict(files, self._toy)
+        if not found.reason:
+            return None
+        if found.kind == TIME:
+            usual = self._verdict(incumbent, self._toy).seconds
+            excused = 3 * usual >= self._toy.timeout
+        else:
+            excused = found.kind not in SIZELESS and not self._fails_at_full_size(files)
+        return None if excused else Rejection(found.reason, found.detail)
+
+    def trusts(self, incumbent: Mapping[str, str]) -> bool:
+        """Return whether the incumbent comes through its own rehearsal; else none means anything.
+
+        Args:
+            incumbent: all its text files, path to text.
+        """
+        return self._verdict(incumbent, self._toy).reason == ""
+
+    def _fails_at_full_size(self, files: Mapping[str, str]) -> bool:
+        found = self._verdict(files, self._full)
+        return bool(found.reason) and found.kind != TIME  # what fails so far fails soon
+
+    def _verdict(self, files: Mapping[str, str], scale: Scale) -> Verdict:
+        small = scaled(files, scale, self._settings)
+        key = patching.effect_hash(small), scale.context
+        if key not in self._known:
+            ran = self._run(small, scale)
+            if ran is None or ran.breach is Breach.STOPPED:  # nothing is known: ask another time
+                return _UNKNOWN
+            self._known[key] = judge(
+                ran, memory=self._limits.memory, timeout=scale.timeout, scale=str(scale)
+            )
+        return self._known[key]
+
+    def _run(self, files: Mapping[str, str], scale: Scale) -> Ran | None:
+        """Return how a rehearsal went; None where this machine cannot rehearse."""
+        place = None
+        try:
+            place = Path(tempfile.mkdtemp(prefix="rehearsal-", dir=self._work)).resolve()
+            return self._start(files, scale, place)
+        except (OSError, ValueError):
+            return None
+        finally:
+            if place is not None:
+                remove(place)
+
+    def _start(self, files: Mapping[str, str], scale: Scale, place: Path) -> Ran:
+        tree, scratch, data = place / "tree", place / "scratch", place / "data"
+        vocab = self._settings.corpus.vocab_size
+        write_files(files, tree)
+        token_bytes = write_data(data, vocab=vocab, context=scale.context)
+        (scratch / "out").mkdir(parents=True)
+
+        def command(answer: int) -> list[str]:
+            request = Request(
+                steps=scale.steps,
+                context=scale.context,
+                vocab=vocab,
+                seed=SEED,
+                budget=self._settings.budget().training,
+                clock=self._settings.training.clock,
+                patience=scale.timeout / 4,
+                out=str(scratch / "out"),
+                data=str(data),
+                token_bytes=token_bytes,
+                answer=answer,
+            )
+            # -P: a folder `autoresearch` in the tree must not stand in for this package.
+            module = ["-P", "-m", "autoresearch.runtime.rehearse"]
+            told = [self._settings.target.entry, json.dumps(asdict(request))]
+            return self._sandbox.command(
+                [sys.executable, *module, *told],
+                readable=[tree, data, _PACKAGES / "autoresearch"],
+                writable=[scratch],
+            )
+
+        environment = self._sandbox.environment(scratch, self._limits)
+        # An accelerator may be training: it is not there.
+        more = {"PYTHONPATH": str(_PACKAGES), "CUDA_VISIBLE_DEVICES": ""}
+        return run(
+            command, cwd=tree, env={**environment, **more}, limits=self._limits,
+            timeout=scale.timeout, stop=self._stop,
+        )  # fmt: skip

@@ -1,0 +1,175 @@
+"""Claude, through Anthropic's Messages API. Streamed: long answers are not to be had otherwise."""
+
+from collections.abc import Callable, Iterable
+from typing import cast
+
+import anthropic
+from anthropic.types import (
+    MessageParam,
+    OutputConfigParam,
+    RawMessageStreamEvent,
+    TextBlockParam,
+)
+
+from autoresearch.proposers.models.base import Prompt, Reply
+from autoresearch.proposers.models.faults import Fault
+from autoresearch.proposers.models.line import Line, Said, marked, spoken
+from autoresearch.proposers.models.shapes import count, dig, usage, word
+from autoresearch.proposers.models.wire import Wire, http_client
+from autoresearch.records.money import CallEnding, Usage
+
+OFFICIAL = "https://api.anthropic.com"
+_STOPS = {
+    "max_tokens": CallEnding.TRUNCATED,
+    "model_context_window_exceeded": CallEnding.TRUNCATED,
+    "pause_turn": CallEnding.TRUNCATED,
+    "refusal": CallEnding.REFUSED,
+}
+_COUNTS = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+)
+
+
+class AnthropicModel:
+    """A model of Anthropic's.
+
+    Args:
+        model: its name, for example "claude-opus-5".
+        key: the API key.
+        timeout: of a whole attempt, in seconds.
+        effort: how hard it shall think, in the API's words; empty: its default.
+        base_url: of an endpoint that is not the official one.
+        hide: makes every secret in a text unreadable.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        key: str,
+        timeout: float,
+        effort: str = "",
+        base_url: str | None = None,
+        hide: Callable[[str], str],
+    ) -> None:
+        errors = (anthropic.AnthropicError,)
+        self._line = Line("anthropic", model, key, timeout, hide, errors)
+        self._effort = effort
+        url = base_url or OFFICIAL
+        self._client = anthropic.Anthropic(
+            api_key=key,
+            base_url=url,
+            timeout=timeout,
+            max_retries=0,
+            open_telemetry=False,
+            http_client=http_client(url, key, timeout),
+        )
+
+    def __repr__(self) -> str:
+        return f"AnthropicModel({self.model!r})"
+
+    @property
+    def provider(self) -> str:
+        """Return who bills."""
+        return self._line.provider
+
+    @property
+    def model(self) -> str:
+        """Return the model's name as the provider knows it."""
+        return self._line.model
+
+    def complete(self, prompt: Prompt, *, max_output: int) -> Reply:
+        """Make one attempt. Whatever goes wrong is told by the reply; nothing is raised."""
+        return self._line.attempt(lambda wire: self._ask(wire, prompt, max_output))
+
+    def _ask(self, wire: Wire, prompt: Prompt, max_output: int) -> Said | Fault:
+        blocks = _blocks(prompt)
+        system, user = blocks[: _system_size(prompt)], blocks[_system_size(prompt) :]
+        effort = cast("OutputConfigParam", {"effort": self._effort})
+        with self._client.messages.create(
+            model=self.model,
+            max_tokens=max_output,
+            system=system or anthropic.omit,
+            messages=_messages(user, prompt),
+            output_config=effort if self._effort else anthropic.omit,
+            stream=True,
+        ) as stream:
+            kind = stream.response.headers.get("content-type", "")
+            return _Reading(wire).read(stream, streamed="event-stream" in kind)
+
+
+class _Reading:
+    """What the events of a stream add up to."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._counts: dict[str, object] = {}
+        self._stop = self._note = ""
+
+    def read(self, events: Iterable[RawMessageStreamEvent], *, streamed: bool) -> Said | Fault:
+        """Return what was said; a stream that ends before its end was cut."""
+        for event in events:
+            if dig(event, "type") == "message_stop" and self._stop:
+                ending = _STOPS.get(self._stop, CallEnding.ANSWERED)
+                return Said(ending, self._wire.text, self._usage(), self._note)
+            self._take(event)
+        if not streamed:
+            return Fault(CallEnding.MALFORMED, "it is no stream of events")
+        return Fault(CallEnding.CUT, "the stream ended before the message did")
+
+    def _take(self, event: RawMessageStreamEvent) -> None:
+        kind = dig(event, "type")
+        if kind == "message_start":
+            self._count(dig(event, "message", "usage"))
+        elif kind == "content_block_start":
+            self._say(dig(event, "content_block"), "text")
+        elif kind == "content_block_delta":
+            self._say(dig(event, "delta"), "text_delta")
+        elif kind == "message_delta":
+            self._count(dig(event, "usage"))
+            self._stop = word(dig(event, "delta", "stop_reason")) or self._stop
+            self._note = word(dig(event, "delta", "stop_details", "explanation"))
+
+    def _say(self, block: object, kind: str) -> None:
+        if dig(block, "type") == kind:  # thoughts have other types
+            self._wire.say(word(dig(block, "text")))
+
+    def _count(self, counts: object) -> None:
+        """Take cumulative counts: those of a later event replace an earlier one's."""
+        for name in _COUNTS:
+            if (told := dig(counts, name)) is not None:
+                self._counts[name] = told
+
+    def _usage(self) -> Usage | None:
+        fresh, output, cached, written = (self._counts.get(name) for name in _COUNTS)
+        uncached = count(fresh)
+        if uncached is None:
+            return None
+        # Tokens read from and written to the cache are not among the input tokens here.
+        whole = uncached + (count(cached) or 0) + (count(written) or 0)
+        return usage(whole, output, cached=cached, written=written)
+
+
+def _system_size(prompt: Prompt) -> int:
+    return len(marked(prompt.system))
+
+
+def _blocks(prompt: Prompt) -> list[TextBlockParam]:
+    blocks: list[TextBlockParam] = []
+    for text, cache in marked((*prompt.system, *prompt.user)):
+        block: TextBlockParam = {"type": "text", "text": text}
+        if cache:
+            block["cache_control"] = {"type": "ephemeral"}
+        blocks.append(block)
+    return blocks
+
+
+def _messages(user: list[TextBlockParam], prompt: Prompt) -> list[MessageParam]:
+    messages: list[MessageParam] = [{"role": "user", "content": user}]
+    for answer, objection in prompt.exchanges:
+        messages.append({"role": "assistant", "content": spoken(answer, "(empty answer)")})
+        messages.append({"role": "user", "content": spoken(objection)})
+    return messages

@@ -1,0 +1,192 @@
+"""What went wrong at a provider, in our words: one mapping for every API and SDK.
+
+Status codes and error codes decide; a message's wording only where servers give nothing else.
+"""
+
+import email.utils
+import json
+import math
+import re
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import httpx2
+
+from autoresearch.proposers.models.shapes import dig, word
+from autoresearch.records.money import CallEnding
+
+# What an SDK lets through beside its own errors: broken connections and unreadable bodies.
+WIRE_ERRORS = (
+    httpx2.HTTPError,
+    httpx2.InvalidURL,
+    httpx2.StreamError,
+    OSError,
+    ValueError,
+    RecursionError,
+)
+_NO_CREDIT = {
+    "insufficient_quota", "billing_error", "billing_hard_limit_reached", "billing_not_active",
+    "insufficient_credits", "insufficient_balance",
+}  # fmt: skip
+_TOO_LONG = {"context_length_exceeded", "request_too_large", "exceed_context_size_error"}
+_REFUSED = {
+    "invalid_prompt", "content_filter", "content_policy_violation", "bio_policy",
+    "misalignment_policy_violation",
+}  # fmt: skip
+_KINDS = {
+    CallEnding.UNAUTHORIZED: {"authentication_error", "permission_error", "invalid_api_key"},
+    CallEnding.NOT_FOUND: {"not_found_error", "model_not_found"},
+    CallEnding.RATE_LIMITED: {"rate_limit_error", "rate_limit_exceeded"},
+    CallEnding.BAD_REQUEST: {"invalid_request_error", "bad_request_error", "badrequesterror"},
+}
+_STATUSES = {
+    401: CallEnding.UNAUTHORIZED,
+    402: CallEnding.NO_CREDIT,
+    403: CallEnding.UNAUTHORIZED,
+    404: CallEnding.NOT_FOUND,
+    408: CallEnding.TIMED_OUT,
+    409: CallEnding.OVERLOADED,
+    413: CallEnding.TOO_LONG,
+    425: CallEnding.OVERLOADED,
+    429: CallEnding.RATE_LIMITED,
+    504: CallEnding.TIMED_OUT,  # of a gateway: behind it the model may have gone on, and be billed
+}
+_SAYS_NO_CREDIT = re.compile(
+    r"credit balance is too low|specified api usage limits|insufficient (credits|balance)"
+)
+_SAYS_TOO_LONG = re.compile(
+    r"(maximum|available|model's|loaded with|exceeds?(?: the)?)(?: model's)?(?: maximum)?"
+    r" context (length|size|window|limit)"
+    r"|context (length|size|window|limit) (exceeded|of only|of \d+|is \d+)"
+    r"|prompt is too long|input is too long|too many tokens|reduce the length"
+    r"|request too large|maximum number of tokens allowed|n_keep.*n_ctx"
+)
+_SAYS_NOT_FOUND = re.compile(
+    r"model\b.{0,200}\b(not found|does not exist|not exist)|no models? load"
+)
+_CLOSED = re.compile(r"disconnect|closed|incomplete|truncated|eof", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why an attempt brought no answer. `said` are the provider's own words, not yet made safe.
+
+    `retry_after` in seconds, where the provider asked for it.
+    """
+
+    ending: CallEnding
+    said: str = ""
+    status: int | None = None
+    retry_after: float | None = None
+
+
+def of_exception(error: Exception) -> Fault:
+    """Return the fault that an SDK or its HTTP client raised."""
+    response = getattr(error, "response", None)
+    if isinstance(response, httpx2.Response):
+        return of_error(getattr(error, "body", None), response.status_code, response.headers)
+    if getattr(error, "body", None) is not None:
+        return of_error(getattr(error, "body", None))
+    cause = error.__cause__
+    return _of_connection(cause if isinstance(cause, WIRE_ERRORS) else error)
+
+
+def of_error(
+    body: object, status: int | None = None, headers: Mapping[str, str] | None = None
+) -> Fault:
+    """Return the fault that an error response or an error inside of a stream tells.
+
+    Args:
+        body: the decoded JSON, or the text where it is none.
+        status: the response's; of no interest below 300, where a stream had begun.
+        headers: the response's, for how long to wait.
+    """
+    inner = _inner(body)
+    said = _said(inner)
+    kinds = {word(dig(inner, name)).lower() for name in ("type", "code", "status")} - {""}
+    status = status if status is not None and status >= 300 else _status(inner)
+    if status is not None and status < 400 and headers is not None:
+        said = f"it has moved to {headers.get('location', 'another address')}"
+    ending = _ending(status, kinds, said.lower())
+    return Fault(ending, said, status, retry_after(headers or {}))
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return how many seconds to wait as the headers ask for (in ms, in s or until a date)."""
+    seconds = _number(headers.get("retry-after-ms"), 1000)
+    if seconds is None:
+        seconds = _number(headers.get("retry-after"), 1)
+    if seconds is None and (date := headers.get("retry-after")):
+        parsed = email.utils.parsedate_tz(date)
+        seconds = None if parsed is None else max(0.0, email.utils.mktime_tz(parsed) - time.time())
+    return seconds
+
+
+def _number(text: str | None, divisor: int) -> float | None:
+    try:
+        seconds = float(text or "") / divisor
+    except ValueError:
+        return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def _ending(status: int | None, kinds: set[str], said: str) -> CallEnding:
+    if kinds & _NO_CREDIT or _SAYS_NO_CREDIT.search(said):
+        return CallEnding.NO_CREDIT
+    if status not in (401, 402, 403) and (kinds & _TOO_LONG or _SAYS_TOO_LONG.search(said)):
+        return CallEnding.TOO_LONG
+    if kinds & _REFUSED:
+        return CallEnding.REFUSED
+    if kinds & {"model_not_found"} or (status == 400 and _SAYS_NOT_FOUND.search(said)):
+        return CallEnding.NOT_FOUND
+    if status is not None:
+        usual = CallEnding.OVERLOADED if status >= 500 else CallEnding.BAD_REQUEST
+        return _STATUSES.get(status, usual)
+    # Without a status it broke at the provider's, unless its kind says that it is our fault.
+    return next(
+        (ending for ending, names in _KINDS.items() if kinds & names), CallEnding.OVERLOADED
+    )
+
+
+def _inner(body: object) -> object:
+    """Return the error object of a body: under "error", "detail", or the body itself."""
+    for name in ("error", "detail"):
+        if isinstance(body, Mapping) and body.get(name):
+            return body[name]
+    return body
+
+
+def _said(inner: object) -> str:
+    message = dig(inner, "message")
+    if isinstance(message, str) and message:
+        return message
+    if isinstance(inner, str):
+        return "" if inner.lstrip().startswith("<") else inner  # a gateway's HTML says nothing
+    return "" if inner is None else json.dumps(inner, default=str)[:2000]
+
+
+def _status(inner: object) -> int | None:
+    for name in ("code", "status"):
+        code = dig(inner, name)
+        if word(code).isdecimal() and 300 <= int(word(code)[:9]) < 600:
+            return int(word(code))
+    return None
+
+
+def _of_connection(error: BaseException) -> Fault:
+    said = str(error) or type(error).__name__
+    # What never got through cannot have been billed.
+    unreached = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError, ssl.SSLError)
+    if isinstance(error, unreached):
+        return Fault(CallEnding.UNREACHABLE, said)
+    if isinstance(error, httpx2.TimeoutException):
+        return Fault(CallEnding.TIMED_OUT)
+    if isinstance(error, httpx2.RemoteProtocolError):
+        return Fault(CallEnding.CUT if _CLOSED.search(said) else CallEnding.MALFORMED, said)
+    if isinstance(error, httpx2.NetworkError | OSError):
+        return Fault(CallEnding.CUT, said)
+    if isinstance(error, httpx2.InvalidURL | httpx2.UnsupportedProtocol):
+        return Fault(CallEnding.UNREACHABLE, said)
+    return Fault(CallEnding.MALFORMED, f"{type(error).__name__}: {said}")

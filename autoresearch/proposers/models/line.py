@@ -1,0 +1,130 @@
+"""One attempt at a provider, from the first byte to the reply: what all models have in common."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from autoresearch.proposers.models import faults
+from autoresearch.proposers.models.base import Reply, Section
+from autoresearch.proposers.models.faults import Fault
+from autoresearch.proposers.models.wire import Wire, within
+from autoresearch.records.money import CallEnding, Usage
+from autoresearch.records.text import LINE_INPUT, safe_line
+
+_DETAIL_WIDTH = 300
+_WORDS = {
+    CallEnding.TRUNCATED: "{model} was cut off at its limit of output tokens",
+    CallEnding.REFUSED: "{model} refused",
+    CallEnding.EMPTY: "{model} answered with nothing",
+    CallEnding.MALFORMED: "what {provider} sent is no answer",
+    CallEnding.UNAUTHORIZED: "{provider} does not accept the key",
+    CallEnding.NO_CREDIT: "{provider} gives no more credit",
+    CallEnding.RATE_LIMITED: "{provider} wants fewer calls",
+    CallEnding.OVERLOADED: "{provider} is overloaded or broken",
+    CallEnding.UNREACHABLE: "{provider} cannot be reached",
+    CallEnding.TIMED_OUT: "{provider} had not answered after {timeout:g} s",
+    CallEnding.CUT: "{provider} broke off in the middle",
+    CallEnding.TOO_LONG: "the prompt is too long for {model}",
+    CallEnding.NOT_FOUND: "{provider} has no {model} at this address",
+    CallEnding.BAD_REQUEST: "{provider} refused the request",
+}
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a model said, and how its saying ended. `note` is the provider's own remark on that."""
+
+    ending: CallEnding
+    text: str = ""
+    usage: Usage | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, repr=False)
+class Line:
+    """The line to one model of one provider. Its key is never shown.
+
+    `timeout` bounds an attempt from beginning to end, in seconds; `errors` are what the SDK
+    raises; `hide` makes every secret in a text unreadable.
+    """
+
+    provider: str
+    model: str
+    key: str | None
+    timeout: float
+    hide: Callable[[str], str]
+    errors: tuple[type[Exception], ...]
+
+    def __repr__(self) -> str:
+        return f"Line({self.provider!r}, {self.model!r})"
+
+    def attempt(self, ask: Callable[[Wire], Said | Fault]) -> Reply:
+        """Return how an attempt went. `ask` makes it on the wire it is given."""
+        began = time.monotonic()
+        reply = self._attempted(ask)
+        return replace(reply, latency=time.monotonic() - began)
+
+    def _attempted(self, ask: Callable[[Wire], Said | Fault]) -> Reply:
+        if self.key is not None and not (self.key.isascii() and self.key.isprintable()):
+            return self._failed(Fault(CallEnding.UNAUTHORIZED, "it has characters no key has"), "")
+        wire = Wire()
+        try:
+            said = within(self.timeout, wire, ask)
+        except self.errors + faults.WIRE_ERRORS as error:
+            said = faults.of_exception(error)
+        if said is None:
+            said = Fault(CallEnding.TIMED_OUT if wire.sent else CallEnding.UNREACHABLE)
+        return self._answered(said) if isinstance(said, Said) else self._failed(said, wire.text)
+
+    def _answered(self, said: Said) -> Reply:
+        ending = said.ending
+        if ending is CallEnding.ANSWERED and not said.text.strip():
+            ending = CallEnding.EMPTY
+        detail = "" if ending is CallEnding.ANSWERED else self._detail(ending, said.note)
+        return Reply(ending, self._hidden(said.text), said.usage, detail)
+
+    def _failed(self, fault: Fault, text: str) -> Reply:
+        if text and fault.ending.free:  # the model had begun to speak, and that is billed
+            fault = replace(fault, ending=CallEnding.CUT)
+        status = "" if fault.status is None else f" ({fault.status})"
+        detail = self._detail(fault.ending, fault.said, status)
+        # A prompt refused with an error status was never given to the model, so nothing is billed.
+        refused = fault.ending is CallEnding.REFUSED and fault.status is not None
+        used = Usage(0, 0) if refused else None
+        return Reply(fault.ending, self._hidden(text), used, detail, fault.retry_after)
+
+    def _detail(self, ending: CallEnding, said: str, status: str = "") -> str:
+        words = _WORDS[ending]
+        if ending is CallEnding.UNAUTHORIZED and self.key is None:
+            words = "{provider} wants a key and none is set ([llm] key_variable names it)"
+        words = words.format(provider=self.provider, model=self.model, timeout=self.timeout)
+        line = f"{words}{status}: {said}" if said.strip() else words + status
+        # Made safe first: what hides inside of a key could be dropped and leave the key whole.
+        return safe_line(self._hidden(safe_line(line, LINE_INPUT)), _DETAIL_WIDTH)
+
+    def _hidden(self, text: str) -> str:
+        text = self.hide(text)
+        return text.replace(self.key, "[key]") if self.key else text
+
+
+def spoken(text: str, otherwise: str = "(empty)") -> str:
+    """Return a text that JSON can carry and that APIs do not refuse for being empty."""
+    sound = text.encode(errors="replace").decode()
+    return sound if sound.strip() else otherwise
+
+
+def marked(sections: tuple[Section, ...], most: int = 4) -> list[tuple[str, bool]]:
+    """Return the texts of sections with whether a cache's breakpoint follows each.
+
+    An empty section cannot carry one: it goes, and its mark to the section before. Only the last
+    `most` marks stay, as providers take no more.
+    """
+    texts: list[tuple[str, bool]] = []
+    for section in sections:
+        if section.text.strip():
+            texts.append((spoken(section.text), section.cache))
+        elif section.cache and texts:
+            texts[-1] = (texts[-1][0], True)
+    marks = [index for index, (_, cache) in enumerate(texts) if cache]
+    kept = set(marks[-most:])
+    return [(text, index in kept) for index, (text, _) in enumerate(texts)]

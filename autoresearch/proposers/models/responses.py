@@ -1,0 +1,175 @@
+"""OpenAI's models, through its Responses API. Streamed: networks cut silent connections."""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import cast
+
+import openai
+from openai.types.responses import (
+    ResponseInputItemParam,
+    ResponseInputTextParam,
+    ResponseStreamEvent,
+)
+from openai.types.responses.response_create_params import PromptCacheOptions
+from openai.types.shared_params import Reasoning
+
+from autoresearch.proposers.models import faults
+from autoresearch.proposers.models.base import Prompt, Reply
+from autoresearch.proposers.models.faults import Fault
+from autoresearch.proposers.models.line import Line, Said, marked, spoken
+from autoresearch.proposers.models.openai_sdk import openai_client
+from autoresearch.proposers.models.shapes import dig, entries, joined, usage, word
+from autoresearch.proposers.models.wire import Wire
+from autoresearch.records.money import CallEnding, Usage
+
+OFFICIAL = "https://api.openai.com/v1"
+_VERSION = re.compile(r"gpt-(\d+)(?:\.(\d+))?(?![\w.])")
+_MARKS_SINCE = (5, 6)
+_ENDS = ("response.completed", "response.incomplete", "response.failed")
+
+
+class ResponsesModel:
+    """A model of OpenAI's.
+
+    From GPT-5.6 on a prompt's cached beginning ends where it is marked; before, models find the
+    longest beginning by themselves and know no marks. A model that refuses them is asked once
+    more without, in the same attempt: a refused request costs nothing.
+
+    Args:
+        model: its name, for example "gpt-5.5".
+        key: the API key.
+        timeout: of a whole attempt, in seconds.
+        effort: how hard it shall reason, in the API's words; empty: its default.
+        base_url: of an endpoint that is not the official one.
+        hide: makes every secret in a text unreadable.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        key: str,
+        timeout: float,
+        effort: str = "",
+        base_url: str | None = None,
+        hide: Callable[[str], str],
+    ) -> None:
+        self._line = Line("openai", model, key, timeout, hide, (openai.OpenAIError,))
+        self._effort = effort
+        self._marks = _knows_marks(model)
+        self._client = openai_client(base_url or OFFICIAL, key, timeout)
+
+    def __repr__(self) -> str:
+        return f"ResponsesModel({self.model!r})"
+
+    @property
+    def provider(self) -> str:
+        """Return who bills."""
+        return self._line.provider
+
+    @property
+    def model(self) -> str:
+        """Return the model's name as the provider knows it."""
+        return self._line.model
+
+    def complete(self, prompt: Prompt, *, max_output: int) -> Reply:
+        """Make one attempt. Whatever goes wrong is told by the reply; nothing is raised."""
+        return self._line.attempt(lambda wire: self._ask(wire, prompt, max_output))
+
+    def _ask(self, wire: Wire, prompt: Prompt, max_output: int) -> Said | Fault:
+        try:
+            return self._asked(wire, prompt, max_output)
+        except openai.BadRequestError as error:
+            if not (self._marks and "prompt_cache_" in str(error.body)):
+                raise
+            self._marks = False
+            return self._asked(wire, prompt, max_output)
+
+    def _asked(self, wire: Wire, prompt: Prompt, max_output: int) -> Said | Fault:
+        parts = _parts(prompt, marks=self._marks)
+        explicit = any("prompt_cache_breakpoint" in part for part in parts)
+        marking: PromptCacheOptions = {"mode": "explicit"}  # what changes each time is not written
+        reasoning = cast("Reasoning", {"effort": self._effort})
+        with self._client.responses.create(
+            model=self.model,
+            input=_items(parts, prompt),
+            max_output_tokens=max_output,
+            prompt_cache_key=prompt.cache_key or openai.omit,
+            prompt_cache_options=marking if explicit else openai.omit,
+            reasoning=reasoning if self._effort else openai.omit,
+            store=False,
+            stream=True,
+        ) as stream:
+            kind = stream.response.headers.get("content-type", "")
+            return _read(wire, stream, streamed="event-stream" in kind)
+
+
+def _knows_marks(model: str) -> bool:
+    version = _VERSION.match(model)
+    return version is not None and (int(version[1]), int(version[2] or 0)) >= _MARKS_SINCE
+
+
+def _parts(prompt: Prompt, *, marks: bool) -> list[ResponseInputTextParam]:
+    parts: list[ResponseInputTextParam] = []
+    for text, cache in marked((*prompt.system, *prompt.user)):
+        part: ResponseInputTextParam = {"type": "input_text", "text": text}
+        if cache and marks:
+            part["prompt_cache_breakpoint"] = {"mode": "explicit"}
+        parts.append(part)
+    return parts
+
+
+def _items(parts: list[ResponseInputTextParam], prompt: Prompt) -> list[ResponseInputItemParam]:
+    rules = len(marked(prompt.system))
+    items: list[ResponseInputItemParam] = []
+    if rules:
+        items.append({"role": "developer", "content": [*parts[:rules]]})
+    items.append({"role": "user", "content": [*parts[rules:]]})
+    for answer, objection in prompt.exchanges:
+        items.append({"role": "assistant", "content": spoken(answer, "(empty answer)")})
+        items.append({"role": "user", "content": spoken(objection)})
+    return items
+
+
+def _read(wire: Wire, events: Iterable[ResponseStreamEvent], *, streamed: bool) -> Said | Fault:
+    for event in events:
+        kind = dig(event, "type")
+        if kind == "response.output_text.delta":
+            wire.say(word(dig(event, "delta")))
+        elif kind == "error":
+            return faults.of_error(event)
+        elif kind in _ENDS:
+            return _ended(word(kind), dig(event, "response"), wire.text)
+    if not streamed:
+        return Fault(CallEnding.MALFORMED, "it is no stream of events")
+    return Fault(CallEnding.CUT, "the stream ended before the response did")
+
+
+def _ended(kind: str, response: object, streamed: str) -> Said | Fault:
+    if kind == "response.failed":
+        return faults.of_error(dig(response, "error"))
+    parts = [part for item in entries(dig(response, "output")) for part in _contents(item)]
+    text = joined(dig(part, "text") for part in parts) or streamed
+    refusal = joined(dig(part, "refusal") for part in parts)
+    used = _usage(dig(response, "usage"))
+    if refusal:
+        return Said(CallEnding.REFUSED, text, used, refusal)
+    if kind == "response.completed":
+        return Said(CallEnding.ANSWERED, text, used)
+    reason = word(dig(response, "incomplete_details", "reason"))
+    ending = CallEnding.REFUSED if reason == "content_filter" else CallEnding.TRUNCATED
+    return Said(ending, text, used, reason)
+
+
+def _contents(item: object) -> Iterable[object]:
+    """Return the parts of a message; a reasoning item's are thoughts, no text."""
+    return entries(dig(item, "content")) if dig(item, "type") == "message" else ()
+
+
+def _usage(counts: object) -> Usage | None:
+    return usage(
+        dig(counts, "input_tokens"),
+        dig(counts, "output_tokens"),
+        cached=dig(counts, "input_tokens_details", "cached_tokens"),
+        written=dig(counts, "input_tokens_details", "cache_write_tokens"),
+    )

@@ -1,0 +1,66 @@
+"""Two briefs on which a project's own templates are tried before the night depends on them."""
+
+from dataclasses import replace
+
+from autoresearch.proposers.base import Brief, Past, Remaining, Run
+from autoresearch.records.values import Category, Change, Estimate, Verdict
+
+_RUN = Run(2.0, 100, 1000, 50.0, 2**30, ((0.5, 4.0), (1.0, 3.0)))
+_BASELINE = Past(
+    1, "baseline", "the unchanged project", Change.none(), Verdict.KEEP, Category.BASELINE, run=_RUN
+)
+
+
+def examples() -> tuple[Brief, Brief]:
+    """Return a brief that holds nothing but its files, and one with a bit of everything."""
+    bare = Brief(
+        study="example",
+        number=2,
+        incumbent_id=1,
+        program="",
+        entry="train.py",
+        files={"train.py": "A = 1\n"},
+        base_files={"train.py": "A = 1\n"},
+    )
+    rich = replace(
+        bare,
+        program="Lower val_bpb.\n",
+        fixed_files={"prepare.py": "B = 1\n", "other.py": "C = 1\n"},
+        history=(_BASELINE, _discard(2), _crash(3), _crash(4), _invalid(5)),
+        score=Estimate(2.0, 0.001),
+        noise=0.002,
+        remaining=Remaining(3600.0, 10, 5.0),
+    )
+    return bare, rich
+
+
+def _discard(number: int) -> Past:
+    return replace(
+        _BASELINE,
+        id=number,
+        verdict=Verdict.DISCARD,
+        category=Category.SCHEDULE,
+        risk="none",
+        reason="no better",
+        delta=0.001,
+        delta_error=0.001,
+        predicted_delta=-0.01,
+        parent_id=1,
+        patch="+a\n",
+    )
+
+
+def _crash(number: int) -> Past:
+    return replace(
+        _discard(number),
+        verdict=Verdict.CRASH,
+        delta=None,
+        delta_error=None,
+        run=None,
+        traceback="ValueError: odd",
+        fingerprint="odd",
+    )
+
+
+def _invalid(number: int) -> Past:
+    return replace(_crash(number), verdict=Verdict.INVALID, patch="", traceback="", fingerprint="")

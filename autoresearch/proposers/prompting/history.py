@@ -1,0 +1,174 @@
+"""The study's past, as text that only grows.
+
+A row is made of what never changes, so that each brief begins with the bytes of the one before it
+and a provider need not read them anew. Where the past outgrows its room, the oldest rows are
+shortened, many at a time: a beginning that breaks seldom is worth more than a few rows in full.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from autoresearch.proposers.base import Past, Run
+from autoresearch.proposers.prompting import frames
+from autoresearch.proposers.prompting.frames import Frames
+from autoresearch.proposers.prompting.templates import Templates
+from autoresearch.records.values import Verdict
+
+WORDS = 300  # characters of a hypothesis, a risk or a reason
+PATCH_LINES, PATCH_SIZE = 60, 5000
+TRACEBACK_LINES, TRACEBACK_SIZE = 16, 1600
+_BYTES = 3
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a row's template is given. `speed`, `steps`, `memory` are shares of the incumbent's.
+
+    `data` is a frame around everything that someone else has written.
+    """
+
+    number: int
+    verdict: str
+    category: str
+    data: str
+    parent: int | None = None
+    predicted: float | None = None
+    measured: float | None = None
+    error: float | None = None
+    run: Run | None = None
+    speed: float | None = None
+    steps: float | None = None
+    memory: float | None = None
+
+
+@dataclass(frozen=True)
+class Told:
+    """One experiment in its three lengths; the shortest is its verdict."""
+
+    number: int
+    verdict: Verdict
+    full: str
+    line: str
+
+
+class History:
+    """Tells the past."""
+
+    def __init__(self, templates: Templates, salt: str) -> None:
+        self._templates = templates
+        self._frames = Frames(salt)
+
+    def rows(self, past: Sequence[Past]) -> list[Told]:
+        """Return every experiment in all its lengths, oldest first."""
+        runs = {each.id: each.run for each in past}
+        return [self._told(each, runs.get(each.parent_id or 0)) for each in past]
+
+    def fitting(self, rows: Sequence[Told], room: int) -> list[str]:
+        """Return the past as sections that fit into `room` tokens, if verdicts alone do.
+
+        Its beginning stays the same from brief to brief, but where rows have to be shortened.
+        """
+        bare, lines = shortened(rows, room)
+        texts = self._texts(rows, bare, lines)
+        if sum(map(estimate, texts)) > room:
+            texts = self._texts(rows, len(rows), len(rows))
+        return texts
+
+    def _texts(self, rows: Sequence[Told], bare: int, lines: int) -> list[str]:
+        texts = [section(self._verdicts(rows[:bare]))] if bare else []
+        return [
+            *texts,
+            *(row.line for row in rows[bare:lines]),
+            *(row.full for row in rows[lines:]),
+        ]
+
+    def _verdicts(self, rows: Sequence[Told]) -> str:
+        # Numbers may have gaps: those of another study, or of one that ended later.
+        places = groupby(enumerate(rows), key=lambda at: (at[1].verdict, at[1].number - at[0]))
+        runs = [[row for _, row in same] for _, same in places]
+        spans = [(run[0].number, run[-1].number, str(run[0].verdict)) for run in runs]
+        return self._templates.render("verdicts", verdicts=spans)
+
+    def _told(self, past: Past, parent: Run | None) -> Told:
+        framed = self._frames.data("experiment", _data(past))
+        words = self._frames.inline("hypothesis", frames.line(past.hypothesis, 160))
+        full = self._templates.render("experiment", row=_row(past, parent, framed))
+        line = self._templates.render("line", row=_row(past, parent, words))
+        return Told(past.id, past.verdict, section(full), f"{line}\n")
+
+
+def shortened(rows: Sequence[Told], room: int) -> tuple[int, int]:
+    """Return how many of the oldest rows are bare verdicts, and how many are no longer in full.
+
+    It is told as if the rows came one by one: when those in full pass five eighths of the room,
+    the oldest become lines until half of that is left; lines have a quarter and do likewise. So
+    a longer history shortens at least what a shorter one has shortened, and does it rarely.
+    """
+    full = [estimate(row.full) for row in rows]
+    short = [estimate(row.line) for row in rows]
+    bare = lines = in_full = in_lines = 0
+    for newest, size in enumerate(full):
+        in_full += size
+        if in_full > room * 5 // 8:
+            while lines <= newest and in_full > (
+                room * 5 // 16 if lines < newest else room * 5 // 8
+            ):
+                in_full -= full[lines]
+                in_lines += short[lines]
+                lines += 1
+        if in_lines > room // 4:
+            while bare < lines and in_lines > room // 8:
+                in_lines -= short[bare]
+                bare += 1
+    return bare, lines
+
+
+def estimate(text: str) -> int:
+    """Return an upper estimate of a text's tokens: a third of its bytes, rounded up.
+
+    English and code take three to four bytes a token with the tokenizers of the day; nothing
+    that is paid is counted this way.
+    """
+    return -(-len(text.encode("utf-8", "surrogatepass")) // _BYTES)
+
+
+def section(text: str) -> str:
+    """Return a text as a section: what follows it begins after an empty line."""
+    return f"{text}\n\n"
+
+
+def _row(past: Past, parent: Run | None, data: str) -> Row:
+    run = past.run
+    shares: tuple[float | None, ...] = (None, None, None)
+    if run is not None and parent is not None and min(parent.speed, parent.steps, parent.memory):
+        shares = (run.speed / parent.speed, run.steps / parent.steps, run.memory / parent.memory)
+    return Row(
+        number=past.id,
+        verdict=str(past.verdict),
+        category=str(past.category),
+        data=data,
+        parent=past.parent_id,
+        predicted=past.predicted_delta,
+        measured=past.delta,
+        error=past.delta_error,
+        run=run,
+        speed=shares[0],
+        steps=shares[1],
+        memory=shares[2],
+    )
+
+
+def _data(past: Past) -> str:
+    """Return what others have written: a line a word, `| ` before a traceback, the patch last.
+
+    So no text can begin a line that looks like another's.
+    """
+    words = {"hypothesis": past.hypothesis, "risk": past.risk, "reason": past.reason}
+    rows = [f"{name}: {frames.line(text, WORDS)}" for name, text in words.items() if text]
+    if past.traceback:
+        tail = frames.tail(past.traceback, lines=TRACEBACK_LINES, size=TRACEBACK_SIZE)
+        rows += ["traceback:", *(f"| {line}" for line in tail.split("\n"))]
+    if past.patch:
+        rows += ["patch:", frames.excerpt(past.patch, lines=PATCH_LINES, size=PATCH_SIZE)]
+    return "\n".join(rows)

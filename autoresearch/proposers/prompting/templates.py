@@ -1,0 +1,88 @@
+"""The texts of a prompt: jinja2 files of the package, any of which a project may replace."""
+
+import traceback
+from pathlib import Path
+from types import MappingProxyType
+
+from jinja2 import FileSystemLoader, StrictUndefined, TemplateError, TemplateSyntaxError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from autoresearch.errors import ProposerError
+from autoresearch.records.text import safe_line
+
+SUFFIX = ".md.j2"
+OWN = Path(__file__).parent / "templates"
+_BROKEN = (
+    TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError,
+    RecursionError, OSError,
+)  # fmt: skip
+
+
+class Templates:
+    """Renders templates. Values are only ever inserted: what they say is no template."""
+
+    def __init__(self, folder: Path | None) -> None:
+        """Find the templates.
+
+        Args:
+            folder: the project's own ones, which win over ours of the same name; may be absent.
+
+        Raises:
+            ProposerError: one of its files replaces nothing.
+        """
+        own = sorted(path.name for path in OWN.glob(f"*{SUFFIX}"))
+        for path in sorted(folder.glob(f"*{SUFFIX}")) if folder is not None else []:
+            if path.name not in own:
+                msg = f"{path} replaces no template: they are {', '.join(own)}"
+                raise ProposerError(msg)
+        places = [OWN] if folder is None else [folder, OWN]
+        # Plain text for a model, no HTML. In the sandbox a project's template can say, not do.
+        self._environment = ImmutableSandboxedEnvironment(
+            loader=FileSystemLoader(places),
+            undefined=StrictUndefined,
+            autoescape=False,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.filters.update(_FILTERS)
+
+    def render(self, name: str, **values: object) -> str:
+        """Return a template's text with these values, without line ends around it.
+
+        Raises:
+            ProposerError: the template is broken; with its file, line and what is wrong.
+        """
+        try:
+            return self._environment.get_template(name + SUFFIX).render(**values).strip("\n")
+        except _BROKEN as fault:
+            msg = f"{_place(fault, name)}: {safe_line(str(fault)) or type(fault).__name__}"
+            raise ProposerError(msg) from None
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as a person says them: 45 s, 5 min, 1 h 20 min."""
+    if seconds < 120:
+        return f"{seconds:g} s" if seconds < 1 else f"{round(seconds)} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if not hours:
+        return f"{minutes} min"
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def _place(fault: BaseException, name: str) -> str:
+    if isinstance(fault, TemplateSyntaxError):
+        return f"{fault.filename or fault.name or name + SUFFIX}, line {fault.lineno}"
+    frames = [each for each in traceback.extract_tb(fault.__traceback__)
+              if each.filename.endswith(SUFFIX)]  # fmt: skip
+    return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else name + SUFFIX
+
+
+_FILTERS = MappingProxyType(
+    {
+        "bpb": lambda value: f"{value:.5f}",
+        "delta": lambda value: f"{value:+.5f}",
+        "share": lambda value: f"{100 * value:.0f} %",
+        "gib": lambda value: f"{value / 2**30:.2f}",
+        "duration": duration,
+    }
+)

@@ -1,0 +1,155 @@
+"""A brief as a prompt, in the order that caching wants, within its tokens."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoresearch.config import LlmSettings
+from autoresearch.errors import ProposerError
+from autoresearch.proposers.base import Brief
+from autoresearch.proposers.models import Prompt, Section
+from autoresearch.proposers.prompting import frames, views
+from autoresearch.proposers.prompting.example import examples
+from autoresearch.proposers.prompting.frames import Frames
+from autoresearch.proposers.prompting.history import History, estimate, section
+from autoresearch.proposers.prompting.templates import Templates
+from autoresearch.records.values import Rejection
+
+NOW_TOKENS = 2500  # set aside for what is new in every brief, so that its size moves nothing else
+_HISTORY_SHARE = 8  # an eighth of the tokens is the history's before any fixed file is shown
+_ANSWERS = {"blocks": "answer_blocks", "file": "answer_file"}
+_COMMAND = "answer_command"
+
+
+@dataclass(frozen=True)
+class _Pieces:
+    """A prompt's texts, by how often they change."""
+
+    rules: str
+    answer: str
+    project: str
+    incumbent: str
+    heading: str
+    rows: Sequence[str]
+    now: str
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        return (self.project, self.incumbent, self.heading, *self.rows, self.now)
+
+
+class Prompting:
+    """Writes prompts. The same brief gives the same bytes."""
+
+    def __init__(self, settings: LlmSettings, *, folder: Path | None) -> None:
+        """Read the templates and try each of them.
+
+        Args:
+            settings: how much is told, and which form of answer is asked for.
+            folder: the project's own templates, which replace ours of the same name; may be absent.
+
+        Raises:
+            ProposerError: one of the project's templates is broken; with its file and line.
+        """
+        self._settings = settings
+        self._templates = Templates(folder)
+        self._try()
+
+    def prompt(self, brief: Brief, *, tokens: int | None = None) -> Prompt:
+        """Return what a model is told.
+
+        At most four sections are marked as worth caching: the rules, the project, the incumbent,
+        and the history's newest row.
+
+        Args:
+            brief: what to tell.
+            tokens: the most there may be, as `history.estimate` counts; None takes the settings'.
+
+        Raises:
+            ProposerError: the rules, the incumbent and the verdicts alone are more.
+        """
+        pieces = self._pieces(brief, self._answer(), tokens or self._settings.brief_tokens)
+        rows = [Section(row) for row in pieces.rows[:-1]]
+        rows += [Section(row, cache=True) for row in pieces.rows[-1:]]
+        return Prompt(
+            system=(Section(pieces.rules + pieces.answer, cache=True),),
+            user=(
+                Section(pieces.project, cache=True),
+                Section(pieces.incumbent, cache=True),
+                Section(pieces.heading),
+                *rows,
+                Section(pieces.now),
+            ),
+            cache_key=Frames(brief.salt).key(brief.study),
+        )
+
+    def text(self, brief: Brief) -> str:
+        """Return the same as one document, for a program that edits the files itself.
+
+        Raises:
+            ProposerError: as `prompt`.
+        """
+        pieces = self._pieces(brief, _COMMAND, self._settings.brief_tokens)
+        return "".join([pieces.rules, *pieces.told, pieces.answer]).rstrip("\n") + "\n"
+
+    def objection(self, brief: Brief, rejection: Rejection) -> str:
+        """Return what an author is told whose answer was refused."""
+        told = {"reason": self.reason(brief, rejection)}
+        return self._templates.render("objection", objection=told)
+
+    def reason(self, brief: Brief, rejection: Rejection) -> str:
+        """Return why something was refused, as data."""
+        frame = Frames(brief.salt)
+        told = frame.data("reason", frames.line(rejection.reason, 1000))
+        if not rejection.detail:
+            return told
+        detail = frames.tail(rejection.detail, lines=30, size=3000)
+        return f"{told}\n{frame.data('detail', detail)}"
+
+    def _answer(self) -> str:
+        return _ANSWERS.get(self._settings.format, _ANSWERS["blocks"])
+
+    def _pieces(self, brief: Brief, answer: str, most: int) -> _Pieces:
+        frame = Frames(brief.salt)
+        setting = views.setting(brief)
+        rules, how = (self._section(name, setting=setting) for name in ("rules", answer))
+        incumbent = self._section("incumbent", incumbent=views.incumbent(brief, frame))
+        heading, now = self._section("history"), self._section("now", now=views.now(brief, frame))
+        fixed = sum(map(estimate, (rules, how, incumbent, heading)))
+        project = self._project(brief, frame, most - fixed - NOW_TOKENS - most // _HISTORY_SHARE)
+        room = most - fixed - estimate(project) - max(NOW_TOKENS, estimate(now))
+        history = History(self._templates, brief.salt)
+        rows = history.fitting(history.rows(brief.history), room)
+        return _within(_Pieces(rules, how, project, incumbent, heading, rows, now), most)
+
+    def _project(self, brief: Brief, frame: Frames, room: int) -> str:
+        """Return the section of fixed things, without the largest files that do not fit."""
+        shown, dropped = views.shown_files(brief, self._settings.show), list[str]()
+        while True:
+            view = views.project(brief, frame, shown, dropped)
+            text = self._section("project", project=view)
+            if estimate(text) <= room or not shown:
+                return text
+            dropped.append(shown.popitem()[0])
+
+    def _section(self, name: str, **values: object) -> str:
+        return section(self._templates.render(name, **values))
+
+    def _try(self) -> None:
+        for brief in examples():
+            for answer in (*_ANSWERS.values(), _COMMAND):
+                self._pieces(brief, answer, 200_000)
+            history = History(self._templates, brief.salt)
+            history.fitting(history.rows(brief.history), room=0)
+            self.objection(brief, Rejection("an example"))
+
+
+def _within(pieces: _Pieces, most: int) -> _Pieces:
+    need = sum(map(estimate, (pieces.rules, pieces.answer, *pieces.told)))
+    if need > most:
+        msg = (
+            f"the brief needs about {need} tokens, {most} are allowed: raise [llm] brief_tokens, "
+            "or take a model with a larger context"
+        )
+        raise ProposerError(msg)
+    return pieces

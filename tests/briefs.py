@@ -1,0 +1,70 @@
+"""Briefs with a past, for tests of what is made of them."""
+
+from dataclasses import replace
+from typing import Any
+
+from autoresearch.proposers import Brief, Past, Remaining, Run
+from autoresearch.proposers.models import Prompt
+from autoresearch.records.values import Category, Change, Estimate, Verdict
+
+SALT = "00112233445566778899aabbccddeeff"
+RUN = Run(1.9, 400, 40_000, 2000.0, 2**30, ((0.1, 5.0), (0.5, 4.0), (1.0, 3.5)))
+
+
+def a_past(number: int, verdict: Verdict = Verdict.DISCARD, **changes: Any) -> Past:
+    """A finished experiment; whatever is not said is plausible for its verdict."""
+    values: dict[str, Any] = {
+        "id": number,
+        "proposer": "anthropic:a-model",
+        "hypothesis": f"idea {number}",
+        "change": Change.none(),
+        "verdict": verdict,
+        "category": Category.OPTIMIZER,
+        "reason": f"reason {number}",
+        "parent_id": 1,
+    }
+    if verdict in (Verdict.KEEP, Verdict.DISCARD):
+        values |= {"delta": -0.01 if verdict is Verdict.KEEP else 0.01, "run": RUN}
+        values |= {"delta_error": 0.001, "predicted_delta": -0.004, "patch": patch(number)}
+    return Past(**(values | changes))
+
+
+def patch(number: int, lines: int = 3) -> str:
+    head = f"--- a/train.py\n+++ b/train.py\n@@ -{number},1 +{number},{lines} @@\n"
+    return head + "".join(f"+LINE_{number}_{line} = {line}\n" for line in range(lines))
+
+
+def baseline() -> Past:
+    return Past(
+        1, "baseline", "the unchanged project", Change.none(), Verdict.KEEP, Category.BASELINE,
+        reason="the baseline", val_bpb=1.9, error=0.002, run=RUN,
+    )  # fmt: skip
+
+
+def a_brief(*past: Past, **changes: Any) -> Brief:
+    """A brief whose history is the baseline and these."""
+    values: dict[str, Any] = {
+        "study": "nov23",
+        "number": len(past) + 2,
+        "incumbent_id": 1,
+        "program": "# Strategy\n\nLower val_bpb.\n",
+        "entry": "train.py",
+        "files": {"train.py": "DEPTH = 4\n\n\ndef main():\n    pass\n"},
+        "base_files": {"train.py": "DEPTH = 4\n"},
+        "fixed_files": {"prepare.py": "FIXED = True\n", "notes.txt": "a note\n"},
+        "history": (baseline(), *past),
+        "score": Estimate(1.9, 0.002),
+        "noise": 0.003,
+        "remaining": Remaining(7200.0, None, 3.5),
+        "salt": SALT,
+    }
+    return Brief(**(values | changes))
+
+
+def longer(brief: Brief, *past: Past) -> Brief:
+    """The brief after these experiments."""
+    return replace(brief, history=(*brief.history, *past), number=brief.number + len(past))
+
+
+def whole(prompt: Prompt) -> str:
+    return "".join(section.text for section in (*prompt.system, *prompt.user))

@@ -1,0 +1,300 @@
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from autoresearch.config import LlmSettings, Project
+from autoresearch.gitrepo import GitRepo
+from autoresearch.proposers import Brief, Remaining
+from autoresearch.proposers.prompting import Prompting
+from autoresearch.records.tables import Experiment, Study, Trial
+from autoresearch.records.values import (
+    Category,
+    Clock,
+    Ending,
+    Estimate,
+    ExperimentState,
+    TrialState,
+    Trust,
+    Verdict,
+)
+from autoresearch.registry import Registry
+from autoresearch.research.briefing import Briefing
+from autoresearch.research.pasts import Target, fingerprint, thinned
+from autoresearch.research.study import open_study
+from tests.briefs import whole
+from tests.rows import a_study
+from tests.stubs import make_project
+from tests.test_corpus import make, make_text
+
+BEGAN = datetime(2026, 11, 23, 12, tzinfo=UTC)
+TARGET = Target("train.py", ("train.py", "lib/*.py"))
+TRACEBACK = """\
+Traceback (most recent call last):
+  File "train.py", line 31, in main
+    step(batch)
+    ~~~~^^^^^^^
+  File "train.py", line 12, in step
+    loss = model(batch)
+  File "/usr/lib/python3/torch/nn/module.py", line 1500, in forward
+    return self.inner(x)
+RuntimeError: shapes 3 and 4
+do not: fit"""
+
+
+class Desk:
+    """A study with rows as the loop would have left them."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.registry = Registry.open(project.registry, create=True)
+        self.repo = GitRepo.open(project.root)
+        self.base = self.repo.head()
+        self.study = self.registry.save(
+            a_study(
+                "night", base_commit=self.base, sigma=0.003, salt="secret", device="cuda",
+                clock=Clock.WALL, budget_seconds=60.0,
+            )
+        )  # fmt: skip
+        self.briefing = Briefing(self.registry, self.repo, project)
+
+    def experiment(self, verdict: Verdict | None, **changes: Any) -> Experiment:
+        values: dict[str, Any] = {
+            "study_id": self.study.id,
+            "state": ExperimentState.DONE if verdict else ExperimentState.OPEN,
+            "verdict": verdict,
+            "proposer": "scripted",
+            "hypothesis": "idea",
+            "category": Category.OPTIMIZER,
+            "commit_sha": self.base,
+            "created_at": BEGAN,
+        }
+        return self.registry.save(Experiment(**(values | changes)))
+
+    def trial(self, row: Experiment, **changes: Any) -> Trial:
+        values: dict[str, Any] = {
+            "experiment_id": row.id,
+            "seed": 1,
+            "worker": "here",
+            "state": TrialState.DONE,
+            "ending": Ending.FINISHED,
+            "started_at": BEGAN,
+            "heartbeat_at": BEGAN,
+        }
+        return self.registry.save(Trial(**(values | changes)))
+
+    def brief(self, incumbent: Experiment) -> Brief:
+        return self.briefing.brief(self.study, incumbent)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(make_project(tmp_path / "project"))
+    yield made
+    made.registry.close()
+
+
+@pytest.fixture
+def first(desk: Desk) -> Experiment:
+    row = desk.experiment(
+        Verdict.KEEP, category=Category.BASELINE, val_bpb=1.9, val_bpb_error=0.002
+    )
+    desk.trial(row, val_bpb=1.9, steps=100, tokens=6000, training_seconds=60.0, peak_memory=2**20)
+    return row
+
+
+def test_a_brief_holds_all_that_the_study_knows(desk: Desk, first: Experiment) -> None:
+    brief = desk.briefing.brief(desk.study, first, Remaining(60.0, 3, 1.5))
+    assert (brief.study, brief.number, brief.incumbent_id) == ("night", 2, 1)
+    assert brief.program == "# Goal\nLower val_bpb.\n"
+    assert sorted(brief.files) == ["train.py"]
+    assert sorted(brief.fixed_files) == ["autoresearch.toml", "prepare.py", "program.md"]
+    assert brief.base_files == brief.files
+    assert brief.editable == ("train.py",)
+    assert brief.score == Estimate(1.9, 0.002)
+    assert brief.noise == 0.003
+    assert (brief.device, brief.salt) == ("cuda", "secret")
+    assert (brief.budget.training, brief.budget.clock) == (60.0, Clock.WALL)
+    assert brief.remaining == Remaining(60.0, 3, 1.5)
+
+
+def test_a_past_holds_all_that_its_row_and_first_scored_trial_say(
+    desk: Desk, first: Experiment
+) -> None:
+    row = desk.experiment(
+        Verdict.DISCARD, parent_id=first.id, delta=0.01, delta_error=0.004, predicted_delta=-0.02,
+        risk="slow", reason="no better", patch="+a", val_bpb=1.91, val_bpb_error=0.002,
+        change_text="text",
+    )  # fmt: skip
+    desk.trial(row, ending=Ending.INTERRUPTED, tokens=1)
+    curve = [[step, 5.0 - step / 100, step * 64, step / 100, step * 0.6] for step in range(1, 101)]
+    desk.trial(row, val_bpb=1.92, steps=100, tokens=6400, training_seconds=64.0,
+               peak_memory=2**21, curve=curve)  # fmt: skip
+    desk.trial(row, seed=2, val_bpb=1.5, steps=7)
+    past = desk.brief(first).history[-1]
+    assert (past.id, past.parent_id, past.verdict) == (2, 1, Verdict.DISCARD)
+    assert (past.delta, past.delta_error, past.predicted_delta) == (0.01, 0.004, -0.02)
+    assert (past.risk, past.reason, past.patch) == ("slow", "no better", "+a")
+    assert (past.val_bpb, past.error, past.change.text) == (1.91, 0.002, "text")
+    assert past.run is not None
+    assert (past.run.val_bpb, past.run.steps, past.run.tokens) == (1.92, 100, 6400)
+    assert (past.run.speed, past.run.memory) == (100.0, 2**21)
+    assert len(past.run.curve) == 8
+    assert past.run.curve[0] == pytest.approx((0.065, 4.935))
+    assert past.constants["QUALITY"] == 2.0
+
+
+def test_a_crash_has_its_traceback_and_a_fingerprint_and_no_run(
+    desk: Desk, first: Experiment
+) -> None:
+    crash = desk.experiment(Verdict.CRASH, reason="exception: RuntimeError: shapes 3 and 4")
+    desk.trial(crash, ending=Ending.EXCEPTION, traceback=TRACEBACK)
+    past = desk.brief(first).history[-1]
+    assert past.traceback == TRACEBACK
+    assert past.fingerprint == fingerprint(TRACEBACK, "", TARGET)
+    assert past.run is None
+
+
+def test_the_past_is_read_once_and_estimates_each_time(desk: Desk, first: Experiment) -> None:
+    for _ in range(30):
+        desk.trial(desk.experiment(Verdict.DISCARD, parent_id=1), val_bpb=2.0)
+    before = desk.brief(first)
+    seen = queries(desk.registry)
+    desk.registry.save(first.model_copy(update={"val_bpb": 1.8, "val_bpb_error": 0.001}))
+    new = desk.experiment(Verdict.DISCARD, parent_id=1)
+    desk.trial(new, val_bpb=2.1)
+    seen.clear()
+    after = desk.brief(first)
+    assert [each for each in seen if "FROM trial" in each and "traceback" in each] == seen[-1:]
+    assert len(seen) == 3
+    assert (after.history[0].val_bpb, after.history[0].error) == (1.8, 0.001)
+    assert after.history[1:-1] == before.history[1:]
+    assert after.history[-1].id == new.id
+    seen.clear()
+    assert desk.brief(first) == after
+    assert len(seen) == 1
+
+
+def test_a_new_briefing_tells_the_same_as_one_that_remembers(desk: Desk, first: Experiment) -> None:
+    for verdict in (Verdict.DISCARD, Verdict.CRASH, Verdict.INVALID):
+        desk.experiment(verdict, parent_id=1)
+        old = desk.brief(first)
+    assert Briefing(desk.registry, desk.repo, desk.project).brief(desk.study, first) == old
+
+
+def test_only_finished_experiments_are_told_in_the_order_of_their_ends(
+    desk: Desk, first: Experiment
+) -> None:
+    late = desk.experiment(None)
+    desk.experiment(Verdict.DISCARD, finished_at=BEGAN + timedelta(minutes=1))
+    assert [past.id for past in desk.brief(first).history] == [1, 3]
+    desk.registry.save(
+        late.model_copy(
+            update={
+                "state": ExperimentState.DONE,
+                "verdict": Verdict.DISCARD,
+                "finished_at": BEGAN + timedelta(minutes=2),
+            }
+        )
+    )
+    assert [past.id for past in desk.brief(first).history] == [1, 3, 2]
+
+
+def test_a_brief_from_the_registry_makes_a_prompt(desk: Desk, first: Experiment) -> None:
+    desk.trial(desk.experiment(Verdict.DISCARD, parent_id=1, delta=0.1), val_bpb=2.0)
+    prompt = Prompting(LlmSettings(), folder=desk.project.root / "prompts").prompt(
+        desk.brief(first)
+    )
+    assert "QUALITY = 2.0\n" in whole(prompt)
+    assert "FIXED = True\n" in whole(prompt)
+    assert "measured +0.10000 against 1" in whole(prompt)
+
+
+def test_every_study_has_a_salt_of_its_own_and_keeps_it(desk: Desk, tmp_path: Path) -> None:
+    corpus, _ = make(make_text(tmp_path / "text"), tmp_path)
+
+    def opened(tag: str) -> Study:
+        return open_study(
+            desk.registry, desk.repo, desk.project, corpus, tag=tag, budget=None, trust=Trust.SEALED
+        )
+
+    new, other = opened("new"), opened("other")
+    assert len(bytes.fromhex(new.salt)) == 16
+    assert new.salt != other.salt
+    assert opened("new").salt == new.salt
+    desk.registry.save(new.model_copy(update={"salt": ""}))  # one of an older version
+    late = opened("new")
+    assert late.salt not in ("", new.salt)
+    assert opened("new").salt == late.salt
+
+
+def test_crashes_of_one_kind_at_one_place_share_a_fingerprint() -> None:
+    moved = TRACEBACK.replace("line 12", "line 99").replace("line 31", "line 7")
+    other_message = TRACEBACK.replace("shapes 3 and 4", "shapes 8 and 9").replace("do not: fit", "")
+    elsewhere = TRACEBACK.replace("line 31, in main", "line 31, in run")
+    same = {fingerprint(each, "", TARGET) for each in (TRACEBACK, moved, other_message, elsewhere)}
+    assert len(same) == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("RuntimeError", "ValueError"),
+        ("in step", "in other"),
+        ("loss = model(batch)", "loss = model(x)"),
+        ("  File \"train.py\", line 12, in step\n    loss = model(batch)\n", ""),
+    ],
+)  # fmt: skip
+def test_another_kind_or_place_has_another_fingerprint(old: str, new: str) -> None:
+    assert fingerprint(TRACEBACK, "", TARGET) != fingerprint(
+        TRACEBACK.replace(old, new), "", TARGET
+    )
+
+
+def test_frames_of_a_trial_s_other_files_count_where_they_may_change() -> None:
+    inside = 'File "/tmp/x/trial-3/tree/lib/model.py", line 1, in go'
+    other = inside.replace("trial-3", "trial-44")
+    fixed = inside.replace("lib/model.py", "prepare.py")
+    marks = [
+        fingerprint(TRACEBACK.replace('File "/usr/lib/python3/torch/nn/module.py", line 1500, '
+                                      "in forward", each), "", TARGET)
+        for each in (inside, other, fixed)
+    ]  # fmt: skip
+    assert marks[0] == marks[1] != marks[2] == fingerprint(TRACEBACK, "", TARGET)
+
+
+def test_without_a_traceback_the_ending_tells_crashes_apart_but_for_its_numbers() -> None:
+    slow = fingerprint("", "hang: 61.2 s of 60 s", TARGET)
+    assert slow == fingerprint("", "hang: 63.9 s of 60 s", TARGET)
+    assert slow != fingerprint("", "out of memory: 61.2 s of 60 s", TARGET)
+    assert len(slow) == 12
+    int(slow, 16)
+
+
+def test_a_hostile_traceback_has_some_fingerprint() -> None:
+    for text in ("\x00", 'File "', '  File "train.py", line 1, in \n', "\ud800", "File\n" * 9999):
+        assert len(fingerprint(text, text, TARGET)) == 12
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 8, 9, 1000])
+def test_a_curve_is_thinned_to_means_of_equal_stretches(count: int) -> None:
+    points = [[float(at), 2.0 * at] for at in range(count)]
+    thin = thinned(points)
+    assert len(thin) == min(count, 8)
+    assert all(loss == pytest.approx(2 * progress) for progress, loss in thin)
+    assert thin == sorted(thin)
+
+
+def queries(registry: Registry) -> list[str]:
+    """The SELECTs that a registry makes from now on."""
+    seen: list[str] = []
+
+    @event.listens_for(registry._engine, "before_cursor_execute")
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("SELECT"):
+            seen.append(" ".join(statement.split()))
+
+    return seen

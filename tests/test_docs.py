@@ -1,0 +1,84 @@
+"""What the guides say is what the code does: examples load, names exist, nothing is left out."""
+
+import re
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+import pytest
+
+from autoresearch.config import PriceSettings, Settings, load_settings
+from autoresearch.proposers import specs
+from autoresearch.proposers.prompting.templates import OWN
+from autoresearch.records.money import CallEnding
+from autoresearch.records.values import Category
+from autoresearch.scaffold import render
+
+DOCS = Path(__file__).parent.parent / "docs"
+PROPOSERS = (DOCS / "proposers.md").read_text("utf-8")
+(SETTINGS,) = re.findall(r"```toml\n(.*?)```", PROPOSERS, re.DOTALL)
+THINKING = ("llm", "command", "money", "preflight")
+
+
+def load(tmp_path: Path, text: str) -> Settings:
+    path = tmp_path / "autoresearch.toml"
+    path.write_text(text, "utf-8")
+    return load_settings(path)
+
+
+def open_up(text: str) -> str:
+    """Take the comment sign from settings that are commented out."""
+    return re.sub(r"^# (?=\[|\w+ = )", "", text, flags=re.MULTILINE)
+
+
+def test_the_settings_to_copy_are_the_defaults(tmp_path: Path) -> None:
+    assert load(tmp_path, SETTINGS) == Settings()
+
+
+def test_the_settings_to_copy_are_all_there_are_and_all_can_be_opened(tmp_path: Path) -> None:
+    opened = open_up(SETTINGS)
+    found = load(tmp_path, opened)
+    assert found.money.study_usd is not None
+    assert found.command.usd is not None
+    assert list(found.prices.values()) == [PriceSettings(0.2, 0.8, 0.1, 0.2)]
+    for section in THINKING:
+        kind = type(getattr(Settings(), section))
+        assert is_dataclass(kind)
+        for each in fields(kind):
+            assert re.search(rf"^(\[{section}\.{each.name}\]|{each.name} = )", opened, re.MULTILINE)
+
+
+@pytest.mark.parametrize("profile", ["cpu", "gpu"])
+def test_a_new_projects_commented_settings_can_be_opened_too(tmp_path: Path, profile: str) -> None:
+    text = render("gpt", profile)["autoresearch.toml"]
+    assert load(tmp_path, open_up(text)).llm.brief_tokens == Settings().llm.brief_tokens
+    assert load(tmp_path, text).llm == Settings().llm
+
+
+def test_every_spec_in_the_guide_names_a_proposer() -> None:
+    named = re.findall(r"`((?:anthropic|openai|command|patches|optuna|[\d.]+):[^`]+)`", PROPOSERS)
+    assert len(named) > 12
+    for each in named:
+        assert specs.parse(each).kind in ("anthropic", "openai", "command", "patches", "optuna")
+
+
+def test_the_table_of_a_bad_night_has_every_ending() -> None:
+    night = PROPOSERS.partition("## A bad night")[2]
+    for ending in CallEnding:
+        assert f"`{ending}`" in night
+
+
+def test_every_template_is_named_and_every_name_is_a_template() -> None:
+    named = set(re.findall(r"`(\w+\.md\.j2)`", PROPOSERS))
+    assert named == {path.name for path in OWN.glob("*.j2")}
+
+
+def test_the_form_of_the_answer_names_the_categories() -> None:
+    (line,) = re.findall(r"^category: (.*)$", PROPOSERS, re.MULTILINE)
+    known = [str(each) for each in Category if each not in (Category.BASELINE, Category.OTHER)]
+    assert line.split(" | ") == known
+
+
+def test_links_between_the_guides_lead_somewhere() -> None:
+    for path in (*DOCS.glob("*.md"), DOCS.parent / "README.md"):
+        for link in re.findall(r"\]\(([^)#:]+)\)", path.read_text("utf-8")):
+            assert (path.parent / link).exists(), f"{path.name}: {link}"

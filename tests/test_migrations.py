@@ -1,0 +1,116 @@
+"""Registries of earlier versions are brought forward: whole, once, with every row."""
+
+import multiprocessing
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlmodel import SQLModel
+
+from autoresearch.errors import RegistryError
+from autoresearch.records.money import Caps, Intent
+from autoresearch.records.values import Verdict
+from autoresearch.registry import Registry, schema
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def first_registry(path: Path) -> None:
+    """Make what version 0001 left behind: a study with an experiment and its trial."""
+    engine = schema._engine(path)
+    schema._migrate(engine, "0001")
+    engine.dispose()
+    with closing(sqlite3.connect(path)) as old, old:
+        for statement in FIRST_ROWS:
+            old.execute(statement)
+
+
+FIRST_ROWS = (
+    (
+        "INSERT INTO study VALUES (1, 'nov23', 'autoresearch/nov23', 'abc', 'cpu', 'cpu', "
+        "'stdlib', '{}', 20.0, 'cpu', 'unsealed', 'stopped', NULL, '2026-11-23 12:00:00.000000')"
+    ),
+    (
+        "INSERT INTO experiment VALUES (1, 1, NULL, 'done', 'keep', 'baseline', 'unchanged', "
+        "'baseline', NULL, '', 1.9, 0.01, NULL, NULL, NULL, 42.0, 5, 'abc', 'abc', 'hash', 0, 0, "
+        "'2026-11-23 12:00:00.000000', '2026-11-23 12:01:00.000000', 'diff', '', '')"
+    ),
+    (
+        "INSERT INTO trial VALUES (1, 1, 5, 'local', 'done', 'finished', '', 1.9, 'unsealed', 0.0, "
+        "1.0, 20.0, 25.0, 2.0, 10, 100, 5, 0, NULL, '2026-11-23 12:00:00.000000', "
+        "'2026-11-23 12:00:00.000000', '2026-11-23 12:01:00.000000', '', '{}', '[]', NULL, NULL)"
+    ),
+)
+
+
+def is_of_this_version(path: Path) -> bool:
+    engine = schema.connect(path)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"version_table": schema.VERSION_TABLE}
+        )
+        changes = compare_metadata(context, SQLModel.metadata)
+    engine.dispose()
+    return not changes
+
+
+def test_a_registry_of_the_first_version_is_brought_forward_with_its_rows(tmp_path: Path) -> None:
+    path = tmp_path / "registry.db"
+    first_registry(path)
+    registry = Registry.open(path, now=lambda: NOON)
+    study = registry.study("nov23")
+    assert study is not None
+    assert (study.salt, study.created_at) == ("", NOON)
+    (experiment,) = registry.experiments(study, whole=True)
+    assert (experiment.risk, experiment.val_bpb, experiment.verdict) == ("", 1.9, Verdict.KEEP)
+    assert registry.trials(experiment)[0].val_bpb == 1.9
+    assert registry.calls(study) == []
+    assert isinstance(registry.ledger(study, Caps(run=1.0)).reserve(intent()), int)
+    registry.check()
+    registry.close()
+    assert is_of_this_version(path)
+
+
+def intent() -> Intent:
+    return Intent("openai:gpt-5.5", "openai", "gpt-5.5", "propose", 0.5)
+
+
+def test_a_migration_that_fails_halfway_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "registry.db"
+    first_registry(path)
+    with closing(sqlite3.connect(path)) as old, old:
+        old.execute("ALTER TABLE call RENAME TO calls")
+    with pytest.raises(RegistryError, match="no such table: call"):
+        Registry.open(path)
+    with closing(sqlite3.connect(path)) as old, old:
+        old.execute("ALTER TABLE calls RENAME TO call")
+    registry = Registry.open(path)
+    assert [each.tag for each in registry.studies()] == ["nov23"]
+    registry.close()
+    assert is_of_this_version(path)
+
+
+def test_two_that_bring_it_forward_at_once_do_it_once(tmp_path: Path) -> None:
+    path = tmp_path / "registry.db"
+    first_registry(path)
+    context = multiprocessing.get_context("spawn")
+    openers = [context.Process(target=_open, args=(path,)) for _ in range(3)]
+    for opener in openers:
+        opener.start()
+    for opener in openers:
+        opener.join()
+    assert [opener.exitcode for opener in openers] == [0, 0, 0]
+    assert is_of_this_version(path)
+
+
+def _open(path: Path) -> None:
+    Registry.open(path).check()
+
+
+def test_the_migrated_schema_is_the_models_schema(tmp_path: Path) -> None:
+    schema.create(tmp_path / "r.db")
+    assert is_of_this_version(tmp_path / "r.db")

@@ -1,0 +1,367 @@
+"""Every way a call can end, for every API, through the real SDKs over HTTP to a local server."""
+
+import json
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+
+import pytest
+
+from autoresearch.config import Keys
+from autoresearch.proposers.models import Model, Prompt, Reply, Section
+from autoresearch.proposers.models.anthropic import AnthropicModel
+from autoresearch.proposers.models.chat import ChatModel
+from autoresearch.proposers.models.responses import ResponsesModel
+from autoresearch.records.money import CallEnding
+from tests.fake_llm import FakeLlm, Scene, answer, broken, cut, drip, failure, hang, raw
+
+KEY = "sk-test-0123456789abcdefghij"
+APIS = ("anthropic", "openai", "chat")
+PROMPT = Prompt((Section("Rules."),), (Section("Task.", cache=True), Section("Now.")))
+KEYS = Keys({"ANTHROPIC_API_KEY": KEY})
+
+
+def model(api: str, url: str, *, timeout: float = 20.0, key: str | None = KEY) -> Model:
+    if api == "chat":
+        return ChatModel("m", base_url=f"{url}/v1", key=key, timeout=timeout, hide=KEYS.hide)
+    kind = AnthropicModel if api == "anthropic" else ResponsesModel
+    base = url if api == "anthropic" else f"{url}/v1"
+    return kind("m", key=key or "", base_url=base, timeout=timeout, hide=KEYS.hide)
+
+
+def asked(api: str, scene: Scene, *, timeout: float = 20.0, key: str | None = KEY) -> Reply:
+    with FakeLlm([scene]) as fake:
+        reply = model(api, fake.url, timeout=timeout, key=key).complete(PROMPT, max_output=100)
+        assert len(fake.requests) == 1
+    assert KEY not in repr(reply)
+    return reply
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_an_answer_comes_word_for_word_with_its_usage(api: str) -> None:
+    text = "hypothesis: größer ⇒ besser\n\n" + "x = 1  # line\n" * 200
+    reply = asked(api, answer(text, thought="let me think"))
+    assert (reply.ending, reply.text, reply.detail) == (CallEnding.ANSWERED, text, "")
+    assert reply.usage is not None
+    assert reply.usage.output == len(text.encode()) // 4 + 1
+    assert 0 < reply.latency < 20
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_an_answer_at_its_limit_is_truncated_and_keeps_its_text(api: str) -> None:
+    reply = asked(api, answer("half of it", stop="length"))
+    assert (reply.ending, reply.text) == (CallEnding.TRUNCATED, "half of it")
+    assert reply.usage is not None
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_a_refusal_is_told(api: str) -> None:
+    reply = asked(api, answer("I would rather not.", stop="refusal"))
+    assert reply.ending is CallEnding.REFUSED
+    assert reply.usage is not None
+    assert "refused" in reply.detail
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_an_answer_of_nothing_is_empty(api: str) -> None:
+    reply = asked(api, answer(" \n", thought="hm"))
+    assert reply.ending is CallEnding.EMPTY
+    assert reply.usage is not None
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_an_answer_without_usage_is_an_answer_all_the_same(api: str) -> None:
+    reply = asked(api, answer("text", uncounted=True))
+    assert (reply.ending, reply.usage) == (CallEnding.ANSWERED, None)
+
+
+FAILURES = [
+    (failure(401, "invalid x-api-key"), CallEnding.UNAUTHORIZED),
+    (failure(403, "not for you"), CallEnding.UNAUTHORIZED),
+    (failure(402, "pay first"), CallEnding.NO_CREDIT),
+    (failure(400, "Your credit balance is too low to access the API"), CallEnding.NO_CREDIT),
+    (failure(400, "You have reached your specified API usage limits."), CallEnding.NO_CREDIT),
+    (failure(429, "quota", code="insufficient_quota", error="insufficient_quota"),
+     CallEnding.NO_CREDIT),
+    (failure(429, "slower"), CallEnding.RATE_LIMITED),
+    (failure(429, "Request too large for m on tokens per min"), CallEnding.TOO_LONG),
+    (failure(500, "oh"), CallEnding.OVERLOADED),
+    (failure(502, "oh"), CallEnding.OVERLOADED),
+    (failure(503, "Loading model"), CallEnding.OVERLOADED),
+    (failure(504, "oh"), CallEnding.TIMED_OUT),
+    (failure(529, "Overloaded"), CallEnding.OVERLOADED),
+    (failure(408, "late"), CallEnding.TIMED_OUT),
+    (failure(413, "too big"), CallEnding.TOO_LONG),
+    (failure(400, "prompt is too long: 210000 tokens > 200000 maximum"), CallEnding.TOO_LONG),
+    (failure(400, "no", code="context_length_exceeded", error="context_length_exceeded"),
+     CallEnding.TOO_LONG),
+    (failure(400, "This model's maximum context length is 4096 tokens. However"),
+     CallEnding.TOO_LONG),
+    (failure(400, "the request exceeds the available context size, try increasing it"),
+     CallEnding.TOO_LONG),
+    (failure(400, "input length exceeds the context length"), CallEnding.TOO_LONG),
+    (failure(400, "However, the model is loaded with context length of only 4096 tokens"),
+     CallEnding.TOO_LONG),
+    (failure(400, "input length and `max_tokens` exceed context limit: 190000 + 32000"),
+     CallEnding.TOO_LONG),
+    (failure(404, "model: m"), CallEnding.NOT_FOUND),
+    (failure(400, "The model `m` does not exist", code="model_not_found"), CallEnding.NOT_FOUND),
+    (failure(400, "temperature: too hot"), CallEnding.BAD_REQUEST),
+    (failure(422, "not like this"), CallEnding.BAD_REQUEST),
+    (failure(307, "there", headers=[("location", "https://elsewhere.invalid/v1")]),
+     CallEnding.BAD_REQUEST),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize(("scene", "ending"), FAILURES)
+def test_an_error_status_is_told_for_what_it_is(api: str, scene: Scene, ending: CallEnding) -> None:
+    reply = asked(api, scene)
+    assert (reply.ending, reply.text, reply.usage) == (ending, "", None)
+    assert str(scene.status) in reply.detail
+    assert "\n" not in reply.detail
+    words = "elsewhere.invalid" if scene.status == 307 else scene.text
+    assert words in reply.detail
+
+
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize(
+    ("header", "value", "seconds"),
+    [
+        ("retry-after", "3", 3),
+        ("retry-after-ms", "1500", 1.5),
+        ("retry-after", "-3", 0),
+        ("retry-after", "soon", None),
+        ("retry-after", "nan", None),
+        ("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT", 0),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 529])
+def test_how_long_to_wait_is_read_from_the_headers(
+    api: str, status: int, header: str, value: str, seconds: float | None
+) -> None:
+    reply = asked(api, failure(status, headers=[(header, value)]))
+    assert reply.retry_after == seconds
+
+
+def test_how_long_to_wait_may_be_a_date() -> None:
+    date = formatdate(time.time() + 90, usegmt=True)
+    reply = asked("openai", failure(429, retry_after=date))
+    assert reply.retry_after == pytest.approx(90, abs=5)
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_a_refused_key_is_told_so_that_a_person_can_mend_it(api: str) -> None:
+    reply = asked(api, failure(401, "invalid x-api-key"))
+    assert "does not accept the key (401): invalid x-api-key" in reply.detail
+
+
+def test_a_server_that_wants_a_key_where_none_is_set_is_told_with_the_mend() -> None:
+    reply = asked("chat", failure(401, "Unauthorized"), key=None)
+    assert "[llm] key_variable" in reply.detail
+
+
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize("echo", [KEY, KEY[:-4], KEY[:8] + "\x1b[0m" + KEY[8:], f"x={KEY!r}\n" * 9])
+def test_a_key_that_the_server_echoes_is_not_told(api: str, echo: str) -> None:
+    reply = asked(api, failure(401, f"Incorrect API key provided: {echo}"))
+    assert KEY[:-4] not in reply.detail
+    assert KEY[4:] not in reply.detail
+    assert KEY not in asked(api, answer(f"The key is {KEY}.")).text
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_a_key_is_in_no_repr_and_no_log(api: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    with FakeLlm([answer("a"), failure(500), cut("x")]) as fake:
+        asking = model(api, fake.url)
+        for _ in range(3):
+            asking.complete(PROMPT, max_output=9)
+        assert all(KEY in request.headers["authorization"] for request in fake.requests)
+    assert KEY not in repr(asking) + str(vars(asking)) + caplog.text
+
+
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize("key", [f"{KEY}\nx", f"{KEY}ü"])
+def test_a_key_that_is_none_is_refused_before_it_is_sent(api: str, key: str) -> None:
+    with FakeLlm([]) as fake:
+        reply = model(api, fake.url, key=key).complete(PROMPT, max_output=9)
+        assert fake.requests == []
+    assert reply.ending is CallEnding.UNAUTHORIZED
+    assert KEY not in repr(reply)
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_a_connection_cut_in_the_middle_is_no_answer(api: str) -> None:
+    reply = asked(api, cut("the beginning of an answer"))
+    assert (reply.ending, reply.usage) == (CallEnding.CUT, None)
+    assert reply.text == ("" if api == "chat" else "the beginning of an answer")
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_a_body_that_ends_early_but_cleanly_is_no_answer(api: str) -> None:
+    reply = asked(api, cut("the beginning of an answer", clean=True))
+    # A whole body of half a JSON text was not cut on the way: it was made so.
+    assert reply.ending is (CallEnding.MALFORMED if api == "chat" else CallEnding.CUT)
+
+
+def test_a_message_that_stops_without_a_reason_was_cut() -> None:
+    assert asked("anthropic", answer("text", stop="none")).ending is CallEnding.CUT
+    assert asked("openai", answer("text", stop="none")).ending is CallEnding.CUT
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_an_overload_after_the_beginning_may_be_billed(api: str) -> None:
+    reply = asked(api, broken("half", "Overloaded", error="overloaded_error"))
+    # Chat is not streamed: there the error is all that came.
+    assert reply.ending is (CallEnding.OVERLOADED if api == "chat" else CallEnding.CUT)
+    assert reply.ending.free == (api == "chat")
+    assert "Overloaded" in reply.detail
+
+
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize("scene", [hang(), hang("begun"), drip("never", every=0.3)])
+def test_a_server_that_hangs_or_drips_ends_with_the_timeout(api: str, scene: Scene) -> None:
+    began = time.monotonic()
+    reply = asked(api, scene, timeout=0.8)
+    assert reply.ending is CallEnding.TIMED_OUT
+    assert "0.8 s" in reply.detail
+    assert time.monotonic() - began < 3
+    assert 0.7 < reply.latency < 2.5
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_headers_that_drip_end_with_the_timeout(api: str) -> None:
+    reply = asked(api, drip("never", every=0.2, headers=True), timeout=0.8)
+    assert reply.ending is CallEnding.TIMED_OUT
+    assert reply.latency < 2.5
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_an_attempt_that_timed_out_leaves_no_thread_behind(api: str) -> None:
+    asked(api, drip("never", every=0.2), timeout=0.5)
+    assert [thread for thread in threading.enumerate() if thread.name == "model"] == []
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_a_server_that_is_not_there_is_unreachable(api: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    reply = model(api, f"http://127.0.0.1:{port}").complete(PROMPT, max_output=9)
+    assert reply.ending is CallEnding.UNREACHABLE
+    assert "refused" in reply.detail.lower()
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_a_name_that_does_not_exist_is_unreachable(api: str) -> None:
+    reply = model(api, "http://no-such-host.invalid", timeout=5).complete(PROMPT, max_output=9)
+    assert reply.ending is CallEnding.UNREACHABLE
+    assert reply.latency < 7
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_a_server_that_speaks_no_tls_is_unreachable(api: str) -> None:
+    with FakeLlm([]) as fake:
+        url = fake.url.replace("http:", "https:")
+        assert model(api, url).complete(PROMPT, max_output=9).ending is CallEnding.UNREACHABLE
+
+
+NONSENSE = ["", "{", "[]", "null", "3", '"text"', "<html>Gateway</html>", "[" * 100_000, "\xff\xfe"]
+
+
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize("body", NONSENSE)
+@pytest.mark.parametrize("kind", ["application/json", "text/html; charset=nonsense"])
+def test_a_body_that_is_no_answer_is_malformed(api: str, body: str, kind: str) -> None:
+    scene = raw(body.encode("latin-1"), headers=[("content-type", kind)])
+    assert asked(api, scene).ending is CallEnding.MALFORMED
+
+
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize("body", NONSENSE)
+@pytest.mark.parametrize(("status", "ending"), [(400, "bad request"), (503, "overloaded")])
+def test_an_error_whose_body_says_nothing_is_told_by_its_status(
+    api: str, body: str, status: int, ending: str
+) -> None:
+    assert asked(api, raw(body.encode("latin-1"), status=status)).ending == ending
+
+
+def _frames(*events: object) -> Scene:
+    lines = [f"event: {_name(event)}\ndata: {json.dumps(event)}\n\n" for event in events]
+    return raw("".join(lines), headers=[("content-type", "text/event-stream")])
+
+
+def _name(event: object) -> str:
+    return str(event.get("type")) if isinstance(event, dict) else "message_start"
+
+
+ODD = [None, 3, "text", [], [[1]], {}, {"type": None}, {"text": 4, "type": "text_delta"}]
+EVENTS = (
+    ("anthropic", "message_start", "message"),
+    ("anthropic", "content_block_start", "content_block"),
+    ("anthropic", "content_block_delta", "delta"),
+    ("anthropic", "message_delta", "delta"),
+    ("anthropic", "message_delta", "usage"),
+    ("anthropic", "error", "error"),
+    ("openai", "response.output_text.delta", "delta"),
+    ("openai", "response.completed", "response"),
+    ("openai", "response.incomplete", "response"),
+    ("openai", "response.failed", "response"),
+    ("openai", "error", "message"),
+)
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize(("api", "kind", "name"), EVENTS)
+def test_events_of_a_wrong_shape_raise_nothing(api: str, kind: str, name: str, odd: object) -> None:
+    reply = asked(api, _frames({"type": kind, name: odd}, odd, {"type": "unheard of"}))
+    assert isinstance(reply.ending, CallEnding)
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda odd: {"choices": odd},
+        lambda odd: {"choices": [odd]},
+        lambda odd: {"choices": [{"message": odd}]},
+        lambda odd: {"choices": [{"message": {"content": odd}, "finish_reason": odd}]},
+        lambda odd: {"choices": [{"message": {"content": "x"}}], "usage": odd},
+        lambda odd: {"error": odd},
+    ],
+)
+def test_completions_of_a_wrong_shape_raise_nothing(
+    wrap: Callable[[object], object], odd: object
+) -> None:
+    assert isinstance(asked("chat", raw(json.dumps(wrap(odd)))).ending, CallEnding)
+
+
+def test_a_server_that_speaks_no_http_is_malformed() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=_greet, args=(listener,))
+        thread.start()
+        reply = model("chat", f"http://127.0.0.1:{listener.getsockname()[1]}").complete(
+            PROMPT, max_output=9
+        )
+        thread.join()
+    assert reply.ending is CallEnding.MALFORMED
+
+
+def _greet(listener: socket.socket) -> None:
+    connection, _ = listener.accept()
+    with connection:
+        connection.recv(65536)
+        connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
+
+
+def test_the_package_of_models_loads_no_sdk() -> None:
+    import subprocess  # noqa: PLC0415
+
+    code = (
+        "import sys, autoresearch.proposers.models as m; "
+        "sys.exit(any(name in sys.modules for name in ('openai', 'anthropic', 'httpx2')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

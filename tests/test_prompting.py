@@ -1,0 +1,357 @@
+import random
+import re
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from autoresearch.config import LlmSettings
+from autoresearch.errors import ProposerError
+from autoresearch.proposers import Remaining
+from autoresearch.proposers.prompting import Prompting, digest
+from autoresearch.proposers.prompting.history import History, Told, estimate, shortened
+from autoresearch.proposers.prompting.templates import OWN, Templates, duration
+from autoresearch.records.values import Budget, Category, Clock, Estimate, Rejection, Verdict
+from tests.briefs import SALT, a_brief, a_past, longer, patch, whole
+
+TEMPLATE = Path(__file__).parent.parent / "templates" / "gpt"
+
+
+@pytest.fixture
+def prompting() -> Prompting:
+    return Prompting(LlmSettings(), folder=None)
+
+
+def test_the_same_brief_gives_the_same_bytes(prompting: Prompting) -> None:
+    brief = a_brief(a_past(2), a_past(3, Verdict.CRASH))
+    other = Prompting(LlmSettings(), folder=Path("/nowhere"))
+    assert whole(prompting.prompt(brief)) == whole(other.prompt(brief))
+    assert prompting.text(brief) == other.text(brief)
+
+
+def test_a_discard_leaves_the_whole_beginning_as_it_was(prompting: Prompting) -> None:
+    before = a_brief(a_past(2), a_past(3, Verdict.INVALID))
+    first = prompting.prompt(before)
+    second = prompting.prompt(longer(before, a_past(4)))
+    shared = "".join(each.text for each in (*first.system, *first.user[:-1]))
+    assert whole(second).startswith(shared)
+    assert second.user[-2].text.startswith("## 4: discard")
+    assert whole(second) == shared + second.user[-2].text + second.user[-1].text
+
+
+def test_an_estimate_that_is_made_anew_moves_nothing_but_the_end(prompting: Prompting) -> None:
+    brief = a_brief(a_past(2))
+    first = prompting.prompt(brief)
+    anew = tuple(replace(past, val_bpb=7.7, error=0.7) for past in brief.history)
+    second = prompting.prompt(
+        replace(brief, history=anew, score=Estimate(7.7, 0.7), noise=0.5, remaining=Remaining(60.0))
+    )
+    assert [*first.system, *first.user[:-1]] == [*second.system, *second.user[:-1]]
+    assert first.user[-1] != second.user[-1]
+
+
+def test_four_sections_are_marked_and_the_last_row_is_one_of_them(prompting: Prompting) -> None:
+    prompt = prompting.prompt(a_brief(*(a_past(number) for number in range(2, 9))))
+    marked = [each.text for each in (*prompt.system, *prompt.user) if each.cache]
+    assert len(marked) == 4
+    assert marked[0].startswith("You are the researcher")
+    assert marked[1].startswith("# The person's program")
+    assert marked[2].startswith("# The incumbent")
+    assert marked[3].startswith("## 8: discard")
+    assert not prompt.user[-1].cache
+
+
+def test_there_is_one_section_for_each_experiment(prompting: Prompting) -> None:
+    prompt = prompting.prompt(a_brief(*(a_past(number) for number in range(2, 9))))
+    assert sum(each.text.startswith("## ") for each in prompt.user) == 8
+
+
+def test_the_cache_key_belongs_to_the_study_and_not_to_the_brief(prompting: Prompting) -> None:
+    brief = a_brief()
+    key = prompting.prompt(brief).cache_key
+    assert key == prompting.prompt(longer(brief, a_past(2))).cache_key
+    assert key != prompting.prompt(replace(brief, study="nov24")).cache_key
+    assert SALT not in key
+    assert len(key) <= 64
+
+
+def test_a_row_in_full_tells_what_was_done_and_measured(prompting: Prompting) -> None:
+    parent = replace(a_brief().history[0].run, speed=1000.0, steps=200, memory=2**31)  # type: ignore[type-var]
+    keep = a_past(2, Verdict.KEEP, run=parent)
+    tried = a_past(3, parent_id=2, risk="it may be slow", delta=0.0123, delta_error=0.0021)
+    row = prompting.prompt(a_brief(keep, tried)).user[-2].text
+    assert row.startswith("## 3: discard, optimizer\n")
+    assert "measured +0.01230 ± 0.00210 against 2, predicted -0.00400" in row
+    assert "400 steps, 2000 tokens/s, 1.00 GiB" in row
+    assert "speed 200 %, steps 200 %, memory 50 % of 2's" in row
+    assert "curve: 5.000 at 10 %, 4.000 at 50 %, 3.500 at 100 %" in row
+    assert "hypothesis: idea 3\nrisk: it may be slow\nreason: reason 3\npatch:\n--- a/" in row
+    assert "+LINE_3_2 = 2\n" in row
+
+
+def test_a_crash_shows_its_traceback_and_an_invalid_change_its_reason(prompting: Prompting) -> None:
+    crash = a_past(2, Verdict.CRASH, traceback="Traceback\nValueError: odd", patch=patch(2))
+    invalid = a_past(3, Verdict.INVALID, reason="syntax error: line 3")
+    user = prompting.prompt(a_brief(crash, invalid)).user
+    assert "traceback:\n| Traceback\n| ValueError: odd\npatch:\n" in user[-3].text
+    assert "reason: syntax error: line 3\n<<end " in user[-2].text
+    assert "patch" not in user[-2].text
+
+
+def test_a_long_patch_is_cut_and_says_so(prompting: Prompting) -> None:
+    row = prompting.prompt(a_brief(a_past(2, patch=patch(2, lines=500)))).user[-2].text
+    assert row.count("\n+LINE_2_") == 57
+    assert "[443 more lines]\n<<end " in row
+
+
+def test_the_end_tells_where_the_study_stands(prompting: Prompting) -> None:
+    crashes = [
+        a_past(number, Verdict.CRASH, fingerprint="same", reason="exception: ValueError: odd")
+        for number in (4, 5, 6)
+    ]
+    near = a_past(3, delta=0.0015, delta_error=0.001, category=Category.SCHEDULE)
+    brief = a_brief(a_past(2, Verdict.KEEP), near, *crashes, noise=0.003)
+    end = prompting.prompt(brief).user[-1].text
+    assert "val_bpb 1.90000 ± 0.00200" in end
+    assert "varies by 0.00300" in end
+    assert "4 experiments since the last keep" in end
+    assert "Time left: 2 h, at most 24 trainings" in end
+    assert "Money left: $3.50" in end
+    assert "Experiments left" not in end
+    assert "- optimizer: 4 tried, 1 kept (together -0.01000), 3 crashed; best -0.01000" in end
+    assert "- schedule: 1 tried, 0 kept; best +0.00150" in end
+    assert "- experiment 3: +0.00150 ± 0.00100 against 1 <<data" in end
+    assert "- 3 times in the same place (experiments 4, 5, 6). BANNED" in end
+    assert "Predicted gains that were measured: 2. Gains indeed: 1." in end
+    assert end.rstrip().endswith("Propose exactly one next experiment against the incumbent above, "
+                                 "in the form asked for.")  # fmt: skip
+
+
+def test_two_crashes_are_a_warning_and_three_a_ban(prompting: Prompting) -> None:
+    crashes = [a_past(number, Verdict.CRASH, fingerprint="same") for number in (2, 3)]
+    end = prompting.prompt(a_brief(*crashes)).user[-1].text
+    assert "once more, and it is banned" in end
+    assert "BANNED" not in end
+    other = a_past(4, Verdict.CRASH, fingerprint="other")
+    assert "BANNED" not in prompting.prompt(a_brief(*crashes, other)).user[-1].text
+
+
+def test_near_misses_are_those_that_the_noise_cannot_tell_from_a_gain() -> None:
+    near = a_past(2, delta=0.0019, delta_error=0.001)
+    far = a_past(3, delta=0.0021, delta_error=0.001)
+    unknown = a_past(4, delta=0.0029, delta_error=None)
+    kept = a_past(5, Verdict.KEEP)
+    assert digest.near_misses([far, unknown, near, kept], noise=0.003) == [near, unknown]
+    assert digest.near_misses([unknown], noise=None) == []
+
+
+def test_predictions_are_held_against_what_was_measured() -> None:
+    history = [
+        a_past(2, delta=-0.004, predicted_delta=-0.008),
+        a_past(3, delta=-0.001, predicted_delta=-0.008),
+        a_past(4, delta=0.005, predicted_delta=-0.002),
+        a_past(5, delta=0.005, predicted_delta=None),
+        a_past(6, Verdict.CRASH, predicted_delta=-0.5),
+    ]
+    found = digest.calibration(history)
+    assert found is not None
+    assert (found.made, found.right, found.reached) == (3, 2, 1)
+    assert found.predicted == pytest.approx(-0.006)
+    assert found.measured == pytest.approx(0.0)
+    assert digest.calibration(history[3:]) is None
+
+
+def test_the_real_template_fits_with_hours_of_history_in_full(prompting: Prompting) -> None:
+    files = {"train.py": (TEMPLATE / "train.py").read_text()}
+    fixed = {"prepare.py": (TEMPLATE / "prepare.py").read_text()}
+    history = [a_past(number, patch=patch(number, 20)) for number in range(2, 50)]
+    brief = a_brief(*history, files=files, fixed_files=fixed)
+    prompt = prompting.prompt(brief)
+    assert files["train.py"] in whole(prompt)
+    assert fixed["prepare.py"] in whole(prompt)
+    assert sum(each.text.startswith("## ") for each in prompt.user) == 49
+
+
+@pytest.mark.parametrize("tokens", [7500, 9000, 12_000, 20_000, 60_000])
+def test_a_prompt_stays_below_its_tokens_and_loses_no_verdict(
+    prompting: Prompting, tokens: int
+) -> None:
+    dice = random.Random(1)
+    verdicts = [Verdict.DISCARD, Verdict.CRASH, Verdict.INVALID, Verdict.KEEP]
+    history = [
+        a_past(number, dice.choice(verdicts), patch=patch(number, dice.randrange(60)))
+        for number in range(2, 400)
+    ]
+    prompt = prompting.prompt(a_brief(*history), tokens=tokens)
+    assert sum(estimate(each.text) for each in (*prompt.system, *prompt.user)) <= tokens
+    assert told(whole(prompt)) == {past.id: past.verdict for past in a_brief(*history).history}
+    assert sum(each.cache for each in (*prompt.system, *prompt.user)) == 4
+
+
+def test_the_newest_rows_are_the_last_to_be_shortened(prompting: Prompting) -> None:
+    history = [a_past(number, patch=patch(number, 30)) for number in range(2, 60)]
+    user = prompting.prompt(a_brief(*history), tokens=15_000).user[3:-1]
+    full = [each.text.startswith("## ") for each in user]
+    assert full == sorted(full)
+    assert full[-1]
+    assert not full[0]
+
+
+def test_shortening_breaks_the_beginning_seldom(prompting: Prompting) -> None:
+    brief, breaks = a_brief(), 0
+    before = prompting.prompt(brief, tokens=20_000)
+    for number in range(2, 120):
+        brief = longer(brief, a_past(number, patch=patch(number, 10)))
+        prompt = prompting.prompt(brief, tokens=20_000)
+        shared = "".join(each.text for each in (*before.system, *before.user[:-1]))
+        breaks += not whole(prompt).startswith(shared)
+        before = prompt
+    assert 3 <= breaks <= 12
+
+
+def test_a_longer_history_shortens_at_least_what_a_shorter_one_did() -> None:
+    dice = random.Random(2)
+    rows = [
+        Told(number, Verdict.DISCARD, "x" * dice.randrange(30, 6000), "y" * dice.randrange(30, 300))
+        for number in range(300)
+    ]
+    marks = [shortened(rows[:count], 5000) for count in range(301)]
+    assert all(bare <= lines <= count for count, (bare, lines) in enumerate(marks))
+    assert marks == sorted(marks)
+    assert all(one[1] <= two[1] for one, two in pairwise(marks))
+    assert marks[-1][0] > 0
+
+
+def test_where_nothing_but_verdicts_fits_only_verdicts_are_told() -> None:
+    history = History(Templates(None), SALT)
+    rows = history.rows(a_brief(*(a_past(number) for number in range(2, 40))).history)
+    texts = history.fitting(rows, room=10)
+    assert texts == ["Verdicts of the oldest: 1 keep, 2 to 39 discard.\n\n"]
+    gaps = history.fitting([rows[0], *rows[2:4], rows[1], rows[7]], room=10)
+    assert gaps == ["Verdicts of the oldest: 1 keep, 3 to 4 discard, 2 discard, 8 discard.\n\n"]
+
+
+def test_fixed_files_give_way_before_the_history_and_the_code_never_does(
+    prompting: Prompting,
+) -> None:
+    fixed = {"prepare.py": "FIXED = 1\n" * 3000}
+    prompt = prompting.prompt(a_brief(a_past(2), fixed_files=fixed), tokens=12_000)
+    assert "Left out, as they do not fit into this brief:" in prompt.user[0].text
+    assert "prepare.py" in prompt.user[0].text
+    assert "FIXED = 1" not in whole(prompt)
+    assert "DEPTH = 4" in prompt.user[1].text
+    assert "+LINE_2_2" in whole(prompt)
+
+
+def test_code_that_cannot_fit_is_a_fault_that_says_what_to_do(prompting: Prompting) -> None:
+    brief = a_brief(files={"train.py": "A = 1\n" * 10_000})
+    with pytest.raises(ProposerError, match=r"\d+ tokens, 9000 are allowed: raise \[llm\]"):
+        prompting.prompt(brief, tokens=9000)
+
+
+def test_only_the_files_that_are_asked_for_are_shown() -> None:
+    fixed = {"prepare.py": "P = 1\n", "lib/a.py": "A = 1\n", "notes.txt": "N\n"}
+    some = Prompting(LlmSettings(show=("lib/*.py",)), folder=None).prompt(
+        a_brief(fixed_files=fixed)
+    )
+    assert "A = 1" in some.user[0].text
+    assert "P = 1" not in some.user[0].text
+    assert "notes.txt\nprepare.py\n<<end" in some.user[0].text
+    none = Prompting(LlmSettings(show=()), folder=None).prompt(a_brief(fixed_files=fixed))
+    assert "None is shown." in none.user[0].text
+
+
+def test_the_form_of_the_answer_follows_the_settings() -> None:
+    blocks = Prompting(LlmSettings(), folder=None).prompt(a_brief()).system[0].text
+    files = Prompting(LlmSettings(format="file"), folder=None).prompt(a_brief()).system[0].text
+    assert "<<<<<<< SEARCH" in blocks
+    assert "SEARCH" not in files
+    assert "the whole new file" in files
+    for text in (blocks, files):
+        assert text.count("hypothesis: ") == 1
+        assert "| simplification | data\n" in text
+        assert "baseline" not in text
+
+
+def test_the_rules_name_the_study_s_own_clock_and_files(prompting: Prompting) -> None:
+    brief = a_brief(
+        entry="go.py",
+        editable=("go.py", "lib/*.py"),
+        budget=Budget(90.0, Clock.CPU),
+        device="cuda",
+    )
+    rules = prompting.prompt(brief).system[0].text
+    assert "It trains on cuda for 90 s (CPU time of all its processes)" in rules
+    assert "You may change: go.py, lib/*.py." in rules
+
+
+def test_a_command_is_told_the_same_and_how_to_answer_last(prompting: Prompting) -> None:
+    brief = a_brief(a_past(2))
+    text, prompt = prompting.text(brief), prompting.prompt(brief)
+    assert all(each.text in text for each in prompt.user)
+    assert "SEARCH" not in text
+    assert text.index("# Your answer") > text.index("# Your turn")
+    assert "`PROPOSAL.md`" in text
+    assert text.endswith("if you have none.\n")
+
+
+def test_an_objection_frames_its_reason(prompting: Prompting) -> None:
+    told = prompting.objection(a_brief(), Rejection("block 1: not found"))
+    assert re.search(r"<<data (\w{32}) reason>>\nblock 1: not found\n<<end \1>>", told)
+
+
+def test_a_project_s_own_template_wins(tmp_path: Path) -> None:
+    (tmp_path / "history.md.j2").write_text("# What happened\n")
+    prompt = Prompting(LlmSettings(), folder=tmp_path).prompt(a_brief(a_past(2)))
+    assert prompt.user[2].text == "# What happened\n\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("now.md.j2", "one\n{% if %}\n", r"now\.md\.j2, line 2: .+"),
+        ("now.md.j2", "one\n\n{{ now.luck }}\n", r"now\.md\.j2, line 3: .*luck"),
+        ("experiment.md.j2", "{{ row.number / 0 }}", r"experiment\.md\.j2, line 1: division"),
+        ("verdicts.md.j2", "{{ verdict }}", r"verdicts\.md\.j2, line 1: 'verdict' is undefined"),
+        ("line.md.j2", "{{ row.data | nothing }}", r"line\.md\.j2, line 1: No filter"),
+        ("rules.md.j2", "{{ setting.__class__.__mro__ }}", r"rules\.md\.j2, line 1: .*unsafe"),
+        ("answer_file.md.j2", "{% include 'gone' %}", r"answer_file\.md\.j2, line 1: .*gone"),
+        ("objection.md.j2", "{{ objection.why }}", r"objection\.md\.j2, line 1: .*why"),
+        ("rule.md.j2", "", r"rule\.md\.j2 replaces no template: they are answer_blocks\.md\.j2"),
+    ],
+)
+def test_a_broken_template_is_found_before_the_night(
+    tmp_path: Path, name: str, text: str, told: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ProposerError, match=told):
+        Prompting(LlmSettings(), folder=tmp_path)
+
+
+def test_a_template_that_is_no_text_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "now.md.j2").write_bytes(b"\xff\xfe")
+    with pytest.raises(ProposerError, match=r"now\.md\.j2"):
+        Prompting(LlmSettings(), folder=tmp_path)
+
+
+def test_every_template_is_used() -> None:
+    names = {path.name.removesuffix(".md.j2") for path in OWN.iterdir()}
+    source = "".join(path.read_text() for path in OWN.parent.glob("*.py"))
+    assert all(f'"{name}"' in source for name in names)
+
+
+def test_durations_are_told_as_a_person_tells_them() -> None:
+    told = [duration(seconds) for seconds in (0.5, 20, 119, 300, 3600, 4810)]
+    assert told == ["0.5 s", "20 s", "119 s", "5 min", "1 h", "1 h 20 min"]
+
+
+def told(text: str) -> dict[int, Verdict]:
+    """Read the verdicts back out of a prompt."""
+    found: dict[int, Verdict] = {}
+    for spans in re.findall(r"^Verdicts of the oldest: (.*)\.$", text, re.MULTILINE):
+        for first, last, verdict in re.findall(r"(\d+)(?: to (\d+))? (\w+)", spans):
+            found |= dict.fromkeys(range(int(first), int(last or first) + 1), Verdict(verdict))
+    for number, verdict in re.findall(r"^(?:## )?(\d+): (\w+), ", text, re.MULTILINE):
+        found[int(number)] = Verdict(verdict)
+    return found
