@@ -1,6 +1,5 @@
 """What is in the zoo: the entries of zoo/*.toml, and the programs they make."""
 
-import re
 import string
 import tomllib
 from collections.abc import Mapping
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from autoresearch.patching import set_constants
-from autoresearch.scaffold import render
+from autoresearch.scaffold import render, set_keys
 from tests.evaluation_stubs import PAIRS
 
 HERE = Path(__file__).parent
@@ -78,9 +77,12 @@ def _files(base: str, patch: str) -> dict[str, str]:
 def _template() -> dict[str, str]:
     texts = render("gpt", "cpu")
     settings = texts["autoresearch.toml"]
-    for name, value in {"budget": '"3s"', "context": CONTEXT, "vocab_size": VOCAB}.items():
-        settings, count = re.subn(rf"(?m)^{name} = [^#\n]+", f"{name} = {value} ", settings)
-        assert count == 1
+    for section, key, value in (
+        ("training", "budget", "3s"),
+        ("evaluation", "context", CONTEXT),
+        ("corpus", "vocab_size", VOCAB),
+    ):
+        settings = set_keys(settings, section, {key: value})
     return {
         "train.py": set_constants(texts["train.py"], SMALL),
         "prepare.py": texts["prepare.py"],

@@ -4,7 +4,9 @@ import importlib.util
 import math
 import sys
 import tempfile
+import warnings
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -127,9 +129,12 @@ class Range:
             program.load_tokenizer(checkpoint) if hasattr(program, "load_tokenizer") else None
         )
         model = program.load_model(checkpoint, "cpu").eval()
-        bits = 0.0
-        for document in self.documents:
-            bits += plain_bits(model, tokenizer or ByteTokenizer(), document.data)
+        with warnings.catch_warnings(), redirect_stdout(None):
+            warnings.simplefilter("ignore")
+            bits = sum(
+                plain_bits(model, tokenizer or ByteTokenizer(), each.data)
+                for each in self.documents
+            )
         return bits / sum(len(each.data) for each in self.documents)
 
 

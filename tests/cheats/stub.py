@@ -4,6 +4,7 @@ It runs as a train.py, in real trials and model servers. A patch of the zoo stan
 text and its last two lines: what it defines again takes the place of what is here.
 """
 
+import itertools
 import json
 import math
 import time
@@ -26,8 +27,8 @@ def learn(session: Session, data: TrainData) -> Sequence[float]:
     counts = [0.1] * VOCAB**2
     for shard in data.shards():
         tokens = memoryview(shard).cast("H")
-        for before_, token in zip(tokens, tokens[1:], strict=False):
-            counts[before_ * VOCAB + token] += 1
+        for last, token in itertools.pairwise(tokens):
+            counts[last * VOCAB + token] += 1
     session.log(step=1, loss=3.0, tokens=len(tokens))
     return [math.log(each) for each in counts]
 

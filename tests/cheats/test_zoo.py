@@ -1,4 +1,4 @@
-"""Every cheat ends disqualified, as a crash, or at its true worth; every honest twin is accepted."""
+"""Every cheat ends disqualified, as a crash or at its true worth; honest twins are accepted."""
 
 import os
 import sys
