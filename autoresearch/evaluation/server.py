@@ -101,7 +101,13 @@ class ServerHandle:
         with theirs:
             try:
                 guarded = launch(
-                    site.sandbox.command(argv, readable=visible, writable=(scratch,)),
+                    site.sandbox.command(
+                        argv,
+                        readable=visible,
+                        writable=(scratch,),
+                        limits=site.limits,
+                        devices=site.device != "cpu",
+                    ),
                     cwd=site.tree,
                     env={**environment, "PYTHONPATH": str(PACKAGES)},
                     pass_fds=(theirs.fileno(),),

@@ -9,11 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from autoresearch.process.confined import Confined, open_descriptors
 from autoresearch.process.tree import Tree
 from autoresearch.runtime import guard
 
@@ -62,6 +64,10 @@ class Guarded:
         if self._exit is None:
             self._cpu = max(self._cpu, self._tree.cpu_seconds())
         return self._cpu
+
+    def count(self) -> int:
+        """Return how many processes the tree has."""
+        return self._tree.count() if self._exit is None else 0
 
     def resident(self, *, exact: bool = False) -> int:
         """Return the bytes of memory the tree holds; see `Tree.resident`."""
@@ -141,7 +147,7 @@ class Guarded:
 
 
 def launch(
-    argv: Sequence[str],
+    command: Confined | Sequence[str],
     *,
     cwd: Path,
     env: Mapping[str, str],
@@ -155,7 +161,7 @@ def launch(
     The guard starts in a new session, so a terminal's Ctrl-C reaches the supervisor only.
 
     Args:
-        argv: the command; standard input is empty.
+        command: what to run, as it is or as a sandbox made it; standard input is empty.
         cwd: its working directory.
         env: its whole environment.
         pass_fds: descriptors it gets under the same numbers; ours stay open.
@@ -166,15 +172,19 @@ def launch(
     Raises:
         FileNotFoundError: `cwd` is not there. A command that cannot be run exits with 127.
     """
+    confined = command if isinstance(command, Confined) else Confined(tuple(command))
     ours, theirs = socket.socketpair()
-    told = [str(theirs.fileno()), ",".join(map(str, pass_fds)), str(file_size), "--"]
-    with theirs:
+    with theirs, ExitStack() as held:
         try:
+            ready = open_descriptors(confined, held)
+            passed = (*pass_fds, *ready.passed)
+            inner = () if ready.inner is None else (ready.inner,)
+            told = [str(theirs.fileno()), _listed(passed), str(file_size), _listed(inner), "--"]
             process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_GUARD), *told, *argv],
+                [sys.executable, "-I", "-S", str(_GUARD), *told, *ready.argv],
                 cwd=cwd,
                 env=dict(env),
-                pass_fds=(theirs.fileno(), *pass_fds),
+                pass_fds=(theirs.fileno(), *passed, *inner),
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
@@ -184,6 +194,10 @@ def launch(
             ours.close()
             raise
     return Guarded(process, ours)
+
+
+def _listed(descriptors: Sequence[int]) -> str:
+    return ",".join(map(str, descriptors))
 
 
 def signal_name(number: int) -> str:

@@ -69,6 +69,10 @@ class Tree:
         """
         return sum(_resident(each.pid, exact=exact) for each in self if each.pid != self._top)
 
+    def count(self) -> int:
+        """Return how many processes there are below the top one."""
+        return sum(each.pid != self._top for each in self)
+
     def kill_survivors(self) -> bool:
         """Kill what is left of the tree and of the top's session; return whether any was."""
         session = [pid for pid in psutil.pids() if _session(pid) == self._top]

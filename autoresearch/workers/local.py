@@ -94,6 +94,8 @@ class LocalWorker:
                 command,
                 readable=[assignment.tree, _PACKAGES / "autoresearch"],
                 writable=[assignment.scratch],
+                limits=assignment.limits,
+                devices=assignment.device != "cpu",
             ),
             cwd=assignment.tree,
             env={**environment, "PYTHONPATH": str(_PACKAGES), CONTROL_FD: str(control)},
