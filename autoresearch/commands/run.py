@@ -15,7 +15,13 @@ from rich.console import Console
 from autoresearch import corpus as corpora
 from autoresearch import patching
 from autoresearch import sandbox as sandboxes
-from autoresearch.config import Project, find_project, parse_duration, scrub_git_environment
+from autoresearch.config import (
+    Project,
+    data_home,
+    find_project,
+    parse_duration,
+    scrub_git_environment,
+)
 from autoresearch.corpus import Corpus
 from autoresearch.errors import ProjectError, UsageFault
 from autoresearch.evaluation import Evaluator
@@ -23,6 +29,7 @@ from autoresearch.gitrepo import GitRepo
 from autoresearch.proposers import Proposer, build
 from autoresearch.records.events import Watcher
 from autoresearch.records.tables import Study
+from autoresearch.records.values import Trust
 from autoresearch.registry import Registry, RunLock
 from autoresearch.render.live import watcher_for
 from autoresearch.research import Research, StopRules, TrialRunner, open_study, recover
@@ -60,7 +67,7 @@ def run(options: RunOptions) -> None:
         repo = GitRepo.open(project.root)
         repo.identity()
         _warn_of_uncommitted(repo, project)
-        sandbox = sandboxes.detect(os.environ)
+        sandbox = _sandbox(project)
         study = open_study(
             registry, repo, project, corpus,
             tag=options.tag, budget=budget, trust=sandbox.trust,
@@ -119,6 +126,20 @@ def _trials(
         see=watcher.see,
         stop=stop,
     )
+
+
+def _sandbox(project: Project) -> Sandbox:
+    """Return what trials run in; the project, its corpus and its history stay out of their reach.
+
+    Raises:
+        ProjectError: it must be sealed, and here it cannot be.
+    """
+    hidden = (project.state, project.root / ".git", data_home())
+    found = sandboxes.examine(os.environ, hidden)
+    if project.settings.sandbox.require and found.sandbox.trust is not Trust.SEALED:
+        msg = f"autoresearch.toml requires a sealed sandbox; {found.notes[0]}"
+        raise ProjectError(msg)
+    return found.sandbox
 
 
 def _proposers(specs: Sequence[str]) -> list[Proposer]:

@@ -8,7 +8,8 @@ the guard's session; one that left the session unseen in the instant before esca
 with a pid namespace neither happens: nobody in it sees the guard, and all die with its first.
 """
 
+from autoresearch.process.appetite import Appetite
 from autoresearch.process.confined import LIFELINE, Confined
 from autoresearch.process.guarded import Exit, Guarded, launch, signal_name
 
-__all__ = ["LIFELINE", "Confined", "Exit", "Guarded", "launch", "signal_name"]
+__all__ = ["LIFELINE", "Appetite", "Confined", "Exit", "Guarded", "launch", "signal_name"]

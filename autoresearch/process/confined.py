@@ -15,12 +15,14 @@ class Confined:
 
     Some words of `wrapper` stand for the number of a descriptor: the keys of `files`, from which
     their contents can be read, and LIFELINE, which is the socket between the guard and a second
-    stage that lives in a pid namespace (`autoresearch/runtime/confine.py`).
+    stage that lives in a pid namespace (`autoresearch/runtime/confine.py`). `processes` is how
+    many it may be, threads included, where the supervisor is root; 0 is no limit.
     """
 
     argv: tuple[str, ...]
     wrapper: tuple[str, ...] = ()
     files: Mapping[str, bytes] = field(default_factory=dict)
+    processes: int = 0
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,7 @@ class Ending(StrEnum):
     NAN = "nan"
     EXCEPTION = "exception"
     OUT_OF_MEMORY = "out of memory"
+    OVER_LIMIT = "over limit"
     START_TIMEOUT = "start timeout"
     HANG = "hang"
     NO_FINISH = "no finish"
@@ -180,27 +181,18 @@ class Budget:
 class Limits:
     """What a trial may use. Bytes; `threads` is for the numeric libraries.
 
-    `processes`, `descriptors` (open files of one process) and `entries` (files and folders in
-    its scratch) are far above what a training needs, and far below what hurts the machine.
+    `disk` is all its files together, `entries` their number; `descriptors` are open files of one
+    process. These and `processes` are far above any need, and far below what hurts.
     """
 
     threads: int = 1
     memory: int = 16 * 2**30
     file_size: int = 8 * 2**30
     log: int = 4 * 2**20
+    disk: int = 20 * 2**30
     processes: int = 2048
     descriptors: int = 16384
     entries: int = 50_000
-
-    @property
-    def shared(self) -> int:
-        """Return the bytes of memory files, which no process need hold: a part of `memory`."""
-        return self.memory // 4
-
-    @property
-    def disk(self) -> int:
-        """Return the bytes that all its files may have together: two checkpoints and caches."""
-        return 2 * self.file_size + 2 * 2**30
 
 
 @dataclass(frozen=True)

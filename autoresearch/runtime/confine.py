@@ -24,6 +24,7 @@ import sys
 _READY, _GO = b"R", b"G"
 _SIGNALS = {ord("I"): signal.SIGINT, ord("T"): signal.SIGTERM}
 _NOT_STARTED = 127
+_MOST_DESCRIPTORS = 2**16
 # Since this kernel a user namespace counts its own processes, not all those of the user.
 _COUNTS_APART = (5, 14)
 
@@ -88,6 +89,7 @@ def _supervise(lifeline: int) -> None:
         os.close(lifeline)
         os.setpgid(0, 0)  # requests are for it and its children alone
         return
+    _let_go(lifeline)
     watched = os.pidfd_open(child)
     while True:
         ready = select.select([lifeline, watched], [], [])[0]
@@ -98,6 +100,16 @@ def _supervise(lifeline: int) -> None:
             os._exit(_NOT_STARTED)
         for letter in letters:
             _pass_on(letter, child)
+
+
+def _let_go(kept: int) -> None:
+    """Close what belongs to the command, so that its channels end when it closes them."""
+    os.closerange(3, kept)
+    os.closerange(kept + 1, _MOST_DESCRIPTORS)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(nothing, standard)
+    os.close(nothing)
 
 
 def _pass_on(letter: int, child: int) -> None:

@@ -1,13 +1,15 @@
 """The guard: a small process between the supervisor and a process tree, so that nobody survives.
 
-It runs as ``python -I -S guard.py LIFELINE CLOSE FILE_SIZE INNER -- COMMAND...`` in a session of
-its own. LIFELINE is a stream socket to the supervisor: single letters come in (`INTERRUPT`,
+It runs as ``python -I -S guard.py LIFELINE CLOSE FILE_SIZE INNER GROUP -- COMMAND...`` in a
+session of its own. LIFELINE is a stream socket to the supervisor: single letters come in (`INTERRUPT`,
 `TERMINATE`, `KILL`) and one line of JSON goes out when no process of the tree is left. End of
 file on it means that the supervisor died, be it by ``kill -9``: then everything is killed.
 
 INNER, where it is not empty, is a socket to a second stage that lives in a pid namespace
 (`confine.py`): it says `READY` and waits for `GO`, so that a sandbox whose guard died while it was
 being set up never runs anything; then requests go to it, and it tells how the command ended.
+
+GROUP, where it is not empty, is a control group that the command joins.
 
 On Linux the guard is the subreaper of the tree: a process that daemonises (setsid, double fork)
 becomes the guard's own child, so "no child left" means "no descendant left", and the CPU seconds
@@ -38,7 +40,8 @@ def main(arguments: list[str]) -> None:
     _control_process(_PR_SET_CHILD_SUBREAPER)
     wake = _wake_on_child()
     inner = _Inner(arguments[3])
-    child = _start(arguments[5:], int(arguments[2]), (lifeline, *wake, *inner.open))
+    limits = (int(arguments[2]), arguments[4])
+    child = _start(arguments[6:], limits, (lifeline, *wake, *inner.open))
     _let_go(passed)
     status = _watch(child, lifeline, wake[0], inner)
     status = _sweep(child, status)
@@ -99,12 +102,12 @@ def _wake_on_child() -> tuple[int, int]:
     return ends
 
 
-def _start(command: list[str], file_size: int, ours: tuple[int, ...]) -> int:
+def _start(command: list[str], limits: tuple[int, str], ours: tuple[int, ...]) -> int:
     guard = os.getpid()
     child = os.fork()
     if child == 0:
         try:
-            _become(command, file_size, guard, ours)
+            _become(command, limits, guard, ours)
         except OSError as fault:
             os.write(2, f"cannot start {command[0]}: {fault}\n".encode())
         finally:
@@ -116,7 +119,8 @@ def _start(command: list[str], file_size: int, ours: tuple[int, ...]) -> int:
     return child
 
 
-def _become(command: list[str], file_size: int, guard: int, ours: tuple[int, ...]) -> None:
+def _become(command: list[str], limits: tuple[int, str], guard: int, ours: tuple[int, ...]) -> None:
+    file_size, group = limits
     os.setpgid(0, 0)
     signal.set_wakeup_fd(-1)
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE):
@@ -127,7 +131,9 @@ def _become(command: list[str], file_size: int, guard: int, ours: tuple[int, ...
     _limit(resource.RLIMIT_CORE, 0)
     if file_size:
         _limit(resource.RLIMIT_FSIZE, file_size)
-    _volunteer_for_memory_shortage()
+    _write("/proc/self/oom_score_adj", "800")  # let the kernel end the tree before the supervisor
+    if group:
+        _write(f"{group}/cgroup.procs", "0")
     _control_process(_PR_SET_NO_NEW_PRIVS)
     _control_process(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != guard:  # it died before the line above
@@ -142,11 +148,10 @@ def _limit(what: int, most: int) -> None:
     resource.setrlimit(what, (most, most))
 
 
-def _volunteer_for_memory_shortage() -> None:
-    """Let the kernel end the tree before the supervisor when memory runs out."""
+def _write(path: str, text: str) -> None:
     try:
-        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:  # noqa: PTH123 - pathlib is slow to import
-            file.write("800")
+        with open(path, "w", encoding="ascii") as file:  # noqa: PTH123 - pathlib is slow to import
+            file.write(text)
     except OSError:
         pass
 

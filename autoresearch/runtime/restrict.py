@@ -13,6 +13,8 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on every architecture
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _MODE_FILTER = 38, 22, 2
 
+_CAPABILITIES_V3 = 0x20080522
+
 _EXECUTE, _WRITE, _READ, _LIST = 1, 1 << 1, 1 << 2, 1 << 3
 _ALL_V1 = (1 << 13) - 1
 _REFER, _TRUNCATE, _IOCTL = 1 << 13, 1 << 14, 1 << 15
@@ -33,12 +35,13 @@ def version() -> int:
 
 
 def restrict_files(settings: list[tuple[str, str]]) -> None:
-    """Allow these paths and nothing else; ("read" | "write" | "list" | "use", path).
+    """Give up every right of root's and all paths but these; ("read" | "write" | "list" | "use", path).
 
     Raises:
         OSError: there is no Landlock here.
     """
     _call(_LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+    _call(_LIBC.capset(struct.pack("=Ii", _CAPABILITIES_V3, 0), bytes(24)))
     known = version()
     handled = _ALL_V1
     for since, right in _BY_VERSION:

@@ -12,8 +12,9 @@ What it does not cover.
 - Memory is polled and the trial killed, not bounded: the limit can be overrun for a quarter of a
   second, and memory files (memfd, /tmp, /dev/shm: the latter bounded) count only where mapped.
 - The disk under what is writable is polled for size and number of files, once a second.
-- Root: the process keeps root's number, though no right of root's; file permissions and the
-  limit on processes do not bind it, the read-only mounts and the poll do.
+- Root: the process keeps root's number, though no right of root's; file permissions do not bind
+  it, the read-only mounts do. Its processes are bounded by a control group; where none can be
+  made (in most containers) by the poll alone, which a fork bomb may outrun. Run as a user.
 - The CPU, its caches and the memory bus are shared: it can slow others down, and measure them.
 - /usr and the interpreter's folder are readable as a whole: secrets do not belong there.
 - With `network`: the whole network and every local abstract socket. For command proposers only.
@@ -31,6 +32,8 @@ from autoresearch.sandbox.base import trial_environment
 from autoresearch.sandbox.paths import Mode
 
 _TMP_BYTES = 256 * 2**20
+# Root without any right of root's may still write here (bubblewrap covers them for others).
+_SWITCHES = tuple(f"/proc/{name}" for name in ("sys", "sysrq-trigger", "irq", "bus", "fs", "acpi"))
 _NAMESPACES = ("user", "pid", "ipc", "uts", "cgroup-try")
 _FILTER, _PASSWD, _GROUP, _SWITCH = "<filter>", "<passwd>", "<group>", "<nsswitch>"
 # A user database that names nobody else.
@@ -78,7 +81,8 @@ class Bubblewrap:
             *(f"--unshare-{each}" for each in (*_NAMESPACES, *(() if network else ("net",)))),
             *("--disable-userns", "--die-with-parent", "--new-session", "--cap-drop", "ALL"),
             *("--proc", "/proc", "--dev", "/dev"),
-            *_memory("/dev/shm", limits.shared),  # noqa: S108 - its own
+            *(word for path in _SWITCHES for word in ("--ro-bind-try", path, path)),
+            *_memory("/dev/shm", limits.memory // 4),  # noqa: S108 - its own
             *_memory("/tmp", _TMP_BYTES),  # noqa: S108 - its own
             *_shown([*self.base, *paths.system(network=network)], self.hidden, readable, writable),
             *(_accelerators() if devices else ()),
@@ -88,7 +92,8 @@ class Bubblewrap:
             *("processes", str(limits.processes), "files", str(limits.descriptors)),
             *("lifeline", LIFELINE, "--"),
         ]
-        return Confined(tuple(argv), tuple(wrapper), self._files(network=network))
+        files = self._files(network=network)
+        return Confined(tuple(argv), tuple(wrapper), files, limits.processes)
 
     def _files(self, *, network: bool) -> dict[str, bytes]:
         user, group = os.getuid(), os.getgid()

@@ -8,7 +8,7 @@ What it does not cover, for which its scores are `unsealed`:
 - local sockets by path: a desktop bus, a container daemon or an agent that listens in a file is
   in reach, and each may be a way out;
 - chmod, chown, times and extended attributes of any file of the user's, by path;
-- names, times and sizes of files and processes anywhere (stat, readlink, /proc, though not its secrets);
+- names, times and sizes of files and processes anywhere, by stat, readlink and /proc;
 - /dev/shm, which is shared with every process of the user's;
 - the process table and memory, as at the plain level: nothing but the guard and the poll;
 - on kernels before 6.12 signals to, and abstract sockets of, the user's other processes; before
@@ -59,18 +59,19 @@ class Landlock:
         use = [Path("/dev") / each for each in _NODES]
         if devices:  # CUDA writes the names of its threads
             read.append(Path("/sys"))
-            use += [*paths.accelerators(), Path("/proc")]
+            use += [*paths.accelerators(), Path("/proc/self")]
+        limits = limits or Limits()
         seccomp = compile_filter(platform.machine(), NETWORKED if network else LOCAL)
         words = [
             *(self.python, "-I", "-S", str(paths.CONFINE)),
-            *("files", str((limits or Limits()).descriptors)),
+            *("files", str(limits.descriptors)),
             *_allowed("read", [*read, Path("/proc")]),
             *_allowed("use", use),
             *_allowed("list", [paths.PACKAGES]),  # Python looks for packages by listing
             *_allowed("write", [*writable, *map(Path, _SHARED)]),
             *("filter", (seccomp or b"").hex(), "--"),
         ]
-        return Confined(tuple(argv), tuple(words))
+        return Confined(tuple(argv), tuple(words), processes=limits.processes)
 
 
 def _allowed(kind: str, allowed: Sequence[Path]) -> list[str]:

@@ -44,9 +44,9 @@ class Unsealed:
         *,
         readable: Sequence[Path],  # noqa: ARG002 - everything is in reach at this level
         writable: Sequence[Path],  # noqa: ARG002 - the same
-        limits: Limits | None = None,  # noqa: ARG002 - the same
+        limits: Limits | None = None,
         network: bool = False,  # noqa: ARG002 - the same
         devices: bool = False,  # noqa: ARG002 - the same
     ) -> Confined:
         """See `Sandbox`."""
-        return Confined(tuple(argv))
+        return Confined(tuple(argv), processes=(limits or Limits()).processes)
