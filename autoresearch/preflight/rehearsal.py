@@ -25,6 +25,7 @@ from autoresearch.config import Settings
 from autoresearch.preflight.judging import SIZELESS, TIME, Verdict, judge
 from autoresearch.preflight.running import Breach, Ran, run
 from autoresearch.preflight.staging import Scale, remove, scaled, write_data, write_files
+from autoresearch.process import Confined
 from autoresearch.records.values import Rejection
 from autoresearch.runtime.rehearse import Request
 from autoresearch.sandbox import Sandbox
@@ -125,7 +126,7 @@ class Rehearsal:
         token_bytes = write_data(data, vocab=vocab, context=scale.context)
         (scratch / "out").mkdir(parents=True)
 
-        def command(answer: int) -> list[str]:
+        def command(answer: int) -> Confined:
             request = Request(
                 steps=scale.steps,
                 context=scale.context,

@@ -39,7 +39,7 @@ class Ran:
 
 
 def run(
-    command: Callable[[int], Sequence[str]],
+    command: Callable[[int], Sequence[str] | Confined],
     *,
     cwd: Path,
     env: Mapping[str, str],
