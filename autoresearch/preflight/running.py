@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from autoresearch.process import Exit, Guarded, launch
+from autoresearch.process import Confined, Exit, Guarded, launch
 from autoresearch.records.values import Limits
 
 TICK_SECONDS = 0.1
