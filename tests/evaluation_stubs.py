@@ -6,7 +6,7 @@ from pathlib import Path
 from autoresearch.config import EvaluationSettings
 from autoresearch.evaluation import Evaluator
 from autoresearch.records.values import Disqualification, Document, Limits, Score
-from autoresearch.sandbox import detect
+from autoresearch.sandbox import Sandbox, detect
 
 # Logits from the token, a causal convolution over the two before it, and a matrix product.
 HONEST = """
@@ -76,11 +76,15 @@ def documents(numbers: int = 1500) -> list[Document]:
 
 
 def evaluator(
-    *, texts: list[Document] | None = None, timeout: str = "1m", memory: int = 16 * 2**30
+    *,
+    texts: list[Document] | None = None,
+    timeout: str = "1m",
+    memory: int = 16 * 2**30,
+    sandbox: Sandbox | None = None,
 ) -> Evaluator:
     return Evaluator(
         EvaluationSettings(context=32, batch=16, challenges=256, timeout=timeout),
-        sandbox=detect(os.environ),
+        sandbox=sandbox or detect(os.environ),
         limits=Limits(threads=1, memory=memory),
         device="cpu",
         tokenizer=ByteTokenizer(),

@@ -15,7 +15,13 @@ from autoresearch import corpus as corpora
 from autoresearch import patching
 from autoresearch import sandbox as sandboxes
 from autoresearch.commands.proposers import chosen, keys_of, makers, seats
-from autoresearch.config import Project, find_project, parse_duration, scrub_git_environment
+from autoresearch.config import (
+    Project,
+    data_home,
+    find_project,
+    parse_duration,
+    scrub_git_environment,
+)
 from autoresearch.corpus import Corpus
 from autoresearch.errors import ProjectError, UsageFault
 from autoresearch.evaluation import Evaluator
@@ -24,6 +30,7 @@ from autoresearch.preflight import Rehearsal
 from autoresearch.records.events import Watcher
 from autoresearch.records.money import Caps, GpuPrice
 from autoresearch.records.tables import Study
+from autoresearch.records.values import Trust
 from autoresearch.registry import Registry, RunLock
 from autoresearch.render.live import watcher_for
 from autoresearch.research import Research, StopRules, TrialRunner, open_study, recover
@@ -64,7 +71,7 @@ def run(options: RunOptions) -> None:
         repo = GitRepo.open(project.root)
         repo.identity()
         _warn_of_uncommitted(repo, project)
-        sandbox = sandboxes.detect(os.environ)
+        sandbox = _sandbox(project)
         study = open_study(
             registry, repo, project, corpus,
             tag=options.tag, budget=budget, trust=sandbox.trust,
@@ -141,6 +148,20 @@ def _purse(project: Project, registry: Registry, study: Study, max_cost: float |
 
 def _rehearsal(project: Project, sandbox: Sandbox, stop: Callable[[], bool]) -> Rehearse:
     return Rehearsal(project.settings, sandbox=sandbox, work=project.work, stop=stop).rehearse
+
+
+def _sandbox(project: Project) -> Sandbox:
+    """Return what trials run in; the project, its corpus and its history stay out of their reach.
+
+    Raises:
+        ProjectError: it must be sealed, and here it cannot be.
+    """
+    hidden = (project.state, project.root / ".git", data_home())
+    found = sandboxes.examine(os.environ, hidden)
+    if project.settings.sandbox.require and found.sandbox.trust is not Trust.SEALED:
+        msg = f"autoresearch.toml requires a sealed sandbox; {found.notes[0]}"
+        raise ProjectError(msg)
+    return found.sandbox
 
 
 def _refuse_bad_globs(project: Project) -> None:

@@ -12,6 +12,7 @@ from autoresearch.config.settings import (
     MoneySettings,
     PreflightSettings,
     PriceSettings,
+    SandboxSettings,
     Settings,
 )
 
@@ -25,6 +26,7 @@ __all__ = [
     "PreflightSettings",
     "PriceSettings",
     "Project",
+    "SandboxSettings",
     "Settings",
     "data_home",
     "endpoints",

@@ -126,6 +126,13 @@ class PriceSettings:
 
 
 @dataclass(frozen=True)
+class SandboxSettings:
+    """[sandbox]: `require` refuses to run where nothing seals trials off from the machine."""
+
+    require: bool = False
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything autoresearch.toml can say, with its defaults."""
 
@@ -137,6 +144,7 @@ class Settings:
     llm: LlmSettings = field(default_factory=LlmSettings)
     command: CommandSettings = field(default_factory=CommandSettings)
     money: MoneySettings = field(default_factory=MoneySettings)
+    sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     prices: Mapping[str, PriceSettings] = field(default_factory=dict)
 
     def budget(self, override: float | None = None) -> Budget:
@@ -155,4 +163,5 @@ class Settings:
             memory=int(self.training.memory_gib * 2**30),
             file_size=int(self.training.file_gib * 2**30),
             log=int(self.training.log_mib * 2**20),
+            disk=int((2 * self.training.file_gib + 4) * 2**30),  # two checkpoints and the caches
         )

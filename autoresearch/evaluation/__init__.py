@@ -8,6 +8,6 @@ from autoresearch.evaluation.evaluator import Evaluator
 from autoresearch.evaluation.rules import Rule
 from autoresearch.evaluation.text import Tokenizer
 
-PROTOCOL = 1  # scores made under another one are not comparable
+PROTOCOL = 2  # scores made under another one are not comparable
 
 __all__ = ["PROTOCOL", "Evaluator", "Rule", "Tokenizer"]

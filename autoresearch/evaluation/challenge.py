@@ -1,10 +1,4 @@
-"""Which positions are challenged, and what the answers must be.
-
-Half of the challenges are uniform. The other half is drawn where the server gained most on what
-could be expected there, in proportion to the squared gain: a few stolen tokens weigh much.
-The expectation is the best accepted checkpoint's log-probability at the same position where
-there is one, else what the same server gives the same token elsewhere.
-"""
+"""What is asked at the challenged positions, and what the answers must be."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,12 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autoresearch.evaluation.plan import Integers, Plan, grouped
+from autoresearch.evaluation.plan import Integers, Plan, Reals, grouped
 from autoresearch.evaluation.rules import Disqualified, Rule
 from autoresearch.evaluation.text import Tokens
 
-Reals = NDArray[np.float64]
-FLOOR = 1e-9  # so that what gained nothing is drawn when nothing else is left
 CAUSES = (
     "a prediction may depend on nothing but the tokens before it in its row "
     "(BatchNorm, expert-choice routing, dropout left on and state kept between calls break this)"
@@ -37,15 +29,19 @@ class Request:
 
 @dataclass(frozen=True)
 class Claim:
-    """What was committed at the challenged positions, and for which tokens; uniform ones first."""
+    """What was committed at the challenged positions [K], and for which tokens.
+
+    The first `uniform` of them were drawn uniformly.
+    """
 
     nats: Reals
     targets: Integers
     uniform: int
 
-    def errors(self, vectors: Reals) -> Reals:
-        """Return how far the claim is above what vectors [K, V] say, in nats."""
-        return np.asarray(self.nats - vectors[np.arange(len(self.targets)), self.targets])
+    def errors(self, members: Integers, vectors: Reals) -> Reals:
+        """Return how far the claims of `members` are above what vectors [B, V] say, in nats."""
+        said = vectors[np.arange(len(members)), self.targets[members]]
+        return np.asarray(self.nats[members] - said)
 
 
 @dataclass(frozen=True)
@@ -54,29 +50,6 @@ class Finding:
 
     challenged: int
     mismatch: float
-
-
-def expected(nats: Reals, plan: Plan) -> Reals:
-    """Return for each position the mean over the other positions of its token.
-
-    The token's share of the text counts as one observation more: some stand only once.
-    """
-    targets = plan.targets(np.arange(plan.positions))
-    counts = np.bincount(targets)[targets]
-    sums = np.bincount(targets, weights=nats)[targets]
-    return np.asarray((sums - nats + np.log(counts / plan.positions)) / counts)
-
-
-def draw(gain: Reals, count: int, rng: np.random.Generator) -> tuple[Integers, Integers]:
-    """Return positions to challenge: the uniform ones, and those drawn by gain; all distinct."""
-    count = min(count, gain.size)
-    uniform = rng.choice(gain.size, size=count - count // 2, replace=False)
-    weights = np.square(np.maximum(gain, 0.0)) + FLOOR
-    weights[uniform] = 0.0
-    others = np.flatnonzero(weights)
-    # The largest of log w + Gumbel noise are draws in proportion to w without replacement.
-    keys = np.log(weights[others]) + rng.gumbel(size=others.size)
-    return uniform, others[np.argsort(-keys)[: count // 2]]
 
 
 def true_rows(
@@ -126,27 +99,56 @@ def normalised(logits: NDArray[np.float32]) -> Reals:
     return np.asarray(values - np.log(np.exp(values).sum(axis=1, keepdims=True)))
 
 
-def compare(claim: Claim, own: Reals, audit: Reals, tolerance: float) -> Finding:
-    """Return the finding if commitment, challenge and audit agree within `tolerance` nats.
+class Comparison:
+    """Commitment, challenge and audit at K positions, as the answers come in.
 
-    Args:
-        claim: the commitment at K positions.
-        own: normalised vectors [K, V] of the server that committed.
-        audit: the same of the server that saw other suffixes. Whole vectors are compared by
-            half the summed difference of probabilities.
-        tolerance: nats.
-
-    Raises:
-        Disqualified: a mismatch is beyond the tolerance, or all lean the same way.
+    Whole vectors are kept only where the server that committed was asked again, and compared by
+    half the summed difference of probabilities.
     """
-    recomputed = _largest(claim.errors(own))
-    _demand(Rule.COMMITMENT, recomputed, tolerance, "the same server, asked again for logits")
-    distance = np.abs(np.exp(own) - np.exp(audit)).sum(axis=1) / 2
-    audited = max(_largest(claim.errors(audit)), _largest(distance))
-    who = "a second server, given the same prefixes with other suffixes"
-    _demand(Rule.AUDIT, audited, tolerance, who)
-    _refuse_bias(claim.errors(audit)[: claim.uniform], tolerance)
-    return Finding(len(claim.nats), max(recomputed, audited))
+
+    def __init__(self, claim: Claim) -> None:
+        self._claim = claim
+        self._recomputed = 0.0
+        self._audited = np.zeros(len(claim.nats))
+        self._vectors: dict[int, NDArray[np.float32]] = {}
+        self._distance = 0.0
+
+    def recompute(self, members: Integers, vectors: Reals) -> None:
+        """Take log-probabilities [B, V] of a server that committed to these members."""
+        self._recomputed = _largest(self._recomputed, self._claim.errors(members, vectors))
+        self._pair(members, vectors)
+
+    def audit(self, members: Integers, vectors: Reals) -> None:
+        """Take those of a server that had nothing to do with the commitment at these members."""
+        self._audited[members] = self._claim.errors(members, vectors)
+        self._pair(members, vectors)
+
+    def expect(self, members: Integers) -> None:
+        """Say which members are asked for both ways."""
+        self._vectors |= {int(each): np.empty(0, np.float32) for each in members}
+
+    def judge(self, tolerance: float) -> Finding:
+        """Return the finding if all agree within `tolerance` nats.
+
+        Raises:
+            Disqualified: a mismatch is beyond the tolerance, or all lean the same way.
+        """
+        who = "the same server, asked again for logits"
+        _demand(Rule.COMMITMENT, self._recomputed, tolerance, who)
+        audited = _largest(self._distance, self._audited)
+        who = "a second server, given the same prefixes with other suffixes"
+        _demand(Rule.AUDIT, audited, tolerance, who)
+        _refuse_bias(self._audited[: self._claim.uniform], tolerance)
+        return Finding(len(self._claim.nats), max(self._recomputed, audited))
+
+    def _pair(self, members: Integers, vectors: Reals) -> None:
+        for member, vector in zip(members.tolist(), vectors, strict=True):
+            if member not in self._vectors:
+                continue
+            first, now = self._vectors[member], np.exp(vector)
+            if first.size:
+                self._distance = max(self._distance, float(np.abs(first - now).sum() / 2))
+            self._vectors[member] = now.astype(np.float32)
 
 
 def _demand(rule: Rule, mismatch: float, tolerance: float, who: str) -> None:
@@ -165,5 +167,6 @@ def _refuse_bias(errors: Reals, tolerance: float) -> None:
         raise Disqualified(Rule.INFLATED, reason)
 
 
-def _largest(differences: Reals) -> float:
-    return float(np.abs(differences).max(initial=0.0))
+def _largest(so_far: float, differences: Reals) -> float:
+    """Return the largest absolute difference; a NaN is larger than all."""
+    return float(np.maximum(so_far, np.abs(differences).max(initial=0.0)))

@@ -11,10 +11,11 @@ import numpy as np
 
 from autoresearch.config import EvaluationSettings, parse_duration
 from autoresearch.errors import EvaluationError
-from autoresearch.evaluation.challenge import Finding, Reals, expected
-from autoresearch.evaluation.plan import Plan, cut
-from autoresearch.evaluation.protocol import Pair, commit, post_load, vocabulary
-from autoresearch.evaluation.rules import Disqualified, Rule
+from autoresearch.evaluation.challenge import Finding
+from autoresearch.evaluation.plan import Plan, Reals, cut
+from autoresearch.evaluation.probes import Reference, draw, expected, needed
+from autoresearch.evaluation.protocol import Challenge, commit, post_load, vocabulary
+from autoresearch.evaluation.rules import Disqualified
 from autoresearch.evaluation.server import ServerHandle, Site
 from autoresearch.evaluation.text import Tokenizer, brings_tokenizer, encode, encode_untrusted
 from autoresearch.records.values import Disqualification, Document, Limits, Score
@@ -50,7 +51,7 @@ class Evaluator:
         self._documents = tuple(documents)
         self._entry = entry
         self._plan: Plan | None = None
-        self._best: Reals | None = None
+        self._best: Reference | None = None
         if not any(each.data for each in self._documents):
             msg = "there is no text to score on: run `autoresearch prepare` with a larger corpus"
             raise EvaluationError(msg)
@@ -85,14 +86,14 @@ class Evaluator:
     def _score(self, site: Site, began: float) -> Score:
         own = brings_tokenizer(site.tree / site.entry)
         with ExitStack() as stack:
-            scoring = stack.enter_context(ServerHandle.start(site, "scoring"))
-            audit = stack.enter_context(ServerHandle.start(site, "audit"))
-            for server in (scoring, audit):  # they load while the text is made into tokens
+            # Their names say nothing: which of the two one is, no server need know.
+            pair = [stack.enter_context(ServerHandle.start(site, name)) for name in ("a", "b")]
+            for server in pair:  # they load while the text is made into tokens
                 post_load(server, site.checkpoint, site.device, self._limits.threads)
             plan = self._own_plan(site) if own else self._corpus_plan()
-            nats, finding = self._examine(scoring, audit, plan, None if own else self._best)
-        if not own and (self._best is None or nats.sum() > self._best.sum()):
-            self._best = nats
+            nats, finding = self._examine(pair, plan)
+        if self._best is None or nats.sum() > self._best.total:
+            self._best = Reference.of(plan, nats)
         return self._sum(plan, nats, finding, time.monotonic() - began)
 
     def _corpus_plan(self) -> Plan:
@@ -105,17 +106,19 @@ class Evaluator:
             text = encode_untrusted(server, site.checkpoint, self._documents)
         return cut(text, self._settings.context)
 
-    def _examine(
-        self, scoring: ServerHandle, audit: ServerHandle, plan: Plan, best: Reals | None
-    ) -> tuple[Reals, Finding]:
+    def _examine(self, pair: Sequence[ServerHandle], plan: Plan) -> tuple[Reals, Finding]:
+        settings = self._settings
         rng = np.random.default_rng()  # from the system's entropy: no server can foresee it
-        entries = vocabulary(scoring, plan)
-        nats = commit(scoring, plan, self._settings.batch, rng)
-        if vocabulary(audit, plan) != entries:
-            raise Disqualified(Rule.AUDIT, "two servers disagree on the size of the vocabulary")
-        gain = nats - (expected(nats, plan) if best is None else best)
-        pair = Pair(scoring, audit, entries)
-        return nats, pair.challenge(plan, nats, gain, self._settings, rng)
+        entries = vocabulary(pair, plan)
+        committing = pair if self._device == "cpu" else pair[:1]
+        commitment = commit(committing, plan, settings.batch, rng)
+        nats = commitment.nats
+        excess = nats - (self._best.at(plan) if self._best else expected(nats, plan))
+        count = max(settings.challenges, needed(excess, int(plan.ends[-1])))
+        uniform, drawn = draw(excess, count, rng)
+        challenge = Challenge(plan, commitment, np.append(uniform, drawn), uniform.size)
+        comparison = challenge.put(pair, entries, settings.batch, rng)
+        return nats, comparison.judge(settings.tolerance)
 
     def _sum(self, plan: Plan, nats: Reals, finding: Finding, seconds: float) -> Score:
         bits = plan.by_document(-nats / math.log(2), len(self._documents)).tolist()

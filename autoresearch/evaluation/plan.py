@@ -5,7 +5,7 @@ window begins with the last token of the one before. Rows are padded with random
 are not charged, to few widths, so that few of them are padded much.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from autoresearch.evaluation.text import EncodedText, Tokens
 
 NARROWEST = 16
 Integers = NDArray[np.int64]
+Reals = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Plan:
     """The rows of a text. A position is the number of a charged token, 0 to `positions` - 1.
 
     Row r holds the `length[r]` + 1 tokens of `stream` from `start[r]` on, belongs to document
-    `document[r]`, and its predictions are the positions from `first[r]` on.
+    `document[r]`, and its predictions are the positions from `first[r]` on. `ends[p]` is how many
+    bytes the text has up to the token at position p, that token included.
     """
 
     context: int
@@ -40,6 +42,7 @@ class Plan:
     document: Integers
     first: Integers
     fillers: Tokens
+    ends: Integers
 
     @property
     def positions(self) -> int:
@@ -80,7 +83,7 @@ class Plan:
         mask = columns < self.length[block.rows, None]
         return mask, (self.first[block.rows, None] + columns)[mask]
 
-    def by_document(self, bits: NDArray[np.float64], documents: int) -> NDArray[np.float64]:
+    def by_document(self, bits: Reals, documents: int) -> Reals:
         """Return the sums over each document of a value per position."""
         owner = np.repeat(self.document, self.length)
         return np.asarray(np.bincount(owner, bits, documents), np.float64)
@@ -112,10 +115,7 @@ def cut(text: EncodedText, context: int) -> Plan:
         length=length,
         document=document,
         first=np.cumsum(length) - length,
-        fillers=_used(text.documents),
+        # Padding takes only tokens that the text has: a model need not know the others.
+        fillers=np.unique(np.concatenate(text.documents)),
+        ends=np.cumsum(text.sizes[np.concatenate(text.documents)]),
     )
-
-
-def _used(documents: Sequence[Tokens]) -> Tokens:
-    # Padding takes only tokens that the text has: a model need not know the others.
-    return np.unique(np.concatenate(documents))

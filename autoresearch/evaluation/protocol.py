@@ -1,29 +1,53 @@
-"""What is said to the servers, in order: load, commit to everything, then answer challenges."""
+"""What is said to the servers, in order: load, commit to everything, then answer challenges.
 
+On the CPU both servers commit, each to about half of the rows, and each is audited by the other:
+so both cores of a small machine work. On an accelerator one commits and the other audits, for the
+logits of two would not fit everywhere. Either way nobody audits what it committed to.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from autoresearch.config import EvaluationSettings
 from autoresearch.evaluation.challenge import (
     Claim,
-    Finding,
-    Reals,
+    Comparison,
     Request,
-    compare,
-    draw,
     normalised,
     other_suffixes,
     true_rows,
 )
-from autoresearch.evaluation.plan import Plan
+from autoresearch.evaluation.plan import Block, Integers, Plan, Reals
 from autoresearch.evaluation.rules import Disqualified, Rule
 from autoresearch.evaluation.server import ServerHandle
-from autoresearch.evaluation.text import MAX_VOCABULARY
+from autoresearch.evaluation.text import MAX_VOCABULARY, Tokens
 
 EPSILON = 1e-4  # nats above zero that rounding may give a log-probability
+RECOMPUTED = 64  # positions at which the committing server is asked again: it tells the reason
+MAX_NUMBERS = 2**24  # of one reply
+
+
+@dataclass(frozen=True)
+class Job:
+    """One request: rows int32 [B, width], and the float32 numbers that must come back."""
+
+    operation: str
+    rows: Tokens
+    numbers: int
+    about: Block | Request
+    audit: bool = False
+
+
+@dataclass(frozen=True)
+class Commitment:
+    """The log-probability in nats of every position, and the number of the server it is from."""
+
+    nats: Reals
+    owner: NDArray[np.int8]
 
 
 def post_load(server: ServerHandle, checkpoint: Path, device: str, threads: int) -> None:
@@ -32,85 +56,127 @@ def post_load(server: ServerHandle, checkpoint: Path, device: str, threads: int)
     server.post("load", probe, checkpoint=str(checkpoint), device=device, threads=threads)
 
 
-def vocabulary(server: ServerHandle, plan: Plan) -> int:
-    """Wait until a server has loaded its model; return V.
+def vocabulary(servers: Sequence[ServerHandle], plan: Plan) -> int:
+    """Wait until the servers have loaded their model; return V.
 
     Raises:
         Disqualified: the model does not load or cannot speak of every token of the text.
     """
-    entries = server.collect().integer("vocab", 1, MAX_VOCABULARY)
+    found = {server.collect().integer("vocab", 1, MAX_VOCABULARY) for server in servers}
     needed = int(plan.fillers.max()) + 1
-    if entries < needed:
-        reason = f"the model knows {entries} tokens, and the text needs {needed}"
+    if len(found) != 1:
+        raise Disqualified(Rule.AUDIT, "two servers disagree on the size of the vocabulary")
+    if min(found) < needed:
+        reason = f"the model knows {min(found)} tokens, and the text needs {needed}"
         raise Disqualified(Rule.SHAPE, reason)
-    return entries
+    return found.pop()
 
 
-def commit(server: ServerHandle, plan: Plan, batch: int, rng: np.random.Generator) -> Reals:
-    """Return the log-probability in nats of every position: the server's commitment.
+def converse(
+    servers: Sequence[ServerHandle], queues: Sequence[Iterator[Job]]
+) -> Iterator[tuple[int, Job, NDArray[np.float32]]]:
+    """Ask every server the jobs of its queue and keep all of them busy; two may share a queue.
+
+    Yields:
+        The server's number, the job and the numbers that came back.
+    """
+    asked: deque[tuple[int, Job]] = deque()
+
+    def ask(who: int) -> None:
+        if job := next(queues[who], None):
+            servers[who].post(job.operation, job.rows.tobytes(), rows=len(job.rows))
+            asked.append((who, job))
+
+    for who in range(len(servers)):
+        ask(who)
+    while asked:
+        who, job = asked.popleft()
+        reply = servers[who].collect(4 * job.numbers)
+        ask(who)
+        yield who, job, np.frombuffer(reply.payload, "<f4")
+
+
+def commit(
+    servers: Sequence[ServerHandle], plan: Plan, batch: int, rng: np.random.Generator
+) -> Commitment:
+    """Have these servers commit to every position: each row goes to one of them.
 
     Raises:
-        Disqualified: one is not finite or above zero, or the server breaks the protocol.
+        Disqualified: a number is not finite or above zero, or a server breaks the protocol.
     """
-    nats = np.empty(plan.positions)
-    for block in plan.blocks(batch, rng):
-        height, width = block.tokens.shape
-        reply = server.ask("score", block.tokens.tobytes(), 4 * height * (width - 1), rows=height)
-        mask, positions = plan.charged(block)
-        nats[positions] = np.frombuffer(reply.payload, "<f4").reshape(mask.shape)[mask]
+    nats, owner = np.empty(plan.positions), np.empty(plan.positions, np.int8)
+    queue = (
+        Job("score", each.tokens, each.tokens[:, 1:].size, each) for each in plan.blocks(batch, rng)
+    )
+    for who, job, numbers in converse(servers, [queue] * len(servers)):
+        assert isinstance(job.about, Block)
+        mask, positions = plan.charged(job.about)
+        nats[positions] = numbers.reshape(mask.shape)[mask]
+        owner[positions] = who
     if not np.isfinite(nats).all():
         raise Disqualified(Rule.NON_FINITE, "a log-probability is not finite")
     if nats.max() > EPSILON:
         raise Disqualified(Rule.POSITIVE, "a log-probability is above zero")
-    return np.minimum(nats, 0.0)
+    return Commitment(np.minimum(nats, 0.0), owner)
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Two servers that loaded the same model of `entries` tokens and share nothing else."""
+class Challenge:
+    """The challenged `positions` [K], the first `uniform` of them drawn uniformly."""
 
-    scoring: ServerHandle
-    audit: ServerHandle
-    entries: int
+    plan: Plan
+    commitment: Commitment
+    positions: Integers
+    uniform: int
 
-    def challenge(
-        self,
-        plan: Plan,
-        nats: Reals,
-        gain: Reals,
-        settings: EvaluationSettings,
-        rng: np.random.Generator,
-    ) -> Finding:
-        """Challenge a commitment; `gain` is what it gained on what was expected, nats.
+    def put(
+        self, servers: Sequence[ServerHandle], entries: int, batch: int, rng: np.random.Generator
+    ) -> Comparison:
+        """Ask every server about what it did not commit to, and a few of its own again.
+
+        Args:
+            servers: two that loaded the same model of `entries` tokens and share nothing else.
+            entries: V.
+            batch: rows in a request.
+            rng: what no server can foresee.
 
         Raises:
-            Disqualified: the answers do not agree with it, or with each other.
+            Disqualified: an answer is no vector of logits.
         """
-        uniform, drawn = draw(gain, settings.challenges, rng)
-        positions = np.concatenate([uniform, drawn])
-        own, other = self._interrogate(
-            list(true_rows(plan, positions, settings.batch, rng)),
-            list(other_suffixes(plan, positions, settings.batch, rng)),
-            len(positions),
-        )
-        claim = Claim(nats[positions], plan.targets(positions), uniform.size)
-        return compare(claim, own, other, settings.tolerance)
+        nats, targets = self.commitment.nats[self.positions], self.plan.targets(self.positions)
+        comparison = Comparison(Claim(nats, targets, self.uniform))
+        again = self._again(entries, rng)
+        comparison.expect(again)
+        rows = max(1, min(batch, MAX_NUMBERS // entries))
+        queues = [
+            iter(
+                [*self._own(who, again, entries, rows, rng), *self._others(who, entries, rows, rng)]
+            )
+            for who in range(len(servers))
+        ]
+        for _, job, numbers in converse(servers, queues):
+            assert isinstance(job.about, Request)
+            take = comparison.audit if job.audit else comparison.recompute
+            take(job.about.members, normalised(numbers.reshape(len(job.rows), entries)))
+        return comparison
 
-    def _interrogate(
-        self, truths: list[Request], others: list[Request], count: int
-    ) -> tuple[Reals, Reals]:
-        """Return both servers' vectors, float64 [count, V]; the two work side by side."""
-        found = np.empty((2, count, self.entries))
-        for truth, other in zip_longest(truths, others):
-            turn = ((self.scoring, truth, found[0]), (self.audit, other, found[1]))
-            for server, request, _ in turn:
-                if request is not None:
-                    server.post("vectors", request.rows.tobytes(), rows=len(request.rows))
-            for server, request, vectors in turn:
-                if request is not None:
-                    vectors[request.members] = self._vectors(server, len(request.rows))
-        return found[0], found[1]
+    def _again(self, entries: int, rng: np.random.Generator) -> Integers:
+        count = min(RECOMPUTED, len(self.positions), max(1, MAX_NUMBERS // entries))
+        return rng.choice(len(self.positions), count, replace=False)
 
-    def _vectors(self, server: ServerHandle, rows: int) -> Reals:
-        payload = server.collect(4 * rows * self.entries).payload
-        return normalised(np.frombuffer(payload, "<f4").reshape(rows, self.entries))
+    def _own(
+        self, who: int, again: Integers, entries: int, rows: int, rng: np.random.Generator
+    ) -> Iterator[Job]:
+        members = again[self.commitment.owner[self.positions[again]] == who]
+        for each in true_rows(self.plan, self.positions[members], rows, rng):
+            yield _job(each, members, entries, audit=False)
+
+    def _others(self, who: int, entries: int, rows: int, rng: np.random.Generator) -> Iterator[Job]:
+        members = np.flatnonzero(self.commitment.owner[self.positions] != who)
+        for each in other_suffixes(self.plan, self.positions[members], rows, rng):
+            yield _job(each, members, entries, audit=True)
+
+
+def _job(request: Request, members: Integers, entries: int, *, audit: bool) -> Job:
+    about = Request(members[request.members], request.rows)
+    return Job("vectors", request.rows, len(request.rows) * entries, about, audit)

@@ -19,7 +19,7 @@ from typing import Self
 
 from autoresearch.errors import EvaluationError
 from autoresearch.evaluation.rules import Disqualified, Rule
-from autoresearch.process import Guarded, launch
+from autoresearch.process import Appetite, Guarded, launch
 from autoresearch.records.values import Limits
 from autoresearch.runtime import wire
 from autoresearch.sandbox import Sandbox
@@ -75,8 +75,9 @@ class Reply:
 class ServerHandle:
     """One server process. Use as a context manager: leaving it kills the whole process tree."""
 
-    def __init__(self, guarded: Guarded, channel: socket.socket, site: Site) -> None:
+    def __init__(self, guarded: Guarded, channel: socket.socket, site: Site, scratch: Path) -> None:
         self._guarded = guarded
+        self._appetite = Appetite(guarded, site.limits, scratch)
         self._channel = channel
         self._site = site
         self._nonce = ""
@@ -101,7 +102,13 @@ class ServerHandle:
         with theirs:
             try:
                 guarded = launch(
-                    site.sandbox.command(argv, readable=visible, writable=(scratch,)),
+                    site.sandbox.command(
+                        argv,
+                        readable=visible,
+                        writable=(scratch,),
+                        limits=site.limits,
+                        devices=site.device != "cpu",
+                    ),
                     cwd=site.tree,
                     env={**environment, "PYTHONPATH": str(PACKAGES)},
                     pass_fds=(theirs.fileno(),),
@@ -112,7 +119,7 @@ class ServerHandle:
                 msg = f"cannot start a model server: {fault}"
                 raise EvaluationError(msg) from None
         mine.setblocking(False)  # noqa: FBT003 - the standard library's signature
-        return cls(guarded, mine, site)
+        return cls(guarded, mine, site, scratch)
 
     def ask(
         self,
@@ -235,6 +242,8 @@ class ServerHandle:
         self._looked = now
         if self._guarded.resident() > self._site.limits.memory:
             raise Disqualified(Rule.MEMORY, "the model server took more memory than a trial may")
+        if excess := self._appetite.excess():
+            raise Disqualified(Rule.MEMORY, f"the model server {excess}")
 
     def _death(self) -> Disqualified:
         ended = self._guarded.wait(2.0)

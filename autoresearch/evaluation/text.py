@@ -47,10 +47,14 @@ class Tokenizer(Protocol):
 
 @dataclass(frozen=True)
 class EncodedText:
-    """Documents as tokens, without BOS: all of each, proven by its bytes."""
+    """Documents as tokens, without BOS: all of each, proven by its bytes.
+
+    `sizes[i]` is how many bytes token i has.
+    """
 
     bos: int
     documents: tuple[Tokens, ...]
+    sizes: NDArray[np.int64]
 
 
 def encode(tokenizer: Tokenizer, documents: Sequence[Document]) -> EncodedText:
@@ -64,7 +68,7 @@ def encode(tokenizer: Tokenizer, documents: Sequence[Document]) -> EncodedText:
     if fault:
         msg = f"the corpus tokenizer is no use: {fault}; run `autoresearch prepare` again"
         raise EvaluationError(msg)
-    return EncodedText(tokenizer.bos, found)
+    return EncodedText(tokenizer.bos, found, _sizes(tokenizer.table))
 
 
 def brings_tokenizer(program: Path) -> bool:
@@ -95,20 +99,24 @@ def encode_untrusted(
     fault = flaw(found, table, documents)
     if fault:
         raise Disqualified(Rule.TOKENIZER, fault)
-    return EncodedText(bos, tuple(found))
+    return EncodedText(bos, tuple(found), _sizes(table))
 
 
 def flaw(
     tokens: Sequence[Tokens], table: Sequence[bytes], documents: Sequence[Document]
 ) -> str | None:
     """Return what is wrong with an encoding in one line, or None if it is exact."""
-    sizes = np.fromiter(map(len, table), np.int64, len(table))
+    sizes = _sizes(table)
     for ids, document in zip(tokens, documents, strict=True):
         if ids.size and not sizes[ids].all():
             return "a token of zero bytes stands in a document"
         if b"".join(map(table.__getitem__, ids.tolist())) != document.data:
             return "the tokens' bytes do not concatenate to the document"
     return None
+
+
+def _sizes(table: Sequence[bytes]) -> NDArray[np.int64]:
+    return np.fromiter(map(len, table), np.int64, len(table))
 
 
 def _bound(statement: ast.stmt) -> set[str]:

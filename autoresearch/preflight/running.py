@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from autoresearch.process import Exit, Guarded, launch
+from autoresearch.process import Confined, Exit, Guarded, launch
 from autoresearch.records.values import Limits
 
 TICK_SECONDS = 0.1
@@ -39,7 +39,7 @@ class Ran:
 
 
 def run(
-    command: Sequence[str],
+    command: Sequence[str] | Confined,
     *,
     answer_variable: str,
     cwd: Path,

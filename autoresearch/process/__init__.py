@@ -4,9 +4,12 @@ Every untrusted process of the house starts here. Between it and us stands the g
 (`autoresearch/runtime/guard.py`), which kills what is left when the command ends, when we ask
 and when we die. What this does not stop: code of the same user can kill the guard itself. Then
 the command dies with it (Linux), and so do the descendants seen so far and those that stayed in
-the guard's session; one that left the session unseen in the instant before escapes.
+the guard's session; one that left the session unseen in the instant before escapes. In a sandbox
+with a pid namespace neither happens: nobody in it sees the guard, and all die with its first.
 """
 
+from autoresearch.process.appetite import Appetite
+from autoresearch.process.confined import LIFELINE, Confined
 from autoresearch.process.guarded import Exit, Guarded, launch, signal_name
 
-__all__ = ["Exit", "Guarded", "launch", "signal_name"]
+__all__ = ["LIFELINE", "Appetite", "Confined", "Exit", "Guarded", "launch", "signal_name"]

@@ -9,11 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from autoresearch.process import cgroup
+from autoresearch.process.confined import Confined, open_descriptors
 from autoresearch.process.tree import Tree
 from autoresearch.runtime import guard
 
@@ -41,8 +44,11 @@ class _Report:
 class Guarded:
     """A running command with all its descendants. A context manager that kills on the way out."""
 
-    def __init__(self, process: subprocess.Popen[bytes], lifeline: socket.socket) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], lifeline: socket.socket, group: Path | None = None
+    ) -> None:
         self._process = process
+        self._group = group
         self._lifeline = lifeline
         self._tree = Tree(process.pid)
         self._exit: Exit | None = None
@@ -62,6 +68,10 @@ class Guarded:
         if self._exit is None:
             self._cpu = max(self._cpu, self._tree.cpu_seconds())
         return self._cpu
+
+    def count(self, most: int) -> int:
+        """Return how many processes the tree has; does not look beyond `most`."""
+        return self._tree.count(most) if self._exit is None else 0
 
     def resident(self, *, exact: bool = False) -> int:
         """Return the bytes of memory the tree holds; see `Tree.resident`."""
@@ -128,6 +138,8 @@ class Guarded:
         # Without a subreaper, who left the command's process group is known only to us.
         if report is None or sys.platform != "linux":
             self._sweep()
+        if self._group is not None:
+            cgroup.remove(self._group)
         if report is None:
             return Exit(None, None)
         self._cpu = max(self._cpu, report.cpu)
@@ -141,7 +153,7 @@ class Guarded:
 
 
 def launch(
-    argv: Sequence[str],
+    command: Confined | Sequence[str],
     *,
     cwd: Path,
     env: Mapping[str, str],
@@ -156,7 +168,7 @@ def launch(
     The guard starts in a new session, so a terminal's Ctrl-C reaches the supervisor only.
 
     Args:
-        argv: the command.
+        command: what to run, as it is or as a sandbox made it.
         cwd: its working directory.
         env: its whole environment.
         pass_fds: descriptors it gets under the same numbers; ours stay open.
@@ -168,15 +180,29 @@ def launch(
     Raises:
         FileNotFoundError: `cwd` is not there. A command that cannot be run exits with 127.
     """
+    confined = command if isinstance(command, Confined) else Confined(tuple(command))
+    group = cgroup.make(confined.processes) if confined.processes else None
     ours, theirs = socket.socketpair()
-    told = [str(theirs.fileno()), ",".join(map(str, pass_fds)), str(file_size), "--"]
-    with theirs:
+    with theirs, ExitStack() as held:
         try:
+            ready = open_descriptors(confined, held)
+            passed = (*pass_fds, *ready.passed)
+            inner = () if ready.inner is None else (ready.inner,)
+            told = [str(theirs.fileno()), _listed(passed), str(file_size), _listed(inner)]
             process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_GUARD), *told, *argv],
+                [
+                    sys.executable,
+                    "-I",
+                    "-S",
+                    str(_GUARD),
+                    *told,
+                    str(group or ""),
+                    "--",
+                    *ready.argv,
+                ],
                 cwd=cwd,
                 env=dict(env),
-                pass_fds=(theirs.fileno(), *pass_fds),
+                pass_fds=(theirs.fileno(), *passed, *inner),
                 stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
@@ -184,8 +210,14 @@ def launch(
             )
         except BaseException:
             ours.close()
+            if group is not None:
+                cgroup.remove(group)
             raise
-    return Guarded(process, ours)
+    return Guarded(process, ours, group)
+
+
+def _listed(descriptors: Sequence[int]) -> str:
+    return ",".join(map(str, descriptors))
 
 
 def signal_name(number: int) -> str:

@@ -6,6 +6,7 @@ twenty looks a second. Elsewhere psutil does it.
 """
 
 import contextlib
+import itertools
 import os
 import signal
 import sys
@@ -68,6 +69,10 @@ class Tree:
                 otherwise once for each of them.
         """
         return sum(_resident(each.pid, exact=exact) for each in self if each.pid != self._top)
+
+    def count(self, most: int) -> int:
+        """Return how many processes there are below the top one; looks at no more than `most`."""
+        return sum(1 for _ in itertools.islice(self, most + 1)) - 1
 
     def kill_survivors(self) -> bool:
         """Kill what is left of the tree and of the top's session; return whether any was."""

@@ -77,6 +77,7 @@ class Ending(StrEnum):
     NAN = "nan"
     EXCEPTION = "exception"
     OUT_OF_MEMORY = "out of memory"
+    OVER_LIMIT = "over limit"
     START_TIMEOUT = "start timeout"
     HANG = "hang"
     NO_FINISH = "no finish"
@@ -182,12 +183,20 @@ class Budget:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a trial may use. Bytes; `threads` is for the numeric libraries."""
+    """What a trial may use. Bytes; `threads` is for the numeric libraries.
+
+    `disk` is all its files together, `entries` their number; `descriptors` are open files of one
+    process. These and `processes` are far above any need, and far below what hurts.
+    """
 
     threads: int = 1
     memory: int = 16 * 2**30
     file_size: int = 8 * 2**30
     log: int = 4 * 2**20
+    disk: int = 20 * 2**30
+    processes: int = 2048
+    descriptors: int = 16384
+    entries: int = 50_000
 
 
 @dataclass(frozen=True)

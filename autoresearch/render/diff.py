@@ -9,7 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from autoresearch.errors import RegistryError
+from autoresearch.records.comparing import differences
 from autoresearch.records.tables import Experiment, Study, Trial
+from autoresearch.records.text import safe_line
 from autoresearch.registry import Registry
 from autoresearch.render import words
 from autoresearch.render.experiment import code
@@ -65,8 +67,9 @@ def diff(
         code(changes, console)
     else:
         console.print(Text("no difference in the code", style="dim"))
-    if before.study_id != after.study_id:
-        warning = "these are from two studies: their scores may not be comparable"
+    apart = differences(registry.study_of(before).comparability, study.comparability)
+    if faults := "; ".join(apart):
+        warning = f"their scores are not comparable, for they differ in {safe_line(faults, 400)}"
         console.print(Text(warning, style="yellow"))
     effects = _effect(registry, before), _effect(registry, after)
     table = _table(*effects, study, _difference(before, after))

@@ -1,12 +1,14 @@
 """Opening a study, continuing one, and putting both sides right after a kill."""
 
+import hashlib
 import json
 import re
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from autoresearch import __version__, patching
 from autoresearch.config import Project
 from autoresearch.corpus import Corpus
 from autoresearch.errors import GitError, ProjectError, UsageFault
@@ -50,7 +52,9 @@ def open_study(
     name = found.tag if found else default_tag(registry.now()) if tag is None else tag
     seconds = budget or (found.budget_seconds if found else None)
     chosen = project.settings.budget(seconds)
-    key = comparability(project, corpus, chosen, trust)
+    base = found.base_commit if found else repo.head()
+    fixed = fixed_files(repo, base, project.settings.target.editable)
+    key = comparability(project, corpus, chosen, trust, fixed)
     if found is None:
         return _new_study(registry, repo, project, corpus, name, chosen, trust, key)
     _refuse_incomparable(found, key)
@@ -62,8 +66,10 @@ def default_tag(now: datetime) -> str:
     return now.astimezone().strftime("%b%d").lower()
 
 
-def comparability(project: Project, corpus: Corpus, budget: Budget, trust: Trust) -> dict[str, str]:
-    """Return what two scores must share to be compared at all."""
+def comparability(
+    project: Project, corpus: Corpus, budget: Budget, trust: Trust, fixed: str
+) -> dict[str, str]:
+    """Return what two scores must share to be compared at all; `fixed` is of `fixed_files`."""
     target = project.settings.target
     return {
         "entry": target.entry,
@@ -76,7 +82,22 @@ def comparability(project: Project, corpus: Corpus, budget: Budget, trust: Trust
         "threads": str(project.settings.training.threads),
         "evaluator": f"protocol {PROTOCOL}",
         "trust": str(trust),
+        "fixed files": fixed,
+        "package": f"autoresearch {__version__}",
     }
+
+
+def fixed_files(repo: GitRepo, commit: str, editable: Sequence[str]) -> str:
+    """Return a digest of the Python files that no proposal may change: prepare.py and its like.
+
+    Raises:
+        GitError: there is no such commit, or the project is not in it.
+    """
+    digest = hashlib.sha256()
+    for path, text in sorted(repo.read_files(commit, ("**/*.py",)).items()):
+        if not patching.matches(path, editable):
+            digest.update(json.dumps([path, text]).encode())
+    return digest.hexdigest()[:12]
 
 
 def recover(registry: Registry, repo: GitRepo, project: Project, study: Study) -> None:
@@ -165,7 +186,10 @@ def begin_anew(registry: Registry, repo: GitRepo, study: Study) -> Study:
     if repo.branch_exists(study.branch):
         _refuse_checked_out(repo, study)
         repo.set_ref(f"refs/heads/{study.branch}", head, study.base_commit)
-    return registry.save(study.model_copy(update={"base_commit": head}))
+    key: dict[str, str] = json.loads(study.comparability)
+    key["fixed files"] = fixed_files(repo, head, key.get("editable files", "").split(", "))
+    changes = {"base_commit": head, "comparability": json.dumps(key, sort_keys=True)}
+    return registry.save(study.model_copy(update=changes))
 
 
 def _salted(registry: Registry, study: Study) -> Study:

@@ -1,9 +1,15 @@
 """The guard: a small process between the supervisor and a process tree, so that nobody survives.
 
-It runs as ``python -I -S guard.py LIFELINE CLOSE FILE_SIZE -- COMMAND...`` in a session of its
-own. LIFELINE is a stream socket to the supervisor: single letters come in (`INTERRUPT`,
+It runs as ``python -I -S guard.py LIFELINE CLOSE FILE_SIZE INNER GROUP -- COMMAND...`` in a
+session of its own. LIFELINE is a stream socket to the supervisor: single letters come in (`INTERRUPT`,
 `TERMINATE`, `KILL`) and one line of JSON goes out when no process of the tree is left. End of
 file on it means that the supervisor died, be it by ``kill -9``: then everything is killed.
+
+INNER, where it is not empty, is a socket to a second stage that lives in a pid namespace
+(`confine.py`): it says `READY` and waits for `GO`, so that a sandbox whose guard died while it was
+being set up never runs anything; then requests go to it, and it tells how the command ended.
+
+GROUP, where it is not empty, is a control group that the command joins.
 
 On Linux the guard is the subreaper of the tree: a process that daemonises (setsid, double fork)
 becomes the guard's own child, so "no child left" means "no descendant left", and the CPU seconds
@@ -21,6 +27,7 @@ import sys
 import time
 
 INTERRUPT, TERMINATE, KILL = b"I", b"T", b"K"
+READY, GO = b"R", b"G"
 _SIGNALS = {INTERRUPT: signal.SIGINT, TERMINATE: signal.SIGTERM}
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 36, 38
 _NOT_STARTED = 127  # what a shell says of a command that cannot be run
@@ -32,10 +39,56 @@ def main(arguments: list[str]) -> None:
     passed = [int(each) for each in arguments[1].split(",") if each]
     _control_process(_PR_SET_CHILD_SUBREAPER)
     wake = _wake_on_child()
-    child = _start(arguments[4:], int(arguments[2]), (lifeline, *wake))
+    inner = _Inner(arguments[3])
+    limits = (int(arguments[2]), arguments[4])
+    child = _start(arguments[6:], limits, (lifeline, *wake, *inner.open))
     _let_go(passed)
-    status = _watch(child, lifeline, wake[0])
-    _report(lifeline, _sweep(child, status))
+    status = _watch(child, lifeline, wake[0], inner)
+    status = _sweep(child, status)
+    _report(lifeline, inner.status(status) if inner.used else status)
+
+
+class _Inner:
+    """The socket to a second stage, if there is one. What comes from it may be forged."""
+
+    def __init__(self, descriptor: str) -> None:
+        self.open = [int(descriptor)] if descriptor else []
+        self.used = bool(descriptor)
+        self._heard = b""
+
+    def listen(self) -> None:
+        """Take what it says; answer READY."""
+        try:
+            data = os.read(self.open[0], 64)
+        except OSError:
+            data = b""
+        if not data:
+            os.close(self.open.pop())
+        elif not self._heard:
+            self.tell(GO)
+        self._heard = (self._heard + data)[:64]
+
+    def tell(self, letter: bytes) -> bool:
+        """Send a letter; return whether there is anybody to send it to."""
+        for descriptor in self.open:
+            try:  # noqa: SIM105 - contextlib would be imported at every launch for this
+                os.write(descriptor, letter)
+            except OSError:
+                pass
+        return self.used
+
+    def status(self, outer: int | None) -> int | None:
+        """Return the command's wait status, given the sandbox's own; after its end."""
+        while self.open:
+            self.listen()
+        told = self._heard[1:]
+        if told.endswith(b"\n") and told[:-1].isdigit() and int(told) < 2**16:
+            return int(told)
+        code = 0 if outer is None else outer >> 8
+        if not self._heard and code:
+            return _NOT_STARTED << 8
+        # It was killed in there: a sandbox tells of signals as a shell does.
+        return code - 128 if 128 < code <= 128 + 64 else outer
 
 
 def _wake_on_child() -> tuple[int, int]:
@@ -49,12 +102,12 @@ def _wake_on_child() -> tuple[int, int]:
     return ends
 
 
-def _start(command: list[str], file_size: int, ours: tuple[int, ...]) -> int:
+def _start(command: list[str], limits: tuple[int, str], ours: tuple[int, ...]) -> int:
     guard = os.getpid()
     child = os.fork()
     if child == 0:
         try:
-            _become(command, file_size, guard, ours)
+            _become(command, limits, guard, ours)
         except OSError as fault:
             os.write(2, f"cannot start {command[0]}: {fault}\n".encode())
         finally:
@@ -66,7 +119,8 @@ def _start(command: list[str], file_size: int, ours: tuple[int, ...]) -> int:
     return child
 
 
-def _become(command: list[str], file_size: int, guard: int, ours: tuple[int, ...]) -> None:
+def _become(command: list[str], limits: tuple[int, str], guard: int, ours: tuple[int, ...]) -> None:
+    file_size, group = limits
     os.setpgid(0, 0)
     signal.set_wakeup_fd(-1)
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE):
@@ -77,7 +131,9 @@ def _become(command: list[str], file_size: int, guard: int, ours: tuple[int, ...
     _limit(resource.RLIMIT_CORE, 0)
     if file_size:
         _limit(resource.RLIMIT_FSIZE, file_size)
-    _volunteer_for_memory_shortage()
+    _write("/proc/self/oom_score_adj", "800")  # let the kernel end the tree before the supervisor
+    if group:
+        _write(f"{group}/cgroup.procs", "0")
     _control_process(_PR_SET_NO_NEW_PRIVS)
     _control_process(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != guard:  # it died before the line above
@@ -92,11 +148,10 @@ def _limit(what: int, most: int) -> None:
     resource.setrlimit(what, (most, most))
 
 
-def _volunteer_for_memory_shortage() -> None:
-    """Let the kernel end the tree before the supervisor when memory runs out."""
+def _write(path: str, text: str) -> None:
     try:
-        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:  # noqa: PTH123 - pathlib is slow to import
-            file.write("800")
+        with open(path, "w", encoding="ascii") as file:  # noqa: PTH123 - pathlib is slow to import
+            file.write(text)
     except OSError:
         pass
 
@@ -116,10 +171,12 @@ def _let_go(passed: list[int]) -> None:
     os.close(nothing)
 
 
-def _watch(child: int, lifeline: int, wake: int) -> int | None:
+def _watch(child: int, lifeline: int, wake: int, inner: _Inner) -> int | None:
     """Return the command's wait status, or None when the tree must be killed first."""
     while True:
-        ready = select.select([lifeline, wake], [], [])[0]
+        ready = select.select([lifeline, wake, *inner.open], [], [])[0]
+        if any(each in ready for each in inner.open):
+            inner.listen()
         if wake in ready:
             os.read(wake, 4096)
             status = _reap(child)[0]
@@ -130,7 +187,7 @@ def _watch(child: int, lifeline: int, wake: int) -> int | None:
             if not requests or KILL in requests:
                 return None
             for letter, number in _SIGNALS.items():
-                if letter in requests:
+                if letter in requests and not inner.tell(letter):
                     _send(number, -child)
 
 

@@ -79,7 +79,7 @@ class LocalWorker:
             control.sendall(hello(assignment, metrics_end))
             tree = self._launch(assignment, control_end.fileno(), metrics_end, log_end)
             held.enter_context(tree)
-        meter = Meter(tree, assignment.budget, assignment.limits, self._now)
+        meter = Meter(tree, assignment.budget, assignment.limits, assignment.scratch, self._now)
         trial = RunningTrial(assignment, tree, meter, control, shards, on_point, self._patience)
         streams = {Stream.CONTROL: control.fileno(), Stream.METRICS: metrics, Stream.LOG: log}
         return trial, tree, streams
@@ -94,6 +94,8 @@ class LocalWorker:
                 command,
                 readable=[assignment.tree, _PACKAGES / "autoresearch"],
                 writable=[assignment.scratch],
+                limits=assignment.limits,
+                devices=assignment.device != "cpu",
             ),
             cwd=assignment.tree,
             env={**environment, "PYTHONPATH": str(_PACKAGES), CONTROL_FD: str(control)},

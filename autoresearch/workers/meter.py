@@ -1,8 +1,9 @@
 """The clocks and the memory of one trial, as the supervisor sees them."""
 
 from collections.abc import Callable
+from pathlib import Path
 
-from autoresearch.process import Guarded
+from autoresearch.process import Appetite, Guarded
 from autoresearch.records.values import Budget, Clock, Ending, Limits, Timing
 
 MEMORY_POLL_SECONDS = 0.25
@@ -14,9 +15,15 @@ class Meter:
     """Measures a trial from its launch; counts its budget from `start` to `freeze`."""
 
     def __init__(
-        self, tree: Guarded, budget: Budget, limits: Limits, now: Callable[[], float]
+        self,
+        tree: Guarded,
+        budget: Budget,
+        limits: Limits,
+        scratch: Path,
+        now: Callable[[], float],
     ) -> None:
         self._tree = tree
+        self._appetite = Appetite(tree, limits, scratch)
         self._budget = budget
         self._limits = limits
         self._now = now
@@ -77,13 +84,14 @@ class Meter:
         return None
 
     def overweight(self) -> Breach | None:
-        """Look at the memory if it is time to; return the limit that is passed, if it is."""
+        """Look at what is used if it is time to; return the limit that is passed, if any is."""
         if self._now() - self._polled < MEMORY_POLL_SECONDS:
             return None
         self.weigh()
-        if self.peak <= self._limits.memory:
-            return None
-        return Ending.OUT_OF_MEMORY, f"used more than {self._limits.memory / 2**30:.3g} GiB"
+        if self.peak > self._limits.memory:
+            return Ending.OUT_OF_MEMORY, f"used more than {self._limits.memory / 2**30:.3g} GiB"
+        excess = self._appetite.excess()
+        return (Ending.OVER_LIMIT, excess) if excess else None
 
     def weigh(self) -> None:
         """Look at the memory now."""

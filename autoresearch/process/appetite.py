@@ -1,0 +1,61 @@
+"""What a tree uses beside time and memory: processes, and room on the disk."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoresearch.process.guarded import Guarded
+from autoresearch.records.values import Limits
+
+_DISK_EVERY = 4  # looks: the folder is walked, which costs a microsecond and more for each entry
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What lies in a folder: bytes of disk, and files and folders."""
+
+    size: int
+    entries: int
+
+
+class Appetite:
+    """Compares a tree and its scratch folder with the limits, some four times a second."""
+
+    def __init__(self, tree: Guarded, limits: Limits, scratch: Path) -> None:
+        self._tree = tree
+        self._limits = limits
+        self._scratch = scratch
+        self._looks = 0
+
+    def excess(self) -> str | None:
+        """Return which limit is passed, as what the tree did; None where none is."""
+        self._looks += 1
+        if self._tree.count(self._limits.processes + 1) > self._limits.processes:
+            return f"ran more than {self._limits.processes} processes"
+        if self._looks % _DISK_EVERY:
+            return None
+        used = usage(self._scratch, self._limits.entries)
+        if used.entries > self._limits.entries:
+            return f"made more than {self._limits.entries} files"
+        if used.size > self._limits.disk:
+            return f"wrote more than {self._limits.disk / 2**30:.3g} GiB"
+        return None
+
+
+def usage(folder: Path, most: int) -> Usage:
+    """Return what lies in a folder that others may be changing; stops beyond `most` entries."""
+    size = entries = 0
+    left = [str(folder)]
+    while left and entries <= most:
+        try:
+            with os.scandir(left.pop()) as found:
+                for each in found:
+                    entries += 1
+                    size += each.stat(follow_symlinks=False).st_blocks * 512
+                    if each.is_dir(follow_symlinks=False):
+                        left.append(each.path)
+                    if entries > most:
+                        break
+        except OSError:  # it is gone by now, or a folder that may not be looked into
+            continue
+    return Usage(size, entries)

@@ -1,0 +1,84 @@
+"""The one interface of all sandboxes, and the environment that they share."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from autoresearch.process import Confined
+from autoresearch.records.values import Limits, Trust
+
+# What a process cannot work without. LD_LIBRARY_PATH and CUDA_VISIBLE_DEVICES find the accelerator.
+PASSED_THROUGH = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
+_THREADS = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+# Activations and logits are megabytes each. glibc asks the kernel for such blocks and gives them
+# back every time, which costs a small model a tenth of its steps: keep them instead.
+THRIFT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**36)}
+# One cache for each trial: a cache that the next one reads is a way to plant code in it.
+_CACHES = {
+    "XDG_CACHE_HOME": "cache",
+    "TORCHINDUCTOR_CACHE_DIR": "cache/inductor",
+    "TRITON_CACHE_DIR": "cache/triton",
+    "CUDA_CACHE_PATH": "cache/cuda",
+}
+
+
+class Sandbox(Protocol):
+    """How untrusted code is started."""
+
+    @property
+    def trust(self) -> Trust:
+        """How far a score from this sandbox can be believed."""
+
+    @property
+    def name(self) -> str:
+        """What people call this level."""
+
+    def environment(self, scratch: Path, limits: Limits) -> dict[str, str]:
+        """Return the whole environment of a process whose private folder is `scratch`."""
+
+    def command(
+        self,
+        argv: Sequence[str],
+        *,
+        readable: Sequence[Path],
+        writable: Sequence[Path],
+        limits: Limits | None = None,
+        network: bool = False,
+        devices: bool = False,
+    ) -> Confined:
+        """Return the command that runs `argv` with only these files and folders in reach.
+
+        The interpreter and its packages are always readable. Standard streams and the
+        descriptors that `launch` passes on stay open.
+
+        Args:
+            argv: what to run.
+            readable: what it may read; a folder means all in it.
+            writable: what it may write, too.
+            limits: its processes and memory files; the defaults of `Limits` if None.
+            network: let it use the network and the machine's local sockets (a command proposer).
+            devices: let it use the accelerators.
+        """
+
+
+def trial_environment(
+    inherited: Mapping[str, str], scratch: Path, limits: Limits
+) -> dict[str, str]:
+    """Return an environment with no keys, tokens or settings of the user's; see `Sandbox`."""
+    fixed = {
+        "HOME": str(scratch),
+        "TMPDIR": str(scratch),
+        "PYTHONHASHSEED": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",  # a trial is killed at its finish: its log must be out by then
+        "PYTHONFAULTHANDLER": "1",
+    }
+    threads = dict.fromkeys(_THREADS, str(limits.threads))
+    caches = {name: str(scratch / folder) for name, folder in _CACHES.items()}
+    return {"LANG": "C.UTF-8"} | dict(inherited) | fixed | THRIFT | threads | caches

@@ -1,0 +1,105 @@
+"""Which files of the machine every sandboxed process needs, and how to show them as they are."""
+
+import os
+import site
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+PACKAGES = Path(__file__).parents[2]  # where `import autoresearch` finds this package
+RUNTIME = PACKAGES / "autoresearch" / "runtime"
+CONFINE = RUNTIME / "confine.py"
+
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32", "/libx32", "/nix/store",
+           "/run/opengl-driver")  # fmt: skip
+_SETTINGS = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives")
+_NETWORK = ("/etc/resolv.conf", "/etc/hosts", "/etc/host.conf", "/etc/gai.conf", "/etc/services",
+            "/etc/protocols", "/etc/ssl", "/etc/pki", "/etc/ca-certificates",
+            "/etc/ca-certificates.conf", "/etc/crypto-policies")  # fmt: skip
+_PROCESSORS = ("/sys/devices/system/cpu", "/sys/devices/system/node")
+_DEVICES = ("nvidia*", "kfd", "dri", "dxg")
+
+
+class Mode(IntEnum):
+    """How a path is shown; where two are asked for, the higher counts."""
+
+    READ = 1
+    WRITE = 2
+    HIDDEN = 3
+
+
+@dataclass(frozen=True)
+class Link:
+    """A symbolic link on the way to something shown."""
+
+    at: Path
+    target: str
+
+
+def interpreter(environment: Mapping[str, str]) -> list[Path]:
+    """Return what this Python and its packages consist of, with the libraries it is told of."""
+    found = [sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix, sys.executable]
+    found += [*site.getsitepackages(), *(each for each in sys.path if each.endswith("-packages"))]
+    found += [each for each in environment.get("LD_LIBRARY_PATH", "").split(":") if each]
+    paths = {Path(each) for each in found}
+    return sorted(each for each in paths if each.is_absolute() and _is_narrow(each))
+
+
+def system(*, network: bool) -> list[Path]:
+    """Return the system's files that programs need, as far as they are there."""
+    names = (*_SYSTEM, *_SETTINGS, *_PROCESSORS, *(_NETWORK if network else ()))
+    return [path for path in map(Path, names) if path.exists()]
+
+
+def accelerators() -> list[Path]:
+    """Return the device nodes of accelerators."""
+    return sorted(path for glob in _DEVICES for path in Path("/dev").glob(glob))
+
+
+def _is_narrow(path: Path) -> bool:
+    """Tell a folder of software from one that holds somebody's files, too."""
+    home = Path(os.path.realpath(Path.home()))
+    real = Path(os.path.realpath(path))
+    return not home.is_relative_to(real) and len(real.parts) > 1
+
+
+def resolve(path: Path) -> tuple[list[Link], Path]:
+    """Return the links on the way to a path, and where it really is; bounded against loops."""
+    links: list[Link] = []
+    done, left = Path("/"), list(Path(os.path.abspath(path)).parts[1:])  # noqa: PTH100 - as typed
+    while left and len(links) < 40:
+        here = done / left.pop(0)
+        if here.is_symlink():
+            target = os.readlink(here)  # noqa: PTH115 - Path would make "usr/" of "usr"
+            links.append(Link(here, target))
+            left = [*Path(os.path.normpath(done / target)).parts[1:], *left]
+            done = Path("/")
+        else:
+            done = here
+    return links, done.joinpath(*left)
+
+
+def layout(wanted: Iterable[tuple[Path, Mode]]) -> tuple[list[tuple[Path, Mode]], list[Link]]:
+    """Return what to show, outer folders first, and the links that lead there as named.
+
+    What lies in a folder that is shown in the same mode is left out, as is what is hidden and
+    lies in nothing that is shown.
+    """
+    modes: dict[Path, Mode] = {}
+    links: dict[Path, Link] = {}
+    for path, mode in wanted:
+        passed, real = resolve(path)
+        links |= {link.at: link for link in passed}
+        modes[real] = max(mode, modes.get(real, mode))
+    shown = [
+        (path, modes[path]) for path in sorted(modes) if _mode_above(path, modes) != modes[path]
+    ]
+    shown = [each for each in shown if each[1] is not Mode.HIDDEN or _mode_above(each[0], modes)]
+    covered = dict(shown)
+    return shown, [link for at, link in sorted(links.items()) if _mode_above(at, covered) is None]
+
+
+def _mode_above(path: Path, modes: Mapping[Path, Mode]) -> Mode | None:
+    return next((modes[each] for each in path.parents if each in modes), None)
