@@ -51,7 +51,7 @@ def test_an_estimate_that_is_made_anew_moves_nothing_but_the_end(prompting: Prom
     assert first.user[-1] != second.user[-1]
 
 
-def test_four_sections_are_marked_and_the_last_two_rows_are_among_them(prompting: Prompting) -> None:
+def test_four_sections_are_marked_the_last_two_rows_among_them(prompting: Prompting) -> None:
     prompt = prompting.prompt(a_brief(*(a_past(number) for number in range(2, 9))))
     marked = [each.text for each in (*prompt.system, *prompt.user) if each.cache]
     assert len(marked) == 4

@@ -12,7 +12,8 @@ import pytest
 from autoresearch import sandbox
 from autoresearch.config import PreflightSettings, Settings, load_settings
 from autoresearch.preflight import Rehearsal
-from autoresearch.records.values import Rejection
+from autoresearch.process import Confined
+from autoresearch.records.values import Limits, Rejection
 from autoresearch.sandbox import Unsealed
 from autoresearch.scaffold import render
 from tests.processes import guarded_children
@@ -67,10 +68,20 @@ class Counting(Unsealed):
     asked: list[tuple[Sequence[Path], Sequence[Path]]] = field(default_factory=list)
 
     def command(
-        self, argv: Sequence[str], *, readable: Sequence[Path], writable: Sequence[Path]
-    ) -> list[str]:
+        self,
+        argv: Sequence[str],
+        *,
+        readable: Sequence[Path],
+        writable: Sequence[Path],
+        limits: Limits | None = None,
+        network: bool = False,
+        devices: bool = False,
+    ) -> Confined:
         self.asked.append((readable, writable))
-        return super().command(argv, readable=readable, writable=writable)
+        return super().command(
+            argv, readable=readable, writable=writable, limits=limits,
+            network=network, devices=devices,
+        )  # fmt: skip
 
 
 @dataclass

@@ -142,6 +142,7 @@ class Rehearsal:
             [*_PROGRAM, self._settings.target.entry, json.dumps(asdict(request))],
             readable=[tree, data, _PACKAGES / "autoresearch"],
             writable=[scratch],
+            limits=limits,
         )
         # An accelerator may be training: it is not there.
         more = {"PYTHONPATH": str(_PACKAGES), "CUDA_VISIBLE_DEVICES": ""}
