@@ -88,14 +88,14 @@ def test_the_audit_fills_with_noise_and_the_challenge_with_the_text() -> None:
     assert followed["true"] > 0.98 * len(positions)
 
 
-TEXT_BYTES = 150_000
+WORTH_NATS = WORTH * np.log(2) * 150_000
 THEFTS = {"a dozen": 12, "one in three hundred": 150, "one in twenty": 2250}  # of 45,000
 
 
 def robbed(best: np.ndarray, where: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Another honest model, and a leak at some positions that is worth exactly WORTH."""
+    """Another honest model, and a leak at some positions that is worth exactly WORTH_NATS."""
     nats = best + rng.normal(0, 0.35, best.size)
-    nats[where] = best[where] + WORTH * TEXT_BYTES * np.log(2) / where.size
+    nats[where] = best[where] + WORTH_NATS / where.size
     return nats
 
 
@@ -105,7 +105,7 @@ def test_a_leak_worth_the_noise_floor_is_found_but_once_in_a_thousand(name: str)
     best = -rng.gamma(1.0, 3.0, 45_000)
     stolen = np.argsort(best)[: THEFTS[name]]  # the hardest
     excess = robbed(best, stolen, rng) - best
-    count = needed(excess, TEXT_BYTES)
+    count = needed(excess, WORTH_NATS)
     assert 256 < count < 2000  # what it costs: about one row in a thousand positions and less
     missed = sum(
         not np.isin(np.concatenate(draw(excess, count, rng)), stolen).any() for _ in range(200)
@@ -118,8 +118,8 @@ def test_without_a_reference_more_probes_are_needed_and_asked_for() -> None:
     plan = plan_of([50_000], 128)
     plan.stream[:] %= 500  # so that tokens recur, each with what it costs on average
     nats = -rng.gamma(1.0, 3.0, plan.positions)
-    blind = needed(nats - expected(nats, plan), 150_000)
-    seen = needed(nats - (nats + rng.normal(0, 0.35, nats.size)), 150_000)
+    blind = needed(nats - expected(nats, plan), WORTH_NATS)
+    seen = needed(nats - (nats + rng.normal(0, 0.35, nats.size)), WORTH_NATS)
     assert blind > 4 * seen
 
 

@@ -46,7 +46,7 @@ class EvaluationSettings:
     """[evaluation]: window length in tokens, rows per request, probes, tolerance in nats."""
 
     context: int = 128
-    batch: int = 64
+    batch: int = 16
     challenges: int = 256
     tolerance: float = 1e-3
     timeout: str = "10m"

@@ -13,7 +13,14 @@ from autoresearch.config import EvaluationSettings, parse_duration
 from autoresearch.errors import EvaluationError
 from autoresearch.evaluation.challenge import Finding
 from autoresearch.evaluation.plan import Plan, Reals, cut
-from autoresearch.evaluation.probes import Reference, draw, expected, needed
+from autoresearch.evaluation.probes import (
+    WORTH,
+    WORTH_ON_CPU,
+    Reference,
+    draw,
+    expected,
+    needed,
+)
 from autoresearch.evaluation.protocol import Challenge, commit, post_load, vocabulary
 from autoresearch.evaluation.rules import Disqualified
 from autoresearch.evaluation.server import ServerHandle, Site
@@ -114,7 +121,8 @@ class Evaluator:
         commitment = commit(committing, plan, settings.batch, rng)
         nats = commitment.nats
         excess = nats - (self._best.at(plan) if self._best else expected(nats, plan))
-        count = max(settings.challenges, needed(excess, int(plan.ends[-1])))
+        worth = WORTH_ON_CPU if self._device == "cpu" else WORTH
+        count = max(settings.challenges, needed(excess, worth * math.log(2) * int(plan.ends[-1])))
         uniform, drawn = draw(excess, count, rng)
         challenge = Challenge(plan, commitment, np.append(uniform, drawn), uniform.size)
         comparison = challenge.put(pair, entries, settings.batch, rng)

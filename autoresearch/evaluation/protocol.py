@@ -27,7 +27,7 @@ from autoresearch.evaluation.server import ServerHandle
 from autoresearch.evaluation.text import MAX_VOCABULARY, Tokens
 
 EPSILON = 1e-4  # nats above zero that rounding may give a log-probability
-RECOMPUTED = 64  # positions at which the committing server is asked again: it tells the reason
+RECOMPUTED = 32  # positions at which the committing server is asked again: it tells the reason
 MAX_NUMBERS = 2**24  # of one reply
 
 
