@@ -39,7 +39,10 @@ def main() -> None:
     try:
         app()
     except AutoresearchError as fault:
-        sys.stderr.write(f"autoresearch: {fault}\n")
+        from autoresearch.records.text import safe_line
+
+        # Some of it may be a stranger's words: a reason, a file's name.
+        sys.stderr.write(f"autoresearch: {safe_line(str(fault), 2000)}\n")
         sys.exit(fault.exit_code)
 
 

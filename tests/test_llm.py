@@ -1,12 +1,12 @@
 """A model as a proposer: answers, objections, money; over a scripted model in this process."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from autoresearch.config import LlmSettings, PriceSettings
-from autoresearch.proposers import Brief, Unable
+from autoresearch.proposers import Brief, Past, Unable
 from autoresearch.proposers.asking import Asker
 from autoresearch.proposers.llm import LlmProposer
 from autoresearch.proposers.models import Prompt, Reply
@@ -14,7 +14,7 @@ from autoresearch.proposers.pricing import price
 from autoresearch.proposers.prompting import Prompting
 from autoresearch.proposers.specs import PricedModel
 from autoresearch.records.money import CallEnding, CapReached, Intent, Usage
-from autoresearch.records.values import Proposal, Rejection
+from autoresearch.records.values import Change, ChangeFormat, Proposal, Rejection, Verdict
 from tests.stubs import TRAIN, FreeLedger, accepted
 from tests.test_parsing import BLOCK, HEADER
 
@@ -197,6 +197,45 @@ def test_a_cap_ends_it_as_planned_and_nobody_is_called() -> None:
     made = bench.proposer.propose(brief(), accepted)
     assert made == Unable("the run's cap of $1.00 is reached", final=True, planned=True)
     assert len(bench.model.replies) == 1
+
+
+@pytest.mark.parametrize("ending", [CallEnding.RATE_LIMITED, CallEnding.TOO_LONG])
+def test_a_repair_that_fails_leaves_what_there_was(ending: CallEnding) -> None:
+    bench = Bench([said(GOOD), Reply(ending)])
+    made = bench.proposer.propose(brief(), lambda _made: Rejection("it does not apply"))
+    assert isinstance(made, Proposal)
+    assert made.hypothesis.startswith("no soft cap")
+    assert 1 in made.calls
+
+
+def test_the_last_answer_that_can_be_read_is_kept() -> None:
+    bench = Bench([said(GOOD), said("hm"), said("no idea")])
+    made = bench.proposer.propose(brief(), lambda _made: Rejection("it does not apply"))
+    assert isinstance(made, Proposal)
+    assert made.change.text == GOOD
+    assert made.calls == (1, 2, 3)
+
+
+def test_a_call_too_dear_is_made_smaller() -> None:
+    class PerCall(FreeLedger):
+        def reserve(self, intent: Intent) -> int | CapReached:
+            if intent.worst > 60:
+                return CapReached("a call may cost more than that", call=True)
+            return super().reserve(intent)
+
+    bench = Bench([said(GOOD)], LlmSettings(brief_tokens=60000, max_output=9000), ledger=PerCall())
+    past = Past(2, "fake:model", "words " * 50, Change(ChangeFormat.BLOCKS, BLOCK), Verdict.DISCARD)
+    long = replace(brief(), history=tuple(replace(past, id=n) for n in range(2, 200)))
+    assert isinstance(bench.proposer.propose(long, accepted), Proposal)
+    assert bench.ledger.intents[0].worst <= 60
+
+    class Never(FreeLedger):
+        def reserve(self, intent: Intent) -> int | CapReached:
+            return CapReached("a call may cost more than that", call=True)
+
+    hopeless = Bench([said(GOOD)], ledger=Never()).proposer.propose(brief(), accepted)
+    assert isinstance(hopeless, Unable)
+    assert hopeless.planned
 
 
 def test_an_answer_with_a_key_in_it_is_stored_without() -> None:

@@ -300,6 +300,35 @@ class TestOptuna:
 DIFF = "--- a/train.py\n+++ b/train.py\n@@ -1 +1 @@\n-DEPTH = 4  # layers\n+DEPTH = 5\n"
 
 
+class TestRefusals:
+    def test_what_is_refused_is_passed_over_and_not_drawn_again(self) -> None:
+        proposer, seen = OptunaProposer(), list[str]()
+
+        def check(proposal: Proposal) -> Rejection | None:
+            seen.append(proposal.hypothesis)
+            return Rejection("no") if len(seen) <= 3 else None
+
+        made = proposer.propose(brief(), check)
+        assert made is not None
+        assert made.hypothesis == seen[-1]
+        assert len(set(seen)) == len(seen) == 4
+
+    def test_where_everything_is_refused_a_few_are_worth_a_row_and_then_it_is_over(self) -> None:
+        proposer, seen = OptunaProposer(), list[str]()
+
+        def check(proposal: Proposal) -> Rejection | None:
+            seen.append(proposal.hypothesis)
+            return Rejection("no")
+
+        files = {"train.py": "DEPTH = 2\n"}
+        only = replace(brief(), files=files, base_files=files)
+        rows = 0
+        while proposer.propose(only, check) is not None:
+            rows += 1
+        assert rows <= 1
+        assert len(set(seen)) == len(seen)
+
+
 class TestPatches:
     @pytest.fixture
     def folder(self, tmp_path: Path) -> Path:

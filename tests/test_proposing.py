@@ -42,6 +42,7 @@ class Bench:
     now: float = 0.0
     events: list[Event] = field(default_factory=list)
     until: float = float("inf")
+    kept: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.rota = Rota(self.seats, lambda: self.now)
@@ -51,6 +52,7 @@ class Bench:
             sleep=self.sleep,
             see=self.events.append,
             stopped=lambda: self.now >= self.until,
+            keep=self.kept.append,
         )
 
     def sleep(self, seconds: float) -> None:
@@ -98,15 +100,26 @@ def test_a_proposer_that_cannot_go_on_at_all_is_out() -> None:
     assert bench.seats[0].out == "gone"
 
 
-def test_a_bug_in_a_proposer_keeps_its_traceback() -> None:
-    bench = Bench([Seat(Moody("a", [ZeroDivisionError("a bug")]))])
-    with pytest.raises(ZeroDivisionError, match="a bug"):
-        bench.next()
+@pytest.mark.parametrize("fault", [ZeroDivisionError, TimeoutError, RecursionError, OSError])
+def test_a_bug_costs_a_turn_and_keeps_its_traceback(fault: type[Exception]) -> None:
+    bench = Bench([Seat(Moody("a", [fault("a bug")]), 9), Seat(Moody("b", [GOOD]))])
+    assert bench.next() == GOOD
+    assert "a bug" in bench.kept[0]
+    assert "Traceback" in bench.kept[0]
+    assert not bench.seats[0].out
 
 
-def test_a_time_out_inside_a_proposer_is_not_taken_for_our_own() -> None:
-    bench = Bench([Seat(Moody("a", [TimeoutError("its own")]))])
-    with pytest.raises(TimeoutError, match="its own"):
+def test_a_proposer_that_only_fails_is_out_after_a_while() -> None:
+    bench = Bench([Seat(Moody("a", [KeyError("a bug")]))])
+    assert bench.next() is None
+    assert len(bench.kept) == 5
+    assert bench.rota.faulty
+    assert bench.rota.why() == "a: it failed: KeyError: 'a bug'"
+
+
+def test_an_interruption_inside_a_proposer_is_one() -> None:
+    bench = Bench([Seat(Moody("a", [Interrupted("now")]))])
+    with pytest.raises(Interrupted):
         bench.next()
 
 

@@ -140,7 +140,7 @@ def test_patience_counts_from_the_last_keep(registry: Registry) -> None:
     new_experiment(registry, study, verdict=Verdict.KEEP)
     new_experiment(registry, study)
     new_experiment(registry, study, verdict=Verdict.INVALID)
-    assert registry.since_keep(study) == 2
+    assert registry.since_keep(study) == 1
 
 
 def test_the_latest_study_is_the_one_that_was_at_work_last(registry: Registry) -> None:

@@ -155,7 +155,7 @@ def test_rules_end_a_run(tmp_path: Path, rules: StopRules, reason: str, count: i
 def test_a_proposer_that_writes_only_nonsense_ends_the_run(tmp_path: Path) -> None:
     nonsense: list[str | Change] = [Change(ChangeFormat.DIFF, "nonsense")] * 50
     night = Night(make_project(tmp_path / "project"), Scripted(nonsense))
-    assert night.run() == "20 proposals in a row were refused"
+    assert night.run() == "scripted: 20 proposals in a row were refused"
     assert verdicts(night).count(Verdict.INVALID) == 20
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from autoresearch.proposers import Brief, Check, Unable
 from autoresearch.records.values import Proposal
-from autoresearch.research.rota import LONGEST_PAUSE, Rota, Seat
+from autoresearch.research.rota import LONGEST_PAUSE, LONGEST_REST, Rota, Seat
 
 
 @dataclass
@@ -84,8 +84,40 @@ def test_pauses_double_up_to_a_limit_and_a_proposal_ends_them() -> None:
 
 def test_a_provider_that_asks_to_be_left_alone_is() -> None:
     rota = table(Clock(), a=1)
-    rota.failed(turn(rota), Unable("too many requests", retry_after=3600.0))
-    assert rota.pause() == 3600
+    rota.failed(turn(rota), Unable("too many requests", retry_after=1800.0))
+    assert rota.pause() == 1800
+
+
+def test_nobody_rests_for_ever() -> None:
+    rota = table(Clock(), a=1)
+    rota.failed(turn(rota), Unable("too many requests", retry_after=1.8e9))
+    assert rota.pause() == LONGEST_REST
+
+
+def test_what_may_be_final_is_after_a_few_in_a_row() -> None:
+    clock = Clock()
+    rota = table(clock, a=1)
+    for _ in range(4):
+        rota.failed(turn(rota), Unable("no such model", doubtful=True))
+        clock.now += rota.pause() or 0.0
+    rota.served(turn(rota))
+    for _ in range(5):
+        assert not rota.faulty
+        clock.now += rota.pause() or 0.0
+        rota.failed(turn(rota), Unable("no such model", doubtful=True))
+    assert rota.why() == "a: no such model"
+
+
+def test_who_writes_nothing_valid_is_out_and_the_others_go_on() -> None:
+    rota = table(Clock(), a=9, b=1)
+    for _ in range(60):
+        seat = rota.next()
+        assert seat is not None
+        rota.served(seat)
+        rota.judged(refused=seat.proposer.name == "a")
+    assert turns(rota, 3) == ["b", "b", "b"]
+    rota.judged(refused=True)
+    assert rota.pause() == 0
 
 
 def test_who_is_out_is_asked_no_more() -> None:

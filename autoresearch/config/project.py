@@ -4,6 +4,7 @@ import hashlib
 import os
 import stat
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +72,11 @@ class Project:
             if not mine or facts.st_mode & 0o022:
                 msg = f"{place} is not yours alone: remove it, or set TMPDIR to another folder"
                 raise ProjectError(msg)
+
+    def keep_fault(self, trace: str) -> None:
+        """Append a bug's traceback to the state folder's faults.log; best effort."""
+        with suppress(OSError), (self.state / "faults.log").open("a", encoding="utf-8") as file:
+            file.write(f"{trace}\n")
 
     def make_state(self) -> None:
         """Make the state folder, ignored by git whatever the project's .gitignore says.

@@ -39,6 +39,11 @@ class Answer:
     reply: Reply
 
 
+@dataclass(frozen=True)
+class TooDear(Unable):
+    """The call alone would pass the cap of a call: a smaller one may not."""
+
+
 class Asker:
     """Asks one model on one proposer's account."""
 
@@ -76,7 +81,8 @@ class Asker:
         worst = self._price.worst(prompt.most_tokens, max_output)
         call = self._ledger.reserve(self._intent(purpose, worst))
         if isinstance(call, CapReached):
-            return Unable(call.reason, final=True, planned=True)
+            kind = TooDear if call.call else Unable
+            return kind(call.reason, final=True, planned=True)
         reply = self._model.complete(prompt, max_output=max_output)
         self._ledger.settle(call, self._settlement(reply))
         self._answered = self._answered or reply.ending.answered
@@ -105,5 +111,7 @@ class Asker:
 
     def _unable(self, reply: Reply) -> Unable:
         said = f": {self._hide(reply.detail)}" if reply.detail else ""
-        final = reply.ending.final and not (self._answered and reply.ending in _DOUBTFUL)
-        return Unable(f"{_UNANSWERED[reply.ending]}{said}", reply.retry_after, final)
+        reason = f"{_UNANSWERED[reply.ending]}{said}"
+        doubtful = self._answered and reply.ending in _DOUBTFUL
+        final = reply.ending.final and not doubtful
+        return Unable(reason, reply.retry_after, final, doubtful=doubtful)

@@ -119,12 +119,14 @@ class Unable:
     `retry_after` is how many seconds the provider asked to be left alone, where it said so.
     `final`: asking again in this run is useless, until the person has done what `reason` says.
     `planned`: final because a cap that the person set is reached, so nothing is wrong.
+    `doubtful`: it may pass, or be final: after a few in a row it is taken for final.
     """
 
     reason: str
     retry_after: float | None = None
     final: bool = False
     planned: bool = False
+    doubtful: bool = False
 
 
 class Proposer(Protocol):

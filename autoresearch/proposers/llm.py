@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from autoresearch.config import LlmSettings
 from autoresearch.proposers import parsing
-from autoresearch.proposers.asking import Answer, Asker
+from autoresearch.proposers.asking import Answer, Asker, TooDear
 from autoresearch.proposers.base import Brief, Check, Unable
 from autoresearch.proposers.models import Prompt
 from autoresearch.proposers.prompting import Prompting
@@ -41,30 +41,43 @@ class LlmProposer:
 
     def propose(self, brief: Brief, check: Check) -> Proposal | Unable:
         """Return a proposal (in the end also one that will be refused), or why there is none."""
-        answer, prompt = self._first(brief), self._prompt(brief)
-        calls: tuple[int, ...] = ()
-        while isinstance(answer, Answer):
-            calls += (answer.call,)
-            made = self._read(answer)
-            fault = made if isinstance(made, Rejection) else check(made)
-            if fault is not None:
-                self._asker.send_back(answer, fault.reason)
-            if fault is None or len(calls) > self._settings.repairs:
-                return replace(self._readable(made, answer), calls=calls)
+        answer = self._first(brief)
+        if isinstance(answer, Unable):
+            return answer
+        prompt = self._prompt(brief)
+        calls: tuple[int, ...] = (answer.call,)
+        kept, fault = self._judged(answer, check)
+        while fault is not None and len(calls) <= self._settings.repairs:
             prompt = prompt.objected(answer.reply.text, self._prompting.objection(brief, fault))
-            answer = self._ask(prompt, "repair")
-        return answer
+            again = self._ask(prompt, "repair")
+            if isinstance(again, Unable):
+                break  # what there is becomes a row, with its reason: nothing is lost
+            calls += (again.call,)
+            if again.reply.ending is CallEnding.TOO_LONG:
+                break
+            answer = again
+            made, fault = self._judged(answer, check)
+            kept = made or kept
+        made = kept or parsing.unreadable(answer.reply.text, self._name, _reason(fault))
+        return replace(made, calls=calls)
+
+    def _judged(self, answer: Answer, check: Check) -> tuple[Proposal | None, Rejection | None]:
+        """Return what an answer proposes, if it can be read, and why it is refused, if it is."""
+        made = self._read(answer)
+        fault = made if isinstance(made, Rejection) else check(made)
+        if fault is not None:
+            self._asker.send_back(answer, fault.reason)
+        return (made if isinstance(made, Proposal) else None), fault
 
     def _first(self, brief: Brief) -> Answer | Unable:
-        """Ask; where the model's context is too small for the brief, ask with half of it."""
+        """Ask; where the brief is too long for the model or too dear, ask with half of it."""
         while True:
             answer = self._ask(self._prompt(brief), "propose")
-            if isinstance(answer, Unable) or answer.reply.ending is not CallEnding.TOO_LONG:
+            too_long = isinstance(answer, Answer) and answer.reply.ending is CallEnding.TOO_LONG
+            if not too_long and not isinstance(answer, TooDear):
                 return answer
             if self._tokens // 2 < _LEAST_TOKENS:
-                return Unable(
-                    f"the brief is too long for the model: {answer.reply.detail}", final=True
-                )
+                return answer if isinstance(answer, Unable) else _hopeless(answer)
             self._tokens //= 2
 
     def _prompt(self, brief: Brief) -> Prompt:
@@ -80,11 +93,12 @@ class LlmProposer:
             return Rejection(f"the answer was cut at {most} tokens: say less, change less")
         if ending is CallEnding.EMPTY:
             return Rejection("the answer was empty")
-        if ending is CallEnding.TOO_LONG:
-            return Rejection("the talk grew too long for the model")
         return parsing.parse(answer.reply.text, self._name)
 
-    def _readable(self, made: Proposal | Rejection, answer: Answer) -> Proposal:
-        if isinstance(made, Proposal):
-            return made
-        return parsing.unreadable(answer.reply.text, self._name, made.reason)
+
+def _reason(fault: Rejection | None) -> str:
+    return fault.reason if fault else ""
+
+
+def _hopeless(answer: Answer) -> Unable:
+    return Unable(f"the brief is too long for the model: {answer.reply.detail}", final=True)

@@ -19,6 +19,7 @@ from autoresearch.proposers.space import Choice, Span, rounded, span
 from autoresearch.records.values import Category, Change, ChangeFormat, Proposal, Verdict
 
 _ATTEMPTS = 300
+_REFUSALS = 8
 _PATIENCE = 50  # attempts before the sampler that learns makes way for one that wanders
 _KINDS = (
     (Category.REGULARIZATION, frozenset({"DECAY", "DROPOUT", "SMOOTHING"})),
@@ -36,6 +37,7 @@ class OptunaProposer:
     """
 
     def __init__(self) -> None:
+        self._refused: list[dict[str, Number]] = []
         optuna.logging.set_verbosity(optuna.logging.WARNING)
 
     @property
@@ -43,16 +45,28 @@ class OptunaProposer:
         """The spec."""
         return "optuna"
 
-    def propose(self, brief: Brief, check: Check) -> Proposal | None:  # noqa: ARG002 - it mends nothing
-        """Return a change to values never tried together; None where all have been."""
+    def propose(self, brief: Brief, check: Check) -> Proposal | None:
+        """Return a change to values never tried together; None where all have been.
+
+        What `check` refuses is passed over, a few times: the last refusal is worth a row.
+        """
         source = brief.files.get(brief.entry, "")
         now = numbers(source)
         space = search_space(brief, now)
         tried = [now, *(dict(past.constants) for past in brief.history)]
+        refused = 0
         for values in _draws(brief, space):
             moved = {name: value for name, value in values.items() if value != now[name]}
-            if moved and {**now, **moved} not in tried:
-                return _proposal(brief.entry, source, now, moved)
+            drawn = {**now, **moved}
+            if not moved or drawn in tried or drawn in self._refused:
+                continue
+            proposal = _proposal(brief.entry, source, now, moved)
+            if check(proposal) is None:
+                return proposal
+            self._refused.append(drawn)
+            refused += 1
+            if refused >= _REFUSALS:
+                return proposal
         return None
 
 

@@ -154,9 +154,10 @@ class GpuPrice:
 
 @dataclass(frozen=True)
 class CapReached:
-    """Why a call may not be made."""
+    """Why a call may not be made. `call`: it alone is too dear, a smaller one may be made."""
 
     reason: str
+    call: bool = False
 
 
 class Ledger(Protocol):

@@ -123,7 +123,8 @@ class StudyLedger:
         most = self._caps.call
         if most is not None and worst > most + _ROUNDING:
             return CapReached(
-                f"a call may cost {dollars(worst)}, above the cap of {dollars(most)} a call"
+                f"a call may cost {dollars(worst)}, above the cap of {dollars(most)} a call",
+                call=True,
             )
         for name, cap, since in self._sums():
             spent = self._spent(connection, since)

@@ -189,13 +189,14 @@ class Registry:
         return dict(self._database.all(query))
 
     def since_keep(self, study: Study) -> int:
-        """Return how many experiments have got a verdict since the last keep."""
+        """Return how many experiments were trained since the last keep; refused ones cost none."""
         last = select(func.max(Experiment.id)).where(
             Experiment.study_id == study.id, Experiment.verdict == Verdict.KEEP
         )
         query = select(func.count()).where(
             Experiment.study_id == study.id,
             Experiment.state == ExperimentState.DONE,
+            Experiment.verdict != Verdict.INVALID,
             col(Experiment.id) > (self._database.first(last) or 0),
         )
         return int(self._database.first(query))

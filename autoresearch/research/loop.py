@@ -28,9 +28,6 @@ from autoresearch.research.rota import Rota, Seat
 from autoresearch.research.study import advance
 from autoresearch.research.trials import TrialRunner
 
-# In a row: a proposer that writes nothing valid must end the run, not fill the disk.
-MAX_REFUSALS = 20
-
 
 @dataclass(frozen=True)
 class StopRules:
@@ -70,15 +67,15 @@ class Research:
         self._opening = Opening(project, registry, repo, self._briefing, rehearse)
         self._rota = Rota(seats, clock)
         self._proposing = Proposing(
-            self._rota, clock=clock, sleep=sleep, see=see, stopped=self._must_stop
-        )
+            self._rota, clock=clock, sleep=sleep, see=see, stopped=self._must_stop,
+            keep=project.keep_fault,
+        )  # fmt: skip
         self._purse = purse
         self._rules = rules
         self._clock = clock
         self._see = see
         self._interrupted = interrupted
         self._finished = 0
-        self._refused = 0
 
     def run(self) -> str:
         """Work until a rule, the proposers or the person ends it; return why.
@@ -112,11 +109,10 @@ class Research:
                 return
             self._see(telling.experiment_opened(opened))
             checked = self._opening.commit(self.study, opened)
+            self._rota.judged(refused=isinstance(checked, Rejection))
             if isinstance(checked, Rejection):
-                self._refused += 1
                 self._close(opened, _decision(Verdict.INVALID, checked.reason))
             else:
-                self._refused = 0
                 yield checked
 
     def _next(self) -> Experiment | None:
@@ -222,8 +218,6 @@ class Research:
     def _stop_reason(self) -> str | None:
         if self._interrupted():
             return "interrupted"
-        if self._refused >= MAX_REFUSALS:
-            return f"{self._refused} proposals in a row were refused"
         return self._baseline_failed() or self._rule_reached() or self._purse.empty()
 
     def _must_stop(self) -> bool:

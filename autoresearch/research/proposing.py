@@ -1,6 +1,7 @@
 """Getting the next proposal, whatever the night is like: who is asked, who failed, who waits."""
 
 import threading
+import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
@@ -9,6 +10,7 @@ from typing import TypeVar
 from autoresearch.errors import Interrupted, ProposerError
 from autoresearch.proposers import Brief, Check, Proposer, Unable
 from autoresearch.records.events import Event, NoProposal, Waiting
+from autoresearch.records.text import safe_line
 from autoresearch.records.values import Proposal
 from autoresearch.research.rota import Rota, Seat
 
@@ -27,6 +29,7 @@ class Proposing:
         sleep: Callable[[float], None],
         see: Callable[[Event], None],
         stopped: Callable[[], bool],
+        keep: Callable[[str], None] = lambda _trace: None,
     ) -> None:
         """Build it.
 
@@ -36,12 +39,14 @@ class Proposing:
             sleep: lets seconds of it pass.
             see: told of failures and waits.
             stopped: asked often; true ends any wait.
+            keep: is given the traceback of a bug, which costs a turn and never the night.
         """
         self._rota = rota
         self._clock = clock
         self._sleep = sleep
         self._see = see
         self._stopped = stopped
+        self._keep = keep
 
     def next(self, brief: Callable[[], Brief], check: Check) -> Proposal | None:
         """Return the next proposal; None where nobody can make one, or the run is to stop.
@@ -62,7 +67,7 @@ class Proposing:
         return None
 
     def _ask(self, seat: Seat, brief: Brief, check: Check) -> Proposal | None:
-        made = attend(lambda: _propose(seat.proposer, brief, check), self._stopped)
+        made = attend(lambda: self._propose(seat.proposer, brief, check), self._stopped)
         if isinstance(made, Proposal):
             self._rota.served(seat)
             return made
@@ -71,6 +76,18 @@ class Proposing:
             again = None if seat.out else max(seat.ready_at - self._clock(), 0.0)
             self._see(NoProposal(seat.proposer.name, made.reason, again))
         return None
+
+    def _propose(self, proposer: Proposer, brief: Brief, check: Check) -> Proposal | Unable | None:
+        try:
+            return proposer.propose(brief, check)
+        except ProposerError as fault:
+            return Unable(str(fault), final=True)
+        except Interrupted:
+            raise
+        except Exception as fault:  # noqa: BLE001 - another one may go on, and so may this one later
+            self._keep("".join(traceback.format_exception(fault)))
+            said = safe_line(f"{type(fault).__name__}: {fault}", 300)
+            return Unable(f"it failed: {said}", doubtful=True)
 
     def _wait(self, seconds: float) -> None:
         until = self._clock() + seconds
@@ -103,10 +120,3 @@ def attend(work: Callable[[], T], stopped: Callable[[], bool]) -> T:
             if stopped():
                 msg = "stopped while a proposer was thinking"
                 raise Interrupted(msg) from None
-
-
-def _propose(proposer: Proposer, brief: Brief, check: Check) -> Proposal | Unable | None:
-    try:
-        return proposer.propose(brief, check)
-    except ProposerError as fault:
-        return Unable(str(fault), final=True)

@@ -7,6 +7,9 @@ from autoresearch.proposers import Proposer, Unable
 
 FIRST_PAUSE = 5.0  # seconds after a first failure; doubled by each further one in a row
 LONGEST_PAUSE = 300.0
+LONGEST_REST = 3600.0  # however long a provider asks to be left alone: its night may be misread
+MOST_DOUBTS = 5  # failures in a row that may be final, until they are
+MOST_REFUSALS = 20  # in a row: who writes nothing valid must not fill the disk
 
 
 @dataclass
@@ -20,6 +23,8 @@ class Seat:
     weight: float = 1.0
     credit: float = 0.0
     failures: int = 0
+    doubts: int = 0
+    refusals: int = 0
     ready_at: float = float("-inf")
     out: str = ""
     fault: bool = False
@@ -31,6 +36,7 @@ class Rota:
     def __init__(self, seats: Sequence[Seat], clock: Callable[[], float]) -> None:
         self._seats = list(seats)
         self._clock = clock
+        self._last: Seat | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -50,7 +56,17 @@ class Rota:
 
     def served(self, seat: Seat) -> None:
         """Note that a proposal came."""
-        seat.failures = 0
+        seat.failures = seat.doubts = 0
+        self._last = seat
+
+    def judged(self, *, refused: bool) -> None:
+        """Note whether the last proposal was refused before any training."""
+        seat, self._last = self._last, None
+        if seat is None:  # it was left by an earlier run
+            return
+        seat.refusals = seat.refusals + 1 if refused else 0
+        if seat.refusals >= MOST_REFUSALS:
+            seat.out = f"{seat.refusals} proposals in a row were refused"
 
     def failed(self, seat: Seat, why: Unable | None) -> None:
         """Note that none came; None: there is nothing more to try."""
@@ -59,8 +75,12 @@ class Rota:
             seat.fault = why is not None and not why.planned
             return
         pause = min(FIRST_PAUSE * 2 ** min(seat.failures, 10), LONGEST_PAUSE)
-        seat.ready_at = self._clock() + max(pause, why.retry_after or 0.0)
+        asked = min(why.retry_after or 0.0, LONGEST_REST)
+        seat.ready_at = self._clock() + max(pause, asked)
         seat.failures += 1
+        seat.doubts = seat.doubts + 1 if why.doubtful else 0
+        if seat.doubts >= MOST_DOUBTS:
+            seat.out, seat.fault = why.reason, True
 
     def pause(self) -> float | None:
         """Return in how many seconds someone can be asked again; None: never."""
