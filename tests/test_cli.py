@@ -144,6 +144,21 @@ def test_words_where_numbers_belong_are_usage_errors(run: Run, project: Path) ->
     assert "--experiments" in err
 
 
+def test_where_a_sandbox_is_required_nothing_runs_without(
+    run: Run, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = tmp_path / "bin" / "bwrap"
+    old.parent.mkdir()
+    old.write_text("#!/bin/sh\necho bubblewrap 0.4.1\n")
+    old.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{old.parent}:{os.environ['PATH']}")
+    with (prepared / "autoresearch.toml").open("a") as settings:
+        settings.write("\n[sandbox]\nrequire = true\n")
+    code, _out, err = run("run", "--experiments", "1")
+    assert code == 1
+    one_line(err, "requires a sealed sandbox", "0.8 or later is needed")
+
+
 def test_a_tag_that_exists_elsewhere(run: Run, prepared: Path) -> None:
     git(prepared, "branch", "autoresearch/mine")
     code, _out, err = run("run", "--tag", "mine")

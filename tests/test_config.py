@@ -97,6 +97,7 @@ def test_what_is_set_is_what_is_read(tmp_path: Path) -> None:
     assert (budget.grace, budget.startup) == (9, 8)
     assert (limits.threads, limits.memory, limits.file_size) == (3, 2**31, 2**30)
     assert limits.log == 2**19
+    assert limits.disk == 6 * 2**30
     assert read.budget(7).training == 7
 
 
@@ -110,6 +111,11 @@ def test_every_setting_is_read_somewhere_else() -> None:
     for name, kind in kinds.items():
         for setting in fields(kind):  # type: ignore[arg-type]  # every section is a dataclass
             assert f".{setting.name}" in everything, f"{name}.{setting.name} is never read"
+
+
+def test_a_sandbox_can_be_required(tmp_path: Path) -> None:
+    assert not load_settings(settings_file(tmp_path, "")).sandbox.require
+    assert load_settings(settings_file(tmp_path, "[sandbox]\nrequire = true\n")).sandbox.require
 
 
 def test_money_and_prices_are_read(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,7 +21,7 @@ from autoresearch.records.values import Ending, Limits
 from autoresearch.sandbox import Bubblewrap, Sandbox
 from autoresearch.workers import LocalWorker
 from tests import sandboxes
-from tests.trials import FINISH, GOOD, PRELUDE, Bench
+from tests.trials import FINISH, GOOD, Bench
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there is no sandbox elsewhere")
 
@@ -181,7 +182,7 @@ with open(sys.argv[1] + "/fill", "wb") as file:
         size += file.write(bytes(2**20))
         file.flush()
 """
-        for place in ("/tmp", "/dev/shm"):  # noqa: S108
+        for place in ("/tmp", "/dev/shm"):
             ended, said = box.run("import sys" + fill, place, limits=Limits(memory=2**30))
             assert ended == Exit(1, None)
             assert "No space left" in said
@@ -223,7 +224,7 @@ class TestProcesses:
                 assert found is None or "self" in str(process)
         monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-hush")
         code = "import os; print([open(f'/proc/{n}/environ').read() for n in os.listdir('/proc')"
-        code += " if n.isdigit() and os.access(f'/proc/{n}/environ', os.R_OK) and int(n) < 9], os.environ)"
+        code += " if n.isdigit() and os.access(f'/proc/{n}/environ', os.R_OK)], os.environ)"
         if cell.sandbox.name == "bubblewrap":
             assert "hush" not in cell.run(code)[1]
 
@@ -378,13 +379,16 @@ class TestLimits:
     def bench(self, tmp_path: Path, level: Sandbox) -> Bench:
         return Bench(tmp_path / "bench", worker=LocalWorker(level, patience=0.2))
 
-    def test_a_fork_bomb(self, bench: Bench) -> None:
+    def test_more_processes_than_allowed(self, bench: Bench) -> None:
         bench.limits = replace(bench.limits, processes=60)
-        bomb = (
-            "session.start()\nwhile True:\n    try: os.fork()\n    except OSError: time.sleep(1)\n"
-        )
-        outcome = bench.run(bomb)
-        assert outcome.ending in (Ending.OVER_LIMIT, Ending.HANG)
+        # No bomb: where nothing bounds it, 400 sleepers are all that comes of this.
+        body = "session.start()\nfor n in range(400):\n    print(n, flush=True)\n"
+        body += "    if os.fork() == 0: time.sleep(60)\ntime.sleep(60)"
+        outcome = bench.run(body)
+        assert outcome.ending in (Ending.OVER_LIMIT, Ending.EXCEPTION)
+        if outcome.ending is Ending.EXCEPTION:  # the kernel refused
+            assert "Resource temporarily unavailable" in outcome.detail
+            assert len(outcome.log.splitlines()) < 100
         assert bench.run(GOOD).ending is Ending.FINISHED
 
     def test_many_files(self, bench: Bench) -> None:
@@ -395,12 +399,13 @@ class TestLimits:
 
     def test_many_bytes(self, bench: Bench) -> None:
         bench.limits = replace(bench.limits, disk=2**26, file_size=2**25)
-        fill = "session.start()\nfor n in range(30): (session.out / str(n)).write_bytes(bytes(2**23))\n"
+        fill = "session.start()\nfor n in range(30):\n"
+        fill += "    (session.out / str(n)).write_bytes(bytes(2**23))\n"
         outcome = bench.run(fill + "time.sleep(60)")
         assert outcome.ending is Ending.OVER_LIMIT
         assert "0.0625 GiB" in outcome.detail
 
-    def test_torch_with_loader_workers(self, bench: Bench) -> None:
+    def test_torch_with_loader_workers(self, level: Sandbox) -> None:
         body = """
 import torch
 from torch.utils.data import DataLoader, TensorDataset
@@ -408,8 +413,11 @@ items = TensorDataset(torch.arange(8.0))
 total = sum(float(batch[0].sum()) for batch in DataLoader(items, batch_size=2, num_workers=2))
 session.facts({"total": total})
 """
-        bench.limits = replace(bench.limits, memory=16 * 2**30)
-        outcome = bench.run(body + FINISH + "session.finish()", prelude=PRELUDE)
+        # A short path: the workers listen on local sockets in it, whose names are bounded.
+        with tempfile.TemporaryDirectory(dir="/tmp", prefix="ar-") as folder:
+            bench = Bench(Path(folder), worker=LocalWorker(level, patience=0.2))
+            bench.limits = replace(bench.limits, memory=16 * 2**30)
+            outcome = bench.run(body + FINISH + "session.finish()")
         assert outcome.ending is Ending.FINISHED, outcome.log
         assert outcome.facts["total"] == 28.0
 
@@ -428,6 +436,7 @@ for turn in range(24):
         time.sleep(turn * 0.004)
         if turn % 2:
             os.kill(guarded.pid, signal.SIGKILL)
+            guarded.wait()
         os.kill(os.getpid(), signal.SIGKILL)
     os.wait()
 """

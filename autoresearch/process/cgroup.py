@@ -7,6 +7,7 @@ control groups, of either version; others may not, and need none.
 import contextlib
 import os
 import secrets
+import signal
 from pathlib import Path
 
 _MOUNTS = Path("/sys/fs/cgroup")
@@ -60,7 +61,10 @@ def _counts(group: Path) -> bool:
 
 
 def _remove_orphans(parent: Path) -> None:
-    """Remove what supervisors that were killed have left."""
+    """Remove what supervisors that were killed along with their guards have left."""
     for group in parent.glob(f"{_PREFIX}-*-*"):
         if not Path("/proc", group.name.split("-")[1]).exists():
+            for pid in (group / "cgroup.procs").read_text().split():
+                with contextlib.suppress(OSError):
+                    os.kill(int(pid), signal.SIGKILL)
             remove(group)

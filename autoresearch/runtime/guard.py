@@ -1,9 +1,10 @@
 """The guard: a small process between the supervisor and a process tree, so that nobody survives.
 
 It runs as ``python -I -S guard.py LIFELINE CLOSE FILE_SIZE INNER GROUP -- COMMAND...`` in a
-session of its own. LIFELINE is a stream socket to the supervisor: single letters come in (`INTERRUPT`,
-`TERMINATE`, `KILL`) and one line of JSON goes out when no process of the tree is left. End of
-file on it means that the supervisor died, be it by ``kill -9``: then everything is killed.
+session of its own. LIFELINE is a stream socket to the supervisor: single letters come in
+(`INTERRUPT`, `TERMINATE`, `KILL`) and one line of JSON goes out when no process of the tree is
+left. End of file on it means that the supervisor died, be it by ``kill -9``: then everything is
+killed.
 
 INNER, where it is not empty, is a socket to a second stage that lives in a pid namespace
 (`confine.py`): it says `READY` and waits for `GO`, so that a sandbox whose guard died while it was

@@ -35,7 +35,10 @@ def version() -> int:
 
 
 def restrict_files(settings: list[tuple[str, str]]) -> None:
-    """Give up every right of root's and all paths but these; ("read" | "write" | "list" | "use", path).
+    """Give up every right of root's, and all paths but these.
+
+    Args:
+        settings: pairs of "read", "write", "list" or "use" and a path; others are ignored.
 
     Raises:
         OSError: there is no Landlock here.
