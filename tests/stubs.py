@@ -257,6 +257,6 @@ def snapshot(root: Path) -> dict[str, str]:
 
 
 __all__: Sequence[str] = [
-    "TRAIN", "ConfigScorer", "FreeLedger", "Night", "Scripted", "accepted", "git", "make_project", "snapshot",
-    "variant", "whole",
+    "TRAIN", "ConfigScorer", "FreeLedger", "Night", "Scripted", "accepted", "git",
+    "make_project", "snapshot", "variant", "whole",
 ]  # fmt: skip

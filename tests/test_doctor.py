@@ -19,7 +19,7 @@ from autoresearch.diagnosis.finding import Level
 from autoresearch.records.money import CallEnding, Settlement
 from autoresearch.records.values import Trust
 from autoresearch.registry import Registry, RunLock
-from autoresearch.sandbox import Unsealed
+from autoresearch.sandbox import Detection, Unsealed
 from tests.fake_llm import FakeLlm, answer, failure, hang, raw
 from tests.rows import a_study
 from tests.stubs import git, make_project, snapshot
@@ -278,8 +278,12 @@ def test_memory_disk_and_sandbox(tmp_path: Path) -> None:
     there = machine.disk("disk", tmp_path / "not" / "yet")
     assert str(tmp_path) in there.said
     unsealed = Unsealed({})
-    assert machine.sandbox(unsealed).level is Level.WARNING
-    assert machine.sandbox(replace(unsealed, trust=Trust.SEALED)).level is Level.OK
+    found = Detection(unsealed, ("bubblewrap is not installed",))
+    told = machine.sandbox(found, required=False)
+    assert (told.level, told.mend) == (Level.WARNING, "bubblewrap is not installed")
+    assert machine.sandbox(found, required=True).level is Level.FAULT
+    sealed = Detection(replace(unsealed, trust=Trust.SEALED))
+    assert machine.sandbox(sealed, required=True).level is Level.OK
 
 
 def test_a_program_that_is_missing_vague_or_against_the_rules(

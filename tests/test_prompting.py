@@ -51,13 +51,13 @@ def test_an_estimate_that_is_made_anew_moves_nothing_but_the_end(prompting: Prom
     assert first.user[-1] != second.user[-1]
 
 
-def test_four_sections_are_marked_and_the_last_row_is_one_of_them(prompting: Prompting) -> None:
+def test_four_sections_are_marked_the_last_two_rows_among_them(prompting: Prompting) -> None:
     prompt = prompting.prompt(a_brief(*(a_past(number) for number in range(2, 9))))
     marked = [each.text for each in (*prompt.system, *prompt.user) if each.cache]
     assert len(marked) == 4
-    assert marked[0].startswith("You are the researcher")
-    assert marked[1].startswith("# The person's program")
-    assert marked[2].startswith("# The incumbent")
+    assert marked[0].startswith("# The person's program")
+    assert marked[1].startswith("# The incumbent")
+    assert marked[2].startswith("## 7: discard")
     assert marked[3].startswith("## 8: discard")
     assert not prompt.user[-1].cache
 
@@ -186,7 +186,7 @@ def test_a_prompt_stays_below_its_tokens_and_loses_no_verdict(
     prompt = prompting.prompt(a_brief(*history), tokens=tokens)
     assert sum(estimate(each.text) for each in (*prompt.system, *prompt.user)) <= tokens
     assert told(whole(prompt)) == {past.id: past.verdict for past in a_brief(*history).history}
-    assert sum(each.cache for each in (*prompt.system, *prompt.user)) == 4
+    assert 3 <= sum(each.cache for each in (*prompt.system, *prompt.user)) <= 4
 
 
 def test_the_newest_rows_are_the_last_to_be_shortened(prompting: Prompting) -> None:

@@ -16,8 +16,8 @@ from autoresearch.patching import Number, numbers, set_constants
 from autoresearch.preflight import check
 from autoresearch.proposers import Brief, Means, Past, Proposer, build
 from autoresearch.proposers.optuna import OptunaProposer, search_space
-from autoresearch.proposers.specs import parse
 from autoresearch.proposers.space import Choice, Range, rounded, span
+from autoresearch.proposers.specs import parse
 from autoresearch.records.values import Category, Change, Patch, Proposal, Rejection, Verdict
 from tests.stubs import FreeLedger, accepted
 
@@ -312,7 +312,7 @@ class TestPatches:
         while True:
             proposer = made("patches:wins", folder.parent)  # as after a restart, each time
             proposal = proposer.propose(brief(history=history), accepted)
-            if proposal is None:
+            if not isinstance(proposal, Proposal):
                 return found
             found.append(proposal)
             history = (*history, past(proposal, SOURCE, len(history) + 2))

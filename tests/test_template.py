@@ -19,6 +19,7 @@ import torch
 from autoresearch import corpus
 from autoresearch.config import CorpusSettings, load_settings
 from autoresearch.patching import constants, set_constants
+from autoresearch.patching import numbers as numbers_of
 from autoresearch.runtime.session import TrainData, _map
 from autoresearch.scaffold import render, template_directory
 
@@ -41,7 +42,8 @@ def project(tmp_path: Path) -> Path:
     texts["train.py"] = set_constants(texts["train.py"], SMALL)
     settings = texts["autoresearch.toml"]
     for name, value in {"budget": '"2s"', "context": CONTEXT, "vocab_size": VOCAB}.items():
-        settings, count = re.subn(rf"(?m)^{name} = [^#\n]+", f"{name} = {value} ", settings)
+        pattern = rf"(?m)^{name} = [^#\n]+"
+        settings, count = re.subn(pattern, f"{name} = {value} ", settings, count=1)
         assert count == 1
     texts["autoresearch.toml"] = settings
     for name, text in texts.items():
@@ -345,6 +347,19 @@ def test_settings_agree_with_the_package(project: Path) -> None:
         path.write_text(render("gpt", profile)["autoresearch.toml"])
         settings = load_settings(path)
         assert (settings.training.profile, settings.training.device) == (profile, device)
+
+
+@pytest.mark.parametrize("profile", ["cpu", "gpu"])
+def test_the_rehearsal_shrinks_constants_that_are_there(project: Path, profile: str) -> None:
+    texts = render("gpt", profile)
+    (project / "small.toml").write_text(texts["autoresearch.toml"])
+    settings = load_settings(project / "small.toml")
+    toy, own = settings.preflight.toy, numbers_of(texts["train.py"])
+    assert {name for name, value in toy.items() if value <= own[name]} == set(toy)
+    assert toy["TOTAL_BATCH_SIZE"] > toy["DEVICE_BATCH_SIZE"] * settings.preflight.context
+    assert toy["LOSS_CHUNK"] < toy["DEVICE_BATCH_SIZE"] * settings.preflight.context
+    heads = own["DEPTH"] * own["ASPECT_RATIO"] / own["HEAD_DIM"]
+    assert own["DEPTH"] * toy["ASPECT_RATIO"] / toy["HEAD_DIM"] == heads
 
 
 # --- the files as programs

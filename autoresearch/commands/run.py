@@ -15,13 +15,7 @@ from autoresearch import corpus as corpora
 from autoresearch import patching
 from autoresearch import sandbox as sandboxes
 from autoresearch.commands.proposers import chosen, keys_of, makers, seats
-from autoresearch.config import (
-    Project,
-    data_home,
-    find_project,
-    parse_duration,
-    scrub_git_environment,
-)
+from autoresearch.config import Project, find_project, parse_duration, scrub_git_environment
 from autoresearch.corpus import Corpus
 from autoresearch.errors import ProjectError, UsageFault
 from autoresearch.evaluation import Evaluator
@@ -156,8 +150,7 @@ def _sandbox(project: Project) -> Sandbox:
     Raises:
         ProjectError: it must be sealed, and here it cannot be.
     """
-    hidden = (project.state, project.root / ".git", data_home())
-    found = sandboxes.examine(os.environ, hidden)
+    found = sandboxes.examine(os.environ, project.hidden)
     if project.settings.sandbox.require and found.sandbox.trust is not Trust.SEALED:
         msg = f"autoresearch.toml requires a sealed sandbox; {found.notes[0]}"
         raise ProjectError(msg)

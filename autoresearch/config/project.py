@@ -7,6 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from autoresearch.config.environment import data_home
 from autoresearch.config.loading import load_settings
 from autoresearch.config.settings import Settings
 from autoresearch.errors import ProjectError
@@ -47,6 +48,11 @@ class Project:
         """Where trials run: outside the project, so that nothing above them is the project."""
         name = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]
         return Path(tempfile.gettempdir()) / f"autoresearch-{os.getuid()}" / name
+
+    @property
+    def hidden(self) -> tuple[Path, ...]:
+        """What no untrusted process may see: state, history, corpora with their sealed text."""
+        return (self.state, self.root / ".git", data_home())
 
     def make_work(self) -> None:
         """Make the folder of trials, which nobody else may reach into.

@@ -13,20 +13,12 @@ from autoresearch.config import Project
 from autoresearch.diagnosis.finding import Finding, fault, ok, refusal, warning
 from autoresearch.errors import ProjectError
 from autoresearch.records.values import Trust
-from autoresearch.sandbox import Sandbox
+from autoresearch.sandbox import Detection
 
 OLDEST = (3, 11)
 _TIGHT, _FULL = 10.0, 1.0  # GiB: what a night with logs, checkpoints and caches wants; needs
-_TRUSTS = {
-    Trust.UNSEALED: (
-        "unsealed: trials run as you, without a sandbox, so hostile code can reach your files",
-        "read what you promote, and run where there is nothing you would miss",
-    ),
-    Trust.SELF_REPORTED: (
-        "self-reported: the project's own command prints its score, and nothing checks it",
-        "read what you promote before you believe it",
-    ),
-}
+_UNSEALED = "unsealed: hostile code of a trial can reach files of yours"
+_MEND = "read what you promote, and run where there is nothing you would miss"
 
 
 def python() -> Finding:
@@ -151,8 +143,13 @@ def temporary(project: Project | None, environment: Mapping[str, str]) -> Findin
     return ok("work folder", here)
 
 
-def sandbox(level: Sandbox) -> Finding:
-    """Return what stands between a proposer's code and the machine."""
+def sandbox(found: Detection, *, required: bool) -> Finding:
+    """Return what stands between a proposer's code and the machine, and why it is no more."""
+    level = found.sandbox
     if level.trust is Trust.SEALED:
-        return ok("sandbox", "sealed: a trial reaches its own files and nothing else")
-    return warning("sandbox", *_TRUSTS[level.trust])
+        said = f"sealed by {level.name}: a trial reaches its own files and nothing else"
+        return ok("sandbox", said)
+    mend = found.notes[0] if found.notes else _MEND
+    if required:
+        return fault("sandbox", f"{level.name}, but [sandbox] require asks for a sealed one", mend)
+    return warning("sandbox", _UNSEALED, mend)

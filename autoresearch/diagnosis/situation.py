@@ -91,7 +91,9 @@ def _machine(at: Situation) -> Iterator[Finding]:
     if not work.mend:
         yield machine.disk("work disk", Path(work.said))
     yield machine.disk("corpus disk", at.data)
-    yield machine.sandbox(sandboxes.detect(at.environment))
+    hidden = at.found.hidden if at.found else (at.data,)
+    required = at.settings.sandbox.require
+    yield machine.sandbox(sandboxes.examine(at.environment, hidden), required=required)
 
 
 def _no_project(error: ProjectError) -> Finding:

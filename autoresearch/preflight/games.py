@@ -144,13 +144,14 @@ def _trees(files: Mapping[str, str]) -> dict[str, ast.Module]:
 def _judged(mention: Mention, own: Collection[str]) -> Iterator[tuple[str, str]]:
     """Yield the forbidden name behind a mention, with the reason, if there is one."""
     name, parts = mention.name, mention.name.split(".")
-    if _allowed(name) or (parts[0] in own and parts[0] not in _HELD):
+    if _allowed(name):
         return
     if name in _WHOLE and not mention.imported:
         yield name, "hands a whole module on, so that nobody sees what is used of it"
     elif parts[-1] == "*" and parts[0] in _WHOLE:
         yield name, _CODE
-    for start in (at for at, part in enumerate(parts) if at == 0 or part in _HELD):
+    begins = [at for at, part in enumerate(parts) if part in _HELD or (at == 0 and part not in own)]
+    for start in begins:
         for end in range(len(parts), start, -1):
             if why := _RULES.get(".".join(parts[start:end])):
                 # An import brings in all of a module; of uses, each is another.

@@ -25,12 +25,13 @@ from autoresearch.config import Settings
 from autoresearch.preflight.judging import SIZELESS, TIME, Verdict, judge
 from autoresearch.preflight.running import Breach, Ran, run
 from autoresearch.preflight.staging import Scale, remove, scaled, write_data, write_files
-from autoresearch.process import Confined
 from autoresearch.records.values import Rejection
-from autoresearch.runtime.rehearse import Request
+from autoresearch.runtime.rehearse import ANSWER_FD, Request
 from autoresearch.sandbox import Sandbox
 
 SEED = 1
+# -P: a folder `autoresearch` in the tree must not stand in for this package.
+_PROGRAM = (sys.executable, "-P", "-m", "autoresearch.runtime.rehearse")
 _PACKAGES = Path(__file__).parents[2]  # where `import autoresearch` finds this package
 _UNKNOWN = Verdict(None)
 
@@ -60,8 +61,7 @@ class Rehearsal:
         self._stop = stop
         self._toy = Scale.toy_of(settings)
         self._full = Scale.full_of(settings)
-        # More threads than cores wait for each other.
-        self._limits = replace(settings.limits(), threads=self._toy.threads)
+        self._limits = settings.limits()
         self._known: dict[tuple[str, int], Verdict] = {}
 
     def rehearse(self, files: Mapping[str, str], incumbent: Mapping[str, str]) -> Rejection | None:
@@ -123,36 +123,30 @@ class Rehearsal:
         tree, scratch, data = place / "tree", place / "scratch", place / "data"
         vocab = self._settings.corpus.vocab_size
         write_files(files, tree)
-        token_bytes = write_data(data, vocab=vocab, context=scale.context)
         (scratch / "out").mkdir(parents=True)
-
-        def command(answer: int) -> Confined:
-            request = Request(
-                steps=scale.steps,
-                context=scale.context,
-                vocab=vocab,
-                seed=SEED,
-                budget=self._settings.budget().training,
-                clock=self._settings.training.clock,
-                patience=scale.timeout / 4,
-                out=str(scratch / "out"),
-                data=str(data),
-                token_bytes=token_bytes,
-                answer=answer,
-            )
-            # -P: a folder `autoresearch` in the tree must not stand in for this package.
-            module = ["-P", "-m", "autoresearch.runtime.rehearse"]
-            told = [self._settings.target.entry, json.dumps(asdict(request))]
-            return self._sandbox.command(
-                [sys.executable, *module, *told],
-                readable=[tree, data, _PACKAGES / "autoresearch"],
-                writable=[scratch],
-            )
-
-        environment = self._sandbox.environment(scratch, self._limits)
+        request = Request(
+            steps=scale.steps,
+            context=scale.context,
+            vocab=vocab,
+            seed=SEED,
+            budget=self._settings.budget().training,
+            clock=self._settings.training.clock,
+            patience=scale.timeout / 4,
+            out=str(scratch / "out"),
+            data=str(data),
+            token_bytes=write_data(data, vocab=vocab, context=scale.context),
+        )
+        limits = replace(self._limits, threads=scale.threads)
+        environment = self._sandbox.environment(scratch, limits)
+        command = self._sandbox.command(
+            [*_PROGRAM, self._settings.target.entry, json.dumps(asdict(request))],
+            readable=[tree, data, _PACKAGES / "autoresearch"],
+            writable=[scratch],
+            limits=limits,
+        )
         # An accelerator may be training: it is not there.
         more = {"PYTHONPATH": str(_PACKAGES), "CUDA_VISIBLE_DEVICES": ""}
         return run(
-            command, cwd=tree, env={**environment, **more}, limits=self._limits,
-            timeout=scale.timeout, stop=self._stop,
+            command, answer_variable=ANSWER_FD, cwd=tree, env={**environment, **more},
+            limits=limits, timeout=scale.timeout, stop=self._stop,
         )  # fmt: skip

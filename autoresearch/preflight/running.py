@@ -39,8 +39,9 @@ class Ran:
 
 
 def run(
-    command: Callable[[int], Sequence[str] | Confined],
+    command: Sequence[str] | Confined,
     *,
+    answer_variable: str,
     cwd: Path,
     env: Mapping[str, str],
     limits: Limits,
@@ -50,7 +51,8 @@ def run(
     """Run a command to its end, or end it; nothing of it is alive afterwards.
 
     Args:
-        command: given the descriptor for the answer, returns the arguments.
+        command: its arguments.
+        answer_variable: names the environment variable that tells it where its answer goes.
         cwd: its working directory.
         env: its whole environment.
         limits: memory and file size, in bytes.
@@ -66,7 +68,8 @@ def run(
         began = time.monotonic()
         with os.fdopen(answer_end, "wb", 0), os.fdopen(log_end, "wb", 0):
             tree = launch(
-                command(answer_end), cwd=cwd, env=env, pass_fds=(answer_end,),
+                command, cwd=cwd, env={**env, answer_variable: str(answer_end)},
+                pass_fds=(answer_end,),
                 stdout=log_end, stderr=subprocess.STDOUT, file_size=limits.file_size,
             )  # fmt: skip
         held.enter_context(tree)

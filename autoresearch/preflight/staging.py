@@ -42,16 +42,16 @@ class Scale:
     def toy_of(cls, settings: Settings) -> "Scale":
         """Return the scale of the settings."""
         asked = settings.preflight
-        threads = min(settings.training.threads, os.cpu_count() or 1)
-        timeout = parse_duration(asked.timeout)
-        return cls(asked.context, asked.toy, asked.steps, timeout, threads)
+        # Toys gain nothing from threads, and on a busy machine these wait for each other.
+        return cls(asked.context, asked.toy, asked.steps, parse_duration(asked.timeout), threads=1)
 
     @classmethod
     def full_of(cls, settings: Settings) -> "Scale":
         """Return the project's own sizes, but little of everything: one step, in less time."""
         toy = cls.toy_of(settings)
         kept = {name: value for name, value in toy.toy.items() if _AMOUNT.search(name)}
-        return cls(settings.evaluation.context, kept, 1, toy.timeout / 4, toy.threads)
+        threads = min(settings.training.threads, os.cpu_count() or 1)
+        return cls(settings.evaluation.context, kept, 1, toy.timeout / 4, threads)
 
     def __str__(self) -> str:
         values = [f"{name} = {value}" for name, value in self.toy.items()]

@@ -38,7 +38,7 @@ class Opening:
         rehearse: Rehearse | None = None,
     ) -> None:
         self._rehearse = rehearse
-        self._editable = project.settings.target.editable
+        self._target = project.settings.target
         self._registry = registry
         self._repo = repo
         self._briefing = briefing
@@ -91,7 +91,8 @@ class Opening:
         checked = preflight.check(
             proposal,
             files,
-            editable=self._editable,
+            editable=self._target.editable,
+            entry=self._target.entry,
             seen=self._registry.effects(study),
             apply_diff=self._repo.apply_diff,
         )

@@ -2,7 +2,8 @@
 
 The entry runs as in a trial, from the current folder, but its session counts steps instead of
 seconds and ends it at `finish`. Then the checkpoint is loaded as the evaluator does, and asked
-for a few predictions. How it went is one JSON line on the descriptor that REQUEST names.
+for a few predictions. How it went is one JSON line on the descriptor that the
+variable AUTORESEARCH_ANSWER_FD names.
 Nothing here guards anything: the code under rehearsal shares this process.
 """
 
@@ -24,6 +25,7 @@ from autoresearch.runtime.serve import import_entry
 if TYPE_CHECKING:
     import torch
 
+ANSWER_FD = "AUTORESEARCH_ANSWER_FD"
 ROWS = 2
 MOVED = 1e-4  # of the largest logit: what rounding may move and the future may not
 MAX_FRAMES = 3
@@ -34,8 +36,7 @@ class Request:
     """What the harness asks for: `steps` of training on the files in `data`.
 
     `budget` is in seconds, for show; after `patience` seconds of the budget's clock progress no
-    longer waits for steps to be logged. `out` takes the checkpoint; the answer goes to `answer`,
-    a descriptor.
+    longer waits for steps to be logged. `out` takes the checkpoint.
     """
 
     steps: int
@@ -48,7 +49,6 @@ class Request:
     out: str
     data: str
     token_bytes: int
-    answer: int
 
 
 class FlawError(Exception):
@@ -93,9 +93,10 @@ def main() -> None:
     tree = Path.cwd()
     sys.argv = sys.argv[1:2]
     sys.path.insert(0, str(tree))
-    os.set_inheritable(request.answer, False)  # noqa: FBT003 - it takes no keyword
+    answer = int(os.environ.pop(ANSWER_FD))
+    os.set_inheritable(answer, False)  # noqa: FBT003 - it takes no keyword
     try:
-        os.write(request.answer, _attempt(tree, entry, request))
+        os.write(answer, _attempt(tree, entry, request))
     finally:
         os._exit(0)  # threads of a broken training must not keep it alive
 

@@ -58,8 +58,9 @@ class Prompting:
     def prompt(self, brief: Brief, *, tokens: int | None = None) -> Prompt:
         """Return what a model is told.
 
-        At most four sections are marked as worth caching: the rules, the project, the incumbent,
-        and the history's newest row.
+        At most four sections are marked as worth caching: the project (and so the rules before
+        it), the incumbent, and the history's two newest rows. Two, so that a provider that looks
+        for marks alone finds the one that ended the prompt before.
 
         Args:
             brief: what to tell.
@@ -69,10 +70,10 @@ class Prompting:
             ProposerError: the rules, the incumbent and the verdicts alone are more.
         """
         pieces = self._pieces(brief, self._answer(), tokens or self._settings.brief_tokens)
-        rows = [Section(row) for row in pieces.rows[:-1]]
-        rows += [Section(row, cache=True) for row in pieces.rows[-1:]]
+        newest = len(pieces.rows) - 2
+        rows = [Section(row, cache=at >= newest) for at, row in enumerate(pieces.rows)]
         return Prompt(
-            system=(Section(pieces.rules + pieces.answer, cache=True),),
+            system=(Section(pieces.rules + pieces.answer),),
             user=(
                 Section(pieces.project, cache=True),
                 Section(pieces.incumbent, cache=True),

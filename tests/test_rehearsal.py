@@ -1,0 +1,456 @@
+"""The rehearsal: what it catches, what it must let pass, and that nothing of it stays."""
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from autoresearch import sandbox
+from autoresearch.config import PreflightSettings, Settings, load_settings
+from autoresearch.preflight import Rehearsal
+from autoresearch.process import Confined
+from autoresearch.records.values import Limits, Rejection
+from autoresearch.sandbox import Unsealed
+from autoresearch.scaffold import render
+from tests.processes import guarded_children
+
+STUB = '''\
+"""A training in plain Python."""
+import json
+import prepare
+from autoresearch.runtime import open_session
+
+WIDTH = 512
+ROWS = 1024
+
+
+def save(session):
+    header = b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    weights = len(header).to_bytes(8, "little") + header + bytes(4)
+    (session.out / "model.safetensors").write_bytes(weights)
+    (session.out / "config.json").write_text("{}")
+
+
+def learn(session, data):
+    step = 0
+    while session.progress < 1:
+        step += 1
+        session.log(step=step, loss=2.0, tokens=step * ROWS)
+    return step
+
+
+def main():
+    session = open_session()
+    data = session.start()
+    learn(session, data)
+    save(session)
+    session.finish()
+    raise AssertionError("nothing comes after finish")
+
+
+if __name__ == "__main__":
+    main()
+'''
+TOML = '[training]\ndevice = "cuda" # a comment\nbudget = "5m"\n[evaluation]\ncontext = 2048\n'
+PREPARE = 'import tomllib\nSETTINGS = tomllib.load(open("autoresearch.toml", "rb"))\n'
+FILES = {"train.py": STUB, "prepare.py": PREPARE, "autoresearch.toml": TOML}
+PREFLIGHT = PreflightSettings(steps=2, context=32, timeout="20s", toy={"WIDTH": 8, "ROWS": 2})
+
+
+@dataclass(frozen=True)
+class Counting(Unsealed):
+    """The plain sandbox, which remembers what it was asked for."""
+
+    asked: list[tuple[Sequence[Path], Sequence[Path]]] = field(default_factory=list)
+
+    def command(
+        self,
+        argv: Sequence[str],
+        *,
+        readable: Sequence[Path],
+        writable: Sequence[Path],
+        limits: Limits | None = None,
+        network: bool = False,
+        devices: bool = False,
+    ) -> Confined:
+        self.asked.append((readable, writable))
+        return super().command(
+            argv, readable=readable, writable=writable, limits=limits,
+            network=network, devices=devices,
+        )  # fmt: skip
+
+
+@dataclass
+class Stage:
+    """Rehearsals of changes to the stub."""
+
+    work: Path
+    settings: Settings = field(default_factory=lambda: replace(Settings(), preflight=PREFLIGHT))
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.sandbox = Counting({"PATH": os.environ["PATH"]})
+        self.open()
+
+    def open(self, **preflight: object) -> None:
+        changed = replace(self.settings.preflight, **preflight)  # type: ignore[arg-type]
+        self.settings = replace(self.settings, preflight=changed)
+        self.rehearsal = Rehearsal(
+            self.settings, sandbox=self.sandbox, work=self.work, stop=self.stop.is_set
+        )
+
+    def limit(self, **training: object) -> None:
+        changed = replace(self.settings.training, **training)  # type: ignore[arg-type]
+        self.settings = replace(self.settings, training=changed)
+        self.open()
+
+    def rehearse(self, source: str, incumbent: str = STUB) -> Rejection | None:
+        found = self.rehearsal.rehearse(
+            {**FILES, "train.py": source}, {**FILES, "train.py": incumbent}
+        )
+        assert list(self.work.iterdir()) == []
+        assert guarded_children() == []
+        return found
+
+    def refused(self, source: str, incumbent: str = STUB) -> Rejection:
+        found = self.rehearse(source, incumbent)
+        assert found is not None
+        for text in (found.reason, *found.detail.split("\n")):
+            assert text.isprintable()
+        assert len(found.reason) <= 300
+        assert len(found.detail) < 4000
+        return found
+
+    @property
+    def runs(self) -> int:
+        return len(self.sandbox.asked)
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    work = tmp_path / "work"
+    work.mkdir()
+    return Stage(work)
+
+
+def learning(*lines: str) -> str:
+    """The stub with these lines before its loop."""
+    return STUB.replace("    step = 0\n", "".join(f"    {each}\n" for each in (*lines, "step = 0")))
+
+
+class TestPassing:
+    def test_the_stub_itself_and_an_honest_change(self, stage: Stage) -> None:
+        assert stage.rehearse(learning("rate = 3")) is None
+        assert stage.rehearsal.trusts(FILES)
+        assert stage.runs == 2
+
+    def test_equal_files_are_rehearsed_once(self, stage: Stage) -> None:
+        for _ in range(2):
+            assert stage.rehearse(learning("rate = 3")) is None
+            assert stage.refused(learning("rate = three")).reason
+        assert stage.rehearse(learning("rate = 3  # the same")) is None
+        assert stage.runs == 3
+
+    def test_a_kept_change_is_the_next_incumbent_without_a_run(self, stage: Stage) -> None:
+        changed = learning("rate = 3")
+        assert stage.rehearse(changed) is None
+        assert stage.rehearse(learning("rate = 4"), incumbent=changed) is None
+        assert stage.runs == 3
+
+    def test_no_steps_rehearse_nothing(self, stage: Stage) -> None:
+        stage.open(steps=0)
+        assert stage.rehearse("broken(") is None
+        assert stage.runs == 0
+
+    def test_progress_is_counted_in_steps(self, stage: Stage) -> None:
+        sweep = STUB.replace(
+            "    return step\n", "    assert False, (step, session.seconds, session.budget)\n"
+        )
+        assert "AssertionError: (3, 300.0, 300.0)" in stage.refused(sweep).reason
+        careful = sweep.replace(
+            "session.progress < 1", "session.progress + 1.5 * min(step, 1) / 3 < 1"
+        )
+        assert "AssertionError: (2, 200.0, 300.0)" in stage.refused(careful).reason
+
+    def test_a_loop_that_logs_nothing_ends_by_the_clock(self, stage: Stage) -> None:
+        stage.open(timeout="8s")
+        silent = STUB.replace("        session.log(step=step, loss=2.0, tokens=step * ROWS)\n", "")
+        began = time.monotonic()
+        assert stage.rehearse(silent) is None
+        assert time.monotonic() - began > 2
+
+    def test_the_files_are_small_and_on_the_cpu(self, stage: Stage) -> None:
+        look = learning(
+            "assert (WIDTH, ROWS) == (8, 2)",
+            "assert prepare.SETTINGS['evaluation'] == {'context': 32}",
+            "assert prepare.SETTINGS['training'] == "
+            "{'device': 'cpu', 'budget': '5m', 'threads': 1}",
+            "assert session.device == 'cpu' and session.harnessed",
+            "import os",
+            "assert os.environ['CUDA_VISIBLE_DEVICES'] == ''",
+            "assert 'AUTORESEARCH_ANSWER_FD' not in os.environ",
+        )
+        assert stage.rehearse(STUB, incumbent=look) is None
+        assert stage.rehearsal.trusts({**FILES, "train.py": look})
+
+    def test_the_data_are_like_a_corpus(self, stage: Stage) -> None:
+        look = learning(
+            "assert data.token_bytes == 2",
+            "shards = [memoryview(each).cast('H') for each in data.shards()]",
+            "assert len(shards) == 2 and all(len(each) > 16000 for each in shards)",
+            "assert all(each[0] == 2047 and max(each) == 2047 for each in shards)",
+            "texts = data.documents()",
+            "assert len(texts) == sum(each.tolist().count(2047) for each in shards)",
+            "assert all(each.decode() for each in texts)",
+        )
+        assert stage.rehearsal.trusts({**FILES, "train.py": look})
+
+    def test_only_what_a_sandbox_may_give_is_asked_for(self, stage: Stage) -> None:
+        stage.rehearse(STUB)
+        readable, writable = stage.sandbox.asked[0]
+        assert [each.name for each in writable] == ["scratch"]
+        assert [each.name for each in readable] == ["tree", "data", "autoresearch"]
+
+    def test_several_editable_files_and_folders(self, stage: Stage) -> None:
+        target = replace(stage.settings.target, editable=("train.py", "src/**"))
+        stage.settings = replace(stage.settings, target=target)
+        stage.open()
+        files = {
+            **FILES,
+            "train.py": STUB.replace(
+                "import prepare\n", "import prepare\nfrom src.deep import go\n"
+            ),
+            "src/deep.py": "WIDTH = 100\n\ndef go():\n    return WIDTH\n",
+        }
+        assert stage.rehearsal.trusts(files)
+        wrong = {**files, "src/deep.py": "WIDTH = 100\nassert WIDTH == 9\n"}
+        found = stage.rehearsal.rehearse(wrong, files)
+        assert found is not None
+        assert "src/deep.py line 2 in <module>" in found.reason
+
+
+class TestCaught:
+    @pytest.mark.parametrize(
+        ("source", "why"),
+        [
+            (
+                "import no_such_thing\n" + STUB,
+                "failed at train.py line 1 in <module>: ModuleNotFoundError: No module named",
+            ),
+            (
+                learning("rate = three"),
+                "failed at train.py line 18 in learn < train.py line 29 in main < train.py line 36",
+            ),
+            (learning("[][3]"), "IndexError: list index out of range"),
+            (learning("assert False"), "in <module>: AssertionError"),
+            (
+                STUB.replace("loss=2.0", "loss=float('nan')"),
+                "FloatingPointError: loss is nan at step 1",
+            ),
+            (STUB.replace("    session.finish()\n", "    return\n"), "ended without finish()"),
+            (STUB.replace("    session.finish()\n", "    exit(0)\n"), "ended without finish()"),
+            (learning("raise SystemExit('no more')"), "failed: it exited with 'no more'"),
+            (STUB.replace("    save(session)\n", ""), "FileNotFoundError: "),
+            (learning("session.start()"), "RuntimeError: start() was already called"),
+            (learning("import os", "os._exit(3)"), "ended with exit code 3"),
+            (learning("import os", "os._exit(0)"), "ended without finish()"),
+            (learning("import os", "os.abort()"), "died by SIGABRT"),
+            (
+                STUB.replace("\nif __name", "\nif __name__ != '__main__':\n    1 / 0\nif __name"),
+                "failed at train.py line 35 in <module>: ZeroDivisionError",
+            ),
+        ],
+    )
+    def test_it_says_what_and_where(self, stage: Stage, source: str, why: str) -> None:
+        reason = stage.refused(source).reason
+        assert reason.startswith("the rehearsal ")
+        assert why in reason
+
+    def test_the_detail_has_the_frames_of_the_project_alone(self, stage: Stage) -> None:
+        detail = stage.refused(learning("json.loads('{')")).detail
+        assert detail.startswith("Rehearsed on the CPU, with WIDTH = 8, ROWS = 2, windows of 32")
+        assert '  File "train.py", line 18, in learn\n    json.loads(' in detail
+        assert "decoder.py" not in detail
+        assert str(stage.work) not in detail
+
+    def test_what_a_dead_process_said_last_is_the_detail(self, stage: Stage) -> None:
+        dying = learning("import os", "print('last words')", "os._exit(3)")
+        assert stage.refused(dying).detail.endswith("\nlast words")
+
+    def test_threads_do_not_keep_it(self, stage: Stage) -> None:
+        lingering = learning(
+            "import threading", "threading.Thread(target=threading.Event().wait).start()"
+        )
+        assert stage.rehearse(lingering) is None
+
+    def test_hostile_output_is_escaped(self, stage: Stage) -> None:
+        hostile = learning("text = '\\x1b]0;owned\\x07\\u202e\\x00' * 9", "raise ValueError(text)")
+        assert "\\u{202e}" in stage.refused(hostile).reason
+        garbage = learning(
+            "import os", "os.write(2, os.urandom(9999) + b'\\x1b[31m\\xff')", "os._exit(1)"
+        )
+        stage.refused(garbage)
+
+    def test_a_forged_answer_is_read_like_any_other(self, stage: Stage) -> None:
+        forged = learning(
+            "import os",
+            "for fd in range(3, 40):",
+            '    try: os.write(fd, b\'{"event": "failed", "where": [1], "type": 3}\\nx\')',
+            "    except OSError: pass",
+            "os._exit(0)",
+        )
+        assert "the rehearsal failed" in stage.refused(forged).reason
+
+
+class TestLimits:
+    def test_a_runaway_is_killed_with_its_children(self, stage: Stage) -> None:
+        stage.open(timeout="3s")
+        runaway = learning(
+            "import os, time",
+            "if os.fork() == 0:",
+            "    os.setsid()",
+            "    time.sleep(600)",
+            "while True: time.sleep(0.01)",
+        )
+        began = time.monotonic()
+        found = stage.refused(runaway)
+        assert time.monotonic() - began < 15
+        assert "did not end within 3 s; it was at train.py line 22 in learn" in found.reason
+
+    def test_a_slow_incumbent_excuses_a_slow_change(self, stage: Stage) -> None:
+        stage.open(timeout="3s")
+        slow = learning("import time", "time.sleep(1.2)")
+        endless = learning("import time", "time.sleep(600)")
+        assert stage.rehearse(endless, incumbent=slow) is None
+        assert stage.runs == 2
+
+    def test_memory_is_capped(self, stage: Stage) -> None:
+        stage.limit(memory_gib=0.25)
+        hungry = learning("import time", "x = bytearray(b'x') * 2**29", "time.sleep(60)")
+        assert "used more than 0.25 GiB" in stage.refused(hungry).reason
+
+    def test_files_are_capped(self, stage: Stage) -> None:
+        stage.limit(file_gib=2**-10)
+        wide = learning("(session.out / 'x').write_bytes(bytes(2**22))")
+        assert "OSError: [Errno 27] File too large" in stage.refused(wide).reason
+
+    def test_a_flood_of_output_is_capped(self, stage: Stage) -> None:
+        flood = learning("for _ in range(300): print('x' * 2**20)", "raise ValueError('wet')")
+        assert "ValueError: wet" in stage.refused(flood).reason
+
+    def test_it_stops_when_the_person_says_so(self, stage: Stage) -> None:
+        assert stage.rehearse(STUB) is None
+        threading.Timer(0.5, stage.stop.set).start()
+        began = time.monotonic()
+        assert stage.rehearse(learning("import time", "time.sleep(600)")) is None
+        assert time.monotonic() - began < 10
+        stage.stop.clear()
+        assert stage.refused(learning("rate = three")).reason
+
+
+class TestTrust:
+    def test_while_the_incumbent_fails_nothing_is_refused(self, stage: Stage) -> None:
+        picky = learning("assert WIDTH > 100")
+        assert not stage.rehearsal.trusts({**FILES, "train.py": picky})
+        assert stage.rehearse("import no_such_thing\n", incumbent=picky) is None
+        assert stage.runs == 1
+
+    def test_what_only_toy_values_break_is_let_pass(self, stage: Stage) -> None:
+        assert stage.rehearse(learning("assert WIDTH % 256 == 0")) is None
+        assert stage.runs == 3
+        wide = "prepare.SETTINGS['evaluation']['context'] % 64 == 0 or [][1]"
+        assert stage.rehearse(learning(wide)) is None
+
+    def test_what_breaks_at_full_size_too_is_refused(self, stage: Stage) -> None:
+        found = stage.refused(learning("assert WIDTH % 100 == 0"))
+        assert "AssertionError" in found.reason
+        assert "WIDTH = 8" in found.detail
+
+    def test_too_slow_at_full_size_is_let_pass(self, stage: Stage) -> None:
+        stage.open(timeout="6s")
+        slow = learning("import time", "time.sleep(60) if WIDTH > 8 else [][1]")
+        assert stage.rehearse(slow) is None
+
+    def test_amounts_stay_small_at_full_size(self, stage: Stage) -> None:
+        assert stage.refused(learning("assert ROWS > 2")).reason
+
+    def test_a_kill_from_outside_says_nothing(self, stage: Stage) -> None:
+        assert stage.rehearse(learning("import os", "os.kill(os.getpid(), 9)")) is None
+
+    def test_a_missing_work_folder_says_nothing(self, stage: Stage) -> None:
+        stage.work.rmdir()
+        assert stage.rehearsal.rehearse(FILES, FILES) is None
+        assert not stage.rehearsal.trusts(FILES)
+        stage.work.mkdir()
+        assert stage.rehearsal.trusts(FILES)
+
+
+def test_paths_that_leave_the_folder_are_not_written(stage: Stage, tmp_path: Path) -> None:
+    assert stage.rehearsal.trusts({**FILES, "../../up.txt": "x", "/tmp/no": "x"})
+    assert not (stage.work / "up.txt").exists()
+
+
+def test_folders_made_unreadable_are_removed(stage: Stage) -> None:
+    locked = learning(
+        "(session.out / 'a' / 'b').mkdir(parents=True)",
+        "(session.out / 'a' / 'b' / 'c').write_text('')",
+        "(session.out / 'a').chmod(0)",
+    )
+    assert stage.rehearse(locked) is None
+
+
+def template(tmp_path: Path, profile: str) -> tuple[Rehearsal, dict[str, str]]:
+    files = render("gpt", profile)
+    (tmp_path / "settings.toml").write_text(files["autoresearch.toml"])
+    settings = load_settings(tmp_path / "settings.toml")
+    work = tmp_path / "work"
+    work.mkdir(exist_ok=True)
+    return Rehearsal(settings, sandbox=sandbox.detect(os.environ), work=work), files
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("profile", ["cpu", "gpu"])
+def test_the_template_comes_through_and_so_do_honest_changes(tmp_path: Path, profile: str) -> None:
+    rehearsal, files = template(tmp_path, profile)
+    assert rehearsal.trusts(files)
+    source = files["train.py"]
+    for old, new in (
+        ('WINDOW_PATTERN = "SSSL"', 'WINDOW_PATTERN = "SL"'),
+        ("hidden = F.relu(self.up(norm(x)))", "hidden = F.gelu(self.up(norm(x)))"),
+    ):
+        assert old in source
+        changed = {**files, "train.py": source.replace(old, new)}
+        found = rehearsal.rehearse(changed, files)
+        assert found is None, found.detail
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        (
+            "self.attention(norm(x)",
+            "self.attention(norm(x)[..., :8]",
+            "mat1 and mat2 shapes cannot",
+        ),
+        ("F.relu(self.up", "F.rleu(self.up", "has no attribute 'rleu'"),
+        ("change = lr * update", "change = lr * update / 0.0 * 0.0", "loss is nan at step 2"),
+        ("(behind >= 0) & (behind < window)", "behind < window", "tokens that come after it"),
+        ("GPT(Shape(**config))", "GPT(Shape(**config, depth=3))", "got multiple values for"),
+        ("return self.logits(self.stream(tokens))", "return self.stream(tokens)", "to logits [2,"),
+        ("session.finish()", "session.seconds", "ended without finish()"),
+    ],
+)
+def test_real_faults_of_the_template_are_caught(
+    tmp_path: Path, old: str, new: str, why: str
+) -> None:
+    rehearsal, files = template(tmp_path, "cpu")
+    source = files["train.py"]
+    assert old in source
+    found = rehearsal.rehearse({**files, "train.py": source.replace(old, new)}, files)
+    assert found is not None
+    assert why in found.reason
