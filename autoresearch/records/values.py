@@ -185,8 +185,7 @@ class Budget:
 class Limits:
     """What a trial may use. Bytes; `threads` is for the numeric libraries.
 
-    `disk` is all its files together, `entries` their number; `descriptors` are open files of one
-    process. These and `processes` are far above any need, and far below what hurts.
+    `disk` is all its files together, `entries` their number; `descriptors` are of one process.
     """
 
     threads: int = 1
