@@ -19,6 +19,7 @@ from autoresearch.proposers.optuna import OptunaProposer, search_space
 from autoresearch.proposers.space import Choice, Range, rounded, span
 from autoresearch.proposers.specs import parse
 from autoresearch.records.values import Category, Change, Patch, Proposal, Rejection, Verdict
+from autoresearch.sandbox import Unsealed
 from tests.stubs import FreeLedger, accepted
 
 SOURCE = """DEPTH = 4  # layers
@@ -80,8 +81,10 @@ def made(spec: str, root: Path) -> Proposer:
         endpoints={},
         environment={},
         root=root,
+        project=root,
         prompts=root / "prompts",
         work=root,
+        sandbox=Unsealed({}),
     )
     return build(parse(spec), means)(FreeLedger(), lambda: False)
 

@@ -13,6 +13,7 @@ from autoresearch.proposers.building import Maker
 from autoresearch.proposers.specs import Spec
 from autoresearch.records.money import Ledger
 from autoresearch.research.rota import Seat
+from autoresearch.sandbox import Sandbox
 
 Makers = Sequence[tuple[Spec, Maker]]
 
@@ -46,7 +47,7 @@ def keys_of(project: Project) -> Keys:
     return Keys.read(settings.llm.key_variable, *settings.command.environment)
 
 
-def makers(parsed: Sequence[Spec], project: Project, keys: Keys) -> Makers:
+def makers(parsed: Sequence[Spec], project: Project, keys: Keys, sandbox: Sandbox) -> Makers:
     """Return what makes each proposer once there is a ledger.
 
     Raises:
@@ -58,8 +59,10 @@ def makers(parsed: Sequence[Spec], project: Project, keys: Keys) -> Makers:
         endpoints=endpoints(),
         environment=dict(os.environ),
         root=Path.cwd(),
+        project=project.root,
         prompts=project.root / "prompts",
         work=project.work,
+        sandbox=sandbox,
     )
     return [(spec, build(spec, means)) for spec in parsed]
 

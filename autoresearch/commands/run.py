@@ -57,7 +57,8 @@ def run(options: RunOptions) -> None:
     project = find_project()
     _refuse_bad_globs(project)
     keys = keys_of(project)
-    proposers = makers(chosen(options.proposers, keys), project, keys)
+    sandbox = _sandbox(project)
+    proposers = makers(chosen(options.proposers, keys), project, keys, sandbox)
     corpus = corpora.load(project.corpus_pointer)
     project.make_state()
     with RunLock(project.lock):
@@ -65,7 +66,6 @@ def run(options: RunOptions) -> None:
         repo = GitRepo.open(project.root)
         repo.identity()
         _warn_of_uncommitted(repo, project)
-        sandbox = _sandbox(project)
         study = open_study(
             registry, repo, project, corpus,
             tag=options.tag, budget=budget, trust=sandbox.trust,

@@ -92,12 +92,14 @@ class CommandSettings:
     """[command]: how command:CLI is run.
 
     It is killed after `timeout`; of the environment it gets what every program needs and these
-    variables by name; `usd` is what one call costs, where that is known.
+    variables by name; `usd` is what one call costs, where that is known. In the `sandbox` it sees
+    the network, its home and its copy of the project, and nothing of the study's.
     """
 
     timeout: str = "15m"
     environment: tuple[str, ...] = ()
     usd: float | None = None
+    sandbox: bool = True
 
 
 @dataclass(frozen=True)

@@ -137,8 +137,10 @@ def _bench(at: Situation, ledger: Ledger | None) -> Bench:
         endpoints=at.endpoints,
         environment=at.environment,
         root=at.here,
+        project=root,
         prompts=root / PROMPTS,
         work=at.found.work if at.found else at.here,
+        sandbox=sandboxes.detect(at.environment),
     )
     source = ""
     with suppress(OSError, UnicodeDecodeError):

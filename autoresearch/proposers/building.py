@@ -4,19 +4,22 @@ All that can be wrong with a spec is found before a study is opened for it; the 
 needs the study's ledger.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoresearch.config import Keys, Settings
 from autoresearch.errors import ProposerError
+from autoresearch.process import Confined
 from autoresearch.proposers import specs
 from autoresearch.proposers.base import Proposer
 from autoresearch.proposers.specs import Spec
 from autoresearch.records.money import Ledger
+from autoresearch.sandbox import Sandbox
 
 if TYPE_CHECKING:
+    from autoresearch.proposers.command import Confine
     from autoresearch.proposers.prompting import Prompting
 
 Stop = Callable[[], bool]
@@ -27,9 +30,10 @@ Maker = Callable[[Ledger, Stop], Proposer]
 class Means:
     """What proposers are built from.
 
-    `root` is what a relative patches:DIR is relative to; `prompts` the project's folder of own
-    templates; `work` where throw-away folders may be made; `endpoints` are base URLs by provider
-    that are not the official ones; `environment` is the person's own, for commands.
+    `root` is what a relative patches:DIR is relative to; `project` the person's checkout and
+    `prompts` its folder of own templates; `work` where throw-away folders may be made; `endpoints`
+    are base URLs by provider that are not the official ones; `environment` is the person's own,
+    for commands; `sandbox` what they run in.
     """
 
     settings: Settings
@@ -37,8 +41,10 @@ class Means:
     endpoints: Mapping[str, str]
     environment: Mapping[str, str]
     root: Path
+    project: Path
     prompts: Path
     work: Path
+    sandbox: Sandbox
 
 
 def build(spec: Spec, means: Means) -> Maker:
@@ -87,7 +93,8 @@ def _command(spec: Spec, means: Means) -> Maker:
     from autoresearch.proposers.command import CommandProposer, find_program  # noqa: PLC0415
 
     settings, prompting = means.settings, _prompting(means)
-    find_program(spec.argument, means.environment)
+    program = find_program(spec.argument, means.environment)[0]
+    confine = _confinement(means, program) if settings.command.sandbox else _free
 
     def make(ledger: Ledger, stop: Stop) -> Proposer:
         return CommandProposer(
@@ -101,10 +108,29 @@ def _command(spec: Spec, means: Means) -> Maker:
             work=means.work,
             environment=means.environment,
             hide=means.keys.hide,
+            confine=confine,
             stop=stop,
         )
 
     return make
+
+
+def _confinement(means: Means, program: str) -> "Confine":
+    """Return what puts a program into the sandbox, with its home and the network."""
+    shown = (means.project, Path(program).resolve().parent)
+    home = Path(means.environment.get("HOME") or "/nonexistent")
+
+    def confine(argv: Sequence[str], folder: Path) -> Sequence[str] | Confined:
+        return means.sandbox.command(
+            argv, readable=shown, writable=(home, folder), limits=means.settings.limits(),
+            network=True,
+        )  # fmt: skip
+
+    return confine
+
+
+def _free(argv: Sequence[str], _folder: Path) -> Sequence[str]:
+    return argv
 
 
 def _prompting(means: Means) -> "Prompting":

@@ -6,21 +6,23 @@ proposal, with the header lines of PROPOSAL.md, or of its output, as the author'
 edits nothing may print SEARCH/REPLACE blocks instead.
 
 What stands between it and the machine: a process tree that is dead when it is done or its time is
-up, bounded output, an environment without our keys. What does *not*: these programs need their
-login files and the network, so they run as you and can read, write and send whatever you can;
-memory and disk are not capped. Their own permission settings are what bounds them.
+up, bounded output, an environment without our keys, and a sandbox, where there is one: nothing of
+the study is in reach, and your checkout is read-only. What does *not*: these programs need their
+login files and the network, so they can read, write and send what lies in your home; memory and
+disk are not capped. Their own permission settings are what bounds them.
 """
 
 import os
 import shlex
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autoresearch.config import CommandSettings, parse_duration
 from autoresearch.errors import ProposerError
+from autoresearch.process import Confined
 from autoresearch.proposers.base import Brief, Check, Unable
 from autoresearch.proposers.checkout import Checkout, checkout
 from autoresearch.proposers.execution import Ran, run
@@ -72,6 +74,9 @@ def find_program(command: str, environment: Mapping[str, str]) -> tuple[str, ...
     return (str(Path(found).absolute()), *words[1:])
 
 
+Confine = Callable[[Sequence[str], Path], Sequence[str] | Confined]
+
+
 @dataclass(frozen=True)
 class _Attempt:
     """What one run came to; a Rejection is what it can still mend. `detail` for the ledger."""
@@ -99,6 +104,7 @@ class CommandProposer:
         work: Path,
         environment: Mapping[str, str],
         hide: Callable[[str], str],
+        confine: Confine = lambda argv, _folder: argv,
         stop: Callable[[], bool] = lambda: False,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -115,6 +121,7 @@ class CommandProposer:
             work: where throw-away folders are made.
             environment: of the whole process; a few variables of it are handed on.
             hide: makes every key in a text unreadable.
+            confine: puts a command and its folder into a sandbox.
             stop: whether a running program should be ended, since nobody waits for it any more.
             now: the clock, in seconds.
 
@@ -133,7 +140,7 @@ class CommandProposer:
             **{each: environment[each] for each in _NEEDED if each in environment},
             **{each: environment[each] for each in settings.environment if each in environment},
         }
-        self._explain = explain
+        self._explain, self._confine = explain, confine
         self._write, self._ledger, self._limits, self._work = write, ledger, limits, work
         self._hide, self._stop, self._now = hide, stop, now
 
@@ -199,8 +206,9 @@ class CommandProposer:
         folder.write(name, told)
         # A tool that has removed its repository must not find the project's own.
         fence = {"GIT_CEILING_DIRECTORIES": str(folder.folder.parent)}
+        argv = [part.replace(_PLACE, str(folder.folder / name)) for part in self._argv]
         return run(
-            [part.replace(_PLACE, str(folder.folder / name)) for part in self._argv],
+            self._confine(argv, folder.folder),
             cwd=folder.folder,
             environment=self._environment | fence,
             told=told,

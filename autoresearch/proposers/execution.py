@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoresearch.process import Exit, Guarded, launch, signal_name
+from autoresearch.process import Confined, Exit, Guarded, launch, signal_name
 from autoresearch.records.values import Limits
 
 _TICK_SECONDS = 0.05
@@ -63,7 +63,7 @@ class _Tail:
 
 
 def run(
-    argv: Sequence[str],
+    argv: Sequence[str] | Confined,
     *,
     cwd: Path,
     environment: Mapping[str, str],
@@ -76,7 +76,7 @@ def run(
     """Run a command to its end and return how it went.
 
     Args:
-        argv: the command.
+        argv: the command, as it is or as a sandbox made it.
         cwd: its working directory.
         environment: its whole environment.
         told: what it reads on standard input.
