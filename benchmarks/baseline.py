@@ -18,7 +18,7 @@ from autoresearch import corpus as corpora
 from autoresearch import sandbox as sandboxes
 from autoresearch.config import data_home, load_settings
 from autoresearch.evaluation import Evaluator
-from autoresearch.records.values import Score
+from autoresearch.records.scores import Score
 from autoresearch.scaffold import render
 from autoresearch.workers import Assignment, LocalWorker
 

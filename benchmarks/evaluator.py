@@ -29,7 +29,8 @@ import torch
 from autoresearch.config import CorpusSettings, EvaluationSettings, load_settings
 from autoresearch.corpus import Corpus, prepare
 from autoresearch.evaluation import Evaluator
-from autoresearch.records.values import Disqualification, Document, Limits, Score
+from autoresearch.records.scores import Disqualification, Document, Score
+from autoresearch.records.values import Limits
 from autoresearch.sandbox import THRIFT, detect
 from autoresearch.scaffold import render
 

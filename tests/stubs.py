@@ -15,17 +15,9 @@ from autoresearch.gitrepo import GitRepo
 from autoresearch.proposers import Brief, Check, Proposer, Unable
 from autoresearch.records.events import Event
 from autoresearch.records.money import CapReached, Caps, Intent, Settlement
+from autoresearch.records.scores import Disqualification, Score
 from autoresearch.records.tables import Study
-from autoresearch.records.values import (
-    Category,
-    Change,
-    ChangeFormat,
-    Clock,
-    Disqualification,
-    Proposal,
-    Score,
-    Trust,
-)
+from autoresearch.records.values import Category, Change, ChangeFormat, Clock, Proposal, Trust
 from autoresearch.registry import Registry
 from autoresearch.research import Research, StopRules, TrialRunner, recover
 from autoresearch.research.opening import Rehearse

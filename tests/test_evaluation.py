@@ -11,7 +11,8 @@ import torch
 
 from autoresearch.errors import EvaluationError
 from autoresearch.evaluation import Evaluator
-from autoresearch.records.values import Disqualification, Document, Score, Trust
+from autoresearch.records.scores import Disqualification, Document, Score
+from autoresearch.records.values import Trust
 from tests.evaluation_stubs import HONEST, PAIRS, ByteTokenizer, documents, evaluator, score
 from tests.processes import guarded_children
 from tests.sandboxes import LEVELS, level

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch.evaluation import Evaluator, Rule
-from autoresearch.records.values import Disqualification, Document
+from autoresearch.records.scores import Disqualification, Document
 from tests.evaluation_stubs import HONEST, PAIRS, documents, evaluator, score
 from tests.processes import guarded_children
 

@@ -21,7 +21,7 @@ from autoresearch.evaluation.plan import Plan, cut
 from autoresearch.evaluation.probes import WORTH, Reference, draw, expected, needed
 from autoresearch.evaluation.rules import Disqualified, Rule
 from autoresearch.evaluation.text import EncodedText, brings_tokenizer, flaw
-from autoresearch.records.values import Document
+from autoresearch.records.scores import Document
 from autoresearch.runtime import wire
 
 BOS = 1000

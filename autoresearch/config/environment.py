@@ -1,10 +1,15 @@
 """What the environment says: read here and nowhere below."""
 
 import os
-from collections.abc import Mapping, MutableMapping
+import re
+from collections.abc import Iterable, Mapping, MutableMapping
 from pathlib import Path
+from types import MappingProxyType
 
 import platformdirs
+
+_SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
+_SHORTEST = 8  # characters of a secret; what is shorter stands in too many texts
 
 
 def data_home() -> Path:
@@ -22,33 +27,56 @@ def scrub_git_environment(environment: MutableMapping[str, str] = os.environ) ->
 
 
 class Keys:
-    """The secrets of the environment, by variable name. Never printed, never written down."""
+    """The secrets of the environment, by variable name. Never printed, never written down.
+
+    `values` are keys of APIs; `passed` the variables that are handed to programs, some of which
+    hold secrets, to be told by their names.
+    """
 
     KNOWN = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY")
 
-    def __init__(self, values: Mapping[str, str]) -> None:
-        self._values = {name: value.strip() for name, value in values.items() if value.strip()}
+    def __init__(
+        self, values: Mapping[str, str], passed: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        keys, others = _filled(values), _filled(passed)
+        self._values = others | keys
+        secrets = {value for name, value in others.items() if _SECRET.search(name)}
+        # Providers show a refused key without its ends; of a program's secrets only all is told.
+        parts = {part for key in keys.values() for part in (key, key[:-4], key[4:])}
+        shown = {each for each in secrets | parts if len(each) >= _SHORTEST}
+        self._shown = sorted(shown, key=len, reverse=True)
 
     @classmethod
-    def read(cls, *more: str, environment: Mapping[str, str] = os.environ) -> "Keys":
-        """Return the known keys and those of `more` variables, as far as they are set."""
-        names = (*cls.KNOWN, *more)
-        return cls({name: environment[name] for name in names if name and name in environment})
+    def read(
+        cls, key_variable: str = "", *passed: str, environment: Mapping[str, str] = os.environ
+    ) -> "Keys":
+        """Return the known keys, the one in `key_variable`, and what `passed` variables hold."""
+        keys = (*cls.KNOWN, key_variable)
+        return cls(_held(keys, environment), _held(passed, environment))
 
     def get(self, name: str) -> str | None:
         """Return the key in this variable, or None where it is not set."""
         return self._values.get(name)
 
     def hide(self, text: str) -> str:
-        """Return a text with every key in it, whole or but for its ends, made unreadable."""
-        for value in self._values.values():
-            for shown in (value, value[:-4], value[4:]):
-                if len(shown) >= 8:
-                    text = text.replace(shown, "[key]")
+        """Return a text with every secret in it, keys also but for their ends, made unreadable.
+
+        What has fewer than 8 characters stays: such as "none", the key of many a local server.
+        """
+        for shown in self._shown:
+            text = text.replace(shown, "[key]")
         return text
 
     def __repr__(self) -> str:
         return f"Keys({', '.join(sorted(self._values))})"
+
+
+def _held(names: Iterable[str], environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: environment[name] for name in names if name and name in environment}
+
+
+def _filled(values: Mapping[str, str]) -> dict[str, str]:
+    return {name: value.strip() for name, value in values.items() if value.strip()}
 
 
 def endpoints(environment: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -12,7 +12,7 @@ from autoresearch.corpus.ingest import Tally
 from autoresearch.corpus.shards import Counts, read_sealed, stamps_json, token_bytes
 from autoresearch.corpus.tokenizer import Tokenizer, load_tokenizer
 from autoresearch.errors import CorpusError
-from autoresearch.records.values import Document
+from autoresearch.records.scores import Document
 
 FORMAT = 1
 MANIFEST = "manifest.json"

@@ -25,7 +25,8 @@ from autoresearch.evaluation.protocol import Challenge, commit, post_load, vocab
 from autoresearch.evaluation.rules import Disqualified
 from autoresearch.evaluation.server import ServerHandle, Site
 from autoresearch.evaluation.text import Tokenizer, brings_tokenizer, encode, encode_untrusted
-from autoresearch.records.values import Disqualification, Document, Limits, Score
+from autoresearch.records.scores import Disqualification, Document, Score
+from autoresearch.records.values import Limits
 from autoresearch.sandbox import Sandbox
 
 

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from autoresearch.records.values import Disqualification
+from autoresearch.records.scores import Disqualification
 
 
 class Rule(StrEnum):

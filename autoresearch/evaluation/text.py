@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from autoresearch.errors import EvaluationError
 from autoresearch.evaluation.rules import Disqualified, Rule
 from autoresearch.evaluation.server import Reply, ServerHandle
-from autoresearch.records.values import Document
+from autoresearch.records.scores import Document
 
 MAX_VOCABULARY = 2**20
 MAX_TABLE_BYTES = 2**26

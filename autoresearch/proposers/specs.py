@@ -1,5 +1,6 @@
 """Proposer specs as a person types them, and the priced models behind those that name one."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ ANTHROPIC_KEY, OPENAI_KEY = "ANTHROPIC_API_KEY", "OPENAI_API_KEY"
 # Who is asked when no spec is given, by the key that is set; the first one found.
 DEFAULTS = ((ANTHROPIC_KEY, "anthropic:claude-opus-5-5"), (OPENAI_KEY, "openai:gpt-6.1-sol"))
 _WEIGHTED = re.compile(r"(\d+(?:\.\d+)?):(.+)", re.DOTALL)
+_URL = re.compile(r"@(?=http)", re.IGNORECASE)
+# What looks like a base URL without its http://, in what should be a model's name.
+_ADDRESS = re.compile(r"://|@(localhost\b|\[|[^@/\s]+:\d+(/|$)|[\w-]+(\.[\w-]+)+/)", re.IGNORECASE)
 _KINDS = ("anthropic", "openai", "command", "patches")
 
 
@@ -65,20 +69,23 @@ def parse(spec: str) -> Spec:
     weight, text = 1.0, spec.strip()
     if weighted := _WEIGHTED.fullmatch(text):
         weight, text = float(weighted[1]), weighted[2].strip()
-    if not weight > 0:
-        msg = f"{spec}: its weight must be above zero"
+    if not (weight > 0 and math.isfinite(weight)):
+        msg = f"{_shown(spec)}: its weight must be a finite number above zero"
         raise ProposerError(msg)
     if text == "optuna":
         return Spec(text, "optuna", weight=weight)
     kind, _, argument = text.partition(":")
     if kind not in _KINDS or not argument.strip():
-        msg = f"no proposer {spec!r}: known are {', '.join(KNOWN)}"
+        msg = f"no proposer {_shown(spec)!r}: known are {', '.join(KNOWN)}"
         raise ProposerError(msg)
-    url = None
-    if kind == "openai" and "@http" in argument:
-        argument, _, url = argument.rpartition("@")
-        _refuse_bad_url(text, url)
-    return Spec(text, kind, argument, url, weight)
+    if kind not in ("anthropic", "openai"):
+        return Spec(text, kind, argument, weight=weight)
+    name, url = _split(argument) if kind == "openai" else (argument, None)
+    if url is not None:
+        _refuse_bad_url(name, url)
+    elif _ADDRESS.search(name):
+        raise ProposerError(_misplaced(kind, name))
+    return Spec(text, kind, name, url, weight)
 
 
 def default(keys: Keys) -> str | None:
@@ -149,16 +156,51 @@ def _key(spec: Spec, keys: Keys, variable: str) -> str:
     return key
 
 
-def _refuse_bad_url(spec: str, url: str) -> None:
+def _split(argument: str) -> tuple[str, str | None]:
+    """Return the model's name and the base URL, which begins at the first @http."""
+    found = _URL.search(argument)
+    return (argument[: found.start()], argument[found.end() :]) if found else (argument, None)
+
+
+def _refuse_bad_url(name: str, url: str) -> None:
+    if "@" in url:
+        msg = "a base URL with a password in it would be stored: put it into [llm] key_variable"
+        raise ProposerError(msg)
+    if "?" in url or "#" in url:
+        msg = f"{_shown(url)}: a base URL ends with its path; what follows a ? or # would be stored"
+        raise ProposerError(msg)
     try:
         parts = urlsplit(url)
         sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        secret = parts.username is not None or parts.password is not None
     except ValueError:
-        sound = secret = False
-    if secret:
-        msg = "a base URL with a password in it would be stored: put it into [llm] key_variable"
+        sound = False
+    if not sound or not url.isprintable() or " " in url:
+        msg = f"{url!r} is no base URL such as http://localhost:11434/v1"
         raise ProposerError(msg)
-    if not sound:
-        msg = f"{spec}: {url!r} is no base URL such as http://localhost:11434/v1"
+    if not name.strip():
+        msg = f"no model is named before @{url}: write openai:MODEL@{url}"
         raise ProposerError(msg)
+
+
+def _misplaced(kind: str, argument: str) -> str:
+    """Say what is wrong with an address where a model's name should be."""
+    if kind == "anthropic":
+        return (
+            "anthropic:MODEL takes no base URL: set ANTHROPIC_BASE_URL for a gateway, or write "
+            "openai:MODEL@http://HOST:PORT/v1 for a server that speaks Chat Completions"
+        )
+    name, _, address = _shown(argument).partition("@")
+    if "://" in argument or not address:
+        return "a base URL follows the model's name: write openai:MODEL@http://HOST:PORT/v1"
+    return (
+        f"the base URL of {name} must begin with http:// or https://: "
+        f"write openai:{name}@http://{address}"
+    )
+
+
+def _shown(text: str, most: int = 200) -> str:
+    """Return a spec or URL without what may be secret: userinfo, query and fragment."""
+    if "://" in text or "@" in text:
+        text = re.sub(r"(://|@).*@(?!http)", r"\1", text, flags=re.DOTALL | re.IGNORECASE)
+        text = re.split(r"[?#]", text, maxsplit=1)[0]
+    return text if len(text) <= most else text[: most - 1] + "…"

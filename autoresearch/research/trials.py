@@ -12,16 +12,9 @@ from typing import Protocol
 from autoresearch.errors import Interrupted
 from autoresearch.gitrepo import GitRepo
 from autoresearch.records.events import Event, Scoring, TrialPoint, TrialScored, TrialStarted
+from autoresearch.records.scores import Disqualification, Score
 from autoresearch.records.tables import Experiment, Trial
-from autoresearch.records.values import (
-    Budget,
-    Disqualification,
-    Ending,
-    Limits,
-    Outcome,
-    Score,
-    TrialState,
-)
+from autoresearch.records.values import Budget, Ending, Limits, Outcome, TrialState
 from autoresearch.registry import Registry
 from autoresearch.registry.store import pack
 from autoresearch.workers import Assignment, Worker

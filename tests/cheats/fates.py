@@ -16,16 +16,8 @@ import torch
 
 from autoresearch.config import EvaluationSettings
 from autoresearch.evaluation import Evaluator
-from autoresearch.records.values import (
-    Budget,
-    Clock,
-    Disqualification,
-    Document,
-    Ending,
-    Limits,
-    Outcome,
-    Score,
-)
+from autoresearch.records.scores import Disqualification, Document, Score
+from autoresearch.records.values import Budget, Clock, Ending, Limits, Outcome
 from autoresearch.sandbox import Sandbox
 from autoresearch.workers import Assignment, LocalWorker
 from tests.cheats.catalogue import CONTEXT

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from autoresearch import sandbox
-from autoresearch.records.values import Ending, Score, Trust, Verdict
+from autoresearch.records.scores import Score
+from autoresearch.records.values import Ending, Trust, Verdict
 from autoresearch.sandbox import Sandbox
 from tests.cheats.catalogue import WORTH, Entry, entries, honest
 from tests.cheats.fates import Fate, Range

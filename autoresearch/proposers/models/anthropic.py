@@ -25,12 +25,8 @@ _STOPS = {
     "pause_turn": CallEnding.TRUNCATED,
     "refusal": CallEnding.REFUSED,
 }
-_COUNTS = (
-    "input_tokens",
-    "output_tokens",
-    "cache_read_input_tokens",
-    "cache_creation_input_tokens",
-)
+_INPUT_COUNTS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+_COUNTS = (*_INPUT_COUNTS, "output_tokens")
 
 
 class AnthropicModel:
@@ -55,8 +51,7 @@ class AnthropicModel:
         base_url: str | None = None,
         hide: Callable[[str], str],
     ) -> None:
-        errors = (anthropic.AnthropicError,)
-        self._line = Line("anthropic", model, key, timeout, hide, errors)
+        self._line = Line("anthropic", model, key, timeout, hide)
         self._effort = effort
         url = base_url or OFFICIAL
         self._client = anthropic.Anthropic(
@@ -97,6 +92,7 @@ class AnthropicModel:
             output_config=effort if self._effort else anthropic.omit,
             stream=True,
         ) as stream:
+            wire.opened = True
             kind = stream.response.headers.get("content-type", "")
             return _Reading(wire).read(stream, streamed="event-stream" in kind)
 
@@ -114,7 +110,7 @@ class _Reading:
         for event in events:
             if dig(event, "type") == "message_stop" and self._stop:
                 ending = _STOPS.get(self._stop, CallEnding.ANSWERED)
-                return Said(ending, self._wire.text, self._usage(), self._note)
+                return Said(ending, self._wire.text, self._wire.used, self._note)
             self._take(event)
         if not streamed:
             return Fault(CallEnding.MALFORMED, "it is no stream of events")
@@ -123,28 +119,31 @@ class _Reading:
     def _take(self, event: RawMessageStreamEvent) -> None:
         kind = dig(event, "type")
         if kind == "message_start":
-            self._count(dig(event, "message", "usage"))
+            # Its output tokens are those of the beginning: alone they would be far too few.
+            self._count(dig(event, "message", "usage"), _INPUT_COUNTS)
         elif kind == "content_block_start":
             self._say(dig(event, "content_block"), "text")
         elif kind == "content_block_delta":
             self._say(dig(event, "delta"), "text_delta")
         elif kind == "message_delta":
-            self._count(dig(event, "usage"))
+            self._count(dig(event, "usage"), _COUNTS)
             self._stop = word(dig(event, "delta", "stop_reason")) or self._stop
             self._note = word(dig(event, "delta", "stop_details", "explanation"))
+            self._wire.used = self._usage() if self._stop else None
 
     def _say(self, block: object, kind: str) -> None:
+        self._wire.working = True
         if dig(block, "type") == kind:  # thoughts have other types
             self._wire.say(word(dig(block, "text")))
 
-    def _count(self, counts: object) -> None:
+    def _count(self, counts: object, names: Iterable[str]) -> None:
         """Take cumulative counts: those of a later event replace an earlier one's."""
-        for name in _COUNTS:
+        for name in names:
             if (told := dig(counts, name)) is not None:
                 self._counts[name] = told
 
     def _usage(self) -> Usage | None:
-        fresh, output, cached, written = (self._counts.get(name) for name in _COUNTS)
+        fresh, cached, written, output = (self._counts.get(name) for name in _COUNTS)
         uncached = count(fresh)
         if uncached is None:
             return None

@@ -27,8 +27,10 @@ _MOST_BYTES = 64 * 2**20
 _ENDINGS = {"length": CallEnding.TRUNCATED, "content_filter": CallEnding.REFUSED}
 # Thoughts at the beginning, closed or not. Later ones may be a part of the code.
 _THOUGHTS = re.compile(r"\s*<(think|thinking)>(?:.*?</\1>|.*)", re.DOTALL)
-# Some templates open the thoughts in the prompt, so that only their end is in the answer.
-_HALF_THOUGHTS = re.compile(r"(?:(?!<think>).)*?</think>", re.DOTALL)
+# Some templates open the thoughts in the prompt, so that only their end is in the answer: on a
+# line of its own, and before the answer begins. Any other such mark is a part of what was said.
+_THOUGHTS_END = re.compile(r"^[ \t]*</think>[ \t\r]*$", re.MULTILINE)
+_NO_HALF = re.compile(r"<think>|^[ \t>*_`#-]*hypothesis[*_`]*[ \t]*:", re.MULTILINE | re.IGNORECASE)
 
 
 class ChatModel:
@@ -55,7 +57,7 @@ class ChatModel:
     ) -> None:
         parts = urlsplit(base_url)
         server = parts.netloc.rpartition("@")[2]
-        self._line = Line(server, model, key, timeout, hide, (openai.OpenAIError,))
+        self._line = Line(server, model, key, timeout, hide)
         self._effort = effort
         self._rooted = bool(parts.path.strip("/"))
         self._client = openai_client(base_url, key, timeout)
@@ -144,8 +146,9 @@ def _content(content: object) -> str:
 
 def without_thoughts(text: str) -> str:
     """Return an answer without the thoughts that a server left at its beginning."""
-    if half := _HALF_THOUGHTS.match(text):
-        text = text[half.end() :].lstrip()
+    end = _THOUGHTS_END.search(text)
+    if end and not _NO_HALF.search(text, 0, end.start()):
+        text = text[end.end() :].lstrip()
     while thoughts := _THOUGHTS.match(text):
         text = text[thoughts.end() :].lstrip()
     return text

@@ -51,8 +51,13 @@ _STATUSES = {
     413: CallEnding.TOO_LONG,
     425: CallEnding.OVERLOADED,
     429: CallEnding.RATE_LIMITED,
-    504: CallEnding.TIMED_OUT,  # of a gateway: behind it the model may have gone on, and be billed
+    # Of gateways, which lost or gave up a request: behind them the model may go on, and be billed.
+    502: CallEnding.CUT,
+    504: CallEnding.TIMED_OUT,
+    520: CallEnding.CUT,
+    524: CallEnding.TIMED_OUT,
 }
+_A_DAY = 86400.0  # seconds
 _SAYS_NO_CREDIT = re.compile(
     r"credit balance is too low|specified api usage limits|insufficient (credits|balance)"
 )
@@ -63,6 +68,9 @@ _SAYS_TOO_LONG = re.compile(
     r"|prompt is too long|input is too long|too many tokens|reduce the length"
     r"|request too large|maximum number of tokens allowed|n_keep.*n_ctx"
 )
+# A limit on tokens a minute is none on a prompt, unless one request alone is above it.
+_SAYS_WAIT = re.compile(r"\b(wait|retry|try again|per[- ]min|rate(?![a-z]))")
+_SAYS_REQUEST_TOO_LARGE = re.compile(r"request too large")
 _SAYS_NOT_FOUND = re.compile(
     r"model\b.{0,200}\b(not found|does not exist|not exist)|no models? load"
 )
@@ -114,14 +122,26 @@ def of_error(
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return how many seconds to wait as the headers ask for (in ms, in s or until a date)."""
-    seconds = _number(headers.get("retry-after-ms"), 1000)
-    if seconds is None:
-        seconds = _number(headers.get("retry-after"), 1)
-    if seconds is None and (date := headers.get("retry-after")):
-        parsed = email.utils.parsedate_tz(date)
-        seconds = None if parsed is None else max(0.0, email.utils.mktime_tz(parsed) - time.time())
-    return seconds
+    """Return how many seconds to wait as the headers ask for, at most a day.
+
+    They give milliseconds, seconds, a date, or against the standard the seconds since 1970.
+    """
+    asked = _number(headers.get("retry-after-ms"), 1000)
+    if asked is None:
+        asked = _number(headers.get("retry-after"), 1)
+    if asked is None:
+        asked = _until(headers.get("retry-after"))
+    elif asked > _A_DAY:
+        asked -= time.time()
+    return asked if asked is not None and 0 <= asked <= _A_DAY else None
+
+
+def _until(date: str | None) -> float | None:
+    try:
+        parsed = email.utils.parsedate_tz(date or "")
+        return None if parsed is None else max(0.0, email.utils.mktime_tz(parsed) - time.time())
+    except (ValueError, OverflowError):
+        return None
 
 
 def _number(text: str | None, divisor: int) -> float | None:
@@ -135,7 +155,7 @@ def _number(text: str | None, divisor: int) -> float | None:
 def _ending(status: int | None, kinds: set[str], said: str) -> CallEnding:
     if kinds & _NO_CREDIT or _SAYS_NO_CREDIT.search(said):
         return CallEnding.NO_CREDIT
-    if status not in (401, 402, 403) and (kinds & _TOO_LONG or _SAYS_TOO_LONG.search(said)):
+    if status not in (401, 402, 403) and _too_long(status, kinds, said):
         return CallEnding.TOO_LONG
     if kinds & _REFUSED:
         return CallEnding.REFUSED
@@ -148,6 +168,15 @@ def _ending(status: int | None, kinds: set[str], said: str) -> CallEnding:
     return next(
         (ending for ending, names in _KINDS.items() if kinds & names), CallEnding.OVERLOADED
     )
+
+
+def _too_long(status: int | None, kinds: set[str], said: str) -> bool:
+    if kinds & _TOO_LONG:
+        return True
+    limited = status == 429 or bool(kinds & _KINDS[CallEnding.RATE_LIMITED])
+    if limited and _SAYS_WAIT.search(said) and not _SAYS_REQUEST_TOO_LARGE.search(said):
+        return False
+    return _SAYS_TOO_LONG.search(said) is not None
 
 
 def _inner(body: object) -> object:

@@ -12,6 +12,15 @@ from autoresearch.records.money import CallEnding, Usage
 from autoresearch.records.text import LINE_INPUT, safe_line
 
 _DETAIL_WIDTH = 300
+_SHORTEST_KEY = 8  # characters; a shorter key, such as "none" for a local server, is no secret
+# The request itself was turned away, which a stream may tell too: nobody has worked on it then.
+_TURNED_AWAY = (
+    CallEnding.TOO_LONG,
+    CallEnding.BAD_REQUEST,
+    CallEnding.NOT_FOUND,
+    CallEnding.UNAUTHORIZED,
+    CallEnding.NO_CREDIT,
+)
 _WORDS = {
     CallEnding.TRUNCATED: "{model} was cut off at its limit of output tokens",
     CallEnding.REFUSED: "{model} refused",
@@ -44,8 +53,8 @@ class Said:
 class Line:
     """The line to one model of one provider. Its key is never shown.
 
-    `timeout` bounds an attempt from beginning to end, in seconds; `errors` are what the SDK
-    raises; `hide` makes every secret in a text unreadable.
+    `timeout` bounds an attempt from beginning to end, in seconds; `hide` makes every secret in a
+    text unreadable.
     """
 
     provider: str
@@ -53,7 +62,6 @@ class Line:
     key: str | None
     timeout: float
     hide: Callable[[str], str]
-    errors: tuple[type[Exception], ...]
 
     def __repr__(self) -> str:
         return f"Line({self.provider!r}, {self.model!r})"
@@ -61,20 +69,24 @@ class Line:
     def attempt(self, ask: Callable[[Wire], Said | Fault]) -> Reply:
         """Return how an attempt went. `ask` makes it on the wire it is given."""
         began = time.monotonic()
-        reply = self._attempted(ask)
-        return replace(reply, latency=time.monotonic() - began)
-
-    def _attempted(self, ask: Callable[[Wire], Said | Fault]) -> Reply:
-        if self.key is not None and not (self.key.isascii() and self.key.isprintable()):
-            return self._failed(Fault(CallEnding.UNAUTHORIZED, "it has characters no key has"), "")
         wire = Wire()
         try:
+            reply = self._attempted(wire, ask)
+        except Exception as error:  # noqa: BLE001 # no answer is so odd that it may end the night
+            reply = self._failed(Fault(CallEnding.MALFORMED, type(error).__name__), wire)
+        return replace(reply, latency=time.monotonic() - began)
+
+    def _attempted(self, wire: Wire, ask: Callable[[Wire], Said | Fault]) -> Reply:
+        if self.key is not None and not (self.key.isascii() and self.key.isprintable()):
+            fault = Fault(CallEnding.UNAUTHORIZED, "it has characters no key has")
+            return self._failed(fault, wire)
+        try:
             said = within(self.timeout, wire, ask)
-        except self.errors + faults.WIRE_ERRORS as error:
+        except Exception as error:  # noqa: BLE001 # an SDK's, the wire's, or one of our reading
             said = faults.of_exception(error)
         if said is None:
             said = Fault(CallEnding.TIMED_OUT if wire.sent else CallEnding.UNREACHABLE)
-        return self._answered(said) if isinstance(said, Said) else self._failed(said, wire.text)
+        return self._answered(said) if isinstance(said, Said) else self._failed(said, wire)
 
     def _answered(self, said: Said) -> Reply:
         ending = said.ending
@@ -83,20 +95,24 @@ class Line:
         detail = "" if ending is CallEnding.ANSWERED else self._detail(ending, said.note)
         return Reply(ending, self._hidden(said.text), said.usage, detail)
 
-    def _failed(self, fault: Fault, text: str) -> Reply:
-        if text and fault.ending.free:  # the model had begun to speak, and that is billed
-            fault = replace(fault, ending=CallEnding.CUT)
+    def _failed(self, fault: Fault, wire: Wire) -> Reply:
+        ending = fault.ending
+        begun = wire.working or (wire.opened and ending not in _TURNED_AWAY)
+        if begun and ending.free:  # what was begun is billed, thoughts too
+            ending = CallEnding.CUT
         status = "" if fault.status is None else f" ({fault.status})"
-        detail = self._detail(fault.ending, fault.said, status)
+        detail = self._detail(ending, fault.said, status)
         # A prompt refused with an error status was never given to the model, so nothing is billed.
-        refused = fault.ending is CallEnding.REFUSED and fault.status is not None
-        used = Usage(0, 0) if refused else None
-        return Reply(fault.ending, self._hidden(text), used, detail, fault.retry_after)
+        refused = ending is CallEnding.REFUSED and fault.status is not None and not wire.opened
+        used = Usage(0, 0) if refused else wire.used
+        return Reply(ending, self._hidden(wire.text), used, detail, fault.retry_after)
 
     def _detail(self, ending: CallEnding, said: str, status: str = "") -> str:
         words = _WORDS[ending]
         if ending is CallEnding.UNAUTHORIZED and self.key is None:
             words = "{provider} wants a key and none is set ([llm] key_variable names it)"
+        if ending is CallEnding.TIMED_OUT and status:
+            words = "{provider} gave up waiting for {model}"
         words = words.format(provider=self.provider, model=self.model, timeout=self.timeout)
         line = f"{words}{status}: {said}" if said.strip() else words + status
         # Made safe first: what hides inside of a key could be dropped and leave the key whole.
@@ -104,7 +120,8 @@ class Line:
 
     def _hidden(self, text: str) -> str:
         text = self.hide(text)
-        return text.replace(self.key, "[key]") if self.key else text
+        secret = self.key is not None and len(self.key) >= _SHORTEST_KEY
+        return text.replace(self.key or "", "[key]") if secret else text
 
 
 def spoken(text: str, otherwise: str = "(empty)") -> str:

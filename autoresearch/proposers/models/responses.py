@@ -26,6 +26,8 @@ OFFICIAL = "https://api.openai.com/v1"
 _VERSION = re.compile(r"gpt-(\d+)(?:\.(\d+))?(?![\w.])")
 _MARKS_SINCE = (5, 6)
 _ENDS = ("response.completed", "response.incomplete", "response.failed")
+# What comes before the model has done anything.
+_OPENINGS = ("response.created", "response.queued", "response.in_progress", "keepalive")
 
 
 class ResponsesModel:
@@ -54,7 +56,7 @@ class ResponsesModel:
         base_url: str | None = None,
         hide: Callable[[str], str],
     ) -> None:
-        self._line = Line("openai", model, key, timeout, hide, (openai.OpenAIError,))
+        self._line = Line("openai", model, key, timeout, hide)
         self._effort = effort
         self._marks = _knows_marks(model)
         self._client = openai_client(base_url or OFFICIAL, key, timeout)
@@ -100,6 +102,7 @@ class ResponsesModel:
             store=False,
             stream=True,
         ) as stream:
+            wire.opened = True
             kind = stream.response.headers.get("content-type", "")
             return _read(wire, stream, streamed="event-stream" in kind)
 
@@ -139,26 +142,28 @@ def _read(wire: Wire, events: Iterable[ResponseStreamEvent], *, streamed: bool) 
         elif kind == "error":
             return faults.of_error(event)
         elif kind in _ENDS:
-            return _ended(word(kind), dig(event, "response"), wire.text)
+            wire.used = _usage(dig(event, "response", "usage"))
+            return _ended(word(kind), dig(event, "response"), wire)
+        elif kind not in _OPENINGS:
+            wire.working = True
     if not streamed:
         return Fault(CallEnding.MALFORMED, "it is no stream of events")
     return Fault(CallEnding.CUT, "the stream ended before the response did")
 
 
-def _ended(kind: str, response: object, streamed: str) -> Said | Fault:
+def _ended(kind: str, response: object, wire: Wire) -> Said | Fault:
     if kind == "response.failed":
         return faults.of_error(dig(response, "error"))
     parts = [part for item in entries(dig(response, "output")) for part in _contents(item)]
-    text = joined(dig(part, "text") for part in parts) or streamed
+    text = joined(dig(part, "text") for part in parts) or wire.text
     refusal = joined(dig(part, "refusal") for part in parts)
-    used = _usage(dig(response, "usage"))
     if refusal:
-        return Said(CallEnding.REFUSED, text, used, refusal)
+        return Said(CallEnding.REFUSED, text, wire.used, refusal)
     if kind == "response.completed":
-        return Said(CallEnding.ANSWERED, text, used)
+        return Said(CallEnding.ANSWERED, text, wire.used)
     reason = word(dig(response, "incomplete_details", "reason"))
     ending = CallEnding.REFUSED if reason == "content_filter" else CallEnding.TRUNCATED
-    return Said(ending, text, used, reason)
+    return Said(ending, text, wire.used, reason)
 
 
 def _contents(item: object) -> Iterable[object]:

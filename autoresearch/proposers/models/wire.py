@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from autoresearch.records.money import Usage
+
 _T = TypeVar("_T")
 _CREDENTIALS = ("authorization", "x-api-key")
 # The SDKs also send whatever headers the environment names; among them may be another account's.
@@ -26,10 +28,15 @@ _FAREWELL = 1.0  # seconds that a cut attempt has to close its socket
 
 
 class Wire:
-    """One attempt's connection, and what has come over it so far."""
+    """One attempt's connection, and what has come over it so far.
+
+    `sent`: the request is on its way. `opened`: a stream has begun, so the prompt was accepted.
+    `working`: the model thinks or speaks. `used`: what it used, once all of that has been told.
+    """
 
     def __init__(self) -> None:
-        self.sent = False
+        self.sent = self.opened = self.working = False
+        self.used: Usage | None = None
         self._pieces: list[str] = []
         self._lock = threading.Lock()
         self._stream: object = None
@@ -42,6 +49,7 @@ class Wire:
 
     def say(self, piece: str) -> None:
         """Keep a piece of what the model says."""
+        self.working = True
         self._pieces.append(piece)
 
     def cut(self) -> None:

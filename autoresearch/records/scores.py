@@ -1,0 +1,39 @@
+"""What the evaluator reads and says: sealed documents, scores, and why there is none."""
+
+from dataclasses import dataclass
+
+from autoresearch.records.values import Trust
+
+
+@dataclass(frozen=True)
+class Document:
+    """One sealed document: its raw UTF-8 bytes."""
+
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Score:
+    """Bits per byte over raw bytes of whole documents, and what stands behind it.
+
+    `doc_bits[i]` is the code length in bits of the i-th document of `doc_bytes[i]` bytes;
+    `challenged` positions were recomputed and audited, and `mismatch` is the largest difference
+    seen in nats (log-probabilities).
+    """
+
+    bpb: float
+    doc_bits: tuple[float, ...]
+    doc_bytes: tuple[int, ...]
+    trust: Trust
+    tokens: int
+    challenged: int
+    mismatch: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Disqualification:
+    """Why a checkpoint has no score: `rule` is a short stable name, `reason` one safe line."""
+
+    rule: str
+    reason: str
