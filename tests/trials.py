@@ -116,11 +116,12 @@ def alive_under(scratch: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get("HOME") == str(scratch):
+            mine = process.environ().get("HOME") == str(scratch)
+            if mine and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
-    return [each for each in found if each.status() != psutil.STATUS_ZOMBIE]
+    return found
 
 
 def dies_out(scratch: Path, patience: float = 3.0) -> bool:
