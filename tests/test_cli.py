@@ -10,6 +10,7 @@ import pytest
 
 from autoresearch import cli
 from autoresearch.config import find_project
+from autoresearch.records.values import Trust
 from autoresearch.registry import Registry, RunLock, schema
 from tests.stubs import Night, Scripted, git, make_project, snapshot, variant
 
@@ -335,3 +336,21 @@ def test_a_read_only_project(prepared: Path, tmp_path: Path) -> None:
     state.chmod(0o755)
     assert done.returncode == 1
     one_line(done.stderr, "cannot write")
+
+
+def test_a_corpus_that_lies_open_is_never_sealed(run: Run, project: Path, tmp_path: Path) -> None:
+    texts = tmp_path / "stdlib"  # as the standard library's own is named
+    texts.mkdir()
+    for number in range(300):
+        words = " ".join(f"word{number * 7 % 31} and {number + each}" for each in range(30))
+        (texts / f"{number}.txt").write_text(words)
+    assert run("prepare", "--corpus", str(texts))[0] == 0
+    run("run", "--experiments", "1", "--budget", "1s", "--proposer", "optuna")
+    study = Registry.open(project / ".autoresearch" / "registry.db").study()
+    assert study is not None
+    assert study.trust is Trust.UNSEALED
+    toml = project / "autoresearch.toml"
+    toml.write_text(toml.read_text() + "[sandbox]\nrequire = true\n")
+    code, _out, err = run("run", "--tag", "other", "--proposer", "optuna")
+    assert code == 1
+    one_line(err, "autoresearch.toml requires")

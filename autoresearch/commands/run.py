@@ -60,6 +60,7 @@ def run(options: RunOptions) -> None:
     sandbox = _sandbox(project)
     proposers = makers(chosen(options.proposers, keys), project, keys, sandbox)
     corpus = corpora.load(project.corpus_pointer)
+    trust = _trust(project, sandbox, corpus)
     project.make_state()
     with RunLock(project.lock):
         registry = Registry.open(project.registry, create=True)
@@ -68,7 +69,7 @@ def run(options: RunOptions) -> None:
         _warn_of_uncommitted(repo, project)
         study = open_study(
             registry, repo, project, corpus,
-            tag=options.tag, budget=budget, trust=sandbox.trust,
+            tag=options.tag, budget=budget, trust=trust,
         )  # fmt: skip
         recover(registry, repo, project, study)
         project.make_work()
@@ -117,6 +118,7 @@ def _trials(
         tokenizer=corpus.tokenizer(),
         documents=corpus.val(),
         entry=setup.entry,
+        trust=study.trust,
     )
     return TrialRunner(
         setup,
@@ -155,6 +157,23 @@ def _sandbox(project: Project) -> Sandbox:
         msg = f"autoresearch.toml requires a sealed sandbox; {found.notes[0]}"
         raise ProjectError(msg)
     return found.sandbox
+
+
+def _trust(project: Project, sandbox: Sandbox, corpus: Corpus) -> Trust:
+    """Return how far scores on this corpus can be believed.
+
+    Raises:
+        ProjectError: they must be sealed, and on this corpus cannot be.
+    """
+    if not corpus.lies_open:
+        return sandbox.trust
+    if project.settings.sandbox.require:
+        msg = (
+            "autoresearch.toml requires sealed scores, but the stdlib corpus lies open to every "
+            "trial: prepare another one"
+        )
+        raise ProjectError(msg)
+    return Trust.UNSEALED
 
 
 def _refuse_bad_globs(project: Project) -> None:

@@ -18,6 +18,8 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 _AGAIN = "run `autoresearch prepare` again"
 
+LIBRARY = "stdlib"  # the name of the corpus that lies open
+
 
 @dataclass(frozen=True)
 class Corpus:
@@ -48,6 +50,11 @@ class Corpus:
     def token_bytes(self) -> int:
         """Bytes of one token in the shards."""
         return token_bytes(self.vocab_size)
+
+    @property
+    def lies_open(self) -> bool:
+        """Whether its text is on every machine, sealed or not: Python runs on it."""
+        return self.name == LIBRARY
 
     def train_files(self) -> tuple[Path, ...]:
         """Return the files a training process may see, in name order."""

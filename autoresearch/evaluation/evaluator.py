@@ -26,7 +26,7 @@ from autoresearch.evaluation.rules import Disqualified
 from autoresearch.evaluation.server import ServerHandle, Site
 from autoresearch.evaluation.text import Tokenizer, brings_tokenizer, encode, encode_untrusted
 from autoresearch.records.scores import Disqualification, Document, Score
-from autoresearch.records.values import Limits
+from autoresearch.records.values import Limits, Trust
 from autoresearch.sandbox import Sandbox
 
 
@@ -35,7 +35,7 @@ class Evaluator:
 
     The tree's code runs only in server processes, which see tokens (a tokenizer of the tree's:
     documents) and answer with numbers that are checked. What the servers can reach beside that is
-    the sandbox's affair, and the score carries its trust.
+    the sandbox's affair, and the score carries its trust, or the one given where that is less.
     The evaluator keeps what the corpus tokenizer gave, and the log-probabilities of the best
     checkpoint it accepted, against which later ones are challenged.
     """
@@ -50,6 +50,7 @@ class Evaluator:
         tokenizer: Tokenizer,
         documents: Sequence[Document],
         entry: str = "train.py",
+        trust: Trust | None = None,
     ) -> None:
         self._settings = settings
         self._sandbox = sandbox
@@ -58,6 +59,7 @@ class Evaluator:
         self._tokenizer = tokenizer
         self._documents = tuple(documents)
         self._entry = entry
+        self._trust = trust or sandbox.trust
         self._plan: Plan | None = None
         self._best: Reference | None = None
         if not any(each.data for each in self._documents):
@@ -136,7 +138,7 @@ class Evaluator:
             bpb=math.fsum(bits) / sum(sizes),
             doc_bits=tuple(bits),
             doc_bytes=sizes,
-            trust=self._sandbox.trust,
+            trust=self._trust,
             tokens=plan.positions,
             challenged=finding.challenged,
             mismatch=finding.mismatch,

@@ -54,8 +54,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def patch(source: str, changed: str) -> str:
     assert changed != source
-    lines = [text.splitlines(keepends=True) for text in (source, changed)]
-    return "".join(difflib.unified_diff(*lines, "a/train.py", "b/train.py"))
+    old, new = (text.splitlines(keepends=True) for text in (source, changed))
+    return "".join(difflib.unified_diff(old, new, "a/train.py", "b/train.py"))
 
 
 def worthless(source: str) -> str:
