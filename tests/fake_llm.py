@@ -232,7 +232,8 @@ def _body(request: Request, scene: Scene) -> bytes:
         return body[: len(body) // 2] if scene.kind in (Kind.CUT, Kind.HANG) else body
     events = list(fake_wire.events(request.api, speech))
     if scene.kind in (Kind.CUT, Kind.HANG, Kind.BROKEN):
-        events = events[:-3] if request.api is Api.MESSAGES else events[:-1]
+        late = scene.kind is Kind.BROKEN and not scene.early
+        events = events[: -1 if late or request.api is not Api.MESSAGES else -3]
     if scene.kind is Kind.BROKEN:
         events.append(fake_wire.error_event(request.api, scene.error, scene.code))
     frames = [fake_wire.frame(event) for event in events]

@@ -104,6 +104,17 @@ def drip(text: str, *, every: float = 0.05, headers: bool = False) -> Scene:
     return Scene(Kind.DRIP, text, seconds=every, early=headers)
 
 
-def broken(text: str, message: str = "Overloaded", *, error: str = "overloaded_error") -> Scene:
-    """Begin to say a text, then tell an error in the stream (Chat: an error with status 200)."""
-    return Scene(Kind.BROKEN, text, error=error, code=message)
+def broken(
+    text: str,
+    message: str = "Overloaded",
+    *,
+    error: str = "overloaded_error",
+    thought: str = "",
+    late: bool = False,
+) -> Scene:
+    """Begin to say a text, then tell an error in the stream (Chat: an error with status 200).
+
+    With a thought and no text it breaks while the model thinks; `late`: after all has been said
+    and counted, right before the end of the message (Messages alone).
+    """
+    return Scene(Kind.BROKEN, text, error=error, code=message, thought=thought, early=not late)

@@ -236,9 +236,9 @@ def _response_events(speech: Speech) -> Iterator[Event]:
         yield name, {"type": name, "response": final, "sequence_number": 99}
 
 
-def failed_event(code: str, message: str) -> Event:
+def failed_event(code: str, message: str, tokens: Tokens | None = None) -> Event:
     """Return the event of a response that failed after it had begun."""
-    response = _response(Speech("fake", ""), status="failed")
+    response = _response(Speech("fake", "", tokens=tokens), status="failed")
     response["error"] = {"code": code, "message": message}
     return "response.failed", {"type": "response.failed", "response": response}
 

@@ -243,7 +243,14 @@ def test_counts_that_make_no_sense_raise_nothing(told: object, usage: Usage | No
         ("\n<think></think>a<think>b</think>", "a<think>b</think>"),
         ("<think>one</think><thinking>two</thinking>three", "three"),
         ("<think>never closed", ""),
-        ("the template opened it</think>\nanswer", "answer"),
+        ("the template opened it\n</think>\nanswer", "answer"),
+        ("\r\nthe template\r\n</think>\r\n\r\nanswer", "answer"),
+        ("</think>\nanswer", "answer"),
+        ("my hypothesis: is\n</think>\nhypothesis: x", "hypothesis: x"),
+        ("hypothesis: strip </think> tokens\nx", "hypothesis: strip </think> tokens\nx"),
+        ("it strips </think> tokens\nx", "it strips </think> tokens\nx"),
+        ("**hypothesis**: x\nEND\n</think>\n", "**hypothesis**: x\nEND\n</think>\n"),
+        ("a '<think>' b\n</think>\nc", "a '<think>' b\n</think>\nc"),
         ("no thoughts", "no thoughts"),
         ("text = '<think>'", "text = '<think>'"),
     ],
@@ -286,8 +293,8 @@ def test_an_address_without_v1_is_told_so() -> None:
 
 def test_a_response_that_fails_is_told_by_its_code() -> None:
     for code, ending in (
-        ("server_error", CallEnding.OVERLOADED),
-        ("rate_limit_exceeded", CallEnding.RATE_LIMITED),
+        ("server_error", CallEnding.CUT),
+        ("rate_limit_exceeded", CallEnding.CUT),
         ("invalid_prompt", CallEnding.REFUSED),
         ("context_length_exceeded", CallEnding.TOO_LONG),
     ):

@@ -14,9 +14,12 @@ from autoresearch.config import Keys
 from autoresearch.proposers.models import Model, Prompt, Reply, Section
 from autoresearch.proposers.models.anthropic import AnthropicModel
 from autoresearch.proposers.models.chat import ChatModel
+from autoresearch.proposers.models.line import Line, Said
 from autoresearch.proposers.models.responses import ResponsesModel
-from autoresearch.records.money import CallEnding
-from tests.fake_llm import FakeLlm, Scene, answer, broken, cut, drip, failure, hang, raw
+from autoresearch.proposers.models.wire import Wire
+from autoresearch.records.money import CallEnding, Usage
+from tests.fake_llm import FakeLlm, Scene, Tokens, answer, broken, cut, drip, failure, hang, raw
+from tests.fake_wire import failed_event
 
 KEY = "sk-test-0123456789abcdefghij"
 APIS = ("anthropic", "openai", "chat")
@@ -88,10 +91,20 @@ FAILURES = [
      CallEnding.NO_CREDIT),
     (failure(429, "slower"), CallEnding.RATE_LIMITED),
     (failure(429, "Request too large for m on tokens per min"), CallEnding.TOO_LONG),
+    (failure(429, "Request too large for m on tokens per min (TPM): Limit 9, Requested 99. "
+             "See https://example.invalid/account/rate-limits"), CallEnding.TOO_LONG),
+    (failure(429, "Too many tokens, please wait before trying again."), CallEnding.RATE_LIMITED),
+    (failure(429, "Too many tokens per minute"), CallEnding.RATE_LIMITED),
+    (failure(429, "Too many tokens. Retry in 3 s"), CallEnding.RATE_LIMITED),
+    (failure(429, "rate limit: too many tokens"), CallEnding.RATE_LIMITED),
+    (failure(429, "too many tokens for the model to generate from"), CallEnding.TOO_LONG),
+    (failure(400, "Too many tokens: shorten it and try again"), CallEnding.TOO_LONG),
     (failure(500, "oh"), CallEnding.OVERLOADED),
-    (failure(502, "oh"), CallEnding.OVERLOADED),
+    (failure(502, "oh"), CallEnding.CUT),
     (failure(503, "Loading model"), CallEnding.OVERLOADED),
     (failure(504, "oh"), CallEnding.TIMED_OUT),
+    (failure(520, "oh"), CallEnding.CUT),
+    (failure(524, "oh"), CallEnding.TIMED_OUT),
     (failure(529, "Overloaded"), CallEnding.OVERLOADED),
     (failure(408, "late"), CallEnding.TIMED_OUT),
     (failure(413, "too big"), CallEnding.TOO_LONG),
@@ -136,7 +149,17 @@ def test_an_error_status_is_told_for_what_it_is(api: str, scene: Scene, ending: 
         ("retry-after", "-3", 0),
         ("retry-after", "soon", None),
         ("retry-after", "nan", None),
+        ("retry-after", "inf", None),
+        ("retry-after", "86400", 86400),
+        ("retry-after", "86401", None),
+        ("retry-after", "1795000000000000", None),
+        ("retry-after", "1445412480", None),  # seconds since 1970, long ago
+        ("retry-after-ms", "1e300", None),
         ("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT", 0),
+        ("retry-after", "Mon, 01 Jan 99999 00:00:00 GMT", None),
+        ("retry-after", "Mon, 01 Jan 999999999999999999999 00:00:00 GMT", None),
+        ("retry-after", "Mon, 01 Jan 2026 00:00:00 -9999999999999999999999", None),
+        ("retry-after", "Fri, 01 Jan 2999 00:00:00 GMT", None),
     ],
 )
 @pytest.mark.parametrize("status", [429, 529])
@@ -151,6 +174,19 @@ def test_how_long_to_wait_may_be_a_date() -> None:
     date = formatdate(time.time() + 90, usegmt=True)
     reply = asked("openai", failure(429, retry_after=date))
     assert reply.retry_after == pytest.approx(90, abs=5)
+
+
+def test_how_long_to_wait_may_be_given_since_1970() -> None:
+    reply = asked("openai", failure(429, retry_after=int(time.time()) + 90))
+    assert reply.retry_after == pytest.approx(90, abs=5)
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_a_gateway_that_lost_a_request_may_have_had_it_billed(api: str) -> None:
+    for status in (502, 504, 520, 524):
+        reply = asked(api, failure(status))
+        assert not reply.ending.free
+        assert reply.usage is None
 
 
 @pytest.mark.parametrize("api", APIS)
@@ -171,6 +207,49 @@ def test_a_key_that_the_server_echoes_is_not_told(api: str, echo: str) -> None:
     assert KEY[:-4] not in reply.detail
     assert KEY[4:] not in reply.detail
     assert KEY not in asked(api, answer(f"The key is {KEY}.")).text
+
+
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize("key", ["none", "EMPTY", "x", "7chars."])
+def test_a_key_that_is_a_common_word_is_left_in_the_code(api: str, key: str) -> None:
+    code = f"{key} = {key}\n"
+    with FakeLlm([answer(code)]) as fake:
+        assert model(api, fake.url, key=key).complete(PROMPT, max_output=9).text == code
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_a_key_that_only_the_line_knows_is_hidden_all_the_same(api: str) -> None:
+    key = "12345678"
+    with FakeLlm([answer(f"it is {key}")]) as fake:
+        reply = model(api, fake.url, key=key).complete(PROMPT, max_output=9)
+    assert reply.text == "it is [key]"
+
+
+def test_of_what_is_handed_to_programs_only_secrets_are_hidden_and_only_whole() -> None:
+    environment = {
+        "OPENAI_API_KEY": "sk-openai-12345678",
+        "MINE": "mine-0123456789",
+        "GITHUB_TOKEN": "ghp_embedding_layer",
+        "db_password": "correct horse",
+        "SHORT_SECRET": "train",
+        "EDITOR": "embedding",
+    }
+    passed = ("GITHUB_TOKEN", "db_password", "SHORT_SECRET", "EDITOR", "OPENAI_API_KEY", "NOT_SET")
+    keys = Keys.read("MINE", *passed, environment=environment)
+    assert keys.hide("-".join(environment.values())) == "[key]-[key]-[key]-[key]-train-embedding"
+    assert keys.hide("the embedding_layer, not ghp_embedding") == (
+        "the embedding_layer, not ghp_embedding"
+    )
+    # Of keys the halves are hidden too.
+    assert keys.hide("penai-12345678 sk-openai-1234 sk-openai") == "[key] [key] sk-openai"
+    assert keys.hide("mine-012345 and -0123456789") == "[key] and [key]"
+    assert (keys.get("MINE"), keys.get("EDITOR")) == ("mine-0123456789", "embedding")
+    assert not any(value in repr(keys) for value in environment.values())
+
+
+def test_values_that_hold_one_another_are_hidden_as_a_whole() -> None:
+    keys = Keys({"A": "0123456789ab", "B": "x0123456789abx"})
+    assert keys.hide("x0123456789abx 0123456789ab") == "[key] [key]"
 
 
 @pytest.mark.parametrize("api", APIS)
@@ -220,6 +299,87 @@ def test_an_overload_after_the_beginning_may_be_billed(api: str) -> None:
     assert reply.ending is (CallEnding.OVERLOADED if api == "chat" else CallEnding.CUT)
     assert reply.ending.free == (api == "chat")
     assert "Overloaded" in reply.detail
+
+
+@pytest.mark.parametrize("api", ["anthropic", "openai"])
+@pytest.mark.parametrize("thought", ["", "let me think"])
+def test_an_overload_before_the_first_word_may_be_billed_too(api: str, thought: str) -> None:
+    reply = asked(api, broken("", "Overloaded", thought=thought))
+    assert (reply.ending, reply.usage, reply.text) == (CallEnding.CUT, None, "")
+    assert "Overloaded" in reply.detail
+
+
+def test_a_stream_that_breaks_after_the_count_keeps_the_count() -> None:
+    reply = asked("anthropic", broken("all of it", thought="hm", late=True))
+    assert (reply.ending, reply.text) == (CallEnding.CUT, "all of it")
+    assert reply.usage is not None
+    assert reply.usage.output == len("all of it") // 4 + 1
+
+
+def test_a_count_of_the_beginning_alone_is_no_count() -> None:
+    start = {"usage": {"input_tokens": 900, "output_tokens": 1}}
+    reply = asked(
+        "anthropic",
+        _frames(
+            {"type": "message_start", "message": start},
+            {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "long"}},
+            {"type": "message_delta", "delta": {"stop_reason": "end_turn"}},
+            {"type": "message_stop"},
+        ),
+    )
+    assert (reply.ending, reply.text, reply.usage) == (CallEnding.ANSWERED, "long", None)
+
+
+def _failed(code: str, *, count: bool, before: str = "response.created") -> Scene:
+    tokens = Tokens(150_000, 30_000) if count else None
+    name, data = failed_event(code, "so it is", tokens)
+    return _frames({"type": before, "response": {}}, {**data, "type": name})
+
+
+@pytest.mark.parametrize("count", [True, False])
+def test_a_response_that_fails_is_not_free_and_keeps_its_count(count: bool) -> None:
+    for code in ("server_error", "rate_limit_exceeded"):
+        reply = asked("openai", _failed(code, count=count))
+        assert (reply.ending, reply.text) == (CallEnding.CUT, "")
+        assert reply.usage == (Usage(150_000, 30_000) if count else None)
+        assert "so it is" in reply.detail
+
+
+def test_a_prompt_turned_away_in_a_stream_is_told_for_what_it_is_unless_the_model_worked() -> None:
+    code = "context_length_exceeded"
+    for before in ("response.created", "response.queued", "response.in_progress"):
+        reply = asked("openai", _failed(code, count=False, before=before))
+        assert reply.ending is CallEnding.TOO_LONG
+    reply = asked("openai", _failed(code, count=False, before="response.output_item.added"))
+    assert (reply.ending, reply.usage) == (CallEnding.CUT, None)
+
+
+def test_a_refusal_in_a_stream_is_not_free_whatever_status_it_names() -> None:
+    event = {"type": "error", "code": "400", "message": "no"}
+    failed = {"type": "response.failed", "response": {"error": {**event, "type": "bio_policy"}}}
+    reply = asked("openai", _frames({"type": "response.created"}, failed))
+    assert (reply.ending, reply.usage) == (CallEnding.REFUSED, None)
+
+
+class OddError(Exception):
+    """What cannot even be put into words."""
+
+    def __str__(self) -> str:
+        raise KeyError(KEY)
+
+
+@pytest.mark.parametrize(
+    "error", [KeyError("x"), AttributeError("x"), OddError(), AssertionError()]
+)
+def test_whatever_is_raised_by_reading_an_answer_is_told_and_not_raised(error: Exception) -> None:
+    def ask(wire: Wire) -> Said:
+        wire.say("half")
+        raise error
+
+    reply = Line("here", "m", KEY, 5, KEYS.hide).attempt(ask)
+    assert (reply.ending, reply.text) == (CallEnding.MALFORMED, "half")
+    assert ("KeyError" if isinstance(error, OddError) else type(error).__name__) in reply.detail
+    assert KEY not in repr(reply)
 
 
 @pytest.mark.parametrize("api", APIS)

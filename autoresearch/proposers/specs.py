@@ -28,7 +28,9 @@ DEFAULTS = ((ANTHROPIC_KEY, "anthropic:claude-opus-5-5"), (OPENAI_KEY, "openai:g
 _WEIGHTED = re.compile(r"(\d+(?:\.\d+)?):(.+)", re.DOTALL)
 _URL = re.compile(r"@(?=http)", re.IGNORECASE)
 # What looks like a base URL without its http://, in what should be a model's name.
-_ADDRESS = re.compile(r"://|@(localhost\b|\[|[^@/\s]+:\d+(/|$)|[\w-]+(\.[\w-]+)+/)", re.IGNORECASE)
+_ADDRESS = re.compile(
+    r"://|@(localhost\b|\[|[^@/\s]+:\d+([/?#]|$)|[\w-]+(\.[\w-]+)+/)", re.IGNORECASE
+)
 _KINDS = ("anthropic", "openai", "command", "patches")
 
 
@@ -201,6 +203,6 @@ def _misplaced(kind: str, argument: str) -> str:
 def _shown(text: str, most: int = 200) -> str:
     """Return a spec or URL without what may be secret: userinfo, query and fragment."""
     if "://" in text or "@" in text:
-        text = re.sub(r"(://|@).*@(?!http)", r"\1", text, flags=re.DOTALL | re.IGNORECASE)
+        text = re.sub(r"(://|@).*@", r"\1", text, flags=re.DOTALL)
         text = re.split(r"[?#]", text, maxsplit=1)[0]
     return text if len(text) <= most else text[: most - 1] + "…"

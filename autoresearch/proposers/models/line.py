@@ -120,8 +120,9 @@ class Line:
 
     def _hidden(self, text: str) -> str:
         text = self.hide(text)
-        secret = self.key is not None and len(self.key) >= _SHORTEST_KEY
-        return text.replace(self.key or "", "[key]") if secret else text
+        if self.key is None or len(self.key) < _SHORTEST_KEY:
+            return text
+        return text.replace(self.key, "[key]")
 
 
 def spoken(text: str, otherwise: str = "(empty)") -> str:
