@@ -1,0 +1,15 @@
+"""Decisions, pure: no git, no SQL, no clock. Scores are in bits per byte; lower is better.
+
+`docs/statistics.md` tells a person what is done here and why.
+"""
+
+from autoresearch.policy.belief import Belief
+from autoresearch.policy.effects import Prior
+from autoresearch.policy.memory import Past, recall
+from autoresearch.policy.noise import CPU, GPU, Noise, Usual, noise, paired, pooled_deviation, steadied
+from autoresearch.policy.verdicts import FIRST_SEED, Decision, MoreTrials, judge, next_seed
+
+__all__ = [
+    "CPU", "FIRST_SEED", "GPU", "Belief", "Decision", "MoreTrials", "Noise", "Past", "Prior",
+    "Usual", "judge", "next_seed", "noise", "paired", "pooled_deviation", "recall", "steadied",
+]  # fmt: skip
