@@ -4,12 +4,30 @@
 """
 
 from autoresearch.policy.belief import Belief
+from autoresearch.policy.claims import (
+    CONFIRMED,
+    Claim,
+    Kept,
+    claim,
+    should_unkeep,
+    worth_confirming,
+)
 from autoresearch.policy.effects import Prior
 from autoresearch.policy.memory import Past, recall
-from autoresearch.policy.noise import CPU, GPU, Noise, Usual, noise, paired, pooled_deviation, steadied
+from autoresearch.policy.noise import (
+    CPU,
+    GPU,
+    Noise,
+    Usual,
+    noise,
+    paired,
+    pooled_deviation,
+    steadied,
+)
 from autoresearch.policy.verdicts import FIRST_SEED, Decision, MoreTrials, judge, next_seed
 
 __all__ = [
-    "CPU", "FIRST_SEED", "GPU", "Belief", "Decision", "MoreTrials", "Noise", "Past", "Prior",
-    "Usual", "judge", "next_seed", "noise", "paired", "pooled_deviation", "recall", "steadied",
+    "CONFIRMED", "CPU", "FIRST_SEED", "GPU", "Belief", "Claim", "Decision", "Kept", "MoreTrials",
+    "Noise", "Past", "Prior", "Usual", "claim", "judge", "next_seed", "noise", "paired",
+    "pooled_deviation", "recall", "should_unkeep", "steadied", "worth_confirming",
 ]  # fmt: skip

@@ -177,7 +177,8 @@ class Belief:
         _, covariance = self._state
         reach = covariance[:, [0]] + covariance[:, places]
         noise = self.noise.trial**2 * np.eye(len(places))
-        return reach, np.linalg.inv(reach[[0]] + reach[places] + noise)
+        precision = np.asarray(np.linalg.inv(reach[[0]] + reach[places] + noise), dtype=np.float64)
+        return reach, precision
 
     def with_fresh(self, seed: int) -> "Belief":
         """Return the belief as if the incumbent had been read, unsurprisingly, on a new seed."""

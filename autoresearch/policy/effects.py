@@ -105,16 +105,14 @@ def _log(share: float) -> float:
     return math.log(share) if share > 0 else -math.inf
 
 
-# Abscissae in standard deviations with their normal weights: enough for a value that is compared
-# with another of its kind, and cheap.
-_POINTS = [(-3.0 + 0.5 * step) for step in range(13)]
-_DENSITY = [math.exp(-0.5 * point**2) for point in _POINTS]
+# In standard deviations: enough for a value that is compared with another of its kind, and cheap.
+_POINTS = [-3.0 + 0.5 * step for step in range(13)]
 
 
 def prospects(
     prior: Prior, measured: float, variance: float, further: float
-) -> list[tuple[float, Posterior]]:
-    """Return what a further measurement may lead to: probabilities with posteriors.
+) -> list[tuple[float, float, Posterior]]:
+    """Return what a further measurement may be: its probability, value, and the posterior then.
 
     Args:
         prior: what such effects are like.
@@ -127,17 +125,17 @@ def prospects(
     """
     joint = 1 / (1 / variance + 1 / further)
     spread = math.sqrt(variance + further)
-    weighted = []
-    for point, density in zip(_POINTS, _DENSITY, strict=True):
-        value = measured + point * spread
-        both = joint * (measured / variance + value / further)
-        posterior = weigh(prior, both, joint)
-        # The evidence of both, relative to the normal that the joint measurement would have.
-        weighted.append((math.log(density) + posterior.evidence, posterior))
-    top = max(log for log, _ in weighted)
-    shares = [math.exp(log - top) for log, _ in weighted]
-    total = sum(shares)
-    return [(share / total, posterior) for share, (_, posterior) in zip(shares, weighted, strict=True)]
+    values = [measured + point * spread for point in _POINTS]
+    after = [weigh(prior, joint * (measured / variance + each / further), joint) for each in values]
+    # The evidence of both, relative to the normal that a flat prior would predict.
+    logs = [each.evidence - 0.5 * point**2 for each, point in zip(after, _POINTS, strict=True)]
+    top = max(logs)
+    weights = [math.exp(each - top) for each in logs]
+    total = sum(weights)
+    return [
+        (weight / total, value, each)
+        for weight, value, each in zip(weights, values, after, strict=True)
+    ]
 
 
 def worth_of_pair(
@@ -154,7 +152,7 @@ def worth_of_pair(
     """
     now = max(0.0, -weigh(prior, measured, variance).mean - price)
     later = prospects(prior, measured, variance, further)
-    return sum(share * max(0.0, -each.mean - price) for share, each in later) - now
+    return sum(share * max(0.0, -each.mean - price) for share, _, each in later) - now
 
 
 def worth_of_idea(prior: Prior, variance: float) -> float:

@@ -13,18 +13,21 @@ from statistics import fmean, variance
 from autoresearch.records.values import Reading
 
 
+# How many repeats the usual noise is worth beside the study's own.
+PRIOR_REPEATS = 3
+
+
 @dataclass(frozen=True)
 class Usual:
     """What to expect of the noise before anything is measured, in bpb.
 
-    `weight` is how many repeats this expectation is worth: with a few of the study's own it gives
-    way, and yet two repeats that happen to agree never make the noise look like nothing.
-    `slope` is bpb per unit of ln(steps), `slope_error` how far a study's own may be from it.
+    With a few of the study's own repeats the expectation gives way, and yet two repeats that happen
+    to agree never make the noise look like nothing. `slope` is bpb per unit of ln(steps),
+    `slope_error` how far a study's own may be from it.
     """
 
     seed: float
     pair: float
-    weight: float = 4.0
     slope: float = -0.15
     slope_error: float = 0.05
 
@@ -69,7 +72,8 @@ class Noise:
 
         A structural change is several times noisier than a small one, so its own pairs count too.
         """
-        return _shrunk(self.pair, Usual(0, 0).weight, [differences])[0]
+        squares, freedom = _within([differences])
+        return math.sqrt((PRIOR_REPEATS * self.pair**2 + squares) / (PRIOR_REPEATS + freedom))
 
 
 def noise(
@@ -89,9 +93,10 @@ def noise(
         for number, mine in readings.items()
         if parents.get(number) in readings
     ]
-    seed, seed_repeats = _shrunk(usual.seed, usual.weight, [_scores(each) for each in readings.values()])
-    pair, pair_repeats = _shrunk(usual.pair, usual.weight, pairs)
-    return Noise(seed, pair, seed_repeats, pair_repeats, slope(list(readings.values()), usual, seed))
+    groups = list(readings.values())
+    seed, seed_repeats = _shrunk(usual.seed, [[each.bpb for each in mine] for mine in groups])
+    pair, pair_repeats = _shrunk(usual.pair, pairs)
+    return Noise(seed, pair, seed_repeats, pair_repeats, slope(groups, usual, seed))
 
 
 def paired(experiment: Sequence[Reading], incumbent: Sequence[Reading]) -> list[float]:
@@ -152,22 +157,22 @@ def pooled_deviation(groups: Iterable[Sequence[float]]) -> float | None:
     return math.sqrt(squares / freedom) if freedom else None
 
 
-def _shrunk(
-    usual: float, weight: float, groups: Iterable[Sequence[float]]
-) -> tuple[float, int]:
-    # A scaled inverse chi-square prior: as if `weight` repeats had shown the usual deviation.
+def _shrunk(usual: float, groups: Iterable[Sequence[float]]) -> tuple[float, int]:
+    """Return the deviation within groups, shrunk to the usual one, and its degrees of freedom.
+
+    Source: the posterior mean of a variance with a scaled inverse chi-square prior. A mean rather
+    than a mode: the noise is thought too large rather than too small while repeats are few.
+    """
     squares, freedom = _within(groups)
-    return math.sqrt((weight * usual**2 + squares) / (weight + freedom)), freedom
+    if not freedom:
+        return usual, 0
+    return math.sqrt((PRIOR_REPEATS * usual**2 + squares) / (PRIOR_REPEATS + freedom - 2)), freedom
 
 
 def _within(groups: Iterable[Sequence[float]]) -> tuple[float, int]:
     repeated = [group for group in groups if len(group) > 1]
     freedom = sum(len(group) - 1 for group in repeated)
     return sum(variance(group) * (len(group) - 1) for group in repeated), freedom
-
-
-def _scores(readings: Sequence[Reading]) -> list[float]:
-    return [each.bpb for each in readings]
 
 
 def _centred(values: Sequence[float]) -> list[float]:
