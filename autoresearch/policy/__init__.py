@@ -12,8 +12,8 @@ from autoresearch.policy.claims import (
     should_unkeep,
     worth_confirming,
 )
-from autoresearch.policy.effects import Prior
-from autoresearch.policy.memory import Past, recall
+from autoresearch.policy.effects import CPU_IDEAS, GPU_IDEAS, Prior
+from autoresearch.policy.memory import Past, average, recall, scores
 from autoresearch.policy.noise import (
     CPU,
     GPU,
@@ -27,7 +27,8 @@ from autoresearch.policy.noise import (
 from autoresearch.policy.verdicts import FIRST_SEED, Decision, MoreTrials, judge, next_seed
 
 __all__ = [
-    "CONFIRMED", "CPU", "FIRST_SEED", "GPU", "Belief", "Claim", "Decision", "Kept", "MoreTrials",
-    "Noise", "Past", "Prior", "Usual", "claim", "judge", "next_seed", "noise", "paired",
-    "pooled_deviation", "recall", "should_unkeep", "steadied", "worth_confirming",
+    "CONFIRMED", "CPU", "CPU_IDEAS", "FIRST_SEED", "GPU", "GPU_IDEAS", "Belief", "Claim",
+    "Decision", "Kept", "MoreTrials", "Noise", "Past", "Prior", "Usual", "average", "claim",
+    "judge", "next_seed", "noise", "paired", "pooled_deviation", "recall", "scores",
+    "should_unkeep", "steadied", "worth_confirming",
 ]  # fmt: skip

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from autoresearch.policy.effects import Posterior, Prior, weigh
+from autoresearch.policy.effects import CPU_IDEAS, Posterior, Prior, weigh
 from autoresearch.policy.noise import Noise
 from autoresearch.records.values import Estimate, Reading
 
@@ -85,7 +85,7 @@ class Belief:
     """
 
     noise: Noise
-    usual: Prior = Prior()
+    usual: Prior = CPU_IDEAS
     tally: Tally = Tally()
     seeds: tuple[int, ...] = ()
     read: frozenset[int] = frozenset()
@@ -100,12 +100,13 @@ class Belief:
     @property
     def score(self) -> Estimate:
         """The incumbent's score with its standard error: unknown until anything was repeated."""
-        mean, covariance = self._state
+        mean, covariance = self.state
         error = float(np.sqrt(covariance[0, 0])) if self.noise.measured else None
         return Estimate(float(mean[0]), error)
 
     @property
-    def _state(self) -> tuple[Vector, Vector]:
+    def state(self) -> tuple[Vector, Vector]:
+        """Mean and covariance, once the baseline has been read."""
         assert self.mean is not None
         assert self.covariance is not None
         return self.mean, self.covariance
@@ -115,13 +116,14 @@ class Belief:
         belief = self
         for reading in incumbent:
             if reading.seed not in belief.read:
-                belief = belief._having_read(reading)
+                belief = belief.having_read(reading)
         return belief
 
-    def _having_read(self, reading: Reading) -> "Belief":
+    def having_read(self, reading: Reading) -> "Belief":
+        """Return the belief after one reading of the incumbent."""
         belief = self if self.mean is not None else self._begun(reading.bpb)
-        belief = belief._knowing([reading.seed])
-        mean, covariance = belief._state
+        belief = belief.knowing([reading.seed])
+        mean, covariance = belief.state
         place = belief.seeds.index(reading.seed) + 1
         reach = covariance[0] + covariance[place]
         gain = reach / (reach[0] + reach[place] + self.noise.trial**2)
@@ -135,11 +137,12 @@ class Belief:
     def _begun(self, guess: float) -> "Belief":
         return replace(self, mean=np.array([guess]), covariance=np.array([[_VAGUE**2]]))
 
-    def _knowing(self, seeds: Iterable[int]) -> "Belief":
+    def knowing(self, seeds: Iterable[int]) -> "Belief":
+        """Return the belief with a place for these seeds' offsets, of which nothing is known."""
         new = [seed for seed in dict.fromkeys(seeds) if seed not in self.seeds]
         if not new:
             return self
-        mean, covariance = self._state
+        mean, covariance = self.state
         size, more = len(mean), len(new)
         wider = np.zeros((size + more, size + more))
         wider[:size, :size] = covariance
@@ -153,7 +156,7 @@ class Belief:
 
     def weighing(self, experiment: Sequence[Reading]) -> Evidence:
         """Return what an experiment's readings say; each on a seed that the incumbent has."""
-        mean, _ = self._state
+        mean, _ = self.state
         seeds = tuple(reading.seed for reading in experiment)
         places = self._places(seeds)
         bits = np.array([reading.bpb for reading in experiment])
@@ -174,7 +177,7 @@ class Belief:
 
     def _reach(self, places: list[int]) -> tuple[Vector, Vector]:
         """Return covariances of the state with the readings there, and the latter's precision."""
-        _, covariance = self._state
+        _, covariance = self.state
         reach = covariance[:, [0]] + covariance[:, places]
         noise = self.noise.trial**2 * np.eye(len(places))
         precision = np.asarray(np.linalg.inv(reach[[0]] + reach[places] + noise), dtype=np.float64)
@@ -182,8 +185,8 @@ class Belief:
 
     def with_fresh(self, seed: int) -> "Belief":
         """Return the belief as if the incumbent had been read, unsurprisingly, on a new seed."""
-        mean, _ = self._state
-        return self._having_read(Reading(seed, float(mean[0])))
+        mean, _ = self.state
+        return self.having_read(Reading(seed, float(mean[0])))
 
     def discarding(self, evidence: Evidence) -> "Belief":
         """Return the belief once the experiment is discarded: its readings say something too."""
@@ -208,7 +211,7 @@ class Belief:
 
     def _after(self, evidence: Evidence) -> tuple[Vector, Vector, Vector]:
         # Given the effect, readings move the state by `gains`; the effect itself has a posterior.
-        mean, covariance = self._state
+        mean, covariance = self.state
         effect, places = evidence.effect, self._places(evidence.seeds)
         reach = covariance[:, [0]] + covariance[:, places]
         pull = evidence.gains.sum(axis=1)

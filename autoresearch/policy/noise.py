@@ -12,7 +12,6 @@ from statistics import fmean, variance
 
 from autoresearch.records.values import Reading
 
-
 # How many repeats the usual noise is worth beside the study's own.
 PRIOR_REPEATS = 3
 

@@ -17,8 +17,8 @@ TIE = 5e-4
 # Before this many repeated pairs the noise is a guess, and no single pair is believed.
 ENOUGH_REPEATS = 8
 MAX_PAIRS = 6
-# What a pair tells of this verdict is about a third of its worth: it also tells of the incumbent and
-# of the noise, on which every later verdict rests. Found with benchmarks/nights.py.
+# What a pair tells of this verdict is a third of its worth: it also tells of the incumbent and of
+# the noise, on which every later verdict rests. Found with benchmarks/nights.py.
 OWN_SHARE = 0.35
 
 
