@@ -188,7 +188,7 @@ class House:
 
     def recall(self) -> None:
         """Go through the study again, as the loop does before every verdict."""
-        self.noise = policy.noise(self.readings, self.parents)
+        self.noise = policy.noise(self.readings)
         kept = set(self.kept)
         past = [
             policy.Past(number, self.parents.get(number), number in kept, mine)

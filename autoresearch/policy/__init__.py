@@ -21,7 +21,6 @@ from autoresearch.policy.noise import (
     Usual,
     noise,
     paired,
-    pooled_deviation,
     steadied,
 )
 from autoresearch.policy.verdicts import FIRST_SEED, Decision, MoreTrials, judge, next_seed
@@ -29,6 +28,6 @@ from autoresearch.policy.verdicts import FIRST_SEED, Decision, MoreTrials, judge
 __all__ = [
     "CONFIRMED", "CPU", "CPU_IDEAS", "FIRST_SEED", "GPU", "GPU_IDEAS", "Belief", "Claim",
     "Decision", "Kept", "MoreTrials", "Noise", "Past", "Prior", "Usual", "average", "claim",
-    "judge", "next_seed", "noise", "paired", "pooled_deviation", "recall", "scores",
+    "judge", "next_seed", "noise", "paired", "recall", "scores",
     "should_unkeep", "steadied", "worth_confirming",
 ]  # fmt: skip

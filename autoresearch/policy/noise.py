@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, variance
 
+import numpy as np
+
 from autoresearch.records.values import Reading
 
 # How many repeats the usual noise is worth beside the study's own.
@@ -75,27 +77,19 @@ class Noise:
         return math.sqrt((PRIOR_REPEATS * self.pair**2 + squares) / (PRIOR_REPEATS + freedom))
 
 
-def noise(
-    readings: Mapping[int, Sequence[Reading]],
-    parents: Mapping[int, int],
-    usual: Usual = CPU,
-) -> Noise:
+def noise(readings: Mapping[int, Sequence[Reading]], usual: Usual = CPU) -> Noise:
     """Return the noise seen so far.
 
     Args:
         readings: every experiment's readings, by its number.
-        parents: the incumbent that each experiment was compared with.
         usual: what to expect on such a device and clock.
     """
-    pairs = [
-        paired(mine, readings[parents[number]])
-        for number, mine in readings.items()
-        if parents.get(number) in readings
-    ]
-    groups = list(readings.values())
-    seed, seed_repeats = _shrunk(usual.seed, [[each.bpb for each in mine] for mine in groups])
-    pair, pair_repeats = _shrunk(usual.pair, pairs)
-    return Noise(seed, pair, seed_repeats, pair_repeats, slope(groups, usual, seed))
+    groups = [mine for mine in readings.values() if len(mine) > 1]
+    seed = _within([[each.bpb for each in mine] for mine in groups])
+    trial = _beside_seeds(groups)
+    deviation = _shrunk(usual.seed, *seed)
+    pair = math.sqrt(2) * _shrunk(usual.pair / math.sqrt(2), *trial)
+    return Noise(deviation, pair, seed[1], trial[1], slope(groups, usual, deviation))
 
 
 def paired(experiment: Sequence[Reading], incumbent: Sequence[Reading]) -> list[float]:
@@ -147,25 +141,33 @@ def steadied(readings: Sequence[Reading], slope: float) -> list[Reading]:
     ]
 
 
-def pooled_deviation(groups: Iterable[Sequence[float]]) -> float | None:
-    """Return the standard deviation within groups, or None where no group has two values.
-
-    Source: the pooled variance, each group's weighted by its degrees of freedom.
-    """
-    squares, freedom = _within(groups)
-    return math.sqrt(squares / freedom) if freedom else None
-
-
-def _shrunk(usual: float, groups: Iterable[Sequence[float]]) -> tuple[float, int]:
-    """Return the deviation within groups, shrunk to the usual one, and its degrees of freedom.
+def _shrunk(usual: float, squares: float, freedom: int) -> float:
+    """Return a deviation shrunk to the usual one.
 
     Source: the posterior mean of a variance with a scaled inverse chi-square prior. A mean rather
     than a mode: the noise is thought too large rather than too small while repeats are few.
     """
-    squares, freedom = _within(groups)
     if not freedom:
-        return usual, 0
-    return math.sqrt((PRIOR_REPEATS * usual**2 + squares) / (PRIOR_REPEATS + freedom - 2)), freedom
+        return usual
+    return math.sqrt((PRIOR_REPEATS * usual**2 + squares) / (PRIOR_REPEATS + freedom - 2))
+
+
+def _beside_seeds(groups: Sequence[Sequence[Reading]]) -> tuple[float, int]:
+    """Return the squares that neither code nor seed explains, and their degrees of freedom.
+
+    Source: the residual of a two-way layout (code and seed). Pairwise differences would count an
+    incumbent's own luck once for each experiment compared with it.
+    """
+    if len(groups) < 2:
+        return 0.0, 0
+    seeds = sorted({each.seed for mine in groups for each in mine})
+    place = {seed: number for number, seed in enumerate(seeds)}
+    layout = [np.eye(len(seeds))[[place[each.seed] for each in mine]] for mine in groups]
+    across = np.concatenate([each - each.mean(axis=0) for each in layout])
+    bits = np.concatenate([_centred([each.bpb for each in mine]) for mine in groups])
+    offsets, _, rank, _ = np.linalg.lstsq(across, bits, rcond=None)
+    freedom = len(bits) - len(groups) - int(rank)
+    return float(((bits - across @ offsets) ** 2).sum()) if freedom else 0.0, freedom
 
 
 def _within(groups: Iterable[Sequence[float]]) -> tuple[float, int]:

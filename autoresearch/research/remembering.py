@@ -37,7 +37,7 @@ def remember(registry: Registry, study: Study, closing: Experiment | None = None
     """
     readings, parents = registry.readings(study), registry.parents(study)
     on_cpu = study.device == "cpu"
-    noise = policy.noise(readings, parents, policy.CPU if on_cpu else policy.GPU)
+    noise = policy.noise(readings, policy.CPU if on_cpu else policy.GPU)
     rows = registry.experiments(study)
     if closing is not None:
         rows = [closing if row.id == closing.id else row for row in rows]
