@@ -2,310 +2,38 @@
 
     python benchmarks/nights.py [--nights N] [--write]
 
-A night has 100 slots; a slot is one training. An idea's true effect comes from a mix of better,
-neutral and worse; gains shrink as one improves. A reading is the code's true score, plus an offset
-of the seed (common to all codes), plus noise of the trial's own of deviation sigma. Every rule sees
-the same ideas. The policy is the real one: it is told neither sigma nor the mix, refolds the whole
-study when it has learned more of the noise, and pays a slot for each training of either side; a
-reading that the incumbent has already is reused. With --write the table goes into results/nights.md,
-and where matplotlib is installed a plot beside it.
+The world and the rules are in night_rules.py. Every rule sees the same ideas. The policy is the
+real one: it is told neither sigma nor the mix, goes through the whole study again when it has
+learned more of the noise, and pays a slot for each training of either side; a reading that the
+incumbent has already is reused. With --write the tables go into results/nights.md, and where
+matplotlib is installed a plot beside it.
 """
 
 import argparse
 import importlib
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 
-import numpy as np
-
-from autoresearch import policy
-from autoresearch.policy.effects import Prior, weigh
-from autoresearch.records.values import Reading, Verdict
+from night_rules import (
+    MIXES,
+    NOTHING,
+    SLOTS,
+    Lab,
+    Mix,
+    Night,
+    fresh_pair,
+    house,
+    house_claiming,
+    rerun,
+    threshold,
+    told,
+)
 
 HERE = Path(__file__).parent
-SLOTS = 100
-EXTRA = 30  # slots after the night that confirming may take
-OFFSET = 0.013  # deviation of a seed's offset, bpb
 SIGMAS = (0.030, 0.013, 0.0025)
-START = 2.0
-
-
-@dataclass(frozen=True)
-class Mix:
-    """How often ideas are better, neutral and worse; mean gain and loss in bpb."""
-
-    name: str
-    better: float
-    neutral: float
-    worse: float
-    gain: float
-    loss: float
-
-    @property
-    def prior(self) -> Prior:
-        """The mix as a rule would know it that had been told."""
-        return Prior(self.better, self.neutral, self.worse, self.gain, self.loss)
-
-
-MIXES = (
-    Mix("as measured", 0.15, 0.25, 0.60, 0.010, 0.030),
-    Mix("few ideas work", 0.05, 0.35, 0.60, 0.010, 0.030),
-    Mix("many small gains", 0.30, 0.40, 0.30, 0.004, 0.010),
-)
-NOTHING = Mix("A/A: patches that change nothing", 0.0, 1.0, 0.0, 0.010, 0.030)
-
-
-class Lab:
-    """One night's ideas and noise, the same for every rule."""
-
-    def __init__(self, seed: int, sigma: float, mix: Mix) -> None:
-        draw = np.random.default_rng(seed)
-        self.sigma, self.mix, self.left = sigma, mix, SLOTS
-        self._kinds = iter(draw.random(SLOTS).tolist())
-        self._gains = iter(draw.exponential(mix.gain, SLOTS).tolist())
-        # Heavier in the tail than the policy's own prior: it is not told the truth.
-        self._losses = iter((mix.loss * np.exp(draw.normal(-0.5, 1, SLOTS))).tolist())
-        self._noise = iter(draw.normal(0, sigma, 4 * SLOTS).tolist())
-        # Two by two with opposite offsets: their mean is no rule's doing.
-        twin = np.random.default_rng([1, seed // 2]).normal(0, OFFSET, 4 * SLOTS)
-        self._offsets = (twin * (1 - 2 * (seed % 2))).tolist()
-
-    def idea(self, true: float) -> float:
-        """Return the true score of the next idea on top of code of this true score."""
-        kind, gain, loss = next(self._kinds), next(self._gains), next(self._losses)
-        if kind < self.mix.better:
-            return true - gain * math.exp((true - START) / 0.06)
-        return true if kind < self.mix.better + self.mix.neutral else true + loss
-
-    def train(self, true: float, seed: int = 1) -> Reading:
-        """Take a slot and return what it reads."""
-        self.left -= 1
-        return Reading(seed, true + self._offsets[seed] + next(self._noise))
-
-
-@dataclass
-class Night:
-    """What a night came to, in bpb against the baseline's true score; claims; trainings."""
-
-    true: float
-    reported: float
-    kept: int = 0
-    truly: int = 0
-    claims: int = 0
-    false_claims: int = 0
-    slots: int = SLOTS
-
-
-def threshold(sigmas: float) -> Callable[[Lab], Night]:
-    """Keep what is lower than the best reading by so many sigmas; zero is upstream's rule."""
-
-    def night(lab: Lab) -> Night:
-        true, best = START, lab.train(START).bpb
-        while lab.left:
-            idea = lab.idea(true)
-            read = lab.train(idea).bpb
-            if read < best - sigmas * lab.sigma:
-                true, best = idea, read
-        return Night(true - START, best - START)
-
-    return night
-
-
-def rerun(lab: Lab) -> Night:
-    """Train again what looks lower; keep it if the mean of two is."""
-    true, best = START, fmean([lab.train(START).bpb, lab.train(START).bpb])
-    while lab.left:
-        idea = lab.idea(true)
-        read = lab.train(idea).bpb
-        if read < best and lab.left:
-            read = fmean([read, lab.train(idea).bpb])
-            if read < best:
-                true, best = idea, read
-    return Night(true - START, best - START)
-
-
-def fresh_pair(lab: Lab) -> Night:
-    """Screen on a seed the incumbent has; a fresh pair alone decides (the rule before)."""
-    true, seed, held = START, 1, lab.train(START)
-    scores = [held.bpb]
-    while lab.left:
-        idea = lab.idea(true)
-        screened = lab.train(idea, seed).bpb - held.bpb
-        if screened >= 0 or lab.left < 2:
-            continue
-        seed += 1
-        mine, held = lab.train(idea, seed), lab.train(true, seed)
-        scores.append(held.bpb)
-        if mine.bpb < held.bpb:
-            true, held, scores = idea, mine, [mine.bpb]
-    return Night(true - START, fmean(scores) - START)
-
-
-def told(lab: Lab) -> Night:
-    """The best rule of the notes: Bayes told sigma and mix, one trial more when in doubt."""
-    true, score, variance = START, lab.train(START).bpb, lab.sigma**2
-    while lab.left:
-        idea = lab.idea(true)
-        read, noise = lab.train(idea).bpb, lab.sigma**2
-        effect = weigh(lab.mix.prior, read - score, variance + noise)
-        if abs(effect.better - 0.5) < 0.25 and lab.left:
-            read, noise = fmean([read, lab.train(idea).bpb]), noise / 2
-            effect = weigh(lab.mix.prior, read - score, variance + noise)
-        pull = variance / (variance + noise)
-        kept = effect.mean < 0
-        score += pull * (read - score - effect.mean) + (effect.mean if kept else 0.0)
-        share = 1 - pull if kept else pull
-        variance = variance * (1 - pull) + share**2 * effect.variance
-        true = idea if kept else true
-    return Night(true - START, score - START)
-
-
-@dataclass
-class House:
-    """The policy of the house at work on one night."""
-
-    lab: Lab
-    reserve: int = 0
-    true: dict[int, float] = field(default_factory=lambda: {1: START})
-    readings: dict[int, list[Reading]] = field(default_factory=dict)
-    parents: dict[int, int] = field(default_factory=dict)
-    kept: list[int] = field(default_factory=lambda: [1])
-    dropped: set[int] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        self.readings[1] = [self.lab.train(START)]
-        self.noise = policy.Noise()
-        self.recall()
-
-    @property
-    def incumbent(self) -> int:
-        """The experiment that ideas are compared with."""
-        return self.kept[-1]
-
-    def recall(self) -> None:
-        """Go through the study again, as the loop does before every verdict."""
-        self.noise = policy.noise(self.readings)
-        kept = set(self.kept)
-        past = [
-            policy.Past(number, self.parents.get(number), number in kept, mine)
-            for number, mine in self.readings.items()
-        ]
-        self.belief = policy.recall(past, self.noise)
-
-    def search(self) -> None:
-        """Try ideas until the slots are used."""
-        while self.lab.left > self.reserve:
-            number = len(self.readings) + 1
-            self.true[number] = self.lab.idea(self.true[self.incumbent])
-            self.readings[number] = []
-            decision = self.conduct(number)
-            if decision is None:  # the night ended in the middle of it
-                del self.readings[number]
-                return
-            self.close(number, kept=decision.verdict is Verdict.KEEP)
-
-    def conduct(self, number: int) -> policy.Decision | None:
-        """Train pairs until there is a verdict or no slot."""
-        mine, other = self.readings[number], self.readings[self.incumbent]
-        seed = other[-1].seed
-        while self.lab.left > self.reserve:
-            self.pair(number, self.incumbent, seed)
-            judged = policy.judge(mine, other, belief=self.belief)
-            if isinstance(judged, policy.Decision):
-                return judged
-            seed = judged.seed
-        return None
-
-    def pair(self, number: int, parent: int, seed: int) -> None:
-        """Train both on a seed, unless one was already."""
-        for each in (number, parent):
-            if all(reading.seed != seed for reading in self.readings[each]):
-                self.readings[each].append(self.lab.train(self.true[each], seed))
-
-    def close(self, number: int, *, kept: bool) -> None:
-        """Write the verdict down; what is believed follows, afresh if the noise is known better."""
-        parent = self.incumbent
-        self.parents[number] = parent
-        if kept:
-            self.kept.append(number)
-        if len(self.readings[number]) > 1:
-            self.recall()
-            return
-        belief = self.belief.seeing(self.readings[parent])
-        evidence = belief.weighing(self.readings[number])
-        self.belief = belief.keeping(evidence) if kept else belief.discarding(evidence)
-
-    def keeps(self) -> list[policy.Kept]:
-        """Return every kept experiment beside its parent."""
-        return [
-            policy.Kept(self.readings[number], self.readings[self.parents[number]])
-            for number in self.kept[1:]
-        ]
-
-    def confirm(self, slots: int) -> int:
-        """Spend up to so many slots on confirming; return how many were."""
-        self.lab.left += slots
-        begin = self.lab.left
-        while self.lab.left >= 2:
-            worth = policy.worth_confirming(self.keeps(), self.noise, self.belief.prior)
-            if worth is None:
-                break
-            place, seed = worth
-            number = self.kept[1 + place]
-            self.pair(number, self.parents[number], seed)
-            self.recall()
-            self.take_back()
-        return begin - self.lab.left
-
-    def take_back(self) -> None:
-        """Un-keep the incumbent where its readings by now say that it is worse."""
-        while len(self.kept) > 1 and policy.should_unkeep(
-            self.keeps()[-1], self.noise, self.belief.prior
-        ):
-            self.kept.pop()
-            self.recall()
-
-    def result(self, slots: int = SLOTS) -> Night:
-        """Return what it came to."""
-        prior = self.belief.prior
-        night = Night(
-            self.true[self.incumbent] - START,
-            self.belief.score.mean - START,
-            kept=len(self.kept) - 1,
-            slots=slots,
-        )
-        for number, kept in zip(self.kept[1:], self.keeps(), strict=True):
-            better = self.true[number] < self.true[self.parents[number]]
-            night.truly += better
-            sure = policy.claim(kept, self.noise, prior).confirmed
-            night.claims += sure
-            night.false_claims += sure and not better
-        return night
-
-
-def house(lab: Lab) -> Night:
-    """The policy; what it claims is confirmed after the night, in slots of its own."""
-    played = House(lab)
-    played.search()
-    at_dawn = played.result()
-    spent = played.confirm(EXTRA)
-    after = played.result(SLOTS + spent)
-    after.true, after.reported = at_dawn.true, at_dawn.reported
-    return after
-
-
-def house_claiming(lab: Lab) -> Night:
-    """The policy; confirming takes the last twenty of the hundred slots."""
-    played = House(lab, reserve=20)
-    played.search()
-    lab.left = 0
-    spent = played.confirm(20)
-    return played.result(SLOTS - 20 + spent)
-
 
 RULES: dict[str, Callable[[Lab], Night]] = {
     "keep if lower (upstream)": threshold(0),
@@ -316,6 +44,11 @@ RULES: dict[str, Callable[[Lab], Night]] = {
     "the policy": house,
     "the policy, claims within": house_claiming,
 }
+HEADER = (
+    "| sigma | rule | true improvement | of upstream's | reported - true, in sigma "
+    "| kept (better) | claims a night (false) | nights with a false claim | slots |\n"
+    "|---|---|---|---|---|---|---|---|---|"
+)
 
 
 def play(rule: str, sigma: float, mix: Mix, nights: int) -> list[Night]:
@@ -323,55 +56,82 @@ def play(rule: str, sigma: float, mix: Mix, nights: int) -> list[Night]:
     return [RULES[rule](Lab(seed, sigma, mix)) for seed in range(nights)]
 
 
-def rows(mix: Mix, nights: int) -> Iterator[str]:
-    """Yield the table of one mix, a line a rule and sigma."""
-    yield f"\n### {mix.name}\n"
-    yield "| sigma | rule | true improvement | of upstream's | reported - true | kept (truly better) | claims (false) | slots |"
-    yield "|---|---|---|---|---|---|---|---|"
+def table(mix: Mix, nights: int) -> list[str]:
+    """Play one mix and return its table, a line a sigma and rule."""
+    lines = [f"\n### {mix.name} ({nights} nights a line)\n", HEADER]
+    print("\n".join(lines), flush=True)
     for sigma in SIGMAS:
         upstream = 0.0
         for rule in RULES:
+            if rule.endswith("within") and mix is not MIXES[0]:
+                continue
             found = play(rule, sigma, mix, nights)
-            true = fmean(each.true for each in found)
-            upstream = upstream or true
-            yield line(sigma, rule, found, true / upstream if upstream else math.nan)
+            upstream = upstream or fmean(each.true for each in found)
+            lines.append(line(sigma, rule, found, upstream))
+            print(lines[-1], flush=True)
+    return lines
 
 
-def line(sigma: float, rule: str, found: Sequence[Night], ratio: float) -> str:
+def line(sigma: float, rule: str, found: Sequence[Night], upstream: float) -> str:
     """Return one line of a table."""
     true = [each.true for each in found]
     error = stdev(true) / math.sqrt(len(true))
-    bias = fmean(each.reported - each.true for each in found)
-    cells = [f"{sigma}", rule, f"{fmean(true):+.4f} ± {error:.4f}", f"{ratio:.2f}"]
-    cells.append(f"{bias:+.4f} ({bias / sigma:+.2f} sigma)")
-    if rule.startswith("the policy"):
-        claims, wrong = sum(n.claims for n in found), sum(n.false_claims for n in found)
-        kept, truly = fmean(n.kept for n in found), fmean(n.truly for n in found)
-        share = wrong / claims if claims else 0.0
-        cells.append(f"{kept:.1f} ({truly:.1f})")
-        cells.append(f"{claims / len(found):.2f} ({wrong}/{claims} = {share:.1%})")
-        cells.append(f"{fmean(n.slots for n in found):.0f}")
-    else:
-        cells += ["", "", f"{SLOTS}"]
+    bias = fmean(each.reported - each.true for each in found) / sigma
+    ratio = f"{fmean(true) / upstream:.2f}" if upstream else "-"
+    cells = [f"{sigma}", rule, f"{fmean(true):+.4f} ± {error:.4f}", ratio, f"{bias:+.2f}"]
+    cells += claims(found) if rule.startswith("the policy") else ["", "", "", f"{SLOTS}"]
     return f"| {' | '.join(cells)} |"
+
+
+def claims(found: Sequence[Night]) -> list[str]:
+    """Return the cells about keeps and claims."""
+    made, wrong = sum(each.claims for each in found), sum(each.false_claims for each in found)
+    share = f"{wrong} of {made}" + (f" = {wrong / made:.1%}" if made else "")
+    return [
+        f"{fmean(each.kept for each in found):.1f} ({fmean(each.truly for each in found):.1f})",
+        f"{made / len(found):.2f} ({share})",
+        f"{fmean(each.false_claims > 0 for each in found):.1%}",
+        f"{fmean(each.slots for each in found):.0f}",
+    ]
+
+
+def write(lines: Sequence[str], nights: int, seconds: float) -> None:
+    """Write the tables into results/nights.md."""
+    command = f"`python benchmarks/nights.py --nights {nights} --write` ({seconds:.0f} CPU seconds)"
+    head = f"# Simulated nights\n\n{command}; what is simulated is said at the script's top.\n"
+    (HERE / "results" / "nights.md").write_text(head + "\n".join(lines) + "\n")
+
+
+def draw(nights: int) -> None:
+    """Draw how improvement grows with quiet, a line a rule; nothing without matplotlib."""
+    try:
+        figure = importlib.import_module("matplotlib.figure").Figure((8, 5), layout="tight")
+    except ImportError:
+        print("no plot: matplotlib is not installed")
+        return
+    axes = figure.subplots()
+    for rule in RULES:
+        true = [-fmean(each.true for each in play(rule, s, MIXES[0], nights)) for s in SIGMAS]
+        axes.plot(SIGMAS, true, "o-", label=rule)
+    axes.set(xscale="log", xlabel="sigma, bpb", ylabel="true improvement after 100 slots, bpb")
+    axes.legend(fontsize=8)
+    figure.savefig(HERE / "results" / "nights.png", dpi=110)
 
 
 def main() -> None:
     """Play the nights and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--nights", type=int, default=300, metavar="N")
-    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--nights", type=int, default=120, metavar="N")
+    parser.add_argument("--write", action="store_true", help="into results/")
     options = parser.parse_args()
-    begun = time.process_time()
-    lines = []
+    begun, lines = time.process_time(), list[str]()
     for mix in (*MIXES, NOTHING):
-        nights = options.nights if mix is MIXES[0] else options.nights // 3
-        for each in rows(mix, nights):
-            print(each, flush=True)
-            lines.append(each)
-    print(f"\n{time.process_time() - begun:.0f} CPU seconds")
+        lines += table(mix, options.nights if mix in (MIXES[0], NOTHING) else options.nights // 2)
+    seconds = time.process_time() - begun
+    print(f"\n{seconds:.0f} CPU seconds")
     if options.write:
-        write(lines)
+        write(lines, options.nights, seconds)
+        draw(options.nights // 4)
 
 
 if __name__ == "__main__":

@@ -98,7 +98,7 @@ def _chance(kept: Kept, noise: Noise, prior: Prior) -> tuple[float, int]:
     seed = half[0] if half else next_seed(kept.experiment, kept.parent)
     cost = 1 if half else 2
     # One pair may prove little where three would do: look some pairs ahead.
-    chances = [(_chance_of_claim(kept, noise, prior, ahead), ahead) for ahead in (1, 2, 4)]
+    chances = [(_chance_of_claim(kept, noise, prior, ahead), ahead) for ahead in (1, 3)]
     worth = [chance / ahead for chance, ahead in chances if chance >= _HOPELESS]
     return max(worth, default=0.0) / cost, seed
 

@@ -8,7 +8,7 @@ wherever the two share initialisation and data order.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean, variance
+from statistics import fmean
 
 import numpy as np
 
@@ -171,9 +171,13 @@ def _beside_seeds(groups: Sequence[Sequence[Reading]]) -> tuple[float, int]:
 
 
 def _within(groups: Iterable[Sequence[float]]) -> tuple[float, int]:
-    repeated = [group for group in groups if len(group) > 1]
-    freedom = sum(len(group) - 1 for group in repeated)
-    return sum(variance(group) * (len(group) - 1) for group in repeated), freedom
+    """Return the sum of squares about each group's mean, and its degrees of freedom."""
+    squares, freedom = 0.0, 0
+    for group in groups:
+        if len(group) > 1:
+            squares += sum(value**2 for value in _centred(group))
+            freedom += len(group) - 1
+    return squares, freedom
 
 
 def _centred(values: Sequence[float]) -> list[float]:
