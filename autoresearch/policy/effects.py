@@ -128,12 +128,16 @@ def prospects(
     Source: preposterior analysis (Raiffa and Schlaifer, 1961). The further measurement is
     integrated over a grid; the prior enters through each grid point's evidence.
     """
+    now = weigh(prior, measured, variance)
+    spread = math.sqrt(now.variance + further)
+    values = [now.mean + point * spread for point in _POINTS]
     joint = 1 / (1 / variance + 1 / further)
-    spread = math.sqrt(variance + further)
-    values = [measured + point * spread for point in _POINTS]
     after = [weigh(prior, joint * (measured / variance + each / further), joint) for each in values]
-    # The evidence of both, relative to the normal that a flat prior would predict.
-    logs = [each.evidence - 0.5 * point**2 for each, point in zip(after, _POINTS, strict=True)]
+    # Both measurements' density: how far they are apart, and the evidence of what they agree on.
+    logs = [
+        each.evidence - 0.5 * (value - measured) ** 2 / (variance + further)
+        for value, each in zip(values, after, strict=True)
+    ]
     top = max(logs)
     weights = [math.exp(each - top) for each in logs]
     total = sum(weights)

@@ -133,7 +133,7 @@ def _decided(evidence: Evidence, belief: Belief, lines: int) -> Decision:
     effect = Estimate(evidence.effect.mean, error)
     told = _told(evidence)
     if _better(evidence, lines):
-        return Decision(Verdict.KEEP, effect, f"better: {told}")
+        return Decision(Verdict.KEEP, effect, f"expected to be better: {told}")
     if _tie(evidence, lines):
         return Decision(Verdict.KEEP, effect, f"as good with {-lines} fewer lines: {told}")
     if evidence.effect.mean < 0:
