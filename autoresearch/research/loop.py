@@ -241,7 +241,7 @@ def _decision(verdict: Verdict, reason: str) -> policy.Decision:
 
 
 def _estimated(experiment: Experiment, memory: Memory) -> Experiment:
-    estimate = memory.scores().get(int(experiment.id or 0))
+    estimate = memory.scores.get(int(experiment.id or 0))
     if estimate is not None:
         experiment.val_bpb, experiment.val_bpb_error = estimate.mean, estimate.error
     return experiment

@@ -1,6 +1,7 @@
 """The study's rows as the policy wants them."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from autoresearch import policy
 from autoresearch.records.tables import Experiment, Study
@@ -21,8 +22,9 @@ class Memory:
         """What is believed of the incumbent, and of the next idea."""
         return policy.recall(self.past, self.noise, self.ideas)
 
+    @cached_property
     def scores(self) -> dict[int, Estimate]:
-        """Return the score of every experiment with a verdict: an incumbent's is a posterior."""
+        """The score of every experiment with a verdict; an incumbent's is a posterior."""
         means = {each.number: policy.average(each.readings, self.noise) for each in self.past}
         return means | policy.scores(self.past, self.noise, self.ideas)
 
