@@ -289,7 +289,7 @@ def test_status_diff_and_promote_tell_the_story(run: Run, studied: Path) -> None
     code, out, _err = run("promote", "2")
     assert code == 0
     assert "QUALITY = 1.9" in (studied / "train.py").read_text()
-    assert "Autoresearch-Val-Bpb: 1.9000" in git(studied, "log", "-1", "--format=%B")
+    assert "Autoresearch-Val-Bpb: 1.90" in git(studied, "log", "-1", "--format=%B")
     assert git(studied, "status", "--porcelain") == ""
 
 

@@ -16,6 +16,7 @@ from autoresearch.records.values import (
     Category,
     Ending,
     ExperimentState,
+    Reading,
     StudyState,
     TrialState,
     Verdict,
@@ -189,12 +190,12 @@ def test_effects_name_the_first_experiment_that_ran_them(registry: Registry) -> 
     assert registry.effects(study) == {"h": first.id}
 
 
-def test_scored_trials_leave_out_the_unscored(registry: Registry) -> None:
+def test_readings_leave_out_the_unscored(registry: Registry) -> None:
     study = new_study(registry)
     experiment = new_experiment(registry, study)
     new_trial(registry, experiment, ending=Ending.NAN, state=TrialState.DONE)
     new_trial(registry, experiment, seed=2, val_bpb=1.5, state=TrialState.DONE)
-    assert registry.scored_trials(study) == [(experiment.id, 2, 1.5)]
+    assert registry.readings(study) == {experiment.id: [Reading(2, 1.5)]}
 
 
 def test_the_leaderboard_is_there_for_any_browser(registry: Registry, tmp_path: Path) -> None:

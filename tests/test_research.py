@@ -75,8 +75,8 @@ def test_a_night_keeps_what_is_better_and_records_everything(tmp_path: Path) -> 
     agree(night)
     assert snapshot(project.root) == before
     rows = night.registry.experiments(night.study(), whole=True)
-    assert rows[1].delta == pytest.approx(-0.1)
-    assert rows[1].val_bpb == pytest.approx(1.9)
+    assert rows[1].delta == pytest.approx(-0.1, rel=0.05)  # shrunk to what ideas are like
+    assert rows[1].val_bpb == pytest.approx(1.9, abs=0.005)
     assert "-QUALITY = 2.0" in rows[1].patch
     assert "RuntimeError: it broke" in rows[3].reason
     assert rows[4].reason.startswith("nan")
@@ -120,8 +120,9 @@ def test_luck_on_one_seed_is_not_kept(tmp_path: Path) -> None:
     night.run()
     assert verdicts(night) == [Verdict.KEEP, Verdict.DISCARD]
     row = night.registry.experiments(night.study())[1]
-    assert "not on a fresh seed" in row.reason
-    assert row.delta == pytest.approx(0.1)
+    assert "no better: " in row.reason
+    assert "on 2 pairs" in row.reason
+    assert row.delta == pytest.approx(0.0, abs=0.05)
     baseline = night.registry.experiments(night.study())[0]
     assert [trial.seed for trial in night.registry.trials(baseline)] == [1, 2]
     agree(night)
@@ -272,11 +273,11 @@ def test_events_tell_the_story(tmp_path: Path) -> None:
     night.run()
     done = [event for event in night.events if isinstance(event, ExperimentDone)]
     assert [event.verdict for event in done] == [Verdict.KEEP, Verdict.KEEP]
-    assert done[1].delta == pytest.approx(-0.1)
+    assert done[1].delta == pytest.approx(-0.1, rel=0.05)
     last = night.events[-1]
     assert isinstance(last, StudyStopped)
     assert (last.finished, last.kept) == (2, 2)
-    assert last.best_bpb == pytest.approx(1.9)
+    assert last.best_bpb == pytest.approx(1.9, abs=0.005)
 
 
 KILLED = """

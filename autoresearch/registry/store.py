@@ -13,7 +13,7 @@ from sqlmodel import Session, SQLModel, col, select
 from autoresearch.errors import RegistryError
 from autoresearch.records.money import Caps, GpuPrice
 from autoresearch.records.tables import Call, Experiment, Study, Trial
-from autoresearch.records.values import ExperimentState, StudyState, TrialState, Verdict
+from autoresearch.records.values import ExperimentState, Reading, StudyState, TrialState, Verdict
 from autoresearch.registry import schema
 from autoresearch.registry.database import Database, without
 from autoresearch.registry.ledger import StudyLedger
@@ -167,19 +167,14 @@ class Registry:
             query = query.options(*without(Trial, _TRIAL_BODY))
         return self._database.all(query.order_by(col(Trial.id)))
 
-    def scored_trials(self, study: Study) -> list[tuple[int, int, float]]:
-        """Return (experiment, seed, val_bpb) of every scored trial of a study."""
-        query = (
-            select(Trial.experiment_id, Trial.seed, Trial.val_bpb)
-            .join(Experiment, col(Experiment.id) == Trial.experiment_id)
-            .where(Experiment.study_id == study.id, col(Trial.val_bpb).is_not(None))
-            .order_by(col(Trial.id))
-        )
-        return [
-            (number, seed, bpb)
-            for number, seed, bpb in self._database.all(query)
-            if bpb is not None
-        ]
+    def readings(self, study: Study) -> dict[int, list[Reading]]:
+        """Return every scored trial of a study by its experiment's number, oldest first."""
+        query = select(Trial.experiment_id, Trial.seed, Trial.val_bpb, Trial.steps).join(Experiment)
+        query = query.where(Experiment.study_id == study.id, col(Trial.val_bpb).is_not(None))
+        found: dict[int, list[Reading]] = {}
+        for number, *scored in self._database.all(query.order_by(col(Trial.id))):
+            found.setdefault(number, []).append(Reading(*scored))
+        return found
 
     def parents(self, study: Study) -> dict[int, int]:
         """Return which incumbent each experiment was compared with."""

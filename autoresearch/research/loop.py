@@ -24,6 +24,7 @@ from autoresearch.research.briefing import Briefing
 from autoresearch.research.opening import BASELINE, Opening, Rehearse
 from autoresearch.research.proposing import Proposing
 from autoresearch.research.purse import Purse
+from autoresearch.research.remembering import Memory, remember
 from autoresearch.research.rota import Rota, Seat
 from autoresearch.research.study import advance
 from autoresearch.research.trials import TrialRunner
@@ -152,8 +153,8 @@ class Research:
             judged = policy.judge(
                 self._readings(experiment),
                 self._readings(incumbent),
-                noise=self._noise(),
-                simpler=experiment.lines_removed > experiment.lines_added,
+                belief=remember(self._registry, self.study).belief,
+                lines=experiment.lines_added - experiment.lines_removed,
             )
             if isinstance(judged, policy.Decision):
                 return judged
@@ -172,19 +173,20 @@ class Research:
         experiment.peak_memory = max((trial.peak_memory for trial in trials), default=0)
         experiment.finished_at = self._registry.now()
         experiment.state = ExperimentState.COMMITTING if kept else ExperimentState.DONE
-        noise = self._noise()
-        experiment = self._registry.save(self._estimated(experiment, noise))
+        memory = remember(self._registry, self.study, closing=experiment)
+        experiment = self._registry.save(_estimated(experiment, memory))
         if kept:
             experiment = advance(self._registry, self._repo, self.study, experiment)
         if trials:
-            self._refresh(experiment, noise)
+            self._refresh(experiment, memory)
         self._finished += 1
         self._see(telling.experiment_done(experiment))
 
-    def _refresh(self, experiment: Experiment, noise: policy.Noise) -> None:
+    def _refresh(self, experiment: Experiment, memory: Memory) -> None:
         """Let the incumbent's new readings, and the noise once it is known, reach their rows."""
-        first_known = self.study.sigma is None and noise.seed is not None
-        self.study.sigma = noise.seed
+        sigma = memory.noise.seed if memory.noise.measured else None
+        first_known = self.study.sigma is None and sigma is not None
+        self.study.sigma = sigma
         self.study = self._registry.save(self.study)
         stale: list[Experiment] = []
         if first_known:
@@ -192,15 +194,7 @@ class Research:
         elif experiment.parent_id is not None:
             stale = [self._registry.experiment(experiment.parent_id)]
         for row in stale:
-            self._registry.save(self._estimated(row, noise))
-
-    def _estimated(self, experiment: Experiment, noise: policy.Noise) -> Experiment:
-        readings = self._readings(experiment)
-        if readings:
-            screened = experiment.parent_id is not None
-            estimate = policy.score(readings, noise, screened=screened)
-            experiment.val_bpb, experiment.val_bpb_error = estimate.mean, estimate.error
-        return experiment
+            self._registry.save(_estimated(row, memory))
 
     def _readings(self, experiment: Experiment) -> list[Reading]:
         return [
@@ -208,12 +202,6 @@ class Research:
             for trial in self._registry.trials(experiment)
             if trial.val_bpb is not None
         ]
-
-    def _noise(self) -> policy.Noise:
-        readings: dict[int, list[Reading]] = {}
-        for number, seed, bpb in self._registry.scored_trials(self.study):
-            readings.setdefault(number, []).append(Reading(seed, bpb))
-        return policy.noise(readings, self._registry.parents(self.study))
 
     def _stop_reason(self) -> str | None:
         if self._interrupted():
@@ -262,6 +250,13 @@ class Research:
 
 def _decision(verdict: Verdict, reason: str) -> policy.Decision:
     return policy.Decision(verdict, None, reason)
+
+
+def _estimated(experiment: Experiment, memory: Memory) -> Experiment:
+    estimate = memory.scores.get(int(experiment.id or 0))
+    if estimate is not None:
+        experiment.val_bpb, experiment.val_bpb_error = estimate.mean, estimate.error
+    return experiment
 
 
 def _failure(trial: Trial) -> policy.Decision | None:

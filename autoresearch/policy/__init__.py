@@ -1,0 +1,33 @@
+"""Decisions, pure: no git, no SQL, no clock. Scores are in bits per byte; lower is better.
+
+`docs/statistics.md` tells a person what is done here and why.
+"""
+
+from autoresearch.policy.belief import Belief
+from autoresearch.policy.claims import (
+    CONFIRMED,
+    Claim,
+    Kept,
+    claim,
+    should_unkeep,
+    worth_confirming,
+)
+from autoresearch.policy.effects import CPU_IDEAS, GPU_IDEAS, Prior
+from autoresearch.policy.memory import Past, average, recall, scores
+from autoresearch.policy.noise import (
+    CPU,
+    GPU,
+    Noise,
+    Usual,
+    noise,
+    paired,
+    steadied,
+)
+from autoresearch.policy.verdicts import FIRST_SEED, Decision, MoreTrials, judge, next_seed
+
+__all__ = [
+    "CONFIRMED", "CPU", "CPU_IDEAS", "FIRST_SEED", "GPU", "GPU_IDEAS", "Belief", "Claim",
+    "Decision", "Kept", "MoreTrials", "Noise", "Past", "Prior", "Usual", "average", "claim",
+    "judge", "next_seed", "noise", "paired", "recall", "scores",
+    "should_unkeep", "steadied", "worth_confirming",
+]  # fmt: skip

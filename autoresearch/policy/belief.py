@@ -1,0 +1,222 @@
+"""What is believed of the incumbent: its score, and what each seed adds for everyone.
+
+A reading is `score of the code + offset of the seed + the trial's own noise`. Code trained on the
+same seed shares the offset (initialisation, data order), so a difference on one seed is quieter
+than two scores; but an incumbent's reading also serves in *every* comparison on its seed, and its
+own luck would be counted as everybody's effect. So score and offsets are estimated together, from
+all readings of the lineage, with the luck of having been chosen taken into account: a keep passes
+on its *posterior*, not its reading.
+Source: Bayesian linear model (Kalman's update), the effect's mixture folded in by its moments.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autoresearch.policy.effects import CPU_IDEAS, Posterior, Prior, weigh
+from autoresearch.policy.noise import Noise
+from autoresearch.records.values import Estimate, Reading
+
+Vector = NDArray[np.float64]
+_VAGUE = 1.0  # bpb: the deviation of a first guess at the baseline's score
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What the study's own ideas turned out to be: expected counts and total sizes in bpb."""
+
+    better: float = 0.0
+    neutral: float = 0.0
+    worse: float = 0.0
+    gain: float = 0.0
+    loss: float = 0.0
+
+    def plus(self, effect: Posterior) -> "Tally":
+        """Return the tally with one more idea."""
+        return Tally(
+            self.better + effect.better,
+            self.neutral + effect.neutral,
+            self.worse + effect.worse,
+            self.gain + effect.better * effect.gain,
+            self.loss + effect.worse * effect.loss,
+        )
+
+    def prior(self, usual: Prior, ideas: float = 20.0, sizes: float = 5.0) -> Prior:
+        """Return the prior for the next idea: the tally, shrunk to what is usual.
+
+        Args:
+            usual: the prior before the first idea.
+            ideas: how many ideas `usual` is worth for how often.
+            sizes: the same for how much.
+        """
+        total = ideas + self.better + self.neutral + self.worse
+        return Prior(
+            (ideas * usual.better + self.better) / total,
+            (ideas * usual.neutral + self.neutral) / total,
+            (ideas * usual.worse + self.worse) / total,
+            (sizes * usual.gain + self.gain) / (sizes + self.better),
+            (sizes * usual.loss + self.loss) / (sizes + self.worse),
+        )
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What an experiment's readings say of its effect against the incumbent.
+
+    `measured` with `variance` is the generalised least squares difference (bpb), `effect` its
+    posterior; `gains` carries the surprise of each reading back to the incumbent's state.
+    """
+
+    measured: float
+    variance: float
+    effect: Posterior
+    seeds: tuple[int, ...]
+    surprise: Vector
+    gains: Vector
+
+
+@dataclass(frozen=True)
+class Belief:
+    """The incumbent's score (place 0 of `mean`) and the offset of each of `seeds` (the rest).
+
+    `read` are the seeds on which the incumbent has been trained; `tally` is of all ideas so far.
+    """
+
+    noise: Noise
+    usual: Prior = CPU_IDEAS
+    tally: Tally = Tally()
+    seeds: tuple[int, ...] = ()
+    read: frozenset[int] = frozenset()
+    mean: Vector | None = None
+    covariance: Vector | None = None
+
+    @property
+    def prior(self) -> Prior:
+        """What the next idea's effect may be."""
+        return self.tally.prior(self.usual)
+
+    @property
+    def score(self) -> Estimate:
+        """The incumbent's score with its standard error: unknown until anything was repeated."""
+        mean, covariance = self.state
+        error = float(np.sqrt(covariance[0, 0])) if self.noise.measured else None
+        return Estimate(float(mean[0]), error)
+
+    @property
+    def state(self) -> tuple[Vector, Vector]:
+        """Mean and covariance, once the baseline has been read."""
+        assert self.mean is not None
+        assert self.covariance is not None
+        return self.mean, self.covariance
+
+    def seeing(self, incumbent: Sequence[Reading]) -> "Belief":
+        """Return the belief after the incumbent's readings; those seen before count once."""
+        belief = self
+        for reading in incumbent:
+            if reading.seed not in belief.read:
+                belief = belief.having_read(reading)
+        return belief
+
+    def having_read(self, reading: Reading) -> "Belief":
+        """Return the belief after one reading of the incumbent."""
+        belief = self if self.mean is not None else self._begun(reading.bpb)
+        belief = belief.knowing([reading.seed])
+        mean, covariance = belief.state
+        place = belief.seeds.index(reading.seed) + 1
+        reach = covariance[0] + covariance[place]
+        gain = reach / (reach[0] + reach[place] + self.noise.trial**2)
+        return replace(
+            belief,
+            read=self.read | {reading.seed},
+            mean=mean + gain * (reading.bpb - mean[0] - mean[place]),
+            covariance=covariance - np.outer(gain, reach),
+        )
+
+    def _begun(self, guess: float) -> "Belief":
+        return replace(self, mean=np.array([guess]), covariance=np.array([[_VAGUE**2]]))
+
+    def knowing(self, seeds: Iterable[int]) -> "Belief":
+        """Return the belief with a place for these seeds' offsets, of which nothing is known."""
+        new = [seed for seed in dict.fromkeys(seeds) if seed not in self.seeds]
+        if not new:
+            return self
+        mean, covariance = self.state
+        size, more = len(mean), len(new)
+        wider = np.zeros((size + more, size + more))
+        wider[:size, :size] = covariance
+        wider[range(size, size + more), range(size, size + more)] = self.noise.shared**2
+        return replace(
+            self,
+            seeds=(*self.seeds, *new),
+            mean=np.concatenate([mean, np.zeros(more)]),
+            covariance=wider,
+        )
+
+    def weighing(self, experiment: Sequence[Reading]) -> Evidence:
+        """Return what an experiment's readings say; each on a seed that the incumbent has."""
+        mean, _ = self.state
+        seeds = tuple(reading.seed for reading in experiment)
+        places = self._places(seeds)
+        bits = np.array([reading.bpb for reading in experiment])
+        surprise = bits - mean[0] - mean[places]
+        reach, precision = self._reach(places)
+        weights = precision.sum(axis=0)
+        variance = 1 / float(weights.sum())
+        measured = variance * float(weights @ surprise)
+        effect = weigh(self.prior, measured, variance)
+        return Evidence(measured, variance, effect, seeds, surprise, reach @ precision)
+
+    def spread(self, seeds: Sequence[int]) -> float:
+        """Return the error variance of an effect measured on these seeds."""
+        return 1 / float(self._reach(self._places(seeds))[1].sum())
+
+    def _places(self, seeds: Sequence[int]) -> list[int]:
+        return [self.seeds.index(seed) + 1 for seed in seeds]
+
+    def _reach(self, places: list[int]) -> tuple[Vector, Vector]:
+        """Return covariances of the state with the readings there, and the latter's precision."""
+        _, covariance = self.state
+        reach = covariance[:, [0]] + covariance[:, places]
+        noise = self.noise.trial**2 * np.eye(len(places))
+        precision = np.asarray(np.linalg.inv(reach[[0]] + reach[places] + noise), dtype=np.float64)
+        return reach, precision
+
+    def with_fresh(self, seed: int) -> "Belief":
+        """Return the belief as if the incumbent had been read, unsurprisingly, on a new seed."""
+        mean, _ = self.state
+        return self.having_read(Reading(seed, float(mean[0])))
+
+    def discarding(self, evidence: Evidence) -> "Belief":
+        """Return the belief once the experiment is discarded: its readings say something too."""
+        mean, covariance, _ = self._after(evidence)
+        tally = self.tally.plus(evidence.effect)
+        return replace(self, mean=mean, covariance=covariance, tally=tally)
+
+    def keeping(self, evidence: Evidence) -> "Belief":
+        """Return the belief of the new incumbent."""
+        mean, covariance, shared = self._after(evidence)
+        mean[0] += evidence.effect.mean
+        covariance[0] += shared
+        covariance[:, 0] += shared
+        covariance[0, 0] += evidence.effect.variance
+        return replace(
+            self,
+            mean=mean,
+            covariance=covariance,
+            read=frozenset(evidence.seeds),
+            tally=self.tally.plus(evidence.effect),
+        )
+
+    def _after(self, evidence: Evidence) -> tuple[Vector, Vector, Vector]:
+        # Given the effect, readings move the state by `gains`; the effect itself has a posterior.
+        mean, covariance = self.state
+        effect, places = evidence.effect, self._places(evidence.seeds)
+        reach = covariance[:, [0]] + covariance[:, places]
+        pull = evidence.gains.sum(axis=1)
+        return (
+            mean + evidence.gains @ (evidence.surprise - effect.mean),
+            covariance - evidence.gains @ reach.T + effect.variance * np.outer(pull, pull),
+            -effect.variance * pull,
+        )

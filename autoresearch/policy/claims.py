@@ -1,0 +1,142 @@
+"""What may be claimed: a keep is confirmed by pairs that had no part in choosing it.
+
+A kept experiment was chosen because its first pair looked good, so that pair proves little. A claim
+counts only the pairs after it, against the prior in which most ideas are no better; and its noise
+is the larger for being known from few repeats.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from autoresearch.policy.effects import Posterior, Prior, prospects, weigh
+from autoresearch.policy.noise import Noise, paired, steadied
+from autoresearch.policy.verdicts import next_seed
+from autoresearch.records.values import Estimate, Reading
+
+CONFIRMED = 0.95
+# Below this chance of becoming a claim with one more pair, the pair is better spent elsewhere.
+_HOPELESS = 0.10
+_ENOUGH_REPEATS = 3
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A kept experiment beside the incumbent it replaced: readings of both, oldest first."""
+
+    experiment: Sequence[Reading]
+    parent: Sequence[Reading]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """How sure a kept improvement is, by `pairs` fresh pairs.
+
+    `effect` is the expected effect (bpb, below zero = better), `probability` that it is below zero.
+    """
+
+    confirmed: bool
+    probability: float
+    effect: Estimate
+    pairs: int
+    reason: str
+
+
+def claim(kept: Kept, noise: Noise, prior: Prior) -> Claim:
+    """Return what may be claimed of a kept experiment.
+
+    Args:
+        kept: the experiment and the incumbent of its time.
+        noise: the study's.
+        prior: what the study's ideas are like.
+    """
+    fresh = _fresh(kept, noise)
+    believed = _believed(prior, fresh, noise)
+    if not fresh:
+        return _claim(believed, 0, "no fresh pair yet", sure=False)
+    known = noise.pair_repeats >= _ENOUGH_REPEATS
+    told = _told(fresh, believed)
+    if not known:
+        return _claim(believed, len(fresh), f"{told}, but the noise is not known yet", sure=False)
+    return _claim(believed, len(fresh), told, sure=believed.better >= CONFIRMED)
+
+
+def _claim(believed: Posterior, pairs: int, reason: str, *, sure: bool) -> Claim:
+    effect = Estimate(believed.mean, believed.deviation if pairs else None)
+    return Claim(sure, believed.better, effect, pairs, reason)
+
+
+def should_unkeep(kept: Kept, noise: Noise, prior: Prior) -> bool:
+    """Return whether the readings by now say that a keep was none.
+
+    Here the screening pair counts too: it is evidence like the others, and leaving it out would
+    drop what it said in favour.
+    """
+    differences = _differences(kept, noise)
+    return bool(differences) and _believed(prior, differences, noise).mean > 0
+
+
+def worth_confirming(keeps: Sequence[Kept], noise: Noise, prior: Prior) -> tuple[int, int] | None:
+    """Return which keep (its place) the next confirming pair should go to, and the pair's seed.
+
+    It is the one with the best chance per training of becoming a claim; None where none has one.
+    """
+    best, found = 0.0, None
+    for place, kept in enumerate(keeps):
+        chance, seed = _chance(kept, noise, prior)
+        if chance > best:
+            best, found = chance, (place, seed)
+    return found
+
+
+def _chance(kept: Kept, noise: Noise, prior: Prior) -> tuple[float, int]:
+    if claim(kept, noise, prior).confirmed:
+        return 0.0, 0
+    mine = {each.seed for each in kept.experiment}
+    theirs = {each.seed for each in kept.parent}
+    half = sorted(mine ^ theirs)
+    seed = half[0] if half else next_seed(kept.experiment, kept.parent)
+    cost = 1 if half else 2
+    # One pair may prove little where three would do: look some pairs ahead.
+    chances = [(_chance_of_claim(kept, noise, prior, ahead), ahead) for ahead in (1, 3)]
+    worth = [chance / ahead for chance, ahead in chances if chance >= _HOPELESS]
+    return max(worth, default=0.0) / cost, seed
+
+
+def _chance_of_claim(kept: Kept, noise: Noise, prior: Prior, ahead: int) -> float:
+    # What further pairs may read is foreseen from all pairs; what they prove, from the fresh ones.
+    differences, fresh = _differences(kept, noise), _fresh(kept, noise)
+    variance = _variance(differences, noise)
+    outlook = prospects(prior, fmean(differences), variance / len(differences), variance / ahead)
+    pairs, total = len(fresh) + ahead, sum(fresh)
+    return sum(
+        share
+        for share, value, _ in outlook
+        if weigh(prior, (total + ahead * value) / pairs, variance / pairs).better >= CONFIRMED
+    )
+
+
+def _believed(prior: Prior, differences: Sequence[float], noise: Noise) -> Posterior:
+    variance = _variance(differences, noise)
+    if not differences:
+        return weigh(prior, 0.0, 1e6 * variance)
+    return weigh(prior, fmean(differences), variance / len(differences))
+
+
+def _variance(differences: Sequence[float], noise: Noise) -> float:
+    # Student's t has heavier tails the fewer the repeats; its variance is f / (f - 2) times larger.
+    freedom = max(noise.pair_repeats, 3)
+    return noise.of_pair(differences) ** 2 * freedom / (freedom - 2)
+
+
+def _fresh(kept: Kept, noise: Noise) -> list[float]:
+    return _differences(kept, noise)[1:]
+
+
+def _differences(kept: Kept, noise: Noise) -> list[float]:
+    return paired(steadied(kept.experiment, noise.slope), steadied(kept.parent, noise.slope))
+
+
+def _told(fresh: Sequence[float], believed: Posterior) -> str:
+    pairs = "1 fresh pair" if len(fresh) == 1 else f"{len(fresh)} fresh pairs"
+    return f"{fmean(fresh):+.4f} bpb on {pairs}, {believed.better:.1%} sure to be better"

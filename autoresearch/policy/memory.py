@@ -1,0 +1,74 @@
+"""The study so far, gone through once more: every verdict rests on all readings there are."""
+
+import math
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from autoresearch.policy.belief import Belief
+from autoresearch.policy.effects import Prior
+from autoresearch.policy.noise import Noise, steadied
+from autoresearch.records.values import Estimate, Reading
+
+
+@dataclass(frozen=True)
+class Past:
+    """An experiment with a verdict: `parent` is the incumbent it was compared with, if any."""
+
+    number: int
+    parent: int | None
+    kept: bool
+    readings: Sequence[Reading]
+
+
+def recall(past: Iterable[Past], noise: Noise, usual: Prior | None = None) -> Belief:
+    """Return what is believed after these experiments, oldest first.
+
+    The noise is today's, for all of them: what the first verdicts could not know yet is used. What
+    was compared with code that is not in the incumbent's lineage any more says nothing of it.
+    """
+    told = deque(_told(past, Belief(noise, usual or Prior())), maxlen=1)
+    return told[0][0] if told else Belief(noise, usual or Prior())
+
+
+def scores(past: Iterable[Past], noise: Noise, usual: Prior | None = None) -> dict[int, Estimate]:
+    """Return the score of every incumbent there was, as believed when it was last compared."""
+    told = _told(past, Belief(noise, usual or Prior()))
+    return {number: belief.score for belief, number in told if number}
+
+
+def average(readings: Sequence[Reading], noise: Noise) -> Estimate:
+    """Return the mean score of an experiment that was not kept, with its standard error."""
+    error = noise.seed / math.sqrt(len(readings)) if noise.measured else None
+    return Estimate(fmean(each.bpb for each in readings), error)
+
+
+def _told(past: Iterable[Past], belief: Belief) -> Iterator[tuple[Belief, int]]:
+    incumbent = _NOTHING
+    for experiment in past:
+        if experiment.parent is None and experiment.kept:
+            incumbent = experiment
+        elif experiment.parent == incumbent.number:
+            belief, incumbent = _after(belief, incumbent, experiment)
+        yield belief.seeing(_steady(incumbent, belief.noise)), incumbent.number
+
+
+_NOTHING = Past(0, None, kept=False, readings=())
+
+
+def _after(belief: Belief, incumbent: Past, experiment: Past) -> tuple[Belief, Past]:
+    noise = belief.noise
+    seeds = {reading.seed for reading in experiment.readings}
+    belief = belief.seeing([each for each in _steady(incumbent, noise) if each.seed in seeds])
+    common = [each for each in _steady(experiment, noise) if each.seed in belief.read]
+    if not common:
+        return belief, incumbent
+    evidence = belief.weighing(common)
+    if experiment.kept:
+        return belief.keeping(evidence), experiment
+    return belief.discarding(evidence), incumbent
+
+
+def _steady(experiment: Past, noise: Noise) -> list[Reading]:
+    return steadied(experiment.readings, noise.slope)

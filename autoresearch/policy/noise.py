@@ -1,0 +1,185 @@
+"""How loud the noise is: measured on the study's own repeats, shrunk to what is usual.
+
+Two standard deviations matter. Trainings of the same code on different seeds differ by `seed`;
+the *difference* of two codes on the same seed differs from seed to seed by `pair`, which is less
+wherever the two share initialisation and data order.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+
+import numpy as np
+
+from autoresearch.records.values import Reading
+
+# How many repeats the usual noise is worth beside the study's own.
+PRIOR_REPEATS = 3
+
+
+@dataclass(frozen=True)
+class Usual:
+    """What to expect of the noise before anything is measured, in bpb.
+
+    With a few of the study's own repeats the expectation gives way, and yet two repeats that happen
+    to agree never make the noise look like nothing. `slope` is bpb per unit of ln(steps),
+    `slope_error` how far a study's own may be from it.
+    """
+
+    seed: float
+    pair: float
+    slope: float = -0.15
+    slope_error: float = 0.05
+
+
+# Measured with a tiny GPT on two shared cores: 20 s budgets, 8 repeats; pairs of small and of
+# structural changes. The GPU's are guesses from one published night until a study measures.
+CPU = Usual(seed=0.014, pair=0.005)
+GPU = Usual(seed=0.0015, pair=0.001, slope=-0.05)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Standard deviations in bits per byte, and how many repeats stand behind them.
+
+    `seed` is of one trial's score between seeds of the same code, `pair` of a paired difference
+    between seeds; `seed_repeats` and `pair_repeats` are degrees of freedom measured in the study.
+    """
+
+    seed: float = CPU.seed
+    pair: float = CPU.pair
+    seed_repeats: int = 0
+    pair_repeats: int = 0
+    slope: float = CPU.slope
+
+    @property
+    def trial(self) -> float:
+        """Standard deviation of what one trial has for itself: a pair's two sides are alike."""
+        return self.pair / math.sqrt(2)
+
+    @property
+    def shared(self) -> float:
+        """Standard deviation of what all codes share on one seed; never quite nothing."""
+        return math.sqrt(max(self.seed**2 - self.trial**2, 0.01 * self.trial**2))
+
+    @property
+    def measured(self) -> bool:
+        """Whether anything at all was repeated."""
+        return self.seed_repeats + self.pair_repeats > 0
+
+    def of_pair(self, differences: Sequence[float]) -> float:
+        """Return the deviation of these differences: their own, shrunk to the study's.
+
+        A structural change is several times noisier than a small one, so its own pairs count too.
+        """
+        squares, freedom = _within([differences])
+        return math.sqrt((PRIOR_REPEATS * self.pair**2 + squares) / (PRIOR_REPEATS + freedom))
+
+
+def noise(readings: Mapping[int, Sequence[Reading]], usual: Usual = CPU) -> Noise:
+    """Return the noise seen so far.
+
+    Args:
+        readings: every experiment's readings, by its number.
+        usual: what to expect on such a device and clock.
+    """
+    groups = [mine for mine in readings.values() if len(mine) > 1]
+    seed = _within([[each.bpb for each in mine] for mine in groups])
+    trial = _beside_seeds(groups)
+    deviation = _shrunk(usual.seed, *seed)
+    pair = math.sqrt(2) * _shrunk(usual.pair / math.sqrt(2), *trial)
+    return Noise(deviation, pair, seed[1], trial[1], slope(groups, usual, deviation))
+
+
+def paired(experiment: Sequence[Reading], incumbent: Sequence[Reading]) -> list[float]:
+    """Return the differences on shared seeds, experiment minus incumbent, in its reading order."""
+    other = {reading.seed: reading.bpb for reading in incumbent}
+    return [reading.bpb - other[reading.seed] for reading in experiment if reading.seed in other]
+
+
+def slope(groups: Iterable[Sequence[Reading]], usual: Usual, deviation: float) -> float:
+    """Return bpb per unit of ln(steps) between trials of the same code; never above zero.
+
+    Args:
+        groups: readings of one code each.
+        usual: the slope it is shrunk to, and how far it may be from it.
+        deviation: of a score between trials of the same code, in bpb.
+
+    Source: regression within groups with a normal prior on its slope (ridge).
+    """
+    weight = (deviation / usual.slope_error) ** 2
+    across, along = weight * usual.slope, weight
+    for group in groups:
+        timed = [each for each in group if each.steps > 0]
+        if len(timed) > 1:
+            logs = _centred([math.log(each.steps) for each in timed])
+            bits = _centred([each.bpb for each in timed])
+            across += sum(x * y for x, y in zip(logs, bits, strict=True))
+            along += sum(x * x for x in logs)
+    return min(across / along, 0.0)
+
+
+def steadied(readings: Sequence[Reading], slope: float) -> list[Reading]:
+    """Return the readings as if each had taken its own code's mean number of steps.
+
+    A neighbour on the machine slows one trial and not the next: that part of a score is explained
+    by its steps and taken out. What a code's trials have in common is the code's own doing and
+    stays: the mean score is unchanged, and code that is truly slower is forgiven nothing. With one
+    reading nothing can be told apart, and nothing is taken out.
+
+    Args:
+        readings: of one code.
+        slope: bpb per unit of ln(steps).
+    """
+    if len(readings) < 2 or any(each.steps <= 0 for each in readings):
+        return list(readings)
+    logs = _centred([math.log(each.steps) for each in readings])
+    return [
+        replace(each, bpb=each.bpb - slope * excess)
+        for each, excess in zip(readings, logs, strict=True)
+    ]
+
+
+def _shrunk(usual: float, squares: float, freedom: int) -> float:
+    """Return a deviation shrunk to the usual one.
+
+    Source: the posterior mean of a variance with a scaled inverse chi-square prior. A mean rather
+    than a mode: the noise is thought too large rather than too small while repeats are few.
+    """
+    if not freedom:
+        return usual
+    return math.sqrt((PRIOR_REPEATS * usual**2 + squares) / (PRIOR_REPEATS + freedom - 2))
+
+
+def _beside_seeds(groups: Sequence[Sequence[Reading]]) -> tuple[float, int]:
+    """Return the squares that neither code nor seed explains, and their degrees of freedom.
+
+    Source: the residual of a two-way layout (code and seed). Pairwise differences would count an
+    incumbent's own luck once for each experiment compared with it.
+    """
+    if len(groups) < 2:
+        return 0.0, 0
+    seeds = sorted({each.seed for mine in groups for each in mine})
+    place = {seed: number for number, seed in enumerate(seeds)}
+    layout = [np.eye(len(seeds))[[place[each.seed] for each in mine]] for mine in groups]
+    across = np.concatenate([each - each.mean(axis=0) for each in layout])
+    bits = np.concatenate([_centred([each.bpb for each in mine]) for mine in groups])
+    offsets, _, rank, _ = np.linalg.lstsq(across, bits, rcond=None)
+    freedom = len(bits) - len(groups) - int(rank)
+    return float(((bits - across @ offsets) ** 2).sum()) if freedom else 0.0, freedom
+
+
+def _within(groups: Iterable[Sequence[float]]) -> tuple[float, int]:
+    """Return the sum of squares about each group's mean, and its degrees of freedom."""
+    squares, freedom = 0.0, 0
+    for group in groups:
+        if len(group) > 1:
+            squares += sum(value**2 for value in _centred(group))
+            freedom += len(group) - 1
+    return squares, freedom
+
+
+def _centred(values: Sequence[float]) -> list[float]:
+    middle = fmean(values)
+    return [value - middle for value in values]

@@ -1,0 +1,159 @@
+"""Keep, discard, or one more pair: what a trial is worth against a new idea."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from autoresearch.policy.belief import Belief, Evidence
+from autoresearch.policy.effects import worth_of_idea, worth_of_pair
+from autoresearch.policy.noise import paired, steadied
+from autoresearch.records.values import Estimate, Reading, Verdict
+
+FIRST_SEED = 1
+# Upstream's program.md: 0.001 bpb for twenty lines of hacky code is probably not worth it.
+LINE_PRICE = 5e-5
+# Simpler code wins a tie, and this much (bpb) is one.
+TIE = 5e-4
+# Before this many repeated pairs the noise is a guess, and no single pair is believed.
+ENOUGH_REPEATS = 8
+MAX_PAIRS = 6
+# What a pair tells of this verdict is a third of its worth: it also tells of the incumbent and of
+# the noise, on which every later verdict rests. Found with benchmarks/nights.py.
+OWN_SHARE = 0.35
+
+
+@dataclass(frozen=True)
+class MoreTrials:
+    """Both sides are to be trained on this seed too; `reason` is a sentence for a person."""
+
+    seed: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A verdict, the expected effect behind it (below zero = better) and a sentence about it.
+
+    There is no effect where nothing was compared: a baseline, a crash.
+    """
+
+    verdict: Verdict
+    effect: Estimate | None
+    reason: str
+
+
+def judge(
+    experiment: Sequence[Reading],
+    incumbent: Sequence[Reading],
+    *,
+    belief: Belief,
+    lines: int = 0,
+) -> MoreTrials | Decision:
+    """Return the verdict that the readings earn, or the seed on which more are needed.
+
+    Args:
+        experiment: its readings, oldest first.
+        incumbent: the incumbent's readings.
+        belief: what the study's past says of the incumbent, the noise and such ideas.
+        lines: how many more the experiment's code has than the incumbent's.
+
+    Raises:
+        ValueError: the two have no seed in common, so nothing can be said.
+    """
+    differences = paired(experiment, incumbent)
+    if not differences:
+        msg = "the experiment and the incumbent share no seed"
+        raise ValueError(msg)
+    if not all(math.isfinite(each.bpb) for each in (*experiment, *incumbent)):
+        return Decision(Verdict.DISCARD, None, "a score is not a finite number")
+    slope = belief.noise.slope
+    belief = belief.seeing(steadied(incumbent, slope))
+    common = [each for each in steadied(experiment, slope) if each.seed in belief.read]
+    evidence = belief.weighing(common)
+    if _worth_a_pair(belief, evidence, _next_seed(experiment, belief), lines):
+        reason = f"in doubt: {_told(evidence)}"
+        return MoreTrials(_next_seed(experiment, belief), reason)
+    return _decided(evidence, belief, lines)
+
+
+def expected_gain(evidence: Evidence, lines: int) -> float:
+    """Return the expected improvement in bpb, less the price of the lines it adds."""
+    return -evidence.effect.mean - price(lines)
+
+
+def price(lines: int) -> float:
+    """Return what an improvement must exceed, in bpb, to be worth this many more lines."""
+    return LINE_PRICE * max(lines, 0)
+
+
+def next_seed(*sides: Sequence[Reading]) -> int:
+    """Return a seed that neither side has used."""
+    used = [reading.seed for side in sides for reading in side]
+    return max(used, default=FIRST_SEED - 1) + 1
+
+
+def _next_seed(experiment: Sequence[Reading], belief: Belief) -> int:
+    # A stopped run may have left half a pair: another draw of the seed would be a choice. A seed
+    # that the incumbent has already costs one training instead of two.
+    mine = [reading.seed for reading in experiment]
+    half = [seed for seed in mine if seed not in belief.read]
+    spare = sorted(belief.read.difference(mine), reverse=True)
+    unused = max(*mine, *belief.seeds) + 1
+    return [*half, *spare, unused][0]
+
+
+def _worth_a_pair(belief: Belief, evidence: Evidence, seed: int, lines: int) -> bool:
+    pairs = len(evidence.seeds)
+    if pairs == 1 and belief.noise.pair_repeats < ENOUGH_REPEATS:
+        return evidence.measured < 0 or _tie(evidence, lines)
+    if pairs >= MAX_PAIRS or evidence.measured >= 0:
+        return False
+    effect = evidence.effect
+    surely = effect.worse * effect.loss if _better(evidence, lines) else effect.better * effect.gain
+    cost = _cost_of_pair(belief, seed)
+    return surely > cost and _worth(belief, evidence, seed, lines) > cost
+
+
+def _cost_of_pair(belief: Belief, seed: int) -> float:
+    screening = min(belief.spread([each]) for each in belief.read)
+    trainings = 1 if seed in belief.read else 2
+    return OWN_SHARE * trainings * worth_of_idea(belief.prior, screening)
+
+
+def _worth(belief: Belief, evidence: Evidence, seed: int, lines: int) -> float:
+    if seed not in belief.read:
+        belief = belief.with_fresh(seed)
+    after = belief.spread([*evidence.seeds, seed])
+    further = 1 / max(1 / after - 1 / evidence.variance, 1e-9)
+    return worth_of_pair(belief.prior, evidence.measured, evidence.variance, further, price(lines))
+
+
+def _decided(evidence: Evidence, belief: Belief, lines: int) -> Decision:
+    error = evidence.effect.deviation if belief.noise.measured else None
+    effect = Estimate(evidence.effect.mean, error)
+    told = _told(evidence)
+    if _better(evidence, lines):
+        return Decision(Verdict.KEEP, effect, f"expected to be better: {told}")
+    if _tie(evidence, lines):
+        return Decision(Verdict.KEEP, effect, f"as good with {-lines} fewer lines: {told}")
+    if evidence.effect.mean < 0:
+        return Decision(Verdict.DISCARD, effect, f"not worth its {lines} more lines: {told}")
+    return Decision(Verdict.DISCARD, effect, f"no better: {told}")
+
+
+def _better(evidence: Evidence, lines: int) -> bool:
+    # Whatever the prior hopes, the readings themselves must say so.
+    return evidence.measured < 0 and expected_gain(evidence, lines) > 0
+
+
+def _tie(evidence: Evidence, lines: int) -> bool:
+    return lines < 0 and evidence.effect.neutral >= 0.5 and evidence.effect.mean < TIE
+
+
+def _told(evidence: Evidence) -> str:
+    pairs = "1 pair" if len(evidence.seeds) == 1 else f"{len(evidence.seeds)} pairs"
+    effect = evidence.effect
+    return (
+        f"{evidence.measured:+.4f} bpb on {pairs}, believed {effect.mean:+.4f}, "
+        f"{effect.better:.0%} sure to be better"
+    )

@@ -1,0 +1,54 @@
+"""The study's rows as the policy wants them."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from autoresearch import policy
+from autoresearch.records.tables import Experiment, Study
+from autoresearch.records.values import Estimate, Reading, Verdict
+from autoresearch.registry import Registry
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a study's readings come to. `ideas` is what to expect of them on such a device."""
+
+    noise: policy.Noise
+    past: tuple[policy.Past, ...]
+    ideas: policy.Prior
+
+    @property
+    def belief(self) -> policy.Belief:
+        """What is believed of the incumbent, and of the next idea."""
+        return policy.recall(self.past, self.noise, self.ideas)
+
+    @cached_property
+    def scores(self) -> dict[int, Estimate]:
+        """The score of every experiment with a verdict; an incumbent's is a posterior."""
+        means = {each.number: policy.average(each.readings, self.noise) for each in self.past}
+        return means | policy.scores(self.past, self.noise, self.ideas)
+
+
+def remember(registry: Registry, study: Study, closing: Experiment | None = None) -> Memory:
+    """Return the study's memory.
+
+    Args:
+        registry: where it is.
+        study: whose.
+        closing: an experiment whose verdict is decided, but not yet written.
+    """
+    readings, parents = registry.readings(study), registry.parents(study)
+    on_cpu = study.device == "cpu"
+    noise = policy.noise(readings, policy.CPU if on_cpu else policy.GPU)
+    rows = registry.experiments(study)
+    if closing is not None:
+        rows = [closing if row.id == closing.id else row for row in rows]
+    past = (_past(row, readings.get(int(row.id or 0), []), parents) for row in rows if row.verdict)
+    with_readings = tuple(each for each in past if each.readings)
+    return Memory(noise, with_readings, policy.CPU_IDEAS if on_cpu else policy.GPU_IDEAS)
+
+
+def _past(row: Experiment, readings: list[Reading], parents: dict[int, int]) -> policy.Past:
+    number = int(row.id or 0)
+    kept = row.verdict is Verdict.KEEP
+    return policy.Past(number, parents.get(number), kept=kept, readings=readings)

@@ -1,0 +1,78 @@
+"""Claims: what is confirmed, what a pair is spent on, what is taken back."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autoresearch.policy import Kept, Noise, Prior, claim, should_unkeep, worth_confirming
+from autoresearch.records.values import Reading
+from tests.test_policy import QUIET, readings
+
+IDEAS = Prior()
+near = st.floats(-0.05, 0.05)
+
+
+def beside(*differences: float) -> Kept:
+    return Kept(readings(*(2 + each for each in differences)), readings(*(2 for _ in differences)))
+
+
+def test_the_screening_pair_confirms_nothing() -> None:
+    found = claim(beside(-0.5), QUIET, IDEAS)
+    assert not found.confirmed
+    assert found.pairs == 0
+    assert found.probability == pytest.approx(IDEAS.better, abs=0.01)
+    assert found.reason == "no fresh pair yet"
+
+
+def test_fresh_pairs_confirm() -> None:
+    found = claim(beside(0.0, -0.02, -0.02), QUIET, IDEAS)
+    assert found.confirmed
+    assert found.pairs == 2
+    assert found.probability > 0.95
+    assert found.effect.mean == pytest.approx(-0.02, abs=0.003)
+    assert "on 2 fresh pairs" in found.reason
+
+
+@given(st.lists(near, min_size=0, max_size=5))
+def test_nothing_is_claimed_while_the_noise_is_unknown(differences: list[float]) -> None:
+    found = claim(beside(-0.1, *differences), Noise(), IDEAS)
+    assert not found.confirmed
+
+
+@given(st.lists(near, min_size=1, max_size=5), st.floats(0, 0.05))
+def test_better_pairs_never_unmake_a_claim(differences: list[float], gain: float) -> None:
+    before = claim(beside(-0.01, *differences), QUIET, IDEAS)
+    after = claim(beside(-0.01, *(each - gain for each in differences)), QUIET, IDEAS)
+    assert after.probability >= before.probability - 1e-9
+
+
+@given(st.lists(near, min_size=1, max_size=5))
+def test_of_two_sides_at_most_one_is_claimed(differences: list[float]) -> None:
+    one = claim(beside(-0.01, *differences), QUIET, IDEAS)
+    two = claim(beside(-0.01, *(-each for each in differences)), QUIET, IDEAS)
+    assert not (one.confirmed and two.confirmed)
+
+
+def test_pairs_that_disagree_make_their_own_error_larger() -> None:
+    calm = claim(beside(0.0, -0.01, -0.01, -0.01), QUIET, IDEAS)
+    wild = claim(beside(0.0, 0.02, -0.06, 0.01), QUIET, IDEAS)
+    assert calm.probability > wild.probability
+
+
+def test_the_next_pair_goes_where_a_claim_is_nearest() -> None:
+    hopeless, done, near_one = beside(-0.004, 0.01), beside(-0.02, -0.02, -0.02), beside(-0.01)
+    assert worth_confirming([hopeless, done, near_one], QUIET, IDEAS) == (2, 2)
+    assert worth_confirming([hopeless, done], QUIET, IDEAS) is None
+    assert worth_confirming([], QUIET, IDEAS) is None
+
+
+def test_half_a_pair_costs_half() -> None:
+    half = Kept([Reading(1, 1.99)], readings(2.0, 2.0))
+    assert worth_confirming([beside(-0.01), half], QUIET, IDEAS) == (1, 2)
+
+
+def test_a_keep_that_turns_out_worse_is_taken_back() -> None:
+    assert not should_unkeep(beside(-0.02), QUIET, IDEAS)
+    assert not should_unkeep(beside(-0.02, -0.001), QUIET, IDEAS)
+    assert should_unkeep(beside(-0.01, 0.02, 0.02), QUIET, IDEAS)
+    assert not should_unkeep(Kept([], []), QUIET, IDEAS)
