@@ -1,5 +1,8 @@
 """What a change may not do to the seed, the clock and the environment; what stays allowed."""
 
+import ast
+import time
+
 import pytest
 
 from autoresearch.gitrepo.applying import apply_diff
@@ -7,6 +10,8 @@ from autoresearch.patching import set_constants
 from autoresearch.preflight import check
 from autoresearch.preflight.contract import broken
 from autoresearch.preflight.games import new_game
+from autoresearch.preflight.names import mentions
+from autoresearch.preflight.scopes import MAX_MEANINGS, short
 from autoresearch.records.values import Change, ChangeFormat, Patch, Proposal, Rejection
 from autoresearch.scaffold import render
 
@@ -55,6 +60,19 @@ def main():
 if __name__ == "__main__":
     main()
 '''
+SEED_TENSORS = """\
+DEPTH = 2
+
+
+class Pool(torch.nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.seeds = torch.nn.Parameter(torch.zeros(4, width))
+
+    def forward(self, x):
+        return x @ (self.seeds * 2).T
+
+"""
 FILES = {"train.py": TRAIN, "prepare.py": "import sys, time\nX = 1\n"}
 
 
@@ -164,6 +182,10 @@ class TestEnvironment:
         [
             ('x = os.environ["HOME"]', "os.environ"),
             ("x = os.environ.get('HOME')", "os.environ.get"),
+            ("x = os.environ.setdefault('HOME', '')", "os.environ.setdefault"),
+            ("os.environ.setdefault('A', os.environ['HOME'])", "os.environ"),
+            ("os.environ.update({**os.environ})", "os.environ.update"),
+            ("os.environ.update(known)", "os.environ.update"),
             ("x = os.getenv('HOME')", "os.getenv"),
             ("from os import environ as e\nx = e", "os.environ"),
             ('x = getattr(os, "environ")', "os.environ"),
@@ -220,6 +242,11 @@ class TestEnvironment:
             "import functools, math, random, json, dataclasses, itertools, threading, gc",
             "import os\nx = os.path.join('a', 'b')",
             "os.environ['PYTORCH_ALLOC_CONF'] = 'expandable_segments:True'",
+            "os.environ.setdefault('TORCHINDUCTOR_CACHE_DIR', str(session.out))",
+            "os.environ.update({'OMP_NUM_THREADS': '1', 'A': 'b'})",
+            "os.environ.update(OMP_NUM_THREADS='1')",
+            "from os import environ as e\ne.setdefault('OMP_NUM_THREADS', '1')",
+            "def plan():\n    '/proc/cpuinfo is not read'\n    return 1",
             "gc = __import__('gc')\ngc.freeze()",
             "kernel = importlib.import_module('flash_attn_interface')",
             "step = torch.compile(kernel)",
@@ -260,6 +287,23 @@ class TestSeed:
             ("def batches(data, seed)", "def batches(data, seed=3)", "seed=3"),
             ("data = session.start()", "session.seed = 3; data = session.start()", "seed = 3"),
             ("data = session.start()", "seed = 3; data = session.start()", "seed = 3"),
+            ("data = session.start()", "seed = other; data = session.start()", "seed = other"),
+            ("data = session.start()", "seeds = [1, 2]; data = session.start()", "seeds = [1, 2]"),
+            (
+                "data = session.start()",
+                "seed = torch.randint(9, ()); data = session.start()",
+                "seed = torch.randint(9, ())",
+            ),
+            (
+                "data = session.start()",
+                "session.seed = torch.zeros(()); data = session.start()",
+                "session.seed = torch.zeros(())",
+            ),
+            (
+                "data = session.start()",
+                "x = session.seed or 42; data = session.start()",
+                "session.seed or 42",
+            ),
             (
                 "data = session.start()",
                 "import random; random.seed(3); data = session.start()",
@@ -306,6 +350,9 @@ class TestSeed:
             ("batches(data, session.seed)", "batches(data, int(session.seed))"),
             ("    return loss", "    print(f'seed {session.seed}')\n    return loss"),
             ("    return loss", "    seed_tokens = 3\n    return loss"),
+            ("    return loss", "    if session.seed is None:\n        return 1\n    return loss"),
+            ("def batches(data, seed)", "def batches(data, seed=None)"),
+            ("DEPTH = 2\n", SEED_TENSORS),
         ],
     )
     def test_handing_it_on_is_allowed(self, old: str, new: str) -> None:
@@ -357,6 +404,42 @@ class TestTemplate:
         ):
             assert old in source
             assert new_game({"train.py": source}, {"train.py": source.replace(old, new)})
+
+
+class TestSize:
+    """What a proposer may write, a reader must get through: time grows with length alone."""
+
+    @pytest.mark.parametrize(
+        ("text", "shown"),
+        [
+            ("x = seed + 1\n" * 20_000, "`seed + 1`"),
+            ("x = time.time()\n" * 20_000, "`time.time`"),
+            ("def f():\n    a = b = c = time\n" * 20_000, "`time`"),
+            ("m = torch\n" + "".join(f"m = m.a{at}\n" for at in range(20_000)), None),
+            ("m = torch\n" + "m = m.a\nm = m.b\n" * 30 + "m\n" * 20_000, None),
+            ("".join(f"m{at} = m{at - 1} = torch.x\n" for at in range(10_000)), None),
+            (("f" + "(1)" * 200 + "\n") * 100, None),
+            (("x = torch" + ".a" * 300 + "\n") * 100, None),
+        ],
+    )
+    def test_many_lines_are_read_in_little_time(self, text: str, shown: str | None) -> None:
+        began = time.process_time()
+        found = new_game({"train.py": TRAIN}, {"train.py": TRAIN + text})
+        assert time.process_time() - began < 5  # seconds, on a machine that is slow today
+        assert (found is None) == (shown is None)
+        assert found is None or shown in found.reason  # type: ignore[operator]
+
+    def test_a_name_of_too_many_meanings_is_its_modules_handed_on_whole(self) -> None:
+        many = "m = os\n" + "".join(f"m = m.a{at}\n" for at in range(40))
+        found = [each.names for each in mentions(ast.parse(f"import os\n{many}m.environ\n"))]
+        assert all(len(names) <= MAX_MEANINGS for names in found)
+        assert "hands a whole module on" in refused(on_top(many))
+
+    def test_the_middle_of_a_long_name_is_left_out(self) -> None:
+        assert short("a.b.c.d.e.f.g.h") == "a.b.c.d.e.f.g.h"
+        assert short("a.b.c.d.e.f.g.h.i.j") == "a.b.c.d.g.h.i.j"
+        deep = in_loop("import prepare\nx = prepare" + ".a" * 99 + ".sys.argv")
+        assert "`sys.argv` looks at the environment" in refused(deep)
 
 
 def test_hostile_text_is_escaped() -> None:

@@ -91,6 +91,7 @@ class Stage:
     work: Path
     settings: Settings = field(default_factory=lambda: replace(Settings(), preflight=PREFLIGHT))
     stop: threading.Event = field(default_factory=threading.Event)
+    told: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.sandbox = Counting({"PATH": os.environ["PATH"]})
@@ -100,8 +101,9 @@ class Stage:
         changed = replace(self.settings.preflight, **preflight)  # type: ignore[arg-type]
         self.settings = replace(self.settings, preflight=changed)
         self.rehearsal = Rehearsal(
-            self.settings, sandbox=self.sandbox, work=self.work, stop=self.stop.is_set
-        )
+            self.settings, sandbox=self.sandbox, work=self.work, stop=self.stop.is_set,
+            tell=self.told.append,
+        )  # fmt: skip
 
     def limit(self, **training: object) -> None:
         changed = replace(self.settings.training, **training)  # type: ignore[arg-type]
@@ -352,12 +354,109 @@ class TestLimits:
         assert stage.refused(learning("rate = three")).reason
 
 
+ABSENT = [
+    "torch.cuda.Stream()",
+    "torch.zeros(3).pin_memory()",
+    "torch.cuda.synchronize()",
+    "torch.zeros(3, device='cuda')",
+    "torch.cuda.get_device_capability()",
+    "torch.cuda.CUDAGraph()",
+    "torch.accelerator.synchronize()",
+    "with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.CUDNN_ATTENTION): "
+    "torch.nn.functional.scaled_dot_product_attention(*[torch.zeros(1, 1, 8, 8)] * 3)",
+]
+
+
+class TestAccelerator:
+    @pytest.mark.parametrize("line", ABSENT)
+    def test_what_fails_for_want_of_one_is_not_refused(self, stage: Stage, line: str) -> None:
+        stage.limit(device="cuda")
+        assert stage.rehearse(learning("import torch, torch.nn.attention", line)) is None
+        assert stage.runs == 2
+
+    def test_where_trainings_run_on_the_cpu_it_is_refused(self, stage: Stage) -> None:
+        assert stage.refused(learning("import torch", "torch.cuda.synchronize()")).reason
+
+    @pytest.mark.parametrize(
+        "lines",
+        [
+            ["raise SystemExit('this needs a GPU')"],
+            ["try: raise RuntimeError('no NVIDIA driver')", "except RuntimeError: 1 / 0"],
+            ["import os", "print('CUDA error', flush=True)", "os.abort()"],
+        ],
+    )
+    def test_however_it_is_said(self, stage: Stage, lines: list[str]) -> None:
+        assert stage.refused(learning(*lines)).reason
+        stage.limit(device="cuda")
+        assert stage.rehearse(learning(*lines)) is None
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "cuda_stream",
+            "import no_such_cuda",
+            "raise FloatingPointError('on cuda')",
+            "[][3]",
+            "import os; os.abort()",
+        ],
+    )
+    def test_other_faults_are_refused_as_ever(self, stage: Stage, line: str) -> None:
+        stage.limit(device="cuda")
+        assert stage.refused(learning(line)).reason
+
+    def test_an_incumbent_that_needs_one_is_told(self, stage: Stage) -> None:
+        stage.limit(device="cuda")
+        needy = learning("raise RuntimeError('No CUDA GPUs are available')")
+        assert stage.rehearse("broken(", incumbent=needy) is None
+        assert stage.told == [
+            "changes are not rehearsed: the incumbent's own rehearsal needs an accelerator, "
+            "and has none"
+        ]
+
+
 class TestTrust:
     def test_while_the_incumbent_fails_nothing_is_refused(self, stage: Stage) -> None:
         picky = learning("assert WIDTH > 100")
         assert not stage.rehearsal.trusts({**FILES, "train.py": picky})
         assert stage.rehearse("import no_such_thing\n", incumbent=picky) is None
         assert stage.runs == 1
+        assert len(stage.told) == 1
+        assert "the incumbent's own rehearsal failed at train.py line 18" in stage.told[0]
+
+    def test_an_unlucky_rehearsal_of_the_incumbent_is_not_the_last(
+        self, stage: Stage, tmp_path: Path
+    ) -> None:
+        mark = tmp_path / "mark"
+        unlucky = learning(
+            "import os, pathlib",
+            f"mark = pathlib.Path({str(mark)!r})",
+            "mark.exists() or (mark.touch(), os.kill(os.getpid(), 9))",
+        )
+        wrong = learning("rate = three")
+        assert stage.rehearse(wrong, incumbent=unlucky) is None
+        assert stage.refused(wrong, incumbent=unlucky).reason
+        assert stage.told == []
+
+    @pytest.mark.parametrize(
+        ("line", "why"),
+        [
+            ("os.kill(os.getpid(), 9)", "was killed from outside"),
+            ("raise OSError(28, 'No space \\x1b')", "failed at train.py line 19"),
+            ("time.sleep(600)", "did not end within 2 s; it was at train.py line 19 in learn"),
+        ],
+    )
+    def test_an_incumbent_that_never_comes_through_is_told_once(
+        self, stage: Stage, line: str, why: str
+    ) -> None:
+        stage.open(timeout="2s")
+        bad = learning("import os, time", line)
+        for tries in (1, 2, 3, 3, 3):
+            assert stage.rehearse("broken(", incumbent=bad) is None
+            assert stage.runs == tries
+            assert len(stage.told) == (tries == 3)
+        assert stage.told[0].startswith("changes are not rehearsed: the incumbent's own rehearsal")
+        assert why in stage.told[0]
+        assert stage.told[0].isprintable()
 
     def test_what_only_toy_values_break_is_let_pass(self, stage: Stage) -> None:
         assert stage.rehearse(learning("assert WIDTH % 256 == 0")) is None
@@ -383,8 +482,12 @@ class TestTrust:
 
     def test_a_missing_work_folder_says_nothing(self, stage: Stage) -> None:
         stage.work.rmdir()
-        assert stage.rehearsal.rehearse(FILES, FILES) is None
+        for _ in range(5):
+            assert stage.rehearsal.rehearse(FILES, FILES) is None
         assert not stage.rehearsal.trusts(FILES)
+        assert stage.told == [
+            "changes are not rehearsed: the incumbent's own rehearsal cannot be run on this machine"
+        ]
         stage.work.mkdir()
         assert stage.rehearsal.trusts(FILES)
 
@@ -401,6 +504,13 @@ def test_folders_made_unreadable_are_removed(stage: Stage) -> None:
         "(session.out / 'a').chmod(0)",
     )
     assert stage.rehearse(locked) is None
+
+
+def test_folders_a_thousand_deep_are_removed(stage: Stage) -> None:
+    deep = learning(
+        "import os", "os.chdir(session.out)", "for _ in range(1500): os.mkdir('d'), os.chdir('d')"
+    )
+    assert stage.rehearse(deep) is None
 
 
 def template(tmp_path: Path, profile: str) -> tuple[Rehearsal, dict[str, str]]:

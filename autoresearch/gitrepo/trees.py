@@ -1,7 +1,5 @@
 """Trees and commits by plumbing alone: a private index, so the person's checkout is not touched."""
 
-import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +11,7 @@ from autoresearch.errors import GitError
 from autoresearch.gitrepo.command import Git
 from autoresearch.gitrepo.messages import Commit
 from autoresearch.patching import matches
+from autoresearch.process import remove
 
 MAX_TEXT = 4 * 2**20  # bytes; a larger file is data, not text that anyone edits
 _REGULAR = ("100644", "100755")
@@ -132,19 +131,8 @@ def private_index() -> Iterator[Mapping[str, str]]:
 
 
 def remove_tree(directory: Path) -> None:
-    """Remove a directory and what training left in it, also folders made unreadable."""
-    if directory.is_symlink() or directory.is_file():
-        directory.unlink()
-        return
-    if not directory.exists():
-        return
-    directory.chmod(0o700)
-    for folder, names, _ in os.walk(directory):
-        for name in names:
-            inner = Path(folder) / name
-            if not inner.is_symlink():
-                inner.chmod(0o700)
-    shutil.rmtree(directory)
+    """Remove a directory and what training left in it; what resists stays, and no word is said."""
+    remove(directory)
 
 
 def _require(git: Git, commit: str) -> None:

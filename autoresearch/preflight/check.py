@@ -1,5 +1,6 @@
 """What is refused before any training: changes that do not apply, may not be, or are not new."""
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import PurePosixPath
 
@@ -18,6 +19,9 @@ from autoresearch.records.values import (
 
 MAX_CHANGE = 2**20  # characters
 ApplyDiff = Callable[[Mapping[str, str], str], Mapping[str, str] | Rejection]
+MAX_DOTS = 250  # in names in a row: of a dotted name, Python's parser keeps every beginning
+_BREAK = re.compile(r"[^\w\s\\.]+")
+_DOTTED = re.compile(r"\b[^\W\d]\w*[\s\\]*\.")
 _LOST = "\ufffd"  # what stands where bytes were no UTF-8
 
 
@@ -133,9 +137,21 @@ def _refusal(
             return Rejection(f"it removes {shown}; a file may be emptied, not removed")
         if any(str(parent) in files for parent in PurePosixPath(path).parents):
             return Rejection(f"{shown} cannot be: a folder of that name is a file")
-        if fault := patching.syntax_fault(path, after[path]):
+        if fault := _syntax_fault(path, after[path]):
             return Rejection(f"syntax error: {fault}")
     return None
+
+
+def _syntax_fault(path: str, text: str) -> str | None:
+    if path.endswith(".py") and _long_names(text):
+        return f"{path} has a name of more than {MAX_DOTS} parts"
+    return patching.syntax_fault(path, text)
+
+
+def _long_names(text: str) -> bool:
+    """Return whether parsing a source could take memory by the square of a name's length."""
+    pieces = (each for each in _BREAK.split(text) if each.count(".") > MAX_DOTS)
+    return any(len(_DOTTED.findall(each)) > MAX_DOTS for each in pieces)
 
 
 def _new(

@@ -8,13 +8,14 @@ Only what is new counts: whatever the incumbent does, it may go on doing as ofte
 """
 
 import ast
+import functools
 import itertools
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from autoresearch.patching.syntax import parse
-from autoresearch.preflight.names import Mention, mentions
+from autoresearch.preflight.names import mentions
 from autoresearch.preflight.seeds import slots, touches
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import Rejection
@@ -75,6 +76,15 @@ _ALLOWED = frozenset({"autoresearch", "autoresearch.runtime", *_CONTRACT})
 _PRIVATE = frozenset({"_clock", "_hand_over", "_metric", "_now", "_send", "_started"})
 _PLACES = ("/proc/", "/sys/", "/dev/", "/etc/")
 _OWN = ".autoresearch"
+_ENOUGH = 20  # findings, to choose the one that is shown
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A source's tree, and all nodes of it, outermost first."""
+
+    tree: ast.Module
+    nodes: Sequence[ast.AST]
 
 
 @dataclass(frozen=True)
@@ -102,51 +112,76 @@ def new_game(
         own: the names of the project's own modules, which may be called like others.
     """
     try:
-        handed = set().union(*map(slots, _trees(before).values()))
-        known, found = _findings(before, handed, own), _findings(after, handed, own)
+        old, new = _sources(before), _sources(after)
+        handed = set().union(*(slots(source.nodes) for source in old.values()))
+        allowed = Counter(each.key for each in _findings(old, handed, own))
+        found = _surplus(_findings(new, handed, own), allowed)
+        old_lines = {line.strip() for text in before.values() for line in text.splitlines()}
+        lines = {path: text.splitlines() for path, text in after.items()}
+        return _worst(found, lambda each: _line(lines[each.path], each.line) in old_lines)
     except RecursionError:
         return Rejection("it is nested too deeply to be read")
-    allowed = Counter(each.key for each in known)
-    more = Counter(each.key for each in found) - allowed
-    new = [each for each in found if each.key in more and not _presence(each, allowed)]
-    old_lines = {line.strip() for text in before.values() for line in text.splitlines()}
-    # Of several uses of the same thing the one on a line that was not there is meant.
-    new.sort(key=lambda each: _line(after[each.path], each.line) in old_lines)
-    return new[0].rejection() if new else None
 
 
-def _presence(found: _Finding, allowed: Counter[tuple[str, str]]) -> bool:
-    """Return whether this is an import of what the incumbent imports too: uses are counted."""
-    return found.key[0] == "import" and found.key in allowed
+def _surplus(
+    found: Iterable[_Finding], allowed: Mapping[tuple[str, str], int]
+) -> Iterator[list[_Finding]]:
+    """Yield the findings of a kind whenever there is one more of them than is allowed."""
+    kinds: defaultdict[tuple[str, str], list[_Finding]] = defaultdict(list)
+    for each in found:
+        known = allowed.get(each.key, 0)
+        if known and each.key[0] == "import":  # what is imported is imported; uses are counted
+            continue
+        kinds[each.key].append(each)
+        if len(kinds[each.key]) > known:
+            yield kinds[each.key]
+
+
+def _worst(surplus: Iterator[list[_Finding]], old: Callable[[_Finding], bool]) -> Rejection | None:
+    """Return what is said of the first few findings too many; the others add nothing.
+
+    Of several uses of the same thing the one on a line that was not there is meant.
+    """
+    first = None
+    for found in itertools.islice(surplus, _ENOUGH):
+        new = next((each for each in found if not old(each)), None)
+        if new:
+            return new.rejection()
+        first = first or found[0]
+    return first.rejection() if first else None
 
 
 def _findings(
-    files: Mapping[str, str], handed: set[tuple[str, int]], own: Collection[str]
-) -> list[_Finding]:
-    found = []
-    for path, tree in _trees(files).items():
-        seeds = [("seed", each.text, each.line, _SEED) for each in touches(tree, handed)]
-        names = [
-            ("import" if each.imported else "use", name, each.line, why)
-            for each in mentions(tree)
-            for name, why in _judged(each, own)
-        ]
-        for kind, what, line, why in (*seeds, *names, *_marks(tree)):
-            found.append(_Finding((kind, what), path, line, why))
-    return found
+    sources: Mapping[str, _Source], handed: set[tuple[str, int]], own: Collection[str]
+) -> Iterator[_Finding]:
+    """Yield what may be a game, one by one: whoever has seen enough needs no more."""
+    for path, source in sources.items():
+        for touch in touches(source.nodes, handed):
+            yield _Finding(("seed", touch.text), path, touch.line, _SEED)
+        judge = functools.cache(functools.partial(_judged, own=own))
+        for each in mentions(source.tree):
+            kind = "import" if each.imported else "use"
+            for name, why in judge(each.names, imported=each.imported):
+                yield _Finding((kind, name), path, each.line, why)
+        for kind, what, line, why in _marks(source.nodes):
+            yield _Finding((kind, what), path, line, why)
 
 
-def _trees(files: Mapping[str, str]) -> dict[str, ast.Module]:
+def _sources(files: Mapping[str, str]) -> dict[str, _Source]:
     trees = {path: parse(text) for path, text in files.items() if path.endswith(".py")}
-    return {path: tree for path, tree in trees.items() if tree is not None}
+    return {path: _Source(tree, tuple(ast.walk(tree))) for path, tree in trees.items() if tree}
 
 
-def _judged(mention: Mention, own: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Yield the forbidden name behind a mention, with the reason, if there is one."""
-    name, parts = mention.name, mention.name.split(".")
+def _judged(names: Iterable[str], *, imported: bool, own: Collection[str]) -> list[tuple[str, str]]:
+    """Return the forbidden names among these, with the reasons."""
+    return [found for name in sorted(names) for found in _judged_name(name, own, imported=imported)]
+
+
+def _judged_name(name: str, own: Collection[str], *, imported: bool) -> Iterator[tuple[str, str]]:
+    parts = name.split(".")
     if _allowed(name):
         return
-    if name in _WHOLE and not mention.imported:
+    if name in _WHOLE and not imported:
         yield name, "hands a whole module on, so that nobody sees what is used of it"
     elif parts[-1] == "*" and parts[0] in _WHOLE:
         yield name, _CODE
@@ -155,7 +190,7 @@ def _judged(mention: Mention, own: Collection[str]) -> Iterator[tuple[str, str]]
         for end in range(len(parts), start, -1):
             if why := _RULES.get(".".join(parts[start:end])):
                 # An import brings in all of a module; of uses, each is another.
-                yield ".".join(parts[start : end if mention.imported else None]), why
+                yield ".".join(parts[start : end if imported else None]), why
                 return
 
 
@@ -163,14 +198,15 @@ def _allowed(name: str) -> bool:
     return name in _ALLOWED or any(name.startswith(f"{each}.") for each in _CONTRACT)
 
 
-def _marks(tree: ast.Module) -> Iterator[tuple[str, str, int, str]]:
+def _marks(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, str, int, str]]:
     """Yield what is told by no import: private parts of the session, places of others."""
-    for node in ast.walk(tree):
+    prose = {node.value for node in nodes if isinstance(node, ast.Expr)}
+    for node in nodes:
         if isinstance(node, ast.Attribute) and _of_session(node.value):
             written = not isinstance(node.ctx, ast.Load)
             if node.attr in _PRIVATE or (written and node.attr != "seed"):
                 yield "session", ast.unparse(node), node.lineno, _HOUSE
-        elif isinstance(node, ast.Constant) and _elsewhere(node.value):
+        elif isinstance(node, ast.Constant) and node not in prose and _elsewhere(node.value):
             yield "text", str(node.value), node.lineno, _FILES
 
 
@@ -185,5 +221,5 @@ def _elsewhere(text: object) -> bool:
     return text.startswith(_PLACES) or _OWN in text.split("/") or text.startswith("AUTORESEARCH_")
 
 
-def _line(text: str, number: int) -> str:
-    return next(itertools.islice(text.splitlines(), number - 1, None), "").strip()
+def _line(lines: Sequence[str], number: int) -> str:
+    return lines[number - 1].strip() if 0 < number <= len(lines) else ""

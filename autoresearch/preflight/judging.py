@@ -8,17 +8,24 @@ from dataclasses import dataclass
 from autoresearch.preflight.running import Breach, Ran
 from autoresearch.process import signal_name
 from autoresearch.records.text import safe_line, safe_text
-from autoresearch.runtime.rehearse import FlawError
+from autoresearch.runtime.rehearse import ACCELERATOR, FlawError, hint
 
-TIME, MEMORY, NO_FINISH = "time", "memory", "no finish"
+TIME, MEMORY, NO_FINISH, SIGNAL = "time", "memory", "no finish", "signal"
 # These fail the same at any size.
 SIZELESS = frozenset(
     {"ImportError", "ModuleNotFoundError", "NameError", "UnboundLocalError"}
     | {FlawError.__name__, MEMORY, NO_FINISH}
 )
+# These may be a busy machine's doing, and be otherwise another time.
+_UNLUCKY = frozenset({"", TIME, MEMORY, SIGNAL, "MemoryError", "OSError", "BlockingIOError"})
 _NOT_ITS_OWN = frozenset(
     {signal.SIGKILL, signal.SIGTERM}
 )  # the system lacks memory, or is asked to
+_REHEARSAL = "the rehearsal "
+_UNKNOWN = {
+    ACCELERATOR: "needs an accelerator, and has none",
+    SIGNAL: "was killed from outside",
+}
 
 
 @dataclass(frozen=True)
@@ -26,7 +33,7 @@ class Verdict:
     """How one rehearsal went. `seconds` are of the wall.
 
     `reason` is one line where it failed, empty where it passed, and None where nothing can be
-    said; `kind` is the exception's type, or TIME, MEMORY, NO_FINISH.
+    said; `kind` is the exception's type, or TIME, MEMORY, NO_FINISH, SIGNAL, ACCELERATOR.
     """
 
     reason: str | None
@@ -34,8 +41,22 @@ class Verdict:
     kind: str = ""
     seconds: float = 0.0
 
+    @property
+    def settled(self) -> bool:
+        """Whether another rehearsal of the same files would end the same."""
+        return self.reason == "" or self.kind not in _UNLUCKY
 
-def judge(ran: Ran, *, memory: int, timeout: float, scale: str) -> Verdict:
+    @property
+    def doubt(self) -> str:
+        """Why nothing is refused by the rehearsals of an incumbent with this verdict: one line."""
+        unknown = _UNKNOWN.get(self.kind, "cannot be run on this machine")
+        why = (self.reason or unknown).removeprefix(_REHEARSAL)
+        return safe_line(f"changes are not rehearsed: the incumbent's own rehearsal {why}", 300)
+
+
+def judge(
+    ran: Ran, *, memory: int, timeout: float, scale: str, accelerator: bool = False
+) -> Verdict:
     """Return what became of a rehearsal.
 
     Args:
@@ -43,20 +64,24 @@ def judge(ran: Ran, *, memory: int, timeout: float, scale: str) -> Verdict:
         memory: its limit, in bytes.
         timeout: its limit, in seconds.
         scale: how small the project was made, in words.
+        accelerator: whether trainings run on one, so that its absence says nothing of them.
     """
     answer = _answer(ran.answer)
     reason, kind = _fault(ran, answer)
+    died = kind == SIGNAL and hint(ran.log.decode("utf-8", "replace"))
+    if accelerator and ACCELERATOR in (answer.get("lacks"), died):
+        return Verdict(None, kind=ACCELERATOR, seconds=ran.seconds)
     if ran.breach is Breach.TIME:
         where = f"; it was at {answer['where']}" if answer.get("where") else ""
         reason, kind = f"did not end within {timeout:g} s{where}", TIME
     elif ran.breach is Breach.MEMORY:
         reason, kind = f"used more than {memory / 2**30:.3g} GiB", MEMORY
     if not reason:
-        return Verdict(reason, seconds=ran.seconds)
+        return Verdict(reason, kind=kind, seconds=ran.seconds)
     told = answer.get("traceback") or ran.log
     tail = safe_text(told, lines=40, size=3000)
     return Verdict(
-        safe_line(f"the rehearsal {reason}", 300),
+        safe_line(f"{_REHEARSAL}{reason}", 300),
         f"Rehearsed on the CPU, with {safe_line(scale, 600)}:\n{tail}",
         kind,
         ran.seconds,
@@ -71,9 +96,9 @@ def _fault(ran: Ran, answer: Mapping[str, str]) -> tuple[str | None, str]:
         return _told(answer)
     if ran.exit.signal is not None:
         unknown = ran.exit.signal in _NOT_ITS_OWN
-        return (None if unknown else f"died by {signal_name(ran.exit.signal)}"), "signal"
+        return (None if unknown else f"died by {signal_name(ran.exit.signal)}"), SIGNAL
     if ran.exit.code is None:  # its guard was killed
-        return None, ""
+        return None, SIGNAL
     if ran.exit.code == 0:
         return "ended without finish()", NO_FINISH
     return f"ended with exit code {ran.exit.code}", "exit"

@@ -1,47 +1,42 @@
 """What the names in a source mean: `t.time` is ``time.time`` after ``import time as t``.
 
 Scopes are followed as Python does, so a variable that happens to be called `time` is no clock.
-Where a name may mean several things, all of them are told.
+Where a name may mean several things, all of them are told, up to a bound: the time that a source
+takes grows with its length and no faster.
 """
 
 import ast
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-Meanings = frozenset[str]
-Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
-Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
-_INNER = (Function, ast.ClassDef, Comprehension)
-_NAMING = (
-    ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-    | ast.ExceptHandler | ast.MatchAs | ast.MatchStar
-)  # fmt: skip
-NOTHING: Meanings = frozenset()
+from autoresearch.preflight.scopes import (
+    NOTHING,
+    Comprehension,
+    Function,
+    Meanings,
+    Scope,
+    assignments,
+    bind_all,
+    joined,
+    own,
+    short,
+)
+
 _BUILTINS = frozenset(
     {"__builtins__", "__import__", "breakpoint", "compile", "eval", "exec", "input"}
 )
+MAX_SCOPES = 100  # in each other: as many as Python allows by indentation
+_SETTERS = frozenset({"os.environ.setdefault", "os.environ.update"})
 _IMPORTERS = frozenset({"builtins.__import__", "importlib.__import__", "importlib.import_module"})
 
 
 @dataclass(frozen=True)
 class Mention:
-    """A dotted name that a line uses or (`imported`) imports: as long as it can be followed."""
+    """The dotted names that a line may use or (`imported`) imports: as far as they are followed."""
 
-    name: str
+    names: Meanings
     line: int
     imported: bool = False
-
-
-@dataclass
-class _Scope:
-    """The names of one scope; those bound to something that is no import mean NOTHING."""
-
-    names: dict[str, Meanings] = field(default_factory=dict)
-    of_class: bool = False
-
-    def bind(self, name: str, meaning: str | None = None) -> None:
-        known = self.names.get(name, NOTHING)
-        self.names[name] = known if meaning is None else known | {meaning}
 
 
 def mentions(tree: ast.Module) -> list[Mention]:
@@ -58,14 +53,15 @@ def mentions(tree: ast.Module) -> list[Mention]:
 class _Reader(ast.NodeVisitor):
     def __init__(self) -> None:
         self.found: list[Mention] = []
-        self._scopes: list[_Scope] = []
+        self._scopes: list[Scope] = []
+        self._worked_out: dict[ast.AST, Meanings] = {}
 
     def visit_Module(self, node: ast.Module) -> None:
-        self._inside(_Scope(), node.body)
+        self._inside(Scope(), node.body)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         self._visit_all((*node.decorator_list, *node.bases, *node.keywords))
-        self._inside(_Scope(of_class=True), node.body)
+        self._inside(Scope(of_class=True), node.body)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
         self._function(node, node.body)
@@ -89,12 +85,12 @@ class _Reader(ast.NodeVisitor):
         self._comprehension(node, [node.key, node.value])
 
     def visit_Import(self, node: ast.Import) -> None:
-        self._import({alias.name for alias in node.names}, node)
+        self._import((short(alias.name) for alias in node.names), node)
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         if node.level == 0 and node.module:
-            parts = {f"{node.module}.{alias.name}" for alias in node.names}
-            self._import({node.module, *parts}, node)
+            module = short(node.module)
+            self._import({module, *(joined(module, alias.name) for alias in node.names)}, node)
 
     def visit_Name(self, node: ast.Name) -> None:
         if isinstance(node.ctx, ast.Load):
@@ -102,9 +98,25 @@ class _Reader(ast.NodeVisitor):
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         found = self._meanings(node)
-        if not found:
-            self.generic_visit(node)
         self._note(found, node)
+        if not found:
+            self.visit(_innermost(node))
+
+    def visit_Expr(self, node: ast.Expr) -> None:
+        call = node.value
+        if isinstance(call, ast.Call) and self._sets(call):
+            self._visit_all((*call.args, *call.keywords))
+        else:
+            self.generic_visit(node)
+
+    def _sets(self, call: ast.Call) -> bool:
+        """Return whether a call, its result unused, sets variables whose names stand there."""
+        called = self._meanings(call.func)
+        given = [*call.args[:1], *(each.value for each in call.keywords if each.arg is None)]
+        names = [
+            name for each in given for name in (each.keys if isinstance(each, ast.Dict) else [each])
+        ]
+        return bool(called) and called <= _SETTERS and all(map(_text, names))
 
     def visit_Subscript(self, node: ast.Subscript) -> None:
         # Setting a variable for a library is no look at the environment.
@@ -128,44 +140,53 @@ class _Reader(ast.NodeVisitor):
         if not isinstance(node, ast.Lambda):
             outside += [*node.decorator_list, *([node.returns] if node.returns else [])]
         self._visit_all(outside)
-        scope = _Scope()
+        scope = Scope()
         for each in arguments:
             scope.bind(each.arg)
         self._inside(scope, body)
 
     def _comprehension(self, node: Comprehension, results: Sequence[ast.expr]) -> None:
         self._visit_all([node.generators[0].iter])
-        scope = _Scope()
+        scope = Scope()
         for each in node.generators:
-            _bind_all([each.target], scope)
+            bind_all(own([each.target]), scope)
         later = [each.iter for each in node.generators[1:]]
         self._scopes.append(scope)
         self._visit_all([*later, *(test for each in node.generators for test in each.ifs)])
         self._visit_all(results)
         self._scopes.pop()
 
-    def _inside(self, scope: _Scope, body: Sequence[ast.AST]) -> None:
+    def _inside(self, scope: Scope, body: Sequence[ast.AST]) -> None:
         # What a function imports into the module's names is used there unseen: it counts at once.
-        self.found += _bind_all(body, scope)
+        nodes = own(body)
+        escaped = bind_all(nodes, scope)
+        self.found += [Mention(frozenset({name}), line) for name, line in escaped]
         self._scopes.append(scope)
-        self._bind_aliases(body, scope)
+        if len(self._scopes) > MAX_SCOPES:
+            raise RecursionError
+        self._bind_aliases(nodes, scope)
         self._visit_all(body)
         self._scopes.pop()
 
-    def _bind_aliases(self, body: Sequence[ast.AST], scope: _Scope) -> None:
-        for name, value in _assignments(body):
-            for meaning in self._meanings(value):
-                scope.bind(name, meaning)
+    def _bind_aliases(self, nodes: Sequence[ast.AST], scope: Scope) -> None:
+        for name, value in assignments(nodes):
+            scope.bind(name, *self._meanings(value))
+        self._worked_out.clear()  # with fewer aliases known
 
     def _meanings(self, node: ast.AST) -> Meanings:
         """Return the dotted names that an expression may stand for."""
         if isinstance(node, ast.Name):
             return self._look_up(node.id)
+        if not isinstance(node, ast.Attribute | ast.Call):
+            return NOTHING
+        if node not in self._worked_out:  # each only once: they stand in each other
+            self._worked_out[node] = self._parts(node)
+        return self._worked_out[node]
+
+    def _parts(self, node: ast.Attribute | ast.Call) -> Meanings:
         if isinstance(node, ast.Attribute):
-            return frozenset(f"{base}.{node.attr}" for base in self._meanings(node.value))
-        if isinstance(node, ast.Call) and node.args:
-            return self._made(node)
-        return NOTHING
+            return frozenset(joined(base, node.attr) for base in self._meanings(node.value))
+        return self._made(node) if node.args else NOTHING
 
     def _made(self, node: ast.Call) -> Meanings:
         """Return what `getattr(time, "x")` and `import_module("time")` give."""
@@ -173,12 +194,12 @@ class _Reader(ast.NodeVisitor):
         if called == {"builtins.getattr"} and len(node.args) > 1:
             name = _text(node.args[1])
             # A name made at run time: the whole module is handed on.
-            return frozenset(f"{each}.{name}" if name else each for each in self._meanings(first))
+            return frozenset(joined(each, name) if name else each for each in self._meanings(first))
         if called and called <= _IMPORTERS:
             name = _text(first)
             if name is None:
                 return NOTHING
-            return frozenset({name, name.partition(".")[0]} if "." in name else {name})
+            return frozenset({short(name), name.partition(".")[0]})
         return NOTHING
 
     def _look_up(self, name: str) -> Meanings:
@@ -188,77 +209,25 @@ class _Reader(ast.NodeVisitor):
         known = name in _BUILTINS or name == "getattr"
         return frozenset({f"builtins.{name}"}) if known else NOTHING
 
-    def _note(self, names: Iterable[str], node: ast.expr | ast.stmt) -> None:
-        self.found += [Mention(name, node.lineno) for name in sorted(names)]
+    def _note(self, names: Meanings, node: ast.expr) -> None:
+        if names:
+            self.found.append(Mention(names, node.lineno))
 
     def _import(self, names: Iterable[str], node: ast.stmt) -> None:
-        self.found += [Mention(name, node.lineno, imported=True) for name in sorted(names)]
+        self.found.append(Mention(frozenset(names), node.lineno, imported=True))
 
     def _visit_all(self, nodes: Sequence[ast.AST]) -> None:
         for node in nodes:
             self.visit(node)
 
 
-def _bind_all(body: Sequence[ast.AST], scope: _Scope) -> list[Mention]:
-    """Bind what these statements bind; return what they import under a name of the module's."""
-    shared = {
-        name
-        for node in _own(body)
-        if isinstance(node, ast.Global | ast.Nonlocal)
-        for name in node.names
-    }
-    escaped = []
-    for node in _own(body):
-        for name, meaning in _bindings(node):
-            if name not in shared:
-                scope.bind(name, meaning)
-            elif meaning is not None and isinstance(node, ast.stmt):
-                escaped.append(Mention(meaning, node.lineno))
-    return escaped
+def _innermost(node: ast.expr) -> ast.expr:
+    """Return what the attributes are looked up in."""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return node
 
 
-def _bindings(node: ast.AST) -> Iterator[tuple[str, str | None]]:
-    """Yield the names that one node binds, with what they mean where they are imported."""
-    if isinstance(node, ast.Import):
-        for alias in node.names:
-            top = alias.name.partition(".")[0]
-            yield (alias.asname, alias.name) if alias.asname else (top, top)
-    elif isinstance(node, ast.ImportFrom):
-        for alias in node.names:
-            known = node.level == 0 and node.module
-            yield alias.asname or alias.name, f"{node.module}.{alias.name}" if known else None
-    elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-        yield node.id, None
-    elif isinstance(node, _NAMING) and node.name:
-        yield node.name, None
-    elif isinstance(node, ast.MatchMapping) and node.rest:
-        yield node.rest, None
-
-
-def _own(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
-    """Yield the nodes of a scope, outermost first, without those of the scopes inside it."""
-    queue = list(body)
-    for node in queue:
-        yield node
-        if not isinstance(node, _INNER):
-            queue.extend(ast.iter_child_nodes(node))
-
-
-def _assignments(body: Iterable[ast.AST]) -> Iterator[tuple[str, ast.expr]]:
-    """Yield the plain assignments of a scope: a name and its value."""
-    for node in _own(body):
-        if isinstance(node, ast.Assign):
-            for target in node.targets:
-                yield from _single(target, node.value)
-        elif isinstance(node, ast.NamedExpr | ast.AnnAssign):
-            yield from _single(node.target, node.value)
-
-
-def _single(target: ast.expr, value: ast.expr | None) -> Iterator[tuple[str, ast.expr]]:
-    if isinstance(target, ast.Name) and value is not None:
-        yield target.id, value
-
-
-def _text(node: ast.expr) -> str | None:
+def _text(node: ast.expr | None) -> str | None:
     literal = node.value if isinstance(node, ast.Constant) else None
     return literal if isinstance(literal, str) else None

@@ -5,7 +5,9 @@ model that looks ahead, a loop without an end. Not caught is what only the real 
 memory, slowness, whatever runs on an accelerator alone. A rehearsal must not refuse what would
 train, so it is believed only as far as it deserves:
 
-- while the incumbent itself fails in it, it refuses nothing;
+- while the incumbent itself fails in it, it refuses nothing; where that may have been bad luck,
+  the incumbent is tried again;
+- what is to run on an accelerator and fails for want of one is not refused;
 - what fails at toy size, for a reason that the size may be, is tried at the project's own size
   (batches aside), and refused only if it fails there too, and soon;
 - what takes too long is refused only if the incumbent took less than a third of that time.
@@ -16,6 +18,7 @@ The code runs in the sandbox, under a guard, with made-up text: nothing is learn
 import json
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -24,12 +27,15 @@ from autoresearch import patching
 from autoresearch.config import Settings
 from autoresearch.preflight.judging import SIZELESS, TIME, Verdict, judge
 from autoresearch.preflight.running import Breach, Ran, run
-from autoresearch.preflight.staging import Scale, remove, scaled, write_data, write_files
+from autoresearch.preflight.staging import Scale, scaled, write_data, write_files
+from autoresearch.process import remove
 from autoresearch.records.values import Rejection
 from autoresearch.runtime.rehearse import ANSWER_FD, Request
 from autoresearch.sandbox import Sandbox
 
 SEED = 1
+TRIES = 3  # of what may have failed by bad luck, until that is believed
+_Key = tuple[str, int]
 # -P: a folder `autoresearch` in the tree must not stand in for this package.
 _PROGRAM = (sys.executable, "-P", "-m", "autoresearch.runtime.rehearse")
 _PACKAGES = Path(__file__).parents[2]  # where `import autoresearch` finds this package
@@ -46,6 +52,7 @@ class Rehearsal:
         sandbox: Sandbox,
         work: Path,
         stop: Callable[[], bool] = lambda: False,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Build it.
 
@@ -54,15 +61,20 @@ class Rehearsal:
             sandbox: how untrusted code is started.
             work: an existing folder, in which each rehearsal gets one that goes with it.
             stop: asked often; true ends a rehearsal without a verdict.
+            tell: told in one printable line, once for an incumbent, that changes to it are not
+                rehearsed, and why.
         """
         self._settings = settings
         self._sandbox = sandbox
         self._work = work
         self._stop = stop
+        self._tell = tell
         self._toy = Scale.toy_of(settings)
         self._full = Scale.full_of(settings)
         self._limits = settings.limits()
-        self._known: dict[tuple[str, int], Verdict] = {}
+        self._known: dict[_Key, Verdict] = {}
+        self._tries: Counter[_Key] = Counter()
+        self._told: set[_Key] = set()
 
     def rehearse(self, files: Mapping[str, str], incumbent: Mapping[str, str]) -> Rejection | None:
         """Return why a training of these files would fail; None where nothing says so.
@@ -89,7 +101,16 @@ class Rehearsal:
         Args:
             incumbent: all its text files, path to text.
         """
-        return self._verdict(incumbent, self._toy).reason == ""
+        found = self._verdict(incumbent, self._toy)
+        if found.reason != "":
+            self._doubt(found, self._key(scaled(incumbent, self._toy, self._settings), self._toy))
+        return found.reason == ""
+
+    def _doubt(self, found: Verdict, key: _Key) -> None:
+        """Tell once that an incumbent does not come through, when that is believed."""
+        if key not in self._told and (found.settled or self._tries[key] >= TRIES):
+            self._told.add(key)
+            self._tell(found.doubt)
 
     def _fails_at_full_size(self, files: Mapping[str, str]) -> bool:
         found = self._verdict(files, self._full)
@@ -97,15 +118,28 @@ class Rehearsal:
 
     def _verdict(self, files: Mapping[str, str], scale: Scale) -> Verdict:
         small = scaled(files, scale, self._settings)
-        key = patching.effect_hash(small), scale.context
-        if key not in self._known:
-            ran = self._run(small, scale)
-            if ran is None or ran.breach is Breach.STOPPED:  # nothing is known: ask another time
-                return _UNKNOWN
-            self._known[key] = judge(
-                ran, memory=self._limits.memory, timeout=scale.timeout, scale=str(scale)
-            )
-        return self._known[key]
+        key = self._key(small, scale)
+        if key in self._known:
+            return self._known[key]
+        ran = self._run(small, scale)
+        if ran is not None and ran.breach is Breach.STOPPED:
+            return _UNKNOWN
+        self._tries[key] += 1
+        if ran is None:  # cheap to ask another time
+            return _UNKNOWN
+        found = judge(
+            ran,
+            memory=self._limits.memory,
+            timeout=scale.timeout,
+            scale=str(scale),
+            accelerator=self._settings.training.device != "cpu",
+        )
+        if found.settled or self._tries[key] >= TRIES:
+            self._known[key] = found
+        return found
+
+    def _key(self, small: Mapping[str, str], scale: Scale) -> _Key:
+        return patching.effect_hash(small), scale.context
 
     def _run(self, files: Mapping[str, str], scale: Scale) -> Ran | None:
         """Return how a rehearsal went; None where this machine cannot rehearse."""

@@ -2,12 +2,14 @@
 
 A training takes its seed from its session and hands it on as it is. Counted is everything else:
 other values under a seed's name, arithmetic on the seed, generators seeded with anything but it.
+A tensor or a module that happens to be called so is none: `self.seeds = nn.Parameter(...)`.
 """
 
 import ast
 import builtins
+import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 _SEED = re.compile(r"(?:.*_)?seeds?\d*", re.IGNORECASE)
@@ -16,6 +18,12 @@ _SEEDING = frozenset(
     | {"default_rng", "RandomState", "SeedSequence", "Random", "PRNGKey", "Philox", "PCG64"}
 )
 _ARITHMETIC = frozenset({"abs", "divmod", "hash", "max", "min", "pow", "round"})
+# Of what is written in lower case, these make tensors; whatever else may be a number.
+_TENSORS = frozenset(
+    {"empty", "empty_like", "ones", "ones_like", "register_buffer", "zeros", "zeros_like"}
+)
+_MAX_PARTS = 16  # of what is called; longer than that it is no name
+_MAX_INTS = 4
 _SETTERS = frozenset({"setattr", "__setattr__"})
 
 
@@ -27,36 +35,59 @@ class Touch:
     line: int
 
 
-def slots(tree: ast.Module) -> set[tuple[str, int]]:
+def slots(nodes: Iterable[ast.AST]) -> set[tuple[str, int]]:
     """Return where calls are handed the seed by position: the call's name and the position."""
     return {
-        (ast.unparse(node.func), place)
-        for node in ast.walk(tree)
+        (_called(node), place)
+        for node in nodes
         if isinstance(node, ast.Call) and not hasattr(builtins, _tail(node.func))
         for place, value in enumerate(node.args)
         if _plain(value)
     }
 
 
-def touches(tree: ast.Module, known: set[tuple[str, int]]) -> list[Touch]:
-    """Return every place that does more with the seed than to hand it on.
+def touches(nodes: Collection[ast.AST], known: set[tuple[str, int]]) -> Iterator[Touch]:
+    """Yield every place that does more with the seed than to hand it on.
 
     Args:
-        tree: the source.
+        nodes: all of a source, outermost first.
         known: where the incumbent hands the seed on (`slots`): a literal there replaces it.
 
     Raises:
         RecursionError: it is nested too deeply.
     """
-    found = []
-    for node in ast.walk(tree):
-        for part in _touching(node, known):
+    tensors = _tensors(nodes)
+    for node in nodes:
+        for part in _touching(node, known, tensors):
             line = getattr(part, "lineno", getattr(node, "lineno", 1))
-            found.append(Touch(ast.unparse(part), line))
-    return found
+            yield Touch(ast.unparse(part), line)
 
 
-def _touching(node: ast.AST, known: set[tuple[str, int]]) -> Iterator[ast.AST]:
+def _tensors(nodes: Iterable[ast.AST]) -> set[str]:
+    """Return the attributes under a seed's name that hold nothing but tensors and modules."""
+    given: dict[str, bool] = {}
+    for node in nodes:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for each in filter(_named, itertools.chain.from_iterable(map(_targets, targets))):
+                name = _own_attribute(each)
+                given[name] = given.get(name, True) and _tensor(node.value)
+    return {name for name, only in given.items() if name and only}
+
+
+def _own_attribute(node: ast.AST) -> str:
+    """Return the name of an attribute of `self`, else nothing."""
+    own = isinstance(node, ast.Attribute) and _tail(node.value) == "self"
+    return _tail(node) if own else ""
+
+
+def _tensor(value: ast.expr) -> bool:
+    """Return whether a value is no number for sure: `Parameter(...)`, `torch.zeros(...)`."""
+    made = _tail(value.func) if isinstance(value, ast.Call) else ""
+    return made not in _SEEDING and (made in _TENSORS or made[:1].isupper())
+
+
+def _touching(node: ast.AST, known: set[tuple[str, int]], tensors: set[str]) -> Iterator[ast.AST]:
     if isinstance(node, ast.Call):
         yield from _in_call(node, known)
     elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign | ast.NamedExpr):
@@ -67,7 +98,7 @@ def _touching(node: ast.AST, known: set[tuple[str, int]]) -> Iterator[ast.AST]:
             yield node.target
     elif isinstance(node, ast.arguments):
         yield from _defaults(node)
-    elif any(map(_plain, _operands(node))):
+    elif any(_plain(each) and _own_attribute(each) not in tensors for each in _operands(node)):
         yield node
 
 
@@ -83,14 +114,24 @@ def _in_call(node: ast.Call, known: set[tuple[str, int]]) -> Iterator[ast.AST]:
     if any(faults):
         yield node
     for keyword in node.keywords:
-        if keyword.arg and _SEED.fullmatch(keyword.arg) and not _plain(keyword.value):
+        if keyword.arg and _SEED.fullmatch(keyword.arg) and _other(keyword.value):
             yield keyword
 
 
 def _replaced(node: ast.Call, known: set[tuple[str, int]]) -> bool:
     """Return whether a literal stands where the incumbent hands the seed on."""
     places = [place for place, value in enumerate(node.args) if _literal(value)]
-    return bool(places) and any((ast.unparse(node.func), place) in known for place in places)
+    return bool(places) and any((_called(node), place) in known for place in places)
+
+
+def _called(node: ast.Call) -> str:
+    """Return the name of what is called, `()` for a call in it; nothing where it has none."""
+    parts: list[str] = []
+    inner: ast.expr = node.func
+    while isinstance(inner, ast.Attribute | ast.Call) and len(parts) < _MAX_PARTS:
+        parts.append(inner.attr if isinstance(inner, ast.Attribute) else "()")
+        inner = inner.value if isinstance(inner, ast.Attribute) else inner.func
+    return ".".join([inner.id, *reversed(parts)]) if isinstance(inner, ast.Name) else ""
 
 
 def _assigns(node: ast.Assign | ast.AnnAssign | ast.AugAssign | ast.NamedExpr) -> bool:
@@ -98,9 +139,18 @@ def _assigns(node: ast.Assign | ast.AnnAssign | ast.AugAssign | ast.NamedExpr) -
     targets = node.targets if isinstance(node, ast.Assign) else [node.target]
     if not any(_named(each) for target in targets for each in _targets(target)):
         return False
-    if isinstance(node, ast.AugAssign):
+    if isinstance(node, ast.AugAssign) or any(map(_of_session, targets)):
         return True
-    return node.value is not None and not _plain(node.value)
+    return node.value is not None and _other(node.value)
+
+
+def _other(value: ast.expr) -> bool:
+    """Return whether this may be another number than the seed."""
+    return not _plain(value) and not _tensor(value)
+
+
+def _of_session(target: ast.expr) -> bool:
+    return isinstance(target, ast.Attribute) and _tail(target.value) == "session"
 
 
 def _targets(target: ast.expr) -> Iterator[ast.expr]:
@@ -118,7 +168,7 @@ def _defaults(node: ast.arguments) -> Iterator[ast.AST]:
         (arg, value) for arg, value in zip(node.kwonlyargs, node.kw_defaults, strict=True) if value
     ]
     for argument, value in pairs:
-        if _SEED.fullmatch(argument.arg) and not _plain(value):
+        if _SEED.fullmatch(argument.arg) and _other(value) and not _none(value):
             yield ast.keyword(argument.arg, value, lineno=argument.lineno)
 
 
@@ -130,7 +180,8 @@ def _operands(node: ast.AST) -> list[ast.expr]:
     if isinstance(node, ast.BoolOp):
         return node.values
     if isinstance(node, ast.Compare):
-        return [node.left, *node.comparators]
+        compared = [node.left, *node.comparators]
+        return [] if any(map(_none, compared)) else compared  # whether there is one at all
     return [node.body, node.orelse] if isinstance(node, ast.IfExp) else []
 
 
@@ -140,8 +191,9 @@ def _named(node: ast.AST) -> bool:
 
 def _plain(node: ast.AST) -> bool:
     """Return whether this is the seed as it was given: `seed`, `session.seed`, `int(seed)`."""
-    if isinstance(node, ast.Call) and _tail(node.func) == "int" and len(node.args) == 1:
-        return _plain(node.args[0])
+    for _ in range(_MAX_INTS):
+        if isinstance(node, ast.Call) and _tail(node.func) == "int" and len(node.args) == 1:
+            node = node.args[0]
     return _named(node) and not _tail(node).isupper()
 
 
@@ -153,6 +205,10 @@ def _literal(node: ast.expr) -> bool:
         return _literal(node.operand)
     number = isinstance(node, ast.Constant) and isinstance(node.value, int | float)
     return number or (_named(node) and _tail(node).isupper())
+
+
+def _none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
 
 
 def _seed_text(node: ast.expr) -> bool:

@@ -1,11 +1,9 @@
 """A project made small in a folder of its own: files with toy values, and made-up text."""
 
-import contextlib
 import json
 import os
 import random
 import re
-import shutil
 import tomllib
 from array import array
 from collections.abc import Mapping
@@ -129,13 +127,3 @@ def write_data(folder: Path, *, vocab: int, context: int) -> int:
         ):
             (folder / f"{shard:05}.{part}").write_bytes(data)
     return tokens.itemsize
-
-
-def remove(folder: Path) -> None:
-    """Remove a folder and what untrusted code left in it, as far as that can be done."""
-    for inner, names, _ in os.walk(folder):
-        for name in names:
-            if not (Path(inner) / name).is_symlink():
-                with contextlib.suppress(OSError):
-                    (Path(inner) / name).chmod(0o700)  # a folder made unreadable
-    shutil.rmtree(folder, ignore_errors=True)

@@ -10,6 +10,7 @@ with a pid namespace neither happens: nobody in it sees the guard, and all die w
 
 from autoresearch.process.appetite import Appetite
 from autoresearch.process.confined import LIFELINE, Confined
+from autoresearch.process.folders import remove
 from autoresearch.process.guarded import Exit, Guarded, launch, signal_name
 
-__all__ = ["LIFELINE", "Appetite", "Confined", "Exit", "Guarded", "launch", "signal_name"]
+__all__ = ["LIFELINE", "Appetite", "Confined", "Exit", "Guarded", "launch", "remove", "signal_name"]

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from autoresearch.errors import ProposerError
 from autoresearch.patching import matches
+from autoresearch.process import remove
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import Rejection
 
@@ -133,11 +134,9 @@ def checkout(
 
 def _remove(place: tempfile.TemporaryDirectory[str]) -> None:
     """Remove a folder; what resists is left to the person."""
+    remove(Path(place.name))
     with suppress(OSError, RecursionError):
-        place.cleanup()
-    if os.path.lexists(place.name):  # Python gives up on folders a thousand deep
-        with suppress(OSError, subprocess.SubprocessError):
-            _quietly(["rm", "-rf", "--", place.name])
+        place.cleanup()  # it would complain later of one that it did not remove itself
 
 
 def _make(folder: Path, files: Mapping[str, str], environment: Mapping[str, str]) -> int:

@@ -1,6 +1,5 @@
 """One trial from row to row: a clean workspace, a capped training, a sealed score."""
 
-import shutil
 import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +10,7 @@ from typing import Protocol
 
 from autoresearch.errors import Interrupted
 from autoresearch.gitrepo import GitRepo
+from autoresearch.process import remove
 from autoresearch.records.events import Event, Scoring, TrialPoint, TrialScored, TrialStarted
 from autoresearch.records.scores import Disqualification, Score
 from autoresearch.records.tables import Experiment, Trial
@@ -116,7 +116,7 @@ class TrialRunner:
                 with self._repo.workspace(commit, place / "tree") as tree:
                     score = self._evaluator.score(tree, outcome.checkpoint, scratch)
         finally:
-            shutil.rmtree(place, ignore_errors=True)
+            remove(place)
         return self._end(trial, outcome, score)
 
     def _train(self, trial: Trial, tree: Path, scratch: Path) -> Outcome:

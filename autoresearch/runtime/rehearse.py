@@ -3,12 +3,14 @@
 The entry runs as in a trial, from the current folder, but its session counts steps instead of
 seconds and ends it at `finish`. Then the checkpoint is loaded as the evaluator does, and asked
 for a few predictions. How it went is one JSON line on the descriptor that the
-variable AUTORESEARCH_ANSWER_FD names.
+variable AUTORESEARCH_ANSWER_FD names. No accelerator is there; a failure that may come from that
+is told as such (`lacks`), for whoever rehearses what is to run on one.
 Nothing here guards anything: the code under rehearsal shares this process.
 """
 
 import json
 import os
+import re
 import runpy
 import sys
 import traceback
@@ -29,6 +31,20 @@ ANSWER_FD = "AUTORESEARCH_ANSWER_FD"
 ROWS = 2
 MOVED = 1e-4  # of the largest logit: what rounding may move and the future may not
 MAX_FRAMES = 3
+MAX_CAUSES = 100  # of one failure, looked at
+ACCELERATOR = "accelerator"
+# Wordings differ between builds of torch, so this is generous: who is not refused is trained.
+_ABSENCE = re.compile(
+    r"cuda|cudnn|cublas|nvidia|nvrtc|nvml|nccl|driver|accelerator|backend|rocm|\bhip\b|\bgpus?\b|\bmps\b"
+    r"|triton|not compiled with|not implemented for|dummy base class|available kernel"
+    r"|pin(?:ned)?[_ ]memory|(?<![a-z])cpu(?![a-z])",
+    re.IGNORECASE,
+)
+_ABSENT_CODE = re.compile(
+    r"[/\\](?:torch[/\\](?:cuda|accelerator|xpu|mps|mtia|backends[/\\]\w+)|triton)(?:[/\\]|\.py)"
+)
+# The same wherever it runs.
+_NEVER_ABSENCE = (NameError, SyntaxError, ModuleNotFoundError, FloatingPointError)
 
 
 @dataclass(frozen=True)
@@ -107,8 +123,10 @@ def _attempt(tree: Path, entry: str, request: Request) -> bytes:
         return _rehearse(tree / entry, entry, request)
     except BaseException as fault:  # noqa: BLE001 - where an interrupt struck is an answer, too
         told = traceback.TracebackException.from_exception(fault)
+        lacks = lacking(fault)
         where = _where(told, tree)
-        return report(fault, "".join(told.format()), where=where)
+        answer = json.loads(report(fault, "".join(told.format()), where=where))
+        return _line(**answer, lacks=lacks)
 
 
 def _rehearse(program: Path, entry: str, request: Request) -> bytes:
@@ -119,7 +137,8 @@ def _rehearse(program: Path, entry: str, request: Request) -> bytes:
         runpy.run_path(entry, run_name="__main__")
     except SystemExit as ending:
         if not session.finished and ending.code:
-            return _line(event="failed", message=f"it exited with {ending.code!r}"[:1000])
+            message = f"it exited with {ending.code!r}"[:1000]
+            return _line(event="failed", message=message, lacks=hint(message))
     if not session.finished:
         return _line(event="failed", kind="no finish", message="it ended without finish()")
     examine(import_entry(program), request)
@@ -192,6 +211,27 @@ def _check_order(logits: "torch.Tensor", changed: "torch.Tensor") -> None:
     if float(moved) > MOVED * max(1.0, float(logits.abs().max())):
         msg = "a prediction of the loaded model changes with tokens that come after it"
         raise FlawError(msg)
+
+
+def lacking(fault: BaseException) -> str:
+    """Return ACCELERATOR where an exception, or one behind it, may come from there being none."""
+    queue: list[BaseException | None] = [fault]
+    for each in queue:
+        if each is None or len(queue) > MAX_CAUSES:
+            continue
+        queue += [each.__cause__, each.__context__]
+        if isinstance(each, (FlawError, *_NEVER_ABSENCE)):
+            continue
+        frames = (frame for frame, _ in traceback.walk_tb(each.__traceback__))
+        names = (frame.f_code.co_filename for frame in frames)
+        if hint(str(each)) or any(map(_ABSENT_CODE.search, names)):
+            return ACCELERATOR
+    return ""
+
+
+def hint(message: str) -> str:
+    """Return ACCELERATOR where a message may speak of there being none."""
+    return ACCELERATOR if _ABSENCE.search(message) else ""
 
 
 def _line(**fields: object) -> bytes:

@@ -1,0 +1,59 @@
+"""Removing what an untrusted process left behind, whatever it made of its folders."""
+
+import os
+import shutil
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+_TOOL_SECONDS = 600.0
+# Python walks folders by recursion and by whole paths, so one a thousand deep is beyond it.
+_TOOLS = (("chmod", "-R", "u+rwx", "--"), ("rm", "-rf", "--"))
+
+
+def remove(folder: Path) -> bool:
+    """Remove a folder with all that is in it, also what is unreadable or very deep.
+
+    Links are removed, never followed. Nothing is raised: what resists is left to the person.
+    No process that could write there may be alive any more.
+
+    Args:
+        folder: a folder, a file or a link; there may be none.
+
+    Returns:
+        Whether nothing is there any more.
+    """
+    with suppress(OSError):
+        if folder.is_symlink() or not folder.is_dir():
+            folder.unlink(missing_ok=True)
+    if os.path.lexists(folder):
+        with suppress(OSError, RecursionError):
+            _unlock(folder)
+            shutil.rmtree(folder)
+    for tool in _TOOLS:
+        if os.path.lexists(folder):
+            _run(*tool, str(folder.absolute()))
+    return not os.path.lexists(folder)
+
+
+def _unlock(top: Path) -> None:
+    """Make every folder in a folder one's own again, outermost first."""
+    top.chmod(0o700)
+    for folder, names, _ in os.walk(top):
+        for name in names:
+            inner = Path(folder) / name
+            if not inner.is_symlink():
+                inner.chmod(0o700)
+
+
+def _run(*argv: str) -> None:
+    with suppress(OSError, subprocess.SubprocessError):
+        subprocess.run(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=_TOOL_SECONDS,
+            start_new_session=True,  # Ctrl-C is not meant for it
+            check=False,
+        )
