@@ -105,7 +105,7 @@ def write(lines: Sequence[str], nights: int, seconds: float) -> None:
 def draw(nights: int) -> None:
     """Draw how improvement grows with quiet, a line a rule; nothing without matplotlib."""
     try:
-        figure = importlib.import_module("matplotlib.figure").Figure((8, 5), layout="tight")
+        figure = importlib.import_module("matplotlib.figure").Figure((7, 4.5), layout="tight")
     except ImportError:
         print("no plot: matplotlib is not installed")
         return
@@ -114,8 +114,9 @@ def draw(nights: int) -> None:
         true = [-fmean(each.true for each in play(rule, s, MIXES[0], nights)) for s in SIGMAS]
         axes.plot(SIGMAS, true, "o-", label=rule)
     axes.set(xscale="log", xlabel="sigma, bpb", ylabel="true improvement after 100 slots, bpb")
+    axes.set_title(f"{nights} simulated nights a point")
     axes.legend(fontsize=8)
-    figure.savefig(HERE / "results" / "nights.png", dpi=110)
+    figure.savefig(HERE / "results" / "nights.png", dpi=80)
 
 
 def main() -> None:

@@ -362,8 +362,10 @@ ABSENT = [
     "torch.cuda.get_device_capability()",
     "torch.cuda.CUDAGraph()",
     "torch.accelerator.synchronize()",
-    "with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.CUDNN_ATTENTION): "
-    "torch.nn.functional.scaled_dot_product_attention(*[torch.zeros(1, 1, 8, 8)] * 3)",
+    (
+        "with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.CUDNN_ATTENTION): "
+        "torch.nn.functional.scaled_dot_product_attention(*[torch.zeros(1, 1, 8, 8)] * 3)"
+    ),
 ]
 
 
@@ -408,10 +410,8 @@ class TestAccelerator:
         stage.limit(device="cuda")
         needy = learning("raise RuntimeError('No CUDA GPUs are available')")
         assert stage.rehearse("broken(", incumbent=needy) is None
-        assert stage.told == [
-            "changes are not rehearsed: the incumbent's own rehearsal needs an accelerator, "
-            "and has none"
-        ]
+        why = "the incumbent's own rehearsal needs an accelerator, and has none"
+        assert stage.told == [f"changes are not rehearsed: {why}"]
 
 
 class TestTrust:

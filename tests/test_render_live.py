@@ -11,6 +11,7 @@ from autoresearch.records.events import (
     Event,
     ExperimentDone,
     ExperimentOpened,
+    Notice,
     Scoring,
     StudyOpened,
     StudyStopped,
@@ -20,6 +21,7 @@ from autoresearch.records.events import (
     Waiting,
 )
 from autoresearch.records.values import Budget, Category, Clock, Point, Trust, Verdict
+from autoresearch.render.lines import sentence
 from autoresearch.render.live import LiveWatcher, PlainWatcher, View, watcher_for
 from tests.rendering import HOSTILE
 
@@ -240,3 +242,11 @@ sys.exit(7)
         process.stderr.close()
         process.stdin.close()
         assert process.wait(60) == 7
+
+
+def test_a_notice_is_a_line_and_changes_nothing() -> None:
+    said = sentence(Notice("changes are not rehearsed: \x1b[2Jwhy"), Trust.SEALED)
+    assert said is not None
+    assert said.plain == "changes are not rehearsed: why"
+    view = View()
+    assert view.after(Notice("x"), 1.0) == view

@@ -21,7 +21,7 @@ from autoresearch.errors import ProjectError, UsageFault
 from autoresearch.evaluation import Evaluator
 from autoresearch.gitrepo import GitRepo
 from autoresearch.preflight import Rehearsal
-from autoresearch.records.events import Watcher
+from autoresearch.records.events import Notice, Watcher
 from autoresearch.records.money import Caps, GpuPrice
 from autoresearch.records.tables import Study
 from autoresearch.records.values import Trust
@@ -82,7 +82,7 @@ def run(options: RunOptions) -> None:
                 study, project=project, registry=registry, repo=repo, trials=trials,
                 seats=seats(proposers, purse.ledger, stop), purse=purse, rules=rules,
                 clock=time.monotonic, see=watcher.see, interrupted=asked.is_set,
-                rehearse=_rehearsal(project, sandbox, stop),
+                rehearse=_rehearsal(project, sandbox, stop, watcher),
             )  # fmt: skip
             reason = research.run()
     if research.failed:
@@ -142,8 +142,13 @@ def _purse(project: Project, registry: Registry, study: Study, max_cost: float |
     return Purse(registry.ledger(study, caps, gpu=gpu), gpu.trial_worst)
 
 
-def _rehearsal(project: Project, sandbox: Sandbox, stop: Callable[[], bool]) -> Rehearse:
-    return Rehearsal(project.settings, sandbox=sandbox, work=project.work, stop=stop).rehearse
+def _rehearsal(
+    project: Project, sandbox: Sandbox, stop: Callable[[], bool], watcher: Watcher
+) -> Rehearse:
+    return Rehearsal(
+        project.settings, sandbox=sandbox, work=project.work, stop=stop,
+        tell=lambda line: watcher.see(Notice(line)),
+    ).rehearse  # fmt: skip
 
 
 def _sandbox(project: Project) -> Sandbox:

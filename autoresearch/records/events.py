@@ -100,6 +100,13 @@ class NoProposal:
 
 
 @dataclass(frozen=True)
+class Notice:
+    """Something that a person should know; the run goes on."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class StudyStopped:
     """The run is over. The numbers count the whole study, earlier runs included."""
 
@@ -125,6 +132,7 @@ Event = (
     | ExperimentDone
     | Waiting
     | NoProposal
+    | Notice
     | StudyStopped
 )
 

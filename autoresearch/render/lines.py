@@ -7,6 +7,7 @@ from autoresearch.records.events import (
     ExperimentDone,
     ExperimentOpened,
     NoProposal,
+    Notice,
     StudyOpened,
     StudyStopped,
     TrialScored,
@@ -38,6 +39,8 @@ def sentence(event: Event, trust: Trust) -> Text | None:  # noqa: PLR0911 - a re
             return experiment_done(event, trust)
         case Waiting():
             return words.line(f"waiting: {event.reason}", WIDTH, "yellow")
+        case Notice():
+            return words.line(event.text, WIDTH, "yellow")
         case NoProposal():
             return _no_proposal(event)
         case StudyStopped():

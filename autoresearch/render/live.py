@@ -16,6 +16,7 @@ from autoresearch.records.events import (
     ExperimentDone,
     ExperimentOpened,
     NoProposal,
+    Notice,
     Scoring,
     StudyOpened,
     StudyStopped,
@@ -74,14 +75,15 @@ class View:
                 return self._turn(f"training seed {event.seed}, {event.purpose}", now)
             case TrialPoint():
                 return replace(self, point=event.point)
-            case Scoring():
-                return self._turn("scoring", now)
-            case TrialScored():
-                return self._turn("deciding", now)
+            case Scoring() | TrialScored():
+                phase = "scoring" if isinstance(event, Scoring) else "deciding"
+                return self._turn(phase, now)
             case ExperimentDone():
                 return self._decided(event, now)
             case Waiting() | NoProposal():
                 return self._turn(f"waiting: {event.reason}", now)
+            case Notice():
+                return self
             case StudyStopped():
                 return self._turn("stopped", now, experiment=None)
 
