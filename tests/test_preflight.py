@@ -144,6 +144,11 @@ class TestRefused:
         )
         assert result == Rejection("train.py/x.py cannot be: a folder of that name is a file")
 
+    def test_a_name_that_would_take_all_memory_to_parse(self) -> None:
+        for dot in (".", " .", "\\\n."):
+            endless = "import " + dot.join(["os"] * 100_000) + "\n"
+            assert "has a name of more than 250 parts" in refused(changing({"train.py": endless}))
+
     def test_hostile_names_are_escaped(self) -> None:
         assert "a\\u{202e}.py" in refused(changing({"a\u202e.py": "A = 1\n"}))
 

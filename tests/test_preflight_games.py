@@ -245,7 +245,6 @@ class TestEnvironment:
             "os.environ.setdefault('TORCHINDUCTOR_CACHE_DIR', str(session.out))",
             "os.environ.update({'OMP_NUM_THREADS': '1', 'A': 'b'})",
             "os.environ.update(OMP_NUM_THREADS='1')",
-            "from os import environ as e\ne.setdefault('OMP_NUM_THREADS', '1')",
             "def plan():\n    '/proc/cpuinfo is not read'\n    return 1",
             "gc = __import__('gc')\ngc.freeze()",
             "kernel = importlib.import_module('flash_attn_interface')",

@@ -4,7 +4,6 @@ import hashlib
 import json
 import re
 import secrets
-import shutil
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -14,6 +13,7 @@ from autoresearch.corpus import Corpus
 from autoresearch.errors import GitError, ProjectError, UsageFault
 from autoresearch.evaluation import PROTOCOL
 from autoresearch.gitrepo import NO_REF, GitRepo
+from autoresearch.process import remove
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.values import Budget, ExperimentState, StudyState, Trust
 from autoresearch.registry import Registry
@@ -111,7 +111,7 @@ def recover(registry: Registry, repo: GitRepo, project: Project, study: Study) -
     """
     registry.check()
     registry.forget_running()
-    shutil.rmtree(project.work, ignore_errors=True)
+    remove(project.work)
     repo.prune()
     for experiment in registry.unfinished(study):
         if experiment.state is ExperimentState.COMMITTING:
