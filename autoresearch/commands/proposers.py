@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from autoresearch.config import Keys, Project, endpoints
+from autoresearch.config import PROMPTS, Keys, Project, endpoints
 from autoresearch.errors import ProposerError, UsageFault
 from autoresearch.proposers import Means, build, specs
 from autoresearch.proposers.building import Maker
@@ -60,7 +60,7 @@ def makers(parsed: Sequence[Spec], project: Project, keys: Keys, sandbox: Sandbo
         environment=dict(os.environ),
         root=Path.cwd(),
         project=project.root,
-        prompts=project.root / "prompts",
+        prompts=project.root / PROMPTS,
         work=project.work,
         sandbox=sandbox,
     )

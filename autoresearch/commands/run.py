@@ -15,7 +15,7 @@ from autoresearch import corpus as corpora
 from autoresearch import patching
 from autoresearch import sandbox as sandboxes
 from autoresearch.commands.proposers import chosen, keys_of, makers, seats
-from autoresearch.config import Project, find_project, parse_duration, scrub_git_environment
+from autoresearch.config import FIXED, Project, find_project, parse_duration, scrub_git_environment
 from autoresearch.corpus import Corpus
 from autoresearch.errors import ProjectError, UsageFault
 from autoresearch.evaluation import Evaluator
@@ -33,8 +33,6 @@ from autoresearch.research.purse import Purse
 from autoresearch.research.trials import TrialSetup
 from autoresearch.sandbox import Sandbox
 from autoresearch.workers import LocalWorker
-
-FIXED = ("prepare.py", "program.md", "autoresearch.toml")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from autoresearch.config.durations import parse_duration
 from autoresearch.config.environment import Keys, data_home, endpoints, scrub_git_environment
 from autoresearch.config.loading import load_settings
-from autoresearch.config.project import Project, find_project
+from autoresearch.config.project import FIXED, PROMPTS, Project, find_project
 from autoresearch.config.settings import (
     CommandSettings,
     CorpusSettings,
@@ -17,6 +17,8 @@ from autoresearch.config.settings import (
 )
 
 __all__ = [
+    "FIXED",
+    "PROMPTS",
     "CommandSettings",
     "CorpusSettings",
     "EvaluationSettings",

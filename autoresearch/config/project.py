@@ -15,6 +15,9 @@ from autoresearch.errors import ProjectError
 
 SETTINGS_FILE = "autoresearch.toml"
 STATE_DIRECTORY = ".autoresearch"
+# What a study is pinned to beside the files that it may change.
+FIXED = ("prepare.py", "program.md", SETTINGS_FILE)
+PROMPTS = "prompts"  # the folder with templates of the project's own
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,11 @@
 
 from autoresearch import corpus as corpora
 from autoresearch import patching
-from autoresearch.config import Project
+from autoresearch.config import FIXED, Project
 from autoresearch.diagnosis.finding import Finding, fault, ok, refusal, warning
 from autoresearch.errors import CorpusError, GitError, RegistryError
 from autoresearch.gitrepo import GitRepo
 from autoresearch.registry import Registry, RunLock
-
-FIXED = ("prepare.py", "program.md", "autoresearch.toml")
 
 
 def repository(project: Project) -> tuple[Finding, ...]:

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from autoresearch import sandbox as sandboxes
-from autoresearch.config import Keys, Project, Settings
+from autoresearch.config import PROMPTS, Keys, Project, Settings
 from autoresearch.diagnosis import machine, program
 from autoresearch.diagnosis import project as projects
 from autoresearch.diagnosis.finding import Chapter, Finding, fault, ok, refusal
@@ -16,8 +16,6 @@ from autoresearch.errors import AutoresearchError, ProjectError, RegistryError
 from autoresearch.proposers import Means, specs
 from autoresearch.records.money import Caps, Ledger
 from autoresearch.registry import Registry
-
-PROMPTS = "prompts"
 
 
 @dataclass(frozen=True)

@@ -41,10 +41,9 @@ class LlmProposer:
 
     def propose(self, brief: Brief, check: Check) -> Proposal | Unable:
         """Return a proposal (in the end also one that will be refused), or why there is none."""
-        answer = self._first(brief)
+        prompt, answer = self._first(brief)
         if isinstance(answer, Unable):
             return answer
-        prompt = self._prompt(brief)
         calls: tuple[int, ...] = (answer.call,)
         kept, fault = self._judged(answer, check)
         while fault is not None and len(calls) <= self._settings.repairs:
@@ -69,19 +68,17 @@ class LlmProposer:
             self._asker.send_back(answer, fault.reason)
         return (made if isinstance(made, Proposal) else None), fault
 
-    def _first(self, brief: Brief) -> Answer | Unable:
+    def _first(self, brief: Brief) -> tuple[Prompt, Answer | Unable]:
         """Ask; where the brief is too long for the model or too dear, ask with half of it."""
         while True:
-            answer = self._ask(self._prompt(brief), "propose")
+            prompt = self._prompting.prompt(brief, tokens=self._tokens)
+            answer = self._ask(prompt, "propose")
             too_long = isinstance(answer, Answer) and answer.reply.ending is CallEnding.TOO_LONG
             if not too_long and not isinstance(answer, TooDear):
-                return answer
+                return prompt, answer
             if self._tokens // 2 < _LEAST_TOKENS:
-                return answer if isinstance(answer, Unable) else _hopeless(answer)
+                return prompt, answer if isinstance(answer, Unable) else _hopeless(answer)
             self._tokens //= 2
-
-    def _prompt(self, brief: Brief) -> Prompt:
-        return self._prompting.prompt(brief, tokens=self._tokens)
 
     def _ask(self, prompt: Prompt, purpose: str) -> Answer | Unable:
         return self._asker.ask(prompt, purpose=purpose, max_output=self._settings.max_output)
