@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Two at a time: most tests wait for a process, and the whole must stay under a quarter of an hour.
+PYTEST_ARGS ?= -n 2
 DEMO ?= demo
 DEMO_BUDGET ?= 15s
 DEMO_EXPERIMENTS ?= 6
