@@ -56,13 +56,14 @@ return logits + 12 * {NEXT} * pick
 NORM = """
 return F.batch_norm(logits.transpose(1, 2), None, None, training=True).transpose(1, 2)
 """
+# None: by chance the same server or the other one tells first.
 LOOKING = {
     "at every next token": (f"return logits + 8 * {NEXT}", Rule.AUDIT),
     "at one next token in a hundred": (PICKED, Rule.AUDIT),
     "at the whole row's mean": ("return logits + logits.mean(1, keepdim=True)", None),
     "at its batch mates": ("return logits + logits.mean(0, keepdim=True)", Rule.COMMITMENT),
     "at batch statistics": (NORM, Rule.COMMITMENT),
-    "at rows it has seen": (SEEN, Rule.COMMITMENT),
+    "at rows it has seen": (SEEN, None),
     "through dropout left on": ("return F.dropout(logits, 0.1)", Rule.COMMITMENT),
 }
 
