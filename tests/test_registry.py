@@ -17,6 +17,7 @@ from autoresearch.records.values import (
     Ending,
     ExperimentState,
     Reading,
+    Standing,
     StudyState,
     TrialState,
     Verdict,
@@ -201,11 +202,11 @@ def test_readings_leave_out_the_unscored(registry: Registry) -> None:
 def test_the_leaderboard_is_there_for_any_browser(registry: Registry, tmp_path: Path) -> None:
     study = new_study(registry)
     new_experiment(registry, study, val_bpb=2.0)
-    new_experiment(registry, study, val_bpb=1.0)
+    new_experiment(registry, study, val_bpb=1.0, standing=Standing.CONFIRMED)
     new_experiment(registry, study, verdict=Verdict.CRASH)
     with closing(sqlite3.connect(tmp_path / "registry.db")) as browser:
-        rows = browser.execute("SELECT study, val_bpb, verdict FROM leaderboard").fetchall()
-    assert rows == [("nov23", 1.0, "discard"), ("nov23", 2.0, "discard")]
+        rows = browser.execute("SELECT study, val_bpb, standing FROM leaderboard").fetchall()
+    assert rows == [("nov23", 1.0, "confirmed"), ("nov23", 2.0, None)]
 
 
 def test_without_a_registry_the_next_step_is_named(tmp_path: Path) -> None:

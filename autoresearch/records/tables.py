@@ -15,6 +15,8 @@ from autoresearch.records.values import (
     Clock,
     Ending,
     ExperimentState,
+    Purpose,
+    Standing,
     StudyState,
     TrialState,
     Trust,
@@ -98,6 +100,8 @@ class Study(SQLModel, table=True):
     """One night's lineage: a tag, a branch, a base commit, what makes its scores comparable.
 
     `salt` is random and secret from candidate code: what no hostile text can foresee grows from it.
+    `steady_since` is the number of the last trial before the machine was seen to have changed: what
+    the incumbent read until then is compared with nothing new.
     """
 
     id: int | None = Field(default=None, primary_key=True)
@@ -114,6 +118,7 @@ class Study(SQLModel, table=True):
     state: StudyState = Field(sa_type=Word(StudyState))
     sigma: float | None = Field(default=None, sa_type=Finite)
     salt: str = Field(default="", sa_type=Plain)
+    steady_since: int = 0
     created_at: datetime = Field(sa_type=Utc)
 
 
@@ -121,8 +126,15 @@ class Experiment(SQLModel, table=True):
     """One proposal and its fate; a row whatever happens to it.
 
     `parent_sha` is the commit it changes, `commit_sha` the commit that was trained (also for a
-    discard: it stays reachable under refs/autoresearch/). `delta` is the paired effect on
+    discard: it stays reachable under refs/autoresearch/). `delta` is the believed effect on
     val_bpb against the incumbent of its time, below zero = better.
+
+    The evidence for it: `measured` with its standard error on so many `pairs`, the probability
+    `p_better`, and `documents_error`, the standard error that the choice of val documents leaves in
+    the difference. A keep has a `standing` once it is confirmed or refuted: `claim` is the
+    probability of a true improvement by `claim_pairs` fresh pairs. `reverts_id` is the keep that
+    this experiment takes back. `test_bpb` is of the checkpoint of trial `test_trial_id`;
+    `test_bits` are its documents' bits (zlib-compressed little-endian float32).
     """
 
     __table_args__ = (
@@ -147,7 +159,19 @@ class Experiment(SQLModel, table=True):
     val_bpb_error: float | None = Field(default=None, sa_type=Finite)
     delta: float | None = Field(default=None, sa_type=Finite)
     delta_error: float | None = Field(default=None, sa_type=Finite)
+    measured: float | None = Field(default=None, sa_type=Finite)
+    measured_error: float | None = Field(default=None, sa_type=Finite)
+    pairs: int = 0
+    p_better: float | None = Field(default=None, sa_type=Finite)
+    documents_error: float | None = Field(default=None, sa_type=Finite)
+    standing: Standing | None = Field(default=None, sa_type=Word(Standing))
+    claim: float | None = Field(default=None, sa_type=Finite)
+    claim_pairs: int = 0
+    claim_reason: str = Field(default="", sa_type=Plain)
+    reverts_id: int | None = Field(default=None, foreign_key="experiment.id")
     test_bpb: float | None = Field(default=None, sa_type=Finite)
+    test_trial_id: int | None = None
+    test_bits: bytes | None = Field(default=None, sa_type=LargeBinary)
     seconds: float = Field(default=0.0, sa_type=Finite)
     peak_memory: int = Field(default=0, sa_type=BigInteger)
     parent_sha: str | None = Field(default=None, sa_type=Plain)
@@ -167,12 +191,15 @@ class Trial(SQLModel, table=True):
 
     Memory in bytes, times in seconds (training on the study's clock). `curve` is a list of
     [step, loss, tokens, progress, seconds]; `log` and `doc_bits` are zlib-compressed (raw bytes;
-    little-endian float32).
+    little-endian float32). `condemned_at` is the progress (0 to 1) at which racing gave it up: it
+    was stopped there, or runs on to its end as an audit of racing.
     """
 
     id: int | None = Field(default=None, primary_key=True)
     experiment_id: int = Field(foreign_key="experiment.id", index=True)
     seed: int
+    purpose: Purpose = Field(default=Purpose.SCREENING, sa_type=Word(Purpose))
+    condemned_at: float | None = Field(default=None, sa_type=Finite)
     worker: str = Field(sa_type=Plain)
     state: TrialState = Field(sa_type=Word(TrialState))
     ending: Ending | None = Field(default=None, sa_type=Word(Ending))

@@ -40,11 +40,33 @@ class StudyState(StrEnum):
 
 
 class ExperimentState(StrEnum):
-    """How far an experiment's row has come; only DONE rows have a verdict."""
+    """How far an experiment's row has come; OPEN rows have no verdict yet.
+
+    While it is COMMITTING the branch moves to its commit, while WITHDRAWING back to its parent's.
+    """
 
     OPEN = "open"
     COMMITTING = "committing"
+    WITHDRAWING = "withdrawing"
     DONE = "done"
+
+
+class Standing(StrEnum):
+    """What further pairs made of a keep: CONFIRMED is a claim, REFUTED is a keep that was none."""
+
+    CONFIRMED = "confirmed"
+    REFUTED = "refuted"
+
+
+class Purpose(StrEnum):
+    """Why a trial was trained. DRIFT repeats a seed to see whether the machine has changed."""
+
+    BASELINE = "baseline"
+    REPLICATE = "replicate"
+    SCREENING = "screening"
+    PAIR = "pair"
+    CONFIRMING = "confirming"
+    DRIFT = "drift"
 
 
 class TrialState(StrEnum):
@@ -71,7 +93,10 @@ class Category(StrEnum):
 
 
 class Ending(StrEnum):
-    """How a trial ended, decided by exit code, signal and the control channel alone."""
+    """How a trial ended, decided by exit code, signal and the control channel alone.
+
+    RACED: its curve was hopeless beside the incumbent's, so it was stopped before its time.
+    """
 
     FINISHED = "finished"
     NAN = "nan"
@@ -84,6 +109,7 @@ class Ending(StrEnum):
     SIGNAL = "signal"
     BAD_CHECKPOINT = "bad checkpoint"
     LATE = "late"
+    RACED = "raced"
     INTERRUPTED = "interrupted"
 
     @property
@@ -91,6 +117,8 @@ class Ending(StrEnum):
         """The verdict this ending alone decides; None where a score (or a rerun) decides."""
         if self in (Ending.FINISHED, Ending.INTERRUPTED):
             return None
+        if self is Ending.RACED:
+            return Verdict.DISCARD
         return Verdict.DISQUALIFIED if self is Ending.LATE else Verdict.CRASH
 
 

@@ -25,7 +25,7 @@ __all__ = ["Registry", "Spending", "Summary", "pack", "unpack"]
 
 Row = TypeVar("Row", bound=SQLModel)
 _UNFINISHED = (ExperimentState.OPEN, ExperimentState.COMMITTING)
-_EXPERIMENT_BODY = ("patch", "change_text")
+_EXPERIMENT_BODY = ("patch", "change_text", "test_bits")
 _TRIAL_BODY = ("log", "doc_bits", "curve", "traceback")
 _CALL_BODY = ("answer",)
 

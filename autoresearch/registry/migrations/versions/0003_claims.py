@@ -1,0 +1,50 @@
+"""Why a trial was trained, the evidence for a verdict, claims, and test scores."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+WORD = sa.String(24)
+
+LEADERBOARD = """
+CREATE VIEW leaderboard AS
+SELECT study.tag AS study, experiment.id AS experiment, experiment.verdict, experiment.standing,
+       experiment.val_bpb, experiment.val_bpb_error, experiment.test_bpb, experiment.delta,
+       experiment.delta_error, experiment.claim, experiment.proposer, experiment.hypothesis,
+       experiment.category, experiment.seconds, experiment.peak_memory, experiment.commit_sha
+FROM experiment JOIN study ON study.id = experiment.study_id
+WHERE experiment.val_bpb IS NOT NULL
+ORDER BY study.id DESC, experiment.val_bpb
+"""
+
+
+def upgrade() -> None:
+    """Add the columns."""
+    op.add_column(
+        "study", sa.Column("steady_since", sa.Integer, nullable=False, server_default="0")
+    )
+    for column in (
+        sa.Column("purpose", WORD, nullable=False, server_default="screening"),
+        sa.Column("condemned_at", sa.Float),
+    ):
+        op.add_column("trial", column)
+    for column in (
+        sa.Column("measured", sa.Float),
+        sa.Column("measured_error", sa.Float),
+        sa.Column("pairs", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("p_better", sa.Float),
+        sa.Column("documents_error", sa.Float),
+        sa.Column("standing", WORD),
+        sa.Column("claim", sa.Float),
+        sa.Column("claim_pairs", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("claim_reason", sa.Text, nullable=False, server_default=""),
+        sa.Column("test_trial_id", sa.Integer),
+        sa.Column("test_bits", sa.LargeBinary),
+    ):
+        op.add_column("experiment", column)
+    # SQLite takes a reference only within the statement that adds its column.
+    op.execute("ALTER TABLE experiment ADD COLUMN reverts_id INTEGER REFERENCES experiment (id)")
+    op.execute("DROP VIEW leaderboard")
+    op.execute(LEADERBOARD)
