@@ -1,6 +1,6 @@
 """All SQL of the house. One method, one transaction."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from autoresearch.registry import schema
 from autoresearch.registry.database import Database, without
 from autoresearch.registry.ledger import StudyLedger
 from autoresearch.registry.packing import pack, unpack
+from autoresearch.registry.shelving import worth_shelving
 from autoresearch.registry.spending import Spending, spending
 from autoresearch.registry.summary import Summary, summarize
 
@@ -175,6 +176,10 @@ class Registry:
         for number, *scored in self._database.all(query.order_by(col(Trial.id))):
             found.setdefault(number, []).append(Reading(*scored))
         return found
+
+    def worth_shelving(self, trials: Collection[int]) -> list[int]:
+        """Return which of these trials' checkpoints `promote` may ask for, most needed first."""
+        return worth_shelving(self._database, trials)
 
     def parents(self, study: Study) -> dict[int, int]:
         """Return which incumbent each experiment was compared with."""

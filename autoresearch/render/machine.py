@@ -19,7 +19,7 @@ from autoresearch.render.money import Tariff
 VERSION = 2
 NOTHING_KNOWN = Tariff()
 TSV_HEADER = "commit\tval_bpb\tmemory_gb\tstatus\tdescription"
-_BULK = frozenset({"log", "doc_bits", "answer", "salt"})
+_BULK = frozenset({"log", "doc_bits", "test_bits", "answer", "salt"})
 # What a spreadsheet takes for a formula or an open quote, at full width too.
 _LEADING = ("=", "+", "-", "@", '"', "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
