@@ -23,6 +23,7 @@ from autoresearch.research import Research, StopRules, TrialRunner, recover
 from autoresearch.research.opening import Rehearse
 from autoresearch.research.purse import Purse
 from autoresearch.research.rota import Seat
+from autoresearch.research.shelving import shelf_of
 from autoresearch.research.trials import TrialSetup
 from autoresearch.workers import LocalWorker
 from tests.rows import a_study
@@ -213,6 +214,7 @@ class Night:
             evaluator=ConfigScorer(),
             see=self.see,
             stop=self.stop.is_set,
+            shelf=shelf_of(self.project),
         )
         return Research(
             study,

@@ -22,6 +22,7 @@ from autoresearch.records.values import Trust
 from autoresearch.registry import Registry, RunLock
 from autoresearch.research import TrialRunner, open_study
 from autoresearch.research.purse import Purse
+from autoresearch.research.shelving import shelf_of
 from autoresearch.research.trials import TrialSetup
 from autoresearch.sandbox import Sandbox
 from autoresearch.workers import LocalWorker
@@ -93,6 +94,7 @@ class Workshop:
             see=see,
             stop=stop,
             broke=purse.empty,
+            shelf=shelf_of(self.project),
         )
 
     def evaluator(self, study: Study, documents: Sequence[Document]) -> Evaluator:

@@ -24,11 +24,18 @@ from autoresearch.policy.noise import (
     paired,
     steadied,
 )
-from autoresearch.policy.verdicts import FIRST_SEED, Decision, MoreTrials, judge, next_seed
+from autoresearch.policy.verdicts import (
+    FIRST_SEED,
+    Decision,
+    MoreTrials,
+    judge,
+    kept_as_simpler,
+    next_seed,
+)
 
 __all__ = [
     "CONFIRMED", "CPU", "CPU_IDEAS", "FIRST_SEED", "GPU", "GPU_IDEAS", "Belief", "Claim",
     "Decision", "Gap", "Kept", "MoreTrials", "Noise", "Past", "Prior", "Usual", "average", "claim",
-    "gap", "judge", "next_seed", "noise", "paired", "recall", "scores",
+    "gap", "judge", "kept_as_simpler", "next_seed", "noise", "paired", "recall", "scores",
     "should_unkeep", "steadied", "worth_confirming",
 ]  # fmt: skip

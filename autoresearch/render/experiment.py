@@ -12,7 +12,7 @@ from autoresearch.records.tables import Call, Experiment, Study, Trial
 from autoresearch.records.text import safe_text
 from autoresearch.registry import Registry
 from autoresearch.registry.store import unpack
-from autoresearch.render import money, words
+from autoresearch.render import money, testset, words
 
 WHOLE = 10**9  # a log is capped when it is taken: here all of it is shown
 
@@ -28,7 +28,7 @@ def experiment(registry: Registry, study: Study, row: Experiment, console: Conso
     trials, calls = registry.trials(row, whole=True), registry.calls_of(row)
     console.print(words.study_line(study), highlight=False)
     console.print(_title(row), highlight=False)
-    console.print(Padding(_fields(row, study, calls), (0, 0, 0, 2)), highlight=False)
+    console.print(Padding(_fields(registry, row, study, calls), (0, 0, 0, 2)), highlight=False)
     money.calls(calls, console)
     for trial in trials:
         console.print(_trial_title(trial, study), highlight=False)
@@ -72,12 +72,13 @@ def _title(row: Experiment) -> Text:
     return words.joined([Text(f"experiment {row.id}", style="bold"), state])
 
 
-def _fields(row: Experiment, study: Study, calls: Sequence[Call]) -> Table:
+def _fields(registry: Registry, row: Experiment, study: Study, calls: Sequence[Call]) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True, style="dim")
     table.add_column(overflow="fold")
+    test = [("test_bpb", testset.told(registry, study, row, 6))]
     cost = [("cost", money.cost(calls))] if calls else []
-    for name, value in (*_idea(row), *_effect(row, study), *_history(row), *cost):
+    for name, value in (*_idea(row), *_effect(row, study), *test, *_history(row), *cost):
         table.add_row(name, value if isinstance(value, Text) else Text(value))
     return table
 
@@ -96,7 +97,6 @@ def _effect(row: Experiment, study: Study) -> Iterator[tuple[str, Text | str]]:
     against = f" to experiment {row.parent_id}" if row.parent_id else ""
     yield f"Δ{against}", words.delta(row.delta, row.delta_error, 6)
     yield "predicted Δ", words.delta(row.predicted_delta, None, 6)
-    yield "test_bpb", words.score(row.test_bpb, None, study.trust, 6)
 
 
 def _history(row: Experiment) -> Iterator[tuple[str, Text | str]]:

@@ -10,7 +10,7 @@ from autoresearch import policy
 from autoresearch.gitrepo import GitRepo
 from autoresearch.process import remove
 from autoresearch.records.scores import Disqualification, Score
-from autoresearch.records.tables import Experiment, Trial
+from autoresearch.records.tables import Experiment
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import pack, unpack
 from autoresearch.research.trials import Scorer
@@ -65,25 +65,18 @@ class Examiner:
         row = self._registry.experiment(number)
         if row.test_bpb is not None:
             return None
-        trial = self.newest(row)
-        checkpoint = trial and self._shelf.find(int(trial.id or 0))
-        if trial is None or checkpoint is None:
-            return Unscored("no checkpoint of it was kept")
+        trial = self._newest(row)
+        checkpoint = self._shelf.find(trial)
+        if checkpoint is None:
+            return Unscored("no checkpoint of it was kept; --confirm trains one")
         self._tell(f"experiment {number}: scoring test")
         score = self._score(row, checkpoint)
         if isinstance(score, Disqualification):
             return Unscored(f"{score.rule}: {score.reason}", breach=True)
-        row.test_bpb, row.test_trial_id = score.bpb, trial.id
+        row.test_bpb, row.test_trial_id = score.bpb, trial
         row.test_bits = _packed(score.doc_bits)
         self._registry.save(row)
         return None
-
-    def newest(self, row: Experiment) -> Trial | None:
-        """Return the newest scored trial whose checkpoint is on the shelf."""
-        there = set(self._shelf.trials())
-        mine = self._registry.trials(row)
-        found = [each for each in mine if each.id in there and each.val_bpb is not None]
-        return found[-1] if found else None
 
     def compare(self, number: int, baseline: int, sizes: "Sizes") -> policy.Gap | None:
         """Write down how an experiment fares against the baseline on both splits, if both scored.
@@ -105,6 +98,17 @@ class Examiner:
         row.test_gain, row.test_gain_error = gap.test.mean, gap.test.error
         self._registry.save(row)
         return gap
+
+    def _newest(self, row: Experiment) -> int:
+        """Return the newest scored trial whose checkpoint is on the shelf; 0 where there is none.
+
+        The newest, because an experiment was chosen by its first one, whose val flatters it.
+        """
+        there = self._shelf.trials()
+        mine = [
+            int(each.id or 0) for each in self._registry.trials(row) if each.val_bpb is not None
+        ]
+        return max((each for each in mine if each in there), default=0)
 
     def _score(self, row: Experiment, checkpoint: Path) -> Score | Disqualification:
         self._evaluator = self._evaluator or self._make()

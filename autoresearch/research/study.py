@@ -17,6 +17,7 @@ from autoresearch.process import remove
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.values import Budget, ExperimentState, StudyState, Trust
 from autoresearch.registry import Registry
+from autoresearch.research.shelving import shelf_of, tidy
 
 _TAG = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?!\.|lock$|$)){0,63}")
 _SALT_BYTES = 16
@@ -112,6 +113,7 @@ def recover(registry: Registry, repo: GitRepo, project: Project, study: Study) -
     registry.check()
     registry.forget_running()
     remove(project.work)
+    tidy(shelf_of(project), registry)
     repo.prune()
     for experiment in registry.unfinished(study):
         if experiment.state is ExperimentState.COMMITTING:
