@@ -16,6 +16,7 @@ from autoresearch.gitrepo import (
     Picker,
     commit_message,
 )
+from autoresearch.policy import CONFIRMED as CLAIMED
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import Standing, Verdict
 
@@ -48,7 +49,9 @@ class Promotable:
         """How sure it is by how many fresh pairs, as in "97% sure on 3 fresh pairs"."""
         if self.claim is None or not self.claim_pairs:
             return "no fresh pair yet"
-        return f"{_percent(self.claim)} sure on {_pairs(self.claim_pairs)}"
+        told = f"{_percent(self.claim)} sure on {_pairs(self.claim_pairs)}"
+        early = self.claim >= CLAIMED and self.standing is None
+        return f"{told}, but the noise is not known yet" if early else told
 
 
 @dataclass(frozen=True)
