@@ -5,26 +5,33 @@ from random import Random
 
 import pytest
 
-from autoresearch.policy import Gap, gap
+from autoresearch.policy import Gap, Sides
+from autoresearch.policy import gap as find
 from autoresearch.records.values import Estimate
 
-Split = tuple[list[float], list[float], list[int]]
+
+def gap(val: Sides, test: Sides) -> Gap:
+    found = find(val, test)
+    assert found is not None
+    return found
 
 
-def split(rng: Random, count: int, gain: float, spread: float) -> Split:
+def split(rng: Random, count: int, gain: float, spread: float) -> Sides:
     """Documents on which one code is `gain` bpb from another, more on some than on others."""
     sizes = [rng.randrange(200, 4000) for _ in range(count)]
     theirs = [size * rng.gauss(2.0, 0.3) for size in sizes]
     mine = [bits + size * rng.gauss(gain, spread) for bits, size in zip(theirs, sizes, strict=True)]
-    return mine, theirs, sizes
+    return Sides(mine, theirs, sizes)
 
 
 def test_a_gain_is_the_difference_of_two_scores() -> None:
     rng = Random(1)
     val, test = split(rng, 50, -0.05, 0.02), split(rng, 70, -0.05, 0.02)
     found = gap(val, test)
-    for (mine, theirs, sizes), gain in ((val, found.val), (test, found.test)):
-        assert gain.mean == pytest.approx(sum(mine) / sum(sizes) - sum(theirs) / sum(sizes))
+    for sides, gain in ((val, found.val), (test, found.test)):
+        total = sum(sides.sizes)
+        expected = sum(sides.experiment) / total - sum(sides.baseline) / total
+        assert gain.mean == pytest.approx(expected)
     wider = found.widening
     assert wider.mean == pytest.approx(found.test.mean - found.val.mean)
     assert wider.error == pytest.approx(math.hypot(found.val.error or 0, found.test.error or 0))
@@ -83,6 +90,11 @@ def test_it_is_said_in_words(val: Estimate, test: Estimate, words: str) -> None:
 
 
 def test_one_document_has_no_error() -> None:
-    found = gap(([10.0], [12.0], [4]), ([10.0, 10.0], [12.0, 12.0], [4, 4]))
+    found = gap(Sides([10.0], [12.0], [4]), Sides([10.0, 10.0], [12.0, 12.0], [4, 4]))
     assert found.val == Estimate(-0.5, None)
     assert found.test == Estimate(-0.5, 0.0)
+
+
+def test_bits_of_other_documents_say_nothing() -> None:
+    right, wrong = Sides([10.0], [12.0], [4]), Sides([10.0], [12.0], [4, 4])
+    assert find(right, wrong) is find(wrong, right) is None

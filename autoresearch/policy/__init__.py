@@ -13,7 +13,7 @@ from autoresearch.policy.claims import (
     worth_confirming,
 )
 from autoresearch.policy.effects import CPU_IDEAS, GPU_IDEAS, Prior
-from autoresearch.policy.gap import Gap, gap
+from autoresearch.policy.gap import Gap, Sides, gap
 from autoresearch.policy.memory import Past, average, recall, scores
 from autoresearch.policy.noise import (
     CPU,
@@ -35,7 +35,7 @@ from autoresearch.policy.verdicts import (
 
 __all__ = [
     "CONFIRMED", "CPU", "CPU_IDEAS", "FIRST_SEED", "GPU", "GPU_IDEAS", "Belief", "Claim",
-    "Decision", "Gap", "Kept", "MoreTrials", "Noise", "Past", "Prior", "Usual", "average", "claim",
-    "gap", "judge", "kept_as_simpler", "next_seed", "noise", "paired", "recall", "scores",
+    "Decision", "Gap", "Kept", "MoreTrials", "Noise", "Past", "Prior", "Sides", "Usual", "average",
+    "claim", "gap", "judge", "kept_as_simpler", "next_seed", "noise", "paired", "recall", "scores",
     "should_unkeep", "steadied", "worth_confirming",
 ]  # fmt: skip

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from autoresearch.policy.documents import by_document
 from autoresearch.policy.verdicts import TIE
 from autoresearch.records.values import Estimate
 
@@ -58,26 +59,28 @@ class Gap:
         return "the test documents are too few to tell"
 
 
-def gap(
-    val: tuple[Sequence[float], Sequence[float], Sequence[int]],
-    test: tuple[Sequence[float], Sequence[float], Sequence[int]],
-) -> Gap:
-    """Return how an experiment fares against a baseline on both splits."""
-    return Gap(_difference(*val), _difference(*test))
+@dataclass(frozen=True)
+class Sides:
+    """Bits of the same documents from two checkpoints, and the documents' bytes."""
+
+    experiment: Sequence[float]
+    baseline: Sequence[float]
+    sizes: Sequence[int]
 
 
-def _difference(mine: Sequence[float], theirs: Sequence[float], sizes: Sequence[int]) -> Estimate:
-    """Return the difference in bpb of two codes on the same documents.
+def gap(val: Sides, test: Sides) -> Gap | None:
+    """Return how an experiment fares against a baseline on both splits.
 
-    Source: the ratio estimator; its residuals are a document's bits beyond its share.
+    None where the bits are not of these documents.
     """
-    bits = [one - other for one, other in zip(mine, theirs, strict=True)]
-    total, count = sum(sizes), len(sizes)
-    mean = math.fsum(bits) / total
-    squares = math.fsum((each - mean * size) ** 2 for each, size in zip(bits, sizes, strict=True))
-    if count < 2:
-        return Estimate(mean)
-    return Estimate(mean, math.sqrt(count / (count - 1) * squares) / total)
+    on_val, on_test = _difference(val), _difference(test)
+    return None if on_val is None or on_test is None else Gap(on_val, on_test)
+
+
+def _difference(sides: Sides) -> Estimate | None:
+    # Each side is one checkpoint, whatever its seed: what that adds is in val as in test.
+    found = by_document({0: sides.experiment}, {0: sides.baseline}, sides.sizes)
+    return None if found is None else Estimate(found.bpb, found.error)
 
 
 def _surely_above_zero(estimate: Estimate) -> bool:

@@ -88,12 +88,14 @@ class Examiner:
         """
         row, base = self._registry.experiment(number), self._registry.experiment(baseline)
         mine, theirs = self._bits(row), self._bits(base)
-        if mine is None or theirs is None or not all(map(sizes.fit, (mine, theirs))):
+        if mine is None or theirs is None:
             return None
         gap = policy.gap(
-            (mine.val, theirs.val, sizes.val),
-            (mine.test, theirs.test, sizes.test),
+            policy.Sides(mine.val, theirs.val, sizes.val),
+            policy.Sides(mine.test, theirs.test, sizes.test),
         )
+        if gap is None:
+            return None
         row.val_gain, row.val_gain_error = gap.val.mean, gap.val.error
         row.test_gain, row.test_gain_error = gap.test.mean, gap.test.error
         self._registry.save(row)
@@ -145,10 +147,6 @@ class Sizes:
 
     val: Sequence[int]
     test: Sequence[int]
-
-    def fit(self, bits: Bits) -> bool:
-        """Return whether there are as many of these as there are documents."""
-        return (len(bits.val), len(bits.test)) == (len(self.val), len(self.test))
 
 
 def _packed(bits: Sequence[float]) -> bytes:
