@@ -110,7 +110,8 @@ def checkpoints(project: Project) -> Finding:
     """Return what the checkpoints kept for `promote` take of the room they have."""
     shelf = Shelf(project.checkpoints, project.settings.checkpoint_bytes)
     size, room = size_of(project.checkpoints), project.settings.checkpoint_bytes
-    said = f"{len(shelf.trials())}, {size / 2**30:.1f} of {room / 2**30:g} GiB"
+    gib = project.settings.training.checkpoints_gib
+    said = f"{len(shelf.trials())}, {size / 2**30:.1f} of {gib:g} GiB"
     if size > _MUCH * room:
         return warning(
             "checkpoints", f"{said}: soon the oldest give way, and have no score on test",
