@@ -109,7 +109,7 @@ def run(
         list[str] | None,
         typer.Option(
             help="[WEIGHT:]SPEC, may be repeated: anthropic:MODEL, openai:MODEL[@BASE_URL], "
-            "command:CLI, optuna, patches:DIR."
+            "command:CLI, optuna, random, patches:DIR."
         ),
     ] = None,
     budget: Annotated[str | None, typer.Option(help="Training time a trial: 5m, 20s.")] = None,

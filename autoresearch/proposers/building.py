@@ -60,6 +60,10 @@ def build(spec: Spec, means: Means) -> Maker:
         from autoresearch.proposers.optuna import OptunaProposer  # noqa: PLC0415
 
         return lambda _ledger, _stop: OptunaProposer()
+    if spec.kind == "random":
+        from autoresearch.proposers.random_search import RandomProposer  # noqa: PLC0415
+
+        return lambda _ledger, _stop: RandomProposer()
     if spec.kind == "patches":
         from autoresearch.proposers.patches import PatchesProposer  # noqa: PLC0415
 

@@ -127,7 +127,9 @@ class Experiment(SQLModel, table=True):
 
     `parent_sha` is the commit it changes, `commit_sha` the commit that was trained (also for a
     discard: it stays reachable under refs/autoresearch/). `delta` is the believed effect on
-    val_bpb against the incumbent of its time, below zero = better.
+    val_bpb against the incumbent of its time, below zero = better. `control` names the control
+    proposer that could have had its turn as well, "" where there was no such choice; the turn was
+    the control's own where that is `proposer`.
 
     The evidence for it: `measured` with its standard error on so many `pairs`, the probability
     `p_better`, and `documents_error`, the standard error that the choice of val documents leaves in
@@ -150,6 +152,7 @@ class Experiment(SQLModel, table=True):
     state: ExperimentState = Field(sa_type=Word(ExperimentState))
     verdict: Verdict | None = Field(default=None, sa_type=Word(Verdict))
     proposer: str = Field(sa_type=Plain)
+    control: str = Field(default="", sa_type=Plain)
     hypothesis: str = Field(sa_type=Plain)
     category: Category = Field(sa_type=Word(Category))
     predicted_delta: float | None = Field(default=None, sa_type=Finite)

@@ -11,10 +11,12 @@ from sqlalchemy.exc import DatabaseError
 from sqlmodel import Session, SQLModel, col, select
 
 from autoresearch.errors import RegistryError
+from autoresearch.records.arms import Trained
 from autoresearch.records.money import Caps, GpuPrice
 from autoresearch.records.tables import Call, Experiment, Study, Trial
 from autoresearch.records.values import ExperimentState, Reading, StudyState, TrialState, Verdict
 from autoresearch.registry import schema
+from autoresearch.registry.arms import trained
 from autoresearch.registry.database import Database, without
 from autoresearch.registry.ledger import StudyLedger
 from autoresearch.registry.packing import pack, unpack
@@ -242,6 +244,10 @@ class Registry:
     def spending(self, study: Study) -> list[Spending]:
         """Return what each proposer of a study cost and brought, in the order of their names."""
         return spending(self._database, study)
+
+    def trained(self, study: Study) -> list[Trained]:
+        """Return what a study's trained experiments say of their proposers, oldest first."""
+        return trained(self._database, study)
 
     def forget_running(self) -> int:
         """Mark trials that a killed run left running as lost; return how many."""

@@ -1,4 +1,4 @@
-"""Why a trial was trained, the evidence for a verdict, claims, and test scores."""
+"""Why a trial was trained, the evidence for a verdict, claims, test scores, and control arms."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -31,6 +31,7 @@ def upgrade() -> None:
     ):
         op.add_column("trial", column)
     for column in (
+        sa.Column("control", sa.Text, nullable=False, server_default=""),
         sa.Column("measured", sa.Float),
         sa.Column("measured_error", sa.Float),
         sa.Column("pairs", sa.Integer, nullable=False, server_default="0"),

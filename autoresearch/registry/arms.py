@@ -1,0 +1,54 @@
+"""A study's trained experiments, as their proposers are compared by them."""
+
+from sqlmodel import col, select
+
+from autoresearch.records.arms import Trained
+from autoresearch.records.tables import Experiment, Study
+from autoresearch.records.values import Category, Standing, Verdict
+from autoresearch.registry.database import Database
+
+
+def trained(database: Database, study: Study) -> list[Trained]:
+    """Return every proposal of a study that was trained and judged, oldest first.
+
+    The baseline is nobody's idea, and nor is a take-back.
+    """
+    query = select(
+        Experiment.proposer,
+        Experiment.control,
+        Experiment.seconds,
+        Experiment.verdict,
+        Experiment.standing,
+        Experiment.delta,
+        Experiment.delta_error,
+        Experiment.predicted_delta,
+    ).where(
+        Experiment.study_id == study.id,
+        col(Experiment.verdict).is_not(None),
+        Experiment.verdict != Verdict.INVALID,
+        Experiment.category != Category.BASELINE,
+        col(Experiment.reverts_id).is_(None),
+    )
+    return [_trained(*row) for row in database.all(query.order_by(col(Experiment.id)))]
+
+
+def _trained(
+    proposer: str,
+    control: str,
+    seconds: float,
+    verdict: Verdict,
+    standing: Standing | None,
+    delta: float | None,
+    delta_error: float | None,
+    predicted: float | None,
+) -> Trained:
+    return Trained(
+        proposer=proposer,
+        control=control,
+        seconds=seconds,
+        kept=verdict is Verdict.KEEP and standing is not Standing.REFUTED,
+        confirmed=standing is Standing.CONFIRMED,
+        delta=delta,
+        delta_error=delta_error,
+        predicted=predicted,
+    )
