@@ -4,9 +4,9 @@ An experiment's gain is what its keep is believed to have done to val_bpb, in bi
 above zero = better; whatever was not kept, or not to this day, gained nothing. Gains are rare and
 skewed, so no normal interval holds: a mean gain is drawn as share of keeps times mean gain of a
 keep. The share has a Jeffreys posterior (Beta; half a keep and half a failure added), the gain of
-a keep a Bayesian bootstrap (Rubin, 1981) of the arm's own keeps and of one keep's worth of the keeps
-of both arms: so an arm that has kept nothing is not known to be worth nothing. Each gain is drawn
-with its own error. `benchmarks/arms.py` counts how often the intervals are right.
+a keep a Bayesian bootstrap (Rubin, 1981) of the arm's own keeps and, worth a single one, those of
+both arms: so an arm that has kept nothing is not known to be worth nothing. Each gain is drawn with
+its own error. `benchmarks/arms.py` counts how often the intervals are right.
 """
 
 from collections.abc import Iterable, Sequence

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import sqrt
 from statistics import fmean
 
 _DOUBT = 10.0  # pairs without any relation that a slope is shrunk by
@@ -67,7 +68,7 @@ def _correlation(one: Sequence[float], other: Sequence[float]) -> float | None:
     x, y = _scaled(one), _scaled(other)
     if x is None or y is None:
         return None
-    both = _products(x[0], x[0]) ** 0.5 * _products(y[0], y[0]) ** 0.5
+    both = sqrt(_products(x[0], x[0])) * sqrt(_products(y[0], y[0]))
     return min(max(_products(x[0], y[0]) / both, -1.0), 1.0)
 
 

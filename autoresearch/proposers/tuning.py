@@ -17,7 +17,7 @@ _KINDS = (
     (Category.ARCHITECTURE, frozenset({"DEPTH", "DIM", "HEAD", "HEADS", "LAYERS", "ASPECT"})),
 )
 
-# From a brief and where each constant may move: new values for some of them, one draw after another.
+# From a brief and where each constant may move: new values for some of them, draw after draw.
 Draws = Callable[[Brief, Mapping[str, Span]], Iterator[dict[str, Number]]]
 
 

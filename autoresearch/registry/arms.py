@@ -1,6 +1,7 @@
 """A study's trained experiments, as their proposers are compared by them."""
 
-from sqlmodel import col, select
+from sqlalchemy import select
+from sqlmodel import col
 
 from autoresearch.records.arms import Trained
 from autoresearch.records.tables import Experiment, Study
@@ -14,19 +15,19 @@ def trained(database: Database, study: Study) -> list[Trained]:
     The baseline is nobody's idea, and nor is a take-back.
     """
     query = select(
-        Experiment.proposer,
-        Experiment.control,
-        Experiment.seconds,
-        Experiment.verdict,
-        Experiment.standing,
-        Experiment.delta,
-        Experiment.delta_error,
-        Experiment.predicted_delta,
+        col(Experiment.proposer),
+        col(Experiment.control),
+        col(Experiment.seconds),
+        col(Experiment.verdict),
+        col(Experiment.standing),
+        col(Experiment.delta),
+        col(Experiment.delta_error),
+        col(Experiment.predicted_delta),
     ).where(
-        Experiment.study_id == study.id,
+        col(Experiment.study_id) == study.id,
         col(Experiment.verdict).is_not(None),
-        Experiment.verdict != Verdict.INVALID,
-        Experiment.category != Category.BASELINE,
+        col(Experiment.verdict) != Verdict.INVALID,
+        col(Experiment.category) != Category.BASELINE,
         col(Experiment.reverts_id).is_(None),
     )
     return [_trained(*row) for row in database.all(query.order_by(col(Experiment.id)))]
@@ -43,7 +44,7 @@ def _trained(
     predicted: float | None,
 ) -> Trained:
     return Trained(
-        proposer=proposer,
+        proposer=_source(proposer),
         control=control,
         seconds=seconds,
         kept=verdict is Verdict.KEEP and standing is not Standing.REFUTED,
@@ -52,3 +53,8 @@ def _trained(
         delta_error=delta_error,
         predicted=predicted,
     )
+
+
+def _source(proposer: str) -> str:
+    """Return who is judged: a replayed folder names each of its files, and is one proposer."""
+    return "patches" if proposer.startswith("patches:") else proposer

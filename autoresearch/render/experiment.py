@@ -85,6 +85,9 @@ def _fields(row: Experiment, study: Study, calls: Sequence[Call]) -> Table:
 def _idea(row: Experiment) -> Iterator[tuple[str, Text | str]]:
     yield "hypothesis", words.line(row.hypothesis, 2000)
     yield "proposer", words.line(row.proposer)
+    if row.control:
+        own = "a turn of its own" if row.control == row.proposer else "it could have had the turn"
+        yield "control", words.line(row.control).append(f": {own}")
     yield "category", str(row.category)
     if row.risk:
         yield "risk", words.line(row.risk, 2000)

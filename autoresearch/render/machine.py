@@ -9,6 +9,7 @@ from typing import TextIO
 
 from sqlmodel import SQLModel
 
+from autoresearch.policy.arms import Record, calibrations, compare, records
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import Verdict
@@ -16,7 +17,7 @@ from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack
 from autoresearch.render.money import Tariff
 
-VERSION = 2
+VERSION = 3
 NOTHING_KNOWN = Tariff()
 TSV_HEADER = "commit\tval_bpb\tmemory_gb\tstatus\tdescription"
 _BULK = frozenset({"log", "doc_bits", "answer", "salt"})
@@ -30,8 +31,11 @@ def write_study_json(
     """Write a study as one JSON object, an experiment a line.
 
     ``{"version", "study", "experiments": [...], "trials": [...], "calls": [...],
-    "spending": [...], "money": {...}}``; trials and calls name their experiment, `spending` is
-    an account a proposer, `money` the study's cap and what an hour of the machine costs.
+    "spending": [...], "money": {...}, "arms": [...], "comparisons": [...],
+    "calibrations": {...}}``; trials and calls name their experiment, `spending` is an account a
+    proposer, `money` the study's cap and what an hour of the machine costs. `arms` are what
+    proposers gained, `comparisons` what they did beside a control, `calibrations` what became of
+    each one's predictions: see `policy.arms`.
     Everything is in it except logs, the scores of single documents and what models answered.
     """
     out.write(f'{{"version": {VERSION}, "study": {_dump(_plain(study))},\n"experiments": [')
@@ -43,7 +47,13 @@ def write_study_json(
     _write_items(out, (_plain(each) for each in registry.calls(study)))
     out.write('],\n"spending": [')
     _write_items(out, (asdict(each) for each in registry.spending(study)))
-    out.write(f'],\n"money": {_dump(asdict(tariff))}}}\n')
+    out.write(f'],\n"money": {_dump(asdict(tariff))},\n"arms": [')
+    trained = registry.trained(study)
+    _write_items(out, (_record(each) for each in records(trained)))
+    out.write('],\n"comparisons": [')
+    _write_items(out, (asdict(each) for each in compare(trained)))
+    found = {name: asdict(each) for name, each in calibrations(trained).items()}
+    out.write(f'],\n"calibrations": {_dump(found)}}}\n')
 
 
 def write_experiment_json(
@@ -106,6 +116,11 @@ def _description(hypothesis: str) -> str:
 def _trials(registry: Registry, experiment: Experiment) -> Iterator[dict[str, object]]:
     for trial in registry.trials(experiment, whole=True):
         yield _plain(trial)
+
+
+def _record(record: Record) -> dict[str, object]:
+    rates = {"per_experiment": record.per_experiment, "per_hour": record.per_hour}
+    return asdict(record) | rates
 
 
 def _write_items(out: TextIO, items: Iterator[dict[str, object]]) -> None:

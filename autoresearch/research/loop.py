@@ -140,7 +140,9 @@ class Research:
             lambda: self._briefing.brief(self.study, incumbent, self._remaining()),
             lambda made: self._opening.check(self.study, made, incumbent),
         )
-        return None if proposal is None else self._opening.open(self.study, proposal, incumbent)
+        if proposal is None:
+            return None
+        return self._opening.open(self.study, proposal, incumbent, self._rota.control)
 
     def _remaining(self) -> Remaining:
         rules, now = self._rules, self._clock()
@@ -191,6 +193,7 @@ class Research:
 
     def _enter(self) -> None:
         self._set_state(StudyState.RUNNING)
+        self._rota.resume(self._registry.experiments(self.study))
         names = self._rota.names
         summary = self._registry.summary(self.study)
         self._see(telling.study_opened(summary, self._budget, names))
