@@ -4,6 +4,7 @@
 """
 
 from autoresearch.policy.belief import Belief
+from autoresearch.policy.calibration import Calibration, calibrate
 from autoresearch.policy.claims import (
     CONFIRMED,
     Claim,
@@ -26,8 +27,8 @@ from autoresearch.policy.noise import (
 from autoresearch.policy.verdicts import FIRST_SEED, Decision, MoreTrials, judge, next_seed
 
 __all__ = [
-    "CONFIRMED", "CPU", "CPU_IDEAS", "FIRST_SEED", "GPU", "GPU_IDEAS", "Belief", "Claim",
-    "Decision", "Kept", "MoreTrials", "Noise", "Past", "Prior", "Usual", "average", "claim",
-    "judge", "next_seed", "noise", "paired", "recall", "scores",
+    "CONFIRMED", "CPU", "CPU_IDEAS", "FIRST_SEED", "GPU", "GPU_IDEAS", "Belief", "Calibration",
+    "Claim", "Decision", "Kept", "MoreTrials", "Noise", "Past", "Prior", "Usual", "average",
+    "calibrate", "claim", "judge", "next_seed", "noise", "paired", "recall", "scores",
     "should_unkeep", "steadied", "worth_confirming",
 ]  # fmt: skip

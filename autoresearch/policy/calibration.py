@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import sqrt
 from statistics import fmean
 
+_FEWEST = 5  # pairs that an order, or a slope, is read from
 _DOUBT = 10.0  # pairs without any relation that a slope is shrunk by
 
 
@@ -15,7 +16,7 @@ class Calibration:
     `predicted` and `actual` are means. `right` is how often better or worse was foretold rightly,
     `chance` how often it would have been by someone who predicts as many gains and knows nothing.
     `rank` is Spearman's correlation, `slope` by how much the effect grows with the prediction (1 is
-    perfect), shrunk towards 0; None where all predictions or all effects are equal.
+    perfect), shrunk towards 0; None where pairs are few, or all are equal.
     """
 
     pairs: int
@@ -73,8 +74,11 @@ def _correlation(one: Sequence[float], other: Sequence[float]) -> float | None:
 
 
 def _scaled(values: Sequence[float]) -> tuple[list[float], float] | None:
-    """Return deviations from the mean in units of the largest, and that; None where all agree."""
-    if min(values) == max(values):
+    """Return deviations from the mean in units of the largest, and that.
+
+    None where all are equal, or too few.
+    """
+    if len(values) < _FEWEST or min(values) == max(values):
         return None
     middle = fmean(values)
     largest = max(abs(each - middle) for each in values)
