@@ -96,6 +96,14 @@ class Word(TypeDecorator[StrEnum]):
         return None if value is None else self.kind(value)
 
 
+# What proposers are compared by. An index holds all of it, since some columns lie behind the long
+# texts of a row: `status` would read every patch of a study.
+ARMS = (
+    "category", "verdict", "reverts_id", "proposer", "control", "seconds", "standing", "delta",
+    "delta_error", "predicted_delta",
+)  # fmt: skip
+
+
 class Study(SQLModel, table=True):
     """One night's lineage: a tag, a branch, a base commit, what makes its scores comparable.
 
@@ -144,6 +152,7 @@ class Experiment(SQLModel, table=True):
         Index("ix_experiment_study_state", "study_id", "state"),
         Index("ix_experiment_study_created", "study_id", "created_at"),
         Index("ix_experiment_study_finished", "study_id", "finished_at"),
+        Index("ix_experiment_arms", "study_id", *ARMS),
     )
 
     id: int | None = Field(default=None, primary_key=True)

@@ -10,7 +10,7 @@ from autoresearch.registry.database import Database
 
 
 def trained(database: Database, study: Study) -> list[Trained]:
-    """Return every proposal of a study that was trained and judged, oldest first.
+    """Return every proposal of a study that was trained and judged, in no order.
 
     The baseline is nobody's idea, and nor is a take-back.
     """
@@ -30,7 +30,7 @@ def trained(database: Database, study: Study) -> list[Trained]:
         col(Experiment.category) != Category.BASELINE,
         col(Experiment.reverts_id).is_(None),
     )
-    return [_trained(*row) for row in database.all(query.order_by(col(Experiment.id)))]
+    return [_trained(*row) for row in database.all(query)]
 
 
 def _trained(

@@ -260,7 +260,7 @@ class Registry:
         return spending(self._database, study)
 
     def trained(self, study: Study) -> list[Trained]:
-        """Return what a study's trained experiments say of their proposers, oldest first."""
+        """Return what a study's trained experiments say of their proposers."""
         return trained(self._database, study)
 
     def forget_running(self) -> int:

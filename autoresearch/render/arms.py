@@ -94,17 +94,17 @@ def _alike(one: Difference, other: Difference) -> bool:
 
 
 def _amounts(one: Difference, hour: Difference | None, *, signed: bool) -> str:
-    told = f"{_interval(one, 5, signed=signed)} bpb an experiment"
-    return told + (f", {_interval(hour, 4, signed=signed)} an hour" if hour else "")
+    told = _interval(one, "bpb an experiment", 5, signed=signed)
+    return told + (f", {_interval(hour, 'an hour', 4, signed=signed)}" if hour else "")
 
 
-def _interval(difference: Difference, digits: int, *, signed: bool) -> str:
-    numbers = [difference.value, difference.low, difference.high]
+def _interval(difference: Difference, unit: str, digits: int, *, signed: bool) -> str:
+    low, value, high = difference.low, difference.value, difference.high
     if signed:
-        value, low, high = (words.delta(each, digits=digits) for each in numbers)
+        told = [words.delta(each, digits=digits) for each in (low, value, high)]
     else:
-        low, value, high = (f"{each:.{digits}f}" for each in sorted(map(abs, numbers)))
-    return f"{value} ({low} to {high})"
+        told = [f"{each:.{digits}f}" for each in sorted(map(abs, (low, value, high)))]
+    return f"{told[1]} {unit} ({told[0]} to {told[2]})"
 
 
 def _table(rows: Sequence[Record], width: int) -> Table:

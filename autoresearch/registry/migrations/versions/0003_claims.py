@@ -8,6 +8,11 @@ down_revision = "0002"
 
 WORD = sa.String(24)
 
+ARMS = (
+    "category", "verdict", "reverts_id", "proposer", "control", "seconds", "standing", "delta",
+    "delta_error", "predicted_delta",
+)  # fmt: skip
+
 LEADERBOARD = """
 CREATE VIEW leaderboard AS
 SELECT study.tag AS study, experiment.id AS experiment, experiment.verdict, experiment.standing,
@@ -47,5 +52,6 @@ def upgrade() -> None:
         op.add_column("experiment", column)
     # SQLite takes a reference only within the statement that adds its column.
     op.execute("ALTER TABLE experiment ADD COLUMN reverts_id INTEGER REFERENCES experiment (id)")
+    op.create_index("ix_experiment_arms", "experiment", ["study_id", *ARMS])
     op.execute("DROP VIEW leaderboard")
     op.execute(LEADERBOARD)
