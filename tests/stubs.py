@@ -63,6 +63,10 @@ if __name__ == "__main__":
 '''
 
 
+# Most tests count trainings: only those that ask for it have more than they see happen.
+QUIET = "[policy]\nreplicates = 1\ndrift_every = 0\n"
+
+
 class FreeLedger:
     """Lets everything pass and remembers it."""
 
@@ -142,7 +146,7 @@ def make_project(root: Path, source: str = TRAIN) -> Project:
     (root / "train.py").write_text(source)
     (root / "prepare.py").write_text("FIXED = True\n")
     (root / "program.md").write_text("# Goal\nLower val_bpb.\n")
-    (root / "autoresearch.toml").write_text('[training]\nclock = "wall"\ngrace = "2s"\n')
+    (root / "autoresearch.toml").write_text('[training]\nclock = "wall"\ngrace = "2s"\n' + QUIET)
     git(root, "init", "--quiet")
     git(root, "add", ".")
     git(root, "commit", "--quiet", "-m", "begin")

@@ -12,6 +12,7 @@ from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.values import ExperimentState, StudyState, Verdict
 from autoresearch.registry import Registry, Summary
 from autoresearch.render import money, words
+from autoresearch.render.evidence import Machine
 
 STALE_SECONDS = 60.0
 ROOM = 24  # columns a hypothesis should have before other columns give way to it
@@ -63,6 +64,8 @@ def status(
         console.print(_table(experiments, signs, console.width))
     for note in signs.notes():
         _print(console, note)
+    for line in Machine.of(registry, study).lines(study):
+        _print(console, line)
     money.accounts(registry, study, console, tariff)
     _print(console, summary_line(summary))
 
