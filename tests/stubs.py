@@ -23,7 +23,7 @@ from autoresearch.research import Research, StopRules, TrialRunner, recover
 from autoresearch.research.opening import Rehearse
 from autoresearch.research.purse import Purse
 from autoresearch.research.rota import Seat
-from autoresearch.research.trials import TrialSetup
+from autoresearch.research.trials import Scorer, TrialSetup
 from autoresearch.workers import LocalWorker
 from tests.rows import a_study
 
@@ -171,6 +171,7 @@ class Night:
     caps: Caps = field(default_factory=Caps)
     budget: float = 20.0
     confirm_share: float = 0.0
+    scorer: Scorer = field(default_factory=ConfigScorer)
 
     def __post_init__(self) -> None:
         self.registry = Registry.open(self.project.registry, create=True)
@@ -215,7 +216,7 @@ class Night:
             registry=self.registry,
             repo=self.repo,
             worker=LocalWorker(sandbox.detect({})),
-            evaluator=ConfigScorer(),
+            evaluator=self.scorer,
             see=self.see,
             stop=self.stop.is_set,
         )

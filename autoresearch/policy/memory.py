@@ -70,7 +70,8 @@ _NOTHING = Past(0, None, kept=False, readings=())
 
 def _after(belief: Belief, incumbent: Past, experiment: Past) -> tuple[Belief, Past]:
     noise = belief.noise
-    belief = belief.since(_epoch_of(experiment))
+    if _epoch_of(experiment) > belief.epoch:
+        belief = belief.seeing(_steady(incumbent, noise)).since(_epoch_of(experiment))
     mine = [each for each in _steady(experiment, noise) if each.epoch == belief.epoch]
     seeds = {reading.seed for reading in mine}
     belief = belief.seeing([each for each in _steady(incumbent, noise) if each.seed in seeds])

@@ -92,9 +92,3 @@ def measured(row: Experiment, digits: int = 6) -> str:
     pairs = "1 pair" if row.pairs == 1 else f"{row.pairs} pairs"
     sure = "" if row.p_better is None else f", {row.p_better:.0%} sure to be better"
     return f"{words.delta(row.measured, row.measured_error, digits)} bpb on {pairs}{sure}"
-
-
-def claim(row: Experiment) -> str:
-    """Return in words what further pairs made of a keep."""
-    said = words.line(row.claim_reason, 400).plain
-    return f"{row.standing}: {said}" if row.standing else said

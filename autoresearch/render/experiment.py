@@ -110,8 +110,6 @@ def _evidence(registry: Registry, row: Experiment) -> Iterator[tuple[str, str]]:
         parent = registry.experiment(row.parent_id)
         if found := evidence.by_document(registry, parent, row):
             yield "by document", evidence.documents(found, 6)
-    if row.claim_reason:
-        yield "claim", evidence.claim(row)
 
 
 def _history(row: Experiment) -> Iterator[tuple[str, Text | str]]:
