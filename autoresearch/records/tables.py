@@ -109,7 +109,8 @@ class Study(SQLModel, table=True):
 
     `salt` is random and secret from candidate code: what no hostile text can foresee grows from it.
     `steady_since` is the number of the last trial before the machine was seen to have changed: what
-    the incumbent read until then is compared with nothing new.
+    the incumbent read until then is compared with nothing new. `doc_bytes` are the sizes of the val
+    documents, in the order of every trial's `doc_bits` (zlib-compressed little-endian uint32).
     """
 
     id: int | None = Field(default=None, primary_key=True)
@@ -127,6 +128,7 @@ class Study(SQLModel, table=True):
     sigma: float | None = Field(default=None, sa_type=Finite)
     salt: str = Field(default="", sa_type=Plain)
     steady_since: int = 0
+    doc_bytes: bytes | None = Field(default=None, sa_type=LargeBinary)
     created_at: datetime = Field(sa_type=Utc)
 
 

@@ -13,6 +13,7 @@ from autoresearch.records.values import ExperimentState, StudyState, Verdict
 from autoresearch.registry import Registry, Summary
 from autoresearch.render import money, words
 from autoresearch.render.arms import arms
+from autoresearch.render.evidence import Machine
 
 STALE_SECONDS = 60.0
 ROOM = 24  # columns a hypothesis should have before other columns give way to it
@@ -65,6 +66,8 @@ def status(
     for note in signs.notes():
         _print(console, note)
     arms(registry, study, console)
+    for line in Machine.of(registry, study).lines(study):
+        _print(console, line)
     money.accounts(registry, study, console, tariff)
     _print(console, summary_line(summary))
 

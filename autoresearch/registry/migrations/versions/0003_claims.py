@@ -30,6 +30,7 @@ def upgrade() -> None:
     op.add_column(
         "study", sa.Column("steady_since", sa.Integer, nullable=False, server_default="0")
     )
+    op.add_column("study", sa.Column("doc_bytes", sa.LargeBinary))
     for column in (
         sa.Column("purpose", WORD, nullable=False, server_default="screening"),
         sa.Column("condemned_at", sa.Float),
