@@ -23,6 +23,7 @@ from autoresearch.research import Research, StopRules, TrialRunner, recover
 from autoresearch.research.opening import Rehearse
 from autoresearch.research.purse import Purse
 from autoresearch.research.rota import Seat
+from autoresearch.research.shelving import shelf_of
 from autoresearch.research.trials import Scorer, TrialSetup
 from autoresearch.workers import LocalWorker
 from tests.rows import a_study
@@ -219,6 +220,7 @@ class Night:
             evaluator=self.scorer,
             see=self.see,
             stop=self.stop.is_set,
+            shelf=shelf_of(self.project),
         )
         return Research(
             study,

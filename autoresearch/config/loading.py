@@ -94,6 +94,7 @@ def _check(settings: Settings, where: str) -> None:
             min(training.memory_gib, training.file_gib, training.log_mib, corpus.max_mib) > 0,
             "training memory_gib, file_gib, log_mib and corpus max_mib: must be above 0",
         ),
+        (training.checkpoints_gib >= 0, "training checkpoints_gib: must not be below 0"),
         (settings.evaluation.context >= 2, "evaluation context: must be at least 2"),
         (settings.evaluation.batch >= 1, "evaluation batch: must be at least 1"),
         (settings.evaluation.challenges >= 1, "evaluation challenges: must be at least 1"),

@@ -1,6 +1,6 @@
 """All SQL of the house. One method, one transaction."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ from autoresearch.registry.database import Database, without
 from autoresearch.registry.ledger import StudyLedger
 from autoresearch.registry.packing import pack, unpack
 from autoresearch.registry.readings import Repeat
+from autoresearch.registry.shelving import worth_shelving
 from autoresearch.registry.spending import Spending, spending
 from autoresearch.registry.summary import Summary, summarize
 
@@ -195,6 +196,10 @@ class Registry:
     def document_bits(self, experiment: Experiment) -> dict[int, tuple[float, ...]]:
         """Return the bits of every val document, by the seed of an experiment's scored trials."""
         return readings.document_bits(self._database, experiment)
+
+    def worth_shelving(self, trials: Collection[int]) -> list[int]:
+        """Return which of these trials' checkpoints `promote` may ask for, most needed first."""
+        return worth_shelving(self._database, trials)
 
     def seconds(self, study: Study) -> dict[Purpose, float]:
         """Return the wall seconds of a study's trials, scoring included, by their purpose."""

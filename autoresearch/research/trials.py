@@ -10,13 +10,22 @@ from typing import Protocol
 from autoresearch.errors import Interrupted
 from autoresearch.gitrepo import GitRepo
 from autoresearch.process import remove
-from autoresearch.records.events import Event, Scoring, TrialPoint, TrialScored, TrialStarted
+from autoresearch.records.events import (
+    Event,
+    Notice,
+    Scoring,
+    TrialPoint,
+    TrialScored,
+    TrialStarted,
+)
 from autoresearch.records.scores import Disqualification, Score
 from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.values import Budget, Ending, Limits, Outcome, Purpose, TrialState
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import pack, pack_reals
+from autoresearch.research.shelving import tidy
 from autoresearch.workers import Assignment, Worker
+from autoresearch.workers.shelf import Shelf
 
 HEARTBEAT_SECONDS = 10.0
 
@@ -56,7 +65,21 @@ class TrialRunner:
         see: Callable[[Event], None],
         stop: Callable[[], bool],
         broke: Callable[[], str | None] = lambda: None,
+        shelf: Shelf | None = None,
     ) -> None:
+        """Build it.
+
+        Args:
+            setup: what all trials share.
+            registry: where they are written down.
+            repo: where their code is.
+            worker: who trains.
+            evaluator: who scores on val.
+            see: told what happens.
+            stop: asked often; true ends the trial at work.
+            broke: returns why there is no money for a trial.
+            shelf: where checkpoints go that `promote` may ask for; None keeps none.
+        """
         self._setup = setup
         self._registry = registry
         self._repo = repo
@@ -65,6 +88,7 @@ class TrialRunner:
         self._see = see
         self._stop = stop
         self._broke = broke
+        self._shelf = shelf
 
     def run(
         self, experiment: Experiment, seed: int, purpose: Purpose, *, incumbent: bool = False
@@ -130,9 +154,22 @@ class TrialRunner:
                 # A second export: the training process could have written into the first one.
                 with self._repo.workspace(commit, place / "tree") as tree:
                     score = self._evaluator.score(tree, outcome.checkpoint, scratch)
+                if isinstance(score, Score):
+                    self._shelve(trial, outcome.checkpoint)
         finally:
             remove(place)
-        return self._end(trial, outcome, score)
+        done = self._end(trial, outcome, score)
+        self.tidy()
+        return done
+
+    def tidy(self) -> None:
+        """Remove the checkpoints that nobody will ask for."""
+        if self._shelf is not None:
+            tidy(self._shelf, self._registry)
+
+    def _shelve(self, trial: Trial, checkpoint: Path) -> None:
+        if self._shelf is not None and not self._shelf.put(int(trial.id or 0), checkpoint):
+            self._see(Notice(f"no room to keep the checkpoint of trial {trial.id} for `promote`"))
 
     def _train(self, trial: Trial, tree: Path, scratch: Path) -> Outcome:
         assignment = Assignment(
