@@ -3,8 +3,8 @@
 usage: python benchmarks/racing_curves.py OUT.jsonl [--budget 10] [--seeds 1,2,3] [--corpus stdlib]
 
 Every line of OUT is a training in this process, on its CPU seconds, one thread: what was changed,
-the seed, the budget, the steps, val_bpb on the whole validation split, and the training loss as
-the mean of each 50th part of the budget. Trainings that are in OUT already are not run again.
+the seed, the budget, the steps, val_bpb on the whole validation split, and of every step progress
+and training loss. Trainings that are in OUT already are not run again.
 """
 
 import argparse
@@ -25,8 +25,6 @@ from autoresearch.config import data_home, load_settings
 from autoresearch.runtime import Session
 from autoresearch.runtime.session import map_paths
 from autoresearch.scaffold import render
-
-BINS = 50
 
 
 def main() -> None:
@@ -94,7 +92,7 @@ class Bench:
         except (RuntimeError, FloatingPointError) as fault:
             return {**line, "fault": str(fault)[:200]}
         bpb = self._prepare.evaluate_bpb(model, self._val, "cpu")
-        return {**line, "bpb": round(bpb, 5), "steps": stats.steps, "curve": binned(points)}
+        return {**line, "bpb": round(bpb, 5), "steps": stats.steps, "curve": points}
 
     def _session(self, seed: int, budget: float, points: list[tuple[float, float]]) -> Session:
         files = list(self._corpus.train_files()), self._corpus.token_bytes
@@ -106,16 +104,10 @@ class Bench:
             out=self._place,
             _hand_over=lambda: map_paths(lambda: files),
             _send=lambda _message: None,
-            _metric=lambda point: points.append((point["progress"], point["loss"])),
+            _metric=lambda point: points.append(
+                (round(point["progress"], 3), round(point["loss"], 3))
+            ),
         )
-
-
-def binned(points: list[tuple[float, float]]) -> list[float | None]:
-    """Return the mean loss of each of `BINS` equal parts of the budget; None where no step fell."""
-    parts: list[list[float]] = [[] for _ in range(BINS)]
-    for progress, loss in points:
-        parts[min(int(progress * BINS), BINS - 1)].append(loss)
-    return [round(sum(part) / len(part), 4) if part else None for part in parts]
 
 
 if __name__ == "__main__":

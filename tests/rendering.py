@@ -111,11 +111,13 @@ class Fabricated:
         log: bytes = b"step 1\nstep 2\n",
         facts: dict[str, object] | None = None,
         steps: int = 312,
+        condemned_at: float | None = None,
     ) -> Trial:
         return self.registry.save(
             Trial(
                 experiment_id=experiment.id or 0,
                 seed=seed,
+                condemned_at=condemned_at,
                 worker="local",
                 state=state,
                 ending=ending,

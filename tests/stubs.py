@@ -22,6 +22,7 @@ from autoresearch.registry import Registry
 from autoresearch.research import Research, StopRules, TrialRunner, recover
 from autoresearch.research.opening import Rehearse
 from autoresearch.research.purse import Purse
+from autoresearch.research.racing import Racing
 from autoresearch.research.rota import Seat
 from autoresearch.research.trials import TrialSetup
 from autoresearch.workers import LocalWorker
@@ -167,6 +168,7 @@ class Night:
     caps: Caps = field(default_factory=Caps)
     budget: float = 20.0
     confirm_share: float = 0.0
+    chance: Callable[[], float] | None = None
 
     def __post_init__(self) -> None:
         self.registry = Registry.open(self.project.registry, create=True)
@@ -214,6 +216,7 @@ class Night:
             evaluator=ConfigScorer(),
             see=self.see,
             stop=self.stop.is_set,
+            racing=Racing(self.project.settings, self.registry, self.repo, self.chance),
         )
         return Research(
             study,

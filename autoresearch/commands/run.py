@@ -30,6 +30,7 @@ from autoresearch.render.live import watcher_for
 from autoresearch.research import Research, StopRules, TrialRunner, open_study, recover
 from autoresearch.research.opening import Rehearse
 from autoresearch.research.purse import Purse
+from autoresearch.research.racing import Racing
 from autoresearch.research.trials import TrialSetup
 from autoresearch.sandbox import Sandbox
 from autoresearch.workers import LocalWorker
@@ -129,6 +130,7 @@ def _trials(
         see=watcher.see,
         stop=stop,
         broke=purse.empty,
+        racing=Racing(settings, registry, repo),
     )
 
 

@@ -23,11 +23,26 @@ from autoresearch.policy.noise import (
     paired,
     steadied,
 )
+from autoresearch.policy.racing import (
+    Condemned,
+    Course,
+    Finished,
+    Gaps,
+    Ladder,
+    Race,
+    calibrate,
+    enough,
+    gaps,
+    ladder,
+    share_bound,
+)
+from autoresearch.policy.shipped import shipped_ladder
 from autoresearch.policy.verdicts import FIRST_SEED, Decision, MoreTrials, judge, next_seed
 
 __all__ = [
     "CONFIRMED", "CPU", "CPU_IDEAS", "FIRST_SEED", "GPU", "GPU_IDEAS", "Belief", "Claim",
-    "Decision", "Kept", "MoreTrials", "Noise", "Past", "Prior", "Usual", "average", "claim",
-    "judge", "next_seed", "noise", "paired", "recall", "scores",
-    "should_unkeep", "steadied", "worth_confirming",
+    "Condemned", "Course", "Decision", "Finished", "Gaps", "Kept", "Ladder", "MoreTrials",
+    "Noise", "Past", "Prior", "Race", "Usual", "average", "calibrate", "claim", "enough", "gaps",
+    "judge", "ladder", "next_seed", "noise", "paired", "recall", "scores", "share_bound",
+    "shipped_ladder", "should_unkeep", "steadied", "worth_confirming",
 ]  # fmt: skip

@@ -14,6 +14,7 @@ from autoresearch.records.text import safe_line
 from autoresearch.records.values import Verdict
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack
+from autoresearch.render import racing
 from autoresearch.render.money import Tariff
 
 VERSION = 2
@@ -30,8 +31,9 @@ def write_study_json(
     """Write a study as one JSON object, an experiment a line.
 
     ``{"version", "study", "experiments": [...], "trials": [...], "calls": [...],
-    "spending": [...], "money": {...}}``; trials and calls name their experiment, `spending` is
-    an account a proposer, `money` the study's cap and what an hour of the machine costs.
+    "spending": [...], "racing": {...}, "money": {...}}``; trials and calls name their experiment,
+    `spending` is an account a proposer, `racing` that of trials stopped early, `money` the study's
+    cap and what an hour of the machine costs.
     Everything is in it except logs, the scores of single documents and what models answered.
     """
     out.write(f'{{"version": {VERSION}, "study": {_dump(_plain(study))},\n"experiments": [')
@@ -43,7 +45,8 @@ def write_study_json(
     _write_items(out, (_plain(each) for each in registry.calls(study)))
     out.write('],\n"spending": [')
     _write_items(out, (asdict(each) for each in registry.spending(study)))
-    out.write(f'],\n"money": {_dump(asdict(tariff))}}}\n')
+    out.write(f'],\n"racing": {_dump(racing.plain(registry.raced(study)))},')
+    out.write(f'\n"money": {_dump(asdict(tariff))}}}\n')
 
 
 def write_experiment_json(

@@ -11,7 +11,7 @@ from rich.text import Text
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.values import ExperimentState, StudyState, Verdict
 from autoresearch.registry import Registry, Summary
-from autoresearch.render import money, words
+from autoresearch.render import money, racing, words
 
 STALE_SECONDS = 60.0
 ROOM = 24  # columns a hypothesis should have before other columns give way to it
@@ -63,6 +63,8 @@ def status(
         console.print(_table(experiments, signs, console.width))
     for note in signs.notes():
         _print(console, note)
+    if (told := racing.line(registry.raced(study))) is not None:
+        _print(console, told)
     money.accounts(registry, study, console, tariff)
     _print(console, summary_line(summary))
 

@@ -17,7 +17,8 @@ from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.values import Budget, Ending, Limits, Outcome, Purpose, TrialState
 from autoresearch.registry import Registry
 from autoresearch.registry.store import pack
-from autoresearch.workers import Assignment, Worker
+from autoresearch.research.racing import Heat, Racing
+from autoresearch.workers import Assignment, Worker, unraced
 
 HEARTBEAT_SECONDS = 10.0
 
@@ -57,6 +58,7 @@ class TrialRunner:
         see: Callable[[Event], None],
         stop: Callable[[], bool],
         broke: Callable[[], str | None] = lambda: None,
+        racing: Racing | None = None,
     ) -> None:
         self._setup = setup
         self._registry = registry
@@ -66,6 +68,7 @@ class TrialRunner:
         self._see = see
         self._stop = stop
         self._broke = broke
+        self._racing = racing
 
     def run(
         self, experiment: Experiment, seed: int, purpose: Purpose, *, incumbent: bool = False
@@ -89,8 +92,10 @@ class TrialRunner:
             raise Interrupted(reason)
         self._see(TrialStarted(int(experiment.id or 0), seed, purpose, incumbent))
         trial = self._begin(experiment, seed, purpose)
+        raced = self._racing is not None and purpose is Purpose.SCREENING and not incumbent
         with self._beating(trial):
-            trial = self._conduct(experiment, trial)
+            heat = self._racing.heat(experiment, seed) if self._racing and raced else None
+            trial = self._conduct(experiment, trial, heat)
         self._see(TrialScored(trial.experiment_id, seed, trial.val_bpb, trial.detail))
         if trial.ending is Ending.INTERRUPTED:
             raise Interrupted(trial.detail)
@@ -110,14 +115,14 @@ class TrialRunner:
             )
         )
 
-    def _conduct(self, experiment: Experiment, trial: Trial) -> Trial:
+    def _conduct(self, experiment: Experiment, trial: Trial, heat: Heat | None) -> Trial:
         place = self._setup.work / f"trial-{trial.id}"
         scratch = place / "scratch"
         scratch.mkdir(parents=True, mode=0o700)
         commit = str(experiment.commit_sha)
         try:
             with self._repo.workspace(commit, place / "tree") as tree:
-                outcome = self._train(trial, tree, scratch)
+                outcome = self._train(trial, tree, scratch, heat)
             score: Score | Disqualification | None = None
             if outcome.checkpoint is not None and not self._stop():
                 self._see(Scoring(trial.experiment_id))
@@ -126,9 +131,10 @@ class TrialRunner:
                     score = self._evaluator.score(tree, outcome.checkpoint, scratch)
         finally:
             remove(place)
+        trial.condemned_at = heat.condemned_at if heat else None
         return self._end(trial, outcome, score)
 
-    def _train(self, trial: Trial, tree: Path, scratch: Path) -> Outcome:
+    def _train(self, trial: Trial, tree: Path, scratch: Path, heat: Heat | None) -> Outcome:
         assignment = Assignment(
             tree=tree,
             scratch=scratch,
@@ -141,7 +147,10 @@ class TrialRunner:
             token_bytes=self._setup.token_bytes,
         )
         return self._worker.train(
-            assignment, on_point=lambda point: self._see(TrialPoint(point)), stop=self._stop
+            assignment,
+            on_point=lambda point: self._see(TrialPoint(point)),
+            stop=self._stop,
+            race=heat or unraced,
         )
 
     @contextmanager
