@@ -146,6 +146,14 @@ class PolicySettings:
 
 
 @dataclass(frozen=True)
+class RacingSettings:
+    """[racing]: `enabled` stops hopeless trials early; the share `audit` of them runs on."""
+
+    enabled: bool = True
+    audit: float = 0.05
+
+
+@dataclass(frozen=True)
 class SandboxSettings:
     """[sandbox]: `require` refuses to run where nothing seals trials off from the machine."""
 
@@ -165,6 +173,7 @@ class Settings:
     command: CommandSettings = field(default_factory=CommandSettings)
     money: MoneySettings = field(default_factory=MoneySettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
+    racing: RacingSettings = field(default_factory=RacingSettings)
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     prices: Mapping[str, PriceSettings] = field(default_factory=dict)
 

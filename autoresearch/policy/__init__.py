@@ -28,6 +28,20 @@ from autoresearch.policy.noise import (
     steadied,
     usual_noise,
 )
+from autoresearch.policy.racing import (
+    Condemned,
+    Course,
+    Finished,
+    Gaps,
+    Ladder,
+    Race,
+    calibrated,
+    enough,
+    gaps,
+    ladder,
+    share_bound,
+)
+from autoresearch.policy.shipped import shipped_ladder
 from autoresearch.policy.sight import Sight, advice, sight
 from autoresearch.policy.verdicts import (
     FIRST_SEED,
@@ -40,8 +54,10 @@ from autoresearch.policy.verdicts import (
 
 __all__ = [
     "CONFIRMED", "CPU", "CPU_IDEAS", "FIRST_SEED", "GPU", "GPU_IDEAS", "Belief", "ByDocument",
-    "Calibration", "Claim", "Decision", "Drift", "Gap", "Kept", "MoreTrials", "Noise", "Past",
-    "Prior", "Sides", "Sight", "Usual", "advice", "average", "by_document", "calibrate", "claim",
-    "drift", "gap", "judge", "kept_as_simpler", "next_seed", "noise", "paired", "recall", "scores",
-    "should_unkeep", "sight", "steadied", "usual_ideas", "usual_noise", "worth_confirming",
+    "Calibration", "Claim", "Condemned", "Course", "Decision", "Drift", "Finished", "Gap", "Gaps",
+    "Kept", "Ladder", "MoreTrials", "Noise", "Past", "Prior", "Race", "Sides", "Sight", "Usual",
+    "advice", "average", "by_document", "calibrate", "calibrated", "claim", "drift", "enough",
+    "gap", "gaps", "judge", "kept_as_simpler", "ladder", "next_seed", "noise", "paired", "recall",
+    "scores", "share_bound", "shipped_ladder", "should_unkeep", "sight", "steadied", "usual_ideas",
+    "usual_noise", "worth_confirming",
 ]  # fmt: skip

@@ -27,12 +27,13 @@ from autoresearch.registry.arms import trained
 from autoresearch.registry.database import Database, without
 from autoresearch.registry.ledger import StudyLedger
 from autoresearch.registry.packing import pack, unpack
+from autoresearch.registry.racing import Raced, curves, raced
 from autoresearch.registry.readings import Repeat
 from autoresearch.registry.shelving import worth_shelving
 from autoresearch.registry.spending import Spending, spending
 from autoresearch.registry.summary import Summary, summarize
 
-__all__ = ["Registry", "Spending", "Summary", "pack", "unpack"]
+__all__ = ["Raced", "Registry", "Spending", "Summary", "pack", "unpack"]
 
 Row = TypeVar("Row", bound=SQLModel)
 _UNFINISHED = (ExperimentState.OPEN, ExperimentState.COMMITTING, ExperimentState.WITHDRAWING)
@@ -278,6 +279,14 @@ class Registry:
     def trained(self, study: Study) -> list[Trained]:
         """Return what a study's trained experiments say of their proposers."""
         return trained(self._database, study)
+
+    def raced(self, study: Study) -> Raced:
+        """Return what stopping hopeless trials early saved a study, and what its audit found."""
+        return raced(self._database, study)
+
+    def curves(self, study: Study, *, after: int = 0) -> list[Trial]:
+        """Return a study's scored trials with their curves, oldest first: those after a number."""
+        return curves(self._database, study, after)
 
     def forget_running(self) -> int:
         """Mark trials that a killed run left running as lost; return how many."""
