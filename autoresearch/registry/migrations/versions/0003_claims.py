@@ -36,6 +36,8 @@ def upgrade() -> None:
         sa.Column("condemned_at", sa.Float),
     ):
         op.add_column("trial", column)
+    reading = ["experiment_id", "purpose", "val_bpb", "seed", "steps"]
+    op.create_index("ix_trial_reading", "trial", reading)
     for column in (
         sa.Column("control", sa.Text, nullable=False, server_default=""),
         sa.Column("measured", sa.Float),
