@@ -96,6 +96,15 @@ class ConfigScorer:
             return Disqualification("impossible", "below zero")
         return Score(bpb, (bpb * 8.0,), (8,), Trust.UNSEALED, 4, 1, 0.0, 0.1)
 
+    def prepare(self, place: Path) -> None:
+        """It needs nothing."""
+
+    def settle(self) -> None:
+        """It has nothing to wait for."""
+
+    def close(self) -> None:
+        """It has nothing to end."""
+
 
 @dataclass
 class Scripted:

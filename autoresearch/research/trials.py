@@ -42,6 +42,18 @@ class Scorer(Protocol):
         """Return the score, or why there is none."""
         ...
 
+    def prepare(self, place: Path) -> None:
+        """Start in a folder what the next score can use; do not wait."""
+        ...
+
+    def settle(self) -> None:
+        """Wait until what was started is at rest: a training should have the machine to itself."""
+        ...
+
+    def close(self) -> None:
+        """End what was started and not used."""
+        ...
+
 
 class TrialRunner:
     """Runs trials and writes them down, each before it begins and after it ends."""
@@ -96,6 +108,14 @@ class TrialRunner:
             raise Interrupted(trial.detail)
         return trial
 
+    def prepare(self) -> None:
+        """Make ready for scoring while there is something else to wait for; do not wait."""
+        self._evaluator.prepare(self._setup.work)
+
+    def close(self) -> None:
+        """End what was made ready. More trials may follow."""
+        self._evaluator.close()
+
     def _begin(self, experiment: Experiment, seed: int, purpose: Purpose) -> Trial:
         now = self._registry.now()
         return self._registry.save(
@@ -140,6 +160,7 @@ class TrialRunner:
             train_files=self._setup.train_files,
             token_bytes=self._setup.token_bytes,
         )
+        self._evaluator.settle()
         return self._worker.train(
             assignment, on_point=lambda point: self._see(TrialPoint(point)), stop=self._stop
         )
