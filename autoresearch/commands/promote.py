@@ -1,11 +1,15 @@
 """`autoresearch promote`."""
 
+from collections.abc import Iterable
+
 import typer
 
 from autoresearch.config import find_project, scrub_git_environment
 from autoresearch.gitrepo import GitRepo
 from autoresearch.promotion import Promotable, Promotion
 from autoresearch.promotion import promote as cherry_pick
+from autoresearch.records.comparing import warning
+from autoresearch.records.text import safe_line
 from autoresearch.registry import Registry
 
 
@@ -15,8 +19,16 @@ def promote(numbers: tuple[int, ...], *, onto: str | None, dry_run: bool, force:
     project = find_project()
     registry = Registry.open(project.registry)
     repo = GitRepo.open(project.root)
+    warn_of_incomparable(registry, numbers)
     chosen = [_promotable(registry, number) for number in dict.fromkeys(numbers)]
     _say(cherry_pick(repo, chosen, onto=onto, dry_run=dry_run, force=force))
+
+
+def warn_of_incomparable(registry: Registry, numbers: Iterable[int]) -> None:
+    """Say so where the scores of experiments will stand side by side and cannot be compared."""
+    rows = map(registry.experiment, numbers)
+    if said := warning(registry.study_of(row).comparability for row in rows):
+        typer.echo(f"warning: {safe_line(said, 400)}", err=True)
 
 
 def _promotable(registry: Registry, number: int) -> Promotable:
