@@ -24,6 +24,7 @@ from autoresearch.process import Appetite, Guarded, launch
 from autoresearch.runtime import wire
 
 TICK = 0.25  # seconds between looks at the clock and the memory
+DEATH_SECONDS = 5.0  # the longest that a server that hung up may take to tell how it ended
 STARTUP_SECONDS = 300.0  # the longest that this package and PyTorch may take to be imported
 PACKAGES = Path(__file__).parents[2]  # where `import autoresearch` finds this package
 _BLAME = {
@@ -253,7 +254,7 @@ class ServerHandle:
             raise Disqualified(Rule.MEMORY, f"the model server {excess}")
 
     def _death(self) -> Disqualified:
-        ended = self._guarded.wait(2.0)
+        ended = self._guarded.wait(DEATH_SECONDS)
         if ended is None:
             return Disqualified(Rule.DEATH, "the model server closed its channel")
         if ended.signal is not None:

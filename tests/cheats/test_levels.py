@@ -27,7 +27,7 @@ from tests.cheats.otherwise import Person, somebody
 
 VOCAB = 258  # the least that `prepare` makes
 SECRET = "the sealed words of the validation text"
-SECONDS = "63.25"  # of sleep: how a process that stays behind is known
+SECONDS = f"63.{os.getpid()}"  # of sleep: how a process that stays behind is known
 # It tries everything, learns nothing, and goes on after the end. Preflight, which is no guard,
 # would refuse it before it ran: so it takes modules by their names, and reads paths backwards.
 HARMFUL = """
