@@ -101,6 +101,7 @@ class Research:
             self._raise_if_interrupted()
             reason = self._stop_reason() or reason
         finally:
+            self._trials.close()
             self._leave(reason)
         return reason
 
@@ -140,6 +141,7 @@ class Research:
         incumbent = self._registry.incumbent(self.study)
         if incumbent is None:
             return self._opening.open(self.study, BASELINE, None)
+        self._trials.prepare()
         proposal = self._reversing.next(self.study, incumbent) or self._proposing.next(
             lambda: self._briefing.brief(self.study, incumbent, self._remaining()),
             lambda made: self._opening.check(self.study, made, incumbent),

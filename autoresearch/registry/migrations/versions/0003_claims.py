@@ -13,15 +13,19 @@ ARMS = (
     "delta_error", "predicted_delta",
 )  # fmt: skip
 
+# Scores are comparable where `conditions` is the same: the first study that had them.
 LEADERBOARD = """
 CREATE VIEW leaderboard AS
 SELECT study.tag AS study, experiment.id AS experiment, experiment.verdict, experiment.standing,
        experiment.val_bpb, experiment.val_bpb_error, experiment.test_bpb, experiment.delta,
        experiment.delta_error, experiment.claim, experiment.proposer, experiment.hypothesis,
-       experiment.category, experiment.seconds, experiment.peak_memory, experiment.commit_sha
+       experiment.category, experiment.seconds, experiment.peak_memory, experiment.commit_sha,
+       study.trust, (
+           SELECT MIN(alike.id) FROM study AS alike WHERE alike.comparability = study.comparability
+       ) AS conditions
 FROM experiment JOIN study ON study.id = experiment.study_id
 WHERE experiment.val_bpb IS NOT NULL
-ORDER BY study.id DESC, experiment.val_bpb
+ORDER BY conditions DESC, experiment.val_bpb
 """
 
 
