@@ -17,7 +17,7 @@ class Memory:
     past: tuple[policy.Past, ...]
     ideas: policy.Prior
 
-    @property
+    @cached_property
     def belief(self) -> policy.Belief:
         """What is believed of the incumbent, and of the next idea."""
         return policy.recall(self.past, self.noise, self.ideas)
