@@ -5,14 +5,17 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from autoresearch.records.events import Settled, TrialStarted
+from autoresearch.errors import Interrupted
+from autoresearch.records.events import Event, Settled, TrialStarted
 from autoresearch.records.tables import Experiment
 from autoresearch.records.values import Change, Ending, ExperimentState, Purpose, Standing, Verdict
 from autoresearch.research import StopRules, recover
+from autoresearch.research.books import Books
 from tests.stubs import TRAIN, Night, Scripted, git, make_project, variant
 
 LINE = "bpb = QUALITY + NOISE * (session.seed % 2)"
@@ -115,6 +118,46 @@ def test_a_keep_that_breaks_on_another_seed_is_taken_back(tmp_path: Path) -> Non
     crashed = [each for each in made.registry.trials(row) if each.ending is Ending.EXCEPTION]
     assert [each.purpose for each in crashed] == [Purpose.CONFIRMING]
     assert tip(made) == rows(made)[0].commit_sha
+
+
+def books(made: Night) -> Books:
+    return Books(made.registry, made.repo, lambda _event: None)
+
+
+def interrupted(made: Night, when: Callable[[TrialStarted], bool]) -> None:
+    """Run a night that is interrupted in the first such trial."""
+
+    def look(event: Event) -> None:
+        if isinstance(event, TrialStarted) and when(event):
+            made.stop.set()
+
+    made.on_event = look
+    with pytest.raises(Interrupted):
+        made.run()
+    made.stop.clear()
+    made.on_event = lambda _event: None
+
+
+def test_an_open_experiment_has_its_verdict_before_its_parent_is_taken_back(tmp_path: Path) -> None:
+    made = night(tmp_path, source(1.95, late=0.3), source(2.2), share=0.0)
+    interrupted(made, lambda event: event.experiment_id == 3)
+    made.confirm_share = 0.9
+    made.run()
+    baseline, kept, left = rows(made)
+    assert (kept.verdict, kept.standing) == (Verdict.DISCARD, Standing.REFUTED)
+    assert (left.parent_id, left.measured is not None) == (2, True)
+    assert tip(made) == baseline.commit_sha
+
+
+def test_an_open_experiment_whose_parent_is_gone_is_discarded(tmp_path: Path) -> None:
+    made = night(tmp_path, source(1.9), source(1.7), share=0.0)
+    interrupted(made, lambda event: event.experiment_id == 3)
+    books(made).take_back(made.study(), made.registry.experiment(2), "by hand")
+    made.run()
+    baseline, _, left = rows(made)
+    assert (left.verdict, left.state) == (Verdict.DISCARD, ExperimentState.DONE)
+    assert left.reason == "experiment 2, which it builds on, was taken back"
+    assert tip(made) == baseline.commit_sha
 
 
 def refuted_below_another(made: Night) -> None:

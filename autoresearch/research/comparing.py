@@ -24,6 +24,9 @@ class Comparing:
         incumbent = self._registry.incumbent(study)
         if incumbent is None:
             return self._baseline(experiment)
+        if incumbent.id != experiment.parent_id:
+            reason = f"experiment {experiment.parent_id}, which it builds on, was taken back"
+            return policy.Decision(Verdict.DISCARD, None, reason)
         seed, purpose = self._readings(incumbent)[-1].seed, Purpose.SCREENING
         while True:
             if failure := self.pair(experiment, incumbent, seed, purpose):
