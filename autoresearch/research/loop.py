@@ -203,4 +203,5 @@ class Research:
         self._see(telling.study_stopped(self._registry.summary(self.study), reason))
 
     def _set_state(self, state: StudyState) -> None:
+        self._reread()
         self.study = self._registry.save(self.study.model_copy(update={"state": state}))
