@@ -278,7 +278,8 @@ keeper.take_back(made.study(), made.registry.experiment(2), "by hand")
 
 
 @pytest.mark.parametrize(
-    ("module", "name"), [("books", "retreat"), ("made.repo", "set_ref"), ("books.Books", "settle")]
+    ("module", "name"),
+    [("books", "retreat"), ("made.repo", "set_ref"), ("books.Books", "_refresh")],
 )
 def test_a_take_back_that_is_killed_is_finished_by_the_next_run(
     tmp_path: Path, module: str, name: str

@@ -41,7 +41,7 @@ class Confirming:
         self._books = books
 
     def due(self, study: Study) -> bool:
-        """Return whether a keep has fallen, or less than the share was spent and a pair is worth it.
+        """Return whether a keep has fallen, or a pair is worth it and the share not spent.
 
         A keep may have fallen long ago: the run that should have taken it back was killed.
         """
