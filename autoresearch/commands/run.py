@@ -47,6 +47,7 @@ class RunOptions:
     tag: str | None
     patience: int | None
     confirm_share: float | None = None
+    control: str | None = None
 
 
 def run(options: RunOptions) -> None:
@@ -58,7 +59,7 @@ def run(options: RunOptions) -> None:
     _refuse_bad_globs(project)
     keys = keys_of(project)
     sandbox = _sandbox(project)
-    proposers = makers(chosen(options.proposers, keys), project, keys, sandbox)
+    proposers = makers(chosen(options.proposers, keys, options.control), project, keys, sandbox)
     corpus = corpora.load(project.corpus_pointer)
     trust = _trust(project, sandbox, corpus)
     project.make_state()

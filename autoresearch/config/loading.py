@@ -121,6 +121,8 @@ def _thinking_rules(settings: Settings) -> tuple[tuple[bool, str], ...]:
             0 <= settings.policy.confirm_share < 1,
             "policy confirm_share: must be at least 0 and below 1",
         ),
+        (1 <= settings.policy.replicates <= 4, "policy replicates: must be 1 to 4"),
+        (settings.policy.drift_every >= 0, "policy drift_every: must not be below 0"),
         (preflight.steps >= 0, "preflight steps: must not be below 0"),
         (preflight.context >= 2, "preflight context: must be at least 2"),
         (llm.brief_tokens >= 4000, "llm brief_tokens: must be at least 4000"),

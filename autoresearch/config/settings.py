@@ -129,9 +129,16 @@ class PriceSettings:
 
 @dataclass(frozen=True)
 class PolicySettings:
-    """[policy]: `confirm_share` of the training time goes into confirming keeps."""
+    """[policy]: how verdicts are reached.
+
+    `confirm_share` of the training time goes into confirming keeps; the baseline is trained on
+    `replicates` seeds; after `drift_every` trained experiments (0: never) the incumbent is trained
+    again, to see whether the machine has changed.
+    """
 
     confirm_share: float = 0.15
+    replicates: int = 2
+    drift_every: int = 20
 
 
 @dataclass(frozen=True)

@@ -71,8 +71,8 @@ class Confirming:
             Interrupted: the run is to stop; everything is saved.
         """
         parent = self._registry.experiment(int(experiment.parent_id or 0))
-        failed = self._comparing.pair(experiment, parent, seed, Purpose.CONFIRMING)
-        self._books.settle(study)
+        failed = self._comparing.pair(study, experiment, parent, seed, Purpose.CONFIRMING)
+        self._books.settle(study, experiment)
         if failed is not None and failed.verdict is not Verdict.DISCARD:
             self._books.take_back(study, experiment, f"on seed {seed}: {failed.reason}")
         self._take_back(study)

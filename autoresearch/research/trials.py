@@ -1,6 +1,5 @@
 """One trial from row to row: a clean workspace, a capped training, a sealed score."""
 
-import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from autoresearch.records.scores import Disqualification, Score
 from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.values import Budget, Ending, Limits, Outcome, Purpose, TrialState
 from autoresearch.registry import Registry
-from autoresearch.registry.store import pack
+from autoresearch.registry.packing import pack, pack_reals
 from autoresearch.workers import Assignment, Worker
 
 HEARTBEAT_SECONDS = 10.0
@@ -72,6 +71,8 @@ class TrialRunner:
     ) -> Trial:
         """Return this experiment's trial on this seed, from the registry if it was run already.
 
+        To look for drift it is run again, whatever the registry has.
+
         Args:
             experiment: one with a commit.
             seed: of initialisation and data order.
@@ -82,9 +83,9 @@ class TrialRunner:
             Interrupted: the person or the deadline stopped it, and the trial's row says so; or
                 there is no money to begin it.
         """
-        for trial in self._registry.trials(experiment):
-            if trial.seed == seed and settled(trial):
-                return trial
+        known = self.known(experiment) if purpose is not Purpose.DRIFT else {}
+        if seed in known:
+            return known[seed]
         if reason := self._broke():
             raise Interrupted(reason)
         self._see(TrialStarted(int(experiment.id or 0), seed, purpose, incumbent))
@@ -95,6 +96,11 @@ class TrialRunner:
         if trial.ending is Ending.INTERRUPTED:
             raise Interrupted(trial.detail)
         return trial
+
+    def known(self, experiment: Experiment) -> dict[int, Trial]:
+        """Return the trial of every seed that `run` would not train again."""
+        trials = [each for each in self._registry.trials(experiment) if settled(each)]
+        return {each.seed: each for each in trials if each.purpose is not Purpose.DRIFT}
 
     def _begin(self, experiment: Experiment, seed: int, purpose: Purpose) -> Trial:
         now = self._registry.now()
@@ -204,5 +210,5 @@ def _scored(score: Score) -> Mapping[str, object]:
         "trust": score.trust,
         "mismatch": score.mismatch,
         "scoring_seconds": score.seconds,
-        "doc_bits": pack(struct.pack(f"<{len(score.doc_bits)}f", *score.doc_bits)),
+        "doc_bits": pack_reals(score.doc_bits),
     }
