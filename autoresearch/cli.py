@@ -185,13 +185,24 @@ def diff(
 
 @app.command()
 def promote(
-    experiments: Annotated[list[int], typer.Argument(help="Kept experiments.", metavar="ID...")],
+    experiments: Annotated[
+        list[int], typer.Argument(help="Confirmed experiments.", metavar="ID...")
+    ],
     *,
     onto: Annotated[str | None, typer.Option(help="A branch; without it the current.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Also what was not kept.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also what is not confirmed, or was not kept.")
+    ] = False,
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="First train further pairs of what is not.")
+    ] = False,
+    pairs: Annotated[
+        int | None, typer.Option(help="Pairs that --confirm may train of each; default 6.")
+    ] = None,
 ) -> None:
-    """Bring kept experiments home: cherry-pick them onto your own branch."""
+    """Bring discoveries home: score them on test, cherry-pick them onto your own branch."""
+    from autoresearch.commands.promote import PromoteOptions
     from autoresearch.commands.promote import promote as verb
 
-    verb(tuple(experiments), onto=onto, dry_run=dry_run, force=force)
+    verb(PromoteOptions(tuple(experiments), onto, dry_run, force, confirm, pairs))

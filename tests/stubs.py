@@ -22,7 +22,9 @@ from autoresearch.registry import Registry
 from autoresearch.research import Research, StopRules, TrialRunner, recover
 from autoresearch.research.opening import Rehearse
 from autoresearch.research.purse import Purse
+from autoresearch.research.racing import Racing
 from autoresearch.research.rota import Seat
+from autoresearch.research.shelving import shelf_of
 from autoresearch.research.trials import Scorer, TrialSetup
 from autoresearch.workers import LocalWorker
 from tests.rows import a_study
@@ -172,6 +174,7 @@ class Night:
     budget: float = 20.0
     confirm_share: float = 0.0
     scorer: Scorer = field(default_factory=ConfigScorer)
+    chance: Callable[[], float] | None = None
 
     def __post_init__(self) -> None:
         self.registry = Registry.open(self.project.registry, create=True)
@@ -219,6 +222,8 @@ class Night:
             evaluator=self.scorer,
             see=self.see,
             stop=self.stop.is_set,
+            shelf=shelf_of(self.project),
+            racing=Racing(self.project.settings, self.registry, self.repo, self.chance),
         )
         return Research(
             study,

@@ -240,6 +240,19 @@ def test_a_registry_whole_damaged_and_at_work(doctor: Doctor, project: Path) -> 
     assert "restore a copy" in mend
 
 
+def test_checkpoints_that_take_much_of_their_room(doctor: Doctor, project: Path) -> None:
+    assert doctor.finds("checkpoints")[:2] == ("ok", "0, 0.0 of 16 GiB")
+    toml = project / "autoresearch.toml"
+    toml.write_text(toml.read_text().replace("[training]", "[training]\ncheckpoints_gib = 1e-6"))
+    place = find_project(project).checkpoints / "trial-3"
+    place.mkdir(parents=True)
+    (place / "model.safetensors").write_bytes(b"x" * 1000)
+    level, said, mend = doctor.finds("checkpoints")
+    assert level == "warning"
+    assert said.startswith("1, 0.0 of 1e-06 GiB: soon the oldest give way")
+    assert "checkpoints_gib" in mend
+
+
 def test_a_work_folder_of_somebody_elses(
     doctor: Doctor, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -146,7 +146,9 @@ class Experiment(SQLModel, table=True):
     the difference. A keep has a `standing` once it is confirmed or refuted: `claim` is the
     probability of a true improvement by `claim_pairs` fresh pairs. `reverts_id` is the keep that
     this experiment takes back. `test_bpb` is of the checkpoint of trial `test_trial_id`;
-    `test_bits` are its documents' bits (zlib-compressed little-endian float32).
+    `test_bits` are its documents' bits (zlib-compressed little-endian float32). `val_gain` and
+    `test_gain` are that checkpoint's difference to one of the baseline on either split, below zero
+    = better, with the standard errors that the choice of documents leaves.
     """
 
     __table_args__ = (
@@ -186,6 +188,10 @@ class Experiment(SQLModel, table=True):
     test_bpb: float | None = Field(default=None, sa_type=Finite)
     test_trial_id: int | None = None
     test_bits: bytes | None = Field(default=None, sa_type=LargeBinary)
+    val_gain: float | None = Field(default=None, sa_type=Finite)
+    val_gain_error: float | None = Field(default=None, sa_type=Finite)
+    test_gain: float | None = Field(default=None, sa_type=Finite)
+    test_gain_error: float | None = Field(default=None, sa_type=Finite)
     seconds: float = Field(default=0.0, sa_type=Finite)
     peak_memory: int = Field(default=0, sa_type=BigInteger)
     parent_sha: str | None = Field(default=None, sa_type=Plain)

@@ -15,7 +15,7 @@ from autoresearch.records.text import safe_line
 from autoresearch.records.values import Verdict
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack
-from autoresearch.render import evidence
+from autoresearch.render import evidence, racing
 from autoresearch.render.money import Tariff
 
 VERSION = 3
@@ -32,12 +32,12 @@ def write_study_json(
     """Write a study as one JSON object, an experiment a line.
 
     ``{"version", "study", "experiments": [...], "trials": [...], "calls": [...],
-    "spending": [...], "money": {...}, "machine": {...}, "arms": [...], "comparisons": [...],
-    "calibrations": {...}}``; trials and calls name their experiment, `spending` is an account a
-    proposer, `money` the study's cap and what an hour of the machine costs, `machine` how loud it
-    is, what can be seen through that, and its checks for drift. `arms` are what proposers gained,
-    `comparisons` what they did beside a control, `calibrations` what became of each one's
-    predictions: see `policy.arms`.
+    "spending": [...], "racing": {...}, "money": {...}, "machine": {...}, "arms": [...],
+    "comparisons": [...], "calibrations": {...}}``; trials and calls name their experiment,
+    `spending` is an account a proposer, `racing` that of trials stopped early, `money` the study's
+    cap and what an hour of the machine costs, `machine` how loud it is, what can be seen through
+    that, and its checks for drift. `arms` are what proposers gained, `comparisons` what they did
+    beside a control, `calibrations` what became of each one's predictions: see `policy.arms`.
     Everything is in it except logs, the scores of single documents and what models answered.
     """
     machine = evidence.Machine.of(registry, study).plain()
@@ -50,7 +50,8 @@ def write_study_json(
     _write_items(out, (_plain(each) for each in registry.calls(study)))
     out.write('],\n"spending": [')
     _write_items(out, (asdict(each) for each in registry.spending(study)))
-    out.write(f'],\n"money": {_dump(asdict(tariff))},\n"machine": {_dump(machine)},\n"arms": [')
+    out.write(f'],\n"racing": {_dump(racing.plain(registry.raced(study)))},')
+    out.write(f'\n"money": {_dump(asdict(tariff))},\n"machine": {_dump(machine)},\n"arms": [')
     trained = registry.trained(study)
     _write_items(out, (_record(each) for each in records(trained)))
     out.write('],\n"comparisons": [')

@@ -11,7 +11,7 @@ from rich.text import Text
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.values import ExperimentState, StudyState, Verdict
 from autoresearch.registry import Registry, Summary
-from autoresearch.render import money, words
+from autoresearch.render import money, racing, testset, words
 from autoresearch.render.arms import arms
 from autoresearch.render.evidence import Machine
 
@@ -68,6 +68,10 @@ def status(
     arms(registry, study, console)
     for line in Machine.of(registry, study).lines(study):
         _print(console, line)
+    for line in testset.lines(registry, study, experiments):
+        _print(console, line)
+    if (told := racing.line(registry.raced(study))) is not None:
+        _print(console, told)
     money.accounts(registry, study, console, tariff)
     _print(console, summary_line(summary))
 

@@ -2,7 +2,7 @@
 
 from autoresearch import policy
 from autoresearch.records.tables import Experiment, Study, Trial
-from autoresearch.records.values import Purpose, Reading, Verdict
+from autoresearch.records.values import Ending, Purpose, Reading, Verdict
 from autoresearch.registry import Registry
 from autoresearch.research.remembering import epoch, remember
 from autoresearch.research.trials import TrialRunner
@@ -99,4 +99,6 @@ def _failure(trial: Trial) -> policy.Decision:
     ended = trial.ending.verdict if trial.ending else None
     if ended is None:  # it finished, and the evaluator refused its checkpoint
         return policy.Decision(Verdict.DISQUALIFIED, None, trial.detail)
-    return policy.Decision(ended, None, f"{trial.ending}: {trial.detail}")
+    raced = trial.ending is Ending.RACED
+    reason = trial.detail if raced else f"{trial.ending}: {trial.detail}"
+    return policy.Decision(ended, None, reason)

@@ -61,6 +61,7 @@ class Research:
         self.study = study
         self._budget = project.settings.budget(study.budget_seconds)
         self._registry = registry
+        self._trials = trials
         settings = project.settings.policy
         self._comparing = Comparing(registry, trials, settings.replicates)
         self._books = Books(registry, repo, see)
@@ -164,6 +165,7 @@ class Research:
         self._finished += 1
 
     def _reread(self) -> None:
+        self._trials.tidy()
         self.study = self._registry.study(self.study.tag) or self.study
 
     def _stop_reason(self) -> str | None:

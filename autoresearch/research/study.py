@@ -18,6 +18,7 @@ from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.values import Budget, ExperimentState, StudyState, Trust
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import pack_counts
+from autoresearch.research.shelving import shelf_of, tidy
 
 _TAG = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?!\.|lock$|$)){0,63}")
 _SALT_BYTES = 16
@@ -113,6 +114,7 @@ def recover(registry: Registry, repo: GitRepo, project: Project, study: Study) -
     registry.check()
     registry.forget_running()
     remove(project.work)
+    tidy(shelf_of(project), registry)
     repo.prune()
     for experiment in registry.unfinished(study):
         if experiment.state is ExperimentState.COMMITTING:

@@ -49,6 +49,11 @@ def upgrade() -> None:
         sa.Column("claim_reason", sa.Text, nullable=False, server_default=""),
         sa.Column("test_trial_id", sa.Integer),
         sa.Column("test_bits", sa.LargeBinary),
+        *(
+            sa.Column(f"{split}_gain{part}", sa.Float)
+            for split in ("val", "test")
+            for part in ("", "_error")
+        ),
     ):
         op.add_column("experiment", column)
     # SQLite takes a reference only within the statement that adds its column.
