@@ -127,6 +127,9 @@ class Research:
 
     def _attend(self) -> bool:
         """Do the first chore that is due; return whether one was."""
+        # What a stopped run left open is compared with its parent, so that must not be taken back.
+        if self._registry.unfinished(self.study):
+            return False
         for chore in self._chores:
             if chore.due(self.study):
                 chore.do(self.study)
@@ -210,4 +213,5 @@ class Research:
         self._see(telling.study_stopped(self._registry.summary(self.study), reason))
 
     def _set_state(self, state: StudyState) -> None:
+        self._reread()
         self.study = self._registry.save(self.study.model_copy(update={"state": state}))
