@@ -166,6 +166,7 @@ class Night:
     rehearse: Rehearse | None = None
     caps: Caps = field(default_factory=Caps)
     budget: float = 20.0
+    confirm_share: float = 0.0
 
     def __post_init__(self) -> None:
         self.registry = Registry.open(self.project.registry, create=True)
@@ -224,6 +225,7 @@ class Night:
             purse=Purse(self.registry.ledger(study, self.caps)),
             sleep=self.sleep,
             rehearse=self.rehearse,
+            confirm_share=self.confirm_share,
             rules=self.rules,
             clock=self.clock,
             see=self.see,

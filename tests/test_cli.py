@@ -118,6 +118,8 @@ def test_run_before_prepare(run: Run, project: Path) -> None:
         ("--hours", "nan", 2),
         ("--experiments", "0", 2),
         ("--patience", "-3", 2),
+        ("--confirm-share", "1", 2),
+        ("--confirm-share", "-0.1", 2),
         ("--max-cost", "0", 2),
         ("--max-cost", "-1", 2),
         ("--max-cost", "nan", 2),

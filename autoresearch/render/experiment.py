@@ -96,6 +96,9 @@ def _effect(row: Experiment, study: Study) -> Iterator[tuple[str, Text | str]]:
     against = f" to experiment {row.parent_id}" if row.parent_id else ""
     yield f"Δ{against}", words.delta(row.delta, row.delta_error, 6)
     yield "predicted Δ", words.delta(row.predicted_delta, None, 6)
+    if row.standing or row.claim_pairs:
+        told = words.standing(row.standing) if row.standing else Text("not confirmed")
+        yield "claim", told.append(": ").append_text(words.line(row.claim_reason, 400))
     yield "test_bpb", words.score(row.test_bpb, None, study.trust, 6)
 
 

@@ -8,7 +8,7 @@ from autoresearch.proposers.base import Brief, Past, Remaining
 from autoresearch.proposers.prompting import digest, frames
 from autoresearch.proposers.prompting.digest import Calibration, Tally
 from autoresearch.proposers.prompting.frames import Frames
-from autoresearch.records.values import Category, Estimate
+from autoresearch.records.values import Category, Estimate, Standing
 
 CATEGORIES = " | ".join(
     each for each in Category if each not in (Category.BASELINE, Category.OTHER)
@@ -78,6 +78,8 @@ class Now:
     score: Estimate | None
     noise: float | None
     since_keep: int
+    confirmed: str
+    refuted: str
     remaining: Remaining
     trainings: int
     tallies: tuple[Tally, ...]
@@ -135,6 +137,8 @@ def now(brief: Brief, frame: Frames) -> Now:
         score=brief.score,
         noise=brief.noise,
         since_keep=digest.since_keep(history),
+        confirmed=_standing(history, Standing.CONFIRMED),
+        refuted=_standing(history, Standing.REFUTED),
         remaining=left,
         trainings=int((left.seconds or 0) // max(brief.budget.training, 1e-9)),
         tallies=tuple(digest.tallies(history)),
@@ -155,6 +159,10 @@ def _names(frame: Frames, paths: Sequence[str]) -> str:
     if left := len(paths) - _NAMES:
         lines += [f"and {left} more"] if left > 0 else []
     return frame.data("names", "\n".join(lines))
+
+
+def _standing(history: Sequence[Past], standing: Standing) -> str:
+    return ", ".join(str(past.id) for past in history if past.standing is standing)
 
 
 def _near(past: Past, frame: Frames) -> NearMiss:
