@@ -31,6 +31,7 @@ class House:
     reversals: list[int] = field(default_factory=list)
     taken_back: int = 0
     spent: float = 0.0
+    idle: bool = False  # no pair is worth it until something new is read
 
     def __post_init__(self) -> None:
         self.whole = self.lab.left
@@ -50,7 +51,7 @@ class House:
             policy.Past(number, self.parents.get(number), number in kept, mine)
             for number, mine in self.readings.items()
         ]
-        self.belief = policy.recall(past, self.noise)
+        self.belief, self.idle = policy.recall(past, self.noise), False
 
     def play(self) -> None:
         """Try ideas until the slots are used; before each, confirm what is due."""
@@ -122,34 +123,30 @@ class House:
 
     def confirm(self) -> None:
         """Spend the share that confirming has by now, if any keep is worth it."""
-        while self.spent < self.ways.confirm * (self.whole - self.lab.left):
+        while not self.idle and self.spent < self.ways.confirm * (self.whole - self.lab.left):
             keeps = self.standing()
             worth = policy.worth_confirming(
                 [self.beside(number) for number in keeps], self.noise, self.belief.prior
             )
+            self.idle = worth is None
             if worth is None or self.lab.left < 2:
                 return
-            before = self.lab.left
-            self.pair(keeps[worth[0]], self.parents[keeps[worth[0]]], worth[1])
+            number, before = keeps[worth[0]], self.lab.left
+            self.pair(number, self.parents[number], worth[1])
             self.spent += before - self.lab.left
             self.recall()
-            self.doubt(keeps[worth[0]])
+            if policy.should_unkeep(self.beside(number), self.noise, self.belief.prior):
+                self.take_back(number)
 
-    def doubt(self, number: int) -> None:
-        """Take back the newest keep that proves worse; try an older one's reversal."""
-        if not self.fails(number):
-            return
-        if number != self.incumbent:
+    def take_back(self, number: int) -> None:
+        """Take back a keep that is none: the newest at once, an older one by trying its reversal."""
+        self.taken_back += 1
+        if number == self.incumbent:
+            self.kept.pop()
+            self.recall()
+        else:
             self.refuted.add(number)
             self.reversals.append(number)
-        while len(self.kept) > 1 and self.fails(self.incumbent):
-            self.kept.pop()
-            self.taken_back += 1
-            self.recall()
-
-    def fails(self, number: int) -> bool:
-        """Return whether a keep's readings by now say that it is none."""
-        return policy.should_unkeep(self.beside(number), self.noise, self.belief.prior)
 
     def result(self) -> Night:
         """Return what it came to."""
@@ -157,7 +154,7 @@ class House:
             self.true[self.incumbent] - START,
             self.belief.score.mean - START,
             kept=len(self.kept) - 1,
-            taken_back=self.taken_back + len(self.refuted),
+            taken_back=self.taken_back,
         )
         for number in self.kept[1:]:
             better = self.true[number] < self.true[self.parents[number]]

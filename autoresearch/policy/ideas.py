@@ -17,9 +17,9 @@ Vector = NDArray[np.float64]
 # A share on the grid is 1 - (1 - usual share) ** power, a size the usual one times a factor; beside
 # each stands how likely it is beforehand. Idle are the ideas that change nothing, of those that are
 # not better: there may be far more of them than usual, since patches often miss.
-_BETTER = ((0.1, 0.4, 1.0, 2.0), (0.15, 0.25, 0.35, 0.25))
-_IDLE = ((1.0, 2.5, 10.0), (0.50, 0.30, 0.20))
-_SIZES = ((0.25, 0.5, 1.0, 2.0), (0.15, 0.25, 0.40, 0.20))
+_BETTER = ((0.1, 0.4, 1.0, 2.0), (0.1, 0.2, 0.4, 0.3))
+_IDLE = ((1.0, 2.5, 10.0), (0.75, 0.15, 0.10))
+_SIZES = ((0.25, 0.5, 1.0, 2.0), (0.1, 0.2, 0.5, 0.2))
 
 
 def learned(usual: Prior, measured: Sequence[tuple[float, float]]) -> Prior:
