@@ -23,29 +23,39 @@ class Past:
 
 
 @dataclass(frozen=True)
-class Step:
-    """What is believed after an experiment: of which incumbent, and what it said itself, if so."""
+class _Step:
+    """The belief after an experiment, the incumbent then, and the experiment's own evidence."""
 
     belief: Belief
-    incumbent: int
+    incumbent: Past
     evidence: Evidence | None = None
 
 
-def recall(past: Iterable[Past], noise: Noise, usual: Prior = CPU_IDEAS) -> Belief:
+def recall(
+    past: Iterable[Past], noise: Noise, usual: Prior = CPU_IDEAS, *, epoch: int = 0
+) -> Belief:
     """Return what is believed after these experiments, oldest first.
 
     Noise and prior are today's, for all of them: what the first verdicts could not know yet is
     used. What was compared with code that is not in the incumbent's lineage any more says nothing
     of it.
+
+    Args:
+        past: the experiments with a verdict.
+        noise: the study's.
+        usual: what ideas are like before the first.
+        epoch: the one that now is; see `Reading`.
     """
     steps = _steps(past, noise, usual)
-    return steps[-1].belief if steps else Belief(noise, usual)
+    if not steps:
+        return Belief(noise, usual, epoch=epoch)
+    return steps[-1].belief.since(epoch).seeing(_steady(steps[-1].incumbent, noise))
 
 
 def scores(past: Iterable[Past], noise: Noise, usual: Prior = CPU_IDEAS) -> dict[int, Estimate]:
     """Return the score of every incumbent there was, as believed when it was last compared."""
     steps = _steps(past, noise, usual)
-    return {step.incumbent: step.belief.score for step in steps if step.incumbent}
+    return {each.incumbent.number: each.belief.score for each in steps if each.incumbent.number}
 
 
 def average(readings: Sequence[Reading], noise: Noise) -> Estimate:
@@ -54,32 +64,30 @@ def average(readings: Sequence[Reading], noise: Noise) -> Estimate:
     return Estimate(fmean(each.bpb for each in readings), error)
 
 
-def _steps(past: Iterable[Past], noise: Noise, usual: Prior) -> list[Step]:
-    # Twice: the effects teach what ideas are like, which changes what is believed of the effects.
+def _steps(past: Iterable[Past], noise: Noise, usual: Prior) -> list[_Step]:
+    # Twice: effects teach what ideas are like, and that changes what is believed of each effect.
     past = list(past)
-    first = [step.evidence for step in _told(past, Belief(noise, usual))]
-    effects = [(each.measured, each.variance) for each in first if each is not None]
-    return (
-        list(_told(past, Belief(noise, learned(usual, effects))))
-        if effects
-        else list(_told(past, Belief(noise, usual)))
-    )
+    first = list(_told(past, Belief(noise, usual)))
+    effects = [step.evidence for step in first if step.evidence]
+    if not effects:
+        return first
+    prior = learned(usual, [(each.measured, each.variance) for each in effects])
+    return list(_told(past, Belief(noise, prior)))
 
 
-def _told(past: Iterable[Past], belief: Belief) -> Iterator[Step]:
-    incumbent = _NOTHING
+def _told(past: Iterable[Past], belief: Belief) -> Iterator[_Step]:
+    incumbent, evidence = _NOTHING, None
     for experiment in past:
-        evidence = None
         if experiment.parent is None and experiment.kept:
-            incumbent = experiment
+            incumbent, evidence = experiment, None
         elif experiment.parent == incumbent.number:
             belief, evidence = _weighed(belief, incumbent, experiment)
             if evidence is not None:
-                belief = (
-                    belief.keeping(evidence) if experiment.kept else belief.discarding(evidence)
-                )
+                belief = (belief.keeping if experiment.kept else belief.discarding)(evidence)
                 incumbent = experiment if experiment.kept else incumbent
-        yield Step(belief.seeing(_steady(incumbent, belief.noise)), incumbent.number, evidence)
+        else:
+            evidence = None
+        yield _Step(belief.seeing(_steady(incumbent, belief.noise)), incumbent, evidence)
 
 
 _NOTHING = Past(0, None, kept=False, readings=())
@@ -87,10 +95,18 @@ _NOTHING = Past(0, None, kept=False, readings=())
 
 def _weighed(belief: Belief, incumbent: Past, experiment: Past) -> tuple[Belief, Evidence | None]:
     noise = belief.noise
-    seeds = {reading.seed for reading in experiment.readings}
+    if _epoch_of(experiment) > belief.epoch:
+        belief = belief.seeing(_steady(incumbent, noise)).since(_epoch_of(experiment))
+    mine = [each for each in _steady(experiment, noise) if each.epoch == belief.epoch]
+    seeds = {reading.seed for reading in mine}
     belief = belief.seeing([each for each in _steady(incumbent, noise) if each.seed in seeds])
-    common = [each for each in _steady(experiment, noise) if each.seed in belief.read]
+    common = [each for each in mine if each.seed in belief.read]
     return belief, belief.weighing(common) if common else None
+
+
+def _epoch_of(experiment: Past) -> int:
+    # The one of its verdict: later readings may only have confirmed it.
+    return experiment.readings[0].epoch
 
 
 def _steady(experiment: Past, noise: Noise) -> list[Reading]:
