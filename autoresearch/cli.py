@@ -109,7 +109,13 @@ def run(
         list[str] | None,
         typer.Option(
             help="[WEIGHT:]SPEC, may be repeated: anthropic:MODEL, openai:MODEL[@BASE_URL], "
-            "command:CLI, optuna, patches:DIR."
+            "command:CLI, optuna, random, patches:DIR."
+        ),
+    ] = None,
+    control: Annotated[
+        str | None,
+        typer.Option(
+            help="SPEC:SHARE, a control arm's share of the turns: optuna:0.2, random:0.1."
         ),
     ] = None,
     budget: Annotated[str | None, typer.Option(help="Training time a trial: 5m, 20s.")] = None,
@@ -126,7 +132,11 @@ def run(
     from autoresearch.commands.run import run as verb
 
     specs = tuple(proposer or ())
-    verb(RunOptions(hours, experiments, max_cost, specs, budget, tag, patience, confirm_share))
+    verb(
+        RunOptions(
+            hours, experiments, max_cost, specs, budget, tag, patience, confirm_share, control
+        )
+    )
 
 
 @app.command()

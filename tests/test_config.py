@@ -68,6 +68,8 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
         ("[prices.'openai:m']\ninput = 1\noutput = 2\ncahced = 1", "did you mean cached"),
         ("[prices.'openai:m']\ninput = -1\noutput = 2", "must not be below 0"),
         ("[preflight.toy]\nDEPTH = 'two'", "toy.DEPTH: 'two' is not of the type int or float"),
+        ("[racing]\naudit = 1.5", "racing audit: must be 0 to 1"),
+        ("[racing]\nenabled = 'no'", "enabled: 'no' is not of the type bool"),
         ("[preflight]\nsteps = -1", "steps: must not be"),
         ("[preflight]\ncontext = 1", "preflight context: must be"),
         ("[llm]\nbrief_tokens = 5", "brief_tokens: must be"),
@@ -75,6 +77,9 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
         ("[llm]\nrepairs = 9", "repairs: must be"),
         ("[llm]\nformat = 'json'", "format: must be"),
         ("[llm]\ntimeout = 'never'", "is no duration"),
+        ("[policy]\nreplicates = 0", "policy replicates: must be 1 to 4"),
+        ("[policy]\nreplicates = 5", "policy replicates: must be 1 to 4"),
+        ("[policy]\ndrift_every = -1", "policy drift_every: must not be below 0"),
         ("not toml", "autoresearch.toml: "),
     ],
 )

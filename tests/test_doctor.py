@@ -126,6 +126,7 @@ def test_outside_a_project_the_machine_and_the_proposers_are_still_looked_at(
     assert "in no autoresearch project" in said
     assert doctor.finds("python")[0] == "ok"
     assert doctor.finds("optuna")[0] == "ok"
+    assert doctor.finds("random", "--proposer", "random")[0] == "ok"
 
 
 @pytest.mark.parametrize(
@@ -475,6 +476,7 @@ def test_other_proposers(
     assert "[command] usd" in doctor.finds("price", "--proposer", spec)[2]
     (project / "train.py").write_text("print(1)\n")
     assert doctor.finds("constants", "--proposer", "optuna")[0] == "fault"
+    assert doctor.finds("constants", "--proposer", "random")[0] == "fault"
 
 
 def test_a_key_on_the_command_line_is_not_repeated(

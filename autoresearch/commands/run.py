@@ -35,6 +35,7 @@ class RunOptions:
     tag: str | None
     patience: int | None
     confirm_share: float | None = None
+    control: str | None = None
 
 
 def run(options: RunOptions) -> None:
@@ -46,7 +47,7 @@ def run(options: RunOptions) -> None:
     _refuse_bad_globs(project)
     keys = keys_of(project)
     sandbox = sandbox_for(project)
-    proposers = makers(chosen(options.proposers, keys), project, keys, sandbox)
+    proposers = makers(chosen(options.proposers, keys, options.control), project, keys, sandbox)
     with workshop(project, sandbox) as shop:
         registry, repo = shop.registry, shop.repo
         repo.identity()

@@ -22,6 +22,7 @@ from autoresearch.records.values import Trust
 from autoresearch.registry import Registry, RunLock
 from autoresearch.research import TrialRunner, open_study
 from autoresearch.research.purse import Purse
+from autoresearch.research.racing import Racing
 from autoresearch.research.shelving import shelf_of
 from autoresearch.research.trials import TrialSetup
 from autoresearch.sandbox import Sandbox
@@ -95,6 +96,7 @@ class Workshop:
             stop=stop,
             broke=purse.empty,
             shelf=shelf_of(self.project),
+            racing=Racing(settings, self.registry, self.repo),
         )
 
     def evaluator(self, study: Study, documents: Sequence[Document]) -> Evaluator:

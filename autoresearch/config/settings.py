@@ -133,9 +133,24 @@ class PriceSettings:
 
 @dataclass(frozen=True)
 class PolicySettings:
-    """[policy]: `confirm_share` of the training time goes into confirming keeps."""
+    """[policy]: how verdicts are reached.
+
+    `confirm_share` of the training time goes into confirming keeps; the baseline is trained on
+    `replicates` seeds; after `drift_every` trained experiments (0: never) the incumbent is trained
+    again, to see whether the machine has changed.
+    """
 
     confirm_share: float = 0.15
+    replicates: int = 2
+    drift_every: int = 20
+
+
+@dataclass(frozen=True)
+class RacingSettings:
+    """[racing]: `enabled` stops hopeless trials early; the share `audit` of them runs on."""
+
+    enabled: bool = True
+    audit: float = 0.05
 
 
 @dataclass(frozen=True)
@@ -158,6 +173,7 @@ class Settings:
     command: CommandSettings = field(default_factory=CommandSettings)
     money: MoneySettings = field(default_factory=MoneySettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
+    racing: RacingSettings = field(default_factory=RacingSettings)
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     prices: Mapping[str, PriceSettings] = field(default_factory=dict)
 

@@ -74,7 +74,8 @@ def experiment_opened(event: ExperimentOpened) -> Text:
 
 def training(event: TrialStarted) -> str:
     """Return why a training is done, in words."""
-    who = f" of experiment {event.experiment_id}" if event.purpose is Purpose.CONFIRMING else ""
+    apart = event.purpose in (Purpose.CONFIRMING, Purpose.DRIFT)  # of no experiment under way
+    who = f" of experiment {event.experiment_id}" if apart else ""
     return f"{event.purpose}, incumbent" if event.incumbent else f"{event.purpose}{who}"
 
 
