@@ -13,6 +13,7 @@ import itertools
 import math
 import random
 import re
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -46,8 +47,8 @@ class Run:
         return [Point(step, loss, step, at, at) for step, (at, loss) in enumerate(self.curve)]
 
     @cached_property
-    def course(self) -> policy.Course:
-        return policy.Course(self.points)
+    def yardstick(self) -> policy.Yardstick:
+        return policy.Yardstick(self.points)
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,12 @@ class Heat:
 
     @cached_property
     def finished(self) -> policy.Finished:
-        gaps = policy.gaps(self.experiment.course, self.incumbent.course)
-        return policy.Finished(gaps, self.experiment.bpb - self.incumbent.bpb)
+        lags = policy.lags(self.experiment.points, self.incumbent.yardstick)
+        return policy.Finished(lags, self.experiment.bpb - self.incumbent.bpb)
 
     def stopped(self, ladder: policy.Ladder) -> float | None:
         """Return the progress at which the experiment is stopped, None where it is not."""
-        race = policy.Race(self.incumbent.course, ladder)
+        race = policy.Race(self.incumbent.yardstick, ladder)
         found = next(filter(None, map(race.see, self.experiment.points)), None)
         return found.progress if found else None
 
@@ -195,7 +196,7 @@ def bounds(raced: Sequence[Run], ladder: policy.Ladder) -> list[str]:
     """Return what so few codes can show, whatever the number of races."""
     tally = Tally.of(held_back(raced))
     return [
-        f"The ladder rests on {ladder.winners} pairs that ended close, and would lose {ladder.lost} of them. "
+        f"The ladder rests on {ladder.winners} pairs, and would lose none of them. "
         "Races share codes and seeds, so they are no independent witnesses: counted by codes, "
         f"{tally.codes_lost} of {tally.codes_won} winners lost some race, which bounds the share of ideas that "
         f"are in danger at {policy.share_bound(tally.codes_lost, tally.codes_won):.0%} (95% sure). Only a study's "
@@ -210,11 +211,11 @@ def steering(runs: Sequence[Run], ladder: policy.Ladder) -> Iterator[tuple[Heat,
     yield from ((heat, ladder) for heat in heats(base, names) if heat.incumbent.name == BASE.name)
 
 
-def ship(ladder: policy.Ladder) -> None:
-    """Write the ladder into the package."""
+def ship(ladder: policy.Ladder, codes: int) -> None:
+    """Write the ladder into the package; each code counts as one winner, however often it won."""
     path = Path(shipped.__file__)
-    limits = ", ".join(f"{limit:.3f}" if math.isfinite(limit) else "inf" for limit in ladder.limits)
-    made = f"_LIMITS = (\n    {limits},\n)\n_LADDER = Ladder(_LIMITS, winners={ladder.winners}, lost={ladder.lost})\n"
+    limits = textwrap.fill(", ".join(f"{limit:.3f}" for limit in ladder.limits), 90)
+    made = f"_LIMITS = (\n{textwrap.indent(limits, '    ')},\n)\n_LADDER = Ladder(_LIMITS, winners={codes})\n"
     text = re.sub(r"_LIMITS = \(.*?\n_LADDER = [^\n]*\n", lambda _: made, path.read_text(), flags=re.DOTALL)
     path.write_text(text)
 
@@ -232,7 +233,8 @@ def main() -> None:
     earlier = [run for run in mine if run.name.startswith(EARLIER)]
     runs = [run for run in mine if run not in earlier]
     if chosen.ship:
-        ship(ladder_of(heats([run for run in runs if run.name in RACED])))
+        raced = [run for run in runs if run.name in RACED]
+        ship(ladder_of(heats(raced)), len({run.name for run in raced}))
     text = report(runs, earlier, chosen.nights)
     print(text)
     if chosen.write:

@@ -24,25 +24,25 @@ from autoresearch.policy.noise import (
     steadied,
 )
 from autoresearch.policy.racing import (
+    PLENTY,
     Condemned,
-    Course,
     Finished,
-    Gaps,
     Ladder,
+    Lags,
     Race,
+    Yardstick,
     calibrate,
-    enough,
-    gaps,
     ladder,
+    lags,
     share_bound,
 )
 from autoresearch.policy.shipped import shipped_ladder
 from autoresearch.policy.verdicts import FIRST_SEED, Decision, MoreTrials, judge, next_seed
 
 __all__ = [
-    "CONFIRMED", "CPU", "CPU_IDEAS", "FIRST_SEED", "GPU", "GPU_IDEAS", "Belief", "Claim",
-    "Condemned", "Course", "Decision", "Finished", "Gaps", "Kept", "Ladder", "MoreTrials",
-    "Noise", "Past", "Prior", "Race", "Usual", "average", "calibrate", "claim", "enough", "gaps",
-    "judge", "ladder", "next_seed", "noise", "paired", "recall", "scores", "share_bound",
+    "CONFIRMED", "CPU", "CPU_IDEAS", "FIRST_SEED", "GPU", "GPU_IDEAS", "PLENTY", "Belief", "Claim",
+    "Condemned", "Decision", "Finished", "Kept", "Ladder", "Lags", "MoreTrials", "Noise", "Past",
+    "Prior", "Race", "Usual", "Yardstick", "average", "calibrate", "claim", "judge",
+    "ladder", "lags", "next_seed", "noise", "paired", "recall", "scores", "share_bound",
     "shipped_ladder", "should_unkeep", "steadied", "worth_confirming",
 ]  # fmt: skip
