@@ -27,7 +27,7 @@ LEAST = 0.01  # nats a token: behind by less, nothing is hopeless
 SURE = 0.95
 LOSABLE = 0.02  # share of winners that may be lost
 WINNERS, LOSERS = 5, 20  # finished trainings that a study's own ladder needs
-PLENTY = 300  # losers beyond these change little: 149 close ones pin the ladder down
+PLENTY = 150  # finished ones; of further losers little is learned
 # A ladder's shape: how much may be made up for shrinks as the budget does. Its height is measured.
 _SHAPE = tuple((1 - over / STRETCHES) ** 2 + 0.15 for over in range(1, STRETCHES + 1))
 _POWERS = np.arange(4)
