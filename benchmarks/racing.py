@@ -126,7 +126,7 @@ def sensible(races: Iterable[Heat]) -> list[Heat]:
 
 def ladder_of(races: Iterable[Heat]) -> policy.Ladder:
     """Return the ladder calibrated on races; each pair of codes once."""
-    return policy.calibrate([heat.finished for heat in races if heat.finished.won])
+    return policy.calibrated([heat.finished for heat in races if heat.finished.won])
 
 
 def held_back(runs: Sequence[Run]) -> Iterator[tuple[Heat, policy.Ladder]]:
@@ -177,7 +177,9 @@ def report(runs: Sequence[Run], earlier: Sequence[Run], count: int) -> str:
         Tally.of((heat, everyone) for heat in sensible(heats(earlier))).row(
             "another model, six times the budget, the shipped ladder"
         ),
-        Tally.of(steering(runs, everyone)).row("what is never raced: schedule, optimizer, batch, loss"),
+        Tally.of(steering(runs, everyone)).row(
+            "what is never raced: schedule, optimizer, batch, loss"
+        ),
         "",
         "Limits of the shipped ladder, in nats a token:",
         "",
@@ -216,7 +218,9 @@ def ship(ladder: policy.Ladder, codes: int) -> None:
     path = Path(shipped.__file__)
     limits = textwrap.fill(", ".join(f"{limit:.3f}" for limit in ladder.limits), 90)
     made = f"_LIMITS = (\n{textwrap.indent(limits, '    ')},\n)\n_LADDER = Ladder(_LIMITS, winners={codes})\n"
-    text = re.sub(r"_LIMITS = \(.*?\n_LADDER = [^\n]*\n", lambda _: made, path.read_text(), flags=re.DOTALL)
+    text = re.sub(
+        r"_LIMITS = \(.*?\n_LADDER = [^\n]*\n", lambda _: made, path.read_text(), flags=re.DOTALL
+    )
     path.write_text(text)
 
 

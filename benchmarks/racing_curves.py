@@ -65,9 +65,7 @@ class Bench:
         for name, text in files.items():
             (place / name).write_text(text)
         settings = load_settings(place / "autoresearch.toml")
-        self._corpus = corpora.prepare(
-            source, settings.corpus, data_home(), report=lambda *_: None
-        )
+        self._corpus = corpora.prepare(source, settings.corpus, data_home(), report=lambda *_: None)
         self._source = files["train.py"]
         self._place = place
         sys.path.insert(0, str(place))
@@ -87,7 +85,7 @@ class Bench:
         module = types.ModuleType("train")
         sys.modules["train"] = module
         try:
-            exec(compile(edit.apply(self._source), "train.py", "exec"), module.__dict__)  # noqa: S102
+            exec(compile(edit.apply(self._source), "train.py", "exec"), module.__dict__)
             model, stats = module.train(session, time.monotonic())
         except (RuntimeError, FloatingPointError) as fault:
             return {**line, "fault": str(fault)[:200]}

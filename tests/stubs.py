@@ -24,7 +24,8 @@ from autoresearch.research.opening import Rehearse
 from autoresearch.research.purse import Purse
 from autoresearch.research.racing import Racing
 from autoresearch.research.rota import Seat
-from autoresearch.research.trials import TrialSetup
+from autoresearch.research.shelving import shelf_of
+from autoresearch.research.trials import Scorer, TrialSetup
 from autoresearch.workers import LocalWorker
 from tests.rows import a_study
 
@@ -62,6 +63,10 @@ def main():
 if __name__ == "__main__":
     main()
 '''
+
+
+# Most tests count trainings: only those that ask for it have more than they see happen.
+QUIET = "[policy]\nreplicates = 1\ndrift_every = 0\n"
 
 
 class FreeLedger:
@@ -143,7 +148,7 @@ def make_project(root: Path, source: str = TRAIN) -> Project:
     (root / "train.py").write_text(source)
     (root / "prepare.py").write_text("FIXED = True\n")
     (root / "program.md").write_text("# Goal\nLower val_bpb.\n")
-    (root / "autoresearch.toml").write_text('[training]\nclock = "wall"\ngrace = "2s"\n')
+    (root / "autoresearch.toml").write_text('[training]\nclock = "wall"\ngrace = "2s"\n' + QUIET)
     git(root, "init", "--quiet")
     git(root, "add", ".")
     git(root, "commit", "--quiet", "-m", "begin")
@@ -168,6 +173,7 @@ class Night:
     caps: Caps = field(default_factory=Caps)
     budget: float = 20.0
     confirm_share: float = 0.0
+    scorer: Scorer = field(default_factory=ConfigScorer)
     chance: Callable[[], float] | None = None
 
     def __post_init__(self) -> None:
@@ -213,9 +219,10 @@ class Night:
             registry=self.registry,
             repo=self.repo,
             worker=LocalWorker(sandbox.detect({})),
-            evaluator=ConfigScorer(),
+            evaluator=self.scorer,
             see=self.see,
             stop=self.stop.is_set,
+            shelf=shelf_of(self.project),
             racing=Racing(self.project.settings, self.registry, self.repo, self.chance),
         )
         return Research(

@@ -107,15 +107,15 @@ def test_a_ladder_from_few_trainings_loses_few_winners(seed: int) -> None:
 
 
 def test_a_ladder_from_many_trainings_is_lower_and_still_loses_few() -> None:
-    few = [policy.calibrate(ideas(seed, 30)) for seed in range(10)]
-    many = policy.calibrate(ideas(1, 500))
+    few = [policy.calibrated(ideas(seed, 30)) for seed in range(10)]
+    many = policy.calibrated(ideas(1, 500))
     assert many.bound <= racing.LOSABLE < few[0].bound
     assert many.limits[4] < fmean(each.limits[4] for each in few)
     assert lost(many, ideas(7, 4000)) <= racing.LOSABLE
 
 
 def test_limits_shrink_as_a_training_goes_on() -> None:
-    limits = policy.calibrate(ideas(1, 500)).limits
+    limits = policy.calibrated(ideas(1, 500)).limits
     assert limits[4] > 2 * limits[14]
 
 
@@ -152,15 +152,15 @@ def test_a_winner_beyond_the_ladder_raises_it() -> None:
 
 def test_where_all_curves_are_alike_a_hair_is_not_hopeless() -> None:
     alike = [policy.Finished((1e-6,) * racing.STRETCHES, 1e-6 * at) for at in range(-10, 40)]
-    assert set(policy.calibrate(alike).limits) == {racing.LEAST}
-    assert set(policy.calibrate([]).limits) == {math.inf}
+    assert set(policy.calibrated(alike).limits) == {racing.LEAST}
+    assert set(policy.calibrated([]).limits) == {math.inf}
 
 
 def test_what_is_not_known_counts_for_nothing() -> None:
     nothing = policy.Finished((None,) * racing.STRETCHES, -0.01)
     behind = policy.Finished((0.3,) * racing.STRETCHES, -0.01)
-    assert set(policy.calibrate([nothing] * 30).limits) == {racing.LEAST}
-    assert policy.calibrate([nothing, behind]) == policy.calibrate([behind, behind])
+    assert set(policy.calibrated([nothing] * 30).limits) == {racing.LEAST}
+    assert policy.calibrated([nothing, behind]) == policy.calibrated([behind, behind])
 
 
 def test_hard_batches_are_no_lag() -> None:

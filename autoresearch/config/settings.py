@@ -17,7 +17,10 @@ class TargetSettings:
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """[training]: the device, the clock and the limits of one trial (seconds, GiB, MiB)."""
+    """[training]: the device, the clock and the limits of one trial (seconds, GiB, MiB).
+
+    `checkpoints_gib` bounds what is kept of all trials for a score on test at `promote`.
+    """
 
     profile: str = "cpu"
     device: str = "cpu"
@@ -29,6 +32,7 @@ class TrainingSettings:
     memory_gib: float = 16.0
     file_gib: float = 8.0
     log_mib: float = 4.0
+    checkpoints_gib: float = 16.0
 
 
 @dataclass(frozen=True)
@@ -129,9 +133,16 @@ class PriceSettings:
 
 @dataclass(frozen=True)
 class PolicySettings:
-    """[policy]: `confirm_share` of the training time goes into confirming keeps."""
+    """[policy]: how verdicts are reached.
+
+    `confirm_share` of the training time goes into confirming keeps; the baseline is trained on
+    `replicates` seeds; after `drift_every` trained experiments (0: never) the incumbent is trained
+    again, to see whether the machine has changed.
+    """
 
     confirm_share: float = 0.15
+    replicates: int = 2
+    drift_every: int = 20
 
 
 @dataclass(frozen=True)
@@ -174,6 +185,11 @@ class Settings:
             startup=parse_duration(self.training.startup),
             grace=parse_duration(self.training.grace),
         )
+
+    @property
+    def checkpoint_bytes(self) -> int:
+        """Bytes that the checkpoints kept for `promote` may take together."""
+        return int(self.training.checkpoints_gib * 2**30)
 
     def limits(self) -> Limits:
         """Return what one trial may use."""

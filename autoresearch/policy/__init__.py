@@ -4,6 +4,7 @@
 """
 
 from autoresearch.policy.belief import Belief
+from autoresearch.policy.calibration import Calibration, calibrate
 from autoresearch.policy.claims import (
     CONFIRMED,
     Claim,
@@ -12,7 +13,10 @@ from autoresearch.policy.claims import (
     should_unkeep,
     worth_confirming,
 )
-from autoresearch.policy.effects import CPU_IDEAS, GPU_IDEAS, Prior
+from autoresearch.policy.documents import ByDocument, by_document
+from autoresearch.policy.drift import Drift, drift
+from autoresearch.policy.effects import CPU_IDEAS, GPU_IDEAS, Prior, usual_ideas
+from autoresearch.policy.gap import Gap, Sides, gap
 from autoresearch.policy.memory import Past, average, recall, scores
 from autoresearch.policy.noise import (
     CPU,
@@ -22,6 +26,7 @@ from autoresearch.policy.noise import (
     noise,
     paired,
     steadied,
+    usual_noise,
 )
 from autoresearch.policy.racing import (
     PLENTY,
@@ -31,18 +36,28 @@ from autoresearch.policy.racing import (
     Lags,
     Race,
     Yardstick,
-    calibrate,
+    calibrated,
     ladder,
     lags,
     share_bound,
 )
 from autoresearch.policy.shipped import shipped_ladder
-from autoresearch.policy.verdicts import FIRST_SEED, Decision, MoreTrials, judge, next_seed
+from autoresearch.policy.sight import Sight, advice, sight
+from autoresearch.policy.verdicts import (
+    FIRST_SEED,
+    Decision,
+    MoreTrials,
+    judge,
+    kept_as_simpler,
+    next_seed,
+)
 
 __all__ = [
-    "CONFIRMED", "CPU", "CPU_IDEAS", "FIRST_SEED", "GPU", "GPU_IDEAS", "PLENTY", "Belief", "Claim",
-    "Condemned", "Decision", "Finished", "Kept", "Ladder", "Lags", "MoreTrials", "Noise", "Past",
-    "Prior", "Race", "Usual", "Yardstick", "average", "calibrate", "claim", "judge",
-    "ladder", "lags", "next_seed", "noise", "paired", "recall", "scores", "share_bound",
-    "shipped_ladder", "should_unkeep", "steadied", "worth_confirming",
+    "CONFIRMED", "CPU", "CPU_IDEAS", "FIRST_SEED", "GPU", "GPU_IDEAS", "PLENTY", "Belief",
+    "ByDocument", "Calibration", "Claim", "Condemned", "Decision", "Drift", "Finished", "Gap",
+    "Kept", "Ladder", "Lags", "MoreTrials", "Noise", "Past", "Prior", "Race", "Sides", "Sight",
+    "Usual", "Yardstick", "advice", "average", "by_document", "calibrate", "calibrated", "claim",
+    "drift", "gap", "judge", "kept_as_simpler", "ladder", "lags", "next_seed", "noise", "paired",
+    "recall", "scores", "share_bound", "shipped_ladder", "should_unkeep", "sight", "steadied",
+    "usual_ideas", "usual_noise", "worth_confirming",
 ]  # fmt: skip

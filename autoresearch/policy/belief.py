@@ -82,6 +82,8 @@ class Belief:
     """The incumbent's score (place 0 of `mean`) and the offset of each of `seeds` (the rest).
 
     `read` are the seeds on which the incumbent has been trained; `tally` is of all ideas so far.
+    After a change of the machine (a later `epoch`) the score stays as it was before, and a seed's
+    offset holds whatever the machine now adds: of that nothing is known beforehand.
     """
 
     noise: Noise
@@ -91,6 +93,7 @@ class Belief:
     read: frozenset[int] = frozenset()
     mean: Vector | None = None
     covariance: Vector | None = None
+    epoch: int = 0
 
     @property
     def prior(self) -> Prior:
@@ -111,11 +114,21 @@ class Belief:
         assert self.covariance is not None
         return self.mean, self.covariance
 
+    def since(self, epoch: int) -> "Belief":
+        """Return the belief in an epoch: in a later one no reading of before is compared again."""
+        if epoch <= self.epoch:
+            return self
+        if self.mean is None or self.covariance is None:
+            return replace(self, epoch=epoch)
+        mean, covariance = self.mean[:1], self.covariance[:1, :1]
+        blank: frozenset[int] = frozenset()
+        return replace(self, epoch=epoch, seeds=(), read=blank, mean=mean, covariance=covariance)
+
     def seeing(self, incumbent: Sequence[Reading]) -> "Belief":
         """Return the belief after the incumbent's readings; those seen before count once."""
         belief = self
         for reading in incumbent:
-            if reading.seed not in belief.read:
+            if reading.seed not in belief.read and reading.epoch == belief.epoch:
                 belief = belief.having_read(reading)
         return belief
 
@@ -146,7 +159,8 @@ class Belief:
         size, more = len(mean), len(new)
         wider = np.zeros((size + more, size + more))
         wider[:size, :size] = covariance
-        wider[range(size, size + more), range(size, size + more)] = self.noise.shared**2
+        offset = _VAGUE if self.epoch else self.noise.shared
+        wider[range(size, size + more), range(size, size + more)] = offset**2
         return replace(
             self,
             seeds=(*self.seeds, *new),
@@ -186,7 +200,7 @@ class Belief:
     def with_fresh(self, seed: int) -> "Belief":
         """Return the belief as if the incumbent had been read, unsurprisingly, on a new seed."""
         mean, _ = self.state
-        return self.having_read(Reading(seed, float(mean[0])))
+        return self.having_read(Reading(seed, float(mean[0]), epoch=self.epoch))
 
     def discarding(self, evidence: Evidence) -> "Belief":
         """Return the belief once the experiment is discarded: its readings say something too."""

@@ -31,6 +31,11 @@ CPU_IDEAS = Prior()
 GPU_IDEAS = Prior(gain=0.002, loss=0.004)
 
 
+def usual_ideas(device: str) -> Prior:
+    """Return what ideas are like on a device before the first one is tried."""
+    return CPU_IDEAS if device == "cpu" else GPU_IDEAS
+
+
 @dataclass(frozen=True)
 class Posterior:
     """What is believed of an effect: moments, shares of the three kinds, log evidence.

@@ -192,11 +192,11 @@ def ladder(finished: Sequence[Finished], shipped: Ladder | None) -> Ladder | Non
     A winner beyond it, whom an audit let run on, raises either.
     """
     if enough(finished):
-        return calibrate(finished)
+        return calibrated(finished)
     return None if shipped is None else _cleared(shipped, [each for each in finished if each.won])
 
 
-def calibrate(finished: Sequence[Finished]) -> Ladder:
+def calibrated(finished: Sequence[Finished]) -> Ladder:
     """Return the lowest ladder of which one may be 95% sure that it loses 2% of winners at most.
 
     None of the known winners may be beyond it. 149 of them would be enough to be so sure. Of fewer,

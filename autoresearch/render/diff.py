@@ -12,8 +12,9 @@ from autoresearch.errors import RegistryError
 from autoresearch.records.comparing import differences
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.text import safe_line
+from autoresearch.records.values import Purpose
 from autoresearch.registry import Registry
-from autoresearch.render import words
+from autoresearch.render import evidence, words
 from autoresearch.render.experiment import code
 
 
@@ -74,10 +75,16 @@ def diff(
     effects = _effect(registry, before), _effect(registry, after)
     table = _table(*effects, study, _difference(before, after))
     console.print(table, highlight=False)
+    if found := evidence.by_document(registry, before, after):
+        console.print(f"document by document: {evidence.documents(found)}", highlight=False)
 
 
 def _effect(registry: Registry, row: Experiment) -> Effect:
-    trials = [trial for trial in registry.trials(row) if trial.val_bpb is not None]
+    trials = [
+        trial
+        for trial in registry.trials(row)
+        if trial.val_bpb is not None and trial.purpose is not Purpose.DRIFT
+    ]
     facts = trials[-1].facts if trials else {}
     return Effect(
         name=f"experiment {row.id}" + (f" ({row.verdict})" if row.verdict else ""),

@@ -47,6 +47,27 @@ class Confirming:
         if chosen := self._next(study):
             self.pair(study, chosen.keep.row, chosen.seed)
 
+    def earn(self, study: Study, experiment: int, most: int) -> int:
+        """Train fresh pairs of one keep until there is a claim, or none to be hoped for.
+
+        Args:
+            study: its study.
+            experiment: its number.
+            most: pairs to train.
+
+        Returns:
+            How many were trained. What they made of the keep stands in its row.
+
+        Raises:
+            Interrupted: the run is to stop; everything is saved.
+        """
+        for trained in range(most):
+            chosen = self._next(study, experiment)
+            if chosen is None:
+                return trained
+            self.pair(study, chosen.keep.row, chosen.seed)
+        return most
+
     def pair(self, study: Study, experiment: Experiment, seed: int) -> None:
         """Train a keep and its parent on a seed; write the claims, un-keep what was none.
 
@@ -54,8 +75,8 @@ class Confirming:
             Interrupted: the run is to stop; everything is saved.
         """
         parent = self._registry.experiment(int(experiment.parent_id or 0))
-        failed = self._comparing.pair(experiment, parent, seed, Purpose.CONFIRMING)
-        self._books.settle(study)
+        failed = self._comparing.pair(study, experiment, parent, seed, Purpose.CONFIRMING)
+        self._books.settle(study, experiment)
         if failed is not None and failed.verdict is not Verdict.DISCARD:
             self._books.take_back(study, experiment, f"on seed {seed}: {failed.reason}")
             return
@@ -67,9 +88,11 @@ class Confirming:
     def _refuted(self, keep: Keep, memory: Memory) -> bool:
         return policy.should_unkeep(keep.kept, memory.noise, memory.belief.prior)
 
-    def _next(self, study: Study) -> NextPair | None:
+    def _next(self, study: Study, only: int | None = None) -> NextPair | None:
         memory = remember(self._registry, study)
-        open_ = [each for each in self._books.keeps(study, memory) if self._can_be_paired(each)]
+        keeps = self._books.keeps(study, memory)
+        asked = [each for each in keeps if only is None or each.row.id == only]
+        open_ = [each for each in asked if self._can_be_paired(each)]
         worth = policy.worth_confirming(
             [each.kept for each in open_], memory.noise, memory.belief.prior
         )

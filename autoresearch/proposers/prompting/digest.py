@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean
 
+from autoresearch.policy import Calibration, calibrate
 from autoresearch.proposers.base import Past
 from autoresearch.records.values import Category, Verdict
 
@@ -23,20 +23,6 @@ class Tally:
     refused: int
     gain: float
     best: float | None
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """What became of `made` predicted gains: how many were gains, how many at least half as large.
-
-    `predicted` and `measured` are means, in bits per byte.
-    """
-
-    made: int
-    right: int
-    reached: int
-    predicted: float
-    measured: float
 
 
 def near_misses(history: Sequence[Past], noise: float | None) -> list[Past]:
@@ -65,21 +51,15 @@ def tallies(history: Sequence[Past]) -> list[Tally]:
     return found
 
 
-def calibration(history: Sequence[Past]) -> Calibration | None:
-    """Return what became of the predicted gains; None where none was measured."""
-    pairs = [
-        (past.predicted_delta, past.delta)
-        for past in history
-        if past.predicted_delta is not None and past.predicted_delta < 0 and past.delta is not None
-    ]
-    if not pairs:
-        return None
-    return Calibration(
-        made=len(pairs),
-        right=sum(measured < 0 for _, measured in pairs),
-        reached=sum(measured <= predicted / 2 for predicted, measured in pairs),
-        predicted=fmean(predicted for predicted, _ in pairs),
-        measured=fmean(measured for _, measured in pairs),
+def calibration(history: Sequence[Past], proposer: str = "") -> Calibration | None:
+    """Return what became of a proposer's predictions, of everyone's without a name."""
+    mine = [past for past in history if proposer in ("", past.proposer)]
+    return calibrate(
+        [
+            (past.predicted_delta, past.delta)
+            for past in mine
+            if past.predicted_delta is not None and past.delta is not None
+        ]
     )
 
 

@@ -1,4 +1,4 @@
-"""Why a trial was trained, the evidence for a verdict, claims, and test scores."""
+"""Why a trial was trained, the evidence for a verdict, claims, test scores, and control arms."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -7,6 +7,11 @@ revision = "0003"
 down_revision = "0002"
 
 WORD = sa.String(24)
+
+ARMS = (
+    "category", "verdict", "reverts_id", "proposer", "control", "seconds", "standing", "delta",
+    "delta_error", "predicted_delta",
+)  # fmt: skip
 
 LEADERBOARD = """
 CREATE VIEW leaderboard AS
@@ -25,12 +30,14 @@ def upgrade() -> None:
     op.add_column(
         "study", sa.Column("steady_since", sa.Integer, nullable=False, server_default="0")
     )
+    op.add_column("study", sa.Column("doc_bytes", sa.LargeBinary))
     for column in (
         sa.Column("purpose", WORD, nullable=False, server_default="screening"),
         sa.Column("condemned_at", sa.Float),
     ):
         op.add_column("trial", column)
     for column in (
+        sa.Column("control", sa.Text, nullable=False, server_default=""),
         sa.Column("measured", sa.Float),
         sa.Column("measured_error", sa.Float),
         sa.Column("pairs", sa.Integer, nullable=False, server_default="0"),
@@ -42,9 +49,15 @@ def upgrade() -> None:
         sa.Column("claim_reason", sa.Text, nullable=False, server_default=""),
         sa.Column("test_trial_id", sa.Integer),
         sa.Column("test_bits", sa.LargeBinary),
+        *(
+            sa.Column(f"{split}_gain{part}", sa.Float)
+            for split in ("val", "test")
+            for part in ("", "_error")
+        ),
     ):
         op.add_column("experiment", column)
     # SQLite takes a reference only within the statement that adds its column.
     op.execute("ALTER TABLE experiment ADD COLUMN reverts_id INTEGER REFERENCES experiment (id)")
+    op.create_index("ix_experiment_arms", "experiment", ["study_id", *ARMS])
     op.execute("DROP VIEW leaderboard")
     op.execute(LEADERBOARD)
