@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections.abc import Iterable, Iterator
 from statistics import fmean
 
 import pytest
@@ -13,20 +14,20 @@ from autoresearch.records.values import Clock, Point
 STEPS = 200
 
 
-def points(offset: float = 0.0, *, until: float = 1.0, noise: float = 0.0, seed: int = 1):
+def points(offset: float = 0.0, until: float = 1.0) -> Iterator[Point]:
     """A curve that falls from 6 to 4 nats, so much above it all along."""
-    chance = random.Random(seed)
     for step in range(int(STEPS * until)):
         at = step / STEPS
-        loss = 6 - 2 * at + offset + chance.gauss(0, noise)
-        yield Point(step=step, loss=loss, tokens=step, progress=at, seconds=at)
+        yield Point(step, 6 - 2 * at + offset, tokens=step, progress=at, seconds=at)
 
 
 def flat(limit: float) -> policy.Ladder:
     return policy.Ladder((limit,) * racing.STRETCHES, winners=100)
 
 
-def raced(ladder: policy.Ladder, trial, incumbent=None) -> policy.Condemned | None:
+def raced(
+    ladder: policy.Ladder, trial: Iterable[Point], incumbent: Iterable[Point] = ()
+) -> policy.Condemned | None:
     race = policy.Race(policy.Yardstick(incumbent or points()), ladder)
     return next(filter(None, map(race.see, trial)), None)
 
@@ -138,7 +139,7 @@ def test_survivors_never_bring_a_ladder_below_who_needed_it() -> None:
         assert lost(ladder, known) == 0
         more = ideas(10 + round_, 300)
         known += [each for each in more if racing._height(each.lags, ladder.limits) <= 1]
-    assert lost(ladder, ideas(99, 4000)) <= racing.LOSABLE
+    assert lost(policy.calibrated(known), ideas(99, 4000)) <= racing.LOSABLE
 
 
 def test_a_winner_beyond_the_ladder_raises_it() -> None:
@@ -194,10 +195,17 @@ def test_a_batch_never_met_says_nothing() -> None:
     assert set(policy.lags(points(), policy.Yardstick([]))) == {None}
 
 
+def shipped(
+    profile: str = "cpu", clock: Clock = Clock.CPU, budget: float = 60.0, vocab_size: int = 2048
+) -> policy.Ladder | None:
+    return policy.shipped_ladder(profile=profile, clock=clock, budget=budget, vocab_size=vocab_size)
+
+
 def test_the_shipped_ladder_is_for_the_profile_it_was_made_on() -> None:
-    asked = {"profile": "cpu", "clock": Clock.CPU, "budget": 60.0, "vocab_size": 2048}
-    made = policy.shipped_ladder(**asked)
+    made = shipped()
     assert made is not None
     assert made.limits[racing.FIRST] > made.limits[-3] > 0
-    for other in ({"profile": "gpu"}, {"clock": Clock.WALL}, {"budget": 5.0}, {"vocab_size": 8192}):
-        assert policy.shipped_ladder(**asked | other) is None
+    assert shipped(profile="gpu") is None
+    assert shipped(clock=Clock.WALL) is None
+    assert shipped(budget=5.0) is None
+    assert shipped(vocab_size=8192) is None

@@ -45,8 +45,9 @@ class Yardstick:
         trend = _trend(steps, losses)
         self._hardness = dict(zip(steps, losses - trend, strict=True))
         over = np.clip(progress * STRETCHES, 0, STRETCHES - 1).astype(int)
-        self._sums = np.bincount(over, trend, STRETCHES)
-        self._counts = np.bincount(over, minlength=STRETCHES)
+        self._sums, self._counts = np.zeros(STRETCHES), np.zeros(STRETCHES)
+        np.add.at(self._sums, over, trend)
+        np.add.at(self._counts, over, 1)
 
     def eased(self, point: Point) -> float | None:
         """Return a loss less the hardness of its batch; None for a batch never met."""
@@ -63,8 +64,7 @@ class Lag:
 
     def __init__(self, yardstick: Yardstick) -> None:
         self._yardstick = yardstick
-        self._sums = np.zeros(STRETCHES)
-        self._counts = np.zeros(STRETCHES, dtype=int)
+        self._sums, self._counts = np.zeros(STRETCHES), np.zeros(STRETCHES)
 
     def add(self, point: Point) -> int:
         """Add a point; return how many stretches are over by its progress."""
@@ -174,7 +174,7 @@ def _trend(steps: Numbers, losses: Numbers) -> Numbers:
     return at @ np.linalg.lstsq(at, losses, rcond=None)[0]
 
 
-def _mean(sums: Numbers, counts: NDArray[np.int_], over: int) -> float | None:
+def _mean(sums: Numbers, counts: Numbers, over: int) -> float | None:
     recent = slice(max(over - SPAN, 0), over)
     count = int(counts[recent].sum())
     return float(sums[recent].sum()) / count if count >= FEWEST else None
