@@ -33,7 +33,7 @@ _LIMITS = (
     0.059,
     0.058,
 )
-_LADDER = Ladder(_LIMITS, winners=22)
+_LADDER = Ladder(_LIMITS, winners=24)
 
 
 def shipped_ladder(*, profile: str, clock: Clock, budget: float, vocab_size: int) -> Ladder | None:
