@@ -14,14 +14,14 @@ from autoresearch import cli
 from autoresearch.proposers import Brief, Check, Unable
 from autoresearch.records.events import NoProposal, StudyOpened
 from autoresearch.records.tables import Experiment
-from autoresearch.records.values import Proposal, Standing, Verdict
+from autoresearch.records.values import Category, Change, Proposal, Standing, Verdict
 from autoresearch.render.experiment import experiment
 from autoresearch.render.machine import write_study_json
 from autoresearch.render.status import status
 from autoresearch.research import StopRules
 from autoresearch.research.rota import Seat
-from tests.rendering import plain
-from tests.stubs import Change, Night, Scripted, make_project, variant
+from tests.rendering import Fabricated, plain
+from tests.stubs import Night, Scripted, make_project, variant
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -193,6 +193,32 @@ def test_a_later_run_goes_on_with_the_share_and_one_without_a_control_is_not_com
     assert [row.control for row in rows(night)] == ["chance"] * 4 + [""] * 4
     (comparison,) = read(night)["comparisons"]
     assert (comparison["trained"], comparison["control_trained"]) == (3, 1)
+
+
+def test_only_ideas_that_were_trained_are_anyone_s_record(tmp_path: Path) -> None:
+    made = Fabricated(tmp_path)
+    made.night()
+
+    def change(row: Experiment, **changes: object) -> None:
+        made.registry.save(row.model_copy(update=changes))
+
+    rows = made.registry.experiments(made.study, whole=True)
+    change(rows[0], category=Category.BASELINE)
+    change(rows[1], standing=Standing.CONFIRMED)
+    change(made.add(Verdict.KEEP, 1.8, delta=-0.02), standing=Standing.REFUTED)
+    change(made.add(Verdict.KEEP, 1.8, delta=-0.02), reverts_id=7, proposer="autoresearch")
+    change(made.add(Verdict.DISCARD, 1.9, delta=0.01), proposer="patches:a.patch", control="optuna")
+    change(made.add(Verdict.KEEP, 1.9, delta=-0.01), proposer="patches:b.patch")
+    made.add(None)
+    found = made.registry.trained(made.study)
+    optuna = [each for each in found if each.proposer == "optuna"]
+    assert [each.proposer for each in found].count("patches") == 2
+    assert len(found) == len(optuna) + 2 == 7  # the keeps, the discard, the crash, the cheat
+    assert sorted((each.kept, each.confirmed) for each in optuna) == [(False, False)] * 4 + [
+        (True, True)
+    ]
+    assert sum(each.gain for each in found) == pytest.approx(0.0691 + 0.01)
+    assert {each.control for each in found} == {"", "optuna"}
 
 
 def test_one_proposer_alone_is_compared_with_nothing(tmp_path: Path) -> None:

@@ -262,7 +262,8 @@ def test_order_and_scale_of_the_pairs_change_nothing_that_they_should_not(
     other = calibrate([(predicted * scale, actual) for predicted, actual in shuffled])
     assert one is not None
     assert other is not None
-    assert (other.right, other.chance) == (pytest.approx(one.right), pytest.approx(one.chance))
+    assert other.right == pytest.approx(one.right)
+    assert other.chance == pytest.approx(one.chance)
     if one.rank is not None and one.slope is not None:
         assert other.rank == pytest.approx(one.rank, abs=1e-9)
         assert other.slope == pytest.approx(one.slope / scale, rel=1e-6, abs=1e-9)

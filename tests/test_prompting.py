@@ -12,7 +12,15 @@ from autoresearch.proposers import Remaining
 from autoresearch.proposers.prompting import Prompting, digest
 from autoresearch.proposers.prompting.history import History, Told, estimate, shortened
 from autoresearch.proposers.prompting.templates import OWN, Templates, duration
-from autoresearch.records.values import Budget, Category, Clock, Estimate, Rejection, Verdict
+from autoresearch.records.values import (
+    Budget,
+    Category,
+    Clock,
+    Estimate,
+    Rejection,
+    Standing,
+    Verdict,
+)
 from tests.briefs import SALT, a_brief, a_past, longer, patch, whole
 
 TEMPLATE = Path(__file__).parent.parent / "templates" / "gpt"
@@ -146,6 +154,15 @@ def test_near_misses_are_those_that_the_noise_cannot_tell_from_a_gain() -> None:
     kept = a_past(5, Verdict.KEEP)
     assert digest.near_misses([far, unknown, near, kept], noise=0.003) == [near, unknown]
     assert digest.near_misses([unknown], noise=None) == []
+
+
+def test_a_refuted_keep_is_no_near_miss_and_no_gain() -> None:
+    back = a_past(2, delta=-0.05, delta_error=0.001, standing=Standing.REFUTED)
+    below = replace(back, id=3, verdict=Verdict.KEEP)
+    kept = a_past(4, Verdict.KEEP, delta=-0.004)
+    assert digest.near_misses([back], noise=0.003) == []
+    (told,) = digest.tallies([back, below, kept])
+    assert (told.tried, told.kept, told.gain, told.best) == (3, 1, -0.004, -0.004)
 
 
 def test_predictions_are_held_against_what_was_measured() -> None:

@@ -1,6 +1,6 @@
 """`autoresearch promote`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import typer
@@ -13,6 +13,8 @@ from autoresearch.errors import GitError, UsageFault
 from autoresearch.gitrepo import GitRepo
 from autoresearch.promotion import Promotable, Promotion
 from autoresearch.promotion import promote as cherry_pick
+from autoresearch.records.comparing import warning
+from autoresearch.records.text import safe_line
 from autoresearch.records.values import Standing, Verdict
 from autoresearch.registry import Registry
 from autoresearch.render import testset
@@ -39,6 +41,7 @@ def promote(options: PromoteOptions) -> None:
     project = find_project()
     registry, repo = Registry.open(project.registry), GitRepo.open(project.root)
     numbers = tuple(dict.fromkeys(options.experiments))
+    warn_of_incomparable(registry, numbers)
     # What git refuses is refused before anything is trained or scored.
     ahead = _as_if_confirmed(_chosen(registry, numbers)) if pairs else _chosen(registry, numbers)
     preview = _pick(repo, ahead, options, dry_run=True)
@@ -78,6 +81,13 @@ def _pick(
 
 def _chosen(registry: Registry, numbers: Sequence[int]) -> list[Promotable]:
     return [_promotable(registry, number) for number in numbers]
+
+
+def warn_of_incomparable(registry: Registry, numbers: Iterable[int]) -> None:
+    """Say so where the scores of experiments will stand side by side and cannot be compared."""
+    rows = map(registry.experiment, numbers)
+    if said := warning(registry.study_of(row).comparability for row in rows):
+        typer.echo(f"warning: {safe_line(said, 400)}", err=True)
 
 
 def _promotable(registry: Registry, number: int) -> Promotable:

@@ -7,7 +7,7 @@ from autoresearch.policy.noise import PRIOR_REPEATS, Noise
 from autoresearch.records.values import Reading
 
 # How often a machine that did not change may look as if it had, by scores and by steps each.
-FALSE_ALARM = 0.001
+FALSE_ALARM = 0.003
 
 
 @dataclass(frozen=True)

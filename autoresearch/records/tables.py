@@ -215,6 +215,11 @@ class Trial(SQLModel, table=True):
     was stopped there, or runs on to its end as an audit of racing.
     """
 
+    # Rows are long and lie apart: what every verdict asks for is answered by the index alone.
+    __table_args__ = (
+        Index("ix_trial_reading", "experiment_id", "purpose", "val_bpb", "seed", "steps"),
+    )
+
     id: int | None = Field(default=None, primary_key=True)
     experiment_id: int = Field(foreign_key="experiment.id", index=True)
     seed: int

@@ -1,6 +1,6 @@
 """A study's trained experiments, as their proposers are compared by them."""
 
-from sqlalchemy import case, func, select
+from sqlalchemy import case, select
 from sqlmodel import col
 
 from autoresearch.records.arms import Trained
@@ -16,13 +16,13 @@ def trained(database: Database, study: Study) -> list[Trained]:
     files, and is one proposer.
     """
     proposer = col(Experiment.proposer)
-    standing = func.coalesce(col(Experiment.standing), "")
+    standing = col(Experiment.standing)
     query = select(
         case((proposer.like("patches:%"), "patches"), else_=proposer),
         col(Experiment.control),
         col(Experiment.seconds),
-        (col(Experiment.verdict) == Verdict.KEEP) & (standing != str(Standing.REFUTED)),
-        standing == str(Standing.CONFIRMED),
+        (col(Experiment.verdict) == Verdict.KEEP) & standing.is_distinct_from(Standing.REFUTED),
+        standing.is_not_distinct_from(Standing.CONFIRMED),
         col(Experiment.delta),
         col(Experiment.delta_error),
         col(Experiment.predicted_delta),

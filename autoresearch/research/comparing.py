@@ -26,6 +26,9 @@ class Comparing:
         incumbent = self._registry.incumbent(study)
         if incumbent is None:
             return self._baseline(experiment)
+        if incumbent.id != experiment.parent_id:
+            reason = f"experiment {experiment.parent_id}, which it builds on, was taken back"
+            return policy.Decision(Verdict.DISCARD, None, reason)
         read = self._readings(study, incumbent)
         seed, purpose = read[-1].seed if read else policy.FIRST_SEED, Purpose.SCREENING
         while True:

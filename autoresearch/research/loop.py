@@ -101,6 +101,7 @@ class Research:
             self._raise_if_interrupted()
             reason = self._stop_reason() or reason
         finally:
+            self._trials.close()
             self._leave(reason)
         return reason
 
@@ -126,6 +127,9 @@ class Research:
 
     def _attend(self) -> bool:
         """Do the first chore that is due; return whether one was."""
+        # What a stopped run left open is compared with its parent, so that must not be taken back.
+        if self._registry.unfinished(self.study):
+            return False
         for chore in self._chores:
             if chore.due(self.study):
                 chore.do(self.study)
@@ -140,6 +144,7 @@ class Research:
         incumbent = self._registry.incumbent(self.study)
         if incumbent is None:
             return self._opening.open(self.study, BASELINE, None)
+        self._trials.prepare()
         proposal = self._reversing.next(self.study, incumbent) or self._proposing.next(
             lambda: self._briefing.brief(self.study, incumbent, self._remaining()),
             lambda made: self._opening.check(self.study, made, incumbent),
@@ -208,4 +213,5 @@ class Research:
         self._see(telling.study_stopped(self._registry.summary(self.study), reason))
 
     def _set_state(self, state: StudyState) -> None:
+        self._reread()
         self.study = self._registry.save(self.study.model_copy(update={"state": state}))

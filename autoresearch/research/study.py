@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import platform
 import re
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from importlib import metadata
 
 from autoresearch import __version__, patching
 from autoresearch.config import Project
@@ -86,7 +88,17 @@ def comparability(
         "trust": str(trust),
         "fixed files": fixed,
         "package": f"autoresearch {__version__}",
+        "software": _software(),
     }
+
+
+def _software() -> str:
+    """Return what a training's speed and arithmetic rest on beside the code: Python and torch."""
+    python = ".".join(platform.python_version_tuple()[:2])
+    try:
+        return f"Python {python}, torch {metadata.version('torch')}"
+    except metadata.PackageNotFoundError:
+        return f"Python {python}"
 
 
 def fixed_files(repo: GitRepo, commit: str, editable: Sequence[str]) -> str:

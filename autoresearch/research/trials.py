@@ -52,6 +52,22 @@ class Scorer(Protocol):
         ...
 
 
+class ReadyScorer(Scorer, Protocol):
+    """A scorer that can make ready for its next score beforehand."""
+
+    def prepare(self, place: Path) -> None:
+        """Start in a folder what the next score can use; do not wait."""
+        ...
+
+    def settle(self) -> None:
+        """Wait until what was started is at rest: a training should have the machine to itself."""
+        ...
+
+    def close(self) -> None:
+        """End what was started and not used."""
+        ...
+
+
 class TrialRunner:
     """Runs trials and writes them down, each before it begins and after it ends."""
 
@@ -62,7 +78,7 @@ class TrialRunner:
         registry: Registry,
         repo: GitRepo,
         worker: Worker,
-        evaluator: Scorer,
+        evaluator: ReadyScorer,
         see: Callable[[Event], None],
         stop: Callable[[], bool],
         broke: Callable[[], str | None] = lambda: None,
@@ -127,6 +143,14 @@ class TrialRunner:
             raise Interrupted(trial.detail)
         return trial
 
+    def prepare(self) -> None:
+        """Make ready for scoring while there is something else to wait for; do not wait."""
+        self._evaluator.prepare(self._setup.work)
+
+    def close(self) -> None:
+        """End what was made ready. More trials may follow."""
+        self._evaluator.close()
+
     def known(self, experiment: Experiment) -> dict[int, Trial]:
         """Return the trial of every seed that `run` would not train again."""
         trials = [each for each in self._registry.trials(experiment) if settled(each)]
@@ -190,6 +214,7 @@ class TrialRunner:
             train_files=self._setup.train_files,
             token_bytes=self._setup.token_bytes,
         )
+        self._evaluator.settle()
         return self._worker.train(
             assignment,
             on_point=lambda point: self._see(TrialPoint(point)),

@@ -13,15 +13,19 @@ ARMS = (
     "delta_error", "predicted_delta",
 )  # fmt: skip
 
+# Scores are comparable where `conditions` is the same: the first study that had them.
 LEADERBOARD = """
 CREATE VIEW leaderboard AS
 SELECT study.tag AS study, experiment.id AS experiment, experiment.verdict, experiment.standing,
        experiment.val_bpb, experiment.val_bpb_error, experiment.test_bpb, experiment.delta,
        experiment.delta_error, experiment.claim, experiment.proposer, experiment.hypothesis,
-       experiment.category, experiment.seconds, experiment.peak_memory, experiment.commit_sha
+       experiment.category, experiment.seconds, experiment.peak_memory, experiment.commit_sha,
+       study.trust, (
+           SELECT MIN(alike.id) FROM study AS alike WHERE alike.comparability = study.comparability
+       ) AS conditions
 FROM experiment JOIN study ON study.id = experiment.study_id
 WHERE experiment.val_bpb IS NOT NULL
-ORDER BY study.id DESC, experiment.val_bpb
+ORDER BY conditions DESC, experiment.val_bpb
 """
 
 
@@ -36,6 +40,8 @@ def upgrade() -> None:
         sa.Column("condemned_at", sa.Float),
     ):
         op.add_column("trial", column)
+    reading = ["experiment_id", "purpose", "val_bpb", "seed", "steps"]
+    op.create_index("ix_trial_reading", "trial", reading)
     for column in (
         sa.Column("control", sa.Text, nullable=False, server_default=""),
         sa.Column("measured", sa.Float),
