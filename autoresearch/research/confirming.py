@@ -11,6 +11,8 @@ from autoresearch.research.comparing import Comparing
 from autoresearch.research.remembering import Memory, remember
 from autoresearch.research.trials import settled
 
+_FAILURES = 1
+
 
 @dataclass(frozen=True)
 class NextPair:
@@ -76,7 +78,7 @@ class Confirming:
         return NextPair(open_[worth[0]], worth[1]) if worth else None
 
     def _can_be_paired(self, keep: Keep) -> bool:
-        # A parent that failed on a seed fails on it again, and the same pair would be chosen again.
+        # A seed that failed is left out; a parent that fails again would take pairs for ever.
         parent = self._registry.experiment(int(keep.row.parent_id or 0))
         trials = filter(settled, self._registry.trials(parent))
-        return all(trial.val_bpb is not None for trial in trials)
+        return sum(trial.val_bpb is None for trial in trials) <= _FAILURES
