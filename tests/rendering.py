@@ -115,12 +115,14 @@ class Fabricated:
         steps: int = 312,
         purpose: Purpose = Purpose.SCREENING,
         bits: Sequence[float] = (),
+        condemned_at: float | None = None,
     ) -> Trial:
         return self.registry.save(
             Trial(
                 experiment_id=experiment.id or 0,
                 seed=seed,
                 purpose=purpose,
+                condemned_at=condemned_at,
                 worker="local",
                 state=state,
                 ending=ending,

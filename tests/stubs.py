@@ -22,8 +22,10 @@ from autoresearch.registry import Registry
 from autoresearch.research import Research, StopRules, TrialRunner, recover
 from autoresearch.research.opening import Rehearse
 from autoresearch.research.purse import Purse
+from autoresearch.research.racing import Racing
 from autoresearch.research.rota import Seat
-from autoresearch.research.trials import Scorer, TrialSetup
+from autoresearch.research.shelving import shelf_of
+from autoresearch.research.trials import ReadyScorer, TrialSetup
 from autoresearch.workers import LocalWorker
 from tests.rows import a_study
 
@@ -100,6 +102,15 @@ class ConfigScorer:
             return Disqualification("impossible", "below zero")
         return Score(bpb, (bpb * 8.0,), (8,), Trust.UNSEALED, 4, 1, 0.0, 0.1)
 
+    def prepare(self, place: Path) -> None:
+        """It needs nothing."""
+
+    def settle(self) -> None:
+        """It has nothing to wait for."""
+
+    def close(self) -> None:
+        """It has nothing to end."""
+
 
 @dataclass
 class Scripted:
@@ -171,7 +182,8 @@ class Night:
     caps: Caps = field(default_factory=Caps)
     budget: float = 20.0
     confirm_share: float = 0.0
-    scorer: Scorer = field(default_factory=ConfigScorer)
+    scorer: ReadyScorer = field(default_factory=ConfigScorer)
+    chance: Callable[[], float] | None = None
 
     def __post_init__(self) -> None:
         self.registry = Registry.open(self.project.registry, create=True)
@@ -219,6 +231,8 @@ class Night:
             evaluator=self.scorer,
             see=self.see,
             stop=self.stop.is_set,
+            shelf=shelf_of(self.project),
+            racing=Racing(self.project.settings, self.registry, self.repo, self.chance),
         )
         return Research(
             study,

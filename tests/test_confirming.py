@@ -5,14 +5,25 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from autoresearch.records.events import Settled, TrialStarted
-from autoresearch.records.tables import Experiment
-from autoresearch.records.values import Change, Ending, ExperimentState, Purpose, Standing, Verdict
+from autoresearch.errors import Interrupted
+from autoresearch.records.events import Event, Settled, TrialStarted
+from autoresearch.records.tables import Experiment, Trial
+from autoresearch.records.values import (
+    Change,
+    Ending,
+    ExperimentState,
+    Purpose,
+    Standing,
+    TrialState,
+    Verdict,
+)
 from autoresearch.research import StopRules, recover
+from autoresearch.research.books import Books
 from tests.stubs import TRAIN, Night, Scripted, git, make_project, variant
 
 LINE = "bpb = QUALITY + NOISE * (session.seed % 2)"
@@ -117,6 +128,86 @@ def test_a_keep_that_breaks_on_another_seed_is_taken_back(tmp_path: Path) -> Non
     assert tip(made) == rows(made)[0].commit_sha
 
 
+def books(made: Night) -> Books:
+    return Books(made.registry, made.repo, lambda _event: None)
+
+
+def trained(made: Night, number: int, seed: int, bpb: float | None) -> None:
+    """Write down a confirming trial as a run leaves it that is killed after it; None is raced."""
+    now = made.registry.now()
+    made.registry.save(
+        Trial(
+            experiment_id=number,
+            seed=seed,
+            purpose=Purpose.CONFIRMING,
+            worker="local",
+            state=TrialState.DONE,
+            ending=Ending.RACED if bpb is None else Ending.FINISHED,
+            val_bpb=bpb,
+            started_at=now,
+            heartbeat_at=now,
+        )
+    )
+
+
+def test_a_keep_that_a_killed_run_had_refuted_is_taken_back(tmp_path: Path) -> None:
+    made = night(tmp_path, source(1.9), share=0.0)
+    made.run()
+    baseline = rows(made)[0]
+    trained(made, 1, 9, 2.0)
+    trained(made, 2, 9, 2.5)
+    made.run()
+    row = rows(made)[1]
+    assert (row.verdict, row.standing) == (Verdict.DISCARD, Standing.REFUTED)
+    assert (row.claim_pairs, tip(made)) == (2, baseline.commit_sha)
+    read = [each.val_bpb for each in made.registry.trials(row) if each.val_bpb is not None]
+    assert row.val_bpb == pytest.approx(sum(read) / len(read)), "the mean of its trials, as ever"
+
+
+def test_a_raced_keep_is_not_paired_for_ever(tmp_path: Path) -> None:
+    made = night(tmp_path, source(1.9), share=0.0)
+    made.run()
+    trained(made, 2, 3, None)
+    made.confirm_share = 0.9
+    assert made.run() == "the proposers have nothing more to try"
+
+
+def interrupted(made: Night, when: Callable[[TrialStarted], bool]) -> None:
+    """Run a night that is interrupted in the first such trial."""
+
+    def look(event: Event) -> None:
+        if isinstance(event, TrialStarted) and when(event):
+            made.stop.set()
+
+    made.on_event = look
+    with pytest.raises(Interrupted):
+        made.run()
+    made.stop.clear()
+    made.on_event = lambda _event: None
+
+
+def test_an_open_experiment_has_its_verdict_before_its_parent_is_taken_back(tmp_path: Path) -> None:
+    made = night(tmp_path, source(1.95, late=0.3), source(2.2), share=0.0)
+    interrupted(made, lambda event: event.experiment_id == 3)
+    made.confirm_share = 0.9
+    made.run()
+    baseline, kept, left = rows(made)
+    assert (kept.verdict, kept.standing) == (Verdict.DISCARD, Standing.REFUTED)
+    assert (left.parent_id, left.measured is not None) == (2, True)
+    assert tip(made) == baseline.commit_sha
+
+
+def test_an_open_experiment_whose_parent_is_gone_is_discarded(tmp_path: Path) -> None:
+    made = night(tmp_path, source(1.9), source(1.7), share=0.0)
+    interrupted(made, lambda event: event.experiment_id == 3)
+    books(made).take_back(made.study(), made.registry.experiment(2), "by hand")
+    made.run()
+    baseline, _, left = rows(made)
+    assert (left.verdict, left.state) == (Verdict.DISCARD, ExperimentState.DONE)
+    assert left.reason == "experiment 2, which it builds on, was taken back"
+    assert tip(made) == baseline.commit_sha
+
+
 def refuted_below_another(made: Night) -> None:
     """Run a night of two keeps, and then one more in which the first of them is refuted."""
     made.run()
@@ -144,6 +235,30 @@ def test_a_reversal_that_conflicts_is_left(tmp_path: Path) -> None:
     assert len(rows(made)) == 3
 
 
+def test_a_refuted_keep_goes_once_what_was_built_on_it_has_gone(tmp_path: Path) -> None:
+    made = night(tmp_path, source(2.0, bonus=-0.1), source(1.9, bonus=-0.1), share=0.0)
+    made.run()
+    books(made).take_back(made.study(), made.registry.experiment(2), "by hand")
+    books(made).take_back(made.study(), made.registry.experiment(3), "by hand")
+    made.run()
+    baseline, *others = rows(made)
+    assert [each.verdict for each in others] == [Verdict.DISCARD, Verdict.DISCARD]
+    assert tip(made) == baseline.commit_sha
+
+
+def test_what_was_written_to_a_study_meanwhile_stays(tmp_path: Path) -> None:
+    made = night(tmp_path, source(1.9), source(2.1), share=0.5)
+
+    def write(event: Event) -> None:
+        if isinstance(event, TrialStarted):
+            made.registry.save(made.study().model_copy(update={"salt": "new"}))
+
+    made.on_event = write
+    made.run()
+    assert made.study().salt == "new"
+    assert made.study().sigma is not None
+
+
 WITHDRAWN = """
 import os, signal, sys
 sys.path.insert(0, {root!r})
@@ -163,7 +278,8 @@ keeper.take_back(made.study(), made.registry.experiment(2), "by hand")
 
 
 @pytest.mark.parametrize(
-    ("module", "name"), [("books", "retreat"), ("made.repo", "set_ref"), ("books.Books", "settle")]
+    ("module", "name"),
+    [("books", "retreat"), ("made.repo", "set_ref"), ("books.Books", "_refresh")],
 )
 def test_a_take_back_that_is_killed_is_finished_by_the_next_run(
     tmp_path: Path, module: str, name: str

@@ -25,13 +25,13 @@ assert session.seed != BREAKS, "it broke"
 
 
 @dataclass
-class OnAMachine:
+class OnAMachine(ConfigScorer):
     """Scores four documents; `slower` is what the machine by now adds to every score, in bpb."""
 
     slower: float = 0.0
 
     def score(self, tree: Path, checkpoint: Path, scratch: Path) -> Score | Disqualification:
-        found = ConfigScorer().score(tree, checkpoint, scratch)
+        found = super().score(tree, checkpoint, scratch)
         assert isinstance(found, Score)
         bpb = found.bpb + self.slower
         # The better the code, the more the first document gains, and the last one loses.

@@ -1,6 +1,6 @@
 """All SQL of the house. One method, one transaction."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +11,7 @@ from sqlalchemy.exc import DatabaseError
 from sqlmodel import Session, SQLModel, col, select
 
 from autoresearch.errors import RegistryError
+from autoresearch.records.arms import Trained
 from autoresearch.records.money import Caps, GpuPrice
 from autoresearch.records.tables import Call, Experiment, Study, Trial
 from autoresearch.records.values import (
@@ -22,14 +23,17 @@ from autoresearch.records.values import (
     Verdict,
 )
 from autoresearch.registry import readings, schema
+from autoresearch.registry.arms import trained
 from autoresearch.registry.database import Database, without
 from autoresearch.registry.ledger import StudyLedger
 from autoresearch.registry.packing import pack, unpack
+from autoresearch.registry.racing import Raced, curves, raced
 from autoresearch.registry.readings import Repeat
+from autoresearch.registry.shelving import worth_shelving
 from autoresearch.registry.spending import Spending, spending
 from autoresearch.registry.summary import Summary, summarize
 
-__all__ = ["Registry", "Spending", "Summary", "pack", "unpack"]
+__all__ = ["Raced", "Registry", "Spending", "Summary", "pack", "unpack"]
 
 Row = TypeVar("Row", bound=SQLModel)
 _UNFINISHED = (ExperimentState.OPEN, ExperimentState.COMMITTING, ExperimentState.WITHDRAWING)
@@ -194,6 +198,10 @@ class Registry:
         """Return the bits of every val document, by the seed of an experiment's scored trials."""
         return readings.document_bits(self._database, experiment)
 
+    def worth_shelving(self, trials: Collection[int]) -> list[int]:
+        """Return which of these trials' checkpoints `promote` may ask for, most needed first."""
+        return worth_shelving(self._database, trials)
+
     def seconds(self, study: Study) -> dict[Purpose, float]:
         """Return the wall seconds of a study's trials, scoring included, by their purpose."""
         took = func.sum(Trial.total_seconds + Trial.scoring_seconds)
@@ -267,6 +275,18 @@ class Registry:
     def spending(self, study: Study) -> list[Spending]:
         """Return what each proposer of a study cost and brought, in the order of their names."""
         return spending(self._database, study)
+
+    def trained(self, study: Study) -> list[Trained]:
+        """Return what a study's trained experiments say of their proposers."""
+        return trained(self._database, study)
+
+    def raced(self, study: Study) -> Raced:
+        """Return what stopping hopeless trials early saved a study, and what its audit found."""
+        return raced(self._database, study)
+
+    def curves(self, study: Study, *, after: int = 0) -> list[Trial]:
+        """Return a study's scored trials with their curves, oldest first: those after a number."""
+        return curves(self._database, study, after)
 
     def forget_running(self) -> int:
         """Mark trials that a killed run left running as lost; return how many."""

@@ -12,7 +12,7 @@ from autoresearch.records.tables import Call, Experiment, Study, Trial
 from autoresearch.records.text import safe_text
 from autoresearch.registry import Registry
 from autoresearch.registry.store import unpack
-from autoresearch.render import evidence, money, words
+from autoresearch.render import evidence, money, testset, words
 
 WHOLE = 10**9  # a log is capped when it is taken: here all of it is shown
 
@@ -28,7 +28,7 @@ def experiment(registry: Registry, study: Study, row: Experiment, console: Conso
     trials, calls = registry.trials(row, whole=True), registry.calls_of(row)
     console.print(words.study_line(study), highlight=False)
     console.print(_title(row), highlight=False)
-    proof = tuple(_evidence(registry, row))
+    proof = tuple(_evidence(registry, study, row))
     console.print(Padding(_fields(row, study, calls, proof), (0, 0, 0, 2)), highlight=False)
     money.calls(calls, console)
     for trial in trials:
@@ -72,7 +72,7 @@ def _title(row: Experiment) -> Text:
 
 
 def _fields(
-    row: Experiment, study: Study, calls: Sequence[Call], proof: Sequence[tuple[str, str]]
+    row: Experiment, study: Study, calls: Sequence[Call], proof: Sequence[tuple[str, Text | str]]
 ) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True, style="dim")
@@ -86,6 +86,9 @@ def _fields(
 def _idea(row: Experiment) -> Iterator[tuple[str, Text | str]]:
     yield "hypothesis", words.line(row.hypothesis, 2000)
     yield "proposer", words.line(row.proposer)
+    if row.control:
+        own = "a turn of its own" if row.control == row.proposer else "it could have had the turn"
+        yield "control", words.line(row.control).append(f": {own}")
     yield "category", str(row.category)
     if row.risk:
         yield "risk", words.line(row.risk, 2000)
@@ -100,16 +103,18 @@ def _effect(row: Experiment, study: Study) -> Iterator[tuple[str, Text | str]]:
     if row.standing or row.claim_pairs:
         told = words.standing(row.standing) if row.standing else Text("not confirmed")
         yield "claim", told.append(": ").append_text(words.line(row.claim_reason, 400))
-    yield "test_bpb", words.score(row.test_bpb, None, study.trust, 6)
 
 
-def _evidence(registry: Registry, row: Experiment) -> Iterator[tuple[str, str]]:
+def _evidence(
+    registry: Registry, study: Study, row: Experiment
+) -> Iterator[tuple[str, Text | str]]:
     if row.measured is not None:
         yield "measured", evidence.measured(row)
     if row.parent_id is not None:
         parent = registry.experiment(row.parent_id)
         if found := evidence.by_document(registry, parent, row):
             yield "by document", evidence.documents(found, 6)
+    yield "test_bpb", testset.told(registry, study, row, 6)
 
 
 def _history(row: Experiment) -> Iterator[tuple[str, Text | str]]:

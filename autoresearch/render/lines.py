@@ -57,7 +57,9 @@ def _opened(event: StudyOpened) -> Text:
         words.line(event.device, 40),
     ]
     parts += [words.line(f"corpus {event.corpus}", 100)] if event.corpus else []
-    parts += [words.line(f"proposer {', '.join(event.proposers)}", 100), words.trust(event.trust)]
+    if event.proposers:
+        parts.append(words.line(f"proposer {', '.join(event.proposers)}", 100))
+    parts.append(words.trust(event.trust))
     if event.best_bpb is not None:
         best = words.score(event.best_bpb, None, event.trust)
         parts.append(Text("continues from val_bpb ").append_text(best))

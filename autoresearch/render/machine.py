@@ -9,15 +9,16 @@ from typing import TextIO
 
 from sqlmodel import SQLModel
 
+from autoresearch.policy.arms import Record, calibrations, compare, records
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import Verdict
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack
-from autoresearch.render import evidence
+from autoresearch.render import evidence, racing
 from autoresearch.render.money import Tariff
 
-VERSION = 2
+VERSION = 3
 NOTHING_KNOWN = Tariff()
 TSV_HEADER = "commit\tval_bpb\tmemory_gb\tstatus\tdescription"
 _BULK = frozenset({"log", "doc_bits", "doc_bytes", "test_bits", "answer", "salt"})
@@ -31,9 +32,12 @@ def write_study_json(
     """Write a study as one JSON object, an experiment a line.
 
     ``{"version", "study", "experiments": [...], "trials": [...], "calls": [...],
-    "spending": [...], "money": {...}, "machine": {...}}``; trials and calls name their experiment,
-    `spending` is an account a proposer, `money` the study's cap and what an hour of the machine
-    costs, `machine` how loud it is, what can be seen through that, and its checks for drift.
+    "spending": [...], "racing": {...}, "money": {...}, "machine": {...}, "arms": [...],
+    "comparisons": [...], "calibrations": {...}}``; trials and calls name their experiment,
+    `spending` is an account a proposer, `racing` that of trials stopped early, `money` the study's
+    cap and what an hour of the machine costs, `machine` how loud it is, what can be seen through
+    that, and its checks for drift. `arms` are what proposers gained, `comparisons` what they did
+    beside a control, `calibrations` what became of each one's predictions: see `policy.arms`.
     Everything is in it except logs, the scores of single documents and what models answered.
     """
     machine = evidence.Machine.of(registry, study).plain()
@@ -46,7 +50,14 @@ def write_study_json(
     _write_items(out, (_plain(each) for each in registry.calls(study)))
     out.write('],\n"spending": [')
     _write_items(out, (asdict(each) for each in registry.spending(study)))
-    out.write(f'],\n"money": {_dump(asdict(tariff))},\n"machine": {_dump(machine)}}}\n')
+    out.write(f'],\n"racing": {_dump(racing.plain(registry.raced(study)))},')
+    out.write(f'\n"money": {_dump(asdict(tariff))},\n"machine": {_dump(machine)},\n"arms": [')
+    trained = registry.trained(study)
+    _write_items(out, (_record(each) for each in records(trained)))
+    out.write('],\n"comparisons": [')
+    _write_items(out, (asdict(each) for each in compare(trained)))
+    found = {name: asdict(each) for name, each in calibrations(trained).items()}
+    out.write(f'],\n"calibrations": {_dump(found)}}}\n')
 
 
 def write_experiment_json(
@@ -119,6 +130,11 @@ def _documents(registry: Registry, experiment: Experiment) -> dict[str, object] 
 def _trials(registry: Registry, experiment: Experiment) -> Iterator[dict[str, object]]:
     for trial in registry.trials(experiment, whole=True):
         yield _plain(trial)
+
+
+def _record(record: Record) -> dict[str, object]:
+    rates = {"per_experiment": record.per_experiment, "per_hour": record.per_hour}
+    return asdict(record) | rates
 
 
 def _write_items(out: TextIO, items: Iterator[dict[str, object]]) -> None:

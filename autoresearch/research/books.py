@@ -79,6 +79,7 @@ class Books:
         Raises:
             GitError: the branch is not where it should be.
         """
+        experiment = self._registry.experiment(int(experiment.id or 0))
         experiment.standing = Standing.REFUTED
         experiment.claim_reason = reason
         incumbent = self._registry.incumbent(study)
@@ -86,25 +87,30 @@ class Books:
             experiment.verdict = Verdict.DISCARD
             experiment.reason = f"taken back: {reason}"
             experiment.state = ExperimentState.WITHDRAWING
+            memory = remember(self._registry, study, closing=experiment)
+            _estimate(experiment, memory)
             experiment = self._registry.save(experiment)
             experiment = retreat(self._registry, self._repo, study, experiment)
-            self.settle(study)
+            self._refresh(study, memory)
         else:
             experiment = self._registry.save(experiment)
         self._tell(study, experiment, Standing.REFUTED)
 
     def _refresh(self, study: Study, memory: Memory) -> None:
         """Bring up to date what readings say: the noise, every incumbent's score, every claim."""
+        # Not `study` itself: its row may have changed since it was read.
+        study = self._registry.study(study.tag) or study
         sigma = memory.noise.seed if memory.noise.measured else None
         first_known = study.sigma is None and sigma is not None
         if first_known:
             self._advise(study, memory)
-        self._registry.save(study.model_copy(update={"sigma": sigma}))
         verdict = None if first_known else Verdict.KEEP
         rows = self._registry.experiments(study, verdict=verdict, whole=True)
         for row in rows:
             if _estimate(row, memory) or first_known:
                 self._registry.save(row)
+        # Last: a run that is killed before it knows the noise for the first time once more.
+        self._registry.save(study.model_copy(update={"sigma": sigma}))
         self._claim(study, memory)
 
     def _advise(self, study: Study, memory: Memory) -> None:

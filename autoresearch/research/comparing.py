@@ -2,7 +2,7 @@
 
 from autoresearch import policy
 from autoresearch.records.tables import Experiment, Study, Trial
-from autoresearch.records.values import Purpose, Reading, Verdict
+from autoresearch.records.values import Ending, Purpose, Reading, Verdict
 from autoresearch.registry import Registry
 from autoresearch.research.remembering import epoch, remember
 from autoresearch.research.trials import TrialRunner
@@ -26,6 +26,9 @@ class Comparing:
         incumbent = self._registry.incumbent(study)
         if incumbent is None:
             return self._baseline(experiment)
+        if incumbent.id != experiment.parent_id:
+            reason = f"experiment {experiment.parent_id}, which it builds on, was taken back"
+            return policy.Decision(Verdict.DISCARD, None, reason)
         read = self._readings(study, incumbent)
         seed, purpose = read[-1].seed if read else policy.FIRST_SEED, Purpose.SCREENING
         while True:
@@ -96,4 +99,6 @@ def _failure(trial: Trial) -> policy.Decision:
     ended = trial.ending.verdict if trial.ending else None
     if ended is None:  # it finished, and the evaluator refused its checkpoint
         return policy.Decision(Verdict.DISQUALIFIED, None, trial.detail)
-    return policy.Decision(ended, None, f"{trial.ending}: {trial.detail}")
+    raced = trial.ending is Ending.RACED
+    reason = trial.detail if raced else f"{trial.ending}: {trial.detail}"
+    return policy.Decision(ended, None, reason)

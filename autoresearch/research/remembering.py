@@ -21,7 +21,7 @@ class Memory:
     ideas: policy.Prior
     epoch: int = 0
 
-    @property
+    @cached_property
     def belief(self) -> policy.Belief:
         """What is believed of the incumbent, and of the next idea."""
         return policy.recall(self.past, self.noise, self.ideas, epoch=self.epoch)

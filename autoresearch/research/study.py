@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import platform
 import re
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from importlib import metadata
 
 from autoresearch import __version__, patching
 from autoresearch.config import Project
@@ -18,6 +20,7 @@ from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.values import Budget, ExperimentState, StudyState, Trust
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import pack_counts
+from autoresearch.research.shelving import shelf_of, tidy
 
 _TAG = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?!\.|lock$|$)){0,63}")
 _SALT_BYTES = 16
@@ -85,7 +88,17 @@ def comparability(
         "trust": str(trust),
         "fixed files": fixed,
         "package": f"autoresearch {__version__}",
+        "software": _software(),
     }
+
+
+def _software() -> str:
+    """Return what a training's speed and arithmetic rest on beside the code: Python and torch."""
+    python = ".".join(platform.python_version_tuple()[:2])
+    try:
+        return f"Python {python}, torch {metadata.version('torch')}"
+    except metadata.PackageNotFoundError:
+        return f"Python {python}"
 
 
 def fixed_files(repo: GitRepo, commit: str, editable: Sequence[str]) -> str:
@@ -113,6 +126,7 @@ def recover(registry: Registry, repo: GitRepo, project: Project, study: Study) -
     registry.check()
     registry.forget_running()
     remove(project.work)
+    tidy(shelf_of(project), registry)
     repo.prune()
     for experiment in registry.unfinished(study):
         if experiment.state is ExperimentState.COMMITTING:

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from autoresearch import patching
+from autoresearch.policy import Calibration
 from autoresearch.proposers.base import Brief, Past, Remaining
 from autoresearch.proposers.prompting import digest, frames
-from autoresearch.proposers.prompting.digest import Calibration, Tally
+from autoresearch.proposers.prompting.digest import Tally
 from autoresearch.proposers.prompting.frames import Frames
 from autoresearch.records.values import Category, Estimate, Standing
 
@@ -127,8 +128,8 @@ def incumbent(brief: Brief, frame: Frames) -> IncumbentView:
     return IncumbentView(brief.incumbent_id, _files(frame, brief.files))
 
 
-def now(brief: Brief, frame: Frames) -> Now:
-    """Return what is new in every brief."""
+def now(brief: Brief, frame: Frames, proposer: str = "") -> Now:
+    """Return what is new in every brief; `proposer` is whose predictions are looked back on."""
     history, left = brief.history, brief.remaining
     near = digest.near_misses(history, brief.noise)
     crashes = digest.repeated_crashes(history)
@@ -142,7 +143,7 @@ def now(brief: Brief, frame: Frames) -> Now:
         remaining=left,
         trainings=int((left.seconds or 0) // max(brief.budget.training, 1e-9)),
         tallies=tuple(digest.tallies(history)),
-        calibration=digest.calibration(history),
+        calibration=digest.calibration(history, proposer),
         near=tuple(_near(past, frame) for past in near),
         crashes=tuple(_crash(same, frame) for same in crashes),
     )
