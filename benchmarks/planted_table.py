@@ -1,0 +1,124 @@
+"""The bugs and the decoys of planted_bugs.py: small edits of the CPU template's train.py.
+
+None of the bugs raises an error; each lies in a region of its own, so that they can be planted and
+mended in any order. A decoy is written like a fix and helps nothing.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from autoresearch.scaffold import render
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One place of train.py: `right` as the template has it, `wrong` as the edit leaves it."""
+
+    name: str
+    about: str  # one line for a person; of a decoy, the hypothesis it is proposed with
+    right: str
+    wrong: str
+
+
+BUGS = (
+    Edit(
+        "table-decay",
+        "embedding tables decay like matrices, a hundred times too much",
+        "            (table, EMBEDDING_LR * adam_scale, EMBEDDING_DECAY) for",
+        "            (table, EMBEDDING_LR * adam_scale, WEIGHT_DECAY) for",
+    ),
+    Edit(
+        "rotary",
+        "queries and keys are not rotated: attention knows no order",
+        "        q = norm(rotate(self.query(x).view(split), cos, sin))\n"
+        "        k = norm(rotate(self.key(x).view(split), cos, sin))\n",
+        "        q = norm(self.query(x).view(split))\n"
+        "        k = norm(self.key(x).view(split))\n",
+    ),
+    Edit(
+        "attention-scale",
+        "attention scores are divided by d instead of its square root",
+        "    y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)\n",
+        "    sharp, causal = 1 / q.size(-1), mask is None\n"
+        "    y = F.scaled_dot_product_attention(q, k, v, mask, is_causal=causal, scale=sharp)\n",
+    ),
+    Edit(
+        "final-norm",
+        "what the last layer leaves is not normed",
+        "        return norm(x)\n\n    def logits(",
+        "        return x\n\n    def logits(",
+    ),
+    Edit(
+        "schedule",
+        "the learning rate decays as if the budget were twice as long",
+        "    left = 1 - min(progress, 1.0)\n",
+        "    left = 1 - min(progress, 1.0) / 2\n",
+    ),
+    Edit(
+        "repeats",
+        "each batch is learned twice in a row",
+        "        loss = sum(self._learn(*next(feed)) for _ in range(self.times))\n",
+        "        if self.optimizer.steps % 2 == 0:\n"
+        "            self.batches = [next(feed) for _ in range(self.times)]\n"
+        "        loss = sum(self._learn(*batch) for batch in self.batches)\n",
+    ),
+    Edit(
+        "early-end",
+        "a step is thought to take as long as all steps so far: training stops at two fifths",
+        "        pace = max(session.progress - before, 0.9 * pace)\n",
+        "        pace = max(session.progress, 0.9 * pace)\n",
+    ),
+    Edit(
+        "little-data",
+        "the same forty batches are read for ever",
+        "    feed = prepare.batches(data, trainer.rows, MAX_SEQ_LEN, session.seed, device)\n",
+        "    feed = prepare.batches(data, trainer.rows, MAX_SEQ_LEN, session.seed, device)\n"
+        "    feed = itertools.cycle(itertools.islice(feed, 40))\n",
+    ),
+    Edit(
+        "muon",
+        "Muon's update is not orthogonalised",
+        "    update = orthogonalise(grad.lerp(momentum, keep), MUON_STEPS)\n",
+        "    update = grad.lerp(momentum, keep)\n",
+    ),
+    Edit(
+        "stale-gradients",
+        "the matrices' gradients are never dropped, but pile up from step to step",
+        "            self.muon_step(same, grads, momentum, self.number(MATRIX_LR * scale))\n"
+        "            for weight in same:\n"
+        "                weight.grad = None\n",
+        "            self.muon_step(same, grads, momentum, self.number(MATRIX_LR * scale))\n",
+    ),
+    Edit(
+        "betas",
+        "Adam's two betas are swapped",
+        "    beta1, beta2 = min(ADAM_BETA1, 0.999), min(ADAM_BETA2, 0.9999)\n",
+        "    beta2, beta1 = min(ADAM_BETA1, 0.999), min(ADAM_BETA2, 0.9999)\n",
+    ),
+)
+
+DECOYS: tuple[Edit, ...] = ()
+
+
+def template() -> str:
+    """Return the clean train.py of the CPU profile."""
+    return render("gpt", "cpu")["train.py"]
+
+
+def apply(source: str, edits: Iterable[Edit]) -> str:
+    """Return the source with every edit's `right` turned into its `wrong`.
+
+    Raises:
+        ValueError: an edit's text is not there exactly once.
+    """
+    for edit in edits:
+        if source.count(edit.right) != 1:
+            msg = f"{edit.name}: found {source.count(edit.right)} times"
+            raise ValueError(msg)
+        source = source.replace(edit.right, edit.wrong)
+    return source
+
+
+def named(edits: Iterable[Edit]) -> Mapping[str, Edit]:
+    """Return the edits by name."""
+    return {edit.name: edit for edit in edits}
