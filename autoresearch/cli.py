@@ -117,12 +117,16 @@ def run(
     patience: Annotated[
         int | None, typer.Option(help="Stop after this many experiments without a keep.")
     ] = None,
+    confirm_share: Annotated[
+        float | None, typer.Option(help="Share of the time to confirm keeps in; default 0.15.")
+    ] = None,
 ) -> None:
     """Start a study or continue one: propose, train, score, keep or discard."""
     from autoresearch.commands.run import RunOptions
     from autoresearch.commands.run import run as verb
 
-    verb(RunOptions(hours, experiments, max_cost, tuple(proposer or ()), budget, tag, patience))
+    specs = tuple(proposer or ())
+    verb(RunOptions(hours, experiments, max_cost, specs, budget, tag, patience, confirm_share))
 
 
 @app.command()

@@ -1,5 +1,7 @@
 """Claims: what is confirmed, what a pair is spent on, what is taken back."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,3 +78,28 @@ def test_a_keep_that_turns_out_worse_is_taken_back() -> None:
     assert not should_unkeep(beside(-0.02, -0.001), QUIET, IDEAS)
     assert should_unkeep(beside(-0.01, 0.02, 0.02), QUIET, IDEAS)
     assert not should_unkeep(Kept([], []), QUIET, IDEAS)
+
+
+def test_shorter_code_stays_while_it_is_no_more_than_a_tie() -> None:
+    slightly_worse = beside(0.0, *[0.0006] * 6)
+    assert should_unkeep(slightly_worse, QUIET, IDEAS)
+    assert not should_unkeep(replace(slightly_worse, lines=-3), QUIET, IDEAS)
+    assert should_unkeep(replace(slightly_worse, lines=3), QUIET, IDEAS)
+    assert should_unkeep(replace(beside(0.0, 0.02, 0.02), lines=-3), QUIET, IDEAS)
+
+
+@given(st.lists(near, min_size=1, max_size=5), st.floats(0.0, 0.05))
+def test_few_val_documents_make_no_claim(differences: list[float], sampling: float) -> None:
+    plain = beside(-0.01, *differences)
+    widened = replace(plain, sampling=sampling)
+    if claim(widened, QUIET, IDEAS).confirmed:
+        assert claim(plain, QUIET, IDEAS).probability > 0.5
+    assert not claim(replace(plain, sampling=1.0), QUIET, IDEAS).confirmed
+
+
+def test_what_val_documents_leave_open_no_pairs_can_settle() -> None:
+    plain = beside(-0.01, *[-0.004] * 12)
+    widened = replace(plain, sampling=0.01)
+    assert claim(plain, QUIET, IDEAS).confirmed
+    assert not claim(widened, QUIET, IDEAS).confirmed
+    assert worth_confirming([widened], QUIET, IDEAS) is None

@@ -20,7 +20,7 @@ from autoresearch.records.events import (
     TrialStarted,
     Waiting,
 )
-from autoresearch.records.values import Budget, Category, Clock, Point, Trust, Verdict
+from autoresearch.records.values import Budget, Category, Clock, Point, Purpose, Trust, Verdict
 from autoresearch.render.lines import sentence
 from autoresearch.render.live import LiveWatcher, PlainWatcher, View, watcher_for
 from tests.rendering import HOSTILE
@@ -35,11 +35,11 @@ OPENED = StudyOpened(
     corpus="stdlib 0123456789ab",
 )
 IDEA = ExperimentOpened(2, "optuna", "raise the rate", Category.OPTIMIZER)
-TRAINING = TrialStarted(2, 5, "screening")
+TRAINING = TrialStarted(2, 5, Purpose.SCREENING)
 POINT = TrialPoint(Point(step=100, loss=3.25, tokens=102_400, progress=0.5, seconds=10.0))
 KEPT = ExperimentDone(2, Verdict.KEEP, 1.8432, 0.0031, -0.0691, "better", 42.4, 0.004)
 STOPPED = StudyStopped(
-    "the time is up", 5, 2, 1, 1, 1, 0, per_hour=31.0, baseline_bpb=1.9123, best_bpb=1.8432
+    "the time is up", 5, 2, 1, 1, 1, 1, 0, per_hour=31.0, baseline_bpb=1.9123, best_bpb=1.8432
 )
 NIGHT: list[Event] = [
     OPENED,
@@ -50,7 +50,7 @@ NIGHT: list[Event] = [
     TrialScored(2, 5, 1.8432),
     KEPT,
     ExperimentOpened(3, "optuna", "ten times the rate", Category.OPTIMIZER),
-    TrialStarted(3, 5, "screening"),
+    TrialStarted(3, 5, Purpose.SCREENING),
     TrialScored(3, 5, None, "loss is nan"),
     ExperimentDone(3, Verdict.CRASH, None, None, None, "nan: loss is nan", 3.0),
     Waiting("the provider asks for patience"),
@@ -69,7 +69,8 @@ experiment 3 (optuna, optimizer): ten times the rate
 experiment 3: crash  3 s  nan: loss is nan
 waiting: the provider asks for patience
 stopped: the time is up
-5 experiments: 2 kept, 1 discarded, 1 crashed, 1 invalid, 0 disqualified, 31.0 an hour; \
+5 experiments: 2 kept (1 confirmed), 1 discarded, 1 crashed, 1 invalid, 0 disqualified, \
+31.0 an hour; \
 best val_bpb 1.8432 (unsealed), 0.0691 bpb (3.61%) below the baseline's 1.9123
 """
 
@@ -203,7 +204,7 @@ def test_hostile_text_stays_text(kind: type[PlainWatcher | LiveWatcher]) -> None
     events: list[Event] = [
         replace(OPENED, tag=HOSTILE, proposers=(HOSTILE,)),
         replace(IDEA, proposer=HOSTILE, hypothesis=HOSTILE),
-        TrialStarted(2, 5, HOSTILE),
+        TrialStarted(2, 5, Purpose.PAIR, incumbent=True),
         TrialScored(2, 5, None, HOSTILE),
         replace(KEPT, reason=HOSTILE),
         Waiting(HOSTILE),

@@ -50,7 +50,8 @@ def test_every_kind_has_its_row_and_its_count(made: Fabricated) -> None:
     ]  # fmt: skip
     summary = " ".join(" ".join(lines[8:]).split())
     assert summary == (
-        "2 kept, 1 discarded, 1 crashed, 1 invalid, 1 disqualified, 32.7 experiments an hour; "
+        "2 kept (0 confirmed), 1 discarded, 1 crashed, 1 invalid, 1 disqualified, "
+        "32.7 experiments an hour; "
         "best val_bpb 1.8432 ± 0.0031 (unsealed), 0.0691 bpb (3.61%) below the baseline's 1.9123"
     )
 

@@ -46,6 +46,7 @@ class RunOptions:
     budget: str | None
     tag: str | None
     patience: int | None
+    confirm_share: float | None = None
 
 
 def run(options: RunOptions) -> None:
@@ -53,6 +54,7 @@ def run(options: RunOptions) -> None:
     scrub_git_environment()
     rules, budget = _rules(options), _budget(options.budget)
     project = find_project()
+    share = _confirm_share(options.confirm_share, project)
     _refuse_bad_globs(project)
     keys = keys_of(project)
     sandbox = _sandbox(project)
@@ -80,7 +82,7 @@ def run(options: RunOptions) -> None:
                 study, project=project, registry=registry, repo=repo, trials=trials,
                 seats=seats(proposers, purse.ledger, stop), purse=purse, rules=rules,
                 clock=time.monotonic, see=watcher.see, interrupted=asked.is_set,
-                rehearse=_rehearsal(project, sandbox, stop, watcher),
+                rehearse=_rehearsal(project, sandbox, stop, watcher), confirm_share=share,
             )  # fmt: skip
             reason = research.run()
     if research.failed:
@@ -220,6 +222,15 @@ def _warn_of_changed_rules(repo: GitRepo, study: Study) -> None:
             f"{', '.join(changed)} are no part of it; --tag starts a new one",
             err=True,
         )
+
+
+def _confirm_share(asked: float | None, project: Project) -> float:
+    if asked is None:
+        return project.settings.policy.confirm_share
+    if not 0 <= asked < 1:
+        msg = f"--confirm-share {asked:g}: must be 0 or more, and below 1"
+        raise UsageFault(msg)
+    return asked
 
 
 def _stop_when(asked: threading.Event, deadline: float | None) -> Callable[[], bool]:

@@ -117,6 +117,10 @@ def _thinking_rules(settings: Settings) -> tuple[tuple[bool, str], ...]:
         for rate in (price.input, price.output, price.cached, price.written)
     ]
     return (
+        (
+            0 <= settings.policy.confirm_share < 1,
+            "policy confirm_share: must be at least 0 and below 1",
+        ),
         (preflight.steps >= 0, "preflight steps: must not be below 0"),
         (preflight.context >= 2, "preflight context: must be at least 2"),
         (llm.brief_tokens >= 4000, "llm brief_tokens: must be at least 4000"),

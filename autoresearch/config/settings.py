@@ -128,6 +128,13 @@ class PriceSettings:
 
 
 @dataclass(frozen=True)
+class PolicySettings:
+    """[policy]: `confirm_share` of the training time goes into confirming keeps."""
+
+    confirm_share: float = 0.15
+
+
+@dataclass(frozen=True)
 class SandboxSettings:
     """[sandbox]: `require` refuses to run where nothing seals trials off from the machine."""
 
@@ -146,6 +153,7 @@ class Settings:
     llm: LlmSettings = field(default_factory=LlmSettings)
     command: CommandSettings = field(default_factory=CommandSettings)
     money: MoneySettings = field(default_factory=MoneySettings)
+    policy: PolicySettings = field(default_factory=PolicySettings)
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     prices: Mapping[str, PriceSettings] = field(default_factory=dict)
 

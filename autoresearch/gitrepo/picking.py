@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +42,14 @@ class Picker:
 
     def pick(self, sha: str, message: str, when: int) -> Picked | Nothing | Conflict:
         """Put one commit's change on top, under a new message and author time (unix seconds)."""
-        answer = self._git.attempt("cherry-pick", "--no-commit", "--allow-empty", sha)
+        return self._put(["cherry-pick", "--no-commit", "--allow-empty", sha], message, when)
+
+    def undo(self, sha: str, message: str, when: int) -> Picked | Nothing | Conflict:
+        """Put the reverse of one commit's change on top; else as `pick`."""
+        return self._put(["revert", "--no-commit", sha], message, when)
+
+    def _put(self, command: Sequence[str], message: str, when: int) -> Picked | Nothing | Conflict:
+        answer = self._git.attempt(*command)
         if answer.status != 0:
             told = self._git.data("diff", "--name-only", "--diff-filter=U", "-z")
             files = tuple(told.decode("utf-8", "replace").split("\0")[:-1])

@@ -11,7 +11,7 @@ from statistics import fmean
 
 from autoresearch.policy.effects import Posterior, Prior, prospects, weigh
 from autoresearch.policy.noise import Noise, paired, steadied
-from autoresearch.policy.verdicts import next_seed
+from autoresearch.policy.verdicts import TIE, next_seed
 from autoresearch.records.values import Estimate, Reading
 
 CONFIRMED = 0.95
@@ -22,10 +22,16 @@ _ENOUGH_REPEATS = 3
 
 @dataclass(frozen=True)
 class Kept:
-    """A kept experiment beside the incumbent it replaced: readings of both, oldest first."""
+    """A kept experiment beside the incumbent it replaced: readings of both, oldest first.
+
+    `lines` is how many more its code has. `sampling` is the standard error, in bpb, that the choice
+    of val documents leaves in the difference: all pairs share it, so no number of pairs shrinks it.
+    """
 
     experiment: Sequence[Reading]
     parent: Sequence[Reading]
+    lines: int = 0
+    sampling: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,7 @@ def claim(kept: Kept, noise: Noise, prior: Prior) -> Claim:
         prior: what the study's ideas are like.
     """
     fresh = _fresh(kept, noise)
-    believed = _believed(prior, fresh, noise)
+    believed = _believed(prior, fresh, noise, kept.sampling)
     if not fresh:
         return _claim(believed, 0, "no fresh pair yet", sure=False)
     known = noise.pair_repeats >= _ENOUGH_REPEATS
@@ -70,10 +76,11 @@ def should_unkeep(kept: Kept, noise: Noise, prior: Prior) -> bool:
     """Return whether the readings by now say that a keep was none.
 
     Here the screening pair counts too: it is evidence like the others, and leaving it out would
-    drop what it said in favour.
+    drop what it said in favour. Shorter code may be as much worse as when a tie let it in.
     """
     differences = _differences(kept, noise)
-    return bool(differences) and _believed(prior, differences, noise).mean > 0
+    allowed = TIE if kept.lines < 0 else 0.0
+    return bool(differences) and _believed(prior, differences, noise, kept.sampling).mean > allowed
 
 
 def worth_confirming(keeps: Sequence[Kept], noise: Noise, prior: Prior) -> tuple[int, int] | None:
@@ -109,18 +116,21 @@ def _chance_of_claim(kept: Kept, noise: Noise, prior: Prior, ahead: int) -> floa
     variance = _variance(differences, noise)
     outlook = prospects(prior, fmean(differences), variance / len(differences), variance / ahead)
     pairs, total = len(fresh) + ahead, sum(fresh)
+    error = variance / pairs + kept.sampling**2
     return sum(
         share
         for share, value, _ in outlook
-        if weigh(prior, (total + ahead * value) / pairs, variance / pairs).better >= CONFIRMED
+        if weigh(prior, (total + ahead * value) / pairs, error).better >= CONFIRMED
     )
 
 
-def _believed(prior: Prior, differences: Sequence[float], noise: Noise) -> Posterior:
+def _believed(
+    prior: Prior, differences: Sequence[float], noise: Noise, sampling: float
+) -> Posterior:
     variance = _variance(differences, noise)
     if not differences:
         return weigh(prior, 0.0, 1e6 * variance)
-    return weigh(prior, fmean(differences), variance / len(differences))
+    return weigh(prior, fmean(differences), variance / len(differences) + sampling**2)
 
 
 def _variance(differences: Sequence[float], noise: Noise) -> float:

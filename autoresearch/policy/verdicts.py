@@ -34,12 +34,16 @@ class MoreTrials:
 class Decision:
     """A verdict, the expected effect behind it (below zero = better) and a sentence about it.
 
-    There is no effect where nothing was compared: a baseline, a crash.
+    There is no effect where nothing was compared: a baseline, a crash. `measured` is the difference
+    that the `pairs` read, before any prior; `better` the probability that the effect is below zero.
     """
 
     verdict: Verdict
     effect: Estimate | None
     reason: str
+    measured: Estimate | None = None
+    pairs: int = 0
+    better: float | None = None
 
 
 def judge(
@@ -131,14 +135,26 @@ def _worth(belief: Belief, evidence: Evidence, seed: int, lines: int) -> float:
 def _decided(evidence: Evidence, belief: Belief, lines: int) -> Decision:
     error = evidence.effect.deviation if belief.noise.measured else None
     effect = Estimate(evidence.effect.mean, error)
-    told = _told(evidence)
+    verdict, why = _verdict(evidence, lines)
+    measured = Estimate(evidence.measured, math.sqrt(evidence.variance) if error else None)
+    return Decision(
+        verdict,
+        effect,
+        f"{why}: {_told(evidence)}",
+        measured,
+        len(evidence.seeds),
+        evidence.effect.better,
+    )
+
+
+def _verdict(evidence: Evidence, lines: int) -> tuple[Verdict, str]:
     if _better(evidence, lines):
-        return Decision(Verdict.KEEP, effect, f"expected to be better: {told}")
+        return Verdict.KEEP, "expected to be better"
     if _tie(evidence, lines):
-        return Decision(Verdict.KEEP, effect, f"as good with {-lines} fewer lines: {told}")
+        return Verdict.KEEP, f"as good with {-lines} fewer lines"
     if evidence.effect.mean < 0:
-        return Decision(Verdict.DISCARD, effect, f"not worth its {lines} more lines: {told}")
-    return Decision(Verdict.DISCARD, effect, f"no better: {told}")
+        return Verdict.DISCARD, f"not worth its {lines} more lines"
+    return Verdict.DISCARD, "no better"
 
 
 def _better(evidence: Evidence, lines: int) -> bool:

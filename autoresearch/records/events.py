@@ -7,7 +7,15 @@ proposer or the training process wrote it; a watcher escapes it for its own sink
 from dataclasses import dataclass
 from typing import Protocol
 
-from autoresearch.records.values import Budget, Category, Point, Trust, Verdict
+from autoresearch.records.values import (
+    Budget,
+    Category,
+    Point,
+    Purpose,
+    Standing,
+    Trust,
+    Verdict,
+)
 
 
 @dataclass(frozen=True)
@@ -38,11 +46,12 @@ class ExperimentOpened:
 
 @dataclass(frozen=True)
 class TrialStarted:
-    """A training begins; `purpose` says why: "screening", "fresh seed, incumbent", ..."""
+    """A training begins; `incumbent` where it is the other side of a pair."""
 
     experiment_id: int
     seed: int
-    purpose: str
+    purpose: Purpose
+    incumbent: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,6 +93,16 @@ class ExperimentDone:
 
 
 @dataclass(frozen=True)
+class Settled:
+    """Further pairs made something of a keep; `best_bpb` is the incumbent's by now."""
+
+    experiment_id: int
+    standing: Standing
+    reason: str
+    best_bpb: float | None = None
+
+
+@dataclass(frozen=True)
 class Waiting:
     """The run stands still for a stated reason, and goes on by itself."""
 
@@ -113,6 +132,7 @@ class StudyStopped:
     reason: str
     finished: int = 0
     kept: int = 0
+    confirmed: int = 0
     discarded: int = 0
     crashed: int = 0
     invalid: int = 0
@@ -130,6 +150,7 @@ Event = (
     | Scoring
     | TrialScored
     | ExperimentDone
+    | Settled
     | Waiting
     | NoProposal
     | Notice

@@ -147,7 +147,8 @@ class Change:
 class Proposal:
     """One suggested change and why. `predicted_delta` is in bits per byte, below zero = better.
 
-    `risk` is what its author thinks may go wrong; `calls` are the ledger's numbers of what it cost.
+    `risk` is what its author thinks may go wrong; `calls` are the ledger's numbers of what it cost;
+    `reverts` is the number of the keep that it takes back, if that is what it does.
     """
 
     proposer: str
@@ -157,6 +158,7 @@ class Proposal:
     predicted_delta: float | None = None
     risk: str = ""
     calls: tuple[int, ...] = ()
+    reverts: int | None = None
 
 
 @dataclass(frozen=True)

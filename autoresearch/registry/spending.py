@@ -10,7 +10,7 @@ from sqlmodel import col
 
 from autoresearch.records.money import CallEnding, CallState
 from autoresearch.records.tables import Call, Experiment, Study, Trial
-from autoresearch.records.values import Category, TrialState, Verdict
+from autoresearch.records.values import Category, Standing, TrialState, Verdict
 from autoresearch.registry.database import Database
 
 _Part = dict[str, MutableMapping[str, Any]]  # by proposer, some of its account
@@ -31,6 +31,7 @@ class Spending:
     proposer: str
     experiments: int = 0
     keeps: int = 0
+    confirmed: int = 0
     crashes: int = 0
     invalid: int = 0
     predictions: int = 0
@@ -65,6 +66,7 @@ def _experiments(database: Database, study: Study) -> _Part:
             col(Experiment.proposer),
             func.count(),
             _count(col(Experiment.verdict) == Verdict.KEEP),
+            _count(col(Experiment.standing) == Standing.CONFIRMED),
             _count(col(Experiment.verdict) == Verdict.CRASH),
             _count(col(Experiment.verdict) == Verdict.INVALID),
             func.count(error),
@@ -73,7 +75,10 @@ def _experiments(database: Database, study: Study) -> _Part:
         .where(col(Experiment.study_id) == study.id, col(Experiment.category) != Category.BASELINE)
         .group_by(col(Experiment.proposer))
     )
-    names = ("experiments", "keeps", "crashes", "invalid", "predictions", "prediction_error")
+    names = (
+        "experiments", "keeps", "confirmed", "crashes", "invalid", "predictions",
+        "prediction_error",
+    )  # fmt: skip
     return _named(names, database.all(query))
 
 

@@ -13,7 +13,14 @@ from sqlmodel import Session, SQLModel, col, select
 from autoresearch.errors import RegistryError
 from autoresearch.records.money import Caps, GpuPrice
 from autoresearch.records.tables import Call, Experiment, Study, Trial
-from autoresearch.records.values import ExperimentState, Reading, StudyState, TrialState, Verdict
+from autoresearch.records.values import (
+    ExperimentState,
+    Purpose,
+    Reading,
+    StudyState,
+    TrialState,
+    Verdict,
+)
 from autoresearch.registry import schema
 from autoresearch.registry.database import Database, without
 from autoresearch.registry.ledger import StudyLedger
@@ -24,7 +31,7 @@ from autoresearch.registry.summary import Summary, summarize
 __all__ = ["Registry", "Spending", "Summary", "pack", "unpack"]
 
 Row = TypeVar("Row", bound=SQLModel)
-_UNFINISHED = (ExperimentState.OPEN, ExperimentState.COMMITTING)
+_UNFINISHED = (ExperimentState.OPEN, ExperimentState.COMMITTING, ExperimentState.WITHDRAWING)
 _EXPERIMENT_BODY = ("patch", "change_text", "test_bits")
 _TRIAL_BODY = ("log", "doc_bits", "curve", "traceback")
 _CALL_BODY = ("answer",)
@@ -149,7 +156,7 @@ class Registry:
         return found[::-1]
 
     def unfinished(self, study: Study) -> list[Experiment]:
-        """Return the experiments that a stopped or killed run left without a verdict."""
+        """Return the experiments that a stopped or killed run left in the middle of something."""
         query = select(Experiment).where(
             Experiment.study_id == study.id, col(Experiment.state).in_(_UNFINISHED)
         )
@@ -175,6 +182,13 @@ class Registry:
         for number, *scored in self._database.all(query.order_by(col(Trial.id))):
             found.setdefault(number, []).append(Reading(*scored))
         return found
+
+    def seconds(self, study: Study) -> dict[Purpose, float]:
+        """Return the wall seconds of a study's trials, scoring included, by their purpose."""
+        took = func.sum(Trial.total_seconds + Trial.scoring_seconds)
+        query = select(Trial.purpose, took).join(Experiment)
+        query = query.where(Experiment.study_id == study.id, Trial.state == TrialState.DONE)
+        return dict(self._database.all(query.group_by(col(Trial.purpose))))
 
     def parents(self, study: Study) -> dict[int, int]:
         """Return which incumbent each experiment was compared with."""

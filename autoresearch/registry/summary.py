@@ -7,7 +7,7 @@ from sqlalchemy import func
 from sqlmodel import col, select
 
 from autoresearch.records.tables import Experiment, Study
-from autoresearch.records.values import Verdict
+from autoresearch.records.values import Standing, Verdict
 from autoresearch.registry.database import Database
 
 
@@ -17,6 +17,7 @@ class Summary:
 
     study: Study
     verdicts: dict[Verdict, int] = field(default_factory=dict)
+    confirmed: int = 0
     unfinished: int = 0
     baseline: Experiment | None = None
     incumbent: Experiment | None = None
@@ -45,6 +46,7 @@ def summarize(database: Database, study: Study, incumbent: Experiment | None) ->
     # Two queries: one index answers each, none answers both.
     first = database.first(select(func.min(Experiment.created_at)).where(mine))
     last = database.first(select(func.max(Experiment.finished_at)).where(mine))
+    confirmed = select(func.count()).where(mine, Experiment.standing == Standing.CONFIRMED)
     baseline = database.first(
         select(Experiment)
         .where(mine, Experiment.verdict == Verdict.KEEP)
@@ -53,6 +55,7 @@ def summarize(database: Database, study: Study, incumbent: Experiment | None) ->
     return Summary(
         study=study,
         verdicts={verdict: count for verdict, count in counts if verdict is not None},
+        confirmed=int(database.first(confirmed)),
         unfinished=sum(count for verdict, count in counts if verdict is None),
         baseline=baseline,
         incumbent=incumbent,

@@ -8,19 +8,20 @@ from autoresearch.records.events import (
     ExperimentOpened,
     NoProposal,
     Notice,
+    Settled,
     StudyOpened,
     StudyStopped,
     TrialScored,
     TrialStarted,
     Waiting,
 )
-from autoresearch.records.values import Trust
+from autoresearch.records.values import Purpose, Trust
 from autoresearch.render import words
 
 WIDTH = 300
 
 
-def sentence(event: Event, trust: Trust) -> Text | None:  # noqa: PLR0911 - a return a kind of event
+def sentence(event: Event, trust: Trust) -> Text | None:  # noqa: C901, PLR0911 - a return a kind of event
     """Return an event in one line; None for those that only a live view shows.
 
     Every score carries `trust`, the study's label.
@@ -31,12 +32,13 @@ def sentence(event: Event, trust: Trust) -> Text | None:  # noqa: PLR0911 - a re
         case ExperimentOpened():
             return experiment_opened(event)
         case TrialStarted():
-            said = words.line(f"seed {event.seed}: training ({event.purpose})", WIDTH)
-            return Text("  ").append_text(said)
+            return Text(f"  seed {event.seed}: training ({training(event)})")
         case TrialScored():
             return _scored(event, trust)
         case ExperimentDone():
             return experiment_done(event, trust)
+        case Settled():
+            return _settled(event)
         case Waiting():
             return words.line(f"waiting: {event.reason}", WIDTH, "yellow")
         case Notice():
@@ -66,6 +68,17 @@ def experiment_opened(event: ExperimentOpened) -> Text:
     """Return an experiment's opening: who proposes what."""
     head = words.line(f"experiment {event.experiment_id} ({event.proposer}, {event.category}): ")
     return head.append(" ").append_text(words.line(event.hypothesis, WIDTH))
+
+
+def training(event: TrialStarted) -> str:
+    """Return why a training is done, in words."""
+    who = f" of experiment {event.experiment_id}" if event.purpose is Purpose.CONFIRMING else ""
+    return f"{event.purpose}, incumbent" if event.incumbent else f"{event.purpose}{who}"
+
+
+def _settled(event: Settled) -> Text:
+    said = Text(f"experiment {event.experiment_id}: ")
+    return said.append_text(words.standing(event.standing)).append_text(_because(event.reason))
 
 
 def _scored(event: TrialScored, trust: Trust) -> Text:
@@ -105,8 +118,9 @@ def stopped(event: StudyStopped, trust: Trust) -> Text:
         Text()
         .append_text(said)
         .append(
-            f"\n{event.finished} experiments: {event.kept} kept, {event.discarded} discarded, "
-            f"{event.crashed} crashed, {event.invalid} invalid, {event.disqualified} disqualified"
+            f"\n{event.finished} experiments: {event.kept} kept ({event.confirmed} confirmed), "
+            f"{event.discarded} discarded, {event.crashed} crashed, {event.invalid} invalid, "
+            f"{event.disqualified} disqualified"
         )
     )
     if event.per_hour is not None:

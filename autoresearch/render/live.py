@@ -18,6 +18,7 @@ from autoresearch.records.events import (
     NoProposal,
     Notice,
     Scoring,
+    Settled,
     StudyOpened,
     StudyStopped,
     TrialPoint,
@@ -28,7 +29,7 @@ from autoresearch.records.events import (
 )
 from autoresearch.records.values import Point, Trust, Verdict
 from autoresearch.render import words
-from autoresearch.render.lines import experiment_opened, sentence
+from autoresearch.render.lines import experiment_opened, sentence, training
 
 BAR_WIDTH = 24
 
@@ -63,7 +64,7 @@ class View:
     best: float | None = None
     counts: dict[Verdict, int] = field(default_factory=dict)
 
-    def after(self, event: Event, now: float) -> "View":  # noqa: PLR0911 - a return a kind of event
+    def after(self, event: Event, now: float) -> "View":  # noqa: C901, PLR0911 - a return a kind of event
         """Return the view once `event` has been seen at `now`."""
         match event:
             case StudyOpened():
@@ -72,7 +73,7 @@ class View:
             case ExperimentOpened():
                 return self._turn("checking", now, experiment=event)
             case TrialStarted():
-                return self._turn(f"training seed {event.seed}, {event.purpose}", now)
+                return self._turn(f"training seed {event.seed}, {training(event)}", now)
             case TrialPoint():
                 return replace(self, point=event.point)
             case Scoring() | TrialScored():
@@ -80,6 +81,8 @@ class View:
                 return self._turn(phase, now)
             case ExperimentDone():
                 return self._decided(event, now)
+            case Settled():
+                return replace(self, best=event.best_bpb or self.best)
             case Waiting() | NoProposal():
                 return self._turn(f"waiting: {event.reason}", now)
             case Notice():

@@ -146,12 +146,15 @@ _COLUMNS: Mapping[str, Callable[[Spending, Tariff], str]] = MappingProxyType(
         "calls": lambda account, _: dollars(account.usd) if account.calls else "-",
         "GPU": _gpu,
         "$/experiment": lambda each, tariff: _share(tariff.total(each), each.experiments),
+        "confirmed": lambda account, _: words.count(account.confirmed),
         "$/keep": lambda each, tariff: _share(tariff.total(each), each.keeps),
+        "$/confirmed": lambda each, tariff: _share(tariff.total(each), each.confirmed),
         "cached": lambda account, _: _cached(account),
         "Δ missed by": lambda account, _: _error(account),
     }
 )
-_GIVE_WAY = ("Δ missed by", "cached", "GPU", "$/experiment")  # as the terminal narrows
+# As the terminal narrows.
+_GIVE_WAY = ("Δ missed by", "cached", "GPU", "$/experiment", "$/keep", "confirmed")
 
 
 def _table(proposers: Sequence[Spending], tariff: Tariff, width: int) -> Table:

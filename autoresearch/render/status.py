@@ -164,7 +164,7 @@ def _cells(experiment: Experiment, signs: Signs, layout: Layout) -> list[Text]:
     done = experiment.verdict is not None and experiment.state is ExperimentState.DONE
     cells = [
         Text(str(number)),
-        words.verdict(experiment.verdict) if done and experiment.verdict else signs.word(number),
+        words.fate(experiment) if done else signs.word(number),
         Text(words.bpb(experiment.val_bpb, error)),
         Text(words.delta(experiment.delta, delta_error)),
     ]
@@ -183,6 +183,7 @@ def summary_line(summary: Summary) -> Text:
         "disqualified": found.get(Verdict.DISQUALIFIED, 0),
     }
     told = [f"{words.count(number)} {kind}" for kind, number in kinds.items()]
+    told[0] += f" ({words.count(summary.confirmed)} confirmed)"
     told += [f"{summary.unfinished} unfinished"] if summary.unfinished else []
     told += [f"{summary.per_hour:.1f} experiments an hour"] if summary.per_hour else []
     line = Text(", ".join(told))

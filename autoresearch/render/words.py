@@ -4,9 +4,9 @@ from datetime import datetime
 
 from rich.text import Text
 
-from autoresearch.records.tables import Study
+from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.text import safe_line, safe_text
-from autoresearch.records.values import Clock, Trust, Verdict
+from autoresearch.records.values import Clock, Standing, Trust, Verdict
 
 STYLES = {
     Verdict.KEEP: "bold green",
@@ -36,6 +36,19 @@ def source(text: str) -> str:
 def verdict(word: Verdict) -> Text:
     """Return a verdict in its colour."""
     return Text(str(word), style=STYLES[word])
+
+
+def standing(word: Standing) -> Text:
+    """Return what became of a keep, in its colour."""
+    return Text(str(word), style="bold green" if word is Standing.CONFIRMED else "red")
+
+
+def fate(row: Experiment) -> Text:
+    """Return an experiment's verdict, or of a keep the standing where it has one."""
+    if row.verdict is None:
+        return Text(str(row.state))
+    kept = row.verdict is Verdict.KEEP
+    return standing(row.standing) if kept and row.standing else verdict(row.verdict)
 
 
 def bpb(value: float | None, error: float | None = None, digits: int = 4) -> str:

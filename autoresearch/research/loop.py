@@ -10,23 +10,20 @@ from autoresearch.errors import Interrupted
 from autoresearch.gitrepo import GitRepo
 from autoresearch.proposers import Remaining
 from autoresearch.records.events import Event
-from autoresearch.records.tables import Experiment, Study, Trial
-from autoresearch.records.values import (
-    ExperimentState,
-    Reading,
-    Rejection,
-    StudyState,
-    Verdict,
-)
+from autoresearch.records.tables import Experiment, Study
+from autoresearch.records.values import Rejection, StudyState, Verdict
 from autoresearch.registry import Registry
 from autoresearch.research import telling
+from autoresearch.research.books import Books
 from autoresearch.research.briefing import Briefing
+from autoresearch.research.chores import Chore
+from autoresearch.research.comparing import Comparing
+from autoresearch.research.confirming import Confirming
 from autoresearch.research.opening import BASELINE, Opening, Rehearse
 from autoresearch.research.proposing import Proposing
 from autoresearch.research.purse import Purse
-from autoresearch.research.remembering import Memory, remember
+from autoresearch.research.reversing import Reversing
 from autoresearch.research.rota import Rota, Seat
-from autoresearch.research.study import advance
 from autoresearch.research.trials import TrialRunner
 
 
@@ -56,14 +53,19 @@ class Research:
         clock: Callable[[], float],
         see: Callable[[Event], None],
         sleep: Callable[[float], None] = time.sleep,
+        confirm_share: float = 0.0,
         rehearse: Rehearse | None = None,
         interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
         self.study = study
         self._budget = project.settings.budget(study.budget_seconds)
         self._registry = registry
-        self._repo = repo
-        self._trials = trials
+        self._comparing = Comparing(registry, trials)
+        self._books = Books(registry, repo, see)
+        self._chores: tuple[Chore, ...] = (
+            Confirming(confirm_share, registry, self._comparing, self._books),
+        )
+        self._reversing = Reversing(registry, repo, project.settings.target.editable)
         self._briefing = Briefing(registry, repo, project)
         self._opening = Opening(project, registry, repo, self._briefing, rehearse)
         self._rota = Rota(seats, clock)
@@ -88,7 +90,7 @@ class Research:
         self._enter()
         try:
             for experiment in self._experiments():
-                self._close(experiment, self._conduct(experiment))
+                self._close(experiment, self._comparing.verdict(self.study, experiment))
             self._raise_if_interrupted()
             reason = self._stop_reason() or self._rota.why()
         except Interrupted:
@@ -105,6 +107,8 @@ class Research:
 
     def _experiments(self) -> Iterator[Experiment]:
         while self._stop_reason() is None:
+            if self._attend():
+                continue
             opened = self._next()
             if opened is None:
                 return
@@ -112,9 +116,18 @@ class Research:
             checked = self._opening.commit(self.study, opened)
             self._rota.judged(refused=isinstance(checked, Rejection))
             if isinstance(checked, Rejection):
-                self._close(opened, _decision(Verdict.INVALID, checked.reason))
+                self._close(opened, policy.Decision(Verdict.INVALID, None, checked.reason))
             else:
                 yield checked
+
+    def _attend(self) -> bool:
+        """Do the first chore that is due; return whether one was."""
+        for chore in self._chores:
+            if chore.due(self.study):
+                chore.do(self.study)
+                self._reread()
+                return True
+        return False
 
     def _next(self) -> Experiment | None:
         pending = self._registry.unfinished(self.study)
@@ -123,7 +136,7 @@ class Research:
         incumbent = self._registry.incumbent(self.study)
         if incumbent is None:
             return self._opening.open(self.study, BASELINE, None)
-        proposal = self._proposing.next(
+        proposal = self._reversing.next(self.study, incumbent) or self._proposing.next(
             lambda: self._briefing.brief(self.study, incumbent, self._remaining()),
             lambda made: self._opening.check(self.study, made, incumbent),
         )
@@ -137,71 +150,13 @@ class Research:
             usd=self._purse.left,
         )
 
-    def _conduct(self, experiment: Experiment) -> policy.Decision:
-        incumbent = self._registry.incumbent(self.study)
-        if incumbent is None:
-            trial = self._trials.run(experiment, policy.FIRST_SEED, "baseline")
-            return _failure(trial) or _decision(Verdict.KEEP, "the baseline")
-        seed, purpose = self._readings(incumbent)[-1].seed, "screening"
-        while True:
-            trial = self._trials.run(experiment, seed, purpose)
-            if failure := _failure(trial):
-                return failure
-            if self._trials.run(incumbent, seed, "fresh seed, incumbent").val_bpb is None:
-                reason = f"the incumbent failed on seed {seed}: there is no fair comparison"
-                return _decision(Verdict.DISCARD, reason)
-            judged = policy.judge(
-                self._readings(experiment),
-                self._readings(incumbent),
-                belief=remember(self._registry, self.study).belief,
-                lines=experiment.lines_added - experiment.lines_removed,
-            )
-            if isinstance(judged, policy.Decision):
-                return judged
-            seed, purpose = judged.seed, "fresh seed"
-
     def _close(self, experiment: Experiment, decision: policy.Decision) -> None:
-        """Write the verdict; a keep moves the branch between two writes of its row."""
-        trials = self._registry.trials(experiment)
-        kept = decision.verdict is Verdict.KEEP
-        experiment.verdict = decision.verdict
-        experiment.reason = decision.reason
-        if experiment.parent_id is not None and decision.effect is not None:
-            experiment.delta = decision.effect.mean
-            experiment.delta_error = decision.effect.error
-        experiment.seconds = sum(trial.total_seconds + trial.scoring_seconds for trial in trials)
-        experiment.peak_memory = max((trial.peak_memory for trial in trials), default=0)
-        experiment.finished_at = self._registry.now()
-        experiment.state = ExperimentState.COMMITTING if kept else ExperimentState.DONE
-        memory = remember(self._registry, self.study, closing=experiment)
-        experiment = self._registry.save(_estimated(experiment, memory))
-        if kept:
-            experiment = advance(self._registry, self._repo, self.study, experiment)
-        if trials:
-            self._refresh(experiment, memory)
+        self._books.close(self.study, experiment, decision)
+        self._reread()
         self._finished += 1
-        self._see(telling.experiment_done(experiment))
 
-    def _refresh(self, experiment: Experiment, memory: Memory) -> None:
-        """Let the incumbent's new readings, and the noise once it is known, reach their rows."""
-        sigma = memory.noise.seed if memory.noise.measured else None
-        first_known = self.study.sigma is None and sigma is not None
-        self.study.sigma = sigma
-        self.study = self._registry.save(self.study)
-        stale: list[Experiment] = []
-        if first_known:
-            stale = self._registry.experiments(self.study, whole=True)
-        elif experiment.parent_id is not None:
-            stale = [self._registry.experiment(experiment.parent_id)]
-        for row in stale:
-            self._registry.save(_estimated(row, memory))
-
-    def _readings(self, experiment: Experiment) -> list[Reading]:
-        return [
-            Reading(trial.seed, trial.val_bpb, trial.steps)
-            for trial in self._registry.trials(experiment)
-            if trial.val_bpb is not None
-        ]
+    def _reread(self) -> None:
+        self.study = self._registry.study(self.study.tag) or self.study
 
     def _stop_reason(self) -> str | None:
         if self._interrupted():
@@ -246,24 +201,3 @@ class Research:
 
     def _set_state(self, state: StudyState) -> None:
         self.study = self._registry.save(self.study.model_copy(update={"state": state}))
-
-
-def _decision(verdict: Verdict, reason: str) -> policy.Decision:
-    return policy.Decision(verdict, None, reason)
-
-
-def _estimated(experiment: Experiment, memory: Memory) -> Experiment:
-    estimate = memory.scores.get(int(experiment.id or 0))
-    if estimate is not None:
-        experiment.val_bpb, experiment.val_bpb_error = estimate.mean, estimate.error
-    return experiment
-
-
-def _failure(trial: Trial) -> policy.Decision | None:
-    """Return the verdict of a trial that has no score; None for one that has."""
-    if trial.val_bpb is not None:
-        return None
-    ended = trial.ending.verdict if trial.ending else None
-    if ended is None:  # it finished, and the evaluator refused its checkpoint
-        return _decision(Verdict.DISQUALIFIED, trial.detail)
-    return _decision(ended, f"{trial.ending}: {trial.detail}")

@@ -58,6 +58,7 @@ class Opening:
                 change_format=proposal.change.format,
                 change_text=proposal.change.text,
                 parent_sha=incumbent.commit_sha if incumbent else study.base_commit,
+                reverts_id=proposal.reverts,
                 created_at=self._registry.now(),
             )
         )

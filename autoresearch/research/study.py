@@ -116,6 +116,8 @@ def recover(registry: Registry, repo: GitRepo, project: Project, study: Study) -
     for experiment in registry.unfinished(study):
         if experiment.state is ExperimentState.COMMITTING:
             advance(registry, repo, study, experiment)
+        elif experiment.state is ExperimentState.WITHDRAWING:
+            retreat(registry, repo, study, experiment)
     _agree(registry, repo, study)
 
 
@@ -125,8 +127,24 @@ def advance(registry: Registry, repo: GitRepo, study: Study, experiment: Experim
     Raises:
         GitError: the branch is elsewhere than at the experiment's parent or commit, or checked out.
     """
+    return _moved(registry, repo, study, experiment, forward=True)
+
+
+def retreat(registry: Registry, repo: GitRepo, study: Study, experiment: Experiment) -> Experiment:
+    """Move the branch back to a withdrawn experiment's parent, then call its row done; as above.
+
+    Raises:
+        GitError: the branch is elsewhere than at the experiment's parent or commit, or checked out.
+    """
+    return _moved(registry, repo, study, experiment, forward=False)
+
+
+def _moved(
+    registry: Registry, repo: GitRepo, study: Study, experiment: Experiment, *, forward: bool
+) -> Experiment:
     _refuse_checked_out(repo, study)
-    old, new = str(experiment.parent_sha), str(experiment.commit_sha)
+    ends = str(experiment.parent_sha), str(experiment.commit_sha)
+    old, new = ends if forward else ends[::-1]
     tip = repo.resolve(f"refs/heads/{study.branch}")
     if tip != new:
         repo.set_ref(f"refs/heads/{study.branch}", new, old if tip else NO_REF)

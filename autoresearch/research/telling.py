@@ -37,6 +37,7 @@ def study_stopped(summary: Summary, reason: str) -> StudyStopped:
         reason=reason,
         finished=summary.finished,
         kept=counts.get(Verdict.KEEP, 0),
+        confirmed=summary.confirmed,
         discarded=counts.get(Verdict.DISCARD, 0),
         crashed=counts.get(Verdict.CRASH, 0),
         invalid=counts.get(Verdict.INVALID, 0),

@@ -14,7 +14,7 @@ from autoresearch.process import remove
 from autoresearch.records.events import Event, Scoring, TrialPoint, TrialScored, TrialStarted
 from autoresearch.records.scores import Disqualification, Score
 from autoresearch.records.tables import Experiment, Trial
-from autoresearch.records.values import Budget, Ending, Limits, Outcome, TrialState
+from autoresearch.records.values import Budget, Ending, Limits, Outcome, Purpose, TrialState
 from autoresearch.registry import Registry
 from autoresearch.registry.store import pack
 from autoresearch.workers import Assignment, Worker
@@ -67,20 +67,28 @@ class TrialRunner:
         self._stop = stop
         self._broke = broke
 
-    def run(self, experiment: Experiment, seed: int, purpose: str) -> Trial:
+    def run(
+        self, experiment: Experiment, seed: int, purpose: Purpose, *, incumbent: bool = False
+    ) -> Trial:
         """Return this experiment's trial on this seed, from the registry if it was run already.
+
+        Args:
+            experiment: one with a commit.
+            seed: of initialisation and data order.
+            purpose: why, for the row and for who looks on.
+            incumbent: whether it is the other side of a pair.
 
         Raises:
             Interrupted: the person or the deadline stopped it, and the trial's row says so; or
                 there is no money to begin it.
         """
         for trial in self._registry.trials(experiment):
-            if trial.seed == seed and _settled(trial):
+            if trial.seed == seed and settled(trial):
                 return trial
         if reason := self._broke():
             raise Interrupted(reason)
-        self._see(TrialStarted(int(experiment.id or 0), seed, purpose))
-        trial = self._begin(experiment, seed)
+        self._see(TrialStarted(int(experiment.id or 0), seed, purpose, incumbent))
+        trial = self._begin(experiment, seed, purpose)
         with self._beating(trial):
             trial = self._conduct(experiment, trial)
         self._see(TrialScored(trial.experiment_id, seed, trial.val_bpb, trial.detail))
@@ -88,12 +96,13 @@ class TrialRunner:
             raise Interrupted(trial.detail)
         return trial
 
-    def _begin(self, experiment: Experiment, seed: int) -> Trial:
+    def _begin(self, experiment: Experiment, seed: int, purpose: Purpose) -> Trial:
         now = self._registry.now()
         return self._registry.save(
             Trial(
                 experiment_id=int(experiment.id or 0),
                 seed=seed,
+                purpose=purpose,
                 worker=self._worker.name,
                 state=TrialState.RUNNING,
                 started_at=now,
@@ -165,7 +174,8 @@ class TrialRunner:
         return self._registry.save(done)
 
 
-def _settled(trial: Trial) -> bool:
+def settled(trial: Trial) -> bool:
+    """Return whether a trial came to an end of its own, with a score or without."""
     return trial.state is TrialState.DONE and trial.ending is not Ending.INTERRUPTED
 
 

@@ -1,0 +1,148 @@
+"""What becomes of readings: verdicts, evidence, scores and claims in rows, keeps on the branch."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from autoresearch import policy
+from autoresearch.gitrepo import GitRepo
+from autoresearch.records.events import Event, Settled
+from autoresearch.records.tables import Experiment, Study
+from autoresearch.records.values import ExperimentState, Reading, Standing, Verdict
+from autoresearch.registry import Registry
+from autoresearch.research import telling
+from autoresearch.research.remembering import Memory, remember
+from autoresearch.research.study import advance, retreat
+
+_SAME = 1e-6  # bpb: a score that moved by less is not written again
+
+
+@dataclass(frozen=True)
+class Keep:
+    """A kept experiment's row, and what the policy knows it by."""
+
+    row: Experiment
+    kept: policy.Kept
+
+
+class Books:
+    """Writes verdicts and what follows from them. Whatever is killed half-way is found again."""
+
+    def __init__(self, registry: Registry, repo: GitRepo, see: Callable[[Event], None]) -> None:
+        self._registry = registry
+        self._repo = repo
+        self._see = see
+
+    def close(self, study: Study, experiment: Experiment, decision: policy.Decision) -> None:
+        """Write a verdict; a keep moves the branch between two writes of its row.
+
+        Raises:
+            GitError: the branch is not where it should be.
+        """
+        trials = self._registry.trials(experiment)
+        kept = decision.verdict is Verdict.KEEP
+        _decide(experiment, decision)
+        experiment.seconds = sum(trial.total_seconds + trial.scoring_seconds for trial in trials)
+        experiment.peak_memory = max((trial.peak_memory for trial in trials), default=0)
+        experiment.finished_at = self._registry.now()
+        experiment.state = ExperimentState.COMMITTING if kept else ExperimentState.DONE
+        memory = remember(self._registry, study, closing=experiment)
+        _estimate(experiment, memory)
+        experiment = self._registry.save(experiment)
+        if kept:
+            experiment = advance(self._registry, self._repo, study, experiment)
+        if trials:
+            self._refresh(study, memory)
+        self._see(telling.experiment_done(experiment))
+
+    def settle(self, study: Study) -> None:
+        """Let new readings of kept experiments reach the rows."""
+        self._refresh(study, remember(self._registry, study))
+
+    def keeps(self, study: Study, memory: Memory) -> list[Keep]:
+        """Return the keeps that stand for an improvement: neither the baseline nor the refuted."""
+        rows = self._registry.experiments(study, verdict=Verdict.KEEP, whole=True)
+        readings = {each.number: each.readings for each in memory.past}
+        return [
+            Keep(row, _kept(row, readings[int(row.id or 0)], readings[row.parent_id]))
+            for row in rows
+            if row.parent_id in readings and row.standing is not Standing.REFUTED
+        ]
+
+    def take_back(self, study: Study, experiment: Experiment, reason: str) -> None:
+        """Un-keep a keep that was none. Where others build on it, it is marked and stays.
+
+        Raises:
+            GitError: the branch is not where it should be.
+        """
+        experiment.standing = Standing.REFUTED
+        experiment.claim_reason = reason
+        incumbent = self._registry.incumbent(study)
+        if incumbent is not None and incumbent.id == experiment.id:
+            experiment.verdict = Verdict.DISCARD
+            experiment.reason = f"taken back: {reason}"
+            experiment.state = ExperimentState.WITHDRAWING
+            experiment = self._registry.save(experiment)
+            experiment = retreat(self._registry, self._repo, study, experiment)
+            self.settle(study)
+        else:
+            experiment = self._registry.save(experiment)
+        self._tell(study, experiment, Standing.REFUTED)
+
+    def _refresh(self, study: Study, memory: Memory) -> None:
+        """Bring up to date what readings say: the noise, every incumbent's score, every claim."""
+        sigma = memory.noise.seed if memory.noise.measured else None
+        first_known = study.sigma is None and sigma is not None
+        self._registry.save(study.model_copy(update={"sigma": sigma}))
+        verdict = None if first_known else Verdict.KEEP
+        rows = self._registry.experiments(study, verdict=verdict, whole=True)
+        for row in rows:
+            if _estimate(row, memory) or first_known:
+                self._registry.save(row)
+        self._claim(study, memory)
+
+    def _claim(self, study: Study, memory: Memory) -> None:
+        for keep in self.keeps(study, memory):
+            claim = policy.claim(keep.kept, memory.noise, memory.belief.prior)
+            row, standing = keep.row, Standing.CONFIRMED if claim.confirmed else None
+            before = (row.standing, row.claim_pairs, row.claim_reason)
+            row.claim_pairs, row.claim_reason = claim.pairs, claim.reason
+            row.claim = claim.probability if claim.pairs else None
+            news, row.standing = standing is not row.standing, standing
+            if before != (row.standing, row.claim_pairs, row.claim_reason):
+                self._registry.save(row)
+            if news and standing:
+                self._tell(study, row, standing)
+
+    def _tell(self, study: Study, row: Experiment, standing: Standing) -> None:
+        incumbent = self._registry.incumbent(study)
+        best = incumbent.val_bpb if incumbent else None
+        self._see(Settled(int(row.id or 0), standing, row.claim_reason, best))
+
+
+def _kept(row: Experiment, mine: Sequence[Reading], theirs: Sequence[Reading]) -> policy.Kept:
+    return policy.Kept(
+        mine,
+        theirs,
+        lines=row.lines_added - row.lines_removed,
+        sampling=row.documents_error or 0.0,
+    )
+
+
+def _decide(experiment: Experiment, decision: policy.Decision) -> None:
+    experiment.verdict, experiment.reason = decision.verdict, decision.reason
+    experiment.pairs, experiment.p_better = decision.pairs, decision.better
+    if decision.measured is not None:
+        experiment.measured = decision.measured.mean
+        experiment.measured_error = decision.measured.error
+    if decision.effect is not None:
+        experiment.delta, experiment.delta_error = decision.effect.mean, decision.effect.error
+
+
+def _estimate(experiment: Experiment, memory: Memory) -> bool:
+    """Give a row its score; return whether that is news."""
+    estimate = memory.scores.get(int(experiment.id or 0))
+    if estimate is None:
+        return False
+    before = experiment.val_bpb
+    experiment.val_bpb, experiment.val_bpb_error = estimate.mean, estimate.error
+    return before is None or abs(before - estimate.mean) > _SAME

@@ -1,0 +1,52 @@
+"""Taking back a keep that others build on: its reverse is tried like any other idea."""
+
+from autoresearch import patching
+from autoresearch.gitrepo import GitRepo, Picked
+from autoresearch.records.tables import Experiment, Study
+from autoresearch.records.values import Category, Change, ChangeFormat, Proposal, Standing, Verdict
+from autoresearch.registry import Registry
+
+PROPOSER = "autoresearch"
+
+
+class Reversing:
+    """Proposes the reverse of every refuted keep that is still below the incumbent, once."""
+
+    def __init__(self, registry: Registry, repo: GitRepo, editable: tuple[str, ...]) -> None:
+        self._registry = registry
+        self._repo = repo
+        self._editable = editable
+        self._stuck: set[int] = set()
+
+    def next(self, study: Study, incumbent: Experiment) -> Proposal | None:
+        """Return a reverse that was not tried yet; None where there is none, or it conflicts."""
+        rows = self._registry.experiments(study)
+        tried = {row.reverts_id for row in rows} | self._stuck
+        for row in rows:
+            refuted = row.verdict is Verdict.KEEP and row.standing is Standing.REFUTED
+            if refuted and row.id not in tried:
+                change = self._reverse(row, incumbent)
+                if change is not None:
+                    return _proposal(row, change)
+                self._stuck.add(int(row.id or 0))
+        return None
+
+    def _reverse(self, row: Experiment, incumbent: Experiment) -> Change | None:
+        tip = str(incumbent.commit_sha)
+        commit = self._repo.commit(str(row.commit_sha))
+        with self._repo.picking(tip) as picker:
+            undone = picker.undo(commit.sha, f"Take back experiment {row.id}", commit.when)
+        if not isinstance(undone, Picked):
+            return None
+        before, after = (self._repo.read_files(sha, self._editable) for sha in (tip, undone.sha))
+        return Change(ChangeFormat.DIFF, patching.unified_diff(before, after))
+
+
+def _proposal(row: Experiment, change: Change) -> Proposal:
+    return Proposal(
+        PROPOSER,
+        f"take back experiment {row.id}: further pairs say that it is no improvement",
+        change,
+        Category.OTHER,
+        reverts=int(row.id or 0),
+    )
