@@ -114,10 +114,11 @@ def _nodes(source: str) -> Nodes:
 
 def _other_numbers(nodes: Nodes, source: str) -> Iterator[Change]:
     """0.95 becomes (0.95 * 1), inside functions: constants of the module stay constants."""
+    lines = source.splitlines()
     for node in nodes:
-        if isinstance(node, ast.Constant) and type(node.value) in (int, float) and node.col_offset:
-            if source.splitlines()[node.lineno - 1].startswith("    "):
-                yield (_splice(node, f"({_text(node, source)} * 1)"),)
+        number = isinstance(node, ast.Constant) and type(node.value) in (int, float)
+        if number and lines[node.lineno - 1].startswith("    "):
+            yield (_splice(node, f"({_text(node, source)} * 1)"),)
 
 
 def _other_comparisons(nodes: Nodes, source: str) -> Iterator[Change]:

@@ -7,27 +7,24 @@ text for a few small steps, under a session of its own, and piece by piece. Prin
 bug to true (there), false (mended) or null (cannot be told: the piece that is asked is gone).
 """
 
-import gc
 import importlib
-import itertools
 import json
 import math
 import sys
 import tempfile
-from array import array
 from collections.abc import Callable
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import torch
+from planted_watching import WATCHED, Rehearsed, rehearsed
 from torch import nn
 
 from autoresearch.patching import set_constants
 
-STEPS = 60
 # Small enough for a second: two rows a step, none accumulated.
 SMALL = {"TOTAL_BATCH_SIZE": 256, "DEVICE_BATCH_SIZE": 2}
 
@@ -70,124 +67,6 @@ def answered(ask: Callable[[Any], bool], train: ModuleType) -> bool | None:
     except Exception as fault:  # noqa: BLE001 - any program may be probed
         print(f"{ask.__name__}: {type(fault).__name__}: {fault}", file=sys.stderr)
         return None
-
-
-# --- a training that is watched
-
-
-@dataclass
-class Rehearsed:
-    """What was seen of a training: of each step its tokens, its progress, its change."""
-
-    tokens: list[int] = field(default_factory=list)
-    progress: list[float] = field(default_factory=list)
-    changes: list[float] = field(default_factory=list)
-    stale: int = 0  # forward passes that found gradients of the step before
-
-
-class Watched:
-    """A session whose clock is the number of steps, and which looks at the model after each."""
-
-    seed, budget, clock, device, harnessed = 1, float(STEPS), "cpu", "cpu", True
-
-    def __init__(self, out: Path) -> None:
-        self.out, self.seen = out, Rehearsed()
-        self._steps = 0
-        self._model: nn.Module | None = None
-        self._before: list[torch.Tensor] = []
-
-    def start(self) -> Any:
-        draw = torch.Generator().manual_seed(0)
-        tokens = torch.randint(2048, (100_000,), generator=draw).tolist()
-        self._model = largest()
-        self._before = [each.detach().clone() for each in self._model.parameters()]
-        tables = [each for each in self._model.modules() if isinstance(each, nn.Embedding)]
-        tables[0].register_forward_pre_hook(self._looked_up)
-        return Data(array("H", tokens).tobytes())
-
-    @property
-    def seconds(self) -> float:
-        return float(self._steps)
-
-    @property
-    def progress(self) -> float:
-        return self._steps / STEPS
-
-    def log(self, **_point: float) -> None:
-        assert self._model is not None
-        now = [each.detach().clone() for each in self._model.parameters()]
-        change = sum(
-            float((a - b).square().sum()) for a, b in zip(now, self._before, strict=True)
-        )
-        self.seen.changes.append(math.sqrt(change))
-        self.seen.progress.append(self.progress)
-        self._before, self._steps = now, self._steps + 1
-
-    def facts(self, _facts: object) -> None:
-        """Nobody asks."""
-
-    def finish(self) -> None:
-        """Nothing is handed in."""
-
-    def _looked_up(self, _table: nn.Module, arguments: tuple[torch.Tensor, ...]) -> None:
-        assert self._model is not None
-        self.seen.tokens.append(hash(tuple(arguments[0].flatten().tolist())))
-        grads = [each.grad for each in self._model.parameters() if each.grad is not None]
-        self.seen.stale += any(bool(grad.any()) for grad in grads)
-
-
-@dataclass
-class Data:
-    """Made-up text, as a session hands it over."""
-
-    text: bytes
-    token_bytes: int = 2
-
-    def shards(self) -> list[bytearray]:
-        return [bytearray(self.text)]
-
-
-def largest() -> nn.Module:
-    """Return the module with the most parameters of all that are alive."""
-    alive = [each for each in gc.get_objects() if isinstance(each, nn.Module)]
-    return max(alive, key=lambda each: sum(p.numel() for p in each.parameters()))
-
-
-def rehearsed(train: Any, place: Path) -> Rehearsed:
-    """Train for STEPS steps and return what was seen."""
-    session = Watched(place)
-    train.main(session)
-    return session.seen
-
-
-def little_data(seen: Rehearsed) -> bool:
-    # By how often a batch comes back after others; one that is repeated at once is another bug.
-    runs = [key for key, _ in itertools.groupby(seen.tokens)]
-    return len(set(runs)) < 0.9 * len(runs)
-
-
-def repeats(seen: Rehearsed) -> bool:
-    runs = [key for key, _ in itertools.groupby(seen.tokens)]
-    return len(runs) < 0.9 * len(seen.tokens)
-
-
-def early_end(seen: Rehearsed) -> bool:
-    return seen.progress[-1] < 0.9
-
-
-def stale_gradients(seen: Rehearsed) -> bool:
-    return seen.stale > len(seen.tokens) // 2
-
-
-WATCHED: dict[str, Callable[[Rehearsed], bool]] = {
-    "little-data": little_data,
-    "repeats": repeats,
-    "early-end": early_end,
-    "stale-gradients": stale_gradients,
-}
-
-
-# --- single pieces
 
 
 def schedule(train: Any) -> bool:
@@ -273,6 +152,28 @@ def betas(train: Any) -> bool:
     return sizes[1] > sizes[0]
 
 
+def smoothing(train: Any) -> bool:
+    """Whether training's loss is not the cross-entropy of the logits."""
+    model, draw = drawn(train, depth=1), torch.Generator().manual_seed(0)
+    stream = torch.randn(50, model.shape.width, generator=draw)
+    targets = torch.randint(model.shape.vocab_size, (50,), generator=draw)
+    with torch.no_grad():
+        logits = model.logits(stream)
+        true = nn.functional.cross_entropy(logits, targets, reduction="sum")
+        best = nn.functional.cross_entropy(logits, logits.argmax(-1), reduction="sum")
+        told = model.loss(stream, targets) - model.loss(stream, logits.argmax(-1))
+    # As a difference: what is added to the loss for its own sake may be.
+    return abs(float(told / (true - best)) - 1) > 0.05
+
+
+def adam_scale(train: Any) -> bool:
+    """Whether Adam's first step of the embedding is far smaller than the rate says it is."""
+    model, step = stepping(train)
+    before = model.embed.weight.detach().clone()
+    step({id(model.embed.weight): torch.ones_like(before)})
+    return float((model.embed.weight.detach() - before).abs().mean()) < 0.4
+
+
 def table_decay(train: Any) -> bool:
     """Whether an embedding table shrinks by a twentieth in a step without gradients."""
     model, step = stepping(train)
@@ -312,6 +213,8 @@ PIECES: dict[str, Callable[[Any], bool]] = {
     "muon": muon,
     "betas": betas,
     "table-decay": table_decay,
+    "smoothing": smoothing,
+    "adam-scale": adam_scale,
 }
 
 

@@ -32,8 +32,7 @@ BUGS = (
         "queries and keys are not rotated: attention knows no order",
         "        q = norm(rotate(self.query(x).view(split), cos, sin))\n"
         "        k = norm(rotate(self.key(x).view(split), cos, sin))\n",
-        "        q = norm(self.query(x).view(split))\n"
-        "        k = norm(self.key(x).view(split))\n",
+        "        q = norm(self.query(x).view(split))\n        k = norm(self.key(x).view(split))\n",
     ),
     Edit(
         "attention-scale",
@@ -97,7 +96,136 @@ BUGS = (
     ),
 )
 
-DECOYS: tuple[Edit, ...] = ()
+NEW = (
+    Edit(
+        "waste",
+        "the loss that is logged is computed a second time, over the whole batch at once",
+        "        stream.backward(torch.cat([part.grad for part in parts]))\n        return total\n",
+        "        stream.backward(torch.cat([part.grad for part in parts]))\n"
+        "        total = self.loss_of(self.stream_of(tokens).flatten(0, 1), targets).detach()\n"
+        "        return total / (targets.numel() * self.times)\n",
+    ),
+    Edit(
+        "value-init",
+        "value embeddings begin as large as PyTorch makes them",
+        "            nn.init.normal_(self.embed.weight, std=INIT_SCALE * width**-0.5)\n",
+        "",
+    ),
+    Edit(
+        "adam-scale",
+        "Adam's rates grow with the width instead of falling",
+        "kinds, adam_scale = defaultdict(list), (model.shape.width / 768) ** -0.5\n",
+        "kinds, adam_scale = defaultdict(list), (model.shape.width / 768) ** 0.5\n",
+    ),
+    Edit(
+        "window",
+        "a short window is half a token's share of itself: one token",
+        "        short = min(self.context, max(1, round(self.short_window * self.context)))\n"
+        '        sizes = {"L": self.context, "S": short}\n',
+        "        short = min(self.context, max(1, round(self.short_window)))\n"
+        '        sizes = {"L": self.context, "S": short}\n',
+    ),
+    Edit(
+        "end70",
+        "stops at 70%",
+        "+ 1.5 * pace < 1:",
+        "+ 1.5 * pace < 0.7:",
+    ),
+)
+NEWER = (
+    Edit(
+        "smoothing",
+        "labels are smoothed in training, though not in scoring",
+        '        return F.cross_entropy(self.logits(stream), targets, reduction="sum")\n',
+        "        logits = self.logits(stream)\n"
+        '        return F.cross_entropy(logits, targets, reduction="sum", label_smoothing=0.2)\n',
+    ),
+    Edit(
+        "forgotten",
+        "of the matrices of one shape the optimizer knows the last alone",
+        "                shapes[weight.shape].append(weight)\n",
+        "                shapes[weight.shape] = [weight]\n",
+    ),
+)
+NEWEST = (
+    Edit(
+        "head-rate",
+        "the unembedding learns at the embedding's rate",
+        "        adam.append((model.unembed.weight, UNEMBEDDING_LR * adam_scale, EMBEDDING_DECAY))\n",
+        "        adam.append((model.unembed.weight, EMBEDDING_LR * adam_scale, EMBEDDING_DECAY))\n",
+    ),
+    Edit(
+        "double",
+        "the stream is computed in double precision",
+        "        kind = torch.bfloat16 if tokens.is_cuda else torch.float32\n",
+        "        kind = torch.bfloat16 if tokens.is_cuda else torch.float64\n",
+    ),
+    Edit(
+        "embed-norm",
+        "the embedding isn't normed",
+        "        x = x0 = norm(self.embed(tokens).to(kind))\n",
+        "        x = x0 = self.embed(tokens).to(kind)\n",
+    ),
+    Edit(
+        "momentum",
+        "nesterov the wrong way",
+        "    momentum.lerp_(grad, 1 - keep)\n",
+        "    momentum.lerp_(grad, (1 - keep) / 10)\n",
+    ),
+)
+BUGS = (*BUGS, *NEW, *NEWER, *NEWEST)
+DECOYS = (
+    Edit(
+        "warm-up",
+        "Warm the learning rate up: the first steps are the wildest",
+        "WARMUP_RATIO = 0.0\n",
+        "WARMUP_RATIO = 0.3\n",
+    ),
+    Edit(
+        "newton-schulz",
+        "More Newton-Schulz iterations: updates nearer to orthogonal",
+        "MUON_STEPS = 5 ",
+        "MUON_STEPS = 10 ",
+    ),
+    Edit(
+        "gate",
+        "The value gate looks at more of the stream",
+        "GATE_CHANNELS = 32 ",
+        "GATE_CHANNELS = 64 ",
+    ),
+    Edit(
+        "wavelengths",
+        "Longer rotary wavelengths, as models with long contexts have them",
+        "ROPE_BASE = 10000.0 ",
+        "ROPE_BASE = 1000000.0 ",
+    ),
+    Edit(
+        "gelu",
+        "A smooth activation instead of the squared ReLU",
+        "        hidden = F.relu(self.up(norm(x)))\n"
+        "        return x + self.down(hidden * hidden)  # cheaper",
+        "        hidden = F.gelu(self.up(norm(x)))\n"
+        "        return x + self.down(hidden)  # cheaper",
+    ),
+    Edit(
+        "epsilon",
+        "Adam's usual epsilon: 1e-10 may divide by next to nothing",
+        "(square / (1 - beta2**step)).sqrt() + 1e-10\n",
+        "(square / (1 - beta2**step)).sqrt() + 1e-8\n",
+    ),
+    Edit(
+        "more-decay",
+        "Twice the weight decay for better generalisation",
+        "WEIGHT_DECAY = 0.2 ",
+        "WEIGHT_DECAY = 0.4 ",
+    ),
+    Edit(
+        "chunks",
+        "Fewer and larger chunks of logits: less overhead a step",
+        "LOSS_CHUNK = 128 ",
+        "LOSS_CHUNK = 2048 ",
+    ),
+)
 
 
 def template() -> str:
