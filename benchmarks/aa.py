@@ -8,7 +8,7 @@ on the CPU clock with common seeds, while a neighbour's programs come and go on 
 night: so many null patches (null_patches.py), by the real command line. Every keep is luck. Last
 the baseline's and the final code are trained afresh on common seeds: what was reported should be
 what they read. Upstream's rule and fixed thresholds are replayed on the readings of the same night.
-With --write the tables go into results/aa-PART.md and, where matplotlib is installed, a plot beside it.
+With --write the tables go into results/aa-PART.md, and a plot where matplotlib is installed.
 """
 
 import argparse
@@ -174,9 +174,8 @@ def drift(
     ):
         tell(f"| {name} ({len(values)}) | {fmean(values):.4f} | {_error(values):.4f} |")
     gaps = [after - before for before, after in fresh]
-    tell(
-        f"| final code less baseline's, {len(gaps)} fresh pairs | {fmean(gaps):+.4f} | {_error(gaps):.4f} |"
-    )
+    name = f"final code less baseline's, {len(gaps)} fresh pairs"
+    tell(f"| {name} | {fmean(gaps):+.4f} | {_error(gaps):.4f} |")
     off = (reported - fmean(anew)) / math.hypot(error, _error(anew))
     tell(f"\nReported less fresh: {reported - fmean(anew):+.4f} bpb, {off:+.1f} standard errors.")
 

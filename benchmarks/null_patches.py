@@ -116,9 +116,9 @@ def _other_numbers(nodes: Nodes, source: str) -> Iterator[Change]:
     """0.95 becomes (0.95 * 1), inside functions: constants of the module stay constants."""
     lines = source.splitlines()
     for node in nodes:
-        number = isinstance(node, ast.Constant) and type(node.value) in (int, float)
-        if number and lines[node.lineno - 1].startswith("    "):
-            yield (_splice(node, f"({_text(node, source)} * 1)"),)
+        if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+            inside = lines[node.lineno - 1].startswith("    ")
+            yield from [(_splice(node, f"({_text(node, source)} * 1)"),)] if inside else []
 
 
 def _other_comparisons(nodes: Nodes, source: str) -> Iterator[Change]:
@@ -192,8 +192,8 @@ RULES: dict[str, Callable[[Nodes, str], Iterator[Change]]] = {
 
 
 def _splice(node: ast.AST, text: str) -> Splice:
-    place = [getattr(node, name) for name in ("lineno", "col_offset", "end_col_offset")]
-    return Splice(*place, text)
+    line, start, stop = (getattr(node, x) for x in ("lineno", "col_offset", "end_col_offset"))
+    return Splice(line, start, stop, text)
 
 
 def _text(node: ast.AST, source: str) -> str:

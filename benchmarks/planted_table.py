@@ -22,38 +22,6 @@ class Edit:
 
 BUGS = (
     Edit(
-        "table-decay",
-        "embedding tables decay like matrices, a hundred times too much",
-        "            (table, EMBEDDING_LR * adam_scale, EMBEDDING_DECAY) for",
-        "            (table, EMBEDDING_LR * adam_scale, WEIGHT_DECAY) for",
-    ),
-    Edit(
-        "rotary",
-        "queries and keys are not rotated: attention knows no order",
-        "        q = norm(rotate(self.query(x).view(split), cos, sin))\n"
-        "        k = norm(rotate(self.key(x).view(split), cos, sin))\n",
-        "        q = norm(self.query(x).view(split))\n        k = norm(self.key(x).view(split))\n",
-    ),
-    Edit(
-        "attention-scale",
-        "attention scores are divided by d instead of its square root",
-        "    y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)\n",
-        "    sharp, causal = 1 / q.size(-1), mask is None\n"
-        "    y = F.scaled_dot_product_attention(q, k, v, mask, is_causal=causal, scale=sharp)\n",
-    ),
-    Edit(
-        "final-norm",
-        "what the last layer leaves is not normed",
-        "        return norm(x)\n\n    def logits(",
-        "        return x\n\n    def logits(",
-    ),
-    Edit(
-        "schedule",
-        "the learning rate decays as if the budget were twice as long",
-        "    left = 1 - min(progress, 1.0)\n",
-        "    left = 1 - min(progress, 1.0) / 2\n",
-    ),
-    Edit(
         "repeats",
         "each batch is learned twice in a row",
         "        loss = sum(self._learn(*next(feed)) for _ in range(self.times))\n",
@@ -62,23 +30,38 @@ BUGS = (
         "        loss = sum(self._learn(*batch) for batch in self.batches)\n",
     ),
     Edit(
+        "same-rows",
+        "the last quarter of a batch is its first quarter again",
+        "        stream, targets = self.stream_of(tokens).flatten(0, 1), targets.flatten()\n",
+        "        rows = [*range(len(tokens) - len(tokens) // 4), *range(len(tokens) // 4)]\n"
+        "        tokens, targets = tokens[rows], targets[rows]\n"
+        "        stream, targets = self.stream_of(tokens).flatten(0, 1), targets.flatten()\n",
+    ),
+    Edit(
+        "waste",
+        "the loss that is logged is computed a second time, over the whole batch at once",
+        "        stream.backward(torch.cat([part.grad for part in parts]))\n        return total\n",
+        "        stream.backward(torch.cat([part.grad for part in parts]))\n"
+        "        total = self.loss_of(self.stream_of(tokens).flatten(0, 1), targets).detach()\n"
+        "        return total / (targets.numel() * self.times)\n",
+    ),
+    Edit(
+        "double",
+        "the stream is computed in double precision",
+        "        kind = torch.bfloat16 if tokens.is_cuda else torch.float32\n",
+        "        kind = torch.bfloat16 if tokens.is_cuda else torch.float64\n",
+    ),
+    Edit(
         "early-end",
-        "a step is thought to take as long as all steps so far: training stops at two fifths",
-        "        pace = max(session.progress - before, 0.9 * pace)\n",
-        "        pace = max(session.progress, 0.9 * pace)\n",
+        "training stops when seven tenths of its time are over",
+        "    while (before := session.progress) + 1.5 * pace < 1:",
+        "    while (before := session.progress) + 1.5 * pace < 0.7:",
     ),
     Edit(
-        "little-data",
-        "the same forty batches are read for ever",
-        "    feed = prepare.batches(data, trainer.rows, MAX_SEQ_LEN, session.seed, device)\n",
-        "    feed = prepare.batches(data, trainer.rows, MAX_SEQ_LEN, session.seed, device)\n"
-        "    feed = itertools.cycle(itertools.islice(feed, 40))\n",
-    ),
-    Edit(
-        "muon",
-        "Muon's update is not orthogonalised",
-        "    update = orthogonalise(grad.lerp(momentum, keep), MUON_STEPS)\n",
-        "    update = grad.lerp(momentum, keep)\n",
+        "schedule",
+        "the learning rate decays as if the budget were twice as long",
+        "    left = 1 - min(progress, 1.0)\n",
+        "    left = 1 - min(progress, 1.0) / 2\n",
     ),
     Edit(
         "stale-gradients",
@@ -96,84 +79,6 @@ BUGS = (
     ),
 )
 
-NEW = (
-    Edit(
-        "waste",
-        "the loss that is logged is computed a second time, over the whole batch at once",
-        "        stream.backward(torch.cat([part.grad for part in parts]))\n        return total\n",
-        "        stream.backward(torch.cat([part.grad for part in parts]))\n"
-        "        total = self.loss_of(self.stream_of(tokens).flatten(0, 1), targets).detach()\n"
-        "        return total / (targets.numel() * self.times)\n",
-    ),
-    Edit(
-        "value-init",
-        "value embeddings begin as large as PyTorch makes them",
-        "            nn.init.normal_(self.embed.weight, std=INIT_SCALE * width**-0.5)\n",
-        "",
-    ),
-    Edit(
-        "adam-scale",
-        "Adam's rates grow with the width instead of falling",
-        "kinds, adam_scale = defaultdict(list), (model.shape.width / 768) ** -0.5\n",
-        "kinds, adam_scale = defaultdict(list), (model.shape.width / 768) ** 0.5\n",
-    ),
-    Edit(
-        "window",
-        "a short window is half a token's share of itself: one token",
-        "        short = min(self.context, max(1, round(self.short_window * self.context)))\n"
-        '        sizes = {"L": self.context, "S": short}\n',
-        "        short = min(self.context, max(1, round(self.short_window)))\n"
-        '        sizes = {"L": self.context, "S": short}\n',
-    ),
-    Edit(
-        "end70",
-        "stops at 70%",
-        "+ 1.5 * pace < 1:",
-        "+ 1.5 * pace < 0.7:",
-    ),
-)
-NEWER = (
-    Edit(
-        "smoothing",
-        "labels are smoothed in training, though not in scoring",
-        '        return F.cross_entropy(self.logits(stream), targets, reduction="sum")\n',
-        "        logits = self.logits(stream)\n"
-        '        return F.cross_entropy(logits, targets, reduction="sum", label_smoothing=0.2)\n',
-    ),
-    Edit(
-        "forgotten",
-        "of the matrices of one shape the optimizer knows the last alone",
-        "                shapes[weight.shape].append(weight)\n",
-        "                shapes[weight.shape] = [weight]\n",
-    ),
-)
-NEWEST = (
-    Edit(
-        "head-rate",
-        "the unembedding learns at the embedding's rate",
-        "        adam.append((model.unembed.weight, UNEMBEDDING_LR * adam_scale, EMBEDDING_DECAY))\n",
-        "        adam.append((model.unembed.weight, EMBEDDING_LR * adam_scale, EMBEDDING_DECAY))\n",
-    ),
-    Edit(
-        "double",
-        "the stream is computed in double precision",
-        "        kind = torch.bfloat16 if tokens.is_cuda else torch.float32\n",
-        "        kind = torch.bfloat16 if tokens.is_cuda else torch.float64\n",
-    ),
-    Edit(
-        "embed-norm",
-        "the embedding isn't normed",
-        "        x = x0 = norm(self.embed(tokens).to(kind))\n",
-        "        x = x0 = self.embed(tokens).to(kind)\n",
-    ),
-    Edit(
-        "momentum",
-        "nesterov the wrong way",
-        "    momentum.lerp_(grad, 1 - keep)\n",
-        "    momentum.lerp_(grad, (1 - keep) / 10)\n",
-    ),
-)
-BUGS = (*BUGS, *NEW, *NEWER, *NEWEST)
 DECOYS = (
     Edit(
         "warm-up",
@@ -188,10 +93,10 @@ DECOYS = (
         "MUON_STEPS = 10 ",
     ),
     Edit(
-        "gate",
-        "The value gate looks at more of the stream",
-        "GATE_CHANNELS = 32 ",
-        "GATE_CHANNELS = 64 ",
+        "short-cut",
+        "Less of the token embedding in every layer: the stream carries it anyway",
+        "X0_INIT = 0.05 ",
+        "X0_INIT = 0.02 ",
     ),
     Edit(
         "wavelengths",

@@ -10,18 +10,19 @@ from typing import Any
 import torch
 from torch import nn
 
-STEPS = 60
+STEPS = 30
 
 
 @dataclass
 class Rehearsed:
-    """What was seen of a training: of each step its tokens, its progress, its change."""
+    """What was seen of a training."""
 
     tokens: list[int] = field(default_factory=list)  # of each step's first pass, as a hash
-    progress: list[float] = field(default_factory=list)
+    progress: list[float] = field(default_factory=list)  # of each step's end, 0 to 1
     passes: int = 0  # through the embedding
     stale: int = 0  # steps that began with gradients of the step before
-    still: list[str] = field(default_factory=list)  # matrices that did not move
+    twice: int = 0  # passes with a row that another of its rows equals
+    kinds: set[torch.dtype] = field(default_factory=set)  # of what linear layers read
 
 
 class Watched:
@@ -32,16 +33,17 @@ class Watched:
     def __init__(self, out: Path) -> None:
         self.out, self.seen = out, Rehearsed()
         self._model: nn.Module | None = None
-        self._begun: dict[str, torch.Tensor] = {}
 
     def start(self) -> "Data":
         """Look at the model as it begins, and hand over made-up text."""
         draw = torch.Generator().manual_seed(0)
         tokens = torch.randint(2048, (100_000,), generator=draw).tolist()
         self._model = largest()
-        self._begun = {name: each.clone() for name, each in self._model.state_dict().items()}
         tables = [each for each in self._model.modules() if isinstance(each, nn.Embedding)]
         tables[0].register_forward_pre_hook(self._looked_up)
+        for layer in self._model.modules():
+            if isinstance(layer, nn.Linear):
+                layer.register_forward_pre_hook(self._read)
         return Data(array("H", tokens).tobytes())
 
     @property
@@ -62,18 +64,19 @@ class Watched:
         """Nobody asks."""
 
     def finish(self) -> None:
-        """Look at the model as it ends."""
-        assert self._model is not None
-        for name, each in self._model.state_dict().items():
-            if each.dim() > 1 and torch.equal(each, self._begun[name]):
-                self.seen.still.append(name)
+        """Nothing is handed in."""
+
+    def _read(self, _layer: nn.Module, arguments: tuple[torch.Tensor, ...]) -> None:
+        self.seen.kinds.add(arguments[0].dtype)
 
     def _looked_up(self, _table: nn.Module, arguments: tuple[torch.Tensor, ...]) -> None:
         assert self._model is not None
+        rows = arguments[0]
         self.seen.passes += 1
+        self.seen.twice += len(rows.unique(dim=0)) < len(rows)
         if len(self.seen.tokens) > len(self.seen.progress):
             return  # a further pass of the same step
-        self.seen.tokens.append(hash(tuple(arguments[0].flatten().tolist())))
+        self.seen.tokens.append(hash(tuple(rows.flatten().tolist())))
         grads = [each.grad for each in self._model.parameters() if each.grad is not None]
         self.seen.stale += any(bool(grad.any()) for grad in grads)
 
@@ -108,6 +111,11 @@ def repeats(seen: Rehearsed) -> bool:
     return len(set(seen.tokens)) < 0.9 * len(seen.tokens)
 
 
+def same_rows(seen: Rehearsed) -> bool:
+    """Whether a batch holds a row twice."""
+    return seen.twice > 0
+
+
 def early_end(seen: Rehearsed) -> bool:
     """Whether the training ends long before its time is up."""
     return seen.progress[-1] < 0.9
@@ -123,9 +131,9 @@ def stale_gradients(seen: Rehearsed) -> bool:
     return seen.stale > len(seen.tokens) // 2
 
 
-def forgotten(seen: Rehearsed) -> bool:
-    """Whether the optimizer knows not all matrices."""
-    return bool(seen.still)
+def double(seen: Rehearsed) -> bool:
+    """Whether anything is computed in double precision."""
+    return torch.float64 in seen.kinds
 
 
 WATCHED: dict[str, Callable[[Rehearsed], bool]] = {
@@ -133,5 +141,6 @@ WATCHED: dict[str, Callable[[Rehearsed], bool]] = {
     "early-end": early_end,
     "waste": waste,
     "stale-gradients": stale_gradients,
-    "forgotten": forgotten,
+    "same-rows": same_rows,
+    "double": double,
 }

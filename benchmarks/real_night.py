@@ -3,6 +3,7 @@
 What aa.py and planted_bugs.py share.
 """
 
+import difflib
 import os
 import platform
 import shutil
@@ -21,7 +22,6 @@ from autoresearch import sandbox as sandboxes
 from autoresearch.config import load_settings
 from autoresearch.config.project import find_project
 from autoresearch.evaluation import Evaluator
-from autoresearch.patching import unified_diff
 from autoresearch.records.scores import Score
 from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.values import Clock, Reading
@@ -171,7 +171,8 @@ def write_patches(folder: Path, patches: Sequence[PatchFile]) -> str:
 
 def lean_diff(before: str, after: str) -> str:
     """Return the diff of train.py with a line of context: what stands near may have changed."""
-    return unified_diff({"train.py": before}, {"train.py": after})
+    sides = (each.splitlines(keepends=True) for each in (before, after))
+    return "".join(difflib.unified_diff(*sides, "a/train.py", "b/train.py", n=1))
 
 
 @contextmanager
