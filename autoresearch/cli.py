@@ -109,7 +109,13 @@ def run(
         list[str] | None,
         typer.Option(
             help="[WEIGHT:]SPEC, may be repeated: anthropic:MODEL, openai:MODEL[@BASE_URL], "
-            "command:CLI, optuna, patches:DIR."
+            "command:CLI, optuna, random, patches:DIR."
+        ),
+    ] = None,
+    control: Annotated[
+        str | None,
+        typer.Option(
+            help="SPEC:SHARE, a control arm's share of the turns: optuna:0.2, random:0.1."
         ),
     ] = None,
     budget: Annotated[str | None, typer.Option(help="Training time a trial: 5m, 20s.")] = None,
@@ -126,7 +132,11 @@ def run(
     from autoresearch.commands.run import run as verb
 
     specs = tuple(proposer or ())
-    verb(RunOptions(hours, experiments, max_cost, specs, budget, tag, patience, confirm_share))
+    verb(
+        RunOptions(
+            hours, experiments, max_cost, specs, budget, tag, patience, confirm_share, control
+        )
+    )
 
 
 @app.command()
@@ -175,13 +185,24 @@ def diff(
 
 @app.command()
 def promote(
-    experiments: Annotated[list[int], typer.Argument(help="Kept experiments.", metavar="ID...")],
+    experiments: Annotated[
+        list[int], typer.Argument(help="Confirmed experiments.", metavar="ID...")
+    ],
     *,
     onto: Annotated[str | None, typer.Option(help="A branch; without it the current.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Also what was not kept.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also what is not confirmed, or was not kept.")
+    ] = False,
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="First train further pairs of what is not.")
+    ] = False,
+    pairs: Annotated[
+        int | None, typer.Option(help="Pairs that --confirm may train of each; default 6.")
+    ] = None,
 ) -> None:
-    """Bring kept experiments home: cherry-pick them onto your own branch."""
+    """Bring discoveries home: score them on test, cherry-pick them onto your own branch."""
+    from autoresearch.commands.promote import PromoteOptions
     from autoresearch.commands.promote import promote as verb
 
-    verb(tuple(experiments), onto=onto, dry_run=dry_run, force=force)
+    verb(PromoteOptions(tuple(experiments), onto, dry_run, force, confirm, pairs))

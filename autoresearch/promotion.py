@@ -5,14 +5,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autoresearch.errors import GitError
-from autoresearch.gitrepo import SCORE, Commit, Conflict, GitRepo, Picked, Picker, commit_message
+from autoresearch.gitrepo import (
+    CONFIRMED,
+    SCORE,
+    TEST,
+    Commit,
+    Conflict,
+    GitRepo,
+    Picked,
+    Picker,
+    commit_message,
+)
+from autoresearch.policy import CONFIRMED as CLAIMED
 from autoresearch.records.text import safe_line
-from autoresearch.records.values import Verdict
+from autoresearch.records.values import Standing, Verdict
 
 
 @dataclass(frozen=True)
 class Promotable:
-    """One experiment as `promote` needs it; `sha` is the commit that was trained, if any."""
+    """One experiment as `promote` needs it; `sha` is the commit that was trained, if any.
+
+    `claim` is the probability of a true improvement by `claim_pairs` fresh pairs, `claim_reason` a
+    sentence about it. `simpler`: it was kept as shorter code that is as good, not as a better one.
+    `test_bpb` is its score on the sealed test set, once there is one.
+    """
 
     id: int
     sha: str | None
@@ -21,6 +37,21 @@ class Promotable:
     hypothesis: str
     val_bpb: float | None = None
     delta: float | None = None
+    standing: Standing | None = None
+    claim: float | None = None
+    claim_pairs: int = 0
+    claim_reason: str = ""
+    simpler: bool = False
+    test_bpb: float | None = None
+
+    @property
+    def sure(self) -> str:
+        """How sure it is by how many fresh pairs, as in "97% sure on 3 fresh pairs"."""
+        if self.claim is None or not self.claim_pairs:
+            return "no fresh pair yet"
+        told = f"{_percent(self.claim)} sure on {_pairs(self.claim_pairs)}"
+        early = self.claim >= CLAIMED and self.standing is None
+        return f"{told}, but the noise is not known yet" if early else told
 
 
 @dataclass(frozen=True)
@@ -62,7 +93,8 @@ def promote(
         experiments: at least one.
         onto: the branch; None is the one that is checked out.
         dry_run: find out what would happen, conflicts included, and move nothing.
-        force: also what was not kept, or was promoted before (and reverted since).
+        force: also what was not kept or is not confirmed, or was promoted before (and reverted
+            since).
 
     Raises:
         GitError: it cannot be done; the message says why, and nothing has changed.
@@ -93,11 +125,30 @@ def _commit(repo: GitRepo, experiment: Promotable, *, force: bool) -> Commit:
     if (commit.study, commit.experiment) != (experiment.study, experiment.id):
         msg = f"experiment {experiment.id} is the unchanged baseline: there is nothing to promote"
         raise GitError(msg)
-    if experiment.verdict is not Verdict.KEEP and not force:
-        fate = experiment.verdict or "unfinished"
-        msg = f"experiment {experiment.id} was not kept ({fate}): --force promotes it all the same"
-        raise GitError(msg)
+    if not force and (reason := _unearned(experiment)):
+        raise GitError(f"experiment {experiment.id} {reason}")
     return commit
+
+
+def _unearned(experiment: Promotable) -> str | None:
+    """Return why an experiment is no discovery, and what would make it one; None where it is."""
+    if experiment.standing is Standing.REFUTED:
+        why = experiment.claim_reason or experiment.sure
+        return f"was kept and then refuted ({why}): --force promotes it all the same"
+    if experiment.verdict is not Verdict.KEEP:
+        fate = experiment.verdict or "unfinished"
+        return f"was not kept ({fate}): --force promotes it all the same"
+    if experiment.standing is Standing.CONFIRMED:
+        return None
+    if experiment.simpler:
+        return (
+            "was kept for being simpler, not better, so it can hardly be confirmed as an "
+            "improvement: --force promotes it as it is"
+        )
+    return (
+        f"is kept but not confirmed ({experiment.sure}): `promote {experiment.id} --confirm` "
+        "trains further pairs, --force promotes it as it is"
+    )
 
 
 def _branch(repo: GitRepo, onto: str | None) -> str:
@@ -185,11 +236,14 @@ def _conflict_told(commit: Commit, branch: str, conflict: Conflict, missing: Seq
 
 
 def _message(experiment: Promotable) -> str:
-    score, delta = experiment.val_bpb, experiment.delta
-    extra = {}
+    score, delta, extra = experiment.val_bpb, experiment.delta, {}
     if score is not None and math.isfinite(score):
         effect = f" ({delta:+.4f})" if delta is not None and math.isfinite(delta) else ""
         extra[SCORE] = f"{score:.4f}{effect}"
+    if experiment.standing is Standing.CONFIRMED and experiment.claim is not None:
+        extra[CONFIRMED] = f"{_percent(experiment.claim)} ({_pairs(experiment.claim_pairs)})"
+    if experiment.test_bpb is not None:
+        extra[TEST] = f"{experiment.test_bpb:.4f}"
     return commit_message(
         experiment.hypothesis, experiment=experiment.id, study=experiment.study, extra=extra
     )
@@ -216,3 +270,12 @@ def _are(ids: Sequence[int]) -> str:
 
 def _it(ids: Sequence[int]) -> str:
     return "it" if len(ids) == 1 else "them"
+
+
+def _percent(probability: float) -> str:
+    # Rounded down: 99.97% is not 100%.
+    return f"{math.floor(100 * probability + 1e-9)}%"
+
+
+def _pairs(count: int) -> str:
+    return "1 fresh pair" if count == 1 else f"{count} fresh pairs"

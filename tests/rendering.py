@@ -2,7 +2,7 @@
 
 import io
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,12 +13,14 @@ from autoresearch.records.values import (
     Category,
     Ending,
     ExperimentState,
+    Purpose,
     StudyState,
     TrialState,
     Trust,
     Verdict,
 )
 from autoresearch.registry import Registry
+from autoresearch.registry.packing import pack_counts, pack_reals
 from tests.rows import a_study
 
 START = datetime(2026, 11, 23, 22, 0, 0, tzinfo=UTC)
@@ -111,11 +113,16 @@ class Fabricated:
         log: bytes = b"step 1\nstep 2\n",
         facts: dict[str, object] | None = None,
         steps: int = 312,
+        purpose: Purpose = Purpose.SCREENING,
+        bits: Sequence[float] = (),
+        condemned_at: float | None = None,
     ) -> Trial:
         return self.registry.save(
             Trial(
                 experiment_id=experiment.id or 0,
                 seed=seed,
+                purpose=purpose,
+                condemned_at=condemned_at,
                 worker="local",
                 state=state,
                 ending=ending,
@@ -137,10 +144,19 @@ class Fabricated:
                 traceback=traceback,
                 facts=facts or {"num_params": 490_000, "MATRIX_LR": 0.02},
                 curve=[[1, 7.5, 1024, 0.01, 0.2], [steps, 3.25, steps * 1024, 1.0, 20.0]],
-                doc_bits=b"secret",
+                doc_bits=pack_reals(bits),
                 log=zlib.compress(log),
             )
         )
+
+    def paired(self) -> None:
+        """Add a baseline and a keep with two documents of 100 and 300 bytes, on one seed."""
+        sizes = pack_counts((100, 300))
+        self.study = self.registry.save(self.study.model_copy(update={"doc_bytes": sizes}))
+        base = self.add(Verdict.KEEP, 2.0, "the unchanged project", patch="")
+        self.trial(base, 2.0, bits=(200.0, 600.0))
+        kept = self.add(Verdict.KEEP, 1.9, delta=-0.1, parent=1)
+        self.trial(kept, 1.9, bits=(220.0, 540.0))
 
     def night(self) -> None:
         """Add one experiment of every kind: baseline, keep, discard, crash, invalid, cheat."""

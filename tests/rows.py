@@ -3,8 +3,15 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from autoresearch.records.tables import Study
-from autoresearch.records.values import Clock, StudyState, Trust
+from autoresearch.records.tables import Experiment, Study
+from autoresearch.records.values import (
+    Category,
+    Clock,
+    ExperimentState,
+    StudyState,
+    Trust,
+    Verdict,
+)
 
 
 def a_study(tag: str, **changes: Any) -> Study:
@@ -24,3 +31,17 @@ def a_study(tag: str, **changes: Any) -> Study:
         "created_at": datetime(2026, 11, 23, 12, tzinfo=UTC),
     }
     return Study(**(values | changes))
+
+
+def an_experiment(study: Study, **changes: Any) -> Experiment:
+    """A finished experiment of a stored study that is not stored yet."""
+    values: dict[str, Any] = {
+        "study_id": study.id,
+        "state": ExperimentState.DONE,
+        "verdict": Verdict.DISCARD,
+        "proposer": "optuna",
+        "hypothesis": "DEPTH 2 → 3",
+        "category": Category.OTHER,
+        "created_at": study.created_at,
+    }
+    return Experiment(**(values | changes))

@@ -22,8 +22,10 @@ from autoresearch.registry import Registry
 from autoresearch.research import Research, StopRules, TrialRunner, recover
 from autoresearch.research.opening import Rehearse
 from autoresearch.research.purse import Purse
+from autoresearch.research.racing import Racing
 from autoresearch.research.rota import Seat
-from autoresearch.research.trials import TrialSetup
+from autoresearch.research.shelving import shelf_of
+from autoresearch.research.trials import ReadyScorer, TrialSetup
 from autoresearch.workers import LocalWorker
 from tests.rows import a_study
 
@@ -63,6 +65,10 @@ if __name__ == "__main__":
 '''
 
 
+# Most tests count trainings: only those that ask for it have more than they see happen.
+QUIET = "[policy]\nreplicates = 1\ndrift_every = 0\n"
+
+
 class FreeLedger:
     """Lets everything pass and remembers it."""
 
@@ -95,6 +101,15 @@ class ConfigScorer:
         if bpb < 0:
             return Disqualification("impossible", "below zero")
         return Score(bpb, (bpb * 8.0,), (8,), Trust.UNSEALED, 4, 1, 0.0, 0.1)
+
+    def prepare(self, place: Path) -> None:
+        """It needs nothing."""
+
+    def settle(self) -> None:
+        """It has nothing to wait for."""
+
+    def close(self) -> None:
+        """It has nothing to end."""
 
 
 @dataclass
@@ -142,7 +157,7 @@ def make_project(root: Path, source: str = TRAIN) -> Project:
     (root / "train.py").write_text(source)
     (root / "prepare.py").write_text("FIXED = True\n")
     (root / "program.md").write_text("# Goal\nLower val_bpb.\n")
-    (root / "autoresearch.toml").write_text('[training]\nclock = "wall"\ngrace = "2s"\n')
+    (root / "autoresearch.toml").write_text('[training]\nclock = "wall"\ngrace = "2s"\n' + QUIET)
     git(root, "init", "--quiet")
     git(root, "add", ".")
     git(root, "commit", "--quiet", "-m", "begin")
@@ -166,6 +181,9 @@ class Night:
     rehearse: Rehearse | None = None
     caps: Caps = field(default_factory=Caps)
     budget: float = 20.0
+    confirm_share: float = 0.0
+    scorer: ReadyScorer = field(default_factory=ConfigScorer)
+    chance: Callable[[], float] | None = None
 
     def __post_init__(self) -> None:
         self.registry = Registry.open(self.project.registry, create=True)
@@ -210,9 +228,11 @@ class Night:
             registry=self.registry,
             repo=self.repo,
             worker=LocalWorker(sandbox.detect({})),
-            evaluator=ConfigScorer(),
+            evaluator=self.scorer,
             see=self.see,
             stop=self.stop.is_set,
+            shelf=shelf_of(self.project),
+            racing=Racing(self.project.settings, self.registry, self.repo, self.chance),
         )
         return Research(
             study,
@@ -224,6 +244,7 @@ class Night:
             purse=Purse(self.registry.ledger(study, self.caps)),
             sleep=self.sleep,
             rehearse=self.rehearse,
+            confirm_share=self.confirm_share,
             rules=self.rules,
             clock=self.clock,
             see=self.see,

@@ -22,6 +22,7 @@ from autoresearch.records.values import (
     Verdict,
 )
 from autoresearch.registry import Registry
+from autoresearch.registry.packing import unpack_counts
 from autoresearch.research.briefing import Briefing
 from autoresearch.research.pasts import Target, fingerprint, thinned
 from autoresearch.research.study import open_study
@@ -229,6 +230,22 @@ def test_every_study_has_a_salt_of_its_own_and_keeps_it(desk: Desk, tmp_path: Pa
     late = opened("new")
     assert late.salt not in ("", new.salt)
     assert opened("new").salt == late.salt
+
+
+def test_a_study_knows_the_sizes_of_its_documents(desk: Desk, tmp_path: Path) -> None:
+    corpus, _ = make(make_text(tmp_path / "text"), tmp_path)
+    sizes = tuple(len(each.data) for each in corpus.val())
+
+    def opened() -> Study:
+        return open_study(
+            desk.registry, desk.repo, desk.project, corpus, tag="new", budget=None,
+            trust=Trust.SEALED,
+        )  # fmt: skip
+
+    new = opened()
+    assert unpack_counts(new.doc_bytes) == sizes
+    desk.registry.save(new.model_copy(update={"doc_bytes": None}))  # one of an older version
+    assert unpack_counts(opened().doc_bytes) == sizes
 
 
 def test_crashes_of_one_kind_at_one_place_share_a_fingerprint() -> None:

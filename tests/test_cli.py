@@ -118,6 +118,8 @@ def test_run_before_prepare(run: Run, project: Path) -> None:
         ("--hours", "nan", 2),
         ("--experiments", "0", 2),
         ("--patience", "-3", 2),
+        ("--confirm-share", "1", 2),
+        ("--confirm-share", "-0.1", 2),
         ("--max-cost", "0", 2),
         ("--max-cost", "-1", 2),
         ("--max-cost", "nan", 2),
@@ -282,12 +284,16 @@ def test_status_diff_and_promote_tell_the_story(run: Run, studied: Path) -> None
     assert code == 0
     assert "+QUALITY = 1.9" in out
     before = snapshot(studied)
-    code, out, _err = run("promote", "2", "--dry-run")
+    code, _out, err = run("promote", "2")
+    assert code == 1
+    one_line(err, "experiment 2 is kept but not confirmed", "--confirm", "--force")
+    code, out, _err = run("promote", "2", "--force", "--dry-run")
     assert code == 0
     assert "would become" in out
     assert snapshot(studied) == before
-    code, out, _err = run("promote", "2")
+    code, out, err = run("promote", "2", "--force")
     assert code == 0
+    assert "no score on test: no corpus yet" in err
     assert "QUALITY = 1.9" in (studied / "train.py").read_text()
     assert "Autoresearch-Val-Bpb: 1.90" in git(studied, "log", "-1", "--format=%B")
     assert git(studied, "status", "--porcelain") == ""
@@ -312,12 +318,12 @@ def test_promote_refuses_what_it_should(run: Run, studied: Path) -> None:
     assert code == 1
     one_line(err, "baseline")
     (studied / "prepare.py").write_text("dirty\n")
-    code, _out, err = run("promote", "2")
+    code, _out, err = run("promote", "2", "--force")
     assert code == 1
     one_line(err, "uncommitted changes")
     git(studied, "checkout", "--quiet", "prepare.py")
     git(studied, "checkout", "--quiet", "--detach")
-    code, _out, err = run("promote", "2")
+    code, _out, err = run("promote", "2", "--force")
     assert code == 1
     one_line(err, "detached HEAD", "--onto")
 

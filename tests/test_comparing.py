@@ -3,9 +3,14 @@
 import json
 from pathlib import Path
 
+import pytest
+
+from autoresearch.commands.promote import warn_of_incomparable
 from autoresearch.gitrepo import GitRepo
-from autoresearch.records.comparing import differences
+from autoresearch.records.comparing import differences, warning
+from autoresearch.registry import Registry
 from autoresearch.research.study import fixed_files
+from tests.rows import a_study, an_experiment
 from tests.stubs import git, make_project
 
 
@@ -16,6 +21,29 @@ def test_differences_are_told_by_name() -> None:
     assert list(differences("{}", json.dumps({"package": "autoresearch 1"}))) == [
         "package unknown and autoresearch 1"
     ]
+
+
+def test_of_many_studies_each_difference_is_told_once() -> None:
+    keys = [json.dumps({"device": each, "clock": "wall"}) for each in ("cpu", "cuda", "cuda")]
+    said = "their scores are not comparable, for they differ in device cpu and cuda"
+    assert warning(keys) == said
+    assert warning(keys[1:]) == ""
+
+
+def test_promote_warns_of_experiments_of_studies_that_differ(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registry = Registry.open(tmp_path / "registry.db", create=True)
+    for tag, device in (("a", "cpu"), ("b", "cuda")):
+        study = registry.save(a_study(tag, comparability=json.dumps({"device": device})))
+        for _ in range(2):
+            registry.save(an_experiment(study))
+    warn_of_incomparable(registry, (1, 2))
+    assert capsys.readouterr().err == ""
+    warn_of_incomparable(registry, (2, 3, 4))
+    assert capsys.readouterr().err == (
+        "warning: their scores are not comparable, for they differ in device cpu and cuda\n"
+    )
 
 
 def test_what_is_fixed_decides_and_what_may_change_does_not(tmp_path: Path) -> None:

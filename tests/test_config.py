@@ -61,12 +61,15 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
         ("[evaluation]\ntolerance = 0.0", "tolerance: must be"),
         ("[training]\nmemory_gib = -1.0", "must be above 0"),
         ("[training]\nlog_mib = 0", "must be above 0"),
+        ("[training]\ncheckpoints_gib = -1", "checkpoints_gib: must not be below 0"),
         ("[money]\nstudy_usd = 'much'", "study_usd: 'much' is not of the type float"),
         ("[money]\nstudy_usd = -1", "must not be below 0"),
         ("[prices.'openai:m']\ninput = 1", "prices.openai:m: output is missing"),
         ("[prices.'openai:m']\ninput = 1\noutput = 2\ncahced = 1", "did you mean cached"),
         ("[prices.'openai:m']\ninput = -1\noutput = 2", "must not be below 0"),
         ("[preflight.toy]\nDEPTH = 'two'", "toy.DEPTH: 'two' is not of the type int or float"),
+        ("[racing]\naudit = 1.5", "racing audit: must be 0 to 1"),
+        ("[racing]\nenabled = 'no'", "enabled: 'no' is not of the type bool"),
         ("[preflight]\nsteps = -1", "steps: must not be"),
         ("[preflight]\ncontext = 1", "preflight context: must be"),
         ("[llm]\nbrief_tokens = 5", "brief_tokens: must be"),
@@ -74,6 +77,9 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
         ("[llm]\nrepairs = 9", "repairs: must be"),
         ("[llm]\nformat = 'json'", "format: must be"),
         ("[llm]\ntimeout = 'never'", "is no duration"),
+        ("[policy]\nreplicates = 0", "policy replicates: must be 1 to 4"),
+        ("[policy]\nreplicates = 5", "policy replicates: must be 1 to 4"),
+        ("[policy]\ndrift_every = -1", "policy drift_every: must not be below 0"),
         ("not toml", "autoresearch.toml: "),
     ],
 )
@@ -88,7 +94,8 @@ def test_what_is_set_is_what_is_read(tmp_path: Path) -> None:
             tmp_path,
             "[target]\neditable = ['train.py', 'model/*.py']\n"
             "[training]\nbudget = '1m'\nclock = 'wall'\ngrace = '9s'\nstartup = '8s'\n"
-            "threads = 3\nmemory_gib = 2\nfile_gib = 1\nlog_mib = 0.5\n",
+            "threads = 3\nmemory_gib = 2\nfile_gib = 1\nlog_mib = 0.5\n"
+            "checkpoints_gib = 0.25\n",
         )
     )
     assert read.target.editable == ("train.py", "model/*.py")
@@ -99,6 +106,7 @@ def test_what_is_set_is_what_is_read(tmp_path: Path) -> None:
     assert limits.log == 2**19
     assert limits.disk == 6 * 2**30
     assert read.budget(7).training == 7
+    assert read.checkpoint_bytes == 2**28
 
 
 def test_every_setting_is_read_somewhere_else() -> None:

@@ -126,6 +126,7 @@ def test_outside_a_project_the_machine_and_the_proposers_are_still_looked_at(
     assert "in no autoresearch project" in said
     assert doctor.finds("python")[0] == "ok"
     assert doctor.finds("optuna")[0] == "ok"
+    assert doctor.finds("random", "--proposer", "random")[0] == "ok"
 
 
 @pytest.mark.parametrize(
@@ -237,6 +238,19 @@ def test_a_registry_whole_damaged_and_at_work(doctor: Doctor, project: Path) -> 
     assert level == "fault"
     assert "damaged" in said
     assert "restore a copy" in mend
+
+
+def test_checkpoints_that_take_much_of_their_room(doctor: Doctor, project: Path) -> None:
+    assert doctor.finds("checkpoints")[:2] == ("ok", "0, 0.0 of 16 GiB")
+    toml = project / "autoresearch.toml"
+    toml.write_text(toml.read_text().replace("[training]", "[training]\ncheckpoints_gib = 1e-6"))
+    place = find_project(project).checkpoints / "trial-3"
+    place.mkdir(parents=True)
+    (place / "model.safetensors").write_bytes(b"x" * 1000)
+    level, said, mend = doctor.finds("checkpoints")
+    assert level == "warning"
+    assert said.startswith("1, 0.0 of 1e-06 GiB: soon the oldest give way")
+    assert "checkpoints_gib" in mend
 
 
 def test_a_work_folder_of_somebody_elses(
@@ -462,6 +476,7 @@ def test_other_proposers(
     assert "[command] usd" in doctor.finds("price", "--proposer", spec)[2]
     (project / "train.py").write_text("print(1)\n")
     assert doctor.finds("constants", "--proposer", "optuna")[0] == "fault"
+    assert doctor.finds("constants", "--proposer", "random")[0] == "fault"
 
 
 def test_a_key_on_the_command_line_is_not_repeated(

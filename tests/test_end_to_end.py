@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from autoresearch.records.values import Verdict
+from autoresearch.records.values import Standing, Verdict
 from autoresearch.registry import Registry
 from tests.stubs import git, snapshot
 
@@ -77,7 +77,8 @@ def test_patches_of_every_kind_get_the_right_verdict(project: Path) -> None:
     )
     (patches / "5-syntax.patch").write_text(change(source, "MUON_STEPS", "(("))
     before = snapshot(project)
-    act(project, "run", "--proposer", f"patches:{patches}", "--budget", "5s", "--tag", "five")
+    night = ["run", "--proposer", f"patches:{patches}", "--budget", "5s", "--tag", "five"]
+    act(project, *night, "--confirm-share", "0")
 
     registry = Registry.open(project / ".autoresearch" / "registry.db")
     study = registry.study("five")
@@ -101,9 +102,33 @@ def test_patches_of_every_kind_get_the_right_verdict(project: Path) -> None:
     assert act(project, "status", "--tsv").startswith(
         "commit\tval_bpb\tmemory_gb\tstatus\tdescription\n"
     )
-    act(project, "promote", "2")
+    promote_if_it_is_confirmed(project, registry)
     assert "SOFTCAP = 0.0" in (project / "train.py").read_text()
     assert "Autoresearch-Experiment: 2" in git(project, "log", "-1", "--format=%B")
+
+
+def promote_if_it_is_confirmed(project: Path, registry: Registry) -> None:
+    """Train experiment 2 a fresh pair; where that makes no claim yet, promote it by force."""
+    before = len(registry.trials(registry.experiment(2)))
+    done = subprocess.run(
+        [*COMMAND, "promote", "2", "--confirm", "--pairs", "1"],
+        cwd=project, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    row = registry.experiment(2)
+    assert len(registry.trials(row)) > before
+    if row.standing is Standing.CONFIRMED:
+        assert done.returncode == 0, done.stderr
+        assert "Autoresearch-Confirmed: " in git(project, "log", "-1", "--format=%B")
+    else:
+        assert done.returncode == 1
+        assert "experiment 2 " in done.stderr.splitlines()[-1]
+        assert row.test_bpb is None
+        act(project, "promote", "2", "--force")
+    row, base = registry.experiment(2), registry.experiment(1)
+    if row.standing is not Standing.REFUTED:
+        assert row.test_bpb is not None
+        assert base.test_bpb is not None
+        assert abs(row.test_bpb - base.test_bpb - (row.test_gain or 0)) < 1e-4
 
 
 def test_kill_in_the_middle_of_a_training_loses_nothing(project: Path) -> None:

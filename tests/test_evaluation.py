@@ -1,6 +1,5 @@
 """The score of honest checkpoints against a naive recomputation, token by token."""
 
-import json
 import math
 import sys
 from collections.abc import Callable
@@ -105,19 +104,17 @@ def test_the_servers_know_neither_home_nor_keys_nor_documents(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-secret")
+    # What it finds wrong ends it; its home is empty, or the other server lives there, too.
     spy = HONEST + (
-        "import json\n"
-        "with open(os.environ['HOME'] + '/seen.json', 'w') as file:\n"
-        "    json.dump([dict(os.environ), sys.argv], file)\n"
+        "home = os.environ['HOME']\n"
+        "assert os.listdir(home) == []\n"
+        "open(home + '/seen', 'w').close()\n"
+        "assert 'sk-secret' not in str(os.environ) + str(sys.argv)\n"
+        "assert os.environ['OMP_NUM_THREADS'] == '1'\n"
+        "assert not [name for name in os.environ if name.startswith('AUTORESEARCH')]\n"
     )
     scored(score(evaluator(), tmp_path, spy))
-    seen = sorted((tmp_path / "scratch").rglob("seen.json"))
-    assert len({path.parent for path in seen}) == 2  # each server has a home of its own
-    for path in seen:
-        assert "sk-secret" not in path.read_text()
-        environment, _ = json.loads(path.read_text())
-        assert environment["OMP_NUM_THREADS"] == "1"
-        assert not [name for name in environment if name.startswith("AUTORESEARCH")]
+    assert list((tmp_path / "scratch").iterdir()) == []
 
 
 def test_no_text_at_all_is_a_fault_of_the_corpus() -> None:

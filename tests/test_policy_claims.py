@@ -80,6 +80,12 @@ def test_a_keep_that_turns_out_worse_is_taken_back() -> None:
     assert not should_unkeep(Kept([], []), QUIET, IDEAS)
 
 
+def test_no_prior_takes_a_keep_back_whose_pairs_read_better() -> None:
+    gloomy = Prior(0.01, 0.04, 0.95)
+    assert not should_unkeep(beside(-0.004, -0.001), replace(QUIET, pair=0.02), gloomy)
+    assert should_unkeep(beside(-0.004, 0.006), replace(QUIET, pair=0.02), gloomy)
+
+
 def test_shorter_code_stays_while_it_is_no_more_than_a_tie() -> None:
     slightly_worse = beside(0.0, *[0.0006] * 6)
     assert should_unkeep(slightly_worse, QUIET, IDEAS)

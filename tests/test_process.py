@@ -172,12 +172,14 @@ except KeyboardInterrupt:
         with os.fdopen(read, "rb") as ready, python(code, stdout=write) as guarded:
             os.close(write)
             ready.readline()
-            assert guarded.stop(patience=0.3) == Exit(None, signal.SIGTERM)
+            assert guarded.stop(patience=2.0) == Exit(None, signal.SIGTERM)
 
     def test_the_deaf_are_killed(self) -> None:
-        with python(DEAF + "print(1, flush=True)\ntime.sleep(60)") as guarded:
-            wait_for_tree(guarded, 1)
-            time.sleep(0.1)
+        read, write = os.pipe()
+        code = DEAF + "print(1, flush=True)\ntime.sleep(60)"
+        with os.fdopen(read, "rb") as ready, python(code, stdout=write) as guarded:
+            os.close(write)
+            ready.readline()
             assert guarded.stop(patience=0.1) == Exit(None, signal.SIGKILL)
 
     def test_kill_before_the_command_has_begun(self) -> None:
@@ -194,9 +196,12 @@ except KeyboardInterrupt:
 
     @LINUX
     def test_daemons_are_gone_when_the_command_ends_by_itself(self) -> None:
-        code = DEAF + DAEMON + "daemon()\nprint(1, flush=True)\ntime.sleep(0.5)"
-        with python(code) as guarded:
+        read, write = os.pipe()
+        code = DEAF + DAEMON + "daemon()\nos.read(0, 1)"
+        with python(code, stdin=read) as guarded:
+            os.close(read)
             found = wait_for_tree(guarded, 2)
+            os.close(write)
             assert guarded.wait(20) == Exit(0, None)
             assert alive(found) == []
 
@@ -214,7 +219,7 @@ while time.monotonic() < end:
             time.sleep(0.3)
             began = time.monotonic()
             guarded.kill()
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 15  # it goes on for twice as long
 
     @LINUX
     def test_a_killed_guard_takes_the_tree_along(self) -> None:
@@ -245,7 +250,7 @@ time.sleep(60)
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
             supervisor.kill()
-        psutil.wait_procs([guard, *found], timeout=3)
+        psutil.wait_procs([guard, *found], timeout=20)
         assert alive([guard, *found]) == []
 
 
@@ -263,7 +268,7 @@ class TestCpuSeconds:
                 time.sleep(0.02)
             assert guarded.cpu_seconds() >= 0.9
         assert readings == sorted(readings)
-        assert readings[-1] > 0.6
+        assert readings[-1] > 0.3  # an ended child and more; the last look may come early
         assert guarded.cpu_seconds() < 3.0  # nothing is counted twice
 
     def test_hidden_children_count_once_they_are_seen(self) -> None:
@@ -273,15 +278,15 @@ import os, signal, time
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 if os.fork() == 0:
     exec({burn!r})
+    time.sleep(1)
     os._exit(0)
 time.sleep(60)
 """
         with python(code) as guarded:
             deadline = time.monotonic() + 20
-            while guarded.cpu_seconds() < 0.3:
+            while guarded.cpu_seconds() < 0.3 or len(below(guarded)) > 1:
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
-            time.sleep(0.5)
             assert guarded.cpu_seconds() >= 0.3  # though the kernel forgot it
 
     @LINUX

@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -6,16 +7,17 @@ import sys
 import textwrap
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from autoresearch.errors import GitError
 from autoresearch.gitrepo import GitRepo, commit_message
 from autoresearch.promotion import Promotable, Promotion, promote
-from autoresearch.records.values import Verdict
+from autoresearch.records.values import Standing, Verdict
 
 WHEN = datetime(2026, 3, 8, 22, 0, tzinfo=UTC)
 SOURCE = "".join(f"C{n} = 0\n" + "\n" * 6 for n in range(6))
@@ -40,7 +42,10 @@ def snapshot(checkout: Path) -> Mapping[str, str]:
 
 @dataclass
 class Night:
-    """A study with a baseline (1), keeps (2, 3), a discard (4) and a keep on top of 3 (5)."""
+    """A study with a baseline (1), keeps (2, 3), a discard (4) and a keep on top of 3 (5).
+
+    The keeps are confirmed, each by its own three fresh pairs.
+    """
 
     checkout: Path
     repo: GitRepo
@@ -51,6 +56,9 @@ class Night:
     ) -> Promotion:
         chosen = [self.experiments[each] for each in ids]
         return promote(self.repo, chosen, onto=onto, dry_run=dry_run, force=force)
+
+    def become(self, number: int, **changes: Any) -> None:
+        self.experiments[number] = replace(self.experiments[number], **changes)
 
     def source(self, commit: str) -> str:
         return self.repo.read_files(commit, ["train.py"])["train.py"]
@@ -91,7 +99,10 @@ def night(tmp_path: Path) -> Night:
         message = commit_message(words, experiment=number, study="mar8")
         sha = repo.write_commit(parent, {"train.py": source}, message, WHEN)
         score = 2.0 - number / 100
-        rows.append(Promotable(number, sha, "mar8", verdict, words, score, -number / 100))
+        row = Promotable(number, sha, "mar8", verdict, words, score, -number / 100)
+        if verdict is Verdict.KEEP:
+            row = replace(row, standing=Standing.CONFIRMED, claim=0.9799, claim_pairs=3)
+        rows.append(row)
         return sha
 
     second = add(2, base, {0: 2}, Verdict.KEEP)
@@ -122,10 +133,21 @@ class TestPromoted:
         result = night.promote(2)
         assert git(night.checkout, "log", "-1", "--format=%B").strip() == (
             "idea 2\n\nAutoresearch-Experiment: 2\nAutoresearch-Study: mar8\n"
-            "Autoresearch-Val-Bpb: 1.9800 (-0.0200)"
+            "Autoresearch-Val-Bpb: 1.9800 (-0.0200)\nAutoresearch-Confirmed: 97% (3 fresh pairs)"
         )
         assert result.commits[0].subject == "idea 2"
         assert git(night.checkout, "log", "-1", "--format=%an %at") == f"Ada {WHEN.timestamp():.0f}"
+
+    def test_the_message_says_how_it_fares_on_test_once_that_is_known(self, night: Night) -> None:
+        night.become(2, test_bpb=2.03456)
+        night.promote(2)
+        message = git(night.checkout, "log", "-1", "--format=%B").strip()
+        assert message.endswith("\nAutoresearch-Test-Bpb: 2.0346")
+
+    def test_the_message_claims_nothing_that_was_not_earned(self, night: Night) -> None:
+        night.become(2, standing=None, claim=0.999)
+        night.promote(2, force=True)
+        assert "Confirmed" not in git(night.checkout, "log", "-1", "--format=%B")
 
     def test_on_top_of_the_persons_own_work(self, night: Night) -> None:
         (night.checkout / "proj" / "train.py").write_text(changed(SOURCE, {5: 9}))
@@ -221,6 +243,43 @@ class TestRefused:
         night.refused(2, 4, match=r"experiment 4 was not kept \(discard\): --force")
         assert night.source(night.promote(4, force=True).new) == changed(SOURCE, {4: 4})
 
+    @pytest.mark.parametrize(
+        ("claim", "pairs", "sure"),
+        [
+            (None, 0, "no fresh pair yet"),
+            (0.5, 0, "no fresh pair yet"),
+            (0.829, 1, "82% sure on 1 fresh pair"),
+            (0.949, 4, "94% sure on 4 fresh pairs"),
+            (0.999, 2, "99% sure on 2 fresh pairs, but the noise is not known yet"),
+        ],
+    )
+    def test_what_is_not_confirmed_needs_pairs_or_force(
+        self, night: Night, claim: float | None, pairs: int, sure: str
+    ) -> None:
+        night.become(2, standing=None, claim=claim, claim_pairs=pairs)
+        said = (
+            f"experiment 2 is kept but not confirmed ({sure}): `promote 2 --confirm` trains "
+            "further pairs, --force promotes it as it is"
+        )
+        night.refused(2, match=f"^{re.escape(said)}$")
+        night.refused(2, 3, match="experiment 2 is kept but not confirmed")
+        assert night.source(night.promote(2, force=True).new) == changed(SOURCE, {0: 2})
+
+    @pytest.mark.parametrize("verdict", [Verdict.KEEP, Verdict.DISCARD])
+    def test_what_was_refuted_says_so(self, night: Night, verdict: Verdict) -> None:
+        night.become(
+            2, standing=Standing.REFUTED, verdict=verdict, claim=0.2, claim_pairs=2,
+            claim_reason="+0.0100 bpb on 2 fresh pairs",
+        )  # fmt: skip
+        said = r"experiment 2 was kept and then refuted \(\+0\.0100 bpb on 2 fresh pairs\): --force"
+        night.refused(2, match=said)
+        assert night.source(night.promote(2, force=True).new) == changed(SOURCE, {0: 2})
+
+    def test_what_is_only_simpler_is_told_that_no_pair_would_help(self, night: Night) -> None:
+        night.become(2, standing=None, simpler=True)
+        night.refused(2, match="simpler, not better, so it can hardly be confirmed .*: --force")
+        assert night.promote(2, force=True).commits
+
     @pytest.mark.parametrize("force", [False, True])
     def test_the_baseline_and_the_refused(self, night: Night, force: bool) -> None:
         night.refused(1, match="experiment 1 is the unchanged baseline", force=force)
@@ -304,7 +363,8 @@ def kill_before(night: Night, act: str, tmp_path: Path) -> None:
 
         tempfile.tempdir = {str(tmp_path / "tmp")!r}
         repo = GitRepo.open(Path({str(night.repo.root)!r}))
-        promote(repo, [Promotable(2, {night.experiments[2].sha!r}, "mar8", Verdict.KEEP, "x")])
+        chosen = Promotable(2, {night.experiments[2].sha!r}, "mar8", Verdict.KEEP, "x")
+        promote(repo, [chosen], force=True)
     """)
     path = f"{wrapper.parent}{os.pathsep}{os.environ['PATH']}"
     with subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PATH": path}) as child:

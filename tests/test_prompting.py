@@ -12,7 +12,15 @@ from autoresearch.proposers import Remaining
 from autoresearch.proposers.prompting import Prompting, digest
 from autoresearch.proposers.prompting.history import History, Told, estimate, shortened
 from autoresearch.proposers.prompting.templates import OWN, Templates, duration
-from autoresearch.records.values import Budget, Category, Clock, Estimate, Rejection, Verdict
+from autoresearch.records.values import (
+    Budget,
+    Category,
+    Clock,
+    Estimate,
+    Rejection,
+    Standing,
+    Verdict,
+)
 from tests.briefs import SALT, a_brief, a_past, longer, patch, whole
 
 TEMPLATE = Path(__file__).parent.parent / "templates" / "gpt"
@@ -123,7 +131,9 @@ def test_the_end_tells_where_the_study_stands(prompting: Prompting) -> None:
     assert "- schedule: 1 tried, 0 kept; best +0.00150" in end
     assert "- experiment 3: +0.00150 ± 0.00100 against 1 <<data" in end
     assert "- 3 times in the same place (experiments 4, 5, 6). BANNED" in end
-    assert "Predicted gains that were measured: 2. Gains indeed: 1." in end
+    assert "Predicted -0.00400 on average, came out -0.00425, over 2 measured: too modest" in end
+    assert "foretold rightly 50 % of the time; chance alone would have given 50 %" in end
+    assert "Rank correlation" not in end
     assert end.rstrip().endswith("Propose exactly one next experiment against the incumbent above, "
                                  "in the form asked for.")  # fmt: skip
 
@@ -146,6 +156,15 @@ def test_near_misses_are_those_that_the_noise_cannot_tell_from_a_gain() -> None:
     assert digest.near_misses([unknown], noise=None) == []
 
 
+def test_a_refuted_keep_is_no_near_miss_and_no_gain() -> None:
+    back = a_past(2, delta=-0.05, delta_error=0.001, standing=Standing.REFUTED)
+    below = replace(back, id=3, verdict=Verdict.KEEP)
+    kept = a_past(4, Verdict.KEEP, delta=-0.004)
+    assert digest.near_misses([back], noise=0.003) == []
+    (told,) = digest.tallies([back, below, kept])
+    assert (told.tried, told.kept, told.gain, told.best) == (3, 1, -0.004, -0.004)
+
+
 def test_predictions_are_held_against_what_was_measured() -> None:
     history = [
         a_past(2, delta=-0.004, predicted_delta=-0.008),
@@ -156,10 +175,36 @@ def test_predictions_are_held_against_what_was_measured() -> None:
     ]
     found = digest.calibration(history)
     assert found is not None
-    assert (found.made, found.right, found.reached) == (3, 2, 1)
+    assert found.pairs == 3
+    assert found.right == pytest.approx(2 / 3)
     assert found.predicted == pytest.approx(-0.006)
-    assert found.measured == pytest.approx(0.0)
+    assert found.actual == pytest.approx(0.0)
     assert digest.calibration(history[3:]) is None
+
+
+def test_a_proposer_is_told_of_its_own_predictions_alone() -> None:
+    mine = Prompting(LlmSettings(), folder=None, proposer="openai:mine")
+    others = [a_past(2, delta=0.01), a_past(3, proposer="optuna", predicted_delta=None)]
+    alone = mine.prompt(a_brief(*others))
+    assert "your predictions" not in alone.user[-1].text
+    own = [
+        a_past(number, proposer="openai:mine", delta=0.001 * number, predicted_delta=-0.004)
+        for number in range(4, 10)
+    ]
+    told = mine.prompt(a_brief(*others, *own))
+    assert "Predicted -0.00400 on average, came out +0.00650, over 6 measured: too hopeful" in (
+        told.user[-1].text
+    )
+    assert "Rank correlation" not in told.user[-1].text  # it predicted the same each time
+    other = Prompting(LlmSettings(), folder=None, proposer="openai:other")
+    shared = other.prompt(a_brief(*others, *own))
+    assert [*told.system, *told.user[:-1]] == [*shared.system, *shared.user[:-1]]
+
+
+def test_the_order_of_many_predictions_is_told() -> None:
+    own = [a_past(2 + n, delta=0.001 * n, predicted_delta=0.002 * n - 0.004) for n in range(6)]
+    end = Prompting(LlmSettings(), folder=None).prompt(a_brief(*own)).user[-1].text
+    assert "Rank correlation of predicted and measured: +1.00 (1: your order was right" in end
 
 
 def test_the_real_template_fits_with_hours_of_history_in_full(prompting: Prompting) -> None:

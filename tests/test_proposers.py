@@ -15,13 +15,16 @@ from autoresearch.gitrepo.applying import apply_diff
 from autoresearch.patching import Number, numbers, set_constants
 from autoresearch.preflight import check
 from autoresearch.proposers import Brief, Means, Past, Proposer, build
-from autoresearch.proposers.optuna import OptunaProposer, search_space
+from autoresearch.proposers.optuna import OptunaProposer
+from autoresearch.proposers.random_search import RandomProposer
 from autoresearch.proposers.space import Choice, Range, rounded, span
 from autoresearch.proposers.specs import parse
+from autoresearch.proposers.tuning import search_space
 from autoresearch.records.values import Category, Change, Patch, Proposal, Rejection, Verdict
 from autoresearch.sandbox import Unsealed
 from tests.stubs import FreeLedger, accepted
 
+Kind = type[OptunaProposer | RandomProposer]
 SOURCE = """DEPTH = 4  # layers
 MATRIX_LR = 0.04
 ADAM_BETA = 0.95
@@ -90,13 +93,18 @@ def made(spec: str, root: Path) -> Proposer:
 
 
 class TestBuild:
-    @pytest.mark.parametrize("spec", ["", "patches", "patches:", "optuna:x", "gemini:pro"])
+    @pytest.mark.parametrize(
+        "spec", ["", "patches", "patches:", "optuna:x", "random:x", "gemini:pro"]
+    )
     def test_unknown_ones_name_the_known(self, spec: str, tmp_path: Path) -> None:
-        with pytest.raises(ProposerError, match=r"known are anthropic:MODEL.*optuna, patches:DIR"):
+        with pytest.raises(
+            ProposerError, match=r"known are anthropic:MODEL.*optuna, random, patches:DIR"
+        ):
             made(spec, tmp_path)
 
-    def test_optuna(self, tmp_path: Path) -> None:
-        assert made("optuna", tmp_path).name == "optuna"
+    @pytest.mark.parametrize("spec", ["optuna", "random"])
+    def test_tuners_need_nothing(self, spec: str, tmp_path: Path) -> None:
+        assert made(spec, tmp_path).name == spec
 
     def test_patches_need_files(self, tmp_path: Path) -> None:
         with pytest.raises(ProposerError, match="no such directory"):
@@ -169,11 +177,12 @@ class TestSpan:
         assert rounded(rounded(value)) == rounded(value)
 
 
-class TestOptuna:
-    def test_changes_one_to_three_constants_and_nothing_else(self) -> None:
+@pytest.mark.parametrize("tuner", [OptunaProposer, RandomProposer])
+class TestTuners:
+    def test_changes_one_to_three_constants_and_nothing_else(self, tuner: Kind) -> None:
         moved: set[str] = set()
         for number in range(2, 40):
-            proposal = proposed(OptunaProposer(), brief(number=number))
+            proposal = proposed(tuner(), brief(number=number))
             old, new = numbers(SOURCE), numbers(after(proposal))
             changed = {name for name in old if old[name] != new[name]}
             assert 1 <= len(changed) <= 3
@@ -185,23 +194,23 @@ class TestOptuna:
             "DEPTH", "MATRIX_LR", "ADAM_BETA", "WARMUP_RATIO", "BATCH", "USE_GATES"
         }  # fmt: skip
 
-    def test_preflight_lets_it_pass(self) -> None:
-        proposal = proposed(OptunaProposer(), brief())
+    def test_preflight_lets_it_pass(self, tuner: Kind) -> None:
+        proposal = proposed(tuner(), brief())
         result = check(
             proposal, {"train.py": SOURCE}, editable=["train.py"], seen={}, apply_diff=apply_diff
         )
         assert isinstance(result, Patch)
 
-    def test_the_same_brief_gives_the_same_proposal(self) -> None:
-        first = proposed(OptunaProposer(), brief())
-        assert proposed(OptunaProposer(), brief()) == first
-        assert proposed(OptunaProposer(), brief(number=3)) != first
-        assert proposed(OptunaProposer(), replace(brief(), study="u")) != first
+    def test_the_same_brief_gives_the_same_proposal(self, tuner: Kind) -> None:
+        first = proposed(tuner(), brief())
+        assert proposed(tuner(), brief()) == first
+        assert proposed(tuner(), brief(number=3)) != first
+        assert proposed(tuner(), replace(brief(), study="u")) != first
 
-    def test_the_same_in_another_process(self) -> None:
+    def test_the_same_in_another_process(self, tuner: Kind) -> None:
         code = (
             "from tests.test_proposers import *; "
-            "print(proposed(OptunaProposer(), brief()).hypothesis)"
+            f"print(proposed({tuner.__name__}(), brief()).hypothesis)"
         )
         told = subprocess.run(
             [sys.executable, "-c", code],
@@ -211,13 +220,13 @@ class TestOptuna:
             cwd=Path(__file__).parents[1],
             env={**os.environ, "PYTHONHASHSEED": "77"},
         )
-        assert told.stdout.strip() == proposed(OptunaProposer(), brief()).hypothesis
+        assert told.stdout.strip() == proposed(tuner(), brief()).hypothesis
         assert told.stderr == ""
 
-    def test_never_repeats_and_ends_when_all_is_tried(self) -> None:
+    def test_never_repeats_and_ends_when_all_is_tried(self, tuner: Kind) -> None:
         source = "DEPTH = 2\nUSE = False\n"  # four times two combinations, one the incumbent
         history: list[Past] = []
-        while (proposal := OptunaProposer().propose(
+        while (proposal := tuner().propose(
             brief(source, tuple(history), len(history) + 2, source), accepted)
         ) is not None:  # fmt: skip
             changed = after(proposal, source)
@@ -226,17 +235,43 @@ class TestOptuna:
             history.append(past(proposal, changed, len(history) + 2))
         assert len(history) == 7
 
-    def test_moves_around_the_incumbent_within_the_bases_range(self) -> None:
+    def test_moves_around_the_incumbent_within_the_bases_range(self, tuner: Kind) -> None:
         incumbent = SOURCE.replace("0.04", "0.12")
         seen = set()
         for number in range(2, 30):
-            proposal = proposed(OptunaProposer(), brief(incumbent, number=number))
+            proposal = proposed(tuner(), brief(incumbent, number=number))
             new = numbers(after(proposal, incumbent))
             seen.add(new["MATRIX_LR"])
             assert 0.01 <= new["MATRIX_LR"] <= 0.16
         assert 0.12 in seen
         assert len(seen) > 3
 
+    def test_copes_with_sources_that_others_changed(self, tuner: Kind) -> None:
+        theirs = "DEPTH = 4\nNEW_LR = 100.0\nMATRIX_LR = 3\nADAM_BETA = 'no'\n"
+        history = tuple(
+            past(Proposal("x", "y", Change.none()), source, number)
+            for number, source in enumerate((SOURCE, theirs, "A = True\n", "broken("), 2)
+        )
+        for number in range(6, 20):
+            changed = after(proposed(tuner(), brief(theirs, history, number)), theirs)
+            assert 25.0 <= numbers(changed)["NEW_LR"] <= 400.0
+            assert "ADAM_BETA = 'no'" in changed
+
+    @pytest.mark.parametrize("source", ["", "broken(", "X = 'text'\n", "SEED = 3\n"])
+    def test_nothing_to_tune_is_nothing_to_propose(self, tuner: Kind, source: str) -> None:
+        assert tuner().propose(brief(source), accepted) is None
+
+    def test_refused_ones_count_as_tried_only_by_their_number(self, tuner: Kind) -> None:
+        first = proposed(tuner(), brief())
+        refused = Past(2, "optuna", first.hypothesis, first.change, Verdict.INVALID)
+        assert proposed(tuner(), brief(history=(refused,), number=3)) != first
+
+    def test_the_kind_of_idea_is_told(self, tuner: Kind) -> None:
+        proposal = proposed(tuner(), brief("A_LR = 1.0\n", base="A_LR = 1.0\n"))
+        assert proposal.category is Category.OPTIMIZER
+
+
+class TestOptuna:
     def test_learns_where_it_is_good(self) -> None:
         source = "A_LR = 1.0\n"
         history: list[Past] = []
@@ -262,17 +297,6 @@ class TestOptuna:
             history.append(past(proposal, changed, number, None if high else 2.0))
         assert sum(each.val_bpb is None for each in history[-15:]) <= 5
 
-    def test_copes_with_sources_that_others_changed(self) -> None:
-        theirs = "DEPTH = 4\nNEW_LR = 100.0\nMATRIX_LR = 3\nADAM_BETA = 'no'\n"
-        history = tuple(
-            past(Proposal("x", "y", Change.none()), source, number)
-            for number, source in enumerate((SOURCE, theirs, "A = True\n", "broken("), 2)
-        )
-        for number in range(6, 20):
-            changed = after(proposed(OptunaProposer(), brief(theirs, history, number)), theirs)
-            assert 25.0 <= numbers(changed)["NEW_LR"] <= 400.0
-            assert "ADAM_BETA = 'no'" in changed
-
     def test_the_range_of_a_constant_stays_where_it_was_first_seen(self) -> None:
         first = "NEW_LR = 1.0\n"
         history = (past(Proposal("x", "y", Change.none()), first, 2),)
@@ -281,31 +305,57 @@ class TestOptuna:
             "NEW_LR": Range(0.25, 4.0, log=True)
         }
 
-    @pytest.mark.parametrize("source", ["", "broken(", "X = 'text'\n", "SEED = 3\n"])
-    def test_nothing_to_tune_is_nothing_to_propose(self, source: str) -> None:
-        assert OptunaProposer().propose(brief(source), accepted) is None
-
-    def test_refused_ones_count_as_tried_only_by_their_number(self) -> None:
-        first = proposed(OptunaProposer(), brief())
-        refused = Past(2, "optuna", first.hypothesis, first.change, Verdict.INVALID)
-        assert proposed(OptunaProposer(), brief(history=(refused,), number=3)) != first
-
     def test_scores_that_are_no_numbers_are_left_out(self) -> None:
         first = proposed(OptunaProposer(), brief())
         odd = past(first, after(first), 2, float("nan"))
         assert OptunaProposer().propose(brief(history=(odd,), number=3), accepted) is not None
 
-    def test_the_kind_of_idea_is_told(self) -> None:
-        proposal = proposed(OptunaProposer(), brief("A_LR = 1.0\n", base="A_LR = 1.0\n"))
-        assert proposal.category is Category.OPTIMIZER
-
 
 DIFF = "--- a/train.py\n+++ b/train.py\n@@ -1 +1 @@\n-DEPTH = 4  # layers\n+DEPTH = 5\n"
 
 
+class TestRandom:
+    def test_stays_within_what_it_may_draw_and_reaches_all_of_it(self) -> None:
+        source = "A_LR = 1.0\nDEPTH = 3\nDIM = 768\nSTEPS = 101\nUSE = True\nHEAD_DIM = 128\n"
+        spans = search_space(brief(source, base=source), numbers(source))
+        drawn: dict[str, list[Number]] = {name: [] for name in spans}
+        for number in range(2, 400):
+            told = brief(source, number=number, base=source)
+            for name, value in numbers(after(proposed(RandomProposer(), told), source)).items():
+                assert spans[name].holds(value)
+                drawn[name].append(value)
+        assert set(drawn["DEPTH"]) == {2, 3, 4, 5, 6}
+        assert set(drawn["DIM"]) == {512, 768, 1024, 1280, 1536}
+        assert set(drawn["USE"]) == {False, True}
+        assert set(drawn["HEAD_DIM"]) == {64, 128, 256}
+        rates = [value for value in drawn["A_LR"] if value != 1.0]
+        assert 0.7 < median(rates) < 1.4  # by magnitude: as many below the base as above it
+        assert min(rates) < 0.3
+        assert max(rates) > 3.3
+
+    def test_no_score_changes_what_it_draws(self) -> None:
+        first = proposed(RandomProposer(), brief())
+        for bpb in (1.0, 3.0, None):
+            seen = past(first, after(first), 2, bpb)
+            told = brief(history=(seen,), number=3)
+            assert proposed(RandomProposer(), told) == proposed(RandomProposer(), brief(number=3))
+
+    def test_draws_otherwise_than_optuna(self) -> None:
+        changes = [
+            [proposed(kind(), brief(number=number)).change for number in range(2, 20)]
+            for kind in (OptunaProposer, RandomProposer)
+        ]
+        assert sum(one == other for one, other in zip(*changes, strict=True)) <= 2
+
+    def test_is_there_without_loading_optuna(self) -> None:
+        code = "import sys, autoresearch.proposers.random_search; sys.exit('optuna' in sys.modules)"
+        assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("tuner", [OptunaProposer, RandomProposer])
 class TestRefusals:
-    def test_what_is_refused_is_passed_over_and_not_drawn_again(self) -> None:
-        proposer, seen = OptunaProposer(), list[str]()
+    def test_what_is_refused_is_passed_over_and_not_drawn_again(self, tuner: Kind) -> None:
+        proposer, seen = tuner(), list[str]()
 
         def check(proposal: Proposal) -> Rejection | None:
             seen.append(proposal.hypothesis)
@@ -316,8 +366,10 @@ class TestRefusals:
         assert made.hypothesis == seen[-1]
         assert len(set(seen)) == len(seen) == 4
 
-    def test_where_everything_is_refused_a_few_are_worth_a_row_and_then_it_is_over(self) -> None:
-        proposer, seen = OptunaProposer(), list[str]()
+    def test_where_everything_is_refused_a_few_are_worth_a_row_and_then_it_is_over(
+        self, tuner: Kind
+    ) -> None:
+        proposer, seen = tuner(), list[str]()
 
         def check(proposal: Proposal) -> Rejection | None:
             seen.append(proposal.hypothesis)

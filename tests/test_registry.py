@@ -20,11 +20,12 @@ from autoresearch.records.values import (
     Standing,
     StudyState,
     TrialState,
+    Trust,
     Verdict,
 )
 from autoresearch.registry import Registry, RunLock, schema
 from autoresearch.registry.store import pack, unpack
-from tests.rows import a_study
+from tests.rows import a_study, an_experiment
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -39,16 +40,7 @@ def new_study(registry: Registry, tag: str = "nov23") -> Study:
 
 
 def new_experiment(registry: Registry, study: Study, **changes: Any) -> Experiment:
-    values: dict[str, Any] = {
-        "study_id": study.id,
-        "state": ExperimentState.DONE,
-        "verdict": Verdict.DISCARD,
-        "proposer": "optuna",
-        "hypothesis": "DEPTH 2 → 3",
-        "category": Category.OTHER,
-        "created_at": NOON,
-    }
-    return registry.save(Experiment(**(values | changes)))
+    return registry.save(an_experiment(study, **changes))
 
 
 def new_trial(registry: Registry, experiment: Experiment, **changes: Any) -> Trial:
@@ -207,6 +199,18 @@ def test_the_leaderboard_is_there_for_any_browser(registry: Registry, tmp_path: 
     with closing(sqlite3.connect(tmp_path / "registry.db")) as browser:
         rows = browser.execute("SELECT study, val_bpb, standing FROM leaderboard").fetchall()
     assert rows == [("nov23", 1.0, "confirmed"), ("nov23", 2.0, None)]
+
+
+def test_the_leaderboard_ranks_only_what_can_be_compared(
+    registry: Registry, tmp_path: Path
+) -> None:
+    for tag, key, bpb in (("a", "{}", 2.0), ("b", '{"device": "cuda"}', 1.0), ("c", "{}", 1.5)):
+        study = registry.save(a_study(tag, comparability=key, trust=Trust.SEALED))
+        new_experiment(registry, study, val_bpb=bpb)
+    with closing(sqlite3.connect(tmp_path / "registry.db")) as browser:
+        query = "SELECT conditions, study, val_bpb, trust FROM leaderboard"
+        rows = browser.execute(query).fetchall()
+    assert rows == [(2, "b", 1.0, "sealed"), (1, "c", 1.5, "sealed"), (1, "a", 2.0, "sealed")]
 
 
 def test_without_a_registry_the_next_step_is_named(tmp_path: Path) -> None:

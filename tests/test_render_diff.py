@@ -1,11 +1,13 @@
+import json
 from pathlib import Path
 
 import pytest
 
 from autoresearch.errors import RegistryError
-from autoresearch.records.values import Ending
+from autoresearch.records.values import Ending, Trust
 from autoresearch.render.diff import diff, sides
 from tests.rendering import HOSTILE, PATCH, Fabricated, plain
+from tests.rows import a_study, an_experiment
 
 
 @pytest.fixture
@@ -49,6 +51,23 @@ def test_one_experiment_is_compared_with_the_incumbent_it_changed(made: Fabricat
 
 def test_two_that_were_never_compared_have_the_bare_difference(made: Fabricated) -> None:
     assert "val_bpb (unsealed) 1.9123 ± 0.0031 1.8611 ± 0.0031 -0.0512" in rows(shown(made, 1, 3))
+
+
+def test_scores_under_other_conditions_stand_apart(made: Fabricated) -> None:
+    key = json.dumps({"device": "cuda", "budget": "20 s"})
+    changes = {"comparability": json.dumps({"device": "cpu", "budget": "20 s"})}
+    made.registry.save(made.study.model_copy(update=changes))
+    other = made.registry.save(a_study("other", comparability=key, trust=Trust.SEALED))
+    row = made.registry.experiment(3)
+    scored = {"val_bpb": row.val_bpb, "val_bpb_error": row.val_bpb_error}
+    alien = made.registry.save(an_experiment(other, **scored))
+    before, after = sides(made.registry, 1, alien.id)
+    console = plain(140)
+    diff(made.registry, other, before, after, changes=PATCH, console=console)
+    found = rows(console.export_text())
+    assert "their scores are not comparable, for they differ in device cpu and cuda" in found
+    said = "val_bpb (unsealed and sealed) 1.9123 ± 0.0031 1.8611 ± 0.0031 not comparable"
+    assert said in found
 
 
 def test_what_is_not_known_is_a_dash(made: Fabricated) -> None:

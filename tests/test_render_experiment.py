@@ -47,8 +47,8 @@ def test_every_field_is_told(made: Fabricated) -> None:
         "lines +1 -1",
         "commit 0000002" + "b" * 33 + " on " + "a" * 40,
         "effect hash " + "c" * 64,
-        "seed 5 · finished · val_bpb 1.843200 (unsealed) · worker local",
-        "seed 6 · finished · val_bpb 1.843300 (unsealed)",
+        "seed 5 · screening · finished · val_bpb 1.843200 (unsealed) · worker local",
+        "seed 6 · screening · finished · val_bpb 1.843300 (unsealed)",
         "start-up 2.5 s · training 20 s · scoring 4 s · total 27 s",
         "312 steps · 319,488 tokens · peak memory 430 MiB · mismatch 0 nats · exit code 0",
         "facts: MATRIX_LR=0.02, num_params=490000",
@@ -85,7 +85,7 @@ def test_a_running_experiment_can_be_shown(made: Fabricated) -> None:
     made.trial(row, None, ending=None, state=TrialState.RUNNING, heartbeat=START)
     text = shown(made, 1)
     assert "experiment 1 · open, no verdict yet" in text
-    assert "seed 5 · running" in text
+    assert "seed 5 · screening · running" in text
     assert "last sign of life" in text
 
 

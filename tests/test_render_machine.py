@@ -102,7 +102,7 @@ def test_hostile_text_leaves_five_columns(made: Fabricated) -> None:
 def test_study_json_is_versioned_and_complete(made: Fabricated) -> None:
     made.night()
     read = study_json(made)
-    assert read["version"] == 2
+    assert read["version"] == 3
     assert read["study"]["tag"] == "nov23"
     assert read["study"]["trust"] == "unsealed"
     assert [each["verdict"] for each in read["experiments"]] == [
@@ -125,7 +125,7 @@ def test_one_experiments_json_has_patch_trials_and_curve(made: Fabricated) -> No
     made.night()
     made.trial(made.registry.experiment(2), 1.8432, seed=6)
     read = experiment_json(made, 2)
-    assert (read["version"], read["experiment"]["id"]) == (2, 2)
+    assert (read["version"], read["experiment"]["id"]) == (3, 2)
     assert read["experiment"]["patch"].startswith("--- a/train.py")
     assert [trial["seed"] for trial in read["trials"]] == [6]
     assert len(read["trials"][0]["curve"]) == 2

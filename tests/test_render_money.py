@@ -10,7 +10,7 @@ from rich.console import Console
 from autoresearch.config import MoneySettings
 from autoresearch.records.money import CallEnding, Caps, Intent, Settlement, Usage
 from autoresearch.records.tables import Experiment
-from autoresearch.records.values import Category, TrialState, Verdict
+from autoresearch.records.values import Category, Standing, TrialState, Verdict
 from autoresearch.render.experiment import experiment
 from autoresearch.render.machine import write_experiment_json, write_study_json
 from autoresearch.render.money import GpuRate, Tariff, card_name, tariff
@@ -55,6 +55,7 @@ def night(made: Fabricated) -> Fabricated:
     base = by(made, "baseline", base.model_copy(update={"category": Category.BASELINE}))
     made.trial(base, 1.9)
     kept = by(made, SPEC, made.add(Verdict.KEEP, 1.8, delta=-0.05))
+    made.registry.save(kept.model_copy(update={"standing": Standing.CONFIRMED}))
     dropped = by(made, SPEC, made.add(Verdict.DISCARD, 1.9, delta=0.02))
     made.trial(kept, 1.8)
     made.trial(by(made, "optuna", made.add(Verdict.DISCARD, 1.9)), 1.9)
@@ -93,8 +94,8 @@ def study_json(made: Fabricated, tariff: Tariff) -> Any:
 
 def test_each_proposer_has_a_row_and_the_totals_a_line(night: Fabricated) -> None:
     text = shown(night, CAPPED)
-    assert account(text, SPEC) == "2 1 $0.5500 $0.2750 $0.5500 80% 0.0350"
-    assert account(text, "optuna") == "1 0 - $0.00 - - -"
+    assert account(text, SPEC) == "2 1 1 $0.5500 $0.2750 $0.5500 $0.5500 80% 0.0350"
+    assert account(text, "optuna") == "1 0 0 - $0.00 - - - -"
     assert "spent $0.5500 of $5.00 ($0.5000 reserved)\n" in text
     assert "\nbaseline  " not in text
     assert "GPU" not in text
@@ -102,7 +103,7 @@ def test_each_proposer_has_a_row_and_the_totals_a_line(night: Fabricated) -> Non
 
 def test_training_is_shown_at_the_cards_usual_price(night: Fabricated) -> None:
     text = shown(night, H100)
-    assert account(text, "optuna") == "1 0 - $0.0215 $0.0215 - - -"
+    assert account(text, "optuna") == "1 0 0 - $0.0215 $0.0215 - - - -"
     assert "of $5.00 ($0.5000 reserved), GPU 93 s about $0.0646 at $2.50/h (H100" in text
     assert "counts against no cap" in text
 
@@ -134,7 +135,7 @@ def test_where_no_money_is_in_play_none_is_shown(made: Fabricated) -> None:
 def test_a_study_whose_first_call_is_out_can_be_shown(made: Fabricated) -> None:
     call(made, 0.25, None)
     text = shown(made)
-    assert account(text, SPEC) == "0 0 $0.2500 - - - -"
+    assert account(text, SPEC) == "0 0 0 $0.2500 - - - - -"
     assert "spent $0.2500 ($0.2500 reserved)" in text
 
 
@@ -147,7 +148,7 @@ def test_accounts_fit_every_width(night: Fabricated, width: int) -> None:
     lines = console.export_text().splitlines()
     assert max(cell_len(line) for line in lines) <= width
     (header,) = [line for line in lines if line.startswith("proposer") and "keeps" in line]
-    assert "$/keep" in header
+    assert "$/confirmed" in header
     assert (width < 160) or "Δ missed by" in header
 
 

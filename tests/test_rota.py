@@ -2,11 +2,15 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from autoresearch.proposers import Brief, Check, Unable
-from autoresearch.records.values import Proposal
+from autoresearch.records.tables import Experiment
+from autoresearch.records.values import Category, ExperimentState, Proposal
 from autoresearch.research.rota import LONGEST_PAUSE, LONGEST_REST, Rota, Seat
 
 
@@ -154,3 +158,138 @@ def test_a_long_night_of_failures_does_not_overflow() -> None:
         rota.failed(turn(rota), Unable("busy"))
         clock.now += rota.pause() or 0.0
     assert rota.pause() == 0
+
+
+def beside(clock: Clock, share: float, **weights: float) -> Rota:
+    """A table with a control, "c", at its end."""
+    seats = [Seat(Named(name), weight) for name, weight in weights.items()]
+    return Rota([*seats, Seat(Named("c"), share=share)], clock)
+
+
+def contested(rota: Rota, count: int) -> list[tuple[str, str]]:
+    """Whose each turn was, and which control could have had it."""
+    made = []
+    for _ in range(count):
+        made.append((turns(rota, 1)[0], rota.control))
+        rota.judged(refused=False)
+    return made
+
+
+@given(
+    share=st.floats(0.01, 0.99),
+    weights=st.lists(st.floats(0.1, 9), min_size=1, max_size=4),
+    count=st.integers(1, 300),
+)
+def test_a_control_has_its_share_from_the_start_and_to_the_end(
+    share: float, weights: list[float], count: int
+) -> None:
+    rota = beside(Clock(), share, **{f"p{at}": weight for at, weight in enumerate(weights)})
+    made = turns(rota, count)
+    for turn_number in range(1, count + 1):
+        had = made[:turn_number].count("c")
+        assert abs(had - share * turn_number) <= 0.5 + 1e-9
+
+
+def test_the_rest_is_shared_by_weight() -> None:
+    made = Counter(turns(beside(Clock(), 0.2, a=3, b=1), 100))
+    assert made == {"a": 60, "b": 20, "c": 20}
+
+
+def test_a_control_s_turns_are_spread() -> None:
+    made = "".join(turns(beside(Clock(), 0.25, a=1), 16))
+    assert made == "acaa" * 4
+
+
+def test_a_turn_between_both_is_known_as_such_until_it_is_judged() -> None:
+    rota = beside(Clock(), 0.5, a=1)
+    assert rota.control == ""
+    assert contested(rota, 4) == [("c", "c"), ("a", "c"), ("c", "c"), ("a", "c")]
+    assert rota.control == ""
+    assert table(Clock(), a=1).control == ""
+
+
+def test_while_the_proposer_rests_the_control_goes_on_out_of_competition() -> None:
+    clock = Clock()
+    rota = beside(clock, 0.1, a=1)
+    assert contested(rota, 2) == [("a", "c")] * 2
+    rota.failed(turn(rota), Unable("busy", retry_after=100))
+    assert contested(rota, 30) == [("c", "")] * 30
+    clock.now = 100.0
+    after = contested(rota, 20)
+    # What it did alone is neither owed nor made up for: its share goes on as if nothing had been.
+    assert all(control == "c" for _, control in after)
+    assert [name for name, _ in after].count("c") == 2
+
+
+def test_while_one_of_two_rests_the_control_keeps_its_share() -> None:
+    clock = Clock()
+    rota = beside(clock, 0.2, a=3, b=1)
+    while (seat := turn(rota)).proposer.name != "a":
+        rota.served(seat)
+    rota.failed(seat, Unable("busy", retry_after=1000))
+    assert Counter(turns(rota, 50)) == {"b": 40, "c": 10}
+
+
+def test_the_control_goes_on_alone_when_all_others_are_out() -> None:
+    rota = beside(Clock(), 0.2, a=1)
+    rota.failed(turn(rota), Unable("no credit", final=True))
+    assert contested(rota, 3) == [("c", "")] * 3
+    assert not rota.faulty
+    rota.failed(turn(rota), None)
+    assert rota.next() is None
+    assert rota.faulty
+
+
+def test_without_its_control_the_others_go_on_and_their_turns_are_compared_with_nothing() -> None:
+    rota = beside(Clock(), 0.9, a=1)
+    assert turn(rota).proposer.name == "c"
+    rota.failed(turn(rota), None)
+    assert contested(rota, 3) == [("a", "")] * 3
+
+
+def test_a_turn_that_comes_to_nothing_is_not_counted() -> None:
+    clock = Clock()
+    rota = beside(clock, 0.25, a=1)
+    made = []
+    for _ in range(80):
+        seat = turn(rota)
+        if seat.proposer.name == "a" and clock.now % 2 == 0:  # every second time it fails
+            rota.failed(seat, Unable("busy"))
+            clock.now += 1001
+            continue
+        clock.now += 1 if seat.proposer.name == "a" else 0
+        rota.served(seat)
+        made.append((seat.proposer.name, rota.control))
+        rota.judged(refused=False)
+    shared = [name for name, control in made if control]
+    assert abs(shared.count("c") - 0.25 * len(shared)) <= 0.5
+    assert len(shared) > 40
+
+
+def a_row(proposer: str, control: str) -> Experiment:
+    return Experiment(
+        study_id=1, state=ExperimentState.DONE, proposer=proposer, control=control,
+        hypothesis="", category=Category.OTHER, created_at=datetime(2026, 11, 23, tzinfo=UTC),
+    )  # fmt: skip
+
+
+def test_many_short_runs_share_the_turns_as_one_long_one_does() -> None:
+    rows: list[Experiment] = []
+    for _ in range(40):
+        rota = beside(Clock(), 0.2, a=1)
+        rota.resume(rows)
+        ((name, control),) = contested(rota, 1)
+        rows.append(a_row(name, control))
+    assert [row.proposer for row in rows].count("c") == 8
+    assert [row.proposer for row in rows[:10]].count("c") == 2
+
+
+def test_another_share_begins_anew() -> None:
+    rows = [a_row("c", "c")] * 50 + [a_row("a", "")] * 50 + [a_row("a", "d")] * 50
+    rota = beside(Clock(), 0.1, a=1)
+    rota.resume(rows)
+    assert turns(rota, 20).count("c") in (1, 2)
+
+
+def test_the_control_is_named_with_its_share() -> None:
+    assert beside(Clock(), 0.2, a=1).names == ("a", "c (20% as control)")

@@ -137,10 +137,10 @@ class TestLayout:
     ) -> None:
         monkeypatch.setenv("HOME", str(tmp_path))
         (tmp_path / "lib").mkdir()
-        told = {"LD_LIBRARY_PATH": f"{tmp_path}/lib:{tmp_path}:/:relative"}
+        told = {"LD_LIBRARY_PATH": f"{tmp_path}/lib:{tmp_path}:/:relative:{tmp_path}/none"}
         found = paths.interpreter(told)
         assert tmp_path / "lib" in found
-        assert not {tmp_path, Path("/"), Path("relative")} & set(found)
+        assert not {tmp_path, Path("/"), Path("relative"), tmp_path / "none"} & set(found)
 
 
 def test_devices_are_let_through_only_where_asked_for() -> None:

@@ -5,7 +5,7 @@ import pytest
 from autoresearch.errors import ProposerError
 from autoresearch.proposers.models.base import Prompt, Section
 from autoresearch.proposers.models.chat import ChatModel
-from autoresearch.proposers.specs import Spec, parse
+from autoresearch.proposers.specs import Spec, control, parse
 from autoresearch.records.money import CallEnding
 from tests.fake_llm import FakeLlm, answer
 
@@ -17,6 +17,7 @@ BASE = "http://localhost:11434/v1"
     ("text", "spec"),
     [
         ("optuna", Spec("optuna", "optuna")),
+        ("random", Spec("random", "random")),
         (" 0.5:optuna ", Spec("optuna", "optuna", weight=0.5)),
         ("anthropic:claude-opus-5", Spec("anthropic:claude-opus-5", "anthropic", "claude-opus-5")),
         ("openai:gpt-5.5", Spec("openai:gpt-5.5", "openai", "gpt-5.5")),
@@ -110,3 +111,45 @@ def test_what_is_wrong_is_said_with_the_mend(spec: str, words: str) -> None:
         parse(spec)
     assert words in str(raised.value)
     assert len(str(raised.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("text", "spec", "share"),
+    [
+        ("optuna:0.2", "optuna", 0.2),
+        (" random : .1 ", "random", 0.1),
+        ("anthropic:claude-opus-5:0.25", "anthropic:claude-opus-5", 0.25),
+        (f"openai:qwen3:30b@{BASE}:1e-2", f"openai:qwen3:30b@{BASE}", 0.01),
+        ("command:claude -p:0.5", "command:claude -p", 0.5),
+    ],
+)
+def test_a_control_is_a_spec_and_its_share(text: str, spec: str, share: float) -> None:
+    found = control(text)
+    assert (found.text, found.share, found.weight) == (spec, share, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("optuna", "write SPEC:SHARE"),
+        ("0.2", "write SPEC:SHARE"),
+        ("", "write SPEC:SHARE"),
+        ("optuna:0", "between 0 and 1"),
+        ("optuna:1", "between 0 and 1"),
+        ("optuna:1.5", "between 0 and 1"),
+        ("optuna:-0.1", "between 0 and 1"),
+        ("optuna:nan", "between 0 and 1"),
+        ("optuna:inf", "between 0 and 1"),
+        ("optuna:20%", "between 0 and 1"),
+        ("openai:m@http://localhost:8000", "between 0 and 1"),
+        ("opnai:0.2", "no proposer 'opnai'"),
+        ("2:optuna:0.2", "no weight"),
+        ("patches:wins:0.2", "runs dry"),
+        (f"openai:m@http://me:{SECRET}@h/v1", "between 0 and 1"),
+    ],
+)
+def test_a_control_without_a_share_is_refused(text: str, words: str) -> None:
+    with pytest.raises(ProposerError) as raised:
+        control(text)
+    assert words in str(raised.value)
+    assert SECRET not in str(raised.value)

@@ -608,3 +608,37 @@ def wait_for(condition: Callable[[], bool], patience: float = 20.0) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+CURVE = """
+session.start()
+for step in range(200):
+    session.log(step=step, loss=5.0 - step / 100, tokens=step)
+    time.sleep(0.02)
+save(session)
+session.finish()
+time.sleep(60)
+"""
+
+
+class TestRacing:
+    def test_a_hopeless_trial_is_ended_at_once(self, bench: Bench) -> None:
+        begun = time.monotonic()
+        outcome = bench.run(CURVE, race=lambda point: "too far behind" * (point.step >= 20))
+        assert ending_of(outcome) == (Ending.RACED, "too far behind")
+        assert outcome.checkpoint is None
+        assert outcome.curve[-1].step >= 20
+        assert time.monotonic() - begun < 20
+
+    def test_it_is_told_every_point_of_a_burst(self, bench: Bench) -> None:
+        seen: list[int] = []
+        body = CURVE.replace("time.sleep(0.02)", "pass")
+        outcome = bench.run(body, race=lambda point: seen.append(point.step))
+        assert outcome.ending is Ending.FINISHED
+        assert seen == list(range(200))
+
+    def test_a_failure_stays_what_it_is(self, bench: Bench) -> None:
+        body = START + "session._send({'event': 'failed', 'type': 'KeyError', 'message': 'x'})\n"
+        body += "time.sleep(0.5)\nsession.log(step=1, loss=9.0, tokens=1)\nos._exit(1)"
+        outcome = bench.run(body, race=lambda _point: "too far behind")
+        assert ending_of(outcome) == (Ending.EXCEPTION, "KeyError: x")

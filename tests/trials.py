@@ -10,7 +10,7 @@ import psutil
 
 from autoresearch import sandbox
 from autoresearch.records.values import Budget, Clock, Limits, Outcome, Point
-from autoresearch.workers import Assignment, LocalWorker
+from autoresearch.workers import Assignment, LocalWorker, Race, unraced
 
 PRELUDE = '''\
 import json, mmap, os, signal, subprocess, sys, time
@@ -77,13 +77,14 @@ class Bench:
         *,
         on_point: Callable[[Point], None] | None = None,
         stop: Callable[[], bool] = lambda: False,
+        race: Race = unraced,
         seed: int = 5,
         prelude: str = PRELUDE,
     ) -> Outcome:
         """Train with this body; whatever happens, nothing of the trial may be left alive."""
         assignment = self.assignment(prelude + body, seed)
         look = on_point or self.points.append
-        outcome = self.worker.train(assignment, on_point=look, stop=stop)
+        outcome = self.worker.train(assignment, on_point=look, stop=stop, race=race)
         assert alive_under(assignment.scratch) == []
         return outcome
 

@@ -1,22 +1,93 @@
 """`autoresearch promote`."""
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
 import typer
 
+from autoresearch import policy
+from autoresearch.commands.output import stdout
+from autoresearch.commands.proving import Examination, earn, examine
 from autoresearch.config import find_project, scrub_git_environment
+from autoresearch.errors import GitError, UsageFault
 from autoresearch.gitrepo import GitRepo
 from autoresearch.promotion import Promotable, Promotion
 from autoresearch.promotion import promote as cherry_pick
+from autoresearch.records.comparing import warning
+from autoresearch.records.text import safe_line
+from autoresearch.records.values import Standing, Verdict
 from autoresearch.registry import Registry
+from autoresearch.render import testset
+
+PAIRS = 6
 
 
-def promote(numbers: tuple[int, ...], *, onto: str | None, dry_run: bool, force: bool) -> None:
-    """Cherry-pick experiments onto a branch of the person's and say what came of it."""
+@dataclass(frozen=True)
+class PromoteOptions:
+    """The options as typed; see `autoresearch promote --help`."""
+
+    experiments: tuple[int, ...]
+    onto: str | None
+    dry_run: bool
+    force: bool
+    confirm: bool
+    pairs: int | None
+
+
+def promote(options: PromoteOptions) -> None:
+    """Cherry-pick confirmed experiments onto a branch of the person's, scored on test."""
     scrub_git_environment()
+    pairs = _pairs(options)
     project = find_project()
-    registry = Registry.open(project.registry)
-    repo = GitRepo.open(project.root)
-    chosen = [_promotable(registry, number) for number in dict.fromkeys(numbers)]
-    _say(cherry_pick(repo, chosen, onto=onto, dry_run=dry_run, force=force))
+    registry, repo = Registry.open(project.registry), GitRepo.open(project.root)
+    numbers = tuple(dict.fromkeys(options.experiments))
+    warn_of_incomparable(registry, numbers)
+    # What git refuses is refused before anything is trained or scored.
+    ahead = _as_if_confirmed(_chosen(registry, numbers)) if pairs else _chosen(registry, numbers)
+    preview = _pick(repo, ahead, options, dry_run=True)
+    if options.dry_run:
+        _say(preview)
+        return
+    if pairs:
+        earn(project, numbers, pairs)
+        _pick(repo, _chosen(registry, numbers), options, dry_run=True)
+    _heed(examine(project, numbers), options)
+    done = _pick(repo, _chosen(registry, numbers), options, dry_run=False)
+    _say(done)
+    for row in map(registry.experiment, numbers):
+        if row.test_bpb is not None:
+            told = testset.line(registry, registry.study_of(row), row)
+            stdout().print(told, highlight=False, soft_wrap=True)
+
+
+def _pairs(options: PromoteOptions) -> int | None:
+    if options.pairs is not None and not options.confirm:
+        msg = "--pairs belongs to --confirm"
+        raise UsageFault(msg)
+    if options.pairs is not None and options.pairs < 1:
+        msg = f"--pairs {options.pairs}: must be at least 1"
+        raise UsageFault(msg)
+    if options.confirm and options.dry_run:
+        msg = "--dry-run trains nothing: leave --confirm out"
+        raise UsageFault(msg)
+    return (options.pairs or PAIRS) if options.confirm else None
+
+
+def _pick(
+    repo: GitRepo, chosen: Sequence[Promotable], options: PromoteOptions, *, dry_run: bool
+) -> Promotion:
+    return cherry_pick(repo, chosen, onto=options.onto, dry_run=dry_run, force=options.force)
+
+
+def _chosen(registry: Registry, numbers: Sequence[int]) -> list[Promotable]:
+    return [_promotable(registry, number) for number in numbers]
+
+
+def warn_of_incomparable(registry: Registry, numbers: Iterable[int]) -> None:
+    """Say so where the scores of experiments will stand side by side and cannot be compared."""
+    rows = map(registry.experiment, numbers)
+    if said := warning(registry.study_of(row).comparability for row in rows):
+        typer.echo(f"warning: {safe_line(said, 400)}", err=True)
 
 
 def _promotable(registry: Registry, number: int) -> Promotable:
@@ -29,13 +100,39 @@ def _promotable(registry: Registry, number: int) -> Promotable:
         hypothesis=row.hypothesis,
         val_bpb=row.val_bpb,
         delta=row.delta,
+        standing=row.standing,
+        claim=row.claim,
+        claim_pairs=row.claim_pairs,
+        claim_reason=row.claim_reason,
+        simpler=policy.kept_as_simpler(row.measured, row.delta),
+        test_bpb=row.test_bpb,
     )
 
 
+def _as_if_confirmed(chosen: Sequence[Promotable]) -> list[Promotable]:
+    """Return the experiments with the keeps among them confirmed, as they may become."""
+    return [
+        replace(each, standing=Standing.CONFIRMED)
+        if each.standing is None and each.verdict is Verdict.KEEP
+        else each
+        for each in chosen
+    ]
+
+
+def _heed(examined: Examination, options: PromoteOptions) -> None:
+    """Tell why there is no score on test; stop where a rule was broken there."""
+    if examined.breaches and not options.force:
+        msg = f"{'; '.join(examined.breaches)}: --force promotes it all the same"
+        raise GitError(msg)
+    for note in (*examined.breaches, *examined.notes):
+        typer.echo(note, err=True)
+
+
 def _say(done: Promotion) -> None:
-    verb = "would become" if done.dry_run else "is now"
     for each in done.commits:
-        typer.echo(f"experiment {each.id} {verb} {each.sha[:7]} on {done.branch}: {each.subject}")
+        # The message, and so the name, may still gain a score on test.
+        verb = "would become a commit" if done.dry_run else f"is now {each.sha[:7]}"
+        typer.echo(f"experiment {each.id} {verb} on {done.branch}: {each.subject}")
     for number in done.already:
         typer.echo(f"experiment {number} is on {done.branch} already")
     if done.commits and not done.dry_run:

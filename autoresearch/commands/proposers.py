@@ -18,27 +18,58 @@ from autoresearch.sandbox import Sandbox
 Makers = Sequence[tuple[Spec, Maker]]
 
 
-def chosen(options: Sequence[str], keys: Keys) -> list[Spec]:
-    """Return the proposers named, or the one that this environment suggests.
+def chosen(options: Sequence[str], keys: Keys, control: str | None = None) -> list[Spec]:
+    """Return the proposers named, or the one that this environment suggests, then the control.
+
+    Args:
+        options: every --proposer.
+        keys: the secrets of the environment.
+        control: --control, `SPEC:SHARE`.
 
     Raises:
-        UsageFault: a spec names no proposer, or one is named twice.
+        UsageFault: a spec names no proposer, one is named twice, or the control has no share.
     """
-    if not options:
-        found = specs.default(keys)
-        why = "" if found else "no key is set, so "
-        typer.echo(f"no --proposer given: {why}using {found or 'optuna'}", err=True)
-        options = [found or "optuna"]
     try:
-        parsed = [specs.parse(each) for each in options]
+        rival = None if control is None else specs.control(control)
+    except ProposerError as fault:
+        msg = f"--control {fault}"
+        raise UsageFault(msg) from None
+    named = options or [_suggested(keys)]
+    try:
+        parsed = [specs.parse(each) for each in named]
     except ProposerError as fault:
         raise UsageFault(str(fault)) from None
-    names = [each.text for each in parsed]
+    _refuse_twice([each.text for each in parsed])
+    if rival is None:
+        return parsed
+    if rival.text in [each.text for each in parsed]:
+        raise UsageFault(_same(rival.text, given=bool(options)))
+    return [*parsed, rival]
+
+
+def _suggested(keys: Keys) -> str:
+    found = specs.default(keys)
+    why = "" if found else "no key is set, so "
+    typer.echo(f"no --proposer given: {why}using {found or 'optuna'}", err=True)
+    return found or "optuna"
+
+
+def _refuse_twice(names: Sequence[str]) -> None:
     for name in names:
         if names.count(name) > 1:
             msg = f"--proposer {name} is given twice: write 2:{name} for a double share"
             raise UsageFault(msg)
-    return parsed
+
+
+def _same(name: str, *, given: bool) -> str:
+    """Say that a proposer would be compared with itself."""
+    if given:
+        return f"--control {name} is a --proposer as well: nothing is its own control; name another"
+    other = "random" if name == "optuna" else "optuna"
+    return (
+        f"without --proposer this run would ask {name}, which is also the --control: "
+        f"name another --proposer, or write --control {other}:SHARE"
+    )
 
 
 def keys_of(project: Project) -> Keys:
@@ -69,4 +100,4 @@ def makers(parsed: Sequence[Spec], project: Project, keys: Keys, sandbox: Sandbo
 
 def seats(made: Makers, ledger: Ledger, stop: Callable[[], bool]) -> list[Seat]:
     """Return the proposers with their shares of the turns; `stop` says when the run is to end."""
-    return [Seat(make(ledger, stop), spec.weight) for spec, make in made]
+    return [Seat(make(ledger, stop), spec.weight, spec.share) for spec, make in made]

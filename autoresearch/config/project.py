@@ -48,6 +48,11 @@ class Project:
         return self.state / "corpus.json"
 
     @property
+    def checkpoints(self) -> Path:
+        """The checkpoints of kept experiments, for a score on test at `promote`."""
+        return self.state / "checkpoints"
+
+    @property
     def work(self) -> Path:
         """Where trials run: outside the project, so that nothing above them is the project."""
         name = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]

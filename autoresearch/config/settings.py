@@ -17,7 +17,10 @@ class TargetSettings:
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """[training]: the device, the clock and the limits of one trial (seconds, GiB, MiB)."""
+    """[training]: the device, the clock and the limits of one trial (seconds, GiB, MiB).
+
+    `checkpoints_gib` bounds what is kept of all trials for a score on test at `promote`.
+    """
 
     profile: str = "cpu"
     device: str = "cpu"
@@ -29,6 +32,7 @@ class TrainingSettings:
     memory_gib: float = 16.0
     file_gib: float = 8.0
     log_mib: float = 4.0
+    checkpoints_gib: float = 16.0
 
 
 @dataclass(frozen=True)
@@ -129,9 +133,24 @@ class PriceSettings:
 
 @dataclass(frozen=True)
 class PolicySettings:
-    """[policy]: `confirm_share` of the training time goes into confirming keeps."""
+    """[policy]: how verdicts are reached.
+
+    `confirm_share` of the training time goes into confirming keeps; the baseline is trained on
+    `replicates` seeds; after `drift_every` trained experiments (0: never) the incumbent is trained
+    again, to see whether the machine has changed.
+    """
 
     confirm_share: float = 0.15
+    replicates: int = 2
+    drift_every: int = 20
+
+
+@dataclass(frozen=True)
+class RacingSettings:
+    """[racing]: `enabled` stops hopeless trials early; the share `audit` of them runs on."""
+
+    enabled: bool = True
+    audit: float = 0.05
 
 
 @dataclass(frozen=True)
@@ -154,6 +173,7 @@ class Settings:
     command: CommandSettings = field(default_factory=CommandSettings)
     money: MoneySettings = field(default_factory=MoneySettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
+    racing: RacingSettings = field(default_factory=RacingSettings)
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     prices: Mapping[str, PriceSettings] = field(default_factory=dict)
 
@@ -165,6 +185,11 @@ class Settings:
             startup=parse_duration(self.training.startup),
             grace=parse_duration(self.training.grace),
         )
+
+    @property
+    def checkpoint_bytes(self) -> int:
+        """Bytes that the checkpoints kept for `promote` may take together."""
+        return int(self.training.checkpoints_gib * 2**30)
 
     def limits(self) -> Limits:
         """Return what one trial may use."""

@@ -7,6 +7,9 @@ from autoresearch.diagnosis.finding import Finding, fault, ok, refusal, warning
 from autoresearch.errors import CorpusError, GitError, RegistryError
 from autoresearch.gitrepo import GitRepo
 from autoresearch.registry import Registry, RunLock
+from autoresearch.workers.shelf import Shelf, size_of
+
+_MUCH = 0.8  # of the room for checkpoints
 
 
 def repository(project: Project) -> tuple[Finding, ...]:
@@ -101,6 +104,20 @@ def _lock(project: Project) -> Finding:
         if "another run is at work" in str(error):
             return ok("lock", str(error).partition(":")[0])
         return refusal("lock", error, f"make {project.state} writable")
+
+
+def checkpoints(project: Project) -> Finding:
+    """Return what the checkpoints kept for `promote` take of the room they have."""
+    shelf = Shelf(project.checkpoints, project.settings.checkpoint_bytes)
+    size, room = size_of(project.checkpoints), project.settings.checkpoint_bytes
+    gib = project.settings.training.checkpoints_gib
+    said = f"{len(shelf.trials())}, {size / 2**30:.1f} of {gib:g} GiB"
+    if size > _MUCH * room:
+        return warning(
+            "checkpoints", f"{said}: soon the oldest give way, and have no score on test",
+            "promote what you want of older studies, or raise [training] checkpoints_gib",
+        )  # fmt: skip
+    return ok("checkpoints", said)
 
 
 def globs(project: Project) -> tuple[str, ...]:

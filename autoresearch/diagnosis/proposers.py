@@ -71,14 +71,23 @@ def proposer(text: str, bench: Bench) -> Iterator[Finding]:
     except ProposerError as error:
         yield refusal("spec", error, "write one of the known ones; docs/proposers.md has examples")
         return
-    look = {"optuna": _optuna, "patches": _patches, "command": _command}.get(spec.kind, _model)
+    look = {
+        "optuna": _optuna,
+        "random": _tuner,
+        "patches": _patches,
+        "command": _command,
+    }.get(spec.kind, _model)
     yield from look(spec, bench)
 
 
-def _optuna(_spec: Spec, bench: Bench) -> Iterator[Finding]:
+def _optuna(spec: Spec, bench: Bench) -> Iterator[Finding]:
     if importlib.util.find_spec("optuna") is None:
         yield fault("optuna", "is not installed", "`pip install optuna`")
         return
+    yield from _tuner(spec, bench)
+
+
+def _tuner(spec: Spec, bench: Bench) -> Iterator[Finding]:
     count = len(patching.numbers(bench.source))
     entry = bench.means.settings.target.entry
     if bench.source and not count:
@@ -86,7 +95,7 @@ def _optuna(_spec: Spec, bench: Bench) -> Iterator[Finding]:
         yield fault("constants", said, "name its numbers there, such as DEPTH = 8")
     else:
         said = f"; {count} constants in {entry}" if count else ""
-        yield ok("optuna", f"needs no key and no network{said}")
+        yield ok(spec.kind, f"needs no key and no network{said}")
 
 
 def _patches(spec: Spec, bench: Bench) -> Iterator[Finding]:

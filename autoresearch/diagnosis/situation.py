@@ -109,6 +109,7 @@ def _project(project: Project) -> Iterator[Finding]:
     yield from projects.repository(project)
     yield from projects.corpus(project)
     yield from projects.registry(project)
+    yield projects.checkpoints(project)
     yield machine.disk("disk", project.root)
 
 

@@ -4,7 +4,6 @@ import math
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +20,11 @@ from autoresearch.evaluation.probes import (
     expected,
     needed,
 )
-from autoresearch.evaluation.protocol import Challenge, commit, post_load, vocabulary
+from autoresearch.evaluation.protocol import Challenge, commit, vocabulary
 from autoresearch.evaluation.rules import Disqualified
-from autoresearch.evaluation.server import ServerHandle, Site
+from autoresearch.evaluation.server import ServerHandle
+from autoresearch.evaluation.servers import Servers
+from autoresearch.evaluation.site import Site
 from autoresearch.evaluation.text import Tokenizer, brings_tokenizer, encode, encode_untrusted
 from autoresearch.records.scores import Disqualification, Document, Score
 from autoresearch.records.values import Limits, Trust
@@ -62,9 +63,36 @@ class Evaluator:
         self._trust = trust or sandbox.trust
         self._plan: Plan | None = None
         self._best: Reference | None = None
+        self._waiting: Servers | None = None
         if not any(each.data for each in self._documents):
             msg = "there is no text to score on: run `autoresearch prepare` with a larger corpus"
             raise EvaluationError(msg)
+
+    def prepare(self, place: Path) -> None:
+        """Start the servers of the next scoring in a new folder in `place`; do not wait.
+
+        Where no sandbox stands between them and a trial, they wait for no trial's end: then this
+        does nothing, and `score` starts them.
+
+        Raises:
+            EvaluationError: the machine cannot start a process.
+        """
+        if self._waiting is None and self._sandbox.trust is Trust.SEALED:
+            self._waiting = Servers(self._site(place))
+
+    def settle(self) -> None:
+        """Wait until what `prepare` started only waits, and takes nothing from a training."""
+        if self._waiting is not None:
+            try:
+                self._waiting.greet()
+            except EvaluationError:  # if none can run here, `score` finds out with others
+                self.close()
+
+    def close(self) -> None:
+        """End servers that wait. `prepare` may be called again."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.close()
 
     def score(self, tree: Path, checkpoint: Path, scratch: Path) -> Score | Disqualification:
         """Score one checkpoint.
@@ -72,36 +100,41 @@ class Evaluator:
         Args:
             tree: the workspace with the entry that defines `load_model`.
             checkpoint: the folder with model.safetensors and config.json.
-            scratch: where servers may write; a new folder in it is made and left.
+            scratch: where servers start if none wait; nothing is left in it.
 
         Raises:
             EvaluationError: no server can run on this machine.
         """
         began = time.monotonic()
-        site = Site(
-            tree=tree,
-            entry=self._entry,
-            checkpoint=checkpoint,
-            scratch=Path(tempfile.mkdtemp(prefix="evaluation-", dir=scratch)),
-            device=self._device,
-            sandbox=self._sandbox,
-            limits=self._limits,
-            deadline=began + parse_duration(self._settings.timeout),
-        )
         try:
-            return self._score(site, began)
+            with self._take() or Servers(self._site(scratch)) as servers:
+                return self._score(servers, tree, checkpoint, began)
         except Disqualified as breach:
             return breach.verdict
 
-    def _score(self, site: Site, began: float) -> Score:
-        own = brings_tokenizer(site.tree / site.entry)
-        with ExitStack() as stack:
-            # Their names say nothing: which of the two one is, no server need know.
-            pair = [stack.enter_context(ServerHandle.start(site, name)) for name in ("a", "b")]
-            for server in pair:  # they load while the text is made into tokens
-                post_load(server, site.checkpoint, site.device, self._limits.threads)
-            plan = self._own_plan(site) if own else self._corpus_plan()
-            nats, finding = self._examine(pair, plan)
+    def _take(self) -> Servers | None:
+        """Return servers that wait, if they are well."""
+        self.settle()
+        if self._waiting is not None and not self._waiting.alive:
+            self.close()
+        waiting, self._waiting = self._waiting, None
+        return waiting
+
+    def _site(self, place: Path) -> Site:
+        return Site(
+            place=Path(tempfile.mkdtemp(prefix="evaluation-", dir=place)),
+            entry=self._entry,
+            device=self._device,
+            sandbox=self._sandbox,
+            limits=self._limits,
+        )
+
+    def _score(self, servers: Servers, tree: Path, checkpoint: Path, began: float) -> Score:
+        own = brings_tokenizer(tree / self._entry)
+        plan = None if own else self._corpus_plan()  # made while they start
+        servers.load(tree, checkpoint, parse_duration(self._settings.timeout))
+        plan = plan or self._own_plan(servers)
+        nats, finding = self._examine(servers.pair, plan)
         if self._best is None or nats.sum() > self._best.total:
             self._best = Reference.of(plan, nats)
         return self._sum(plan, nats, finding, time.monotonic() - began)
@@ -111,9 +144,9 @@ class Evaluator:
             self._plan = cut(encode(self._tokenizer, self._documents), self._settings.context)
         return self._plan
 
-    def _own_plan(self, site: Site) -> Plan:
-        with ServerHandle.start(site, "tokenizer") as server:
-            text = encode_untrusted(server, site.checkpoint, self._documents)
+    def _own_plan(self, servers: Servers) -> Plan:
+        with servers.tokenizer() as server:
+            text = encode_untrusted(server, servers.site.checkpoint, self._documents)
         return cut(text, self._settings.context)
 
     def _examine(self, pair: Sequence[ServerHandle], plan: Plan) -> tuple[Reals, Finding]:

@@ -19,35 +19,19 @@ from typing import Self
 
 from autoresearch.errors import EvaluationError
 from autoresearch.evaluation.rules import Disqualified, Rule
+from autoresearch.evaluation.site import Site
 from autoresearch.process import Appetite, Guarded, launch
-from autoresearch.records.values import Limits
 from autoresearch.runtime import wire
-from autoresearch.sandbox import Sandbox
 
 TICK = 0.25  # seconds between looks at the clock and the memory
+DEATH_SECONDS = 5.0  # the longest that a server that hung up may take to tell how it ended
+STARTUP_SECONDS = 300.0  # the longest that this package and PyTorch may take to be imported
 PACKAGES = Path(__file__).parents[2]  # where `import autoresearch` finds this package
 _BLAME = {
     "load": (Rule.LOAD, "loading the model"),
     "tokenizer": (Rule.TOKENIZER, "loading the tokenizer"),
     "encode": (Rule.TOKENIZER, "the tokenizer"),
 }
-
-
-@dataclass(frozen=True)
-class Site:
-    """Where and under what a server runs; shared by all servers of one scoring.
-
-    `deadline` is on time.monotonic(); at it every request that still waits is a breach.
-    """
-
-    tree: Path
-    entry: str
-    checkpoint: Path
-    scratch: Path
-    device: str
-    sandbox: Sandbox
-    limits: Limits
-    deadline: float
 
 
 @dataclass(frozen=True)
@@ -73,7 +57,10 @@ class Reply:
 
 
 class ServerHandle:
-    """One server process. Use as a context manager: leaving it kills the whole process tree."""
+    """One server process. Use as a context manager: leaving it kills the whole process tree.
+
+    `deadline` is on time.monotonic(); at it every request that still waits is a breach.
+    """
 
     def __init__(self, guarded: Guarded, channel: socket.socket, site: Site, scratch: Path) -> None:
         self._guarded = guarded
@@ -84,42 +71,74 @@ class ServerHandle:
         self._operation = ""
         self._greeted = False
         self._looked = time.monotonic()
+        self.deadline = self._looked + STARTUP_SECONDS
 
     @classmethod
-    def start(cls, site: Site, role: str) -> Self:
-        """Start a server in a scratch folder of its own, named after its role; do not wait.
+    def start(cls, site: Site, name: str, *, torch: bool = True) -> Self:
+        """Start a server in a scratch folder of its own, named after it; do not wait.
+
+        Args:
+            site: where.
+            name: what its folder is called.
+            torch: it imports PyTorch before it greets.
 
         Raises:
             EvaluationError: the machine cannot start a process.
         """
-        scratch = site.scratch / role
-        scratch.mkdir(parents=True)
+        scratch = site.scratch(name)
         mine, theirs = socket.socketpair()
-        module = "autoresearch.runtime.serve"
-        argv = [sys.executable, "-P", "-m", module, str(theirs.fileno()), site.entry]
-        visible = (site.tree, site.checkpoint, PACKAGES / "autoresearch")
-        environment = site.sandbox.environment(scratch, site.limits)
         with theirs:
             try:
-                guarded = launch(
-                    site.sandbox.command(
-                        argv,
-                        readable=visible,
-                        writable=(scratch,),
-                        limits=site.limits,
-                        devices=site.device != "cpu",
-                    ),
-                    cwd=site.tree,
-                    env={**environment, "PYTHONPATH": str(PACKAGES)},
-                    pass_fds=(theirs.fileno(),),
-                    file_size=site.limits.file_size,
-                )
+                guarded = cls._launch(site, scratch, theirs.fileno(), torch=torch)
             except OSError as fault:
                 mine.close()
                 msg = f"cannot start a model server: {fault}"
                 raise EvaluationError(msg) from None
         mine.setblocking(False)  # noqa: FBT003 - the standard library's signature
         return cls(guarded, mine, site, scratch)
+
+    @staticmethod
+    def _launch(site: Site, scratch: Path, channel: int, *, torch: bool) -> Guarded:
+        module = "autoresearch.runtime.serve"
+        argv = [sys.executable, "-P", "-m", module, str(channel), str(site.tree), site.entry]
+        environment = site.sandbox.environment(scratch, site.limits)
+        return launch(
+            site.sandbox.command(
+                [*argv, *(("torch",) if torch else ())],
+                readable=(site.shown, PACKAGES / "autoresearch"),
+                writable=(scratch,),
+                limits=site.limits,
+                devices=site.device != "cpu",
+            ),
+            cwd=site.shown,
+            env={**environment, "PYTHONPATH": str(PACKAGES)},
+            pass_fds=(channel,),
+            file_size=site.limits.file_size,
+        )
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether it runs."""
+        return self._guarded.poll() is None
+
+    def greet(self) -> None:
+        """Wait until it is there; none of the tree's code has run by then.
+
+        Raises:
+            EvaluationError: it cannot run on this machine.
+        """
+        if self._greeted:
+            return
+        try:
+            self._greeted = self._head().get("hello") is True
+        except Disqualified:
+            self._greeted = False
+        if not self._greeted:
+            msg = (
+                f"cannot start a model server: {sys.executable} does not run {PACKAGES} here, "
+                "or has no PyTorch"
+            )
+            raise EvaluationError(msg)
 
     def ask(
         self,
@@ -139,7 +158,7 @@ class ServerHandle:
 
     def post(self, operation: str, payload: bytes = b"", **fields: object) -> None:
         """Send a request; `collect` its reply before the next."""
-        self._greet()
+        self.greet()
         self._nonce, self._operation = secrets.token_hex(16), operation
         header = {"op": operation, "nonce": self._nonce, **fields}
         self._send(wire.head(header, len(payload)))
@@ -174,17 +193,6 @@ class ServerHandle:
         """Kill the server and all it started."""
         self._channel.close()
         self._guarded.__exit__(kind, value, trace)
-
-    def _greet(self) -> None:
-        if self._greeted:
-            return
-        try:
-            self._greeted = self._head().get("hello") is True
-        except Disqualified:  # none of the tree's code runs before the greeting: it is our fault
-            self._greeted = False
-        if not self._greeted:
-            msg = f"cannot start a model server: {sys.executable} does not run {PACKAGES} here"
-            raise EvaluationError(msg)
 
     def _head(self) -> dict[str, object]:
         try:
@@ -235,7 +243,7 @@ class ServerHandle:
 
     def _look(self) -> None:
         now = time.monotonic()
-        if now >= self._site.deadline:
+        if now >= self.deadline:
             raise Disqualified(Rule.TIMEOUT, "the model server did not answer in time")
         if now - self._looked < TICK:
             return
@@ -246,7 +254,7 @@ class ServerHandle:
             raise Disqualified(Rule.MEMORY, f"the model server {excess}")
 
     def _death(self) -> Disqualified:
-        ended = self._guarded.wait(2.0)
+        ended = self._guarded.wait(DEATH_SECONDS)
         if ended is None:
             return Disqualified(Rule.DEATH, "the model server closed its channel")
         if ended.signal is not None:

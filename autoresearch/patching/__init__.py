@@ -4,6 +4,7 @@ from autoresearch.patching.constants import Constant, Number, constants, numbers
 from autoresearch.patching.diffs import Delta, delta, diff_paths, strip_count, unified_diff
 from autoresearch.patching.edits import Block, apply_blocks, apply_file, parse_blocks
 from autoresearch.patching.effect import effect_hash
+from autoresearch.patching.family import steering_change
 from autoresearch.patching.paths import glob_fault, matches, matching
 from autoresearch.patching.syntax import syntax_fault
 
@@ -24,6 +25,7 @@ __all__ = [
     "numbers",
     "parse_blocks",
     "set_constants",
+    "steering_change",
     "strip_count",
     "syntax_fault",
     "unified_diff",

@@ -27,12 +27,17 @@ def _meaning(path: str, text: str) -> str:
     tree = parse(text) if path.endswith(".py") else None
     if tree is None:
         return text
-    for node in ast.walk(tree):
-        _drop_docstring(node)
+    drop_docstrings(tree)
     try:
         return ast.dump(tree)
     except (RecursionError, ValueError):  # too deep, or an int of over 4,300 digits
         return text
+
+
+def drop_docstrings(tree: ast.Module) -> None:
+    """Take every docstring out of a tree."""
+    for node in ast.walk(tree):
+        _drop_docstring(node)
 
 
 def _drop_docstring(node: ast.AST) -> None:

@@ -4,6 +4,7 @@
 """
 
 from autoresearch.policy.belief import Belief
+from autoresearch.policy.calibration import Calibration, calibrate
 from autoresearch.policy.claims import (
     CONFIRMED,
     Claim,
@@ -12,7 +13,10 @@ from autoresearch.policy.claims import (
     should_unkeep,
     worth_confirming,
 )
-from autoresearch.policy.effects import CPU_IDEAS, GPU_IDEAS, Prior
+from autoresearch.policy.documents import ByDocument, by_document
+from autoresearch.policy.drift import Drift, drift
+from autoresearch.policy.effects import CPU_IDEAS, GPU_IDEAS, Prior, usual_ideas
+from autoresearch.policy.gap import Gap, Sides, gap
 from autoresearch.policy.memory import Past, average, recall, scores
 from autoresearch.policy.noise import (
     CPU,
@@ -22,12 +26,38 @@ from autoresearch.policy.noise import (
     noise,
     paired,
     steadied,
+    usual_noise,
 )
-from autoresearch.policy.verdicts import FIRST_SEED, Decision, MoreTrials, judge, next_seed
+from autoresearch.policy.racing import (
+    Condemned,
+    Course,
+    Finished,
+    Gaps,
+    Ladder,
+    Race,
+    calibrated,
+    enough,
+    gaps,
+    ladder,
+    share_bound,
+)
+from autoresearch.policy.shipped import shipped_ladder
+from autoresearch.policy.sight import Sight, advice, sight
+from autoresearch.policy.verdicts import (
+    FIRST_SEED,
+    Decision,
+    MoreTrials,
+    judge,
+    kept_as_simpler,
+    next_seed,
+)
 
 __all__ = [
-    "CONFIRMED", "CPU", "CPU_IDEAS", "FIRST_SEED", "GPU", "GPU_IDEAS", "Belief", "Claim",
-    "Decision", "Kept", "MoreTrials", "Noise", "Past", "Prior", "Usual", "average", "claim",
-    "judge", "next_seed", "noise", "paired", "recall", "scores",
-    "should_unkeep", "steadied", "worth_confirming",
+    "CONFIRMED", "CPU", "CPU_IDEAS", "FIRST_SEED", "GPU", "GPU_IDEAS", "Belief", "ByDocument",
+    "Calibration", "Claim", "Condemned", "Course", "Decision", "Drift", "Finished", "Gap", "Gaps",
+    "Kept", "Ladder", "MoreTrials", "Noise", "Past", "Prior", "Race", "Sides", "Sight", "Usual",
+    "advice", "average", "by_document", "calibrate", "calibrated", "claim", "drift", "enough",
+    "gap", "gaps", "judge", "kept_as_simpler", "ladder", "next_seed", "noise", "paired", "recall",
+    "scores", "share_bound", "shipped_ladder", "should_unkeep", "sight", "steadied", "usual_ideas",
+    "usual_noise", "worth_confirming",
 ]  # fmt: skip

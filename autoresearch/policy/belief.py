@@ -24,44 +24,6 @@ _VAGUE = 1.0  # bpb: the deviation of a first guess at the baseline's score
 
 
 @dataclass(frozen=True)
-class Tally:
-    """What the study's own ideas turned out to be: expected counts and total sizes in bpb."""
-
-    better: float = 0.0
-    neutral: float = 0.0
-    worse: float = 0.0
-    gain: float = 0.0
-    loss: float = 0.0
-
-    def plus(self, effect: Posterior) -> "Tally":
-        """Return the tally with one more idea."""
-        return Tally(
-            self.better + effect.better,
-            self.neutral + effect.neutral,
-            self.worse + effect.worse,
-            self.gain + effect.better * effect.gain,
-            self.loss + effect.worse * effect.loss,
-        )
-
-    def prior(self, usual: Prior, ideas: float = 20.0, sizes: float = 5.0) -> Prior:
-        """Return the prior for the next idea: the tally, shrunk to what is usual.
-
-        Args:
-            usual: the prior before the first idea.
-            ideas: how many ideas `usual` is worth for how often.
-            sizes: the same for how much.
-        """
-        total = ideas + self.better + self.neutral + self.worse
-        return Prior(
-            (ideas * usual.better + self.better) / total,
-            (ideas * usual.neutral + self.neutral) / total,
-            (ideas * usual.worse + self.worse) / total,
-            (sizes * usual.gain + self.gain) / (sizes + self.better),
-            (sizes * usual.loss + self.loss) / (sizes + self.worse),
-        )
-
-
-@dataclass(frozen=True)
 class Evidence:
     """What an experiment's readings say of its effect against the incumbent.
 
@@ -81,21 +43,23 @@ class Evidence:
 class Belief:
     """The incumbent's score (place 0 of `mean`) and the offset of each of `seeds` (the rest).
 
+<<<<<<< HEAD
+    `prior` is what the next idea's effect may be; `read` are the seeds on which the incumbent has
+    been trained.
+=======
     `read` are the seeds on which the incumbent has been trained; `tally` is of all ideas so far.
+    After a change of the machine (a later `epoch`) the score stays as it was before, and a seed's
+    offset holds whatever the machine now adds: of that nothing is known beforehand.
+>>>>>>> main
     """
 
     noise: Noise
-    usual: Prior = CPU_IDEAS
-    tally: Tally = Tally()
+    prior: Prior = CPU_IDEAS
     seeds: tuple[int, ...] = ()
     read: frozenset[int] = frozenset()
     mean: Vector | None = None
     covariance: Vector | None = None
-
-    @property
-    def prior(self) -> Prior:
-        """What the next idea's effect may be."""
-        return self.tally.prior(self.usual)
+    epoch: int = 0
 
     @property
     def score(self) -> Estimate:
@@ -111,11 +75,21 @@ class Belief:
         assert self.covariance is not None
         return self.mean, self.covariance
 
+    def since(self, epoch: int) -> "Belief":
+        """Return the belief in an epoch: in a later one no reading of before is compared again."""
+        if epoch <= self.epoch:
+            return self
+        if self.mean is None or self.covariance is None:
+            return replace(self, epoch=epoch)
+        mean, covariance = self.mean[:1], self.covariance[:1, :1]
+        blank: frozenset[int] = frozenset()
+        return replace(self, epoch=epoch, seeds=(), read=blank, mean=mean, covariance=covariance)
+
     def seeing(self, incumbent: Sequence[Reading]) -> "Belief":
         """Return the belief after the incumbent's readings; those seen before count once."""
         belief = self
         for reading in incumbent:
-            if reading.seed not in belief.read:
+            if reading.seed not in belief.read and reading.epoch == belief.epoch:
                 belief = belief.having_read(reading)
         return belief
 
@@ -146,7 +120,8 @@ class Belief:
         size, more = len(mean), len(new)
         wider = np.zeros((size + more, size + more))
         wider[:size, :size] = covariance
-        wider[range(size, size + more), range(size, size + more)] = self.noise.shared**2
+        offset = _VAGUE if self.epoch else self.noise.shared
+        wider[range(size, size + more), range(size, size + more)] = offset**2
         return replace(
             self,
             seeds=(*self.seeds, *new),
@@ -186,13 +161,12 @@ class Belief:
     def with_fresh(self, seed: int) -> "Belief":
         """Return the belief as if the incumbent had been read, unsurprisingly, on a new seed."""
         mean, _ = self.state
-        return self.having_read(Reading(seed, float(mean[0])))
+        return self.having_read(Reading(seed, float(mean[0]), epoch=self.epoch))
 
     def discarding(self, evidence: Evidence) -> "Belief":
         """Return the belief once the experiment is discarded: its readings say something too."""
         mean, covariance, _ = self._after(evidence)
-        tally = self.tally.plus(evidence.effect)
-        return replace(self, mean=mean, covariance=covariance, tally=tally)
+        return replace(self, mean=mean, covariance=covariance)
 
     def keeping(self, evidence: Evidence) -> "Belief":
         """Return the belief of the new incumbent."""
@@ -201,13 +175,8 @@ class Belief:
         covariance[0] += shared
         covariance[:, 0] += shared
         covariance[0, 0] += evidence.effect.variance
-        return replace(
-            self,
-            mean=mean,
-            covariance=covariance,
-            read=frozenset(evidence.seeds),
-            tally=self.tally.plus(evidence.effect),
-        )
+        read = frozenset(evidence.seeds)
+        return replace(self, mean=mean, covariance=covariance, read=read)
 
     def _after(self, evidence: Evidence) -> tuple[Vector, Vector, Vector]:
         # Given the effect, readings move the state by `gains`; the effect itself has a posterior.

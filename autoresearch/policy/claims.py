@@ -80,7 +80,11 @@ def should_unkeep(kept: Kept, noise: Noise, prior: Prior) -> bool:
     """
     differences = _differences(kept, noise)
     allowed = TIE if kept.lines < 0 else 0.0
-    return bool(differences) and _believed(prior, differences, noise, kept.sampling).mean > allowed
+    # A keep needs readings below zero, whatever the prior hopes; so it falls by readings above it,
+    # whatever the prior fears: most of what the prior alone takes back is truly better.
+    if not differences or fmean(differences) <= 0:
+        return False
+    return _believed(prior, differences, noise, kept.sampling).mean > allowed
 
 
 def worth_confirming(keeps: Sequence[Kept], noise: Noise, prior: Prior) -> tuple[int, int] | None:

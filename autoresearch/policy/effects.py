@@ -8,8 +8,13 @@ Source: the exponentially modified normal distribution.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float64]
 _ROOT_2 = math.sqrt(2)
 _LOG_ROOT_2PI = 0.5 * math.log(2 * math.pi)
 _FAR = 6.0  # standard deviations beyond which a continued fraction is the better tail
@@ -29,6 +34,11 @@ class Prior:
 # The GPU's sizes are read off one published night of 126 five-minute experiments.
 CPU_IDEAS = Prior()
 GPU_IDEAS = Prior(gain=0.002, loss=0.004)
+
+
+def usual_ideas(device: str) -> Prior:
+    """Return what ideas are like on a device before the first one is tried."""
+    return CPU_IDEAS if device == "cpu" else GPU_IDEAS
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,26 @@ def weigh(prior: Prior, measured: float, variance: float) -> Posterior:
     return Posterior(
         mean, max(square - mean**2, 0.0), up, flat, down, gain, loss, top + math.log(total)
     )
+
+
+def densities(
+    gains: Iterable[float], losses: Iterable[float], measured: float, variance: float
+) -> tuple[Vector, float, Vector]:
+    """Return how dense a measurement is if the idea is better, neutral or worse.
+
+    Args:
+        gains: mean gains, one density each.
+        losses: mean losses, one density each.
+        measured: the measurement, in bpb.
+        variance: of its error.
+
+    All are relative to the densest of them.
+    """
+    better = np.array([_one_sided(gain, measured, variance)[0] for gain in gains])
+    worse = np.array([_one_sided(loss, -measured, variance)[0] for loss in losses])
+    at_zero = _log_normal(measured / math.sqrt(variance)) - 0.5 * math.log(variance)
+    top = max(better.max(), at_zero, worse.max())
+    return np.exp(better - top), math.exp(at_zero - top), np.exp(worse - top)
 
 
 def _one_sided(scale: float, measured: float, variance: float) -> tuple[float, float, float]:

@@ -24,19 +24,26 @@ class Usual:
 
     With a few of the study's own repeats the expectation gives way, and yet two repeats that happen
     to agree never make the noise look like nothing. `slope` is bpb per unit of ln(steps),
-    `slope_error` how far a study's own may be from it.
+    `slope_error` how far a study's own may be from it; `speed` is the deviation of ln(steps) among
+    trials of the same code.
     """
 
     seed: float
     pair: float
     slope: float = -0.15
     slope_error: float = 0.05
+    speed: float = 0.05
 
 
 # Measured with a tiny GPT on two shared cores: 20 s budgets, 8 repeats; pairs of small and of
 # structural changes. The GPU's are guesses from one published night until a study measures.
 CPU = Usual(seed=0.014, pair=0.005)
-GPU = Usual(seed=0.0015, pair=0.001, slope=-0.05)
+GPU = Usual(seed=0.0015, pair=0.001, slope=-0.05, speed=0.01)
+
+
+def usual_noise(device: str) -> Usual:
+    """Return what to expect on a device."""
+    return CPU if device == "cpu" else GPU
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,7 @@ class Noise:
 
     `seed` is of one trial's score between seeds of the same code, `pair` of a paired difference
     between seeds; `seed_repeats` and `pair_repeats` are degrees of freedom measured in the study.
+    `slope` and `speed` are as in `Usual`, learned from the study.
     """
 
     seed: float = CPU.seed
@@ -52,6 +60,7 @@ class Noise:
     seed_repeats: int = 0
     pair_repeats: int = 0
     slope: float = CPU.slope
+    speed: float = CPU.speed
 
     @property
     def trial(self) -> float:
@@ -84,18 +93,20 @@ def noise(readings: Mapping[int, Sequence[Reading]], usual: Usual = CPU) -> Nois
         readings: every experiment's readings, by its number.
         usual: what to expect on such a device and clock.
     """
-    groups = [mine for mine in readings.values() if len(mine) > 1]
+    groups = [part for mine in readings.values() for part in _epochs(mine) if len(part) > 1]
     seed = _within([[each.bpb for each in mine] for mine in groups])
     trial = _beside_seeds(groups)
     deviation = _shrunk(usual.seed, *seed)
     pair = math.sqrt(2) * _shrunk(usual.pair / math.sqrt(2), *trial)
-    return Noise(deviation, pair, seed[1], trial[1], slope(groups, usual, deviation))
+    speed = _shrunk(usual.speed, *_within([_log_steps(mine) for mine in groups]))
+    return Noise(deviation, pair, seed[1], trial[1], slope(groups, usual, deviation), speed)
 
 
 def paired(experiment: Sequence[Reading], incumbent: Sequence[Reading]) -> list[float]:
     """Return the differences on shared seeds, experiment minus incumbent, in its reading order."""
-    other = {reading.seed: reading.bpb for reading in incumbent}
-    return [reading.bpb - other[reading.seed] for reading in experiment if reading.seed in other]
+    other = {(each.seed, each.epoch): each.bpb for each in incumbent}
+    pairs = [(each.bpb, other.get((each.seed, each.epoch))) for each in experiment]
+    return [mine - theirs for mine, theirs in pairs if theirs is not None]
 
 
 def slope(groups: Iterable[Sequence[Reading]], usual: Usual, deviation: float) -> float:
@@ -113,7 +124,7 @@ def slope(groups: Iterable[Sequence[Reading]], usual: Usual, deviation: float) -
     for group in groups:
         timed = [each for each in group if each.steps > 0]
         if len(timed) > 1:
-            logs = _centred([math.log(each.steps) for each in timed])
+            logs = _centred(_log_steps(timed))
             bits = _centred([each.bpb for each in timed])
             across += sum(x * y for x, y in zip(logs, bits, strict=True))
             along += sum(x * x for x in logs)
@@ -126,19 +137,35 @@ def steadied(readings: Sequence[Reading], slope: float) -> list[Reading]:
     A neighbour on the machine slows one trial and not the next: that part of a score is explained
     by its steps and taken out. What a code's trials have in common is the code's own doing and
     stays: the mean score is unchanged, and code that is truly slower is forgiven nothing. With one
-    reading nothing can be told apart, and nothing is taken out.
+    reading nothing can be told apart, and nothing is taken out. Each epoch has its own mean.
 
     Args:
         readings: of one code.
         slope: bpb per unit of ln(steps).
     """
+    return [each for part in _epochs(readings) for each in _as_one_speed(part, slope)]
+
+
+def _as_one_speed(readings: Sequence[Reading], slope: float) -> list[Reading]:
     if len(readings) < 2 or any(each.steps <= 0 for each in readings):
         return list(readings)
-    logs = _centred([math.log(each.steps) for each in readings])
+    logs = _centred(_log_steps(readings))
     return [
         replace(each, bpb=each.bpb - slope * excess)
         for each, excess in zip(readings, logs, strict=True)
     ]
+
+
+def _epochs(readings: Sequence[Reading]) -> list[list[Reading]]:
+    """Return one code's readings by epoch: what the machine does in one says nothing of another."""
+    return [
+        [each for each in readings if each.epoch == epoch]
+        for epoch in sorted({each.epoch for each in readings})
+    ]
+
+
+def _log_steps(readings: Sequence[Reading]) -> list[float]:
+    return [math.log(each.steps) for each in readings if each.steps > 0]
 
 
 def _shrunk(usual: float, squares: float, freedom: int) -> float:

@@ -90,6 +90,16 @@ def price(lines: int) -> float:
     return LINE_PRICE * max(lines, 0)
 
 
+def kept_as_simpler(measured: float | None, effect: float | None) -> bool:
+    """Return whether a keep was one for its shorter code alone, by its evidence in bpb.
+
+    `measured` is None in studies of older versions, both are for a baseline.
+    """
+    if effect is None:
+        return False
+    return effect >= 0 or (measured is not None and measured >= 0)
+
+
 def next_seed(*sides: Sequence[Reading]) -> int:
     """Return a seed that neither side has used."""
     used = [reading.seed for side in sides for reading in side]

@@ -13,6 +13,7 @@ from autoresearch.records.values import (
     Estimate,
     Proposal,
     Rejection,
+    Standing,
     Verdict,
 )
 
@@ -43,9 +44,10 @@ class Past:
     unified diff that was trained, empty where nothing could be. `constants` are the numbers at
     the top of the entry file that it trained. Scores in bits per byte; `delta` below zero =
     better than the incumbent of its time (`parent_id`), with its standard error where that is
-    known. `val_bpb` and `error` may be estimated anew as the incumbent serves in more pairs; all
-    else stays as it is. `traceback` is the safe tail of a crash, and `fingerprint` is equal for
-    crashes of the same kind at the same place. Every text may be hostile.
+    known. `val_bpb` and `error` may be estimated anew as the incumbent serves in more pairs, and
+    further pairs may give a keep a `standing`, or take it back: then it is a discard with a new
+    `reason`. All else stays as it is. `traceback` is the safe tail of a crash, and `fingerprint`
+    is equal for crashes of the same kind at the same place. Every text may be hostile.
     """
 
     id: int
@@ -55,6 +57,7 @@ class Past:
     verdict: Verdict
     category: Category = Category.OTHER
     reason: str = ""
+    standing: Standing | None = None
     val_bpb: float | None = None
     error: float | None = None
     delta: float | None = None

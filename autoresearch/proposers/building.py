@@ -60,6 +60,10 @@ def build(spec: Spec, means: Means) -> Maker:
         from autoresearch.proposers.optuna import OptunaProposer  # noqa: PLC0415
 
         return lambda _ledger, _stop: OptunaProposer()
+    if spec.kind == "random":
+        from autoresearch.proposers.random_search import RandomProposer  # noqa: PLC0415
+
+        return lambda _ledger, _stop: RandomProposer()
     if spec.kind == "patches":
         from autoresearch.proposers.patches import PatchesProposer  # noqa: PLC0415
 
@@ -80,7 +84,7 @@ def _llm(spec: Spec, means: Means) -> Maker:
         keys=means.keys,
         endpoints=means.endpoints,
     )
-    prompting = _prompting(means)
+    prompting = _prompting(spec, means)
 
     def make(ledger: Ledger, _stop: Stop) -> Proposer:
         asker = Asker(spec.text, priced, ledger=ledger, hide=hide)
@@ -92,7 +96,7 @@ def _llm(spec: Spec, means: Means) -> Maker:
 def _command(spec: Spec, means: Means) -> Maker:
     from autoresearch.proposers.command import CommandProposer, find_program  # noqa: PLC0415
 
-    settings, prompting = means.settings, _prompting(means)
+    settings, prompting = means.settings, _prompting(spec, means)
     program = find_program(spec.argument, means.environment)[0]
     confine = _confinement(means, program) if settings.command.sandbox else _free
 
@@ -133,10 +137,10 @@ def _free(argv: Sequence[str], _folder: Path) -> Sequence[str]:
     return argv
 
 
-def _prompting(means: Means) -> "Prompting":
+def _prompting(spec: Spec, means: Means) -> "Prompting":
     from autoresearch.proposers.prompting import Prompting  # noqa: PLC0415
 
-    return Prompting(means.settings.llm, folder=means.prompts)
+    return Prompting(means.settings.llm, folder=means.prompts, proposer=spec.text)
 
 
 def _expanded(spec: Spec) -> Path:

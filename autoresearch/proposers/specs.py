@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -20,6 +20,7 @@ KNOWN = (
     "openai:MODEL@BASE_URL",
     "command:CLI",
     "optuna",
+    "random",
     "patches:DIR",
 )
 ANTHROPIC_KEY, OPENAI_KEY = "ANTHROPIC_API_KEY", "OPENAI_API_KEY"
@@ -32,6 +33,7 @@ _ADDRESS = re.compile(
     r"://|@(localhost\b|\[|[^@/\s]+:\d+([/?#]|$)|[\w-]+(\.[\w-]+)+/)", re.IGNORECASE
 )
 _KINDS = ("anthropic", "openai", "command", "patches")
+_ALONE = ("optuna", "random")  # they take no argument
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class Spec:
     """A proposer as named on the command line: `[WEIGHT:]KIND[:ARGUMENT[@BASE_URL]]`.
 
     `text` is the spec without its weight: the name kept with every experiment. `weight` is its
-    share of the turns, relative to the others'.
+    share of the turns, relative to the others'. The control has a `share` of all turns instead,
+    between 0 and 1.
     """
 
     text: str
@@ -47,6 +50,7 @@ class Spec:
     argument: str = ""
     base_url: str | None = None
     weight: float = 1.0
+    share: float = 0.0
 
     @property
     def thinks(self) -> bool:
@@ -74,8 +78,8 @@ def parse(spec: str) -> Spec:
     if not (weight > 0 and math.isfinite(weight)):
         msg = f"{_shown(spec)}: its weight must be a finite number above zero"
         raise ProposerError(msg)
-    if text == "optuna":
-        return Spec(text, "optuna", weight=weight)
+    if text in _ALONE:
+        return Spec(text, text, weight=weight)
     kind, _, argument = text.partition(":")
     if kind not in _KINDS or not argument.strip():
         msg = f"no proposer {_shown(spec)!r}: known are {', '.join(KNOWN)}"
@@ -88,6 +92,34 @@ def parse(spec: str) -> Spec:
     elif _ADDRESS.search(name):
         raise ProposerError(_misplaced(kind, name))
     return Spec(text, kind, name, url, weight)
+
+
+def control(text: str) -> Spec:
+    """Return what `SPEC:SHARE` names: the control arm, and its share of the turns.
+
+    Raises:
+        ProposerError: it names no proposer that can go on all night, or no share between 0 and 1.
+    """
+    name, _, share = text.strip().rpartition(":")
+    if not name or not 0 < (part := _number(share)) < 1:
+        shown = _shown(text)
+        msg = f"{shown!r}: write SPEC:SHARE, a share of the turns between 0 and 1: optuna:0.2"
+        raise ProposerError(msg)
+    spec = parse(name)
+    if _WEIGHTED.fullmatch(name.strip()):
+        msg = f"{_shown(text)!r}: the control has a share of the turns, no weight"
+        raise ProposerError(msg)
+    if spec.kind == "patches":
+        msg = f"{_shown(text)!r}: a folder runs dry; take a control that goes on, such as random"
+        raise ProposerError(msg)
+    return replace(spec, share=part)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def default(keys: Keys) -> str | None:

@@ -1,7 +1,7 @@
 """What two scores must share to be compared at all, and where two studies differ in it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 
 def differences(before: str, after: str) -> Iterator[str]:
@@ -11,3 +11,12 @@ def differences(before: str, after: str) -> Iterator[str]:
         old, new = first.get(name, "unknown"), second.get(name, "unknown")
         if old != new:
             yield f"{name} {old} and {new}"
+
+
+def warning(keys: Iterable[str]) -> str:
+    """Return what must be said where scores under these keys stand side by side; "" if nothing."""
+    first, *others = dict.fromkeys(keys)
+    found = dict.fromkeys(fault for other in others for fault in differences(first, other))
+    return (
+        f"their scores are not comparable, for they differ in {'; '.join(found)}" if found else ""
+    )

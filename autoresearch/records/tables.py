@@ -96,12 +96,21 @@ class Word(TypeDecorator[StrEnum]):
         return None if value is None else self.kind(value)
 
 
+# What proposers are compared by. An index holds all of it, since some columns lie behind the long
+# texts of a row: `status` would read every patch of a study.
+ARMS = (
+    "category", "verdict", "reverts_id", "proposer", "control", "seconds", "standing", "delta",
+    "delta_error", "predicted_delta",
+)  # fmt: skip
+
+
 class Study(SQLModel, table=True):
     """One night's lineage: a tag, a branch, a base commit, what makes its scores comparable.
 
     `salt` is random and secret from candidate code: what no hostile text can foresee grows from it.
     `steady_since` is the number of the last trial before the machine was seen to have changed: what
-    the incumbent read until then is compared with nothing new.
+    the incumbent read until then is compared with nothing new. `doc_bytes` are the sizes of the val
+    documents, in the order of every trial's `doc_bits` (zlib-compressed little-endian uint32).
     """
 
     id: int | None = Field(default=None, primary_key=True)
@@ -119,6 +128,7 @@ class Study(SQLModel, table=True):
     sigma: float | None = Field(default=None, sa_type=Finite)
     salt: str = Field(default="", sa_type=Plain)
     steady_since: int = 0
+    doc_bytes: bytes | None = Field(default=None, sa_type=LargeBinary)
     created_at: datetime = Field(sa_type=Utc)
 
 
@@ -127,14 +137,18 @@ class Experiment(SQLModel, table=True):
 
     `parent_sha` is the commit it changes, `commit_sha` the commit that was trained (also for a
     discard: it stays reachable under refs/autoresearch/). `delta` is the believed effect on
-    val_bpb against the incumbent of its time, below zero = better.
+    val_bpb against the incumbent of its time, below zero = better. `control` names the control
+    proposer that could have had its turn as well, "" where there was no such choice; the turn was
+    the control's own where that is `proposer`.
 
     The evidence for it: `measured` with its standard error on so many `pairs`, the probability
     `p_better`, and `documents_error`, the standard error that the choice of val documents leaves in
     the difference. A keep has a `standing` once it is confirmed or refuted: `claim` is the
     probability of a true improvement by `claim_pairs` fresh pairs. `reverts_id` is the keep that
     this experiment takes back. `test_bpb` is of the checkpoint of trial `test_trial_id`;
-    `test_bits` are its documents' bits (zlib-compressed little-endian float32).
+    `test_bits` are its documents' bits (zlib-compressed little-endian float32). `val_gain` and
+    `test_gain` are that checkpoint's difference to one of the baseline on either split, below zero
+    = better, with the standard errors that the choice of documents leaves.
     """
 
     __table_args__ = (
@@ -142,6 +156,7 @@ class Experiment(SQLModel, table=True):
         Index("ix_experiment_study_state", "study_id", "state"),
         Index("ix_experiment_study_created", "study_id", "created_at"),
         Index("ix_experiment_study_finished", "study_id", "finished_at"),
+        Index("ix_experiment_arms", "study_id", *ARMS),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -150,6 +165,7 @@ class Experiment(SQLModel, table=True):
     state: ExperimentState = Field(sa_type=Word(ExperimentState))
     verdict: Verdict | None = Field(default=None, sa_type=Word(Verdict))
     proposer: str = Field(sa_type=Plain)
+    control: str = Field(default="", sa_type=Plain)
     hypothesis: str = Field(sa_type=Plain)
     category: Category = Field(sa_type=Word(Category))
     predicted_delta: float | None = Field(default=None, sa_type=Finite)
@@ -172,6 +188,10 @@ class Experiment(SQLModel, table=True):
     test_bpb: float | None = Field(default=None, sa_type=Finite)
     test_trial_id: int | None = None
     test_bits: bytes | None = Field(default=None, sa_type=LargeBinary)
+    val_gain: float | None = Field(default=None, sa_type=Finite)
+    val_gain_error: float | None = Field(default=None, sa_type=Finite)
+    test_gain: float | None = Field(default=None, sa_type=Finite)
+    test_gain_error: float | None = Field(default=None, sa_type=Finite)
     seconds: float = Field(default=0.0, sa_type=Finite)
     peak_memory: int = Field(default=0, sa_type=BigInteger)
     parent_sha: str | None = Field(default=None, sa_type=Plain)
@@ -194,6 +214,11 @@ class Trial(SQLModel, table=True):
     little-endian float32). `condemned_at` is the progress (0 to 1) at which racing gave it up: it
     was stopped there, or runs on to its end as an audit of racing.
     """
+
+    # Rows are long and lie apart: what every verdict asks for is answered by the index alone.
+    __table_args__ = (
+        Index("ix_trial_reading", "experiment_id", "purpose", "val_bpb", "seed", "steps"),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     experiment_id: int = Field(foreign_key="experiment.id", index=True)

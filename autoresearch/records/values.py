@@ -285,11 +285,16 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Reading:
-    """One scored trial as the policy sees it."""
+    """One scored trial as the policy sees it.
+
+    `epoch` is 1 for what was trained since the machine was last seen to have changed, 0 before:
+    readings of two epochs are never compared.
+    """
 
     seed: int
     bpb: float
     steps: int = 0
+    epoch: int = 0
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """All SQL of the house. One method, one transaction."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +11,7 @@ from sqlalchemy.exc import DatabaseError
 from sqlmodel import Session, SQLModel, col, select
 
 from autoresearch.errors import RegistryError
+from autoresearch.records.arms import Trained
 from autoresearch.records.money import Caps, GpuPrice
 from autoresearch.records.tables import Call, Experiment, Study, Trial
 from autoresearch.records.values import (
@@ -21,14 +22,18 @@ from autoresearch.records.values import (
     TrialState,
     Verdict,
 )
-from autoresearch.registry import schema
+from autoresearch.registry import readings, schema
+from autoresearch.registry.arms import trained
 from autoresearch.registry.database import Database, without
 from autoresearch.registry.ledger import StudyLedger
 from autoresearch.registry.packing import pack, unpack
+from autoresearch.registry.racing import Raced, curves, raced
+from autoresearch.registry.readings import Repeat
+from autoresearch.registry.shelving import worth_shelving
 from autoresearch.registry.spending import Spending, spending
 from autoresearch.registry.summary import Summary, summarize
 
-__all__ = ["Registry", "Spending", "Summary", "pack", "unpack"]
+__all__ = ["Raced", "Registry", "Spending", "Summary", "pack", "unpack"]
 
 Row = TypeVar("Row", bound=SQLModel)
 _UNFINISHED = (ExperimentState.OPEN, ExperimentState.COMMITTING, ExperimentState.WITHDRAWING)
@@ -175,13 +180,27 @@ class Registry:
         return self._database.all(query.order_by(col(Trial.id)))
 
     def readings(self, study: Study) -> dict[int, list[Reading]]:
-        """Return every scored trial of a study by its experiment's number, oldest first."""
-        query = select(Trial.experiment_id, Trial.seed, Trial.val_bpb, Trial.steps).join(Experiment)
-        query = query.where(Experiment.study_id == study.id, col(Trial.val_bpb).is_not(None))
-        found: dict[int, list[Reading]] = {}
-        for number, *scored in self._database.all(query.order_by(col(Trial.id))):
-            found.setdefault(number, []).append(Reading(*scored))
-        return found
+        """Return every scored trial of a study by its experiment's number, oldest first.
+
+        Those that only looked for drift are left out: they repeat a seed that was read.
+        """
+        return readings.readings(self._database, study)
+
+    def repeats(self, study: Study) -> list[Repeat]:
+        """Return every repetition that looked for drift and came to a score, oldest first."""
+        return readings.repeats(self._database, study)
+
+    def trained_since(self, study: Study, trial: int, but: Experiment) -> int:
+        """Return how many experiments other than `but` were trained after a trial's number."""
+        return readings.trained_since(self._database, study, trial, but)
+
+    def document_bits(self, experiment: Experiment) -> dict[int, tuple[float, ...]]:
+        """Return the bits of every val document, by the seed of an experiment's scored trials."""
+        return readings.document_bits(self._database, experiment)
+
+    def worth_shelving(self, trials: Collection[int]) -> list[int]:
+        """Return which of these trials' checkpoints `promote` may ask for, most needed first."""
+        return worth_shelving(self._database, trials)
 
     def seconds(self, study: Study) -> dict[Purpose, float]:
         """Return the wall seconds of a study's trials, scoring included, by their purpose."""
@@ -256,6 +275,18 @@ class Registry:
     def spending(self, study: Study) -> list[Spending]:
         """Return what each proposer of a study cost and brought, in the order of their names."""
         return spending(self._database, study)
+
+    def trained(self, study: Study) -> list[Trained]:
+        """Return what a study's trained experiments say of their proposers."""
+        return trained(self._database, study)
+
+    def raced(self, study: Study) -> Raced:
+        """Return what stopping hopeless trials early saved a study, and what its audit found."""
+        return raced(self._database, study)
+
+    def curves(self, study: Study, *, after: int = 0) -> list[Trial]:
+        """Return a study's scored trials with their curves, oldest first: those after a number."""
+        return curves(self._database, study, after)
 
     def forget_running(self) -> int:
         """Mark trials that a killed run left running as lost; return how many."""

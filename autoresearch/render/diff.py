@@ -1,6 +1,6 @@
 """`diff A [B]`: two experiments side by side: the code, and what it did."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -9,11 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from autoresearch.errors import RegistryError
-from autoresearch.records.comparing import differences
+from autoresearch.records.comparing import warning
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.text import safe_line
+from autoresearch.records.values import Purpose, Trust
 from autoresearch.registry import Registry
-from autoresearch.render import words
+from autoresearch.render import evidence, words
 from autoresearch.render.experiment import code
 
 
@@ -67,17 +68,24 @@ def diff(
         code(changes, console)
     else:
         console.print(Text("no difference in the code", style="dim"))
-    apart = differences(registry.study_of(before).comparability, study.comparability)
-    if faults := "; ".join(apart):
-        warning = f"their scores are not comparable, for they differ in {safe_line(faults, 400)}"
-        console.print(Text(warning, style="yellow"))
+    other = registry.study_of(before)
+    apart = safe_line(warning([other.comparability, study.comparability]), 400)
+    if apart:
+        console.print(Text(apart, style="yellow"))
     effects = _effect(registry, before), _effect(registry, after)
-    table = _table(*effects, study, _difference(before, after))
+    difference = "not comparable" if apart else _difference(before, after)
+    table = _table(*effects, dict.fromkeys([other.trust, study.trust]), difference)
     console.print(table, highlight=False)
+    if not apart and (found := evidence.by_document(registry, before, after)):
+        console.print(f"document by document: {evidence.documents(found)}", highlight=False)
 
 
 def _effect(registry: Registry, row: Experiment) -> Effect:
-    trials = [trial for trial in registry.trials(row) if trial.val_bpb is not None]
+    trials = [
+        trial
+        for trial in registry.trials(row)
+        if trial.val_bpb is not None and trial.purpose is not Purpose.DRIFT
+    ]
     facts = trials[-1].facts if trials else {}
     return Effect(
         name=f"experiment {row.id}" + (f" ({row.verdict})" if row.verdict else ""),
@@ -106,12 +114,12 @@ def _number(value: object) -> float | None:
     return float(value) if known else None  # type: ignore[arg-type]  # known says it is a number
 
 
-def _table(before: Effect, after: Effect, study: Study, difference: str) -> Table:
+def _table(before: Effect, after: Effect, trusts: Iterable[Trust], difference: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in ("", before.name, after.name, "difference"):
         table.add_column(Text(name), justify="left" if not name else "right", overflow="fold")
     table.add_row(
-        Text("val_bpb ").append_text(words.joined(["(", words.trust(study.trust), ")"], "")),
+        Text.assemble("val_bpb (", Text(" and ").join(map(words.trust, trusts)), ")"),
         Text(before.val_bpb),
         Text(after.val_bpb),
         Text(difference),

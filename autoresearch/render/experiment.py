@@ -12,7 +12,7 @@ from autoresearch.records.tables import Call, Experiment, Study, Trial
 from autoresearch.records.text import safe_text
 from autoresearch.registry import Registry
 from autoresearch.registry.store import unpack
-from autoresearch.render import money, words
+from autoresearch.render import evidence, money, testset, words
 
 WHOLE = 10**9  # a log is capped when it is taken: here all of it is shown
 
@@ -28,7 +28,8 @@ def experiment(registry: Registry, study: Study, row: Experiment, console: Conso
     trials, calls = registry.trials(row, whole=True), registry.calls_of(row)
     console.print(words.study_line(study), highlight=False)
     console.print(_title(row), highlight=False)
-    console.print(Padding(_fields(row, study, calls), (0, 0, 0, 2)), highlight=False)
+    proof = tuple(_evidence(registry, study, row))
+    console.print(Padding(_fields(row, study, calls, proof), (0, 0, 0, 2)), highlight=False)
     money.calls(calls, console)
     for trial in trials:
         console.print(_trial_title(trial, study), highlight=False)
@@ -66,18 +67,18 @@ def _section(console: Console, name: str) -> None:
 
 
 def _title(row: Experiment) -> Text:
-    state: Text | str = (
-        words.verdict(row.verdict) if row.verdict else f"{row.state}, no verdict yet"
-    )
+    state: Text | str = words.fate(row) if row.verdict else f"{row.state}, no verdict yet"
     return words.joined([Text(f"experiment {row.id}", style="bold"), state])
 
 
-def _fields(row: Experiment, study: Study, calls: Sequence[Call]) -> Table:
+def _fields(
+    row: Experiment, study: Study, calls: Sequence[Call], proof: Sequence[tuple[str, Text | str]]
+) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True, style="dim")
     table.add_column(overflow="fold")
     cost = [("cost", money.cost(calls))] if calls else []
-    for name, value in (*_idea(row), *_effect(row, study), *_history(row), *cost):
+    for name, value in (*_idea(row), *_effect(row, study), *proof, *_history(row), *cost):
         table.add_row(name, value if isinstance(value, Text) else Text(value))
     return table
 
@@ -85,6 +86,9 @@ def _fields(row: Experiment, study: Study, calls: Sequence[Call]) -> Table:
 def _idea(row: Experiment) -> Iterator[tuple[str, Text | str]]:
     yield "hypothesis", words.line(row.hypothesis, 2000)
     yield "proposer", words.line(row.proposer)
+    if row.control:
+        own = "a turn of its own" if row.control == row.proposer else "it could have had the turn"
+        yield "control", words.line(row.control).append(f": {own}")
     yield "category", str(row.category)
     if row.risk:
         yield "risk", words.line(row.risk, 2000)
@@ -96,7 +100,21 @@ def _effect(row: Experiment, study: Study) -> Iterator[tuple[str, Text | str]]:
     against = f" to experiment {row.parent_id}" if row.parent_id else ""
     yield f"Δ{against}", words.delta(row.delta, row.delta_error, 6)
     yield "predicted Δ", words.delta(row.predicted_delta, None, 6)
-    yield "test_bpb", words.score(row.test_bpb, None, study.trust, 6)
+    if row.standing or row.claim_pairs:
+        told = words.standing(row.standing) if row.standing else Text("not confirmed")
+        yield "claim", told.append(": ").append_text(words.line(row.claim_reason, 400))
+
+
+def _evidence(
+    registry: Registry, study: Study, row: Experiment
+) -> Iterator[tuple[str, Text | str]]:
+    if row.measured is not None:
+        yield "measured", evidence.measured(row)
+    if row.parent_id is not None:
+        parent = registry.experiment(row.parent_id)
+        if found := evidence.by_document(registry, parent, row):
+            yield "by document", evidence.documents(found, 6)
+    yield "test_bpb", testset.told(registry, study, row, 6)
 
 
 def _history(row: Experiment) -> Iterator[tuple[str, Text | str]]:
@@ -114,6 +132,7 @@ def _trial_title(trial: Trial, study: Study) -> Text:
     parts: list[Text | str] = [
         Text(f"trial {trial.id}", style="bold"),
         f"seed {trial.seed}",
+        str(trial.purpose),
         Text(ending, style="" if ending == "finished" else "red"),
         Text("val_bpb ").append_text(
             words.score(trial.val_bpb, None, trial.trust or study.trust, 6)

@@ -57,7 +57,9 @@ def _opened(event: StudyOpened) -> Text:
         words.line(event.device, 40),
     ]
     parts += [words.line(f"corpus {event.corpus}", 100)] if event.corpus else []
-    parts += [words.line(f"proposer {', '.join(event.proposers)}", 100), words.trust(event.trust)]
+    if event.proposers:
+        parts.append(words.line(f"proposer {', '.join(event.proposers)}", 100))
+    parts.append(words.trust(event.trust))
     if event.best_bpb is not None:
         best = words.score(event.best_bpb, None, event.trust)
         parts.append(Text("continues from val_bpb ").append_text(best))
@@ -72,7 +74,8 @@ def experiment_opened(event: ExperimentOpened) -> Text:
 
 def training(event: TrialStarted) -> str:
     """Return why a training is done, in words."""
-    who = f" of experiment {event.experiment_id}" if event.purpose is Purpose.CONFIRMING else ""
+    apart = event.purpose in (Purpose.CONFIRMING, Purpose.DRIFT)  # of no experiment under way
+    who = f" of experiment {event.experiment_id}" if apart else ""
     return f"{event.purpose}, incumbent" if event.incumbent else f"{event.purpose}{who}"
 
 

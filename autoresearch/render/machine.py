@@ -9,17 +9,19 @@ from typing import TextIO
 
 from sqlmodel import SQLModel
 
+from autoresearch.policy.arms import Record, calibrations, compare, records
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import Verdict
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack
+from autoresearch.render import evidence, racing
 from autoresearch.render.money import Tariff
 
-VERSION = 2
+VERSION = 3
 NOTHING_KNOWN = Tariff()
 TSV_HEADER = "commit\tval_bpb\tmemory_gb\tstatus\tdescription"
-_BULK = frozenset({"log", "doc_bits", "answer", "salt"})
+_BULK = frozenset({"log", "doc_bits", "doc_bytes", "test_bits", "answer", "salt"})
 # What a spreadsheet takes for a formula or an open quote, at full width too.
 _LEADING = ("=", "+", "-", "@", '"', "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
@@ -30,10 +32,15 @@ def write_study_json(
     """Write a study as one JSON object, an experiment a line.
 
     ``{"version", "study", "experiments": [...], "trials": [...], "calls": [...],
-    "spending": [...], "money": {...}}``; trials and calls name their experiment, `spending` is
-    an account a proposer, `money` the study's cap and what an hour of the machine costs.
+    "spending": [...], "racing": {...}, "money": {...}, "machine": {...}, "arms": [...],
+    "comparisons": [...], "calibrations": {...}}``; trials and calls name their experiment,
+    `spending` is an account a proposer, `racing` that of trials stopped early, `money` the study's
+    cap and what an hour of the machine costs, `machine` how loud it is, what can be seen through
+    that, and its checks for drift. `arms` are what proposers gained, `comparisons` what they did
+    beside a control, `calibrations` what became of each one's predictions: see `policy.arms`.
     Everything is in it except logs, the scores of single documents and what models answered.
     """
+    machine = evidence.Machine.of(registry, study).plain()
     out.write(f'{{"version": {VERSION}, "study": {_dump(_plain(study))},\n"experiments": [')
     experiments = registry.experiments(study, whole=True)
     _write_items(out, (_plain(each) for each in experiments))
@@ -43,7 +50,14 @@ def write_study_json(
     _write_items(out, (_plain(each) for each in registry.calls(study)))
     out.write('],\n"spending": [')
     _write_items(out, (asdict(each) for each in registry.spending(study)))
-    out.write(f'],\n"money": {_dump(asdict(tariff))}}}\n')
+    out.write(f'],\n"racing": {_dump(racing.plain(registry.raced(study)))},')
+    out.write(f'\n"money": {_dump(asdict(tariff))},\n"machine": {_dump(machine)},\n"arms": [')
+    trained = registry.trained(study)
+    _write_items(out, (_record(each) for each in records(trained)))
+    out.write('],\n"comparisons": [')
+    _write_items(out, (asdict(each) for each in compare(trained)))
+    found = {name: asdict(each) for name, each in calibrations(trained).items()}
+    out.write(f'],\n"calibrations": {_dump(found)}}}\n')
 
 
 def write_experiment_json(
@@ -51,13 +65,15 @@ def write_experiment_json(
 ) -> None:
     """Write one experiment with all that belongs to it.
 
-    ``{"version", "study", "experiment", "trials": [...], "calls": [...]}``. `experiment` must be
-    whole (with its patch). A call has what the model answered, as text.
+    ``{"version", "study", "experiment", "documents", "trials": [...], "calls": [...]}``.
+    `experiment` must be whole (with its patch); `documents` is how it differs from its parent
+    document by document, or null. A call has what the model answered, as text.
     """
     answer = {
         "version": VERSION,
         "study": _plain(study),
         "experiment": _plain(experiment),
+        "documents": _documents(registry, experiment),
         "trials": list(_trials(registry, experiment)),
         "calls": [
             _plain(each) | {"answer": unpack(each.answer).decode("utf-8", "replace")}
@@ -103,9 +119,22 @@ def _description(hypothesis: str) -> str:
     return f"'{text}" if text.startswith(_LEADING) else text
 
 
+def _documents(registry: Registry, experiment: Experiment) -> dict[str, object] | None:
+    if experiment.parent_id is None:
+        return None
+    parent = registry.experiment(experiment.parent_id)
+    found = evidence.by_document(registry, parent, experiment)
+    return asdict(found) if found else None
+
+
 def _trials(registry: Registry, experiment: Experiment) -> Iterator[dict[str, object]]:
     for trial in registry.trials(experiment, whole=True):
         yield _plain(trial)
+
+
+def _record(record: Record) -> dict[str, object]:
+    rates = {"per_experiment": record.per_experiment, "per_hour": record.per_hour}
+    return asdict(record) | rates
 
 
 def _write_items(out: TextIO, items: Iterator[dict[str, object]]) -> None:

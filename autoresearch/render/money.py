@@ -143,10 +143,10 @@ _COLUMNS: Mapping[str, Callable[[Spending, Tariff], str]] = MappingProxyType(
     {
         "experiments": lambda account, _: words.count(account.experiments),
         "keeps": lambda account, _: words.count(account.keeps),
+        "confirmed": lambda account, _: words.count(account.confirmed),
         "calls": lambda account, _: dollars(account.usd) if account.calls else "-",
         "GPU": _gpu,
         "$/experiment": lambda each, tariff: _share(tariff.total(each), each.experiments),
-        "confirmed": lambda account, _: words.count(account.confirmed),
         "$/keep": lambda each, tariff: _share(tariff.total(each), each.keeps),
         "$/confirmed": lambda each, tariff: _share(tariff.total(each), each.confirmed),
         "cached": lambda account, _: _cached(account),

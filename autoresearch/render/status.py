@@ -11,7 +11,9 @@ from rich.text import Text
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.values import ExperimentState, StudyState, Verdict
 from autoresearch.registry import Registry, Summary
-from autoresearch.render import money, words
+from autoresearch.render import money, racing, testset, words
+from autoresearch.render.arms import arms
+from autoresearch.render.evidence import Machine
 
 STALE_SECONDS = 60.0
 ROOM = 24  # columns a hypothesis should have before other columns give way to it
@@ -47,7 +49,7 @@ def status(
     last: int | None = 30,
     tariff: money.Tariff = NOTHING_KNOWN,
 ) -> None:
-    """Print a study: header, its last experiments (all where `last` is None), money, summary.
+    """Print a study: header, its last experiments (all where `last` is None), arms, money, summary.
 
     Raises:
         RegistryError: the registry is damaged.
@@ -63,6 +65,13 @@ def status(
         console.print(_table(experiments, signs, console.width))
     for note in signs.notes():
         _print(console, note)
+    arms(registry, study, console)
+    for line in Machine.of(registry, study).lines(study):
+        _print(console, line)
+    for line in testset.lines(registry, study, experiments):
+        _print(console, line)
+    if (told := racing.line(registry.raced(study))) is not None:
+        _print(console, told)
     money.accounts(registry, study, console, tariff)
     _print(console, summary_line(summary))
 

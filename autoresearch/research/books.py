@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from autoresearch import policy
 from autoresearch.gitrepo import GitRepo
-from autoresearch.records.events import Event, Settled
+from autoresearch.records.events import Event, Notice, Settled
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.values import ExperimentState, Reading, Standing, Verdict
 from autoresearch.registry import Registry
+from autoresearch.registry.packing import unpack_counts
 from autoresearch.research import telling
 from autoresearch.research.remembering import Memory, remember
 from autoresearch.research.study import advance, retreat
@@ -47,6 +48,7 @@ class Books:
         experiment.state = ExperimentState.COMMITTING if kept else ExperimentState.DONE
         memory = remember(self._registry, study, closing=experiment)
         _estimate(experiment, memory)
+        self._compare_documents(study, experiment)
         experiment = self._registry.save(experiment)
         if kept:
             experiment = advance(self._registry, self._repo, study, experiment)
@@ -54,8 +56,11 @@ class Books:
             self._refresh(study, memory)
         self._see(telling.experiment_done(experiment))
 
-    def settle(self, study: Study) -> None:
-        """Let new readings of kept experiments reach the rows."""
+    def settle(self, study: Study, experiment: Experiment | None = None) -> None:
+        """Let new readings of kept experiments reach the rows: those of a new pair of one, too."""
+        if experiment is not None:
+            self._compare_documents(study, experiment)
+            self._registry.save(experiment)
         self._refresh(study, remember(self._registry, study))
 
     def keeps(self, study: Study, memory: Memory) -> list[Keep]:
@@ -74,6 +79,7 @@ class Books:
         Raises:
             GitError: the branch is not where it should be.
         """
+        experiment = self._registry.experiment(int(experiment.id or 0))
         experiment.standing = Standing.REFUTED
         experiment.claim_reason = reason
         incumbent = self._registry.incumbent(study)
@@ -81,24 +87,49 @@ class Books:
             experiment.verdict = Verdict.DISCARD
             experiment.reason = f"taken back: {reason}"
             experiment.state = ExperimentState.WITHDRAWING
+            memory = remember(self._registry, study, closing=experiment)
+            _estimate(experiment, memory)
             experiment = self._registry.save(experiment)
             experiment = retreat(self._registry, self._repo, study, experiment)
-            self.settle(study)
+            self._refresh(study, memory)
         else:
             experiment = self._registry.save(experiment)
         self._tell(study, experiment, Standing.REFUTED)
 
     def _refresh(self, study: Study, memory: Memory) -> None:
         """Bring up to date what readings say: the noise, every incumbent's score, every claim."""
+        # Not `study` itself: its row may have changed since it was read.
+        study = self._registry.study(study.tag) or study
         sigma = memory.noise.seed if memory.noise.measured else None
         first_known = study.sigma is None and sigma is not None
-        self._registry.save(study.model_copy(update={"sigma": sigma}))
+        if first_known:
+            self._advise(study, memory)
         verdict = None if first_known else Verdict.KEEP
         rows = self._registry.experiments(study, verdict=verdict, whole=True)
         for row in rows:
             if _estimate(row, memory) or first_known:
                 self._registry.save(row)
+        # Last: a run that is killed before it knows the noise for the first time once more.
+        self._registry.save(study.model_copy(update={"sigma": sigma}))
         self._claim(study, memory)
+
+    def _advise(self, study: Study, memory: Memory) -> None:
+        usual = policy.usual_noise(study.device)
+        found = policy.sight(memory.noise, usual, memory.ideas)
+        if advice := policy.advice(found, study.device, study.clock):
+            self._see(Notice(advice))
+
+    def _compare_documents(self, study: Study, experiment: Experiment) -> None:
+        """Note how far the difference to its parent hangs on which documents val holds."""
+        if experiment.parent_id is None or not study.doc_bytes:
+            return
+        parent = self._registry.experiment(experiment.parent_id)
+        found = policy.by_document(
+            self._registry.document_bits(experiment),
+            self._registry.document_bits(parent),
+            unpack_counts(study.doc_bytes),
+        )
+        experiment.documents_error = found.error if found else None
 
     def _claim(self, study: Study, memory: Memory) -> None:
         for keep in self.keeps(study, memory):

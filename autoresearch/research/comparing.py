@@ -2,18 +2,20 @@
 
 from autoresearch import policy
 from autoresearch.records.tables import Experiment, Study, Trial
-from autoresearch.records.values import Purpose, Reading, Verdict
+from autoresearch.records.values import Ending, Purpose, Reading, Verdict
 from autoresearch.registry import Registry
-from autoresearch.research.remembering import remember
+from autoresearch.research.remembering import epoch, remember
 from autoresearch.research.trials import TrialRunner
 
 
 class Comparing:
     """Trains pairs and asks the policy what they say."""
 
-    def __init__(self, registry: Registry, trials: TrialRunner) -> None:
+    def __init__(self, registry: Registry, trials: TrialRunner, replicates: int = 1) -> None:
+        """Build it; `replicates` is the number of seeds that the baseline is trained on."""
         self._registry = registry
         self._trials = trials
+        self._replicates = replicates
 
     def verdict(self, study: Study, experiment: Experiment) -> policy.Decision:
         """Return the verdict on an experiment that has its commit.
@@ -24,13 +26,17 @@ class Comparing:
         incumbent = self._registry.incumbent(study)
         if incumbent is None:
             return self._baseline(experiment)
-        seed, purpose = self._readings(incumbent)[-1].seed, Purpose.SCREENING
+        if incumbent.id != experiment.parent_id:
+            reason = f"experiment {experiment.parent_id}, which it builds on, was taken back"
+            return policy.Decision(Verdict.DISCARD, None, reason)
+        read = self._readings(study, incumbent)
+        seed, purpose = read[-1].seed if read else policy.FIRST_SEED, Purpose.SCREENING
         while True:
-            if failure := self.pair(experiment, incumbent, seed, purpose):
+            if failure := self.pair(study, experiment, incumbent, seed, purpose):
                 return failure
             judged = policy.judge(
-                self._readings(experiment),
-                self._readings(incumbent),
+                self._readings(study, experiment),
+                self._readings(study, incumbent),
                 belief=remember(self._registry, study).belief,
                 lines=experiment.lines_added - experiment.lines_removed,
             )
@@ -39,13 +45,21 @@ class Comparing:
             seed, purpose = judged.seed, Purpose.PAIR
 
     def pair(
-        self, experiment: Experiment, incumbent: Experiment, seed: int, purpose: Purpose
+        self,
+        study: Study,
+        experiment: Experiment,
+        incumbent: Experiment,
+        seed: int,
+        purpose: Purpose,
     ) -> policy.Decision | None:
         """Train both on a seed, unless they were; return the verdict if one came to no score.
+
+        Where the seed can make no fair pair any more, a fresh one is taken in its place.
 
         Raises:
             Interrupted: see `TrialRunner.run`.
         """
+        seed = self._fair(study, experiment, incumbent, seed)
         trial = self._trials.run(experiment, seed, purpose)
         if trial.val_bpb is None:
             return _failure(trial)
@@ -55,17 +69,29 @@ class Comparing:
         return None
 
     def _baseline(self, experiment: Experiment) -> policy.Decision:
-        trial = self._trials.run(experiment, policy.FIRST_SEED, Purpose.BASELINE)
-        if trial.val_bpb is None:
-            return _failure(trial)
-        return policy.Decision(Verdict.KEEP, None, "the baseline")
+        """Train the baseline. One seed of several may fail: it is told, and the study goes on."""
+        first = self._trials.run(experiment, policy.FIRST_SEED, Purpose.BASELINE)
+        if first.val_bpb is None:
+            return _failure(first)
+        failed = ""
+        for seed in range(policy.FIRST_SEED + 1, policy.FIRST_SEED + self._replicates):
+            trial = self._trials.run(experiment, seed, Purpose.REPLICATE)
+            if trial.val_bpb is None:
+                failed += f"; on seed {seed} it failed: {_failure(trial).reason}"
+        return policy.Decision(Verdict.KEEP, None, f"the baseline{failed}")
 
-    def _readings(self, experiment: Experiment) -> list[Reading]:
-        return [
-            Reading(trial.seed, trial.val_bpb, trial.steps)
-            for trial in self._registry.trials(experiment)
-            if trial.val_bpb is not None
-        ]
+    def _readings(self, study: Study, experiment: Experiment) -> list[Reading]:
+        """Return what the experiment read since the machine was last seen to have changed."""
+        read = self._registry.readings(study).get(int(experiment.id or 0), [])
+        return [each for each in read if each.epoch == epoch(study)]
+
+    def _fair(self, study: Study, experiment: Experiment, incumbent: Experiment, seed: int) -> int:
+        """Return this seed; a fresh one if a side has it from before a change, or failed on it."""
+        mine, theirs = self._trials.known(experiment), self._trials.known(incumbent)
+        known = [side[seed] for side in (mine, theirs) if seed in side]
+        stale = any(int(trial.id or 0) <= study.steady_since for trial in known)
+        failed = seed in theirs and theirs[seed].val_bpb is None
+        return max(*mine, *theirs, seed) + 1 if stale or failed else seed
 
 
 def _failure(trial: Trial) -> policy.Decision:
@@ -73,4 +99,6 @@ def _failure(trial: Trial) -> policy.Decision:
     ended = trial.ending.verdict if trial.ending else None
     if ended is None:  # it finished, and the evaluator refused its checkpoint
         return policy.Decision(Verdict.DISQUALIFIED, None, trial.detail)
-    return policy.Decision(ended, None, f"{trial.ending}: {trial.detail}")
+    raced = trial.ending is Ending.RACED
+    reason = trial.detail if raced else f"{trial.ending}: {trial.detail}"
+    return policy.Decision(ended, None, reason)

@@ -4,12 +4,20 @@ from dataclasses import dataclass
 
 from autoresearch import policy
 from autoresearch.records.tables import Experiment, Study
-from autoresearch.records.values import Purpose, Verdict
+from autoresearch.records.values import Ending, Purpose, Standing, Verdict
 from autoresearch.registry import Registry
 from autoresearch.research.books import Books, Keep
 from autoresearch.research.comparing import Comparing
 from autoresearch.research.remembering import Memory, remember
 from autoresearch.research.trials import settled
+
+
+@dataclass(frozen=True)
+class Fallen:
+    """A keep to take back, and why."""
+
+    row: Experiment
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -33,19 +41,49 @@ class Confirming:
         self._books = books
 
     def due(self, study: Study) -> bool:
-        """Return whether less than the share was spent, and a pair would be worth it."""
+        """Return whether a keep has fallen, or a pair is worth it and the share not spent.
+
+        A keep may have fallen long ago: the run that should have taken it back was killed.
+        """
+        if self._fallen(study) is not None:
+            return True
         seconds = self._registry.seconds(study)
         behind = seconds.get(Purpose.CONFIRMING, 0.0) < self._share * sum(seconds.values())
         return behind and self._next(study) is not None
 
     def do(self, study: Study) -> None:
-        """Train one pair and write down what follows.
+        """Take one keep back, or train one pair and write down what follows.
+
+        Raises:
+            Interrupted: the run is to stop; everything is saved.
+            GitError: the branch is not where it should be.
+        """
+        if self._fallen(study):
+            self._books.settle(study)
+            self._take_back(study)
+        elif chosen := self._next(study):
+            self.pair(study, chosen.keep.row, chosen.seed)
+
+    def earn(self, study: Study, experiment: int, most: int) -> int:
+        """Train fresh pairs of one keep until there is a claim, or none to be hoped for.
+
+        Args:
+            study: its study.
+            experiment: its number.
+            most: pairs to train.
+
+        Returns:
+            How many were trained. What they made of the keep stands in its row.
 
         Raises:
             Interrupted: the run is to stop; everything is saved.
         """
-        if chosen := self._next(study):
+        for trained in range(most):
+            chosen = self._next(study, experiment)
+            if chosen is None:
+                return trained
             self.pair(study, chosen.keep.row, chosen.seed)
+        return most
 
     def pair(self, study: Study, experiment: Experiment, seed: int) -> None:
         """Train a keep and its parent on a seed; write the claims, un-keep what was none.
@@ -54,29 +92,49 @@ class Confirming:
             Interrupted: the run is to stop; everything is saved.
         """
         parent = self._registry.experiment(int(experiment.parent_id or 0))
-        failed = self._comparing.pair(experiment, parent, seed, Purpose.CONFIRMING)
-        self._books.settle(study)
+        failed = self._comparing.pair(study, experiment, parent, seed, Purpose.CONFIRMING)
+        self._books.settle(study, experiment)
         if failed is not None and failed.verdict is not Verdict.DISCARD:
             self._books.take_back(study, experiment, f"on seed {seed}: {failed.reason}")
-            return
+        self._take_back(study)
+
+    def _take_back(self, study: Study) -> None:
+        while fallen := self._fallen(study):
+            self._books.take_back(study, fallen.row, fallen.reason)
+
+    def _fallen(self, study: Study) -> Fallen | None:
+        """Return a keep that further pairs refute, or one refuted before that is on top by now."""
+        incumbent = self._registry.incumbent(study)
+        if incumbent is not None and incumbent.standing is Standing.REFUTED:
+            return Fallen(incumbent, incumbent.claim_reason)
         memory = remember(self._registry, study)
         for keep in self._books.keeps(study, memory):
-            if keep.row.id == experiment.id and self._refuted(keep, memory):
-                self._books.take_back(study, keep.row, f"further pairs: {keep.row.claim_reason}")
+            if _paired_since(keep) and self._refuted(keep, memory):
+                return Fallen(keep.row, f"further pairs: {keep.row.claim_reason}")
+        return None
 
     def _refuted(self, keep: Keep, memory: Memory) -> bool:
         return policy.should_unkeep(keep.kept, memory.noise, memory.belief.prior)
 
-    def _next(self, study: Study) -> NextPair | None:
+    def _next(self, study: Study, only: int | None = None) -> NextPair | None:
         memory = remember(self._registry, study)
-        open_ = [each for each in self._books.keeps(study, memory) if self._can_be_paired(each)]
+        keeps = self._books.keeps(study, memory)
+        asked = [each for each in keeps if only is None or each.row.id == only]
+        open_ = [each for each in asked if self._can_be_paired(each)]
         worth = policy.worth_confirming(
             [each.kept for each in open_], memory.noise, memory.belief.prior
         )
         return NextPair(open_[worth[0]], worth[1]) if worth else None
 
     def _can_be_paired(self, keep: Keep) -> bool:
-        # A parent that failed on a seed fails on it again, and the same pair would be chosen again.
+        # A parent that failed on a seed fails on it again, and the same pair would be chosen again;
+        # so would one in which the keep was raced. Where the keep failed it is taken back.
         parent = self._registry.experiment(int(keep.row.parent_id or 0))
         trials = filter(settled, self._registry.trials(parent))
-        return all(trial.val_bpb is not None for trial in trials)
+        raced = (trial.ending is Ending.RACED for trial in self._registry.trials(keep.row))
+        return all(trial.val_bpb is not None for trial in trials) and not any(raced)
+
+
+def _paired_since(keep: Keep) -> bool:
+    """Return whether a keep has pairs that its verdict did not know."""
+    return len(policy.paired(keep.kept.experiment, keep.kept.parent)) > max(keep.row.pairs, 1)

@@ -19,6 +19,7 @@ from autoresearch.research.briefing import Briefing
 from autoresearch.research.chores import Chore
 from autoresearch.research.comparing import Comparing
 from autoresearch.research.confirming import Confirming
+from autoresearch.research.drift import Drifting
 from autoresearch.research.opening import BASELINE, Opening, Rehearse
 from autoresearch.research.proposing import Proposing
 from autoresearch.research.purse import Purse
@@ -60,9 +61,12 @@ class Research:
         self.study = study
         self._budget = project.settings.budget(study.budget_seconds)
         self._registry = registry
-        self._comparing = Comparing(registry, trials)
+        self._trials = trials
+        settings = project.settings.policy
+        self._comparing = Comparing(registry, trials, settings.replicates)
         self._books = Books(registry, repo, see)
         self._chores: tuple[Chore, ...] = (
+            Drifting(settings.drift_every, registry, trials, see),
             Confirming(confirm_share, registry, self._comparing, self._books),
         )
         self._reversing = Reversing(registry, repo, project.settings.target.editable)
@@ -97,6 +101,7 @@ class Research:
             self._raise_if_interrupted()
             reason = self._stop_reason() or reason
         finally:
+            self._trials.close()
             self._leave(reason)
         return reason
 
@@ -122,6 +127,9 @@ class Research:
 
     def _attend(self) -> bool:
         """Do the first chore that is due; return whether one was."""
+        # What a stopped run left open is compared with its parent, so that must not be taken back.
+        if self._registry.unfinished(self.study):
+            return False
         for chore in self._chores:
             if chore.due(self.study):
                 chore.do(self.study)
@@ -136,11 +144,14 @@ class Research:
         incumbent = self._registry.incumbent(self.study)
         if incumbent is None:
             return self._opening.open(self.study, BASELINE, None)
+        self._trials.prepare()
         proposal = self._reversing.next(self.study, incumbent) or self._proposing.next(
             lambda: self._briefing.brief(self.study, incumbent, self._remaining()),
             lambda made: self._opening.check(self.study, made, incumbent),
         )
-        return None if proposal is None else self._opening.open(self.study, proposal, incumbent)
+        if proposal is None:
+            return None
+        return self._opening.open(self.study, proposal, incumbent, self._rota.control)
 
     def _remaining(self) -> Remaining:
         rules, now = self._rules, self._clock()
@@ -156,6 +167,7 @@ class Research:
         self._finished += 1
 
     def _reread(self) -> None:
+        self._trials.tidy()
         self.study = self._registry.study(self.study.tag) or self.study
 
     def _stop_reason(self) -> str | None:
@@ -191,6 +203,7 @@ class Research:
 
     def _enter(self) -> None:
         self._set_state(StudyState.RUNNING)
+        self._rota.resume(self._registry.experiments(self.study))
         names = self._rota.names
         summary = self._registry.summary(self.study)
         self._see(telling.study_opened(summary, self._budget, names))
@@ -200,4 +213,5 @@ class Research:
         self._see(telling.study_stopped(self._registry.summary(self.study), reason))
 
     def _set_state(self, state: StudyState) -> None:
+        self._reread()
         self.study = self._registry.save(self.study.model_copy(update={"state": state}))

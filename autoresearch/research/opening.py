@@ -43,14 +43,20 @@ class Opening:
         self._repo = repo
         self._briefing = briefing
 
-    def open(self, study: Study, proposal: Proposal, incumbent: Experiment | None) -> Experiment:
-        """Write the row of a proposal; the baseline's has no incumbent."""
+    def open(
+        self, study: Study, proposal: Proposal, incumbent: Experiment | None, control: str = ""
+    ) -> Experiment:
+        """Write the row of a proposal; the baseline's has no incumbent.
+
+        `control` is the one that could have had its turn as well, where there is one.
+        """
         experiment = self._registry.save(
             Experiment(
                 study_id=int(study.id or 0),
                 parent_id=incumbent.id if incumbent else None,
                 state=ExperimentState.OPEN,
                 proposer=proposal.proposer,
+                control=control,
                 hypothesis=proposal.hypothesis,
                 category=proposal.category,
                 predicted_delta=proposal.predicted_delta,

@@ -30,7 +30,7 @@ class Target:
 class Pasts:
     """Every finished experiment of a study, in the order in which they ended.
 
-    Nothing but a row's estimate of val_bpb ever changes, so all else is remembered.
+    Little of a row ever changes (`_fresh` knows what), so all else is remembered.
     """
 
     def __init__(self, registry: Registry, repo: GitRepo, target: Target) -> None:
@@ -50,10 +50,7 @@ class Pasts:
                 if self._is_new(row):
                     self._known[int(row.id or 0)] = self._past(row)
         done.sort(key=lambda row: (row.finished_at or row.created_at, row.id or 0))
-        return tuple(
-            replace(self._known[int(row.id or 0)], val_bpb=row.val_bpb, error=row.val_bpb_error)
-            for row in done
-        )
+        return tuple(_fresh(self._known[int(row.id or 0)], row) for row in done)
 
     def _is_new(self, row: Experiment) -> bool:
         return row.state is ExperimentState.DONE and row.id not in self._known
@@ -92,6 +89,17 @@ class Pasts:
             source = self._repo.read_files(commit, (entry,)).get(entry, "")
             self._constants[commit] = patching.numbers(source)
         return self._constants[commit]
+
+
+def _fresh(past: Past, row: Experiment) -> Past:
+    return replace(
+        past,
+        val_bpb=row.val_bpb,
+        error=row.val_bpb_error,
+        standing=row.standing,
+        verdict=row.verdict or past.verdict,
+        reason=row.reason,
+    )
 
 
 def fingerprint(traceback: str, reason: str, target: Target) -> str:

@@ -11,16 +11,20 @@ from autoresearch.registry import Registry
 
 @dataclass(frozen=True)
 class Memory:
-    """What a study's readings come to. `ideas` is what to expect of them on such a device."""
+    """What a study's readings come to.
+
+    `ideas` is what to expect of them on such a device; `epoch` the one that now is.
+    """
 
     noise: policy.Noise
     past: tuple[policy.Past, ...]
     ideas: policy.Prior
+    epoch: int = 0
 
-    @property
+    @cached_property
     def belief(self) -> policy.Belief:
         """What is believed of the incumbent, and of the next idea."""
-        return policy.recall(self.past, self.noise, self.ideas)
+        return policy.recall(self.past, self.noise, self.ideas, epoch=self.epoch)
 
     @cached_property
     def scores(self) -> dict[int, Estimate]:
@@ -38,14 +42,18 @@ def remember(registry: Registry, study: Study, closing: Experiment | None = None
         closing: an experiment whose verdict is decided, but not yet written.
     """
     readings, parents = registry.readings(study), registry.parents(study)
-    on_cpu = study.device == "cpu"
-    noise = policy.noise(readings, policy.CPU if on_cpu else policy.GPU)
+    noise = policy.noise(readings, policy.usual_noise(study.device))
     rows = registry.experiments(study)
     if closing is not None:
         rows = [closing if row.id == closing.id else row for row in rows]
     past = (_past(row, readings.get(int(row.id or 0), []), parents) for row in rows if row.verdict)
     with_readings = tuple(each for each in past if each.readings)
-    return Memory(noise, with_readings, policy.CPU_IDEAS if on_cpu else policy.GPU_IDEAS)
+    return Memory(noise, with_readings, policy.usual_ideas(study.device), epoch(study))
+
+
+def epoch(study: Study) -> int:
+    """Return the epoch that now is; see `Reading`."""
+    return int(study.steady_since > 0)
 
 
 def _past(row: Experiment, readings: list[Reading], parents: dict[int, int]) -> policy.Past:

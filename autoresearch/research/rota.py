@@ -4,11 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from autoresearch.proposers import Proposer, Unable
+from autoresearch.records.tables import Experiment
 
 FIRST_PAUSE = 5.0  # seconds after a first failure; doubled by each further one in a row
 LONGEST_PAUSE = 300.0
 LONGEST_REST = 3600.0  # however long a provider asks to be left alone: its night may be misread
 MOST_DOUBTS = 5  # failures in a row that may be final, until they are
+DUE = 0.5  # of a turn: from here on a control's count is nearer to its share with one more
 MOST_REFUSALS = 20  # in a row: who writes nothing valid must not fill the disk
 
 
@@ -16,11 +18,13 @@ MOST_REFUSALS = 20  # in a row: who writes nothing valid must not fill the disk
 class Seat:
     """One proposer's place. `weight` is its share of the turns; `credit` what it is owed of them.
 
+    The control's `share` is one of all turns, whatever the others' weights; 0 for those others.
     `ready_at` is on the run's clock; `out` says why it is asked no more, "" while it is asked.
     """
 
     proposer: Proposer
     weight: float = 1.0
+    share: float = 0.0
     credit: float = 0.0
     failures: int = 0
     doubts: int = 0
@@ -31,33 +35,56 @@ class Seat:
 
 
 class Rota:
-    """Shares the turns by weight among those who can take one (smooth weighted round robin)."""
+    """Shares the turns by weight among those who can take one (smooth weighted round robin).
+
+    A control has its exact share of the turns that others could have had as well, evenly spread.
+    While nobody else can take one it goes on alone, so that the machine does not stand idle; but
+    those turns are no part of a comparison, and nothing is owed for them afterwards.
+    """
 
     def __init__(self, seats: Sequence[Seat], clock: Callable[[], float]) -> None:
         self._seats = list(seats)
         self._clock = clock
         self._last: Seat | None = None
+        self._rival: Seat | None = None  # the control, in a turn that is between it and others
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The proposers' names, in the order given."""
-        return tuple(seat.proposer.name for seat in self._seats)
+        """The proposers' names, in the order given; the control's with its share."""
+        return tuple(_named(seat) for seat in self._seats)
+
+    @property
+    def control(self) -> str:
+        """The control that could have had the turn of the proposal that came last, or had it.
+
+        "" where there was no such choice, and once the proposal was judged.
+        """
+        return self._rival.proposer.name if self._last and self._rival else ""
+
+    def resume(self, rows: Sequence[Experiment]) -> None:
+        """Take up a control's share where earlier runs of the study left it."""
+        for seat in (each for each in self._seats if each.share):
+            name = seat.proposer.name
+            turns = [row.proposer == name for row in rows if row.control == name]
+            owed = len(turns) * seat.share - sum(turns)
+            seat.credit = min(max(owed, -DUE), DUE)  # a share that was changed is not made up for
 
     def next(self) -> Seat | None:
         """Return whose turn it is; None while everyone rests or is out."""
         ready = [seat for seat in self._in() if seat.ready_at <= self._clock()]
-        if not ready:
-            return None
-        for seat in ready:
-            seat.credit += seat.weight
-        chosen = max(ready, key=lambda seat: seat.credit)  # of equals the first
-        chosen.credit -= sum(seat.weight for seat in ready)
-        return chosen
+        others = [seat for seat in ready if not seat.share]
+        controls = [seat for seat in ready if seat.share]
+        self._rival = controls[0] if controls and others else None
+        if self._rival and self._rival.credit + self._rival.share >= DUE:
+            return self._rival
+        return _by_weight(others or controls)
 
     def served(self, seat: Seat) -> None:
         """Note that a proposal came."""
         seat.failures = seat.doubts = 0
         self._last = seat
+        if self._rival:  # a turn that came to nothing is none: the share is one of proposals
+            self._rival.credit += self._rival.share - (seat is self._rival)
 
     def judged(self, *, refused: bool) -> None:
         """Note whether the last proposal was refused before any training."""
@@ -100,3 +127,18 @@ class Rota:
 
     def _in(self) -> list[Seat]:
         return [seat for seat in self._seats if not seat.out]
+
+
+def _by_weight(ready: Sequence[Seat]) -> Seat | None:
+    if not ready:
+        return None
+    for seat in ready:
+        seat.credit += seat.weight
+    chosen = max(ready, key=lambda seat: seat.credit)  # of equals the first
+    chosen.credit -= sum(seat.weight for seat in ready)
+    return chosen
+
+
+def _named(seat: Seat) -> str:
+    share = f" ({seat.share:.0%} as control)" if seat.share else ""
+    return seat.proposer.name + share

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import platform
 import re
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from importlib import metadata
 
 from autoresearch import __version__, patching
 from autoresearch.config import Project
@@ -17,6 +19,8 @@ from autoresearch.process import remove
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.values import Budget, ExperimentState, StudyState, Trust
 from autoresearch.registry import Registry
+from autoresearch.registry.packing import pack_counts
+from autoresearch.research.shelving import shelf_of, tidy
 
 _TAG = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?!\.|lock$|$)){0,63}")
 _SALT_BYTES = 16
@@ -58,7 +62,7 @@ def open_study(
     if found is None:
         return _new_study(registry, repo, project, corpus, name, chosen, trust, key)
     _refuse_incomparable(found, key)
-    return begin_anew(registry, repo, _salted(registry, found))
+    return begin_anew(registry, repo, _completed(registry, found, corpus))
 
 
 def default_tag(now: datetime) -> str:
@@ -84,7 +88,17 @@ def comparability(
         "trust": str(trust),
         "fixed files": fixed,
         "package": f"autoresearch {__version__}",
+        "software": _software(),
     }
+
+
+def _software() -> str:
+    """Return what a training's speed and arithmetic rest on beside the code: Python and torch."""
+    python = ".".join(platform.python_version_tuple()[:2])
+    try:
+        return f"Python {python}, torch {metadata.version('torch')}"
+    except metadata.PackageNotFoundError:
+        return f"Python {python}"
 
 
 def fixed_files(repo: GitRepo, commit: str, editable: Sequence[str]) -> str:
@@ -112,6 +126,7 @@ def recover(registry: Registry, repo: GitRepo, project: Project, study: Study) -
     registry.check()
     registry.forget_running()
     remove(project.work)
+    tidy(shelf_of(project), registry)
     repo.prune()
     for experiment in registry.unfinished(study):
         if experiment.state is ExperimentState.COMMITTING:
@@ -188,10 +203,9 @@ def _new_study(
         clock=budget.clock,
         trust=trust,
         state=StudyState.STOPPED,
-        salt=secrets.token_hex(_SALT_BYTES),
         created_at=registry.now(),
     )
-    return registry.save(study)
+    return _completed(registry, study, corpus)
 
 
 def begin_anew(registry: Registry, repo: GitRepo, study: Study) -> Study:
@@ -210,11 +224,14 @@ def begin_anew(registry: Registry, repo: GitRepo, study: Study) -> Study:
     return registry.save(study.model_copy(update=changes))
 
 
-def _salted(registry: Registry, study: Study) -> Study:
-    """Return the study with its salt; those of older versions have none yet."""
-    if study.salt:
-        return study
-    return registry.save(study.model_copy(update={"salt": secrets.token_hex(_SALT_BYTES)}))
+def _completed(registry: Registry, study: Study, corpus: Corpus) -> Study:
+    """Return the study with what those of older versions have not: a salt, its documents' sizes."""
+    changes: dict[str, object] = {}
+    if not study.salt:
+        changes["salt"] = secrets.token_hex(_SALT_BYTES)
+    if study.doc_bytes is None:
+        changes["doc_bytes"] = pack_counts([len(each.data) for each in corpus.val()])
+    return registry.save(study.model_copy(update=changes))
 
 
 def _refuse_incomparable(study: Study, key: Mapping[str, str]) -> None:

@@ -1,6 +1,5 @@
 """One trial from row to row: a clean workspace, a capped training, a sealed score."""
 
-import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,13 +10,23 @@ from typing import Protocol
 from autoresearch.errors import Interrupted
 from autoresearch.gitrepo import GitRepo
 from autoresearch.process import remove
-from autoresearch.records.events import Event, Scoring, TrialPoint, TrialScored, TrialStarted
+from autoresearch.records.events import (
+    Event,
+    Notice,
+    Scoring,
+    TrialPoint,
+    TrialScored,
+    TrialStarted,
+)
 from autoresearch.records.scores import Disqualification, Score
 from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.values import Budget, Ending, Limits, Outcome, Purpose, TrialState
 from autoresearch.registry import Registry
-from autoresearch.registry.store import pack
-from autoresearch.workers import Assignment, Worker
+from autoresearch.registry.packing import pack, pack_reals
+from autoresearch.research.racing import Heat, Racing
+from autoresearch.research.shelving import tidy
+from autoresearch.workers import Assignment, Worker, unraced
+from autoresearch.workers.shelf import Shelf
 
 HEARTBEAT_SECONDS = 10.0
 
@@ -43,6 +52,22 @@ class Scorer(Protocol):
         ...
 
 
+class ReadyScorer(Scorer, Protocol):
+    """A scorer that can make ready for its next score beforehand."""
+
+    def prepare(self, place: Path) -> None:
+        """Start in a folder what the next score can use; do not wait."""
+        ...
+
+    def settle(self) -> None:
+        """Wait until what was started is at rest: a training should have the machine to itself."""
+        ...
+
+    def close(self) -> None:
+        """End what was started and not used."""
+        ...
+
+
 class TrialRunner:
     """Runs trials and writes them down, each before it begins and after it ends."""
 
@@ -53,11 +78,27 @@ class TrialRunner:
         registry: Registry,
         repo: GitRepo,
         worker: Worker,
-        evaluator: Scorer,
+        evaluator: ReadyScorer,
         see: Callable[[Event], None],
         stop: Callable[[], bool],
         broke: Callable[[], str | None] = lambda: None,
+        shelf: Shelf | None = None,
+        racing: Racing | None = None,
     ) -> None:
+        """Build it.
+
+        Args:
+            setup: what all trials share.
+            registry: where they are written down.
+            repo: where their code is.
+            worker: who trains.
+            evaluator: who scores on val.
+            see: told what happens.
+            stop: asked often; true ends the trial at work.
+            broke: returns why there is no money for a trial.
+            shelf: where checkpoints go that `promote` may ask for; None keeps none.
+            racing: who stops hopeless trials early; None lets all run.
+        """
         self._setup = setup
         self._registry = registry
         self._repo = repo
@@ -66,11 +107,15 @@ class TrialRunner:
         self._see = see
         self._stop = stop
         self._broke = broke
+        self._shelf = shelf
+        self._racing = racing
 
     def run(
         self, experiment: Experiment, seed: int, purpose: Purpose, *, incumbent: bool = False
     ) -> Trial:
         """Return this experiment's trial on this seed, from the registry if it was run already.
+
+        To look for drift it is run again, whatever the registry has.
 
         Args:
             experiment: one with a commit.
@@ -82,19 +127,34 @@ class TrialRunner:
             Interrupted: the person or the deadline stopped it, and the trial's row says so; or
                 there is no money to begin it.
         """
-        for trial in self._registry.trials(experiment):
-            if trial.seed == seed and settled(trial):
-                return trial
+        known = self.known(experiment) if purpose is not Purpose.DRIFT else {}
+        if seed in known:
+            return known[seed]
         if reason := self._broke():
             raise Interrupted(reason)
         self._see(TrialStarted(int(experiment.id or 0), seed, purpose, incumbent))
         trial = self._begin(experiment, seed, purpose)
+        raced = self._racing is not None and purpose is Purpose.SCREENING and not incumbent
         with self._beating(trial):
-            trial = self._conduct(experiment, trial)
+            heat = self._racing.heat(experiment, seed) if self._racing and raced else None
+            trial = self._conduct(experiment, trial, heat)
         self._see(TrialScored(trial.experiment_id, seed, trial.val_bpb, trial.detail))
         if trial.ending is Ending.INTERRUPTED:
             raise Interrupted(trial.detail)
         return trial
+
+    def prepare(self) -> None:
+        """Make ready for scoring while there is something else to wait for; do not wait."""
+        self._evaluator.prepare(self._setup.work)
+
+    def close(self) -> None:
+        """End what was made ready. More trials may follow."""
+        self._evaluator.close()
+
+    def known(self, experiment: Experiment) -> dict[int, Trial]:
+        """Return the trial of every seed that `run` would not train again."""
+        trials = [each for each in self._registry.trials(experiment) if settled(each)]
+        return {each.seed: each for each in trials if each.purpose is not Purpose.DRIFT}
 
     def _begin(self, experiment: Experiment, seed: int, purpose: Purpose) -> Trial:
         now = self._registry.now()
@@ -110,25 +170,39 @@ class TrialRunner:
             )
         )
 
-    def _conduct(self, experiment: Experiment, trial: Trial) -> Trial:
+    def _conduct(self, experiment: Experiment, trial: Trial, heat: Heat | None) -> Trial:
         place = self._setup.work / f"trial-{trial.id}"
         scratch = place / "scratch"
         scratch.mkdir(parents=True, mode=0o700)
         commit = str(experiment.commit_sha)
         try:
             with self._repo.workspace(commit, place / "tree") as tree:
-                outcome = self._train(trial, tree, scratch)
+                outcome = self._train(trial, tree, scratch, heat)
             score: Score | Disqualification | None = None
             if outcome.checkpoint is not None and not self._stop():
                 self._see(Scoring(trial.experiment_id))
                 # A second export: the training process could have written into the first one.
                 with self._repo.workspace(commit, place / "tree") as tree:
                     score = self._evaluator.score(tree, outcome.checkpoint, scratch)
+                if isinstance(score, Score):
+                    self._shelve(trial, outcome.checkpoint)
         finally:
             remove(place)
-        return self._end(trial, outcome, score)
+        trial.condemned_at = heat.condemned_at if heat else None
+        done = self._end(trial, outcome, score)
+        self.tidy()
+        return done
 
-    def _train(self, trial: Trial, tree: Path, scratch: Path) -> Outcome:
+    def tidy(self) -> None:
+        """Remove the checkpoints that nobody will ask for."""
+        if self._shelf is not None:
+            tidy(self._shelf, self._registry)
+
+    def _shelve(self, trial: Trial, checkpoint: Path) -> None:
+        if self._shelf is not None and not self._shelf.put(int(trial.id or 0), checkpoint):
+            self._see(Notice(f"no room to keep the checkpoint of trial {trial.id} for `promote`"))
+
+    def _train(self, trial: Trial, tree: Path, scratch: Path, heat: Heat | None) -> Outcome:
         assignment = Assignment(
             tree=tree,
             scratch=scratch,
@@ -140,8 +214,12 @@ class TrialRunner:
             train_files=self._setup.train_files,
             token_bytes=self._setup.token_bytes,
         )
+        self._evaluator.settle()
         return self._worker.train(
-            assignment, on_point=lambda point: self._see(TrialPoint(point)), stop=self._stop
+            assignment,
+            on_point=lambda point: self._see(TrialPoint(point)),
+            stop=self._stop,
+            race=heat or unraced,
         )
 
     @contextmanager
@@ -204,5 +282,5 @@ def _scored(score: Score) -> Mapping[str, object]:
         "trust": score.trust,
         "mismatch": score.mismatch,
         "scoring_seconds": score.seconds,
-        "doc_bits": pack(struct.pack(f"<{len(score.doc_bits)}f", *score.doc_bits)),
+        "doc_bits": pack_reals(score.doc_bits),
     }

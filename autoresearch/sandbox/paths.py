@@ -39,12 +39,17 @@ class Link:
 
 
 def interpreter(environment: Mapping[str, str]) -> list[Path]:
-    """Return what this Python and its packages consist of, with the libraries it is told of."""
+    """Return what this Python and its packages consist of, with the libraries it is told of.
+
+    What is not there is left out: LD_LIBRARY_PATH often names folders that no system has.
+    """
     found = [sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix, sys.executable]
     found += [*site.getsitepackages(), *(each for each in sys.path if each.endswith("-packages"))]
     found += [each for each in environment.get("LD_LIBRARY_PATH", "").split(":") if each]
     paths = {Path(each) for each in found}
-    return sorted(each for each in paths if each.is_absolute() and _is_narrow(each))
+    # Not Path.exists, which raises where a folder on the way may not be entered.
+    there = (each for each in paths if each.is_absolute() and os.path.exists(each))  # noqa: PTH110
+    return sorted(each for each in there if _is_narrow(each))
 
 
 def system(*, network: bool) -> list[Path]:

@@ -7,6 +7,13 @@ from typing import Protocol
 
 from autoresearch.records.values import Budget, Limits, Outcome, Point
 
+Race = Callable[[Point], str | None]
+
+
+def unraced(_point: Point) -> str | None:
+    """Give no trial up."""
+    return None
+
 
 @dataclass(frozen=True)
 class Assignment:
@@ -47,6 +54,7 @@ class Worker(Protocol):
         *,
         on_point: Callable[[Point], None],
         stop: Callable[[], bool],
+        race: Race = unraced,
     ) -> Outcome:
         """Return how the trial ended; a failed trial is an outcome, not an exception.
 
@@ -54,6 +62,7 @@ class Worker(Protocol):
             assignment: the trial.
             on_point: told metrics as they come; of those that come at once, the last.
             stop: asked often; true ends the trial as INTERRUPTED.
+            race: told every metric; a sentence, why the trial is hopeless, ends it as RACED.
 
         Raises:
             WorkerError: the machine cannot run trials at all.

@@ -15,7 +15,7 @@ from autoresearch.process import Guarded, launch
 from autoresearch.records.values import Outcome, Point
 from autoresearch.runtime.session import CONTROL_FD, MAX_FILES
 from autoresearch.sandbox import Sandbox
-from autoresearch.workers.base import Assignment
+from autoresearch.workers.base import Assignment, Race, unraced
 from autoresearch.workers.meter import Meter
 from autoresearch.workers.streams import Stream
 from autoresearch.workers.trial import RunningTrial, hello
@@ -51,11 +51,12 @@ class LocalWorker:
         *,
         on_point: Callable[[Point], None],
         stop: Callable[[], bool],
+        race: Race = unraced,
     ) -> Outcome:
         """Return how the trial ended; see `Worker.train`."""
         with ExitStack() as held:
             try:
-                trial, tree, streams = self._begin(assignment, on_point, held)
+                trial, tree, streams = self._begin(assignment, on_point, race, held)
             except OSError as fault:
                 msg = f"cannot start a trial: {fault.strerror or fault}"
                 raise WorkerError(msg) from None
@@ -63,7 +64,11 @@ class LocalWorker:
             return trial.outcome()
 
     def _begin(
-        self, assignment: Assignment, on_point: Callable[[Point], None], held: ExitStack
+        self,
+        assignment: Assignment,
+        on_point: Callable[[Point], None],
+        race: Race,
+        held: ExitStack,
     ) -> tuple[RunningTrial, Guarded, Mapping[Stream, int]]:
         if len(assignment.train_files) > MAX_FILES:
             msg = f"the train split has more than {MAX_FILES} files: prepare the corpus again"
@@ -80,7 +85,9 @@ class LocalWorker:
             tree = self._launch(assignment, control_end.fileno(), metrics_end, log_end)
             held.enter_context(tree)
         meter = Meter(tree, assignment.budget, assignment.limits, assignment.scratch, self._now)
-        trial = RunningTrial(assignment, tree, meter, control, shards, on_point, self._patience)
+        trial = RunningTrial(
+            assignment, tree, meter, control, shards, on_point, race, self._patience
+        )
         streams = {Stream.CONTROL: control.fileno(), Stream.METRICS: metrics, Stream.LOG: log}
         return trial, tree, streams
 

@@ -10,7 +10,7 @@ from autoresearch.process import Exit, Guarded, signal_name
 from autoresearch.records.text import safe_line, safe_text
 from autoresearch.records.values import Ending, Outcome, Point
 from autoresearch.runtime.session import MAX_METRIC_BYTES
-from autoresearch.workers.base import Assignment
+from autoresearch.workers.base import Assignment, Race
 from autoresearch.workers.checkpoint import BadCheckpointError, take
 from autoresearch.workers.meter import Meter
 from autoresearch.workers.streams import (
@@ -52,6 +52,7 @@ class RunningTrial:
         control: socket.socket,
         shards: Sequence[IO[bytes]],
         on_point: Callable[[Point], None],
+        race: Race,
         patience: float,
     ) -> None:
         self._assignment = assignment
@@ -60,6 +61,7 @@ class RunningTrial:
         self._control = control
         self._shards = shards
         self._on_point = on_point
+        self._race = race
         self._patience = patience
         self._messages = Lines(MAX_CONTROL_BYTES)
         self._metrics = Lines(MAX_METRIC_BYTES)
@@ -120,8 +122,14 @@ class RunningTrial:
             if found:
                 point = found
                 self._curve.add(point)
+                self._give_up(self._race(point))
         if point:  # the last of a burst: who looks on must not be the brake
             self._on_point(point)
+
+    def _give_up(self, reason: str | None) -> None:
+        # Whoever has handed in its checkpoint, or has failed, is through: no time is left to save.
+        if reason and not (self._ending or self._digests is not None or self._failure):
+            self._kill(Ending.RACED, reason)
 
     def _heed(self, line: bytes) -> None:
         message = parse_control(line)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from autoresearch.patching import set_constants
+from autoresearch.records.values import Clock
 from autoresearch.scaffold import render, set_keys
 from tests.evaluation_stubs import PAIRS
 
@@ -21,6 +22,8 @@ SMALL: Mapping[str, float | str] = {
     "DEVICE_BATCH_SIZE": 8,
     "LOSS_CHUNK": 512,
 }
+# What trains until its budget is spent gets as far on a busy machine: it pays by the CPU's clock.
+TRAINING: Mapping[str, float | Clock] = {"training": 3.0, "clock": Clock.CPU}
 LAST_LINES = '\n\nif __name__ == "__main__":\n    main()\n'
 
 
@@ -42,7 +45,7 @@ class Entry:
     harm: str = ""
     needs: str = ""
     timeout: str = ""
-    budget: Mapping[str, float | str] = field(default_factory=dict)
+    budget: Mapping[str, float | Clock] = field(default_factory=dict)
 
     def files(self, names: Mapping[str, object] | None = None) -> dict[str, str]:
         """Return the tree's files; `names` are put in for $NAME in the patch."""
@@ -63,7 +66,12 @@ def entries(file: str) -> list[Entry]:
 
 def _entry(name: str, values: dict[str, Any]) -> Entry:
     ends = values.pop("ends", WORTH)
-    return Entry(name, ends=(ends,) if isinstance(ends, str) else tuple(ends), **values)
+    budget = dict(TRAINING) if values.get("base") == "template" else {}
+    budget |= values.pop("budget", {})
+    if "clock" in budget:
+        budget["clock"] = Clock(str(budget["clock"]))
+    ends = (ends,) if isinstance(ends, str) else tuple(ends)
+    return Entry(name, ends=ends, budget=budget, **values)
 
 
 def _files(base: str, patch: str) -> dict[str, str]:

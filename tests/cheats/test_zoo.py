@@ -101,7 +101,7 @@ def test_without_a_sandbox_it_succeeds_and_the_score_says_so(unsealed: Range, en
 @pytest.mark.parametrize("entry", TWINS)
 def test_an_honest_twin_is_scored_as_in_process(strongest: Range, entry: Entry) -> None:
     files = entry.files()
-    fate = strongest.run(files)
+    fate = strongest.run(files, entry.budget)
     assert fate.end == WORTH, fate.reason
     assert fate.outcome.checkpoint is not None
     assert fate.bpb == pytest.approx(strongest.worth(files, fate.outcome.checkpoint), abs=1e-4)

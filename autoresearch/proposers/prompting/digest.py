@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean
 
+from autoresearch.policy import Calibration, calibrate
 from autoresearch.proposers.base import Past
-from autoresearch.records.values import Category, Verdict
+from autoresearch.records.values import Category, Standing, Verdict
 
 MOST = 6  # of near misses and of crashes
 BAN = 3  # crashes of one kind
@@ -14,7 +14,10 @@ _UNKNOWN_NOISE = 0.002  # bits per byte; about what seeds differ by at five minu
 
 @dataclass(frozen=True)
 class Tally:
-    """How a category has paid; `gain` sums the measured effects of what was kept."""
+    """How a category has paid; `gain` sums the measured effects of what was kept.
+
+    What further pairs refuted was not kept, and its effect was luck: it is neither gain nor best.
+    """
 
     category: str
     tried: int
@@ -25,30 +28,17 @@ class Tally:
     best: float | None
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """What became of `made` predicted gains: how many were gains, how many at least half as large.
-
-    `predicted` and `measured` are means, in bits per byte.
-    """
-
-    made: int
-    right: int
-    reached: int
-    predicted: float
-    measured: float
-
-
 def near_misses(history: Sequence[Past], noise: float | None) -> list[Past]:
     """Return the discards that may well be small gains, best first.
 
     Those within two standard errors of zero, or one deviation between seeds where no error is
-    known.
+    known. A keep that was taken back is none: what it read when it was kept was luck.
     """
     found = [
         past
         for past in history
         if past.verdict is Verdict.DISCARD
+        and not _refuted(past)
         and past.delta is not None
         and past.delta <= (2 * past.delta_error if past.delta_error else noise or _UNKNOWN_NOISE)
     ]
@@ -65,21 +55,15 @@ def tallies(history: Sequence[Past]) -> list[Tally]:
     return found
 
 
-def calibration(history: Sequence[Past]) -> Calibration | None:
-    """Return what became of the predicted gains; None where none was measured."""
-    pairs = [
-        (past.predicted_delta, past.delta)
-        for past in history
-        if past.predicted_delta is not None and past.predicted_delta < 0 and past.delta is not None
-    ]
-    if not pairs:
-        return None
-    return Calibration(
-        made=len(pairs),
-        right=sum(measured < 0 for _, measured in pairs),
-        reached=sum(measured <= predicted / 2 for predicted, measured in pairs),
-        predicted=fmean(predicted for predicted, _ in pairs),
-        measured=fmean(measured for _, measured in pairs),
+def calibration(history: Sequence[Past], proposer: str = "") -> Calibration | None:
+    """Return what became of a proposer's predictions, of everyone's without a name."""
+    mine = [past for past in history if proposer in ("", past.proposer)]
+    return calibrate(
+        [
+            (past.predicted_delta, past.delta)
+            for past in mine
+            if past.predicted_delta is not None and past.delta is not None
+        ]
     )
 
 
@@ -99,9 +83,13 @@ def since_keep(history: Sequence[Past]) -> int:
     return len(history) - 1 - kept[-1] if kept else len(history)
 
 
+def _refuted(past: Past) -> bool:
+    return past.standing is Standing.REFUTED
+
+
 def _tally(category: Category, mine: Sequence[Past]) -> Tally:
-    deltas = [past.delta for past in mine if past.delta is not None]
-    kept = [past for past in mine if past.verdict is Verdict.KEEP]
+    deltas = [past.delta for past in mine if past.delta is not None and not _refuted(past)]
+    kept = [past for past in mine if past.verdict is Verdict.KEEP and not _refuted(past)]
     refused = (Verdict.INVALID, Verdict.DISQUALIFIED)
     return Tally(
         category=str(category),

@@ -11,8 +11,11 @@ _BASELINE = Past(
 )
 
 
-def examples() -> tuple[Brief, Brief]:
-    """Return a brief that holds nothing but its files, and one with a bit of everything."""
+def examples(proposer: str) -> tuple[Brief, Brief]:
+    """Return a brief that holds nothing but its files, and one with a bit of everything.
+
+    `proposer` is who is told of its own predictions, so that these are in it.
+    """
     bare = Brief(
         study="example",
         number=2,
@@ -22,11 +25,12 @@ def examples() -> tuple[Brief, Brief]:
         files={"train.py": "A = 1\n"},
         base_files={"train.py": "A = 1\n"},
     )
+    pasts = (_discard(2), _crash(3), _crash(4), _invalid(5), _surprise(6))
     rich = replace(
         bare,
         program="Lower val_bpb.\n",
         fixed_files={"prepare.py": "B = 1\n", "other.py": "C = 1\n"},
-        history=(_BASELINE, _discard(2), _crash(3), _crash(4), _invalid(5)),
+        history=(_BASELINE, *(replace(past, proposer=proposer) for past in pasts)),
         score=Estimate(2.0, 0.001),
         noise=0.002,
         remaining=Remaining(3600.0, 10, 5.0),
@@ -48,6 +52,10 @@ def _discard(number: int) -> Past:
         parent_id=1,
         patch="+a\n",
     )
+
+
+def _surprise(number: int) -> Past:
+    return replace(_discard(number), delta=-0.002, predicted_delta=0.001)
 
 
 def _crash(number: int) -> Past:

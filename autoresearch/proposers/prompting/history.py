@@ -1,8 +1,9 @@
 """The study's past, as text that only grows.
 
-A row is made of what never changes, so that each brief begins with the bytes of the one before it
-and a provider need not read them anew. Where the past outgrows its room, the oldest rows are
-shortened, many at a time: a beginning that breaks seldom is worth more than a few rows in full.
+A row is made of what hardly ever changes (a keep may be taken back), so that each brief begins
+with the bytes of the one before it and a provider need not read them anew. Where the past outgrows
+its room, the oldest rows are shortened, many at a time: a beginning that breaks seldom is worth
+more than a few rows in full.
 """
 
 from collections.abc import Sequence

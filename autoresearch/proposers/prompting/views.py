@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from autoresearch import patching
+from autoresearch.policy import Calibration
 from autoresearch.proposers.base import Brief, Past, Remaining
 from autoresearch.proposers.prompting import digest, frames
-from autoresearch.proposers.prompting.digest import Calibration, Tally
+from autoresearch.proposers.prompting.digest import Tally
 from autoresearch.proposers.prompting.frames import Frames
-from autoresearch.records.values import Category, Estimate
+from autoresearch.records.values import Category, Estimate, Standing
 
 CATEGORIES = " | ".join(
     each for each in Category if each not in (Category.BASELINE, Category.OTHER)
@@ -78,6 +79,8 @@ class Now:
     score: Estimate | None
     noise: float | None
     since_keep: int
+    confirmed: str
+    refuted: str
     remaining: Remaining
     trainings: int
     tallies: tuple[Tally, ...]
@@ -125,8 +128,8 @@ def incumbent(brief: Brief, frame: Frames) -> IncumbentView:
     return IncumbentView(brief.incumbent_id, _files(frame, brief.files))
 
 
-def now(brief: Brief, frame: Frames) -> Now:
-    """Return what is new in every brief."""
+def now(brief: Brief, frame: Frames, proposer: str = "") -> Now:
+    """Return what is new in every brief; `proposer` is whose predictions are looked back on."""
     history, left = brief.history, brief.remaining
     near = digest.near_misses(history, brief.noise)
     crashes = digest.repeated_crashes(history)
@@ -135,10 +138,12 @@ def now(brief: Brief, frame: Frames) -> Now:
         score=brief.score,
         noise=brief.noise,
         since_keep=digest.since_keep(history),
+        confirmed=_standing(history, Standing.CONFIRMED),
+        refuted=_standing(history, Standing.REFUTED),
         remaining=left,
         trainings=int((left.seconds or 0) // max(brief.budget.training, 1e-9)),
         tallies=tuple(digest.tallies(history)),
-        calibration=digest.calibration(history),
+        calibration=digest.calibration(history, proposer),
         near=tuple(_near(past, frame) for past in near),
         crashes=tuple(_crash(same, frame) for same in crashes),
     )
@@ -155,6 +160,10 @@ def _names(frame: Frames, paths: Sequence[str]) -> str:
     if left := len(paths) - _NAMES:
         lines += [f"and {left} more"] if left > 0 else []
     return frame.data("names", "\n".join(lines))
+
+
+def _standing(history: Sequence[Past], standing: Standing) -> str:
+    return ", ".join(str(past.id) for past in history if past.standing is standing)
 
 
 def _near(past: Past, frame: Frames) -> NearMiss:

@@ -41,17 +41,19 @@ class _Pieces:
 class Prompting:
     """Writes prompts. The same brief gives the same bytes."""
 
-    def __init__(self, settings: LlmSettings, *, folder: Path | None) -> None:
+    def __init__(self, settings: LlmSettings, *, folder: Path | None, proposer: str = "") -> None:
         """Read the templates and try each of them.
 
         Args:
             settings: how much is told, and which form of answer is asked for.
             folder: the project's own templates, which replace ours of the same name; may be absent.
+            proposer: who is told what became of its own predictions; without, of everyone's.
 
         Raises:
             ProposerError: one of the project's templates is broken; with its file and line.
         """
         self._settings = settings
+        self._proposer = proposer
         self._templates = Templates(folder)
         self._try()
 
@@ -115,7 +117,8 @@ class Prompting:
         setting = views.setting(brief)
         rules, how = (self._section(name, setting=setting) for name in ("rules", answer))
         incumbent = self._section("incumbent", incumbent=views.incumbent(brief, frame))
-        heading, now = self._section("history"), self._section("now", now=views.now(brief, frame))
+        heading = self._section("history")
+        now = self._section("now", now=views.now(brief, frame, self._proposer))
         fixed = sum(map(estimate, (rules, how, incumbent, heading)))
         project = self._project(brief, frame, most - fixed - NOW_TOKENS - most // _HISTORY_SHARE)
         room = most - fixed - estimate(project) - max(NOW_TOKENS, estimate(now))
@@ -137,7 +140,7 @@ class Prompting:
         return section(self._templates.render(name, **values))
 
     def _try(self) -> None:
-        for brief in examples():
+        for brief in examples(self._proposer):
             for answer in (*_ANSWERS.values(), _COMMAND):
                 self._pieces(brief, answer, 200_000)
             history = History(self._templates, brief.salt)

@@ -1,0 +1,172 @@
+"""What `promote` does before it picks: earns claims with further pairs, scores test."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Event as Flag
+
+import typer
+from rich.console import Console
+
+from autoresearch import policy
+from autoresearch.commands.workshop import Workshop, sandbox_for, stop_flag, workshop
+from autoresearch.config import Project
+from autoresearch.errors import AutoresearchError, Interrupted, ProjectError
+from autoresearch.process import remove
+from autoresearch.records.events import Notice
+from autoresearch.records.tables import Experiment, Study
+from autoresearch.records.values import Purpose, Reading, Standing
+from autoresearch.registry import Registry
+from autoresearch.render.live import watcher_for
+from autoresearch.research import TrialRunner, recover, telling
+from autoresearch.research.books import Books
+from autoresearch.research.comparing import Comparing
+from autoresearch.research.confirming import Confirming
+from autoresearch.research.examining import Examiner, Sizes, Unscored
+from autoresearch.research.shelving import shelf_of
+
+
+def earn(project: Project, numbers: Sequence[int], pairs: int) -> None:
+    """Train further pairs of kept experiments, and the checkpoints that scoring test will need.
+
+    Args:
+        project: with the run lock free.
+        numbers: the experiments.
+        pairs: how many each may take.
+
+    Raises:
+        Interrupted: the person stopped it; everything is saved.
+        ProjectError: its scores would not be comparable with the study's, or the money is spent.
+        RegistryError: another run is at work.
+    """
+    with workshop(project, sandbox_for(project)) as shop:
+        for study, mine in _by_study(shop.registry, numbers):
+            _earn(shop, shop.study(study.tag), mine, pairs)
+
+
+@dataclass(frozen=True)
+class Examination:
+    """Why experiments have no score on test; `breaches` are of rules that held on val."""
+
+    notes: tuple[str, ...] = ()
+    breaches: tuple[str, ...] = ()
+
+
+def examine(project: Project, numbers: Sequence[int]) -> Examination:
+    """Score experiments and their baselines on test, each once; say what has no score and why."""
+    registry = Registry.open(project.registry)
+    if all(registry.experiment(number).test_gain is not None for number in numbers):
+        return Examination()
+    found = list[_Unscored]()
+    try:
+        with workshop(project, sandbox_for(project)) as shop:
+            for study, mine in _by_study(shop.registry, numbers):
+                found += _examine(shop, shop.study(study.tag), mine)
+    except Interrupted:
+        raise
+    except AutoresearchError as fault:
+        return Examination((f"no score on test: {fault}",))
+    return Examination(
+        tuple(each.told for each in found if not each.why.breach),
+        tuple(each.told for each in found if each.why.breach),
+    )
+
+
+@dataclass(frozen=True)
+class _Unscored:
+    name: str
+    why: Unscored
+
+    @property
+    def told(self) -> str:
+        if self.why.breach:
+            return f"{self.name} was accepted on val, but on test it is not ({self.why.reason})"
+        return f"no score on test for {self.name}: {self.why.reason}"
+
+
+def _by_study(registry: Registry, numbers: Sequence[int]) -> list[tuple[Study, list[int]]]:
+    found: dict[str, tuple[Study, list[int]]] = {}
+    for number in numbers:
+        study = registry.study_of(registry.experiment(number))
+        found.setdefault(study.tag, (study, []))[1].append(number)
+    return list(found.values())
+
+
+def _earn(shop: Workshop, study: Study, numbers: Sequence[int], pairs: int) -> None:
+    project, registry = shop.project, shop.registry
+    recover(registry, shop.repo, project, study)
+    project.make_work()
+    with stop_flag() as asked, watcher_for(Console(stderr=True)) as watcher, _ends(asked):
+        budget = project.settings.budget(study.budget_seconds)
+        watcher.see(telling.study_opened(registry.summary(study), budget, ()))
+        trials = shop.trials(study, see=watcher.see, stop=asked.is_set, purse=shop.purse(study))
+        books = Books(registry, shop.repo, watcher.see)
+        confirming = Confirming(0.0, registry, Comparing(registry, trials), books)
+        for number in numbers:
+            if registry.experiment(number).standing is None:
+                trained = confirming.earn(study, number, pairs)
+                if registry.experiment(number).standing is None:
+                    watcher.see(Notice(_in_vain(number, trained, pairs)))
+        rows = map(registry.experiment, numbers)
+        if proven := [row for row in rows if row.standing is Standing.CONFIRMED]:
+            _train_missing(shop, study, proven, trials)
+            books.settle(study)
+        trials.tidy()
+
+
+def _in_vain(number: int, trained: int, most: int) -> str:
+    pairs = "1 pair" if trained == 1 else f"{trained} pairs"
+    if trained == most:
+        return f"experiment {number}: {pairs} more, and no claim yet"
+    return f"experiment {number}: {pairs} more, and further ones promise no claim"
+
+
+@contextmanager
+def _ends(asked: Flag) -> Iterator[None]:
+    """Tell what stopped a training: the person, or the money."""
+    try:
+        yield
+    except Interrupted as stopped:
+        if not asked.is_set():
+            msg = f"{stopped}: raise study_usd under [money] in autoresearch.toml"
+            raise ProjectError(msg) from None
+        msg = "interrupted; everything is saved, and the same command goes on"
+        raise Interrupted(msg) from None
+
+
+def _train_missing(
+    shop: Workshop, study: Study, rows: Sequence[Experiment], trials: TrialRunner
+) -> None:
+    """Train once more what has neither a score on test nor a checkpoint to get one from."""
+    registry, shelf = shop.registry, shelf_of(shop.project)
+    baseline = registry.summary(study).baseline
+    for row in [*rows, *([baseline] if baseline else [])]:
+        mine = registry.trials(row)
+        if row.test_bpb is None and not any(shelf.find(int(each.id or 0)) for each in mine):
+            used = [Reading(trial.seed, 0.0) for trial in mine]
+            trials.run(row, policy.next_seed(used), Purpose.REPLICATE)
+
+
+def _examine(shop: Workshop, study: Study, numbers: Sequence[int]) -> Iterator[_Unscored]:
+    project, registry = shop.project, shop.registry
+    remove(project.work)  # what lies there belongs to the dead: the run lock is ours
+    project.make_work()
+    examiner = Examiner(
+        registry, shop.repo, shelf_of(project),
+        lambda: shop.evaluator(study, shop.corpus.test()), project.work,
+        lambda told: typer.echo(told, err=True),
+    )  # fmt: skip
+    baseline = registry.summary(study).baseline
+    base = int(baseline.id or 0) if baseline else 0
+    for number in dict.fromkeys([base, *numbers]):
+        if why := examiner.examine(number):
+            name = f"experiment {number}" + (", the baseline" if number == base else "")
+            yield _Unscored(name, why)
+    sizes = _sizes(shop)
+    for number in numbers:
+        examiner.compare(number, base, sizes)
+
+
+def _sizes(shop: Workshop) -> Sizes:
+    val, test = shop.corpus.val(), shop.corpus.test()
+    return Sizes([len(each.data) for each in val], [len(each.data) for each in test])

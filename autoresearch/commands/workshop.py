@@ -1,0 +1,183 @@
+"""What trials need, whoever asks for them: the sandbox, the corpus, the registry, the run lock."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from autoresearch import corpus as corpora
+from autoresearch import sandbox as sandboxes
+from autoresearch.config import Project, parse_duration
+from autoresearch.corpus import Corpus
+from autoresearch.errors import ProjectError
+from autoresearch.evaluation import Evaluator
+from autoresearch.gitrepo import GitRepo
+from autoresearch.records.events import Event
+from autoresearch.records.money import Caps, GpuPrice
+from autoresearch.records.scores import Document
+from autoresearch.records.tables import Study
+from autoresearch.records.values import Trust
+from autoresearch.registry import Registry, RunLock
+from autoresearch.research import TrialRunner, open_study
+from autoresearch.research.purse import Purse
+from autoresearch.research.racing import Racing
+from autoresearch.research.shelving import shelf_of
+from autoresearch.research.trials import TrialSetup
+from autoresearch.sandbox import Sandbox
+from autoresearch.workers import LocalWorker
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """A project whose machine is ours: nobody else trains in it while the run lock is held."""
+
+    project: Project
+    corpus: Corpus
+    sandbox: Sandbox
+    trust: Trust
+    registry: Registry
+    repo: GitRepo
+
+    def study(self, tag: str | None, budget: float | None = None) -> Study:
+        """Return the study to work on; see `open_study`."""
+        return open_study(
+            self.registry, self.repo, self.project, self.corpus,
+            tag=tag, budget=budget, trust=self.trust,
+        )  # fmt: skip
+
+    def purse(self, study: Study, max_cost: float | None = None) -> Purse:
+        """Return the money there is: the caps, and what this machine's hours take of them."""
+        money, settings = self.project.settings.money, self.project.settings
+        budget = settings.budget(study.budget_seconds)
+        longest = budget.startup + budget.wall_limit + parse_duration(settings.evaluation.timeout)
+        gpu = GpuPrice(money.gpu_hour_usd, longest)
+        caps = Caps(run=max_cost, study=money.study_usd, call=money.call_usd)
+        return Purse(self.registry.ledger(study, caps, gpu=gpu), gpu.trial_worst)
+
+    def trials(
+        self,
+        study: Study,
+        *,
+        see: Callable[[Event], None],
+        stop: Callable[[], bool],
+        purse: Purse,
+    ) -> TrialRunner:
+        """Return what trains and scores on val.
+
+        Args:
+            study: whose trials they are.
+            see: told what happens.
+            stop: asked often; true ends the trial at work.
+            purse: asked before each trial.
+
+        Raises:
+            CorpusError: the sealed text is damaged.
+            EvaluationError: there is none.
+        """
+        settings = self.project.settings
+        setup = TrialSetup(
+            entry=settings.target.entry,
+            device=settings.training.device,
+            budget=settings.budget(study.budget_seconds),
+            limits=settings.limits(),
+            train_files=self.corpus.train_files(),
+            token_bytes=self.corpus.token_bytes,
+            work=self.project.work,
+        )
+        return TrialRunner(
+            setup,
+            registry=self.registry,
+            repo=self.repo,
+            worker=LocalWorker(self.sandbox),
+            evaluator=self.evaluator(study, self.corpus.val()),
+            see=see,
+            stop=stop,
+            broke=purse.empty,
+            shelf=shelf_of(self.project),
+            racing=Racing(settings, self.registry, self.repo),
+        )
+
+    def evaluator(self, study: Study, documents: Sequence[Document]) -> Evaluator:
+        """Return who scores checkpoints of a study on these sealed documents.
+
+        Raises:
+            CorpusError: the tokenizer is damaged.
+            EvaluationError: there is no text in them.
+        """
+        settings = self.project.settings
+        return Evaluator(
+            settings.evaluation,
+            sandbox=self.sandbox,
+            limits=settings.limits(),
+            device=settings.training.device,
+            tokenizer=self.corpus.tokenizer(),
+            documents=documents,
+            entry=settings.target.entry,
+            trust=study.trust,
+        )
+
+
+@contextmanager
+def workshop(project: Project, sandbox: Sandbox) -> Iterator[Workshop]:
+    """Yield a project's workshop, the run lock held.
+
+    Raises:
+        CorpusError: nothing is prepared yet, or it is damaged.
+        ProjectError: scores must be sealed and cannot be, or the project cannot be written.
+        RegistryError: another run is at work, or the registry is damaged.
+        GitError: there is no repository.
+    """
+    corpus = corpora.load(project.corpus_pointer)
+    trust = trust_of(project, sandbox, corpus)
+    project.make_state()
+    with RunLock(project.lock):
+        registry = Registry.open(project.registry, create=True)
+        repo = GitRepo.open(project.root)
+        yield Workshop(project, corpus, sandbox, trust, registry, repo)
+
+
+def sandbox_for(project: Project) -> Sandbox:
+    """Return what trials run in; the project, its corpus and its history stay out of their reach.
+
+    Raises:
+        ProjectError: it must be sealed, and here it cannot be.
+    """
+    found = sandboxes.examine(os.environ, project.hidden)
+    if project.settings.sandbox.require and found.sandbox.trust is not Trust.SEALED:
+        msg = f"autoresearch.toml requires a sealed sandbox; {found.notes[0]}"
+        raise ProjectError(msg)
+    return found.sandbox
+
+
+def trust_of(project: Project, sandbox: Sandbox, corpus: Corpus) -> Trust:
+    """Return how far scores on this corpus can be believed.
+
+    Raises:
+        ProjectError: they must be sealed, and on this corpus cannot be.
+    """
+    if not corpus.lies_open:
+        return sandbox.trust
+    if project.settings.sandbox.require:
+        msg = (
+            "autoresearch.toml requires sealed scores, but the stdlib corpus lies open to every "
+            "trial: prepare another one"
+        )
+        raise ProjectError(msg)
+    return Trust.UNSEALED
+
+
+@contextmanager
+def stop_flag() -> Iterator[threading.Event]:
+    """Turn Ctrl-C and SIGTERM into a flag, so that every row is written before the end."""
+    asked = threading.Event()
+    before = {
+        number: signal.signal(number, lambda _number, _frame: asked.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

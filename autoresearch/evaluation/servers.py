@@ -1,0 +1,92 @@
+"""The two model servers of one scoring, from their start to their death."""
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from autoresearch.evaluation.protocol import post_load
+from autoresearch.evaluation.server import ServerHandle
+from autoresearch.evaluation.site import Site
+from autoresearch.process import remove
+
+
+class Servers:
+    """Two servers that share nothing but what is shown to both. A context manager that kills.
+
+    Until `load` they run nothing but this package and PyTorch: a pair that waits has seen no
+    tree, no checkpoint and no text.
+    """
+
+    def __init__(self, site: Site) -> None:
+        """Start them; do not wait.
+
+        Raises:
+            EvaluationError: the machine cannot start a process.
+        """
+        self.site = site
+        self._deadline = time.monotonic()
+        with ExitStack() as held:
+            held.callback(remove, site.place)
+            # Their names say nothing: which of the two one is, no server need know.
+            self.pair = tuple(
+                held.enter_context(ServerHandle.start(site, name)) for name in ("a", "b")
+            )
+            self._held = held.pop_all()
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether both run."""
+        return all(server.alive for server in self.pair)
+
+    def greet(self) -> None:
+        """Wait until both have PyTorch in memory and wait themselves.
+
+        Raises:
+            EvaluationError: they cannot run here.
+        """
+        for server in self.pair:
+            server.greet()
+
+    def load(self, tree: Path, checkpoint: Path, timeout: float) -> None:
+        """Show them what is scored and have them load it; wait for their greeting only.
+
+        From now on `timeout` seconds pass for all that is asked of them.
+
+        Raises:
+            EvaluationError: they cannot run here.
+        """
+        self.site.show(tree, checkpoint)
+        self.greet()
+        self._deadline = time.monotonic() + timeout
+        for server in self.pair:
+            server.deadline = self._deadline
+            post_load(server, self.site.checkpoint, self.site.device, self.site.limits.threads)
+
+    def tokenizer(self) -> ServerHandle:
+        """Start a third one, for the text and within what is left of the time; after `load`.
+
+        Raises:
+            EvaluationError: the machine cannot start a process.
+        """
+        server = ServerHandle.start(self.site, "tokenizer", torch=False)
+        server.deadline = self._deadline
+        return server
+
+    def close(self) -> None:
+        """Kill both and all that they started; nothing is left of their folders."""
+        self._held.close()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        fault: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()

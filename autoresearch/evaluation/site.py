@@ -1,0 +1,61 @@
+"""Where the servers of one scoring run, and what they see of the trial that came before them."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoresearch.records.values import Limits
+from autoresearch.sandbox import Sandbox
+
+
+@dataclass(frozen=True)
+class Site:
+    """A folder of the evaluator's own, where no trial can have written, and how servers start.
+
+    Servers may read `shown`, which is empty until `show`: so they can be started before there is
+    anything to score. Each may write a folder of its own beside it.
+    """
+
+    place: Path
+    entry: str
+    device: str
+    sandbox: Sandbox
+    limits: Limits
+
+    def __post_init__(self) -> None:
+        """Make the folder that is shown."""
+        self.shown.mkdir(parents=True)
+
+    @property
+    def shown(self) -> Path:
+        """What every server may read."""
+        return self.place / "shown"
+
+    @property
+    def tree(self) -> Path:
+        """Where the tree is, once it is shown."""
+        return self.shown / "tree"
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the checkpoint is, once it is shown."""
+        return self.shown / "checkpoint"
+
+    def scratch(self, name: str) -> Path:
+        """Make the folder that the server of this name may write; return it."""
+        folder = self.place / name
+        folder.mkdir()
+        return folder
+
+    def show(self, tree: Path, checkpoint: Path) -> None:
+        """Let the servers see a tree and a checkpoint. Files are linked where that can be done."""
+        for source, target in ((tree, self.tree), (checkpoint, self.checkpoint)):
+            shutil.copytree(source, target, symlinks=True, copy_function=_link)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:  # another file system, or one without links
+        shutil.copy2(source, target, follow_symlinks=False)

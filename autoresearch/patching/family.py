@@ -1,0 +1,135 @@
+"""Whether the learning curves of two sources mean the same at the same progress.
+
+They do not where a change touches the schedule (learning rates, momentum, decay, shares of the
+budget), the optimizer, the batches or what the loss is: a shorter warm-down looks better half-way
+and ends worse, a softer loss is lower without being better. Found by the names that code uses, and
+rather too often than too seldom. Nothing is run.
+"""
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from autoresearch.patching.effect import drop_docstrings
+from autoresearch.patching.syntax import parse
+
+# Code that uses one of these words, be it as a part of a name, may steer a training.
+_STEERING_WORDS = """
+lr rate learning sched schedule scheduler warm warmup warmdown cooldown decay anneal
+cosine momentum nesterov beta adam adamw muon sgd optim optimizer optimiser clip grad
+gradient backward accumulate accumulated accumulation progress budget pace session step
+epoch iteration ema swa batch feed data loader shard sample shuffle seed random rand randn
+randint randperm noise loss nll ce entropy criterion logit softcap target label smoothing
+ignore reduction tokenizer drop dropout stochastic bernoulli training eval exec compile
+globals setattr getattr vars
+"""
+_STEERING = frozenset(_STEERING_WORDS.split())
+# These words are also in code that does much else (a model's __init__): there, single statements
+# that use them count.
+_SHAPING = frozenset({"vocab", "context", "seq", "sequence"})
+_LONGEST = 200  # characters of a text that is looked at
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """A function, or a statement outside of one: where it stands, what it says, uses and binds."""
+
+    place: str
+    said: str
+    steers: bool
+    uses: frozenset[str]
+    binds: frozenset[str]
+
+
+def steering_change(before: Mapping[str, str], after: Mapping[str, str]) -> str | None:
+    """Return where a change may alter what a learning curve means, or None where it does not.
+
+    Args:
+        before: the incumbent's editable files, path to text.
+        after: the same files with the change.
+    """
+    paths = sorted({*before, *after})
+    changed = (path for path in paths if before.get(path) != after.get(path))
+    found = (_steered(path, before.get(path, ""), after.get(path, "")) for path in changed)
+    return next((place for place in found if place is not None), None)
+
+
+def _steered(path: str, old: str, new: str) -> str | None:
+    was, now = parse(old), parse(new)
+    if was is None or now is None or not path.endswith(".py"):
+        return path
+    try:
+        changed = _steering(was) ^ _steering(now)
+    except RecursionError:
+        return path
+    return min((place for place, *_ in changed), default=None)
+
+
+def _steering(tree: ast.Module) -> set[tuple[str, str, int]]:
+    """Return what steers: by its words, or because something that steers uses it."""
+    drop_docstrings(tree)
+    units = list(_units(tree.body, ""))
+    found = {unit for unit in units if unit.steers}
+    while more := _used(units, found) - found:
+        found |= more
+    counts = Counter((unit.place, unit.said) for unit in units if unit in found)
+    return {(*each, times) for each, times in counts.items()}
+
+
+def _used(units: Sequence[_Unit], by: Iterable[_Unit]) -> set[_Unit]:
+    names = {name for unit in by for name in unit.uses}
+    return {unit for unit in units if unit.binds & names}
+
+
+def _units(body: Sequence[ast.stmt], outside: str) -> Iterator[_Unit]:
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield _unit(node, outside + node.name, binds=() if outside else (node.name,))
+            yield from _shaping(node, outside + node.name)
+        elif isinstance(node, ast.ClassDef):
+            yield from _units(node.body, f"{outside}{node.name}.")
+            node.body = []
+            yield _unit(node, outside + node.name)
+        else:
+            names = sorted(_names(node, ast.Store))
+            place = outside + (", ".join(names) or type(node).__name__)
+            yield _unit(node, place, binds=() if outside else names, also=_SHAPING)
+
+
+def _shaping(function: ast.AST, place: str) -> Iterator[_Unit]:
+    for node in ast.walk(function):
+        if isinstance(node, ast.stmt) and not hasattr(node, "body"):
+            unit = _unit(node, place, also=_SHAPING)
+            if unit.steers:
+                yield unit
+
+
+def _unit(
+    node: ast.stmt, place: str, *, binds: Iterable[str] = (), also: frozenset[str] = frozenset()
+) -> _Unit:
+    words = {word.lower() for name in _mentions(node) for word in _WORD.findall(name)}
+    words |= {word.removesuffix("s") for word in words}
+    return _Unit(
+        place=place,
+        said=ast.dump(node),
+        steers=bool(words & (_STEERING | also)),
+        uses=_names(node, ast.Load),
+        binds=frozenset(binds),
+    )
+
+
+def _names(node: ast.AST, context: type[ast.expr_context]) -> frozenset[str]:
+    inside = (each for each in ast.walk(node) if isinstance(each, ast.Name))
+    return frozenset(each.id for each in inside if isinstance(each.ctx, context))
+
+
+def _mentions(node: ast.AST) -> Iterator[str]:
+    """Yield every identifier, also those in texts: getattr(x, "lr")."""
+    for each in ast.walk(node):
+        for _, value in ast.iter_fields(each):
+            for item in value if isinstance(value, list) else (value,):
+                if isinstance(item, str) and len(item) <= _LONGEST:
+                    yield item

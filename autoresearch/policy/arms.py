@@ -1,0 +1,208 @@
+"""What each proposer is worth, and whether that is more than the control arm is.
+
+An experiment's gain is what its keep is believed to have done to val_bpb, in bits per byte and
+above zero = better; whatever was not kept, or not to this day, gained nothing. Gains are rare and
+skewed, so no normal interval holds: a mean gain is drawn as share of keeps times mean gain of a
+keep. The share has a Jeffreys posterior (Beta; half a keep and half a failure added), the gain of
+a keep a Bayesian bootstrap (Rubin, 1981) of the arm's own keeps and, worth a single one, those of
+both arms: so an arm that has kept nothing is not known to be worth nothing. Each gain is drawn with
+its own error. `benchmarks/arms.py` counts how often the intervals are right.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import fsum, sqrt
+from statistics import fmean
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autoresearch.policy.calibration import Calibration, calibrate
+from autoresearch.records.arms import Trained
+
+Vector = NDArray[np.float64]
+_DRAWS = 4000
+_SEED = 5  # the same study, the same interval
+_JEFFREYS = 0.5
+_BORROWED = 1.0  # keeps' worth of both arms' keeps
+_INTERVAL = (0.025, 0.975)
+_HOUR = 3600.0
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a proposer's trained experiments came to; `gained` in bpb, with its standard error.
+
+    `control` tells its turns as a control from those of its own. `seconds` are all that its
+    experiments were trained for, until their verdicts.
+    """
+
+    proposer: str
+    control: bool
+    trained: int
+    kept: int
+    confirmed: int
+    gained: float
+    gained_error: float
+    seconds: float
+
+    @property
+    def per_experiment(self) -> float:
+        """The gain of a trained experiment, in bpb."""
+        return self.gained / self.trained
+
+    @property
+    def per_hour(self) -> float | None:
+        """The gain of an hour of training, in bpb; None where none was trained for any time."""
+        return self.gained * _HOUR / self.seconds if self.seconds > 0 else None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much more than the control, in bpb, with its 95% interval; above zero = better."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def seen(self) -> bool:
+        """Whether zero lies outside the interval."""
+        return self.low > 0 or self.high < 0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A proposer beside the control that shared its turns, an experiment and an hour of training.
+
+    None where nothing was kept on either side, or nothing took any time.
+    """
+
+    proposer: str
+    control: str
+    trained: int
+    control_trained: int
+    per_experiment: Difference | None
+    per_hour: Difference | None
+
+
+def records(trained: Iterable[Trained]) -> list[Record]:
+    """Return each proposer's record by name, controls last."""
+    sides: dict[tuple[bool, str], list[Trained]] = {}
+    for each in trained:
+        sides.setdefault((each.is_control, each.proposer), []).append(each)
+    return [_record(name, mine, control) for (control, name), mine in sorted(sides.items())]
+
+
+def compare(trained: Iterable[Trained]) -> list[Comparison]:
+    """Return each proposer beside each control, over the turns that both could have had."""
+    shared: dict[str, dict[str, list[Trained]]] = {}
+    for each in trained:
+        if each.control:
+            shared.setdefault(each.control, {}).setdefault(each.proposer, []).append(each)
+    return [
+        _compared(name, sides[name], control, sides[control])
+        for control, sides in sorted(shared.items())
+        if control in sides
+        for name in sorted(sides)
+        if name != control
+    ]
+
+
+def calibrations(trained: Iterable[Trained]) -> dict[str, Calibration]:
+    """Return what became of each proposer's predictions, of those who made any."""
+    pairs: dict[str, list[tuple[float, float]]] = {}
+    for each in trained:
+        if each.predicted is not None and each.delta is not None:
+            pairs.setdefault(each.proposer, []).append((each.predicted, each.delta))
+    found = {name: calibrate(pairs[name]) for name in sorted(pairs)}
+    return {name: each for name, each in found.items() if each is not None}
+
+
+def _record(name: str, mine: Sequence[Trained], control: bool) -> Record:  # noqa: FBT001
+    keeps = [each for each in mine if each.kept]
+    return Record(
+        proposer=name,
+        control=control,
+        trained=len(mine),
+        kept=len(keeps),
+        confirmed=sum(each.confirmed for each in keeps),
+        gained=fsum(each.gain for each in keeps),
+        gained_error=sqrt(fsum((each.delta_error or 0.0) ** 2 for each in keeps)),
+        seconds=fsum(each.seconds for each in mine),
+    )
+
+
+def _compared(
+    name: str, mine: Sequence[Trained], control: str, theirs: Sequence[Trained]
+) -> Comparison:
+    both = [*mine, *theirs]
+    found: list[Difference | None] = [None, None]
+    if any(each.kept for each in both):
+        dice = np.random.default_rng(_SEED)
+        one, other = _Drawn.of(mine, both, dice), _Drawn.of(theirs, both, dice)
+        found = [
+            _difference(_mean(mine), _mean(theirs), one.gain - other.gain),
+            _difference(_rate(mine), _rate(theirs), one.rate - other.rate),
+        ]
+    return Comparison(name, control, len(mine), len(theirs), *found)
+
+
+def _difference(mine: float | None, theirs: float | None, drawn: Vector) -> Difference | None:
+    if mine is None or theirs is None:
+        return None
+    value = mine - theirs
+    low, high = (float(each) for each in np.quantile(drawn, _INTERVAL))
+    # The priors move a small arm's interval: it is widened until it holds what was seen.
+    return Difference(value, min(low, value), max(high, value))
+
+
+def _mean(side: Sequence[Trained]) -> float:
+    return fmean(each.gain for each in side)
+
+
+def _rate(side: Sequence[Trained]) -> float | None:
+    seconds = fsum(each.seconds for each in side)
+    return fsum(each.gain for each in side) * _HOUR / seconds if seconds > 0 else None
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """What an arm may truly be worth: draws of its gain an experiment, and an hour."""
+
+    gain: Vector
+    rate: Vector
+
+    @classmethod
+    def of(
+        cls, side: Sequence[Trained], both: Sequence[Trained], dice: np.random.Generator
+    ) -> "_Drawn":
+        keeps = [each for each in side if each.kept]
+        rest = len(side) - len(keeps)
+        share = dice.beta(_JEFFREYS + len(keeps), _JEFFREYS + rest, _DRAWS)
+        gain = share * _of_a_keep(keeps, [each for each in both if each.kept], dice)
+        kept, other = (_seconds(side, both, kept=kept) for kept in (True, False))
+        hours = (share * kept + (1 - share) * other) / _HOUR
+        return cls(gain, gain / np.maximum(hours, np.finfo(float).tiny))
+
+
+def _of_a_keep(
+    own: Sequence[Trained], both: Sequence[Trained], dice: np.random.Generator
+) -> Vector:
+    """Return draws of a keep's mean gain: the own keeps, and a little of both arms'."""
+    keeps = [*own, *both]
+    shape = [1.0] * len(own) + [_BORROWED / len(both)] * len(both)
+    weights = dice.standard_gamma(shape, (_DRAWS, len(keeps)))
+    errors = np.array([each.delta_error or 0.0 for each in keeps])
+    gains = np.array([each.gain for each in keeps])
+    drawn = gains + errors * dice.standard_normal((_DRAWS, len(keeps)))
+    total = weights.sum(axis=1)
+    return np.asarray((weights * drawn).sum(axis=1) / np.maximum(total, np.finfo(float).tiny))
+
+
+def _seconds(side: Sequence[Trained], both: Sequence[Trained], *, kept: bool) -> float:
+    """Return how long a keep (or another) takes on average, as both arms' where none is there."""
+    for those in (side, both):
+        if taken := [each.seconds for each in those if each.kept is kept]:
+            return fmean(taken)
+    return 0.0

@@ -1,0 +1,97 @@
+"""How far a proposer's predictions can be believed: predicted against believed effects, in bpb."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+from statistics import fmean
+
+_FEWEST = 5  # pairs that an order, or a slope, is read from
+_DOUBT = 10.0  # pairs without any relation that a slope is shrunk by
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What became of predictions, over `pairs` of them; below zero = better.
+
+    `predicted` and `actual` are means. `right` is how often better or worse was foretold rightly,
+    `chance` how often it would have been by someone who predicts as many gains and knows nothing.
+    `rank` is Spearman's correlation, `slope` by how much the effect grows with the prediction (1 is
+    perfect), shrunk towards 0; None where pairs are few, or all are equal.
+    """
+
+    pairs: int
+    predicted: float
+    actual: float
+    right: float
+    chance: float
+    rank: float | None
+    slope: float | None
+
+    @property
+    def bias(self) -> float:
+        """How much worse (above zero) ideas came out than was predicted, on average."""
+        return self.actual - self.predicted
+
+
+def calibrate(pairs: Sequence[tuple[float, float]]) -> Calibration | None:
+    """Return what became of predictions; None without any.
+
+    Args:
+        pairs: predicted and believed effect of one experiment each.
+    """
+    if not pairs:
+        return None
+    predicted, actual = [one for one, _ in pairs], [other for _, other in pairs]
+    hoped = fmean(each < 0 for each in predicted)
+    better = fmean(each < 0 for each in actual)
+    return Calibration(
+        pairs=len(pairs),
+        predicted=fmean(predicted),
+        actual=fmean(actual),
+        right=fmean((one < 0) is (other < 0) for one, other in pairs),
+        chance=hoped * better + (1 - hoped) * (1 - better),
+        rank=_correlation(_ranks(predicted), _ranks(actual)),
+        slope=_slope(predicted, actual),
+    )
+
+
+def _slope(predicted: Sequence[float], actual: Sequence[float]) -> float | None:
+    """Return the least squares slope, as if some pairs without any relation had been seen too."""
+    x, y = _scaled(predicted), _scaled(actual)
+    if x is None or y is None:
+        return None
+    count = len(predicted)
+    plain = _products(x[0], y[0]) / _products(x[0], x[0])
+    return plain * (y[1] / x[1]) * count / (count + _DOUBT)
+
+
+def _correlation(one: Sequence[float], other: Sequence[float]) -> float | None:
+    x, y = _scaled(one), _scaled(other)
+    if x is None or y is None:
+        return None
+    both = sqrt(_products(x[0], x[0])) * sqrt(_products(y[0], y[0]))
+    return min(max(_products(x[0], y[0]) / both, -1.0), 1.0)
+
+
+def _scaled(values: Sequence[float]) -> tuple[list[float], float] | None:
+    """Return deviations from the mean in units of the largest, and that.
+
+    None where all are equal, or too few.
+    """
+    if len(values) < _FEWEST or min(values) == max(values):
+        return None
+    middle = fmean(values)
+    largest = max(abs(each - middle) for each in values)
+    return ([(each - middle) / largest for each in values], largest) if largest else None
+
+
+def _products(one: Sequence[float], other: Sequence[float]) -> float:
+    return sum(x * y for x, y in zip(one, other, strict=True))
+
+
+def _ranks(values: Sequence[float]) -> list[float]:
+    """Return each value's place from below; equal ones share the mean of theirs."""
+    places: dict[float, list[int]] = {}
+    for place, value in enumerate(sorted(values)):
+        places.setdefault(value, []).append(place)
+    return [fmean(places[value]) for value in values]

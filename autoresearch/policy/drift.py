@@ -1,0 +1,72 @@
+"""Whether the machine is still the one on which a reading was taken."""
+
+import math
+from dataclasses import dataclass
+
+from autoresearch.policy.noise import PRIOR_REPEATS, Noise
+from autoresearch.records.values import Reading
+
+# How often a machine that did not change may look as if it had, by scores and by steps each.
+FALSE_ALARM = 0.003
+
+
+@dataclass(frozen=True)
+class Drift:
+    """The same code on the same seed, once more: what it reads, beside what it read then.
+
+    `bpb` is again minus then, `expected` the standard deviation of that on a machine that did not
+    change; `steps` is again over then, None where steps were not told.
+    """
+
+    bpb: float
+    expected: float
+    steps: float | None
+    changed: bool
+
+    @property
+    def told(self) -> str:
+        """The finding in words."""
+        speed = "" if self.steps is None else f" at {self.steps:.2f} times the steps"
+        return f"reads {self.bpb:+.4f} bpb (noise {self.expected:.4f}){speed}"
+
+
+def drift(again: Reading, then: Reading, noise: Noise) -> Drift:
+    """Return what a repetition says of the machine.
+
+    A score out of line is a changed machine, whatever the steps. Steps out of line are one only
+    where they are worth more than a trial's own noise: speed that costs nothing is no harm.
+
+    Args:
+        again: the repetition.
+        then: the reading that it repeats, of the same code and seed.
+        noise: the study's. Its deviation of a pair is at least that of a repetition: two codes on
+            one seed differ by all that two trainings of one code differ by.
+    """
+    freedom = PRIOR_REPEATS + noise.pair_repeats
+    difference = again.bpb - then.bpb
+    changed = tail(difference / noise.pair, freedom) < FALSE_ALARM
+    if not (again.steps > 0 and then.steps > 0):
+        return Drift(difference, noise.pair, None, changed)
+    ratio = again.steps / then.steps
+    logs = math.log(ratio)
+    slower = tail(logs / (math.sqrt(2) * noise.speed), PRIOR_REPEATS + noise.seed_repeats)
+    matters = abs(noise.slope * logs) > noise.trial
+    return Drift(difference, noise.pair, ratio, changed or (matters and slower < FALSE_ALARM))
+
+
+def tail(value: float, freedom: int) -> float:
+    """Return the probability that Student's t is as far from zero as `value`, on either side.
+
+    Source: Abramowitz and Stegun 26.7.3 and 26.7.4, finite sums for whole degrees of freedom.
+    """
+    angle = math.atan2(abs(value), math.sqrt(freedom))
+    term, total = 1.0, 0.0
+    cosine = math.cos(angle)
+    odd = freedom % 2
+    for step in range(freedom // 2):
+        total += term
+        term *= cosine**2 * (2 * step + 1 + odd) / (2 * step + 2 + odd)
+    inside = math.sin(angle) * total
+    if odd:
+        inside = 2 / math.pi * (angle + inside * cosine)
+    return max(1 - inside, 0.0)

@@ -1,0 +1,90 @@
+"""What a study can see through its noise, and what to do where that is too little."""
+
+import math
+from dataclasses import dataclass
+
+from autoresearch.policy.claims import CONFIRMED
+from autoresearch.policy.effects import Prior, weigh
+from autoresearch.policy.noise import Noise, Usual
+from autoresearch.policy.verdicts import ENOUGH_REPEATS, MAX_PAIRS
+from autoresearch.records.values import Clock
+
+NIGHT = 100  # trainings: eight hours of five minutes each
+_STEPS = 40  # halvings of an interval: far below any error that matters
+
+
+@dataclass(frozen=True)
+class Sight:
+    """The smallest gain (bpb) that pairs would confirm, and how many such a night has to offer.
+
+    `pair` is the deviation of a pair's difference that it rests on. `gain` is confirmed in every
+    other case by as many pairs as a verdict may take; `share` of the ideas that work are as large,
+    `expected` of them among the ideas of a night.
+    """
+
+    pair: float
+    gain: float
+    share: float
+    expected: float
+
+    @property
+    def blind(self) -> bool:
+        """Whether the noise is larger than any gain that a night may be expected to bring."""
+        return self.expected < 1
+
+    @property
+    def told(self) -> str:
+        """The finding in words."""
+        return (
+            f"a pair's difference has a noise of {self.pair:.4f} bpb, so {MAX_PAIRS} pairs confirm "
+            f"gains from {self.gain:.4f} bpb: {self.share:.0%} of the ideas that work"
+        )
+
+
+def sight(noise: Noise, usual: Usual, ideas: Prior) -> Sight:
+    """Return what a study with this noise can see.
+
+    Args:
+        noise: the study's.
+        usual: what was expected of it. Until pairs are repeated, theirs is taken to be as much
+            louder than usual as the noise between seeds is.
+        ideas: how often ideas are better, and by how much.
+    """
+    louder = 1.0 if noise.pair_repeats else noise.seed / usual.seed
+    pair = noise.pair * max(louder, 1.0)
+    freedom = max(noise.pair_repeats, ENOUGH_REPEATS)
+    gain = _smallest(ideas, pair**2 / MAX_PAIRS * freedom / (freedom - 2))
+    share = math.exp(-gain / ideas.gain)
+    return Sight(pair, gain, share, NIGHT * ideas.better * share)
+
+
+def advice(found: Sight, device: str, clock: Clock) -> str | None:
+    """Return what to do about the noise in a sentence or two; None where it does no harm.
+
+    Args:
+        found: what the study can see.
+        device: what it trains on.
+        clock: what its budget counts.
+    """
+    if not found.blind:
+        return None
+    steps = ["train longer (--budget)"]
+    if device == "cpu" and clock is Clock.WALL:
+        steps.append('count CPU seconds ([training] clock = "cpu")')
+    steps.append("find a quieter machine")
+    return (
+        f"this study is louder than what it looks for: {found.told}, {found.expected:.1f} in "
+        f"{NIGHT} trainings. Start another with --tag: {', or '.join(steps)}"
+    )
+
+
+def _smallest(ideas: Prior, variance: float) -> float:
+    """Return the smallest measured gain that is a claim; `variance` is of its error."""
+    low, high = 0.0, 12 * math.sqrt(variance) + variance / ideas.gain
+    while weigh(ideas, -high, variance).better < CONFIRMED:
+        high *= 2
+    for _ in range(_STEPS):
+        middle = (low + high) / 2
+        sure = weigh(ideas, -middle, variance).better >= CONFIRMED
+        low, high = (low, middle) if sure else (middle, high)
+    return high

@@ -1,0 +1,104 @@
+"""What every search over the constants of train.py shares: where they may move, what is new."""
+
+from collections.abc import Callable, Iterator, Mapping
+from random import Random
+
+from autoresearch.patching import Number, numbers, set_constants, unified_diff
+from autoresearch.proposers.base import Brief, Check
+from autoresearch.proposers.space import Span, span
+from autoresearch.records.values import Category, Change, ChangeFormat, Proposal
+
+ATTEMPTS = 300  # draws for one proposal
+_REFUSALS = 8
+_KINDS = (
+    (Category.REGULARIZATION, frozenset({"DECAY", "DROPOUT", "SMOOTHING"})),
+    (Category.SCHEDULE, frozenset({"WARMUP", "WARMDOWN", "COOLDOWN", "FINAL", "SCHEDULE"})),
+    (Category.OPTIMIZER, frozenset({"LR", "BETA", "BETA1", "BETA2", "MOMENTUM", "EPS", "BATCH"})),
+    (Category.ARCHITECTURE, frozenset({"DEPTH", "DIM", "HEAD", "HEADS", "LAYERS", "ASPECT"})),
+)
+
+# From a brief and where each constant may move: new values for some of them, draw after draw.
+Draws = Callable[[Brief, Mapping[str, Span]], Iterator[dict[str, Number]]]
+
+
+class Tuner:
+    """Changes one to three constants around the incumbent to values never tried together."""
+
+    def __init__(self, name: str, draws: Draws) -> None:
+        self._name = name
+        self._draws = draws
+        self._refused: list[dict[str, Number]] = []
+
+    @property
+    def name(self) -> str:
+        """The spec."""
+        return self._name
+
+    def propose(self, brief: Brief, check: Check) -> Proposal | None:
+        """Return a change to values never tried together; None where all have been.
+
+        What `check` refuses is passed over, a few times: the last refusal is worth a row.
+        """
+        source = brief.files.get(brief.entry, "")
+        now = numbers(source)
+        space = search_space(brief, now)
+        tried = [now, *(dict(past.constants) for past in brief.history)]
+        refused = 0
+        for values in self._draws(brief, space) if space else ():
+            moved = {name: value for name, value in values.items() if value != now[name]}
+            drawn = {**now, **moved}
+            if not moved or drawn in tried or drawn in self._refused:
+                continue
+            proposal = _proposal(self._name, brief.entry, source, now, moved)
+            if check(proposal) is None:
+                return proposal
+            self._refused.append(drawn)
+            refused += 1
+            if refused >= _REFUSALS:
+                return proposal
+        return None
+
+
+def search_space(brief: Brief, now: Mapping[str, Number]) -> dict[str, Span]:
+    """Return where each of the incumbent's constants may move.
+
+    The range comes from the base commit's value; for a constant that a later experiment brought
+    in, from the first value it was seen with. So it stays as it is all night.
+    """
+    first = {**now}
+    for past in reversed(brief.history):
+        first.update({name: past.constants[name] for name in now if name in past.constants})
+    first.update(
+        {k: v for k, v in numbers(brief.base_files.get(brief.entry, "")).items() if k in now}
+    )
+    spans = {name: span(name, first[name]) for name in sorted(now)}
+    return {name: each for name, each in spans.items() if each is not None}
+
+
+def some_of(space: Mapping[str, Span], seed: str) -> tuple[Random, list[str]]:
+    """Return dice for this seed, and one to three constants that they chose."""
+    dice = Random(seed)  # noqa: S311 - no secret hangs on it
+    count = min(len(space), dice.choices((1, 2, 3), (3, 2, 1))[0])
+    return dice, dice.sample(sorted(space), count)
+
+
+def _proposal(
+    proposer: str,
+    entry: str,
+    source: str,
+    now: Mapping[str, Number],
+    moved: Mapping[str, Number],
+) -> Proposal:
+    diff = unified_diff({entry: source}, {entry: set_constants(source, moved)})
+    words = ", ".join(f"{name} {now[name]!r} → {moved[name]!r}" for name in sorted(moved))
+    return Proposal(proposer, words, Change(ChangeFormat.DIFF, diff), _category(moved))
+
+
+def _category(moved: Mapping[str, Number]) -> Category:
+    kinds = {_kind(name) for name in moved}
+    return kinds.pop() if len(kinds) == 1 else Category.OTHER
+
+
+def _kind(name: str) -> Category:
+    words = set(name.split("_"))
+    return next((kind for kind, known in _KINDS if words & known), Category.OTHER)

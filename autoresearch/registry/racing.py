@@ -1,0 +1,56 @@
+"""What stopping hopeless trials early saved a study, and what its audit found."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import func
+from sqlmodel import col, select
+
+from autoresearch.records.tables import Experiment, Study, Trial
+from autoresearch.records.values import Ending, TrialState, Verdict
+from autoresearch.registry.database import Database, without
+
+
+@dataclass(frozen=True)
+class Raced:
+    """Of a study's condemned trials: how many were stopped, how many ran on as an audit.
+
+    `saved_seconds` are on the budget's clock; `kept` of the audited experiments were kept.
+    """
+
+    stopped: int = 0
+    saved_seconds: float = 0.0
+    audited: int = 0
+    kept: int = 0
+
+
+def curves(database: Database, study: Study, after: int) -> list[Trial]:
+    """Return a study's scored trials after a number, oldest first: curves, no other bulk."""
+    query = (
+        select(Trial)
+        .join(Experiment, col(Experiment.id) == col(Trial.experiment_id))
+        .where(col(Experiment.study_id) == study.id, col(Trial.id) > after)
+        .where(col(Trial.val_bpb).is_not(None))
+        .order_by(col(Trial.id))
+    )
+    return database.all(query.options(*without(Trial, ("log", "doc_bits", "traceback"))))
+
+
+def raced(database: Database, study: Study) -> Raced:
+    """Return the account of a study's races. An audit without a verdict yet is left out."""
+    mine = (
+        col(Experiment.id) == col(Trial.experiment_id),
+        col(Experiment.study_id) == study.id,
+        col(Trial.state) == TrialState.DONE,
+        col(Trial.condemned_at).is_not(None),
+    )
+    left = func.coalesce(func.sum(study.budget_seconds - col(Trial.training_seconds)), 0.0)
+    stopped = select(func.count(), left).where(*mine, col(Trial.ending) == Ending.RACED)
+    audited = select(func.count()).where(
+        *mine,
+        col(Trial.ending).not_in((Ending.RACED, Ending.INTERRUPTED)),
+        col(Experiment.verdict).is_not(None),
+    )
+    kept = audited.where(col(Experiment.verdict) == Verdict.KEEP)
+    count, seconds = database.first(stopped)
+    ran_on, won = int(database.first(audited)), int(database.first(kept))
+    return Raced(int(count), float(seconds), ran_on, won)

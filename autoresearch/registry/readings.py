@@ -1,0 +1,79 @@
+"""What trials of a study read: scores as the policy sees them, and documents one by one."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func
+from sqlmodel import col, select
+
+from autoresearch.records.tables import Experiment, Study, Trial
+from autoresearch.records.values import Purpose, Reading, TrialState
+from autoresearch.registry.database import Database
+from autoresearch.registry.packing import unpack_reals
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """A trial that was trained again on its seed, as number `trial`, to look for drift."""
+
+    trial: int
+    experiment: int
+    then: Reading
+    again: Reading
+
+
+def readings(database: Database, study: Study) -> dict[int, list[Reading]]:
+    """Return every scored trial by its experiment's number, oldest first.
+
+    Those that only looked for drift are left out: they repeat a seed that was read.
+    """
+    found: dict[int, list[Reading]] = {}
+    rows = database.all(_scored(study, Trial.purpose != Purpose.DRIFT))
+    for trial, number, seed, bpb, steps in rows:
+        epoch = int(0 < study.steady_since < trial)
+        found.setdefault(number, []).append(Reading(seed, bpb, steps, epoch))
+    return found
+
+
+def repeats(database: Database, study: Study) -> list[Repeat]:
+    """Return every repetition that came to a score, oldest first."""
+    rows = database.all(_scored(study, Trial.purpose == Purpose.DRIFT))
+    known = readings(database, study) if rows else {}
+    return [
+        Repeat(trial, number, then, Reading(seed, bpb, steps))
+        for trial, number, seed, bpb, steps in rows
+        for then in known.get(number, [])
+        if then.seed == seed
+    ]
+
+
+def document_bits(database: Database, experiment: Experiment) -> dict[int, tuple[float, ...]]:
+    """Return the bits of every val document, by the seed of the trial."""
+    query = select(Trial.seed, Trial.doc_bits).where(
+        Trial.experiment_id == experiment.id,
+        col(Trial.val_bpb).is_not(None),
+        Trial.purpose != Purpose.DRIFT,
+    )
+    found = database.all(query)
+    return {seed: unpack_reals(packed) for seed, packed in found if packed}
+
+
+def trained_since(database: Database, study: Study, trial: int, but: Experiment) -> int:
+    """Return how many experiments were trained after a trial, `but` one of them."""
+    query = select(func.count(func.distinct(Trial.experiment_id))).join(Experiment)
+    return int(
+        database.first(
+            query.where(
+                Experiment.study_id == study.id,
+                Trial.state == TrialState.DONE,
+                col(Trial.id) > trial,
+                Trial.experiment_id != but.id,
+            )
+        )
+    )
+
+
+def _scored(study: Study, which: Any) -> Any:
+    query = select(Trial.id, Trial.experiment_id, Trial.seed, Trial.val_bpb).join(Experiment)
+    query = query.where(Experiment.study_id == study.id, which, col(Trial.val_bpb).is_not(None))
+    return query.add_columns(col(Trial.steps)).order_by(col(Trial.id))

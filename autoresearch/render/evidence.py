@@ -1,0 +1,94 @@
+"""What stands behind verdicts: noise, drift, documents; for a person and as values."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+from rich.text import Text
+
+from autoresearch import policy
+from autoresearch.records.tables import Experiment, Study
+from autoresearch.registry import Registry
+from autoresearch.registry.packing import unpack_counts
+from autoresearch.render import words
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A study's noise, what can be seen through it, and where the machine was looked at again."""
+
+    noise: policy.Noise
+    sight: policy.Sight
+    advice: str | None
+    checks: tuple[tuple[int, policy.Drift], ...]
+
+    @classmethod
+    def of(cls, registry: Registry, study: Study) -> "Machine":
+        """Read it from a study's trials; a check is told with the number of its trial.
+
+        Raises:
+            RegistryError: the registry is damaged.
+        """
+        usual, ideas = policy.usual_noise(study.device), policy.usual_ideas(study.device)
+        noise = policy.noise(registry.readings(study), usual)
+        sight = policy.sight(noise, usual, ideas)
+        checks = tuple(
+            (each.trial, policy.drift(each.again, each.then, noise))
+            for each in registry.repeats(study)
+        )
+        return cls(noise, sight, policy.advice(sight, study.device, study.clock), checks)
+
+    def lines(self, study: Study) -> Iterator[Text]:
+        """Yield what `status` says of it; nothing before anything was trained twice."""
+        if self.noise.measured:
+            yield Text(self.advice or self.sight.told, style="yellow" if self.advice else "dim")
+        if study.steady_since:
+            yield Text(
+                f"the machine changed after trial {study.steady_since}: no later experiment is "
+                "compared with what was read until then",
+                style="yellow",
+            )
+        elif self.checks:
+            times = "once" if len(self.checks) == 1 else f"{len(self.checks)} times"
+            told = f"looked for drift {times}: an incumbent trained again {self.checks[-1][1].told}"
+            yield Text(told, style="dim")
+
+    def plain(self) -> dict[str, object]:
+        """Return it for a program."""
+        checks = [
+            {"trial": trial, "difference": each.bpb, "expected": each.expected, "steps": each.steps}
+            for trial, each in self.checks
+        ]
+        sight = asdict(self.sight) | {"advice": self.advice}
+        return {"noise": asdict(self.noise), "sight": sight, "drift": checks}
+
+
+def by_document(
+    registry: Registry, before: Experiment, after: Experiment
+) -> policy.ByDocument | None:
+    """Return how two experiments differ document by document, within one corpus only.
+
+    Raises:
+        RegistryError: the registry is damaged.
+    """
+    studies = registry.study_of(before), registry.study_of(after)
+    corpora = [json.loads(each.comparability).get("corpus") for each in studies]
+    sizes = [unpack_counts(each.doc_bytes) for each in studies]
+    if corpora[0] != corpora[1] or sizes[0] != sizes[1] or not sizes[0]:
+        return None
+    after_bits, before_bits = registry.document_bits(after), registry.document_bits(before)
+    return policy.by_document(after_bits, before_bits, sizes[0])
+
+
+def documents(found: policy.ByDocument, digits: int = 4) -> str:
+    """Return in words how two experiments differ document by document."""
+    difference = words.delta(found.bpb, found.error, digits)
+    count = "1 document" if found.documents == 1 else f"{found.documents:,} documents"
+    return f"{difference} bpb, better on {found.better:.0%} of the text ({count})"
+
+
+def measured(row: Experiment, digits: int = 6) -> str:
+    """Return in words what an experiment's pairs say, before and after any expectation."""
+    pairs = "1 pair" if row.pairs == 1 else f"{row.pairs} pairs"
+    sure = "" if row.p_better is None else f", {row.p_better:.0%} sure to be better"
+    return f"{words.delta(row.measured, row.measured_error, digits)} bpb on {pairs}{sure}"

@@ -1,0 +1,83 @@
+"""Looking for drift: now and then the incumbent is trained again on a seed that it has."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from autoresearch import policy
+from autoresearch.records.events import Event, Notice
+from autoresearch.records.tables import Experiment, Study, Trial
+from autoresearch.records.values import Purpose, Reading
+from autoresearch.registry import Registry
+from autoresearch.research.remembering import remember
+from autoresearch.research.trials import TrialRunner, settled
+
+
+@dataclass(frozen=True)
+class Drifting:
+    """A chore: after so many trainings, whether the machine is the one it was.
+
+    What the incumbent read on another machine is unfair to whatever is compared with it: faster,
+    and everything looks better. `every` counts the experiments trained since the incumbent was last
+    trained itself; 0 is never.
+    """
+
+    every: int
+    registry: Registry
+    trials: TrialRunner
+    see: Callable[[Event], None]
+
+    def due(self, study: Study) -> bool:
+        """Return whether the incumbent's newest reading has grown old."""
+        incumbent = self.registry.incumbent(study)
+        # An experiment in the middle of its pairs is finished first: they belong to one machine.
+        if not self.every or incumbent is None or self.registry.unfinished(study):
+            return False
+        last = [each for each in self.registry.trials(incumbent) if settled(each)]
+        if _newest(study, last) is None:
+            return False
+        number = max(int(each.id or 0) for each in last)
+        return self.registry.trained_since(study, number, incumbent) >= self.every
+
+    def do(self, study: Study) -> None:
+        """Train the incumbent again; where the machine has changed, let its readings rest.
+
+        Raises:
+            Interrupted: the run is to stop; everything is saved.
+        """
+        incumbent = self.registry.incumbent(study)
+        then = _newest(study, self.registry.trials(incumbent)) if incumbent else None
+        if incumbent is None or then is None:
+            return
+        again = self.trials.run(incumbent, then.seed, Purpose.DRIFT)
+        if again.val_bpb is None:
+            said = f"the incumbent, trained again on seed {then.seed}, came to no score"
+            self.see(Notice(f"{said}: {again.ending}: {again.detail}"))
+            return
+        found = policy.drift(_reading(again), _reading(then), remember(self.registry, study).noise)
+        if found.changed:
+            self._rest(study, incumbent, again, found)
+
+    def _rest(self, study: Study, incumbent: Experiment, again: Trial, found: policy.Drift) -> None:
+        number = int(again.id or 0) - 1
+        self.registry.save(study.model_copy(update={"steady_since": number}))
+        self.see(
+            Notice(
+                f"the machine has changed: the incumbent (experiment {incumbent.id}), trained "
+                f"again on the same seed, {found.told}; the next comparison is on a fresh seed, "
+                "with both sides trained"
+            )
+        )
+
+
+def _newest(study: Study, trials: list[Trial]) -> Trial | None:
+    """Return the newest reading that comparisons rest on, None where there is none."""
+    for trial in reversed(trials):
+        scored = trial.val_bpb is not None and trial.purpose is not Purpose.DRIFT
+        if scored and int(trial.id or 0) > study.steady_since:
+            return trial
+    return None
+
+
+def _reading(trial: Trial) -> Reading:
+    assert trial.val_bpb is not None
+    return Reading(trial.seed, trial.val_bpb, trial.steps)

@@ -1,0 +1,158 @@
+"""The sealed test set: kept experiments are scored on it at `promote`, each once, never earlier."""
+
+import shutil
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoresearch import policy
+from autoresearch.gitrepo import GitRepo
+from autoresearch.process import remove
+from autoresearch.records.scores import Disqualification, Score
+from autoresearch.records.tables import Experiment
+from autoresearch.registry import Registry
+from autoresearch.registry.packing import pack, unpack
+from autoresearch.research.trials import Scorer
+from autoresearch.workers.shelf import Shelf
+
+
+@dataclass(frozen=True)
+class Unscored:
+    """Why an experiment has no score on test; `breach`: its checkpoint broke a rule there."""
+
+    reason: str
+    breach: bool = False
+
+
+class Examiner:
+    """Scores on test. What was scored is not looked at again: every look wears a test set out."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        repo: GitRepo,
+        shelf: Shelf,
+        evaluator: Callable[[], Scorer],
+        work: Path,
+        tell: Callable[[str], None],
+    ) -> None:
+        """Build it.
+
+        Args:
+            registry: where scores are written.
+            repo: where the code is that a checkpoint belongs to.
+            shelf: where checkpoints are.
+            evaluator: makes the scorer on test when the first checkpoint needs it.
+            work: a private folder.
+            tell: told what is being done.
+        """
+        self._registry = registry
+        self._repo = repo
+        self._shelf = shelf
+        self._make = evaluator
+        self._evaluator: Scorer | None = None
+        self._work = work
+        self._tell = tell
+
+    def examine(self, number: int) -> Unscored | None:
+        """Give an experiment its score on test, unless it has one; return why it has none.
+
+        Raises:
+            CorpusError: the sealed text is damaged.
+            EvaluationError: nothing can be scored here.
+        """
+        row = self._registry.experiment(number)
+        if row.test_bpb is not None:
+            return None
+        trial = self._newest(row)
+        checkpoint = self._shelf.find(trial)
+        if checkpoint is None:
+            return Unscored("no checkpoint of it was kept; --confirm trains one")
+        self._tell(f"experiment {number}: scoring test")
+        score = self._score(row, checkpoint)
+        if isinstance(score, Disqualification):
+            return Unscored(f"{score.rule}: {score.reason}", breach=True)
+        row.test_bpb, row.test_trial_id = score.bpb, trial
+        row.test_bits = _packed(score.doc_bits)
+        self._registry.save(row)
+        return None
+
+    def compare(self, number: int, baseline: int, sizes: "Sizes") -> policy.Gap | None:
+        """Write down how an experiment fares against the baseline on both splits, if both scored.
+
+        Args:
+            number: the experiment.
+            baseline: its study's.
+            sizes: of the documents, in the order in which both were scored.
+        """
+        row, base = self._registry.experiment(number), self._registry.experiment(baseline)
+        mine, theirs = self._bits(row), self._bits(base)
+        if mine is None or theirs is None:
+            return None
+        gap = policy.gap(
+            policy.Sides(mine.val, theirs.val, sizes.val),
+            policy.Sides(mine.test, theirs.test, sizes.test),
+        )
+        if gap is None:
+            return None
+        row.val_gain, row.val_gain_error = gap.val.mean, gap.val.error
+        row.test_gain, row.test_gain_error = gap.test.mean, gap.test.error
+        self._registry.save(row)
+        return gap
+
+    def _newest(self, row: Experiment) -> int:
+        """Return the newest scored trial whose checkpoint is on the shelf; 0 where there is none.
+
+        The newest, because an experiment was chosen by its first one, whose val flatters it.
+        """
+        there = self._shelf.trials()
+        mine = [
+            int(each.id or 0) for each in self._registry.trials(row) if each.val_bpb is not None
+        ]
+        return max((each for each in mine if each in there), default=0)
+
+    def _score(self, row: Experiment, checkpoint: Path) -> Score | Disqualification:
+        self._evaluator = self._evaluator or self._make()
+        place = self._work / f"test-{row.id}"
+        scratch = place / "scratch"
+        try:
+            scratch.mkdir(parents=True, mode=0o700)
+            # A copy: the shelf lies among what no model server may see.
+            copy = Path(shutil.copytree(checkpoint, scratch / "checkpoint"))
+            with self._repo.workspace(str(row.commit_sha), place / "tree") as tree:
+                return self._evaluator.score(tree, copy, scratch)
+        finally:
+            remove(place)
+
+    def _bits(self, row: Experiment) -> "Bits | None":
+        trials = {each.id: each for each in self._registry.trials(row, whole=True)}
+        trial = trials.get(row.test_trial_id)
+        if trial is None:
+            return None
+        return Bits(_unpacked(trial.doc_bits), _unpacked(row.test_bits))
+
+
+@dataclass(frozen=True)
+class Bits:
+    """The code length of every document in bits, of one checkpoint, by split."""
+
+    val: Sequence[float]
+    test: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The bytes of every document, by split."""
+
+    val: Sequence[int]
+    test: Sequence[int]
+
+
+def _packed(bits: Sequence[float]) -> bytes:
+    return pack(struct.pack(f"<{len(bits)}f", *bits))
+
+
+def _unpacked(data: bytes | None) -> Sequence[float]:
+    raw = unpack(data)
+    return struct.unpack(f"<{len(raw) // 4}f", raw)

@@ -1,0 +1,152 @@
+"""Hopeless trials are stopped early; a few of them, drawn by lot, run on to see what that costs."""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from autoresearch import patching, policy
+from autoresearch.config import Settings
+from autoresearch.gitrepo import GitRepo
+from autoresearch.records.tables import Experiment, Study, Trial
+from autoresearch.records.values import Point, Purpose
+from autoresearch.registry import Registry
+
+
+class Heat:
+    """One trial beside its incumbent's curve. It hears every point of the trial."""
+
+    def __init__(self, race: policy.Race, *, spared: bool) -> None:
+        self._race = race
+        self._spared = spared
+        self._condemned: policy.Condemned | None = None
+
+    @property
+    def condemned_at(self) -> float | None:
+        """The progress at which it was given up, if it was."""
+        return self._condemned.progress if self._condemned else None
+
+    def __call__(self, point: Point) -> str | None:
+        """Return why the trial is to end now, or None; a spared one only has it noted."""
+        if self._condemned is not None:
+            return None
+        self._condemned = self._race.see(point)
+        return None if self._condemned is None or self._spared else _words(self._condemned)
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """What a scored trial left: whose it is, on which seed, its score and its course."""
+
+    experiment: int
+    seed: int
+    bpb: float
+    screening: bool
+    course: policy.Course
+
+
+class Racing:
+    """Who is raced, and by which ladder: the study's own as soon as it has one."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        registry: Registry,
+        repo: GitRepo,
+        chance: Callable[[], float] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._repo = repo
+        self._chance = chance or random.SystemRandom().random
+        self._curves: dict[int, _Curve] = {}
+        self._families: dict[int, bool] = {}
+
+    def heat(self, experiment: Experiment, seed: int) -> Heat | None:
+        """Return the race of a screening trial, None where it is not to be raced.
+
+        It needs a ladder, the incumbent's curve on this seed, and a change that leaves alone what
+        gives a curve its meaning.
+        """
+        if not self._settings.racing.enabled or experiment.parent_id is None:
+            return None
+        study = self._registry.study_of(experiment)
+        self._read(study)
+        rival = self._rival(experiment, seed, after=study.steady_since)
+        if rival is None or not self._comparable(experiment):
+            return None
+        ladder = policy.ladder(self._finished(study), self._shipped(study))
+        if ladder is None:
+            return None
+        race = policy.Race(rival.course, ladder)
+        return Heat(race, spared=self._chance() < self._settings.racing.audit)
+
+    def _read(self, study: Study) -> None:
+        """Read the curves that have come since."""
+        for trial in self._registry.curves(study, after=max(self._curves, default=0)):
+            self._curves[int(trial.id or 0)] = _curve(trial)
+
+    def _rival(self, experiment: Experiment, seed: int, after: int = 0) -> _Curve | None:
+        """Return the incumbent's last curve on a seed."""
+        mine = [
+            curve
+            for number, curve in self._curves.items()
+            if number > after and (curve.experiment, curve.seed) == (experiment.parent_id, seed)
+        ]
+        return mine[-1] if mine else None
+
+    def _finished(self, study: Study) -> list[policy.Finished]:
+        """Return what ran to its end beside an incumbent, in order, as far as the ladder asks."""
+        found: list[policy.Finished] = []
+        for row, mine, theirs in self._screened(study):
+            gaps = policy.gaps(mine.course, theirs.course)
+            finished = policy.Finished(gaps, mine.bpb - theirs.bpb)
+            # A look at the syntax costs a tenth of a second: only where the answer counts.
+            if (finished.won or not policy.enough(found)) and self._comparable(row):
+                found.append(finished)
+        return found
+
+    def _screened(self, study: Study) -> Iterator[tuple[Experiment, _Curve, _Curve]]:
+        rows = {row.id: row for row in self._registry.experiments(study)}
+        for curve in self._curves.values():
+            row = rows.get(curve.experiment)
+            rival = self._rival(row, curve.seed) if row and curve.screening else None
+            if row is not None and rival is not None:
+                yield row, curve, rival
+
+    def _comparable(self, experiment: Experiment) -> bool:
+        number = int(experiment.id or 0)
+        if number not in self._families:
+            editable = self._settings.target.editable
+            shas = (str(experiment.parent_sha), str(experiment.commit_sha))
+            before, after = (self._repo.read_files(sha, editable) for sha in shas)
+            self._families[number] = patching.steering_change(before, after) is None
+        return self._families[number]
+
+    def _shipped(self, study: Study) -> policy.Ladder | None:
+        return policy.shipped_ladder(
+            profile=study.profile,
+            clock=study.clock,
+            budget=study.budget_seconds,
+            vocab_size=self._settings.corpus.vocab_size,
+        )
+
+
+def _curve(trial: Trial) -> _Curve:
+    points = (
+        Point(int(step), loss, int(tokens), progress, seconds)
+        for step, loss, tokens, progress, seconds in trial.curve
+    )
+    return _Curve(
+        experiment=trial.experiment_id,
+        seed=trial.seed,
+        bpb=trial.val_bpb or 0.0,
+        screening=trial.purpose is Purpose.SCREENING,
+        course=policy.Course(points),
+    )
+
+
+def _words(condemned: policy.Condemned) -> str:
+    return (
+        f"stopped early at {condemned.progress:.0%}: {condemned.behind:.2f} nats behind the "
+        f"incumbent, where {condemned.limit:.2f} may be made up for"
+    )

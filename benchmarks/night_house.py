@@ -1,0 +1,186 @@
+"""The policy at work on a simulated night, as the loop does it: confirming, un-keeping, racing."""
+
+from dataclasses import dataclass, field
+
+from night_rules import RACE, START, Lab, Night, Race
+
+from autoresearch import policy
+from autoresearch.records.values import Reading, Verdict
+
+
+@dataclass(frozen=True)
+class Ways:
+    """How the night is played: trainings of the baseline at its start; a share for confirming."""
+
+    replicates: int = 2
+    confirm: float = 0.15
+    race: Race | None = None
+
+
+@dataclass
+class House:
+    """One night of the policy; experiments are numbers, the baseline is 1."""
+
+    lab: Lab
+    ways: Ways
+    true: dict[int, float] = field(default_factory=lambda: {1: START})
+    readings: dict[int, list[Reading]] = field(default_factory=dict)
+    parents: dict[int, int] = field(default_factory=dict)
+    kept: list[int] = field(default_factory=lambda: [1])
+    refuted: set[int] = field(default_factory=set)
+    reversals: list[int] = field(default_factory=list)
+    taken_back: int = 0
+    spent: float = 0.0
+    idle: bool = False  # no pair is worth it until something new is read
+
+    def __post_init__(self) -> None:
+        self.whole = self.lab.left
+        self.readings[1] = [self.lab.train(START, 1 + n) for n in range(self.ways.replicates)]
+        self.recall()
+
+    @property
+    def incumbent(self) -> int:
+        """The experiment that ideas are compared with."""
+        return self.kept[-1]
+
+    def recall(self) -> None:
+        """Go through the study again, as the loop does before every verdict."""
+        self.noise = policy.noise(self.readings)
+        kept = set(self.kept)
+        past = [
+            policy.Past(number, self.parents.get(number), number in kept, mine)
+            for number, mine in self.readings.items()
+        ]
+        self.belief, self.idle = policy.recall(past, self.noise), False
+
+    def play(self) -> None:
+        """Try ideas until the slots are used; before each, confirm what is due."""
+        while self.lab.left >= 1:
+            self.confirm()
+            number = self.open()
+            if number is None:
+                continue
+            decision = self.conduct(number)
+            if decision is None:  # the night ended in the middle of it
+                del self.readings[number]
+                return
+            self.close(number, kept=decision.verdict is Verdict.KEEP)
+
+    def open(self) -> int | None:
+        """Begin the next experiment; None if there is no time or racing stops it."""
+        if self.lab.left < 1:
+            return None
+        before, number = self.true[self.incumbent], len(self.true) + 1
+        if self.reversals:
+            old = self.reversals.pop(0)
+            self.true[number] = before + self.true[self.parents[old]] - self.true[old]
+        else:
+            self.true[number] = self.lab.idea(before)
+        race = self.ways.race
+        if race is not None and self.lab.stopped(self.true[number] - before, race):
+            return None
+        self.readings[number] = []
+        return number
+
+    def conduct(self, number: int) -> policy.Decision | None:
+        """Train pairs until there is a verdict or no slot."""
+        mine, other = self.readings[number], self.readings[self.incumbent]
+        seed = other[-1].seed
+        while self.lab.left >= 1:
+            self.pair(number, self.incumbent, seed)
+            judged = policy.judge(mine, other, belief=self.belief)
+            if isinstance(judged, policy.Decision):
+                return judged
+            seed = judged.seed
+        return None
+
+    def pair(self, number: int, parent: int, seed: int) -> None:
+        """Train both on a seed, unless one was already."""
+        for each in (number, parent):
+            if all(reading.seed != seed for reading in self.readings[each]):
+                self.readings[each].append(self.lab.train(self.true[each], seed))
+
+    def close(self, number: int, *, kept: bool) -> None:
+        """Write the verdict down; what is believed follows, afresh if the noise is known better."""
+        parent = self.incumbent
+        self.parents[number] = parent
+        if kept:
+            self.kept.append(number)
+        if len(self.readings[number]) > 1:
+            self.recall()
+            return
+        belief = self.belief.seeing(self.readings[parent])
+        evidence = belief.weighing(self.readings[number])
+        self.belief = belief.keeping(evidence) if kept else belief.discarding(evidence)
+
+    def standing(self) -> list[int]:
+        """Return the keeps that are not refuted, oldest first."""
+        return [number for number in self.kept[1:] if number not in self.refuted]
+
+    def beside(self, number: int) -> policy.Kept:
+        """Return a keep beside its parent."""
+        return policy.Kept(self.readings[number], self.readings[self.parents[number]])
+
+    def confirm(self) -> None:
+        """Spend the share that confirming has by now, if any keep is worth it."""
+        while not self.idle and self.spent < self.ways.confirm * (self.whole - self.lab.left):
+            keeps = self.standing()
+            worth = policy.worth_confirming(
+                [self.beside(number) for number in keeps], self.noise, self.belief.prior
+            )
+            self.idle = worth is None
+            if worth is None or self.lab.left < 2:
+                return
+            number, before = keeps[worth[0]], self.lab.left
+            self.pair(number, self.parents[number], worth[1])
+            self.spent += before - self.lab.left
+            self.recall()
+            if policy.should_unkeep(self.beside(number), self.noise, self.belief.prior):
+                self.take_back(number)
+
+    def take_back(self, number: int) -> None:
+        """Take back a keep that is none: the newest at once, an older one by trying its reversal."""
+        self.taken_back += 1
+        if number == self.incumbent:
+            self.kept.pop()
+            self.recall()
+        else:
+            self.refuted.add(number)
+            self.reversals.append(number)
+
+    def result(self) -> Night:
+        """Return what it came to."""
+        night = Night(
+            self.true[self.incumbent] - START,
+            self.belief.score.mean - START,
+            kept=len(self.kept) - 1,
+            taken_back=self.taken_back,
+        )
+        for number in self.kept[1:]:
+            better = self.true[number] < self.true[self.parents[number]]
+            night.truly += better
+            sure = policy.claim(self.beside(number), self.noise, self.belief.prior).confirmed
+            night.claims += sure
+            night.false_claims += sure and not better
+        return night
+
+
+def house(lab: Lab) -> Night:
+    """The policy with its usual share for confirming."""
+    return _played(lab, Ways())
+
+
+def house_searching(lab: Lab) -> Night:
+    """The policy without confirming."""
+    return _played(lab, Ways(confirm=0.0))
+
+
+def house_racing(lab: Lab) -> Night:
+    """The policy with confirming and racing."""
+    return _played(lab, Ways(race=RACE))
+
+
+def _played(lab: Lab, ways: Ways) -> Night:
+    played = House(lab, ways)
+    played.play()
+    return played.result()

@@ -1,0 +1,334 @@
+"""Claims on stub trainings: confirmed by fresh pairs, taken back when they say otherwise."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from autoresearch.errors import Interrupted
+from autoresearch.records.events import Event, Settled, TrialStarted
+from autoresearch.records.tables import Experiment, Trial
+from autoresearch.records.values import (
+    Change,
+    Ending,
+    ExperimentState,
+    Purpose,
+    Standing,
+    TrialState,
+    Verdict,
+)
+from autoresearch.research import StopRules, recover
+from autoresearch.research.books import Books
+from tests.stubs import TRAIN, Night, Scripted, git, make_project, variant
+
+LINE = "bpb = QUALITY + NOISE * (session.seed % 2)"
+# A little noise of each code's own on every seed; LATE is what seeds add that come after a verdict,
+# and the training breaks from seed BREAKS on.
+WORTH = """\
+own = (session.seed * 7 + int(QUALITY * 1000)) % 5 - 2
+    assert session.seed < BREAKS, "it broke"
+    bpb = QUALITY + BONUS + 0.002 * own + (LATE if session.seed > 2 else 0.0)"""
+
+
+def source(quality: float, late: float = 0.0, breaks: int = 99, bonus: float = 0.0) -> str:
+    text = variant(QUALITY=quality).replace(LINE, WORTH)
+    return text.replace("NOISE = 0.0", f"LATE = {late}\nBREAKS = {breaks}\nBONUS = {bonus}")
+
+
+def night(tmp_path: Path, *sources: str | Change, share: float = 0.5) -> Night:
+    project = make_project(tmp_path / "project", source(2.0))
+    return Night(project, Scripted(list(sources)), confirm_share=share)
+
+
+def rows(made: Night) -> list[Experiment]:
+    return made.registry.experiments(made.study())
+
+
+def tip(made: Night) -> str:
+    return made.repo.branch_tip(made.study().branch)
+
+
+def test_a_true_improvement_is_confirmed_by_fresh_pairs(tmp_path: Path) -> None:
+    made = night(tmp_path, source(1.9), *(source(2.1 + at / 100) for at in range(4)))
+    made.run()
+    row = rows(made)[1]
+    assert (row.verdict, row.standing) == (Verdict.KEEP, Standing.CONFIRMED)
+    assert row.claim is not None
+    assert row.claim >= 0.95
+    assert row.claim_pairs >= 1
+    assert "sure to be better" in row.claim_reason
+    told = [each for each in made.events if isinstance(each, Settled)]
+    assert (told[0].experiment_id, told[0].standing) == (2, Standing.CONFIRMED)
+    assert made.registry.summary(made.study()).confirmed == 1
+
+
+def test_evidence_is_written_beside_the_verdict(tmp_path: Path) -> None:
+    made = night(tmp_path, source(1.9), source(2.2), share=0.0)
+    made.run()
+    baseline, kept, dropped = rows(made)
+    assert (baseline.measured, baseline.pairs, baseline.p_better) == (None, 0, None)
+    assert kept.measured == pytest.approx(-0.1, abs=0.01)
+    assert (kept.pairs, kept.measured_error is not None) == (2, True)
+    assert kept.p_better is not None
+    assert kept.p_better > 0.95
+    assert dropped.p_better is not None
+    assert dropped.p_better < 0.05
+
+
+def test_without_a_share_nothing_is_spent_on_claims(tmp_path: Path) -> None:
+    made = night(tmp_path, source(1.9), source(2.1), source(2.2), share=0.0)
+    made.run()
+    started = [each for each in made.events if isinstance(each, TrialStarted)]
+    assert Purpose.CONFIRMING not in {each.purpose for each in started}
+
+
+def test_no_more_than_the_share_is_spent_on_claims(tmp_path: Path) -> None:
+    # Where two codes differ by little, proving it would take all the time there is.
+    ideas = [source(1.997), *(source(2.1 + at / 100) for at in range(14))]
+    made = night(tmp_path, *ideas, share=0.2)
+    made.run()
+    seconds = made.registry.seconds(made.study())
+    one_pair = 2 * max(seconds.values()) / 10
+    assert seconds.get(Purpose.CONFIRMING, 0.0) <= 0.2 * sum(seconds.values()) + one_pair
+
+
+def test_the_last_keep_is_taken_back_when_further_pairs_say_so(tmp_path: Path) -> None:
+    made = night(tmp_path, source(1.95, late=0.3), *(source(2.3 + at / 100) for at in range(6)))
+    made.run()
+    found = rows(made)
+    assert (found[1].verdict, found[1].standing) == (Verdict.DISCARD, Standing.REFUTED)
+    assert found[1].reason.startswith("taken back: further pairs: ")
+    assert found[1].state is ExperimentState.DONE
+    incumbent = made.registry.incumbent(made.study())
+    assert incumbent is not None
+    assert incumbent.id == 1
+    assert tip(made) == found[0].commit_sha
+    assert git(made.project.root, "cat-file", "-t", str(found[1].commit_sha)) == "commit"
+    # What comes after is compared with the baseline again.
+    assert found[-1].parent_id == 1
+    proposer = made.proposer
+    assert isinstance(proposer, Scripted)
+    told = [past for past in proposer.briefs[-1].history if past.id == 2]
+    assert (told[0].verdict, told[0].standing) == (Verdict.DISCARD, Standing.REFUTED)
+
+
+def test_a_keep_that_breaks_on_another_seed_is_taken_back(tmp_path: Path) -> None:
+    made = night(tmp_path, source(1.95, breaks=3), *(source(2.3 + at / 100) for at in range(6)))
+    made.run()
+    row = rows(made)[1]
+    assert (row.verdict, row.standing) == (Verdict.DISCARD, Standing.REFUTED)
+    assert "it broke" in row.reason
+    crashed = [each for each in made.registry.trials(row) if each.ending is Ending.EXCEPTION]
+    assert [each.purpose for each in crashed] == [Purpose.CONFIRMING]
+    assert tip(made) == rows(made)[0].commit_sha
+
+
+def books(made: Night) -> Books:
+    return Books(made.registry, made.repo, lambda _event: None)
+
+
+def trained(made: Night, number: int, seed: int, bpb: float | None) -> None:
+    """Write down a confirming trial as a run leaves it that is killed after it; None is raced."""
+    now = made.registry.now()
+    made.registry.save(
+        Trial(
+            experiment_id=number,
+            seed=seed,
+            purpose=Purpose.CONFIRMING,
+            worker="local",
+            state=TrialState.DONE,
+            ending=Ending.RACED if bpb is None else Ending.FINISHED,
+            val_bpb=bpb,
+            started_at=now,
+            heartbeat_at=now,
+        )
+    )
+
+
+def test_a_keep_that_a_killed_run_had_refuted_is_taken_back(tmp_path: Path) -> None:
+    made = night(tmp_path, source(1.9), share=0.0)
+    made.run()
+    baseline = rows(made)[0]
+    trained(made, 1, 9, 2.0)
+    trained(made, 2, 9, 2.5)
+    made.run()
+    row = rows(made)[1]
+    assert (row.verdict, row.standing) == (Verdict.DISCARD, Standing.REFUTED)
+    assert (row.claim_pairs, tip(made)) == (2, baseline.commit_sha)
+    read = [each.val_bpb for each in made.registry.trials(row) if each.val_bpb is not None]
+    assert row.val_bpb == pytest.approx(sum(read) / len(read)), "the mean of its trials, as ever"
+
+
+def test_a_raced_keep_is_not_paired_for_ever(tmp_path: Path) -> None:
+    made = night(tmp_path, source(1.9), share=0.0)
+    made.run()
+    trained(made, 2, 3, None)
+    made.confirm_share = 0.9
+    assert made.run() == "the proposers have nothing more to try"
+
+
+def interrupted(made: Night, when: Callable[[TrialStarted], bool]) -> None:
+    """Run a night that is interrupted in the first such trial."""
+
+    def look(event: Event) -> None:
+        if isinstance(event, TrialStarted) and when(event):
+            made.stop.set()
+
+    made.on_event = look
+    with pytest.raises(Interrupted):
+        made.run()
+    made.stop.clear()
+    made.on_event = lambda _event: None
+
+
+def test_an_open_experiment_has_its_verdict_before_its_parent_is_taken_back(tmp_path: Path) -> None:
+    made = night(tmp_path, source(1.95, late=0.3), source(2.2), share=0.0)
+    interrupted(made, lambda event: event.experiment_id == 3)
+    made.confirm_share = 0.9
+    made.run()
+    baseline, kept, left = rows(made)
+    assert (kept.verdict, kept.standing) == (Verdict.DISCARD, Standing.REFUTED)
+    assert (left.parent_id, left.measured is not None) == (2, True)
+    assert tip(made) == baseline.commit_sha
+
+
+def test_an_open_experiment_whose_parent_is_gone_is_discarded(tmp_path: Path) -> None:
+    made = night(tmp_path, source(1.9), source(1.7), share=0.0)
+    interrupted(made, lambda event: event.experiment_id == 3)
+    books(made).take_back(made.study(), made.registry.experiment(2), "by hand")
+    made.run()
+    baseline, _, left = rows(made)
+    assert (left.verdict, left.state) == (Verdict.DISCARD, ExperimentState.DONE)
+    assert left.reason == "experiment 2, which it builds on, was taken back"
+    assert tip(made) == baseline.commit_sha
+
+
+def refuted_below_another(made: Night) -> None:
+    """Run a night of two keeps, and then one more in which the first of them is refuted."""
+    made.run()
+    row = made.registry.experiment(2)
+    row.standing, row.claim_reason = Standing.REFUTED, "by hand"
+    made.registry.save(row)
+    made.run()
+
+
+def test_a_refuted_keep_below_others_is_reversed_by_an_experiment(tmp_path: Path) -> None:
+    made = night(tmp_path, source(2.0, bonus=-0.1), source(1.7, bonus=-0.1), share=0.0)
+    refuted_below_another(made)
+    reversal = rows(made)[-1]
+    assert (reversal.reverts_id, reversal.proposer) == (2, "autoresearch")
+    assert (reversal.parent_id, reversal.verdict) == (3, Verdict.DISCARD)
+    assert "+BONUS = 0.0" in made.registry.experiment(4).patch
+    assert made.registry.experiment(2).verdict is Verdict.KEEP
+    made.run()
+    assert len(rows(made)) == 4, "a reversal is tried once"
+
+
+def test_a_reversal_that_conflicts_is_left(tmp_path: Path) -> None:
+    made = night(tmp_path, source(1.95), source(1.7), share=0.0)
+    refuted_below_another(made)
+    assert len(rows(made)) == 3
+
+
+def test_a_refuted_keep_goes_once_what_was_built_on_it_has_gone(tmp_path: Path) -> None:
+    made = night(tmp_path, source(2.0, bonus=-0.1), source(1.9, bonus=-0.1), share=0.0)
+    made.run()
+    books(made).take_back(made.study(), made.registry.experiment(2), "by hand")
+    books(made).take_back(made.study(), made.registry.experiment(3), "by hand")
+    made.run()
+    baseline, *others = rows(made)
+    assert [each.verdict for each in others] == [Verdict.DISCARD, Verdict.DISCARD]
+    assert tip(made) == baseline.commit_sha
+
+
+def test_what_was_written_to_a_study_meanwhile_stays(tmp_path: Path) -> None:
+    made = night(tmp_path, source(1.9), source(2.1), share=0.5)
+
+    def write(event: Event) -> None:
+        if isinstance(event, TrialStarted):
+            made.registry.save(made.study().model_copy(update={"salt": "new"}))
+
+    made.on_event = write
+    made.run()
+    assert made.study().salt == "new"
+    assert made.study().sigma is not None
+
+
+WITHDRAWN = """
+import os, signal, sys
+sys.path.insert(0, {root!r})
+from pathlib import Path
+from autoresearch.config import find_project
+from autoresearch.research import books, study
+from tests.stubs import Night, Scripted
+
+def die(*_arguments, **_more):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+made = Night(find_project(Path({project!r})), Scripted([]))
+setattr({module}, {name!r}, die)
+keeper = books.Books(made.registry, made.repo, lambda _event: None)
+keeper.take_back(made.study(), made.registry.experiment(2), "by hand")
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [("books", "retreat"), ("made.repo", "set_ref"), ("books.Books", "_refresh")],
+)
+def test_a_take_back_that_is_killed_is_finished_by_the_next_run(
+    tmp_path: Path, module: str, name: str
+) -> None:
+    made = night(tmp_path, source(1.9), share=0.0)
+    made.run()
+    assert tip(made) == rows(made)[1].commit_sha
+    root = str(Path(__file__).parent.parent)
+    script = WITHDRAWN.format(root=root, project=str(made.project.root), module=module, name=name)
+    (tmp_path / "script.py").write_text(textwrap.dedent(script))
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "script.py")], check=False, env=dict(os.environ)
+    )
+    assert done.returncode == -signal.SIGKILL
+    recover(made.registry, made.repo, made.project, made.study())
+    first, second = rows(made)
+    assert (second.verdict, second.state) == (Verdict.DISCARD, ExperimentState.DONE)
+    assert second.standing is Standing.REFUTED
+    assert tip(made) == first.commit_sha
+
+
+def test_an_interrupted_pair_is_finished_on_its_seed(tmp_path: Path) -> None:
+    made = night(tmp_path, source(1.9), *(source(2.1 + at / 100) for at in range(3)))
+
+    def stop_at_the_first_claim(event: object) -> None:
+        if isinstance(event, TrialStarted) and event.purpose is Purpose.CONFIRMING:
+            made.stop.set()
+
+    made.on_event = stop_at_the_first_claim
+    with pytest.raises(Exception, match="interrupted"):
+        made.run()
+    made.stop.clear()
+    made.on_event = lambda _event: None
+    made.run()
+    row = rows(made)[1]
+    assert row.standing is Standing.CONFIRMED
+    pairs = {row.id: [], row.parent_id: []}  # type: dict[int | None, list[int]]
+    for experiment in rows(made)[:2]:
+        for trial in made.registry.trials(experiment):
+            if trial.val_bpb is not None and trial.purpose is Purpose.CONFIRMING:
+                pairs[experiment.id].append(trial.seed)
+    assert set(pairs[row.id]) <= {*pairs[row.parent_id], 1, 2}
+
+
+def test_stop_rules_hold_while_claims_are_earned(tmp_path: Path) -> None:
+    made = night(tmp_path, source(1.9), *(source(2.1 + at / 100) for at in range(9)))
+    made.rules = StopRules(experiments=3)
+    assert made.run() == "3 experiments are done"
+    assert len(rows(made)) == 3
+
+
+assert LINE in TRAIN

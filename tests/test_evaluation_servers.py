@@ -1,0 +1,84 @@
+"""Servers that are started before there is anything to score, and those that are not."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from autoresearch.evaluation import Evaluator
+from autoresearch.records.scores import Score
+from tests.evaluation_stubs import HONEST, documents, evaluator, score
+from tests.processes import guarded_children
+from tests.sandboxes import level
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def prepared(work: Path) -> Iterator[Evaluator]:
+    """An evaluator whose servers wait, in the folder `work`."""
+    found = evaluator(texts=documents(numbers=30), sandbox=level("bubblewrap"))
+    found.prepare(work)
+    found.settle()
+    yield found
+    found.close()
+    assert not guarded_children()
+
+
+def guards() -> set[int]:
+    """Our own children: below them are the servers."""
+    return {each.pid for each in guarded_children() if each.ppid() == os.getpid()}
+
+
+def test_servers_that_wait_are_those_that_score_and_nothing_is_left(
+    prepared: Evaluator, work: Path, tmp_path: Path
+) -> None:
+    waiting = guards()
+    assert len(waiting) == 2
+    (place,) = work.iterdir()
+    assert sorted(each.name for each in place.rglob("*")) == ["a", "b", "shown"]  # not a file
+    prepared.prepare(work)
+    assert guards() == waiting
+    # A path of the evaluator's own, and no look at where the tree comes from or the trial was.
+    spy = HONEST + f"assert __file__ == {str(place / 'shown' / 'tree' / 'train.py')!r}\n"
+    spy += f"assert not os.path.exists({str(tmp_path / 'scratch')!r})\n"
+    spy += f"assert not os.path.exists({str(tmp_path / 'tree')!r})\n"
+    first = score(prepared, tmp_path, spy)
+    assert isinstance(first, Score), first
+    assert not guarded_children()
+    assert list(work.iterdir()) == []
+    second = score(prepared, tmp_path, HONEST)  # from cold
+    assert isinstance(second, Score)
+    assert second.bpb == pytest.approx(first.bpb, abs=1e-6)
+
+
+def test_a_server_that_died_while_it_waited_is_nobodys_fault(
+    prepared: Evaluator, work: Path, tmp_path: Path
+) -> None:
+    victim = min(guards())
+    os.kill(victim, signal.SIGKILL)
+    while victim in guards():
+        time.sleep(0.01)
+    assert isinstance(score(prepared, tmp_path, HONEST), Score)
+    assert list(work.iterdir()) == []
+
+
+def test_servers_that_nobody_needs_are_ended(prepared: Evaluator, work: Path) -> None:
+    prepared.close()
+    assert not guarded_children()
+    assert list(work.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["landlock", "plain"])
+def test_where_a_trial_could_reach_them_none_wait_for_its_end(work: Path, name: str) -> None:
+    evaluator(sandbox=level(name)).prepare(work)
+    assert not guarded_children()
+    assert list(work.iterdir()) == []

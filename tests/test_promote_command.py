@@ -1,0 +1,368 @@
+"""`promote` by hand, on trainings that take no time and the real evaluator: what it earns first."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from autoresearch import cli
+from autoresearch.records.tables import Experiment
+from autoresearch.records.values import Purpose, Standing, Verdict
+from autoresearch.registry import Registry, RunLock
+from autoresearch.workers.shelf import Shelf
+from tests.stubs import git
+from tests.test_end_to_end import COMMAND, change
+
+pytestmark = pytest.mark.slow
+Run = Callable[..., tuple[int, str, str]]
+
+# A model that knows how often each token comes, and believes it to a degree: the nearer SHARPNESS
+# is to 1, the better. Seeds differ a little.
+TRAIN = '''\
+"""A training that takes no time and whose checkpoint has a true score."""
+import array
+import json
+import math
+
+from autoresearch.runtime import open_session
+
+SHARPNESS = 0.5
+VOCAB = 2048
+
+
+def main():
+    session = open_session()
+    data = session.start()
+    counts = [1] * VOCAB
+    for shard in data.shards():
+        for token in array.array("H", bytes(shard)):
+            counts[token] += 1
+    session.log(step=1, loss=1.0, tokens=sum(counts))
+    own = 0.001 * ((session.seed * 7 + int(SHARPNESS * 100)) % 5 - 2)
+    table = [(SHARPNESS + own) * math.log(count / sum(counts)) for count in counts]
+    raw = array.array("f", table).tobytes()
+    entry = {"dtype": "F32", "shape": [VOCAB], "data_offsets": [0, len(raw)]}
+    header = json.dumps({"table": entry}).encode()
+    weights = len(header).to_bytes(8, "little") + header + raw
+    (session.out / "model.safetensors").write_bytes(weights)
+    (session.out / "config.json").write_text("{}")
+    session.finish()
+
+
+def load_model(directory, device):
+    import torch
+    from safetensors.torch import load_file
+
+    class Model(torch.nn.Module):
+        def __init__(self, table):
+            super().__init__()
+            self.table = table
+
+        def forward(self, ids):
+            return self.table.expand(*ids.shape, -1)
+
+    return Model(load_file(directory / "model.safetensors")["table"])
+
+
+if __name__ == "__main__":
+    main()
+'''
+SETTINGS = """\
+[training]
+clock = "wall"
+budget = "20s"
+[preflight]
+steps = 0
+"""
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    def act(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["autoresearch", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return act
+
+
+@pytest.fixture(scope="module")
+def studied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project after its night: a baseline (1), a keep (2) and a discard (3)."""
+    place = tmp_path_factory.mktemp("night")
+    root = place / "project"
+    root.mkdir()
+    for name, text in (
+        ("train.py", TRAIN), ("prepare.py", "FIXED = True\n"), ("program.md", "# Goal\nLower.\n"),
+        ("autoresearch.toml", SETTINGS),
+    ):  # fmt: skip
+        (root / name).write_text(text)
+    for arguments in (["init", "--quiet", "-b", "main"], ["add", "."], ["commit", "-qm", "begin"]):
+        subprocess.run(["git", *arguments], cwd=root, check=True, env=_environment(place))
+    (place / "texts").mkdir()
+    for number in range(400):
+        words = " ".join(f"word{number * 7 % 31} and {number + each}" for each in range(30))
+        (place / "texts" / f"{number}.txt").write_text(words)
+    (place / "patches").mkdir()
+    better = TRAIN.replace("SHARPNESS = 0.5", "SHARPNESS = 0.9")
+    for number, source in enumerate((TRAIN, better)):
+        patch = change(source, "SHARPNESS", ("0.9", "0.2")[number])
+        (place / "patches" / f"{number}.patch").write_text(f"Subject: believe it\n\n{patch}")
+    _act(place, "prepare", "--corpus", str(place / "texts"))
+    night = ["run", "--proposer", f"patches:{place / 'patches'}", "--tag", "night"]
+    _act(place, *night, "--confirm-share", "0")
+    return place
+
+
+def _environment(place: Path) -> dict[str, str]:
+    names = {"NAME": "Ada", "EMAIL": "a@x.org"}
+    who = {f"GIT_{role}_{key}": names[key] for role in ("AUTHOR", "COMMITTER") for key in names}
+    return {**os.environ, **who, "AUTORESEARCH_HOME": str(place / "home"), "TMPDIR": str(place)}
+
+
+def _act(place: Path, *arguments: str) -> None:
+    subprocess.run(
+        [*COMMAND, *arguments], cwd=place / "project", check=True, env=_environment(place)
+    )
+
+
+@pytest.fixture
+def project(studied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy to spoil."""
+    monkeypatch.setenv("AUTORESEARCH_HOME", str(studied / "home"))
+    copy = tmp_path / "project"
+    shutil.copytree(studied / "project", copy, symlinks=True)
+    monkeypatch.chdir(copy)
+    return copy
+
+
+def row(project: Path, number: int) -> Experiment:
+    registry = Registry.open(project / ".autoresearch" / "registry.db")
+    found = registry.experiment(number)
+    registry.close()
+    return found
+
+
+def purposes(project: Path, number: int) -> list[Purpose]:
+    registry = Registry.open(project / ".autoresearch" / "registry.db")
+    found = [trial.purpose for trial in registry.trials(registry.experiment(number))]
+    registry.close()
+    return found
+
+
+def trial_ids(project: Path, number: int) -> list[int | None]:
+    registry = Registry.open(project / ".autoresearch" / "registry.db")
+    found = [trial.id for trial in registry.trials(registry.experiment(number))]
+    registry.close()
+    return found
+
+
+def message(project: Path) -> str:
+    return git(project, "log", "-1", "--format=%B")
+
+
+def last_line(err: str, *parts: str) -> None:
+    last = err.splitlines()[-1]
+    assert last.startswith("autoresearch: "), err
+    for part in parts:
+        assert part in last
+
+
+def test_the_night_is_as_the_tests_want_it(project: Path) -> None:
+    found = [(each.verdict, each.standing) for each in (row(project, n) for n in (1, 2, 3))]
+    assert found == [(Verdict.KEEP, None), (Verdict.KEEP, None), (Verdict.DISCARD, None)]
+    shelf = Shelf(project / ".autoresearch" / "checkpoints", 2**30)
+    assert len(shelf.trials()) == 2
+
+
+def test_what_is_not_confirmed_is_refused_and_never_sees_test(run: Run, project: Path) -> None:
+    head = git(project, "rev-parse", "HEAD")
+    code, out, err = run("promote", "2")
+    assert (code, out) == (1, "")
+    last_line(err, "experiment 2 is kept but not confirmed (", "`promote 2 --confirm`", "--force")
+    assert git(project, "rev-parse", "HEAD") == head
+    assert row(project, 1).test_bpb is row(project, 2).test_bpb is None
+
+
+def test_a_dry_run_looks_at_nothing(run: Run, project: Path) -> None:
+    code, out, _err = run("promote", "2", "--force", "--dry-run")
+    assert code == 0
+    assert "experiment 2 would become a commit on main" in out
+    assert row(project, 2).test_bpb is None
+
+
+def test_by_force_it_is_scored_on_test_once(run: Run, project: Path) -> None:
+    code, out, err = run("promote", "2", "--force")
+    assert code == 0, err
+    assert "SHARPNESS = 0.9" in (project / "train.py").read_text()
+    base, kept = row(project, 1), row(project, 2)
+    assert base.test_bpb is not None
+    assert kept.test_bpb is not None
+    assert kept.test_bpb < base.test_bpb
+    assert kept.test_gain == pytest.approx(kept.test_bpb - base.test_bpb, abs=1e-4)
+    assert kept.val_gain == pytest.approx(kept.test_gain, rel=0.2)
+    assert kept.test_gain_error is not None
+    assert f"Autoresearch-Test-Bpb: {kept.test_bpb:.4f}" in message(project)
+    assert "Autoresearch-Confirmed" not in message(project)
+    said = out.splitlines()[-1]
+    assert said.startswith(f"experiment 2 on test: {kept.test_bpb:.4f}")
+    assert said.endswith("on test: the gain holds on test")
+
+    code, out, _err = run("status", "2")
+    assert "the gain holds on test" in out
+    code, out, _err = run("status")
+    assert [said] == [line for line in out.splitlines() if "on test" in line]
+    code, out, _err = run("status", "--json")
+    told = json.loads(out)["experiments"][1]
+    assert told["test_bpb"] == kept.test_bpb
+    assert told["test_gain"] == kept.test_gain
+    assert "test_bits" not in told
+
+    git(project, "reset", "--quiet", "--hard", "HEAD~1")
+    code, _out, err = run("promote", "2", "--force")
+    assert (code, "scoring test" in err) == (0, False)
+    assert row(project, 2).test_trial_id == kept.test_trial_id
+
+
+def test_with_too_few_pairs_it_is_refused_and_the_pairs_stay(run: Run, project: Path) -> None:
+    head, before = git(project, "rev-parse", "HEAD"), len(purposes(project, 2))
+    code, out, err = run("promote", "2", "--confirm", "--pairs", "1")
+    assert (code, out) == (1, "")
+    assert "experiment 2: 1 pair more, and no claim yet" in err
+    last_line(err, "experiment 2 is kept but not confirmed (", "2 fresh pairs")
+    assert len(purposes(project, 2)) == before + 1
+    assert git(project, "rev-parse", "HEAD") == head
+    assert row(project, 2).test_bpb is None
+
+
+def test_what_git_would_refuse_trains_nothing(run: Run, project: Path) -> None:
+    (project / "train.py").write_text("uncommitted\n")
+    before = len(purposes(project, 2))
+    code, _out, err = run("promote", "2", "--confirm")
+    assert code == 1
+    last_line(err, "uncommitted changes")
+    git(project, "checkout", "--quiet", "train.py")
+    code, _out, err = run("promote", "3", "--confirm")
+    assert code == 1
+    last_line(err, "experiment 3 was not kept (discard)")
+    assert len(purposes(project, 2)) == before
+
+
+def test_beside_a_run_nothing_is_trained_or_scored(run: Run, project: Path) -> None:
+    with RunLock(project / ".autoresearch" / "run.lock"):
+        code, _out, err = run("promote", "2", "--confirm")
+        assert code == 1
+        last_line(err, "another run is at work")
+        code, out, err = run("promote", "2", "--force")
+    assert code == 0
+    assert "no score on test: another run is at work" in err
+    assert "experiment 2 is now" in out
+    assert row(project, 2).test_bpb is None
+
+
+def test_what_could_not_be_compared_is_not_trained(run: Run, project: Path) -> None:
+    toml = project / "autoresearch.toml"
+    toml.write_text(toml.read_text().replace("[preflight]", "threads = 2\n[preflight]"))
+    git(project, "commit", "--quiet", "-am", "more threads")
+    code, _out, err = run("promote", "2", "--confirm")
+    assert code == 1
+    last_line(err, "run with threads 1, now it is 2")
+    code, _out, err = run("promote", "2", "--force")
+    assert code == 0
+    assert "no score on test: study night was run with threads 1" in err
+
+
+def test_a_checkpoint_that_is_gone_is_said(run: Run, project: Path) -> None:
+    shutil.rmtree(project / ".autoresearch" / "checkpoints")
+    code, out, err = run("promote", "2", "--force")
+    assert code == 0
+    for name in ("experiment 1, the baseline", "experiment 2"):
+        assert f"no score on test for {name}: no checkpoint of it was kept" in err
+    assert "on test" not in out
+
+
+def test_money_is_asked_first(run: Run, project: Path) -> None:
+    toml = project / "autoresearch.toml"
+    toml.write_text(toml.read_text() + "[money]\nstudy_usd = 0.01\ngpu_hour_usd = 2.0\n")
+    git(project, "commit", "--quiet", "-am", "poor")
+    before = len(purposes(project, 2))
+    code, _out, err = run("promote", "2", "--confirm")
+    assert code == 1
+    last_line(err, "a trial may cost", "study_usd")
+    assert len(purposes(project, 2)) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--pairs", "3"], "--pairs belongs to --confirm"),
+        (["--pairs", "0", "--confirm"], "must be at least 1"),
+        (["--confirm", "--dry-run"], "--dry-run trains nothing"),
+    ],
+)
+def test_options_that_make_no_sense(
+    run: Run, project: Path, arguments: list[str], said: str
+) -> None:
+    code, _out, err = run("promote", "2", *arguments)
+    assert code == 2
+    last_line(err, said)
+
+
+def test_confirm_earns_it_on_the_spot(run: Run, project: Path) -> None:
+    interrupted(project)
+    before = len(purposes(project, 2))
+    code, out, err = run("promote", "2", "--confirm")
+    assert code == 0, err
+    kept, trained = row(project, 2), purposes(project, 2)[before:]
+    assert kept.standing is Standing.CONFIRMED
+    assert trained
+    assert set(trained) == {Purpose.CONFIRMING}
+    assert "confirming of experiment 2" in err
+    assert "experiment 2: confirmed" in err
+    assert "experiment 2 is now" in out
+    assert "the gain holds on test" in out
+    told = dict(line.split(": ", 1) for line in message(project).splitlines() if ": " in line)
+    assert told["Autoresearch-Confirmed"].endswith(f"% ({kept.claim_pairs} fresh pairs)")
+    assert told["Autoresearch-Test-Bpb"] == f"{kept.test_bpb:.4f}"
+    # The score on test is of a training that had no part in choosing it.
+    assert kept.test_trial_id == trial_ids(project, 2)[-1]
+    without_a_checkpoint_one_is_trained(run, project)
+
+
+def interrupted(project: Path) -> None:
+    """Start `promote --confirm` in a process of its own and press Ctrl-C in its first training."""
+    running = subprocess.Popen(
+        [*COMMAND, "promote", "2", "--confirm"], cwd=project, stderr=subprocess.PIPE, text=True
+    )
+    assert running.stderr is not None
+    for line in running.stderr:
+        if "training (" in line:
+            break
+    running.send_signal(signal.SIGINT)
+    _out, err = running.communicate(timeout=60)
+    assert running.returncode == 130, err
+    last_line(err, "interrupted; everything is saved, and the same command goes on")
+    assert "Traceback" not in err
+    assert row(project, 2).standing is None
+
+
+def without_a_checkpoint_one_is_trained(run: Run, project: Path) -> None:
+    registry = Registry.open(project / ".autoresearch" / "registry.db")
+    for number in (1, 2):
+        blank = {"test_bpb": None, "test_trial_id": None, "test_bits": None, "test_gain": None}
+        registry.save(registry.experiment(number).model_copy(update=blank))
+    registry.close()
+    shutil.rmtree(project / ".autoresearch" / "checkpoints")
+    git(project, "reset", "--quiet", "--hard", "HEAD~1")
+    code, out, err = run("promote", "2", "--confirm")
+    assert code == 0, err
+    assert [purposes(project, number)[-1] for number in (1, 2)] == [Purpose.REPLICATE] * 2
+    assert "the gain holds on test" in out
