@@ -69,7 +69,7 @@ def answered(ask: Callable[[Any], bool], train: ModuleType) -> bool | None:
 def schedule(train: Any) -> bool:
     """Whether the learning rate ends far above zero, or long before the training does."""
     rates = [train.lr_scale(step / 100) for step in range(101)]
-    return rates[-1] > 0.3 * max(rates) or rates[75] <= rates[-1]
+    return bool(rates[-1] > 0.3 * max(rates) or rates[75] <= rates[-1])
 
 
 def betas(train: Any) -> bool:

@@ -171,8 +171,8 @@ def write_patches(folder: Path, patches: Sequence[PatchFile]) -> str:
 
 def lean_diff(before: str, after: str) -> str:
     """Return the diff of train.py with a line of context: what stands near may have changed."""
-    sides = (each.splitlines(keepends=True) for each in (before, after))
-    return "".join(difflib.unified_diff(*sides, "a/train.py", "b/train.py", n=1))
+    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    return "".join(difflib.unified_diff(old, new, "a/train.py", "b/train.py", n=1))
 
 
 @contextmanager

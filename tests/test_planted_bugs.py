@@ -97,21 +97,15 @@ def test_a_program_that_does_not_even_load_is_told_by_silence(tmp_path: Path) ->
     assert behaviour(tmp_path, "import nothing_of_this_name\n") == {}
 
 
-def test_null_patches_are_new_to_the_preflight_and_apply_one_after_another() -> None:
+def test_null_patches_are_new_to_the_preflight_and_together_change_nothing_that_a_probe_sees(
+    tmp_path: Path,
+) -> None:
     source, seen = CLEAN, {patching.effect_hash({"train.py": CLEAN})}
     for number, null in enumerate(null_patches(CLEAN, 40)):
         made = checked(source, PatchFile(f"{number}", null.kind, CLEAN, null.source))
         assert isinstance(made, Patch), (null.kind, made)
         assert made.effect_hash not in seen
         seen.add(made.effect_hash)
-        source = made.files["train.py"]
-
-
-def test_null_patches_change_nothing_that_a_probe_sees(tmp_path: Path) -> None:
-    source = CLEAN
-    for number, null in enumerate(null_patches(CLEAN, 40)):
-        made = checked(source, PatchFile(f"{number}", null.kind, CLEAN, null.source))
-        assert isinstance(made, Patch)
         source = made.files["train.py"]
     assert behaviour(tmp_path, source) == dict.fromkeys(NAMES, False)
 
