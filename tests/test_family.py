@@ -98,8 +98,8 @@ def test_a_variable_at_the_top_steers_where_the_loop_uses_it() -> None:
 def test_in_doubt_a_change_steers() -> None:
     assert steering_change({"a.py": "x = 1"}, {"a.py": "x = ("}) == "a.py"
     assert steering_change({"notes.txt": "x"}, {"notes.txt": "y"}) == "notes.txt"
-    deep = "x = " + "-" * 5000 + "1"
-    assert steering_change({"a.py": "x = 1"}, {"a.py": deep}) == "a.py"
+    for much in ("-" * 5000 + "1", "0x" + "f" * 5000):
+        assert steering_change({"a.py": "x = 1"}, {"a.py": f"x = {much}"}) == "a.py"
 
 
 def test_the_same_files_are_of_one_family() -> None:

@@ -63,7 +63,7 @@ def _steered(path: str, old: str, new: str) -> str | None:
         return path
     try:
         changed = _steering(was) ^ _steering(now)
-    except RecursionError:
+    except (RecursionError, ValueError):  # too deep, or an int of over 4,300 digits
         return path
     return min((place for place, *_ in changed), default=None)
 
