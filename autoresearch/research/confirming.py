@@ -129,8 +129,8 @@ class Confirming:
         return NextPair(open_[worth[0]], worth[1]) if worth else None
 
     def _can_be_paired(self, keep: Keep) -> bool:
-        # A seed that the parent failed on is left out, but one that fails again would take pairs for
-        # ever; so would a keep that was raced in one. Where the keep failed it is taken back.
+        # A seed that the parent failed on is left out, but one that fails again would take pairs
+        # for ever; so would a keep that was raced in one. Where the keep failed it is taken back.
         parent = self._registry.experiment(int(keep.row.parent_id or 0))
         trials = filter(settled, self._registry.trials(parent))
         failed = sum(trial.val_bpb is None for trial in trials)
