@@ -139,7 +139,7 @@ class House:
                 self.take_back(number)
 
     def take_back(self, number: int) -> None:
-        """Take back a keep that is none: the newest at once, an older one by trying its reversal."""
+        """Take back what is none: the newest at once, an older keep by trying its reversal."""
         self.taken_back += 1
         if number == self.incumbent:
             self.kept.pop()
