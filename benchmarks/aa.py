@@ -136,11 +136,10 @@ def told(night: RealNight, bench: Bench, tell: Tell, *, plot: bool) -> None:
     first, final = (night.source(row.commit_sha or "") for row in (rows[0][0], incumbent))
     verdicts(rows, tell)
     fresh = [
-        (bench.read(first, seed).bpb, bench.read(final, seed).bpb)
+        (bench.read(first, seed), bench.read(final, seed))
         for seed in range(FRESH, FRESH + FRESH_PAIRS)
     ]
-    drift(rows, incumbent, fresh, tell)
-    true = fmean(bpb for pair in fresh for bpb in pair)
+    true = drift(rows, incumbent, fresh, tell)
     replayed(rows, true, tell)
     if plot:
         draw(first_reads(rows), incumbent, true)
@@ -160,24 +159,59 @@ def verdicts(rows: Rows, tell: Tell) -> None:
 
 
 def drift(
-    rows: Rows, incumbent: Experiment, fresh: Sequence[tuple[float, float]], tell: Tell
-) -> None:
-    """Compare the reported score of the incumbent with all that was read of the same code."""
+    rows: Rows, incumbent: Experiment, fresh: Sequence[tuple[Reading, Reading]], tell: Tell
+) -> float:
+    """Compare the incumbent's reported score with fresh readings; return what these say it is.
+
+    The machine is not as fast afterwards as it was in the night: the fresh readings count as if
+    each had taken as many steps as the incumbents' trainings did.
+    """
     reported, error = incumbent.val_bpb or math.nan, incumbent.val_bpb_error or math.nan
-    reads = [trial.val_bpb for _, trials in rows for trial in trials if trial.val_bpb is not None]
-    anew = [bpb for pair in fresh for bpb in pair]
-    tell("\n| | bpb | standard error |\n|---|---|---|")
-    tell(f"| reported of the incumbent | {reported:.4f} | {error:.4f} |")
-    for name, values in (
-        ("mean of the night's trainings, all of one code", reads),
-        ("mean of fresh trainings afterwards", anew),
+    groups = {row.id: readings(trials) for row, trials in rows}
+    reads = [each for mine in groups.values() for each in mine]
+    line = [e for row, _ in rows if row.verdict is Verdict.KEEP for e in groups[row.id]]
+    anew = [each for pair in fresh for each in pair]
+    known = slope(by_seed(reads), CPU, CPU.seed)
+    usual = fmean(math.log(each.steps) for each in line)
+    corrected = [each.bpb - known * (math.log(each.steps) - usual) for each in anew]
+    tell("\n| | bpb | standard error | steps |\n|---|---|---|---|")
+    tell(f"| reported of the incumbent | {reported:.4f} | {error:.4f} | {_steps(line)} |")
+    for name, values, steps in (
+        ("mean of the night's trainings, all of one code", [e.bpb for e in reads], _steps(reads)),
+        ("mean of fresh trainings afterwards", [e.bpb for e in anew], _steps(anew)),
+        ("the same, at the incumbents' steps", corrected, f"{math.exp(usual):.0f}"),
     ):
-        tell(f"| {name} ({len(values)}) | {fmean(values):.4f} | {_error(values):.4f} |")
-    gaps = [after - before for before, after in fresh]
+        tell(f"| {name} ({len(values)}) | {fmean(values):.4f} | {_error(values):.4f} | {steps} |")
+    gaps = [after.bpb - before.bpb for before, after in fresh]
     name = f"final code less baseline's, {len(gaps)} fresh pairs"
-    tell(f"| {name} | {fmean(gaps):+.4f} | {_error(gaps):.4f} |")
-    off = (reported - fmean(anew)) / math.hypot(error, _error(anew))
-    tell(f"\nReported less fresh: {reported - fmean(anew):+.4f} bpb, {off:+.1f} standard errors.")
+    tell(f"| {name} | {fmean(gaps):+.4f} | {_error(gaps):.4f} | |")
+    off = reported - fmean(corrected)
+    errors = off / math.hypot(error, _error(corrected))
+    tell(f"\nReported less fresh at equal steps: {off:+.4f} bpb, {errors:+.1f} standard errors.")
+    explained(reads, tell)
+    return fmean(corrected)
+
+
+def explained(reads: Sequence[Reading], tell: Tell) -> None:
+    """Say how much of the spread on a seed is the machine's speed."""
+    groups = [mine for mine in by_seed(reads) if len(mine) > 2]
+    known = slope(groups, CPU, CPU.seed)
+    tell("\n| Seed | trainings | steps | sd, bpb | sd at equal steps |\n|---|---|---|---|---|")
+    for mine in groups:
+        raw, quiet = (stdev(e.bpb for e in each) for each in (mine, steadied(mine, known)))
+        tell(f"| {mine[0].seed} | {len(mine)} | {_steps(mine)} | {raw:.4f} | {quiet:.4f} |")
+    tell(f"\nThe slope: {known:.3f} bpb per unit of ln(steps).")
+
+
+def readings(trials: Sequence[Trial]) -> list[Reading]:
+    """Return what an experiment's trials read."""
+    return [Reading(t.seed, t.val_bpb, t.steps) for t in trials if t.val_bpb is not None]
+
+
+def by_seed(reads: Sequence[Reading]) -> list[list[Reading]]:
+    """Return the readings of each seed: here all are of one code."""
+    seeds = sorted({each.seed for each in reads})
+    return [[each for each in reads if each.seed == seed] for seed in seeds]
 
 
 def replayed(rows: Rows, true: float, tell: Tell) -> None:
@@ -197,8 +231,8 @@ def replayed(rows: Rows, true: float, tell: Tell) -> None:
 
 def first_reads(rows: Rows) -> list[float]:
     """Return what each experiment read first, the baseline before all."""
-    scored = [[t.val_bpb for t in trials if t.val_bpb is not None] for _, trials in rows]
-    return [each[0] for each in scored if each]
+    scored = [readings(trials) for _, trials in rows]
+    return [each[0].bpb for each in scored if each]
 
 
 def kept_by(reads: Sequence[float], threshold: float) -> tuple[int, float]:
