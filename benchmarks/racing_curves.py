@@ -9,6 +9,7 @@ and training loss. Trainings that are in OUT already are not run again.
 
 import argparse
 import gzip
+import importlib
 import json
 import random
 import sys
@@ -16,6 +17,7 @@ import tempfile
 import time
 import types
 from pathlib import Path
+from typing import Any
 
 import torch
 from racing_edits import ARCHITECTURE, BASE, STEERING, Edit
@@ -39,9 +41,9 @@ def main() -> None:
     known = {(each["name"], each["seed"], each["budget"]) for each in read(chosen.out)}
     bench = Bench(Path(tempfile.mkdtemp(prefix="autoresearch-curves-")), chosen.corpus)
     for seed in map(int, chosen.seeds.split(",")):
-        raced, chance = [BASE, *ARCHITECTURE], random.Random(seed)
+        raced, chance = [*ARCHITECTURE], random.Random(seed)
         chance.shuffle(raced)  # neighbours come and go: no edit is always last
-        for edit in (*raced, *STEERING):
+        for edit in (BASE, *raced, *STEERING):
             if (edit.name, seed, chosen.budget) not in known:
                 line = json.dumps(bench.train(edit, seed, chosen.budget))
                 with chosen.out.open("a") as out:
@@ -49,7 +51,7 @@ def main() -> None:
                 print(line[:100], flush=True)
 
 
-def read(path: Path) -> list[dict]:
+def read(path: Path) -> list[dict[str, Any]]:
     """Return the lines of a file of curves, gzipped or not; of a missing file, none."""
     if not path.exists():
         return []
@@ -69,9 +71,7 @@ class Bench:
         self._source = files["train.py"]
         self._place = place
         sys.path.insert(0, str(place))
-        import prepare  # noqa: PLC0415 - it reads the settings beside it
-
-        self._prepare = prepare
+        self._prepare = importlib.import_module("prepare")  # it reads the settings beside it
         tokenizer, bos = self._corpus.tokenizer(), self._corpus.bos
         self._val = [
             ([bos, *tokenizer.encode(each.data)], len(each.data)) for each in self._corpus.val()
@@ -87,8 +87,8 @@ class Bench:
         try:
             exec(compile(edit.apply(self._source), "train.py", "exec"), module.__dict__)
             model, stats = module.train(session, time.monotonic())
-        except (RuntimeError, FloatingPointError) as fault:
-            return {**line, "fault": str(fault)[:200]}
+        except Exception as fault:  # noqa: BLE001 - a change may fail in any way
+            return {**line, "fault": repr(fault)[:200]}
         bpb = self._prepare.evaluate_bpb(model, self._val, "cpu")
         return {**line, "bpb": round(bpb, 5), "steps": stats.steps, "curve": points}
 

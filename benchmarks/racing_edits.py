@@ -75,7 +75,9 @@ ARCHITECTURE = (
     Edit("leaky relu squared", texts={"F.relu(self.up": "F.leaky_relu(self.up"}),
     Edit("relu cubed", texts={"self.down(hidden * hidden)": "self.down(hidden * hidden * hidden)"}),
     Edit("no value embeddings", texts={_VALUE: "False:  # 0 to 2"}),
-    Edit("value embedding ungated", texts={"share = 2 * torch.sigmoid": "share = 1 + 0 * torch.sigmoid"}),
+    Edit("value embedding ungated", texts={
+        "share = 2 * torch.sigmoid": "share = 1 + 0 * torch.sigmoid",
+    }),
     Edit("no norm of queries and keys", texts={
         _QUERY: "q = rotate(self.query(x).view(split), cos, sin)",
         _KEY: "k = rotate(self.key(x).view(split), cos, sin)",
@@ -91,7 +93,9 @@ ARCHITECTURE = (
         _QUERY: "q = norm(self.query(x).view(split))", _KEY: "k = norm(self.key(x).view(split))",
     }),
     Edit("BUG attention scale 1 / d", texts={_QUERY: f"{_QUERY} * self.out.in_features**-0.5"}),
-    Edit("BUG no final norm", texts={"return norm(x)\n\n    def logits": "return x\n\n    def logits"}),
+    Edit("BUG no final norm", texts={
+        "return norm(x)\n\n    def logits": "return x\n\n    def logits",
+    }),
     Edit("norm after attention too", texts={
         _BLOCKS: "x = x + norm(self.attention(norm(x), tokens, cos, sin, attend))",
     }),

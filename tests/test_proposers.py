@@ -285,7 +285,8 @@ class TestOptuna:
         misses = [abs(each.constants["A_LR"] - 3.0) for each in history]
         assert median(misses[10:]) < 0.6 * median(misses[:10])
 
-    def test_learns_from_crashes(self) -> None:
+    @pytest.mark.parametrize("verdict", [Verdict.CRASH, Verdict.DISCARD])
+    def test_learns_from_what_came_to_no_score(self, verdict: Verdict) -> None:
         source = "A_LR = 1.0\n"
         history: list[Past] = []
         for number in range(2, 42):
@@ -294,7 +295,8 @@ class TestOptuna:
             )
             changed = after(proposal, source)
             high = numbers(changed)["A_LR"] > 1.0
-            history.append(past(proposal, changed, number, None if high else 2.0))
+            ended = past(proposal, changed, number, None if high else 2.0)
+            history.append(replace(ended, verdict=verdict) if high else ended)
         assert sum(each.val_bpb is None for each in history[-15:]) <= 5
 
     def test_the_range_of_a_constant_stays_where_it_was_first_seen(self) -> None:

@@ -150,22 +150,13 @@ def finish(made: Night, difference: float, lag: float) -> None:
     """Store an experiment that ran to its end beside the baseline."""
     baseline = made.registry.experiments(made.study())[0]
     (beside,) = made.registry.trials(baseline, whole=True)
-    row = made.registry.save(
-        baseline.model_copy(
-            update={
-                "id": None,
-                "parent_id": baseline.id,
-                "parent_sha": baseline.commit_sha,
-                "proposer": "someone",
-                "verdict": Verdict.DISCARD,
-                "effect_hash": None,
-            }
-        )
-    )
+    values = baseline.model_dump(exclude={"id", "effect_hash"})
+    values |= {"parent_id": baseline.id, "parent_sha": baseline.commit_sha, "proposer": "someone"}
+    row = made.registry.save(Experiment(**values | {"verdict": Verdict.DISCARD}))
     curve = [[step, loss + lag, *rest] for step, loss, *rest in beside.curve]
-    update = {"id": None, "experiment_id": row.id, "curve": curve, "purpose": Purpose.SCREENING}
-    score = float(beside.val_bpb or 0.0) + difference
-    made.registry.save(beside.model_copy(update=update | {"val_bpb": score}))
+    trained = beside.model_dump(exclude={"id"}) | {"experiment_id": row.id, "curve": curve}
+    trained |= {"purpose": Purpose.SCREENING, "val_bpb": float(beside.val_bpb or 0.0) + difference}
+    made.registry.save(Trial(**trained))
 
 
 def test_a_study_makes_its_own_ladder_where_none_is_shipped(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from autoresearch.records.values import Ending, TrialState, Verdict
 from autoresearch.registry import Raced
 from autoresearch.render import racing
-from autoresearch.render.machine import write_study_json
+from autoresearch.render.machine import write_study_json, write_tsv
 from autoresearch.render.status import status
 from tests.rendering import Fabricated, plain
 
@@ -62,6 +62,13 @@ def test_status_has_no_line_where_none_was(tmp_path: Path) -> None:
     made.night()
     status(made.registry, made.study, console)
     assert "stopped early" not in console.export_text()
+
+
+def test_in_upstreams_table_no_score_is_not_a_perfect_one(tmp_path: Path) -> None:
+    made, out = a_raced_study(tmp_path), io.StringIO()
+    write_tsv(made.registry, made.study, out)
+    (row,) = [line for line in out.getvalue().splitlines() if "deeper" in line]
+    assert row.split("\t")[1:] == ["0.000000", "0.0", "crash", "deeper (discard)"]
 
 
 def test_programs_get_the_account_too(tmp_path: Path) -> None:

@@ -29,16 +29,16 @@ from autoresearch.policy.noise import (
     usual_noise,
 )
 from autoresearch.policy.racing import (
+    PLENTY,
     Condemned,
-    Course,
     Finished,
-    Gaps,
     Ladder,
+    Lags,
     Race,
+    Yardstick,
     calibrated,
-    enough,
-    gaps,
     ladder,
+    lags,
     share_bound,
 )
 from autoresearch.policy.shipped import shipped_ladder
@@ -53,11 +53,11 @@ from autoresearch.policy.verdicts import (
 )
 
 __all__ = [
-    "CONFIRMED", "CPU", "CPU_IDEAS", "FIRST_SEED", "GPU", "GPU_IDEAS", "Belief", "ByDocument",
-    "Calibration", "Claim", "Condemned", "Course", "Decision", "Drift", "Finished", "Gap", "Gaps",
-    "Kept", "Ladder", "MoreTrials", "Noise", "Past", "Prior", "Race", "Sides", "Sight", "Usual",
-    "advice", "average", "by_document", "calibrate", "calibrated", "claim", "drift", "enough",
-    "gap", "gaps", "judge", "kept_as_simpler", "ladder", "next_seed", "noise", "paired", "recall",
-    "scores", "share_bound", "shipped_ladder", "should_unkeep", "sight", "steadied", "usual_ideas",
-    "usual_noise", "worth_confirming",
+    "CONFIRMED", "CPU", "CPU_IDEAS", "FIRST_SEED", "GPU", "GPU_IDEAS", "PLENTY", "Belief",
+    "ByDocument", "Calibration", "Claim", "Condemned", "Decision", "Drift", "Finished", "Gap",
+    "Kept", "Ladder", "Lags", "MoreTrials", "Noise", "Past", "Prior", "Race", "Sides", "Sight",
+    "Usual", "Yardstick", "advice", "average", "by_document", "calibrate", "calibrated", "claim",
+    "drift", "gap", "judge", "kept_as_simpler", "ladder", "lags", "next_seed", "noise", "paired",
+    "recall", "scores", "share_bound", "shipped_ladder", "should_unkeep", "sight", "steadied",
+    "usual_ideas", "usual_noise", "worth_confirming",
 ]  # fmt: skip

@@ -1,9 +1,11 @@
 """Which trainings are hopeless before they end: the rule, and how it is calibrated.
 
-An experiment's training loss, averaged over the last tenth of the budget, is laid beside its
-incumbent's over the same tenth, on the same seed. Behind by more than a limit for that progress, it
-is condemned. The limits come from finished trainings: from how far those had been behind that won
-in the end. Losses and gaps are in nats a token; progress is a share of the budget, 0 to 1.
+An experiment is laid beside its incumbent at the same progress, on the same seed. On one seed both
+see the same batches in the same order, so how hard a batch is can be told from the incumbent's loss
+on it and taken out: what is left is averaged over the last tenth of the budget. Behind by more than
+a limit for that progress, the experiment is condemned. The limits come from finished trainings:
+from how far those had been behind that won in the end. Losses and lags are in nats a token;
+progress is a share of the budget, 0 to 1.
 
 A curve is what a training says of itself. It can cost, or save, that training its own time alone.
 """
@@ -12,52 +14,82 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from autoresearch.records.values import Point
 
 STRETCHES = 20  # equal parts of a budget
 SPAN = 2  # how many of them are averaged
-FIRST = 4  # how many are over before the first look
+FIRST = 6  # how many are over before the first look: what an initialisation does lasts long
+FEWEST = 3  # points to judge by
 LEAST = 0.01  # nats a token: behind by less, nothing is hopeless
 SURE = 0.95
 LOSABLE = 0.02  # share of winners that may be lost
-WINNERS, LOSERS = 5, 20  # finished pairs that a study's own ladder needs
-_UNBEATEN = 149  # winners, none of them lost, show that at most 2% are: 0.98**149 < 0.05
+WINNERS, LOSERS = 5, 20  # finished trainings that a study's own ladder needs
+PLENTY = 150  # finished ones; of further losers little is learned
+# A ladder's shape: how much may be made up for shrinks as the budget does. Its height is measured.
+_SHAPE = tuple((1 - over / STRETCHES) ** 2 + 0.15 for over in range(1, STRETCHES + 1))
+_POWERS = np.arange(4)
 
-Gaps = tuple[float | None, ...]
+Lags = tuple[float | None, ...]
+Numbers = NDArray[np.float64]
 
 
-class Course:
-    """How a training's loss fell, stretch by stretch. A point more costs constant time."""
+class Yardstick:
+    """An incumbent's curve, apart: how its loss fell by and by, and how hard each batch was."""
 
-    def __init__(self, points: Iterable[Point] = ()) -> None:
-        self._sums = [0.0] * STRETCHES
-        self._counts = [0] * STRETCHES
-        for point in points:
-            self.add(point)
+    def __init__(self, points: Iterable[Point]) -> None:
+        seen = [(point.step, point.loss, point.progress) for point in points]
+        steps, losses, progress = np.array(seen, dtype=np.float64).reshape(-1, 3).T
+        trend = _trend(steps, losses)
+        self._hardness = dict(zip(steps, losses - trend, strict=True))
+        over = np.clip(progress * STRETCHES, 0, STRETCHES - 1).astype(int)
+        self._sums, self._counts = np.zeros(STRETCHES), np.zeros(STRETCHES)
+        np.add.at(self._sums, over, trend)
+        np.add.at(self._counts, over, 1)
+
+    def eased(self, point: Point) -> float | None:
+        """Return a loss less the hardness of its batch; None for a batch never met."""
+        hardness = self._hardness.get(point.step)
+        return None if hardness is None else point.loss - float(hardness)
+
+    def loss(self, over: int) -> float | None:
+        """Return the incumbent's own when so many stretches were over; None: nothing is known."""
+        return _mean(self._sums, self._counts, over)
+
+
+class Lag:
+    """How far a training is behind a yardstick. A point more costs constant time."""
+
+    def __init__(self, yardstick: Yardstick) -> None:
+        self._yardstick = yardstick
+        self._sums, self._counts = np.zeros(STRETCHES), np.zeros(STRETCHES)
 
     def add(self, point: Point) -> int:
         """Add a point; return how many stretches are over by its progress."""
         over = min(max(int(point.progress * STRETCHES), 0), STRETCHES - 1)
-        self._sums[over] += point.loss
-        self._counts[over] += 1
+        loss = self._yardstick.eased(point)
+        if loss is not None:
+            self._sums[over] += loss
+            self._counts[over] += 1
         return over
 
-    def loss(self, over: int) -> float | None:
-        """Return the mean loss of the last stretches when `over` are over; None: one is empty."""
-        recent = slice(max(over - SPAN, 0), over)
-        counts = self._counts[recent]
-        return sum(self._sums[recent]) / sum(counts) if counts and all(counts) else None
+    def behind(self, over: int) -> float | None:
+        """Return how far it was behind when so many stretches were over; None: not known."""
+        mine, theirs = _mean(self._sums, self._counts, over), self._yardstick.loss(over)
+        return None if mine is None or theirs is None else mine - theirs
 
 
 @dataclass(frozen=True)
 class Finished:
     """A training that ran to its end beside its incumbent's, on one seed.
 
-    `gaps` is how far it was behind when 1, 2, ... stretches were over, `difference` its score less
+    `lags` is how far it was behind when 1, 2, ... stretches were over, `difference` its score less
     the incumbent's, in bits per byte: below zero it won.
     """
 
-    gaps: Gaps
+    lags: Lags
     difference: float
 
     @property
@@ -70,17 +102,16 @@ class Finished:
 class Ladder:
     """How far a training may be behind when 1, 2, ... stretches are over.
 
-    It rests on so many winners, of which it would have lost some.
+    It rests on so many winners; it would have lost none of them.
     """
 
     limits: tuple[float, ...]
     winners: int
-    lost: int
 
     @property
     def bound(self) -> float:
         """The share of winners that it loses, at most, as far as these winners can tell."""
-        return share_bound(self.lost, self.winners)
+        return share_bound(0, self.winners)
 
 
 @dataclass(frozen=True)
@@ -93,29 +124,31 @@ class Condemned:
 
 
 class Race:
-    """One training beside its incumbent's course."""
+    """One training beside its incumbent."""
 
-    def __init__(self, incumbent: Course, ladder: Ladder) -> None:
-        self._incumbent = incumbent
+    def __init__(self, incumbent: Yardstick, ladder: Ladder) -> None:
+        self._lag = Lag(incumbent)
         self._ladder = ladder
-        self._mine = Course()
         self._over = FIRST - 1
 
     def see(self, point: Point) -> Condemned | None:
         """Take a point of the training; return why it is hopeless, if it is."""
-        over = self._mine.add(point)
+        over = self._lag.add(point)
         if over <= self._over:
             return None
         self._over = over
-        behind, limit = _gap(self._mine, self._incumbent, over), self._ladder.limits[over - 1]
+        behind, limit = self._lag.behind(over), self._ladder.limits[over - 1]
         if behind is None or behind <= limit:
             return None
         return Condemned(point.progress, behind, limit)
 
 
-def gaps(mine: Course, theirs: Course) -> Gaps:
-    """Return how far a course is behind another when 1, 2, ... stretches are over."""
-    return tuple(_gap(mine, theirs, over) for over in range(1, STRETCHES + 1))
+def lags(points: Iterable[Point], incumbent: Yardstick) -> Lags:
+    """Return how far a training was behind when 1, 2, ... stretches were over."""
+    lag = Lag(incumbent)
+    for point in points:
+        lag.add(point)
+    return tuple(lag.behind(over) for over in range(1, STRETCHES + 1))
 
 
 def share_bound(found: int, of: int) -> float:
@@ -133,9 +166,18 @@ def _binomial(count: int, of: int, share: float) -> float:
     return math.exp(ways + count * math.log(share) + (of - count) * math.log1p(-share))
 
 
-def _gap(mine: Course, theirs: Course, over: int) -> float | None:
-    one, other = mine.loss(over), theirs.loss(over)
-    return None if one is None or other is None else one - other
+def _trend(steps: Numbers, losses: Numbers) -> Numbers:
+    """Return a smooth course through losses: a cubic of the logarithm of the step."""
+    if not len(steps):
+        return losses
+    at = np.log(0.1 + steps / max(float(steps.max()), 1.0))[:, None] ** _POWERS
+    return at @ np.linalg.lstsq(at, losses, rcond=None)[0]
+
+
+def _mean(sums: Numbers, counts: Numbers, over: int) -> float | None:
+    recent = slice(max(over - SPAN, 0), over)
+    count = int(counts[recent].sum())
+    return float(sums[recent].sum()) / count if count >= FEWEST else None
 
 
 def enough(finished: Sequence[Finished]) -> bool:
@@ -147,58 +189,44 @@ def enough(finished: Sequence[Finished]) -> bool:
 def ladder(finished: Sequence[Finished], shipped: Ladder | None) -> Ladder | None:
     """Return the ladder of a study: its own once enough have finished, else the one given.
 
-    Its own rests on the first that are enough: of those that came later, the condemned are missing,
-    and a ladder made from what a ladder let through would grow ever tighter. A later winner beyond
-    the ladder (an audit's) loosens it.
-
-    Args:
-        finished: in the order in which they ended.
-        shipped: what to begin with, if anything.
+    A winner beyond it, whom an audit let run on, raises either.
     """
-    first = next((at for at in range(len(finished) + 1) if enough(finished[:at])), None)
-    own = shipped if first is None else calibrated(finished[:first])
-    return None if own is None else _cleared(own, [each for each in finished[first:] if each.won])
+    if enough(finished):
+        return calibrated(finished)
+    return None if shipped is None else _cleared(shipped, [each for each in finished if each.won])
 
 
 def calibrated(finished: Sequence[Finished]) -> Ladder:
-    """Return the lowest ladder that seems to lose no more than 2% of the winners.
+    """Return the lowest ladder of which one may be 95% sure that it loses 2% of winners at most.
 
-    Two trainings are a winner whichever of them is taken for the incumbent. Counted are the closer
-    half of all, since far ones are in no danger. The ladder's shape is how large gaps usually are
-    at each progress between trainings that end close, its height what the winners need: 149 of
-    them, none lost, would show that at most 2% are. Of n < 149 the one that was furthest behind is
-    taken for as extreme as it is among n, where the tail is exponential: so the furthest of 149
-    would be behind by ln(149) / ln(n) times as much.
+    None of the known winners may be beyond it. 149 of them would be enough to be so sure. Of fewer,
+    the one furthest behind is not the worst to be expected; how much worse others will be is known
+    if the tail is exponential (the 5% quantile of the furthest of n is -ln(1 - 0.05 ** (1 / n)), in
+    units of its decay). Losers who ended close count too: with experiment and incumbent exchanged
+    they won. Those far apart are in no danger either way and would only seem to be evidence.
     """
-    close = sorted(finished, key=lambda each: abs(each.difference))[: (len(finished) + 1) // 2]
-    winners = [each.gaps if each.won else _turned(each.gaps) for each in close]
-    shape = [_usual(at) for at in zip(*winners, strict=True)]
-    needed = sorted((_height(gaps, shape) for gaps in winners), reverse=True)
-    lost = next(n for n in range(len(needed)) if share_bound(n + 1, len(needed)) > LOSABLE)
-    unseen = max(1.0, math.log(_UNBEATEN) / math.log(max(len(needed), 2)))
-    height = max(needed[lost], 1.0) * unseen
-    limits = tuple(max(height * each, LEAST) for each in shape)
-    return Ladder(limits, len(needed), lost)
+    nearest = sorted(abs(each.difference) for each in finished)
+    close = nearest[len(nearest) // 2] if nearest else 0.0
+    winners = [each.lags for each in finished if each.won]
+    winners += [_turned(each.lags) for each in finished if 0 <= each.difference <= close]
+    if not winners:
+        return Ladder((math.inf,) * STRETCHES, 0)
+    seen = -math.log1p(-((1 - SURE) ** (1 / len(winners))))
+    height = max(1.0, -math.log(LOSABLE) / seen) * max(_height(each, _SHAPE) for each in winners)
+    return Ladder(tuple(max(height * each, LEAST) for each in _SHAPE), len(winners))
 
 
 def _cleared(low: Ladder, winners: Sequence[Finished]) -> Ladder:
     """Return the ladder raised until none of these winners is beyond it."""
-    worst = max((_height(each.gaps, low.limits) for each in winners), default=0.0)
-    raised = tuple(limit * max(worst, 1.0) for limit in low.limits)
-    return Ladder(raised, low.winners + len(winners), low.lost)
+    height = max([1.0, *(_height(each.lags, low.limits) for each in winners)])
+    return Ladder(tuple(limit * height for limit in low.limits), low.winners + len(winners))
 
 
-def _turned(gaps: Gaps) -> Gaps:
-    return tuple(None if gap is None else -gap for gap in gaps)
+def _turned(lags: Lags) -> Lags:
+    return tuple(None if lag is None else -lag for lag in lags)
 
 
-def _usual(gaps: Iterable[float | None]) -> float:
-    """Return the root mean square of what gaps there are; infinite where there is none."""
-    squares = [gap**2 for gap in gaps if gap is not None]
-    return math.sqrt(sum(squares) / len(squares)) if any(squares) else math.inf
-
-
-def _height(gaps: Gaps, shape: Sequence[float]) -> float:
-    """Return how many times the shape a training was behind, where it was furthest."""
-    looks = list(zip(gaps, shape, strict=True))[FIRST - 1 : STRETCHES - 1]
-    return max((gap / usual for gap, usual in looks if gap is not None), default=0.0)
+def _height(lags: Lags, limits: Sequence[float]) -> float:
+    """Return how many times its limit a training was behind, where that was most."""
+    looks = list(zip(lags, limits, strict=True))[FIRST - 1 : STRETCHES - 1]
+    return max((lag / limit for lag, limit in looks if lag is not None), default=0.0)

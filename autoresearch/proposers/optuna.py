@@ -60,6 +60,7 @@ def _tell(study: optuna.Study, space: Mapping[str, Span], past: Past) -> None:
     }
     scored = past.val_bpb is not None and math.isfinite(past.val_bpb)
     failed = past.verdict in (Verdict.CRASH, Verdict.DISQUALIFIED)
+    failed = failed or (past.verdict is Verdict.DISCARD and not scored)  # stopped early
     if not values or not (scored or failed):
         return
     study.add_trial(

@@ -86,9 +86,9 @@ def write_experiment_json(
 def write_tsv(registry: Registry, study: Study, out: TextIO) -> None:
     """Write a study exactly as upstream's results.tsv.
 
-    That format knows keep, discard and crash only. What was refused before training (invalid)
-    or broke a rule (disqualified) has no score to trust, so it becomes a crash row with
-    ``0.000000`` and ``0.0`` whose description ends in "(invalid)" or "(disqualified)".
+    That format knows keep, discard and crash only. What was refused before training (invalid),
+    broke a rule (disqualified) or was discarded without a score (stopped early) becomes a crash row
+    with ``0.000000`` and ``0.0`` whose description ends in its verdict, such as "(invalid)".
     Unfinished experiments have no status, and are left out.
     """
     out.write(TSV_HEADER + "\n")
@@ -98,10 +98,11 @@ def write_tsv(registry: Registry, study: Study, out: TextIO) -> None:
 
 
 def _tsv_row(experiment: Experiment, verdict: Verdict) -> str:
-    scored = verdict in (Verdict.KEEP, Verdict.DISCARD)
+    judged = verdict in (Verdict.KEEP, Verdict.DISCARD)
+    scored = judged and experiment.val_bpb is not None
     bpb = experiment.val_bpb or 0.0 if scored else 0.0
     memory = experiment.peak_memory / 2**30 if scored else 0.0
-    foreign = verdict in (Verdict.INVALID, Verdict.DISQUALIFIED)
+    foreign = not scored and verdict is not Verdict.CRASH
     return "\t".join(
         [
             (experiment.commit_sha or "")[:7],

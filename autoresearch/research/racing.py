@@ -4,6 +4,9 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from autoresearch import patching, policy
 from autoresearch.config import Settings
 from autoresearch.gitrepo import GitRepo
@@ -35,13 +38,18 @@ class Heat:
 
 @dataclass(frozen=True)
 class _Curve:
-    """What a scored trial left: whose it is, on which seed, its score and its course."""
+    """What a scored trial left: whose it is, on which seed, its score and its curve."""
 
     experiment: int
     seed: int
     bpb: float
     screening: bool
-    course: policy.Course
+    rows: NDArray[np.float64]  # [points, 5]; the columns are a point's
+
+    @property
+    def points(self) -> Iterator[Point]:
+        for step, loss, tokens, progress, seconds in self.rows.tolist():
+            yield Point(int(step), loss, int(tokens), progress, seconds)
 
 
 class Racing:
@@ -59,6 +67,7 @@ class Racing:
         self._repo = repo
         self._chance = chance or random.SystemRandom().random
         self._curves: dict[int, _Curve] = {}
+        self._known: dict[int, policy.Finished | None] = {}
         self._families: dict[int, bool] = {}
 
     def heat(self, experiment: Experiment, seed: int) -> Heat | None:
@@ -77,7 +86,7 @@ class Racing:
         ladder = policy.ladder(self._finished(study), self._shipped(study))
         if ladder is None:
             return None
-        race = policy.Race(rival.course, ladder)
+        race = policy.Race(policy.Yardstick(rival.points), ladder)
         return Heat(race, spared=self._chance() < self._settings.racing.audit)
 
     def _read(self, study: Study) -> None:
@@ -95,23 +104,27 @@ class Racing:
         return mine[-1] if mine else None
 
     def _finished(self, study: Study) -> list[policy.Finished]:
-        """Return what ran to its end beside an incumbent, in order, as far as the ladder asks."""
+        """Return what ran to its end beside its incumbent, in order; of many, not all."""
+        rows = {row.id: row for row in self._registry.experiments(study)}
         found: list[policy.Finished] = []
-        for row, mine, theirs in self._screened(study):
-            gaps = policy.gaps(mine.course, theirs.course)
-            finished = policy.Finished(gaps, mine.bpb - theirs.bpb)
-            # A look at the syntax costs a tenth of a second: only where the answer counts.
-            if (finished.won or not policy.enough(found)) and self._comparable(row):
-                found.append(finished)
+        for number, curve in self._curves.items():
+            if number not in self._known:
+                row, plenty = rows.get(curve.experiment), len(found) >= policy.PLENTY
+                self._known[number] = self._beside(row, curve, winners_only=plenty)
+            if known := self._known[number]:
+                found.append(known)
         return found
 
-    def _screened(self, study: Study) -> Iterator[tuple[Experiment, _Curve, _Curve]]:
-        rows = {row.id: row for row in self._registry.experiments(study)}
-        for curve in self._curves.values():
-            row = rows.get(curve.experiment)
-            rival = self._rival(row, curve.seed) if row and curve.screening else None
-            if row is not None and rival is not None:
-                yield row, curve, rival
+    def _beside(
+        self, row: Experiment | None, curve: _Curve, *, winners_only: bool
+    ) -> policy.Finished | None:
+        rival = self._rival(row, curve.seed) if row and curve.screening else None
+        if row is None or rival is None or (winners_only and curve.bpb >= rival.bpb):
+            return None
+        if not self._comparable(row):
+            return None
+        lags = policy.lags(curve.points, policy.Yardstick(rival.points))
+        return policy.Finished(lags, curve.bpb - rival.bpb)
 
     def _comparable(self, experiment: Experiment) -> bool:
         number = int(experiment.id or 0)
@@ -132,16 +145,12 @@ class Racing:
 
 
 def _curve(trial: Trial) -> _Curve:
-    points = (
-        Point(int(step), loss, int(tokens), progress, seconds)
-        for step, loss, tokens, progress, seconds in trial.curve
-    )
     return _Curve(
         experiment=trial.experiment_id,
         seed=trial.seed,
         bpb=trial.val_bpb or 0.0,
         screening=trial.purpose is Purpose.SCREENING,
-        course=policy.Course(points),
+        rows=np.array(trial.curve, dtype=np.float64).reshape(-1, 5),
     )
 
 
