@@ -171,18 +171,18 @@ class House:
         return night
 
 
-def house(lab: Lab) -> Night:
-    """The policy with its usual share for confirming."""
-    return _played(lab, Ways())
-
-
-def house_searching(lab: Lab) -> Night:
-    """The policy without confirming."""
+def searching(lab: Lab) -> Night:
+    """The policy with every slot for the search."""
     return _played(lab, Ways(confirm=0.0))
 
 
-def house_racing(lab: Lab) -> Night:
-    """The policy with confirming and racing."""
+def confirming(lab: Lab) -> Night:
+    """The policy with the usual share for confirming."""
+    return _played(lab, Ways())
+
+
+def shipped(lab: Lab) -> Night:
+    """The policy as the loop ships: with confirming and racing."""
     return _played(lab, Ways(race=RACE))
 
 
