@@ -104,8 +104,8 @@ class Race:
     at: float
 
 
-# As in results/racing.md: three losers of four are stopped, which saves 23% of losers' time. It lost
-# no winner there; at most 2% is what it aims at.
+# As in results/racing.md: three losers of four are stopped, which saves 23% of losers' time. It
+# lost no winner there; at most 2% is what it aims at.
 RACE = Race(losers=0.73, winners=0.02, at=0.69)
 
 

@@ -73,7 +73,7 @@ class Watched:
         assert self._model is not None
         rows = arguments[0]
         self.seen.passes += 1
-        self.seen.twice += len(rows.unique(dim=0)) < len(rows)
+        self.seen.twice += len(set(map(tuple, rows.tolist()))) < len(rows)
         if len(self.seen.tokens) > len(self.seen.progress):
             return  # a further pass of the same step
         self.seen.tokens.append(hash(tuple(rows.flatten().tolist())))
