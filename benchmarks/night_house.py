@@ -45,6 +45,7 @@ class House:
 
     def recall(self) -> None:
         """Go through the study again, as the loop does before every verdict."""
+        self.repeats = self._repeated()
         self.noise = policy.noise(self.readings)
         kept = set(self.kept)
         past = [
@@ -106,12 +107,16 @@ class House:
         self.parents[number] = parent
         if kept:
             self.kept.append(number)
-        if len(self.readings[number]) > 1:
+            self.idle = False
+        if self._repeated() > 1.1 * self.repeats:
             self.recall()
             return
         belief = self.belief.seeing(self.readings[parent])
         evidence = belief.weighing(self.readings[number])
         self.belief = belief.keeping(evidence) if kept else belief.discarding(evidence)
+
+    def _repeated(self) -> int:
+        return sum(len(mine) - 1 for mine in self.readings.values())
 
     def standing(self) -> list[int]:
         """Return the keeps that are not refuted, oldest first."""
@@ -139,7 +144,7 @@ class House:
                 self.take_back(number)
 
     def take_back(self, number: int) -> None:
-        """Take back a keep that is none: the newest at once, an older one by trying its reversal."""
+        """Take back what is none: the newest at once, an older keep by trying its reversal."""
         self.taken_back += 1
         if number == self.incumbent:
             self.kept.pop()
@@ -150,6 +155,7 @@ class House:
 
     def result(self) -> Night:
         """Return what it came to."""
+        self.recall()
         night = Night(
             self.true[self.incumbent] - START,
             self.belief.score.mean - START,
@@ -165,18 +171,18 @@ class House:
         return night
 
 
-def house(lab: Lab) -> Night:
-    """The policy with its usual share for confirming."""
-    return _played(lab, Ways())
-
-
-def house_searching(lab: Lab) -> Night:
-    """The policy without confirming."""
+def searching(lab: Lab) -> Night:
+    """The policy with every slot for the search."""
     return _played(lab, Ways(confirm=0.0))
 
 
-def house_racing(lab: Lab) -> Night:
-    """The policy with confirming and racing."""
+def confirming(lab: Lab) -> Night:
+    """The policy with the usual share for confirming."""
+    return _played(lab, Ways())
+
+
+def shipped(lab: Lab) -> Night:
+    """The policy as the loop ships: with confirming and racing."""
     return _played(lab, Ways(race=RACE))
 
 

@@ -63,6 +63,7 @@ def project(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return copy
 
 
+@pytest.mark.timeout(600)  # eight true trainings, on a machine that may be busy
 def test_patches_of_every_kind_get_the_right_verdict(project: Path) -> None:
     source = (project / "train.py").read_text()
     patches = project.parent / "patches"

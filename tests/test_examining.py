@@ -95,7 +95,7 @@ class TestShelved:
     def test_where_there_is_no_room_the_night_goes_on_and_says_so(self, tmp_path: Path) -> None:
         project = make_project(tmp_path / "project")
         toml = project.root / "autoresearch.toml"
-        toml.write_text(toml.read_text() + "checkpoints_gib = 0.0\n")
+        toml.write_text(toml.read_text().replace("[training]", "[training]\ncheckpoints_gib = 0"))
         made = Night(find_project(project.root), Scripted([]))
         made.run()
         assert made.registry.experiment(1).verdict is Verdict.KEEP

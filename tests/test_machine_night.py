@@ -109,6 +109,13 @@ def test_a_seed_that_the_incumbent_failed_on_is_not_tried_again(tmp_path: Path) 
     assert rows(made)[1].verdict is Verdict.KEEP
 
 
+def test_what_beats_a_baseline_that_failed_on_a_seed_can_be_confirmed(tmp_path: Path) -> None:
+    made = night(tmp_path, "replicates = 2", source(1.8), *WORSE[:4], breaks=2)
+    made.confirm_share = 0.5
+    made.run()
+    assert rows(made)[1].standing is Standing.CONFIRMED
+
+
 def test_a_baseline_that_fails_on_its_first_seed_ends_the_run(tmp_path: Path) -> None:
     made = night(tmp_path, "replicates = 3", source(1.8), breaks=1)
     assert "the baseline failed" in made.run()

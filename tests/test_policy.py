@@ -1,7 +1,7 @@
 """Verdicts: what is kept, what never is, what earns another pair; all pure."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import assume, given
@@ -146,6 +146,71 @@ def test_better_evidence_never_turns_a_keep_into_a_discard(
     after = ruled(readings(*(2 + mine - gain for mine, _ in values)), other, noise)
     if kept(before):
         assert not isinstance(after, Decision) or after.verdict is Verdict.KEEP
+
+
+@given(
+    pairs,
+    st.integers(0, 3),
+    st.floats(0.0, 0.1),
+    st.sampled_from([QUIET, LOUD, Noise()]),
+    st.integers(-30, 30),
+)
+def test_one_better_reading_never_turns_a_keep_into_a_discard(
+    values: list[tuple[float, float]], place: int, gain: float, noise: Noise, lines: int
+) -> None:
+    other = readings(*(2 + theirs for _, theirs in values))
+    mine = [2 + mine for mine, _ in values]
+    before = ruled(readings(*mine), other, noise, lines)
+    mine[place % len(mine)] -= gain
+    after = ruled(readings(*mine), other, noise, lines)
+    if kept(before):
+        assert not isinstance(after, Decision) or after.verdict is Verdict.KEEP
+
+
+@given(pairs, st.integers(-40, 40), st.sampled_from([QUIET, LOUD]), st.integers(-5, 5))
+def test_the_level_of_all_scores_does_not_matter(
+    values: list[tuple[float, float]], level: int, noise: Noise, lines: int
+) -> None:
+    def at(base: float) -> Decision | MoreTrials:
+        one, two = (readings(*(base + each[side] for each in values)) for side in (0, 1))
+        return ruled(one, two, noise, lines)
+
+    here, there = at(2), at(2 + level / 64)
+    # On the very edge of a verdict the last digits of a float decide.
+    if isinstance(here, Decision) and isinstance(there, Decision):
+        assert here.effect is not None
+        assert there.effect is not None
+        assert there.effect.mean == pytest.approx(here.effect.mean, abs=1e-6)
+        assert there.verdict is here.verdict or abs(here.effect.mean) < 1e-3
+    else:
+        assert type(here) is type(there) or len(values) < 6
+
+
+@given(
+    st.lists(st.lists(near, min_size=1, max_size=3), min_size=1, max_size=5),
+    st.permutations(range(1, 5)),
+    st.integers(-40, 40),
+)
+def test_a_study_knows_no_level_and_no_names_of_seeds(
+    scored: list[list[float]], names: list[int], level: int
+) -> None:
+    def study(rename: Callable[[int], int], base: float) -> list[Past]:
+        return [
+            Past(
+                1 + number,
+                1 if number else None,
+                kept=not number,
+                readings=[Reading(rename(1 + at), base + bpb) for at, bpb in enumerate(mine)],
+            )
+            for number, mine in enumerate(scored)
+        ]
+
+    here = recall(study(lambda seed: seed, 2.0), QUIET)
+    there = recall(study(lambda seed: names[seed - 1], 2 + level / 64), QUIET)
+    moved = there.score.mean - level / 64
+    assert moved == pytest.approx(here.score.mean, abs=1e-6)
+    assert there.score.error == pytest.approx(here.score.error, abs=1e-9)
+    assert there.prior.better == pytest.approx(here.prior.better, abs=1e-6)
 
 
 @given(pairs, st.sampled_from([QUIET, LOUD]), st.integers(-30, 30))

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from autoresearch.policy import Kept, Noise, Prior, claim, should_unkeep, worth_confirming
@@ -46,6 +46,38 @@ def test_better_pairs_never_unmake_a_claim(differences: list[float], gain: float
     before = claim(beside(-0.01, *differences), QUIET, IDEAS)
     after = claim(beside(-0.01, *(each - gain for each in differences)), QUIET, IDEAS)
     assert after.probability >= before.probability - 1e-9
+
+
+@example([-0.01, -0.01, -0.01], 2, 0.07)
+@given(st.lists(near, min_size=1, max_size=5), st.integers(0, 5), st.floats(0, 0.1))
+def test_one_better_reading_lowers_no_probability(
+    differences: list[float], place: int, gain: float
+) -> None:
+    # Though it may be so far from the others that they look noisy.
+    better = list(differences)
+    better[place % len(better)] -= gain
+    before, after = (beside(-0.01, *each) for each in (differences, better))
+    probability = claim(before, QUIET, IDEAS).probability
+    assert claim(after, QUIET, IDEAS).probability >= probability - 1e-3
+    assert should_unkeep(before, QUIET, IDEAS) or not should_unkeep(after, QUIET, IDEAS)
+
+
+@given(st.lists(near, min_size=1, max_size=5), st.integers(-40, 40))
+def test_a_claim_knows_no_level_and_no_names_of_seeds(differences: list[float], level: int) -> None:
+    before = beside(-0.01, *differences)
+    sides = [
+        [Reading(50 - each.seed, each.bpb + level / 64) for each in side]
+        for side in (before.experiment, before.parent)
+    ]
+    after = Kept(sides[0], sides[1][::-1])
+    found, told = claim(before, QUIET, IDEAS), claim(after, QUIET, IDEAS)
+    assert told.probability == pytest.approx(found.probability, abs=1e-6)
+    assert told.effect.mean == pytest.approx(found.effect.mean, abs=1e-6)
+
+
+@given(st.floats(-1.0, 0.0), st.sampled_from([QUIET, Noise()]))
+def test_one_pair_is_never_claimed(difference: float, noise: Noise) -> None:
+    assert not claim(beside(difference), noise, IDEAS).confirmed
 
 
 @given(st.lists(near, min_size=1, max_size=5))

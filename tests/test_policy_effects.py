@@ -1,6 +1,7 @@
 """Effects, noise and the machine's speed: what is believed of them."""
 
 import math
+from random import Random
 
 import numpy as np
 import pytest
@@ -8,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoresearch.policy import CPU, Noise, Prior, noise, steadied
-from autoresearch.policy.belief import Tally
 from autoresearch.policy.effects import prospects, weigh, worth_of_idea, worth_of_pair
+from autoresearch.policy.ideas import learned
 from autoresearch.policy.noise import slope
 from autoresearch.records.values import Reading
 from tests.test_policy import readings
@@ -82,13 +83,27 @@ def test_an_idea_is_worth_less_in_noise() -> None:
 
 
 def test_the_prior_learns_from_the_study() -> None:
-    tally = Tally()
-    for _ in range(40):
-        tally = tally.plus(weigh(IDEAS, 0.0, 0.001**2))
-    learned = tally.prior(IDEAS)
-    assert learned.neutral > 0.6
-    assert learned.better + learned.neutral + learned.worse == pytest.approx(1)
-    assert Tally().prior(IDEAS) == IDEAS
+    assert learned(IDEAS, []) == IDEAS
+    barren = learned(IDEAS, [(0.0, 0.001**2)] * 40)
+    assert barren.neutral > 0.9
+    assert barren.better < 0.05
+    rich = learned(IDEAS, [(-0.01, 0.001**2), (0.0, 0.001**2)] * 20)
+    assert rich.better > 0.25
+    assert rich.gain == pytest.approx(0.01, abs=0.003)
+
+
+@given(st.lists(st.tuples(values, errors), min_size=1, max_size=20), st.randoms())
+def test_what_is_learned_is_a_prior_whatever_the_order(
+    effects: list[tuple[float, float]], random: Random
+) -> None:
+    measured = [(effect, error**2) for effect, error in effects]
+    found = learned(IDEAS, measured)
+    assert found.better + found.neutral + found.worse == pytest.approx(1)
+    assert min(found.better, found.neutral, found.worse) > 0
+    assert 0 < found.gain < 3 * IDEAS.gain
+    assert 0 < found.loss < 3 * IDEAS.loss
+    random.shuffle(measured)
+    assert learned(IDEAS, measured).better == pytest.approx(found.better)
 
 
 def test_without_repeats_the_noise_is_the_usual() -> None:

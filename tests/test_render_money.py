@@ -75,7 +75,7 @@ def shown(made: Fabricated, tariff: Tariff = NOTHING_KNOWN, width: int = 160) ->
 
 def account(text: str, proposer: str) -> str:
     """Return the cells of a proposer's row, behind its name."""
-    table = text[text.index("proposer     ") :] if "proposer     " in text else text
+    table = text[text.index("\nproposer ") :]
     (row,) = [line for line in table.splitlines() if line.startswith(proposer)]
     return " ".join(row.split()[1:])
 

@@ -43,14 +43,9 @@ class Evidence:
 class Belief:
     """The incumbent's score (place 0 of `mean`) and the offset of each of `seeds` (the rest).
 
-    <<<<<<< HEAD
-        `prior` is what the next idea's effect may be; `read` are the seeds on which the incumbent has
-        been trained.
-    =======
-        `read` are the seeds on which the incumbent has been trained; `tally` is of all ideas so far.
-        After a change of the machine (a later `epoch`) the score stays as it was before, and a seed's
-        offset holds whatever the machine now adds: of that nothing is known beforehand.
-    >>>>>>> main
+    `prior` is what the next idea's effect may be; `read` are the seeds on which the incumbent has
+    been trained. After a change of the machine (a later `epoch`) the score stays as it was before,
+    and a seed's offset holds whatever the machine now adds: of that nothing is known beforehand.
     """
 
     noise: Noise

@@ -5,7 +5,7 @@ counts only the pairs after it, against the prior in which most ideas are no bet
 is the larger for being known from few repeats.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -18,6 +18,7 @@ CONFIRMED = 0.95
 # Below this chance of becoming a claim with one more pair, the pair is better spent elsewhere.
 _HOPELESS = 0.10
 _ENOUGH_REPEATS = 3
+_GOLDEN = 0.618
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def claim(kept: Kept, noise: Noise, prior: Prior) -> Claim:
         prior: what the study's ideas are like.
     """
     fresh = _fresh(kept, noise)
-    believed = _believed(prior, fresh, noise, kept.sampling)
+    believed = _believed(kept, fresh, noise, prior, _sure)
     if not fresh:
         return _claim(believed, 0, "no fresh pair yet", sure=False)
     known = noise.pair_repeats >= _ENOUGH_REPEATS
@@ -84,7 +85,7 @@ def should_unkeep(kept: Kept, noise: Noise, prior: Prior) -> bool:
     # whatever the prior fears: most of what the prior alone takes back is truly better.
     if not differences or fmean(differences) <= 0:
         return False
-    return _believed(prior, differences, noise, kept.sampling).mean > allowed
+    return _believed(kept, differences, noise, prior, _good).mean > allowed
 
 
 def worth_confirming(keeps: Sequence[Kept], noise: Noise, prior: Prior) -> tuple[int, int] | None:
@@ -128,13 +129,46 @@ def _chance_of_claim(kept: Kept, noise: Noise, prior: Prior, ahead: int) -> floa
     )
 
 
+def _sure(effect: Posterior) -> float:
+    return effect.better
+
+
+def _good(effect: Posterior) -> float:
+    return -effect.mean
+
+
 def _believed(
-    prior: Prior, differences: Sequence[float], noise: Noise, sampling: float
+    kept: Kept,
+    differences: Sequence[float],
+    noise: Noise,
+    prior: Prior,
+    best: Callable[[Posterior], float],
 ) -> Posterior:
-    variance = _variance(differences, noise)
+    """Return what pairs say of the effect.
+
+    A pair far better than the others makes the noise look large. Had it been less good, more would
+    be believed, and good evidence must not count against itself: so the pairs below a level are
+    taken to lie on it, at whatever level is `best`. Source: golden section search.
+    """
+
+    def capped(level: float) -> Posterior:
+        return _of_pairs(kept, [max(each, level) for each in differences], noise, prior)
+
     if not differences:
-        return weigh(prior, 0.0, 1e6 * variance)
-    return weigh(prior, fmean(differences), variance / len(differences) + sampling**2)
+        return weigh(prior, 0.0, 1e6 * noise.pair**2)
+    low, high = min(differences), max(differences)
+    while high - low > 0.01 * noise.pair:
+        left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+        if best(capped(left)) > best(capped(right)):
+            high = right
+        else:
+            low = left
+    return max(capped(low), capped(min(differences)), key=best)
+
+
+def _of_pairs(kept: Kept, differences: Sequence[float], noise: Noise, prior: Prior) -> Posterior:
+    variance = _variance(differences, noise) / len(differences) + kept.sampling**2
+    return weigh(prior, fmean(differences), variance)
 
 
 def _variance(differences: Sequence[float], noise: Noise) -> float:

@@ -7,6 +7,7 @@ Source: hierarchical Bayes with the hyperparameters on a grid.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,28 +32,52 @@ def learned(usual: Prior, measured: Sequence[tuple[float, float]]) -> Prior:
     """
     if not measured:
         return usual
-    # Axes: better, idle, gain, loss.
-    better = _shares(usual.better, _BETTER[0])[:, None, None, None]
-    idle = _shares(usual.neutral / (usual.neutral + usual.worse), _IDLE[0])[:, None, None]
-    neutral, worse = (1 - better) * idle, (1 - better) * (1 - idle)
-    gains = usual.gain * np.array(_SIZES[0])[:, None]
-    losses = usual.loss * np.array(_SIZES[0])
-    logs = np.log(_beforehand())
-    for effect, variance in measured:
-        up, flat, down = densities(gains.ravel(), losses, effect, variance)
-        logs = logs + np.log(better * up[:, None] + neutral * flat + worse * down)
-    weights = np.exp(logs - logs.max())
-    weights /= weights.sum()
-    up, flat, down = (float((weights * each).sum()) for each in (better, neutral, worse))
-    gain = float((weights * better * gains).sum()) / up
-    loss = float((weights * worse * losses).sum()) / down
+    grid = _Grid.around(usual)
+    weights = grid.weights(measured)
+    up, flat, down = (float((weights * each).sum()) for each in grid.shares)
+    gain = float((weights * grid.better * grid.gains[:, None]).sum()) / up
+    loss = float((weights * grid.worse * grid.losses).sum()) / down
     return Prior(up, flat, down, gain, loss)
 
 
+@dataclass(frozen=True)
+class _Grid:
+    """Every prior there is on the grid; the axes are better, idle, mean gain and mean loss."""
+
+    better: Vector
+    neutral: Vector
+    worse: Vector
+    gains: Vector
+    losses: Vector
+
+    @classmethod
+    def around(cls, usual: Prior) -> "_Grid":
+        """Return the grid around what is usual."""
+        better = _shares(usual.better, _BETTER[0])[:, None, None, None]
+        idle = _shares(usual.neutral / (usual.neutral + usual.worse), _IDLE[0])[:, None, None]
+        gains, losses = (size * np.array(_SIZES[0]) for size in (usual.gain, usual.loss))
+        return cls(better, (1 - better) * idle, (1 - better) * (1 - idle), gains, losses)
+
+    @property
+    def shares(self) -> tuple[Vector, Vector, Vector]:
+        """How often ideas are better, neutral and worse."""
+        return self.better, self.neutral, self.worse
+
+    def weights(self, measured: Sequence[tuple[float, float]]) -> Vector:
+        """Return how likely each prior is after these measurements; sums to 1."""
+        logs = np.log(_beforehand())
+        for effect, variance in measured:
+            up, flat, down = densities(self.gains, self.losses, effect, variance)
+            mixed = self.better * up[:, None] + self.neutral * flat + self.worse * down
+            logs = logs + np.log(mixed)
+        weights = np.exp(logs - logs.max())
+        return np.asarray(weights / weights.sum())
+
+
 def _shares(usual: float, powers: Sequence[float]) -> Vector:
-    return 1 - (1 - usual) ** np.array(powers)
+    return np.array([1 - (1 - usual) ** power for power in powers])
 
 
 def _beforehand() -> Vector:
     better, idle, size = (np.array(each[1]) for each in (_BETTER, _IDLE, _SIZES))
-    return better[:, None, None, None] * idle[:, None, None] * size[:, None] * size
+    return np.asarray(better[:, None, None, None] * idle[:, None, None] * size[:, None] * size)

@@ -11,6 +11,8 @@ from autoresearch.research.comparing import Comparing
 from autoresearch.research.remembering import Memory, remember
 from autoresearch.research.trials import settled
 
+_FAILURES = 1
+
 
 @dataclass(frozen=True)
 class Fallen:
@@ -127,12 +129,13 @@ class Confirming:
         return NextPair(open_[worth[0]], worth[1]) if worth else None
 
     def _can_be_paired(self, keep: Keep) -> bool:
-        # A parent that failed on a seed fails on it again, and the same pair would be chosen again;
-        # so would one in which the keep was raced. Where the keep failed it is taken back.
+        # A seed that the parent failed on is left out, but one that fails again would take pairs
+        # for ever; so would a keep that was raced in one. Where the keep failed it is taken back.
         parent = self._registry.experiment(int(keep.row.parent_id or 0))
         trials = filter(settled, self._registry.trials(parent))
+        failed = sum(trial.val_bpb is None for trial in trials)
         raced = (trial.ending is Ending.RACED for trial in self._registry.trials(keep.row))
-        return all(trial.val_bpb is not None for trial in trials) and not any(raced)
+        return failed <= _FAILURES and not any(raced)
 
 
 def _paired_since(keep: Keep) -> bool:

@@ -1,7 +1,6 @@
 """The sealed test set: kept experiments are scored on it at `promote`, each once, never earlier."""
 
 import shutil
-import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from autoresearch.process import remove
 from autoresearch.records.scores import Disqualification, Score
 from autoresearch.records.tables import Experiment
 from autoresearch.registry import Registry
-from autoresearch.registry.packing import pack, unpack
+from autoresearch.registry.packing import pack_reals, unpack_reals
 from autoresearch.research.trials import Scorer
 from autoresearch.workers.shelf import Shelf
 
@@ -74,7 +73,7 @@ class Examiner:
         if isinstance(score, Disqualification):
             return Unscored(f"{score.rule}: {score.reason}", breach=True)
         row.test_bpb, row.test_trial_id = score.bpb, trial
-        row.test_bits = _packed(score.doc_bits)
+        row.test_bits = pack_reals(score.doc_bits)
         self._registry.save(row)
         return None
 
@@ -130,7 +129,7 @@ class Examiner:
         trial = trials.get(row.test_trial_id)
         if trial is None:
             return None
-        return Bits(_unpacked(trial.doc_bits), _unpacked(row.test_bits))
+        return Bits(unpack_reals(trial.doc_bits), unpack_reals(row.test_bits))
 
 
 @dataclass(frozen=True)
@@ -147,12 +146,3 @@ class Sizes:
 
     val: Sequence[int]
     test: Sequence[int]
-
-
-def _packed(bits: Sequence[float]) -> bytes:
-    return pack(struct.pack(f"<{len(bits)}f", *bits))
-
-
-def _unpacked(data: bytes | None) -> Sequence[float]:
-    raw = unpack(data)
-    return struct.unpack(f"<{len(raw) // 4}f", raw)

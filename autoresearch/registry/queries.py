@@ -1,0 +1,199 @@
+"""Everything that is only read from the registry."""
+
+from collections.abc import Collection
+
+from sqlalchemy import ColumnElement, func
+from sqlmodel import col, select
+
+from autoresearch.errors import RegistryError
+from autoresearch.records.arms import Trained
+from autoresearch.records.tables import Call, Experiment, Study, Trial
+from autoresearch.records.values import ExperimentState, Purpose, Reading, TrialState, Verdict
+from autoresearch.registry import readings
+from autoresearch.registry.arms import trained
+from autoresearch.registry.database import Database, without
+from autoresearch.registry.racing import Raced, curves, raced
+from autoresearch.registry.readings import Repeat
+from autoresearch.registry.shelving import worth_shelving
+from autoresearch.registry.spending import Spending, spending
+from autoresearch.registry.summary import Summary, summarize
+
+_UNFINISHED = (ExperimentState.OPEN, ExperimentState.COMMITTING, ExperimentState.WITHDRAWING)
+_EXPERIMENT_BODY = ("patch", "change_text", "test_bits")
+_TRIAL_BODY = ("log", "doc_bits", "curve", "traceback")
+_CALL_BODY = ("answer",)
+
+
+class Queries:
+    """What can be asked of a registry. One method, one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def studies(self) -> list[Study]:
+        """Return every study, oldest first."""
+        return self._database.all(select(Study).order_by(col(Study.id)))
+
+    def study(self, tag: str | None = None) -> Study | None:
+        """Return the study with this tag, or without one the study that was at work last."""
+        query = select(Study).order_by(col(Study.id).desc())
+        if tag is not None:
+            query = query.where(Study.tag == tag)
+        else:
+            last = select(Experiment.study_id).order_by(col(Experiment.id).desc())
+            if newest := self._database.first(last):
+                query = query.where(Study.id == newest)
+        found: Study | None = self._database.first(query)
+        return found
+
+    def study_of(self, experiment: Experiment) -> Study:
+        """Return the study that an experiment belongs to."""
+        found: Study = self._database.first(select(Study).where(Study.id == experiment.study_id))
+        return found
+
+    def experiment(self, number: int) -> Experiment:
+        """Return one experiment, whole.
+
+        Raises:
+            RegistryError: there is none with this number.
+        """
+        found: Experiment | None = self._database.first(
+            select(Experiment).where(Experiment.id == number)
+        )
+        if found is None:
+            last = self._database.first(select(func.max(Experiment.id)))
+            msg = f"no experiment {number}: " + (f"they are 1 to {last}" if last else "none yet")
+            raise RegistryError(msg)
+        return found
+
+    def experiments(
+        self,
+        study: Study,
+        *,
+        last: int | None = None,
+        verdict: Verdict | None = None,
+        whole: bool = False,
+    ) -> list[Experiment]:
+        """Return a study's experiments, oldest first; without patch and text unless `whole`."""
+        query = select(Experiment).where(Experiment.study_id == study.id)
+        if verdict is not None:
+            query = query.where(Experiment.verdict == verdict)
+        if not whole:
+            query = query.options(*without(Experiment, _EXPERIMENT_BODY))
+        found = self._database.all(query.order_by(col(Experiment.id).desc()).limit(last))
+        return found[::-1]
+
+    def unfinished(self, study: Study) -> list[Experiment]:
+        """Return the experiments that a stopped or killed run left in the middle of something."""
+        query = select(Experiment).where(
+            Experiment.study_id == study.id, col(Experiment.state).in_(_UNFINISHED)
+        )
+        return self._database.all(query.order_by(col(Experiment.id)))
+
+    def incumbent(self, study: Study) -> Experiment | None:
+        """Return the last kept experiment: its commit is the branch's tip."""
+        kept = self.experiments(study, last=1, verdict=Verdict.KEEP, whole=True)
+        return kept[0] if kept else None
+
+    def trials(self, experiment: Experiment, *, whole: bool = False) -> list[Trial]:
+        """Return an experiment's trials, oldest first; without log and curve unless `whole`."""
+        query = select(Trial).where(Trial.experiment_id == experiment.id)
+        if not whole:
+            query = query.options(*without(Trial, _TRIAL_BODY))
+        return self._database.all(query.order_by(col(Trial.id)))
+
+    def readings(self, study: Study) -> dict[int, list[Reading]]:
+        """Return every scored trial of a study by its experiment's number, oldest first.
+
+        Those that only looked for drift are left out: they repeat a seed that was read.
+        """
+        return readings.readings(self._database, study)
+
+    def repeats(self, study: Study) -> list[Repeat]:
+        """Return every repetition that looked for drift and came to a score, oldest first."""
+        return readings.repeats(self._database, study)
+
+    def trained_since(self, study: Study, trial: int, but: Experiment) -> int:
+        """Return how many experiments other than `but` were trained after a trial's number."""
+        return readings.trained_since(self._database, study, trial, but)
+
+    def document_bits(self, experiment: Experiment) -> dict[int, tuple[float, ...]]:
+        """Return the bits of every val document, by the seed of an experiment's scored trials."""
+        return readings.document_bits(self._database, experiment)
+
+    def worth_shelving(self, trials: Collection[int]) -> list[int]:
+        """Return which of these trials' checkpoints `promote` may ask for, most needed first."""
+        return worth_shelving(self._database, trials)
+
+    def seconds(self, study: Study) -> dict[Purpose, float]:
+        """Return the wall seconds of a study's trials, scoring included, by their purpose."""
+        took = func.sum(Trial.total_seconds + Trial.scoring_seconds)
+        query = select(Trial.purpose, took).join(Experiment)
+        query = query.where(Experiment.study_id == study.id, Trial.state == TrialState.DONE)
+        return dict(self._database.all(query.group_by(col(Trial.purpose))))
+
+    def parents(self, study: Study) -> dict[int, int]:
+        """Return which incumbent each experiment was compared with."""
+        query = select(Experiment.id, Experiment.parent_id).where(
+            Experiment.study_id == study.id, col(Experiment.parent_id).is_not(None)
+        )
+        return dict(self._database.all(query))
+
+    def since_keep(self, study: Study) -> int:
+        """Return how many experiments were trained since the last keep; refused ones cost none."""
+        last = select(func.max(Experiment.id)).where(
+            Experiment.study_id == study.id, Experiment.verdict == Verdict.KEEP
+        )
+        query = select(func.count()).where(
+            Experiment.study_id == study.id,
+            Experiment.state == ExperimentState.DONE,
+            Experiment.verdict != Verdict.INVALID,
+            col(Experiment.id) > (self._database.first(last) or 0),
+        )
+        return int(self._database.first(query))
+
+    def effects(self, study: Study) -> dict[str, int]:
+        """Return the effect hash of every finished experiment, with the first one that had it."""
+        query = select(Experiment.effect_hash, func.min(Experiment.id)).where(
+            Experiment.study_id == study.id,
+            col(Experiment.effect_hash).is_not(None),
+            Experiment.state == ExperimentState.DONE,
+            Experiment.verdict != Verdict.INVALID,
+        )
+        return dict(self._database.all(query.group_by(col(Experiment.effect_hash))))
+
+    def summary(self, study: Study) -> Summary:
+        """Return a study in numbers."""
+        return summarize(self._database, study, self.incumbent(study))
+
+    def calls(self, study: Study, *, whole: bool = False) -> list[Call]:
+        """Return a study's calls, oldest first; without what was answered unless `whole`."""
+        return self._calls(col(Call.study_id) == study.id, whole=whole)
+
+    def calls_of(self, experiment: Experiment, *, whole: bool = False) -> list[Call]:
+        """Return the calls that an experiment came of, oldest first; `whole` as for `calls`."""
+        return self._calls(col(Call.experiment_id) == experiment.id, whole=whole)
+
+    def has_calls(self, study: Study) -> bool:
+        """Return whether any provider was ever asked in a study."""
+        return bool(self._database.first(select(Call.id).where(Call.study_id == study.id)))
+
+    def spending(self, study: Study) -> list[Spending]:
+        """Return what each proposer of a study cost and brought, in the order of their names."""
+        return spending(self._database, study)
+
+    def trained(self, study: Study) -> list[Trained]:
+        """Return what a study's trained experiments say of their proposers."""
+        return trained(self._database, study)
+
+    def raced(self, study: Study) -> Raced:
+        """Return what stopping hopeless trials early saved a study, and what its audit found."""
+        return raced(self._database, study)
+
+    def curves(self, study: Study, *, after: int = 0) -> list[Trial]:
+        """Return a study's scored trials with their curves, oldest first: those after a number."""
+        return curves(self._database, study, after)
+
+    def _calls(self, condition: ColumnElement[bool], *, whole: bool) -> list[Call]:
+        query = select(Call).where(condition).order_by(col(Call.id))
+        return self._database.all(query if whole else query.options(*without(Call, _CALL_BODY)))

@@ -1,0 +1,115 @@
+"""The planted bugs, their fixes, decoys and probes, and the null patches: nothing is trained."""
+
+import random
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from autoresearch import patching
+from autoresearch.gitrepo.applying import apply_diff
+from autoresearch.preflight import check
+from autoresearch.records.values import Change, ChangeFormat, Patch, Proposal, Rejection
+from autoresearch.scaffold import render
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+
+import planted_bugs
+from null_patches import null_patches
+from planted_table import BUGS, DECOYS, Edit, apply, template
+from real_night import PatchFile, lean_diff
+
+CLEAN = template()
+PLANTED = apply(CLEAN, BUGS)
+NAMES = [bug.name for bug in BUGS]
+
+
+def checked(source: str, each: PatchFile) -> Patch | Rejection:
+    files = {**render("gpt", "cpu"), "train.py": source}
+    change = Change(ChangeFormat.DIFF, lean_diff(each.before, each.after))
+    return check(
+        Proposal("patches:test", each.hypothesis, change),
+        files,
+        editable=("train.py",),
+        seen={},
+        apply_diff=apply_diff,
+    )
+
+
+def behaviour(place: Path, source: str) -> Mapping[str, bool | None]:
+    for name, text in render("gpt", "cpu").items():
+        (place / name).write_text(text)
+    (place / "train.py").write_text(source)
+    return planted_bugs.ask(place)
+
+
+def test_there_are_eight_of_each_with_names_of_their_own() -> None:
+    assert (len(BUGS), len(DECOYS)) == (8, 8)
+    assert len({edit.name for edit in (*BUGS, *DECOYS)}) == 16
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=NAMES)
+def test_a_fix_restores_the_template_to_the_letter(bug: Edit) -> None:
+    bugged = apply(CLEAN, [bug])
+    assert bugged != CLEAN
+    assert planted_bugs.mended(bugged, bug) == CLEAN
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_fixes_and_decoys_apply_in_any_order(seed: int) -> None:
+    source = PLANTED
+    for each in planted_bugs.patches(BUGS, order=seed):
+        made = checked(source, each)
+        assert isinstance(made, Patch), (each.name, made)
+        source = made.files["train.py"]
+    assert source == apply(CLEAN, DECOYS)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_bugs_are_planted_in_any_order(seed: int) -> None:
+    assert apply(CLEAN, random.Random(seed).sample(BUGS, len(BUGS))) == PLANTED
+
+
+def test_an_edit_whose_place_is_gone_is_an_error() -> None:
+    with pytest.raises(ValueError, match="found 0 times"):
+        apply(PLANTED, BUGS)
+
+
+def test_all_eight_bugs_show_in_the_planted_template(tmp_path: Path) -> None:
+    assert behaviour(tmp_path, PLANTED) == dict.fromkeys(NAMES, True)
+
+
+def test_none_shows_in_the_clean_template_even_with_every_decoy(tmp_path: Path) -> None:
+    (tmp_path / "clean").mkdir()
+    (tmp_path / "decoys").mkdir()
+    assert behaviour(tmp_path / "clean", CLEAN) == dict.fromkeys(NAMES, False)
+    assert behaviour(tmp_path / "decoys", apply(CLEAN, DECOYS)) == dict.fromkeys(NAMES, False)
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=NAMES)
+def test_a_bug_alone_shows_as_itself(bug: Edit, tmp_path: Path) -> None:
+    found = behaviour(tmp_path, apply(CLEAN, [bug]))
+    assert [name for name, there in found.items() if there is not False] == [bug.name]
+
+
+def test_a_program_that_does_not_even_load_is_told_by_silence(tmp_path: Path) -> None:
+    assert behaviour(tmp_path, "import nothing_of_this_name\n") == {}
+
+
+def test_null_patches_are_new_to_the_preflight_and_together_change_nothing_that_a_probe_sees(
+    tmp_path: Path,
+) -> None:
+    source, seen = CLEAN, {patching.effect_hash({"train.py": CLEAN})}
+    for number, null in enumerate(null_patches(CLEAN, 40)):
+        made = checked(source, PatchFile(f"{number}", null.kind, CLEAN, null.source))
+        assert isinstance(made, Patch), (null.kind, made)
+        assert made.effect_hash not in seen
+        seen.add(made.effect_hash)
+        source = made.files["train.py"]
+    assert behaviour(tmp_path, source) == dict.fromkeys(NAMES, False)
+
+
+def test_more_null_patches_than_places_are_refused() -> None:
+    with pytest.raises(ValueError, match="places for null changes"):
+        null_patches("x = 1\n", 3)
