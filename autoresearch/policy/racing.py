@@ -22,6 +22,7 @@ from autoresearch.records.values import Point
 STRETCHES = 20  # equal parts of a budget
 SPAN = 2  # how many of them are averaged
 FIRST = 6  # how many are over before the first look: what an initialisation does lasts long
+LAST = 17  # and before the last look: later, little is left to save
 FEWEST = 3  # points to judge by
 LEAST = 0.01  # nats a token: behind by less, nothing is hopeless
 SURE = 0.95
@@ -134,7 +135,7 @@ class Race:
     def see(self, point: Point) -> Condemned | None:
         """Take a point of the training; return why it is hopeless, if it is."""
         over = self._lag.add(point)
-        if over <= self._over:
+        if over <= self._over or over > LAST:
             return None
         self._over = over
         behind, limit = self._lag.behind(over), self._ladder.limits[over - 1]
@@ -228,5 +229,5 @@ def _turned(lags: Lags) -> Lags:
 
 def _height(lags: Lags, limits: Sequence[float]) -> float:
     """Return how many times its limit a training was behind, where that was most."""
-    looks = list(zip(lags, limits, strict=True))[FIRST - 1 : STRETCHES - 1]
+    looks = list(zip(lags, limits, strict=True))[FIRST - 1 : LAST]
     return max((lag / limit for lag, limit in looks if lag is not None), default=0.0)

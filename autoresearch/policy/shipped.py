@@ -12,28 +12,28 @@ SHORTEST = 10.0  # CPU seconds of the trainings it was made from
 VOCAB_SIZE = 2048  # tokens
 
 _LIMITS = (
-    0.408,
-    0.372,
-    0.338,
-    0.306,
-    0.276,
-    0.248,
-    0.222,
-    0.198,
-    0.176,
-    0.155,
-    0.137,
-    0.120,
-    0.106,
-    0.093,
-    0.082,
-    0.074,
-    0.067,
+    0.433,
+    0.395,
+    0.359,
+    0.325,
+    0.293,
+    0.264,
+    0.236,
+    0.210,
+    0.186,
+    0.165,
+    0.145,
+    0.128,
+    0.112,
+    0.099,
+    0.088,
+    0.078,
+    0.071,
+    0.066,
+    0.063,
     0.062,
-    0.059,
-    0.058,
 )
-_LADDER = Ladder(_LIMITS, winners=24)
+_LADDER = Ladder(_LIMITS, winners=32)
 
 
 def shipped_ladder(*, profile: str, clock: Clock, budget: float, vocab_size: int) -> Ladder | None:
