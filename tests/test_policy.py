@@ -213,14 +213,12 @@ def test_a_study_knows_no_level_and_no_names_of_seeds(
     assert there.prior.better == pytest.approx(here.prior.better, abs=1e-6)
 
 
-@given(pairs, st.sampled_from([QUIET, LOUD]), st.integers(-30, 30))
-def test_two_sides_are_never_both_better(
-    values: list[tuple[float, float]], noise: Noise, lines: int
-) -> None:
+@given(pairs, st.sampled_from([QUIET, LOUD]))
+def test_two_sides_are_never_both_better(values: list[tuple[float, float]], noise: Noise) -> None:
     one, two = (readings(*(2 + each[side] for each in values)) for side in (0, 1))
     assume([each.bpb for each in one] != [each.bpb for each in two])
+    # With lines to save they may be: shorter code is kept in a tie although it reads a little worse.
     assert not (kept(ruled(one, two, noise)) and kept(ruled(two, one, noise)))
-    assert not (kept(ruled(one, two, noise, lines)) and kept(ruled(two, one, noise, -lines)))
 
 
 @given(pairs, st.randoms(use_true_random=False))
