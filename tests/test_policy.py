@@ -217,7 +217,7 @@ def test_a_study_knows_no_level_and_no_names_of_seeds(
 def test_two_sides_are_never_both_better(values: list[tuple[float, float]], noise: Noise) -> None:
     one, two = (readings(*(2 + each[side] for each in values)) for side in (0, 1))
     assume([each.bpb for each in one] != [each.bpb for each in two])
-    # With lines to save they may be: shorter code is kept in a tie although it reads a little worse.
+    # With lines to save they may be: shorter code is kept in a tie although it reads a bit worse.
     assert not (kept(ruled(one, two, noise)) and kept(ruled(two, one, noise)))
 
 
