@@ -18,6 +18,8 @@ CONFIRMED = 0.95
 # Below this chance of becoming a claim with one more pair, the pair is better spent elsewhere.
 _HOPELESS = 0.10
 _ENOUGH_REPEATS = 3
+# A claim on a single pair would hang on that one training's luck, whatever its probability says.
+_FEWEST_PAIRS = 2
 _GOLDEN = 0.618
 
 
@@ -65,7 +67,8 @@ def claim(kept: Kept, noise: Noise, prior: Prior) -> Claim:
     told = _told(fresh, believed)
     if not known:
         return _claim(believed, len(fresh), f"{told}, but the noise is not known yet", sure=False)
-    return _claim(believed, len(fresh), told, sure=believed.better >= CONFIRMED)
+    sure = believed.better >= CONFIRMED and len(fresh) >= _FEWEST_PAIRS
+    return _claim(believed, len(fresh), told, sure=sure)
 
 
 def _claim(believed: Posterior, pairs: int, reason: str, *, sure: bool) -> Claim:
@@ -121,6 +124,8 @@ def _chance_of_claim(kept: Kept, noise: Noise, prior: Prior, ahead: int) -> floa
     variance = _variance(differences, noise)
     outlook = prospects(prior, fmean(differences), variance / len(differences), variance / ahead)
     pairs, total = len(fresh) + ahead, sum(fresh)
+    if pairs < _FEWEST_PAIRS:
+        return 0.0
     error = variance / pairs + kept.sampling**2
     return sum(
         share
