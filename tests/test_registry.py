@@ -135,6 +135,8 @@ def test_patience_counts_from_the_last_keep(registry: Registry) -> None:
     new_experiment(registry, study)
     new_experiment(registry, study, verdict=Verdict.INVALID)
     assert registry.since_keep(study) == 1
+    new_experiment(registry, study, verdict=Verdict.DISCARD, standing=Standing.REFUTED)
+    assert registry.since_keep(study) == 0, "it was a keep until it was taken back"
 
 
 def test_the_latest_study_is_the_one_that_was_at_work_last(registry: Registry) -> None:

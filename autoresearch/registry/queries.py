@@ -8,7 +8,14 @@ from sqlmodel import col, select
 from autoresearch.errors import RegistryError
 from autoresearch.records.arms import Trained
 from autoresearch.records.tables import Call, Experiment, Study, Trial
-from autoresearch.records.values import ExperimentState, Purpose, Reading, TrialState, Verdict
+from autoresearch.records.values import (
+    ExperimentState,
+    Purpose,
+    Reading,
+    Standing,
+    TrialState,
+    Verdict,
+)
 from autoresearch.registry import readings
 from autoresearch.registry.arms import trained
 from autoresearch.registry.database import Database, without
@@ -140,10 +147,12 @@ class Queries:
         return dict(self._database.all(query))
 
     def since_keep(self, study: Study) -> int:
-        """Return how many experiments were trained since the last keep; refused ones cost none."""
-        last = select(func.max(Experiment.id)).where(
-            Experiment.study_id == study.id, Experiment.verdict == Verdict.KEEP
-        )
+        """Return how many experiments were trained since the last keep; refused ones cost none.
+
+        A keep that was taken back counts as one: it must not end a run that it had kept alive.
+        """
+        kept = (Experiment.verdict == Verdict.KEEP) | (Experiment.standing == Standing.REFUTED)
+        last = select(func.max(Experiment.id)).where(Experiment.study_id == study.id, kept)
         query = select(func.count()).where(
             Experiment.study_id == study.id,
             Experiment.state == ExperimentState.DONE,
