@@ -442,7 +442,7 @@ class TestTime:
         began = time.monotonic()
         script = "trap '' INT TERM; sleep 61 & echo thinking; sleep 62; sleep 63"
         got = unable(desk.propose(script, timeout="1s", usd=0.5))
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 30
         assert got.reason == "sh was ended after 1 seconds: thinking"
         assert not got.final
         assert (desk.call().ending, desk.call().cost_usd) == (CallEnding.TIMED_OUT, 0.5)
@@ -463,7 +463,7 @@ open("train.py", "w").write("A = 1")
 """
         began = time.monotonic()
         assert proposed(desk.python(script)).hypothesis.isdigit()
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 30
         pid = int(answer(desk.call()))
         assert not psutil.pid_exists(pid)
 
@@ -472,7 +472,7 @@ open("train.py", "w").write("A = 1")
         threading.Timer(0.5, asked.set).start()
         began = time.monotonic()
         got = unable(desk.propose("sleep 60", stop=asked.is_set))
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 30
         assert got.reason == "sh was ended: the run stops"
 
 
@@ -544,7 +544,7 @@ class TestWhatItLeaves:
         script, reason = NASTY[nasty]
         began = time.monotonic()
         got = unable(desk.propose(f"grep -q refused || {{ {script}; }}"))
-        assert time.monotonic() - began < 15
+        assert time.monotonic() - began < 60
         assert reason in got.reason
         first, second = desk.calls()
         assert first.ending is second.ending is CallEnding.MALFORMED
