@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# On a busy machine any example may take long.
-settings.register_profile("unhurried", deadline=None)
+# On a busy machine any example may take long. They are the same every time, so that a change is
+# judged by itself; `--hypothesis-profile=default` looks for new ones.
+settings.register_profile("unhurried", deadline=None, derandomize=True, database=None)
 settings.load_profile("unhurried")
 
 
