@@ -1,10 +1,16 @@
 """Fixtures for all tests: no test can touch the person's home, git settings or temporary files."""
 
+import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from autoresearch import cli
+
+Run = Callable[..., tuple[int, str, str]]
 
 # On a busy machine any example may take long. They are the same every time, so that a change is
 # judged by itself; `--hypothesis-profile=default` looks for new ones.
@@ -31,3 +37,17 @@ def isolation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scratch = tmp_path / "tmp"
     scratch.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Return what runs a command line: its exit code, standard output and standard error."""
+
+    def act(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["autoresearch", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return act

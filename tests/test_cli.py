@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch import cli
 from autoresearch.config import find_project
 from autoresearch.records.values import Trust
 from autoresearch.registry import Registry, RunLock, schema
@@ -16,18 +15,6 @@ from tests.stubs import Night, Scripted, git, make_project, snapshot, variant
 
 Run = Callable[..., tuple[int, str, str]]
 ROOT = Path(__file__).parent.parent
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    def act(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["autoresearch", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        return int(ended.value.code or 0), out, err
-
-    return act
 
 
 @pytest.fixture

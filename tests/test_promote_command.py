@@ -5,13 +5,11 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from autoresearch import cli
 from autoresearch.records.tables import Experiment
 from autoresearch.records.values import Purpose, Standing, Verdict
 from autoresearch.registry import Registry, RunLock
@@ -80,18 +78,6 @@ budget = "20s"
 [preflight]
 steps = 0
 """
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    def act(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["autoresearch", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        return int(ended.value.code or 0), out, err
-
-    return act
 
 
 @pytest.fixture(scope="module")
