@@ -20,7 +20,7 @@ Vector = NDArray[np.float64]
 # not better: there may be far more of them than usual, since patches often miss.
 _BETTER = ((0.1, 0.4, 1.0, 2.0), (0.1, 0.2, 0.4, 0.3))
 _IDLE = ((1.0, 2.5, 10.0), (0.75, 0.15, 0.10))
-_SIZES = ((0.25, 0.5, 1.0, 2.0), (0.1, 0.2, 0.5, 0.2))
+_SIZES = ((0.25, 0.5, 1.0, 2.0, 5.0, 12.0), (0.1, 0.2, 0.45, 0.15, 0.07, 0.03))
 
 
 def learned(usual: Prior, measured: Sequence[tuple[float, float]]) -> Prior:
