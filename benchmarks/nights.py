@@ -83,11 +83,21 @@ def line(sigma: float, rule: str, found: Sequence[Night], upstream: float) -> st
     """Return one line of a table."""
     true = [each.true for each in found]
     error = stdev(true) / math.sqrt(len(true))
-    bias = fmean(each.reported - each.true for each in found) / sigma
     ratio = f"{fmean(true) / upstream:.2f}" if upstream else "-"
-    cells = [f"{sigma}", rule, f"{fmean(true):+.4f} ± {error:.4f}", ratio, f"{bias:+.2f}"]
+    cells = [f"{sigma}", rule, f"{fmean(true):+.4f} ± {error:.4f}", ratio, bias(found, sigma)]
     cells += claims(found) if rule in POLICY else [""] * 4
     return f"| {' | '.join(cells)} |"
+
+
+def bias(found: Sequence[Night], sigma: float) -> str:
+    """Return by how many sigma reports are off, with its standard error.
+
+    What a seed adds has the opposite sign in every second night: two by two it cancels, which the
+    error would not know of if it were taken from night to night.
+    """
+    off = [(each.reported - each.true) / sigma for each in found]
+    twins = [fmean(pair) for pair in zip(off[::2], off[1::2], strict=True)]
+    return f"{fmean(twins):+.2f} ± {stdev(twins) / math.sqrt(len(twins)):.2f}"
 
 
 def _bounded(sigma: float, mix: Mix, upstream: float) -> str:
@@ -143,6 +153,8 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=10_000, metavar="SEED")
     parser.add_argument("--write", action="store_true", help="into results/")
     options = parser.parse_args()
+    if options.nights < 4 or options.nights % 2:
+        parser.error("--nights takes an even number of 4 or more: nights are twins")
     begun, lines = time.process_time(), list[str]()
     for mix in (*MIXES, NOTHING):
         lines += table(mix, options.nights, options.first)

@@ -81,10 +81,12 @@ BUGS = (
 
 DECOYS = (
     Edit(
-        "warm-up",
-        "Warm the learning rate up: the first steps are the wildest",
-        "WARMUP_RATIO = 0.0\n",
-        "WARMUP_RATIO = 0.3\n",
+        "z-loss",
+        "Pull the logits' normaliser to zero: a steadier training",
+        '        return F.cross_entropy(self.logits(stream), targets, reduction="sum")\n',
+        "        logits = self.logits(stream)\n"
+        "        pull = 1e-3 * logits.logsumexp(dim=-1).square().sum()\n"
+        '        return F.cross_entropy(logits, targets, reduction="sum") + pull\n',
     ),
     Edit(
         "newton-schulz",
@@ -105,12 +107,10 @@ DECOYS = (
         "ROPE_BASE = 1000000.0 ",
     ),
     Edit(
-        "gelu",
-        "A smooth activation instead of the squared ReLU",
-        "        hidden = F.relu(self.up(norm(x)))\n"
-        "        return x + self.down(hidden * hidden)  # cheaper",
-        "        hidden = F.gelu(self.up(norm(x)))\n"
-        "        return x + self.down(hidden)  # cheaper",
+        "dropout",
+        "Dropout in the stream against over-fitting",
+        "            x = block(x, tokens, cos, sin, self.attend)\n",
+        "            x = F.dropout(block(x, tokens, cos, sin, self.attend), 0.1, self.training)\n",
     ),
     Edit(
         "epsilon",
@@ -119,10 +119,10 @@ DECOYS = (
         "(square / (1 - beta2**step)).sqrt() + 1e-8\n",
     ),
     Edit(
-        "more-decay",
-        "Twice the weight decay for better generalisation",
-        "WEIGHT_DECAY = 0.2 ",
-        "WEIGHT_DECAY = 0.4 ",
+        "wide",
+        "Twice as wide an MLP: more capacity for the same depth",
+        "MLP_RATIO = 4 ",
+        "MLP_RATIO = 8 ",
     ),
     Edit(
         "chunks",

@@ -115,6 +115,18 @@ def test_without_a_common_seed_nothing_can_be_said() -> None:
         ruled(readings(1.0, first=5), readings(2.0))
 
 
+def test_after_leaps_far_beyond_the_usual_an_idea_that_changes_nothing_is_not_kept() -> None:
+    # Were the leaps taken for luck, the incumbent's own reading would look too good, and the same
+    # reading of the next idea like a gain.
+    loud = Noise(seed=0.08, pair=0.055, seed_repeats=12, pair_repeats=10)
+    leaps = [Past(n, n - 1, kept=True, readings=[Reading(2, 3.3 - 0.3 * n)]) for n in range(2, 5)]
+    belief = recall([Past(1, None, kept=True, readings=readings(3.0, 3.02)), *leaps], loud)
+    assert belief.score.mean == pytest.approx(2.1, abs=0.02)
+    judged = judge([Reading(2, 2.1)], [Reading(2, 2.1)], belief=belief)
+    assert isinstance(judged, Decision)
+    assert judged.verdict is Verdict.DISCARD
+
+
 @given(bits, bits, st.integers(-50, 50))
 def test_one_pair_keeps_nothing_while_the_noise_is_unknown(
     mine: float, other: float, lines: int
