@@ -67,6 +67,20 @@ def test_a_true_improvement_is_confirmed_by_fresh_pairs(tmp_path: Path) -> None:
     assert made.registry.summary(made.study()).confirmed == 1
 
 
+def test_a_claim_that_is_lost_again_is_told(tmp_path: Path) -> None:
+    made = night(tmp_path, source(1.9), share=0.0)
+    made.run()
+    row = rows(made)[1]
+    row.standing = Standing.CONFIRMED  # as if on pairs that are believed less by now
+    made.registry.save(row)
+    Books(made.registry, made.repo, made.events.append).settle(made.study())
+    assert rows(made)[1].standing is None
+    told = made.events[-1]
+    assert isinstance(told, Settled)
+    assert (told.experiment_id, told.standing) == (2, None)
+    assert told.reason
+
+
 def test_evidence_is_written_beside_the_verdict(tmp_path: Path) -> None:
     made = night(tmp_path, source(1.9), source(2.2), share=0.0)
     made.run()

@@ -13,6 +13,7 @@ from autoresearch.records.events import (
     ExperimentOpened,
     Notice,
     Scoring,
+    Settled,
     StudyOpened,
     StudyStopped,
     TrialPoint,
@@ -251,3 +252,9 @@ def test_a_notice_is_a_line_and_changes_nothing() -> None:
     assert said.plain == "changes are not rehearsed: why"
     view = View()
     assert view.after(Notice("x"), 1.0) == view
+
+
+def test_a_lost_claim_is_a_line_of_its_own() -> None:
+    said = sentence(Settled(4, None, "the noise is larger"), Trust.SEALED)
+    assert said is not None
+    assert said.plain == "experiment 4: no longer confirmed  the noise is larger"

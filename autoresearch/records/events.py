@@ -94,10 +94,13 @@ class ExperimentDone:
 
 @dataclass(frozen=True)
 class Settled:
-    """Further pairs made something of a keep; `best_bpb` is the incumbent's by now."""
+    """What may be claimed of a keep has changed; `best_bpb` is the incumbent's by now.
+
+    `standing` is None where a claim is lost: by further pairs, or by noise that is known better.
+    """
 
     experiment_id: int
-    standing: Standing
+    standing: Standing | None
     reason: str
     best_bpb: float | None = None
 

@@ -81,7 +81,9 @@ def training(event: TrialStarted) -> str:
 
 def _settled(event: Settled) -> Text:
     said = Text(f"experiment {event.experiment_id}: ")
-    return said.append_text(words.standing(event.standing)).append_text(_because(event.reason))
+    lost = Text("no longer confirmed", style="yellow")
+    told = words.standing(event.standing) if event.standing else lost
+    return said.append_text(told).append_text(_because(event.reason))
 
 
 def _scored(event: TrialScored, trust: Trust) -> Text:

@@ -141,10 +141,10 @@ class Books:
             news, row.standing = standing is not row.standing, standing
             if before != (row.standing, row.claim_pairs, row.claim_reason):
                 self._registry.save(row)
-            if news and standing:
+            if news:
                 self._tell(study, row, standing)
 
-    def _tell(self, study: Study, row: Experiment, standing: Standing) -> None:
+    def _tell(self, study: Study, row: Experiment, standing: Standing | None) -> None:
         incumbent = self._registry.incumbent(study)
         best = incumbent.val_bpb if incumbent else None
         self._see(Settled(int(row.id or 0), standing, row.claim_reason, best))

@@ -6,14 +6,10 @@ from autoresearch.records.tables import Study
 
 
 class Chore(Protocol):
-    """Something that falls due now and then. Doing it must make it less due."""
+    """Something that falls due now and then. Doing a piece of it must make it less due."""
 
-    def due(self, study: Study) -> bool:
-        """Return whether it should be done before the next experiment."""
-        ...
-
-    def do(self, study: Study) -> None:
-        """Do a piece of it: at most a pair of trainings.
+    def attend(self, study: Study) -> bool:
+        """Do a piece of it, at most a pair of trainings, if it is due; return whether it was.
 
         Raises:
             Interrupted: the run is to stop; everything is saved.

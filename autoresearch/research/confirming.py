@@ -42,29 +42,28 @@ class Confirming:
         self._comparing = comparing
         self._books = books
 
-    def due(self, study: Study) -> bool:
-        """Return whether a keep has fallen, or a pair is worth it and the share not spent.
+    def attend(self, study: Study) -> bool:
+        """Take keeps back, or train one pair if it is worth it and the share not spent.
 
         A keep may have fallen long ago: the run that should have taken it back was killed.
-        """
-        if self._fallen(study) is not None:
-            return True
-        seconds = self._registry.seconds(study)
-        behind = seconds.get(Purpose.CONFIRMING, 0.0) < self._share * sum(seconds.values())
-        return behind and self._next(study) is not None
-
-    def do(self, study: Study) -> None:
-        """Take one keep back, or train one pair and write down what follows.
 
         Raises:
             Interrupted: the run is to stop; everything is saved.
             GitError: the branch is not where it should be.
         """
-        if self._fallen(study):
+        memory = remember(self._registry, study)
+        if self._fallen(study, memory):
             self._books.settle(study)
             self._take_back(study)
-        elif chosen := self._next(study):
-            self.pair(study, chosen.keep.row, chosen.seed)
+            return True
+        seconds = self._registry.seconds(study)
+        if seconds.get(Purpose.CONFIRMING, 0.0) >= self._share * sum(seconds.values()):
+            return False
+        chosen = self._next(study, memory)
+        if chosen is None:
+            return False
+        self.pair(study, chosen.keep.row, chosen.seed)
+        return True
 
     def earn(self, study: Study, experiment: int, most: int) -> int:
         """Train fresh pairs of one keep until there is a claim, or none to be hoped for.
@@ -81,7 +80,7 @@ class Confirming:
             Interrupted: the run is to stop; everything is saved.
         """
         for trained in range(most):
-            chosen = self._next(study, experiment)
+            chosen = self._next(study, remember(self._registry, study), experiment)
             if chosen is None:
                 return trained
             self.pair(study, chosen.keep.row, chosen.seed)
@@ -101,15 +100,14 @@ class Confirming:
         self._take_back(study)
 
     def _take_back(self, study: Study) -> None:
-        while fallen := self._fallen(study):
+        while fallen := self._fallen(study, remember(self._registry, study)):
             self._books.take_back(study, fallen.row, fallen.reason)
 
-    def _fallen(self, study: Study) -> Fallen | None:
+    def _fallen(self, study: Study, memory: Memory) -> Fallen | None:
         """Return a keep that further pairs refute, or one refuted before that is on top by now."""
         incumbent = self._registry.incumbent(study)
         if incumbent is not None and incumbent.standing is Standing.REFUTED:
             return Fallen(incumbent, incumbent.claim_reason)
-        memory = remember(self._registry, study)
         for keep in self._books.keeps(study, memory):
             if _paired_since(keep) and self._refuted(keep, memory):
                 return Fallen(keep.row, f"further pairs: {keep.row.claim_reason}")
@@ -118,8 +116,7 @@ class Confirming:
     def _refuted(self, keep: Keep, memory: Memory) -> bool:
         return policy.should_unkeep(keep.kept, memory.noise, memory.belief.prior)
 
-    def _next(self, study: Study, only: int | None = None) -> NextPair | None:
-        memory = remember(self._registry, study)
+    def _next(self, study: Study, memory: Memory, only: int | None = None) -> NextPair | None:
         keeps = self._books.keeps(study, memory)
         asked = [each for each in keeps if only is None or each.row.id == only]
         open_ = [each for each in asked if self._can_be_paired(each)]

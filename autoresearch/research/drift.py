@@ -26,28 +26,28 @@ class Drifting:
     trials: TrialRunner
     see: Callable[[Event], None]
 
-    def due(self, study: Study) -> bool:
-        """Return whether the incumbent's newest reading has grown old."""
-        incumbent = self.registry.incumbent(study)
-        # An experiment in the middle of its pairs is finished first: they belong to one machine.
-        if not self.every or incumbent is None or self.registry.unfinished(study):
-            return False
-        last = [each for each in self.registry.trials(incumbent) if settled(each)]
-        if _newest(study, last) is None:
-            return False
-        number = max(int(each.id or 0) for each in last)
-        return self.registry.trained_since(study, number, incumbent) >= self.every
+    def attend(self, study: Study) -> bool:
+        """Train the incumbent again if its newest reading has grown old; return whether it has.
 
-    def do(self, study: Study) -> None:
-        """Train the incumbent again; where the machine has changed, let its readings rest.
+        Where the machine has changed, its readings are let rest.
 
         Raises:
             Interrupted: the run is to stop; everything is saved.
         """
         incumbent = self.registry.incumbent(study)
-        then = _newest(study, self.registry.trials(incumbent)) if incumbent else None
-        if incumbent is None or then is None:
-            return
+        if not self.every or incumbent is None:
+            return False
+        last = [each for each in self.registry.trials(incumbent) if settled(each)]
+        then = _newest(study, last)
+        if then is None:
+            return False
+        number = max(int(each.id or 0) for each in last)
+        if self.registry.trained_since(study, number, incumbent) < self.every:
+            return False
+        self._check(study, incumbent, then)
+        return True
+
+    def _check(self, study: Study, incumbent: Experiment, then: Trial) -> None:
         again = self.trials.run(incumbent, then.seed, Purpose.DRIFT)
         if again.val_bpb is None:
             said = f"the incumbent, trained again on seed {then.seed}, came to no score"

@@ -127,12 +127,12 @@ class Research:
 
     def _attend(self) -> bool:
         """Do the first chore that is due; return whether one was."""
-        # What a stopped run left open is compared with its parent, so that must not be taken back.
+        # What a stopped run left open is compared with its parent, which must not be taken back;
+        # and its pairs belong to one machine.
         if self._registry.unfinished(self.study):
             return False
         for chore in self._chores:
-            if chore.due(self.study):
-                chore.do(self.study)
+            if chore.attend(self.study):
                 self._reread()
                 return True
         return False
