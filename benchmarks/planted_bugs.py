@@ -64,7 +64,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--proposer", action="append", metavar="SPEC", help="as for run")
     parser.add_argument("--experiments", type=int, metavar="N", help="stop after so many")
     parser.add_argument("--budget", type=float, default=12.0, metavar="SECONDS")
-    parser.add_argument("--confirm-share", type=float, default=0.5, metavar="SHARE")
+    parser.add_argument("--confirm-share", type=float, default=0.75, metavar="SHARE")
     parser.add_argument("--order", type=int, default=0, metavar="SEED", help="of the patches")
     parser.add_argument("--effects", type=int, default=0, metavar="SEEDS")
     return parser.parse_args()
