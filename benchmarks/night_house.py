@@ -28,7 +28,8 @@ class House:
     parents: dict[int, int] = field(default_factory=dict)
     kept: list[int] = field(default_factory=lambda: [1])
     refuted: set[int] = field(default_factory=set)
-    reversals: list[int] = field(default_factory=list)
+    reversals: list[int] = field(default_factory=list)  # to be tried
+    reversing: set[int] = field(default_factory=set)  # that were
     taken_back: int = 0
     spent: float = 0.0
     idle: bool = False  # no pair is worth it until something new is read
@@ -49,7 +50,9 @@ class House:
         self.noise = policy.noise(self.readings)
         kept = set(self.kept)
         past = [
-            policy.Past(number, self.parents.get(number), number in kept, mine)
+            policy.Past(
+                number, self.parents.get(number), number in kept, mine, number in self.reversing
+            )
             for number, mine in self.readings.items()
         ]
         self.belief, self.idle = policy.recall(past, self.noise), False
@@ -74,6 +77,7 @@ class House:
         before, number = self.true[self.incumbent], len(self.true) + 1
         if self.reversals:
             old = self.reversals.pop(0)
+            self.reversing.add(number)
             self.true[number] = before + self.true[self.parents[old]] - self.true[old]
         else:
             self.true[number] = self.lab.idea(before)
@@ -89,7 +93,8 @@ class House:
         seed = other[-1].seed
         while self.lab.left >= 1:
             self.pair(number, self.incumbent, seed)
-            judged = policy.judge(mine, other, belief=self.belief)
+            back = number in self.reversing
+            judged = policy.judge(mine, other, belief=self.belief, reversal=back)
             if isinstance(judged, policy.Decision):
                 return judged
             seed = judged.seed
@@ -112,7 +117,8 @@ class House:
             self.recall()
             return
         belief = self.belief.seeing(self.readings[parent])
-        evidence = belief.weighing(self.readings[number])
+        back = number in self.reversing
+        evidence = belief.weighing(self.readings[number], reversal=back)
         self.belief = belief.keeping(evidence) if kept else belief.discarding(evidence)
 
     def _repeated(self) -> int:

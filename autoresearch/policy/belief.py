@@ -124,7 +124,11 @@ class Belief:
             covariance=wider,
         )
 
-    def weighing(self, experiment: Sequence[Reading]) -> Evidence:
+    def expected(self, *, reversal: bool) -> Prior:
+        """Return what the next experiment's effect may be: that of an idea, or of a reversal."""
+        return self.prior.reversed if reversal else self.prior
+
+    def weighing(self, experiment: Sequence[Reading], *, reversal: bool = False) -> Evidence:
         """Return what an experiment's readings say; each on a seed that the incumbent has."""
         mean, _ = self.state
         seeds = tuple(reading.seed for reading in experiment)
@@ -135,7 +139,7 @@ class Belief:
         weights = precision.sum(axis=0)
         variance = 1 / float(weights.sum())
         measured = variance * float(weights @ surprise)
-        effect = weigh(self.prior, measured, variance)
+        effect = weigh(self.expected(reversal=reversal), measured, variance)
         return Evidence(measured, variance, effect, seeds, surprise, reach @ precision)
 
     def spread(self, seeds: Sequence[int]) -> float:

@@ -17,6 +17,9 @@ from autoresearch.records.values import Estimate, Reading
 CONFIRMED = 0.95
 # Below this chance of becoming a claim with one more pair, the pair is better spent elsewhere.
 _HOPELESS = 0.10
+# One pair may prove little where three would do: so many pairs are looked ahead.
+_AHEAD = (1, 3)
+_PATIENT = (1, 3, 6)
 _ENOUGH_REPEATS = 3
 # A claim on a single pair would hang on that one training's luck, whatever its probability says.
 _FEWEST_PAIRS = 2
@@ -91,20 +94,23 @@ def should_unkeep(kept: Kept, noise: Noise, prior: Prior) -> bool:
     return _believed(kept, differences, noise, prior, _good).mean > allowed
 
 
-def worth_confirming(keeps: Sequence[Kept], noise: Noise, prior: Prior) -> tuple[int, int] | None:
+def worth_confirming(
+    keeps: Sequence[Kept], noise: Noise, prior: Prior, *, patient: bool = False
+) -> tuple[int, int] | None:
     """Return which keep (its place) the next confirming pair should go to, and the pair's seed.
 
     It is the one with the best chance per training of becoming a claim; None where none has one.
+    Who is patient also takes a chance that only many pairs could make good.
     """
     best, found = 0.0, None
     for place, kept in enumerate(keeps):
-        chance, seed = _chance(kept, noise, prior)
+        chance, seed = _chance(kept, noise, prior, _PATIENT if patient else _AHEAD)
         if chance > best:
             best, found = chance, (place, seed)
     return found
 
 
-def _chance(kept: Kept, noise: Noise, prior: Prior) -> tuple[float, int]:
+def _chance(kept: Kept, noise: Noise, prior: Prior, looks: Sequence[int]) -> tuple[float, int]:
     if claim(kept, noise, prior).confirmed:
         return 0.0, 0
     mine = {each.seed for each in kept.experiment}
@@ -112,8 +118,7 @@ def _chance(kept: Kept, noise: Noise, prior: Prior) -> tuple[float, int]:
     half = sorted(mine ^ theirs)
     seed = half[0] if half else next_seed(kept.experiment, kept.parent)
     cost = 1 if half else 2
-    # One pair may prove little where three would do: look some pairs ahead.
-    chances = [(_chance_of_claim(kept, noise, prior, ahead), ahead) for ahead in (1, 3)]
+    chances = [(_chance_of_claim(kept, noise, prior, ahead), ahead) for ahead in looks]
     worth = [chance / ahead for chance, ahead in chances if chance >= _HOPELESS]
     return max(worth, default=0.0) / cost, seed
 

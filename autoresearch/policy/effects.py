@@ -30,6 +30,11 @@ class Prior:
     gain: float = 0.010
     loss: float = 0.020
 
+    @property
+    def reversed(self) -> "Prior":
+        """What to expect of taking such an idea back: what was worse is better then."""
+        return Prior(self.worse, self.neutral, self.better, self.loss, self.gain)
+
 
 # The GPU's sizes are read off one published night of 126 five-minute experiments.
 CPU_IDEAS = Prior()

@@ -14,12 +14,16 @@ from autoresearch.records.values import Estimate, Reading
 
 @dataclass(frozen=True)
 class Past:
-    """An experiment with a verdict: `parent` is the incumbent it was compared with, if any."""
+    """An experiment with a verdict: `parent` is the incumbent it was compared with, if any.
+
+    A `reversal` takes back a keep that further pairs spoke against.
+    """
 
     number: int
     parent: int | None
     kept: bool
     readings: Sequence[Reading]
+    reversal: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,8 @@ def _steps(past: Iterable[Past], noise: Noise, usual: Prior) -> list[_Step]:
     # Twice: effects teach what ideas are like, and that changes what is believed of each effect.
     past = list(past)
     first = list(_told(past, Belief(noise, usual)))
-    effects = [step.evidence for step in first if step.evidence]
+    ideas = [step for step, each in zip(first, past, strict=True) if not each.reversal]
+    effects = [step.evidence for step in ideas if step.evidence]
     if not effects:
         return first
     prior = learned(usual, [(each.measured, each.variance) for each in effects])
@@ -101,7 +106,9 @@ def _weighed(belief: Belief, incumbent: Past, experiment: Past) -> tuple[Belief,
     seeds = {reading.seed for reading in mine}
     belief = belief.seeing([each for each in _steady(incumbent, noise) if each.seed in seeds])
     common = [each for each in mine if each.seed in belief.read]
-    return belief, belief.weighing(common) if common else None
+    if not common:
+        return belief, None
+    return belief, belief.weighing(common, reversal=experiment.reversal)
 
 
 def _epoch_of(experiment: Past) -> int:

@@ -42,10 +42,11 @@ class Confirming:
         self._comparing = comparing
         self._books = books
 
-    def attend(self, study: Study) -> bool:
+    def attend(self, study: Study, *, patient: bool = False) -> bool:
         """Take keeps back, or train one pair if it is worth it and the share not spent.
 
-        A keep may have fallen long ago: the run that should have taken it back was killed.
+        A keep may have fallen long ago: the run that should have taken it back was killed. Where
+        nothing is left to try, what is left of the share may be spent patiently.
 
         Raises:
             Interrupted: the run is to stop; everything is saved.
@@ -59,7 +60,7 @@ class Confirming:
         seconds = self._registry.seconds(study)
         if seconds.get(Purpose.CONFIRMING, 0.0) >= self._share * sum(seconds.values()):
             return False
-        chosen = self._next(study, memory)
+        chosen = self._next(study, memory, patient=patient)
         if chosen is None:
             return False
         self.pair(study, chosen.keep.row, chosen.seed)
@@ -116,12 +117,14 @@ class Confirming:
     def _refuted(self, keep: Keep, memory: Memory) -> bool:
         return policy.should_unkeep(keep.kept, memory.noise, memory.belief.prior)
 
-    def _next(self, study: Study, memory: Memory, only: int | None = None) -> NextPair | None:
+    def _next(
+        self, study: Study, memory: Memory, only: int | None = None, *, patient: bool = False
+    ) -> NextPair | None:
         keeps = self._books.keeps(study, memory)
         asked = [each for each in keeps if only is None or each.row.id == only]
         open_ = [each for each in asked if self._can_be_paired(each)]
         worth = policy.worth_confirming(
-            [each.kept for each in open_], memory.noise, memory.belief.prior
+            [each.kept for each in open_], memory.noise, memory.belief.prior, patient=patient
         )
         return NextPair(open_[worth[0]], worth[1]) if worth else None
 

@@ -65,9 +65,10 @@ class Research:
         settings = project.settings.policy
         self._comparing = Comparing(registry, trials, settings.replicates)
         self._books = Books(registry, repo, see)
+        self._confirming = Confirming(confirm_share, registry, self._comparing, self._books)
         self._chores: tuple[Chore, ...] = (
             Drifting(settings.drift_every, registry, trials, see),
-            Confirming(confirm_share, registry, self._comparing, self._books),
+            self._confirming,
         )
         self._reversing = Reversing(registry, repo, project.settings.target.editable)
         self._briefing = Briefing(registry, repo, project)
@@ -116,6 +117,8 @@ class Research:
                 continue
             opened = self._next()
             if opened is None:
+                if self._finish():
+                    continue
                 return
             self._see(telling.experiment_opened(opened))
             checked = self._opening.commit(self.study, opened)
@@ -136,6 +139,13 @@ class Research:
                 self._reread()
                 return True
         return False
+
+    def _finish(self) -> bool:
+        """Look once more at what was kept, for nothing is left to try; return whether it helped."""
+        if self._stop_reason() is not None or not self._confirming.attend(self.study, patient=True):
+            return False
+        self._reread()
+        return True
 
     def _next(self) -> Experiment | None:
         pending = self._registry.unfinished(self.study)
