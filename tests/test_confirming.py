@@ -81,6 +81,27 @@ def test_a_claim_that_is_lost_again_is_told(tmp_path: Path) -> None:
     assert told.reason
 
 
+def test_once_nothing_is_left_to_try_the_share_is_spent_patiently(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("autoresearch.policy.claims._AHEAD", ())  # nothing is worth it before
+    made = night(tmp_path, source(1.9), source(2.2))
+    made.run()
+    trained = [each for each in made.events if isinstance(each, TrialStarted)]
+    late = [each for each in trained if each.purpose is Purpose.CONFIRMING]
+    assert late == trained[-len(late) :]
+    assert late[0].experiment_id == 2
+    assert rows(made)[1].standing is Standing.CONFIRMED
+
+
+def test_after_the_last_experiment_that_was_asked_for_no_pair_is_trained(tmp_path: Path) -> None:
+    made = night(tmp_path, source(1.9), share=0.9)
+    made.rules = StopRules(experiments=2)
+    made.run()
+    trained = [each for each in made.events if isinstance(each, TrialStarted)]
+    assert Purpose.CONFIRMING not in {each.purpose for each in trained}
+
+
 def test_evidence_is_written_beside_the_verdict(tmp_path: Path) -> None:
     made = night(tmp_path, source(1.9), source(2.2), share=0.0)
     made.run()

@@ -13,6 +13,7 @@ from autoresearch.policy import (
     MoreTrials,
     Noise,
     Past,
+    Prior,
     average,
     judge,
     next_seed,
@@ -297,3 +298,21 @@ def test_one_more_trial_of_both_is_seen_from_the_next_verdict_on() -> None:
     assert belief.read == {1, 2}
     assert belief.seeing(readings(2.0, 2.2)) is belief
     assert recall([], QUIET).mean is None
+
+
+def test_a_reversal_is_believed_sooner_than_an_idea_but_not_against_its_readings() -> None:
+    mine, other = readings(1.98, 1.98, 1.98), readings(2.0, 2.0, 2.0)
+    assert not kept(judge(mine, other, belief=Belief(LOUD)))
+    assert kept(judge(mine, other, belief=Belief(LOUD), reversal=True))
+    assert not kept(judge(other, mine, belief=Belief(LOUD), reversal=True))
+
+
+def test_a_reversal_teaches_nothing_of_ideas() -> None:
+    line = [
+        Past(1, None, kept=True, readings=readings(2.0, 2.0)),
+        Past(2, 1, kept=True, readings=readings(1.98, 1.98)),
+    ]
+    back = Past(3, 2, kept=True, readings=readings(1.95, 1.95), reversal=True)
+    assert recall([*line, back], QUIET).prior == recall(line, QUIET).prior
+    assert recall([*line, back], QUIET).score.mean < recall(line, QUIET).score.mean
+    assert Prior().reversed.reversed == Prior()

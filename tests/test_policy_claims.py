@@ -101,6 +101,13 @@ def test_the_next_pair_goes_where_a_claim_is_nearest() -> None:
     assert worth_confirming([], QUIET, IDEAS) is None
 
 
+def test_patience_takes_a_chance_that_only_many_pairs_could_make_good() -> None:
+    small = beside(-0.003, -0.003)
+    assert worth_confirming([small], QUIET, IDEAS) is None
+    assert worth_confirming([small], QUIET, IDEAS, patient=True) == (0, 3)
+    assert worth_confirming([beside(-0.003, 0.003)], QUIET, IDEAS, patient=True) is None
+
+
 def test_half_a_pair_costs_half() -> None:
     half = Kept([Reading(1, 1.99)], readings(2.0, 2.0))
     assert worth_confirming([beside(-0.01), half], QUIET, IDEAS) == (1, 2)
