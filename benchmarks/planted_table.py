@@ -39,10 +39,11 @@ BUGS = (
     ),
     Edit(
         "waste",
-        "the loss that is logged is computed a second time, over the whole batch at once",
+        "the loss that is logged is computed twice more, over the whole batch at once",
         "        stream.backward(torch.cat([part.grad for part in parts]))\n        return total\n",
         "        stream.backward(torch.cat([part.grad for part in parts]))\n"
-        "        total = self.loss_of(self.stream_of(tokens).flatten(0, 1), targets).detach()\n"
+        "        for _ in range(2):\n"
+        "            total = self.loss_of(self.stream_of(tokens).flatten(0, 1), targets).detach()\n"
         "        return total / (targets.numel() * self.times)\n",
     ),
     Edit(
