@@ -9,8 +9,10 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 STEPS = 30
+Loss = Callable[..., torch.Tensor]
 
 
 @dataclass
@@ -19,7 +21,8 @@ class Rehearsed:
 
     tokens: list[int] = field(default_factory=list)  # of each step's first pass, as a hash
     progress: list[float] = field(default_factory=list)  # of each step's end, 0 to 1
-    passes: int = 0  # through the embedding
+    taught: int = 0  # targets
+    own: int = 0  # targets that are the token that was read there
     stale: int = 0  # steps that began with gradients of the step before
     twice: int = 0  # passes with a row that another of its rows equals
     kinds: set[torch.dtype] = field(default_factory=set)  # of what linear layers read
@@ -33,6 +36,7 @@ class Watched:
     def __init__(self, out: Path) -> None:
         self.out, self.seen = out, Rehearsed()
         self._model: nn.Module | None = None
+        self._untaught = torch.zeros(0, dtype=torch.long)  # tokens read whose targets are to come
 
     def start(self) -> "Data":
         """Look at the model as it begins, and hand over made-up text."""
@@ -44,6 +48,7 @@ class Watched:
         for layer in self._model.modules():
             if isinstance(layer, nn.Linear):
                 layer.register_forward_pre_hook(self._read)
+        functional.cross_entropy = self._teaching(functional.cross_entropy)
         return Data(array("H", tokens).tobytes())
 
     @property
@@ -69,10 +74,21 @@ class Watched:
     def _read(self, _layer: nn.Module, arguments: tuple[torch.Tensor, ...]) -> None:
         self.seen.kinds.add(arguments[0].dtype)
 
+    def _teaching(self, loss: Loss) -> Loss:
+        def spy(logits: torch.Tensor, targets: torch.Tensor, **options: Any) -> torch.Tensor:
+            aims = targets.flatten()
+            read, self._untaught = self._untaught[: len(aims)], self._untaught[len(aims) :]
+            if len(read) == len(aims):
+                self.seen.taught += len(aims)
+                self.seen.own += int((read == aims).sum())
+            return loss(logits, targets, **options)
+
+        return spy
+
     def _looked_up(self, _table: nn.Module, arguments: tuple[torch.Tensor, ...]) -> None:
         assert self._model is not None
         rows = arguments[0]
-        self.seen.passes += 1
+        self._untaught = rows.flatten()
         self.seen.twice += len(set(map(tuple, rows.tolist()))) < len(rows)
         if len(self.seen.tokens) > len(self.seen.progress):
             return  # a further pass of the same step
@@ -121,9 +137,9 @@ def early_end(seen: Rehearsed) -> bool:
     return seen.progress[-1] < 0.9
 
 
-def waste(seen: Rehearsed) -> bool:
-    """Whether a step takes more than one pass."""
-    return seen.passes > 1.2 * len(seen.tokens)
+def echo(seen: Rehearsed) -> bool | None:
+    """Whether targets are the tokens that the model was just given; None if none were seen."""
+    return seen.own > 0.05 * seen.taught if seen.taught else None
 
 
 def stale_gradients(seen: Rehearsed) -> bool:
@@ -136,10 +152,10 @@ def double(seen: Rehearsed) -> bool:
     return torch.float64 in seen.kinds
 
 
-WATCHED: dict[str, Callable[[Rehearsed], bool]] = {
+WATCHED: dict[str, Callable[[Rehearsed], bool | None]] = {
     "repeats": repeats,
     "early-end": early_end,
-    "waste": waste,
+    "echo": echo,
     "stale-gradients": stale_gradients,
     "same-rows": same_rows,
     "double": double,

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -105,51 +105,50 @@ class Script:
             "hypothesis: four iterations are enough\ncategory: efficiency\n\n"
             f"train.py\n```python\n{whole}```\n"
         )
-        self._scenes: Mapping[Api, Iterator[Scene]] = {
-            Api.MESSAGES: iter(
-                [
-                    answer(good, tokens=Tokens(9000, 300, 0, 8000)),
-                    failure(529, "Overloaded"),
-                    cut(good),
-                    answer(lost),
-                    answer(broken_code, tokens=Tokens(9500, 250, 8000, 1000)),
-                    answer(crash, stop=""),
-                    answer("I would rather not.", stop="refusal"),
-                    broken(good),
-                    failure(401, "invalid x-api-key: sk-ant-not-a-key-0123456789"),
-                ]
-            ),
-            Api.RESPONSES: iter(
-                [
-                    answer(bad[:60], stop="length"),
-                    answer(bad, tokens=Tokens(7000, 800, 6000)),
-                    hang(),
-                    failure(429, "slow down", retry_after=2),
-                    answer(seed),
-                    answer("I have nothing better."),
-                    answer(""),
-                    raw("<html>a proxy</html>"),
-                    failure(
-                        400, "your input exceeds the context window", code="context_length_exceeded"
-                    ),
-                    answer(edit("MUON_STEPS", "3", old=old["MUON_STEPS"], why="three will do")),
-                    failure(429, "You exceeded your current quota", code="insufficient_quota"),
-                ]
-            ),
-            Api.CHAT: iter(
-                [
-                    failure(503, "loading the model"),
-                    answer(file, uncounted=True),
-                    answer(edit("MUON_STEPS", "6", old=old["MUON_STEPS"], why="one step more")),
-                    failure(401, "who are you"),
-                ]
-            ),
+        # Worse for certain, as the lower cap: a keep by luck would leave later edits no place.
+        lower, lowest = (
+            edit("SOFTCAP", cap, old=old["SOFTCAP"], why=f"a cap of {cap}")
+            for cap in ("0.04", "0.03")
+        )
+        self._scenes: Mapping[Api, list[Scene]] = {
+            Api.MESSAGES: [
+                answer(good, tokens=Tokens(9000, 300, 0, 8000)),
+                failure(529, "Overloaded"),
+                cut(good),
+                answer(lost),
+                answer(broken_code, tokens=Tokens(9500, 250, 8000, 1000)),
+                answer(crash, stop=""),
+                answer("I would rather not.", stop="refusal"),
+                broken(good),
+                failure(401, "invalid x-api-key: sk-ant-not-a-key-0123456789"),
+            ],
+            Api.RESPONSES: [
+                answer(bad[:60], stop="length"),
+                answer(bad, tokens=Tokens(7000, 800, 6000)),
+                hang(),
+                failure(429, "slow down", retry_after=2),
+                answer(seed),
+                answer("I have nothing better."),
+                answer(""),
+                raw("<html>a proxy</html>"),
+                failure(
+                    400, "your input exceeds the context window", code="context_length_exceeded"
+                ),
+                answer(lower),
+                failure(429, "You exceeded your current quota", code="insufficient_quota"),
+            ],
+            Api.CHAT: [
+                failure(503, "loading the model"),
+                answer(file, uncounted=True),
+                answer(lowest),
+                failure(401, "who are you"),
+            ],
         }
 
     def __call__(self, request: Request) -> Scene:
-        return next(
-            self._scenes[request.api], failure(404, "no such model", code="model_not_found")
-        )
+        """Play the next scene; whoever has turned the caller away for good does so again."""
+        scenes = self._scenes[request.api]
+        return scenes.pop(0) if len(scenes) > 1 else scenes[0]
 
 
 def test_a_night_with_every_ending(project: Path) -> None:
@@ -172,8 +171,8 @@ def test_a_night_with_every_ending(project: Path) -> None:
     # It ends when every provider has turned it away for good, and says why, each by its name.
     assert done.returncode == 1, said
     last = done.stderr.splitlines()[-1]
-    assert "anthropic:thinker: the key was refused" in last
-    assert "openai:talker: the account has no credit left" in last
+    assert "anthropic:thinker: the key was refused" in last, said
+    assert "openai:talker: the account has no credit left" in last, said
 
     verdicts = {row.hypothesis: row.verdict for row in rows}
     assert len(rows) == 8, said

@@ -97,6 +97,14 @@ def test_a_program_that_does_not_even_load_is_told_by_silence(tmp_path: Path) ->
     assert behaviour(tmp_path, "import nothing_of_this_name\n") == {}
 
 
+def test_a_loss_of_its_own_leaves_open_what_it_is_taught(tmp_path: Path) -> None:
+    loss = 'return F.cross_entropy(self.logits(stream), targets, reduction="sum")'
+    own = "return -self.logits(stream).log_softmax(-1).gather(1, targets[:, None]).sum()"
+    assert CLEAN.count(loss) == 1
+    found = behaviour(tmp_path, CLEAN.replace(loss, own))
+    assert found == {**dict.fromkeys(NAMES, False), "echo": None}
+
+
 def test_null_patches_are_new_to_the_preflight_and_together_change_nothing_that_a_probe_sees(
     tmp_path: Path,
 ) -> None:
