@@ -59,9 +59,9 @@ BUGS = (
     ),
     Edit(
         "schedule",
-        "the learning rate decays as if the budget were twice as long",
+        "the learning rate never decays",
         "    left = 1 - min(progress, 1.0)\n",
-        "    left = 1 - min(progress, 1.0) / 2\n",
+        "    left = 1 - min(progress, 0.0)\n",
     ),
     Edit(
         "stale-gradients",
