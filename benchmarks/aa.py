@@ -4,7 +4,7 @@
     python benchmarks/aa.py night [--budget 8] [--patches 40]
 
 The noise: one code on the wall clock, training by training, against its paired differences
-on the CPU clock with common seeds, while a neighbour's programs come and go on every core. The
+on the CPU clock with common seeds, while neighbours' programs come and go on every core. The
 night: so many null patches (null_patches.py), by the real command line. Every keep is luck. Last
 the baseline's and the final code are trained afresh on common seeds: what was reported should be
 what they read. Upstream's rule and fixed thresholds are replayed on the readings of the same night.
@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 
-from neighbour import neighbour
+from neighbours import neighbours
 from null_patches import null_patches
 from real_night import TAG, Bench, PatchFile, RealNight, machine, place, write_patches
 
@@ -74,16 +74,16 @@ def main() -> None:
 
 
 def noise(bench: Bench, source: str, repeats: int, tell: Tell) -> None:
-    """Compare single wall-clock readings with CPU-clock pairs, turn by turn under a neighbour."""
+    """Compare single wall-clock readings with CPU-clock pairs, turn by turn among neighbours."""
     wall, pairs = list[Reading](), list[tuple[Reading, Reading]]()
-    with neighbour():
+    with neighbours():
         for seed in range(1, repeats + 1):
             wall.append(bench.read(source, seed, Clock.WALL))
             pairs.append((bench.read(source, seed), bench.read(source, seed)))
     loud = stdev(each.bpb for each in wall)
     quiet = stdev(b.bpb - a.bpb for a, b in pairs)
     single = stdev(a.bpb for a, _ in pairs)
-    tell(f"\n## One code, {repeats} times, a neighbour's programs come and go on every core\n")
+    tell(f"\n## One code, {repeats} times, neighbours' programs come and go\n")
     tell("| What is read | mean | sd, bpb | of the wall clock's | steps |\n|---|---|---|---|---|")
     for name, sd, reads in (
         ("wall clock, one training", loud, wall),

@@ -1,5 +1,6 @@
 """Earning claims: a share of the training time goes into fresh pairs of what was kept."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autoresearch import policy
@@ -52,15 +53,15 @@ class Confirming:
             Interrupted: the run is to stop; everything is saved.
             GitError: the branch is not where it should be.
         """
-        memory = remember(self._registry, study)
-        if self._fallen(study, memory):
+        memory, keeps = self._kept(study)
+        if self._fallen(study, memory, keeps):
             self._books.settle(study)
             self._take_back(study)
             return True
         seconds = self._registry.seconds(study)
         if seconds.get(Purpose.CONFIRMING, 0.0) >= self._share * sum(seconds.values()):
             return False
-        chosen = self._next(study, memory, patient=patient)
+        chosen = self._next(memory, keeps, patient=patient)
         if chosen is None:
             return False
         self.pair(study, chosen.keep.row, chosen.seed)
@@ -81,7 +82,8 @@ class Confirming:
             Interrupted: the run is to stop; everything is saved.
         """
         for trained in range(most):
-            chosen = self._next(study, remember(self._registry, study), experiment)
+            memory, keeps = self._kept(study)
+            chosen = self._next(memory, [each for each in keeps if each.row.id == experiment])
             if chosen is None:
                 return trained
             self.pair(study, chosen.keep.row, chosen.seed)
@@ -101,15 +103,19 @@ class Confirming:
         self._take_back(study)
 
     def _take_back(self, study: Study) -> None:
-        while fallen := self._fallen(study, remember(self._registry, study)):
+        while fallen := self._fallen(study, *self._kept(study)):
             self._books.take_back(study, fallen.row, fallen.reason)
 
-    def _fallen(self, study: Study, memory: Memory) -> Fallen | None:
+    def _kept(self, study: Study) -> tuple[Memory, Sequence[Keep]]:
+        memory = remember(self._registry, study)
+        return memory, self._books.keeps(study, memory)
+
+    def _fallen(self, study: Study, memory: Memory, keeps: Sequence[Keep]) -> Fallen | None:
         """Return a keep that further pairs refute, or one refuted before that is on top by now."""
         incumbent = self._registry.incumbent(study)
         if incumbent is not None and incumbent.standing is Standing.REFUTED:
             return Fallen(incumbent, incumbent.claim_reason)
-        for keep in self._books.keeps(study, memory):
+        for keep in keeps:
             if _paired_since(keep) and self._refuted(keep, memory):
                 return Fallen(keep.row, f"further pairs: {keep.row.claim_reason}")
         return None
@@ -118,11 +124,9 @@ class Confirming:
         return policy.should_unkeep(keep.kept, memory.noise, memory.belief.prior)
 
     def _next(
-        self, study: Study, memory: Memory, only: int | None = None, *, patient: bool = False
+        self, memory: Memory, keeps: Sequence[Keep], *, patient: bool = False
     ) -> NextPair | None:
-        keeps = self._books.keeps(study, memory)
-        asked = [each for each in keeps if only is None or each.row.id == only]
-        open_ = [each for each in asked if self._can_be_paired(each)]
+        open_ = [each for each in keeps if self._can_be_paired(each)]
         worth = policy.worth_confirming(
             [each.kept for each in open_], memory.noise, memory.belief.prior, patient=patient
         )

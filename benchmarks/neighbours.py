@@ -1,4 +1,8 @@
-"""A neighbour on the machine: programs that come and go on every core."""
+"""Neighbours on the machine: programs that come and go on every core.
+
+Each has a session of its own, as other people's jobs have: Linux shares a core among sessions, so
+all programs of one session together would take no more of it than the training does.
+"""
 
 import os
 import random
@@ -10,17 +14,20 @@ from contextlib import contextmanager
 
 import psutil
 
+PROGRAMS = 2  # for each core
 BUSY, IDLE = (4.0, 24.0), (2.0, 16.0)  # seconds: shortest and longest
 
 
 @contextmanager
-def neighbour(seed: int = 0) -> Iterator[None]:
-    """Keep a program on every core, busy and idle by turns of seconds drawn by the seed."""
-    cores = psutil.cpu_count() or 1
+def neighbours(seed: int = 0) -> Iterator[None]:
+    """Keep programs on every core, busy and idle by turns of seconds drawn by the seed."""
+    count = PROGRAMS * (psutil.cpu_count() or 1)
     one = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     running = [
-        subprocess.Popen([sys.executable, __file__, str(seed * cores + core)], env=one)
-        for core in range(cores)
+        subprocess.Popen(
+            [sys.executable, __file__, str(seed * count + number)], env=one, start_new_session=True
+        )
+        for number in range(count)
     ]
     try:
         yield
