@@ -33,7 +33,7 @@ from autoresearch.config import CorpusSettings, EvaluationSettings, load_setting
 from autoresearch.corpus import Corpus, prepare
 from autoresearch.evaluation import Evaluator
 from autoresearch.records.scores import Disqualification, Document, Score
-from autoresearch.records.values import Limits
+from autoresearch.records.training import Limits
 from autoresearch.sandbox import THRIFT, detect
 from autoresearch.scaffold import render
 

@@ -23,7 +23,7 @@ from racing_edits import ARCHITECTURE, BASE
 
 from autoresearch import policy
 from autoresearch.policy import racing, shipped
-from autoresearch.records.values import Point
+from autoresearch.records.training import Point
 
 HERE = Path(__file__).parent
 CURVES = HERE / "data" / "curves.jsonl.gz"

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from autoresearch.process import launch
-from autoresearch.records.values import Limits
+from autoresearch.records.training import Limits
 from autoresearch.sandbox import Sandbox, Unsealed, detection, examine
 
 COMMANDS = {"/bin/true": ["/bin/true"], "python -S -c pass": [sys.executable, "-S", "-c", "pass"]}

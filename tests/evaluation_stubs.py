@@ -6,7 +6,7 @@ from pathlib import Path
 from autoresearch.config import EvaluationSettings
 from autoresearch.evaluation import Evaluator
 from autoresearch.records.scores import Disqualification, Document, Score
-from autoresearch.records.values import Limits
+from autoresearch.records.training import Limits
 from autoresearch.sandbox import Sandbox, detect
 
 # Logits from the token, a causal convolution over the two before it, and a matrix product.

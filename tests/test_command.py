@@ -21,13 +21,8 @@ from autoresearch.proposers.command import CommandProposer, find_program
 from autoresearch.proposers.execution import run
 from autoresearch.records.money import CallEnding, CallState, Caps
 from autoresearch.records.tables import Call
-from autoresearch.records.values import (
-    Category,
-    ChangeFormat,
-    Limits,
-    Proposal,
-    Rejection,
-)
+from autoresearch.records.training import Limits
+from autoresearch.records.values import Category, ChangeFormat, Proposal, Rejection
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack
 from tests.processes import guarded_children

@@ -12,15 +12,8 @@ from autoresearch.proposers import Remaining
 from autoresearch.proposers.prompting import Prompting, digest
 from autoresearch.proposers.prompting.history import History, Told, estimate, shortened
 from autoresearch.proposers.prompting.templates import OWN, Templates, duration
-from autoresearch.records.values import (
-    Budget,
-    Category,
-    Clock,
-    Estimate,
-    Rejection,
-    Standing,
-    Verdict,
-)
+from autoresearch.records.training import Budget
+from autoresearch.records.values import Category, Clock, Estimate, Rejection, Standing, Verdict
 from tests.briefs import SALT, a_brief, a_past, longer, patch, whole
 
 TEMPLATE = Path(__file__).parent.parent / "templates" / "gpt"

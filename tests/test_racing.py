@@ -9,7 +9,8 @@ import pytest
 
 from autoresearch import policy
 from autoresearch.policy import racing
-from autoresearch.records.values import Clock, Point
+from autoresearch.records.training import Point
+from autoresearch.records.values import Clock
 
 STEPS = 200
 

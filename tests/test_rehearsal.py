@@ -13,7 +13,8 @@ from autoresearch import sandbox
 from autoresearch.config import PreflightSettings, Settings, load_settings
 from autoresearch.preflight import Rehearsal
 from autoresearch.process import Confined
-from autoresearch.records.values import Limits, Rejection
+from autoresearch.records.training import Limits
+from autoresearch.records.values import Rejection
 from autoresearch.sandbox import Unsealed
 from autoresearch.scaffold import render
 from tests.processes import guarded_children

@@ -21,7 +21,8 @@ from autoresearch.records.events import (
     TrialStarted,
     Waiting,
 )
-from autoresearch.records.values import Budget, Category, Clock, Point, Purpose, Trust, Verdict
+from autoresearch.records.training import Budget, Point
+from autoresearch.records.values import Category, Clock, Purpose, Trust, Verdict
 from autoresearch.render.lines import sentence
 from autoresearch.render.live import LiveWatcher, PlainWatcher, View, watcher_for
 from tests.rendering import HOSTILE

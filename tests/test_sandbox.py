@@ -17,7 +17,8 @@ import psutil
 import pytest
 
 from autoresearch.process import Exit, launch
-from autoresearch.records.values import Ending, Limits
+from autoresearch.records.training import Limits
+from autoresearch.records.values import Ending
 from autoresearch.sandbox import Bubblewrap, Sandbox
 from autoresearch.workers import LocalWorker
 from tests import sandboxes

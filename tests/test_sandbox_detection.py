@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch.records.values import Limits, Trust
+from autoresearch.records.training import Limits
+from autoresearch.records.values import Trust
 from autoresearch.sandbox import Bubblewrap, detect, detection, examine, paths
 from autoresearch.sandbox.paths import Link, Mode
 from tests import sandboxes

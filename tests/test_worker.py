@@ -11,7 +11,8 @@ import pytest
 
 from autoresearch import sandbox
 from autoresearch.errors import WorkerError
-from autoresearch.records.values import Budget, Clock, Ending, Outcome, Point
+from autoresearch.records.training import Budget, Outcome, Point
+from autoresearch.records.values import Clock, Ending
 from autoresearch.workers import LocalWorker
 from tests import sandboxes
 from tests.sandboxes import LEVELS

@@ -9,7 +9,8 @@ from pathlib import Path
 import psutil
 
 from autoresearch import sandbox
-from autoresearch.records.values import Budget, Clock, Limits, Outcome, Point
+from autoresearch.records.training import Budget, Limits, Outcome, Point
+from autoresearch.records.values import Clock
 from autoresearch.workers import Assignment, LocalWorker, Race, unraced
 
 PRELUDE = '''\

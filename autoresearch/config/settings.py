@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from autoresearch.config.durations import parse_duration
-from autoresearch.records.values import Budget, Clock, Limits
+from autoresearch.records.training import Budget, Limits
+from autoresearch.records.values import Clock
 
 
 @dataclass(frozen=True)

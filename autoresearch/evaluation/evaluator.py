@@ -27,7 +27,8 @@ from autoresearch.evaluation.servers import Servers
 from autoresearch.evaluation.site import Site
 from autoresearch.evaluation.text import Tokenizer, brings_tokenizer, encode, encode_untrusted
 from autoresearch.records.scores import Disqualification, Document, Score
-from autoresearch.records.values import Limits, Trust
+from autoresearch.records.training import Limits
+from autoresearch.records.values import Trust
 from autoresearch.sandbox import Sandbox
 
 

@@ -5,7 +5,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoresearch.records.values import Limits
+from autoresearch.records.training import Limits
 from autoresearch.sandbox import Sandbox
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autoresearch.records.values import Point
+from autoresearch.records.training import Point
 
 STRETCHES = 20  # equal parts of a budget
 SPAN = 2  # how many of them are averaged

@@ -11,7 +11,7 @@ from enum import Enum
 from pathlib import Path
 
 from autoresearch.process import Confined, Exit, Guarded, launch
-from autoresearch.records.values import Limits
+from autoresearch.records.training import Limits
 
 TICK_SECONDS = 0.1
 PATIENCE_SECONDS = 1.0  # between interrupt, termination and kill: it may say where it hung

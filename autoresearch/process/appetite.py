@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch.process.guarded import Guarded
-from autoresearch.records.values import Limits
+from autoresearch.records.training import Limits
 
 _DISK_EVERY = 4  # looks: the folder is walked, which costs a microsecond and more for each entry
 

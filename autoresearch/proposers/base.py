@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
 
+from autoresearch.records.training import Budget
 from autoresearch.records.values import (
-    Budget,
     Category,
     Change,
     Clock,

@@ -30,13 +30,8 @@ from autoresearch.proposers.parsing import HYPOTHESIS, header
 from autoresearch.proposers.taking import last_line, take
 from autoresearch.records.money import CallEnding, CapReached, Intent, Ledger, Settlement
 from autoresearch.records.text import safe_line, safe_text
-from autoresearch.records.values import (
-    Change,
-    ChangeFormat,
-    Limits,
-    Proposal,
-    Rejection,
-)
+from autoresearch.records.training import Limits
+from autoresearch.records.values import Change, ChangeFormat, Proposal, Rejection
 
 _NEEDED = ("PATH", "HOME", "LANG")
 _BRIEF, _NOTE, _NOTE_BYTES = "BRIEF.md", "PROPOSAL.md", 64 * 1024

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch.process import Confined, Exit, Guarded, launch, signal_name
-from autoresearch.records.values import Limits
+from autoresearch.records.training import Limits
 
 _TICK_SECONDS = 0.05
 _PATIENCE_SECONDS = 0.5  # between the interrupt, the termination and the kill

@@ -7,15 +7,8 @@ proposer or the training process wrote it; a watcher escapes it for its own sink
 from dataclasses import dataclass
 from typing import Protocol
 
-from autoresearch.records.values import (
-    Budget,
-    Category,
-    Point,
-    Purpose,
-    Standing,
-    Trust,
-    Verdict,
-)
+from autoresearch.records.training import Budget, Point
+from autoresearch.records.values import Category, Purpose, Standing, Trust, Verdict
 
 
 @dataclass(frozen=True)

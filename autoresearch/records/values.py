@@ -1,10 +1,8 @@
 """Frozen values and enums that the rooms exchange. No SQL here, no behaviour beyond their own."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
-from types import MappingProxyType
 
 
 class Verdict(StrEnum):
@@ -185,102 +183,6 @@ class Rejection:
 
     reason: str
     detail: str = ""
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How long a trial may take. All in seconds.
-
-    `training` counts on `clock` from the hand-over of the data; `grace` is what finishing may
-    take beyond it; `startup` caps (by the wall) everything before the hand-over.
-    """
-
-    training: float
-    clock: Clock
-    startup: float = 300.0
-    grace: float = 5.0
-
-    @property
-    def wall_limit(self) -> float:
-        """Wall seconds of training after which a trial hangs, whatever its clock says.
-
-        A CPU-seconds clock stands still while a process sleeps, so it needs a second limit; a
-        busy neighbour slows a process at most about fourfold on the machines measured.
-        """
-        slack = 1.0 if self.clock is Clock.WALL else 4.0
-        return self.training * slack + self.grace + (30.0 if self.clock is Clock.CPU else 0.0)
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a trial may use. Bytes; `threads` is for the numeric libraries.
-
-    `disk` is all its files together, `entries` their number; `descriptors` are of one process.
-    """
-
-    threads: int = 1
-    memory: int = 16 * 2**30
-    file_size: int = 8 * 2**30
-    log: int = 4 * 2**20
-    disk: int = 20 * 2**30
-    processes: int = 2048
-    descriptors: int = 16384
-    entries: int = 50_000
-
-
-@dataclass(frozen=True)
-class Point:
-    """One structured metric from the training loop: for display and for the curve."""
-
-    step: int
-    loss: float
-    tokens: int
-    progress: float
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Seconds by phase: wall seconds of start-up and in total; training on the budget's clock."""
-
-    startup: float = 0.0
-    training: float = 0.0
-    total: float = 0.0
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What executing a trial gave, whatever it was.
-
-    `detail` is one safe line for a person; `traceback` the tail told to the next proposal;
-    `log` the capped raw bytes of stdout and stderr (hostile: escape before showing);
-    `checkpoint` a folder holding model.safetensors and config.json, only if FINISHED;
-    `facts` what the training process said of itself (parameters, resolved constants): display.
-    """
-
-    ending: Ending
-    detail: str = ""
-    traceback: str = ""
-    checkpoint: Path | None = None
-    curve: tuple[Point, ...] = ()
-    log: bytes = b""
-    timing: Timing = Timing()
-    peak_memory: int = 0
-    exit_code: int | None = None
-    signal: int | None = None
-    facts: Mapping[str, float | int | str | bool] = field(
-        default_factory=lambda: MappingProxyType({})
-    )
-
-    @property
-    def steps(self) -> int:
-        """Optimizer steps taken, as last reported."""
-        return self.curve[-1].step if self.curve else 0
-
-    @property
-    def tokens(self) -> int:
-        """Training tokens consumed, as last reported."""
-        return self.curve[-1].tokens if self.curve else 0
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ from autoresearch.records.events import (
     Waiting,
     Watcher,
 )
-from autoresearch.records.values import Point, Trust, Verdict
+from autoresearch.records.training import Point
+from autoresearch.records.values import Trust, Verdict
 from autoresearch.render import words
 from autoresearch.render.lines import experiment_opened, sentence, training
 

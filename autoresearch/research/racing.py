@@ -11,7 +11,8 @@ from autoresearch import patching, policy
 from autoresearch.config import Settings
 from autoresearch.gitrepo import GitRepo
 from autoresearch.records.tables import Experiment, Study, Trial
-from autoresearch.records.values import Point, Purpose
+from autoresearch.records.training import Point
+from autoresearch.records.values import Purpose
 from autoresearch.registry import Registry
 
 

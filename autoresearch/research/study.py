@@ -17,7 +17,8 @@ from autoresearch.evaluation import PROTOCOL
 from autoresearch.gitrepo import NO_REF, GitRepo
 from autoresearch.process import remove
 from autoresearch.records.tables import Experiment, Study
-from autoresearch.records.values import Budget, ExperimentState, StudyState, Trust
+from autoresearch.records.training import Budget
+from autoresearch.records.values import ExperimentState, StudyState, Trust
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import pack_counts
 from autoresearch.research.shelving import shelf_of, tidy

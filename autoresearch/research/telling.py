@@ -9,7 +9,8 @@ from autoresearch.records.events import (
     StudyStopped,
 )
 from autoresearch.records.tables import Experiment
-from autoresearch.records.values import Budget, Verdict
+from autoresearch.records.training import Budget
+from autoresearch.records.values import Verdict
 from autoresearch.registry import Summary
 
 

@@ -20,7 +20,8 @@ from autoresearch.records.events import (
 )
 from autoresearch.records.scores import Disqualification, Score
 from autoresearch.records.tables import Experiment, Trial
-from autoresearch.records.values import Budget, Ending, Limits, Outcome, Purpose, TrialState
+from autoresearch.records.training import Budget, Limits, Outcome
+from autoresearch.records.values import Ending, Purpose, TrialState
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import pack, pack_reals
 from autoresearch.research.racing import Heat, Racing

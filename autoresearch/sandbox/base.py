@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Protocol
 
 from autoresearch.process import Confined
-from autoresearch.records.values import Limits, Trust
+from autoresearch.records.training import Limits
+from autoresearch.records.values import Trust
 
 # What a process cannot work without. LD_LIBRARY_PATH and CUDA_VISIBLE_DEVICES find the accelerator.
 PASSED_THROUGH = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")

@@ -28,7 +28,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch.process import LIFELINE, Confined
-from autoresearch.records.values import Limits, Trust
+from autoresearch.records.training import Limits
+from autoresearch.records.values import Trust
 from autoresearch.sandbox import paths
 from autoresearch.sandbox.base import trial_environment
 from autoresearch.sandbox.paths import Mode

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch.process import Exit, launch
-from autoresearch.records.values import Limits
+from autoresearch.records.training import Limits
 from autoresearch.runtime import restrict
 from autoresearch.sandbox import paths
 from autoresearch.sandbox.base import PASSED_THROUGH, Sandbox

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch.process import Confined
-from autoresearch.records.values import Limits, Trust
+from autoresearch.records.training import Limits
+from autoresearch.records.values import Trust
 from autoresearch.sandbox.base import trial_environment
 
 

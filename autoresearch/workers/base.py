@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from autoresearch.records.values import Budget, Limits, Outcome, Point
+from autoresearch.records.training import Budget, Limits, Outcome, Point
 
 Race = Callable[[Point], str | None]
 

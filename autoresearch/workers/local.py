@@ -12,7 +12,7 @@ from pathlib import Path
 
 from autoresearch.errors import WorkerError
 from autoresearch.process import Guarded, launch
-from autoresearch.records.values import Outcome, Point
+from autoresearch.records.training import Outcome, Point
 from autoresearch.runtime.session import CONTROL_FD, MAX_FILES
 from autoresearch.sandbox import Sandbox
 from autoresearch.workers.base import Assignment, Race, unraced

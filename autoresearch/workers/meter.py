@@ -4,7 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from autoresearch.process import Appetite, Guarded
-from autoresearch.records.values import Budget, Clock, Ending, Limits, Timing
+from autoresearch.records.training import Budget, Limits, Timing
+from autoresearch.records.values import Clock, Ending
 
 MEMORY_POLL_SECONDS = 0.25
 

@@ -10,7 +10,7 @@ from enum import IntEnum
 from types import MappingProxyType
 
 from autoresearch.records.text import safe_line
-from autoresearch.records.values import Point
+from autoresearch.records.training import Point
 
 MAX_CONTROL_BYTES = 64 * 1024
 MAX_CURVE = 512

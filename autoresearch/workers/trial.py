@@ -8,7 +8,8 @@ from typing import IO
 
 from autoresearch.process import Exit, Guarded, signal_name
 from autoresearch.records.text import safe_line, safe_text
-from autoresearch.records.values import Ending, Outcome, Point
+from autoresearch.records.training import Outcome, Point
+from autoresearch.records.values import Ending
 from autoresearch.runtime.session import MAX_METRIC_BYTES
 from autoresearch.workers.base import Assignment, Race
 from autoresearch.workers.checkpoint import BadCheckpointError, take

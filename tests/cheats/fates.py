@@ -17,7 +17,8 @@ import torch
 from autoresearch.config import EvaluationSettings
 from autoresearch.evaluation import Evaluator
 from autoresearch.records.scores import Disqualification, Document, Score
-from autoresearch.records.values import Budget, Clock, Ending, Limits, Outcome
+from autoresearch.records.training import Budget, Limits, Outcome
+from autoresearch.records.values import Clock, Ending
 from autoresearch.sandbox import Sandbox
 from autoresearch.workers import Assignment, LocalWorker
 from tests.cheats.catalogue import CONTEXT
