@@ -3,7 +3,7 @@
     python benchmarks/nights.py [--nights N] [--first SEED] [--write]
 
 The world and the simple rules are in night_rules.py, the policy's night in night_house.py. It is
-the real policy, told neither sigma nor the mix. Every rule sees the same ideas and has the same
+the real policy, not told sigma. Every rule sees the same ideas and has the same
 hundred slots; a reading that there is already is reused. The simple rules cost nothing to play, so
 they play twenty times as many nights, and ratios are to upstream's rule on those. The policy's
 constants were found on seeds below 10,000; what is recorded uses others. With --write the tables go

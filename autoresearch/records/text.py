@@ -2,7 +2,7 @@
 
 The last pass is the guarantee: every control, format, private, unassigned, separator, tag and
 variation character is escaped, whatever came before it (the line feeds between rows aside).
-Dropping whole escape sequences first is cosmetic. Each sink (a terminal, HTML, a TSV, a commit
+Dropping whole escape sequences first is cosmetic. Each sink (a terminal, a TSV, a commit
 message) escapes once more in its own way.
 """
 
