@@ -50,8 +50,10 @@ class Promotable:
         if self.claim is None or not self.claim_pairs:
             return "no fresh pair yet"
         told = f"{_percent(self.claim)} sure on {_pairs(self.claim_pairs)}"
-        early = self.claim >= CLAIMED and self.standing is None
-        return f"{told}, but the noise is not known yet" if early else told
+        if self.claim < CLAIMED or self.standing is not None:
+            return told
+        alone = self.claim_pairs == 1
+        return f"{told}, but {'one pair makes no claim' if alone else 'the noise is not known yet'}"
 
 
 @dataclass(frozen=True)

@@ -220,10 +220,8 @@ class Night:
     def seats(self) -> Sequence[Seat]:
         return self.proposer if isinstance(self.proposer, Sequence) else [Seat(self.proposer)]
 
-    def run(self) -> str:
-        study = self.study()
-        recover(self.registry, self.repo, self.project, study)
-        trials = TrialRunner(
+    def runner(self) -> TrialRunner:
+        return TrialRunner(
             self.setup,
             registry=self.registry,
             repo=self.repo,
@@ -234,12 +232,16 @@ class Night:
             shelf=shelf_of(self.project),
             racing=Racing(self.project.settings, self.registry, self.repo, self.chance),
         )
+
+    def run(self) -> str:
+        study = self.study()
+        recover(self.registry, self.repo, self.project, study)
         return Research(
             study,
             project=self.project,
             registry=self.registry,
             repo=self.repo,
-            trials=trials,
+            trials=self.runner(),
             seats=self.seats(),
             purse=Purse(self.registry.ledger(study, self.caps)),
             sleep=self.sleep,

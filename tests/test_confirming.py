@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from autoresearch import patching
 from autoresearch.errors import Interrupted
 from autoresearch.records.events import Event, Settled, TrialStarted
 from autoresearch.records.tables import Experiment, Trial
@@ -24,6 +26,9 @@ from autoresearch.records.values import (
 )
 from autoresearch.research import StopRules, recover
 from autoresearch.research.books import Books
+from autoresearch.research.comparing import Comparing
+from autoresearch.research.confirming import Confirming
+from tests.rows import an_experiment
 from tests.stubs import TRAIN, Night, Scripted, git, make_project, variant
 
 LINE = "bpb = QUALITY + NOISE * (session.seed % 2)"
@@ -262,6 +267,49 @@ def test_a_refuted_keep_below_others_is_reversed_by_an_experiment(tmp_path: Path
     assert made.registry.experiment(2).verdict is Verdict.KEEP
     made.run()
     assert len(rows(made)) == 4, "a reversal is tried once"
+
+
+def test_a_reversal_may_bring_back_code_that_was_tried_before(tmp_path: Path) -> None:
+    lone, both = source(1.9), source(1.9, bonus=-0.1)
+    made = night(tmp_path, source(2.0, bonus=-0.1), both, share=0.0)
+    made.run()
+    # What is left once experiment 2 is taken back was discarded in its time.
+    effect = patching.effect_hash({"train.py": lone})
+    made.registry.save(
+        an_experiment(made.study(), parent_id=1, verdict=Verdict.DISCARD, effect_hash=effect)
+    )
+    refuted_below_another(made)
+    reversal = rows(made)[-1]
+    assert (reversal.reverts_id, reversal.verdict) == (2, Verdict.DISCARD)
+    assert made.registry.trials(reversal), reversal.reason
+
+
+def test_a_reversal_that_was_never_trained_is_proposed_again(tmp_path: Path) -> None:
+    made = night(tmp_path, source(2.0, bonus=-0.1), source(1.7, bonus=-0.1), share=0.0)
+    refuted_below_another(made)
+    reversal = rows(made)[-1]
+    with sqlite3.connect(made.project.registry) as registry:
+        registry.execute(f"DELETE FROM trial WHERE experiment_id = {reversal.id}")
+    made.run()
+    again = rows(made)[-1]
+    assert (again.id, again.reverts_id) == (5, 2)
+    assert made.registry.trials(again)
+
+
+def test_a_claim_that_a_killed_run_had_earned_is_written_when_it_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    made = night(tmp_path, source(1.9), *[source(2.1 + at / 100) for at in range(4)])
+    made.run()
+    row = made.registry.experiment(2)
+    assert row.standing is Standing.CONFIRMED
+    made.registry.save(row.model_copy(update={"standing": None, "claim": None, "claim_pairs": 0}))
+    trained = len(made.registry.trials(row))
+    comparing = Comparing(made.registry, made.runner())
+    confirming = Confirming(0.0, made.registry, comparing, books(made))
+    assert confirming.earn(made.study(), 2, 3) == 0
+    assert made.registry.experiment(2).standing is Standing.CONFIRMED
+    assert len(made.registry.trials(row)) == trained
 
 
 def test_a_reversal_that_conflicts_is_left(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -218,6 +219,41 @@ def test_claims_are_earned_on_the_new_machine_too(tmp_path: Path) -> None:
     assert (row.verdict, row.standing) == (Verdict.KEEP, Standing.CONFIRMED)
     pairs = made.registry.readings(made.study())
     assert {each.epoch for each in pairs[5]} == {1}
+
+
+def test_a_machine_that_changes_twice_leaves_three_kinds_of_readings(tmp_path: Path) -> None:
+    made = night(tmp_path, EVERY_THREE, *WORSE[:3], source(2.5), *WORSE[3:7])
+    machine = made.scorer
+    assert isinstance(machine, OnAMachine)
+
+    def see(event: Event) -> None:
+        begun = sum(isinstance(each, TrialStarted) for each in made.events)
+        if isinstance(event, TrialStarted):
+            machine.slower = 0.1 if 6 <= begun < 12 else 0.0
+
+    made.on_event = see
+    made.run()
+    changes = made.study().machine_changes
+    assert len(changes) == 2
+    read = made.registry.readings(made.study())[1]
+    assert {each.epoch for each in read} == {0, 1, 2}
+    assert all(row.verdict is Verdict.DISCARD for row in rows(made)[1:])
+
+
+def test_a_study_that_goes_on_another_day_looks_at_the_machine_first(tmp_path: Path) -> None:
+    made = night(tmp_path, "replicates = 2", *WORSE[:4])
+    made.rules = StopRules(experiments=2)
+    made.run()
+    made.registry.now = lambda: datetime.now(UTC) + timedelta(hours=2.9)
+    made.rules = StopRules(experiments=1)
+    made.run()
+    assert not [each for each in trials(made, 1) if each.purpose is Purpose.DRIFT]
+    made.registry.now = lambda: datetime.now(UTC) + timedelta(hours=10)
+    made.rules = StopRules(experiments=2)
+    made.run()
+    [check] = [each for each in trials(made, 1) if each.purpose is Purpose.DRIFT]
+    assert len(rows(made)) == 5
+    assert all(int(each.id or 0) > int(check.id or 0) for each in trials(made, 4))
 
 
 def test_a_check_that_is_interrupted_is_made_by_the_next_run(tmp_path: Path) -> None:

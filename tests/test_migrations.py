@@ -94,6 +94,22 @@ def test_a_migration_that_fails_halfway_changes_nothing(tmp_path: Path) -> None:
     assert is_of_this_version(path)
 
 
+@pytest.mark.parametrize(("since", "changes"), [(0, []), (7, [7])])
+def test_the_one_change_of_the_machine_becomes_the_first(
+    tmp_path: Path, since: int, changes: list[int]
+) -> None:
+    path = tmp_path / "registry.db"
+    first_registry(path)
+    engine = schema._engine(path)
+    schema._migrate(engine, "0003")
+    engine.dispose()
+    with closing(sqlite3.connect(path)) as old, old:
+        old.execute(f"UPDATE study SET steady_since = {since}")
+    study = Registry.open(path).study("nov23")
+    assert study is not None
+    assert (study.machine_changes, study.steady_since) == (changes, since)
+
+
 def test_two_that_bring_it_forward_at_once_do_it_once(tmp_path: Path) -> None:
     path = tmp_path / "registry.db"
     first_registry(path)

@@ -113,6 +113,34 @@ def test_half_a_pair_costs_half() -> None:
     assert worth_confirming([beside(-0.01), half], QUIET, IDEAS) == (1, 2)
 
 
+def test_a_half_pair_from_before_the_machine_changed_is_none() -> None:
+    half = Kept([Reading(1, 1.99)], readings(2.0, 2.0))
+    assert worth_confirming([half], QUIET, IDEAS, epoch=1) == (0, 3)
+    today = [*readings(2.0, 2.0), Reading(4, 2.0, epoch=1)]
+    assert worth_confirming([Kept([Reading(1, 1.99)], today)], QUIET, IDEAS, epoch=1) == (0, 4)
+    assert worth_confirming([half], QUIET, IDEAS, epoch=None) == (0, 3)
+
+
+def at_speed(bpb: float, seeds: range, steps: int) -> list[Reading]:
+    return [Reading(seed, bpb + (seed % 3) / 1000, steps) for seed in seeds]
+
+
+def test_what_one_side_read_alone_at_another_speed_moves_no_pair() -> None:
+    sides = at_speed(1.999, range(1, 4), 900), at_speed(2.0, range(1, 4), 900)
+    slow = Kept(*sides)
+    alone = Kept([*sides[0], *at_speed(1.983, range(4, 8), 1000)], sides[1])
+    assert claim(alone, QUIET, IDEAS) == claim(slow, QUIET, IDEAS)
+    behind = Kept(sides[0], [*sides[1], *at_speed(1.984, range(4, 8), 1000)])
+    assert claim(behind, QUIET, IDEAS) == claim(slow, QUIET, IDEAS)
+
+
+def test_a_reversal_is_taken_back_only_by_what_speaks_against_a_reversal() -> None:
+    slight = beside(-0.003, 0.0025, 0.002)
+    assert should_unkeep(slight, QUIET, IDEAS)
+    assert not should_unkeep(replace(slight, reversal=True), QUIET, IDEAS)
+    assert should_unkeep(replace(beside(0.0, 0.02, 0.02), reversal=True), QUIET, IDEAS)
+
+
 def test_a_keep_that_turns_out_worse_is_taken_back() -> None:
     assert not should_unkeep(beside(-0.02), QUIET, IDEAS)
     assert not should_unkeep(beside(-0.02, -0.001), QUIET, IDEAS)

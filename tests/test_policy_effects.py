@@ -167,6 +167,15 @@ def test_a_trial_that_a_neighbour_slowed_is_put_right() -> None:
     assert steadied(timed((2.0, 50)), -0.15) == timed((2.0, 50))
 
 
+def test_a_training_that_went_astray_says_nothing_of_small_losses() -> None:
+    usual = [(0.004, 0.001**2), (0.012, 0.001**2), (-0.006, 0.001**2), (0.03, 0.001**2)] * 2
+    calm = learned(IDEAS, usual)
+    for outlier in (0.2, 1.0, 50.0):
+        found = learned(IDEAS, [*usual, (outlier, 0.001**2)])
+        assert found.loss < 2.5 * calm.loss, outlier
+        assert weigh(found, -0.0005, 0.005**2 / 2).mean > 0, "caution stays"
+
+
 def test_the_slope_is_learned_and_shrunk() -> None:
     steep = [timed(*((2 - 0.4 * math.log(n / 100), n) for n in (50, 100, 200))) for _ in range(9)]
     assert slope([], CPU, 0.01) == CPU.slope

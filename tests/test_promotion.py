@@ -251,6 +251,7 @@ class TestRefused:
             (0.829, 1, "82% sure on 1 fresh pair"),
             (0.949, 4, "94% sure on 4 fresh pairs"),
             (0.999, 2, "99% sure on 2 fresh pairs, but the noise is not known yet"),
+            (0.999, 1, "99% sure on 1 fresh pair, but one pair makes no claim"),
         ],
     )
     def test_what_is_not_confirmed_needs_pairs_or_force(

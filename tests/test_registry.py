@@ -16,6 +16,7 @@ from autoresearch.records.values import (
     Category,
     Ending,
     ExperimentState,
+    Purpose,
     Reading,
     Standing,
     StudyState,
@@ -35,8 +36,8 @@ def registry(tmp_path: Path) -> Registry:
     return Registry.open(tmp_path / "registry.db", create=True, now=lambda: NOON)
 
 
-def new_study(registry: Registry, tag: str = "nov23") -> Study:
-    return registry.save(a_study(tag, created_at=NOON))
+def new_study(registry: Registry, tag: str = "nov23", **changes: Any) -> Study:
+    return registry.save(a_study(tag, created_at=NOON, **changes))
 
 
 def new_experiment(registry: Registry, study: Study, **changes: Any) -> Experiment:
@@ -191,6 +192,24 @@ def test_readings_leave_out_the_unscored(registry: Registry) -> None:
     new_trial(registry, experiment, ending=Ending.NAN, state=TrialState.DONE)
     new_trial(registry, experiment, seed=2, val_bpb=1.5, state=TrialState.DONE)
     assert registry.readings(study) == {experiment.id: [Reading(2, 1.5)]}
+
+
+def test_readings_know_how_often_the_machine_had_changed(registry: Registry) -> None:
+    study = new_study(registry, machine_changes=[1, 3])
+    experiment = new_experiment(registry, study)
+    for seed in range(1, 6):
+        new_trial(registry, experiment, seed=seed, val_bpb=1.5, state=TrialState.DONE)
+    read = registry.readings(study)[int(experiment.id or 0)]
+    assert [each.epoch for each in read] == [0, 1, 1, 2, 2]
+    assert study.steady_since == 3
+
+
+def test_a_repetition_is_no_rivals_curve(registry: Registry) -> None:
+    study = new_study(registry)
+    experiment = new_experiment(registry, study)
+    for purpose in (Purpose.BASELINE, Purpose.DRIFT, Purpose.CONFIRMING):
+        new_trial(registry, experiment, val_bpb=1.5, state=TrialState.DONE, purpose=purpose)
+    assert [each.id for each in registry.curves(study)] == [1, 3]
 
 
 def test_the_leaderboard_is_there_for_any_browser(registry: Registry, tmp_path: Path) -> None:

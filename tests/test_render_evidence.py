@@ -144,9 +144,9 @@ def test_a_check_for_drift_is_shown_and_is_no_reading(made: Fabricated) -> None:
 def test_a_changed_machine_is_shown(made: Fabricated) -> None:
     made.paired()
     made.trial(made.registry.experiment(1), 2.1, purpose=Purpose.DRIFT)
-    made.study = made.registry.save(made.study.model_copy(update={"steady_since": 2}))
+    made.study = made.registry.save(made.study.model_copy(update={"machine_changes": [2]}))
     assert "the machine changed after trial 2: no later experiment is compared" in shown(made)
-    assert as_json(made)["study"]["steady_since"] == 2
+    assert as_json(made)["study"]["machine_changes"] == [2]
     assert "doc_bytes" not in as_json(made)["study"]
 
 
@@ -155,6 +155,6 @@ def test_readings_know_their_epoch(made: Fabricated) -> None:
     made.trial(made.registry.experiment(1), 2.1, seed=6)
     before = made.registry.readings(made.study)
     assert [each.epoch for each in before[1]] == [0, 0]
-    made.study = made.registry.save(made.study.model_copy(update={"steady_since": 2}))
+    made.study = made.registry.save(made.study.model_copy(update={"machine_changes": [2]}))
     after = made.registry.readings(made.study)
     assert after == {1: [before[1][0], replace(before[1][1], epoch=1)], 2: before[2]}

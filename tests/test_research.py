@@ -205,6 +205,9 @@ def test_a_mended_baseline_starts_the_study_anew(tmp_path: Path) -> None:
     assert "the baseline failed" in night.run()
     (project.root / "train.py").write_text(TRAIN)
     git(project.root, "commit", "--quiet", "-am", "mend")
+    before = night.study()
+    begin_anew(night.registry, night.repo, before)
+    night.registry.save(before)  # a kill after the branch was moved, before the row was written
     study = begin_anew(night.registry, night.repo, night.study())
     assert study.base_commit == git(project.root, "rev-parse", "HEAD")
     assert night.run() == "1 experiment is done"

@@ -29,6 +29,7 @@ from autoresearch.evaluation.text import MAX_VOCABULARY, Tokens
 EPSILON = 1e-4  # nats above zero that rounding may give a log-probability
 RECOMPUTED = 32  # positions at which the committing server is asked again: it tells the reason
 MAX_NUMBERS = 2**24  # of one reply
+MOST_NATS = 1e38  # of all text: the bits of each document are kept as a float32
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,8 @@ def commit(
         owner[positions] = who
     if not np.isfinite(nats).all():
         raise Disqualified(Rule.NON_FINITE, "a log-probability is not finite")
+    if np.abs(nats).sum() > MOST_NATS:
+        raise Disqualified(Rule.NON_FINITE, "a log-probability is as good as infinite")
     if nats.max() > EPSILON:
         raise Disqualified(Rule.POSITIVE, "a log-probability is above zero")
     return Commitment(np.minimum(nats, 0.0), owner)

@@ -32,12 +32,18 @@ class Kept:
 
     `lines` is how many more its code has. `sampling` is the standard error, in bpb, that the choice
     of val documents leaves in the difference: all pairs share it, so no number of pairs shrinks it.
+    A `reversal` is no idea: what to expect of it is the ideas' prior with its sides exchanged.
     """
 
     experiment: Sequence[Reading]
     parent: Sequence[Reading]
     lines: int = 0
     sampling: float = 0.0
+    reversal: bool = False
+
+    def expected(self, prior: Prior) -> Prior:
+        """Return what was to be expected of it, where `prior` says what ideas are like."""
+        return prior.reversed if self.reversal else prior
 
 
 @dataclass(frozen=True)
@@ -91,36 +97,47 @@ def should_unkeep(kept: Kept, noise: Noise, prior: Prior) -> bool:
     # whatever the prior fears: most of what the prior alone takes back is truly better.
     if not differences or fmean(differences) <= 0:
         return False
-    return _believed(kept, differences, noise, prior, _good).mean > allowed
+    return _believed(kept, differences, noise, kept.expected(prior), _good).mean > allowed
 
 
 def worth_confirming(
-    keeps: Sequence[Kept], noise: Noise, prior: Prior, *, patient: bool = False
+    keeps: Sequence[Kept],
+    noise: Noise,
+    prior: Prior,
+    *,
+    epoch: int | None = 0,
+    patient: bool = False,
 ) -> tuple[int, int] | None:
     """Return which keep (its place) the next confirming pair should go to, and the pair's seed.
 
     It is the one with the best chance per training of becoming a claim; None where none has one.
-    Who is patient also takes a chance that only many pairs could make good.
+    Who is patient also takes a chance that only many pairs could make good. A seed that one side
+    alone has read costs half a pair, if that was in this `epoch`; None lets none do so.
     """
     best, found = 0.0, None
     for place, kept in enumerate(keeps):
-        chance, seed = _chance(kept, noise, prior, _PATIENT if patient else _AHEAD)
+        half = _half(kept, epoch)
+        seed = half if half is not None else next_seed(kept.experiment, kept.parent)
+        cost = 1 if half is not None else 2
+        chance = _chance(kept, noise, prior, _PATIENT if patient else _AHEAD) / cost
         if chance > best:
             best, found = chance, (place, seed)
     return found
 
 
-def _chance(kept: Kept, noise: Noise, prior: Prior, looks: Sequence[int]) -> tuple[float, int]:
+def _half(kept: Kept, epoch: int | None) -> int | None:
+    """Return a seed that one side alone has read, and in this epoch."""
+    known = [{each.seed for each in side} for side in (kept.experiment, kept.parent)]
+    read = {each.seed for each in (*kept.experiment, *kept.parent) if each.epoch == epoch}
+    return min((known[0] ^ known[1]) & read, default=None)
+
+
+def _chance(kept: Kept, noise: Noise, prior: Prior, looks: Sequence[int]) -> float:
     if claim(kept, noise, prior).confirmed:
-        return 0.0, 0
-    mine = {each.seed for each in kept.experiment}
-    theirs = {each.seed for each in kept.parent}
-    half = sorted(mine ^ theirs)
-    seed = half[0] if half else next_seed(kept.experiment, kept.parent)
-    cost = 1 if half else 2
+        return 0.0
     chances = [(_chance_of_claim(kept, noise, prior, ahead), ahead) for ahead in looks]
     worth = [chance / ahead for chance, ahead in chances if chance >= _HOPELESS]
-    return max(worth, default=0.0) / cost, seed
+    return max(worth, default=0.0)
 
 
 def _chance_of_claim(kept: Kept, noise: Noise, prior: Prior, ahead: int) -> float:
@@ -192,7 +209,16 @@ def _fresh(kept: Kept, noise: Noise) -> list[float]:
 
 
 def _differences(kept: Kept, noise: Noise) -> list[float]:
-    return paired(steadied(kept.experiment, noise.slope), steadied(kept.parent, noise.slope))
+    # Steadied among the pairs alone: what one side read besides, perhaps at another speed of the
+    # machine, must not move their mean.
+    mine, theirs = _beside(kept.experiment, kept.parent), _beside(kept.parent, kept.experiment)
+    return paired(steadied(mine, noise.slope), steadied(theirs, noise.slope))
+
+
+def _beside(side: Sequence[Reading], other: Sequence[Reading]) -> list[Reading]:
+    """Return the readings of a side that the other has beside them."""
+    known = {(each.seed, each.epoch) for each in other}
+    return [each for each in side if (each.seed, each.epoch) in known]
 
 
 def _told(fresh: Sequence[float], believed: Posterior) -> str:

@@ -20,6 +20,7 @@ Vector = NDArray[np.float64]
 # not better: there may be far more of them than usual, since patches often miss.
 _BETTER = ((0.1, 0.4, 1.0, 2.0), (0.1, 0.2, 0.4, 0.3))
 _IDLE = ((1.0, 2.5, 10.0), (0.75, 0.15, 0.10))
+_MOST_LOSS = 5.0  # times the usual: a larger one teaches no more
 _SIZES = ((0.25, 0.5, 1.0, 2.0, 5.0, 12.0), (0.1, 0.2, 0.45, 0.15, 0.07, 0.03))
 
 
@@ -33,7 +34,9 @@ def learned(usual: Prior, measured: Sequence[tuple[float, float]]) -> Prior:
     if not measured:
         return usual
     grid = _Grid.around(usual)
-    weights = grid.weights(measured)
+    # However far a training went astray, it says nothing of how small losses can be.
+    most = _MOST_LOSS * usual.loss
+    weights = grid.weights([(min(effect, most), variance) for effect, variance in measured])
     up, flat, down = (float((weights * each).sum()) for each in grid.shares)
     gain = float((weights * grid.better * grid.gains[:, None]).sum()) / up
     loss = float((weights * grid.worse * grid.losses).sum()) / down

@@ -108,9 +108,10 @@ class Study(SQLModel, table=True):
     """One night's lineage: a tag, a branch, a base commit, what makes its scores comparable.
 
     `salt` is random and secret from candidate code: what no hostile text can foresee grows from it.
-    `steady_since` is the number of the last trial before the machine was seen to have changed: what
-    the incumbent read until then is compared with nothing new. `doc_bytes` are the sizes of the val
-    documents, in the order of every trial's `doc_bits` (zlib-compressed little-endian uint32).
+    `machine_changes` are the numbers of the last trials before the machine was seen to have
+    changed, oldest first: what was read before one is compared with nothing after it. `doc_bytes`
+    are the sizes of the val documents, in the order of every trial's `doc_bits` (zlib-compressed
+    little-endian uint32).
     """
 
     id: int | None = Field(default=None, primary_key=True)
@@ -127,9 +128,14 @@ class Study(SQLModel, table=True):
     state: StudyState = Field(sa_type=Word(StudyState))
     sigma: float | None = Field(default=None, sa_type=Finite)
     salt: str = Field(default="", sa_type=Plain)
-    steady_since: int = 0
+    machine_changes: list[int] = Field(default_factory=list, sa_type=JSON)
     doc_bytes: bytes | None = Field(default=None, sa_type=LargeBinary)
     created_at: datetime = Field(sa_type=Utc)
+
+    @property
+    def steady_since(self) -> int:
+        """The number of the last trial before the last change of the machine; 0: none was seen."""
+        return self.machine_changes[-1] if self.machine_changes else 0
 
 
 class Experiment(SQLModel, table=True):

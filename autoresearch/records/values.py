@@ -189,8 +189,8 @@ class Rejection:
 class Reading:
     """One scored trial as the policy sees it.
 
-    `epoch` is 1 for what was trained since the machine was last seen to have changed, 0 before:
-    readings of two epochs are never compared.
+    `epoch` is how often the machine had been seen to have changed before: readings of two epochs
+    are never compared.
     """
 
     seed: int

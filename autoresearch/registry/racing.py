@@ -6,7 +6,7 @@ from sqlalchemy import func
 from sqlmodel import col, select
 
 from autoresearch.records.tables import Experiment, Study, Trial
-from autoresearch.records.values import Ending, TrialState, Verdict
+from autoresearch.records.values import Ending, Purpose, TrialState, Verdict
 from autoresearch.registry.database import Database, without
 
 
@@ -24,12 +24,15 @@ class Raced:
 
 
 def curves(database: Database, study: Study, after: int) -> list[Trial]:
-    """Return a study's scored trials after a number, oldest first: curves, no other bulk."""
+    """Return a study's scored trials after a number, oldest first: curves, no other bulk.
+
+    Those that only looked for drift are left out: they are no rivals of what was on their seed.
+    """
     query = (
         select(Trial)
         .join(Experiment, col(Experiment.id) == col(Trial.experiment_id))
         .where(col(Experiment.study_id) == study.id, col(Trial.id) > after)
-        .where(col(Trial.val_bpb).is_not(None))
+        .where(col(Trial.val_bpb).is_not(None), Trial.purpose != Purpose.DRIFT)
         .order_by(col(Trial.id))
     )
     return database.all(query.options(*without(Trial, ("log", "doc_bits", "traceback"))))

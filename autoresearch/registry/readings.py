@@ -1,5 +1,6 @@
 """What trials of a study read: scores as the policy sees them, and documents one by one."""
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +31,7 @@ def readings(database: Database, study: Study) -> dict[int, list[Reading]]:
     found: dict[int, list[Reading]] = {}
     rows = database.all(_scored(study, Trial.purpose != Purpose.DRIFT))
     for trial, number, seed, bpb, steps in rows:
-        epoch = int(0 < study.steady_since < trial)
+        epoch = bisect_left(study.machine_changes, trial)
         found.setdefault(number, []).append(Reading(seed, bpb, steps, epoch))
     return found
 

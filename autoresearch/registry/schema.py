@@ -14,7 +14,7 @@ from sqlalchemy.exc import DatabaseError
 from autoresearch.errors import RegistryError
 
 VERSION_TABLE = "autoresearch_version"
-HEAD = "0003"
+HEAD = "0004"
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000")
 MIGRATIONS = Path(__file__).parent / "migrations"
 

@@ -81,9 +81,13 @@ class Confirming:
         Raises:
             Interrupted: the run is to stop; everything is saved.
         """
+        self._books.settle(study)  # a killed run may have trained what it never weighed
+        self._take_back(study)
         for trained in range(most):
             memory, keeps = self._kept(study)
-            chosen = self._next(memory, [each for each in keeps if each.row.id == experiment])
+            mine = [each for each in keeps if each.row.id == experiment]
+            # It may be another day: what one side read that night has no pair on today's machine.
+            chosen = self._next(memory, mine, halves=False)
             if chosen is None:
                 return trained
             self.pair(study, chosen.keep.row, chosen.seed)
@@ -124,11 +128,20 @@ class Confirming:
         return policy.should_unkeep(keep.kept, memory.noise, memory.belief.prior)
 
     def _next(
-        self, memory: Memory, keeps: Sequence[Keep], *, patient: bool = False
+        self,
+        memory: Memory,
+        keeps: Sequence[Keep],
+        *,
+        halves: bool = True,
+        patient: bool = False,
     ) -> NextPair | None:
         open_ = [each for each in keeps if self._can_be_paired(each)]
         worth = policy.worth_confirming(
-            [each.kept for each in open_], memory.noise, memory.belief.prior, patient=patient
+            [each.kept for each in open_],
+            memory.noise,
+            memory.belief.prior,
+            epoch=memory.epoch if halves else None,
+            patient=patient,
         )
         return NextPair(open_[worth[0]], worth[1]) if worth else None
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from autoresearch import policy
 from autoresearch.records.events import Event, Notice
@@ -11,6 +12,8 @@ from autoresearch.registry import Registry
 from autoresearch.research.remembering import remember
 from autoresearch.research.trials import TrialRunner, settled
 
+_A_WHILE = timedelta(hours=3)
+
 
 @dataclass(frozen=True)
 class Drifting:
@@ -18,7 +21,7 @@ class Drifting:
 
     What the incumbent read on another machine is unfair to whatever is compared with it: faster,
     and everything looks better. `every` counts the experiments trained since the incumbent was last
-    trained itself; 0 is never.
+    trained itself; 0 is never. Hours make as much of a difference: a study may go on another day.
     """
 
     every: int
@@ -41,11 +44,16 @@ class Drifting:
         then = _newest(study, last)
         if then is None:
             return False
-        number = max(int(each.id or 0) for each in last)
-        if self.registry.trained_since(study, number, incumbent) < self.every:
+        if not self._is_old(study, incumbent, last[-1]):
             return False
         self._check(study, incumbent, then)
         return True
+
+    def _is_old(self, study: Study, incumbent: Experiment, last: Trial) -> bool:
+        ended = last.finished_at
+        if ended is not None and self.registry.now() - ended > _A_WHILE:
+            return True
+        return self.registry.trained_since(study, int(last.id or 0), incumbent) >= self.every
 
     def _check(self, study: Study, incumbent: Experiment, then: Trial) -> None:
         again = self.trials.run(incumbent, then.seed, Purpose.DRIFT)
@@ -58,8 +66,8 @@ class Drifting:
             self._rest(study, incumbent, again, found)
 
     def _rest(self, study: Study, incumbent: Experiment, again: Trial, found: policy.Drift) -> None:
-        number = int(again.id or 0) - 1
-        self.registry.save(study.model_copy(update={"steady_since": number}))
+        changes = [*study.machine_changes, int(again.id or 0) - 1]
+        self.registry.save(study.model_copy(update={"machine_changes": changes}))
         self.see(
             Notice(
                 f"the machine has changed: the incumbent (experiment {incumbent.id}), trained "

@@ -100,7 +100,8 @@ class Opening:
             files,
             editable=self._target.editable,
             entry=self._target.entry,
-            seen=self._registry.effects(study),
+            # Code that was there before is no new idea, and a reversal need not be one.
+            seen={} if proposal.reverts else self._registry.effects(study),
             apply_diff=self._repo.apply_diff,
         )
         if isinstance(checked, Rejection) or self._rehearse is None:
@@ -131,4 +132,5 @@ def _proposal(experiment: Experiment) -> Proposal:
         change,
         experiment.category,
         experiment.predicted_delta,
+        reverts=experiment.reverts_id,
     )

@@ -53,7 +53,7 @@ def remember(registry: Registry, study: Study, closing: Experiment | None = None
 
 def epoch(study: Study) -> int:
     """Return the epoch that now is; see `Reading`."""
-    return int(study.steady_since > 0)
+    return len(study.machine_changes)
 
 
 def _past(row: Experiment, readings: list[Reading], parents: dict[int, int]) -> policy.Past:

@@ -10,7 +10,10 @@ PROPOSER = "autoresearch"
 
 
 class Reversing:
-    """Proposes the reverse of every refuted keep that is still below the incumbent, once."""
+    """Proposes the reverse of every refuted keep that is still below the incumbent, once.
+
+    One that was never trained, since what it was to change was taken back itself, does not count.
+    """
 
     def __init__(self, registry: Registry, repo: GitRepo, editable: tuple[str, ...]) -> None:
         self._registry = registry
@@ -21,7 +24,7 @@ class Reversing:
     def next(self, study: Study, incumbent: Experiment) -> Proposal | None:
         """Return a reverse that was not tried yet; None where there is none, or it conflicts."""
         rows = self._registry.experiments(study)
-        tried = {row.reverts_id for row in rows} | self._stuck
+        tried = {row.reverts_id for row in rows if self._was_tried(row)} | self._stuck
         for row in rows:
             refuted = row.verdict is Verdict.KEEP and row.standing is Standing.REFUTED
             if refuted and row.id not in tried:
@@ -30,6 +33,11 @@ class Reversing:
                     return _proposal(row, change)
                 self._stuck.add(int(row.id or 0))
         return None
+
+    def _was_tried(self, row: Experiment) -> bool:
+        if row.reverts_id is None:
+            return False
+        return row.verdict is not Verdict.DISCARD or bool(self._registry.trials(row))
 
     def _reverse(self, row: Experiment, incumbent: Experiment) -> Change | None:
         tip = str(incumbent.commit_sha)

@@ -216,7 +216,8 @@ def begin_anew(registry: Registry, repo: GitRepo, study: Study) -> Study:
         return study
     if head == study.base_commit:
         return study
-    if repo.branch_exists(study.branch):
+    tip = repo.resolve(f"refs/heads/{study.branch}")
+    if tip not in (None, head):  # a killed run may have moved it already
         _refuse_checked_out(repo, study)
         repo.set_ref(f"refs/heads/{study.branch}", head, study.base_commit)
     key: dict[str, str] = json.loads(study.comparability)
