@@ -130,7 +130,8 @@ class House:
 
     def beside(self, number: int) -> policy.Kept:
         """Return a keep beside its parent."""
-        return policy.Kept(self.readings[number], self.readings[self.parents[number]])
+        mine, theirs = self.readings[number], self.readings[self.parents[number]]
+        return policy.Kept(mine, theirs, reversal=number in self.reversing)
 
     def confirm(self) -> None:
         """Spend the share that confirming has by now, if any keep is worth it."""
