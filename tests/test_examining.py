@@ -125,7 +125,9 @@ class TestExamined:
     def test_without_a_checkpoint_there_is_no_score(self, tmp_path: Path) -> None:
         made = a_night(tmp_path, 2.5)
         found = examiner(made, OnTest()).examine(2)
-        assert found == Unscored("no checkpoint of it was kept; --confirm trains one")
+        assert found == Unscored(
+            "no checkpoint of it was kept; --confirm trains what is confirmed again"
+        )
         assert made.registry.experiment(2).test_bpb is None
 
     def test_a_rule_broken_on_test_is_told_apart(self, tmp_path: Path) -> None:

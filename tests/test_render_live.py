@@ -23,7 +23,7 @@ from autoresearch.records.events import (
 )
 from autoresearch.records.training import Budget, Point
 from autoresearch.records.values import Category, Clock, Purpose, Trust, Verdict
-from autoresearch.render.lines import sentence
+from autoresearch.render.lines import sentence, training
 from autoresearch.render.live import LiveWatcher, PlainWatcher, View, watcher_for
 from tests.rendering import HOSTILE
 
@@ -199,6 +199,23 @@ def test_the_live_view_cleans_up_after_itself() -> None:
     assert "experiment 3: crash" in text
 
 
+@pytest.mark.parametrize(
+    ("event", "told"),
+    [
+        (TrialStarted(2, 5, Purpose.SCREENING), "screening"),
+        (TrialStarted(1, 5, Purpose.PAIR, incumbent=True), "pair, incumbent"),
+        (TrialStarted(2, 5, Purpose.CONFIRMING), "confirming of experiment 2"),
+        (
+            TrialStarted(1, 5, Purpose.CONFIRMING, incumbent=True),
+            "confirming, experiment 1 beside it",
+        ),
+        (TrialStarted(3, 5, Purpose.DRIFT), "drift of experiment 3"),
+    ],
+)
+def test_it_is_said_why_a_training_is_done(event: TrialStarted, told: str) -> None:
+    assert training(event) == told
+
+
 @pytest.mark.parametrize("kind", [PlainWatcher, LiveWatcher])
 def test_hostile_text_stays_text(kind: type[PlainWatcher | LiveWatcher]) -> None:
     console = terminal(200)
@@ -228,6 +245,7 @@ def test_a_closed_pipe_does_not_end_the_night() -> None:
 import sys
 from rich.console import Console
 from autoresearch.records.events import Waiting
+from autoresearch.render.lines import training
 from autoresearch.render.live import watcher_for
 with watcher_for(Console(stderr=True)) as watcher:
     sys.stdin.read()

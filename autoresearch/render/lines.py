@@ -74,9 +74,12 @@ def experiment_opened(event: ExperimentOpened) -> Text:
 
 def training(event: TrialStarted) -> str:
     """Return why a training is done, in words."""
+    if event.purpose is Purpose.CONFIRMING and event.incumbent:
+        return f"{event.purpose}, experiment {event.experiment_id} beside it"
+    if event.incumbent:
+        return f"{event.purpose}, incumbent"
     apart = event.purpose in (Purpose.CONFIRMING, Purpose.DRIFT)  # of no experiment under way
-    who = f" of experiment {event.experiment_id}" if apart else ""
-    return f"{event.purpose}, incumbent" if event.incumbent else f"{event.purpose}{who}"
+    return f"{event.purpose} of experiment {event.experiment_id}" if apart else event.purpose
 
 
 def _settled(event: Settled) -> Text:

@@ -103,7 +103,7 @@ class Confirming:
         failed = self._comparing.pair(study, experiment, parent, seed, Purpose.CONFIRMING)
         self._books.settle(study, experiment)
         if failed is not None and failed.verdict is not Verdict.DISCARD:
-            self._books.take_back(study, experiment, f"on seed {seed}: {failed.reason}")
+            self._books.take_back(study, experiment, f"in a further pair: {failed.reason}")
         self._take_back(study)
 
     def _take_back(self, study: Study) -> None:

@@ -67,7 +67,9 @@ class Examiner:
         trial = self._newest(row)
         checkpoint = self._shelf.find(trial)
         if checkpoint is None:
-            return Unscored("no checkpoint of it was kept; --confirm trains one")
+            return Unscored(
+                "no checkpoint of it was kept; --confirm trains what is confirmed again"
+            )
         self._tell(f"experiment {number}: scoring test")
         score = self._score(row, checkpoint)
         if isinstance(score, Disqualification):
