@@ -245,7 +245,6 @@ def test_a_closed_pipe_does_not_end_the_night() -> None:
 import sys
 from rich.console import Console
 from autoresearch.records.events import Waiting
-from autoresearch.render.lines import training
 from autoresearch.render.live import watcher_for
 with watcher_for(Console(stderr=True)) as watcher:
     sys.stdin.read()
