@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch.evaluation import Evaluator, Rule
-from autoresearch.records.scores import Disqualification, Document
+from autoresearch.records.scores import Disqualification, Document, Score
 from tests.evaluation_stubs import HONEST, PAIRS, documents, evaluator, score
 from tests.processes import guarded_children
 
@@ -97,6 +97,7 @@ NUMBERS = {
     "NaN": (forward("return logits * float('nan')"), Rule.NON_FINITE),
     "NaN where it is challenged": (HONEST + TAMPERED_VECTORS, Rule.NON_FINITE),
     "minus infinity for a token of the text": (forward(NEVER_E), Rule.NON_FINITE),
+    "next to minus infinity": (forward(NEVER_E.replace("float('inf')", "1e30")), Rule.NON_FINITE),
     "above zero": (HONEST + NEGATIVE_SUM, Rule.POSITIVE),
     "unnormalised": (HONEST + LOWERED_SUM.format(0.01), Rule.COMMITMENT),
     "each a little too high": (HONEST + LOWERED_SUM.format(0.0008), Rule.INFLATED),
@@ -107,6 +108,12 @@ NUMBERS = {
 def test_numbers_that_are_no_log_probabilities(tmp_path: Path, name: str) -> None:
     program, rule = NUMBERS[name]
     assert refused(tmp_path, program).rule == rule
+
+
+def test_a_token_masked_by_a_large_number_costs_what_it_says(tmp_path: Path) -> None:
+    result = score(evaluator(), tmp_path, forward(NEVER_E.replace("float('inf')", "1e9")))
+    assert isinstance(result, Score), result
+    assert 1e6 < result.bpb < 1e9
 
 
 SHAPES = {

@@ -29,7 +29,7 @@ from autoresearch.evaluation.text import MAX_VOCABULARY, Tokens
 EPSILON = 1e-4  # nats above zero that rounding may give a log-probability
 RECOMPUTED = 32  # positions at which the committing server is asked again: it tells the reason
 MAX_NUMBERS = 2**24  # of one reply
-MOST_NATS = 1e38  # of all text: the bits of each document are kept as a float32
+MOST_NATS = 1e12  # of all text: a score beyond that would drown all others in sums
 
 
 @dataclass(frozen=True)
