@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -288,8 +289,9 @@ def test_a_reversal_that_was_never_trained_is_proposed_again(tmp_path: Path) -> 
     made = night(tmp_path, source(2.0, bonus=-0.1), source(1.7, bonus=-0.1), share=0.0)
     refuted_below_another(made)
     reversal = rows(made)[-1]
-    with sqlite3.connect(made.project.registry) as registry:
-        registry.execute(f"DELETE FROM trial WHERE experiment_id = {reversal.id}")
+    with closing(sqlite3.connect(made.project.registry)) as registry, registry:
+        lost = "SET state = 'lost', val_bpb = NULL, ending = NULL"
+        registry.execute(f"UPDATE trial {lost} WHERE experiment_id = {reversal.id}")
     made.run()
     again = rows(made)[-1]
     assert (again.id, again.reverts_id) == (5, 2)
@@ -310,6 +312,18 @@ def test_a_claim_that_a_killed_run_had_earned_is_written_when_it_is_asked_for(
     assert confirming.earn(made.study(), 2, 3) == 0
     assert made.registry.experiment(2).standing is Standing.CONFIRMED
     assert len(made.registry.trials(row)) == trained
+
+
+def test_earning_pairs_what_is_trained_today(tmp_path: Path) -> None:
+    made = night(tmp_path, source(1.9), share=0.0)
+    made.run()
+    row, trials = made.registry.experiment(2), made.runner()
+    trials.run(row, 7, Purpose.REPLICATE)  # of a night that may have had another machine
+    confirming = Confirming(0.0, made.registry, Comparing(made.registry, trials), books(made))
+    assert confirming.earn(made.study(), 2, 1) == 1
+    sides = [made.registry.trials(made.registry.experiment(number))[-1] for number in (1, 2)]
+    assert {each.purpose for each in sides} == {Purpose.CONFIRMING}
+    assert {each.seed for each in sides} == {8}
 
 
 def test_a_reversal_that_conflicts_is_left(tmp_path: Path) -> None:

@@ -256,6 +256,25 @@ def test_a_study_that_goes_on_another_day_looks_at_the_machine_first(tmp_path: P
     assert all(int(each.id or 0) > int(check.id or 0) for each in trials(made, 4))
 
 
+def test_what_a_stopped_run_left_open_waits_for_the_look(tmp_path: Path) -> None:
+    made = night(tmp_path, "replicates = 2", *WORSE[:2])
+
+    def stop_in_the_third(event: Event) -> None:
+        if isinstance(event, TrialStarted) and event.experiment_id == 3:
+            made.stop.set()
+
+    made.on_event = stop_in_the_third
+    with pytest.raises(Interrupted):
+        made.run()
+    made.stop.clear()
+    made.on_event = lambda _event: None
+    made.registry.now = lambda: datetime.now(UTC) + timedelta(hours=10)
+    made.run()
+    [check] = [each for each in trials(made, 1) if each.purpose is Purpose.DRIFT]
+    [read] = [each for each in trials(made, 3) if each.val_bpb is not None]
+    assert int(check.id or 0) < int(read.id or 0)
+
+
 def test_a_check_that_is_interrupted_is_made_by_the_next_run(tmp_path: Path) -> None:
     made = night(tmp_path, EVERY_THREE, *WORSE[:4])
 

@@ -103,7 +103,8 @@ def commit(
     """Have these servers commit to every position: each row goes to one of them.
 
     Raises:
-        Disqualified: a number is not finite or above zero, or a server breaks the protocol.
+        Disqualified: a number is not finite, next to infinite or above zero, or a server breaks the
+            protocol.
     """
     nats, owner = np.empty(plan.positions), np.empty(plan.positions, np.int8)
     queue = (

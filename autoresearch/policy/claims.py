@@ -32,7 +32,8 @@ class Kept:
 
     `lines` is how many more its code has. `sampling` is the standard error, in bpb, that the choice
     of val documents leaves in the difference: all pairs share it, so no number of pairs shrinks it.
-    A `reversal` is no idea: what to expect of it is the ideas' prior with its sides exchanged.
+    A `reversal` is no idea: it is taken back by the ideas' prior with its sides exchanged. It is
+    claimed by the plain one, in which most things are no better.
     """
 
     experiment: Sequence[Reading]

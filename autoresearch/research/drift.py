@@ -12,7 +12,9 @@ from autoresearch.registry import Registry
 from autoresearch.research.remembering import remember
 from autoresearch.research.trials import TrialRunner, settled
 
+# After so long a machine may be another one; but long trainings are not half of them repetitions.
 _A_WHILE = timedelta(hours=3)
+_TRAININGS = 10
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ class Drifting:
 
     def _is_old(self, study: Study, incumbent: Experiment, last: Trial) -> bool:
         ended = last.finished_at
-        if ended is not None and self.registry.now() - ended > _A_WHILE:
+        long = max(_A_WHILE, _TRAININGS * timedelta(seconds=last.total_seconds))
+        if ended is not None and self.registry.now() - ended > long:
             return True
         return self.registry.trained_since(study, int(last.id or 0), incumbent) >= self.every
 

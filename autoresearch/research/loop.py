@@ -25,7 +25,7 @@ from autoresearch.research.proposing import Proposing
 from autoresearch.research.purse import Purse
 from autoresearch.research.reversing import Reversing
 from autoresearch.research.rota import Rota, Seat
-from autoresearch.research.trials import TrialRunner
+from autoresearch.research.trials import TrialRunner, settled
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,8 @@ class Research:
         self._comparing = Comparing(registry, trials, settings.replicates)
         self._books = Books(registry, repo, see)
         self._confirming = Confirming(confirm_share, registry, self._comparing, self._books)
-        self._chores: tuple[Chore, ...] = (
-            Drifting(settings.drift_every, registry, trials, see),
-            self._confirming,
-        )
+        self._drifting = Drifting(settings.drift_every, registry, trials, see)
+        self._chores: tuple[Chore, ...] = (self._drifting, self._confirming)
         self._reversing = Reversing(registry, repo, project.settings.target.editable)
         self._briefing = Briefing(registry, repo, project)
         self._opening = Opening(project, registry, repo, self._briefing, rehearse)
@@ -130,11 +128,12 @@ class Research:
 
     def _attend(self) -> bool:
         """Do the first chore that is due; return whether one was."""
+        pending = self._registry.unfinished(self.study)
         # What a stopped run left open is compared with its parent, which must not be taken back;
         # and its pairs belong to one machine.
-        if self._registry.unfinished(self.study):
+        if any(settled(each) for row in pending for each in self._registry.trials(row)):
             return False
-        for chore in self._chores:
+        for chore in [self._drifting] if pending else self._chores:
             if chore.attend(self.study):
                 self._reread()
                 return True

@@ -5,6 +5,7 @@ from autoresearch.gitrepo import GitRepo, Picked
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.values import Category, Change, ChangeFormat, Proposal, Standing, Verdict
 from autoresearch.registry import Registry
+from autoresearch.research.trials import settled
 
 PROPOSER = "autoresearch"
 
@@ -37,7 +38,7 @@ class Reversing:
     def _was_tried(self, row: Experiment) -> bool:
         if row.reverts_id is None:
             return False
-        return row.verdict is not Verdict.DISCARD or bool(self._registry.trials(row))
+        return row.verdict is not Verdict.DISCARD or any(map(settled, self._registry.trials(row)))
 
     def _reverse(self, row: Experiment, incumbent: Experiment) -> Change | None:
         tip = str(incumbent.commit_sha)

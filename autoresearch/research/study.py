@@ -219,7 +219,8 @@ def begin_anew(registry: Registry, repo: GitRepo, study: Study) -> Study:
     tip = repo.resolve(f"refs/heads/{study.branch}")
     if tip not in (None, head):  # a killed run may have moved it already
         _refuse_checked_out(repo, study)
-        repo.set_ref(f"refs/heads/{study.branch}", head, study.base_commit)
+        behind = repo.merge_base(tip, head) == tip
+        repo.set_ref(f"refs/heads/{study.branch}", head, tip if behind else study.base_commit)
     key: dict[str, str] = json.loads(study.comparability)
     key["fixed files"] = fixed_files(repo, head, key.get("editable files", "").split(", "))
     changes = {"base_commit": head, "comparability": json.dumps(key, sort_keys=True)}
