@@ -137,8 +137,8 @@ class PolicySettings:
     """[policy]: how verdicts are reached.
 
     `confirm_share` of the training time goes into confirming keeps; the baseline is trained on
-    `replicates` seeds; after `drift_every` trained experiments (0: never) the incumbent is trained
-    again, to see whether the machine has changed.
+    `replicates` seeds; after `drift_every` trained experiments, or some hours (0: never), the
+    incumbent is trained again, to see whether the machine has changed.
     """
 
     confirm_share: float = 0.15
