@@ -9,11 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from autoresearch import sandbox
 from autoresearch.config import Project, find_project
+from autoresearch.errors import Interrupted
 from autoresearch.gitrepo import GitRepo
 from autoresearch.proposers import Brief, Check, Proposer, Unable
-from autoresearch.records.events import Event
+from autoresearch.records.events import Event, TrialStarted
 from autoresearch.records.money import CapReached, Caps, Intent, Settlement
 from autoresearch.records.scores import Disqualification, Score
 from autoresearch.records.tables import Study
@@ -232,6 +235,19 @@ class Night:
             shelf=shelf_of(self.project),
             racing=Racing(self.project.settings, self.registry, self.repo, self.chance),
         )
+
+    def run_until(self, when: Callable[[TrialStarted], bool]) -> None:
+        """Run, and be interrupted in the first training of this kind."""
+
+        def look(event: Event) -> None:
+            if isinstance(event, TrialStarted) and when(event):
+                self.stop.set()
+
+        self.on_event = look
+        with pytest.raises(Interrupted, match="interrupted"):
+            self.run()
+        self.stop.clear()
+        self.on_event = lambda _event: None
 
     def run(self) -> str:
         study = self.study()

@@ -6,14 +6,12 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from autoresearch import patching
-from autoresearch.errors import Interrupted
 from autoresearch.records.events import Event, Settled, TrialStarted
 from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.values import (
@@ -213,23 +211,9 @@ def test_a_raced_keep_is_not_paired_for_ever(tmp_path: Path) -> None:
     assert made.run() == "the proposers have nothing more to try"
 
 
-def interrupted(made: Night, when: Callable[[TrialStarted], bool]) -> None:
-    """Run a night that is interrupted in the first such trial."""
-
-    def look(event: Event) -> None:
-        if isinstance(event, TrialStarted) and when(event):
-            made.stop.set()
-
-    made.on_event = look
-    with pytest.raises(Interrupted):
-        made.run()
-    made.stop.clear()
-    made.on_event = lambda _event: None
-
-
 def test_an_open_experiment_has_its_verdict_before_its_parent_is_taken_back(tmp_path: Path) -> None:
     made = night(tmp_path, source(1.95, late=0.3), source(2.2), share=0.0)
-    interrupted(made, lambda event: event.experiment_id == 3)
+    made.run_until(lambda event: event.experiment_id == 3)
     made.confirm_share = 0.9
     made.run()
     baseline, kept, left = rows(made)
@@ -240,7 +224,7 @@ def test_an_open_experiment_has_its_verdict_before_its_parent_is_taken_back(tmp_
 
 def test_an_open_experiment_whose_parent_is_gone_is_discarded(tmp_path: Path) -> None:
     made = night(tmp_path, source(1.9), source(1.7), share=0.0)
-    interrupted(made, lambda event: event.experiment_id == 3)
+    made.run_until(lambda event: event.experiment_id == 3)
     books(made).take_back(made.study(), made.registry.experiment(2), "by hand")
     made.run()
     baseline, _, left = rows(made)
@@ -400,16 +384,7 @@ def test_a_take_back_that_is_killed_is_finished_by_the_next_run(
 
 def test_an_interrupted_pair_is_finished_on_its_seed(tmp_path: Path) -> None:
     made = night(tmp_path, source(1.9), *(source(2.1 + at / 100) for at in range(3)))
-
-    def stop_at_the_first_claim(event: object) -> None:
-        if isinstance(event, TrialStarted) and event.purpose is Purpose.CONFIRMING:
-            made.stop.set()
-
-    made.on_event = stop_at_the_first_claim
-    with pytest.raises(Exception, match="interrupted"):
-        made.run()
-    made.stop.clear()
-    made.on_event = lambda _event: None
+    made.run_until(lambda event: event.purpose is Purpose.CONFIRMING)
     made.run()
     row = rows(made)[1]
     assert row.standing is Standing.CONFIRMED

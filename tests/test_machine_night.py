@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from autoresearch.config import Project, load_settings
-from autoresearch.errors import Interrupted
 from autoresearch.records.events import Event, Notice, TrialStarted
 from autoresearch.records.scores import Disqualification, Score
 from autoresearch.records.tables import Experiment, Trial
@@ -125,16 +124,7 @@ def test_a_baseline_that_fails_on_its_first_seed_ends_the_run(tmp_path: Path) ->
 
 def test_only_missing_replicates_are_trained_after_an_interruption(tmp_path: Path) -> None:
     made = night(tmp_path, "replicates = 3")
-
-    def stop_at_the_second(event: Event) -> None:
-        if isinstance(event, TrialStarted) and event.seed == 2:
-            made.stop.set()
-
-    made.on_event = stop_at_the_second
-    with pytest.raises(Interrupted):
-        made.run()
-    made.stop.clear()
-    made.on_event = lambda _event: None
+    made.run_until(lambda event: event.seed == 2)
     made.run()
     scored = [each.seed for each in trials(made, 1) if each.val_bpb is not None]
     assert scored == [1, 2, 3]
@@ -258,16 +248,7 @@ def test_a_study_that_goes_on_another_day_looks_at_the_machine_first(tmp_path: P
 
 def test_what_a_stopped_run_left_open_waits_for_the_look(tmp_path: Path) -> None:
     made = night(tmp_path, "replicates = 2", *WORSE[:2])
-
-    def stop_in_the_third(event: Event) -> None:
-        if isinstance(event, TrialStarted) and event.experiment_id == 3:
-            made.stop.set()
-
-    made.on_event = stop_in_the_third
-    with pytest.raises(Interrupted):
-        made.run()
-    made.stop.clear()
-    made.on_event = lambda _event: None
+    made.run_until(lambda event: event.experiment_id == 3)
     made.registry.now = lambda: datetime.now(UTC) + timedelta(hours=10)
     made.run()
     [check] = [each for each in trials(made, 1) if each.purpose is Purpose.DRIFT]
@@ -277,16 +258,7 @@ def test_what_a_stopped_run_left_open_waits_for_the_look(tmp_path: Path) -> None
 
 def test_a_check_that_is_interrupted_is_made_by_the_next_run(tmp_path: Path) -> None:
     made = night(tmp_path, EVERY_THREE, *WORSE[:4])
-
-    def stop_at_the_check(event: Event) -> None:
-        if isinstance(event, TrialStarted) and event.purpose is Purpose.DRIFT:
-            made.stop.set()
-
-    made.on_event = stop_at_the_check
-    with pytest.raises(Interrupted):
-        made.run()
-    made.stop.clear()
-    made.on_event = lambda _event: None
+    made.run_until(lambda event: event.purpose is Purpose.DRIFT)
     made.run()
     drifted = [each for each in trials(made, 1) if each.purpose is Purpose.DRIFT]
     assert [each.val_bpb is not None for each in drifted] == [False, True]

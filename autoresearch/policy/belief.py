@@ -27,12 +27,14 @@ _VAGUE = 1.0  # bpb: the deviation of a first guess at the baseline's score
 class Evidence:
     """What an experiment's readings say of its effect against the incumbent.
 
-    `measured` with `variance` is the generalised least squares difference (bpb), `effect` its
-    posterior; `gains` carries the surprise of each reading back to the incumbent's state.
+    `measured` with `variance` is the generalised least squares difference (bpb), `prior` what was
+    expected of it, `effect` its posterior; `gains` carries the surprise of each reading back to
+    the incumbent's state.
     """
 
     measured: float
     variance: float
+    prior: Prior
     effect: Posterior
     seeds: tuple[int, ...]
     surprise: Vector
@@ -124,10 +126,6 @@ class Belief:
             covariance=wider,
         )
 
-    def expected(self, *, reversal: bool) -> Prior:
-        """Return what the next experiment's effect may be: that of an idea, or of a reversal."""
-        return self.prior.reversed if reversal else self.prior
-
     def weighing(self, experiment: Sequence[Reading], *, reversal: bool = False) -> Evidence:
         """Return what an experiment's readings say; each on a seed that the incumbent has."""
         mean, _ = self.state
@@ -139,8 +137,9 @@ class Belief:
         weights = precision.sum(axis=0)
         variance = 1 / float(weights.sum())
         measured = variance * float(weights @ surprise)
-        effect = weigh(self.expected(reversal=reversal), measured, variance)
-        return Evidence(measured, variance, effect, seeds, surprise, reach @ precision)
+        prior = self.prior.of(reversal=reversal)
+        effect = weigh(prior, measured, variance)
+        return Evidence(measured, variance, prior, effect, seeds, surprise, reach @ precision)
 
     def spread(self, seeds: Sequence[int]) -> float:
         """Return the error variance of an effect measured on these seeds."""

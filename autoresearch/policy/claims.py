@@ -42,10 +42,6 @@ class Kept:
     sampling: float = 0.0
     reversal: bool = False
 
-    def expected(self, prior: Prior) -> Prior:
-        """Return what was to be expected of it, where `prior` says what ideas are like."""
-        return prior.reversed if self.reversal else prior
-
 
 @dataclass(frozen=True)
 class Claim:
@@ -98,7 +94,8 @@ def should_unkeep(kept: Kept, noise: Noise, prior: Prior) -> bool:
     # whatever the prior fears: most of what the prior alone takes back is truly better.
     if not differences or fmean(differences) <= 0:
         return False
-    return _believed(kept, differences, noise, kept.expected(prior), _good).mean > allowed
+    prior = prior.of(reversal=kept.reversal)
+    return _believed(kept, differences, noise, prior, _good).mean > allowed
 
 
 def worth_confirming(
@@ -128,9 +125,9 @@ def worth_confirming(
 
 def _half(kept: Kept, epoch: int | None) -> int | None:
     """Return a seed that one side alone has read, and in this epoch."""
-    known = [{each.seed for each in side} for side in (kept.experiment, kept.parent)]
+    mine, theirs = ({each.seed for each in side} for side in (kept.experiment, kept.parent))
     read = {each.seed for each in (*kept.experiment, *kept.parent) if each.epoch == epoch}
-    return min((known[0] ^ known[1]) & read, default=None)
+    return min((mine ^ theirs) & read, default=None)
 
 
 def _chance(kept: Kept, noise: Noise, prior: Prior, looks: Sequence[int]) -> float:

@@ -35,6 +35,10 @@ class Prior:
         """What to expect of taking such an idea back: what was worse is better then."""
         return Prior(self.worse, self.neutral, self.better, self.loss, self.gain)
 
+    def of(self, *, reversal: bool) -> "Prior":
+        """Return what to expect of the next experiment: of an idea, or of a reversal."""
+        return self.reversed if reversal else self
+
 
 # The GPU's sizes are read off one published night of 126 five-minute experiments.
 CPU_IDEAS = Prior()

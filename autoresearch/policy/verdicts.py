@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autoresearch.policy.belief import Belief, Evidence
-from autoresearch.policy.effects import Prior, worth_of_idea, worth_of_pair
+from autoresearch.policy.effects import worth_of_idea, worth_of_pair
 from autoresearch.policy.noise import paired, steadied
 from autoresearch.records.values import Estimate, Reading, Verdict
 
@@ -76,8 +76,7 @@ def judge(
     belief = belief.seeing(steadied(incumbent, slope))
     common = [each for each in steadied(experiment, slope) if each.seed in belief.read]
     evidence = belief.weighing(common, reversal=reversal)
-    prior = belief.expected(reversal=reversal)
-    if _worth_a_pair(belief, prior, evidence, _next_seed(experiment, belief), lines):
+    if _worth_a_pair(belief, evidence, _next_seed(experiment, belief), lines):
         reason = f"in doubt: {_told(evidence)}"
         return MoreTrials(_next_seed(experiment, belief), reason)
     return _decided(evidence, belief, lines)
@@ -119,7 +118,7 @@ def _next_seed(experiment: Sequence[Reading], belief: Belief) -> int:
     return [*half, *spare, unused][0]
 
 
-def _worth_a_pair(belief: Belief, prior: Prior, evidence: Evidence, seed: int, lines: int) -> bool:
+def _worth_a_pair(belief: Belief, evidence: Evidence, seed: int, lines: int) -> bool:
     pairs = len(evidence.seeds)
     if pairs == 1 and belief.noise.pair_repeats < ENOUGH_REPEATS:
         return evidence.measured < 0 or _tie(evidence, lines)
@@ -128,7 +127,7 @@ def _worth_a_pair(belief: Belief, prior: Prior, evidence: Evidence, seed: int, l
     effect = evidence.effect
     surely = effect.worse * effect.loss if _better(evidence, lines) else effect.better * effect.gain
     cost = _cost_of_pair(belief, seed)
-    return surely > cost and _worth(belief, prior, evidence, seed, lines) > cost
+    return surely > cost and _worth(belief, evidence, seed, lines) > cost
 
 
 def _cost_of_pair(belief: Belief, seed: int) -> float:
@@ -137,12 +136,13 @@ def _cost_of_pair(belief: Belief, seed: int) -> float:
     return OWN_SHARE * trainings * worth_of_idea(belief.prior, screening)
 
 
-def _worth(belief: Belief, prior: Prior, evidence: Evidence, seed: int, lines: int) -> float:
+def _worth(belief: Belief, evidence: Evidence, seed: int, lines: int) -> float:
     if seed not in belief.read:
         belief = belief.with_fresh(seed)
     after = belief.spread([*evidence.seeds, seed])
     further = 1 / max(1 / after - 1 / evidence.variance, 1e-9)
-    return worth_of_pair(prior, evidence.measured, evidence.variance, further, price(lines))
+    measured, variance = evidence.measured, evidence.variance
+    return worth_of_pair(evidence.prior, measured, variance, further, price(lines))
 
 
 def _decided(evidence: Evidence, belief: Belief, lines: int) -> Decision:

@@ -211,6 +211,11 @@ class Experiment(SQLModel, table=True):
     change_text: str = Field(default="", sa_type=Plain)
     patch: str = Field(default="", sa_type=Plain)
 
+    @property
+    def is_reversal(self) -> bool:
+        """Whether it takes back a keep."""
+        return self.reverts_id is not None
+
 
 class Trial(SQLModel, table=True):
     """One capped training of an experiment with one seed, with its score.

@@ -156,7 +156,7 @@ def _kept(row: Experiment, mine: Sequence[Reading], theirs: Sequence[Reading]) -
         theirs,
         lines=row.lines_added - row.lines_removed,
         sampling=row.documents_error or 0.0,
-        reversal=row.reverts_id is not None,
+        reversal=row.is_reversal,
     )
 
 

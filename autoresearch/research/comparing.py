@@ -39,7 +39,7 @@ class Comparing:
                 self._readings(study, incumbent),
                 belief=remember(self._registry, study).belief,
                 lines=experiment.lines_added - experiment.lines_removed,
-                reversal=experiment.reverts_id is not None,
+                reversal=experiment.is_reversal,
             )
             if isinstance(judged, policy.Decision):
                 return judged

@@ -61,7 +61,7 @@ class Confirming:
         seconds = self._registry.seconds(study)
         if seconds.get(Purpose.CONFIRMING, 0.0) >= self._share * sum(seconds.values()):
             return False
-        chosen = self._next(memory, keeps, patient=patient)
+        chosen = self._next(memory, keeps, epoch=memory.epoch, patient=patient)
         if chosen is None:
             return False
         self.pair(study, chosen.keep.row, chosen.seed)
@@ -87,7 +87,7 @@ class Confirming:
             memory, keeps = self._kept(study)
             mine = [each for each in keeps if each.row.id == experiment]
             # It may be another day: what one side read that night has no pair on today's machine.
-            chosen = self._next(memory, mine, halves=False)
+            chosen = self._next(memory, mine, epoch=None)
             if chosen is None:
                 return trained
             self.pair(study, chosen.keep.row, chosen.seed)
@@ -132,7 +132,7 @@ class Confirming:
         memory: Memory,
         keeps: Sequence[Keep],
         *,
-        halves: bool = True,
+        epoch: int | None,
         patient: bool = False,
     ) -> NextPair | None:
         open_ = [each for each in keeps if self._can_be_paired(each)]
@@ -140,7 +140,7 @@ class Confirming:
             [each.kept for each in open_],
             memory.noise,
             memory.belief.prior,
-            epoch=memory.epoch if halves else None,
+            epoch=epoch,
             patient=patient,
         )
         return NextPair(open_[worth[0]], worth[1]) if worth else None

@@ -59,5 +59,4 @@ def epoch(study: Study) -> int:
 def _past(row: Experiment, readings: list[Reading], parents: dict[int, int]) -> policy.Past:
     number = int(row.id or 0)
     kept = row.verdict is Verdict.KEEP
-    reversal = row.reverts_id is not None
-    return policy.Past(number, parents.get(number), kept, readings, reversal)
+    return policy.Past(number, parents.get(number), kept, readings, row.is_reversal)

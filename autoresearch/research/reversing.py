@@ -36,7 +36,7 @@ class Reversing:
         return None
 
     def _was_tried(self, row: Experiment) -> bool:
-        if row.reverts_id is None:
+        if not row.is_reversal:
             return False
         return row.verdict is not Verdict.DISCARD or any(map(settled, self._registry.trials(row)))
 
