@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch import sandbox
 from autoresearch.config import Project, find_project
 from autoresearch.errors import Interrupted
 from autoresearch.gitrepo import GitRepo
@@ -29,7 +28,8 @@ from autoresearch.research.racing import Racing
 from autoresearch.research.rota import Seat
 from autoresearch.research.shelving import shelf_of
 from autoresearch.research.trials import ReadyScorer, TrialSetup
-from autoresearch.workers import LocalWorker
+from autoresearch.workers import Worker
+from tests.inline import InlineWorker
 from tests.rows import a_study
 
 TRAIN = '''\
@@ -187,6 +187,7 @@ class Night:
     confirm_share: float = 0.0
     scorer: ReadyScorer = field(default_factory=ConfigScorer)
     chance: Callable[[], float] | None = None
+    worker: Worker = field(default_factory=InlineWorker)
 
     def __post_init__(self) -> None:
         self.registry = Registry.open(self.project.registry, create=True)
@@ -228,7 +229,7 @@ class Night:
             self.setup,
             registry=self.registry,
             repo=self.repo,
-            worker=LocalWorker(sandbox.detect({})),
+            worker=self.worker,
             evaluator=self.scorer,
             see=self.see,
             stop=self.stop.is_set,

@@ -16,7 +16,6 @@ from autoresearch.records.values import Standing, Verdict
 from autoresearch.registry import Registry
 from tests.stubs import git, snapshot
 
-pytestmark = pytest.mark.slow
 COMMAND = [sys.executable, "-m", "autoresearch"]
 
 

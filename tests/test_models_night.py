@@ -19,7 +19,7 @@ from tests.fake_llm import FakeLlm, Request, Scene, answer, broken, cut, failure
 from tests.fake_wire import Api, Tokens
 from tests.stubs import git
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 COMMAND = [sys.executable, "-m", "autoresearch"]
 KEYS = {"ANTHROPIC_API_KEY": "sk-ant-not-a-key-0123456789", "OPENAI_API_KEY": "sk-oa-9876543210ab"}
 SETTINGS = {

@@ -17,7 +17,6 @@ from autoresearch.workers.shelf import Shelf
 from tests.stubs import git
 from tests.test_end_to_end import COMMAND, change
 
-pytestmark = pytest.mark.slow
 Run = Callable[..., tuple[int, str, str]]
 
 # A model that knows how often each token comes, and believes it to a degree: the nearer SHARPNESS

@@ -524,7 +524,6 @@ def template(tmp_path: Path, profile: str) -> tuple[Rehearsal, dict[str, str]]:
     return Rehearsal(settings, sandbox=sandbox.detect(os.environ), work=work), files
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("profile", ["cpu", "gpu"])
 def test_the_template_comes_through_and_so_do_honest_changes(tmp_path: Path, profile: str) -> None:
     rehearsal, files = template(tmp_path, profile)
@@ -540,7 +539,6 @@ def test_the_template_comes_through_and_so_do_honest_changes(tmp_path: Path, pro
         assert found is None, found.detail
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [

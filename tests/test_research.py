@@ -309,7 +309,6 @@ print("finished")
 """
 
 
-@pytest.mark.slow
 def test_kill_at_any_point_loses_and_doubles_nothing(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
     root = str(Path(__file__).parent.parent)

@@ -411,7 +411,6 @@ def test_by_hand_without_a_corpus_says_what_to_do(project: Path) -> None:
     assert "autoresearch prepare" in done.stderr
 
 
-@pytest.mark.slow
 def test_by_hand_it_trains_and_prints_the_block(project: Path, tmp_path: Path) -> None:
     text = tmp_path / "text"
     text.mkdir()

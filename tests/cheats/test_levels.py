@@ -89,7 +89,6 @@ LEVELS = [
     Level("plain", "process limits", Trust.UNSEALED, keeps_in=False),
 ]
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.timeout(600),
     pytest.mark.skipif(not Path("/proc/self/ns").exists(), reason="Linux only"),
 ]

@@ -17,7 +17,6 @@ from autoresearch.registry.packing import unpack
 from tests.stubs import git, snapshot
 
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.timeout(900),
     pytest.mark.skipif(not shutil.which("bwrap"), reason="bubblewrap is not installed"),
 ]

@@ -1,0 +1,121 @@
+"""A worker that trains in this process: for tests of what is decided, not of how it is trained."""
+
+import json
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import autoresearch.runtime
+from autoresearch.records.training import Outcome, Point, Timing
+from autoresearch.records.values import Ending
+from autoresearch.runtime.session import Session, TrainData, map_paths
+from autoresearch.workers import Assignment, Race, unraced
+from autoresearch.workers.streams import parse_metric
+
+SECONDS = 1.0  # what every training takes, by its own account
+
+
+class _Finished(BaseException):
+    """The program handed in its checkpoint."""
+
+
+class _Raced(BaseException):
+    """The program was stopped early."""
+
+
+@dataclass
+class InlineWorker:
+    """Runs a stub's `train.py` here, with a real session and no process, no limits, no clock.
+
+    It is for stubs of the tests alone: what they do, they do to this process. Endings are those of
+    `LocalWorker` for a program that finishes, raises, ends without finishing or is raced.
+    """
+
+    name: str = "inline"
+    trained: list[Assignment] = field(default_factory=list)
+
+    def train(
+        self,
+        assignment: Assignment,
+        *,
+        on_point: Callable[[Point], None],
+        stop: Callable[[], bool],
+        race: Race = unraced,
+    ) -> Outcome:
+        """Return how the training ended."""
+        self.trained.append(assignment)
+        if stop():
+            return Outcome(Ending.INTERRUPTED, "interrupted")
+        assignment.out.mkdir()
+        return _Training(assignment, on_point, race).run()
+
+
+@dataclass
+class _Training:
+    assignment: Assignment
+    on_point: Callable[[Point], None]
+    race: Race
+    curve: list[Point] = field(default_factory=list)
+    hopeless: str = ""
+
+    def run(self) -> Outcome:
+        given = self.assignment
+        session = Session(
+            seed=given.seed,
+            budget=given.budget.training,
+            clock=str(given.budget.clock),
+            device=given.device,
+            out=given.out,
+            _hand_over=self._data,
+            _send=self._event,
+            _metric=self._metric,
+        )
+        ending, detail, told = self._execute(session)
+        return Outcome(
+            ending,
+            detail,
+            told,
+            checkpoint=given.out if ending is Ending.FINISHED else None,
+            curve=tuple(self.curve),
+            log=told.encode(),
+            timing=Timing(startup=0.1, training=SECONDS, total=SECONDS + 0.2),
+            peak_memory=2**20,
+        )
+
+    def _execute(self, session: Session) -> tuple[Ending, str, str]:
+        source = (self.assignment.tree / self.assignment.entry).read_text("utf-8")
+        original = autoresearch.runtime.open_session
+        autoresearch.runtime.open_session = lambda: session
+        try:
+            exec(compile(source, self.assignment.entry, "exec"), {"__name__": "__main__"})
+        except _Finished:
+            return Ending.FINISHED, "", ""
+        except _Raced:
+            return Ending.RACED, self.hopeless, ""
+        except FloatingPointError as fault:
+            return Ending.NAN, _line(fault), traceback.format_exc()
+        except Exception as fault:  # noqa: BLE001 - whatever the stub does is its outcome
+            return Ending.EXCEPTION, _line(fault), traceback.format_exc()
+        finally:
+            autoresearch.runtime.open_session = original
+        return Ending.NO_FINISH, "exited without handing in a checkpoint", ""
+
+    def _data(self) -> TrainData:
+        return map_paths(lambda: ([*self.assignment.train_files], self.assignment.token_bytes))
+
+    def _event(self, message: dict[str, object]) -> None:
+        if message["event"] == "finish":
+            raise _Finished
+
+    def _metric(self, values: dict[str, float]) -> None:
+        point = parse_metric(json.dumps(values).encode())
+        assert point is not None
+        self.curve.append(point)
+        self.on_point(point)
+        self.hopeless = self.race(point) or ""
+        if self.hopeless:
+            raise _Raced
+
+
+def _line(fault: BaseException) -> str:
+    return f"{type(fault).__name__}: {fault}"
