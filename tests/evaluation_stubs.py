@@ -1,13 +1,20 @@
 """Tiny trees for the evaluator's tests: an honest causal model, and what cheats change in it."""
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 from autoresearch.config import EvaluationSettings
 from autoresearch.evaluation import Evaluator
+from autoresearch.process import Confined
 from autoresearch.records.scores import Disqualification, Document, Score
 from autoresearch.records.training import Limits
-from autoresearch.sandbox import Sandbox, detect
+from autoresearch.records.values import Trust
+from autoresearch.sandbox import Sandbox, Unsealed, detect
+from tests import warm
 
 # Logits from the token, a causal convolution over the two before it, and a matrix product.
 HONEST = """
@@ -62,6 +69,39 @@ class ByteTokenizer:
 
     def encode(self, data: bytes) -> list[int]:
         return list(data)
+
+
+@dataclass(frozen=True)
+class Warm(Unsealed):
+    """No sandbox, and servers that have PyTorch in memory when they start; see tests/warm.py."""
+
+    def command(
+        self,
+        argv: Sequence[str],
+        *,
+        readable: Sequence[Path],
+        writable: Sequence[Path],
+        limits: Limits | None = None,
+        network: bool = False,
+        devices: bool = False,
+    ) -> Confined:
+        return Confined(tuple(warm.command(argv)))
+
+
+# How servers are started; None is as this machine can.
+STARTS = [
+    pytest.param("warm", id="warm"),
+    pytest.param(None, id="as ever", marks=pytest.mark.thorough),
+]
+
+
+def warm_sandbox(trust: Trust = Trust.UNSEALED) -> Warm:
+    return Warm({"PATH": os.environ["PATH"]}, trust)
+
+
+def started(how: str | None) -> Sandbox:
+    """Return what starts servers in one of these ways."""
+    return warm_sandbox() if how else detect(os.environ)
 
 
 def documents(numbers: int = 1500) -> list[Document]:

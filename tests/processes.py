@@ -1,5 +1,9 @@
 """Looking for what should be dead."""
 
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
 import psutil
 
 
@@ -13,3 +17,24 @@ def guarded_children() -> list[psutil.Process]:
         except psutil.NoSuchProcess:  # it has just ended, or nobody has waited for it yet
             continue
     return found
+
+
+def dies_out(folder: Path, patience: float = 20.0) -> bool:
+    """Wait until no process names this folder or lives in it; return whether that came to pass."""
+    deadline = time.monotonic() + patience
+    while any(_of(folder)):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def _of(folder: Path) -> Iterator[psutil.Process]:
+    for process in psutil.process_iter():
+        try:
+            named = [*process.cmdline(), process.environ().get("HOME", "")]
+            dead = process.status() == psutil.STATUS_ZOMBIE
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+        if not dead and any(str(folder) in each for each in named):
+            yield process

@@ -28,7 +28,8 @@ from autoresearch.research.racing import Racing
 from autoresearch.research.rota import Seat
 from autoresearch.research.shelving import shelf_of
 from autoresearch.research.trials import ReadyScorer, TrialSetup
-from autoresearch.workers import Worker
+from autoresearch.sandbox import detect
+from autoresearch.workers import LocalWorker, Worker
 from tests.inline import InlineWorker
 from tests.rows import a_study
 
@@ -271,6 +272,11 @@ class Night:
         ).run()
 
 
+def processes() -> LocalWorker:
+    """The worker of a real night, for what an inline one cannot show: processes and their ends."""
+    return LocalWorker(detect({}))
+
+
 def snapshot(root: Path) -> dict[str, str]:
     """Hashes of everything in a checkout but our own state and git's object store."""
     found = {}
@@ -290,5 +296,5 @@ def snapshot(root: Path) -> dict[str, str]:
 
 __all__: Sequence[str] = [
     "TRAIN", "ConfigScorer", "FreeLedger", "Night", "Scripted", "accepted", "git",
-    "make_project", "snapshot", "variant", "whole",
+    "make_project", "processes", "snapshot", "variant", "whole",
 ]  # fmt: skip

@@ -94,38 +94,39 @@ def test_run_before_prepare(run: Run, project: Path) -> None:
     assert not (project / ".autoresearch" / "registry.db").exists()
 
 
-@pytest.mark.parametrize(
-    ("option", "value", "code"),
-    [
-        ("--budget", "0", 2),
-        ("--budget", "-5", 2),
-        ("--budget", "soon", 2),
-        ("--hours", "0", 2),
-        ("--hours", "-1", 2),
-        ("--hours", "nan", 2),
-        ("--experiments", "0", 2),
-        ("--patience", "-3", 2),
-        ("--confirm-share", "1", 2),
-        ("--confirm-share", "-0.1", 2),
-        ("--max-cost", "0", 2),
-        ("--max-cost", "-1", 2),
-        ("--max-cost", "nan", 2),
-        ("--proposer", "oracle", 2),
-        ("--proposer", "patches:nowhere", 1),
-        ("--proposer", "", 2),
-        ("--proposer", "patches:~nosuchuser/x", 1),
-        ("--tag", "two words", 2),
-        ("--tag", "../up", 2),
-        ("--tag", "", 2),
-        ("--tag", "-x", 2),
-        ("--tag", "a.lock", 2),
-    ],
-)
-def test_bad_values_of_run(run: Run, prepared: Path, option: str, value: str, code: int) -> None:
-    found, _out, err = run("run", option, value)
-    assert found == code
-    one_line(err)
-    assert git(prepared, "branch", "--list", "autoresearch/*") == ""
+BAD_VALUES = [
+    ("--budget", "0", 2),
+    ("--budget", "-5", 2),
+    ("--budget", "soon", 2),
+    ("--hours", "0", 2),
+    ("--hours", "-1", 2),
+    ("--hours", "nan", 2),
+    ("--experiments", "0", 2),
+    ("--patience", "-3", 2),
+    ("--confirm-share", "1", 2),
+    ("--confirm-share", "-0.1", 2),
+    ("--max-cost", "0", 2),
+    ("--max-cost", "-1", 2),
+    ("--max-cost", "nan", 2),
+    ("--proposer", "oracle", 2),
+    ("--proposer", "patches:nowhere", 1),
+    ("--proposer", "", 2),
+    ("--proposer", "patches:~nosuchuser/x", 1),
+    ("--tag", "two words", 2),
+    ("--tag", "../up", 2),
+    ("--tag", "", 2),
+    ("--tag", "-x", 2),
+    ("--tag", "a.lock", 2),
+]
+
+
+def test_bad_values_of_run(run: Run, prepared: Path) -> None:
+    for option, value, code in BAD_VALUES:
+        found, _out, err = run("run", option, value)
+        assert found == code, (option, value)
+        one_line(err)
+        branches = git(prepared, "branch", "--list", "autoresearch/*")
+        assert branches == "", (option, value)
 
 
 def test_words_where_numbers_belong_are_usage_errors(run: Run, project: Path) -> None:
@@ -178,13 +179,11 @@ def test_an_uncommitted_train_py_is_named(run: Run, prepared: Path) -> None:
     one_line(err, "train.py is in no commit yet")
 
 
-@pytest.mark.parametrize(
-    "arguments", [["status", "99"], ["diff", "99"], ["diff", "1", "99"], ["promote", "99"]]
-)
-def test_unknown_numbers(run: Run, studied: Path, arguments: list[str]) -> None:
-    code, out, err = run(*arguments)
-    assert (code, out) == (1, "")
-    one_line(err, "no experiment 99: they are 1 to 3")
+def test_unknown_numbers(run: Run, studied: Path) -> None:
+    for arguments in (["status", "99"], ["diff", "99"], ["diff", "1", "99"], ["promote", "99"]):
+        code, out, err = run(*arguments)
+        assert (code, out) == (1, ""), arguments
+        one_line(err, "no experiment 99: they are 1 to 3")
 
 
 def test_status_before_any_run(run: Run, project: Path) -> None:

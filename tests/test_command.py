@@ -16,6 +16,7 @@ from autoresearch.errors import ProjectError, ProposerError
 from autoresearch.gitrepo.applying import apply_diff
 from autoresearch.patching import apply_blocks
 from autoresearch.proposers import Brief, Check, Unable
+from autoresearch.proposers import checkout as copies
 from autoresearch.proposers.checkout import checkout
 from autoresearch.proposers.command import CommandProposer, find_program
 from autoresearch.proposers.execution import run
@@ -529,13 +530,16 @@ NASTY = {
     "huge": ("truncate -s 100M train.py", "train.py is 104857600 bytes long now"),
     "binary": ("printf '\\377\\376' > train.py", "train.py is no UTF-8 text now"),
     "a hard link": ("ln train.py other", "train.py has a second name now"),
-    "crowded": ("mkdir d; cd d; seq 50001 | xargs touch", "holds more than 50000 files"),
+    "crowded": ("mkdir d; cd d; seq 301 | xargs touch", "holds more than 300 files"),
 }
 
 
 class TestWhatItLeaves:
     @pytest.mark.parametrize("nasty", NASTY)
-    def test_is_never_followed_waited_for_or_read_whole(self, desk: Desk, nasty: str) -> None:
+    def test_is_never_followed_waited_for_or_read_whole(
+        self, desk: Desk, nasty: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(copies, "MAX_ENTRIES", 300)
         script, reason = NASTY[nasty]
         began = time.monotonic()
         got = unable(desk.propose(f"grep -q refused || {{ {script}; }}"))

@@ -3,15 +3,13 @@
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
-import textwrap
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from autoresearch import patching
+from autoresearch.gitrepo import GitRepo
 from autoresearch.records.events import Event, Settled, TrialStarted
 from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.values import (
@@ -24,9 +22,11 @@ from autoresearch.records.values import (
     Verdict,
 )
 from autoresearch.research import StopRules, recover
+from autoresearch.research import books as books_room
 from autoresearch.research.books import Books
 from autoresearch.research.comparing import Comparing
 from autoresearch.research.confirming import Confirming
+from tests.commands import Forked
 from tests.rows import an_experiment
 from tests.stubs import TRAIN, Night, Scripted, git, make_project, variant
 
@@ -340,41 +340,27 @@ def test_what_was_written_to_a_study_meanwhile_stays(tmp_path: Path) -> None:
     assert made.study().sigma is not None
 
 
-WITHDRAWN = """
-import os, signal, sys
-sys.path.insert(0, {root!r})
-from pathlib import Path
-from autoresearch.config import find_project
-from autoresearch.research import books, study
-from tests.stubs import Night, Scripted
-
-def die(*_arguments, **_more):
+def die(*_arguments: object, **_more: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
-
-made = Night(find_project(Path({project!r})), Scripted([]))
-setattr({module}, {name!r}, die)
-keeper = books.Books(made.registry, made.repo, lambda _event: None)
-keeper.take_back(made.study(), made.registry.experiment(2), "by hand")
-"""
 
 
 @pytest.mark.parametrize(
-    ("module", "name"),
-    [("books", "retreat"), ("made.repo", "set_ref"), ("books.Books", "_refresh")],
+    ("place", "name"), [(books_room, "retreat"), (GitRepo, "set_ref"), (Books, "_refresh")]
 )
 def test_a_take_back_that_is_killed_is_finished_by_the_next_run(
-    tmp_path: Path, module: str, name: str
+    tmp_path: Path, place: object, name: str
 ) -> None:
     made = night(tmp_path, source(1.9), share=0.0)
     made.run()
     assert tip(made) == rows(made)[1].commit_sha
-    root = str(Path(__file__).parent.parent)
-    script = WITHDRAWN.format(root=root, project=str(made.project.root), module=module, name=name)
-    (tmp_path / "script.py").write_text(textwrap.dedent(script))
-    done = subprocess.run(
-        [sys.executable, str(tmp_path / "script.py")], check=False, env=dict(os.environ)
-    )
-    assert done.returncode == -signal.SIGKILL
+
+    def killed() -> None:
+        setattr(place, name, die)
+        again = Night(made.project, Scripted([]))
+        keeper = Books(again.registry, again.repo, again.see)
+        keeper.take_back(again.study(), again.registry.experiment(2), "by hand")
+
+    assert Forked(killed).wait() == -signal.SIGKILL
     recover(made.registry, made.repo, made.project, made.study())
     first, second = rows(made)
     assert (second.verdict, second.state) == (Verdict.DISCARD, ExperimentState.DONE)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch import cli
+from autoresearch import cli, sandbox
 from autoresearch.config import find_project
 from autoresearch.diagnosis import machine
 from autoresearch.diagnosis.endings import Endpoint, judged
@@ -55,8 +55,18 @@ class Doctor:
         return found["level"], found["said"], found["mend"]
 
 
+@pytest.fixture(scope="module")
+def around() -> Detection:
+    return sandbox.examine(dict(os.environ), ())
+
+
 @pytest.fixture
-def doctor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Doctor:
+def doctor(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, around: Detection
+) -> Doctor:
+    """The command on a machine that is looked at once: a sandbox is made and tried to know it."""
+    monkeypatch.setattr(sandbox, "examine", lambda _environment, _hidden: around)
+    monkeypatch.setattr(sandbox, "detect", lambda _environment: around.sandbox)
     for name in ("TMPDIR", "ANTHROPIC_BASE_URL", "OPENAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     return Doctor(capsys, monkeypatch)

@@ -12,9 +12,20 @@ from autoresearch.errors import EvaluationError
 from autoresearch.evaluation import Evaluator
 from autoresearch.records.scores import Disqualification, Document, Score
 from autoresearch.records.values import Trust
-from tests.evaluation_stubs import HONEST, PAIRS, ByteTokenizer, documents, evaluator, score
+from tests.evaluation_stubs import (
+    HONEST,
+    PAIRS,
+    STARTS,
+    ByteTokenizer,
+    documents,
+    evaluator,
+    score,
+    started,
+    warm_sandbox,
+)
 from tests.processes import guarded_children
 from tests.sandboxes import LEVELS, level
+from tests.shares import rows
 
 Predict = Callable[[torch.Tensor], torch.Tensor]
 
@@ -49,11 +60,18 @@ def scored(result: Score | Disqualification) -> Score:
     return result
 
 
-@pytest.mark.parametrize("name", LEVELS)
-def test_bits_agree_with_a_naive_loop_document_by_document(tmp_path: Path, name: str) -> None:
-    texts = documents(numbers=300)
+# It says what it sees, which nobody may hear.
+NOISY = HONEST.replace("        h = self.embed(x)", "        print(x); h = self.embed(x)")
+
+
+@pytest.mark.parametrize("name", rows(LEVELS, "bubblewrap"))
+def test_bits_agree_with_a_naive_loop_document_by_document(
+    tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    texts = documents(numbers=60)
     scorer = evaluator(texts=texts, sandbox=level(name))
-    result = scored(score(scorer, tmp_path, HONEST))
+    result = scored(score(scorer, tmp_path, NOISY))
+    assert capfd.readouterr() == ("", "")
     model = model_of(HONEST)
     bits = [naive_bits(model, list(each.data), ByteTokenizer.bos, 32) for each in texts]
     sizes = [len(each.data) for each in texts]
@@ -66,10 +84,11 @@ def test_bits_agree_with_a_naive_loop_document_by_document(tmp_path: Path, name:
     assert result.mismatch < 1e-4  # ten times under the tolerance
 
 
-def test_a_changed_tokenizer_is_scored_over_the_same_bytes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", STARTS)
+def test_a_changed_tokenizer_is_scored_over_the_same_bytes(tmp_path: Path, how: str | None) -> None:
     program = HONEST + PAIRS
-    texts = documents(numbers=300)
-    result = scored(score(evaluator(texts=texts), tmp_path, program))
+    texts = documents(numbers=60)
+    result = scored(score(evaluator(texts=texts, sandbox=started(how)), tmp_path, program))
     tokenizer = honest(program)["load_tokenizer"](Path())
     encode: Callable[[bytes], list[int]] = tokenizer.encode  # type: ignore[attr-defined] # exec'd
     ids = [encode(each.data) for each in texts]
@@ -80,14 +99,13 @@ def test_a_changed_tokenizer_is_scored_over_the_same_bytes(tmp_path: Path) -> No
     assert result.bpb == pytest.approx(sum(bits) / sum(sizes), abs=1e-4)
 
 
+@pytest.mark.parametrize("how", STARTS)
 def test_one_evaluator_scores_again_the_same_and_keeps_out_of_the_tree(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, how: str | None, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    # The noise in this tree says what it sees: none of it may come out. Dropout of the module
-    # kind is off, though load_model forgot to say so.
-    noisy = HONEST.replace("        h = self.embed(x)", "        print(x); h = self.embed(x)")
-    scorer = evaluator()
-    first, second = (scored(score(scorer, tmp_path, noisy)) for _ in range(2))
+    # Dropout of the module kind is off, though load_model forgot to say so.
+    scorer = evaluator(sandbox=started(how))
+    first, second = (scored(score(scorer, tmp_path, NOISY)) for _ in range(2))
     assert first.bpb == pytest.approx(second.bpb, abs=1e-6)
     assert capfd.readouterr() == ("", "")
     assert "train" not in sys.modules
@@ -96,12 +114,14 @@ def test_one_evaluator_scores_again_the_same_and_keeps_out_of_the_tree(
 
 
 def test_few_tokens_are_challenged_all(tmp_path: Path) -> None:
-    result = scored(score(evaluator(texts=[Document(b"ab")]), tmp_path, HONEST))
+    scorer = evaluator(texts=[Document(b"ab")], sandbox=warm_sandbox())
+    result = scored(score(scorer, tmp_path, HONEST))
     assert (result.tokens, result.challenged) == (2, 2)
 
 
+@pytest.mark.parametrize("how", STARTS)
 def test_the_servers_know_neither_home_nor_keys_nor_documents(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, how: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-secret")
     # What it finds wrong ends it; its home is empty, or the other server lives there, too.
@@ -113,7 +133,7 @@ def test_the_servers_know_neither_home_nor_keys_nor_documents(
         "assert os.environ['OMP_NUM_THREADS'] == '1'\n"
         "assert not [name for name in os.environ if name.startswith('AUTORESEARCH')]\n"
     )
-    scored(score(evaluator(), tmp_path, spy))
+    scored(score(evaluator(sandbox=started(how)), tmp_path, spy))
     assert list((tmp_path / "scratch").iterdir()) == []
 
 

@@ -7,9 +7,20 @@ from pathlib import Path
 import pytest
 
 from autoresearch.evaluation import Evaluator, Rule
+from autoresearch.evaluation import server as servers
 from autoresearch.records.scores import Disqualification, Document, Score
-from tests.evaluation_stubs import HONEST, PAIRS, documents, evaluator, score
+from tests.evaluation_stubs import (
+    HONEST,
+    PAIRS,
+    STARTS,
+    documents,
+    evaluator,
+    score,
+    started,
+    warm_sandbox,
+)
 from tests.processes import guarded_children
+from tests.shares import THOROUGH, rows
 
 NEXT = "F.one_hot(torch.cat([x[:, 1:], x[:, :1]], 1).long(), VOCAB)"
 
@@ -35,7 +46,7 @@ def load_model(directory, device):
 
 
 def refused(tmp_path: Path, program: str, scorer: Evaluator | None = None) -> Disqualification:
-    result = score(scorer or evaluator(), tmp_path, program)
+    result = score(scorer or evaluator(sandbox=warm_sandbox()), tmp_path, program)
     assert isinstance(result, Disqualification), result
     assert "\n" not in result.reason
     return result
@@ -68,12 +79,15 @@ LOOKING = {
 }
 
 
-@pytest.mark.parametrize("name", LOOKING)
+@pytest.mark.parametrize(
+    "name",
+    rows(LOOKING, "at one next token in a hundred", "at its batch mates", "at rows it has seen"),
+)
 def test_predictions_that_look_where_they_may_not(tmp_path: Path, name: str) -> None:
     body, rule = LOOKING[name]
     # Whole rows only: a random token after the last one would make these guess otherwise each
     # time, and the second question to the same server would find them before the audit does.
-    whole = evaluator(texts=[Document(documents()[-1].data[: 32 * 180])])
+    whole = evaluator(sandbox=warm_sandbox(), texts=[Document(documents()[-1].data[: 32 * 180])])
     result = refused(tmp_path, forward(body), whole)
     assert result.rule in ((rule,) if rule else (Rule.COMMITMENT, Rule.AUDIT))
     assert "tokens before it" in result.reason
@@ -104,14 +118,18 @@ NUMBERS = {
 }
 
 
-@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize(
+    "name", rows(NUMBERS, "NaN", "above zero", "unnormalised", "each a little too high")
+)
 def test_numbers_that_are_no_log_probabilities(tmp_path: Path, name: str) -> None:
     program, rule = NUMBERS[name]
     assert refused(tmp_path, program).rule == rule
 
 
 def test_a_token_masked_by_a_number_costs_what_it_says(tmp_path: Path) -> None:
-    result = score(evaluator(), tmp_path, forward(NEVER_E.replace("float('inf')", "1e3")))
+    result = score(
+        evaluator(sandbox=warm_sandbox()), tmp_path, forward(NEVER_E.replace("float('inf')", "1e3"))
+    )
     assert isinstance(result, Score), result
     assert 20 < result.bpb < 1000
 
@@ -123,7 +141,7 @@ SHAPES = {
 }
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", rows(SHAPES, "last position only"))
 def test_wrong_shapes(tmp_path: Path, name: str) -> None:
     assert refused(tmp_path, forward(SHAPES[name])).rule == Rule.SHAPE
 
@@ -135,7 +153,6 @@ if x.shape[1] > 2:
     raise type("secret", (Exception,), {})("a secret")
 return logits
 """
-HOARD = "hoard = bytearray(b'x') * (400 * 2**20)\nimport time\ntime.sleep(99)\n"
 ENDINGS = {
     "hangs at import": ("import time\ntime.sleep(99)\n", Rule.TIMEOUT, "in time"),
     "exits": ("import os\nos._exit(3)\n", Rule.DEATH, "exited with code 3"),
@@ -151,19 +168,36 @@ ENDINGS = {
         Rule.TIMEOUT,
         "in time",
     ),
-    "takes too much memory": (HOARD, Rule.MEMORY, "memory"),
 }
 
 
-@pytest.mark.parametrize("name", ENDINGS)
-def test_servers_that_do_not_answer(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("how", STARTS)
+@pytest.mark.parametrize(
+    "name",
+    rows(
+        ENDINGS, "exits", "is killed", "hangs up", "has no loader", "raises the text in its model",
+        "hangs in its model",
+    ),
+)  # fmt: skip
+def test_servers_that_do_not_answer(
+    tmp_path: Path, name: str, how: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     program, rule, word = ENDINGS[name]
-    timeout = {"hangs at import": "2s", "hangs in its model": "7s"}.get(name, "1m")
-    memory = 2**28 if rule is Rule.MEMORY else 2**34
-    result = refused(tmp_path, program, evaluator(timeout=timeout, memory=memory))
+    # Whether it hangs before that or in it, the end of its time is what is told.
+    timeout = "2s" if rule is Rule.TIMEOUT else "1m"
+    monkeypatch.setattr(servers, "DEATH_SECONDS", 1.0 if name == "hangs up" else 60.0)
+    result = refused(tmp_path, program, evaluator(timeout=timeout, sandbox=started(how)))
     assert result.rule == rule
     assert word in result.reason
     assert "secret" not in result.reason
+
+
+@THOROUGH  # a small one: tests/test_evaluation_servers.py
+def test_a_model_that_takes_too_much_memory(tmp_path: Path) -> None:
+    hoard = "hoard = bytearray(b'x') * (400 * 2**20)\nimport time\ntime.sleep(99)\n"
+    result = refused(tmp_path, hoard, evaluator(memory=2**28))
+    assert result.rule == Rule.MEMORY
+    assert "memory" in result.reason
 
 
 FRAMES = {
@@ -178,7 +212,7 @@ FRAMES = {
 }
 
 
-@pytest.mark.parametrize("name", FRAMES)
+@pytest.mark.parametrize("name", rows(FRAMES, "another nonce", "too many bytes", "no JSON"))
 def test_frames_that_are_none(tmp_path: Path, name: str) -> None:
     tampered = (
         "import sys\n"
@@ -205,7 +239,9 @@ TOKENIZERS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", TOKENIZERS)
+@pytest.mark.parametrize(
+    "name", rows(TOKENIZERS, "capitals", "tokens of no bytes", "an exception with the text in it")
+)
 def test_tokenizers_that_lose_or_hide_text(tmp_path: Path, name: str) -> None:
     body, word = TOKENIZERS[name]
     program = (

@@ -2,15 +2,23 @@
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from autoresearch.evaluation import Evaluator
+from autoresearch.evaluation import Evaluator, Rule
+from autoresearch.evaluation.rules import Disqualified
+from autoresearch.evaluation.server import ServerHandle
+from autoresearch.evaluation.site import Site
+from autoresearch.process import launch
 from autoresearch.records.scores import Score
-from tests.evaluation_stubs import HONEST, documents, evaluator, score
+from autoresearch.records.training import Limits
+from autoresearch.records.values import Trust
+from autoresearch.sandbox import Sandbox
+from tests.evaluation_stubs import HONEST, STARTS, Warm, documents, evaluator, score, warm_sandbox
 from tests.processes import guarded_children
 from tests.sandboxes import level
 
@@ -22,10 +30,16 @@ def work(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture(params=STARTS)
+def sealed(request: pytest.FixtureRequest) -> Sandbox:
+    """Bubblewrap, or what passes for it."""
+    return warm_sandbox(Trust.SEALED) if request.param else level("bubblewrap")
+
+
 @pytest.fixture
-def prepared(work: Path) -> Iterator[Evaluator]:
+def prepared(work: Path, sealed: Sandbox) -> Iterator[Evaluator]:
     """An evaluator whose servers wait, in the folder `work`."""
-    found = evaluator(texts=documents(numbers=30), sandbox=level("bubblewrap"))
+    found = evaluator(texts=documents(numbers=30), sandbox=sealed)
     found.prepare(work)
     found.settle()
     yield found
@@ -39,7 +53,7 @@ def guards() -> set[int]:
 
 
 def test_servers_that_wait_are_those_that_score_and_nothing_is_left(
-    prepared: Evaluator, work: Path, tmp_path: Path
+    prepared: Evaluator, sealed: Sandbox, work: Path, tmp_path: Path
 ) -> None:
     waiting = guards()
     assert len(waiting) == 2
@@ -49,8 +63,9 @@ def test_servers_that_wait_are_those_that_score_and_nothing_is_left(
     assert guards() == waiting
     # A path of the evaluator's own, and no look at where the tree comes from or the trial was.
     spy = HONEST + f"assert __file__ == {str(place / 'shown' / 'tree' / 'train.py')!r}\n"
-    spy += f"assert not os.path.exists({str(tmp_path / 'scratch')!r})\n"
-    spy += f"assert not os.path.exists({str(tmp_path / 'tree')!r})\n"
+    if not isinstance(sealed, Warm):
+        spy += f"assert not os.path.exists({str(tmp_path / 'scratch')!r})\n"
+        spy += f"assert not os.path.exists({str(tmp_path / 'tree')!r})\n"
     first = score(prepared, tmp_path, spy)
     assert isinstance(first, Score), first
     assert not guarded_children()
@@ -82,3 +97,15 @@ def test_where_a_trial_could_reach_them_none_wait_for_its_end(work: Path, name: 
     evaluator(sandbox=level(name)).prepare(work)
     assert not guarded_children()
     assert list(work.iterdir()) == []
+
+
+def test_a_server_over_its_memory_breaks_a_rule(work: Path) -> None:
+    less_than_any_takes = Limits(memory=2**10)
+    site = Site(work / "site", "train.py", "cpu", level("plain"), less_than_any_takes)
+    ours, theirs = socket.socketpair()
+    guarded = launch(["sleep", "60"], cwd=work, env=dict(os.environ))
+    with theirs, ServerHandle(guarded, ours, site, site.scratch("a")) as server:
+        with pytest.raises(Disqualified, match="more memory than a trial may") as breach:
+            server.collect()
+        assert breach.value.verdict.rule == Rule.MEMORY
+    assert not guarded_children()

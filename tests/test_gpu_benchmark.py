@@ -26,6 +26,7 @@ def some_text(directory: Path) -> Path:
     return path
 
 
+@pytest.mark.thorough
 def test_two_files_are_trained_on_one_text_and_compared(tmp_path: Path) -> None:
     other = tmp_path / "other.py"
     source = (template_directory("gpt") / "train.py").read_text()

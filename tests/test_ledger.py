@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import multiprocessing
 import os
 import random
 import signal
@@ -12,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,6 @@ from autoresearch.records.money import (
     CapReached,
     Caps,
     GpuPrice,
-    Intent,
     Ledger,
     Settlement,
     Usage,
@@ -34,6 +33,7 @@ from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.values import Category, ExperimentState, TrialState, Verdict
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack
+from tests.apart import APART, answered, intent, spend
 from tests.rows import a_study
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -48,14 +48,6 @@ def registry(tmp_path: Path) -> Registry:
 @pytest.fixture
 def study(registry: Registry) -> Study:
     return registry.save(a_study("nov23"))
-
-
-def intent(worst: float, proposer: str = "openai:gpt-5.5") -> Intent:
-    return Intent(proposer, "openai", "gpt-5.5", "propose", worst, "genai-prices 0.2.3")
-
-
-def answered(cost: float | None, usage: Usage | None = None) -> Settlement:
-    return Settlement(CallEnding.ANSWERED, cost, usage or Usage(100, 10), answer="DEPTH = 9")
 
 
 def reserved(ledger: Ledger, worst: float) -> int:
@@ -358,29 +350,9 @@ def test_threads_share_a_cap(registry: Registry, study: Study) -> None:
     assert 1.0 - 0.07 <= total(registry, study) + CLOSE <= 1.0 + 2 * CLOSE
 
 
-def _spend(path: Path, tag: str, caps: Caps, journal: Path) -> None:
-    """Reserve and settle without end; write down each number when it is acknowledged."""
-    registry = Registry.open(path)
-    study = registry.study(tag)
-    assert study is not None
-    ledger = registry.ledger(study, caps)
-    dice = random.Random(os.getpid())
-    acknowledged = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    while True:
-        worst = dice.uniform(0.001, 0.01)
-        call = ledger.reserve(intent(worst))
-        if isinstance(call, CapReached):
-            time.sleep(0.01)
-            continue
-        os.write(acknowledged, f"reserved {call} {worst!r}\n".encode())
-        cost = dice.choice([None, worst * dice.random()])
-        ledger.settle(call, answered(cost))
-        os.write(acknowledged, f"settled {call} {worst if cost is None else cost!r}\n".encode())
-
-
 @contextlib.contextmanager
-def spending(*arguments: object) -> Iterator[multiprocessing.process.BaseProcess]:
-    spender = multiprocessing.get_context("spawn").Process(target=_spend, args=arguments)
+def spending(*arguments: object) -> Iterator[BaseProcess]:
+    spender = APART.Process(target=spend, args=arguments)
     spender.start()
     try:
         yield spender

@@ -22,7 +22,7 @@ from autoresearch.registry.packing import unpack
 from autoresearch.research import StopRules
 from autoresearch.research.rota import Seat
 from tests.fake_llm import FakeLlm, Request, Scene, answer, failure
-from tests.stubs import TRAIN, Night, make_project
+from tests.stubs import TRAIN, Night, make_project, processes
 
 KEY = "sk-ant-0123456789-not-a-key"
 
@@ -168,11 +168,11 @@ def test_a_refusal_goes_back_and_costs_no_training(start: Start) -> None:
 def test_the_caps_hold_in_a_run(start: Start) -> None:
     settings = LlmSettings(max_output=2000)
     with FakeLlm([idea(2.0 + step / 10) for step in range(1, 30)]) as fake:
-        night = start(Thinker(fake, settings=settings), caps=Caps(run=0.5))
+        night = start(Thinker(fake, settings=settings), caps=Caps(run=0.2))
         reason = night.run()
-    assert "the run's cap of $0.5000 is reached" in reason
+    assert "the run's cap of $0.2000 is reached" in reason
     spent = sum(call.cost_usd for call in night.registry.calls(night.study()))
-    assert 0.1 < spent <= 0.5
+    assert 0.05 < spent <= 0.2
 
 
 def test_no_key_reaches_the_code_that_is_trained(
@@ -182,7 +182,8 @@ def test_no_key_reaches_the_code_that_is_trained(
         monkeypatch.setenv(name, KEY)
     source = TRAIN.replace("import json\n", "import json, os\nprint(dict(os.environ))\n")
     with FakeLlm([idea(1.9)]) as fake:
-        night = start(Thinker(fake), source=source, rules=StopRules(experiments=2))
+        rules = StopRules(experiments=2)
+        night = start(Thinker(fake), source=source, rules=rules, worker=processes())
         night.run()
     assert KEY in os.environ.values()
     baseline = night.registry.experiments(night.study())[0]

@@ -1,6 +1,5 @@
 """Registries of earlier versions are brought forward: whole, once, with every row."""
 
-import multiprocessing
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from autoresearch.errors import RegistryError
 from autoresearch.records.money import Caps, Intent
 from autoresearch.records.values import Verdict
 from autoresearch.registry import Registry, schema
+from tests.apart import APART, check
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -113,18 +113,13 @@ def test_the_one_change_of_the_machine_becomes_the_first(
 def test_two_that_bring_it_forward_at_once_do_it_once(tmp_path: Path) -> None:
     path = tmp_path / "registry.db"
     first_registry(path)
-    context = multiprocessing.get_context("spawn")
-    openers = [context.Process(target=_open, args=(path,)) for _ in range(3)]
+    openers = [APART.Process(target=check, args=(path,)) for _ in range(3)]
     for opener in openers:
         opener.start()
     for opener in openers:
         opener.join()
     assert [opener.exitcode for opener in openers] == [0, 0, 0]
     assert is_of_this_version(path)
-
-
-def _open(path: Path) -> None:
-    Registry.open(path).check()
 
 
 def test_the_migrated_schema_is_the_models_schema(tmp_path: Path) -> None:

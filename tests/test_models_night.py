@@ -2,8 +2,6 @@
 
 import math
 import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,18 +13,20 @@ from autoresearch.records.tables import Call
 from autoresearch.records.values import Verdict
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack
+from tests import counting
+from tests.commands import Command, autoresearch
 from tests.fake_llm import FakeLlm, Request, Scene, answer, broken, cut, failure, hang, raw
 from tests.fake_wire import Api, Tokens
 from tests.stubs import git
 
-pytestmark = pytest.mark.timeout(900)
-COMMAND = [sys.executable, "-m", "autoresearch"]
 KEYS = {"ANTHROPIC_API_KEY": "sk-ant-not-a-key-0123456789", "OPENAI_API_KEY": "sk-oa-9876543210ab"}
-SETTINGS = {
-    "max_mib = 4096.0": "max_mib = 2.0",
-    "[llm]": '[llm]\ntimeout = "4s"\nmax_output = 4000',
-    "[money]": "[money]\nstudy_usd = 50.0",
-}
+LIMITS = """
+[llm]
+timeout = "4s"
+max_output = 4000
+[money]
+study_usd = 50.0
+"""
 PRICES = """
 [prices."anthropic:thinker"]
 input = 5.0
@@ -48,23 +48,16 @@ RATES = {
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A project on a piece of the standard library's source: scoring a little text is quick."""
-    root = tmp_path / "project"
-    subprocess.run([*COMMAND, "init", str(root), "--profile", "cpu"], check=True)
+def project(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """The counting program: the verdicts below hang on no luck."""
+    place = counting.made_once(tmp_path_factory, "counting", counting.make_counting)
+    root = counting.copy_of(place, tmp_path, monkeypatch)
+    counting.score_inline(monkeypatch)
     toml = root / "autoresearch.toml"
-    text = toml.read_text()
-    for old, new in SETTINGS.items():
-        assert old in text
-        text = text.replace(old, new)
-    toml.write_text(text + PRICES)
-    # A fault that any budget shows: the verdicts below hang on no luck.
-    train = root / "train.py"
-    train.write_text(
-        train.read_text().replace("\nUNEMBEDDING_LR = 0.015", "\nUNEMBEDDING_LR = 0.0")
-    )
-    git(root, "commit", "--quiet", "--all", "-m", "a planted fault")
-    subprocess.run([*COMMAND, "prepare"], cwd=root, check=True)
+    toml.write_text(toml.read_text() + LIMITS + PRICES)
+    git(root, "commit", "--quiet", "--all", "-m", "models and their prices")
     return root
 
 
@@ -76,39 +69,30 @@ def edit(name: str, value: str, *, old: str, why: str, category: str = "optimize
     )
 
 
-def line(source: str, name: str) -> str:
-    """What stands behind `NAME = ` in the source."""
-    found = next(each for each in source.splitlines() if each.startswith(f"{name} = "))
-    return found.partition(" = ")[2]
-
-
 class Script:
     """What each model says, request by request."""
 
     def __init__(self, source: str) -> None:
-        old = {name: line(source, name) for name in ("SOFTCAP", "UNEMBEDDING_LR", "MUON_STEPS")}
-        good = edit("UNEMBEDDING_LR", "0.015", old=old["UNEMBEDDING_LR"], why="it never learns")
-        bad = edit("SOFTCAP", "0.05", old=old["SOFTCAP"], why="a lower cap")
+        good = edit("SHARPNESS", "0.9", old="0.5", why="it believes too little")
+        bad = edit("SHARPNESS", "0.2", old="0.9", why="a lower degree")
         lost = edit("LOST", "1", old="2", why="a line that is not there")
-        broken_code = edit("MUON_STEPS", "((", old=old["MUON_STEPS"], why="a slip")
+        broken_code = edit("VOCAB", "((", old="512", why="a slip")
         crash = edit(
-            "MUON_STEPS", '5\nassert TOTAL_BATCH_SIZE < 1024, "it is too large"',
-            old=old["MUON_STEPS"], why="what only the real size shows", category="efficiency",
+            "VOCAB", '512\nassert VOCAB < 512, "it is too large"',
+            old="512", why="what only a training shows", category="efficiency",
         )  # fmt: skip
         seed = (
             "hypothesis: a luckier seed\ncategory: other\n\ntrain.py\n<<<<<<< SEARCH\n"
-            "        torch.manual_seed(seed)\n=======\n        torch.manual_seed(seed + 7)\n"
-            ">>>>>>> REPLACE\n"
+            "session.seed * 7\n=======\n(session.seed + 7) * 7\n>>>>>>> REPLACE\n"
         )
-        whole = source.replace(f"MUON_STEPS = {old['MUON_STEPS']}", "MUON_STEPS = 4")
+        whole = source.replace("SHARPNESS = 0.5", "SHARPNESS = 0.3")
         file = (
-            "hypothesis: four iterations are enough\ncategory: efficiency\n\n"
+            "hypothesis: a degree between\ncategory: efficiency\n\n"
             f"train.py\n```python\n{whole}```\n"
         )
-        # Worse for certain, as the lower cap: a keep by luck would leave later edits no place.
         lower, lowest = (
-            edit("SOFTCAP", cap, old=old["SOFTCAP"], why=f"a cap of {cap}")
-            for cap in ("0.04", "0.03")
+            edit("SHARPNESS", degree, old="0.9", why=f"a degree of {degree}")
+            for degree in ("0.15", "0.1")
         )
         self._scenes: Mapping[Api, list[Scene]] = {
             Api.MESSAGES: [
@@ -154,12 +138,12 @@ class Script:
 def test_a_night_with_every_ending(project: Path) -> None:
     with FakeLlm(Script((project / "train.py").read_text())) as fake:
         done = run(
-            project, fake, "--budget", "2s", "--tag", "models", "--max-cost", "20",
+            project, fake, "--tag", "models", "--max-cost", "20",
             "--proposer", "4:anthropic:thinker",
             "--proposer", "4:openai:talker",
-            "--proposer", f"openai:local@{fake.v1}",
+            "--proposer", f"openai:local@{fake.v1}", code=1,
         )  # fmt: skip
-    said = done.stdout + done.stderr
+    said = done.out + done.err
     registry = Registry.open(project / ".autoresearch" / "registry.db")
     study = registry.study("models")
     assert study is not None
@@ -169,17 +153,16 @@ def test_a_night_with_every_ending(project: Path) -> None:
     said += "\n".join(f"{c.id} {c.proposer} {c.purpose} {c.ending} {c.sent_back}" for c in calls)
 
     # It ends when every provider has turned it away for good, and says why, each by its name.
-    assert done.returncode == 1, said
-    last = done.stderr.splitlines()[-1]
+    last = done.err.splitlines()[-1]
     assert "anthropic:thinker: the key was refused" in last, said
     assert "openai:talker: the account has no credit left" in last, said
 
     verdicts = {row.hypothesis: row.verdict for row in rows}
     assert len(rows) == 8, said
     assert verdicts["the unchanged project"] is Verdict.KEEP
-    assert verdicts["it never learns"] is Verdict.KEEP, said
-    assert verdicts["a lower cap"] is Verdict.DISCARD, said
-    assert verdicts["what only the real size shows"] is Verdict.CRASH, said
+    assert verdicts["it believes too little"] is Verdict.KEEP, said
+    assert verdicts["a lower degree"] is Verdict.DISCARD, said
+    assert verdicts["what only a training shows"] is Verdict.CRASH, said
     assert Counter(verdicts.values())[Verdict.INVALID] == 1, said
     assert not registry.unfinished(study)
 
@@ -202,32 +185,24 @@ def test_a_night_with_every_ending(project: Path) -> None:
 
 
 def test_a_cap_ends_the_thinking_and_leaves_the_rest_of_the_night_to_others(project: Path) -> None:
-    source = (project / "train.py").read_text()
-    good = edit("MUON_STEPS", "4", old=line(source, "MUON_STEPS"), why="four will do")
+    good = edit("SHARPNESS", "0.9", old="0.5", why="believe it")
     with FakeLlm([answer(good)], endless=True) as fake:
         done = run(
-            project, fake, "--budget", "1s", "--experiments", "3", "--max-cost", "0.05",
+            project, fake, "--experiments", "3", "--max-cost", "0.05",
             "--proposer", "9:anthropic:thinker", "--proposer", "optuna",
         )  # fmt: skip
-    assert done.returncode == 0, done.stderr
     assert fake.requests == []
-    assert "the run's cap of $0.0500 is reached" in done.stderr
+    assert "the run's cap of $0.0500 is reached" in done.err
     registry = Registry.open(project / ".autoresearch" / "registry.db")
     study = registry.study()
     assert study is not None
     assert {row.proposer for row in registry.experiments(study)} == {"baseline", "optuna"}
 
 
-def run(project: Path, fake: FakeLlm, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(project: Path, fake: FakeLlm, *arguments: str, code: int = 0) -> Command:
     urls = {"ANTHROPIC_BASE_URL": fake.url, "OPENAI_BASE_URL": fake.v1}
-    return subprocess.run(
-        [*COMMAND, "run", *arguments],
-        cwd=project,
-        env={**os.environ, **KEYS, **urls},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=900,
+    return autoresearch(
+        "run", *arguments, cwd=project, env={**os.environ, **KEYS, **urls}, code=code
     )
 
 

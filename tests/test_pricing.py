@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 
 import genai_prices
 import pytest
@@ -31,8 +33,10 @@ SHOWN = (
 )
 
 
+@cache
 def listed(provider: str, model: str, now: datetime = NOON) -> Price:
-    return price(provider, model, own={}, now=lambda: now)
+    known = price(provider, model, own={}, now=lambda: now)
+    return replace(known, tiers=cache(known.tiers))
 
 
 def theirs(provider: str, model: str, usage: Usage, now: datetime = NOON) -> float:

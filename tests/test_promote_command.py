@@ -1,10 +1,8 @@
-"""`promote` by hand, on trainings that take no time and the real evaluator: what it earns first."""
+"""`promote` by hand, on trainings and scorings that take no time: what it earns first."""
 
 import json
-import os
 import shutil
 import signal
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,117 +12,37 @@ from autoresearch.records.tables import Experiment
 from autoresearch.records.values import Purpose, Standing, Verdict
 from autoresearch.registry import Registry, RunLock
 from autoresearch.workers.shelf import Shelf
+from tests import counting
+from tests.commands import Command, autoresearch
+from tests.counting import TRAIN, change
 from tests.stubs import git
-from tests.test_end_to_end import COMMAND, change
 
 Run = Callable[..., tuple[int, str, str]]
 
-# A model that knows how often each token comes, and believes it to a degree: the nearer SHARPNESS
-# is to 1, the better. Seeds differ a little.
-TRAIN = '''\
-"""A training that takes no time and whose checkpoint has a true score."""
-import array
-import json
-import math
 
-from autoresearch.runtime import open_session
-
-SHARPNESS = 0.5
-VOCAB = 2048
-
-
-def main():
-    session = open_session()
-    data = session.start()
-    counts = [1] * VOCAB
-    for shard in data.shards():
-        for token in array.array("H", bytes(shard)):
-            counts[token] += 1
-    session.log(step=1, loss=1.0, tokens=sum(counts))
-    own = 0.001 * ((session.seed * 7 + int(SHARPNESS * 100)) % 5 - 2)
-    table = [(SHARPNESS + own) * math.log(count / sum(counts)) for count in counts]
-    raw = array.array("f", table).tobytes()
-    entry = {"dtype": "F32", "shape": [VOCAB], "data_offsets": [0, len(raw)]}
-    header = json.dumps({"table": entry}).encode()
-    weights = len(header).to_bytes(8, "little") + header + raw
-    (session.out / "model.safetensors").write_bytes(weights)
-    (session.out / "config.json").write_text("{}")
-    session.finish()
-
-
-def load_model(directory, device):
-    import torch
-    from safetensors.torch import load_file
-
-    class Model(torch.nn.Module):
-        def __init__(self, table):
-            super().__init__()
-            self.table = table
-
-        def forward(self, ids):
-            return self.table.expand(*ids.shape, -1)
-
-    return Model(load_file(directory / "model.safetensors")["table"])
-
-
-if __name__ == "__main__":
-    main()
-'''
-SETTINGS = """\
-[training]
-clock = "wall"
-budget = "20s"
-[preflight]
-steps = 0
-"""
-
-
-@pytest.fixture(scope="module")
-def studied(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project after its night: a baseline (1), a keep (2) and a discard (3)."""
-    place = tmp_path_factory.mktemp("night")
-    root = place / "project"
-    root.mkdir()
-    for name, text in (
-        ("train.py", TRAIN), ("prepare.py", "FIXED = True\n"), ("program.md", "# Goal\nLower.\n"),
-        ("autoresearch.toml", SETTINGS),
-    ):  # fmt: skip
-        (root / name).write_text(text)
-    for arguments in (["init", "--quiet", "-b", "main"], ["add", "."], ["commit", "-qm", "begin"]):
-        subprocess.run(["git", *arguments], cwd=root, check=True, env=_environment(place))
-    (place / "texts").mkdir()
-    for number in range(400):
-        words = " ".join(f"word{number * 7 % 31} and {number + each}" for each in range(30))
-        (place / "texts" / f"{number}.txt").write_text(words)
-    (place / "patches").mkdir()
+def make_night(place: Path) -> None:
+    """Make a project after its night: a baseline (1), a keep (2) and a discard (3)."""
+    counting.make_counting(place)
+    patches = place / "patches"
+    patches.mkdir()
     better = TRAIN.replace("SHARPNESS = 0.5", "SHARPNESS = 0.9")
     for number, source in enumerate((TRAIN, better)):
-        patch = change(source, "SHARPNESS", ("0.9", "0.2")[number])
-        (place / "patches" / f"{number}.patch").write_text(f"Subject: believe it\n\n{patch}")
-    _act(place, "prepare", "--corpus", str(place / "texts"))
-    night = ["run", "--proposer", f"patches:{place / 'patches'}", "--tag", "night"]
-    _act(place, *night, "--confirm-share", "0")
-    return place
-
-
-def _environment(place: Path) -> dict[str, str]:
-    names = {"NAME": "Ada", "EMAIL": "a@x.org"}
-    who = {f"GIT_{role}_{key}": names[key] for role in ("AUTHOR", "COMMITTER") for key in names}
-    return {**os.environ, **who, "AUTORESEARCH_HOME": str(place / "home"), "TMPDIR": str(place)}
-
-
-def _act(place: Path, *arguments: str) -> None:
-    subprocess.run(
-        [*COMMAND, *arguments], cwd=place / "project", check=True, env=_environment(place)
-    )
+        patch = change(source, SHARPNESS=("0.9", "0.2")[number])
+        (patches / f"{number}.patch").write_text(f"Subject: believe it\n\n{patch}")
+    night = ["run", "--proposer", f"patches:{patches}", "--tag", "night", "--confirm-share", "0"]
+    with pytest.MonkeyPatch.context() as patch:
+        counting.score_inline(patch)
+        autoresearch(*night, cwd=place / "project", env=counting.environment(place))
 
 
 @pytest.fixture
-def project(studied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
     """A copy to spoil."""
-    monkeypatch.setenv("AUTORESEARCH_HOME", str(studied / "home"))
-    copy = tmp_path / "project"
-    shutil.copytree(studied / "project", copy, symlinks=True)
+    place = counting.made_once(tmp_path_factory, "night", make_night)
+    copy = counting.copy_of(place, tmp_path, monkeypatch)
+    counting.score_inline(monkeypatch)
     monkeypatch.chdir(copy)
     return copy
 
@@ -255,7 +173,7 @@ def test_beside_a_run_nothing_is_trained_or_scored(run: Run, project: Path) -> N
 
 def test_what_could_not_be_compared_is_not_trained(run: Run, project: Path) -> None:
     toml = project / "autoresearch.toml"
-    toml.write_text(toml.read_text().replace("[preflight]", "threads = 2\n[preflight]"))
+    toml.write_text(toml.read_text().replace("[corpus]", "threads = 2\n[corpus]"))
     git(project, "commit", "--quiet", "-am", "more threads")
     code, _out, err = run("promote", "2", "--confirm")
     assert code == 1
@@ -324,16 +242,10 @@ def test_confirm_earns_it_on_the_spot(run: Run, project: Path) -> None:
 
 def interrupted(project: Path) -> None:
     """Start `promote --confirm` in a process of its own and press Ctrl-C in its first training."""
-    running = subprocess.Popen(
-        [*COMMAND, "promote", "2", "--confirm"], cwd=project, stderr=subprocess.PIPE, text=True
-    )
-    assert running.stderr is not None
-    for line in running.stderr:
-        if "training (" in line:
-            break
-    running.send_signal(signal.SIGINT)
-    _out, err = running.communicate(timeout=60)
-    assert running.returncode == 130, err
+    running = Command("promote", "2", "--confirm", cwd=project)
+    running.until("training (").send_signal(signal.SIGINT)
+    assert running.wait() == 130, running.err
+    err = running.err
     last_line(err, "interrupted; everything is saved, and the same command goes on")
     assert "Traceback" not in err
     assert row(project, 2).standing is None

@@ -177,6 +177,26 @@ class TestSpan:
         assert rounded(rounded(value)) == rounded(value)
 
 
+@pytest.fixture(scope="module")
+def elsewhere() -> dict[str, str]:
+    """Return what each tuner proposes in a process with other hashes."""
+    code = (
+        "from tests.test_proposers import *; print(*("
+        "f'{tuner.__name__}={proposed(tuner(), brief()).hypothesis}'"
+        " for tuner in (OptunaProposer, RandomProposer)), sep='\\n')"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[1],
+        env={**os.environ, "PYTHONHASHSEED": "77"},
+    )
+    assert told.stderr == ""
+    return dict(line.split("=", 1) for line in told.stdout.splitlines())
+
+
 @pytest.mark.parametrize("tuner", [OptunaProposer, RandomProposer])
 class TestTuners:
     def test_changes_one_to_three_constants_and_nothing_else(self, tuner: Kind) -> None:
@@ -207,21 +227,8 @@ class TestTuners:
         assert proposed(tuner(), brief(number=3)) != first
         assert proposed(tuner(), replace(brief(), study="u")) != first
 
-    def test_the_same_in_another_process(self, tuner: Kind) -> None:
-        code = (
-            "from tests.test_proposers import *; "
-            f"print(proposed({tuner.__name__}(), brief()).hypothesis)"
-        )
-        told = subprocess.run(
-            [sys.executable, "-c", code],
-            capture_output=True,
-            text=True,
-            check=True,
-            cwd=Path(__file__).parents[1],
-            env={**os.environ, "PYTHONHASHSEED": "77"},
-        )
-        assert told.stdout.strip() == proposed(tuner(), brief()).hypothesis
-        assert told.stderr == ""
+    def test_the_same_in_another_process(self, elsewhere: dict[str, str], tuner: Kind) -> None:
+        assert elsewhere[tuner.__name__] == proposed(tuner(), brief()).hypothesis
 
     def test_never_repeats_and_ends_when_all_is_tried(self, tuner: Kind) -> None:
         source = "DEPTH = 2\nUSE = False\n"  # four times two combinations, one the incumbent

@@ -14,15 +14,13 @@ from autoresearch.research.racing import Racing
 from tests.rows import a_study
 from tests.stubs import TRAIN, Night, Scripted, make_project
 
-# A made-up course; from step 40 on it is `lag` behind. Slow, if so, as a real one would be.
+# A made-up course; from step 40 on it is `lag` behind.
 COURSE = """\
-    import time
     for step in range(100):
         session._metric({
             "step": step, "loss": 6 - step / 50 + Model.lag * (step >= 40), "tokens": step,
             "progress": step / 100, "seconds": step / 5,
         })
-        time.sleep(0.02 * (Model.lag > 1))
 """
 LOOP = """\
     for step in range(3):

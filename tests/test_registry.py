@@ -1,7 +1,6 @@
 """The registry: real SQLite files, made whole or not at all, and never silently wrong."""
 
 import math
-import multiprocessing
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -26,6 +25,7 @@ from autoresearch.records.values import (
 )
 from autoresearch.registry import Registry, RunLock, schema
 from autoresearch.registry.store import pack, unpack
+from tests.apart import APART, create, try_lock
 from tests.rows import a_study, an_experiment
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -288,14 +288,9 @@ def test_another_programs_database_is_not_taken_over(tmp_path: Path) -> None:
         Registry.open(path)
 
 
-def _create(path: Path) -> None:
-    schema.create(path)
-
-
 def test_makers_that_race_leave_one_whole_registry(tmp_path: Path) -> None:
     path = tmp_path / "registry.db"
-    context = multiprocessing.get_context("spawn")
-    makers = [context.Process(target=_create, args=(path,)) for _ in range(3)]
+    makers = [APART.Process(target=create, args=(path,)) for _ in range(3)]
     for maker in makers:
         maker.start()
     for maker in makers:
@@ -307,19 +302,12 @@ def test_makers_that_race_leave_one_whole_registry(tmp_path: Path) -> None:
 
 def test_only_one_run_at_a_time(tmp_path: Path) -> None:
     with RunLock(tmp_path / "run.lock"):
-        context = multiprocessing.get_context("spawn")
-        with context.Pool(1) as pool:
-            assert "another run is at work" in pool.apply(_try_lock, (tmp_path / "run.lock",))
+        other = APART.Process(target=try_lock, args=(tmp_path / "run.lock", tmp_path / "told"))
+        other.start()
+        other.join()
+    assert "another run is at work" in (tmp_path / "told").read_text()
     with RunLock(tmp_path / "run.lock"):
         pass
-
-
-def _try_lock(path: Path) -> str:
-    try:
-        with RunLock(path):
-            return "got it"
-    except RegistryError as fault:
-        return str(fault)
 
 
 def test_packing_round_trips() -> None:

@@ -1,13 +1,16 @@
 """The rehearsal: what it catches, what it must let pass, and that nothing of it stays."""
 
+import functools
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+import torch
+import torch.nn.attention
 
 from autoresearch import sandbox
 from autoresearch.config import PreflightSettings, Settings, load_settings
@@ -15,9 +18,11 @@ from autoresearch.preflight import Rehearsal
 from autoresearch.process import Confined
 from autoresearch.records.training import Limits
 from autoresearch.records.values import Rejection
+from autoresearch.runtime.rehearse import ACCELERATOR, lacking
 from autoresearch.sandbox import Unsealed
 from autoresearch.scaffold import render
 from tests.processes import guarded_children
+from tests.shares import THOROUGH, rows
 
 STUB = '''\
 """A training in plain Python."""
@@ -248,19 +253,31 @@ class TestCaught:
                 learning("rate = three"),
                 "failed at train.py line 18 in learn < train.py line 29 in main < train.py line 36",
             ),
-            (learning("[][3]"), "IndexError: list index out of range"),
-            (learning("assert False"), "in <module>: AssertionError"),
+            pytest.param(learning("[][3]"), "IndexError: list index out of range", marks=THOROUGH),
+            pytest.param(learning("assert False"), "in <module>: AssertionError", marks=THOROUGH),
             (
                 STUB.replace("loss=2.0", "loss=float('nan')"),
                 "FloatingPointError: loss is nan at step 1",
             ),
             (STUB.replace("    session.finish()\n", "    return\n"), "ended without finish()"),
-            (STUB.replace("    session.finish()\n", "    exit(0)\n"), "ended without finish()"),
+            pytest.param(
+                STUB.replace("    session.finish()\n", "    exit(0)\n"),
+                "ended without finish()",
+                marks=THOROUGH,
+            ),
             (learning("raise SystemExit('no more')"), "failed: it exited with 'no more'"),
-            (STUB.replace("    save(session)\n", ""), "FileNotFoundError: "),
-            (learning("session.start()"), "RuntimeError: start() was already called"),
+            pytest.param(
+                STUB.replace("    save(session)\n", ""), "FileNotFoundError: ", marks=THOROUGH
+            ),
+            pytest.param(
+                learning("session.start()"),
+                "RuntimeError: start() was already called",
+                marks=THOROUGH,
+            ),
             (learning("import os", "os._exit(3)"), "ended with exit code 3"),
-            (learning("import os", "os._exit(0)"), "ended without finish()"),
+            pytest.param(
+                learning("import os", "os._exit(0)"), "ended without finish()", marks=THOROUGH
+            ),
             (learning("import os", "os.abort()"), "died by SIGABRT"),
             (
                 STUB.replace("\nif __name", "\nif __name__ != '__main__':\n    1 / 0\nif __name"),
@@ -343,7 +360,7 @@ class TestLimits:
         assert "OSError: [Errno 27] File too large" in stage.refused(wide).reason
 
     def test_a_flood_of_output_is_capped(self, stage: Stage) -> None:
-        flood = learning("for _ in range(100): print('x' * 2**20)", "raise ValueError('wet')")
+        flood = learning("for _ in range(30): print('x' * 2**20)", "raise ValueError('wet')")
         assert "ValueError: wet" in stage.refused(flood).reason
 
     def test_it_stops_when_the_person_says_so(self, stage: Stage) -> None:
@@ -371,13 +388,30 @@ ABSENT = [
 ]
 
 
+OTHER = [
+    "cuda_stream",
+    "import no_such_cuda",
+    "raise FloatingPointError('on cuda')",
+    "[][3]",
+    "import os; os.abort()",
+]
+
+
 class TestAccelerator:
+    @pytest.mark.skipif(torch.cuda.is_available(), reason="an accelerator is here")
     @pytest.mark.parametrize("line", ABSENT)
+    def test_what_fails_for_want_of_one_is_known(self, line: str) -> None:
+        with pytest.raises(Exception) as fault:  # noqa: PT011 - which it is, torch decides
+            exec(line, {"torch": torch})
+        assert lacking(fault.value) == ACCELERATOR
+
+    @pytest.mark.parametrize("line", rows(ABSENT, "torch.accelerator.synchronize()"))
     def test_what_fails_for_want_of_one_is_not_refused(self, stage: Stage, line: str) -> None:
         stage.limit(device="cuda")
         assert stage.rehearse(learning("import torch, torch.nn.attention", line)) is None
         assert stage.runs == 2
 
+    @THOROUGH  # the next one asks the same
     def test_where_trainings_run_on_the_cpu_it_is_refused(self, stage: Stage) -> None:
         assert stage.refused(learning("import torch", "torch.cuda.synchronize()")).reason
 
@@ -395,14 +429,7 @@ class TestAccelerator:
         assert stage.rehearse(learning(*lines)) is None
 
     @pytest.mark.parametrize(
-        "line",
-        [
-            "cuda_stream",
-            "import no_such_cuda",
-            "raise FloatingPointError('on cuda')",
-            "[][3]",
-            "import os; os.abort()",
-        ],
+        "line", rows(OTHER, "cuda_stream", "raise FloatingPointError('on cuda')")
     )
     def test_other_faults_are_refused_as_ever(self, stage: Stage, line: str) -> None:
         stage.limit(device="cuda")
@@ -444,7 +471,11 @@ class TestTrust:
         [
             ("os.kill(os.getpid(), 9)", "was killed from outside"),
             ("raise OSError(28, 'No space \\x1b')", "failed at train.py line 19"),
-            ("time.sleep(600)", "did not end within 2 s; it was at train.py line 19 in learn"),
+            pytest.param(
+                "time.sleep(600)",
+                "did not end within 2 s; it was at train.py line 19 in learn",
+                marks=THOROUGH,
+            ),
         ],
     )
     def test_an_incumbent_that_never_comes_through_is_told_once(
@@ -515,50 +546,87 @@ def test_folders_a_thousand_deep_are_removed(stage: Stage) -> None:
     assert stage.rehearse(deep) is None
 
 
-def template(tmp_path: Path, profile: str) -> tuple[Rehearsal, dict[str, str]]:
-    files = render("gpt", profile)
-    (tmp_path / "settings.toml").write_text(files["autoresearch.toml"])
-    settings = load_settings(tmp_path / "settings.toml")
-    work = tmp_path / "work"
-    work.mkdir(exist_ok=True)
-    return Rehearsal(settings, sandbox=sandbox.detect(os.environ), work=work), files
+Rehearsed = tuple[Rehearsal, dict[str, str]]
 
 
-@pytest.mark.parametrize("profile", ["cpu", "gpu"])
-def test_the_template_comes_through_and_so_do_honest_changes(tmp_path: Path, profile: str) -> None:
-    rehearsal, files = template(tmp_path, profile)
+@pytest.fixture(scope="module")
+def of_template(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Rehearsed]:
+    """Return what gives the rehearsal of a profile, which is one for all: it has a memory."""
+    place = tmp_path_factory.mktemp("rehearsals")
+
+    @functools.cache
+    def of(profile: str) -> Rehearsed:
+        files = render("gpt", profile)
+        (place / f"{profile}.toml").write_text(files["autoresearch.toml"])
+        settings = load_settings(place / f"{profile}.toml")
+        work = place / profile
+        work.mkdir()
+        return Rehearsal(settings, sandbox=sandbox.detect(os.environ), work=work), files
+
+    return of
+
+
+@pytest.mark.parametrize("profile", rows(["cpu", "gpu"], "cpu"))
+def test_the_template_comes_through(of_template: Callable[[str], Rehearsed], profile: str) -> None:
+    rehearsal, files = of_template(profile)
     assert rehearsal.trusts(files)
-    source = files["train.py"]
-    for old, new in (
+
+
+@THOROUGH
+@pytest.mark.parametrize("profile", ["cpu", "gpu"])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
         ('WINDOW_PATTERN = "SSSL"', 'WINDOW_PATTERN = "SL"'),
         ("hidden = F.relu(self.up(norm(x)))", "hidden = F.gelu(self.up(norm(x)))"),
-    ):
-        assert old in source
-        changed = {**files, "train.py": source.replace(old, new)}
-        found = rehearsal.rehearse(changed, files)
-        assert found is None, found.detail
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "why"),
-    [
-        (
-            "self.attention(norm(x)",
-            "self.attention(norm(x)[..., :8]",
-            "mat1 and mat2 shapes cannot",
-        ),
-        ("F.relu(self.up", "F.rleu(self.up", "has no attribute 'rleu'"),
-        ("change = lr * update", "change = lr * update / 0.0 * 0.0", "loss is nan at step 2"),
-        ("(behind >= 0) & (behind < window)", "behind < window", "tokens that come after it"),
-        ("GPT(Shape(**config))", "GPT(Shape(**config, depth=3))", "got multiple values for"),
-        ("return self.logits(self.stream(tokens))", "return self.stream(tokens)", "to logits [2,"),
-        ("session.finish()", "session.seconds", "ended without finish()"),
     ],
 )
-def test_real_faults_of_the_template_are_caught(
-    tmp_path: Path, old: str, new: str, why: str
+def test_honest_changes_of_the_template_come_through(
+    of_template: Callable[[str], Rehearsed], profile: str, old: str, new: str
 ) -> None:
-    rehearsal, files = template(tmp_path, "cpu")
+    rehearsal, files = of_template(profile)
+    source = files["train.py"]
+    assert old in source
+    found = rehearsal.rehearse({**files, "train.py": source.replace(old, new)}, files)
+    assert found is None, found.detail
+
+
+FAULTS = {
+    "a shape": (
+        "self.attention(norm(x)",
+        "self.attention(norm(x)[..., :8]",
+        "mat1 and mat2 shapes cannot",
+    ),
+    "a name": ("F.relu(self.up", "F.rleu(self.up", "has no attribute 'rleu'"),
+    "no number": (
+        "change = lr * update",
+        "change = lr * update / 0.0 * 0.0",
+        "loss is nan at step 2",
+    ),
+    "the future": (
+        "(behind >= 0) & (behind < window)",
+        "behind < window",
+        "tokens that come after it",
+    ),
+    "the loader": (
+        "GPT(Shape(**config))",
+        "GPT(Shape(**config, depth=3))",
+        "got multiple values for",
+    ),
+    "no logits": (
+        "return self.logits(self.stream(tokens))",
+        "return self.stream(tokens)",
+        "to logits [2,",
+    ),
+    "no finish": ("session.finish()", "session.seconds", "ended without finish()"),
+}
+
+
+@pytest.mark.parametrize("name", rows(FAULTS, "the future"))
+def test_real_faults_of_the_template_are_caught(
+    of_template: Callable[[str], Rehearsed], name: str
+) -> None:
+    (old, new, why), (rehearsal, files) = FAULTS[name], of_template("cpu")
     source = files["train.py"]
     assert old in source
     found = rehearsal.rehearse({**files, "train.py": source.replace(old, new)}, files)

@@ -2,13 +2,11 @@
 
 import os
 import signal
-import subprocess
 import sys
-import textwrap
-import time
+from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 
-import psutil
 import pytest
 
 from autoresearch.errors import GitError, Interrupted
@@ -24,8 +22,9 @@ from autoresearch.records.values import (
 from autoresearch.registry.store import unpack
 from autoresearch.research import StopRules
 from autoresearch.research.study import begin_anew
-from tests.processes import guarded_children
-from tests.stubs import TRAIN, Night, Scripted, git, make_project, snapshot, variant
+from tests.commands import Forked
+from tests.processes import dies_out, guarded_children
+from tests.stubs import TRAIN, Night, Scripted, git, make_project, processes, snapshot, variant
 
 
 def verdicts(night: Night) -> list[Verdict | None]:
@@ -59,7 +58,7 @@ def test_a_night_keeps_what_is_better_and_records_everything(tmp_path: Path) -> 
         variant(QUALITY=2.1),
         variant(QUALITY=1.7),
     ]
-    night = Night(project, Scripted(sources))
+    night = Night(project, Scripted(sources), worker=processes())
     assert night.run() == "the proposers have nothing more to try"
     assert verdicts(night) == [
         Verdict.KEEP,
@@ -164,6 +163,7 @@ def test_an_interrupted_run_continues_where_it_was(tmp_path: Path) -> None:
     night = Night(
         make_project(tmp_path / "project"),
         Scripted([variant(QUALITY=1.9, BEHAVIOUR="slow"), variant(QUALITY=1.5)]),
+        worker=processes(),
     )
 
     def stop_in_experiment_two(event: object) -> None:
@@ -283,50 +283,49 @@ def test_events_tell_the_story(tmp_path: Path) -> None:
     assert last.best_bpb == pytest.approx(1.9, abs=0.005)
 
 
-KILLED = """
-import os, sys
-from pathlib import Path
-sys.path.insert(0, {root!r})
-from autoresearch.config import find_project
-from tests.stubs import Night, Scripted, variant
+LOOP = ("research/", "registry/store", "gitrepo/")
 
-night = Night(find_project(Path({project!r})), Scripted([
-    variant(QUALITY=1.9), variant(QUALITY=2.5), variant(QUALITY=1.8), variant(QUALITY=1.7)]))
-left = int(sys.argv[1])
 
-def trace(frame, event, arg):
-    # Die at the N-th call of a function of the loop, the registry or the repository.
-    global left
-    if "autoresearch" in frame.f_code.co_filename:
-        if any(p in frame.f_code.co_filename for p in ("research/", "registry/store", "gitrepo/")):
+def die_at_call(count: int) -> None:
+    """Be killed at the N-th call of a function of the loop, the registry or the repository."""
+    left = count
+
+    def look(frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal left
+        path = frame.f_code.co_filename
+        if event == "call" and "autoresearch" in path and any(part in path for part in LOOP):
             left -= 1
             if left == 0:
-                os.kill(os.getpid(), 9)
+                os.kill(os.getpid(), signal.SIGKILL)
 
-sys.setprofile(lambda frame, event, arg: trace(frame, event, arg) if event == "call" else None)
-night.run()
-print("finished")
-"""
+    sys.setprofile(look)
 
 
-def test_kill_at_any_point_loses_and_doubles_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "counts",
+    [
+        (37, 160, 401),
+        pytest.param((90, 160, 230, 310, 401, 512, 633), marks=pytest.mark.thorough),
+    ],
+    ids=["three", "seven"],
+)
+def test_kill_at_any_point_loses_and_doubles_nothing(tmp_path: Path, counts: Sequence[int]) -> None:
     project = make_project(tmp_path / "project")
-    root = str(Path(__file__).parent.parent)
-    script = tmp_path / "night.py"
-    script.write_text(textwrap.dedent(KILLED.format(root=root, project=str(project.root))))
+    sources: list[str | Change] = [variant(QUALITY=each) for each in (1.9, 2.5, 1.8, 1.7)]
     killed = 0
-    for count in (37, 90, 160, 230, 310, 401, 512, 633, 10**9):
-        done = subprocess.run(
-            [sys.executable, str(script), str(count)],
-            env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        killed += done.returncode == -signal.SIGKILL
-        assert done.returncode in (0, -signal.SIGKILL), done.stderr
+    for count in (*counts, 10**9):
+
+        def run(count: int = count) -> None:
+            night = Night(project, Scripted(sources), worker=processes())
+            die_at_call(count)
+            night.run()
+            sys.stdout.write("finished\n")
+
+        forked = Forked(run)
+        killed += forked.wait() == -signal.SIGKILL
+        assert forked.wait() in (0, -signal.SIGKILL), forked.err
     assert killed >= 3
-    assert done.stdout.strip() == "finished"
+    assert forked.out == "finished\n"
     night = Night(project, Scripted([]))
     assert verdicts(night) == [
         Verdict.KEEP,
@@ -338,11 +337,4 @@ def test_kill_at_any_point_loses_and_doubles_nothing(tmp_path: Path) -> None:
     agree(night)
     numbers = [row.id for row in night.registry.experiments(night.study())]
     assert numbers == [1, 2, 3, 4, 5]
-    time.sleep(0.2)
-    leftovers = [
-        process
-        for process in psutil.process_iter(["cmdline"])
-        if "autoresearch.runtime.launch" in (process.info["cmdline"] or [])
-        and process.ppid() in (1, os.getpid())
-    ]
-    assert not leftovers
+    assert dies_out(tmp_path)

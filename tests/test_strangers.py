@@ -1,7 +1,5 @@
 """What a proposal and its trial say, from the study to every place where a person reads it."""
 
-import subprocess
-import sys
 import unicodedata
 from dataclasses import replace
 
@@ -10,6 +8,7 @@ import pytest
 from autoresearch.proposers import Brief, Check, Unable
 from autoresearch.records.values import Proposal, Verdict
 from autoresearch.research import StopRules
+from tests.commands import autoresearch
 from tests.stubs import Night, Scripted, git, make_project, variant
 
 EVIL = (
@@ -58,10 +57,8 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
 
 
 def said(night: Night, *arguments: str) -> str:
-    command = [sys.executable, "-m", "autoresearch", *arguments]
-    done = subprocess.run(command, cwd=night.project.root, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return (done.stdout + done.stderr).decode()
+    done = autoresearch(*arguments, cwd=night.project.root)
+    return done.out + done.err
 
 
 def live(text: str, *, allowed: str = "\n") -> set[str]:

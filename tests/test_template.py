@@ -5,6 +5,7 @@ import importlib
 import math
 import os
 import re
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -22,6 +23,8 @@ from autoresearch.patching import constants, set_constants
 from autoresearch.patching import numbers as numbers_of
 from autoresearch.runtime.session import TrainData, _map
 from autoresearch.scaffold import render, template_directory
+from tests.commands import Forked
+from tests.shares import rows
 
 CONTEXT = 32
 VOCAB = 300
@@ -110,7 +113,7 @@ def test_logits_have_a_vector_for_every_token(modules: Any, length: int) -> None
     assert logits.dtype == torch.float32
 
 
-@pytest.mark.parametrize("pattern", ["L", "S", "SSSL"])
+@pytest.mark.parametrize("pattern", rows(["L", "S", "SSSL"], "SSSL"))
 def test_a_prediction_ignores_the_future_and_its_batch_mates(modules: Any, pattern: str) -> None:
     train, _ = modules(DEPTH=4, WINDOW_PATTERN=pattern)
     model = trained(train)
@@ -253,15 +256,21 @@ def test_a_checkpoint_outlives_a_change_of_the_constants(modules: Any, tmp_path:
     assert torch.equal(later.load_model(tmp_path, "cpu")(tokens(2)), model(tokens(2)))
 
 
-def numbers() -> list[tuple[str, float]]:
-    """Every number of the CPU profile with the ends of the range a proposer may try."""
+def numbers() -> list[Any]:
+    """Every number of the CPU profile with the ends of the range a proposer may try.
+
+    Each fifth is for `make test`.
+    """
     cases: list[tuple[str, float]] = []
     for each in constants(render("gpt", "cpu")["train.py"]):
         if isinstance(each.value, int):
             cases += [(each.name, max(1, each.value // 2)), (each.name, each.value * 2 + 1)]
         elif isinstance(each.value, float):
             cases += [(each.name, each.value / 4), (each.name, each.value * 4)]
-    return cases
+    return [
+        pytest.param(*case, marks=() if at % 5 == 0 else pytest.mark.thorough)
+        for at, case in enumerate(cases)
+    ]
 
 
 @pytest.mark.parametrize(("name", "value"), numbers())
@@ -405,10 +414,18 @@ def run(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_by_hand_without_a_corpus_says_what_to_do(project: Path) -> None:
-    done = run(project, "train.py")
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
-    assert "autoresearch prepare" in done.stderr
+    def act() -> None:
+        sys.path.insert(0, str(project))
+        try:
+            runpy.run_path("train.py", run_name="__main__")
+        except SystemExit as end:
+            print(end.code, file=sys.stderr)
+            raise
+
+    done = Forked(act, cwd=project)
+    assert done.wait() == 1
+    assert done.err.count("\n") == 1
+    assert "autoresearch prepare" in done.err
 
 
 def test_by_hand_it_trains_and_prints_the_block(project: Path, tmp_path: Path) -> None:

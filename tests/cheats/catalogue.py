@@ -34,7 +34,7 @@ class Entry:
     `ends` are the ways it may end: rules of the evaluator, endings of a trial, or WORTH; `says`
     stands in the reason. `harm` is what it does to the house where no sandbox stops it; `needs`
     names what the system must allow for that. `budget` changes that of the trial, `timeout`
-    (seconds) that of the scoring.
+    (seconds) that of the scoring. `always` has `make test` run it, too.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Entry:
     harm: str = ""
     needs: str = ""
     timeout: str = ""
+    always: bool = False
     budget: Mapping[str, float | Clock] = field(default_factory=dict)
 
     def files(self, names: Mapping[str, object] | None = None) -> dict[str, str]:

@@ -70,9 +70,14 @@ class Fate:
 
 @dataclass
 class Range:
-    """A worker and an evaluator in one sandbox, for one trial after the other."""
+    """A worker and an evaluator in one sandbox, for one trial after the other.
+
+    `servers` is how model servers are started, if otherwise: then scores are of the sandbox's
+    trust all the same.
+    """
 
     sandbox: Sandbox
+    servers: Sandbox | None = None
     budget: Budget = BUDGET
     limits: Limits = LIMITS
     timeout: str = "60s"
@@ -82,11 +87,12 @@ class Range:
         self.documents = tuple(Document(source(each)) for each in VAL)
         self.evaluator = Evaluator(
             EvaluationSettings(context=CONTEXT, batch=64, timeout=self.timeout),
-            sandbox=self.sandbox,
+            sandbox=self.servers or self.sandbox,
             limits=self.limits,
             device="cpu",
             tokenizer=ByteTokenizer(),
             documents=self.documents,
+            trust=self.sandbox.trust,
         )
 
     def run(self, files: Mapping[str, str], changes: Mapping[str, Any] | None = None) -> Fate:

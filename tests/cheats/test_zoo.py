@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,38 +15,65 @@ from autoresearch.sandbox import Sandbox
 from tests.cheats.catalogue import WORTH, Entry, entries, honest
 from tests.cheats.fates import Fate, Range
 from tests.cheats.house import House
+from tests.evaluation_stubs import warm_sandbox
 from tests.processes import guarded_children
 
 PROTOCOL = ("looking", "numbers", "tokenizers", "telling", "clock", "checkpoints", "resources")
-CHEATS = [
-    pytest.param(each, id=f"{file}: {each.name}") for file in PROTOCOL for each in entries(file)
-]
-MACHINE = [pytest.param(each, id=each.name) for each in entries("machine")]
-TWINS = [pytest.param(each, id=each.name) for each in entries("twins")]
-TERMINAL = [pytest.param(each, id=each.name) for each in entries("terminal")]
+FILES = [path.stem for path in sorted((Path(__file__).parent / "zoo").glob("*.toml"))]
+REAL, WARM = "", "warm: "  # how what it hands in is scored: as in any study, or by warm servers
 
 
-@pytest.fixture(scope="module")
-def unsealed() -> Range:
-    return Range(sandbox.Unsealed({"PATH": os.environ["PATH"]}))
+def each_of(*files: str) -> list[Any]:
+    """Return parameters (way, entry): all the real way, the share of `make test` the warm one."""
+    real = [
+        pytest.param(REAL, each, id=f"{file}: {each.name}", marks=pytest.mark.thorough)
+        for file in files
+        for each in entries(file)
+    ]
+    warm = [
+        pytest.param(WARM, each, id=f"{WARM}{file}: {each.name}")
+        for file in files
+        for each in entries(file)
+        if each.always
+    ]
+    return real + warm
 
 
-@pytest.fixture(scope="module")
-def strongest() -> Range:
-    return accustomed(Range(sandbox.detect(os.environ)))
+class Ranges:
+    """The ranges of one sandbox, each made when it is first asked for."""
 
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self._made: dict[str, Range] = {}
 
-@pytest.fixture(scope="module")
-def sealed(strongest: Range) -> Range:
-    if strongest.sandbox.trust is not Trust.SEALED:
-        pytest.skip("no sandbox can be had on this machine: bubblewrap is missing or forbidden")
-    return strongest
+    def get(self, way: str) -> Range:
+        if way not in self._made:
+            servers = warm_sandbox() if way == WARM else None
+            self._made[way] = accustomed(Range(self.sandbox, servers))
+        return self._made[way]
 
 
 def accustomed(place: Range) -> Range:
     """Have it score an honest checkpoint first: a night begins with its baseline."""
     assert place.run(honest()).end == WORTH
     return place
+
+
+@pytest.fixture(scope="module")
+def unsealed() -> Ranges:
+    return Ranges(sandbox.Unsealed({"PATH": os.environ["PATH"]}))
+
+
+@pytest.fixture(scope="module")
+def strongest() -> Ranges:
+    return Ranges(sandbox.detect(os.environ))
+
+
+@pytest.fixture(scope="module")
+def sealed(strongest: Ranges) -> Ranges:
+    if strongest.sandbox.trust is not Trust.SEALED:
+        pytest.skip("no sandbox can be had on this machine: bubblewrap is missing or forbidden")
+    return strongest
 
 
 @pytest.fixture(autouse=True)
@@ -70,46 +98,57 @@ def assert_harmless(fate: Fate, place: Range, base: str) -> None:
         assert Ending(fate.end).verdict in (Verdict.CRASH, Verdict.DISQUALIFIED)
 
 
-@pytest.mark.parametrize("entry", CHEATS)
-def test_a_cheat_gains_nothing(strongest: Range, entry: Entry) -> None:
-    place = Range(strongest.sandbox, timeout=entry.timeout) if entry.timeout else strongest
+@pytest.mark.parametrize("file", FILES)
+def test_of_every_kind_some_are_always_tried(file: str) -> None:
+    assert any(each.always for each in entries(file))
+
+
+@pytest.mark.parametrize(("way", "entry"), each_of(*PROTOCOL))
+def test_a_cheat_gains_nothing(strongest: Ranges, way: str, entry: Entry) -> None:
+    place = strongest.get(way)
+    if entry.timeout:
+        place = Range(place.sandbox, place.servers, timeout=entry.timeout)
     fate = place.run(entry.files(), entry.budget)
     assert fate.end in entry.ends, fate.reason
     assert entry.says in fate.reason
     assert_harmless(fate, place, entry.base)
 
 
-@pytest.mark.parametrize("entry", MACHINE)
-def test_a_sandbox_keeps_it_from_the_machine(sealed: Range, entry: Entry) -> None:
+@pytest.mark.parametrize(("way", "entry"), each_of("machine"))
+def test_a_sandbox_keeps_it_from_the_machine(sealed: Ranges, way: str, entry: Entry) -> None:
+    place = sealed.get(way)
     with House() as house:
-        fate = sealed.run(entry.files(house.names()), entry.budget)
+        fate = place.run(entry.files(house.names()), entry.budget)
         assert not house.harm(fate)
-    assert_harmless(fate, sealed, entry.base)
+    assert_harmless(fate, place, entry.base)
 
 
-@pytest.mark.parametrize("entry", MACHINE)
-def test_without_a_sandbox_it_succeeds_and_the_score_says_so(unsealed: Range, entry: Entry) -> None:
+@pytest.mark.parametrize(("way", "entry"), each_of("machine"))
+def test_without_a_sandbox_it_succeeds_and_the_score_says_so(
+    unsealed: Ranges, way: str, entry: Entry
+) -> None:
     if entry.needs == "ptrace" and not may_trace():
         pytest.skip("this system lets nobody read a neighbour's memory")
+    place = unsealed.get(way)
     with House() as house:
-        fate = unsealed.run(entry.files(house.names()), entry.budget)
+        fate = place.run(entry.files(house.names()), entry.budget)
         assert house.harm(fate) == entry.harm, fate.reason
     assert isinstance(fate.result, Score)
     assert fate.result.trust is Trust.UNSEALED
 
 
-@pytest.mark.parametrize("entry", TWINS)
-def test_an_honest_twin_is_scored_as_in_process(strongest: Range, entry: Entry) -> None:
-    files = entry.files()
-    fate = strongest.run(files, entry.budget)
+@pytest.mark.parametrize(("way", "entry"), each_of("twins"))
+def test_an_honest_twin_is_scored_as_in_process(strongest: Ranges, way: str, entry: Entry) -> None:
+    place, files = strongest.get(way), entry.files()
+    fate = place.run(files, entry.budget)
     assert fate.end == WORTH, fate.reason
     assert fate.outcome.checkpoint is not None
-    assert fate.bpb == pytest.approx(strongest.worth(files, fate.outcome.checkpoint), abs=1e-4)
+    assert fate.bpb == pytest.approx(place.worth(files, fate.outcome.checkpoint), abs=1e-4)
 
 
-@pytest.mark.parametrize("entry", TERMINAL)
-def test_nothing_live_comes_out_of_a_trial(strongest: Range, entry: Entry) -> None:
-    fate = strongest.run(entry.files())
+@pytest.mark.parametrize(("way", "entry"), each_of("terminal"))
+def test_nothing_live_comes_out_of_a_trial(strongest: Ranges, way: str, entry: Entry) -> None:
+    fate = strongest.get(way).run(entry.files())
     assert fate.end in entry.ends
     outcome = fate.outcome
     words = [outcome.detail, *outcome.facts, *map(str, outcome.facts.values())]
@@ -134,15 +173,20 @@ def before(session):
 """.replace("import os,", "import os, sys,")
 
 
-def test_what_one_trial_plants_the_next_one_does_not_meet(strongest: Range) -> None:
-    planted = Entry("plant", PLANT, (WORTH,))
-    assert_harmless(strongest.run(planted.files()), strongest, "stub")
-    fate = strongest.run(honest())
+WAYS = [pytest.param(REAL, id="as ever", marks=pytest.mark.thorough), pytest.param(WARM, id="warm")]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_one_trial_plants_the_next_one_does_not_meet(strongest: Ranges, way: str) -> None:
+    place, planted = strongest.get(way), Entry("plant", PLANT, (WORTH,))
+    assert_harmless(place.run(planted.files()), place, "stub")
+    fate = place.run(honest())
     assert fate.end == WORTH
     assert fate.outcome.log == b""
 
 
-def test_a_left_over_descriptor_leads_nowhere(strongest: Range) -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_a_left_over_descriptor_leads_nowhere(strongest: Ranges, way: str) -> None:
     peek = """
 def before(session):
     import os
@@ -152,14 +196,15 @@ def before(session):
         except OSError:
             pass
 """
+    place = strongest.get(way)
     sealed_text = Path(os.environ["HOME"]) / "val.txt"
     sealed_text.write_text("sealed")
     with sealed_text.open("rb") as ours:
         os.set_inheritable(ours.fileno(), True)
-        fate = strongest.run(Entry("peek", peek, (WORTH,)).files())
+        fate = place.run(Entry("peek", peek, (WORTH,)).files())
     assert fate.end == WORTH
     assert b"val.txt" not in fate.outcome.log
-    assert_harmless(fate, strongest, "stub")
+    assert_harmless(fate, place, "stub")
 
 
 def may_trace() -> bool:
