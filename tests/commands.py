@@ -110,6 +110,8 @@ class Forked:
             code = 0
         except SystemExit as ended:
             code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+            if isinstance(ended.code, str):
+                sys.stderr.write(f"{ended.code}\n")
         except BaseException:  # noqa: BLE001 - as the interpreter does at the end of a program
             traceback.print_exc()
         finally:

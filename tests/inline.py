@@ -4,6 +4,7 @@ import json
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from unittest.mock import patch
 
 import autoresearch.runtime
 from autoresearch.records.training import Outcome, Point, Timing
@@ -84,10 +85,9 @@ class _Training:
 
     def _execute(self, session: Session) -> tuple[Ending, str, str]:
         source = (self.assignment.tree / self.assignment.entry).read_text("utf-8")
-        original = autoresearch.runtime.open_session
-        autoresearch.runtime.open_session = lambda: session
         try:
-            exec(compile(source, self.assignment.entry, "exec"), {"__name__": "__main__"})
+            with patch.object(autoresearch.runtime, "open_session", lambda: session):
+                exec(compile(source, self.assignment.entry, "exec"), {"__name__": "__main__"})
         except _Finished:
             return Ending.FINISHED, "", ""
         except _Raced:
@@ -96,8 +96,6 @@ class _Training:
             return Ending.NAN, _line(fault), traceback.format_exc()
         except Exception as fault:  # noqa: BLE001 - whatever the stub does is its outcome
             return Ending.EXCEPTION, _line(fault), traceback.format_exc()
-        finally:
-            autoresearch.runtime.open_session = original
         return Ending.NO_FINISH, "exited without handing in a checkpoint", ""
 
     def _data(self) -> TrainData:

@@ -1,6 +1,7 @@
 """The command line by hand: every mistake is one clear line, the right exit code, nothing lost."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -25,22 +26,44 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-@pytest.fixture
-def prepared(project: Path, tmp_path: Path, run: Run) -> Path:
-    texts = tmp_path / "texts"
-    texts.mkdir()
+def write_texts(folder: Path) -> Path:
+    folder.mkdir()
     for number in range(300):
         words = " ".join(f"word{number * 7 % 31} and {number + each}" for each in range(30))
-        (texts / f"{number}.txt").write_text(words)
+        (folder / f"{number}.txt").write_text(words)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_texts(tmp_path_factory.mktemp("corpus") / "texts")
+
+
+@pytest.fixture
+def prepared(project: Path, texts: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project whose corpus is there: no test here changes it, so it is made once."""
+    monkeypatch.setenv("AUTORESEARCH_HOME", str(texts.parent / "home"))
     code, _out, err = run("prepare", "--corpus", str(texts))
     assert code == 0, err
     return project
 
 
+@pytest.fixture(scope="module")
+def nights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("nights")
+
+
 @pytest.fixture
-def studied(project: Path) -> Path:
-    Night(find_project(project), Scripted([variant(QUALITY=1.9), variant(QUALITY=2.5)])).run()
-    return project
+def studied(tmp_path: Path, nights: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project after a night of a keep and a discard: a copy of one that is made once."""
+    made, mine = nights / "project", tmp_path / "project"
+    if not made.exists():
+        night = Night(make_project(made), Scripted([variant(QUALITY=1.9), variant(QUALITY=2.5)]))
+        night.run()
+        night.registry.close()
+    shutil.copytree(made, mine, symlinks=True)
+    monkeypatch.chdir(mine)
+    return mine
 
 
 def one_line(err: str, *parts: str) -> None:
@@ -331,11 +354,7 @@ def test_a_read_only_project(prepared: Path, tmp_path: Path) -> None:
 
 
 def test_a_corpus_that_lies_open_is_never_sealed(run: Run, project: Path, tmp_path: Path) -> None:
-    texts = tmp_path / "stdlib"  # as the standard library's own is named
-    texts.mkdir()
-    for number in range(300):
-        words = " ".join(f"word{number * 7 % 31} and {number + each}" for each in range(30))
-        (texts / f"{number}.txt").write_text(words)
+    texts = write_texts(tmp_path / "stdlib")  # as the standard library's own is named
     assert run("prepare", "--corpus", str(texts))[0] == 0
     run("run", "--experiments", "1", "--budget", "1s", "--proposer", "optuna")
     study = Registry.open(project / ".autoresearch" / "registry.db").study()

@@ -49,6 +49,7 @@ def test_two_files_are_trained_on_one_text_and_compared(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="says what is missing only where it is")
+@pytest.mark.thorough
 def test_without_a_gpu_it_says_what_to_add(tmp_path: Path) -> None:
     done = run("--text", str(some_text(tmp_path)), "--seconds", "1")
     assert done.returncode == 1

@@ -2,6 +2,7 @@
 
 import math
 import os
+import time
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -67,6 +68,14 @@ def edit(name: str, value: str, *, old: str, why: str, category: str = "optimize
         f"hypothesis: {why}\ncategory: {category}\npredicted_delta: -0.01\nrisk: none\n\n"
         f"train.py\n<<<<<<< SEARCH\n{name} = {old}\n=======\n{name} = {value}\n>>>>>>> REPLACE\n"
     )
+
+
+class Hurried:
+    """The run's clock at twenty times its speed: a pause of a minute is over in three seconds."""
+
+    @staticmethod
+    def monotonic() -> float:
+        return 20 * time.monotonic()
 
 
 class Script:
@@ -135,7 +144,8 @@ class Script:
         return scenes.pop(0) if len(scenes) > 1 else scenes[0]
 
 
-def test_a_night_with_every_ending(project: Path) -> None:
+def test_a_night_with_every_ending(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autoresearch.commands.run.time", Hurried)
     with FakeLlm(Script((project / "train.py").read_text())) as fake:
         done = run(
             project, fake, "--tag", "models", "--max-cost", "20",

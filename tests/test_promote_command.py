@@ -30,8 +30,8 @@ def make_night(place: Path) -> None:
         patch = change(source, SHARPNESS=("0.9", "0.2")[number])
         (patches / f"{number}.patch").write_text(f"Subject: believe it\n\n{patch}")
     night = ["run", "--proposer", f"patches:{patches}", "--tag", "night", "--confirm-share", "0"]
-    with pytest.MonkeyPatch.context() as patch:
-        counting.score_inline(patch)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        counting.score_inline(monkeypatch)
         autoresearch(*night, cwd=place / "project", env=counting.environment(place))
 
 

@@ -3,8 +3,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
-import textwrap
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,6 +16,8 @@ from autoresearch.errors import GitError
 from autoresearch.gitrepo import GitRepo, commit_message
 from autoresearch.promotion import Promotable, Promotion, promote
 from autoresearch.records.values import Standing, Verdict
+from tests.commands import Forked
+from tests.counting import environment
 
 WHEN = datetime(2026, 3, 8, 22, 0, tzinfo=UTC)
 SOURCE = "".join(f"C{n} = 0\n" + "\n" * 6 for n in range(6))
@@ -79,9 +79,27 @@ def changed(source: str, changes: Mapping[int, int]) -> str:
     return "".join(lines)
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Night:
+    """The study, made once for all tests here."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment(tmp_path_factory.mktemp("made")).items():
+            patch.setenv(name, value)
+        patch.setenv("GIT_CONFIG_COUNT", "1")
+        patch.setenv("GIT_CONFIG_KEY_0", "init.defaultBranch")
+        patch.setenv("GIT_CONFIG_VALUE_0", "main")
+        return make(tmp_path_factory.mktemp("night") / "checkout")
+
+
 @pytest.fixture
-def night(tmp_path: Path) -> Night:
+def night(made: Night, tmp_path: Path) -> Night:
+    """A copy to spoil."""
     checkout = tmp_path / "checkout"
+    shutil.copytree(made.checkout, checkout, symlinks=True)
+    return Night(checkout, GitRepo.open(checkout / "proj"), dict(made.experiments))
+
+
+def make(checkout: Path) -> Night:
     (checkout / "proj").mkdir(parents=True)
     (checkout / "proj" / "train.py").write_text(SOURCE)
     git(checkout, "init", "-q")
@@ -355,22 +373,17 @@ def kill_before(night: Night, act: str, tmp_path: Path) -> None:
         f"mv '{reached}.new' '{reached}'; exec sleep 60;; esac\nexec {shutil.which('git')} \"$@\"\n"
     )
     wrapper.chmod(0o755)
-    code = textwrap.dedent(f"""
-        import tempfile
-        from pathlib import Path
-        from autoresearch.gitrepo import GitRepo
-        from autoresearch.promotion import Promotable, promote
-        from autoresearch.records.values import Verdict
 
-        tempfile.tempdir = {str(tmp_path / "tmp")!r}
-        repo = GitRepo.open(Path({str(night.repo.root)!r}))
-        chosen = Promotable(2, {night.experiments[2].sha!r}, "mar8", Verdict.KEEP, "x")
+    def act_on() -> None:
+        repo = GitRepo.open(night.repo.root)
+        chosen = Promotable(2, night.experiments[2].sha, "mar8", Verdict.KEEP, "x")
         promote(repo, [chosen], force=True)
-    """)
+
     path = f"{wrapper.parent}{os.pathsep}{os.environ['PATH']}"
-    with subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PATH": path}) as child:
-        while not reached.exists():
-            assert child.poll() is None
-            time.sleep(0.01)
-        child.kill()
+    child = Forked(act_on, env={**os.environ, "PATH": path})
+    while not reached.exists():
+        assert child.poll() is None, child.err
+        time.sleep(0.01)
+    child.send_signal(signal.SIGKILL)
+    assert child.wait() == -signal.SIGKILL
     os.kill(int(reached.read_text()), signal.SIGKILL)

@@ -419,7 +419,7 @@ def test_by_hand_without_a_corpus_says_what_to_do(project: Path) -> None:
         try:
             runpy.run_path("train.py", run_name="__main__")
         except SystemExit as end:
-            print(end.code, file=sys.stderr)
+            sys.stderr.write(f"{end.code}\n")
             raise
 
     done = Forked(act, cwd=project)

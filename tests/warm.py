@@ -94,16 +94,19 @@ def main() -> None:
     signal.set_wakeup_fd(ringer.fileno(), warn_on_full_buffer=False)
     servers: dict[socket.socket, int] = {}
     while True:
-        ready, _, _ = select.select([0, listener, bell, *servers], [], [])
-        if 0 in ready:
+        ready, _, _ = select.select([sys.stdin, listener, bell, *servers], [], [])
+        if sys.stdin in ready:
             return
         if bell in ready:
             bell.recv(4096)
             _tell_ends(servers)
         if listener in ready:
             line, _ = listener.accept()
-            servers[line] = _start(line)
-        for line in servers.keys() & set(ready):  # nobody wants to know any more
+            try:
+                servers[line] = _start(line)
+            except (IndexError, ValueError, OSError):  # it was killed before it had said what
+                line.close()
+        for line in [each for each in servers if each in ready]:  # nobody wants to know any more
             os.kill(servers[line], signal.SIGKILL)
             line.close()
             del servers[line]

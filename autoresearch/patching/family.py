@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from autoresearch.patching.effect import drop_docstrings
 from autoresearch.patching.syntax import parse
@@ -58,25 +59,33 @@ def steering_change(before: Mapping[str, str], after: Mapping[str, str]) -> str 
 
 
 def _steered(path: str, old: str, new: str) -> str | None:
-    was, now = parse(old), parse(new)
-    if was is None or now is None or not path.endswith(".py"):
+    if not path.endswith(".py"):
         return path
     try:
-        changed = _steering(was) ^ _steering(now)
+        was, now = _steering(old), _steering(new)
     except (RecursionError, ValueError):  # too deep, or an int of over 4,300 digits
         return path
-    return min((place for place, *_ in changed), default=None)
+    if was is None or now is None:
+        return path
+    return min((place for place, *_ in was ^ now), default=None)
 
 
-def _steering(tree: ast.Module) -> set[tuple[str, str, int]]:
-    """Return what steers: by its words, or because something that steers uses it."""
+@lru_cache(maxsize=8)  # one incumbent is compared with many
+def _steering(source: str) -> frozenset[tuple[str, str, int]] | None:
+    """Return what steers: by its words, or because something that steers uses it.
+
+    None: it is no Python.
+    """
+    tree = parse(source)
+    if tree is None:
+        return None
     drop_docstrings(tree)
     units = list(_units(tree.body, ""))
     found = {unit for unit in units if unit.steers}
     while more := _used(units, found) - found:
         found |= more
     counts = Counter((unit.place, unit.said) for unit in units if unit in found)
-    return {(*each, times) for each, times in counts.items()}
+    return frozenset((*each, times) for each, times in counts.items())
 
 
 def _used(units: Sequence[_Unit], by: Iterable[_Unit]) -> set[_Unit]:

@@ -6,10 +6,12 @@ attempt runs on a thread of its own, whose connection is cut when its time is up
 
 import contextlib
 import ipaddress
+import os
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
@@ -114,13 +116,27 @@ def http_client(base_url: str, key: str | None, timeout: float) -> httpx2.Client
 
     A connection kept between calls that are minutes apart saves nothing and is often dead.
     """
+    trust_env = not _is_loopback(urlsplit(base_url).hostname or "")  # no proxy to oneself
+    named = (os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
     return httpx2.Client(
+        verify=_trusted(*(named if trust_env else ()), trust_env=trust_env),
         timeout=timeout,
         limits=httpx2.Limits(max_keepalive_connections=0),
         follow_redirects=False,
-        trust_env=not _is_loopback(urlsplit(base_url).hostname or ""),  # no proxy to oneself
+        trust_env=trust_env,
         event_hooks={"request": [partial(_prepare, key)]},
     )
+
+
+@cache
+def _trusted(*_named: str | None, trust_env: bool) -> ssl.SSLContext:
+    """Return who is trusted. All clients share it: its certificates take long to read.
+
+    Args:
+        _named: what the environment names; another name is another context.
+        trust_env: whether the environment may name the certificates.
+    """
+    return httpx2.create_ssl_context(trust_env=trust_env)
 
 
 def _prepare(key: str | None, request: httpx2.Request) -> None:
