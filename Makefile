@@ -8,6 +8,8 @@ PYTEST_ARGS ?= -n 4 --dist worksteal
 DEMO ?= demo
 DEMO_BUDGET ?= 15s
 DEMO_EXPERIMENTS ?= 6
+# What pytest makes of the test modules is kept: half of what comes before the first test.
+PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: install demo test test-all coverage check lint types floors wheel-test clean
@@ -30,11 +32,11 @@ demo: install
 
 # A faithful share of everything.
 test: install
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
 
 # The rest of the zoo on the real template, every sandbox level, every kill: all that is `thorough`.
 test-all: install
-	$(BIN)/python -m pytest -m "" $(PYTEST_ARGS)
+	$(PYTEST) -m "" $(PYTEST_ARGS)
 
 lint: install
 	$(BIN)/ruff check .

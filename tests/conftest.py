@@ -19,8 +19,8 @@ Run = Callable[..., tuple[int, str, str]]
 
 # On a busy machine any example may take long. They are the same every time, so that a change is
 # judged by itself; `--hypothesis-profile=default` looks for new ones.
-settings.register_profile("unhurried", deadline=None, derandomize=True, database=None)
-settings.load_profile("unhurried")
+settings.register_profile("share", deadline=None, derandomize=True, database=None, max_examples=40)
+settings.register_profile("all", settings.get_profile("share"), max_examples=100)
 
 
 @pytest.fixture(autouse=True)
@@ -80,6 +80,12 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
 
 LEFT_OUT = pytest.StashKey[int]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw as many examples as there is time for, unless the command line names a profile."""
+    if not config.getoption("--hypothesis-profile"):
+        settings.load_profile("share" if config.option.markexpr else "all")
 
 
 def pytest_deselected(items: Sequence[pytest.Item]) -> None:

@@ -65,7 +65,7 @@ def prepared(spec: str, home: Path) -> Corpus:
 
 
 def child(
-    *specs: str, home: Path, patience: float = 10.0, **environment: str
+    *specs: str, home: Path, environment: dict[str, str], patience: float = 10.0
 ) -> subprocess.Popen[str]:
     """Prepare with another environment: the hub's libraries read it when they are imported."""
     return subprocess.Popen(
@@ -78,9 +78,11 @@ def child(
     )
 
 
-def in_child(*specs: str, home: Path, patience: float = 10.0, **environment: str) -> list[str]:
+def in_child(
+    *specs: str, home: Path, environment: dict[str, str], patience: float = 10.0
+) -> list[str]:
     """Return a child's line for each spec."""
-    with child(*specs, home=home, patience=patience, **environment) as process:
+    with child(*specs, home=home, environment=environment, patience=patience) as process:
         said, _ = process.communicate("\n" * len(specs), timeout=120)
     assert process.returncode == 0
     return said.splitlines()
@@ -130,7 +132,7 @@ def test_names_become_sources() -> None:
 def test_no_network_is_one_quick_line(
     tmp_path: Path, environment: dict[str, str], line: str
 ) -> None:
-    (said,) = in_child("climbmix", home=tmp_path, **environment)
+    (said,) = in_child("climbmix", home=tmp_path, environment=environment)
     assert said.startswith(line)
 
 
@@ -197,8 +199,8 @@ class _Server(ThreadingHTTPServer):
         self.closing = threading.Event()
 
     @property
-    def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
+    def environment(self) -> dict[str, str]:
+        return {"HF_ENDPOINT": f"http://127.0.0.1:{self.server_address[1]}"}
 
 
 def _listing(files: dict[str, Path]) -> list[dict[str, object]]:
@@ -237,7 +239,7 @@ def test_a_download_that_breaks_off_goes_on(tmp_path: Path) -> None:
     twice = ("hf:some/set", "hf:some/set")
     with hub(folder) as server:
         server.withheld.add("1.jsonl")
-        with child(*twice, home=tmp_path, HF_ENDPOINT=server.endpoint) as process:
+        with child(*twice, home=tmp_path, environment=server.environment) as process:
             assert process.stdout is not None
             assert process.stdout.readline().startswith("refused: ")
             server.withheld.clear()
@@ -259,6 +261,6 @@ def test_what_the_hub_refuses_is_one_line(tmp_path: Path) -> None:
     }
     specs = [f"hf:{name}" for name in refused]
     with hub(tmp_path / "tmp") as server:
-        lines = in_child(*specs, home=tmp_path, patience=1.0, HF_ENDPOINT=server.endpoint)
+        lines = in_child(*specs, home=tmp_path, environment=server.environment, patience=1.0)
     for line, start in zip(lines, refused.values(), strict=True):
         assert line.startswith(start)

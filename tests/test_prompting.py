@@ -238,14 +238,14 @@ def test_the_newest_rows_are_the_last_to_be_shortened(prompting: Prompting) -> N
 
 def test_shortening_breaks_the_beginning_seldom(prompting: Prompting) -> None:
     brief, breaks = a_brief(), 0
-    before = prompting.prompt(brief, tokens=20_000)
-    for number in range(2, 120):
+    before = prompting.prompt(brief, tokens=10_000)
+    for number in range(2, 62):
         brief = longer(brief, a_past(number, patch=patch(number, 10)))
-        prompt = prompting.prompt(brief, tokens=20_000)
+        prompt = prompting.prompt(brief, tokens=10_000)
         shared = "".join(each.text for each in (*before.system, *before.user[:-1]))
         breaks += not whole(prompt).startswith(shared)
         before = prompt
-    assert 3 <= breaks <= 12
+    assert 3 <= breaks <= 6  # of 60
 
 
 def test_a_longer_history_shortens_at_least_what_a_shorter_one_did() -> None:

@@ -324,11 +324,12 @@ DIFF = "--- a/train.py\n+++ b/train.py\n@@ -1 +1 @@\n-DEPTH = 4  # layers\n+DEPT
 
 
 class TestRandom:
-    def test_stays_within_what_it_may_draw_and_reaches_all_of_it(self) -> None:
+    @pytest.mark.parametrize("draws", [200, pytest.param(400, marks=pytest.mark.thorough)])
+    def test_stays_within_what_it_may_draw_and_reaches_all_of_it(self, draws: int) -> None:
         source = "A_LR = 1.0\nDEPTH = 3\nDIM = 768\nSTEPS = 101\nUSE = True\nHEAD_DIM = 128\n"
         spans = search_space(brief(source, base=source), numbers(source))
         drawn: dict[str, list[Number]] = {name: [] for name in spans}
-        for number in range(2, 400):
+        for number in range(2, draws):
             told = brief(source, number=number, base=source)
             for name, value in numbers(after(proposed(RandomProposer(), told), source)).items():
                 assert spans[name].holds(value)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
 from autoresearch.errors import GitError
@@ -12,6 +13,7 @@ from autoresearch.gitrepo.command import Git
 from autoresearch.gitrepo.messages import Commit
 from autoresearch.records.values import Rejection
 
+_SHA = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 NO_REF = "0" * 40  # as the old value of a ref: it must not exist yet
 _NO_IDENTITY = (
     'git knows no author: run `git config --global user.name "Your Name"` '
@@ -32,6 +34,8 @@ class GitRepo:
         self.prefix = prefix
         self._here = Git(root)
         self._git = Git(checkout_root)
+        # What a commit holds never changes, and the incumbent's files are asked for at every turn.
+        self._texts = lru_cache(maxsize=16)(self._read)
 
     @classmethod
     def open(cls, root: Path) -> "GitRepo":
@@ -187,6 +191,10 @@ class GitRepo:
         Raises:
             GitError: there is no such commit, or the project is not in it.
         """
+        named = _SHA.fullmatch(commit) is not None
+        return dict((self._texts if named else self._read)(commit, tuple(globs)))
+
+    def _read(self, commit: str, globs: tuple[str, ...]) -> dict[str, str]:
         return trees.read_files(self._git, commit, self.prefix, globs)
 
     def write_commit(
