@@ -10,6 +10,7 @@ import keyword
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from autoresearch.patching import effect_hash
 
@@ -196,8 +197,17 @@ def _splice(node: ast.AST, text: str) -> Splice:
     return Splice(line, start, stop, text)
 
 
-def _text(node: ast.AST, source: str) -> str:
-    return ast.get_source_segment(source, node) or ""
+def _text(node: ast.expr | ast.keyword, source: str) -> str:
+    if node.lineno != node.end_lineno:
+        return ast.get_source_segment(source, node) or ""
+    # As `ast` does it, but for splitting the whole source for every node.
+    line = _lines(source)[node.lineno - 1]
+    return line[node.col_offset : node.end_col_offset].decode()
+
+
+@lru_cache(maxsize=2)
+def _lines(source: str) -> list[bytes]:
+    return [line.encode() for line in source.split("\n")]
 
 
 def _walrus(node: ast.AST) -> bool:

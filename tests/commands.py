@@ -121,12 +121,20 @@ class Forked:
 
 
 class Command(Forked):
-    """`autoresearch` with these arguments."""
+    """`autoresearch` with these arguments.
+
+    `prepare` is the one that starts a fresh interpreter: the tokenizer is trained by a pool of
+    threads, and where this process has used it, what is forked would wait for threads of a pool
+    that is not there.
+    """
 
     def __init__(
         self, *arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
     ) -> None:
         def act() -> None:
+            if arguments[0] == "prepare":
+                os.environ["TMPDIR"] = tempfile.gettempdir()
+                os.execv(sys.executable, [sys.executable, "-m", "autoresearch", *arguments])
             sys.argv = ["autoresearch", *arguments]
             cli.main()
 

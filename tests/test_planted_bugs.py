@@ -1,10 +1,7 @@
 """The planted bugs, their fixes, decoys and probes, and the null patches: nothing is trained."""
 
-import json
 import random
-import runpy
 import sys
-import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -15,7 +12,6 @@ from autoresearch.gitrepo.applying import apply_diff
 from autoresearch.preflight import check
 from autoresearch.records.values import Change, ChangeFormat, Patch, Proposal, Rejection
 from autoresearch.scaffold import render
-from tests.commands import Forked
 from tests.shares import THOROUGH
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
@@ -47,18 +43,6 @@ def behaviour(place: Path, source: str) -> Mapping[str, bool | None]:
         (place / name).write_text(text)
     (place / "train.py").write_text(source)
     return planted_bugs.ask(place)
-
-
-def forked_ask(place: Path) -> Mapping[str, bool | None]:
-    def act() -> None:
-        sys.argv = [str(planted_bugs.PROBES), str(place)]
-        warnings.simplefilter("ignore")  # here they are errors
-        runpy.run_path(sys.argv[0], run_name="__main__")
-
-    asked = Forked(act)
-    assert asked.wait() == 0, asked.err
-    found: dict[str, bool | None] = json.loads(asked.out)
-    return found
 
 
 def test_there_are_eight_of_each_with_names_of_their_own() -> None:
@@ -104,12 +88,6 @@ def test_an_edit_whose_place_is_gone_is_an_error() -> None:
 
 @THOROUGH
 def test_all_eight_bugs_show_in_the_planted_template(tmp_path: Path) -> None:
-    assert behaviour(tmp_path, PLANTED) == dict.fromkeys(NAMES, True)
-
-
-def test_the_probes_see_all_eight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As above, without a fresh interpreter."""
-    monkeypatch.setattr(planted_bugs, "ask", forked_ask)
     assert behaviour(tmp_path, PLANTED) == dict.fromkeys(NAMES, True)
 
 

@@ -24,6 +24,7 @@ from autoresearch.research import StopRules
 from autoresearch.research.study import begin_anew
 from tests.commands import Forked
 from tests.processes import dies_out, guarded_children
+from tests.shares import rows
 from tests.stubs import TRAIN, Night, Scripted, git, make_project, processes, snapshot, variant
 
 
@@ -246,7 +247,7 @@ def test_a_keep_never_moves_a_branch_that_is_checked_out(tmp_path: Path) -> None
 HOSTILE = ["MASK = 0x" + "f" * 5000, "MASK = " + "*".join("1" * 900), "X = " + "-" * 1500 + "1"]
 
 
-@pytest.mark.parametrize("line", HOSTILE)
+@pytest.mark.parametrize("line", rows(HOSTILE, HOSTILE[0]), ids=["hex", "product", "minus"])
 def test_no_patch_can_end_the_study(tmp_path: Path, line: str) -> None:
     sources: list[str | Change] = [f"{TRAIN}\n{line}\n", variant(QUALITY=1.9)]
     night = Night(make_project(tmp_path / "project"), Scripted(sources))

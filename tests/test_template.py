@@ -138,6 +138,7 @@ def test_a_pattern_gives_each_layer_its_window_and_the_last_sees_all(modules: An
     assert train.Shape().windows == [16, 16, 16, 32, 16, 32]
 
 
+@pytest.mark.thorough  # compiles; the windows themselves are shown by the masks above
 def test_masks_and_flex_attention_agree_on_windows(modules: Any) -> None:
     train, _ = modules(DEPTH=2)
     shape = train.Shape()
