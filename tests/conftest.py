@@ -1,5 +1,6 @@
 """Fixtures for all tests: no test can touch the person's home, git settings or temporary files."""
 
+import os
 import shutil
 import sys
 import tempfile
@@ -83,7 +84,13 @@ LEFT_OUT = pytest.StashKey[int]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Draw as many examples as there is time for, unless the command line names a profile."""
+    """Draw as many examples as there is time for, unless the command line names a profile.
+
+    A worker of xdist gets a session of its own: a busy machine shares its time by sessions, and
+    all of them in one would wait as a single process does.
+    """
+    if hasattr(config, "workerinput"):
+        os.setsid()
     if not config.getoption("--hypothesis-profile"):
         settings.load_profile("share" if config.option.markexpr else "all")
 

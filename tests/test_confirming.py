@@ -126,6 +126,7 @@ def test_without_a_share_nothing_is_spent_on_claims(tmp_path: Path) -> None:
     assert Purpose.CONFIRMING not in {each.purpose for each in started}
 
 
+@pytest.mark.thorough  # beside it: without a share nothing is spent
 def test_no_more_than_the_share_is_spent_on_claims(tmp_path: Path) -> None:
     # Where two codes differ by little, proving it would take all the time there is.
     ideas = [source(1.997), *(source(2.1 + at / 100) for at in range(14))]
@@ -254,6 +255,7 @@ def test_a_refuted_keep_below_others_is_reversed_by_an_experiment(tmp_path: Path
     assert len(rows(made)) == 4, "a reversal is tried once"
 
 
+@pytest.mark.thorough  # beside it: a refuted keep is reversed
 def test_a_reversal_may_bring_back_code_that_was_tried_before(tmp_path: Path) -> None:
     lone, both = source(1.9), source(1.9, bonus=-0.1)
     made = night(tmp_path, source(2.0, bonus=-0.1), both, share=0.0)
@@ -269,6 +271,7 @@ def test_a_reversal_may_bring_back_code_that_was_tried_before(tmp_path: Path) ->
     assert made.registry.trials(reversal), reversal.reason
 
 
+@pytest.mark.thorough  # beside it: a refuted keep is reversed
 def test_a_reversal_that_was_never_trained_is_proposed_again(tmp_path: Path) -> None:
     made = night(tmp_path, source(2.0, bonus=-0.1), source(1.7, bonus=-0.1), share=0.0)
     refuted_below_another(made)
@@ -282,6 +285,7 @@ def test_a_reversal_that_was_never_trained_is_proposed_again(tmp_path: Path) -> 
     assert made.registry.trials(again)
 
 
+@pytest.mark.thorough  # beside it: what a killed run had refuted
 def test_a_claim_that_a_killed_run_had_earned_is_written_when_it_is_asked_for(
     tmp_path: Path,
 ) -> None:
@@ -345,7 +349,12 @@ def die(*_arguments: object, **_more: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "name"), [(books_room, "retreat"), (GitRepo, "set_ref"), (Books, "_refresh")]
+    ("place", "name"),
+    [
+        (books_room, "retreat"),
+        pytest.param(GitRepo, "set_ref", marks=pytest.mark.thorough),
+        pytest.param(Books, "_refresh", marks=pytest.mark.thorough),
+    ],
 )
 def test_a_take_back_that_is_killed_is_finished_by_the_next_run(
     tmp_path: Path, place: object, name: str

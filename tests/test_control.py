@@ -156,6 +156,7 @@ def test_names_of_arms_stay_text(night: Night, tmp_path: Path) -> None:
     assert "\u202e" not in out.getvalue()
 
 
+@pytest.mark.thorough  # test_rota.py has the turns
 def test_turns_while_the_proposer_rests_are_out_of_competition(tmp_path: Path) -> None:
     thinker = Foretelling(better(4), "thinker", busy=[2])
     clock = [0.0]

@@ -109,6 +109,7 @@ def test_a_seed_that_the_incumbent_failed_on_is_not_tried_again(tmp_path: Path) 
     assert rows(made)[1].verdict is Verdict.KEEP
 
 
+@pytest.mark.thorough  # beside it: it is kept
 def test_what_beats_a_baseline_that_failed_on_a_seed_can_be_confirmed(tmp_path: Path) -> None:
     made = night(tmp_path, "replicates = 2", source(1.8), *WORSE[:4], breaks=2)
     made.confirm_share = 0.5
@@ -198,6 +199,7 @@ def scores_stay_on_the_scale_of_the_machine_that_was(made: Night) -> None:
     assert sigma < 0.02
 
 
+@pytest.mark.thorough  # beside it: a changed machine is told
 def test_claims_are_earned_on_the_new_machine_too(tmp_path: Path) -> None:
     made = night(tmp_path, EVERY_THREE, *WORSE[:3], source(1.9), *WORSE[3:])
     made.confirm_share = 0.5
@@ -292,6 +294,7 @@ def test_the_error_that_documents_leave_is_written_with_the_verdict(tmp_path: Pa
     assert dropped.documents_error is not None
 
 
+@pytest.mark.thorough  # beside it: the error is written
 def test_pairs_that_confirm_count_in_the_documents_error(tmp_path: Path) -> None:
     made = night(tmp_path, "replicates = 1", source(1.9), *WORSE[:4])
     made.confirm_share = 0.5
