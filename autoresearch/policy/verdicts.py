@@ -53,6 +53,7 @@ def judge(
     belief: Belief,
     lines: int = 0,
     reversal: bool = False,
+    last: bool = False,
 ) -> MoreTrials | Decision:
     """Return the verdict that the readings earn, or the seed on which more are needed.
 
@@ -62,6 +63,7 @@ def judge(
         belief: what the study's past says of the incumbent, the noise and such ideas.
         lines: how many more the experiment's code has than the incumbent's.
         reversal: it takes back a keep that proved to be none.
+        last: no pair on a fresh seed can be had: what was read must do.
 
     Raises:
         ValueError: the two have no seed in common, so nothing can be said.
@@ -76,9 +78,9 @@ def judge(
     belief = belief.seeing(steadied(incumbent, slope))
     common = [each for each in steadied(experiment, slope) if each.seed in belief.read]
     evidence = belief.weighing(common, reversal=reversal)
-    if _worth_a_pair(belief, evidence, _next_seed(experiment, belief), lines):
-        reason = f"in doubt: {_told(evidence)}"
-        return MoreTrials(_next_seed(experiment, belief), reason)
+    seed = _next_seed(experiment, belief)
+    if (seed in belief.read or not last) and _worth_a_pair(belief, evidence, seed, lines):
+        return MoreTrials(seed, f"in doubt: {_told(evidence)}")
     return _decided(evidence, belief, lines)
 
 

@@ -7,6 +7,9 @@ from autoresearch.registry import Registry
 from autoresearch.research.remembering import epoch, remember
 from autoresearch.research.trials import TrialRunner
 
+# After so many seeds that it failed on, an incumbent is given no fresh one to be compared on.
+_FAILURES = 3
+
 
 class Comparing:
     """Trains pairs and asks the policy what they say."""
@@ -34,16 +37,23 @@ class Comparing:
         while True:
             if failure := self.pair(study, experiment, incumbent, seed, purpose):
                 return failure
-            judged = policy.judge(
-                self._readings(study, experiment),
-                self._readings(study, incumbent),
-                belief=remember(self._registry, study).belief,
-                lines=experiment.lines_added - experiment.lines_removed,
-                reversal=experiment.is_reversal,
-            )
-            if isinstance(judged, policy.Decision):
-                return judged
-            seed, purpose = judged.seed, Purpose.PAIR
+            mine, theirs = (self._readings(study, each) for each in (experiment, incumbent))
+            frail = self._failures(incumbent) >= _FAILURES
+            if policy.paired(mine, theirs):
+                judged = policy.judge(
+                    mine,
+                    theirs,
+                    belief=remember(self._registry, study).belief,
+                    lines=experiment.lines_added - experiment.lines_removed,
+                    reversal=experiment.is_reversal,
+                    last=frail,
+                )
+                if isinstance(judged, policy.Decision):
+                    return judged
+                seed, purpose = judged.seed, Purpose.PAIR
+            elif frail:
+                reason = "the incumbent fails on every fresh seed: there is no fair comparison"
+                return policy.Decision(Verdict.DISCARD, None, reason)
 
     def pair(
         self,
@@ -53,21 +63,24 @@ class Comparing:
         seed: int,
         purpose: Purpose,
     ) -> policy.Decision | None:
-        """Train both on a seed, unless they were; return the verdict if one came to no score.
+        """Train both on a seed, unless they were; return the verdict if the first got no score.
 
-        Where the seed can make no fair pair any more, a fresh one is taken in its place.
+        Where the seed can make no fair pair any more, a fresh one is taken in its place. That the
+        incumbent fails is no verdict on the experiment: there is then no pair on that seed.
 
         Raises:
             Interrupted: see `TrialRunner.run`.
         """
-        seed = self._fair(study, experiment, incumbent, seed)
+        seed = self._fair(study, experiment, incumbent, seed, purpose)
         trial = self._trials.run(experiment, seed, purpose)
         if trial.val_bpb is None:
             return _failure(trial)
-        if self._trials.run(incumbent, seed, purpose, incumbent=True).val_bpb is None:
-            reason = f"the incumbent failed on seed {seed}: there is no fair comparison"
-            return policy.Decision(Verdict.DISCARD, None, reason)
+        self._trials.run(incumbent, seed, purpose, incumbent=True)
         return None
+
+    def _failures(self, experiment: Experiment) -> int:
+        """Return on how many seeds it came to no score."""
+        return sum(each.val_bpb is None for each in self._trials.known(experiment).values())
 
     def _baseline(self, experiment: Experiment) -> policy.Decision:
         """Train the baseline. One seed of several may fail: it is told, and the study goes on."""
@@ -86,12 +99,23 @@ class Comparing:
         read = self._registry.readings(study).get(int(experiment.id or 0), [])
         return [each for each in read if each.epoch == epoch(study)]
 
-    def _fair(self, study: Study, experiment: Experiment, incumbent: Experiment, seed: int) -> int:
-        """Return this seed; a fresh one if a side has it from before a change, or failed on it."""
+    def _fair(
+        self,
+        study: Study,
+        experiment: Experiment,
+        incumbent: Experiment,
+        seed: int,
+        purpose: Purpose,
+    ) -> int:
+        """Return this seed; a fresh one if a side has it from before a change, or failed on it.
+
+        An experiment that has no verdict yet gets no second chance on another seed.
+        """
         mine, theirs = self._trials.known(experiment), self._trials.known(incumbent)
         known = [side[seed] for side in (mine, theirs) if seed in side]
         stale = any(int(trial.id or 0) <= study.steady_since for trial in known)
-        failed = seed in theirs and theirs[seed].val_bpb is None
+        spent = (mine, theirs) if purpose is Purpose.CONFIRMING else (theirs,)
+        failed = any(seed in side and side[seed].val_bpb is None for side in spent)
         return max(*mine, *theirs, seed) + 1 if stale or failed else seed
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from autoresearch import policy
 from autoresearch.records.tables import Experiment, Study
-from autoresearch.records.values import Ending, Purpose, Standing, Verdict
+from autoresearch.records.values import Ending, Purpose, Standing
 from autoresearch.registry import Registry
 from autoresearch.research.books import Books, Keep
 from autoresearch.research.comparing import Comparing
@@ -96,14 +96,14 @@ class Confirming:
     def pair(self, study: Study, experiment: Experiment, seed: int) -> None:
         """Train a keep and its parent on a seed; write the claims, un-keep what was none.
 
+        Scores alone refute a keep: a training that broke, of whichever side, says nothing of it.
+
         Raises:
             Interrupted: the run is to stop; everything is saved.
         """
         parent = self._registry.experiment(int(experiment.parent_id or 0))
-        failed = self._comparing.pair(study, experiment, parent, seed, Purpose.CONFIRMING)
+        self._comparing.pair(study, experiment, parent, seed, Purpose.CONFIRMING)
         self._books.settle(study, experiment)
-        if failed is not None and failed.verdict is not Verdict.DISCARD:
-            self._books.take_back(study, experiment, f"in a further pair: {failed.reason}")
         self._take_back(study)
 
     def _take_back(self, study: Study) -> None:
@@ -146,13 +146,14 @@ class Confirming:
         return NextPair(open_[worth[0]], worth[1]) if worth else None
 
     def _can_be_paired(self, keep: Keep) -> bool:
-        # A seed that the parent failed on is left out, but one that fails again would take pairs
-        # for ever; so would a keep that was raced in one. Where the keep failed it is taken back.
+        # A seed that a side failed on is left out, but one that fails again would take pairs for
+        # ever; so would a keep that was raced in one.
         parent = self._registry.experiment(int(keep.row.parent_id or 0))
-        trials = filter(settled, self._registry.trials(parent))
-        failed = sum(trial.val_bpb is None for trial in trials)
-        raced = (trial.ending is Ending.RACED for trial in self._registry.trials(keep.row))
-        return failed <= _FAILURES and not any(raced)
+        for side in (parent, keep.row):
+            trials = [each for each in self._registry.trials(side) if settled(each)]
+            if sum(each.val_bpb is None for each in trials) > _FAILURES:
+                return False
+        return not any(each.ending is Ending.RACED for each in trials)
 
 
 def _paired_since(keep: Keep) -> bool:
