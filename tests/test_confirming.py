@@ -170,12 +170,21 @@ def test_a_keep_that_breaks_on_another_seed_is_neither_refuted_nor_paired_for_ev
     assert tip(made) == row.commit_sha
 
 
+def begin_with(made: Night, text: str) -> None:
+    """Give the project another program to begin with."""
+    (made.project.root / "train.py").write_text(text)
+    git(made.project.root, "commit", "--quiet", "-am", "begin otherwise")
+
+
 def test_scores_of_other_seeds_earn_the_claim_that_a_broken_training_did_not(
     tmp_path: Path,
 ) -> None:
-    breaks = "assert session.seed < BREAKS"
-    flaky = source(1.9).replace(breaks, "assert session.seed != 3")
-    made = night(tmp_path, flaky, *(source(2.3 + at / 100) for at in range(4)))
+    def on_one_seed(text: str) -> str:
+        return text.replace("session.seed < BREAKS", "session.seed != BREAKS")
+
+    worse = (on_one_seed(source(2.3 + at / 100)) for at in range(4))
+    made = night(tmp_path, on_one_seed(source(1.9, breaks=3)), *worse)
+    begin_with(made, on_one_seed(source(2.0)))
     made.run()
     row = rows(made)[1]
     assert any(each.ending is Ending.EXCEPTION for each in made.registry.trials(row))
@@ -184,8 +193,7 @@ def test_scores_of_other_seeds_earn_the_claim_that_a_broken_training_did_not(
 
 def test_what_mends_an_incumbent_that_fails_on_most_seeds_is_kept(tmp_path: Path) -> None:
     made = night(tmp_path, source(1.95), share=0.0)
-    (made.project.root / "train.py").write_text(source(2.0, breaks=2))
-    git(made.project.root, "commit", "--quiet", "-am", "fail on every seed but the first")
+    begin_with(made, source(2.0, breaks=2))  # it fails on every seed but the first
     made.run()
     baseline, mended = rows(made)
     assert mended.verdict is Verdict.KEEP, mended.reason
