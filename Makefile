@@ -1,4 +1,4 @@
-# `make demo` shows the whole line; `make test` runs the tests; `make check` is what CI runs.
+# `make demo` shows the whole line; `make test` runs the tests; `make check` runs all there is.
 # CONTRIBUTING.md says how long each takes.
 PYTHON ?= python3
 VENV ?= .venv
