@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 # More at a time than cores: many tests wait for a process. Those that are left over go to who is free.
-PYTEST_ARGS ?= -n 4 --dist worksteal
+PYTEST_ARGS ?= -n 6 --dist worksteal
 DEMO ?= demo
 DEMO_BUDGET ?= 15s
 DEMO_EXPERIMENTS ?= 6
