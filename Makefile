@@ -3,8 +3,6 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# More at a time than cores: many tests wait for a process. Those that are left over go to who is free.
-PYTEST_ARGS ?= -n 6 --dist worksteal
 DEMO ?= demo
 DEMO_BUDGET ?= 15s
 DEMO_EXPERIMENTS ?= 6
@@ -30,11 +28,15 @@ demo: install
 	rm -rf $(DEMO)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh benchmarks/demo.sh $(DEMO) $(DEMO_BUDGET) $(DEMO_EXPERIMENTS)
 
-# A faithful share of everything.
+# A faithful share of everything. More at a time than cores: many tests wait for a process; what is
+# left over goes to who is free.
+test: PYTEST_ARGS ?= -n 6 --dist worksteal
 test: install
 	$(PYTEST) $(PYTEST_ARGS)
 
 # The rest of the zoo on the real template, every sandbox level, every kill: all that is `thorough`.
+# Fewer at a time: true trainings have time limits.
+test-all coverage: PYTEST_ARGS ?= -n 4 --dist worksteal
 test-all: install
 	$(PYTEST) -m "" $(PYTEST_ARGS)
 

@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from autoresearch import cli
 
-PATIENCE = 240.0  # seconds until something that does not end is taken for a fault
+PATIENCE = 800.0  # seconds until something that does not end is taken for a fault
 
 
 class Forked:
