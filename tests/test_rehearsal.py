@@ -64,7 +64,7 @@ if __name__ == "__main__":
 TOML = '[training]\ndevice = "cuda" # a comment\nbudget = "5m"\n[evaluation]\ncontext = 2048\n'
 PREPARE = 'import tomllib\nSETTINGS = tomllib.load(open("autoresearch.toml", "rb"))\n'
 FILES = {"train.py": STUB, "prepare.py": PREPARE, "autoresearch.toml": TOML}
-PREFLIGHT = PreflightSettings(steps=2, context=32, timeout="20s", toy={"WIDTH": 8, "ROWS": 2})
+PREFLIGHT = PreflightSettings(steps=2, context=32, timeout="200s", toy={"WIDTH": 8, "ROWS": 2})
 
 
 @dataclass(frozen=True)
