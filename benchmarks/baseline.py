@@ -97,7 +97,7 @@ class Bench:
         score = self._evaluator.score(self._tree, outcome.checkpoint, scratch)
         shutil.rmtree(scratch)
         if not isinstance(score, Score):
-            raise SystemExit(f"no score: {score.rule}: {score.reason}")
+            raise SystemExit(f"no score: {score.cause}: {score.reason}")
         print(
             f"  seed {seed}: {score.bpb:.4f} bpb, {outcome.steps} steps, "
             f"{outcome.timing.training:.1f} CPU s of {outcome.timing.total:.1f} s, "

@@ -32,7 +32,7 @@ import torch
 from autoresearch.config import CorpusSettings, EvaluationSettings, load_settings
 from autoresearch.corpus import Corpus, prepare
 from autoresearch.evaluation import Evaluator
-from autoresearch.records.scores import Disqualification, Document, Score
+from autoresearch.records.scores import Document, Score, Unscored
 from autoresearch.records.training import Limits
 from autoresearch.sandbox import THRIFT, detect
 from autoresearch.scaffold import render
@@ -85,8 +85,8 @@ class Bench:
         """Return the evaluator's score."""
         scratch = Path(tempfile.mkdtemp(dir=self.place))
         score = evaluator.score(self._tree, self._checkpoint, scratch)
-        if isinstance(score, Disqualification):
-            raise SystemExit(f"{score.rule}: {score.reason}")
+        if isinstance(score, Unscored):
+            raise SystemExit(f"{score.cause}: {score.reason}")
         return score
 
     def in_process(self) -> float:

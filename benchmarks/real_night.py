@@ -131,7 +131,7 @@ class Bench:
                 raise SystemExit(f"a training failed: {outcome.ending}: {outcome.detail}")
             score = self._evaluator.score(tree, outcome.checkpoint, scratch)
         if not isinstance(score, Score):
-            raise SystemExit(f"no score: {score.rule}: {score.reason}")
+            raise SystemExit(f"no score: {score.cause}: {score.reason}")
         return Reading(seed, score.bpb, outcome.steps)
 
     def _assignment(self, tree: Path, scratch: Path, seed: int, clock: Clock) -> Assignment:

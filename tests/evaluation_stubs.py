@@ -10,7 +10,7 @@ import pytest
 from autoresearch.config import EvaluationSettings
 from autoresearch.evaluation import Evaluator
 from autoresearch.process import Confined
-from autoresearch.records.scores import Disqualification, Document, Score
+from autoresearch.records.scores import Document, Score, Unscored
 from autoresearch.records.training import Limits
 from autoresearch.records.values import Trust
 from autoresearch.sandbox import Sandbox, Unsealed, detect
@@ -133,7 +133,7 @@ def evaluator(
     )
 
 
-def score(scorer: Evaluator, place: Path, program: str) -> Score | Disqualification:
+def score(scorer: Evaluator, place: Path, program: str) -> Score | Unscored:
     for name in ("tree", "checkpoint", "scratch"):
         (place / name).mkdir(exist_ok=True)
     (place / "tree" / "train.py").write_text(program)

@@ -8,11 +8,13 @@ from unittest.mock import patch
 
 import autoresearch.runtime
 from autoresearch.records.training import Outcome, Point, Timing
-from autoresearch.records.values import Ending
+from autoresearch.records.values import Ending, FailureKind
+from autoresearch.runtime.launch import kind_of
 from autoresearch.runtime.session import Session, TrainData, map_paths
 from autoresearch.workers import Assignment, Race, unraced
 from autoresearch.workers.streams import parse_metric
 
+_KINDS = {"nan": Ending.NAN, "out of memory": Ending.OUT_OF_MEMORY}
 SECONDS = 1.0  # what every training takes, by its own account
 
 
@@ -58,6 +60,7 @@ class _Training:
     race: Race
     curve: list[Point] = field(default_factory=list)
     hopeless: str = ""
+    kind: str = ""
 
     def run(self) -> Outcome:
         given = self.assignment
@@ -75,7 +78,9 @@ class _Training:
         return Outcome(
             ending,
             detail,
-            told,
+            failure=FailureKind.MACHINE if self.kind == "machine" else None,
+            doubtful=self.kind in ("machine", "doubtful", "out of memory"),
+            traceback=told,
             checkpoint=given.out if ending is Ending.FINISHED else None,
             curve=tuple(self.curve),
             log=told.encode(),
@@ -92,10 +97,10 @@ class _Training:
             return Ending.FINISHED, "", ""
         except _Raced:
             return Ending.RACED, self.hopeless, ""
-        except FloatingPointError as fault:
-            return Ending.NAN, _line(fault), traceback.format_exc()
         except Exception as fault:  # noqa: BLE001 - whatever the stub does is its outcome
-            return Ending.EXCEPTION, _line(fault), traceback.format_exc()
+            self.kind = kind_of(fault)
+            ending = _KINDS.get(self.kind, Ending.EXCEPTION)
+            return ending, _line(fault), traceback.format_exc()
         return Ending.NO_FINISH, "exited without handing in a checkpoint", ""
 
     def _data(self) -> TrainData:

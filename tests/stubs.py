@@ -17,17 +17,26 @@ from autoresearch.gitrepo import GitRepo
 from autoresearch.proposers import Brief, Check, Proposer, Unable
 from autoresearch.records.events import Event, TrialStarted
 from autoresearch.records.money import CapReached, Caps, Intent, Settlement
-from autoresearch.records.scores import Disqualification, Score
+from autoresearch.records.scores import Score, Unscored
 from autoresearch.records.tables import Study
-from autoresearch.records.values import Category, Change, ChangeFormat, Clock, Proposal, Trust
+from autoresearch.records.values import (
+    Category,
+    Change,
+    ChangeFormat,
+    Clock,
+    FailureKind,
+    Proposal,
+    Trust,
+)
 from autoresearch.registry import Registry
 from autoresearch.research import Research, StopRules, TrialRunner, recover
+from autoresearch.research.executing import Executing, ReadyScorer, TrialSetup
 from autoresearch.research.opening import Rehearse
+from autoresearch.research.patience import Patience
 from autoresearch.research.purse import Purse
 from autoresearch.research.racing import Racing
 from autoresearch.research.rota import Seat
 from autoresearch.research.shelving import shelf_of
-from autoresearch.research.trials import ReadyScorer, TrialSetup
 from autoresearch.sandbox import detect
 from autoresearch.workers import LocalWorker, Worker
 from tests.inline import InlineWorker
@@ -98,12 +107,12 @@ class FreeLedger:
 class ConfigScorer:
     """Believes the checkpoint's own config: the loop is under test here, not the seal."""
 
-    def score(self, tree: Path, checkpoint: Path, scratch: Path) -> Score | Disqualification:
+    def score(self, tree: Path, checkpoint: Path, scratch: Path) -> Score | Unscored:
         assert (tree / "train.py").is_file()
         assert not (tree / ".git").exists()
         bpb = json.loads((checkpoint / "config.json").read_text())["bpb"]
         if bpb < 0:
-            return Disqualification("impossible", "below zero")
+            return Unscored("impossible", "below zero", FailureKind.RULE)
         return Score(bpb, (bpb * 8.0,), (8,), Trust.UNSEALED, 4, 1, 0.0, 0.1)
 
     def prepare(self, place: Path) -> None:
@@ -226,14 +235,17 @@ class Night:
         return self.proposer if isinstance(self.proposer, Sequence) else [Seat(self.proposer)]
 
     def runner(self) -> TrialRunner:
-        return TrialRunner(
+        executing = Executing(
             self.setup,
-            registry=self.registry,
             repo=self.repo,
             worker=self.worker,
             evaluator=self.scorer,
+            patience=Patience(self.clock, self.sleep, self.see, self.stop.is_set),
             see=self.see,
-            stop=self.stop.is_set,
+        )
+        return TrialRunner(
+            executing,
+            registry=self.registry,
             shelf=shelf_of(self.project),
             racing=Racing(self.project.settings, self.registry, self.repo, self.chance),
         )

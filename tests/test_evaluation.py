@@ -10,7 +10,7 @@ import torch
 
 from autoresearch.errors import EvaluationError
 from autoresearch.evaluation import Evaluator
-from autoresearch.records.scores import Disqualification, Document, Score
+from autoresearch.records.scores import Document, Score, Unscored
 from autoresearch.records.values import Trust
 from tests.evaluation_stubs import (
     HONEST,
@@ -60,7 +60,7 @@ def few() -> list[Document]:
     return [Document(each.data[:400]) for each in documents(numbers=60)]
 
 
-def scored(result: Score | Disqualification) -> Score:
+def scored(result: Score | Unscored) -> Score:
     assert isinstance(result, Score), result
     return result
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch.evaluation import Evaluator, Rule
+from autoresearch.evaluation import Cause, Evaluator
 from autoresearch.evaluation import server as servers
-from autoresearch.records.scores import Disqualification, Document, Score
+from autoresearch.records.scores import Document, Score, Unscored
 from tests.evaluation_stubs import (
     HONEST,
     PAIRS,
@@ -45,9 +45,9 @@ def load_model(directory, device):
 """
 
 
-def refused(tmp_path: Path, program: str, scorer: Evaluator | None = None) -> Disqualification:
+def refused(tmp_path: Path, program: str, scorer: Evaluator | None = None) -> Unscored:
     result = score(scorer or evaluator(sandbox=warm_sandbox()), tmp_path, program)
-    assert isinstance(result, Disqualification), result
+    assert isinstance(result, Unscored), result
     assert "\n" not in result.reason
     return result
 
@@ -69,13 +69,13 @@ return F.batch_norm(logits.transpose(1, 2), None, None, training=True).transpose
 """
 # None: by chance the same server or the other one tells first.
 LOOKING = {
-    "at every next token": (f"return logits + 8 * {NEXT}", Rule.AUDIT),
-    "at one next token in a hundred": (PICKED, Rule.AUDIT),
+    "at every next token": (f"return logits + 8 * {NEXT}", Cause.AUDIT),
+    "at one next token in a hundred": (PICKED, Cause.AUDIT),
     "at the whole row's mean": ("return logits + logits.mean(1, keepdim=True)", None),
-    "at its batch mates": ("return logits + logits.mean(0, keepdim=True)", Rule.COMMITMENT),
-    "at batch statistics": (NORM, Rule.COMMITMENT),
+    "at its batch mates": ("return logits + logits.mean(0, keepdim=True)", Cause.COMMITMENT),
+    "at batch statistics": (NORM, Cause.COMMITMENT),
     "at rows it has seen": (SEEN, None),
-    "through dropout left on": ("return F.dropout(logits, 0.1)", Rule.COMMITMENT),
+    "through dropout left on": ("return F.dropout(logits, 0.1)", Cause.COMMITMENT),
 }
 
 
@@ -89,7 +89,7 @@ def test_predictions_that_look_where_they_may_not(tmp_path: Path, name: str) -> 
     # time, and the second question to the same server would find them before the audit does.
     whole = evaluator(sandbox=warm_sandbox(), texts=[Document(documents()[-1].data[: 32 * 180])])
     result = refused(tmp_path, forward(body), whole)
-    assert result.rule in ((rule,) if rule else (Rule.COMMITMENT, Rule.AUDIT))
+    assert result.cause in ((rule,) if rule else (Cause.COMMITMENT, Cause.AUDIT))
     assert "tokens before it" in result.reason
 
 
@@ -108,13 +108,13 @@ torch.logsumexp = lambda x, dim: honest_sum(x, dim) - {}
 NEGATIVE_SUM = "torch.logsumexp = lambda x, dim: x.amax(dim) - 3\n"
 NEVER_E = "logits[..., ord('e')] = -float('inf')\nreturn logits"
 NUMBERS = {
-    "NaN": (forward("return logits * float('nan')"), Rule.NON_FINITE),
-    "NaN where it is challenged": (HONEST + TAMPERED_VECTORS, Rule.NON_FINITE),
-    "minus infinity for a token of the text": (forward(NEVER_E), Rule.NON_FINITE),
-    "next to minus infinity": (forward(NEVER_E.replace("float('inf')", "1e30")), Rule.NON_FINITE),
-    "above zero": (HONEST + NEGATIVE_SUM, Rule.POSITIVE),
-    "unnormalised": (HONEST + LOWERED_SUM.format(0.01), Rule.COMMITMENT),
-    "each a little too high": (HONEST + LOWERED_SUM.format(0.0008), Rule.INFLATED),
+    "NaN": (forward("return logits * float('nan')"), Cause.NON_FINITE),
+    "NaN where it is challenged": (HONEST + TAMPERED_VECTORS, Cause.NON_FINITE),
+    "minus infinity for a token of the text": (forward(NEVER_E), Cause.NON_FINITE),
+    "next to minus infinity": (forward(NEVER_E.replace("float('inf')", "1e30")), Cause.NON_FINITE),
+    "above zero": (HONEST + NEGATIVE_SUM, Cause.POSITIVE),
+    "unnormalised": (HONEST + LOWERED_SUM.format(0.01), Cause.COMMITMENT),
+    "each a little too high": (HONEST + LOWERED_SUM.format(0.0008), Cause.INFLATED),
 }
 
 
@@ -123,7 +123,7 @@ NUMBERS = {
 )
 def test_numbers_that_are_no_log_probabilities(tmp_path: Path, name: str) -> None:
     program, rule = NUMBERS[name]
-    assert refused(tmp_path, program).rule == rule
+    assert refused(tmp_path, program).cause == rule
 
 
 def test_a_token_masked_by_a_number_costs_what_it_says(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ SHAPES = {
 
 @pytest.mark.parametrize("name", rows(SHAPES, "last position only"))
 def test_wrong_shapes(tmp_path: Path, name: str) -> None:
-    assert refused(tmp_path, forward(SHAPES[name])).rule == Rule.SHAPE
+    assert refused(tmp_path, forward(SHAPES[name])).cause == Cause.SHAPE
 
 
 CLOSE = "import os, sys, time\nos.close(int(sys.argv[1]))\ntime.sleep(99)\n"
@@ -154,18 +154,18 @@ if x.shape[1] > 2:
 return logits
 """
 ENDINGS = {
-    "hangs at import": ("import time\ntime.sleep(99)\n", Rule.TIMEOUT, "in time"),
-    "exits": ("import os\nos._exit(3)\n", Rule.DEATH, "exited with code 3"),
-    "is killed": ("import os\nos.kill(os.getpid(), 9)\n", Rule.DEATH, "killed"),
-    "hangs up": (CLOSE, Rule.DEATH, "closed"),
-    "leaves by SystemExit": ("raise SystemExit('bye')\n", Rule.LOAD, "SystemExit"),
-    "has no loader": ("import torch\n", Rule.LOAD, "AttributeError"),
-    "is no Python": ("def load_model(:\n", Rule.LOAD, "SyntaxError in train.py"),
-    "raises in its loader": (RAISE, Rule.LOAD, "ValueError"),
-    "raises the text in its model": (forward(NAMED), Rule.EXCEPTION, "an exception of its own"),
+    "hangs at import": ("import time\ntime.sleep(99)\n", Cause.TIMEOUT, "in time"),
+    "exits": ("import os\nos._exit(3)\n", Cause.DEATH, "exited with code 3"),
+    "is killed": ("import os\nos.kill(os.getpid(), 9)\n", Cause.DEATH, "killed"),
+    "hangs up": (CLOSE, Cause.DEATH, "closed"),
+    "leaves by SystemExit": ("raise SystemExit('bye')\n", Cause.LOAD, "SystemExit"),
+    "has no loader": ("import torch\n", Cause.LOAD, "AttributeError"),
+    "is no Python": ("def load_model(:\n", Cause.LOAD, "SyntaxError in train.py"),
+    "raises in its loader": (RAISE, Cause.LOAD, "ValueError"),
+    "raises the text in its model": (forward(NAMED), Cause.EXCEPTION, "an exception of its own"),
     "hangs in its model": (
         forward("time.sleep(99 * (x.shape[1] > 2))\nreturn logits"),
-        Rule.TIMEOUT,
+        Cause.TIMEOUT,
         "in time",
     ),
 }
@@ -184,10 +184,10 @@ def test_servers_that_do_not_answer(
 ) -> None:
     program, rule, word = ENDINGS[name]
     # Whether it hangs before that or in it, the end of its time is what is told.
-    timeout = "2s" if rule is Rule.TIMEOUT else "1m"
+    timeout = "2s" if rule is Cause.TIMEOUT else "1m"
     monkeypatch.setattr(servers, "DEATH_SECONDS", 1.0 if name == "hangs up" else 60.0)
     result = refused(tmp_path, program, evaluator(timeout=timeout, sandbox=started(how)))
-    assert result.rule == rule
+    assert result.cause == rule
     assert word in result.reason
     assert "secret" not in result.reason
 
@@ -196,7 +196,7 @@ def test_servers_that_do_not_answer(
 def test_a_model_that_takes_too_much_memory(tmp_path: Path) -> None:
     hoard = "hoard = bytearray(b'x') * (400 * 2**20)\nimport time\ntime.sleep(99)\n"
     result = refused(tmp_path, hoard, evaluator(memory=2**28))
-    assert result.rule == Rule.MEMORY
+    assert result.cause == Cause.MEMORY
     assert "memory" in result.reason
 
 
@@ -222,7 +222,7 @@ def test_frames_that_are_none(tmp_path: Path, name: str) -> None:
         "honest_head = wire.head\n"
         f"wire.head = lambda fields, size: {FRAMES[name]}\n"
     )
-    assert refused(tmp_path, tampered).rule == Rule.PROTOCOL
+    assert refused(tmp_path, tampered).cause == Cause.PROTOCOL
 
 
 TOKENIZERS = {
@@ -251,7 +251,7 @@ def test_tokenizers_that_lose_or_hide_text(tmp_path: Path, name: str) -> None:
         + f"    def encode(self, data):\n        {body}\n"
     )
     result = refused(tmp_path, program)
-    assert result.rule == Rule.TOKENIZER
+    assert result.cause == Cause.TOKENIZER
     assert word in result.reason
 
 
@@ -261,4 +261,4 @@ def test_a_table_beyond_all_bounds_is_refused(tmp_path: Path) -> None:
         "class Huge:\n    bos = 0\n    table = [b'x' * 2**27]\n"
         "def load_tokenizer(directory):\n    return Huge()\n"
     )
-    assert refused(tmp_path, program).rule == Rule.PROTOCOL
+    assert refused(tmp_path, program).cause == Cause.PROTOCOL

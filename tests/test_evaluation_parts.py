@@ -19,7 +19,7 @@ from autoresearch.evaluation.challenge import (
 )
 from autoresearch.evaluation.plan import Plan, cut
 from autoresearch.evaluation.probes import WORTH, Reference, draw, expected, needed
-from autoresearch.evaluation.rules import Disqualified, Rule
+from autoresearch.evaluation.rules import Cause, NoScore
 from autoresearch.evaluation.text import EncodedText, brings_tokenizer, flaw
 from autoresearch.records.scores import Document
 from autoresearch.runtime import wire
@@ -180,23 +180,23 @@ def test_each_kind_of_disagreement_has_its_rule() -> None:
     elsewhere[3] = np.roll(own[3], 1)
     elsewhere[3, 3] = own[3, 3]  # the target agrees, the rest of the vector does not
     for claim, audit, rule in (
-        (claim_of(own, one), own, Rule.COMMITMENT),
-        (claim_of(own, np.nan * one), own, Rule.COMMITMENT),
-        (claim_of(own), elsewhere, Rule.AUDIT),
-        (claim_of(own, 0.009), own, Rule.INFLATED),
+        (claim_of(own, one), own, Cause.COMMITMENT),
+        (claim_of(own, np.nan * one), own, Cause.COMMITMENT),
+        (claim_of(own), elsewhere, Cause.AUDIT),
+        (claim_of(own, 0.009), own, Cause.INFLATED),
     ):
-        with pytest.raises(Disqualified) as breach:
+        with pytest.raises(NoScore) as breach:
             compare(claim, own, audit, 0.01)
-        assert breach.value.verdict.rule == rule
+        assert breach.value.cause == rule
 
 
 def test_logits_may_rule_out_a_token_but_not_be_undefined() -> None:
     row = np.array([[0.0, -np.inf, 0.0]], np.float32)
     assert np.exp(normalised(row)).tolist() == [pytest.approx([0.5, 0.0, 0.5])]
     for bad in (np.nan, np.inf):
-        with pytest.raises(Disqualified):
+        with pytest.raises(NoScore):
             normalised(np.array([[0.0, bad]], np.float32))
-    with pytest.raises(Disqualified):
+    with pytest.raises(NoScore):
         normalised(np.full((1, 2), -np.inf, np.float32))
 
 

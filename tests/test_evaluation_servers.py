@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch.evaluation import Evaluator, Rule
-from autoresearch.evaluation.rules import Disqualified
+from autoresearch.evaluation import Cause, Evaluator
+from autoresearch.evaluation.rules import NoScore
 from autoresearch.evaluation.server import ServerHandle
 from autoresearch.evaluation.site import Site
 from autoresearch.process import launch
@@ -105,7 +105,7 @@ def test_a_server_over_its_memory_breaks_a_rule(work: Path) -> None:
     ours, theirs = socket.socketpair()
     guarded = launch(["sleep", "60"], cwd=work, env=dict(os.environ))
     with theirs, ServerHandle(guarded, ours, site, site.scratch("a")) as server:
-        with pytest.raises(Disqualified, match="more memory than a trial may") as breach:
+        with pytest.raises(NoScore, match="more memory than a trial may") as breach:
             server.collect()
-        assert breach.value.verdict.rule == Rule.MEMORY
+        assert breach.value.cause == Cause.MEMORY
     assert not guarded_children()

@@ -11,11 +11,11 @@ import pytest
 from autoresearch.config import LlmSettings, find_project
 from autoresearch.proposers.prompting import Prompting
 from autoresearch.records.events import Notice
-from autoresearch.records.scores import Disqualification, Score
-from autoresearch.records.values import Standing, Trust, Verdict
+from autoresearch.records.scores import Score, Unscored
+from autoresearch.records.values import FailureKind, Standing, Trust, Verdict
 from autoresearch.research import recover
 from autoresearch.research.briefing import Briefing
-from autoresearch.research.examining import Examiner, Sizes, Unscored
+from autoresearch.research.examining import Examiner, Sizes, Unexamined
 from autoresearch.research.shelving import shelf_of
 from tests.stubs import Night, Scripted, make_project, variant
 
@@ -46,10 +46,10 @@ class OnTest:
     """Reads the checkpoint's own config as test would score it; counts how often."""
 
     worse_by: float = 0.01
-    verdicts: Iterator[Disqualification] = field(default_factory=lambda: iter(()))
+    verdicts: Iterator[Unscored] = field(default_factory=lambda: iter(()))
     scored: int = 0
 
-    def score(self, tree: Path, checkpoint: Path, scratch: Path) -> Score | Disqualification:
+    def score(self, tree: Path, checkpoint: Path, scratch: Path) -> Score | Unscored:
         assert (tree / "train.py").is_file()
         assert checkpoint.is_relative_to(scratch)
         if breach := next(self.verdicts, None):
@@ -125,16 +125,16 @@ class TestExamined:
     def test_without_a_checkpoint_there_is_no_score(self, tmp_path: Path) -> None:
         made = a_night(tmp_path, 2.5)
         found = examiner(made, OnTest()).examine(2)
-        assert found == Unscored(
+        assert found == Unexamined(
             "no checkpoint of it was kept; --confirm trains what is confirmed again"
         )
         assert made.registry.experiment(2).test_bpb is None
 
     def test_a_rule_broken_on_test_is_told_apart(self, tmp_path: Path) -> None:
         made = a_night(tmp_path, 1.9)
-        breach = Disqualification("causality", "it looks ahead")
+        breach = Unscored("causality", "it looks ahead", FailureKind.RULE)
         found = examiner(made, OnTest(verdicts=iter([breach]))).examine(2)
-        assert found == Unscored("causality: it looks ahead", breach=True)
+        assert found == Unexamined("causality: it looks ahead", breach=True)
         assert made.registry.experiment(2).test_bpb is None
 
     def test_the_gap_is_of_the_same_two_checkpoints(self, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from autoresearch.config import Project, load_settings
 from autoresearch.records.events import Event, Notice, TrialStarted
-from autoresearch.records.scores import Disqualification, Score
+from autoresearch.records.scores import Score, Unscored
 from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.values import Change, Purpose, Standing, Verdict
 from autoresearch.registry.packing import pack_counts
@@ -30,7 +30,7 @@ class OnAMachine(ConfigScorer):
 
     slower: float = 0.0
 
-    def score(self, tree: Path, checkpoint: Path, scratch: Path) -> Score | Disqualification:
+    def score(self, tree: Path, checkpoint: Path, scratch: Path) -> Score | Unscored:
         found = super().score(tree, checkpoint, scratch)
         assert isinstance(found, Score)
         bpb = found.bpb + self.slower

@@ -322,7 +322,7 @@ def test_the_fake_plays_a_folder_by_hand(tmp_path: Path) -> None:
         try:
             texts = [_posted(url) for _ in range(3)]
         finally:
-            process.send_signal(2)
+            process.terminate()
     assert texts == ["first", "second", "first"]
 
 

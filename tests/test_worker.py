@@ -12,7 +12,7 @@ import pytest
 from autoresearch import sandbox
 from autoresearch.errors import WorkerError
 from autoresearch.records.training import Budget, Outcome, Point
-from autoresearch.records.values import Clock, Ending
+from autoresearch.records.values import Clock, Ending, FailureKind
 from autoresearch.workers import LocalWorker
 from tests import sandboxes
 from tests.sandboxes import LEVELS
@@ -244,7 +244,7 @@ session.finish()
         body = START + "session.log(step=1, loss=2.0, tokens=3)\nsave(session)\ntime.sleep(60)"
         outcome = bench.run(body, on_point=seen.append, stop=lambda: bool(seen))
         assert outcome.ending is Ending.INTERRUPTED
-        assert outcome.ending.verdict is None
+        assert outcome.failure is None
         assert len(outcome.curve) == 1
         assert bench.run(GOOD).ending is Ending.FINISHED
 
@@ -610,20 +610,20 @@ class TestClock:
 
 
 class TestEnvironmentFaults:
-    def test_a_missing_corpus_file_is_no_trials_fault(self, bench: Bench) -> None:
-        assignment = replace(bench.assignment(PRELUDE), train_files=(bench.folder / "gone.bin",))
-        with pytest.raises(WorkerError, match="cannot start a trial: No such file"):
-            LocalWorker(sandbox.detect({})).train(assignment, on_point=print, stop=lambda: False)
+    def test_what_cannot_be_started_is_the_machines_fault(self, bench: Bench) -> None:
+        no_corpus = replace(bench.assignment(PRELUDE), train_files=(bench.folder / "gone.bin",))
+        no_tree = replace(bench.assignment(PRELUDE), tree=bench.folder / "gone")
+        for assignment in (no_corpus, no_tree):
+            outcome = LocalWorker(sandbox.detect({})).train(
+                assignment, on_point=print, stop=lambda: False
+            )
+            assert (outcome.ending, outcome.failure) == (Ending.NOT_STARTED, FailureKind.MACHINE)
+            assert outcome.detail.startswith("cannot start a trial: No such file"), outcome.detail
 
     def test_too_many_files_are_refused_before_anything_starts(self, bench: Bench) -> None:
         assignment = bench.assignment(PRELUDE)
         assignment = replace(assignment, train_files=assignment.train_files * 251)
         with pytest.raises(WorkerError, match="more than 250 files"):
-            LocalWorker(sandbox.detect({})).train(assignment, on_point=print, stop=lambda: False)
-
-    def test_a_missing_tree(self, bench: Bench) -> None:
-        assignment = replace(bench.assignment(PRELUDE), tree=bench.folder / "gone")
-        with pytest.raises(WorkerError, match="cannot start a trial"):
             LocalWorker(sandbox.detect({})).train(assignment, on_point=print, stop=lambda: False)
 
     def test_no_descriptor_leaks(self, bench: Bench) -> None:

@@ -22,7 +22,7 @@ from autoresearch.research import TrialRunner, recover, telling
 from autoresearch.research.books import Books
 from autoresearch.research.comparing import Comparing
 from autoresearch.research.confirming import Confirming
-from autoresearch.research.examining import Examiner, Sizes, Unscored
+from autoresearch.research.examining import Examiner, Sizes, Unexamined
 from autoresearch.research.shelving import shelf_of
 
 
@@ -75,7 +75,7 @@ def examine(project: Project, numbers: Sequence[int]) -> Examination:
 @dataclass(frozen=True)
 class _Unscored:
     name: str
-    why: Unscored
+    why: Unexamined
 
     @property
     def told(self) -> str:

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,10 +22,11 @@ from autoresearch.records.tables import Study
 from autoresearch.records.values import Trust
 from autoresearch.registry import Registry, RunLock
 from autoresearch.research import TrialRunner, open_study
+from autoresearch.research.executing import Executing, TrialSetup
+from autoresearch.research.patience import Patience
 from autoresearch.research.purse import Purse
 from autoresearch.research.racing import Racing
 from autoresearch.research.shelving import shelf_of
-from autoresearch.research.trials import TrialSetup
 from autoresearch.sandbox import Sandbox
 from autoresearch.workers import LocalWorker
 
@@ -86,21 +88,31 @@ class Workshop:
             token_bytes=self.corpus.token_bytes,
             work=self.project.work,
         )
-        return TrialRunner(
+        executing = Executing(
             setup,
-            registry=self.registry,
             repo=self.repo,
             worker=LocalWorker(self.sandbox),
-            evaluator=self.evaluator(study, self.corpus.val()),
+            evaluator=self.evaluator(study, self.corpus.val(), stop),
+            patience=Patience(time.monotonic, time.sleep, see, stop),
             see=see,
-            stop=stop,
+        )
+        return TrialRunner(
+            executing,
+            registry=self.registry,
             broke=purse.empty,
             shelf=shelf_of(self.project),
             racing=Racing(settings, self.registry, self.repo),
         )
 
-    def evaluator(self, study: Study, documents: Sequence[Document]) -> Evaluator:
+    def evaluator(
+        self,
+        study: Study,
+        documents: Sequence[Document],
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Evaluator:
         """Return who scores checkpoints of a study on these sealed documents.
+
+        Where `stop` comes true, scoring ends as Interrupted.
 
         Raises:
             CorpusError: the tokenizer is damaged.
@@ -116,6 +128,7 @@ class Workshop:
             documents=documents,
             entry=settings.target.entry,
             trust=study.trust,
+            stop=stop,
         )
 
 
@@ -170,11 +183,11 @@ def trust_of(project: Project, sandbox: Sandbox, corpus: Corpus) -> Trust:
 
 @contextmanager
 def stop_flag() -> Iterator[threading.Event]:
-    """Turn Ctrl-C and SIGTERM into a flag, so that every row is written before the end."""
+    """Turn Ctrl-C, SIGTERM and a closed terminal into a flag, so that every row is written."""
     asked = threading.Event()
     before = {
         number: signal.signal(number, lambda _number, _frame: asked.set())
-        for number in (signal.SIGINT, signal.SIGTERM)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     }
     try:
         yield asked

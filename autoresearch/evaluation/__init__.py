@@ -5,9 +5,9 @@ to the log-probability of every token of the sealed documents, then challenges i
 """
 
 from autoresearch.evaluation.evaluator import Evaluator
-from autoresearch.evaluation.rules import Rule
+from autoresearch.evaluation.rules import Cause
 from autoresearch.evaluation.text import Tokenizer
 
 PROTOCOL = 2  # scores made under another one are not comparable
 
-__all__ = ["PROTOCOL", "Evaluator", "Rule", "Tokenizer"]
+__all__ = ["PROTOCOL", "Cause", "Evaluator", "Tokenizer"]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autoresearch.evaluation.plan import Integers, Plan, Reals, grouped
-from autoresearch.evaluation.rules import Disqualified, Rule
+from autoresearch.evaluation.rules import Cause, NoScore
 from autoresearch.evaluation.text import Tokens
 
 CAUSES = (
@@ -89,12 +89,12 @@ def normalised(logits: NDArray[np.float32]) -> Reals:
     """Return log-probabilities from logits [B, V]; minus infinity stands for "never".
 
     Raises:
-        Disqualified: a NaN, plus infinity, or nothing possible at all.
+        NoScore: a NaN, plus infinity, or nothing possible at all.
     """
     values = logits.astype(np.float64)
     peak = values.max(axis=1, keepdims=True)
     if not np.isfinite(peak).all():
-        raise Disqualified(Rule.NON_FINITE, "the model's logits are not finite")
+        raise NoScore(Cause.NON_FINITE, "the model's logits are not finite")
     values -= peak
     return np.asarray(values - np.log(np.exp(values).sum(axis=1, keepdims=True)))
 
@@ -131,13 +131,13 @@ class Comparison:
         """Return the finding if all agree within `tolerance` nats.
 
         Raises:
-            Disqualified: a mismatch is beyond the tolerance, or all lean the same way.
+            NoScore: a mismatch is beyond the tolerance, or all lean the same way.
         """
         who = "the same server, asked again for logits"
-        _demand(Rule.COMMITMENT, self._recomputed, tolerance, who)
+        _demand(Cause.COMMITMENT, self._recomputed, tolerance, who)
         audited = _largest(self._distance, self._audited)
         who = "a second server, given the same prefixes with other suffixes"
-        _demand(Rule.AUDIT, audited, tolerance, who)
+        _demand(Cause.AUDIT, audited, tolerance, who)
         _refuse_bias(self._audited[: self._claim.uniform], tolerance)
         return Finding(len(self._claim.nats), max(self._recomputed, audited))
 
@@ -151,10 +151,10 @@ class Comparison:
             self._vectors[member] = now.astype(np.float32)
 
 
-def _demand(rule: Rule, mismatch: float, tolerance: float, who: str) -> None:
+def _demand(rule: Cause, mismatch: float, tolerance: float, who: str) -> None:
     if not mismatch <= tolerance:
         reason = f"{who}, differs by {mismatch:.3g} nats (tolerance {tolerance:g}): {CAUSES}"
-        raise Disqualified(rule, reason)
+        raise NoScore(rule, reason)
 
 
 def _refuse_bias(errors: Reals, tolerance: float) -> None:
@@ -164,7 +164,7 @@ def _refuse_bias(errors: Reals, tolerance: float) -> None:
     allowed = tolerance / 100 + 4 * float(errors.std()) / errors.size**0.5
     if errors.size >= 16 and mean > allowed:
         reason = f"log-probabilities are too high by {mean:.2g} nats on average"
-        raise Disqualified(Rule.INFLATED, reason)
+        raise NoScore(Cause.INFLATED, reason)
 
 
 def _largest(so_far: float, differences: Reals) -> float:

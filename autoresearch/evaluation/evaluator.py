@@ -3,7 +3,8 @@
 import math
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,15 +22,19 @@ from autoresearch.evaluation.probes import (
     needed,
 )
 from autoresearch.evaluation.protocol import Challenge, commit, vocabulary
-from autoresearch.evaluation.rules import Disqualified
+from autoresearch.evaluation.rules import Cause, NoScore
 from autoresearch.evaluation.server import ServerHandle
 from autoresearch.evaluation.servers import Servers
 from autoresearch.evaluation.site import Site
 from autoresearch.evaluation.text import Tokenizer, brings_tokenizer, encode, encode_untrusted
-from autoresearch.records.scores import Disqualification, Document, Score
+from autoresearch.records.scores import Document, Score, Unscored
+from autoresearch.records.text import safe_line
 from autoresearch.records.training import Limits
-from autoresearch.records.values import Trust
+from autoresearch.records.values import FailureKind, Trust
 from autoresearch.sandbox import Sandbox
+
+_TOO_MUCH = (Cause.MEMORY, Cause.TIMEOUT)
+_SMALLER = 8  # how many times fewer rows go through the model at once where all were too many
 
 
 class Evaluator:
@@ -53,6 +58,7 @@ class Evaluator:
         documents: Sequence[Document],
         entry: str = "train.py",
         trust: Trust | None = None,
+        stop: Callable[[], bool] = lambda: False,
     ) -> None:
         self._settings = settings
         self._sandbox = sandbox
@@ -62,6 +68,7 @@ class Evaluator:
         self._documents = tuple(documents)
         self._entry = entry
         self._trust = trust or sandbox.trust
+        self._stop = stop
         self._plan: Plan | None = None
         self._best: Reference | None = None
         self._waiting: Servers | None = None
@@ -95,8 +102,8 @@ class Evaluator:
         if waiting is not None:
             waiting.close()
 
-    def score(self, tree: Path, checkpoint: Path, scratch: Path) -> Score | Disqualification:
-        """Score one checkpoint.
+    def score(self, tree: Path, checkpoint: Path, scratch: Path) -> Score | Unscored:
+        """Score one checkpoint; once more in smaller batches if it was too large or too slow.
 
         Args:
             tree: the workspace with the entry that defines `load_model`.
@@ -104,14 +111,26 @@ class Evaluator:
             scratch: where servers start if none wait; nothing is left in it.
 
         Raises:
-            EvaluationError: no server can run on this machine.
+            Interrupted: the run is to stop.
         """
+        batch = self._settings.batch
+        found = self._try(tree, checkpoint, scratch, batch)
+        if isinstance(found, Unscored) and found.cause in _TOO_MUCH and batch > 1:
+            smaller = max(1, batch // _SMALLER)
+            found = self._try(tree, checkpoint, scratch, smaller)
+            if isinstance(found, Unscored):
+                found = replace(found, reason=f"{found.reason}, {smaller} rows at a time, too")
+        return found
+
+    def _try(self, tree: Path, checkpoint: Path, scratch: Path, batch: int) -> Score | Unscored:
         began = time.monotonic()
         try:
             with self._take() or Servers(self._site(scratch)) as servers:
-                return self._score(servers, tree, checkpoint, began)
-        except Disqualified as breach:
-            return breach.verdict
+                return self._score(servers, tree, checkpoint, batch, began)
+        except NoScore as reason:
+            return reason.found
+        except (EvaluationError, OSError) as fault:
+            return Unscored(Cause.START.value, safe_line(str(fault)), FailureKind.MACHINE)
 
     def _take(self) -> Servers | None:
         """Return servers that wait, if they are well."""
@@ -128,14 +147,17 @@ class Evaluator:
             device=self._device,
             sandbox=self._sandbox,
             limits=self._limits,
+            stop=self._stop,
         )
 
-    def _score(self, servers: Servers, tree: Path, checkpoint: Path, began: float) -> Score:
+    def _score(
+        self, servers: Servers, tree: Path, checkpoint: Path, batch: int, began: float
+    ) -> Score:
         own = brings_tokenizer(tree / self._entry)
         plan = None if own else self._corpus_plan()  # made while they start
         servers.load(tree, checkpoint, parse_duration(self._settings.timeout))
         plan = plan or self._own_plan(servers)
-        nats, finding = self._examine(servers.pair, plan)
+        nats, finding = self._examine(servers.pair, plan, batch)
         if self._best is None or nats.sum() > self._best.total:
             self._best = Reference.of(plan, nats)
         return self._sum(plan, nats, finding, time.monotonic() - began)
@@ -150,19 +172,21 @@ class Evaluator:
             text = encode_untrusted(server, servers.site.checkpoint, self._documents)
         return cut(text, self._settings.context)
 
-    def _examine(self, pair: Sequence[ServerHandle], plan: Plan) -> tuple[Reals, Finding]:
+    def _examine(
+        self, pair: Sequence[ServerHandle], plan: Plan, batch: int
+    ) -> tuple[Reals, Finding]:
         settings = self._settings
         rng = np.random.default_rng()  # from the system's entropy: no server can foresee it
         entries = vocabulary(pair, plan)
         committing = pair if self._device == "cpu" else pair[:1]
-        commitment = commit(committing, plan, settings.batch, rng)
+        commitment = commit(committing, plan, batch, rng)
         nats = commitment.nats
         excess = nats - (self._best.at(plan) if self._best else expected(nats, plan))
         worth = WORTH_ON_CPU if self._device == "cpu" else WORTH
         count = max(settings.challenges, needed(excess, worth * math.log(2) * int(plan.ends[-1])))
         uniform, drawn = draw(excess, count, rng)
         challenge = Challenge(plan, commitment, np.append(uniform, drawn), uniform.size)
-        comparison = challenge.put(pair, entries, settings.batch, rng)
+        comparison = challenge.put(pair, entries, batch, rng)
         return nats, comparison.judge(settings.tolerance)
 
     def _sum(self, plan: Plan, nats: Reals, finding: Finding, seconds: float) -> Score:

@@ -22,7 +22,7 @@ from autoresearch.evaluation.challenge import (
     true_rows,
 )
 from autoresearch.evaluation.plan import Block, Integers, Plan, Reals
-from autoresearch.evaluation.rules import Disqualified, Rule
+from autoresearch.evaluation.rules import Cause, NoScore
 from autoresearch.evaluation.server import ServerHandle
 from autoresearch.evaluation.text import MAX_VOCABULARY, Tokens
 
@@ -61,15 +61,15 @@ def vocabulary(servers: Sequence[ServerHandle], plan: Plan) -> int:
     """Wait until the servers have loaded their model; return V.
 
     Raises:
-        Disqualified: the model does not load or cannot speak of every token of the text.
+        NoScore: the model does not load or cannot speak of every token of the text.
     """
     found = {server.collect().integer("vocab", 1, MAX_VOCABULARY) for server in servers}
     needed = int(plan.fillers.max()) + 1
     if len(found) != 1:
-        raise Disqualified(Rule.AUDIT, "two servers disagree on the size of the vocabulary")
+        raise NoScore(Cause.AUDIT, "two servers disagree on the size of the vocabulary")
     if min(found) < needed:
         reason = f"the model knows {min(found)} tokens, and the text needs {needed}"
-        raise Disqualified(Rule.SHAPE, reason)
+        raise NoScore(Cause.SHAPE, reason)
     return found.pop()
 
 
@@ -103,7 +103,7 @@ def commit(
     """Have these servers commit to every position: each row goes to one of them.
 
     Raises:
-        Disqualified: a number is not finite, next to infinite or above zero, or a server breaks the
+        NoScore: a number is not finite, next to infinite or above zero, or a server breaks the
             protocol.
     """
     nats, owner = np.empty(plan.positions), np.empty(plan.positions, np.int8)
@@ -116,11 +116,11 @@ def commit(
         nats[positions] = numbers.reshape(mask.shape)[mask]
         owner[positions] = who
     if not np.isfinite(nats).all():
-        raise Disqualified(Rule.NON_FINITE, "a log-probability is not finite")
+        raise NoScore(Cause.NON_FINITE, "a log-probability is not finite")
     if np.abs(nats).sum() > MOST_NATS:
-        raise Disqualified(Rule.NON_FINITE, "a log-probability is as good as infinite")
+        raise NoScore(Cause.NON_FINITE, "a log-probability is as good as infinite")
     if nats.max() > EPSILON:
-        raise Disqualified(Rule.POSITIVE, "a log-probability is above zero")
+        raise NoScore(Cause.POSITIVE, "a log-probability is above zero")
     return Commitment(np.minimum(nats, 0.0), owner)
 
 
@@ -145,7 +145,7 @@ class Challenge:
             rng: what no server can foresee.
 
         Raises:
-            Disqualified: an answer is no vector of logits.
+            NoScore: an answer is no vector of logits.
         """
         nats, targets = self.commitment.nats[self.positions], self.plan.targets(self.positions)
         comparison = Comparison(Claim(nats, targets, self.uniform))

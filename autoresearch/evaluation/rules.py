@@ -1,31 +1,58 @@
-"""The rules a checkpoint can break, and the exception that carries the breach to the border."""
+"""Why a checkpoint can have no score, whose fault each cause is, and how that travels upwards."""
 
 from enum import StrEnum
 
-from autoresearch.records.scores import Disqualification
+from autoresearch.records.scores import Unscored
+from autoresearch.records.values import FailureKind
 
 
-class Rule(StrEnum):
-    """What a checkpoint is disqualified for; stable names, stored in the registry."""
+class Cause(StrEnum):
+    """Why there is no score; stable names, stored in the registry."""
 
     LOAD = "load"
     TOKENIZER = "tokenizer"
     SHAPE = "shape"
     EXCEPTION = "exception"
-    TIMEOUT = "timeout"
-    DEATH = "death"
-    MEMORY = "memory"
-    PROTOCOL = "protocol"
+    TIMEOUT = "time-out"
+    EXIT = "exit"
+    MEMORY = "out of memory"
+    LIMIT = "over limit"
     NON_FINITE = "non-finite"
+    START = "start"
+    DEATH = "death"
+    DEVICE = "device"
+    PROTOCOL = "protocol"
     POSITIVE = "positive"
     COMMITMENT = "commitment"
     AUDIT = "audit"
     INFLATED = "inflated"
 
+    @property
+    def kind(self) -> FailureKind:
+        """Whose fault it is."""
+        if self in _MACHINE:
+            return FailureKind.MACHINE
+        return FailureKind.RULE if self in _RULES else FailureKind.IDEA
 
-class Disqualified(Exception):  # noqa: N818 - a verdict on its way up, no fault of ours
-    """Ends a scoring; never leaves this package: `Evaluator.score` returns its verdict."""
 
-    def __init__(self, rule: Rule, reason: str) -> None:
+# START: no server can run here. DEATH: a signal that was not ours. DEVICE: the accelerator's.
+_MACHINE = frozenset({Cause.START, Cause.DEATH, Cause.DEVICE})
+_RULES = frozenset(
+    {
+        Cause.TOKENIZER,
+        Cause.PROTOCOL,
+        Cause.POSITIVE,
+        Cause.COMMITMENT,
+        Cause.AUDIT,
+        Cause.INFLATED,
+    }
+)
+
+
+class NoScore(Exception):  # noqa: N818 - an answer on its way up, no fault of ours
+    """Ends a scoring; never leaves this package: `Evaluator.score` returns what it carries."""
+
+    def __init__(self, cause: Cause, reason: str, kind: FailureKind | None = None) -> None:
         super().__init__(reason)
-        self.verdict = Disqualification(rule.value, reason)
+        self.cause = cause
+        self.found = Unscored(cause.value, reason, kind or cause.kind)

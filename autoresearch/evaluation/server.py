@@ -1,7 +1,7 @@
 """The trusted end of one model server: starts it, asks it, and believes none of its sizes.
 
 Whatever the server does, a request ends: with exactly the bytes that were expected, or as
-`Disqualified`. Its stdout and stderr go nowhere, for sealed text could come back through them.
+`NoScore`. Its stdout and stderr go nowhere, for sealed text could come back through them.
 """
 
 import builtins
@@ -17,10 +17,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from autoresearch.errors import EvaluationError
-from autoresearch.evaluation.rules import Disqualified, Rule
+from autoresearch.errors import EvaluationError, Interrupted
+from autoresearch.evaluation.rules import Cause, NoScore
 from autoresearch.evaluation.site import Site
 from autoresearch.process import Appetite, Guarded, launch
+from autoresearch.records.text import safe_line
 from autoresearch.runtime import wire
 
 TICK = 0.25  # seconds between looks at the clock and the memory
@@ -28,10 +29,14 @@ DEATH_SECONDS = 5.0  # the longest that a server that hung up may take to tell h
 STARTUP_SECONDS = 300.0  # the longest that this package and PyTorch may take to be imported
 PACKAGES = Path(__file__).parents[2]  # where `import autoresearch` finds this package
 _BLAME = {
-    "load": (Rule.LOAD, "loading the model"),
-    "tokenizer": (Rule.TOKENIZER, "loading the tokenizer"),
-    "encode": (Rule.TOKENIZER, "the tokenizer"),
+    "load": (Cause.LOAD, "loading the model"),
+    "tokenizer": (Cause.LOAD, "loading the tokenizer"),
+    "encode": (Cause.EXCEPTION, "the tokenizer"),
 }
+_BEFORE_TEXT = ("load", "tokenizer")
+_EXHAUSTED = ("OutOfMemoryError", "MemoryError")
+# What the system refuses, or an accelerator: the code need not be to blame.
+_OTHERS = ("AcceleratorError", "OSError", "BlockingIOError")
 
 
 @dataclass(frozen=True)
@@ -45,14 +50,14 @@ class Reply:
         """Return an integer field within bounds.
 
         Raises:
-            Disqualified: it is none, or outside.
+            NoScore: it is none, or outside.
         """
         try:
             value = wire.integer(self.header, name)
         except wire.FrameError:
             value = least - 1
         if not least <= value <= most:
-            raise Disqualified(Rule.PROTOCOL, f"the model server gave no sound {name!r}")
+            raise NoScore(Cause.PROTOCOL, f"the model server gave no sound {name!r}")
         return value
 
 
@@ -126,12 +131,13 @@ class ServerHandle:
 
         Raises:
             EvaluationError: it cannot run on this machine.
+            Interrupted: the run is to stop.
         """
         if self._greeted:
             return
         try:
             self._greeted = self._head().get("hello") is True
-        except Disqualified:
+        except NoScore:
             self._greeted = False
         if not self._greeted:
             msg = (
@@ -150,8 +156,9 @@ class ServerHandle:
         """Post a request and collect its reply.
 
         Raises:
-            Disqualified: the server broke a rule instead of answering.
+            NoScore: the server broke a rule instead of answering.
             EvaluationError: the server cannot run on this machine at all.
+            Interrupted: the run is to stop.
         """
         self.post(operation, payload, **fields)
         return self.collect(size)
@@ -172,12 +179,12 @@ class ServerHandle:
         """
         header = self._head()
         if header.get("nonce") != self._nonce:
-            raise Disqualified(Rule.PROTOCOL, "the model server did not repeat the nonce")
+            raise NoScore(Cause.PROTOCOL, "the model server did not repeat the nonce")
         if "error" in header:
-            raise self._error(header["error"])
+            raise self._error(header["error"], header.get("message"))
         expected = size(Reply(header, bytearray())) if callable(size) else size
         if header["bytes"] != expected:
-            raise Disqualified(Rule.PROTOCOL, "the model server's reply has the wrong size")
+            raise NoScore(Cause.PROTOCOL, "the model server's reply has the wrong size")
         return Reply(header, self._read(expected))
 
     def __enter__(self) -> Self:
@@ -198,13 +205,21 @@ class ServerHandle:
         try:
             return wire.read_head(self._read)
         except wire.FrameError as fault:
-            raise Disqualified(Rule.PROTOCOL, f"the model server sent {fault}") from None
+            raise NoScore(Cause.PROTOCOL, f"the model server sent {fault}") from None
 
-    def _error(self, kind: object) -> Disqualified:
+    def _error(self, kind: object, message: object) -> NoScore:
         if kind == "ShapeError":
-            return Disqualified(Rule.SHAPE, "the model's output is not logits of shape [B, T, V]")
-        rule, verb = _BLAME.get(self._operation, (Rule.EXCEPTION, "the model"))
-        return Disqualified(rule, f"{verb} raised {_type_name(kind, self._operation)}")
+            return NoScore(Cause.SHAPE, "the model's output is not logits of shape [B, T, V]")
+        cause, verb = _BLAME.get(self._operation, (Cause.EXCEPTION, "the model"))
+        if kind in _EXHAUSTED:
+            return NoScore(Cause.MEMORY, f"{verb} ran out of memory")
+        said = f"{verb} raised {_type_name(kind, self._operation)}"
+        # cuBLAS and its like raise what a wrong shape raises, too.
+        if kind in _OTHERS or (kind == "RuntimeError" and self._site.device != "cpu"):
+            return NoScore(Cause.DEVICE, said)
+        if self._operation in _BEFORE_TEXT and isinstance(message, str) and message.strip():
+            said = f"{said}: {safe_line(message)}"
+        return NoScore(cause, said)
 
     def _send(self, data: bytes) -> None:
         view = memoryview(data)
@@ -237,6 +252,9 @@ class ServerHandle:
         channels = [self._channel]
         while True:
             ready = select.select([] if write else channels, channels if write else [], [], TICK)
+            if self._site.stop():
+                msg = "stopped by the person or the deadline"
+                raise Interrupted(msg)
             self._look()
             if ready[0] or ready[1]:
                 return
@@ -244,24 +262,25 @@ class ServerHandle:
     def _look(self) -> None:
         now = time.monotonic()
         if now >= self.deadline:
-            raise Disqualified(Rule.TIMEOUT, "the model server did not answer in time")
+            raise NoScore(Cause.TIMEOUT, "the model server did not answer in time")
         if now - self._looked < TICK:
             return
         self._looked = now
         if self._guarded.resident() > self._site.limits.memory:
-            raise Disqualified(Rule.MEMORY, "the model server took more memory than a trial may")
+            raise NoScore(Cause.MEMORY, "the model server took more memory than a trial may")
         if excess := self._appetite.excess():
-            raise Disqualified(Rule.MEMORY, f"the model server {excess}")
+            raise NoScore(Cause.LIMIT, f"the model server {excess}")
 
-    def _death(self) -> Disqualified:
+    def _death(self) -> NoScore:
         ended = self._guarded.wait(DEATH_SECONDS)
         if ended is None:
-            return Disqualified(Rule.DEATH, "the model server closed its channel")
+            return NoScore(Cause.EXIT, "the model server closed its channel")
         if ended.signal is not None:
             how = f"was killed: {signal.strsignal(ended.signal) or ended.signal}"
-        else:
-            how = f"exited with code {ended.code}"
-        return Disqualified(Rule.DEATH, f"the model server {how}")
+            return NoScore(Cause.DEATH, f"the model server {how}")
+        if ended.code is None:
+            return NoScore(Cause.DEATH, "the model server's guard was killed, and it with it")
+        return NoScore(Cause.EXIT, f"the model server exited with code {ended.code}")
 
 
 def _type_name(kind: object, operation: str) -> str:
@@ -269,6 +288,6 @@ def _type_name(kind: object, operation: str) -> str:
     # the names of Python's own exceptions, and torch's commonest, pass.
     if not isinstance(kind, str) or not kind.isidentifier() or not kind.isascii():
         return "an exception"
-    sealed = operation not in ("load", "tokenizer")
+    sealed = operation not in _BEFORE_TEXT
     known = isinstance(getattr(builtins, kind, None), type) or kind == "OutOfMemoryError"
     return kind[:60] if known or not sealed else "an exception of its own"

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ class Site:
     device: str
     sandbox: Sandbox
     limits: Limits
+    stop: Callable[[], bool] = lambda: False  # asked often; true ends every wait for a server
 
     def __post_init__(self) -> None:
         """Make the folder that is shown."""

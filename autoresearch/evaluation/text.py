@@ -16,8 +16,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from autoresearch.errors import EvaluationError
-from autoresearch.evaluation.rules import Disqualified, Rule
+from autoresearch.errors import CorpusError
+from autoresearch.evaluation.rules import Cause, NoScore
 from autoresearch.evaluation.server import Reply, ServerHandle
 from autoresearch.records.scores import Document
 
@@ -61,13 +61,13 @@ def encode(tokenizer: Tokenizer, documents: Sequence[Document]) -> EncodedText:
     """Encode with the corpus tokenizer.
 
     Raises:
-        EvaluationError: it does not give back the text: the corpus is damaged.
+        CorpusError: it does not give back the text: the corpus is damaged.
     """
     found = tuple(np.array(tokenizer.encode(each.data), np.int32) for each in documents)
     fault = flaw(found, tokenizer.table, documents)
     if fault:
         msg = f"the corpus tokenizer is no use: {fault}; run `autoresearch prepare` again"
-        raise EvaluationError(msg)
+        raise CorpusError(msg)
     return EncodedText(tokenizer.bos, found, _sizes(tokenizer.table))
 
 
@@ -75,12 +75,12 @@ def brings_tokenizer(program: Path) -> bool:
     """Return whether a program binds `load_tokenizer` at its top level, without running it.
 
     Raises:
-        Disqualified: it cannot be read or is no Python.
+        NoScore: it cannot be read or is no Python.
     """
     try:
         module = ast.parse(program.read_bytes())
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as fault:
-        raise Disqualified(Rule.LOAD, f"{type(fault).__name__} in {program.name}") from None
+        raise NoScore(Cause.LOAD, f"{type(fault).__name__} in {program.name}") from None
     return any("load_tokenizer" in _bound(statement) for statement in module.body)
 
 
@@ -90,7 +90,7 @@ def encode_untrusted(
     """Encode with the tree's tokenizer, in its own process, and check what it says.
 
     Raises:
-        Disqualified: it loses text, uses tokens of no bytes, or breaks the protocol.
+        NoScore: it loses text, uses tokens of no bytes, or breaks the protocol.
     """
     bos, table = _table(server, checkpoint)
     found: list[Tokens] = []
@@ -98,7 +98,7 @@ def encode_untrusted(
         found += _encode_chunk(server, chunk, len(table))
     fault = flaw(found, table, documents)
     if fault:
-        raise Disqualified(Rule.TOKENIZER, fault)
+        raise NoScore(Cause.TOKENIZER, fault)
     return EncodedText(bos, tuple(found), _sizes(table))
 
 
@@ -141,7 +141,7 @@ def _table(server: ServerHandle, checkpoint: Path) -> tuple[int, list[bytes]]:
     ends = np.cumsum(np.frombuffer(reply.payload, "<u4", entries), dtype=np.int64)
     data = bytes(reply.payload[4 * entries :])
     if ends[-1] != len(data):
-        raise Disqualified(Rule.PROTOCOL, "the tokenizer's table does not add up")
+        raise NoScore(Cause.PROTOCOL, "the tokenizer's table does not add up")
     bounds = [0, *ends.tolist()]
     table = [data[a:b] for a, b in itertools.pairwise(bounds)]
     return reply.integer("bos", 0, entries - 1), table
@@ -171,11 +171,11 @@ def _encode_chunk(server: ServerHandle, chunk: list[Document], vocabulary: int) 
 
     reply = server.ask("encode", lengths + b"".join(texts), size, documents=count)
     if len(reply.payload) % 4:
-        raise Disqualified(Rule.PROTOCOL, "the tokenizer's reply is cut")
+        raise NoScore(Cause.PROTOCOL, "the tokenizer's reply is cut")
     numbers = np.frombuffer(reply.payload, "<u4")
     counts, ids = numbers[:count].astype(np.int64), numbers[count:]
     if counts.sum() != ids.size:
-        raise Disqualified(Rule.PROTOCOL, "the tokenizer's counts do not add up")
+        raise NoScore(Cause.PROTOCOL, "the tokenizer's counts do not add up")
     if ids.size and int(ids.max()) >= vocabulary:
-        raise Disqualified(Rule.TOKENIZER, "a token stands in a document but not in the table")
+        raise NoScore(Cause.TOKENIZER, "a token stands in a document but not in the table")
     return np.split(ids.astype(np.int32), np.cumsum(counts)[:-1])

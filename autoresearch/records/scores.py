@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from autoresearch.records.values import Trust
+from autoresearch.records.values import FailureKind, Trust
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,13 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Disqualification:
-    """Why a checkpoint has no score: `rule` is a short stable name, `reason` one safe line."""
+class Unscored:
+    """Why a checkpoint has no score, and whose fault that is.
 
-    rule: str
+    `cause` is a short stable name, `reason` one safe line. Where the kind is MACHINE, scoring the
+    same checkpoint again may give a score.
+    """
+
+    cause: str
     reason: str
+    kind: FailureKind

@@ -15,6 +15,7 @@ from autoresearch.records.values import (
     Clock,
     Ending,
     ExperimentState,
+    FailureKind,
     Purpose,
     Standing,
     StudyState,
@@ -222,8 +223,9 @@ class Trial(SQLModel, table=True):
 
     Memory in bytes, times in seconds (training on the study's clock). `curve` is a list of
     [step, loss, tokens, progress, seconds]; `log` and `doc_bits` are zlib-compressed (raw bytes;
-    little-endian float32). `condemned_at` is the progress (0 to 1) at which racing gave it up: it
-    was stopped there, or runs on to its end as an audit of racing.
+    little-endian float32). `failure` is whose fault it is that there is no score: trials that the
+    machine spoiled have no say in any verdict. `condemned_at` is the progress (0 to 1) at which
+    racing gave it up: it was stopped there, or runs on to its end as an audit of racing.
     """
 
     # Rows are long and lie apart: what every verdict asks for is answered by the index alone.
@@ -239,6 +241,7 @@ class Trial(SQLModel, table=True):
     worker: str = Field(sa_type=Plain)
     state: TrialState = Field(sa_type=Word(TrialState))
     ending: Ending | None = Field(default=None, sa_type=Word(Ending))
+    failure: FailureKind | None = Field(default=None, sa_type=Word(FailureKind))
     detail: str = Field(default="", sa_type=Plain)
     val_bpb: float | None = Field(default=None, sa_type=Finite)
     trust: Trust | None = Field(default=None, sa_type=Word(Trust))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from autoresearch.records.values import Clock, Ending
+from autoresearch.records.values import Clock, Ending, FailureKind
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,15 @@ class Outcome:
     `detail` is one safe line for a person; `traceback` the tail told to the next proposal;
     `log` the capped raw bytes of stdout and stderr (hostile: escape before showing);
     `checkpoint` a folder holding model.safetensors and config.json, only if FINISHED;
+    `failure` whose fault it seems that it did not finish (None: it did, or no fault is known);
+    `doubtful` that an IDEA's may be the machine's after all: it pays to look at the machine;
     `facts` what the training process said of itself (parameters, resolved constants): display.
     """
 
     ending: Ending
     detail: str = ""
+    failure: FailureKind | None = None
+    doubtful: bool = False
     traceback: str = ""
     checkpoint: Path | None = None
     curve: tuple[Point, ...] = ()
@@ -92,6 +96,11 @@ class Outcome:
     facts: Mapping[str, float | int | str | bool] = field(
         default_factory=lambda: MappingProxyType({})
     )
+
+    def __post_init__(self) -> None:
+        """Take the ending's word for whose fault it is where nothing else was said."""
+        if self.failure is None:
+            object.__setattr__(self, "failure", self.ending.failure)
 
     @property
     def steps(self) -> int:

@@ -56,8 +56,24 @@ class Standing(StrEnum):
     REFUTED = "refuted"
 
 
+class FailureKind(StrEnum):
+    """Whose fault it is that a trial came to no score.
+
+    IDEA: the same code would fail again here. MACHINE: the code is not to blame; there is no
+    verdict, and the trial is run again. RULE: it broke a rule of the measurement.
+    """
+
+    IDEA = "idea"
+    MACHINE = "machine"
+    RULE = "rule"
+
+
 class Purpose(StrEnum):
-    """Why a trial was trained. DRIFT repeats a seed to see whether the machine has changed."""
+    """Why a trial was trained. DRIFT repeats a seed to see whether the machine has changed.
+
+    A CANARY is a short training of the incumbent that tells whether the machine can train at all;
+    it is never scored.
+    """
 
     BASELINE = "baseline"
     REPLICATE = "replicate"
@@ -65,6 +81,7 @@ class Purpose(StrEnum):
     PAIR = "pair"
     CONFIRMING = "confirming"
     DRIFT = "drift"
+    CANARY = "canary"
 
 
 class TrialState(StrEnum):
@@ -94,6 +111,7 @@ class Ending(StrEnum):
     """How a trial ended, decided by exit code, signal and the control channel alone.
 
     RACED: its curve was hopeless beside the incumbent's, so it was stopped before its time.
+    NOT_STARTED: no process could be begun, or none with the device that it was promised.
     """
 
     FINISHED = "finished"
@@ -109,15 +127,16 @@ class Ending(StrEnum):
     LATE = "late"
     RACED = "raced"
     INTERRUPTED = "interrupted"
+    NOT_STARTED = "not started"
 
     @property
-    def verdict(self) -> Verdict | None:
-        """The verdict this ending alone decides; None where a score (or a rerun) decides."""
-        if self in (Ending.FINISHED, Ending.INTERRUPTED):
+    def failure(self) -> FailureKind | None:
+        """Whose fault this ending is where nothing more is known; None where it is no failure."""
+        if self in (Ending.FINISHED, Ending.INTERRUPTED, Ending.RACED):
             return None
-        if self is Ending.RACED:
-            return Verdict.DISCARD
-        return Verdict.DISQUALIFIED if self is Ending.LATE else Verdict.CRASH
+        if self is Ending.NOT_STARTED:
+            return FailureKind.MACHINE
+        return FailureKind.RULE if self is Ending.LATE else FailureKind.IDEA
 
 
 class ChangeFormat(StrEnum):

@@ -1,19 +1,22 @@
 """One SQLite file behind an engine: reading rows, and writing them alone."""
 
+import itertools
+import sqlite3
 import weakref
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import defer
 from sqlalchemy.sql.base import ExecutableOption
 from sqlmodel import Session, SQLModel
 
-from autoresearch.errors import RegistryError
+from autoresearch.errors import RegistryBusyError
 from autoresearch.registry import schema
+
+T = TypeVar("T")
 
 
 class Database:
@@ -21,7 +24,18 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._pause: Callable[[str, int], None] | None = None
         weakref.finalize(self, engine.dispose)
+
+    def be_patient(self, pause: Callable[[str, int], None]) -> None:
+        """From now on try again what a lock or a full disk hinders, instead of failing.
+
+        `pause` is told why and how often it has been tried before; it returns to have it tried
+        again. SQLite's own waiting hears no Ctrl-C, so it is kept short.
+        """
+        self._pause = pause
+        event.listen(self.engine, "connect", _wait_little)
+        self.engine.dispose()
 
     def all(self, query: Any) -> list[Any]:
         """Return every row of a query.
@@ -40,26 +54,48 @@ class Database:
         rows = self._rows(query.limit(1))
         return rows[0] if rows else None
 
-    @contextmanager
-    def alone(self) -> Iterator[Connection]:
-        """Hold the only writing transaction: what is read in it stays true until it is written.
+    def alone(self, act: Callable[[Connection], T]) -> T:
+        """Return what `act` returns in the only writing transaction; all of it lands or nothing.
+
+        What is read in it stays true until it is written.
 
         Raises:
-            RegistryError: the registry cannot be written.
+            RegistryError: the registry is damaged or cannot be written.
         """
-        try:
+
+        def transaction() -> T:
             with schema.immediate(self.engine) as connection:
-                yield connection
-        except DatabaseError as fault:
-            msg = f"cannot write the registry: {fault.orig}"
-            raise RegistryError(msg) from None
+                return act(connection)
+
+        return self.through(transaction)
+
+    def through(self, act: Callable[[], T]) -> T:
+        """Return what `act` returns, which leaves nothing half done when the database refuses.
+
+        Raises:
+            RegistryBusyError: another program has locked the registry, or the disk is full.
+            RegistryError: the registry is damaged or cannot be written.
+        """
+        for attempt in itertools.count():
+            try:
+                return act()
+            except DatabaseError as fault:
+                known = schema.fault_of(Path(str(self.engine.url.database)), fault)
+                if self._pause is None or not isinstance(known, RegistryBusyError):
+                    raise known from None
+            self._pause(str(known), attempt)
+        raise AssertionError
 
     def _rows(self, query: Any) -> Sequence[Any]:
-        try:
+        def read() -> Sequence[Any]:
             with Session(self.engine, expire_on_commit=False) as session:
                 return session.exec(query).all()  # type: ignore[no-any-return]
-        except DatabaseError as fault:
-            raise schema.fault_of(Path(str(self.engine.url.database)), fault) from None
+
+        return self.through(read)
+
+
+def _wait_little(connection: sqlite3.Connection, _record: object) -> None:
+    connection.execute("PRAGMA busy_timeout=500")
 
 
 def without(table: type[SQLModel], columns: Sequence[str]) -> list[ExecutableOption]:

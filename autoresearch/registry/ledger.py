@@ -73,13 +73,7 @@ class StudyLedger:
             ValueError: the worst case is no amount.
         """
         _refuse_no_amount(intent.worst)
-        with self._database.alone() as connection:
-            reached = self._reached(connection, intent.worst)
-            if reached is not None:
-                return reached
-            made = connection.execute(insert(Call).values(self._row(intent)))
-            (number,) = made.inserted_primary_key or (0,)
-            return int(number)
+        return self._database.alone(lambda connection: self._reserve(connection, intent))
 
     def settle(self, call: int, settlement: Settlement) -> None:
         """Write down how a call ended; a second settlement of the same call is ignored.
@@ -107,9 +101,21 @@ class StudyLedger:
 
         Training counts too, where it has a price: `GpuPrice.trial_worst` is what a trial needs.
         """
-        with self._database.engine.connect() as connection:
-            left = [cap - self._spent(connection, since) for _, cap, since in self._sums()]
-        return max(min(left), 0.0) if left else None
+        sums = self._sums()
+
+        def read() -> list[float]:
+            with self._database.engine.connect() as connection:
+                return [cap - self._spent(connection, since) for _, cap, since in sums]
+
+        return max(min(self._database.through(read)), 0.0) if sums else None
+
+    def _reserve(self, connection: Connection, intent: Intent) -> int | CapReached:
+        reached = self._reached(connection, intent.worst)
+        if reached is not None:
+            return reached
+        made = connection.execute(insert(Call).values(self._row(intent)))
+        (number,) = made.inserted_primary_key or (0,)
+        return int(number)
 
     def _sums(self) -> list[tuple[str, float, _Mark]]:
         """Return each cap on a sum: its name, the amount, and from where on is counted."""
@@ -177,11 +183,14 @@ class StudyLedger:
         change = update(Call).where(*mine).values(values)
         if once:
             change = change.where(col(Call.ending).is_(None))
-        with self._database.alone() as connection:
+
+        def write(connection: Connection) -> None:
             if connection.execute(select(col(Call.id)).where(*mine)).first() is None:
                 msg = f"the study has no call {call}"
                 raise RegistryError(msg)
             connection.execute(change)
+
+        self._database.alone(write)
 
 
 def _ended(settlement: Settlement) -> Mapping[str, object]:

@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, text
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, IntegrityError
 
-from autoresearch.errors import RegistryError
+from autoresearch.errors import RegistryBusyError, RegistryError
 
 VERSION_TABLE = "autoresearch_version"
-HEAD = "0004"
+HEAD = "0005"
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000")
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -147,8 +147,15 @@ def immediate(engine: Engine) -> Iterator[Connection]:
 def fault_of(path: Path, fault: DatabaseError) -> RegistryError:
     """Return the one-line fault for a database error."""
     reason = str(fault.orig)
+    code = str(getattr(fault.orig, "sqlite_errorname", ""))
+    if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return RegistryBusyError(f"the registry {path} is locked by another program")
+    if code.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+        return RegistryBusyError(f"cannot write the registry {path}: {reason}")
     if "readonly" in reason or "unable to open" in reason:
-        return RegistryError(f"cannot open the registry {path}: {reason}; check its permissions")
+        return RegistryError(f"cannot write the registry {path}: {reason}; check its permissions")
+    if isinstance(fault, IntegrityError):
+        return RegistryError(f"cannot write the registry {path}: {reason}")
     return RegistryError(
         f"the registry {path} is damaged ({reason}): restore a copy, or move it away and "
         "run again; kept commits are safe on their branch"

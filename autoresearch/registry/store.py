@@ -84,7 +84,8 @@ class Registry(Queries):
         Raises:
             RegistryError: the row is a finished trial, which nothing may change, or disk trouble.
         """
-        try:
+
+        def write() -> Row:
             with Session(self._engine, expire_on_commit=False) as session:
                 if isinstance(row, Trial) and row.id is not None:
                     self._refuse_finished(session, row.id)
@@ -92,9 +93,12 @@ class Registry(Queries):
                 session.commit()
                 session.refresh(stored)
                 return stored
-        except DatabaseError as fault:
-            msg = f"cannot write the registry: {fault.orig}"
-            raise RegistryError(msg) from None
+
+        return self._database.through(write)
+
+    def be_patient(self, pause: Callable[[str, int], None]) -> None:
+        """From now on wait where it is locked or its disk is full; see `Database.be_patient`."""
+        self._database.be_patient(pause)
 
     def ledger(self, study: Study, caps: Caps, *, gpu: GpuPrice | None = None) -> StudyLedger:
         """Return who says whether a study's calls may be made; its run begins now.
@@ -110,8 +114,7 @@ class Registry(Queries):
             RegistryError: the registry cannot be written.
         """
         change = update(Call).where(col(Call.id).in_(calls)).values(experiment_id=experiment.id)
-        with self._database.alone() as connection:
-            connection.execute(change)
+        self._database.alone(lambda connection: connection.execute(change))
 
     def forget_running(self) -> int:
         """Mark trials that a killed run left running as lost; return how many."""

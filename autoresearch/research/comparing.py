@@ -2,7 +2,7 @@
 
 from autoresearch import policy
 from autoresearch.records.tables import Experiment, Study, Trial
-from autoresearch.records.values import Ending, Purpose, Reading, Verdict
+from autoresearch.records.values import Ending, FailureKind, Purpose, Reading, Verdict
 from autoresearch.registry import Registry
 from autoresearch.research.remembering import epoch, remember
 from autoresearch.research.trials import TrialRunner
@@ -120,10 +120,11 @@ class Comparing:
 
 
 def _failure(trial: Trial) -> policy.Decision:
-    """Return the verdict of a trial that has no score."""
-    ended = trial.ending.verdict if trial.ending else None
-    if ended is None:  # it finished, and the evaluator refused its checkpoint
-        return policy.Decision(Verdict.DISQUALIFIED, None, trial.detail)
-    raced = trial.ending is Ending.RACED
-    reason = trial.detail if raced else f"{trial.ending}: {trial.detail}"
-    return policy.Decision(ended, None, reason)
+    """Return the verdict of a trial that came to an end of its own, without a score."""
+    if trial.ending is Ending.RACED:
+        return policy.Decision(Verdict.DISCARD, None, trial.detail)
+    # What finished and was not scored has its cause in the detail.
+    scoring = trial.ending is Ending.FINISHED
+    reason = trial.detail if scoring else f"{trial.ending}: {trial.detail}"
+    broken = trial.failure is FailureKind.RULE
+    return policy.Decision(Verdict.DISQUALIFIED if broken else Verdict.CRASH, None, reason)

@@ -9,8 +9,8 @@ from autoresearch.records.values import Ending, Purpose, Standing
 from autoresearch.registry import Registry
 from autoresearch.research.books import Books, Keep
 from autoresearch.research.comparing import Comparing
+from autoresearch.research.recording import settled
 from autoresearch.research.remembering import Memory, remember
-from autoresearch.research.trials import settled
 
 _FAILURES = 1
 

@@ -9,8 +9,9 @@ from autoresearch.records.events import Event, Notice
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.values import Purpose, Reading
 from autoresearch.registry import Registry
+from autoresearch.research.recording import settled
 from autoresearch.research.remembering import remember
-from autoresearch.research.trials import TrialRunner, settled
+from autoresearch.research.trials import TrialRunner
 
 # After so long a machine may be another one; but long trainings are not half of them repetitions.
 _A_WHILE = timedelta(hours=3)

@@ -8,16 +8,17 @@ from pathlib import Path
 from autoresearch import policy
 from autoresearch.gitrepo import GitRepo
 from autoresearch.process import remove
-from autoresearch.records.scores import Disqualification, Score
+from autoresearch.records.scores import Score, Unscored
 from autoresearch.records.tables import Experiment
+from autoresearch.records.values import FailureKind
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import pack_reals, unpack_reals
-from autoresearch.research.trials import Scorer
+from autoresearch.research.executing import Scorer
 from autoresearch.workers.shelf import Shelf
 
 
 @dataclass(frozen=True)
-class Unscored:
+class Unexamined:
     """Why an experiment has no score on test; `breach`: its checkpoint broke a rule there."""
 
     reason: str
@@ -54,12 +55,13 @@ class Examiner:
         self._work = work
         self._tell = tell
 
-    def examine(self, number: int) -> Unscored | None:
+    def examine(self, number: int) -> Unexamined | None:
         """Give an experiment its score on test, unless it has one; return why it has none.
 
         Raises:
             CorpusError: the sealed text is damaged.
-            EvaluationError: nothing can be scored here.
+            EvaluationError: there is nothing to score on.
+            Interrupted: the person stopped it.
         """
         row = self._registry.experiment(number)
         if row.test_bpb is not None:
@@ -67,13 +69,14 @@ class Examiner:
         trial = self._newest(row)
         checkpoint = self._shelf.find(trial)
         if checkpoint is None:
-            return Unscored(
+            return Unexamined(
                 "no checkpoint of it was kept; --confirm trains what is confirmed again"
             )
         self._tell(f"experiment {number}: scoring test")
         score = self._score(row, checkpoint)
-        if isinstance(score, Disqualification):
-            return Unscored(f"{score.rule}: {score.reason}", breach=True)
+        if isinstance(score, Unscored):
+            own = score.kind is not FailureKind.MACHINE
+            return Unexamined(f"{score.cause}: {score.reason}", breach=own)
         row.test_bpb, row.test_trial_id = score.bpb, trial
         row.test_bits = pack_reals(score.doc_bits)
         self._registry.save(row)
@@ -113,7 +116,7 @@ class Examiner:
         ]
         return max((each for each in mine if each in there), default=0)
 
-    def _score(self, row: Experiment, checkpoint: Path) -> Score | Disqualification:
+    def _score(self, row: Experiment, checkpoint: Path) -> Score | Unscored:
         self._evaluator = self._evaluator or self._make()
         place = self._work / f"test-{row.id}"
         scratch = place / "scratch"

@@ -23,9 +23,10 @@ from autoresearch.research.drift import Drifting
 from autoresearch.research.opening import BASELINE, Opening, Rehearse
 from autoresearch.research.proposing import Proposing
 from autoresearch.research.purse import Purse
+from autoresearch.research.recording import settled
 from autoresearch.research.reversing import Reversing
 from autoresearch.research.rota import Rota, Seat
-from autoresearch.research.trials import TrialRunner, settled
+from autoresearch.research.trials import TrialRunner
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from autoresearch.gitrepo import GitRepo, Picked
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.values import Category, Change, ChangeFormat, Proposal, Standing, Verdict
 from autoresearch.registry import Registry
-from autoresearch.research.trials import settled
+from autoresearch.research.recording import settled
 
 PROPOSER = "autoresearch"
 

@@ -1,87 +1,30 @@
-"""One trial from row to row: a clean workspace, a capped training, a sealed score."""
+"""One trial from row to row, executed until its end is its own."""
 
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 from autoresearch.errors import Interrupted
-from autoresearch.gitrepo import GitRepo
-from autoresearch.process import remove
-from autoresearch.records.events import (
-    Event,
-    Notice,
-    Scoring,
-    TrialPoint,
-    TrialScored,
-    TrialStarted,
-)
-from autoresearch.records.scores import Disqualification, Score
+from autoresearch.records.events import Event, Notice, TrialScored, TrialStarted
+from autoresearch.records.scores import Unscored
 from autoresearch.records.tables import Experiment, Trial
-from autoresearch.records.training import Budget, Limits, Outcome
-from autoresearch.records.values import Ending, Purpose, TrialState
+from autoresearch.records.values import FailureKind, Purpose
 from autoresearch.registry import Registry
-from autoresearch.registry.packing import pack, pack_reals
-from autoresearch.research.racing import Heat, Racing
+from autoresearch.research.executing import Executing
+from autoresearch.research.health import STRIKES, Health
+from autoresearch.research.racing import Racing
+from autoresearch.research.recording import Recording, settled
 from autoresearch.research.shelving import tidy
-from autoresearch.workers import Assignment, Worker, unraced
 from autoresearch.workers.shelf import Shelf
-
-HEARTBEAT_SECONDS = 10.0
-
-
-@dataclass(frozen=True)
-class TrialSetup:
-    """What all trials of a study share."""
-
-    entry: str
-    device: str
-    budget: Budget
-    limits: Limits
-    train_files: tuple[Path, ...]
-    token_bytes: int
-    work: Path
-
-
-class Scorer(Protocol):
-    """What turns a checkpoint into a score; see `evaluation.Evaluator`."""
-
-    def score(self, tree: Path, checkpoint: Path, scratch: Path) -> Score | Disqualification:
-        """Return the score, or why there is none."""
-        ...
-
-
-class ReadyScorer(Scorer, Protocol):
-    """A scorer that can make ready for its next score beforehand."""
-
-    def prepare(self, place: Path) -> None:
-        """Start in a folder what the next score can use; do not wait."""
-        ...
-
-    def settle(self) -> None:
-        """Wait until what was started is at rest: a training should have the machine to itself."""
-        ...
-
-    def close(self) -> None:
-        """End what was started and not used."""
-        ...
 
 
 class TrialRunner:
-    """Runs trials and writes them down, each before it begins and after it ends."""
+    """Runs trials. What the machine spoiled has no verdict, and is run again."""
 
     def __init__(
         self,
-        setup: TrialSetup,
+        executing: Executing,
         *,
         registry: Registry,
-        repo: GitRepo,
-        worker: Worker,
-        evaluator: ReadyScorer,
-        see: Callable[[Event], None],
-        stop: Callable[[], bool],
         broke: Callable[[], str | None] = lambda: None,
         shelf: Shelf | None = None,
         racing: Racing | None = None,
@@ -89,34 +32,30 @@ class TrialRunner:
         """Build it.
 
         Args:
-            setup: what all trials share.
-            registry: where they are written down.
-            repo: where their code is.
-            worker: who trains.
-            evaluator: who scores on val.
-            see: told what happens.
-            stop: asked often; true ends the trial at work.
-            broke: returns why there is no money for a trial.
+            executing: who trains and scores.
+            registry: where trials are written down.
+            broke: returns why no trial may begin: there is no money for it, or no time.
             shelf: where checkpoints go that `promote` may ask for; None keeps none.
             racing: who stops hopeless trials early; None lets all run.
         """
-        self._setup = setup
+        self._executing = executing
         self._registry = registry
-        self._repo = repo
-        self._worker = worker
-        self._evaluator = evaluator
-        self._see = see
-        self._stop = stop
+        self._recording = Recording(registry, executing.worker.name)
+        self._see: Callable[[Event], None] = executing.see
         self._broke = broke
         self._shelf = shelf
         self._racing = racing
+        self._health = Health(
+            registry, self._recording, executing, executing.patience, executing.see
+        )
 
     def run(
         self, experiment: Experiment, seed: int, purpose: Purpose, *, incumbent: bool = False
     ) -> Trial:
         """Return this experiment's trial on this seed, from the registry if it was run already.
 
-        To look for drift it is run again, whatever the registry has.
+        To look for drift it is run again, whatever the registry has. What failed by the machine's
+        fault is run again, once the machine can train.
 
         Args:
             experiment: one with a commit.
@@ -126,162 +65,97 @@ class TrialRunner:
 
         Raises:
             Interrupted: the person or the deadline stopped it, and the trial's row says so; or
-                there is no money to begin it.
+                there is no money or no time to begin it.
         """
         known = self.known(experiment) if purpose is not Purpose.DRIFT else {}
         if seed in known:
             return known[seed]
-        if reason := self._broke():
-            raise Interrupted(reason)
-        self._see(TrialStarted(int(experiment.id or 0), seed, purpose, incumbent))
-        trial = self._begin(experiment, seed, purpose)
-        raced = self._racing is not None and purpose is Purpose.SCREENING and not incumbent
-        with self._beating(trial):
-            heat = self._racing.heat(experiment, seed) if self._racing and raced else None
-            trial = self._conduct(experiment, trial, heat)
-        self._see(TrialScored(trial.experiment_id, seed, trial.val_bpb, trial.detail))
-        if trial.ending is Ending.INTERRUPTED:
-            raise Interrupted(trial.detail)
-        return trial
+        strikes = 0
+        while True:
+            if reason := self._broke():
+                raise Interrupted(reason)
+            self._see(TrialStarted(int(experiment.id or 0), seed, purpose, incumbent))
+            raced = purpose is Purpose.SCREENING and not incumbent
+            trial = self._attempt(experiment, seed, purpose, strikes, raced=raced)
+            self._see(TrialScored(trial.experiment_id, seed, trial.val_bpb, trial.detail))
+            if trial.failure is not FailureKind.MACHINE:
+                return trial
+            strikes += not self._health.sick
+            self._excuse(experiment, trial)
 
     def prepare(self) -> None:
         """Make ready for scoring while there is something else to wait for; do not wait."""
-        self._evaluator.prepare(self._setup.work)
+        self._executing.evaluator.prepare(self._executing.setup.work)
 
     def close(self) -> None:
         """End what was made ready. More trials may follow."""
-        self._evaluator.close()
+        self._executing.evaluator.close()
 
     def known(self, experiment: Experiment) -> dict[int, Trial]:
         """Return the trial of every seed that `run` would not train again."""
         trials = [each for each in self._registry.trials(experiment) if settled(each)]
         return {each.seed: each for each in trials if each.purpose is not Purpose.DRIFT}
 
-    def _begin(self, experiment: Experiment, seed: int, purpose: Purpose) -> Trial:
-        now = self._registry.now()
-        return self._registry.save(
-            Trial(
-                experiment_id=int(experiment.id or 0),
-                seed=seed,
-                purpose=purpose,
-                worker=self._worker.name,
-                state=TrialState.RUNNING,
-                started_at=now,
-                heartbeat_at=now,
-            )
-        )
-
-    def _conduct(self, experiment: Experiment, trial: Trial, heat: Heat | None) -> Trial:
-        place = self._setup.work / f"trial-{trial.id}"
-        scratch = place / "scratch"
-        scratch.mkdir(parents=True, mode=0o700)
-        commit = str(experiment.commit_sha)
-        try:
-            with self._repo.workspace(commit, place / "tree") as tree:
-                outcome = self._train(trial, tree, scratch, heat)
-            score: Score | Disqualification | None = None
-            if outcome.checkpoint is not None and not self._stop():
-                self._see(Scoring(trial.experiment_id))
-                # A second export: the training process could have written into the first one.
-                with self._repo.workspace(commit, place / "tree") as tree:
-                    score = self._evaluator.score(tree, outcome.checkpoint, scratch)
-                if isinstance(score, Score):
-                    self._shelve(trial, outcome.checkpoint)
-        finally:
-            remove(place)
-        trial.condemned_at = heat.condemned_at if heat else None
-        done = self._end(trial, outcome, score)
-        self.tidy()
-        return done
-
     def tidy(self) -> None:
         """Remove the checkpoints that nobody will ask for."""
         if self._shelf is not None:
             tidy(self._shelf, self._registry)
 
+    def _attempt(
+        self, experiment: Experiment, seed: int, purpose: Purpose, strikes: int, *, raced: bool
+    ) -> Trial:
+        """Execute it once; return its finished row, in which stands whose fault a failure was."""
+        trial = self._recording.begin(experiment, seed, purpose)
+        with self._recording.beating(trial):
+            try:
+                attempt = self._executing.execute(
+                    trial,
+                    str(experiment.commit_sha),
+                    heat=self._racing.heat(experiment, seed) if self._racing and raced else None,
+                    again=self._scoring_again(experiment),
+                    scored=lambda checkpoint: self._shelve(trial, checkpoint),
+                )
+                # What scoring failed for was looked into while the checkpoint was still there.
+                unscored = isinstance(attempt.score, Unscored)
+                failure = self._health.judge(
+                    experiment,
+                    attempt.failure,
+                    doubtful=attempt.outcome.doubtful,
+                    strikes=STRIKES if unscored else strikes,
+                )
+            except Interrupted as stopped:
+                self._recording.interrupted(trial, str(stopped))
+                raise
+            trial = self._recording.end(trial, attempt, failure)
+        self.tidy()
+        return trial
+
+    def _scoring_again(self, experiment: Experiment) -> Callable[[Unscored], bool]:
+        """Return who decides whether a checkpoint without a score is scored again.
+
+        It is where the machine is to blame: training it again would cost far more.
+        """
+        strikes = 0
+
+        def again(found: Unscored) -> bool:
+            nonlocal strikes
+            if found.kind is not FailureKind.MACHINE:
+                return False
+            if not self._health.is_well(experiment):
+                self._health.rest(experiment)
+                return True
+            strikes += 1
+            self._see(Notice(f"scoring failed ({found.cause}: {found.reason}); once more"))
+            return strikes < STRIKES
+
+        return again
+
+    def _excuse(self, experiment: Experiment, trial: Trial) -> None:
+        why = f"{trial.ending}: {trial.detail}"
+        self._see(Notice(f"no fault of experiment {experiment.id}'s ({why}): it is trained again"))
+        if self._health.sick:
+            self._health.rest(experiment)
+
     def _shelve(self, trial: Trial, checkpoint: Path) -> None:
         if self._shelf is not None and not self._shelf.put(int(trial.id or 0), checkpoint):
             self._see(Notice(f"no room to keep the checkpoint of trial {trial.id} for `promote`"))
-
-    def _train(self, trial: Trial, tree: Path, scratch: Path, heat: Heat | None) -> Outcome:
-        assignment = Assignment(
-            tree=tree,
-            scratch=scratch,
-            entry=self._setup.entry,
-            seed=trial.seed,
-            device=self._setup.device,
-            budget=self._setup.budget,
-            limits=self._setup.limits,
-            train_files=self._setup.train_files,
-            token_bytes=self._setup.token_bytes,
-        )
-        self._evaluator.settle()
-        return self._worker.train(
-            assignment,
-            on_point=lambda point: self._see(TrialPoint(point)),
-            stop=self._stop,
-            race=heat or unraced,
-        )
-
-    @contextmanager
-    def _beating(self, trial: Trial) -> Iterator[None]:
-        """Tell the registry every few seconds that this run is alive, whatever it waits for."""
-        over = threading.Event()
-
-        def beat() -> None:
-            while not over.wait(HEARTBEAT_SECONDS):
-                self._registry.heartbeat(trial)
-
-        heart = threading.Thread(target=beat, name="heartbeat", daemon=True)
-        heart.start()
-        try:
-            yield
-        finally:
-            over.set()
-            heart.join()
-
-    def _end(self, trial: Trial, outcome: Outcome, score: Score | Disqualification | None) -> Trial:
-        done = trial.model_copy(update=_trained(outcome))
-        if isinstance(score, Score):
-            done = done.model_copy(update=_scored(score))
-        elif isinstance(score, Disqualification):
-            done.detail = f"{score.rule}: {score.reason}"
-        elif outcome.ending is Ending.FINISHED:
-            done.ending = Ending.INTERRUPTED
-        done.state = TrialState.DONE
-        done.finished_at = self._registry.now()
-        return self._registry.save(done)
-
-
-def settled(trial: Trial) -> bool:
-    """Return whether a trial came to an end of its own, with a score or without."""
-    return trial.state is TrialState.DONE and trial.ending is not Ending.INTERRUPTED
-
-
-def _trained(outcome: Outcome) -> Mapping[str, object]:
-    return {
-        "ending": outcome.ending,
-        "detail": outcome.detail,
-        "startup_seconds": outcome.timing.startup,
-        "training_seconds": outcome.timing.training,
-        "total_seconds": outcome.timing.total,
-        "steps": outcome.steps,
-        "tokens": outcome.tokens,
-        "peak_memory": outcome.peak_memory,
-        "exit_code": outcome.exit_code,
-        "signal": outcome.signal,
-        "traceback": outcome.traceback,
-        "facts": dict(outcome.facts),
-        "curve": [[p.step, p.loss, p.tokens, p.progress, p.seconds] for p in outcome.curve],
-        "log": pack(outcome.log),
-    }
-
-
-def _scored(score: Score) -> Mapping[str, object]:
-    return {
-        "val_bpb": score.bpb,
-        "trust": score.trust,
-        "mismatch": score.mismatch,
-        "scoring_seconds": score.seconds,
-        "doc_bits": pack_reals(score.doc_bits),
-    }

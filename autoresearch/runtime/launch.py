@@ -1,11 +1,14 @@
-"""``python -m autoresearch.runtime.launch train.py``: run the entry and report how it fails.
+"""``python -m autoresearch.runtime.launch train.py cuda``: run the entry, report how it fails.
 
-The entry runs as ``__main__`` from the current folder. An exception that escapes it is reported
-on the control socket, so that a NaN, lack of memory and a plain bug are told apart without
-searching the log for words.
+First the device that was promised is looked for: a program that falls back to the CPU would train
+something else. Then the entry runs as ``__main__`` from the current folder. An exception that
+escapes it is reported on the control socket, so that a NaN, lack of memory and a plain bug are
+told apart without searching the log for words.
 """
 
 import contextlib
+import ctypes
+import errno
 import json
 import os
 import runpy
@@ -17,19 +20,58 @@ from types import TracebackType
 from autoresearch.runtime.session import CONTROL_FD
 
 REPORT_CHARACTERS = 16_000
+_DEVICE_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENODEV, errno.ENXIO, errno.EROFS)
 MAX_REPORT_BYTES = 60_000  # the harness ignores messages over 64 KiB
 
 
 def main() -> None:
     """Run the entry named on the command line."""
-    entry = sys.argv[1]
+    _, entry, device = sys.argv
     control = socket.socket(fileno=os.dup(int(os.environ[CONTROL_FD])))
-    sys.argv = sys.argv[1:]
+    sys.argv = [entry]
+    if not has_device(device):
+        _turn_back(control, f"PyTorch finds no {device} device")
     sys.path.insert(0, os.getcwd())  # noqa: PTH109 - a string is what sys.path takes
     try:
         runpy.run_path(entry, run_name="__main__")
     except Exception as fault:  # noqa: BLE001 - whatever escapes is the report
         _fail(control, entry, fault)
+
+
+def has_device(device: str) -> bool:
+    """Return whether the device is there; asked in a child, which takes its driver's state along.
+
+    PyTorch must not be imported here before the entry has: it may have settings to make.
+    """
+    if device == "cpu":
+        return True
+    child = os.fork()
+    if child == 0:
+        found = False
+        try:
+            found = _sees(device)
+        finally:
+            os._exit(0 if found else 1)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def _sees(device: str) -> bool:
+    if device.startswith("cuda"):
+        with contextlib.suppress(OSError):  # a ROCm build of PyTorch has no such library
+            driver, count = ctypes.CDLL("libcuda.so.1"), ctypes.c_int()
+            failed = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
+            return not failed and count.value > 0
+    import torch  # noqa: PLC0415 - only where nothing cheaper can tell
+
+    return bool(getattr(torch, device.partition(":")[0]).is_available())
+
+
+def _turn_back(control: socket.socket, reason: str) -> None:
+    """Report that the device promised is not there, and exit."""
+    message = {"event": "failed", "kind": "no device", "type": "", "message": reason[:1000]}
+    with contextlib.suppress(OSError):
+        control.sendall(json.dumps(message).encode() + b"\n")
+    os._exit(1)
 
 
 def _fail(control: socket.socket, entry: str, fault: Exception) -> None:
@@ -46,12 +88,22 @@ def _fail(control: socket.socket, entry: str, fault: Exception) -> None:
 
 
 def kind_of(fault: BaseException) -> str:
-    """Return "nan", "out of memory" or "exception" by the exception's type."""
+    """Return what a fault is by its type: one of nan, out of memory, machine, doubtful, exception.
+
+    A "machine" fault is one that a device or a disk answers with; a "doubtful" one is raised for
+    an idea's bug and for a sick machine alike.
+    """
     if isinstance(fault, FloatingPointError):
         return "nan"
     torch = sys.modules.get("torch")
-    exhausted = (MemoryError, getattr(torch, "OutOfMemoryError", MemoryError))
-    return "out of memory" if isinstance(fault, exhausted) else "exception"
+    if isinstance(fault, (MemoryError, getattr(torch, "OutOfMemoryError", MemoryError))):
+        return "out of memory"
+    if isinstance(fault, getattr(torch, "AcceleratorError", ())):
+        return "machine"
+    if isinstance(fault, OSError) and fault.errno in _DEVICE_FAULTS:
+        return "machine"
+    doubtful = type(fault) is RuntimeError or isinstance(fault, (OSError, ImportError))
+    return "doubtful" if doubtful else "exception"
 
 
 def report(fault: BaseException, text: str, *, where: str = "") -> bytes:

@@ -153,10 +153,19 @@ def serve(channel: socket.socket, server: ModelServer) -> None:
             operation: Callable[[Header, bytearray], Reply] = getattr(server, str(header["op"]))
             fields, data = operation(header, payload)
         except (Exception, SystemExit) as fault:  # noqa: BLE001 - the evaluator is told its type
-            channel.sendall(wire.head({**echo, "error": type(fault).__name__}, 0))
+            channel.sendall(wire.head({**echo, **_told(fault, str(header["op"]))}, 0))
             return
         channel.sendall(wire.head({**echo, **fields}, len(data)))
         channel.sendall(data)
+
+
+def _told(fault: BaseException, operation: str) -> Header:
+    """Return a fault's type, and its message while no sealed text has been seen."""
+    told: Header = {"error": type(fault).__name__[:200]}
+    if operation in ("load", "tokenizer"):
+        plain = str(fault).encode("ascii", "backslashreplace").decode()
+        told["message"] = plain[:1000]  # in a header of 4096 bytes a character may take two
+    return told
 
 
 def _raw(values: "torch.Tensor") -> bytes:

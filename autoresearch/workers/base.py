@@ -56,7 +56,7 @@ class Worker(Protocol):
         stop: Callable[[], bool],
         race: Race = unraced,
     ) -> Outcome:
-        """Return how the trial ended; a failed trial is an outcome, not an exception.
+        """Return how the trial ended; a failure of whatever kind is an outcome, not an exception.
 
         Args:
             assignment: the trial.
@@ -65,6 +65,6 @@ class Worker(Protocol):
             race: told every metric; a sentence, why the trial is hopeless, ends it as RACED.
 
         Raises:
-            WorkerError: the machine cannot run trials at all.
+            WorkerError: no trial can be run on this corpus.
         """
         ...

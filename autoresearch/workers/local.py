@@ -12,7 +12,9 @@ from pathlib import Path
 
 from autoresearch.errors import WorkerError
 from autoresearch.process import Guarded, launch
+from autoresearch.records.text import safe_line
 from autoresearch.records.training import Outcome, Point
+from autoresearch.records.values import Ending
 from autoresearch.runtime.session import CONTROL_FD, MAX_FILES
 from autoresearch.sandbox import Sandbox
 from autoresearch.workers.base import Assignment, Race, unraced
@@ -58,8 +60,8 @@ class LocalWorker:
             try:
                 trial, tree, streams = self._begin(assignment, on_point, race, held)
             except OSError as fault:
-                msg = f"cannot start a trial: {fault.strerror or fault}"
-                raise WorkerError(msg) from None
+                why = f"cannot start a trial: {fault.strerror or fault}"
+                return Outcome(Ending.NOT_STARTED, safe_line(why))
             self._watch(trial, tree, streams, stop)
             return trial.outcome()
 
@@ -95,7 +97,7 @@ class LocalWorker:
         environment = self._sandbox.environment(assignment.scratch, assignment.limits)
         # -P: a folder `autoresearch` in the tree must not stand in for this package.
         module = "autoresearch.runtime.launch"
-        command = [sys.executable, "-P", "-m", module, assignment.entry]
+        command = [sys.executable, "-P", "-m", module, assignment.entry, assignment.device]
         return launch(
             self._sandbox.command(
                 command,

@@ -1,6 +1,7 @@
 """The supervisor's half of the session with one running trial, and the judgement of its end."""
 
 import json
+import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import IO
 from autoresearch.process import Exit, Guarded, signal_name
 from autoresearch.records.text import safe_line, safe_text
 from autoresearch.records.training import Outcome, Point
-from autoresearch.records.values import Ending
+from autoresearch.records.values import Ending, FailureKind
 from autoresearch.runtime.session import MAX_METRIC_BYTES
 from autoresearch.workers.base import Assignment, Race
 from autoresearch.workers.checkpoint import BadCheckpointError, take
@@ -26,7 +27,12 @@ from autoresearch.workers.streams import (
 )
 
 TRACEBACK_LINES = 40
-_KINDS = {"nan": Ending.NAN, "out of memory": Ending.OUT_OF_MEMORY}
+_KINDS = {
+    "nan": Ending.NAN, "out of memory": Ending.OUT_OF_MEMORY, "no device": Ending.NOT_STARTED,
+}  # fmt: skip
+# What a sick machine makes of good code, too, and the signals of code that broke by itself.
+_DOUBTFUL = (Ending.START_TIMEOUT, Ending.HANG)
+_CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGSYS)
 
 
 def hello(assignment: Assignment, metrics_fd: int) -> bytes:
@@ -73,6 +79,8 @@ class RunningTrial:
         self._failure: Mapping[str, object] = {}
         self._ending: Ending | None = None
         self._detail = ""
+        self._fault: FailureKind | None = None
+        self._doubtful = False
 
     def feed(self, stream: Stream, data: bytes) -> None:
         """Take what came down a stream."""
@@ -104,6 +112,8 @@ class RunningTrial:
         return Outcome(
             ending=self._ending or Ending.FINISHED,
             detail=safe_line(self._detail),
+            failure=self._fault,
+            doubtful=self._doubtful,
             traceback=safe_text(str(self._failure.get("traceback", "")), lines=TRACEBACK_LINES),
             checkpoint=checkpoint,
             curve=self._curve.points(),
@@ -184,25 +194,45 @@ class RunningTrial:
         self._decide(ending, detail)
         self._tree.kill()
 
-    def _decide(self, ending: Ending, detail: str) -> None:
+    def _decide(
+        self,
+        ending: Ending,
+        detail: str,
+        fault: FailureKind | None = None,
+        *,
+        doubtful: bool = False,
+    ) -> None:
         if self._ending is None:
-            self._ending, self._detail = ending, detail
+            self._ending, self._detail, self._fault = ending, detail, fault
+            self._doubtful = doubtful or ending in _DOUBTFUL
 
     def _judge(self, exit_: Exit) -> Path | None:
         """Decide the ending if nothing has yet; return the checkpoint of a finished trial."""
         if self._ending is None and self._digests is not None:
             return self._take(self._digests)
         if self._failure:
-            kind = _KINDS.get(str(self._failure.get("kind")), Ending.EXCEPTION)
-            self._decide(kind, f"{self._failure.get('type')}: {self._failure.get('message')}")
+            self._blame(str(self._failure.get("kind")))
         elif exit_.signal is not None:
-            self._decide(Ending.SIGNAL, f"died by {signal_name(exit_.signal)}")
+            own = exit_.signal in _CRASHES
+            fault = FailureKind.IDEA if own else FailureKind.MACHINE
+            self._decide(
+                Ending.SIGNAL, f"died by {signal_name(exit_.signal)}", fault, doubtful=True
+            )
         elif exit_.code == 0:
             self._decide(Ending.NO_FINISH, "exited without handing in a checkpoint")
         elif exit_.code is None:
-            self._decide(Ending.SIGNAL, "its guard was killed, and it with it")
-        self._decide(Ending.EXCEPTION, f"exited with code {exit_.code}")
+            killed = "its guard was killed, and it with it"
+            self._decide(Ending.SIGNAL, killed, FailureKind.MACHINE, doubtful=True)
+        self._decide(Ending.EXCEPTION, f"exited with code {exit_.code}", doubtful=True)
         return None
+
+    def _blame(self, kind: str) -> None:
+        """Decide by what the trial said of its own failure; see `runtime.launch.kind_of`."""
+        ending = _KINDS.get(kind, Ending.EXCEPTION)
+        said = f"{self._failure.get('type')}: {self._failure.get('message')}"
+        fault = FailureKind.MACHINE if kind == "machine" else None
+        doubtful = kind in ("machine", "doubtful", "out of memory", "no device")
+        self._decide(ending, said.removeprefix(": "), fault, doubtful=doubtful)
 
     def _take(self, digests: Mapping[str, str]) -> Path | None:
         destination = self._assignment.scratch / "checkpoint"
@@ -212,7 +242,8 @@ class RunningTrial:
         except BadCheckpointError as fault:
             self._decide(Ending.BAD_CHECKPOINT, str(fault))
         except OSError as fault:
-            self._decide(Ending.BAD_CHECKPOINT, f"it cannot be copied: {fault.strerror}")
+            why = f"it cannot be copied: {fault.strerror}"
+            self._decide(Ending.BAD_CHECKPOINT, why, FailureKind.MACHINE, doubtful=True)
         return None
 
     def _peak_memory(self) -> int:

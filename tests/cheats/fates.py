@@ -16,7 +16,7 @@ import torch
 
 from autoresearch.config import EvaluationSettings
 from autoresearch.evaluation import Evaluator
-from autoresearch.records.scores import Disqualification, Document, Score
+from autoresearch.records.scores import Document, Score, Unscored
 from autoresearch.records.training import Budget, Limits, Outcome
 from autoresearch.records.values import Clock, Ending
 from autoresearch.sandbox import Sandbox
@@ -45,21 +45,19 @@ class Fate:
     """What became of a program: how its trial ended, and what its checkpoint was worth."""
 
     outcome: Outcome
-    result: Score | Disqualification | None
+    result: Score | Unscored | None
 
     @property
     def end(self) -> str:
         """Return "worth" for a score, else the rule that was broken or the trial's ending."""
-        if isinstance(self.result, Disqualification):
-            return self.result.rule
+        if isinstance(self.result, Unscored):
+            return self.result.cause
         return "worth" if self.result else str(self.outcome.ending)
 
     @property
     def reason(self) -> str:
         """Return the line that a person reads."""
-        return (
-            self.result.reason if isinstance(self.result, Disqualification) else self.outcome.detail
-        )
+        return self.result.reason if isinstance(self.result, Unscored) else self.outcome.detail
 
     @property
     def bpb(self) -> float:

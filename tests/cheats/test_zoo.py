@@ -10,7 +10,7 @@ import pytest
 
 from autoresearch import sandbox
 from autoresearch.records.scores import Score
-from autoresearch.records.values import Ending, Trust, Verdict
+from autoresearch.records.values import Ending, FailureKind, Trust
 from autoresearch.sandbox import Sandbox
 from tests.cheats.catalogue import WORTH, Entry, entries, honest
 from tests.cheats.fates import Fate, Range
@@ -95,7 +95,7 @@ def assert_harmless(fate: Fate, place: Range, base: str) -> None:
     assert fate.reason
     assert fate.reason.isprintable()
     if fate.result is None:
-        assert Ending(fate.end).verdict in (Verdict.CRASH, Verdict.DISQUALIFIED)
+        assert Ending(fate.end).failure in (FailureKind.IDEA, FailureKind.RULE)
 
 
 @pytest.mark.parametrize("file", FILES)

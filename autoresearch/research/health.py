@@ -1,0 +1,124 @@
+"""Whether the machine can train: told by a canary, a short training of the incumbent.
+
+A sick machine makes every idea look broken. So after a failure that could be the machine's the
+incumbent, which is known to train, is trained for a moment on a seed that it came through before.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from autoresearch.errors import Interrupted
+from autoresearch.records.events import Event, Notice
+from autoresearch.records.tables import Experiment
+from autoresearch.records.training import Budget
+from autoresearch.records.values import Ending, FailureKind, Purpose
+from autoresearch.registry import Registry
+from autoresearch.research.executing import Executing
+from autoresearch.research.patience import Patience
+from autoresearch.research.recording import Attempt, Recording
+
+STRIKES = 3  # failures that only a machine explains, on one that trains, until it is the idea's
+_IN_A_ROW = 2  # experiments without a score, for whatever reason, until the machine is looked at
+_SHARE = 20  # a canary's budget is this part of a trial's
+_LEAST_SECONDS = 2.0
+
+
+@dataclass
+class Health:
+    """The state of this machine. `failures` in a row came to no score; `sick`: the last canary."""
+
+    registry: Registry
+    recording: Recording
+    executing: Executing
+    patience: Patience
+    see: Callable[[Event], None]
+    failures: int = field(default=0, init=False)
+    sick: bool = field(default=False, init=False)
+    _why: str = field(default="", init=False)
+
+    def judge(
+        self,
+        experiment: Experiment,
+        failure: FailureKind | None,
+        *,
+        doubtful: bool,
+        strikes: int,
+    ) -> FailureKind | None:
+        """Return whose fault it is that an attempt has no score, the machine looked at if need be.
+
+        Args:
+            experiment: whose attempt it was.
+            failure: whose fault it seems; None for an attempt that has its score, or was raced.
+            doubtful: it could be the machine's all the same.
+            strikes: attempts before that only a machine explains, on a machine that was well.
+
+        Raises:
+            Interrupted: the run is to stop.
+        """
+        if failure in (None, FailureKind.RULE):
+            self.failures = 0
+            return failure
+        self.failures += 1
+        suspect = doubtful or failure is FailureKind.MACHINE or self.failures >= _IN_A_ROW
+        if not suspect:
+            return failure
+        if not self.is_well(experiment):
+            return FailureKind.MACHINE
+        self.failures = 0
+        excused = failure is FailureKind.MACHINE and strikes + 1 < STRIKES
+        return FailureKind.MACHINE if excused else FailureKind.IDEA
+
+    def is_well(self, experiment: Experiment) -> bool:
+        """Train a canary; return whether it came through. Without an incumbent there is none.
+
+        Raises:
+            Interrupted: the run is to stop.
+        """
+        known = self._canary(experiment)
+        if known is None:
+            self.sick = False
+            return True
+        incumbent, seed = known
+        trial = self.recording.begin(incumbent, seed, Purpose.CANARY)
+        budget = self._budget()
+        try:
+            outcome = self.executing.train(trial, str(incumbent.commit_sha), budget)
+        except Interrupted as stopped:
+            self.recording.interrupted(trial, str(stopped))
+            raise
+        # LATE: a step may be longer than so short a budget. It trained to its end.
+        came_through = outcome.ending in (Ending.FINISHED, Ending.LATE)
+        failure = None if came_through else FailureKind.MACHINE
+        self.recording.end(trial, Attempt(outcome), failure)
+        self._why = f"{outcome.ending}: {outcome.detail}"
+        self.sick = not came_through
+        return came_through
+
+    def rest(self, experiment: Experiment) -> None:
+        """Wait, longer and longer, until a canary comes through.
+
+        Raises:
+            Interrupted: the run is to stop.
+        """
+        attempt = 0
+        while self.sick:
+            self.patience.pause(
+                f"the machine cannot train: the unchanged incumbent fails ({self._why})", attempt
+            )
+            attempt += 1
+            self.is_well(experiment)
+        self.failures = 0
+        self.see(Notice("the machine trains again"))
+
+    def _canary(self, experiment: Experiment) -> tuple[Experiment, int] | None:
+        """Return the incumbent and a seed that it came through last; None where none did."""
+        incumbent = self.registry.incumbent(self.registry.study_of(experiment))
+        if incumbent is None:
+            return None
+        scored = [each for each in self.registry.trials(incumbent) if each.val_bpb is not None]
+        return (incumbent, scored[-1].seed) if scored else None
+
+    def _budget(self) -> Budget:
+        whole = self.executing.setup.budget
+        short = max(whole.training / _SHARE, _LEAST_SECONDS)
+        return replace(whole, training=min(whole.training, short))

@@ -1,0 +1,69 @@
+"""Waiting for what passes by itself: a full disk, a locked registry, a machine that is ill."""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from autoresearch.errors import Interrupted, is_passing
+from autoresearch.records.events import Event, Notice, Waiting
+
+FIRST_PAUSE = 5.0  # seconds; doubled by each further one
+LONGEST_PAUSE = 300.0
+LOOK_SECONDS = 0.2  # how often a wait looks whether it should end
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Lets time pass and tries again. Every wait ends at once when the run is to stop.
+
+    `clock` and `sleep` are the run's, in seconds; `see` is told why it waits, once for each wait;
+    `stop` is asked often.
+    """
+
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
+    see: Callable[[Event], None]
+    stop: Callable[[], bool]
+
+    def through(self, act: Callable[[], T]) -> T:
+        """Return what `act` returns, tried again for as long as what hinders it may pass.
+
+        Args:
+            act: may be begun anew after it failed half-way.
+
+        Raises:
+            Interrupted: the run is to stop, and it still fails.
+        """
+        for attempt in itertools.count():
+            try:
+                done = act()
+            except Exception as fault:
+                if not is_passing(fault):
+                    raise
+                self.pause(str(fault), attempt)
+            else:
+                if attempt:
+                    self.see(Notice("it goes on"))
+                return done
+        raise AssertionError
+
+    def pause(self, reason: str, attempt: int) -> None:
+        """Let a pause pass, each longer than the one before; the first is told with its reason.
+
+        Raises:
+            Interrupted: the run is to stop.
+        """
+        if attempt == 0:
+            self.see(Waiting(f"{reason}; it is tried again until it works"))
+        self.linger(min(FIRST_PAUSE * 2 ** min(attempt, 10), LONGEST_PAUSE))
+        if self.stop():
+            msg = f"stopped while waiting: {reason}"
+            raise Interrupted(msg)
+
+    def linger(self, seconds: float) -> None:
+        """Let seconds pass; fewer when the run is to stop."""
+        until = self.clock() + seconds
+        while (left := until - self.clock()) > 0 and not self.stop():
+            self.sleep(min(left, LOOK_SECONDS))
