@@ -234,14 +234,21 @@ class Night:
     def seats(self) -> Sequence[Seat]:
         return self.proposer if isinstance(self.proposer, Sequence) else [Seat(self.proposer)]
 
+    @property
+    def patience(self) -> Patience:
+        return Patience(self.clock, self.sleep, self.see, self.stopped)
+
+    def stopped(self) -> bool:
+        late = self.rules.deadline is not None and self.clock() >= self.rules.deadline
+        return late or self.stop.is_set()
+
     def runner(self) -> TrialRunner:
         executing = Executing(
             self.setup,
             repo=self.repo,
             worker=self.worker,
             evaluator=self.scorer,
-            patience=Patience(self.clock, self.sleep, self.see, self.stop.is_set),
-            see=self.see,
+            patience=self.patience,
         )
         return TrialRunner(
             executing,
@@ -274,12 +281,10 @@ class Night:
             trials=self.runner(),
             seats=self.seats(),
             purse=Purse(self.registry.ledger(study, self.caps)),
-            sleep=self.sleep,
+            patience=self.patience,
             rehearse=self.rehearse,
             confirm_share=self.confirm_share,
             rules=self.rules,
-            clock=self.clock,
-            see=self.see,
             interrupted=self.stop.is_set,
         ).run()
 

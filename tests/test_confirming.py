@@ -384,7 +384,7 @@ def die(*_arguments: object, **_more: object) -> None:
 @pytest.mark.parametrize(
     ("place", "name"),
     [
-        (books_room, "retreat"),
+        (books_room, "follow"),
         pytest.param(GitRepo, "set_ref", marks=pytest.mark.thorough),
         pytest.param(Books, "_refresh", marks=pytest.mark.thorough),
     ],

@@ -73,6 +73,8 @@ def edit(name: str, value: str, *, old: str, why: str, category: str = "optimize
 class Hurried:
     """The run's clock at sixty times its speed: a pause of a minute is over in a second."""
 
+    sleep = staticmethod(time.sleep)
+
     @staticmethod
     def monotonic() -> float:
         return 60 * time.monotonic()

@@ -10,6 +10,7 @@ from autoresearch.errors import Interrupted, ProposerError
 from autoresearch.proposers import Brief, Check, Unable
 from autoresearch.records.events import Event, NoProposal, Waiting
 from autoresearch.records.values import Change, ChangeFormat, Proposal
+from autoresearch.research.patience import Patience
 from autoresearch.research.proposing import Proposing, attend
 from autoresearch.research.rota import Rota, Seat
 from tests.stubs import accepted
@@ -48,10 +49,12 @@ class Bench:
         self.rota = Rota(self.seats, lambda: self.now)
         self.proposing = Proposing(
             self.rota,
-            clock=lambda: self.now,
-            sleep=self.sleep,
-            see=self.events.append,
-            stopped=lambda: self.now >= self.until,
+            Patience(
+                lambda: self.now,
+                self.sleep,
+                self.events.append,
+                lambda: self.now >= self.until,
+            ),
             keep=self.kept.append,
         )
 

@@ -10,7 +10,13 @@ from types import FrameType
 import pytest
 
 from autoresearch.errors import GitError, Interrupted
-from autoresearch.records.events import ExperimentDone, ExperimentOpened, StudyStopped, TrialPoint
+from autoresearch.records.events import (
+    ExperimentDone,
+    ExperimentOpened,
+    Notice,
+    StudyStopped,
+    TrialPoint,
+)
 from autoresearch.records.values import (
     Change,
     ChangeFormat,
@@ -226,22 +232,47 @@ def test_a_branch_deleted_before_the_move_is_made_again(tmp_path: Path) -> None:
     agree(night)
 
 
-def test_a_keep_never_moves_a_branch_that_is_checked_out(tmp_path: Path) -> None:
-    night = Night(make_project(tmp_path / "project"), Scripted([variant(QUALITY=1.9)]))
+def test_a_branch_that_is_checked_out_for_a_while_ends_no_night(tmp_path: Path) -> None:
+    sources: list[str | Change] = [variant(QUALITY=1.9 - 0.1 * at) for at in range(4)]
+    night = Night(make_project(tmp_path / "project"), Scripted(sources))
+    root, branch = night.project.root, "autoresearch/night"
 
     def look_at_the_branch(event: object) -> None:
-        if isinstance(event, ExperimentOpened) and event.experiment_id == 2:
-            git(night.project.root, "checkout", "--quiet", "autoresearch/night")
+        if isinstance(event, ExperimentOpened) and event.experiment_id in (2, 4):
+            git(root, "checkout", "--quiet", {2: branch, 4: "main"}[event.experiment_id])
+        if isinstance(event, ExperimentOpened) and event.experiment_id == 4:
+            assert git(root, "rev-parse", branch) == night.study().base_commit
+            states = [row.state for row in night.registry.experiments(night.study())]
+            assert states[1:3] == [ExperimentState.COMMITTING] * 2
 
     night.on_event = look_at_the_branch
-    with pytest.raises(GitError, match="is checked out in"):
-        night.run()
-    assert git(night.project.root, "status", "--porcelain") == ""
-    git(night.project.root, "checkout", "--quiet", "main")
-    night.on_event = lambda _event: None
     night.run()
-    assert verdicts(night) == [Verdict.KEEP, Verdict.KEEP]
+    assert verdicts(night) == [Verdict.KEEP] * 5
+    assert git(root, "status", "--porcelain") == ""
+    said = [event.text for event in night.events if isinstance(event, Notice)]
+    assert len(said) == 2, said
+    assert "is checked out in" in said[0]
+    assert said[1] == "branch autoresearch/night has followed"
     agree(night)
+
+
+def test_a_branch_that_somebody_moves_is_left_where_it_is(tmp_path: Path) -> None:
+    sources: list[str | Change] = [variant(QUALITY=1.9), variant(QUALITY=1.8)]
+    night = Night(make_project(tmp_path / "project"), Scripted(sources))
+    root, branch = night.project.root, "autoresearch/night"
+    elsewhere = git(root, "commit-tree", "-m", "mine", "HEAD^{tree}")
+
+    def move(event: object) -> None:
+        if isinstance(event, ExperimentOpened) and event.experiment_id == 2:
+            git(root, "branch", "--force", branch, elsewhere)
+
+    night.on_event = move
+    night.run()
+    assert verdicts(night) == [Verdict.KEEP] * 3
+    assert git(root, "rev-parse", branch) == elsewhere
+    said = [event.text for event in night.events if isinstance(event, Notice)]
+    assert len(said) == 1, said
+    assert "someone else moved it" in said[0]
 
 
 HOSTILE = ["MASK = 0x" + "f" * 5000, "MASK = " + "*".join("1" * 900), "X = " + "-" * 1500 + "1"]

@@ -1,5 +1,6 @@
 """What `promote` does before it picks: earns claims with further pairs, scores test."""
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from autoresearch.research.books import Books
 from autoresearch.research.comparing import Comparing
 from autoresearch.research.confirming import Confirming
 from autoresearch.research.examining import Examiner, Sizes, Unexamined
+from autoresearch.research.patience import Patience
 from autoresearch.research.shelving import shelf_of
 
 
@@ -99,7 +101,9 @@ def _earn(shop: Workshop, study: Study, numbers: Sequence[int], pairs: int) -> N
     with stop_flag() as asked, watcher_for(Console(stderr=True)) as watcher, _ends(asked):
         budget = project.settings.budget(study.budget_seconds)
         watcher.see(telling.study_opened(registry.summary(study), budget, ()))
-        trials = shop.trials(study, see=watcher.see, stop=asked.is_set, purse=shop.purse(study))
+        patience = Patience(time.monotonic, time.sleep, watcher.see, asked.is_set)
+        registry.be_patient(patience.pause)
+        trials = shop.trials(study, patience, shop.purse(study))
         books = Books(registry, shop.repo, watcher.see)
         confirming = Confirming(0.0, registry, Comparing(registry, trials), books)
         for number in numbers:

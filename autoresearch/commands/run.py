@@ -20,6 +20,7 @@ from autoresearch.records.tables import Study
 from autoresearch.render.live import watcher_for
 from autoresearch.research import Research, StopRules, recover
 from autoresearch.research.opening import Rehearse
+from autoresearch.research.patience import Patience
 from autoresearch.sandbox import Sandbox
 
 
@@ -58,12 +59,14 @@ def run(options: RunOptions) -> None:
         _warn_of_changed_rules(repo, study)
         with stop_flag() as asked, watcher_for(Console(stderr=True)) as watcher:
             stop = _stop_when(asked, rules.deadline)
+            patience = Patience(time.monotonic, time.sleep, watcher.see, stop)
+            registry.be_patient(patience.pause)
             purse = shop.purse(study, options.max_cost)
-            trials = shop.trials(study, see=watcher.see, stop=stop, purse=purse)
+            trials = shop.trials(study, patience, purse)
             research = Research(
                 study, project=project, registry=registry, repo=repo, trials=trials,
                 seats=seats(proposers, purse.ledger, stop), purse=purse, rules=rules,
-                clock=time.monotonic, see=watcher.see, interrupted=asked.is_set,
+                patience=patience, interrupted=asked.is_set,
                 rehearse=_rehearsal(project, sandbox, stop, watcher), confirm_share=share,
             )  # fmt: skip
             reason = research.run()

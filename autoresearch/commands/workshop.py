@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from autoresearch.corpus import Corpus
 from autoresearch.errors import ProjectError
 from autoresearch.evaluation import Evaluator
 from autoresearch.gitrepo import GitRepo
-from autoresearch.records.events import Event
 from autoresearch.records.money import Caps, GpuPrice
 from autoresearch.records.scores import Document
 from autoresearch.records.tables import Study
@@ -58,20 +56,12 @@ class Workshop:
         caps = Caps(run=max_cost, study=money.study_usd, call=money.call_usd)
         return Purse(self.registry.ledger(study, caps, gpu=gpu), gpu.trial_worst)
 
-    def trials(
-        self,
-        study: Study,
-        *,
-        see: Callable[[Event], None],
-        stop: Callable[[], bool],
-        purse: Purse,
-    ) -> TrialRunner:
+    def trials(self, study: Study, patience: Patience, purse: Purse) -> TrialRunner:
         """Return what trains and scores on val.
 
         Args:
             study: whose trials they are.
-            see: told what happens.
-            stop: asked often; true ends the trial at work.
+            patience: who is told what happens, and what ends the trial at work.
             purse: asked before each trial.
 
         Raises:
@@ -92,9 +82,8 @@ class Workshop:
             setup,
             repo=self.repo,
             worker=LocalWorker(self.sandbox),
-            evaluator=self.evaluator(study, self.corpus.val(), stop),
-            patience=Patience(time.monotonic, time.sleep, see, stop),
-            see=see,
+            evaluator=self.evaluator(study, self.corpus.val(), patience.stop),
+            patience=patience,
         )
         return TrialRunner(
             executing,

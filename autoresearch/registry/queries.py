@@ -155,8 +155,7 @@ class Queries:
         last = select(func.max(Experiment.id)).where(Experiment.study_id == study.id, kept)
         query = select(func.count()).where(
             Experiment.study_id == study.id,
-            Experiment.state == ExperimentState.DONE,
-            Experiment.verdict != Verdict.INVALID,
+            col(Experiment.verdict) != Verdict.INVALID,  # neither is one without a verdict
             col(Experiment.id) > (self._database.first(last) or 0),
         )
         return int(self._database.first(query))
@@ -166,7 +165,6 @@ class Queries:
         query = select(Experiment.effect_hash, func.min(Experiment.id)).where(
             Experiment.study_id == study.id,
             col(Experiment.effect_hash).is_not(None),
-            Experiment.state == ExperimentState.DONE,
             Experiment.verdict != Verdict.INVALID,
         )
         return dict(self._database.all(query.group_by(col(Experiment.effect_hash))))

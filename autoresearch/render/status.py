@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autoresearch.records.tables import Experiment, Study
-from autoresearch.records.values import ExperimentState, StudyState, Verdict
+from autoresearch.records.values import StudyState, Verdict
 from autoresearch.registry import Registry, Summary
 from autoresearch.render import money, racing, testset, words
 from autoresearch.render.arms import arms
@@ -94,7 +94,7 @@ class Signs:
 
         While the incumbent is trained for a comparison, the experiment itself has no running trial.
         """
-        unfinished = [each for each in experiments if each.state is not ExperimentState.DONE]
+        unfinished = [each for each in experiments if each.verdict is None]
         incumbent = _heartbeats(registry, summary.incumbent) if unfinished else []
         seen = {
             int(each.id or 0): max([each.created_at, *incumbent, *_heartbeats(registry, each)])
@@ -170,7 +170,7 @@ def _cells(experiment: Experiment, signs: Signs, layout: Layout) -> list[Text]:
     number = int(experiment.id or 0)
     error = experiment.val_bpb_error if layout.val_error else None
     delta_error = experiment.delta_error if layout.delta_error else None
-    done = experiment.verdict is not None and experiment.state is ExperimentState.DONE
+    done = experiment.verdict is not None
     cells = [
         Text(str(number)),
         words.fate(experiment) if done else signs.word(number),

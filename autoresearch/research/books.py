@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from autoresearch import policy
+from autoresearch.errors import GitError
 from autoresearch.gitrepo import GitRepo
 from autoresearch.records.events import Event, Notice, Settled
 from autoresearch.records.tables import Experiment, Study
@@ -12,7 +13,7 @@ from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack_counts
 from autoresearch.research import telling
 from autoresearch.research.remembering import Memory, remember
-from autoresearch.research.study import advance, retreat
+from autoresearch.research.study import follow
 
 _SAME = 1e-6  # bpb: a score that moved by less is not written again
 
@@ -32,13 +33,27 @@ class Books:
         self._registry = registry
         self._repo = repo
         self._see = see
+        self._stuck = ""
+
+    def follow(self, study: Study) -> None:
+        """Let the branch follow what was kept or taken back; where it cannot now, say so once.
+
+        The night needs no branch: rows say what is kept, and what is trained has commits of its
+        own. So whoever has the branch checked out, or moved it, does not end it.
+        """
+        try:
+            follow(self._registry, self._repo, study)
+        except GitError as fault:
+            if str(fault) != self._stuck:
+                self._see(Notice(f"{fault}; the run goes on, and the branch follows once it can"))
+            self._stuck = str(fault)
+            return
+        if self._stuck:
+            self._see(Notice(f"branch {study.branch} has followed"))
+        self._stuck = ""
 
     def close(self, study: Study, experiment: Experiment, decision: policy.Decision) -> None:
-        """Write a verdict; a keep moves the branch between two writes of its row.
-
-        Raises:
-            GitError: the branch is not where it should be.
-        """
+        """Write a verdict; a keep moves the branch between two writes of its row."""
         trials = self._registry.trials(experiment)
         kept = decision.verdict is Verdict.KEEP
         _decide(experiment, decision)
@@ -51,7 +66,7 @@ class Books:
         self._compare_documents(study, experiment)
         experiment = self._registry.save(experiment)
         if kept:
-            experiment = advance(self._registry, self._repo, study, experiment)
+            self.follow(study)
         if trials:
             self._refresh(study, memory)
         self._see(telling.experiment_done(experiment))
@@ -74,11 +89,7 @@ class Books:
         ]
 
     def take_back(self, study: Study, experiment: Experiment, reason: str) -> None:
-        """Un-keep a keep that was none. Where others build on it, it is marked and stays.
-
-        Raises:
-            GitError: the branch is not where it should be.
-        """
+        """Un-keep a keep that was none. Where others build on it, it is marked and stays."""
         experiment = self._registry.experiment(int(experiment.id or 0))
         experiment.standing = Standing.REFUTED
         experiment.claim_reason = reason
@@ -90,7 +101,7 @@ class Books:
             memory = remember(self._registry, study, closing=experiment)
             _estimate(experiment, memory)
             experiment = self._registry.save(experiment)
-            experiment = retreat(self._registry, self._repo, study, experiment)
+            self.follow(study)
             self._refresh(study, memory)
         else:
             experiment = self._registry.save(experiment)

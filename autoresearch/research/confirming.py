@@ -51,7 +51,6 @@ class Confirming:
 
         Raises:
             Interrupted: the run is to stop; everything is saved.
-            GitError: the branch is not where it should be.
         """
         memory, keeps = self._kept(study)
         if self._fallen(study, memory, keeps):

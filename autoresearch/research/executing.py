@@ -66,7 +66,10 @@ class Executing:
     worker: Worker
     evaluator: ReadyScorer
     patience: Patience
-    see: Callable[[Event], None]
+
+    def see(self, event: Event) -> None:
+        """Tell what happens."""
+        self.patience.see(event)
 
     def execute(
         self,

@@ -1,17 +1,17 @@
 """The night as one sentence: next experiment, train, score, judge, keep or discard."""
 
-import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from autoresearch import policy
 from autoresearch.config import Project
-from autoresearch.errors import Interrupted
+from autoresearch.errors import AutoresearchError, Interrupted
 from autoresearch.gitrepo import GitRepo
 from autoresearch.proposers import Remaining
-from autoresearch.records.events import Event
 from autoresearch.records.tables import Experiment, Study
-from autoresearch.records.values import Rejection, StudyState, Verdict
+from autoresearch.records.values import ExperimentState, Rejection, StudyState, Verdict
 from autoresearch.registry import Registry
 from autoresearch.research import telling
 from autoresearch.research.books import Books
@@ -21,6 +21,7 @@ from autoresearch.research.comparing import Comparing
 from autoresearch.research.confirming import Confirming
 from autoresearch.research.drift import Drifting
 from autoresearch.research.opening import BASELINE, Opening, Rehearse
+from autoresearch.research.patience import Patience
 from autoresearch.research.proposing import Proposing
 from autoresearch.research.purse import Purse
 from autoresearch.research.recording import settled
@@ -52,9 +53,7 @@ class Research:
         seats: Sequence[Seat],
         purse: Purse,
         rules: StopRules,
-        clock: Callable[[], float],
-        see: Callable[[Event], None],
-        sleep: Callable[[float], None] = time.sleep,
+        patience: Patience,
         confirm_share: float = 0.0,
         rehearse: Rehearse | None = None,
         interrupted: Callable[[], bool] = lambda: False,
@@ -63,7 +62,7 @@ class Research:
         self._budget = project.settings.budget(study.budget_seconds)
         self._registry = registry
         self._trials = trials
-        settings = project.settings.policy
+        settings, see = project.settings.policy, patience.see
         self._comparing = Comparing(registry, trials, settings.replicates)
         self._books = Books(registry, repo, see)
         self._confirming = Confirming(confirm_share, registry, self._comparing, self._books)
@@ -72,14 +71,12 @@ class Research:
         self._reversing = Reversing(registry, repo, project.settings.target.editable)
         self._briefing = Briefing(registry, repo, project)
         self._opening = Opening(project, registry, repo, self._briefing, rehearse)
-        self._rota = Rota(seats, clock)
-        self._proposing = Proposing(
-            self._rota, clock=clock, sleep=sleep, see=see, stopped=self._must_stop,
-            keep=project.keep_fault,
-        )  # fmt: skip
+        self._rota = Rota(seats, patience.clock)
+        self._proposing = Proposing(self._rota, patience, project.keep_fault)
         self._purse = purse
         self._rules = rules
-        self._clock = clock
+        self._patience = patience
+        self._clock: Callable[[], float] = patience.clock
         self._see = see
         self._interrupted = interrupted
         self._finished = 0
@@ -97,9 +94,12 @@ class Research:
                 self._close(experiment, self._comparing.verdict(self.study, experiment))
             self._raise_if_interrupted()
             reason = self._stop_reason() or self._rota.why()
-        except Interrupted:
+        except Interrupted as stopped:
             self._raise_if_interrupted()
-            reason = self._stop_reason() or reason
+            reason = self._stop_reason() or str(stopped)
+        except AutoresearchError as fault:
+            reason = str(fault)
+            raise
         finally:
             self._trials.close()
             self._leave(reason)
@@ -112,6 +112,7 @@ class Research:
 
     def _experiments(self) -> Iterator[Experiment]:
         while self._stop_reason() is None:
+            self._books.follow(self.study)
             if self._attend():
                 continue
             opened = self._next()
@@ -120,7 +121,7 @@ class Research:
                     continue
                 return
             self._see(telling.experiment_opened(opened))
-            checked = self._opening.commit(self.study, opened)
+            checked = self._patience.through(partial(self._opening.commit, self.study, opened))
             self._rota.judged(refused=isinstance(checked, Rejection))
             if isinstance(checked, Rejection):
                 self._close(opened, policy.Decision(Verdict.INVALID, None, checked.reason))
@@ -129,7 +130,7 @@ class Research:
 
     def _attend(self) -> bool:
         """Do the first chore that is due; return whether one was."""
-        pending = self._registry.unfinished(self.study)
+        pending = self._open()
         # What a stopped run left open is compared with its parent, which must not be taken back;
         # and its pairs belong to one machine.
         if any(settled(each) for row in pending for each in self._registry.trials(row)):
@@ -140,6 +141,10 @@ class Research:
                 return True
         return False
 
+    def _open(self) -> list[Experiment]:
+        rows = self._registry.unfinished(self.study)
+        return [each for each in rows if each.state is ExperimentState.OPEN]
+
     def _finish(self) -> bool:
         """Look once more at what was kept, for nothing is left to try; return whether it helped."""
         if self._stop_reason() is not None or not self._confirming.attend(self.study, patient=True):
@@ -148,7 +153,7 @@ class Research:
         return True
 
     def _next(self) -> Experiment | None:
-        pending = self._registry.unfinished(self.study)
+        pending = self._open()
         if pending:
             return pending[0]
         incumbent = self._registry.incumbent(self.study)
@@ -185,10 +190,6 @@ class Research:
             return "interrupted"
         return self._baseline_failed() or self._rule_reached() or self._purse.empty()
 
-    def _must_stop(self) -> bool:
-        late = self._rules.deadline is not None and self._clock() >= self._rules.deadline
-        return late or self._interrupted()
-
     def _rule_reached(self) -> str | None:
         rules, done = self._rules, self._finished
         if rules.deadline is not None and self._clock() >= rules.deadline:
@@ -219,7 +220,8 @@ class Research:
         self._see(telling.study_opened(summary, self._budget, names))
 
     def _leave(self, reason: str) -> None:
-        self._set_state(StudyState.STOPPED)
+        with suppress(Interrupted):  # it waits for the registry, and may wait no longer
+            self._set_state(StudyState.STOPPED)
         self._see(telling.study_stopped(self._registry.summary(self.study), reason))
 
     def _set_state(self, state: StudyState) -> None:

@@ -11,7 +11,7 @@ from autoresearch import patching
 from autoresearch.gitrepo import GitRepo
 from autoresearch.proposers import Past, Run
 from autoresearch.records.tables import Experiment, Study, Trial
-from autoresearch.records.values import Change, ChangeFormat, ExperimentState, Verdict
+from autoresearch.records.values import Change, ChangeFormat, Verdict
 from autoresearch.registry import Registry
 
 CURVE_POINTS = 8
@@ -43,7 +43,7 @@ class Pasts:
     def of(self, study: Study) -> tuple[Past, ...]:
         """Return them all, oldest end first: so a history only ever grows at its end."""
         rows = self._registry.experiments(study)
-        done = [row for row in rows if row.state is ExperimentState.DONE]
+        done = [row for row in rows if row.verdict is not None]
         new = [at for at, row in enumerate(rows) if self._is_new(row)]
         if new:
             for row in self._registry.experiments(study, last=len(rows) - new[0], whole=True):
@@ -53,7 +53,7 @@ class Pasts:
         return tuple(_fresh(self._known[int(row.id or 0)], row) for row in done)
 
     def _is_new(self, row: Experiment) -> bool:
-        return row.state is ExperimentState.DONE and row.id not in self._known
+        return row.verdict is not None and row.id not in self._known
 
     def _past(self, row: Experiment) -> Past:
         trials = self._registry.trials(row, whole=True)

@@ -7,14 +7,14 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from typing import TypeVar
 
-from autoresearch.errors import Interrupted, ProposerError
+from autoresearch.errors import Interrupted, ProposerError, RegistryBusyError
 from autoresearch.proposers import Brief, Check, Proposer, Unable
 from autoresearch.records.events import Event, NoProposal, Waiting
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import Proposal
+from autoresearch.research.patience import LOOK_SECONDS, Patience
 from autoresearch.research.rota import Rota, Seat
 
-LOOK_SECONDS = 0.2  # how often a wait looks whether it should end
 T = TypeVar("T")
 
 
@@ -24,28 +24,20 @@ class Proposing:
     def __init__(
         self,
         rota: Rota,
-        *,
-        clock: Callable[[], float],
-        sleep: Callable[[float], None],
-        see: Callable[[Event], None],
-        stopped: Callable[[], bool],
+        patience: Patience,
         keep: Callable[[str], None] = lambda _trace: None,
     ) -> None:
         """Build it.
 
         Args:
             rota: whose turn it is.
-            clock: the run's, in seconds.
-            sleep: lets seconds of it pass.
-            see: told of failures and waits.
-            stopped: asked often; true ends any wait.
+            patience: the run's clock, who is told of failures and waits, and what ends a wait.
             keep: is given the traceback of a bug, which costs a turn and never the night.
         """
         self._rota = rota
-        self._clock = clock
-        self._sleep = sleep
-        self._see = see
-        self._stopped = stopped
+        self._patience = patience
+        self._see: Callable[[Event], None] = patience.see
+        self._stopped: Callable[[], bool] = patience.stop
         self._keep = keep
 
     def next(self, brief: Callable[[], Brief], check: Check) -> Proposal | None:
@@ -73,7 +65,7 @@ class Proposing:
             return made
         self._rota.failed(seat, made)
         if made is not None:
-            again = None if seat.out else max(seat.ready_at - self._clock(), 0.0)
+            again = None if seat.out else max(seat.ready_at - self._patience.clock(), 0.0)
             self._see(NoProposal(seat.proposer.name, made.reason, again))
         return None
 
@@ -84,16 +76,16 @@ class Proposing:
             return Unable(str(fault), final=True)
         except Interrupted:
             raise
+        except RegistryBusyError as fault:  # it passes, and nobody's key or account is to blame
+            return Unable(str(fault))
         except Exception as fault:  # noqa: BLE001 - another one may go on, and so may this one later
             self._keep("".join(traceback.format_exception(fault)))
             said = safe_line(f"{type(fault).__name__}: {fault}", 300)
             return Unable(f"it failed: {said}", doubtful=True)
 
     def _wait(self, seconds: float) -> None:
-        until = self._clock() + seconds
         self._see(Waiting(f"for a proposer, {seconds:.0f} s"))
-        while (left := until - self._clock()) > 0 and not self._stopped():
-            self._sleep(min(left, LOOK_SECONDS))
+        self._patience.linger(seconds)
 
 
 def attend(work: Callable[[], T], stopped: Callable[[], bool]) -> T:

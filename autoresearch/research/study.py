@@ -129,42 +129,33 @@ def recover(registry: Registry, repo: GitRepo, project: Project, study: Study) -
     remove(project.work)
     tidy(shelf_of(project), registry)
     repo.prune()
-    for experiment in registry.unfinished(study):
-        if experiment.state is ExperimentState.COMMITTING:
-            advance(registry, repo, study, experiment)
-        elif experiment.state is ExperimentState.WITHDRAWING:
-            retreat(registry, repo, study, experiment)
+    follow(registry, repo, study)
     _agree(registry, repo, study)
 
 
-def advance(registry: Registry, repo: GitRepo, study: Study, experiment: Experiment) -> Experiment:
-    """Move the branch to a kept experiment's commit, then call its row done. Safe to repeat.
+def follow(registry: Registry, repo: GitRepo, study: Study) -> int:
+    """Move the branch to what was kept, and back from what was taken back; call those rows done.
+
+    Safe to repeat. Returns how many rows it was.
 
     Raises:
-        GitError: the branch is elsewhere than at the experiment's parent or commit, or checked out.
+        GitError: the branch is elsewhere than where such a row found it, or checked out.
     """
-    return _moved(registry, repo, study, experiment, forward=True)
+    rows = registry.unfinished(study)
+    moving = [each for each in rows if each.state is not ExperimentState.OPEN]
+    for row in moving:
+        _move(registry, repo, study, row)
+    return len(moving)
 
 
-def retreat(registry: Registry, repo: GitRepo, study: Study, experiment: Experiment) -> Experiment:
-    """Move the branch back to a withdrawn experiment's parent, then call its row done; as above.
-
-    Raises:
-        GitError: the branch is elsewhere than at the experiment's parent or commit, or checked out.
-    """
-    return _moved(registry, repo, study, experiment, forward=False)
-
-
-def _moved(
-    registry: Registry, repo: GitRepo, study: Study, experiment: Experiment, *, forward: bool
-) -> Experiment:
+def _move(registry: Registry, repo: GitRepo, study: Study, row: Experiment) -> None:
     _refuse_checked_out(repo, study)
-    ends = str(experiment.parent_sha), str(experiment.commit_sha)
-    old, new = ends if forward else ends[::-1]
+    ends = str(row.parent_sha), str(row.commit_sha)
+    old, new = ends if row.state is ExperimentState.COMMITTING else ends[::-1]
     tip = repo.resolve(f"refs/heads/{study.branch}")
     if tip != new:
         repo.set_ref(f"refs/heads/{study.branch}", new, old if tip else NO_REF)
-    return registry.save(experiment.model_copy(update={"state": ExperimentState.DONE}))
+    registry.save(row.model_copy(update={"state": ExperimentState.DONE}))
 
 
 def _new_study(
