@@ -4,6 +4,7 @@ What happens *to an experiment* (a crash, a NaN, a bad patch) is data, never an 
 """
 
 from enum import IntEnum
+from pathlib import Path
 
 
 class ExitCode(IntEnum):
@@ -37,6 +38,29 @@ class CorpusError(AutoresearchError):
 
 class GitError(AutoresearchError):
     """Git is missing, refuses, or the repository is in no state for the act."""
+
+
+class GitBusyError(GitError):
+    """What stands in git's way may pass by waiting: a lock file, a full disk, a checked out branch.
+
+    The act changed nothing, and may be tried again as it was.
+    """
+
+
+class BranchCheckedOutError(GitBusyError):
+    """A branch is checked out, so that moving it would change files under somebody.
+
+    `branch` is its name and `place` the checkout, which may be gone from the disk.
+    """
+
+    def __init__(self, message: str, branch: str, place: Path) -> None:
+        super().__init__(message)
+        self.branch = branch
+        self.place = place
+
+
+class BranchMovedError(GitError):
+    """A branch or another ref is elsewhere than expected: someone else moved it."""
 
 
 class RegistryError(AutoresearchError):
