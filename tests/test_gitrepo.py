@@ -1,3 +1,4 @@
+import errno
 import os
 import shutil
 import signal
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch.errors import GitError
+from autoresearch.errors import BranchCheckedOutError, BranchMovedError, GitBusyError, GitError
 from autoresearch.gitrepo import (
     EXPERIMENT,
     NO_REF,
@@ -26,6 +27,7 @@ from autoresearch.gitrepo import (
     commit_message,
     read_trailers,
 )
+from autoresearch.gitrepo.command import Answer, system_refusal
 from autoresearch.patching import unified_diff
 from autoresearch.records.values import Rejection
 
@@ -285,6 +287,60 @@ class TestRefs:
         assert repo.checked_out_at("main") == checkout
         assert repo.checked_out_at("side") == tmp_path / "side"
         assert repo.checked_out_at("nope") is None
+
+    def test_a_branch_in_use_is_no_branch_to_move(
+        self, checkout: Path, repo: GitRepo, tmp_path: Path
+    ) -> None:
+        side = tmp_path / "side"
+        git(checkout, "worktree", "add", "-q", "-b", "autoresearch/t", str(side))
+        with pytest.raises(BranchCheckedOutError, match=f"checked out in {side}: ") as refused:
+            repo.require_unused("autoresearch/t")
+        assert (refused.value.branch, refused.value.place) == ("autoresearch/t", side)
+        shutil.rmtree(side)
+        with pytest.raises(BranchCheckedOutError, match="`git worktree prune` forgets it"):
+            repo.require_unused("autoresearch/t")
+        git(checkout, "worktree", "prune")
+        repo.require_unused("autoresearch/t")
+
+    def test_what_may_pass_by_waiting_is_told_from_what_stays(
+        self, checkout: Path, repo: GitRepo
+    ) -> None:
+        sha = repo.head()
+        lock = checkout / ".git" / "refs" / "heads" / "t.lock"
+        lock.touch()
+        with pytest.raises(GitBusyError, match=rf"another git .*remove {lock}$"):
+            repo.set_ref("refs/heads/t", sha, NO_REF)
+        lock.unlink()
+        repo.set_ref("refs/heads/t", sha, NO_REF)
+        with pytest.raises(BranchMovedError):
+            repo.set_ref("refs/heads/t", sha, NO_REF)
+        with pytest.raises(GitError, match="cannot be moved") as stays:
+            repo.set_ref("refs/heads/t/below", sha, NO_REF)
+        assert not isinstance(stays.value, GitBusyError)
+
+    @pytest.mark.parametrize(
+        ("error", "busy"),
+        [
+            ("fatal: Unable to create '/r/.git/index.lock': File exists.", True),
+            ("error: could not lock config file .git/config: File exists", True),
+            ("error: unable to write file .git/objects/aa/bb: No space left on device", True),
+            ("fatal: unable to write new index file", True),
+            ("error: unable to create thread: Resource temporarily unavailable", True),
+            ("fatal: cannot lock ref 'refs/x/y': 'refs/x' exists; cannot create 'refs/x/y'", False),
+            ("error: insufficient permission for adding an object to repository", False),
+            ("fatal: not a git repository", False),
+        ],
+    )
+    def test_gits_own_words_for_what_passes(self, error: str, busy: bool) -> None:
+        refusal = Answer(128, b"", error).refusal("git x")
+        assert isinstance(refusal, GitBusyError) is busy
+        assert "\n" not in str(refusal)
+
+    def test_the_systems_own_numbers_for_what_passes(self) -> None:
+        full = OSError(errno.ENOSPC, "No space left on device")
+        assert isinstance(system_refusal("cannot write", full), GitBusyError)
+        read_only = system_refusal("cannot write", OSError(errno.EROFS, "Read-only file system"))
+        assert not isinstance(read_only, GitBusyError)
 
 
 class TestReading:

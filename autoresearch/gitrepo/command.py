@@ -1,12 +1,15 @@
 """The one place that starts git: every question and every act goes through `Git`."""
 
+import errno
+import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
-from autoresearch.errors import GitError
+from autoresearch.errors import GitBusyError, GitError
 from autoresearch.records.text import safe_line
 
 # Objects and refs are made durable before anything relies on them (git from 2.36 on; older ones
@@ -28,6 +31,18 @@ _SETTINGS = (
     "log.showSignature=false",
 )
 _ENVIRONMENT = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
+_LOCKED = re.compile(r"'([^'\n]+\.lock)': File exists|could not lock config file")
+_FULL = re.compile(r"No space left on device|Disk quota exceeded|File too large")
+_PASSING = re.compile(
+    "Resource temporarily unavailable|Cannot allocate memory|Out of memory|Too many open files"
+    "|Device or resource busy|Text file busy|Stale file handle|Interrupted system call"
+    "|unable to write new.index file",
+    re.IGNORECASE,
+)
+_PASSING_ERRORS = {
+    errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE,
+    errno.EBUSY, errno.ETXTBSY, errno.ESTALE, errno.EINTR,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -51,6 +66,27 @@ class Answer:
         said = told[0].partition(": ")[2] or told[0] if told else f"exit status {self.status}"
         return safe_line(said, 300)
 
+    def refusal(self, act: str) -> GitError:
+        """Return the error of an act that git refused: a `GitBusyError` where it may pass."""
+        lock = _LOCKED.search(self.error)
+        if lock:
+            file = lock[1] or "the lock beside the configuration"
+            return GitBusyError(
+                f"{act}: {self.fault}: another git is at work there, or was killed; "
+                f"where none is, remove {safe_line(file, 200)}"
+            )
+        if _FULL.search(self.error):
+            return GitBusyError(f"{act}: {self.fault}: make room on the disk")
+        passing = _PASSING.search(self.error) is not None
+        return (GitBusyError if passing else GitError)(f"{act}: {self.fault}")
+
+
+def system_refusal(act: str, fault: OSError) -> GitError:
+    """Return the error of an act that the system refused: a `GitBusyError` where it may pass."""
+    passing = fault.errno in _PASSING_ERRORS
+    told = safe_line(fault.strerror or str(fault), 200)
+    return (GitBusyError if passing else GitError)(f"{act}: {told}")
+
 
 class Git:
     """Git in one directory. Children are in a session of their own: Ctrl-C never cuts an act."""
@@ -66,7 +102,7 @@ class Git:
         self.directory = directory
         self._environment = {**_ENVIRONMENT, **(environment or {})}
         self._command = Command(str(directory))
-        self._refusals = (OSError, ValueError, CommandError)
+        self._refusals = (ValueError, CommandError)
 
     def attempt(
         self, *arguments: str, stdin: bytes = b"", environment: Mapping[str, str] | None = None
@@ -74,26 +110,34 @@ class Git:
         """Run git and return its answer, whatever it was.
 
         Raises:
-            GitError: git could not even be started.
+            GitError: git could not even be started; `GitBusyError` where it may be later.
         """
+        try:
+            with tempfile.TemporaryFile() as given:
+                given.write(stdin)
+                given.seek(0)
+                return self._run(arguments, given, environment or {})
+        except OSError as fault:
+            raise system_refusal(f"git cannot run in {self.directory}", fault) from None
+
+    def _run(
+        self, arguments: Sequence[str], stdin: IO[bytes], environment: Mapping[str, str]
+    ) -> Answer:
         settings = [part for setting in _SETTINGS for part in ("-c", setting)]
-        with tempfile.TemporaryFile() as given:
-            given.write(stdin)
-            given.seek(0)
-            try:
-                ended = self._command.execute(
-                    ["git", "-C", str(self.directory), *settings, *arguments],
-                    istream=given,
-                    with_extended_output=True,
-                    with_exceptions=False,
-                    stdout_as_string=False,
-                    strip_newline_in_stdout=False,
-                    env={**self._environment, **(environment or {})},
-                    start_new_session=True,
-                )
-            except self._refusals as fault:
-                msg = f"git cannot run in {self.directory}: {safe_line(str(fault), 200)}"
-                raise GitError(msg) from None
+        try:
+            ended = self._command.execute(
+                ["git", "-C", str(self.directory), *settings, *arguments],
+                istream=stdin,
+                with_extended_output=True,
+                with_exceptions=False,
+                stdout_as_string=False,
+                strip_newline_in_stdout=False,
+                env={**self._environment, **environment},
+                start_new_session=True,
+            )
+        except self._refusals as fault:
+            msg = f"git cannot run in {self.directory}: {safe_line(str(fault), 200)}"
+            raise GitError(msg) from None
         return _answer(ended)
 
     def data(
@@ -103,11 +147,11 @@ class Git:
 
         Raises:
             GitError: git ended with another status than 0; the message is its own first line.
+                `GitBusyError` where that may pass by waiting.
         """
         answer = self.attempt(*arguments, stdin=stdin, environment=environment)
         if answer.status != 0:
-            msg = f"git {arguments[0]}: {answer.fault}"
-            raise GitError(msg)
+            raise answer.refusal(f"git {arguments[0]}")
         return answer.data
 
     def text(

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
-from autoresearch.errors import GitError
+from autoresearch.errors import BranchCheckedOutError, BranchMovedError, GitError
 from autoresearch.gitrepo import applying, picking, trees
 from autoresearch.gitrepo.command import Git
 from autoresearch.gitrepo.messages import Commit
@@ -164,11 +164,29 @@ class GitRepo:
                 return place
         return None
 
+    def require_unused(self, branch: str) -> None:
+        """Return if no checkout, linked ones included, has a branch checked out.
+
+        Raises:
+            BranchCheckedOutError: one has, so that moving the branch would change files under it.
+        """
+        place = self.checked_out_at(branch)
+        if place is None:
+            return
+        if place.is_dir():
+            mend = f"a run would move it under you; `git -C {place} switch` to a branch of your own"
+        else:
+            mend = "that folder is gone: `git worktree prune` forgets it"
+        msg = f"{branch} is checked out in {place}: {mend}, and run again"
+        raise BranchCheckedOutError(msg, branch, place)
+
     def set_ref(self, name: str, new: str, old: str | None) -> None:
         """Move a ref to a commit, if it is at `old`; NO_REF: if it is nowhere; None: in any case.
 
         Raises:
-            GitError: it is elsewhere, or git cannot write it.
+            BranchMovedError: it is elsewhere.
+            GitBusyError: git cannot write it now, but may later: a lock file, a full disk.
+            GitError: git cannot write it.
         """
         expected = () if old is None else (old,)
         answer = self._git.attempt("update-ref", "-m", "autoresearch", name, new, *expected)
@@ -179,9 +197,8 @@ class GitRepo:
             where = f"at {now[:7]}" if now else "nowhere"
             wanted = "to be new" if old == NO_REF else f"at {old[:7]}"
             msg = f"{name} is {where}, expected {wanted}: someone else moved it"
-            raise GitError(msg)
-        msg = f"{name} cannot be moved: {answer.fault}"
-        raise GitError(msg)
+            raise BranchMovedError(msg)
+        raise answer.refusal(f"{name} cannot be moved")
 
     def read_files(self, commit: str, globs: Sequence[str]) -> dict[str, str]:
         """Return the project's UTF-8 files at a commit that the globs name, path to text.

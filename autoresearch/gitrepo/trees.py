@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from autoresearch.errors import GitError
-from autoresearch.gitrepo.command import Git
+from autoresearch.gitrepo.command import Git, system_refusal
 from autoresearch.gitrepo.messages import Commit
 from autoresearch.patching import matches
 from autoresearch.process import remove
@@ -105,8 +105,7 @@ def export(git: Git, commit: str, prefix: str, directory: Path) -> None:
         remove_tree(directory)
         directory.mkdir(parents=True)
     except OSError as fault:
-        msg = f"cannot write {directory}: {fault.strerror}"
-        raise GitError(msg) from None
+        raise system_refusal(f"cannot write {directory}", fault) from None
     with private_index() as index:
         git.text("read-tree", _project(commit, prefix), environment=index)
         git.text("checkout-index", "--all", f"--prefix={directory}/", environment=index)
@@ -126,8 +125,12 @@ def read_commit(git: Git, sha: str) -> Commit:
 @contextmanager
 def private_index() -> Iterator[Mapping[str, str]]:
     """An index of our own: a stale or busy index.lock of the person's never concerns us."""
-    with tempfile.TemporaryDirectory(prefix="autoresearch-index-") as folder:
-        yield {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="autoresearch-index-")
+    except OSError as fault:
+        raise system_refusal("git needs a temporary folder", fault) from None
+    with folder as place:
+        yield {"GIT_INDEX_FILE": str(Path(place) / "index")}
 
 
 def remove_tree(directory: Path) -> None:

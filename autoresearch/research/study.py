@@ -12,7 +12,7 @@ from importlib import metadata
 from autoresearch import __version__, patching
 from autoresearch.config import Project
 from autoresearch.corpus import Corpus
-from autoresearch.errors import GitError, ProjectError, UsageFault
+from autoresearch.errors import BranchMovedError, GitError, ProjectError, UsageFault
 from autoresearch.evaluation import PROTOCOL
 from autoresearch.gitrepo import NO_REF, GitRepo
 from autoresearch.process import remove
@@ -149,7 +149,7 @@ def follow(registry: Registry, repo: GitRepo, study: Study) -> int:
 
 
 def _move(registry: Registry, repo: GitRepo, study: Study, row: Experiment) -> None:
-    _refuse_checked_out(repo, study)
+    repo.require_unused(study.branch)
     ends = str(row.parent_sha), str(row.commit_sha)
     old, new = ends if row.state is ExperimentState.COMMITTING else ends[::-1]
     tip = repo.resolve(f"refs/heads/{study.branch}")
@@ -209,7 +209,7 @@ def begin_anew(registry: Registry, repo: GitRepo, study: Study) -> Study:
         return study
     tip = repo.resolve(f"refs/heads/{study.branch}")
     if tip not in (None, head):  # a killed run may have moved it already
-        _refuse_checked_out(repo, study)
+        repo.require_unused(study.branch)
         behind = repo.merge_base(tip, head) == tip
         repo.set_ref(f"refs/heads/{study.branch}", head, tip if behind else study.base_commit)
     key: dict[str, str] = json.loads(study.comparability)
@@ -239,21 +239,12 @@ def _refuse_incomparable(study: Study, key: Mapping[str, str]) -> None:
             raise ProjectError(msg)
 
 
-def _refuse_checked_out(repo: GitRepo, study: Study) -> None:
-    if place := repo.checked_out_at(study.branch):
-        msg = (
-            f"{study.branch} is checked out in {place}: a run would move it under you; "
-            "switch to a branch of your own and run again"
-        )
-        raise GitError(msg)
-
-
 def _agree(registry: Registry, repo: GitRepo, study: Study) -> None:
     incumbent = registry.incumbent(study)
     expected = str(incumbent.commit_sha) if incumbent else study.base_commit
     if not repo.branch_exists(study.branch):
         repo.ensure_branch(study.branch, expected)
-    _refuse_checked_out(repo, study)
+    repo.require_unused(study.branch)
     tip = repo.branch_tip(study.branch)
     if tip != expected:
         msg = (
@@ -261,4 +252,4 @@ def _agree(registry: Registry, repo: GitRepo, study: Study) -> None:
             f"put it back with `git branch -f {study.branch} {expected[:7]}`, or start a new "
             "study with --tag"
         )
-        raise GitError(msg)
+        raise BranchMovedError(msg)
