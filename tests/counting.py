@@ -128,6 +128,7 @@ class InlineEvaluator:
     documents: Sequence[Document]
     entry: str = "train.py"
     trust: Trust | None = None
+    stop: object = None
 
     def score(self, tree: Path, checkpoint: Path, scratch: Path) -> Score:
         table = load_file(checkpoint / "model.safetensors")["table"].astype(np.float64)

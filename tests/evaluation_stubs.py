@@ -1,7 +1,7 @@
 """Tiny trees for the evaluator's tests: an honest causal model, and what cheats change in it."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,6 +122,7 @@ def evaluator(
     timeout: str = "1m",
     memory: int = 16 * 2**30,
     sandbox: Sandbox | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Evaluator:
     return Evaluator(
         EvaluationSettings(context=32, batch=16, challenges=256, timeout=timeout),
@@ -130,6 +131,7 @@ def evaluator(
         device="cpu",
         tokenizer=ByteTokenizer(),
         documents=documents() if texts is None else texts,
+        stop=stop,
     )
 
 

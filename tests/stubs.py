@@ -236,7 +236,7 @@ class Night:
 
     @property
     def patience(self) -> Patience:
-        return Patience(self.clock, self.sleep, self.see, self.stopped)
+        return Patience(self.clock, self.sleep, self.see, self.stopped, self.rules.deadline)
 
     def stopped(self) -> bool:
         late = self.rules.deadline is not None and self.clock() >= self.rules.deadline

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from autoresearch.errors import EvaluationError
+from autoresearch.errors import CorpusError, EvaluationError
 from autoresearch.evaluation import Evaluator
 from autoresearch.records.scores import Document, Score, Unscored
 from autoresearch.records.values import Trust
@@ -161,6 +161,6 @@ def test_a_lossy_corpus_tokenizer_is_a_fault_not_a_verdict(tmp_path: Path) -> No
         tokenizer=Lossy(),
         documents=[Document(b"Ada")],
     )
-    with pytest.raises(EvaluationError, match="do not concatenate"):
+    with pytest.raises(CorpusError, match="do not concatenate"):
         score(broken, tmp_path, HONEST)
     assert not guarded_children()

@@ -1,14 +1,18 @@
-"""Cheats and broken models: each is disqualified under its own rule, and leaves no process."""
+"""Cheats and broken models: none has a score, each for its own cause, and no process is left."""
 
+import itertools
 import textwrap
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from autoresearch.errors import Interrupted
 from autoresearch.evaluation import Cause, Evaluator
 from autoresearch.evaluation import server as servers
 from autoresearch.records.scores import Document, Score, Unscored
+from autoresearch.records.values import FailureKind
 from tests.evaluation_stubs import (
     HONEST,
     PAIRS,
@@ -84,12 +88,12 @@ LOOKING = {
     rows(LOOKING, "at one next token in a hundred", "at its batch mates", "at rows it has seen"),
 )
 def test_predictions_that_look_where_they_may_not(tmp_path: Path, name: str) -> None:
-    body, rule = LOOKING[name]
+    body, cause = LOOKING[name]
     # Whole rows only: a random token after the last one would make these guess otherwise each
     # time, and the second question to the same server would find them before the audit does.
     whole = evaluator(sandbox=warm_sandbox(), texts=[Document(documents()[-1].data[: 32 * 180])])
     result = refused(tmp_path, forward(body), whole)
-    assert result.cause in ((rule,) if rule else (Cause.COMMITMENT, Cause.AUDIT))
+    assert result.cause in ((cause,) if cause else (Cause.COMMITMENT, Cause.AUDIT))
     assert "tokens before it" in result.reason
 
 
@@ -122,8 +126,8 @@ NUMBERS = {
     "name", rows(NUMBERS, "NaN", "above zero", "unnormalised", "each a little too high")
 )
 def test_numbers_that_are_no_log_probabilities(tmp_path: Path, name: str) -> None:
-    program, rule = NUMBERS[name]
-    assert refused(tmp_path, program).cause == rule
+    program, cause = NUMBERS[name]
+    assert refused(tmp_path, program).cause == cause
 
 
 def test_a_token_masked_by_a_number_costs_what_it_says(tmp_path: Path) -> None:
@@ -147,7 +151,7 @@ def test_wrong_shapes(tmp_path: Path, name: str) -> None:
 
 
 CLOSE = "import os, sys, time\nos.close(int(sys.argv[1]))\ntime.sleep(99)\n"
-RAISE = "def load_model(directory, device):\n    raise ValueError('a secret')\n"
+RAISE = "def load_model(directory, device):\n    raise ValueError('no weight named a.b')\n"
 NAMED = """
 if x.shape[1] > 2:
     raise type("secret", (Exception,), {})("a secret")
@@ -155,13 +159,13 @@ return logits
 """
 ENDINGS = {
     "hangs at import": ("import time\ntime.sleep(99)\n", Cause.TIMEOUT, "in time"),
-    "exits": ("import os\nos._exit(3)\n", Cause.DEATH, "exited with code 3"),
+    "exits": ("import os\nos._exit(3)\n", Cause.EXIT, "exited with code 3"),
     "is killed": ("import os\nos.kill(os.getpid(), 9)\n", Cause.DEATH, "killed"),
-    "hangs up": (CLOSE, Cause.DEATH, "closed"),
+    "hangs up": (CLOSE, Cause.EXIT, "closed"),
     "leaves by SystemExit": ("raise SystemExit('bye')\n", Cause.LOAD, "SystemExit"),
     "has no loader": ("import torch\n", Cause.LOAD, "AttributeError"),
     "is no Python": ("def load_model(:\n", Cause.LOAD, "SyntaxError in train.py"),
-    "raises in its loader": (RAISE, Cause.LOAD, "ValueError"),
+    "raises in its loader": (RAISE, Cause.LOAD, "ValueError: no weight named a.b"),
     "raises the text in its model": (forward(NAMED), Cause.EXCEPTION, "an exception of its own"),
     "hangs in its model": (
         forward("time.sleep(99 * (x.shape[1] > 2))\nreturn logits"),
@@ -182,12 +186,12 @@ ENDINGS = {
 def test_servers_that_do_not_answer(
     tmp_path: Path, name: str, how: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program, rule, word = ENDINGS[name]
+    program, cause, word = ENDINGS[name]
     # Whether it hangs before that or in it, the end of its time is what is told.
-    timeout = "2s" if rule is Cause.TIMEOUT else "1m"
+    timeout = "2s" if cause is Cause.TIMEOUT else "1m"
     monkeypatch.setattr(servers, "DEATH_SECONDS", 1.0 if name == "hangs up" else 60.0)
     result = refused(tmp_path, program, evaluator(timeout=timeout, sandbox=started(how)))
-    assert result.cause == rule
+    assert result.cause == cause
     assert word in result.reason
     assert "secret" not in result.reason
 
@@ -198,6 +202,55 @@ def test_a_model_that_takes_too_much_memory(tmp_path: Path) -> None:
     result = refused(tmp_path, hoard, evaluator(memory=2**28))
     assert result.cause == Cause.MEMORY
     assert "memory" in result.reason
+
+
+TOO_MUCH = {
+    "large": ("raise MemoryError", Cause.MEMORY, "ran out of memory"),
+    "slow": ("time.sleep(99)", Cause.TIMEOUT, "did not answer in time"),
+}
+
+
+@pytest.mark.parametrize("name", rows(TOO_MUCH, "large"))
+def test_what_is_too_much_at_once_is_scored_in_smaller_batches(tmp_path: Path, name: str) -> None:
+    body, cause, word = TOO_MUCH[name]
+    scorer = evaluator(timeout="20s" if cause is Cause.TIMEOUT else "1m", sandbox=warm_sandbox())
+    fits = forward(f"if x.shape[0] > 2: {body}\nreturn logits")
+    assert isinstance(score(scorer, tmp_path, fits), Score)
+    never = evaluator(timeout="2s" if cause is Cause.TIMEOUT else "1m", sandbox=warm_sandbox())
+    result = refused(tmp_path, forward(f"if x.shape[1] > 2: {body}\nreturn logits"), never)
+    assert (result.cause, result.kind) == (cause, FailureKind.IDEA)
+    assert result.reason.endswith(f"{word}, 2 rows at a time, too")
+
+
+FOREIGN = """
+if x.shape[1] > 2:
+    raise {}
+return logits
+"""
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        ('torch.AcceleratorError("CUDA error: an illegal memory access")', FailureKind.MACHINE),
+        ('RuntimeError("mat1 and mat2 shapes cannot be multiplied")', FailureKind.IDEA),
+    ],
+)
+def test_whose_fault_a_failure_in_scoring_is(tmp_path: Path, fault: str, kind: FailureKind) -> None:
+    assert refused(tmp_path, forward(FOREIGN.format(fault))).kind is kind
+
+
+def test_a_stop_is_heard_while_a_server_hangs(tmp_path: Path) -> None:
+    asked: list[float] = []
+
+    def stop() -> bool:
+        asked.append(time.monotonic())
+        return len(asked) > 3
+
+    scorer = evaluator(sandbox=warm_sandbox(), stop=stop)
+    with pytest.raises(Interrupted):
+        score(scorer, tmp_path, "import time\ntime.sleep(99)\n")
+    assert max(after - before for before, after in itertools.pairwise(asked)) < 60
 
 
 FRAMES = {
@@ -251,7 +304,7 @@ def test_tokenizers_that_lose_or_hide_text(tmp_path: Path, name: str) -> None:
         + f"    def encode(self, data):\n        {body}\n"
     )
     result = refused(tmp_path, program)
-    assert result.cause == Cause.TOKENIZER
+    assert result.cause == (Cause.EXCEPTION if word.startswith("raised") else Cause.TOKENIZER)
     assert word in result.reason
 
 

@@ -1,3 +1,4 @@
+import errno
 import json
 import math
 import os
@@ -7,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from autoresearch.records.values import Ending
 from autoresearch.runtime import Session, open_session
-from autoresearch.runtime.launch import MAX_REPORT_BYTES, kind_of, report
+from autoresearch.runtime.launch import MAX_REPORT_BYTES, has_device, kind_of, report
 from autoresearch.runtime.session import CONTROL_FD, MAX_METRIC_BYTES, file_digest
 from tests.trials import Bench
 
@@ -194,7 +196,18 @@ class TestReport:
     def test_kinds_go_by_type_never_by_words(self) -> None:
         assert kind_of(FloatingPointError("x")) == "nan"
         assert kind_of(MemoryError()) == "out of memory"
-        assert kind_of(RuntimeError("nan, out of memory")) == "exception"
+        assert kind_of(ValueError("nan, out of memory")) == "exception"
+        assert kind_of(OSError(errno.ENOSPC, "full")) == "machine"
+        assert kind_of(torch.AcceleratorError("CUDA error")) == "machine"
+        assert kind_of(torch.OutOfMemoryError()) == "out of memory"
+        for doubtful in (RuntimeError("CUDA error"), ImportError(), FileNotFoundError(2, "gone")):
+            assert kind_of(doubtful) == "doubtful"
+        for own in (NotImplementedError(), RecursionError(), AssertionError()):
+            assert kind_of(own) == "exception"
+
+    def test_a_device_that_is_not_there_is_seen_before_the_program_runs(self) -> None:
+        assert has_device("cpu")
+        assert has_device("cuda") == torch.cuda.is_available()
 
     @pytest.mark.parametrize("character", ["x", "\x00", "é", "\U0001f600", '"', "\ud800"])
     def test_a_report_always_fits(self, character: str) -> None:

@@ -59,7 +59,7 @@ def run(options: RunOptions) -> None:
         _warn_of_changed_rules(repo, study)
         with stop_flag() as asked, watcher_for(Console(stderr=True)) as watcher:
             stop = _stop_when(asked, rules.deadline)
-            patience = Patience(time.monotonic, time.sleep, watcher.see, stop)
+            patience = Patience(time.monotonic, time.sleep, watcher.see, stop, rules.deadline)
             registry.be_patient(patience.pause)
             purse = shop.purse(study, options.max_cost)
             trials = shop.trials(study, patience, purse)

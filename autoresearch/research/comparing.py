@@ -72,6 +72,8 @@ class Comparing:
             Interrupted: see `TrialRunner.run`.
         """
         seed = self._fair(study, experiment, incumbent, seed, purpose)
+        sides = (self._trials.known(experiment), self._trials.known(incumbent))
+        self._trials.require_time(study, sum(seed not in each for each in sides))
         trial = self._trials.run(experiment, seed, purpose)
         if trial.val_bpb is None:
             return _failure(trial)

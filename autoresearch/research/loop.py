@@ -194,6 +194,8 @@ class Research:
         rules, done = self._rules, self._finished
         if rules.deadline is not None and self._clock() >= rules.deadline:
             return "the time is up"
+        if late := self._trials.too_late(self.study):
+            return late
         if rules.experiments is not None and done >= rules.experiments:
             return "1 experiment is done" if done == 1 else f"{done} experiments are done"
         if rules.patience is not None and self._registry.since_keep(self.study) >= rules.patience:

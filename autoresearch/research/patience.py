@@ -19,13 +19,19 @@ class Patience:
     """Lets time pass and tries again. Every wait ends at once when the run is to stop.
 
     `clock` and `sleep` are the run's, in seconds; `see` is told why it waits, once for each wait;
-    `stop` is asked often.
+    `stop` is asked often; `deadline` is on the clock, None: there is none.
     """
 
     clock: Callable[[], float]
     sleep: Callable[[float], None]
     see: Callable[[Event], None]
     stop: Callable[[], bool]
+    deadline: float | None = None
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until the run is to stop; None where no time is set."""
+        return None if self.deadline is None else max(self.deadline - self.clock(), 0.0)
 
     def through(self, act: Callable[[], T]) -> T:
         """Return what `act` returns, tried again for as long as what hinders it may pass.

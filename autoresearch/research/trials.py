@@ -6,7 +6,7 @@ from pathlib import Path
 from autoresearch.errors import Interrupted
 from autoresearch.records.events import Event, Notice, TrialScored, TrialStarted
 from autoresearch.records.scores import Unscored
-from autoresearch.records.tables import Experiment, Trial
+from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.values import FailureKind, Purpose
 from autoresearch.registry import Registry
 from autoresearch.research.executing import Executing
@@ -15,6 +15,8 @@ from autoresearch.research.racing import Racing
 from autoresearch.research.recording import Recording, settled
 from autoresearch.research.shelving import tidy
 from autoresearch.workers.shelf import Shelf
+
+NOT_BEGUN = "start"  # the cause of a scoring for which no server could be started
 
 
 class TrialRunner:
@@ -34,7 +36,7 @@ class TrialRunner:
         Args:
             executing: who trains and scores.
             registry: where trials are written down.
-            broke: returns why no trial may begin: there is no money for it, or no time.
+            broke: returns why there is no money for a trial.
             shelf: where checkpoints go that `promote` may ask for; None keeps none.
             racing: who stops hopeless trials early; None lets all run.
         """
@@ -74,6 +76,7 @@ class TrialRunner:
         while True:
             if reason := self._broke():
                 raise Interrupted(reason)
+            self.require_time(self._registry.study_of(experiment), 1)
             self._see(TrialStarted(int(experiment.id or 0), seed, purpose, incumbent))
             raced = purpose is Purpose.SCREENING and not incumbent
             trial = self._attempt(experiment, seed, purpose, strikes, raced=raced)
@@ -82,6 +85,29 @@ class TrialRunner:
                 return trial
             strikes += not self._health.sick
             self._excuse(experiment, trial)
+
+    def too_late(self, study: Study, trials: int = 1) -> str | None:
+        """Return why so many trials cannot come to an end before the deadline; None if they may.
+
+        The quickest of the last scored ones says how long one takes.
+        """
+        left = self._executing.patience.left
+        if left is None:
+            return None
+        needed = trials * self._registry.quickest(study)
+        if left >= needed:
+            return None
+        what = "a training takes" if trials == 1 else f"{trials} trainings take"
+        return f"the time is up: {left:.0f} s are left, and {what} {needed:.0f} s"
+
+    def require_time(self, study: Study, trials: int) -> None:
+        """Begin nothing that cannot end.
+
+        Raises:
+            Interrupted: the deadline is too near for so many trials.
+        """
+        if reason := self.too_late(study, trials):
+            raise Interrupted(reason)
 
     def prepare(self) -> None:
         """Make ready for scoring while there is something else to wait for; do not wait."""
@@ -135,12 +161,16 @@ class TrialRunner:
 
         It is where the machine is to blame: training it again would cost far more.
         """
-        strikes = 0
+        strikes = pauses = 0
 
         def again(found: Unscored) -> bool:
-            nonlocal strikes
+            nonlocal strikes, pauses
             if found.kind is not FailureKind.MACHINE:
                 return False
+            if found.cause == NOT_BEGUN:  # a canary would say nothing: it needs no server
+                self._executing.patience.pause(f"scoring cannot start: {found.reason}", pauses)
+                pauses += 1
+                return True
             if not self._health.is_well(experiment):
                 self._health.rest(experiment)
                 return True
