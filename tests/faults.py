@@ -1,0 +1,172 @@
+"""A night on an injected clock in which everything goes wrong once, and its faultless twin.
+
+A training takes a minute of that clock. A device dies for ten minutes, the disk fills and empties,
+the registry is locked for 90 seconds, the study's branch is checked out for twenty minutes, every
+fifth scoring dies, the provider is down.
+"""
+
+import errno
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from unittest.mock import patch
+
+from autoresearch.config import find_project
+from autoresearch.proposers import Brief, Check, Unable
+from autoresearch.records.scores import Score, Unscored
+from autoresearch.records.training import Outcome, Point
+from autoresearch.records.values import Change, Ending, FailureKind, Proposal
+from autoresearch.research import StopRules, executing
+from autoresearch.workers import Assignment, Race, unraced
+from tests.inline import InlineWorker
+from tests.stubs import ConfigScorer, Night, Scripted, git, make_project, variant
+
+MINUTE = 60.0
+# From when to when, in seconds of the night.
+ILL = (5 * MINUTE, 15 * MINUTE)
+FULL = (18 * MINUTE, 21 * MINUTE)
+LOCKED = (24 * MINUTE, 25.5 * MINUTE)
+LOOKED_AT = (28 * MINUTE, 48 * MINUTE)
+DOWN = (50 * MINUTE, 55 * MINUTE)
+KILLED = Unscored("death", "the model server was killed", FailureKind.MACHINE)
+LOST = Outcome(Ending.EXCEPTION, "AcceleratorError: device lost", FailureKind.MACHINE)
+
+
+def sources(experiments: int) -> list[str | Change]:
+    """Ideas of every fate: better, worse, null, crashing, a NaN, a cheat."""
+    found: list[str | Change] = []
+    best = 2.0
+    for number in range(2, experiments + 1):
+        if number % 7 == 0:
+            found.append(variant(QUALITY=best - 0.01, BEHAVIOUR=("crash", "nan")[number % 2]))
+        elif number % 11 == 0:
+            found.append(variant(QUALITY=-float(number)))
+        elif number % 4 == 0:
+            best -= 0.02
+            found.append(variant(QUALITY=round(best, 4)))
+        else:
+            found.append(variant(QUALITY=round(best + 0.001 * number, 4)))
+    return found
+
+
+@dataclass
+class Clock:
+    """Moves when somebody sleeps or trains; what is due by then happens."""
+
+    now: float = 0.0
+    due: list[tuple[float, Callable[[], object]]] = field(default_factory=list)
+
+    def at(self, when: float, act: Callable[[], object]) -> None:
+        """Let something happen once at a time."""
+        self.due = sorted([*self.due, (when, act)], key=lambda each: each[0])
+
+    def sleep(self, seconds: float) -> None:
+        """Let seconds pass."""
+        self.now += seconds
+        while self.due and self.due[0][0] <= self.now:
+            self.due.pop(0)[1]()
+
+    def within(self, begin: float, end: float) -> bool:
+        """Return whether it is between two times."""
+        return begin <= self.now < end
+
+
+@dataclass
+class Device(InlineWorker):
+    """Takes a minute for a training, ill in these minutes of the night."""
+
+    clock: Clock = field(default_factory=Clock)
+    ill: tuple[float, float] = (0.0, 0.0)
+
+    def train(
+        self,
+        assignment: Assignment,
+        *,
+        on_point: Callable[[Point], None],
+        stop: Callable[[], bool],
+        race: Race = unraced,
+    ) -> Outcome:
+        """Return how it ended."""
+        self.clock.sleep(assignment.budget.training / 20 * MINUTE)
+        if self.clock.within(*self.ill):
+            return LOST
+        return super().train(assignment, on_point=on_point, stop=stop, race=race)
+
+
+@dataclass
+class Dying(ConfigScorer):
+    """Dies in every so many-th scoring."""
+
+    every: int = 0
+    count: int = 0
+
+    def score(self, tree: Path, checkpoint: Path, scratch: Path) -> Score | Unscored:
+        """Return the score, or that it was killed."""
+        self.count += 1
+        if self.every and self.count % self.every == 0:
+            return KILLED
+        return super().score(tree, checkpoint, scratch)
+
+
+@dataclass
+class Provider(Scripted):
+    """A paid one: it counts what it is asked; down at times."""
+
+    down: Callable[[], bool] = lambda: False
+    asked: list[float] = field(default_factory=list)
+    clock: Clock = field(default_factory=Clock)
+
+    def propose(self, brief: Brief, check: Check) -> Proposal | Unable | None:
+        """Return the next idea, or that it is down."""
+        if self.down():
+            return Unable("the provider is overloaded")
+        self.asked.append(self.clock.now)
+        return super().propose(brief, check)
+
+
+def a_night(root: Path, clock: Clock, experiments: int, *, faults: bool) -> Night:
+    """Return a night over a project in a folder, with its faults or without."""
+    project = find_project(root) if root.exists() else make_project(root)
+    provider = Provider(sources(experiments), clock=clock)
+    if faults:
+        provider.down = lambda: clock.within(*DOWN)
+    return Night(
+        project,
+        provider,
+        clock=lambda: clock.now,
+        sleep=clock.sleep,
+        worker=Device(clock=clock, ill=ILL if faults else (0.0, 0.0)),
+        scorer=Dying(every=5 if faults else 0),
+        confirm_share=0.3,
+        rules=StopRules(experiments=experiments),
+    )
+
+
+@contextmanager
+def everything_goes_wrong(night: Night, clock: Clock) -> Iterator[None]:
+    """Let what lies outside worker, scorer and provider fail and come back as time passes."""
+    night.registry.be_patient(night.patience.pause)
+    root, branch = night.project.root, night.study().branch
+    with ExitStack() as held:
+        held.enter_context(patch.object(executing, "_make", _made_unless_full(clock)))
+        lock = sqlite3.connect(night.project.registry, isolation_level=None)
+        held.callback(lock.close)
+        clock.at(LOCKED[0], lambda: lock.execute("BEGIN EXCLUSIVE"))
+        clock.at(LOCKED[1], lambda: lock.execute("COMMIT"))
+        clock.at(LOOKED_AT[0], lambda: git(root, "checkout", "--quiet", branch))
+        clock.at(LOOKED_AT[1], lambda: git(root, "checkout", "--quiet", "main"))
+        yield
+
+
+def _made_unless_full(clock: Clock) -> Callable[[Path], None]:
+    make = executing._make
+
+    def made(scratch: Path) -> None:
+        if clock.within(*FULL):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(scratch))
+        make(scratch)
+
+    return made
