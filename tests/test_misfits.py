@@ -33,12 +33,12 @@ LOADER = """\
 """
 ORPHAN = """\
         if step == 2:
-            import multiprocessing, os, signal, time
+            import multiprocessing, os, signal
             def hold():
                 os.setsid()
                 signal.signal(signal.SIGTERM, signal.SIG_IGN)
                 while True:
-                    time.sleep(1)
+                    signal.pause()
             multiprocessing.get_context("fork").Process(target=hold, daemon=False).start()
 """
 NAN = """\
@@ -87,7 +87,7 @@ MISFITS: Mapping[str, Misfit] = {
     "a process that outlives it": Misfit(STEP, ORPHAN),
     "a log of carriage returns": Misfit(STEP, RETURNS),
     "facts that are no numbers": Misfit(FACTS, INFINITE),
-    "a learning rate that diverges": Misfit("MATRIX_LR = 0.04", "0.0\nMATRIX_LR = 400.0\n"),
+    "a learning rate that diverges": Misfit("MATRIX_LR = 0.04", "e4"),
 }
 
 
@@ -98,7 +98,8 @@ def fate_of(misfit: Misfit) -> Fate:
     program = program.replace(misfit.at, misfit.at + misfit.then)
     place = Range(
         detect(os.environ),
-        warm_sandbox(), budget=replace(Range.budget, **TRAINING), limits=LIMITS,
+        # Of a warm server nobody sees how much it takes.
+        None if "2**28" in misfit.then else warm_sandbox(), budget=replace(Range.budget, **TRAINING), limits=LIMITS,
         timeout=misfit.timeout,
     )  # fmt: skip
     return place.run({**texts, "train.py": program})
