@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO
 
 from autoresearch.process import Exit, Guarded, signal_name
-from autoresearch.records.text import safe_line, safe_text
+from autoresearch.records.text import safe_reason, safe_text
 from autoresearch.records.training import Outcome, Point
 from autoresearch.records.values import Ending
 from autoresearch.runtime.session import MAX_METRIC_BYTES
@@ -103,7 +103,7 @@ class RunningTrial:
         checkpoint = self._judge(exit_)
         return Outcome(
             ending=self._ending or Ending.FINISHED,
-            detail=safe_line(self._detail),
+            detail=safe_reason(self._detail),
             traceback=safe_text(str(self._failure.get("traceback", "")), lines=TRACEBACK_LINES),
             checkpoint=checkpoint,
             curve=self._curve.points(),
