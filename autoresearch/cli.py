@@ -79,7 +79,7 @@ def prepare(
 def run(
     *,
     hours: Annotated[float | None, typer.Option(help="Stop after this many hours.")] = None,
-    experiments: Annotated[int | None, typer.Option(help="Stop after this many.")] = None,
+    experiments: Annotated[int | None, typer.Option(help="Stop after training this many.")] = None,
     max_cost: Annotated[
         float | None, typer.Option(help="Stop before this run costs more, in US dollars.")
     ] = None,
@@ -99,7 +99,7 @@ def run(
     budget: Annotated[str | None, typer.Option(help="Training time a trial: 5m, 20s.")] = None,
     tag: Annotated[str | None, typer.Option(help="The study to start or continue.")] = None,
     patience: Annotated[
-        int | None, typer.Option(help="Stop after this many experiments without a keep.")
+        int | None, typer.Option(help="Stop after training this many without a keep.")
     ] = None,
     confirm_share: Annotated[
         float | None, typer.Option(help="Share of the time to confirm keeps in; default 0.15.")

@@ -2,8 +2,9 @@
 
 `difflib` finds what a person would, but what it does grows with the product of the lengths where
 lines repeat, and with their cube at worst. So its work is bounded before it begins: what lies
-between lines that either text has once is compared by itself, and where even that would be too much
-the one side is said to replace the other. A difference stays true, it only is no longer the smallest.
+between lines that either text has once is compared by itself, and where even that would be too
+much, the one side is said to replace the other. A difference stays true, it only is no longer the
+smallest.
 """
 
 from bisect import bisect_left

@@ -136,16 +136,21 @@ def _refusal(
     if fixed := _fixed(changed, editable):
         return fixed
     for path in sorted(changed):
-        shown = safe_line(path, 60)
-        if path not in after:
-            return Rejection(f"it removes {shown}; a file may be emptied, not removed")
-        if _unfit(path):
-            return Rejection(f"{shown} is no name for a file: too long, or one that git refuses")
-        if any(str(parent) in files for parent in PurePosixPath(path).parents):
-            return Rejection(f"{shown} cannot be: a folder of that name is a file")
-        if fault := _syntax_fault(path, after[path]):
-            return Rejection(f"syntax error: {fault}")
+        if fault := _fault(path, files, after):
+            return Rejection(fault)
     return None
+
+
+def _fault(path: str, files: Mapping[str, str], after: Mapping[str, str]) -> str | None:
+    shown = safe_line(path, 60)
+    if path not in after:
+        return f"it removes {shown}; a file may be emptied, not removed"
+    if _unfit(path):
+        return f"{shown} is no name for a file: too long, or one that git refuses"
+    if any(str(parent) in files for parent in PurePosixPath(path).parents):
+        return f"{shown} cannot be: a folder of that name is a file"
+    fault = _syntax_fault(path, after[path])
+    return f"syntax error: {fault}" if fault else None
 
 
 def _unfit(path: str) -> bool:

@@ -14,6 +14,7 @@ from autoresearch.registry import Registry
 from autoresearch.registry.store import unpack
 from autoresearch.render import evidence, money, testset, words
 
+
 def experiment(registry: Registry, study: Study, row: Experiment, console: Console) -> None:
     """Print every field of an experiment in words, its calls, trials, traceback and patch.
 
