@@ -3,17 +3,13 @@
 Nothing heavy is imported before a command runs, so that --help and --version answer at once.
 """
 
-import io
-import signal
-import sys
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
 
 from autoresearch import __version__
-from autoresearch.errors import AutoresearchError, Interrupted
+from autoresearch.handler import run as run_to_its_end
 
 app = typer.Typer(
     name="autoresearch",
@@ -28,27 +24,9 @@ Experiment = Annotated[int, typer.Argument(help="An experiment's number.", metav
 Tag = Annotated[str | None, typer.Option(help="The study; without it the latest one.")]
 
 
-def main() -> None:
-    """Run the command line; a fault is one line on stderr and its own exit code."""
-    signal.signal(signal.SIGINT, _interrupt)
-    signal.signal(signal.SIGTERM, _interrupt)
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal that knows only ASCII gets escapes for ± and Δ, not a traceback.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    try:
-        app()
-    except AutoresearchError as fault:
-        from autoresearch.records.text import safe_line
-
-        # Some of it may be a stranger's words: a reason, a file's name.
-        sys.stderr.write(f"autoresearch: {safe_line(str(fault), 2000)}\n")
-        sys.exit(fault.exit_code)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    msg = "interrupted"
-    raise Interrupted(msg)
+def main() -> NoReturn:
+    """Run the command line and exit; a fault is one line on stderr and its own exit code."""
+    run_to_its_end(app)
 
 
 def _version(*, asked: bool) -> None:
@@ -101,7 +79,7 @@ def prepare(
 def run(
     *,
     hours: Annotated[float | None, typer.Option(help="Stop after this many hours.")] = None,
-    experiments: Annotated[int | None, typer.Option(help="Stop after this many.")] = None,
+    experiments: Annotated[int | None, typer.Option(help="Stop after training this many.")] = None,
     max_cost: Annotated[
         float | None, typer.Option(help="Stop before this run costs more, in US dollars.")
     ] = None,
@@ -121,7 +99,7 @@ def run(
     budget: Annotated[str | None, typer.Option(help="Training time a trial: 5m, 20s.")] = None,
     tag: Annotated[str | None, typer.Option(help="The study to start or continue.")] = None,
     patience: Annotated[
-        int | None, typer.Option(help="Stop after this many experiments without a keep.")
+        int | None, typer.Option(help="Stop after training this many without a keep.")
     ] = None,
     confirm_share: Annotated[
         float | None, typer.Option(help="Share of the time to confirm keeps in; default 0.15.")

@@ -14,6 +14,7 @@ class ExitCode(IntEnum):
     DONE = 0
     FAULT = 1
     USAGE = 2
+    BUG = 3
     INTERRUPTED = 130
 
 

@@ -55,11 +55,11 @@ def migrated_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     engine.dispose()
 
     def copy(engine: Engine, to: str = schema.HEAD) -> None:
-        path = Path(str(engine.url.database))
-        if path.exists() or to != schema.HEAD:
+        place = engine.url.database  # a copy of an older one has none
+        if place is None or Path(place).exists() or to != schema.HEAD:
             migrate(engine, to)
         else:
-            shutil.copyfile(made, path)
+            shutil.copyfile(made, place)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(schema, "_migrate", copy)

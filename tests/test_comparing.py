@@ -18,9 +18,10 @@ def test_differences_are_told_by_name() -> None:
     first, second = {"device": "cpu", "budget": "300 s"}, {"device": "cuda", "budget": "300 s"}
     assert list(differences(json.dumps(first), json.dumps(first))) == []
     assert list(differences(json.dumps(first), json.dumps(second))) == ["device cpu and cuda"]
-    assert list(differences("{}", json.dumps({"package": "autoresearch 1"}))) == [
-        "package unknown and autoresearch 1"
+    assert list(differences("{}", json.dumps({"software": "torch 2.6"}))) == [
+        "software unknown and torch 2.6"
     ]
+    assert list(differences(json.dumps({"package": "autoresearch 0.1.0"}), "{}")) == []
 
 
 def test_of_many_studies_each_difference_is_told_once() -> None:

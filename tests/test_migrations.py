@@ -75,6 +75,36 @@ def test_a_registry_of_the_first_version_is_brought_forward_with_its_rows(tmp_pa
     assert is_of_this_version(path)
 
 
+@pytest.mark.parametrize("version", ["0001", "0002", "0003"])
+def test_looking_reads_every_older_version_and_leaves_it_as_it_was(
+    tmp_path: Path, version: str
+) -> None:
+    path = tmp_path / "registry.db"
+    first_registry(path)
+    engine = schema._engine(path)
+    schema._migrate(engine, version)
+    engine.dispose()
+    before = path.read_bytes()
+    registry = Registry.look(path, now=lambda: NOON)
+    study = registry.study()
+    assert study is not None
+    (experiment,) = registry.experiments(study, whole=True)
+    assert (experiment.val_bpb, registry.trials(experiment)[0].val_bpb) == (1.9, 1.9)
+    assert registry.summary(study).per_hour == 60.0
+    registry.check()
+    registry.close()
+    assert path.read_bytes() == before
+    assert version_of(path) == version
+    Registry.open(path).close()
+    assert version_of(path) == schema.HEAD
+
+
+def version_of(path: Path) -> str:
+    with closing(sqlite3.connect(path)) as file:
+        (row,) = file.execute(f"SELECT version_num FROM {schema.VERSION_TABLE}")
+    return str(row[0])
+
+
 def intent() -> Intent:
     return Intent("openai:gpt-5.5", "openai", "gpt-5.5", "propose", 0.5)
 

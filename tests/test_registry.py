@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from autoresearch.errors import RegistryError
+from autoresearch.records.money import CallEnding, Caps, Intent, Settlement
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.values import (
     Category,
@@ -112,9 +113,10 @@ def test_what_a_killed_run_left_running_is_lost_and_said_so(registry: Registry) 
 def test_the_summary_counts_every_verdict(registry: Registry) -> None:
     study = new_study(registry)
     kept = new_experiment(registry, study, verdict=Verdict.KEEP, val_bpb=2.0, finished_at=NOON)
+    later = NOON + timedelta(hours=2)
+    new_trial(registry, kept, state=TrialState.DONE, started_at=NOON, finished_at=later)
     new_experiment(registry, study)
     new_experiment(registry, study, verdict=Verdict.CRASH)
-    later = NOON + timedelta(hours=2)
     best = new_experiment(registry, study, verdict=Verdict.KEEP, val_bpb=1.9, finished_at=later)
     new_experiment(registry, study, state=ExperimentState.OPEN, verdict=None)
     summary = registry.summary(study)
@@ -127,6 +129,40 @@ def test_the_summary_counts_every_verdict(registry: Registry) -> None:
     assert summary.incumbent is not None
     assert summary.incumbent.id == best.id
     assert registry.since_keep(study) == 0
+
+
+def test_pauses_between_runs_are_no_work(registry: Registry) -> None:
+    study = new_study(registry)
+    assert registry.summary(study).per_hour is None
+
+    def at(minutes: float) -> datetime:
+        return NOON + timedelta(minutes=minutes)
+
+    def trained(begin: float, end: float, *trials: tuple[float, float]) -> Experiment:
+        row = new_experiment(registry, study, created_at=at(begin), finished_at=at(end))
+        for started, ended in trials:
+            new_trial(
+                registry, row, state=TrialState.DONE, started_at=at(started), finished_at=at(ended)
+            )
+        return row
+
+    trained(0, 10, (0.5, 9.5))  # ten minutes
+    trained(11, 20, (11, 20))  # and ten, of which one was thought about it
+    trained(500, 2010, (500, 505), (2000, 2010))  # stopped, and gone on with a day later: fifteen
+    assert registry.summary(study).at_work == 35 * 60
+    moment = registry.now
+    registry.now = lambda: at(5000)
+    spent = registry.ledger(study, Caps())
+    call = spent.reserve(Intent("openai:x", "openai", "x", "propose", 0.1))
+    assert isinstance(call, int)
+    spent.settle(call, Settlement(CallEnding.ANSWERED, 0.1, latency=240.0))
+    registry.now = moment
+    lost = new_experiment(
+        registry, study, created_at=at(5004), state=ExperimentState.OPEN, verdict=None
+    )
+    new_trial(registry, lost, state=TrialState.LOST, started_at=at(5004), heartbeat_at=at(5005))
+    assert registry.summary(study).at_work == 40 * 60
+    assert registry.summary(study).per_hour == 3 * 60 / 40
 
 
 def test_patience_counts_from_the_last_keep(registry: Registry) -> None:

@@ -14,7 +14,7 @@ def diff(first: int, second: int | None) -> None:
     """Compare two experiments: the code and its effect."""
     scrub_git_environment()
     project = find_project()
-    registry = Registry.open(project.registry)
+    registry = Registry.look(project.registry)
     before, after = view.sides(registry, first, second)
     repo = GitRepo.open(project.root)
     editable = project.settings.target.editable

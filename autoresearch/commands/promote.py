@@ -39,7 +39,8 @@ def promote(options: PromoteOptions) -> None:
     scrub_git_environment()
     pairs = _pairs(options)
     project = find_project()
-    registry, repo = Registry.open(project.registry), GitRepo.open(project.root)
+    opened = Registry.look if options.dry_run else Registry.open
+    registry, repo = opened(project.registry), GitRepo.open(project.root)
     numbers = tuple(dict.fromkeys(options.experiments))
     warn_of_incomparable(registry, numbers)
     # What git refuses is refused before anything is trained or scored.

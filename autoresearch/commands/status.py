@@ -33,7 +33,7 @@ def status(options: StatusOptions) -> None:
         msg = "--json and --tsv exclude each other"
         raise UsageFault(msg)
     project = find_project()
-    registry = Registry.open(project.registry)
+    registry = Registry.look(project.registry)
     if options.experiment is not None:
         _show_one(registry, options.experiment, options)
     elif options.log:

@@ -23,7 +23,7 @@ def load_settings(path: Path) -> Settings:
     """
     try:
         document = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
+    except (OSError, ValueError, RecursionError) as fault:  # no TOML, or numbers of any length
         msg = f"{path.name}: {fault}"
         raise ProjectError(msg) from None
     settings: Settings = _build(Settings, document, path.name)

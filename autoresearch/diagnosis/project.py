@@ -86,7 +86,7 @@ def registry(project: Project) -> tuple[Finding, ...]:
     if not project.registry.exists():
         return (ok("registry", "none yet: the first `run` makes it"),)
     try:
-        found = Registry.open(project.registry)
+        found = Registry.look(project.registry)
         found.check()
         studies = found.studies()
         found.close()

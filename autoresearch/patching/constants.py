@@ -15,7 +15,8 @@ Literal = int | float | bool | str
 _NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 _MARK = b"\xef\xbb\xbf"  # a byte order mark, which positions leave out
 _LINE_END = re.compile(rb"\r\n|\r|\n")
-_MAX_DIGITS = 32  # powers and products are folded only up to this many decimal digits
+# Longer integers are no constants: no search spans them, and Python will not print any length.
+_MAX_DIGITS = 32
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ def constants(source: str) -> list[Constant]:
     """Return the constants of a Python source in order; of a broken source, none.
 
     Counted are capital names bound once, at module level, to an int, float, bool or str literal:
-    also negative ones, and powers and products of ints such as 2**16, which people write.
+    also negative ones, and powers and products of ints such as 2**16, which people write. An int
+    of more than 32 digits, or a float that is not finite (1e400), is left out.
     """
     tree = parse(source)
     if tree is None:
@@ -110,7 +112,7 @@ def _value(node: ast.expr) -> Literal | None:
 def _literal(node: ast.expr) -> Literal | None:
     if isinstance(node, ast.Constant):
         value = node.value
-        return value if isinstance(value, bool | int | float | str) and _finite(value) else None
+        return value if isinstance(value, bool | int | float | str) and _handy(value) else None
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
         inner = _literal(node.operand)
         if isinstance(inner, bool | str) or inner is None:
@@ -129,11 +131,14 @@ def _folded(node: ast.BinOp) -> int | None:
         value = int(left**right)
     else:
         return None
-    return value if abs(value) < 10**_MAX_DIGITS else None
+    return value if _handy(value) else None
 
 
-def _finite(value: Literal) -> bool:
-    return not isinstance(value, float) or math.isfinite(value)
+def _handy(value: Literal) -> bool:
+    """Return whether a value can be written down, compared and searched around."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return not isinstance(value, int) or abs(value) < 10**_MAX_DIGITS
 
 
 def _line_starts(data: bytes) -> list[int]:

@@ -1,10 +1,11 @@
 """Unified diffs between project files: written by us, and the paths that one names."""
 
 import ast
-import difflib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+from autoresearch.patching.comparing import LineMatcher
 
 _HEADER = re.compile(r"^--- ([^\n]+)\n\+\+\+ ([^\n]+)$", re.MULTILINE)
 _GIT_HEADER = re.compile(r"^(?:rename (?:from|to)|copy (?:from|to)) ([^\n]+)$", re.MULTILINE)
@@ -76,10 +77,30 @@ def _file_diff(path: str, old: str | None, new: str | None) -> list[str]:
         return []
     before = _quote(f"a/{path}") if old is not None else _NOWHERE
     after = _quote(f"b/{path}") if new is not None else _NOWHERE
-    made = difflib.unified_diff(_lines(old or ""), _lines(new or ""), before, after)
-    return [
-        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in made
-    ]
+    made = _hunks(_lines(old or ""), _lines(new or ""))
+    return [f"--- {before}\n", f"+++ {after}\n", *map(_ended, made)]
+
+
+def _hunks(old: Sequence[str], new: Sequence[str]) -> Iterator[str]:
+    for group in LineMatcher(old, new).get_grouped_opcodes():
+        (_, first_old, _, first_new, _), (_, _, last_old, _, last_new) = group[0], group[-1]
+        yield f"@@ -{_range(first_old, last_old)} +{_range(first_new, last_new)} @@\n"
+        for kind, low_old, high_old, low_new, high_new in group:
+            if kind == "equal":
+                yield from (f" {line}" for line in old[low_old:high_old])
+                continue
+            yield from (f"-{line}" for line in old[low_old:high_old])
+            yield from (f"+{line}" for line in new[low_new:high_new])
+
+
+def _range(first: int, last: int) -> str:
+    """Return lines as a hunk's header names them; of none, the line before them."""
+    size = last - first
+    return f"{first + 1}" if size == 1 else f"{first + (size > 0)},{size}"
+
+
+def _ended(line: str) -> str:
+    return line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
 
 
 def _lines(text: str) -> list[str]:

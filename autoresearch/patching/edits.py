@@ -4,12 +4,12 @@ A fuzzy matcher edits the wrong function and says yes; here a SEARCH text that i
 by line, exactly once, is refused with words that help to mend it.
 """
 
-import difflib
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from posixpath import normpath
 
+from autoresearch.patching.comparing import nearest, places
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import Rejection
 
@@ -151,8 +151,7 @@ def _replaced(path: str, source: str, block: Block) -> dict[str, str] | Rejectio
         return {path: "\n".join([*block.replace, ""])}
     newline = "\r\n" if "\r\n" in source else "\n"
     lines, search = source.split(newline), list(block.search)
-    size = len(search)
-    found = [at for at in range(len(lines) - size + 1) if lines[at : at + size] == search]
+    size, found = len(search), places(search, lines)
     if len(found) > 1:
         where = ", ".join(str(at + 1) for at in found[:5])
         return Rejection(
@@ -171,11 +170,10 @@ def _nearest(lines: list[str], search: list[str]) -> str:
     missing = next((line for line in search if line not in present), None)
     if missing is None:
         return "its lines are all there, but not in this order"
-    near = difflib.get_close_matches(missing, lines, n=1, cutoff=0.5)
-    if not near:
+    near = nearest(missing, lines)
+    if near is None:
         return f"it has no line like {safe_line(missing.strip(), 60)!r}"
-    number = lines.index(near[0]) + 1
-    return f"nearest to {_shown(missing)} is line {number}: {_shown(near[0])}"
+    return f"nearest to {_shown(missing)} is line {lines.index(near) + 1}: {_shown(near)}"
 
 
 def _shown(line: str) -> str:

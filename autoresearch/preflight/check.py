@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from autoresearch import patching
+from autoresearch.preflight.answering import answered
 from autoresearch.preflight.contract import broken
 from autoresearch.preflight.games import new_game
 from autoresearch.records.text import safe_line
@@ -20,11 +21,14 @@ from autoresearch.records.values import (
 MAX_CHANGE = 2**20  # characters
 ApplyDiff = Callable[[Mapping[str, str], str], Mapping[str, str] | Rejection]
 MAX_DOTS = 250  # in names in a row: of a dotted name, Python's parser keeps every beginning
+MAX_NAME, MAX_PATH = 255, 1000  # bytes of a file's name, and of the path to it
+_GIT_REFUSES = re.compile(r"(?:^|/)(?:git~\d+|\.git[. ]+)(?:/|$)|[\\:]", re.IGNORECASE)
 _BREAK = re.compile(r"[^\w\s\\.]+")
 _DOTTED = re.compile(r"\b[^\W\d]\w*[\s\\]*\.")
 _LOST = "\ufffd"  # what stands where bytes were no UTF-8
 
 
+@answered
 def check(
     proposal: Proposal,
     files: Mapping[str, str],
@@ -37,7 +41,7 @@ def check(
     """Return what a proposal makes of the incumbent, or why it is not worth a training.
 
     Args:
-        proposal: as the proposer wrote it; whatever it is, nothing is raised.
+        proposal: as the proposer wrote it; whatever it is, it makes nothing raise.
         files: the incumbent's text files, fixed ones too, path to text.
         editable: globs of the files that may change.
         seen: effect hashes of the study's experiments, to their numbers.
@@ -132,14 +136,27 @@ def _refusal(
     if fixed := _fixed(changed, editable):
         return fixed
     for path in sorted(changed):
-        shown = safe_line(path, 60)
-        if path not in after:
-            return Rejection(f"it removes {shown}; a file may be emptied, not removed")
-        if any(str(parent) in files for parent in PurePosixPath(path).parents):
-            return Rejection(f"{shown} cannot be: a folder of that name is a file")
-        if fault := _syntax_fault(path, after[path]):
-            return Rejection(f"syntax error: {fault}")
+        if fault := _fault(path, files, after):
+            return Rejection(fault)
     return None
+
+
+def _fault(path: str, files: Mapping[str, str], after: Mapping[str, str]) -> str | None:
+    shown = safe_line(path, 60)
+    if path not in after:
+        return f"it removes {shown}; a file may be emptied, not removed"
+    if _unfit(path):
+        return f"{shown} is no name for a file: too long, or one that git refuses"
+    if any(str(parent) in files for parent in PurePosixPath(path).parents):
+        return f"{shown} cannot be: a folder of that name is a file"
+    fault = _syntax_fault(path, after[path])
+    return f"syntax error: {fault}" if fault else None
+
+
+def _unfit(path: str) -> bool:
+    """Return whether a file of this name could not be committed or written everywhere."""
+    parts = [len(part.encode()) for part in path.split("/")]
+    return max(parts) > MAX_NAME or sum(parts) > MAX_PATH or bool(_GIT_REFUSES.search(path))
 
 
 def _syntax_fault(path: str, text: str) -> str | None:

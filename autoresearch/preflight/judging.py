@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from autoresearch.preflight.running import Breach, Ran
 from autoresearch.process import signal_name
-from autoresearch.records.text import safe_line, safe_text
+from autoresearch.records.text import safe_line, safe_reason, safe_text
 from autoresearch.runtime.rehearse import ACCELERATOR, FlawError, hint
 
 TIME, MEMORY, NO_FINISH, SIGNAL = "time", "memory", "no finish", "signal"
@@ -81,7 +81,7 @@ def judge(
     told = answer.get("traceback") or ran.log
     tail = safe_text(told, lines=40, size=3000)
     return Verdict(
-        safe_line(f"{_REHEARSAL}{reason}", 300),
+        safe_reason(f"{_REHEARSAL}{reason}", 300),
         f"Rehearsed on the CPU, with {safe_line(scale, 600)}:\n{tail}",
         kind,
         ran.seconds,

@@ -25,6 +25,7 @@ from pathlib import Path
 
 from autoresearch import patching
 from autoresearch.config import Settings
+from autoresearch.preflight.answering import answered
 from autoresearch.preflight.judging import SIZELESS, TIME, Verdict, judge
 from autoresearch.preflight.running import Breach, Ran, run
 from autoresearch.preflight.staging import Scale, scaled, write_data, write_files
@@ -76,6 +77,7 @@ class Rehearsal:
         self._tries: Counter[_Key] = Counter()
         self._told: set[_Key] = set()
 
+    @answered
     def rehearse(self, files: Mapping[str, str], incumbent: Mapping[str, str]) -> Rejection | None:
         """Return why a training of these files would fail; None where nothing says so.
 

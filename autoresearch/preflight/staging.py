@@ -79,7 +79,7 @@ def _small_settings(text: str, scale: Scale) -> str:
         for section, values in small.items():
             document[section] = {**document.get(section, {}), **values}
         return "".join(f"{json.dumps(key)} = {_toml(value)}\n" for key, value in document.items())
-    except (tomllib.TOMLDecodeError, TypeError):
+    except (ValueError, TypeError, RecursionError):  # no TOML, or an integer of any length
         return text
 
 

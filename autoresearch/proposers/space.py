@@ -1,6 +1,5 @@
 """The values that a constant may take: a fixed range around the study's base value."""
 
-import math
 from dataclasses import dataclass
 
 from autoresearch.patching import Number
@@ -10,6 +9,9 @@ _ROOM = 4.0  # a float may become this many times larger or smaller
 _FROM_ZERO = 0.3
 _NEAR_ONE = 0.8  # from here to 1 a share is thought of by its distance from 1
 _DIGITS = 3
+# Beyond these a sampler's arithmetic, which is that of floats, is not exact, or overflows.
+_LARGEST_WHOLE = 2**52
+_LARGEST, _SMALLEST = 1e30, 1e-30
 
 
 @dataclass(frozen=True)
@@ -49,22 +51,28 @@ Span = Range | Choice
 def span(name: str, base: Number) -> Span | None:
     """Return where a constant may move, from its name and base value; None where it may not.
 
-    A seed is no idea. An integer of 0 or below is taken for a switch or a sentinel.
+    A seed is no idea. An integer of 0 or below is taken for a switch or a sentinel. A number so
+    large or so small that no sampler spans what lies around it stays as it is.
     """
     if any("SEED" in word for word in name.split("_")):
         return None
     if isinstance(base, bool):
         return Choice((False, True))
+    if not _spannable(base):
+        return None
     found = _whole(base) if isinstance(base, int) else _float(name, base)
     return found if _sound(found) else None
 
 
+def _spannable(base: float) -> bool:
+    if isinstance(base, int):
+        return abs(base) <= _LARGEST_WHOLE
+    return base == 0 or _SMALLEST <= abs(base) <= _LARGEST  # neither holds for infinity and NaN
+
+
 def _sound(found: Span | None) -> bool:
-    """Return whether a sampler can draw from it; at the edge of the floats it cannot."""
-    if not isinstance(found, Range):
-        return True
-    finite = math.isfinite(found.low) and math.isfinite(found.high)
-    return finite and found.low < found.high and (found.low > 0 or not found.log)
+    """Return whether there is anything to draw; between two neighbouring numbers there is not."""
+    return not isinstance(found, Range) or found.low < found.high
 
 
 def rounded(value: float) -> float:

@@ -3,11 +3,15 @@
 import json
 from collections.abc import Iterable, Iterator
 
+_FORGOTTEN = frozenset({"package"})  # older versions noted their own number, which says nothing
+
 
 def differences(before: str, after: str) -> Iterator[str]:
     """Yield in words each part in which two studies' comparability keys (JSON) differ."""
     first, second = json.loads(before), json.loads(after)
     for name in dict.fromkeys([*first, *second]):
+        if name in _FORGOTTEN:
+            continue
         old, new = first.get(name, "unknown"), second.get(name, "unknown")
         if old != new:
             yield f"{name} {old} and {new}"

@@ -29,6 +29,26 @@ def safe_line(text: str, width: int = 200) -> str:
     return folded if len(folded) <= width else folded[: width - 1] + "…"
 
 
+def safe_reason(text: str, width: int = 200) -> str:
+    """Return what an exception said as one printable line of at most `width` characters.
+
+    Where that is too short for all of it, the middle is left out: the last line often says what is
+    wrong, after a first one that says only where.
+    """
+    whole = safe_line(text, LINE_INPUT)
+    rows = text[-LINE_INPUT:].strip().splitlines()
+    if len(whole) <= width or len(rows) < 2:
+        return safe_line(whole, width)
+    last = safe_line(rows[-1], 2 * width // 3)
+    return f"{safe_line(whole, width - len(last) - 1)} {last}"
+
+
+def counted(number: float, noun: str, plural: str = "") -> str:
+    """Return so many of something in words: "1 pair", "2 pairs", "1,200 entries"."""
+    shown = f"{number:,}" if isinstance(number, int) else f"{number:g}"
+    return f"{shown} {noun if number == 1 else plural or f'{noun}s'}"
+
+
 def safe_text(data: bytes | str, *, lines: int = 60, size: int = 6000) -> str:
     """Return the end of a log as printable text: at most `lines` lines and `size` characters.
 
@@ -45,8 +65,19 @@ def safe_text(data: bytes | str, *, lines: int = 60, size: int = 6000) -> str:
     return text if len(text) <= size else "…" + text[len(text) - size + 1 :]
 
 
+def whole_text(data: bytes) -> str:
+    """Return a log as printable text: all of it that a terminal would show, to the last line."""
+    rows = data.decode("utf-8", "backslashreplace").rstrip().split("\n")
+    return "\n".join(map(_visible, rows))
+
+
+def _visible(row: str) -> str:
+    """Return what is on the screen of a line that may have been drawn over and over."""
+    return _printable(row.rstrip("\r").rpartition("\r")[2]).rstrip()
+
+
 def _safe_row(row: str) -> str:
-    visible = _printable(row.rstrip("\r").rpartition("\r")[2]).rstrip()
+    visible = _visible(row)
     visible = _RUNS.sub(lambda run: f"{run[1] * 8}…({len(run[0])} times)", visible)
     return visible if len(visible) <= LINE_WIDTH else visible[: LINE_WIDTH - 1] + "…"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import DatabaseError, IntegrityError
+from sqlalchemy.pool import StaticPool
 
 from autoresearch.errors import RegistryBusyError, RegistryError
 
@@ -17,6 +18,7 @@ VERSION_TABLE = "autoresearch_version"
 HEAD = "0005"
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000")
 MIGRATIONS = Path(__file__).parent / "migrations"
+_JSON = partial(json.dumps, allow_nan=False)
 
 
 def connect(path: Path) -> Engine:
@@ -27,11 +29,34 @@ def connect(path: Path) -> Engine:
     """
     engine = _engine(path)
     try:
-        _refuse_foreign(engine, path)
+        if _version_of(engine, path) < HEAD:
+            _bring_forward(engine, path)
     except RegistryError:
         engine.dispose()
         raise
     return engine
+
+
+def look(path: Path) -> Engine:
+    """Return an engine on an existing registry that is only read: its schema stays as it is.
+
+    An older one is copied to a database that goes with the engine, and migrated there: a run of the
+    older version may be at work on the file.
+
+    Raises:
+        RegistryError: damaged, no registry, or from a newer version.
+    """
+    engine = _engine(path)
+    try:
+        if _version_of(engine, path) == HEAD:
+            return engine
+        copy = _copy(engine, path)
+    except RegistryError:
+        engine.dispose()
+        raise
+    engine.dispose()
+    _bring_forward(copy, path)
+    return copy
 
 
 def create(path: Path) -> None:
@@ -57,7 +82,8 @@ def create(path: Path) -> None:
             left.unlink(missing_ok=True)
 
 
-def _refuse_foreign(engine: Engine, path: Path) -> None:
+def _version_of(engine: Engine, path: Path) -> str:
+    """Return a registry's version, refusing what is none and what is from a newer one."""
     try:
         with engine.connect() as connection:
             version = _version(connection)
@@ -72,11 +98,29 @@ def _refuse_foreign(engine: Engine, path: Path) -> None:
             "upgrade autoresearch"
         )
         raise RegistryError(msg)
-    if version < HEAD:
-        try:
-            _migrate(engine)  # whoever waited for another's migration finds nothing left to do
-        except DatabaseError as fault:
-            raise fault_of(path, fault) from None
+    return version
+
+
+def _bring_forward(engine: Engine, path: Path) -> None:
+    try:
+        _migrate(engine)  # whoever waited for another's migration finds nothing left to do
+    except DatabaseError as fault:
+        raise fault_of(path, fault) from None
+
+
+def _copy(engine: Engine, path: Path) -> Engine:
+    """Return an engine on a temporary copy; SQLite removes it when it is closed."""
+    copy = sqlite3.connect("", check_same_thread=False)
+    try:
+        with engine.connect() as connection:
+            connection.connection.driver_connection.backup(copy)  # type: ignore[union-attr]  # it is one of sqlite3
+    except (DatabaseError, sqlite3.Error) as fault:
+        copy.close()
+        msg = f"cannot read {path}, of an older autoresearch: {fault}; `autoresearch run` migrates"
+        raise RegistryError(msg) from None
+    return create_engine(
+        "sqlite://", creator=lambda: copy, poolclass=StaticPool, json_serializer=_JSON
+    )
 
 
 def _publish(draft: Path, path: Path) -> None:
@@ -91,7 +135,7 @@ def _engine(path: Path) -> Engine:
     engine = create_engine(
         URL.create("sqlite", database=str(path)),  # a path is no URL: it may hold ? and #
         connect_args={"timeout": 30.0},
-        json_serializer=partial(json.dumps, allow_nan=False),
+        json_serializer=_JSON,
     )
     event.listen(engine, "connect", _configure)
     return engine

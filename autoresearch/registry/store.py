@@ -29,6 +29,7 @@ from autoresearch.registry.summary import Summary
 __all__ = ["Raced", "Registry", "Spending", "Summary", "pack", "unpack"]
 
 Row = TypeVar("Row", bound=SQLModel)
+_NONE_YET = "no experiments yet: start with `autoresearch run`"
 
 
 class Registry(Queries):
@@ -55,9 +56,21 @@ class Registry(Queries):
         if create and not path.exists():
             schema.create(path)
         if not path.exists():
-            msg = "no experiments yet: start with `autoresearch run`"
-            raise RegistryError(msg)
+            raise RegistryError(_NONE_YET)
         return cls(schema.connect(path), now)
+
+    @classmethod
+    def look(
+        cls, path: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> "Registry":
+        """Open the registry at `path` to read it; one of an older version stays as it is.
+
+        Raises:
+            RegistryError: there is none, damaged, from a newer version.
+        """
+        if not path.exists():
+            raise RegistryError(_NONE_YET)
+        return cls(schema.look(path), now)
 
     def close(self) -> None:
         """Close every connection."""

@@ -1,7 +1,6 @@
 """A study in numbers."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from sqlalchemy import func
 from sqlmodel import col, select
@@ -9,11 +8,15 @@ from sqlmodel import col, select
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.values import Standing, Verdict
 from autoresearch.registry.database import Database
+from autoresearch.registry.working import seconds_at_work
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A study in numbers. Times are aware UTC; `verdicts` counts finished experiments."""
+    """A study in numbers. `verdicts` counts finished experiments.
+
+    `at_work` is how many seconds its runs took, without the pauses between them.
+    """
 
     study: Study
     verdicts: dict[Verdict, int] = field(default_factory=dict)
@@ -21,8 +24,7 @@ class Summary:
     unfinished: int = 0
     baseline: Experiment | None = None
     incumbent: Experiment | None = None
-    first: datetime | None = None
-    last: datetime | None = None
+    at_work: float = 0.0
 
     @property
     def finished(self) -> int:
@@ -31,10 +33,8 @@ class Summary:
 
     @property
     def per_hour(self) -> float | None:
-        """Finished experiments an hour, from the first one's opening to the last one's end."""
-        if self.first is None or self.last is None or self.last <= self.first:
-            return None
-        return self.finished * 3600 / (self.last - self.first).total_seconds()
+        """Finished experiments an hour of work; None before any time has passed."""
+        return self.finished * 3600 / self.at_work if self.at_work > 0 else None
 
 
 def summarize(database: Database, study: Study, incumbent: Experiment | None) -> Summary:
@@ -43,9 +43,6 @@ def summarize(database: Database, study: Study, incumbent: Experiment | None) ->
     counts = database.all(
         select(Experiment.verdict, func.count()).where(mine).group_by(col(Experiment.verdict))
     )
-    # Two queries: one index answers each, none answers both.
-    first = database.first(select(func.min(Experiment.created_at)).where(mine))
-    last = database.first(select(func.max(Experiment.finished_at)).where(mine))
     confirmed = select(func.count()).where(mine, Experiment.standing == Standing.CONFIRMED)
     baseline = database.first(
         select(Experiment)
@@ -59,6 +56,5 @@ def summarize(database: Database, study: Study, incumbent: Experiment | None) ->
         unfinished=sum(count for verdict, count in counts if verdict is None),
         baseline=baseline,
         incumbent=incumbent,
-        first=first,
-        last=last,
+        at_work=seconds_at_work(database, study),
     )

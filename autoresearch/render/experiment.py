@@ -9,12 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from autoresearch.records.tables import Call, Experiment, Study, Trial
-from autoresearch.records.text import safe_text
+from autoresearch.records.text import safe_text, whole_text
 from autoresearch.registry import Registry
 from autoresearch.registry.store import unpack
 from autoresearch.render import evidence, money, testset, words
-
-WHOLE = 10**9  # a log is capped when it is taken: here all of it is shown
 
 
 def experiment(registry: Registry, study: Study, row: Experiment, console: Console) -> None:
@@ -41,7 +39,7 @@ def experiment(registry: Registry, study: Study, row: Experiment, console: Conso
 
 
 def log(registry: Registry, row: Experiment, console: Console) -> None:
-    """Print the training log of every trial of an experiment, made safe for a terminal.
+    """Print all that is stored of every training log of an experiment, safe for a terminal.
 
     Raises:
         RegistryError: the registry is damaged.
@@ -50,7 +48,7 @@ def log(registry: Registry, row: Experiment, console: Console) -> None:
     for trial in trials:
         if len(trials) > 1:
             console.print(Text(f"==> trial {trial.id}, seed {trial.seed} <==", style="bold"))
-        text = safe_text(unpack(trial.log), lines=WHOLE, size=WHOLE)
+        text = whole_text(unpack(trial.log))  # it was capped when it was taken
         console.print(Text(text or "(no output)"), soft_wrap=True, highlight=False)
     if not trials:
         console.print("no trial, so no log", highlight=False)

@@ -1,6 +1,7 @@
 """`--json` and `--tsv`: the registry for programs, and as upstream's results.tsv."""
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
@@ -152,9 +153,20 @@ def _plain(row: SQLModel) -> dict[str, object]:
 
 
 def _value(value: object) -> object:
-    # Numbers need no care: the registry lets nothing in that is not finite.
     return value.isoformat() if isinstance(value, datetime) else value
 
 
 def _dump(value: object, indent: int | None = None) -> str:
-    return json.dumps(value, allow_nan=False, indent=indent)
+    try:
+        return json.dumps(value, allow_nan=False, indent=indent)
+    except ValueError:  # the registry lets nothing in that is not finite; another program did
+        return json.dumps(_finite(value), allow_nan=False, indent=indent)
+
+
+def _finite(value: object) -> object:
+    """Return a value with null for every number that JSON has not."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value

@@ -11,6 +11,7 @@ from autoresearch.errors import AutoresearchError, Interrupted
 from autoresearch.gitrepo import GitRepo
 from autoresearch.proposers import Remaining
 from autoresearch.records.tables import Experiment, Study
+from autoresearch.records.text import counted
 from autoresearch.records.values import ExperimentState, Rejection, StudyState, Verdict
 from autoresearch.registry import Registry
 from autoresearch.research import telling
@@ -32,7 +33,11 @@ from autoresearch.research.trials import TrialRunner
 
 @dataclass(frozen=True)
 class StopRules:
-    """When a run ends by itself. `deadline` is on the run's own clock; None means never."""
+    """When a run ends by itself. `deadline` is on the run's own clock; None means never.
+
+    `experiments` and `patience` count those that were trained. A proposer of which only refusals
+    come ends the run all the same: it is asked no more after a few in a row (`rota.MOST_REFUSALS`).
+    """
 
     deadline: float | None = None
     experiments: int | None = None
@@ -80,6 +85,7 @@ class Research:
         self._see = see
         self._interrupted = interrupted
         self._finished = 0
+        self._trained = 0  # what was refused before training is none of those that were asked for
 
     def run(self) -> str:
         """Work until a rule, the proposers or the person ends it; return why.
@@ -172,7 +178,7 @@ class Research:
         rules, now = self._rules, self._clock()
         return Remaining(
             seconds=None if rules.deadline is None else max(rules.deadline - now, 0.0),
-            experiments=None if rules.experiments is None else rules.experiments - self._finished,
+            experiments=None if rules.experiments is None else rules.experiments - self._trained,
             usd=self._purse.left,
         )
 
@@ -180,6 +186,7 @@ class Research:
         self._books.close(self.study, experiment, decision)
         self._reread()
         self._finished += 1
+        self._trained += decision.verdict is not Verdict.INVALID
 
     def _reread(self) -> None:
         self._trials.tidy()
@@ -191,15 +198,15 @@ class Research:
         return self._baseline_failed() or self._rule_reached() or self._purse.empty()
 
     def _rule_reached(self) -> str | None:
-        rules, done = self._rules, self._finished
+        rules, done = self._rules, self._trained
         if rules.deadline is not None and self._clock() >= rules.deadline:
             return "the time is up"
         if late := self._trials.too_late(self.study):
             return late
         if rules.experiments is not None and done >= rules.experiments:
-            return "1 experiment is done" if done == 1 else f"{done} experiments are done"
+            return f"{counted(done, 'experiment')} {'is' if done == 1 else 'are'} done"
         if rules.patience is not None and self._registry.since_keep(self.study) >= rules.patience:
-            return f"no improvement in {rules.patience} experiments"
+            return f"no improvement in {counted(rules.patience, 'experiment')}"
         return None
 
     def _baseline_failed(self) -> str | None:

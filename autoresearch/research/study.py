@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib import metadata
 
-from autoresearch import __version__, patching
+from autoresearch import patching
 from autoresearch.config import Project
 from autoresearch.corpus import Corpus
 from autoresearch.errors import BranchMovedError, GitError, ProjectError, UsageFault
@@ -74,7 +74,11 @@ def default_tag(now: datetime) -> str:
 def comparability(
     project: Project, corpus: Corpus, budget: Budget, trust: Trust, fixed: str
 ) -> dict[str, str]:
-    """Return what two scores must share to be compared at all; `fixed` is of `fixed_files`."""
+    """Return what two scores must share to be compared at all; `fixed` is of `fixed_files`.
+
+    Of this package it is the evaluator's protocol that counts: a release that scores as before
+    goes on with the studies of the one before it.
+    """
     target = project.settings.target
     return {
         "entry": target.entry,
@@ -88,7 +92,6 @@ def comparability(
         "evaluator": f"protocol {PROTOCOL}",
         "trust": str(trust),
         "fixed files": fixed,
-        "package": f"autoresearch {__version__}",
         "software": _software(),
     }
 
@@ -219,8 +222,14 @@ def begin_anew(registry: Registry, repo: GitRepo, study: Study) -> Study:
 
 
 def _completed(registry: Registry, study: Study, corpus: Corpus) -> Study:
-    """Return the study with what those of older versions have not: a salt, its documents' sizes."""
+    """Return the study as this version makes one: with a salt and its documents' sizes.
+
+    Without the number of the package, too, which older versions held against newer ones.
+    """
     changes: dict[str, object] = {}
+    key: dict[str, str] = json.loads(study.comparability)
+    if key.pop("package", None) is not None:
+        changes["comparability"] = json.dumps(key, sort_keys=True)
     if not study.salt:
         changes["salt"] = secrets.token_hex(_SALT_BYTES)
     if study.doc_bytes is None:

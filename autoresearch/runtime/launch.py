@@ -114,7 +114,7 @@ def report(fault: BaseException, text: str, *, where: str = "") -> bytes:
             "event": "failed",
             "kind": kind_of(fault),
             "type": type(fault).__name__[:200],
-            "message": str(fault)[:1000],
+            "message": _ends(str(fault), 1000),
             "traceback": text,
         }
         if where:
@@ -123,6 +123,11 @@ def report(fault: BaseException, text: str, *, where: str = "") -> bytes:
         if len(line) <= MAX_REPORT_BYTES or not text:
             return line
         text = text[len(text) // 4 + 1 :]  # one character may take twelve bytes
+
+
+def _ends(text: str, size: int) -> str:
+    """Return a text, of a long one both ends: the last line of a message often says most."""
+    return text if len(text) <= size else f"{text[: size // 2]}\n…\n{text[-size // 2 :]}"
 
 
 def _from_entry(fault: BaseException, entry: str) -> TracebackType | None:

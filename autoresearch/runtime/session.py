@@ -122,9 +122,10 @@ class Session:
         """Report facts for people: resolved constants, parameter count. Truth for nobody.
 
         Kept are finite numbers, integers below 2**53, booleans and strings of 200 characters;
-        200 names at most.
+        200 names at most. What is none of these is left out, and never a reason to fail.
         """
-        self._send({"event": "facts", "values": dict(values)})
+        plain = {str(name): value for name, value in values.items() if _is_plain(value)}
+        self._send({"event": "facts", "values": plain})
 
     def finish(self) -> None:
         """Hand in the checkpoint in `out`; nothing written later counts.
@@ -141,6 +142,13 @@ class Session:
 
     def _now(self) -> float:
         return time.process_time() if self.clock == "cpu" else time.monotonic()
+
+
+def _is_plain(value: object) -> bool:
+    """Return whether a value can be told in JSON: NaN cannot, and an integer of any length."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, str | bool) or (isinstance(value, int) and abs(value) < 2**53)
 
 
 def file_digest(path: Path) -> str:
@@ -206,7 +214,7 @@ def _harness_session(descriptor: int) -> Session:
     os.set_inheritable(metrics.fileno(), False)  # noqa: FBT003 - it takes no keyword
 
     def send(message: dict[str, object]) -> None:
-        control.sendall(json.dumps(message).encode() + b"\n")
+        control.sendall(json.dumps(message, allow_nan=False).encode() + b"\n")
 
     def hand_over() -> TrainData:
         send({"event": "start"})

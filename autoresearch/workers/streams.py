@@ -5,16 +5,20 @@ Whatever a trial writes, what is kept is bounded, and a chunk is worked off in t
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from enum import IntEnum
 from types import MappingProxyType
 
-from autoresearch.records.text import safe_line
+from autoresearch.records.text import counted, safe_line
 from autoresearch.records.training import Point
 
 MAX_CONTROL_BYTES = 64 * 1024
 MAX_CURVE = 512
 MAX_FACTS = 200
+MAX_ROW_BYTES = 4096
+# Looked for at the beginnings of lines and drawings alone, so in a time linear in the text.
+_OVERDRAWN = re.compile(rb"(?<![^\r\n])[^\r\n]++\r++(?=[^\r\n])")
 _METRIC_KEYS = frozenset({"step", "loss", "tokens", "progress", "seconds"})
 
 
@@ -27,16 +31,42 @@ class Stream(IntEnum):
 
 
 class CappedLog:
-    """The head and the tail of a log, as raw bytes; what lies between is counted, not kept."""
+    """The head and the tail of a log; what lies between is counted, not kept.
+
+    Of a line that is drawn over and over (a progress bar: carriage returns without a line end) the
+    last drawing is kept, as a terminal shows it: megabytes of bars push nothing else out.
+    """
 
     def __init__(self, limit: int) -> None:
         self._half = max(limit // 2, 1)
         self._head = bytearray()
         self._tail = bytearray()
         self._dropped = 0
+        self._row = b""  # the beginning of a line whose end is not here yet
 
     def write(self, data: bytes) -> None:
         """Append."""
+        data, returns = self._row + data, b"\r" in data or self._row.endswith(b"\r")
+        data = _OVERDRAWN.sub(b"", data) if returns else data
+        end = data.rfind(b"\n") + 1
+        # A longer line is no bar: what would still be drawn over it is kept beside it.
+        end = end if len(data) - end <= MAX_ROW_BYTES else len(data)
+        self._row = data[end:]
+        self._keep(data[:end])
+
+    def read(self) -> bytes:
+        """Return what was kept, with a line that says how much was not."""
+        tail = self._tail + self._row
+        excess = max(len(tail) - self._half, 0) if self._is_full else 0
+        gap = self._dropped + excess
+        note = f"\n[… {counted(gap, 'byte')} left out …]\n".encode() if gap else b""
+        return bytes(self._head) + note + bytes(tail[excess:])
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._head) >= self._half
+
+    def _keep(self, data: bytes) -> None:
         room = self._half - len(self._head)
         self._head += data[:room]
         self._tail += data[room:]
@@ -45,13 +75,6 @@ class CappedLog:
         if excess > self._half:
             self._dropped += excess
             del self._tail[:excess]
-
-    def read(self) -> bytes:
-        """Return what was kept, with a line that says how much was not."""
-        excess = max(len(self._tail) - self._half, 0)
-        gap = self._dropped + excess
-        note = f"\n[… {gap} bytes left out …]\n".encode() if gap else b""
-        return bytes(self._head) + note + bytes(self._tail[excess:])
 
 
 class Lines:

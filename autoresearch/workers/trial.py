@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from autoresearch.process import Exit, Guarded, signal_name
-from autoresearch.records.text import safe_line, safe_text
+from autoresearch.records.text import safe_reason, safe_text
 from autoresearch.records.training import Outcome, Point
 from autoresearch.records.values import Ending, FailureKind
 from autoresearch.runtime.session import MAX_METRIC_BYTES
@@ -111,7 +111,7 @@ class RunningTrial:
         checkpoint = self._judge(exit_)
         return Outcome(
             ending=self._ending or Ending.FINISHED,
-            detail=safe_line(self._detail),
+            detail=safe_reason(self._detail),
             failure=self._fault,
             doubtful=self._doubtful,
             traceback=safe_text(str(self._failure.get("traceback", "")), lines=TRACEBACK_LINES),
