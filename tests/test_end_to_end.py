@@ -1,7 +1,10 @@
 """The whole line for real: the command, a real corpus, the sealed evaluator; at last the GPT."""
 
 import json
+import os
+import pty
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -9,7 +12,7 @@ import psutil
 import pytest
 
 from autoresearch import corpus
-from autoresearch.records.values import Standing, Verdict
+from autoresearch.records.values import Ending, Standing, StudyState, Verdict
 from autoresearch.registry import Registry
 from autoresearch.sandbox import Unsealed, detect
 from tests import counting
@@ -151,7 +154,7 @@ def test_kill_in_the_middle_of_a_training_loses_nothing(
     assert git(project, "worktree", "list").count("\n") == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_cleanly_with_everything_saved(project: Path, number: int) -> None:
     lingering(project, 300)
     running = Command("run", "--proposer", "optuna", "--budget", "10m", cwd=project)
@@ -164,6 +167,30 @@ def test_a_signal_stops_cleanly_with_everything_saved(project: Path, number: int
     study = registry.study()
     assert study is not None
     assert registry.unfinished(study)[0].id == 1
+
+
+def test_a_closed_terminal_ends_a_run_with_everything_saved(project: Path) -> None:
+    lingering(project, 300)
+    command = [sys.executable, "-m", "autoresearch", "run", "--proposer", "optuna"]
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(project)
+        os.execv(sys.executable, [*command, "--budget", "10m"])
+    seen = b""
+    while b"training" not in seen:
+        seen += os.read(terminal, 65536)
+    tree = grown(pid)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 130
+    assert psutil.wait_procs(tree, timeout=20)[1] == []
+    registry = registry_of(project)
+    study = registry.study()
+    assert study is not None
+    assert study.state is StudyState.STOPPED
+    assert [trial.ending for trial in registry.trials(registry.experiment(1))] == [
+        Ending.INTERRUPTED
+    ]
+    assert not (project / ".autoresearch" / "faults.log").exists()
 
 
 def a_poem(verses: int) -> str:

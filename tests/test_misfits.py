@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 
@@ -12,7 +12,7 @@ from autoresearch.records.text import safe_text
 from autoresearch.records.values import FailureKind
 from autoresearch.sandbox import detect
 from tests.cheats.catalogue import TRAINING, WORTH, honest
-from tests.cheats.fates import LIMITS, Fate, Range
+from tests.cheats.fates import Fate, Range
 from tests.evaluation_stubs import warm_sandbox
 from tests.shares import THOROUGH
 
@@ -96,13 +96,10 @@ def fate_of(misfit: Misfit) -> Fate:
     program = texts["train.py"]
     assert program.count(misfit.at) == 1, misfit.at
     program = program.replace(misfit.at, misfit.at + misfit.then)
-    place = Range(
-        detect(os.environ),
-        # Of a warm server nobody sees how much it takes.
-        None if "2**28" in misfit.then else warm_sandbox(), budget=replace(Range.budget, **TRAINING), limits=LIMITS,
-        timeout=misfit.timeout,
-    )  # fmt: skip
-    return place.run({**texts, "train.py": program})
+    # Of a warm server nobody sees how much memory it takes.
+    servers = None if "2**28" in misfit.then else warm_sandbox()
+    place = Range(detect(os.environ), servers, timeout=misfit.timeout)
+    return place.run({**texts, "train.py": program}, TRAINING)
 
 
 @pytest.mark.parametrize("name", MISFITS)

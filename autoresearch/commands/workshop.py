@@ -174,9 +174,11 @@ def trust_of(project: Project, sandbox: Sandbox, corpus: Corpus) -> Trust:
 def stop_flag() -> Iterator[threading.Event]:
     """Turn Ctrl-C, SIGTERM and a closed terminal into a flag, so that every row is written."""
     asked = threading.Event()
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` wants it to go on
+        numbers.append(signal.SIGHUP)
     before = {
-        number: signal.signal(number, lambda _number, _frame: asked.set())
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        number: signal.signal(number, lambda _number, _frame: asked.set()) for number in numbers
     }
     try:
         yield asked

@@ -218,7 +218,7 @@ class ServerHandle:
         if kind in _OTHERS or (kind == "RuntimeError" and self._site.device != "cpu"):
             return NoScore(Cause.DEVICE, said)
         if self._operation in _BEFORE_TEXT and isinstance(message, str) and message.strip():
-            said = f"{said}: {safe_line(message)}"
+            said = f"{said}: {safe_line(message, 400)}"
         return NoScore(cause, said)
 
     def _send(self, data: bytes) -> None:

@@ -161,8 +161,13 @@ def watcher_for(console: Console) -> Iterator[Watcher]:
         yield PlainWatcher(console)
         return
     watcher = LiveWatcher(console)
-    with Live(watcher, console=console, transient=True, refresh_per_second=4):
+    live = Live(watcher, console=console, transient=True, refresh_per_second=4)
+    live.start()
+    try:
         yield watcher
+    finally:
+        with suppress(OSError, SystemExit):  # of a terminal that is gone, as in `_say`
+            live.stop()
 
 
 def _say(console: Console, said: Text, *, soft_wrap: bool = False) -> None:
