@@ -22,6 +22,8 @@ class Flaw(StrEnum):
 
     NOT_UTF8 = "not_utf8"
     MALFORMED = "malformed"
+    BINARY = "binary"
+    NO_COLUMN = "no_column"
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,11 @@ def checked(data: bytes) -> bytes | Flaw:
     except UnicodeDecodeError:
         return Flaw.NOT_UTF8
     return data
+
+
+def checked_file(data: bytes) -> bytes | Flaw:
+    """Return what a text file holds, or the flaw of being no text or not in UTF-8."""
+    return Flaw.BINARY if b"\0" in data else checked(data)
 
 
 def cut_point(data: bytes, start: int, end: int) -> int:
