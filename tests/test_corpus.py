@@ -449,7 +449,12 @@ def test_only_what_was_touched_is_hashed_again_before_a_run(
     corpus, _ = make(make_text(tmp_path / "text"), tmp_path)
     hashed: list[str] = []
     real = files.read_stamp
-    monkeypatch.setattr(files, "read_stamp", lambda path: (hashed.append(path.name), real(path))[1])
+
+    def seen(path: Path) -> files.Stamp:
+        hashed.append(path.name)
+        return real(path)
+
+    monkeypatch.setattr(files, "read_stamp", seen)
     verify_changed(corpus, hashed.append)
     assert len(hashed) == len(corpus.files)
     verify_changed(corpus, hashed.append)  # too fresh: what is written now may keep its times
@@ -493,6 +498,19 @@ def test_few_documents_are_split_with_a_warning_or_refused(tmp_path: Path) -> No
     with pytest.raises(CorpusError, match=r"too little text in .*: 2 documents leave none"):
         make(tmp_path / "two.jsonl", tmp_path)
     assert not doubts(make(make_text(tmp_path / "many"), tmp_path)[0])
+
+
+def test_no_split_is_left_empty_by_chance(tmp_path: Path) -> None:
+    for seed in range(8):
+        source = make_text(tmp_path / f"{seed}", documents=12, seed=seed)
+        rules = replace(SMALL, val_share=0.05, test_share=0.05, few=0)
+        corpus, _ = make(source, tmp_path, rules)
+        assert min(counts.documents for counts in corpus.counts.values()) >= 1
+        assert sum(counts.documents for counts in corpus.counts.values()) == 12
+        verify(corpus)
+        (tmp_path / f"{seed}" / "text.jsonl").touch()
+        again, _ = make(source, tmp_path, rules)
+        assert again.fingerprint == corpus.fingerprint
 
 
 def test_a_wrong_pointer_is_refused(tmp_path: Path) -> None:

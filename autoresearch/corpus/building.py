@@ -5,11 +5,11 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from autoresearch.corpus.documents import Rules, Split
+from autoresearch.corpus.documents import LEAST, Rules, Split, draw
 from autoresearch.corpus.files import Stamp, read_note, read_stamp, write_note
 from autoresearch.corpus.ingest import Intake, Report, Tally, merged, piece_size
 from autoresearch.corpus.manifest import (
@@ -72,6 +72,11 @@ class Building:
             path.mkdir(exist_ok=True)
         tally, runs = self._ingest()
         survey = self._survey(runs, tally)
+        if all(counts.documents for counts in survey.counts.values()):
+            return self._make(signature, tally, runs, survey)
+        return replace(self, rules=self._by_rank(runs, survey, tally)).finish(signature)
+
+    def _make(self, signature: str, tally: Tally, runs: list[Path], survey: _Survey) -> Corpus:
         tokenizer = self._tokenizer(runs)
         files, train = self._shards(runs, tokenizer, survey)
         files |= self._seal(survey)
@@ -137,20 +142,25 @@ class Building:
             found.counts[split] += Counts(1, len(data))
             digests[split].update(hashlib.sha256(data).digest())
         found.digest = "".join(digests[split].hexdigest() for split in Split)
-        self._refuse_empty(found, tally)
         return found
 
-    def _refuse_empty(self, survey: _Survey, tally: Tally) -> None:
-        empty = [split for split in Split if not survey.counts[split].documents]
-        if len(empty) == len(Split):
+    def _by_rank(self, runs: list[Path], survey: _Survey, tally: Tally) -> Rules:
+        """Return rules with shares that leave no split empty, where chance left one."""
+        number = _documents(survey)
+        if not number:
             there = ", ".join(f"{number:,} {why}" for why, number in tally.left_out.items())
             what = f"nothing that could be read as UTF-8 documents, only {there or 'empty files'}"
             msg = f"no text in {self.source.spec}: {what}"
             raise CorpusError(msg)
-        if empty:
-            left = f"{_documents(survey)} documents leave none for {' and '.join(empty)}"
-            msg = f"too little text in {self.source.spec}: {left}; add text or raise the shares"
+        oversize = self.rules.oversize
+        draws = (draw(key) for key, data in merged(runs) if len(data) <= oversize)
+        rules = self.rules.by_rank(draws)
+        if rules is None:
+            empty = [split for split in Split if not survey.counts[split].documents]
+            left = f"{number} documents leave none for {' and '.join(empty)}"
+            msg = f"too little text in {self.source.spec}: {left}; give {LEAST}, or longer ones"
             raise CorpusError(msg)
+        return rules
 
     def _tokenizer(self, runs: list[Path]) -> Tokenizer:
         """Train on the first documents of train: in key order they are a fair sample."""

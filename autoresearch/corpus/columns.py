@@ -42,8 +42,10 @@ class TextColumns:
         """
         found = _texts(records)
         names = self._named(found)
-        if not names and strict:
-            names = self._guess(where, found)
+        if not names and strict and not self.wanted:
+            names = _only(found)
+        if names and not self.wanted and names != FIELDS:
+            self.guessed.setdefault(names[0], where)
         if names or not strict:
             return names
         columns = list(dict.fromkeys(str(name) for each in _dicts(records) for name in each))
@@ -59,13 +61,6 @@ class TextColumns:
         folded = tuple(name for name in found if name.strip().lower() in FIELDS)
         others = tuple(name for name in found if name.strip().lower() in _OTHERS)
         return folded or (others if len(others) == 1 else ())
-
-    def _guess(self, where: str, found: Mapping[str, Sequence[str]]) -> Names:
-        name = None if self.wanted else _only(found)
-        if name is None:
-            return ()
-        self.guessed.setdefault(name, where)
-        return (name,)
 
     def _objection(self, where: str, columns: Sequence[str], texts: Sequence[str]) -> str:
         if self.wanted:
@@ -104,16 +99,16 @@ def _texts(records: Sequence[object]) -> dict[str, list[str]]:
     return found
 
 
-def _only(found: Mapping[str, Sequence[str]]) -> str | None:
+def _only(found: Mapping[str, Sequence[str]]) -> Names:
     """Return the one column that can be the text: alone, by far the longest, or alone in words."""
     if len(found) == 1:
-        return next(iter(found))
+        return tuple(found)
     known = [name for name in found if name.lower() in _OTHERS]
     sizes = {name: sum(map(len, found[name])) for name in known or found}
     if sizes and max(sizes.values()) > _MOST * sum(sizes.values()):
-        return max(sizes, key=sizes.__getitem__)
-    wordy = [name for name in sizes if _is_wordy(found[name])]
-    return wordy[0] if len(wordy) == 1 else None
+        return (max(sizes, key=sizes.__getitem__),)
+    wordy = tuple(name for name in sizes if _is_wordy(found[name]))
+    return wordy if len(wordy) == 1 else ()
 
 
 def _is_wordy(values: Sequence[str]) -> bool:
