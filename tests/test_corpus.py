@@ -227,7 +227,7 @@ def test_what_is_no_document_is_counted(tmp_path: Path) -> None:
         ("a.txt", b"", "no text in"),
         ("a.txt", b"\xff\xfe\x00", "no text in"),
         ("a.jsonl", b"{}\n" * 300, "no text in"),
-        ("a.txt", b"Just this.", "too little text in .*: 1 documents leave none for val and test"),
+        ("a.txt", b"Just this.", "too little text in .*: 1 document leaves none for val and test"),
     ],
 )
 def test_text_for_no_corpus_is_refused(
@@ -495,7 +495,9 @@ def test_few_documents_are_split_with_a_warning_or_refused(tmp_path: Path) -> No
     held = [{*documents} for documents in all_documents(corpus).values()]
     assert len(set.union(*held)) == sum(map(len, held))
     (tmp_path / "two.jsonl").write_text('"one"\n"two"\n')
-    with pytest.raises(CorpusError, match=r"too little text in .*: 2 documents leave none"):
+    with pytest.raises(
+        CorpusError, match=r"too little text in .*: 2 documents or pieces leave none"
+    ):
         make(tmp_path / "two.jsonl", tmp_path)
     assert not doubts(make(make_text(tmp_path / "many"), tmp_path)[0])
 

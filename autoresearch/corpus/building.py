@@ -157,8 +157,9 @@ class Building:
         rules = self.rules.by_rank(draws)
         if rules is None:
             empty = [split for split in Split if not survey.counts[split].documents]
-            left = f"{number} documents leave none for {' and '.join(empty)}"
-            msg = f"too little text in {self.source.spec}: {left}; give {LEAST}, or longer ones"
+            found = "1 document leaves" if number == 1 else f"{number} documents or pieces leave"
+            left = f"{found} none for {' and '.join(empty)}; give {LEAST}, or longer ones"
+            msg = f"too little text in {self.source.spec}: {left}"
             raise CorpusError(msg)
         return rules
 

@@ -114,7 +114,8 @@ def doubts(corpus: Corpus) -> tuple[Doubt, ...]:
     for split in (Split.VAL, Split.TEST):
         held = corpus.counts[split].documents
         if held < _FEW:
-            said = f"{split} holds {held} documents, too few to tell small gains from chance"
+            many = "1 document" if held == 1 else f"{held} documents"
+            said = f"{split} holds {many}, too few to tell small gains from chance"
             mend = f"give more text, or raise {split}_share under [corpus] in autoresearch.toml"
             found.append(Doubt(said, mend))
     return tuple(found)

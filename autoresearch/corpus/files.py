@@ -164,7 +164,7 @@ def disk_faults(place: Path) -> Iterator[None]:
         yield
     except OSError as fault:
         if is_full(fault):
-            msg = f"no space left under {place}: free some and run `autoresearch prepare` again"
+            msg = f"no space left under {place}: free some and run the same command again"
             raise CorpusError(msg) from fault
         where = fault.filename or place
         msg = f"cannot use {where}: {fault.strerror or fault}"
