@@ -65,14 +65,23 @@ def prepare(
         str,
         typer.Option(
             help="stdlib, climbmix, tinystories, hf:NAME[:CONFIG], or a file or directory "
-            "of .txt .md .py .jsonl .parquet."
+            "of .txt .md .py .jsonl .json .csv .tsv .parquet, also with .gz .bz2 .xz .zst."
         ),
     ] = "stdlib",
+    *,
+    text_column: Annotated[
+        str,
+        typer.Option(
+            help="The column of the text in files of records; else text, content or the "
+            "only one that can be it.",
+            show_default=False,
+        ),
+    ] = "",
 ) -> None:
     """Split a corpus, train its tokenizer, seal its val and test documents away."""
     from autoresearch.commands.prepare import prepare as verb
 
-    verb(corpus)
+    verb(corpus, text_column)
 
 
 @app.command()

@@ -1,6 +1,9 @@
 """The command line by hand: every mistake is one clear line, the right exit code, nothing lost."""
 
+import gzip
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -115,6 +118,45 @@ def test_run_before_prepare(run: Run, project: Path) -> None:
     assert code == 1
     one_line(err, "autoresearch prepare")
     assert not (project / ".autoresearch" / "registry.db").exists()
+
+
+def test_prepare_says_what_it_took_and_what_it_left(run: Run, project: Path) -> None:
+    folder = project.parent / "given"
+    folder.mkdir()
+
+    def words(start: int) -> str:
+        return " ".join(f"It was {start + number}." for number in range(0, 1500, 3))
+
+    records = [{"id": f"a{n}", "story": words(n)} for n in range(3)]
+    lines = "\n".join(map(json.dumps, records)) + "\n{broken\n"
+    (folder / "a.jsonl.gz").write_bytes(gzip.compress(b"\xef\xbb\xbf" + lines.encode()))
+    (folder / "b.docx").touch()
+    (folder / "c.txt").write_bytes(bytes(9))
+    code, out, err = run("prepare", "--corpus", str(folder))
+    assert code == 0
+    assert re.search(r"left out: .*1 binary, 1 malformed", out)
+    assert "not read: 1 file (.docx)" in err
+    assert f"taken for the text: column story of {folder}/a.jsonl.gz" in err
+    assert "warning: 3 documents are few, and cut into " in err
+    code, _out, err = run("prepare", "--corpus", str(folder), "--text-column", "tale")
+    assert code == 1
+    assert "a.jsonl.gz has no text in a column tale, only id, story: name another by" in err
+
+
+def test_one_flipped_bit_of_the_corpus_is_found_before_a_run_and_prepare_mends_it(
+    run: Run, project: Path, texts: Path
+) -> None:
+    assert run("prepare", "--corpus", str(texts))[0] == 0
+    (shard,) = Path(os.environ["AUTORESEARCH_HOME"]).rglob("00000.bin")
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    code, _out, err = run("run", "--experiments", "1", "--proposer", "random")
+    assert code == 1
+    one_line(err, "00000.bin is missing or damaged", f"prepare --corpus {texts}` again")
+    assert not (project / ".autoresearch" / "registry.db").exists()
+    code, _out, err = run("prepare", "--corpus", str(texts))
+    assert (code, shard.read_bytes()) == (0, whole)
+    assert err.endswith("00000.bin is missing or damaged; it is made again\n")
 
 
 BAD_VALUES = [

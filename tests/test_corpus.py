@@ -15,7 +15,19 @@ from pathlib import Path
 import pytest
 
 from autoresearch.config import CorpusSettings
-from autoresearch.corpus import Corpus, Rules, Split, load, prepare, verify, write_pointer
+from autoresearch.corpus import (
+    Corpus,
+    Rules,
+    Split,
+    doubts,
+    files,
+    load,
+    prepare,
+    verify,
+    verify_changed,
+    write_pointer,
+)
+from autoresearch.corpus.manifest import read_manifest
 from autoresearch.corpus.preparing import rules_of
 from autoresearch.errors import CorpusError
 from autoresearch.runtime.session import TrainData
@@ -163,7 +175,7 @@ def test_the_second_time_is_instant(tmp_path: Path) -> None:
     first, _ = make(source, tmp_path)
     second, stages = make(source, tmp_path)
     assert second == first
-    assert stages == []
+    assert {stage for stage, *_ in stages} == {"checking"}  # nothing is read or encoded again
 
 
 def test_held_out_splits_are_capped_and_the_rest_is_not_trained_on(tmp_path: Path) -> None:
@@ -215,7 +227,7 @@ def test_what_is_no_document_is_counted(tmp_path: Path) -> None:
         ("a.txt", b"", "no text in"),
         ("a.txt", b"\xff\xfe\x00", "no text in"),
         ("a.jsonl", b"{}\n" * 300, "no text in"),
-        ("a.txt", b"Just this.", "too little text in .*: 1 documents leave none for val and test"),
+        ("a.txt", b"Just this.", "too little text in .*: 1 document leaves none for val and test"),
     ],
 )
 def test_text_for_no_corpus_is_refused(
@@ -278,9 +290,10 @@ def test_two_at_once_make_it_once(tmp_path: Path) -> None:
             assert second.stdout
             assert next(second.stdout) == "waiting 0\n"
             (tmp_path / "go").touch()
-            waited = second.stdout.read().split("\n")
+            waited = second.stdout.read().splitlines()
         made = first.stdout.read().splitlines()
-    assert waited == [made[-1], ""]
+    assert waited[-1] == made[-1]
+    assert all(line.startswith("checking ") for line in waited[:-1])
     assert len(made[-1]) == 64
 
 
@@ -373,23 +386,133 @@ def test_damage_is_found_and_mended(tmp_path: Path) -> None:
     for name in ("manifest.json", "train/00000.bin", "sealed/val.docs", "tokenizer.json"):
         path = corpus.directory / name
         path.write_bytes(path.read_bytes()[:-3])
-        with pytest.raises(CorpusError, match=r"run `autoresearch prepare` again$"):
+        mend = rf"run `autoresearch prepare --corpus {source}` again$"
+        with pytest.raises(CorpusError, match=mend):
             load(pointer)
         assert make(source, tmp_path)[0] == corpus
         assert load(pointer) == corpus
 
 
-def test_damage_of_the_same_size_is_found_by_hash(tmp_path: Path) -> None:
-    corpus, _ = make(make_text(tmp_path / "text"), tmp_path)
-    verify(corpus)
-    for name in ("sealed/val.docs", "train/00001.bin"):
+def flip(path: Path, bit: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(bit // 8)
+        (byte,) = file.read(1)
+        file.seek(bit // 8)
+        file.write(bytes([byte ^ 1 << bit % 8]))
+
+
+def test_one_flipped_bit_of_any_file_is_found_whatever_its_times_say(tmp_path: Path) -> None:
+    source = make_text(tmp_path / "text")
+    corpus, _ = make(source, tmp_path)
+    pointer, told, chance = tmp_path / "corpus.json", list[str](), random.Random(1)
+    write_pointer(pointer, corpus)
+    later = 10**19  # long after every file was written
+    verify_changed(corpus, told.append, lambda: later)
+    names = [str(path.relative_to(corpus.directory)) for path in corpus.directory.rglob("*.*")]
+    assert {*corpus.files} | {"manifest.json", "checked.json"} == {*names}
+    for name in [*corpus.files, "manifest.json"]:
         path = corpus.directory / name
-        path.write_bytes(b"!" + path.read_bytes()[1:])
-        with pytest.raises(CorpusError, match=f"{name} is damaged: delete"):
-            verify(corpus)
-    with pytest.raises(CorpusError, match="is damaged"):
-        corpus.val()
-    assert corpus.test()
+        subject = name if name in corpus.files else "the corpus in"
+        facts, bit = path.stat(), chance.randrange(8 * path.stat().st_size)
+        flip(path, bit)
+        os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+        with pytest.raises(CorpusError, match=rf"{subject}.*: run `autoresearch prepare --corpus "):
+            verify_changed(load(pointer), told.append, lambda: later)
+        with pytest.raises(CorpusError, match=subject):
+            verify(load(pointer))
+        flip(path, bit)
+    verify_changed(load(pointer), told.append)
+    assert not told
+    flip(corpus.directory / "train/00001.bin", 1001)
+    mended = prepare(
+        str(source), SETTINGS, tmp_path, report=lambda *_: None, tell=told.append, rules=SMALL
+    )
+    verify(mended)
+    assert mended == corpus
+    assert told == [f"{corpus.directory}/train/00001.bin is missing or damaged; it is made again"]
+
+
+def test_every_bit_of_a_manifest_counts(tmp_path: Path) -> None:
+    corpus, _ = make(make_text(tmp_path / "text"), tmp_path)
+    path = corpus.directory / "manifest.json"
+    for bit in range(0, 8 * path.stat().st_size, 37):
+        flip(path, bit)
+        with pytest.raises(CorpusError):
+            read_manifest(corpus.directory, "")
+        flip(path, bit)
+    assert read_manifest(corpus.directory, "") == corpus
+
+
+def test_only_what_was_touched_is_hashed_again_before_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus, _ = make(make_text(tmp_path / "text"), tmp_path)
+    hashed: list[str] = []
+    real = files.read_stamp
+
+    def seen(path: Path) -> files.Stamp:
+        hashed.append(path.name)
+        return real(path)
+
+    monkeypatch.setattr(files, "read_stamp", seen)
+    verify_changed(corpus, hashed.append)
+    assert len(hashed) == len(corpus.files)
+    verify_changed(corpus, hashed.append)  # too fresh: what is written now may keep its times
+    assert len(hashed) == 2 * len(corpus.files)
+    verify_changed(corpus, hashed.append, lambda: 10**19)
+    hashed.clear()
+    (corpus.directory / "train/00000.bin").touch()
+    verify_changed(corpus, hashed.append, lambda: 10**19)
+    assert hashed == ["00000.bin"]
+    verify_changed(corpus, hashed.append)
+    assert hashed == ["00000.bin"]
+
+
+def test_a_corpus_of_before_manifests_were_hashed_is_taken_over(tmp_path: Path) -> None:
+    source = make_text(tmp_path / "text")
+    corpus, _ = make(source, tmp_path)
+    path = corpus.directory / "manifest.json"
+    old = json.loads(path.read_bytes())
+    del old["command"], old["digest"]
+    path.write_text(json.dumps(old, indent=1) + "\n")
+    assert read_manifest(corpus.directory, "") == replace(corpus, command="")
+    assert make(source, tmp_path)[0] == corpus
+    assert read_manifest(corpus.directory, "") == corpus
+
+
+def test_few_documents_are_split_with_a_warning_or_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("".join(f"It was day {n * n} of it.\n\n" for n in range(900)))
+    (doubt,) = doubts(make(tmp_path / "a.txt", tmp_path)[0])
+    assert doubt.said.startswith("1 document is few, and cut into ")
+    three = tmp_path / "three.jsonl"
+    three.write_text(
+        "".join(json.dumps(" ".join(map(str, range(n, n + 700)))) + "\n" for n in (1, 2000, 4000))
+    )
+    corpus, _ = make(three, tmp_path)
+    split, *sizes = doubts(corpus)
+    assert split.said.startswith("3 documents are few, and cut into ")
+    assert [each.mend.split()[5] for each in sizes] == ["val_share", "test_share"]
+    held = [{*documents} for documents in all_documents(corpus).values()]
+    assert len(set.union(*held)) == sum(map(len, held))
+    (tmp_path / "two.jsonl").write_text('"one"\n"two"\n')
+    with pytest.raises(
+        CorpusError, match=r"too little text in .*: 2 documents or pieces leave none"
+    ):
+        make(tmp_path / "two.jsonl", tmp_path)
+    assert not doubts(make(make_text(tmp_path / "many"), tmp_path)[0])
+
+
+def test_no_split_is_left_empty_by_chance(tmp_path: Path) -> None:
+    for seed in range(8):
+        source = make_text(tmp_path / f"{seed}", documents=12, seed=seed)
+        rules = replace(SMALL, val_share=0.05, test_share=0.05, few=0)
+        corpus, _ = make(source, tmp_path, rules)
+        assert min(counts.documents for counts in corpus.counts.values()) >= 1
+        assert sum(counts.documents for counts in corpus.counts.values()) == 12
+        verify(corpus)
+        (tmp_path / f"{seed}" / "text.jsonl").touch()
+        again, _ = make(source, tmp_path, rules)
+        assert again.fingerprint == corpus.fingerprint
 
 
 def test_a_wrong_pointer_is_refused(tmp_path: Path) -> None:
@@ -419,7 +542,8 @@ def test_the_standard_library(tmp_path: Path) -> None:
     again = prepare(
         "stdlib", CorpusSettings(), tmp_path, report=lambda stage, *_: stages.append(stage)
     )
-    assert (again, stages) == (corpus, [])  # nothing is read or encoded again
+    assert again == corpus
+    assert {*stages} == {"checking"}  # nothing is read or encoded again
     assert corpus.counts[Split.TRAIN].bytes > 5_000_000
     assert corpus.counts[Split.VAL].documents > 10
     assert corpus.counts[Split.TEST].documents > 10

@@ -110,9 +110,27 @@ def test_a_record_without_text_is_counted_and_a_set_without_is_refused(tmp_path:
     path.parent.mkdir()
     path.write_text('{"content": "a"}\n{"content": null}\n')
     assert list(HubSource("x", str(path.parent)).open(None)) == [b"a", Flaw.MALFORMED]
-    path.write_text('{"words": "a"}\n')
-    with pytest.raises(CorpusError, match=r"has no column text or content, only words"):
+    path.write_text('{"words": 1}\n')
+    with pytest.raises(CorpusError, match=r"has no column of text, only words: "):
         HubSource("x", str(path.parent)).open(None)
+
+
+def test_a_column_of_another_name_is_found_named_and_kept_when_reading_goes_on(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "data" / "x.jsonl"
+    path.parent.mkdir()
+    lines = [{"id": f"a{n}", "title": f"A {n}", "story": f"It was {n}."} for n in range(4)]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    source = HubSource("x", str(path.parent))
+    reader = source.open(None)
+    assert next(iter(reader)) == b"It was 0."
+    assert list(source.open(reader.state())) == [b"It was 1.", b"It was 2.", b"It was 3."]
+    named = HubSource("x", str(path.parent), text_column="title")
+    assert next(iter(named.open(None))) == b"A 0"
+    assert named.signature != source.signature
+    with pytest.raises(CorpusError, match="has no text in a column tale, only id, title, story: "):
+        HubSource("x", str(path.parent), text_column="tale").open(None)
 
 
 def test_names_become_sources() -> None:

@@ -169,6 +169,19 @@ def test_a_corpus_with_its_fingerprint_and_one_of_another_vocabulary(
     assert "autoresearch prepare" in mend
 
 
+def test_a_corpus_with_one_flipped_bit(
+    doctor: Doctor, prepared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    (shard,) = Path(os.environ["AUTORESEARCH_HOME"]).rglob("00000.txt")
+    data = shard.read_bytes()
+    shard.write_bytes(bytes([data[0] ^ 4]) + data[1:])
+    level, said, mend = doctor.finds("corpus")
+    assert level == "fault"
+    assert said.endswith("train/00000.txt is missing or damaged")
+    assert mend.startswith("run `autoresearch prepare --corpus /")
+
+
 def test_a_corpus_that_is_gone(
     doctor: Doctor, prepared: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

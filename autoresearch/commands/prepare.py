@@ -1,14 +1,17 @@
 """`autoresearch prepare`."""
 
+from functools import partial
+
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from autoresearch import corpus
 from autoresearch.config import data_home, find_project
+from autoresearch.records.text import safe_line
 
 
-def prepare(source: str) -> None:
+def prepare(source: str, text_column: str = "") -> None:
     """Prepare a corpus for this project and say what came of it."""
     project = find_project()
     project.make_state()
@@ -21,7 +24,10 @@ def prepare(source: str) -> None:
                 tasks[stage] = task = int(bar.add_task(stage, total=total))
             bar.update(task, completed=done, total=total)  # type: ignore[arg-type]
 
-        made = corpus.prepare(source, project.settings.corpus, data_home(), report=report)
+        made = corpus.prepare(
+            source, project.settings.corpus, data_home(),
+            report=report, tell=partial(_tell, bar.console), text_column=text_column,
+        )  # fmt: skip
     corpus.write_pointer(project.corpus_pointer, made)
     typer.echo(f"Corpus {made.name} is ready (fingerprint {made.fingerprint[:12]}):")
     for split, counts in made.counts.items():
@@ -31,14 +37,19 @@ def prepare(source: str) -> None:
         )
     if left_out := _left_out(made):
         typer.echo(f"  left out: {left_out}")
+    for doubt in corpus.doubts(made):
+        typer.echo(f"warning: {doubt.said}; {doubt.mend}", err=True)
+
+
+def _tell(console: Console, line: str) -> None:
+    """Say a line above the bars; it may hold a stranger's names."""
+    console.print(safe_line(line, 2000), markup=False, highlight=False, soft_wrap=True)
 
 
 def _left_out(made: corpus.Corpus) -> str:
     counts = {
         "duplicates": made.duplicates,
-        "not UTF-8": made.tally.not_utf8,
-        "malformed": made.tally.malformed,
-        "empty": made.tally.empty,
+        **made.tally.left_out,
         "over the cap of val and test": made.dropped,
     }
     return ", ".join(f"{number:,} {what}" for what, number in counts.items() if number)

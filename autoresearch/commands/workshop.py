@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import typer
+
 from autoresearch import corpus as corpora
 from autoresearch import sandbox as sandboxes
 from autoresearch.config import Project, parse_duration
@@ -132,6 +134,7 @@ def workshop(project: Project, sandbox: Sandbox) -> Iterator[Workshop]:
         GitError: there is no repository.
     """
     corpus = corpora.load(project.corpus_pointer)
+    corpora.verify_changed(corpus, lambda told: typer.echo(told, err=True))
     trust = trust_of(project, sandbox, corpus)
     project.make_state()
     with RunLock(project.lock):

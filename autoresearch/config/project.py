@@ -94,7 +94,9 @@ class Project:
         """
         try:
             self.state.mkdir(exist_ok=True)
-            (self.state / ".gitignore").write_text("*\n", "utf-8")
+            part = self.state / ".gitignore.part"  # a full disk would empty the one that is there
+            part.write_text("*\n", "utf-8")
+            part.replace(self.state / ".gitignore")
         except OSError as fault:
             msg = f"cannot write {self.state}: {fault.strerror}"
             raise ProjectError(msg) from None

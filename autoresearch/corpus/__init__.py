@@ -1,7 +1,8 @@
 """The corpus: text split once into train, val and test, tokenized, sealed and fingerprinted."""
 
+from autoresearch.corpus.checking import Doubt, doubts, verify, verify_changed
 from autoresearch.corpus.documents import Rules, Split
-from autoresearch.corpus.manifest import Corpus, load, verify, write_pointer
+from autoresearch.corpus.manifest import Corpus, load, write_pointer
 from autoresearch.corpus.preparing import prepare
 from autoresearch.corpus.shards import Counts
 from autoresearch.corpus.tokenizer import Tokenizer
@@ -9,11 +10,14 @@ from autoresearch.corpus.tokenizer import Tokenizer
 __all__ = [
     "Corpus",
     "Counts",
+    "Doubt",
     "Rules",
     "Split",
     "Tokenizer",
+    "doubts",
     "load",
     "prepare",
     "verify",
+    "verify_changed",
     "write_pointer",
 ]

@@ -2,10 +2,13 @@
 
 import hashlib
 import re
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
+from math import ceil
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+LEAST = 10  # documents that can be split: fewer would leave train none to speak of
 _CUTS = (b"\n\n", b"\n\r\n", b"\n")
 
 
@@ -22,6 +25,8 @@ class Flaw(StrEnum):
 
     NOT_UTF8 = "not_utf8"
     MALFORMED = "malformed"
+    BINARY = "binary"
+    NO_COLUMN = "no_column"
 
 
 @dataclass(frozen=True)
@@ -53,16 +58,41 @@ class Rules:
 
     def split(self, key: bytes, size: int) -> Split:
         """Return the split of a document: a function of its key and size alone."""
-        # The order of documents comes from the key's first bytes, the split from its last ones:
-        # were they the same, the order within train would know of the split.
-        share = int.from_bytes(key[-8:], "big") / 2**64
+        share = draw(key)
         if size > self.oversize or share >= self.val_share + self.test_share:
             return Split.TRAIN
         return Split.VAL if share < self.val_share else Split.TEST
 
+    def by_rank(self, draws: Iterable[float]) -> "Rules | None":
+        """Return the rules with shares moved so that val and test get their number of documents.
+
+        Among few documents chance may leave a split empty; None where they are too few for three.
+
+        Args:
+            draws: of every document that is not oversize; see `draw`.
+        """
+        ranked = sorted(draws)
+        val, test = (ceil(each * len(ranked)) for each in (self.val_share, self.test_share))
+        if len(ranked) < LEAST:
+            return None
+        first, second = (_between(ranked, number) for number in (val, val + test))
+        return replace(self, val_share=first, test_share=second - first)
+
     def piece_size(self, total: int) -> int:
         """Return the size of the pieces that a corpus of few documents is cut into."""
         return max(self.shortest_piece, min(total // self.pieces, self.longest_piece))
+
+
+def draw(key: bytes) -> float:
+    """Return the number in [0, 1) that decides a document's split."""
+    # The order of documents comes from the key's first bytes, the split from its last ones:
+    # were they the same, the order within train would know of the split.
+    return int.from_bytes(key[-8:], "big") / 2**64
+
+
+def _between(ranked: Sequence[float], number: int) -> float:
+    """Return what `number` of the draws are below."""
+    return (ranked[number - 1] + ranked[number]) / 2
 
 
 def document_key(data: bytes) -> bytes:
@@ -88,6 +118,11 @@ def checked(data: bytes) -> bytes | Flaw:
     except UnicodeDecodeError:
         return Flaw.NOT_UTF8
     return data
+
+
+def checked_file(data: bytes) -> bytes | Flaw:
+    """Return what a text file holds, or the flaw of being no text or not in UTF-8."""
+    return Flaw.BINARY if b"\0" in data else checked(data)
 
 
 def cut_point(data: bytes, start: int, end: int) -> int:

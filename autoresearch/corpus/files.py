@@ -4,14 +4,18 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from autoresearch.errors import CorpusError
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_DIGEST = "digest"
+_MOST_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,36 @@ def write_safely(path: Path, data: bytes, mode: int = 0o644) -> Stamp:
 
 def write_json(path: Path, document: Mapping[str, object]) -> Stamp:
     """Write a JSON object durably and at once."""
-    return write_safely(path, json.dumps(document, indent=1, allow_nan=False).encode() + b"\n")
+    return write_safely(path, _as_json(document))
+
+
+def write_note(path: Path, document: Mapping[str, object]) -> None:
+    """Write a JSON object, durably and at once, with a digest of its own in it."""
+    write_json(path, {**document, _DIGEST: _digest(document)})
+
+
+def read_note(path: Path) -> dict[str, Any]:
+    """Return what `write_note` wrote.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: not one bit of it may be another, and one is.
+    """
+    data = path.read_bytes()
+    found = json.loads(data)
+    if not isinstance(found, dict) or _as_json(found) != data:
+        raise ValueError(path.name)
+    if found.pop(_DIGEST, None) != _digest(found):
+        raise ValueError(path.name)
+    return found
+
+
+def _as_json(document: Mapping[str, object]) -> bytes:
+    return json.dumps(document, indent=1, allow_nan=False).encode() + b"\n"
+
+
+def _digest(document: Mapping[str, object]) -> str:
+    return hashlib.sha256(_as_json(document)).hexdigest()
 
 
 def read_stamp(path: Path) -> Stamp:
@@ -78,6 +111,34 @@ def read_stamp(path: Path) -> Stamp:
         return Stamp(file.tell(), digest)
 
 
+def first_damaged(
+    directory: Path, stamps: Mapping[str, Stamp], report: Callable[[int], None] = lambda _done: None
+) -> str | None:
+    """Return the first of the files below `directory` that is not what its stamp says, or None.
+
+    Reads all of them, several at once; `report` is told the bytes read so far.
+    """
+    pool = ThreadPoolExecutor(min(_MOST_AT_ONCE, os.cpu_count() or 1))
+    done = 0
+    try:
+        whole = pool.map(lambda name: _is_whole(directory / name, stamps[name]), stamps)
+        for name, good in zip(stamps, whole, strict=True):
+            if not good:
+                return name
+            done += stamps[name].size
+            report(done)
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return None
+
+
+def _is_whole(path: Path, stamp: Stamp) -> bool:
+    try:
+        return path.stat().st_size == stamp.size and read_stamp(path) == stamp
+    except OSError:
+        return False
+
+
 def sync_directory(directory: Path) -> None:
     """Make a rename in `directory` survive a power cut."""
     descriptor = os.open(directory, os.O_RDONLY)
@@ -85,6 +146,11 @@ def sync_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def is_full(fault: OSError) -> bool:
+    """Return whether the system refused for want of room."""
+    return fault.errno in _NO_SPACE
 
 
 @contextmanager
@@ -97,8 +163,8 @@ def disk_faults(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as fault:
-        if fault.errno in _NO_SPACE:
-            msg = f"no space left under {place}: free some and run `autoresearch prepare` again"
+        if is_full(fault):
+            msg = f"no space left under {place}: free some and run the same command again"
             raise CorpusError(msg) from fault
         where = fault.filename or place
         msg = f"cannot use {where}: {fault.strerror or fault}"

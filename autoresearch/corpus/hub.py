@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+from autoresearch.corpus.columns import FIELDS, SAMPLE, Names, TextColumns, text_of
 from autoresearch.corpus.documents import Flaw
-from autoresearch.corpus.local import FIELDS, text_of
+from autoresearch.corpus.files import is_full
 from autoresearch.errors import CorpusError
 
 _PATIENCE = 10.0  # seconds until a silent hub counts as no network
@@ -22,11 +23,21 @@ class HubSource:
     name: str
     dataset: str
     config: str | None = None
+    text_column: str = ""
+    unread: ClassVar[str] = ""
+
+    @property
+    def spec(self) -> str:
+        """The short name if it has one, else ``hf:NAME[:CONFIG]``."""
+        if self.name != self.dataset:
+            return self.name
+        return f"hf:{self.dataset}" + (f":{self.config}" if self.config else "")
 
     @property
     def signature(self) -> str:
         """The dataset's name and configuration: looking at the hub would need a network."""
-        return json.dumps(["hf", self.dataset, self.config])
+        asked = [self.text_column] if self.text_column else []
+        return json.dumps(["hf", self.dataset, self.config, *asked])
 
     @property
     def total(self) -> None:
@@ -39,31 +50,45 @@ class HubSource:
         Raises:
             CorpusError: no network, no such dataset, or no text in it.
         """
-        revision, position = json.loads(state) if state else (None, None)
+        revision, position, *chosen = json.loads(state) if state else (None, None)
+        columns = TextColumns(self.text_column)
         with _library_faults(self.dataset):
             revision = revision or _revision(self.dataset)
             stream = _stream(self.dataset, self.config, revision)
+            names = tuple(chosen) or _names(self.dataset, stream, columns)
             if position is not None:
                 stream.load_state_dict(position)
-        return HubReader(self.dataset, stream, revision)
+        return HubReader(self.dataset, stream, revision, names, columns.guessed)
 
 
 class HubReader:
-    """Reads the documents of one dataset at one revision."""
+    """Reads the documents of one dataset at one revision.
 
-    def __init__(self, dataset: str, stream: Any, revision: str | None) -> None:
+    `guessed` is the column taken for the text without being told, if one was.
+    """
+
+    def __init__(
+        self,
+        dataset: str,
+        stream: Any,
+        revision: str | None,
+        names: Names,
+        guessed: dict[str, str],
+    ) -> None:
         self._dataset = dataset
         self._stream = stream
         self._revision = revision
+        self._names = names
+        self.guessed = guessed
 
     def __iter__(self) -> Iterator[bytes | Flaw]:
         with _library_faults(self._dataset):
             for record in self._stream:
-                yield text_of(record)
+                yield text_of(record, self._names)
 
     def state(self) -> str:
-        """Return the revision and the stream's own position."""
-        return json.dumps([self._revision, self._stream.state_dict()])
+        """Return the revision, the stream's own position and the columns."""
+        return json.dumps([self._revision, self._stream.state_dict(), *self._names])
 
 
 def _revision(dataset: str) -> str | None:
@@ -86,14 +111,17 @@ def _stream(dataset: str, config: str | None, revision: str | None) -> Any:
     # Each try holds half a minute of tries itself: the default, 20, is ten silent minutes.
     datasets.config.STREAMING_READ_MAX_RETRIES = _RETRIES
     datasets.config.STREAMING_OPEN_MAX_RETRIES = _RETRIES
-    stream = datasets.load_dataset(
-        dataset, config, split="train", streaming=True, revision=revision
-    )
-    names = stream.column_names
-    if names is not None and not set(FIELDS) & set(names):
-        msg = f"{dataset} has no column {' or '.join(FIELDS)}, only {', '.join(names)}"
-        raise CorpusError(msg)
-    return stream
+    return datasets.load_dataset(dataset, config, split="train", streaming=True, revision=revision)
+
+
+def _names(dataset: str, stream: Any, columns: TextColumns) -> Names:
+    """Return the columns of the text; the first records are fetched where names do not tell."""
+    kinds = {name: getattr(each, "dtype", "") for name, each in (stream.features or {}).items()}
+    strings = [name for name, told in kinds.items() if "string" in told]
+    if {*FIELDS} & {*strings} and not columns.wanted:
+        return FIELDS
+    shape: dict[str, object] = {**dict.fromkeys(kinds), **dict.fromkeys(strings, "")}
+    return columns.choose(dataset, [shape, *stream.take(SAMPLE)])
 
 
 @contextmanager
@@ -102,6 +130,10 @@ def _library_faults(dataset: str) -> Iterator[None]:
         yield
     except CorpusError:
         raise
+    except OSError as fault:
+        if is_full(fault):
+            raise  # said where every full disk is
+        raise CorpusError(_explain(dataset, fault)) from fault
     except Exception as fault:
         raise CorpusError(_explain(dataset, fault)) from fault
 

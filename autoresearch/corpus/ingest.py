@@ -6,14 +6,13 @@ thorough shuffle and brings duplicates side by side, in the memory of one run.
 """
 
 import heapq
-import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from autoresearch.corpus.documents import Flaw, Rules, cut, document_key
-from autoresearch.corpus.files import SafeFile, Stamp, read_stamp, write_json
+from autoresearch.corpus.files import SafeFile, Stamp, read_note, read_stamp, write_note
 from autoresearch.corpus.sources import Reader, Source
 
 Report = Callable[[str, int, int | None], None]
@@ -25,13 +24,32 @@ _LENGTH = 8
 
 @dataclass(frozen=True)
 class Tally:
-    """What reading met: documents and bytes taken, and what was left out and why."""
+    """What reading met: documents and bytes taken, and what was left out and why.
+
+    `read` counts the documents before they were cut into pieces, which `documents` counts then;
+    it is 0 in what was prepared when nobody counted.
+    """
 
     documents: int = 0
     bytes: int = 0
+    read: int = 0
     empty: int = 0
     not_utf8: int = 0
     malformed: int = 0
+    binary: int = 0
+    no_column: int = 0
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """How much was left out, by why."""
+        found = {
+            "not UTF-8": self.not_utf8,
+            "binary": self.binary,
+            "malformed": self.malformed,
+            "records without a text column": self.no_column,
+            "empty": self.empty,
+        }
+        return {why: number for why, number in found.items() if number}
 
 
 @dataclass(frozen=True)
@@ -68,8 +86,11 @@ class Intake:
         """Whether the source was read to its end (or to the cap)."""
         return bool(self.runs) and self.runs[-1].complete
 
-    def read(self, source: Source, report: Report) -> None:
-        """Read what is left of the source, reporting bytes read of the bytes there are."""
+    def read(self, source: Source, report: Report) -> Mapping[str, str]:
+        """Read what is left of the source, reporting bytes read of the bytes there are.
+
+        Returns the columns taken for the text without being told, and a file of each.
+        """
         cap = self._rules.max_bytes
         total = min(cap, source.total or cap)
         reader = source.open(self.runs[-1].state if self.runs else None)
@@ -82,11 +103,13 @@ class Intake:
                 self._flush(reader, complete=False)
             report("reading", self._sums["bytes"], total)
         self._flush(reader, complete=True)
+        return reader.guessed
 
     def _take(self, found: bytes | Flaw) -> None:
         if isinstance(found, Flaw):
             self._sums[found.value] += 1
             return
+        self._sums["read"] += 1
         for piece in cut(found, self._piece) if self._piece else [found]:
             if not piece.decode().strip():
                 self._sums["empty"] += 1
@@ -100,7 +123,7 @@ class Intake:
         path = self._directory / f"{len(self.runs):05}.run"
         stamp = _write_run(path, sorted(self._held))
         run = Run(path, stamp, reader.state(), Tally(**self._sums), complete)
-        write_json(path.with_suffix(".json"), _note(run))
+        write_note(path.with_suffix(".json"), _note(run))
         self.runs.append(run)
         self._held, self._held_bytes = [], 0
 
@@ -169,7 +192,7 @@ def _finished_runs(directory: Path) -> list[Run]:
 
 def _read_note(path: Path) -> Run | None:
     try:
-        note = json.loads(path.with_suffix(".json").read_bytes())
+        note = read_note(path.with_suffix(".json"))
         stamp, tally = Stamp(**note["stamp"]), Tally(**note["tally"])
         run = Run(path, stamp, note["state"], tally, note["complete"])
         return run if read_stamp(path) == stamp else None

@@ -5,7 +5,8 @@ import re
 import sysconfig
 from pathlib import Path
 
-from autoresearch.corpus.local import FileSource, list_files
+from autoresearch.corpus.listing import list_files
+from autoresearch.corpus.local import FileSource
 
 # Test suites are left out by some distributions, so they would make one machine's corpus another's;
 # installed packages are not the library; config-* holds how this one interpreter was built.
@@ -20,7 +21,8 @@ _TABLES = re.compile(
 def library_source() -> FileSource:
     """Return the source over the running Python's standard library."""
     root = Path(sysconfig.get_path("stdlib"))
-    return FileSource("stdlib", root, list_files(root, _wanted, _pruned), platform.python_version())
+    entries, _tests_and_builds = list_files(root, _wanted, _pruned)
+    return FileSource("stdlib", root, entries, platform.python_version(), spec="stdlib")
 
 
 def _wanted(folder: str, name: str) -> bool:

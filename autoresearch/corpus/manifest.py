@@ -1,22 +1,38 @@
 """A prepared corpus: what manifest.json says of it, how it is loaded, and how it is checked."""
 
 import json
+import shlex
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from autoresearch.corpus.documents import Split
-from autoresearch.corpus.files import Stamp, read_stamp, write_json
+from autoresearch.corpus.files import (
+    Stamp,
+    disk_faults,
+    first_damaged,
+    read_note,
+    write_json,
+    write_note,
+)
 from autoresearch.corpus.ingest import Tally
 from autoresearch.corpus.shards import Counts, read_sealed, stamps_json, token_bytes
+from autoresearch.corpus.sources import Source
 from autoresearch.corpus.tokenizer import Tokenizer, load_tokenizer
 from autoresearch.errors import CorpusError
 from autoresearch.records.scores import Document
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-_AGAIN = "run `autoresearch prepare` again"
+_PREPARE = "autoresearch prepare"
+
+# What a manifest held before it was itself hashed.
+_UNHASHED = {
+    *("format", "name", "signature", "fingerprint", "vocab_size", "bos", "token_bytes"),
+    *("counts", "tally", "duplicates", "dropped", "files"),
+}
 
 LIBRARY = "stdlib"  # the name of the corpus that lies open
 
@@ -27,7 +43,8 @@ class Corpus:
 
     `counts` has one entry for each Split; `tally` says what reading met; `duplicates` and
     `dropped` count documents left out as copies and as beyond what val and test hold; `files`
-    has the stamp of every file by its path below `directory`.
+    has the stamp of every file by its path below `directory`; `command` makes it (empty in what
+    was prepared before that was written down).
     """
 
     name: str
@@ -40,6 +57,7 @@ class Corpus:
     duplicates: int
     dropped: int
     files: MappingProxyType[str, Stamp]
+    command: str = ""
 
     @property
     def bos(self) -> int:
@@ -78,39 +96,49 @@ class Corpus:
         return self._sealed(Split.TEST)
 
     def tokenizer(self) -> Tokenizer:
-        """Return the tokenizer trained on the train split."""
-        self._check(("tokenizer.json",))
+        """Return the tokenizer trained on the train split.
+
+        Raises:
+            CorpusError: it is not what `prepare` wrote.
+        """
+        self.check(("tokenizer.json",))
         return load_tokenizer(self.directory / "tokenizer.json")
+
+    def check(
+        self, names: Iterable[str], report: Callable[[int], None] = lambda _done: None
+    ) -> None:
+        """Hash files again, by their names in `files`; `report` is told the bytes read so far.
+
+        Raises:
+            CorpusError: one is missing or is not what `prepare` wrote.
+        """
+        stamps = {name: self.files[name] for name in names}
+        name = first_damaged(self.directory, stamps, report)
+        if name is not None:
+            msg = f"{self.directory / name} is missing or damaged: {again(self.command, self.name)}"
+            raise CorpusError(msg)
 
     def _sealed(self, split: Split) -> tuple[Document, ...]:
         # A score rests on these few megabytes: they are hashed every time.
-        self._check((f"sealed/{split}.docs", f"sealed/{split}.idx"))
+        self.check((f"sealed/{split}.docs", f"sealed/{split}.idx"))
         return tuple(Document(data) for data in read_sealed(self.directory / "sealed", split))
 
-    def _check(self, names: tuple[str, ...]) -> None:
-        for name in names:
-            path = self.directory / name
-            try:
-                whole = read_stamp(path) == self.files[name]
-            except OSError:
-                whole = False
-            if not whole:
-                msg = f"{path} is damaged: delete {self.directory} and {_AGAIN}"
-                raise CorpusError(msg)
+
+def command_for(source: Source) -> str:
+    """Return the command that prepares a source, as one types it."""
+    named = [] if source.spec == LIBRARY else ["--corpus", source.spec]
+    column = ["--text-column", source.text_column] if source.text_column else []
+    return shlex.join([*_PREPARE.split(), *named, *column])
 
 
-def verify(corpus: Corpus) -> None:
-    """Hash every file of the corpus again.
-
-    Raises:
-        CorpusError: one is missing or is not what `prepare` wrote.
-    """
-    corpus._check(tuple(corpus.files))  # noqa: SLF001 - the class's own full check
+def again(command: str, name: str) -> str:
+    """Return what to do about a corpus that is no use; `command` is empty where nobody knows."""
+    return f"run `{command or (_PREPARE if name == LIBRARY else f'{_PREPARE} --corpus …')}` again"
 
 
 def write_manifest(corpus: Corpus) -> None:
     """Write manifest.json: from then on the corpus exists."""
-    write_json(
+    write_note(
         corpus.directory / MANIFEST,
         {
             "format": FORMAT,
@@ -125,36 +153,45 @@ def write_manifest(corpus: Corpus) -> None:
             "duplicates": corpus.duplicates,
             "dropped": corpus.dropped,
             "files": stamps_json(dict(corpus.files)),
+            "command": corpus.command,
         },
     )
 
 
-def read_manifest(directory: Path) -> Corpus:
+def read_manifest(directory: Path, mend: str) -> Corpus:
     """Return the corpus in a directory, checking that every file has its size.
+
+    Args:
+        directory: where it lies.
+        mend: what to do if it is no use, the end of a message.
 
     Raises:
         CorpusError: there is none, it is damaged, or it is of a newer version.
     """
-    found = _read_object(directory / MANIFEST, f"the corpus in {directory}")
+    path, what = directory / MANIFEST, f"the corpus in {directory}"
+    found = _read_object(path, what, mend)
     try:
+        if found.keys() != _UNHASHED:
+            found = read_note(path)
         corpus = _corpus(directory, found)
     except (KeyError, TypeError, ValueError, AttributeError) as fault:
-        msg = f"the corpus in {directory} is damaged: {_AGAIN}"
+        msg = f"{what} is damaged at {MANIFEST}: {mend}"
         raise CorpusError(msg) from fault
     for name, stamp in corpus.files.items():
         path = directory / name
         if not path.is_file() or path.stat().st_size != stamp.size:
-            msg = f"the corpus in {directory} is damaged at {name}: {_AGAIN}"
+            msg = f"{what} is damaged at {name}: {mend}"
             raise CorpusError(msg)
     return corpus
 
 
 def write_pointer(path: Path, corpus: Corpus) -> None:
     """Write a project's corpus.json, which names its corpus."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     place = str(corpus.directory.resolve())
     head = {"format": FORMAT, "name": corpus.name, "fingerprint": corpus.fingerprint}
-    write_json(path, {**head, "path": place})
+    with disk_faults(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, {**head, "path": place, "command": corpus.command})
 
 
 def load(pointer: Path) -> Corpus:
@@ -166,32 +203,33 @@ def load(pointer: Path) -> Corpus:
     if not pointer.is_file():
         msg = "no corpus yet: run `autoresearch prepare`"
         raise CorpusError(msg)
-    found = _read_object(pointer, str(pointer))
+    found = _read_object(pointer, str(pointer), f"run `{_PREPARE}` again")
+    mend = again(str(found.get("command", "")), str(found.get("name", "")))
     if not isinstance(found.get("path"), str):
-        msg = f"{pointer} is damaged: {_AGAIN}"
+        msg = f"{pointer} is damaged: {mend}"
         raise CorpusError(msg)
     directory = Path(found["path"])
     if not (directory / MANIFEST).is_file():
-        msg = f"the corpus is no longer in {directory}: {_AGAIN}"
+        msg = f"the corpus is no longer in {directory}: {mend}"
         raise CorpusError(msg)
-    corpus = read_manifest(directory)
+    corpus = read_manifest(directory, mend)
     if corpus.fingerprint != found.get("fingerprint"):
-        msg = f"the corpus in {directory} is not the one this project prepared: {_AGAIN}"
+        msg = f"the corpus in {directory} is not the one this project prepared: {mend}"
         raise CorpusError(msg)
     return corpus
 
 
-def _read_object(path: Path, what: str) -> dict[str, Any]:
+def _read_object(path: Path, what: str, mend: str) -> dict[str, Any]:
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError) as fault:
-        msg = f"{what} is missing or damaged: {_AGAIN}"
+        msg = f"{what} is missing or damaged: {mend}"
         raise CorpusError(msg) from fault
     if not isinstance(found, dict) or not isinstance(found.get("format"), int):
-        msg = f"{what} is damaged: {_AGAIN}"
+        msg = f"{what} is damaged: {mend}"
         raise CorpusError(msg)
     if found["format"] > FORMAT:
-        msg = f"{what} was made by a newer autoresearch: upgrade, or {_AGAIN}"
+        msg = f"{what} was made by a newer autoresearch: upgrade, or {mend}"
         raise CorpusError(msg)
     return found
 
@@ -210,4 +248,5 @@ def _corpus(directory: Path, found: dict[str, Any]) -> Corpus:
         duplicates=int(found["duplicates"]),
         dropped=int(found["dropped"]),
         files=MappingProxyType(files),
+        command=str(found.get("command", "")),
     )

@@ -1,6 +1,5 @@
 """Writing the corpus proper: token shards of train, and the sealed documents of val and test."""
 
-import json
 import sys
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,7 +7,14 @@ from dataclasses import asdict, dataclass
 from itertools import islice, pairwise
 from pathlib import Path
 
-from autoresearch.corpus.files import SafeFile, Stamp, read_stamp, write_json, write_safely
+from autoresearch.corpus.files import (
+    SafeFile,
+    Stamp,
+    read_note,
+    read_stamp,
+    write_note,
+    write_safely,
+)
 from autoresearch.corpus.tokenizer import Tokenizer
 
 _BATCH_BYTES = 4 * 2**20
@@ -86,7 +92,7 @@ class ShardWriter:
         if self._open:
             shard = self._open.commit()
             note = {"counts": asdict(shard.counts), "files": stamps_json(shard.files)}
-            write_json(self._notes / f"{len(self.shards):05}.json", note)
+            write_note(self._notes / f"{len(self.shards):05}.json", note)
             self.shards.append(shard)
             self._open = None
 
@@ -162,7 +168,7 @@ def _finished_shards(train: Path, notes: Path) -> list[Shard]:
     shards: list[Shard] = []
     for path in sorted(notes.glob("*.json")):
         try:
-            note = json.loads(path.read_bytes())
+            note = read_note(path)
             files = {name: Stamp(**stamp) for name, stamp in note["files"].items()}
             whole = all(read_stamp(train / name) == stamp for name, stamp in files.items())
             shard = Shard(Counts(**note["counts"]), files)

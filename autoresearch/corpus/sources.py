@@ -1,7 +1,7 @@
 """Where text comes from: a name or a path becomes a Source, read in a fixed order."""
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +21,11 @@ class Reader(Protocol):
 
     def __iter__(self) -> Iterator[bytes | Flaw]: ...
 
+    @property
+    def guessed(self) -> Mapping[str, str]:
+        """The columns taken for the text so far without being told, and a file of each."""
+        ...
+
     def state(self) -> str:
         """Return the place to go on from, as JSON that `Source.open` takes."""
         ...
@@ -32,6 +37,21 @@ class Source(Protocol):
     @property
     def name(self) -> str:
         """A short name, fit for a folder."""
+        ...
+
+    @property
+    def spec(self) -> str:
+        """What `find_source` takes to find it again, from wherever."""
+        ...
+
+    @property
+    def text_column(self) -> str:
+        """The column of the text that a person named; empty to look for it."""
+        ...
+
+    @property
+    def unread(self) -> str:
+        """What lies there that is not read, in words; empty if there is nothing."""
         ...
 
     @property
@@ -49,11 +69,12 @@ class Source(Protocol):
         ...
 
 
-def find_source(spec: str) -> Source:
+def find_source(spec: str, text_column: str = "") -> Source:
     """Return the source that a person named.
 
     Args:
         spec: ``stdlib``, ``climbmix``, ``tinystories``, ``hf:NAME[:CONFIG]`` or a path.
+        text_column: the column of the text in files of records; empty to look for it.
 
     Raises:
         CorpusError: there is no such source, or it holds no text.
@@ -61,15 +82,15 @@ def find_source(spec: str) -> Source:
     if spec == "stdlib":
         return library_source()
     if spec == "climbmix":
-        return HubSource(spec, CLIMBMIX)
+        return HubSource(spec, CLIMBMIX, text_column=text_column)
     if spec == "tinystories":
-        return HubSource(spec, TINYSTORIES)
+        return HubSource(spec, TINYSTORIES, text_column=text_column)
     if spec.startswith("hf:") and spec != "hf:":
         name, _, config = spec[3:].partition(":")
-        return HubSource(name, name, config or None)
+        return HubSource(name, name, config or None, text_column)
     path = Path(spec).expanduser()
     if spec.strip() and path.exists():
-        return local_source(path.resolve())
+        return local_source(path.resolve(), text_column)
     near = difflib.get_close_matches(spec, _NAMES, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     msg = f"no corpus named {spec!r}: give {', '.join(_NAMES)}, hf:NAME or a path{hint}"

@@ -62,14 +62,16 @@ def _committed(repo: GitRepo, project: Project, head: str) -> Finding:
 
 
 def corpus(project: Project) -> tuple[Finding, ...]:
-    """Return whether a corpus is prepared, and for these settings; sizes count, not hashes."""
+    """Return whether a corpus is prepared, to the bit as it was, for these settings, and enough."""
     try:
         found = corpora.load(project.corpus_pointer)
+        corpora.verify(found)
     except CorpusError as error:
         return (refusal("corpus", error),)
     parts = ", ".join(f"{split} {counts.documents:,}" for split, counts in found.counts.items())
     said = f"{found.name} {found.fingerprint[:12]}; documents: {parts}"
-    return ok("corpus", said), _vocabulary(found, project.settings.corpus.vocab_size)
+    doubts = (warning("documents", each.said, each.mend) for each in corpora.doubts(found))
+    return ok("corpus", said), *doubts, _vocabulary(found, project.settings.corpus.vocab_size)
 
 
 def _vocabulary(found: corpora.Corpus, wanted: int) -> Finding:

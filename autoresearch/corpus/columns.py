@@ -1,0 +1,121 @@
+"""Which column of a file of records is the text: the one named, a usual name, or the only one."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from autoresearch.corpus.documents import Flaw, to_utf8
+from autoresearch.errors import CorpusError
+
+FIELDS = ("text", "content")
+SAMPLE = 200  # records that a choice is made from
+_OTHERS = {
+    *("article", "body", "code", "doc", "document", "full_text", "markdown", "page_content"),
+    *("paragraph", "passage", "raw_content", "raw_text", "sentence", "story", "txt"),
+}
+_MOST = 0.9  # of all characters: what holds so many is the text, what lies beside it is about it
+_WORDS = re.compile(r"[^\W\d_]\s+[^\W\d_]")
+_SHOWN = 12  # columns named at most
+Names = tuple[str, ...]
+
+
+class TextColumns:
+    """Finds the text of records. `guessed` holds what was chosen without being told, and where.
+
+    Args:
+        wanted: the column that the person named; empty to look for it.
+    """
+
+    def __init__(self, wanted: str = "") -> None:
+        self.wanted = wanted
+        self.guessed: dict[str, str] = {}
+
+    def choose(self, where: str, records: Sequence[object], *, strict: bool = True) -> Names:
+        """Return the columns to take the text from, the first that a record has.
+
+        Args:
+            where: the file or dataset, for the message.
+            records: some of it.
+            strict: false for a file that may be no text at all: nothing is guessed or refused.
+
+        Raises:
+            CorpusError: no column is text, or nobody can know which; the columns are named.
+        """
+        found = _texts(records)
+        names = self._named(found)
+        if not names and strict and not self.wanted:
+            names = _only(found)
+        if names and not self.wanted and names != FIELDS:
+            self.guessed.setdefault(names[0], where)
+        if names or not strict:
+            return names
+        columns = list(dict.fromkeys(str(name) for each in _dicts(records) for name in each))
+        if not columns:
+            return FIELDS  # strings, or nothing that could be named
+        raise CorpusError(self._objection(where, columns, list(found)))
+
+    def _named(self, found: Mapping[str, Sequence[str]]) -> Names:
+        if self.wanted:
+            return (self.wanted,) if self.wanted in found else ()
+        if any(name in found for name in FIELDS):
+            return FIELDS
+        folded = tuple(name for name in found if name.strip().lower() in FIELDS)
+        others = tuple(name for name in found if name.strip().lower() in _OTHERS)
+        return folded or (others if len(others) == 1 else ())
+
+    def _objection(self, where: str, columns: Sequence[str], texts: Sequence[str]) -> str:
+        if self.wanted:
+            mend = "name another by `--text-column`"
+            return f"{where} has no text in a column {self.wanted}, only {_list(columns)}: {mend}"
+        if not texts:
+            mend = "make one of strings, and name it by `--text-column`"
+            return f"{where} has no column of text, only {_list(columns)}: {mend}"
+        mend = f"say `--text-column {texts[0]}` or another"
+        return f"several columns of {where} may be the text, {_list(texts)}: {mend}"
+
+
+def text_of(record: object, names: Names) -> bytes | Flaw:
+    """Return the text of a record: a string itself, else the first of `names` that is one."""
+    if isinstance(record, str):
+        return to_utf8(record)
+    if not names:
+        return Flaw.NO_COLUMN
+    if isinstance(record, dict):
+        for name in names:
+            if isinstance(record.get(name), str):
+                return to_utf8(record[name])
+    return Flaw.MALFORMED
+
+
+def _dicts(records: Sequence[object]) -> list[dict[object, object]]:
+    return [each for each in records if isinstance(each, dict)]
+
+
+def _texts(records: Sequence[object]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for record in _dicts(records):
+        for name, value in record.items():
+            if isinstance(name, str) and isinstance(value, str):
+                found.setdefault(name, []).append(value)
+    return found
+
+
+def _only(found: Mapping[str, Sequence[str]]) -> Names:
+    """Return the one column that can be the text: alone, by far the longest, or alone in words."""
+    if len(found) == 1:
+        return tuple(found)
+    known = [name for name in found if name.lower() in _OTHERS]
+    sizes = {name: sum(map(len, found[name])) for name in known or found}
+    if sizes and max(sizes.values()) > _MOST * sum(sizes.values()):
+        return (max(sizes, key=sizes.__getitem__),)
+    wordy = tuple(name for name in sizes if _is_wordy(found[name]))
+    return wordy if len(wordy) == 1 else ()
+
+
+def _is_wordy(values: Sequence[str]) -> bool:
+    filled = [value for value in values if value.strip()]
+    return 2 * sum(bool(_WORDS.search(value)) for value in filled) >= len(filled) > 0
+
+
+def _list(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
