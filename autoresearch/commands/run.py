@@ -12,6 +12,7 @@ from autoresearch import patching
 from autoresearch.commands.proposers import chosen, keys_of, makers, seats
 from autoresearch.commands.workshop import sandbox_for, stop_flag, workshop
 from autoresearch.config import FIXED, Project, find_project, parse_duration, scrub_git_environment
+from autoresearch.diagnosis import missing_device
 from autoresearch.errors import ProjectError, UsageFault
 from autoresearch.gitrepo import GitRepo
 from autoresearch.preflight import Rehearsal
@@ -45,6 +46,7 @@ def run(options: RunOptions) -> None:
     project = find_project()
     share = _confirm_share(options.confirm_share, project)
     _refuse_bad_globs(project)
+    _refuse_missing_device(project)
     keys = keys_of(project)
     sandbox = sandbox_for(project)
     proposers = makers(chosen(options.proposers, keys, options.control), project, keys, sandbox)
@@ -87,6 +89,11 @@ def _refuse_bad_globs(project: Project) -> None:
             raise ProjectError(msg)
 
 
+def _refuse_missing_device(project: Project) -> None:
+    if fault := missing_device(project.settings.training.device):
+        raise ProjectError(fault)
+
+
 def _rules(options: RunOptions) -> StopRules:
     for name in ("hours", "experiments", "patience", "max_cost"):
         value = getattr(options, name)
@@ -110,6 +117,10 @@ def _warn_of_uncommitted(repo: GitRepo, project: Project) -> None:
         typer.echo(
             "warning: the project has uncommitted changes; a study starts from the commit", err=True
         )
+    gaps = repo.gaps(repo.head(), project.settings.target.entry)
+    if gaps:
+        more = f"; {len(gaps) - 1} more, see `autoresearch doctor`" if len(gaps) > 1 else ""
+        typer.echo(f"warning: {gaps[0]}: {gaps[0].mend}{more}", err=True)
 
 
 def _warn_of_changed_rules(repo: GitRepo, study: Study) -> None:

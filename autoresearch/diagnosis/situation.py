@@ -8,7 +8,7 @@ from pathlib import Path
 
 from autoresearch import sandbox as sandboxes
 from autoresearch.config import PROMPTS, Keys, Project, Settings
-from autoresearch.diagnosis import machine, program
+from autoresearch.diagnosis import machine, program, starting
 from autoresearch.diagnosis import project as projects
 from autoresearch.diagnosis.finding import Chapter, Finding, fault, ok, refusal
 from autoresearch.diagnosis.proposers import Bench, proposer
@@ -16,6 +16,7 @@ from autoresearch.errors import AutoresearchError, ProjectError, RegistryError
 from autoresearch.proposers import Means, specs
 from autoresearch.records.money import Caps, Ledger
 from autoresearch.registry import Registry
+from autoresearch.sandbox import Sandbox
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ def _chapters(situation: Situation) -> Iterator[Chapter]:
     else:
         project = situation.project
         yield _chapter("project", lambda: _project(project))
+        yield _chapter("start", lambda: starting.starts(project, partial(_sandbox, situation)))
         yield _chapter("program.md", lambda: _program(project))
     for spec in situation.proposers:
         yield _chapter(f"proposer {spec}", partial(_proposer, spec, situation))
@@ -121,6 +123,11 @@ def _program(project: Project) -> tuple[Finding, ...]:
     text = path.read_text("utf-8", "replace")
     editable = projects.globs(project)
     return program.program(text, editable=editable, fixed=projects.fixed_files(project))
+
+
+def _sandbox(at: Situation) -> Sandbox:
+    hidden = at.found.hidden if at.found else (at.data,)
+    return sandboxes.examine(at.environment, hidden).sandbox
 
 
 def _proposer(spec: str, at: Situation) -> Iterator[Finding]:

@@ -6,7 +6,6 @@ import platform
 import re
 import secrets
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from importlib import metadata
 
 from autoresearch import __version__, patching
@@ -14,7 +13,7 @@ from autoresearch.config import Project
 from autoresearch.corpus import Corpus
 from autoresearch.errors import BranchMovedError, GitError, ProjectError, UsageFault
 from autoresearch.evaluation import PROTOCOL
-from autoresearch.gitrepo import NO_REF, GitRepo
+from autoresearch.gitrepo import NO_REF, GitRepo, default_tag
 from autoresearch.process import remove
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.training import Budget
@@ -51,7 +50,8 @@ def open_study(
     Raises:
         UsageFault: a bad tag.
         ProjectError: the study's scores would not be comparable.
-        GitError: the tag's branch belongs to no study, or there is nothing to start from.
+        GitError: the tag's branch belongs to no study, a branch or ref of the person's is in the
+            way of the study's, or there is nothing to start from.
     """
     found = registry.study(tag)
     name = found.tag if found else default_tag(registry.now()) if tag is None else tag
@@ -63,12 +63,8 @@ def open_study(
     if found is None:
         return _new_study(registry, repo, project, corpus, name, chosen, trust, key)
     _refuse_incomparable(found, key)
+    repo.require_clear(found.tag, registry.newest())
     return begin_anew(registry, repo, _completed(registry, found, corpus))
-
-
-def default_tag(now: datetime) -> str:
-    """Return today's tag, for example nov23."""
-    return now.astimezone().strftime("%b%d").lower()
 
 
 def comparability(
@@ -181,9 +177,7 @@ def _new_study(
         msg = f"{tag!r} is no tag: use letters, digits, '-', '_' and '.', for example nov23"
         raise UsageFault(msg)
     branch = f"autoresearch/{tag}"
-    if repo.branch_exists("autoresearch"):
-        msg = "your branch autoresearch is in the way of autoresearch/TAG: git branch -m it first"
-        raise GitError(msg)
+    repo.require_clear(tag, registry.newest())
     if repo.branch_exists(branch):
         msg = f"branch {branch} exists but no study here made it: choose another --tag"
         raise GitError(msg)

@@ -157,6 +157,11 @@ class TrialRunner:
         trials = [each for each in self._registry.trials(experiment) if settled(each)]
         return {each.seed: each for each in trials if each.purpose is not Purpose.DRIFT}
 
+    def lacks(self, experiment: Experiment) -> str:
+        """Return in one line what its trials lack of the person's checkout; empty if nothing."""
+        found = self._repo.gaps(str(experiment.commit_sha), self._setup.entry)
+        return "; ".join(map(str, found[:3]))
+
     def _begin(self, experiment: Experiment, seed: int, purpose: Purpose) -> Trial:
         now = self._registry.now()
         return self._registry.save(
