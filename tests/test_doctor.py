@@ -239,7 +239,7 @@ STARTS = {
     "what it imports is in no commit": (
         "import helper\n",
         "fault",
-        "helper.py is in no commit, and",
+        "helper.py is in no commit",
     ),
     "nothing has that name": (
         "import no_such_module\n",

@@ -136,7 +136,7 @@ def test_links(root: Path, name: str, target: str, said: str | None) -> None:
 
 def test_what_a_filter_or_an_encoding_makes_of_a_file(root: Path) -> None:
     write(root, {".gitattributes": "train.py text working-tree-encoding=UTF-16\n"})
-    git(root, "add", ".")
+    git(root, "add", ".gitattributes")
     git(root, "commit", "-q", "-m", "Encoding")
     (root / "train.py").unlink()
     git(root, "checkout", "-q", "train.py")

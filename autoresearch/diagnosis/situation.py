@@ -24,7 +24,8 @@ class Situation:
     """What is looked at.
 
     `project` is the fault where there is none; `here` the folder one stands in; `proposers` are
-    specs, none for what `run` would choose; `data` is where corpora lie; `offline`: no calls.
+    specs, none for what `run` would choose; `data` is where corpora lie; `offline`: no calls;
+    `opens` returns the tag of the study that `run` would open, or raises what `run` would.
     """
 
     project: Project | ProjectError
@@ -35,6 +36,7 @@ class Situation:
     environment: Mapping[str, str]
     proposers: tuple[str, ...] = ()
     offline: bool = False
+    opens: Callable[[], str] | None = None
 
     @property
     def found(self) -> Project | None:
@@ -59,7 +61,10 @@ def _chapters(situation: Situation) -> Iterator[Chapter]:
     else:
         project = situation.project
         yield _chapter("project", lambda: _project(project))
-        yield _chapter("start", lambda: starting.starts(project, partial(_sandbox, situation)))
+        yield _chapter(
+            "start",
+            lambda: starting.starts(project, partial(_sandbox, situation), situation.opens),
+        )
         yield _chapter("program.md", lambda: _program(project))
     for spec in situation.proposers:
         yield _chapter(f"proposer {spec}", partial(_proposer, spec, situation))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from autoresearch.config import Project, Settings
 from autoresearch.diagnosis.finding import Finding, fault, ok, refusal, warning
-from autoresearch.errors import GitError, RegistryError
+from autoresearch.errors import CorpusError, GitError, ProjectError, RegistryError
 from autoresearch.gitrepo import Gap, GitRepo, default_tag
 from autoresearch.preflight import Rehearsal
 from autoresearch.preflight.judging import SIZELESS, Verdict
@@ -24,9 +24,12 @@ _CERTAIN = SIZELESS | {
 }  # fmt: skip
 
 
-def starts(project: Project, sandbox: Callable[[], Sandbox]) -> Iterator[Finding]:
+def starts(
+    project: Project, sandbox: Callable[[], Sandbox], opens: Callable[[], str] | None = None
+) -> Iterator[Finding]:
     """Yield whether trials get all they need, refs can be written, and the program comes through.
 
+    `opens` is that of the `Situation`.
     Nothing is looked at where git cannot be used (`repository` tells that), and beside a run at
     work only what does not disturb it.
     """
@@ -42,7 +45,10 @@ def starts(project: Project, sandbox: Callable[[], Sandbox]) -> Iterator[Finding
     if _is_at_work(project):
         yield ok("start", "not tried: a run is at work")
         return
-    yield _refs(project, repo)
+    refs = _refs(project, repo)
+    yield refs
+    if opens is not None and not refs.mend:
+        yield from _study(opens)
     if entry in files:
         yield program(project, sandbox(), files, lambda to: repo.export(head, to), gaps)
 
@@ -80,6 +86,17 @@ def _refs(project: Project, repo: GitRepo) -> Finding:
     except GitError as error:
         return refusal("refs", error)
     return ok("refs", f"autoresearch/{tag} and its experiments' refs can be written")
+
+
+def _study(opens: Callable[[], str]) -> Iterator[Finding]:
+    try:
+        tag = opens()
+    except CorpusError:  # told in the project's chapter
+        return
+    except (GitError, ProjectError) as error:
+        yield refusal("study", error)
+    else:
+        yield ok("study", f"`run` works on {tag}")
 
 
 def program(

@@ -146,7 +146,7 @@ class Git:
             given.seek(0)
             answer = self._run(arguments, given, {}, to)
         if answer.status != 0:
-            raise answer.refusal(f"git {arguments[0]}")
+            raise answer.refusal(f"git {_verb(arguments)}")
 
     def _run(
         self,
@@ -183,7 +183,7 @@ class Git:
         """
         answer = self.attempt(*arguments, stdin=stdin, environment=environment)
         if answer.status != 0:
-            raise answer.refusal(f"git {arguments[0]}")
+            raise answer.refusal(f"git {_verb(arguments)}")
         return answer.data
 
     def text(
@@ -196,6 +196,14 @@ class Git:
     def holds(self, *arguments: str) -> bool:
         """Return whether git ends with status 0."""
         return self.attempt(*arguments).status == 0
+
+
+def _verb(arguments: Sequence[str]) -> str:
+    """Return what git is asked to do, after the settings for this one act."""
+    rest = list(arguments)
+    while rest[0] == "-c":
+        del rest[:2]
+    return rest[0]
 
 
 def _answer(ended: object) -> Answer:

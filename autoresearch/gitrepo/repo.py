@@ -279,8 +279,7 @@ class GitRepo:
         Raises:
             GitError: it is no descendant, or git would overwrite something; nothing has moved.
         """
-        self._git.text("-c", "merge.autoStash=false", "merge", "--ff-only", "--quiet",
-                       "--no-stat", "--no-verify-signatures", sha)  # fmt: skip
+        checkout.fast_forward(self._git, sha)
 
     def hooks_left_out(self, options: CommitOptions) -> list[str]:
         """Return in clauses what these options do not keep of the person's hooks and signature."""
