@@ -68,7 +68,7 @@ def doctor(
     """The command on a machine that is looked at once: a sandbox is made and tried to know it."""
     monkeypatch.setattr(sandbox, "examine", lambda _environment, _hidden: around)
     monkeypatch.setattr(sandbox, "detect", lambda _environment: around.sandbox)
-    monkeypatch.setattr(starting, "program", lambda *_: ok("program", "not tried in this test"))
+    monkeypatch.setattr(starting, "program", lambda *_: ok("entry", "not tried in this test"))
     for name in ("TMPDIR", "ANTHROPIC_BASE_URL", "OPENAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     return Doctor(capsys, monkeypatch)
@@ -264,7 +264,7 @@ def test_the_program_is_tried_as_a_trial_would(
     (project / "helper.py").write_text("X = 1\n")
     (project / "train.py").write_text(line + TRAIN)
     git(project, "commit", "--quiet", "--allow-empty", "-am", "change")
-    found, said, mend = doctor.finds("program")
+    found, said, mend = doctor.finds("entry")
     assert found == level
     assert word in said
     assert mend
@@ -281,7 +281,7 @@ def test_a_program_that_needs_what_is_no_text_is_tried_with_all_that_is_committe
     (project / "train.py").write_text("open('table.bin').close()\nimport no_such_module\n")
     git(project, "add", ".")
     git(project, "commit", "--quiet", "-m", "change")
-    assert "no_such_module" in doctor.finds("program")[1]
+    assert "no_such_module" in doctor.finds("entry")[1]
     assert doctor.finds("files")[0] == "ok"
 
 

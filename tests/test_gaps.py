@@ -150,3 +150,19 @@ def test_what_a_filter_or_an_encoding_makes_of_a_file(root: Path) -> None:
     (root / "train.py").write_text("import json\n")
     git(root, "add", ".")
     assert any(told.startswith("prepare.py is other bytes") for told in found(root))
+
+
+def test_a_filter_that_is_not_there(root: Path) -> None:
+    write(root, {".gitattributes": "*.bin filter=lfs\n", "a.bin": "raw", "b.bin": "raw"})
+    git(root, "add", ".")
+    assert found(root) == [
+        "a.bin goes through the filter lfs, which git does not know here: "
+        "a trial gets the commit's bytes"
+    ]
+    git(root, "config", "filter.lfs.required", "true")
+    git(root, "config", "filter.lfs.process", "/nonexistent/git-lfs filter-process")
+    repo = GitRepo.open(root)
+    (gap,) = repo.gaps(repo.head(), "train.py")
+    assert "whose program /nonexistent/git-lfs is not there" in str(gap)
+    git(root, "config", "filter.lfs.process", "cat --version")
+    assert repo.gaps(repo.head(), "train.py") == ()

@@ -133,11 +133,11 @@ def _at_least_one_step(settings: Settings) -> Settings:
 def _told(entry: str, found: Verdict, gaps: Sequence[Gap]) -> Finding:
     if found.reason == "":
         said = f"{entry} imports, trains and loads at toy size, in {found.seconds:.1f} s"
-        return ok("program", said)
+        return ok("entry", said)
     if found.kind == ACCELERATOR:
-        return ok("program", f"{entry} needs its accelerator: not tried to the end on the CPU")
+        return ok("entry", f"{entry} needs its accelerator: not tried to the end on the CPU")
     if found.reason and (gaps or found.kind in _CERTAIN):
         lacks = "".join(f"; {gap}" for gap in gaps[:2])
         mend = gaps[0].mend if gaps else "mend it and commit: `run` would end with its baseline"
-        return fault("program", f"{entry}: {found.reason}{lacks}", mend)
-    return warning("program", found.doubt, "see [preflight]: toy values may not fit this program")
+        return fault("entry", f"{entry}: {found.reason}{lacks}", mend)
+    return warning("entry", found.doubt, "see [preflight]: toy values may not fit this program")

@@ -2,6 +2,8 @@
 
 import os
 import posixpath
+import re
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.machinery import all_suffixes
@@ -178,12 +180,12 @@ def _uncommitted(path: str, why: str) -> Gap:
 def _converted(git: Git, found: Iterable[Entry], prefix: str, root: Path) -> Iterator[Gap]:
     """Yield the files that a filter or an encoding makes other bytes of in the checkout."""
     regular = {f"{prefix}{each.path}": each for each in found if each.mode in REGULAR}
-    asked = "".join(f"{path}\0" for path in regular).encode("utf-8", "surrogateescape")
-    told = git.data("check-attr", "-z", "--stdin", *_CONVERTING, stdin=asked)
-    fields = iter(told.decode("utf-8", "surrogateescape").split("\0")[:-1])
-    for path, attribute, value in zip(*[fields] * 3, strict=True):
+    drivers: dict[str, Entry] = {}
+    for path, attribute, value in _attributes(git, regular):
         entry = regular[path]
-        if value in ("unspecified", "unset", "lfs") or not (root / entry.path).is_file():
+        if attribute == "filter":
+            drivers.setdefault(value, entry)
+        if value == "lfs" or not (root / entry.path).is_file():
             continue
         answer = git.attempt("hash-object", "--no-filters", "--", str(root / entry.path))
         if answer.status == 0 and answer.text != entry.blob:
@@ -192,3 +194,36 @@ def _converted(git: Git, found: Iterable[Entry], prefix: str, root: Path) -> Ite
                 f"is other bytes in your checkout ({attribute}={value}): a trial gets the commit's",
                 f"take the attribute {attribute} from {entry.path} in .gitattributes, and commit",
             )
+    for driver, entry in drivers.items():
+        if lacks := _lacks(git, driver):
+            yield Gap(
+                entry.path,
+                f"goes through the filter {driver}, {lacks}: a trial gets the commit's bytes",
+                f"install it, or take filter={driver} from .gitattributes",
+            )
+
+
+def _attributes(git: Git, paths: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield path, attribute and value of what makes other bytes of a file."""
+    asked = "".join(f"{path}\0" for path in paths).encode("utf-8", "surrogateescape")
+    told = git.data("check-attr", "-z", "--stdin", *_CONVERTING, stdin=asked)
+    fields = iter(told.decode("utf-8", "surrogateescape").split("\0")[:-1])
+    for path, attribute, value in zip(*[fields] * 3, strict=True):
+        if value not in ("unspecified", "unset", "set"):
+            yield path, attribute, value
+
+
+def _lacks(git: Git, driver: str) -> str:
+    """Return in a clause what is missing of a filter; empty where nothing is."""
+    commands = [
+        git.attempt("config", "--get", f"filter.{driver}.{name}").text
+        for name in ("process", "clean", "smudge")
+    ]
+    if not any(commands):
+        return "which git does not know here"
+    for command in filter(None, commands):
+        program = command.split()[0]
+        # What is more than a plain name is for a shell to read.
+        if re.fullmatch(r"[\w./+-]+", program) and shutil.which(program) is None:
+            return f"whose program {program} is not there"
+    return ""
