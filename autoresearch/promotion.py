@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autoresearch.errors import GitError
+from autoresearch.errors import BranchMovedError, GitError
 from autoresearch.gitrepo import (
     CONFIRMED,
     SCORE,
@@ -269,7 +269,7 @@ def _move(repo: GitRepo, branch: str, new: str, old: str, *, here: bool) -> None
         return
     if repo.current_branch() != branch or repo.head() != old:
         msg = f"{branch} was moved by someone else meanwhile: try again"
-        raise GitError(msg)
+        raise BranchMovedError(msg)
     repo.fast_forward(new)
 
 

@@ -155,10 +155,8 @@ def test_what_a_filter_or_an_encoding_makes_of_a_file(root: Path) -> None:
 def test_a_filter_that_is_not_there(root: Path) -> None:
     write(root, {".gitattributes": "*.bin filter=lfs\n", "a.bin": "raw", "b.bin": "raw"})
     git(root, "add", ".")
-    assert found(root) == [
-        "a.bin goes through the filter lfs, which git does not know here: "
-        "a trial gets the commit's bytes"
-    ]
+    (told,) = found(root)
+    assert told.startswith("a.bin goes through the filter lfs, which git does not know here: ")
     git(root, "config", "filter.lfs.required", "true")
     git(root, "config", "filter.lfs.process", "/nonexistent/git-lfs filter-process")
     repo = GitRepo.open(root)

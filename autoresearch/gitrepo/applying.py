@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from autoresearch.gitrepo.command import Git
+from autoresearch.gitrepo.command import Git, system_refusal
 from autoresearch.gitrepo.neutral import neutral
 from autoresearch.patching import diff_paths, strip_count
 from autoresearch.records.text import safe_line
@@ -22,14 +22,21 @@ def apply_diff(files: Mapping[str, str], diff: str, prefix: str = "") -> dict[st
     strip = strip_count(diff, files, prefix)
     named = {path: files[path] for path in diff_paths(diff, strip) if path in files}
     with neutral("autoresearch-apply-") as git:
-        for path, text in named.items():
-            (git.directory / path).parent.mkdir(parents=True, exist_ok=True)
-            (git.directory / path).write_bytes(text.encode("utf-8", "surrogatepass"))
+        _write(git.directory, named)
         fault = _apply(git, diff, strip)
         after = _read(git.directory) if fault is None else Rejection(f"it does not apply: {fault}")
     if isinstance(after, Rejection):
         return after
     return {path: text for path, text in files.items() if path not in named} | after
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> None:
+    try:
+        for path, text in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(text.encode("utf-8", "surrogatepass"))
+    except OSError as fault:
+        raise system_refusal("cannot write a copy of the project", fault) from None
 
 
 def _apply(git: Git, diff: str, strip: int) -> str | None:

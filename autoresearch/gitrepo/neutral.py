@@ -46,9 +46,12 @@ def _begin(place: Path, of: Git | None) -> Git:
         # Older versions of git know neither the question nor any other answer.
         if of.attempt("rev-parse", "--show-object-format").text == "sha256":
             kind = ["--object-format=sha256"]
-    tree.mkdir()
-    git = Git(tree, environment)
-    git.text("init", "--quiet", "--template=", *kind)
-    (store / "info").mkdir(exist_ok=True)
-    (store / "info" / "attributes").write_text(ATTRIBUTES)
+    try:
+        tree.mkdir()
+        git = Git(tree, environment)
+        git.text("init", "--quiet", "--template=", *kind)
+        (store / "info").mkdir(exist_ok=True)
+        (store / "info" / "attributes").write_text(ATTRIBUTES)
+    except OSError as fault:
+        raise system_refusal("git needs a temporary folder", fault) from None
     return git

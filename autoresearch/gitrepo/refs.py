@@ -144,8 +144,8 @@ def _free(git: Git, name: str) -> str:
 def _rehearse(git: Git, names: tuple[str, ...]) -> None:
     """Lock refs as if to write them, and let them go: what git would refuse, it refuses now."""
     head = git.text("rev-parse", "--verify", "HEAD^{commit}")
-    acts = "".join(f"update {name} {head}\n" for name in names)
-    told = f"start\noption no-deref\n{acts}prepare\nabort\n".encode()
+    acts = "".join(f"option no-deref\nupdate {name} {head}\n" for name in names)
+    told = f"start\n{acts}prepare\nabort\n".encode()
     answer = git.attempt("update-ref", "--stdin", stdin=told)
     if answer.status != 0 and "unknown command" not in answer.error:  # of a git before 2.27
         raise answer.refusal(safe_line(f"the study's refs cannot be written ({names[0]})", 200))
