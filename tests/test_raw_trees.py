@@ -208,3 +208,20 @@ def test_a_sha256_repository_from_commit_to_pick(tmp_path: Path) -> None:
     repo.fast_forward(onto)
     assert repo.lineage(base, onto)[-1].sha == onto == repo.branch_tip("main")
     assert repo.gaps(onto, "train.py") == ()
+
+
+def test_a_partial_clone_fetches_what_it_lacks(checkout: Path, tmp_path: Path) -> None:
+    git(checkout, "config", "uploadpack.allowFilter", "true")
+    git(checkout, "config", "uploadpack.allowAnySHA1InWant", "true")
+    write(checkout, {"train.py": SOURCE + "LAST = 1\n"})
+    git(checkout, "commit", "-q", "-am", "Second")
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "-q", "--filter=blob:none", f"file://{checkout}", str(clone))
+    repo = GitRepo.open(clone)
+    source = SOURCE.replace("DEPTH = 2", "DEPTH = 3") + "LAST = 1\n"
+    sha = repo.write_commit(repo.head(), {"train.py": source}, "deeper\n", WHEN)
+    with repo.picking(git(clone, "rev-parse", "HEAD~1")) as picker:
+        picked = picker.pick(sha, "again\n", 1_700_000_000)
+    assert isinstance(picked, Picked)
+    text = repo.read_files(picked.sha, ("train.py",))["train.py"]
+    assert text == SOURCE.replace("DEPTH = 2", "DEPTH = 3")

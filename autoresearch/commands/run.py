@@ -10,9 +10,8 @@ from rich.console import Console
 
 from autoresearch import patching
 from autoresearch.commands.proposers import chosen, keys_of, makers, seats
-from autoresearch.commands.workshop import sandbox_for, stop_flag, workshop
+from autoresearch.commands.workshop import require_device, sandbox_for, stop_flag, workshop
 from autoresearch.config import FIXED, Project, find_project, parse_duration, scrub_git_environment
-from autoresearch.diagnosis import missing_device
 from autoresearch.errors import ProjectError, UsageFault
 from autoresearch.gitrepo import GitRepo
 from autoresearch.preflight import Rehearsal
@@ -46,7 +45,7 @@ def run(options: RunOptions) -> None:
     project = find_project()
     share = _confirm_share(options.confirm_share, project)
     _refuse_bad_globs(project)
-    _refuse_missing_device(project)
+    require_device(project)
     keys = keys_of(project)
     sandbox = sandbox_for(project)
     proposers = makers(chosen(options.proposers, keys, options.control), project, keys, sandbox)
@@ -87,11 +86,6 @@ def _refuse_bad_globs(project: Project) -> None:
         if fault := patching.glob_fault(glob):
             msg = f"autoresearch.toml target editable: {fault}"
             raise ProjectError(msg)
-
-
-def _refuse_missing_device(project: Project) -> None:
-    if fault := missing_device(project.settings.training.device):
-        raise ProjectError(fault)
 
 
 def _rules(options: RunOptions) -> StopRules:

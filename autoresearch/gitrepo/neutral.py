@@ -54,4 +54,18 @@ def _begin(place: Path, of: Git | None) -> Git:
         (store / "info" / "attributes").write_text(ATTRIBUTES)
     except OSError as fault:
         raise system_refusal("git needs a temporary folder", fault) from None
+    if of is not None:
+        _tell_promisors(git, of)
     return git
+
+
+def _tell_promisors(git: Git, of: Git) -> None:
+    """Let a partial clone's missing objects be fetched here as well: from where it is told to."""
+    if not of.holds("config", "--get-regexp", r"^remote\..*\.promisor$"):
+        return
+    told = of.text(
+        "config", "-z", "--get-regexp", r"^remote\..*\.(promisor|url|partialclonefilter)$"
+    )
+    for setting in told.split("\0")[:-1]:
+        name, _, value = setting.partition("\n")
+        git.text("config", "--add", name, value)
