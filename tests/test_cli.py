@@ -208,7 +208,7 @@ def test_what_a_trial_would_lack_is_one_line_before_the_baseline(run: Run, prepa
     git(prepared, "commit", "-qam", "import")
     code, _, err = run("run", "--experiments", "1", "--budget", "5s")
     assert code == 1
-    warning, *_, last = err.splitlines()
+    _, warning, *_, last = err.splitlines()
     said = "helper.py is in no commit, and train.py imports it: a trial does not get it"
     assert warning == f"warning: {said}: `git add --force helper.py` and commit"
     assert "the baseline failed (exception: ModuleNotFoundError: No module named 'helper'; " in last

@@ -309,14 +309,12 @@ def test_beside_a_run_nothing_is_tried(doctor: Doctor, project: Path) -> None:
         assert doctor.finds("start") == ("ok", "not tried: a run is at work", "")
 
 
-def test_run_asks_for_the_device_too() -> None:
-    torch = pytest.importorskip("torch")
+def test_who_needs_no_device_is_not_asked_to_import_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `run` says of one that is missing: `tests/test_cli.py`."""
+    monkeypatch.setattr(sys, "executable", "/nonexistent/python")
     assert missing_device("cpu") is None
-    said = missing_device("mps")
-    if torch.backends.mps.is_available():
-        assert said is None
-    else:
-        assert str(said).startswith("mps is asked for, but PyTorch does not find it: write")
+    said = "cuda is asked for, and PyTorch fails when it is looked for: see `doctor`"
+    assert missing_device("cuda") == said
 
 
 def test_a_registry_whole_damaged_and_at_work(doctor: Doctor, project: Path) -> None:
