@@ -302,6 +302,19 @@ def test_refs_in_the_way_and_a_study_that_is_checked_out(doctor: Doctor, project
     assert f"autoresearch/night is checked out in {project}" in said + mend
 
 
+def test_a_study_that_a_run_would_not_continue(doctor: Doctor, prepared: Path) -> None:
+    assert doctor.finds("study")[0] == "ok"
+    registry = Registry.open(prepared / ".autoresearch" / "registry.db", create=True)
+    head = git(prepared, "rev-parse", "HEAD")
+    registry.save(a_study("night", base_commit=head, comparability='{"device": "cuda"}'))
+    registry.close()
+    level, said, mend = doctor.finds("study")
+    assert level == "fault"
+    assert "study night was run with " in said + mend
+    assert "start a new study with --tag" in said + mend
+    assert doctor.finds("refs")[0] == "ok"
+
+
 def test_beside_a_run_nothing_is_tried(doctor: Doctor, project: Path) -> None:
     registry = Registry.open(project / ".autoresearch" / "registry.db", create=True)
     registry.close()

@@ -86,6 +86,13 @@ def test_beside_an_entry_in_a_folder(root: Path) -> None:
     assert told.startswith("src/helper.py is in no commit, and src/main.py imports it")
 
 
+def test_through_a_committed_link(root: Path) -> None:
+    (root / "lib").symlink_to("pkg")
+    write(root, {"train.py": "import lib.used\nfrom lib import deeper\n"})
+    git(root, "add", ".")
+    assert found(root) == []
+
+
 def test_what_only_looks_like_it_is_not_named(root: Path) -> None:
     source = "import torch, helper_of_nobody\nopen('../x')\nopen('/etc/passwd')\nopen('é' * 999)\n"
     write(root, {"train.py": source + "open('')\nopen('a\\0b')\n", ".autoresearch/x": ""})

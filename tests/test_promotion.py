@@ -428,7 +428,10 @@ class TestHooks:
         for name in ("post-checkout", "post-merge", "reference-transaction", "post-index-change"):
             ran = add_hook(night, name, 'touch "$ran"; exit 1')
         (told,) = night.promote(2).notes
-        assert told == "your hooks were not run: reference-transaction, post-index-change"
+        assert told == (
+            "your hooks were not run: "
+            "reference-transaction, post-index-change, post-checkout, post-merge"
+        )
         assert not ran.exists()
 
     def test_a_hook_in_the_tree_is_the_persons_never_the_candidates(self, night: Night) -> None:

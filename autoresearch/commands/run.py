@@ -17,6 +17,7 @@ from autoresearch.gitrepo import GitRepo
 from autoresearch.preflight import Rehearsal
 from autoresearch.records.events import Notice, Watcher
 from autoresearch.records.tables import Study
+from autoresearch.records.text import safe_line
 from autoresearch.render.live import watcher_for
 from autoresearch.research import Research, StopRules, recover
 from autoresearch.research.opening import Rehearse
@@ -113,8 +114,9 @@ def _warn_of_uncommitted(repo: GitRepo, project: Project) -> None:
         )
     gaps = repo.gaps(repo.head(), project.settings.target.entry)
     if gaps:
-        more = f"; {len(gaps) - 1} more, see `autoresearch doctor`" if len(gaps) > 1 else ""
-        typer.echo(f"warning: {gaps[0]}: {gaps[0].mend}{more}", err=True)
+        rest = ", ".join(each.path for each in gaps[1:])
+        more = f"; `autoresearch doctor` tells of {rest}, too" if rest else ""
+        typer.echo(f"warning: {gaps[0]}: {gaps[0].mend}{safe_line(more, 300)}", err=True)
 
 
 def _warn_of_changed_rules(repo: GitRepo, study: Study) -> None:

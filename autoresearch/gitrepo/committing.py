@@ -22,7 +22,7 @@ from autoresearch.records.text import safe_line
 
 _HOOKS = ("pre-commit", "prepare-commit-msg", "commit-msg")
 _AFTERWARDS = "post-commit"
-_PASSED_BY = ("reference-transaction", "post-index-change")
+_PASSED_BY = ("reference-transaction", "post-index-change", "post-checkout", "post-merge")
 
 # Tree, parent, message and author time (unix seconds) in, the new commit's sha out.
 Write = Callable[[str, str, str, int], str]

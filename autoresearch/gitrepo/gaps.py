@@ -145,8 +145,8 @@ class _Missing:
         """Return the first file or folder on the way to a module that only the checkout has."""
         for count in range(1, len(name) + 1):
             stem = "/".join([*base, *name[:count]])
-            if stem in self._modules:
-                return None  # told as what it is
+            if stem in self._modules or stem in self._files:
+                return None  # a submodule or a link: told as what it is
             files = [f"{stem}{suffix}" for suffix in all_suffixes()]
             if stem in self._folders:
                 init = f"{stem}/__init__.py"
