@@ -302,7 +302,10 @@ def test_refs_in_the_way_and_a_study_that_is_checked_out(doctor: Doctor, project
     assert f"autoresearch/night is checked out in {project}" in said + mend
 
 
-def test_a_study_that_a_run_would_not_continue(doctor: Doctor, prepared: Path) -> None:
+def test_a_study_that_a_run_would_not_continue(
+    doctor: Doctor, prepared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
     assert doctor.finds("study")[0] == "ok"
     registry = Registry.open(prepared / ".autoresearch" / "registry.db", create=True)
     head = git(prepared, "rev-parse", "HEAD")
