@@ -79,6 +79,14 @@ def test_what_a_committed_module_asks_for_is_looked_for_too(root: Path) -> None:
     assert told.startswith("pkg/deepest.py is in no commit, and pkg/deeper.py imports it")
 
 
+def test_an_odd_name_can_be_copied_into_a_shell(root: Path) -> None:
+    write(root, {"train.py": "open('a b$(x).txt')\n", "a b$(x).txt": "x"})
+    git(root, "commit", "-q", "-am", "Odd")
+    repo = GitRepo.open(root)
+    (gap,) = repo.gaps(repo.head(), "train.py")
+    assert gap.mend == "`git add --force 'a b$(x).txt'` and commit"
+
+
 def test_beside_an_entry_in_a_folder(root: Path) -> None:
     write(root, {"src/main.py": "import helper\n", "src/helper.py": "X = 1\n"})
     git(root, "add", "src/main.py")

@@ -116,7 +116,8 @@ def _warn_of_uncommitted(repo: GitRepo, project: Project) -> None:
     if gaps:
         rest = ", ".join(each.path for each in gaps[1:])
         more = f"; `autoresearch doctor` tells of {rest}, too" if rest else ""
-        typer.echo(f"warning: {gaps[0]}: {gaps[0].mend}{safe_line(more, 300)}", err=True)
+        told = safe_line(f"{gaps[0]}: {gaps[0].mend}{more}", 600)
+        typer.echo(f"warning: {told}", err=True)
 
 
 def _warn_of_changed_rules(repo: GitRepo, study: Study) -> None:

@@ -3,6 +3,7 @@
 import os
 import posixpath
 import re
+import shlex
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -61,8 +62,8 @@ def _pointers(git: Git, found: Iterable[Entry]) -> Iterator[Gap]:
             yield Gap(
                 entry.path,
                 "is a Git LFS pointer: a trial gets the pointer, not what it points to",
-                f"commit it without LFS: `git lfs untrack {entry.path}`, then "
-                f"`git add --renormalize {entry.path}`",
+                f"commit it without LFS: `git lfs untrack {shlex.quote(entry.path)}`, then "
+                f"`git add --renormalize {shlex.quote(entry.path)}`",
             )
 
 
@@ -173,7 +174,7 @@ def _uncommitted(path: str, why: str) -> Gap:
     return Gap(
         path,
         f"is in no commit, and {why}: a trial does not get it",
-        f"`git add --force {path}` and commit",
+        f"`git add --force {shlex.quote(path)}` and commit",
     )
 
 
