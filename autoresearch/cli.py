@@ -187,9 +187,20 @@ def promote(
     pairs: Annotated[
         int | None, typer.Option(help="Pairs that --confirm may train of each; default 6.")
     ] = None,
+    signoff: Annotated[
+        bool, typer.Option("--signoff", "-s", help="Add your Signed-off-by.")
+    ] = False,
+    no_verify: Annotated[
+        bool, typer.Option("--no-verify", help="Do not run your git hooks.")
+    ] = False,
+    no_gpg_sign: Annotated[
+        bool, typer.Option("--no-gpg-sign", help="Do not sign, whatever commit.gpgSign says.")
+    ] = False,
 ) -> None:
     """Bring discoveries home: score them on test, cherry-pick them onto your own branch."""
     from autoresearch.commands.promote import PromoteOptions
     from autoresearch.commands.promote import promote as verb
+    from autoresearch.gitrepo import CommitOptions
 
-    verb(PromoteOptions(tuple(experiments), onto, dry_run, force, confirm, pairs))
+    commits = CommitOptions(not no_verify, not no_gpg_sign, signoff)
+    verb(PromoteOptions(tuple(experiments), onto, dry_run, force, confirm, pairs, commits))

@@ -4,12 +4,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autoresearch.errors import GitError
+from autoresearch.errors import BranchMovedError, GitError
 from autoresearch.gitrepo import (
     CONFIRMED,
     SCORE,
     TEST,
     Commit,
+    CommitOptions,
     Conflict,
     GitRepo,
     Picked,
@@ -69,7 +70,8 @@ class Promoted:
 class Promotion:
     """What `promote` did, or would do: `branch` goes from `old` to `new` through `commits`.
 
-    `already` are the experiments whose change the branch had before.
+    `already` are the experiments whose change the branch had before; `notes` say what of the
+    person's hooks and signature was left out.
     """
 
     branch: str
@@ -78,6 +80,7 @@ class Promotion:
     commits: tuple[Promoted, ...]
     already: tuple[int, ...]
     dry_run: bool
+    notes: tuple[str, ...] = ()
 
 
 def promote(
@@ -87,6 +90,7 @@ def promote(
     onto: str | None = None,
     dry_run: bool = False,
     force: bool = False,
+    commits: CommitOptions | None = None,
 ) -> Promotion:
     """Cherry-pick experiments onto a branch of the person's, oldest first.
 
@@ -94,29 +98,37 @@ def promote(
         repo: the project's repository.
         experiments: at least one.
         onto: the branch; None is the one that is checked out.
-        dry_run: find out what would happen, conflicts included, and move nothing.
+        dry_run: find out what would happen, conflicts included, and move nothing. The person's
+            hooks are asked only with `commits`.
         force: also what was not kept or is not confirmed, or was promoted before (and reverted
             since).
+        commits: how the person's hooks, signature and sign-off are kept; None is all of them.
 
     Raises:
         GitError: it cannot be done; the message says why, and nothing has changed.
     """
     repo.identity()
     chosen = sorted({each.id: each for each in experiments}.values(), key=lambda each: each.id)
-    commits = {each.id: _commit(repo, each, force=force) for each in chosen}
+    found = {each.id: _commit(repo, each, force=force) for each in chosen}
     branch = _branch(repo, onto)
     old = repo.branch_tip(branch)
     here = _is_here(repo, branch)
-    with repo.picking(old) as picker:
-        pairs = [(each, commits[each.id]) for each in chosen]
+    if commits is None and not dry_run:
+        commits = CommitOptions()
+    with repo.picking(old, commits) as picker:
+        pairs = [(each, found[each.id]) for each in chosen]
         done, already = _pick_all(repo, picker, branch, pairs, force=force)
         new = picker.head
     if not done:
         msg = f"{_named(already)} {_are(already)} on {branch} already: there is nothing to promote"
         raise GitError(msg)
-    if not dry_run:
-        _move(repo, branch, new, old, here=here)
-    return Promotion(branch, old, new, tuple(done), tuple(already), dry_run)
+    if dry_run or commits is None:
+        return Promotion(branch, old, new, tuple(done), tuple(already), dry_run)
+    notes = repo.hooks_left_out(commits)
+    _move(repo, branch, new, old, here=here)
+    if commits.hooks and (note := repo.after_commit(old, new, here=here)):
+        notes.append(note)
+    return Promotion(branch, old, new, tuple(done), tuple(already), dry_run, tuple(notes))
 
 
 def _commit(repo: GitRepo, experiment: Promotable, *, force: bool) -> Commit:
@@ -257,7 +269,7 @@ def _move(repo: GitRepo, branch: str, new: str, old: str, *, here: bool) -> None
         return
     if repo.current_branch() != branch or repo.head() != old:
         msg = f"{branch} was moved by someone else meanwhile: try again"
-        raise GitError(msg)
+        raise BranchMovedError(msg)
     repo.fast_forward(new)
 
 

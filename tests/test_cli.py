@@ -244,6 +244,45 @@ def test_an_uncommitted_train_py_is_named(run: Run, prepared: Path) -> None:
     one_line(err, "train.py is in no commit yet")
 
 
+def test_what_a_trial_would_lack_is_one_line_before_the_baseline(run: Run, prepared: Path) -> None:
+    (prepared / "helper.py").write_text("X = 1\n")
+    (prepared / "train.py").write_text("import helper\n")
+    git(prepared, "commit", "-qam", "import")
+    code, _, err = run("run", "--experiments", "1", "--budget", "5s")
+    assert code == 1
+    _, warning, *_, last = err.splitlines()
+    said = "helper.py is in no commit, and train.py imports it: a trial does not get it"
+    assert warning == f"warning: {said}: `git add --force helper.py` and commit"
+    assert "the baseline failed (exception: ModuleNotFoundError: No module named 'helper'; " in last
+    assert said in last
+
+
+def test_refs_in_the_way_end_a_run_before_its_first_row(run: Run, prepared: Path) -> None:
+    git(prepared, "update-ref", "refs/autoresearch", "HEAD")
+    code, _, err = run("run", "--experiments", "1", "--budget", "5s")
+    assert code == 1
+    mend = "git update-ref refs/my-autoresearch refs/autoresearch"
+    assert f"`{mend} && git update-ref -d refs/autoresearch`" in err.splitlines()[-1]
+    assert Registry.open(find_project(prepared).registry).studies() == []
+
+
+def test_a_device_that_is_not_there_is_said_before_a_study_is_opened(
+    run: Run, prepared: Path
+) -> None:
+    torch = pytest.importorskip("torch")
+    if torch.backends.mps.is_available():
+        pytest.skip("every device that can be asked for is here")
+    settings = (prepared / "autoresearch.toml").read_text()
+    (prepared / "autoresearch.toml").write_text(
+        settings.replace("[training]", '[training]\ndevice = "mps"')
+    )
+    code, _, err = run("run", "--experiments", "1", "--budget", "5s")
+    assert code == 1
+    (line,) = err.splitlines()
+    assert "mps is asked for, but PyTorch does not find it: write device" in line
+    assert not find_project(prepared).registry.exists()
+
+
 def test_unknown_numbers(run: Run, studied: Path) -> None:
     for arguments in (["status", "99"], ["diff", "99"], ["diff", "1", "99"], ["promote", "99"]):
         code, out, err = run(*arguments)

@@ -13,18 +13,19 @@ import pytest
 
 from autoresearch import cli, sandbox
 from autoresearch.config import find_project
-from autoresearch.diagnosis import machine
+from autoresearch.diagnosis import machine, missing_device, starting
 from autoresearch.diagnosis.endings import Endpoint, judged
-from autoresearch.diagnosis.finding import Level
+from autoresearch.diagnosis.finding import Level, ok
 from autoresearch.records.money import CallEnding, Settlement
 from autoresearch.records.values import Trust
 from autoresearch.registry import Registry, RunLock
 from autoresearch.sandbox import Detection, Unsealed
 from tests.fake_llm import FakeLlm, answer, failure, hang, raw
 from tests.rows import a_study
-from tests.stubs import git, make_project, snapshot
+from tests.stubs import TRAIN, git, make_project, snapshot
 from tests.test_program import GOOD
 
+TRIED = starting.program
 KEY = "sk-a-secret-that-nobody-may-see-1234"
 PRICED = '[prices."openai:fake@{url}"]\ninput = 2.0\noutput = 8.0\n'
 
@@ -67,6 +68,7 @@ def doctor(
     """The command on a machine that is looked at once: a sandbox is made and tried to know it."""
     monkeypatch.setattr(sandbox, "examine", lambda _environment, _hidden: around)
     monkeypatch.setattr(sandbox, "detect", lambda _environment: around.sandbox)
+    monkeypatch.setattr(starting, "program", lambda *_: ok("entry", "not tried in this test"))
     for name in ("TMPDIR", "ANTHROPIC_BASE_URL", "OPENAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     return Doctor(capsys, monkeypatch)
@@ -242,6 +244,106 @@ def test_editable_files(doctor: Doctor, project: Path, target: str, level: str, 
     found, said, _ = doctor.finds("editable")
     assert found == level
     assert word in said
+
+
+# What a program does at its start, and how that is judged; the stub itself asserts what no corpus
+# of chance has.
+STARTS = {
+    "what it imports is in no commit": (
+        "import helper\n",
+        "fault",
+        "helper.py is in no commit",
+    ),
+    "nothing has that name": (
+        "import no_such_module\n",
+        "fault",
+        "No module named 'no_such_module'",
+    ),
+    "a file that is not there": ("open('gone.txt')\n", "fault", "FileNotFoundError"),
+    "toy values may be why": ("", "warning", "the incumbent's own rehearsal failed at train.py"),
+}
+
+
+@pytest.mark.parametrize(("line", "level", "word"), STARTS.values(), ids=STARTS)
+def test_the_program_is_tried_as_a_trial_would(
+    doctor: Doctor,
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    line: str,
+    level: str,
+    word: str,
+) -> None:
+    monkeypatch.setattr(starting, "program", TRIED)
+    (project / "helper.py").write_text("X = 1\n")
+    (project / "train.py").write_text(line + TRAIN)
+    git(project, "commit", "--quiet", "--allow-empty", "-am", "change")
+    found, said, mend = doctor.finds("entry")
+    assert found == level
+    assert word in said
+    assert mend
+    if "helper" in line:
+        assert mend == "`git add --force helper.py` and commit"
+        assert doctor.finds("files")[0] == "warning"
+
+
+def test_a_program_that_needs_what_is_no_text_is_tried_with_all_that_is_committed(
+    doctor: Doctor, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(starting, "program", TRIED)
+    (project / "table.bin").write_bytes(b"\0\xff")
+    (project / "train.py").write_text("open('table.bin').close()\nimport no_such_module\n")
+    git(project, "add", ".")
+    git(project, "commit", "--quiet", "-m", "change")
+    assert "no_such_module" in doctor.finds("entry")[1]
+    assert doctor.finds("files")[0] == "ok"
+
+
+def test_refs_in_the_way_and_a_study_that_is_checked_out(doctor: Doctor, project: Path) -> None:
+    assert doctor.finds("refs")[0] == "ok"
+    before = snapshot(project)
+    git(project, "branch", "autoresearch")
+    level, said, mend = doctor.finds("refs")
+    assert (level, mend) == ("fault", "`git branch -m autoresearch my-autoresearch`")
+    assert said.startswith("your branch autoresearch is in the way of the study's branch")
+    git(project, "branch", "-D", "autoresearch")
+    assert snapshot(project) == before
+    registry = Registry.open(project / ".autoresearch" / "registry.db", create=True)
+    registry.save(a_study("night", base_commit=git(project, "rev-parse", "HEAD")))
+    git(project, "checkout", "--quiet", "-b", "autoresearch/night")
+    level, said, mend = doctor.finds("refs")
+    assert level == "fault"
+    assert f"autoresearch/night is checked out in {project}" in said + mend
+
+
+def test_a_study_that_a_run_would_not_continue(
+    doctor: Doctor, prepared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert doctor.finds("study")[0] == "ok"
+    registry = Registry.open(prepared / ".autoresearch" / "registry.db", create=True)
+    head = git(prepared, "rev-parse", "HEAD")
+    registry.save(a_study("night", base_commit=head, comparability='{"device": "cuda"}'))
+    registry.close()
+    level, said, mend = doctor.finds("study")
+    assert level == "fault"
+    assert "study night was run with " in said + mend
+    assert "start a new study with --tag" in said + mend
+    assert doctor.finds("refs")[0] == "ok"
+
+
+def test_beside_a_run_nothing_is_tried(doctor: Doctor, project: Path) -> None:
+    registry = Registry.open(project / ".autoresearch" / "registry.db", create=True)
+    registry.close()
+    with RunLock(project / ".autoresearch" / "run.lock"):
+        assert doctor.finds("start") == ("ok", "not tried: a run is at work", "")
+
+
+def test_who_needs_no_device_is_not_asked_to_import_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `run` says of one that is missing: `tests/test_cli.py`."""
+    monkeypatch.setattr(sys, "executable", "/nonexistent/python")
+    assert missing_device("cpu") is None
+    said = "cuda is asked for, and PyTorch fails when it is looked for: see `doctor`"
+    assert missing_device("cuda") == said
 
 
 def test_a_registry_whole_damaged_and_at_work(doctor: Doctor, project: Path) -> None:

@@ -3,6 +3,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from autoresearch.errors import GitError
-from autoresearch.gitrepo import GitRepo, commit_message
+from autoresearch.gitrepo import CommitOptions, GitRepo, commit_message
 from autoresearch.promotion import Promotable, Promotion, promote
 from autoresearch.records.values import Standing, Verdict
 from tests.commands import Forked
@@ -52,10 +53,15 @@ class Night:
     experiments: dict[int, Promotable]
 
     def promote(
-        self, *ids: int, onto: str | None = None, dry_run: bool = False, force: bool = False
+        self,
+        *ids: int,
+        onto: str | None = None,
+        dry_run: bool = False,
+        force: bool = False,
+        commits: CommitOptions | None = None,
     ) -> Promotion:
         chosen = [self.experiments[each] for each in ids]
-        return promote(self.repo, chosen, onto=onto, dry_run=dry_run, force=force)
+        return promote(self.repo, chosen, onto=onto, dry_run=dry_run, force=force, commits=commits)
 
     def become(self, number: int, **changes: Any) -> None:
         self.experiments[number] = replace(self.experiments[number], **changes)
@@ -217,14 +223,6 @@ class TestPromoted:
         assert result.already == (2,)
         assert [each.id for each in result.commits] == [3]
 
-    def test_no_hook_of_the_persons_runs(self, night: Night, tmp_path: Path) -> None:
-        for name in ("post-checkout", "post-merge", "reference-transaction", "pre-commit"):
-            hook = night.checkout / ".git" / "hooks" / name
-            hook.write_text(f"#!/bin/sh\ntouch '{tmp_path / 'ran'}'\nexit 1\n")
-            hook.chmod(0o755)
-        night.promote(2)
-        assert not (tmp_path / "ran").exists()
-
     def test_from_a_linked_worktree(self, night: Night, tmp_path: Path) -> None:
         git(night.checkout, "worktree", "add", "-q", "-b", "side", str(tmp_path / "side"))
         linked = Night(
@@ -347,6 +345,143 @@ class TestRefused:
     def test_a_commit_that_is_gone(self, night: Night) -> None:
         night.experiments[2] = Promotable(2, "1" * 40, "mar8", Verdict.KEEP, "x")
         night.refused(2, match="there is no commit 111111111111")
+
+
+def add_hook(night: Night, name: str, script: str, folder: str = ".git/hooks") -> Path:
+    """Write a hook of the person's; it may say where it ran in a file beside the checkout."""
+    hook = night.checkout / folder / name
+    hook.parent.mkdir(parents=True, exist_ok=True)
+    hook.write_text(f"#!/bin/sh\nran='{night.checkout}.ran'\n{script}\n")
+    hook.chmod(0o755)
+    return Path(f"{night.checkout}.ran")
+
+
+SIGNED_OFF = "Signed-off-by: Ada <ada@example.org>"
+
+
+class TestHooks:
+    """What is promoted is the person's commit: their hooks, sign-off and signature are kept."""
+
+    def test_a_hook_that_refuses_stops_it_and_nothing_is_lost(self, night: Night) -> None:
+        add_hook(night, "commit-msg", 'grep -q Signed-off-by "$1" || { echo sign off; exit 1; }')
+        night.refused(
+            2, match=r"^your commit-msg hook refuses the commit \(sign off\); nothing was"
+        )
+        # Found out before anything is trained or scored.
+        before = snapshot(night.checkout)
+        with pytest.raises(GitError, match="commit-msg hook refuses"):
+            night.promote(2, dry_run=True, commits=CommitOptions())
+        assert snapshot(night.checkout) == before
+        result = night.promote(2, 3, commits=CommitOptions(signoff=True))
+        for each in result.commits:
+            commit = night.repo.commit(each.sha)
+            assert SIGNED_OFF in commit.message
+            assert commit.experiment == each.id
+        assert result.notes == ()
+        assert list(Path(tempfile.gettempdir()).iterdir()) == []
+
+    @pytest.mark.parametrize("name", ["pre-commit", "prepare-commit-msg", "commit-msg"])
+    def test_each_hook_before_a_commit_has_its_say(self, night: Night, name: str) -> None:
+        add_hook(night, name, "exit 1")
+        night.refused(2, match=f"^your {name} hook refuses the commit; nothing was changed")
+        result = night.promote(2, commits=CommitOptions(hooks=False))
+        assert result.notes == (f"your hooks were not run: {name}",)
+        assert night.source(result.new) == changed(SOURCE, {0: 2})
+
+    def test_a_hook_sees_the_change_and_may_add_to_message_and_files(self, night: Night) -> None:
+        ran = add_hook(
+            night, "pre-commit", 'git diff --cached --name-only >> "$ran"; pwd >> "$ran"\n'
+            "sed -i 's/^C5 = 0/C5 = 55/' proj/train.py; git add proj/train.py",
+        )  # fmt: skip
+        add_hook(night, "prepare-commit-msg", f"printf '\\n{SIGNED_OFF}\\n' >> \"$1\"")
+        result = night.promote(2, 3)
+        name, place, *_ = ran.read_text().splitlines()
+        assert name == "proj/train.py"
+        assert not place.startswith(str(night.checkout))
+        assert night.source(result.new) == changed(SOURCE, {0: 2, 2: 3, 5: 55})
+        assert [night.repo.commit(each.sha).experiment for each in result.commits] == [2, 3]
+        assert SIGNED_OFF in night.repo.commit(result.new).message
+        assert night.promote(4, force=True).commits
+        with pytest.raises(GitError, match="experiment 3 is on main already"):
+            night.promote(3)
+
+    def test_a_dry_run_runs_none(self, night: Night) -> None:
+        ran = add_hook(night, "pre-commit", 'touch "$ran"')
+        add_hook(night, "post-commit", 'touch "$ran"')
+        night.promote(2, dry_run=True)
+        assert not ran.exists()
+
+    def test_after_a_commit(self, night: Night) -> None:
+        ran = add_hook(night, "post-commit", 'git rev-parse HEAD >> "$ran"; pwd >> "$ran"')
+        result = night.promote(2, 3)
+        assert ran.read_text().split() == [result.new, str(night.checkout)]
+        assert result.notes == ()
+        git(night.checkout, "branch", "side")
+        other = night.promote(4, onto="side", force=True)
+        assert other.notes == ("your post-commit hook was not run: the branch is not checked out",)
+        add_hook(night, "post-commit", "exit 3")
+        assert night.promote(4, force=True).notes == (
+            "your post-commit hook failed, after all was done",
+        )
+
+    def test_what_is_no_part_of_a_commit_is_not_run_and_said(self, night: Night) -> None:
+        for name in ("post-checkout", "post-merge", "reference-transaction", "post-index-change"):
+            ran = add_hook(night, name, 'touch "$ran"; exit 1')
+        (told,) = night.promote(2).notes
+        assert told == (
+            "your hooks were not run: "
+            "reference-transaction, post-index-change, post-checkout, post-merge"
+        )
+        assert not ran.exists()
+
+    def test_a_hook_in_the_tree_is_the_persons_never_the_candidates(self, night: Night) -> None:
+        """The candidate rewrites the hooks that the project keeps under version control."""
+        ran = add_hook(night, "commit-msg", "exit 0", folder="proj/hooks")
+        add_hook(night, "post-commit", "exit 0", folder="proj/hooks")
+        git(night.checkout, "add", ".")
+        git(night.checkout, "commit", "-q", "-m", "Hooks")
+        git(night.checkout, "config", "core.hooksPath", "proj/hooks")
+        evil = '#!/bin/sh\ntouch "' + str(ran) + '"\n'
+        names = {"hooks/commit-msg": evil, "hooks/post-commit": evil}
+        message = commit_message("evil", experiment=7, study="mar8")
+        sha = night.repo.write_commit(night.repo.head(), names, message, WHEN)
+        night.experiments[7] = replace(night.experiments[2], id=7, sha=sha)
+        (told,) = night.promote(7).notes
+        assert told.startswith("your post-commit hook was not run: what was promoted changes")
+        assert not ran.exists()
+
+    def test_a_signature_that_cannot_be_made(self, night: Night) -> None:
+        git(night.checkout, "config", "commit.gpgSign", "true")
+        git(night.checkout, "config", "gpg.program", "/nonexistent/gpg")
+        night.refused(
+            2, match=r"^the commit cannot be signed, and commit\.gpgSign is true .*; nothing"
+        )
+        result = night.promote(2, commits=CommitOptions(signature=False))
+        assert result.notes == ("the commits are not signed, though commit.gpgSign is true",)
+
+    def test_a_signature_that_can(self, night: Night, tmp_path: Path) -> None:
+        gpg = tmp_path / "gpg"
+        gpg.write_text(
+            "#!/bin/sh\ncat > /dev/null\necho '[GNUPG:] SIG_CREATED ' >&2\n"
+            "printf -- '-----BEGIN PGP SIGNATURE-----\\nx\\n-----END PGP SIGNATURE-----\\n'\n"
+        )
+        gpg.chmod(0o755)
+        git(night.checkout, "config", "commit.gpgSign", "true")
+        git(night.checkout, "config", "gpg.program", str(gpg))
+        result = night.promote(2)
+        assert "BEGIN PGP SIGNATURE" in git(night.checkout, "cat-file", "commit", result.new)
+        assert result.notes == ()
+
+    def test_a_missing_filter_does_not_stop_it(self, night: Night) -> None:
+        (night.checkout / "big.bin").write_bytes(b"weights")
+        (night.checkout / ".gitattributes").write_text("*.bin filter=lfs\n")
+        git(night.checkout, "add", ".")
+        git(night.checkout, "commit", "-q", "-m", "Big")
+        git(night.checkout, "config", "filter.lfs.process", "/nonexistent/git-lfs")
+        git(night.checkout, "config", "filter.lfs.required", "true")
+        add_hook(night, "pre-commit", "exit 0")
+        result = night.promote(2)
+        assert night.source(result.new) == changed(SOURCE, {0: 2})
 
 
 @pytest.mark.parametrize("act", ["cherry-pick", "write-tree", "commit-tree", "merge"])

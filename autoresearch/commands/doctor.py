@@ -2,15 +2,19 @@
 
 import json
 import os
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
+from autoresearch import corpus as corpora
 from autoresearch.commands.output import stdout
 from autoresearch.commands.proposers import keys_of
+from autoresearch.commands.workshop import sandbox_for, trust_of
 from autoresearch.config import (
     Keys,
     Project,
@@ -21,6 +25,9 @@ from autoresearch.config import (
 )
 from autoresearch.diagnosis import Chapter, Level, Situation, diagnose, plain, worst
 from autoresearch.errors import ExitCode, ProjectError
+from autoresearch.gitrepo import GitRepo
+from autoresearch.registry import Registry
+from autoresearch.research.study import require_openable
 
 _STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.FAULT: "bold red"}
 
@@ -69,7 +76,19 @@ def _situation(options: DoctorOptions) -> Situation:
         environment=dict(os.environ),
         proposers=tuple(dict.fromkeys(options.proposers)),
         offline=options.offline,
+        opens=partial(_opens, project) if isinstance(project, Project) else None,
     )
+
+
+def _opens(project: Project) -> str:
+    """Return the tag of the study that `run` would open; raise what it would; change nothing."""
+    corpus = corpora.load(project.corpus_pointer)
+    trust = trust_of(project, sandbox_for(project), corpus)
+    repo = GitRepo.open(project.root)
+    if not project.registry.exists():
+        return require_openable(None, repo, project, corpus, trust)
+    with closing(Registry.open(project.registry)) as registry:
+        return require_openable(registry, repo, project, corpus, trust)
 
 
 def _show(console: Console, chapter: Chapter) -> None:

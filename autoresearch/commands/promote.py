@@ -8,9 +8,10 @@ import typer
 from autoresearch import policy
 from autoresearch.commands.output import stdout
 from autoresearch.commands.proving import Examination, earn, examine
+from autoresearch.commands.workshop import require_device
 from autoresearch.config import find_project, scrub_git_environment
 from autoresearch.errors import GitError, UsageFault
-from autoresearch.gitrepo import GitRepo
+from autoresearch.gitrepo import CommitOptions, GitRepo
 from autoresearch.promotion import Promotable, Promotion
 from autoresearch.promotion import promote as cherry_pick
 from autoresearch.records.comparing import warning
@@ -32,6 +33,7 @@ class PromoteOptions:
     force: bool
     confirm: bool
     pairs: int | None
+    commits: CommitOptions
 
 
 def promote(options: PromoteOptions) -> None:
@@ -45,15 +47,17 @@ def promote(options: PromoteOptions) -> None:
     warn_of_incomparable(registry, numbers)
     # What git refuses is refused before anything is trained or scored.
     ahead = _as_if_confirmed(_chosen(registry, numbers)) if pairs else _chosen(registry, numbers)
-    preview = _pick(repo, ahead, options, dry_run=True)
     if options.dry_run:
-        _say(preview)
+        _say(_pick(repo, ahead, options, dry_run=True))
         return
+    _pick(repo, ahead, options, dry_run=True, commits=options.commits)
     if pairs:
+        require_device(project)
         earn(project, numbers, pairs)
         _pick(repo, _chosen(registry, numbers), options, dry_run=True)
     _heed(examine(project, numbers), options)
-    done = _pick(repo, _chosen(registry, numbers), options, dry_run=False)
+    chosen = _chosen(registry, numbers)
+    done = _pick(repo, chosen, options, dry_run=False, commits=options.commits)
     _say(done)
     for row in map(registry.experiment, numbers):
         if row.test_bpb is not None:
@@ -75,9 +79,17 @@ def _pairs(options: PromoteOptions) -> int | None:
 
 
 def _pick(
-    repo: GitRepo, chosen: Sequence[Promotable], options: PromoteOptions, *, dry_run: bool
+    repo: GitRepo,
+    chosen: Sequence[Promotable],
+    options: PromoteOptions,
+    *,
+    dry_run: bool,
+    commits: CommitOptions | None = None,
 ) -> Promotion:
-    return cherry_pick(repo, chosen, onto=options.onto, dry_run=dry_run, force=options.force)
+    """Pick as the options say; with `commits`, the person's hooks have their say, too."""
+    return cherry_pick(
+        repo, chosen, onto=options.onto, dry_run=dry_run, force=options.force, commits=commits
+    )
 
 
 def _chosen(registry: Registry, numbers: Sequence[int]) -> list[Promotable]:
@@ -138,3 +150,5 @@ def _say(done: Promotion) -> None:
         typer.echo(f"experiment {number} is on {done.branch} already")
     if done.commits and not done.dry_run:
         typer.echo(f"{done.branch}: {done.old[:7]} → {done.new[:7]}")
+    for note in done.notes:
+        typer.echo(f"note: {note}", err=True)

@@ -10,13 +10,14 @@ from rich.console import Console
 
 from autoresearch import patching
 from autoresearch.commands.proposers import chosen, keys_of, makers, seats
-from autoresearch.commands.workshop import sandbox_for, stop_flag, workshop
+from autoresearch.commands.workshop import require_device, sandbox_for, stop_flag, workshop
 from autoresearch.config import FIXED, Project, find_project, parse_duration, scrub_git_environment
 from autoresearch.errors import ProjectError, UsageFault
 from autoresearch.gitrepo import GitRepo
 from autoresearch.preflight import Rehearsal
 from autoresearch.records.events import Notice, Watcher
 from autoresearch.records.tables import Study
+from autoresearch.records.text import safe_line
 from autoresearch.render.live import watcher_for
 from autoresearch.research import Research, StopRules, recover
 from autoresearch.research.opening import Rehearse
@@ -46,6 +47,7 @@ def run(options: RunOptions) -> None:
     project = find_project()
     share = _confirm_share(options.confirm_share, project)
     _refuse_bad_globs(project)
+    require_device(project)
     keys = keys_of(project)
     sandbox = sandbox_for(project)
     proposers = makers(chosen(options.proposers, keys, options.control), project, keys, sandbox)
@@ -113,6 +115,12 @@ def _warn_of_uncommitted(repo: GitRepo, project: Project) -> None:
         typer.echo(
             "warning: the project has uncommitted changes; a study starts from the commit", err=True
         )
+    gaps = repo.gaps(repo.head(), project.settings.target.entry)
+    if gaps:
+        rest = ", ".join(each.path for each in gaps[1:])
+        more = f"; `autoresearch doctor` tells of {rest}, too" if rest else ""
+        told = safe_line(f"{gaps[0]}: {gaps[0].mend}{more}", 600)
+        typer.echo(f"warning: {told}", err=True)
 
 
 def _warn_of_changed_rules(repo: GitRepo, study: Study) -> None:

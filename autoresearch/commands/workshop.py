@@ -13,6 +13,7 @@ from autoresearch import corpus as corpora
 from autoresearch import sandbox as sandboxes
 from autoresearch.config import Project, parse_duration
 from autoresearch.corpus import Corpus
+from autoresearch.diagnosis import missing_device
 from autoresearch.errors import ProjectError
 from autoresearch.evaluation import Evaluator
 from autoresearch.gitrepo import GitRepo
@@ -141,6 +142,16 @@ def workshop(project: Project, sandbox: Sandbox) -> Iterator[Workshop]:
         registry = Registry.open(project.registry, create=True)
         repo = GitRepo.open(project.root)
         yield Workshop(project, corpus, sandbox, trust, registry, repo)
+
+
+def require_device(project: Project) -> None:
+    """Return if the device that trainings are promised is there.
+
+    Raises:
+        ProjectError: it is not; the message says what to do.
+    """
+    if fault := missing_device(project.settings.training.device):
+        raise ProjectError(fault)
 
 
 def sandbox_for(project: Project) -> Sandbox:

@@ -1,6 +1,16 @@
 """What is wrong with a set-up and how it is mended: asked before the night, not during it."""
 
 from autoresearch.diagnosis.finding import Chapter, Finding, Level, plain, worst
+from autoresearch.diagnosis.machine import missing_device
 from autoresearch.diagnosis.situation import Situation, diagnose
 
-__all__ = ["Chapter", "Finding", "Level", "Situation", "diagnose", "plain", "worst"]
+__all__ = [
+    "Chapter",
+    "Finding",
+    "Level",
+    "Situation",
+    "diagnose",
+    "missing_device",
+    "plain",
+    "worst",
+]

@@ -2,6 +2,7 @@
 
 import platform
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -12,10 +13,13 @@ import psutil
 from autoresearch.config import Project
 from autoresearch.diagnosis.finding import Finding, fault, ok, refusal, warning
 from autoresearch.errors import ProjectError
+from autoresearch.records.text import safe_line
 from autoresearch.records.values import Trust
 from autoresearch.sandbox import Detection
 
 OLDEST = (3, 11)
+_PACKAGES = Path(__file__).parents[2]  # where `import autoresearch` finds this package
+_PATIENCE = 300.0  # seconds, for PyTorch to look at a card
 _TIGHT, _FULL = 10.0, 1.0  # GiB: what a night with logs, checkpoints and caches wants; needs
 _UNSEALED = "unsealed: hostile code of a trial can reach files of yours"
 _MEND = "read what you promote, and run where there is nothing you would miss"
@@ -86,6 +90,29 @@ def _cpu() -> Finding:
             'make the project with `autoresearch init --profile gpu`, or write device = "cuda"',
         )  # fmt: skip
     return ok("device", f"cpu: {cores} logical cores")
+
+
+def missing_device(asked: str) -> str | None:
+    """Return in one line why the device asked for cannot be used; None where it can.
+
+    It is asked in a process of its own: what PyTorch holds of a card would stay all night.
+    """
+    if asked == "cpu":
+        return None
+    code = (
+        "import sys; from autoresearch.diagnosis import machine; "
+        "print(*(f'{each.said}: {each.mend}' for each in machine.device(sys.argv[1]) "
+        "if each.level == 'fault'), sep='; ')"
+    )
+    try:
+        answer = subprocess.run(
+            [sys.executable, "-c", code, asked],
+            cwd=_PACKAGES, capture_output=True, text=True, check=True, timeout=_PATIENCE,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError) as error:
+        why = "does not answer" if isinstance(error, subprocess.TimeoutExpired) else "fails"
+        return f"{asked} is asked for, and PyTorch {why} when it is looked for: see `doctor`"
+    return safe_line(answer.stdout, 400) or None
 
 
 def memory(cap: float) -> Finding:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from autoresearch import sandbox as sandboxes
 from autoresearch.config import PROMPTS, Keys, Project, Settings
-from autoresearch.diagnosis import machine, program
+from autoresearch.diagnosis import machine, program, starting
 from autoresearch.diagnosis import project as projects
 from autoresearch.diagnosis.finding import Chapter, Finding, fault, ok, refusal
 from autoresearch.diagnosis.proposers import Bench, proposer
@@ -16,6 +16,7 @@ from autoresearch.errors import AutoresearchError, ProjectError, RegistryError
 from autoresearch.proposers import Means, specs
 from autoresearch.records.money import Caps, Ledger
 from autoresearch.registry import Registry
+from autoresearch.sandbox import Sandbox
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Situation:
     """What is looked at.
 
     `project` is the fault where there is none; `here` the folder one stands in; `proposers` are
-    specs, none for what `run` would choose; `data` is where corpora lie; `offline`: no calls.
+    specs, none for what `run` would choose; `data` is where corpora lie; `offline`: no calls;
+    `opens` returns the tag of the study that `run` would open, or raises what `run` would.
     """
 
     project: Project | ProjectError
@@ -34,6 +36,7 @@ class Situation:
     environment: Mapping[str, str]
     proposers: tuple[str, ...] = ()
     offline: bool = False
+    opens: Callable[[], str] | None = None
 
     @property
     def found(self) -> Project | None:
@@ -58,6 +61,10 @@ def _chapters(situation: Situation) -> Iterator[Chapter]:
     else:
         project = situation.project
         yield _chapter("project", lambda: _project(project))
+        yield _chapter(
+            "start",
+            lambda: starting.starts(project, partial(_sandbox, situation), situation.opens),
+        )
         yield _chapter("program.md", lambda: _program(project))
     for spec in situation.proposers:
         yield _chapter(f"proposer {spec}", partial(_proposer, spec, situation))
@@ -121,6 +128,11 @@ def _program(project: Project) -> tuple[Finding, ...]:
     text = path.read_text("utf-8", "replace")
     editable = projects.globs(project)
     return program.program(text, editable=editable, fixed=projects.fixed_files(project))
+
+
+def _sandbox(at: Situation) -> Sandbox:
+    hidden = at.found.hidden if at.found else (at.data,)
+    return sandboxes.examine(at.environment, hidden).sandbox
 
 
 def _proposer(spec: str, at: Situation) -> Iterator[Finding]:

@@ -1,5 +1,7 @@
 """Every git question and act: one repository, its trees, its refs, its messages."""
 
+from autoresearch.gitrepo.committing import CommitOptions
+from autoresearch.gitrepo.gaps import Gap
 from autoresearch.gitrepo.messages import (
     CONFIRMED,
     EXPERIMENT,
@@ -11,7 +13,8 @@ from autoresearch.gitrepo.messages import (
     read_trailers,
 )
 from autoresearch.gitrepo.picking import Conflict, Nothing, Picked, Picker
-from autoresearch.gitrepo.repo import NO_REF, GitRepo
+from autoresearch.gitrepo.refs import NO_REF, default_tag
+from autoresearch.gitrepo.repo import GitRepo
 
 __all__ = [
     "CONFIRMED",
@@ -21,11 +24,14 @@ __all__ = [
     "STUDY",
     "TEST",
     "Commit",
+    "CommitOptions",
     "Conflict",
+    "Gap",
     "GitRepo",
     "Nothing",
     "Picked",
     "Picker",
     "commit_message",
+    "default_tag",
     "read_trailers",
 ]

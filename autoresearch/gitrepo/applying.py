@@ -1,10 +1,10 @@
-"""Applying a unified diff to texts, with git's own parser, outside every repository."""
+"""Applying a unified diff to texts, with git's own parser, outside the person's repository."""
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from autoresearch.gitrepo.command import Git
+from autoresearch.gitrepo.command import Git, system_refusal
+from autoresearch.gitrepo.neutral import neutral
 from autoresearch.patching import diff_paths, strip_count
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import Rejection
@@ -21,20 +21,25 @@ def apply_diff(files: Mapping[str, str], diff: str, prefix: str = "") -> dict[st
     """
     strip = strip_count(diff, files, prefix)
     named = {path: files[path] for path in diff_paths(diff, strip) if path in files}
-    with tempfile.TemporaryDirectory(prefix="autoresearch-apply-") as made:
-        folder = Path(made).resolve()
-        for path, text in named.items():
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_bytes(text.encode("utf-8", "surrogatepass"))
-        fault = _apply(folder, diff, strip)
-        after = _read(folder) if fault is None else Rejection(f"it does not apply: {fault}")
+    with neutral("autoresearch-apply-") as git:
+        _write(git.directory, named)
+        fault = _apply(git, diff, strip)
+        after = _read(git.directory) if fault is None else Rejection(f"it does not apply: {fault}")
     if isinstance(after, Rejection):
         return after
     return {path: text for path, text in files.items() if path not in named} | after
 
 
-def _apply(folder: Path, diff: str, strip: int) -> str | None:
-    git = Git(folder, {"GIT_CEILING_DIRECTORIES": str(folder.parent)})
+def _write(folder: Path, files: Mapping[str, str]) -> None:
+    try:
+        for path, text in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(text.encode("utf-8", "surrogatepass"))
+    except OSError as fault:
+        raise system_refusal("cannot write a copy of the project", fault) from None
+
+
+def _apply(git: Git, diff: str, strip: int) -> str | None:
     # As it stands first: recounting would take the signature of a mailed patch for a removed line.
     for options in ((), ("--recount",)):
         answer = git.attempt(

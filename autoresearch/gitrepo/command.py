@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
 from autoresearch.errors import GitBusyError, GitError
 from autoresearch.records.text import safe_line
@@ -28,7 +28,13 @@ _SETTINGS = (
     "i18n.commitEncoding=UTF-8",
     "advice.detachedHead=false",
     "rerere.enabled=false",
+    "submodule.recurse=false",
     "log.showSignature=false",
+)
+_PERSONAL = ("core.hooksPath=", "commit.gpgSign=")
+_NO_IDENTITY = (
+    'git knows no author: run `git config --global user.name "Your Name"` '
+    "and `git config --global user.email you@example.org`"
 )
 _ENVIRONMENT = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
 _LOCKED = re.compile(r"'([^'\n]+\.lock)': File exists|could not lock config file")
@@ -91,7 +97,18 @@ def system_refusal(act: str, fault: OSError) -> GitError:
 class Git:
     """Git in one directory. Children are in a session of their own: Ctrl-C never cuts an act."""
 
-    def __init__(self, directory: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        environment: Mapping[str, str] | None = None,
+        *,
+        personal: bool = False,
+    ) -> None:
+        """Build it; `personal`: hooks and signatures are as the person configured them.
+
+        Raises:
+            GitError: git is not installed.
+        """
         if shutil.which("git") is None:
             msg = "git is not installed, or not on PATH: install it from https://git-scm.com"
             raise GitError(msg)
@@ -100,6 +117,8 @@ class Git:
         from git.exc import CommandError  # noqa: PLC0415
 
         self.directory = directory
+        kept = [each for each in _SETTINGS if not (personal and each.startswith(_PERSONAL))]
+        self._settings = [part for setting in kept for part in ("-c", setting)]
         self._environment = {**_ENVIRONMENT, **(environment or {})}
         self._command = Command(str(directory))
         self._refusals = (ValueError, CommandError)
@@ -120,14 +139,27 @@ class Git:
         except OSError as fault:
             raise system_refusal(f"git cannot run in {self.directory}", fault) from None
 
+    def copy(self, *arguments: str, stdin: bytes, to: BinaryIO) -> None:
+        """Write what git prints to an open file; errors as of `data`."""
+        with tempfile.TemporaryFile() as given:
+            given.write(stdin)
+            given.seek(0)
+            answer = self._run(arguments, given, {}, to)
+        if answer.status != 0:
+            raise answer.refusal(f"git {_verb(arguments)}")
+
     def _run(
-        self, arguments: Sequence[str], stdin: IO[bytes], environment: Mapping[str, str]
+        self,
+        arguments: Sequence[str],
+        stdin: BinaryIO,
+        environment: Mapping[str, str],
+        to: BinaryIO | None = None,
     ) -> Answer:
-        settings = [part for setting in _SETTINGS for part in ("-c", setting)]
         try:
             ended = self._command.execute(
-                ["git", "-C", str(self.directory), *settings, *arguments],
+                ["git", "-C", str(self.directory), *self._settings, *arguments],
                 istream=stdin,
+                output_stream=to,
                 with_extended_output=True,
                 with_exceptions=False,
                 stdout_as_string=False,
@@ -151,7 +183,7 @@ class Git:
         """
         answer = self.attempt(*arguments, stdin=stdin, environment=environment)
         if answer.status != 0:
-            raise answer.refusal(f"git {arguments[0]}")
+            raise answer.refusal(f"git {_verb(arguments)}")
         return answer.data
 
     def text(
@@ -166,7 +198,39 @@ class Git:
         return self.attempt(*arguments).status == 0
 
 
+def _verb(arguments: Sequence[str]) -> str:
+    """Return what git is asked to do, after the settings for this one act."""
+    rest = list(arguments)
+    while rest[0] == "-c":
+        del rest[:2]
+    return rest[0]
+
+
 def _answer(ended: object) -> Answer:
     status, out, error = ended if isinstance(ended, tuple) else (1, b"", "")
     data = out if isinstance(out, bytes) else str(out).encode("utf-8", "surrogateescape")
     return Answer(int(status), data, str(error))
+
+
+def unusable(root: Path, git: Git, answer: Answer) -> str:
+    """Return why a folder is in no repository that can be worked in, and what to do."""
+    if "not a git repository" in answer.error:
+        return f"{root} is in no git repository: make one with `git init`"
+    if git.attempt("rev-parse", "--is-bare-repository").text == "true":
+        return f"{root} is in a bare git repository, which has no files: work in a clone of it"
+    if "dubious ownership" in answer.error:
+        return (
+            f"git distrusts {root}, which belongs to another user: "
+            f"run `git config --global --add safe.directory {root}`"
+        )
+    return f"git cannot use {root}: {answer.fault}"
+
+
+def identity(directory: Path) -> tuple[str, str]:
+    """Return the author git knows in a directory; see `GitRepo.require_identity`."""
+    git = Git(directory)
+    answer = git.attempt("var", "GIT_COMMITTER_IDENT")
+    told = re.fullmatch(r"(.+) <(.+)> \d+ [+-]\d{4}", answer.text)
+    if answer.status != 0 or told is None or not git.holds("var", "GIT_AUTHOR_IDENT"):
+        raise GitError(_NO_IDENTITY)
+    return told[1], told[2]

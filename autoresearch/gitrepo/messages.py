@@ -63,11 +63,17 @@ def commit_message(
 
 
 def read_trailers(message: str) -> dict[str, str]:
-    """Return the trailers: the `Name: value` lines of the last paragraph, if there is a subject."""
-    paragraphs = message.rstrip().split("\n\n")
-    lines = paragraphs[-1].split("\n") if len(paragraphs) > 1 else []
-    found = [_TRAILER.fullmatch(line) for line in lines]
-    return {each[1]: each[2] for each in found if each}
+    """Return the trailers: the `Name: value` lines at the end, if there is a subject above them.
+
+    A hook of the person's may have added a paragraph of its own: all that hold nothing else count.
+    """
+    found: dict[str, str] = {}
+    for paragraph in message.rstrip().split("\n\n")[:0:-1]:
+        lines = [_TRAILER.fullmatch(line) for line in paragraph.split("\n")]
+        if not all(lines):
+            break
+        found = {each[1]: each[2] for each in lines if each} | found
+    return found
 
 
 def _subject(words: str) -> str:

@@ -1,4 +1,4 @@
-"""Cherry-picking in a temporary detached worktree, so that a conflict harms nobody."""
+"""Cherry-picking in a throw-away repository: neither a conflict nor a kill harms anybody."""
 
 import os
 import tempfile
@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch.gitrepo.command import Git
-from autoresearch.gitrepo.trees import commit_tree, remove_tree
+from autoresearch.gitrepo.committing import CommitOptions, Write, committer
+from autoresearch.gitrepo.neutral import neutral
+from autoresearch.gitrepo.trees import remove_tree
 
 _NAME = "autoresearch-pick-"
 
@@ -36,8 +38,16 @@ class Conflict:
 class Picker:
     """Puts commits on top of `head`, one after another; nothing but new objects comes of it."""
 
-    def __init__(self, git: Git, head: str) -> None:
-        self._git = git
+    def __init__(self, bench: Git, head: str, write: Write) -> None:
+        """Build it.
+
+        Args:
+            bench: where changes are merged: a repository that shares the objects of another.
+            head: the commit to begin on.
+            write: makes a commit of a merged tree.
+        """
+        self._bench = bench
+        self._write = write
         self.head = head
 
     def pick(self, sha: str, message: str, when: int) -> Picked | Nothing | Conflict:
@@ -49,47 +59,55 @@ class Picker:
         return self._put(["revert", "--no-commit", sha], message, when)
 
     def _put(self, command: Sequence[str], message: str, when: int) -> Picked | Nothing | Conflict:
-        answer = self._git.attempt(*command)
+        answer = self._bench.attempt(*command)
         if answer.status != 0:
-            told = self._git.data("diff", "--name-only", "--diff-filter=U", "-z")
+            told = self._bench.data("diff", "--name-only", "--diff-filter=U", "-z")
             files = tuple(told.decode("utf-8", "replace").split("\0")[:-1])
             return Conflict(files, answer.fault)
-        tree = self._git.text("write-tree")
-        if tree == self._git.text("rev-parse", f"{self.head}^{{tree}}"):
+        tree = self._bench.text("write-tree")
+        if tree == self._bench.text("rev-parse", f"{self.head}^{{tree}}"):
             return Nothing()
-        self.head = commit_tree(self._git, tree, self.head, message, when)
-        self._git.text("update-ref", "--no-deref", "HEAD", self.head)
+        self.head = self._write(tree, self.head, message, when)
+        self._bench.text("reset", "--quiet", "--hard", self.head)  # a hook may have changed files
         return Picked(self.head)
 
 
 @contextmanager
-def picker(git: Git, onto: str) -> Iterator[Picker]:
-    """A Picker on a commit; its worktree is gone afterwards, and so are those of the killed."""
+def picker(git: Git, onto: str, options: CommitOptions | None = None) -> Iterator[Picker]:
+    """A Picker on a commit; its folders are gone afterwards, and so are those of the killed.
+
+    Its commits are the house's; with options, the person's: see `committer`.
+    """
     prune(git)
-    with tempfile.TemporaryDirectory(prefix=f"{_NAME}{os.getpid()}-") as made:
-        place = Path(made) / Path(made).name
-        try:
-            git.text("worktree", "add", "--quiet", "--detach", str(place), onto)
-            yield Picker(Git(place), onto)
-        finally:
-            git.attempt("worktree", "remove", "--force", "--force", str(place))
+    name = f"{_NAME}{os.getpid()}-"
+    with neutral(name, git) as bench, committer(git, onto, options, name) as write:
+        bench.text("checkout", "--quiet", "--detach", onto)
+        yield Picker(bench, onto, write)
 
 
 def prune(git: Git, alive: Callable[[int], bool] | None = None) -> tuple[Path, ...]:
-    """Remove the worktrees that killed processes left behind, and only those; return them.
+    """Remove the folders that killed processes left behind, and only those; return them.
 
-    Not `git worktree prune`: that would also forget the person's own on an unplugged disk.
+    Older versions of this package picked in linked worktrees; what is left of these goes, too. Not
+    by `git worktree prune`: that would also forget the person's own on an unplugged disk.
     """
+
+    def is_left(place: Path) -> bool:
+        owner = place.name.removeprefix(_NAME).partition("-")[0]
+        ours = place.name.startswith(_NAME) and owner.isdigit()
+        return ours and not (alive or _alive)(int(owner))
+
     removed = []
     for line in git.text("worktree", "list", "--porcelain").splitlines():
         place = Path(line.removeprefix("worktree "))
-        owner = place.name.removeprefix(_NAME).partition("-")[0]
-        ours = line.startswith("worktree ") and place.name.startswith(_NAME) and owner.isdigit()
-        if ours and not (alive or _alive)(int(owner)):
+        if line.startswith("worktree ") and is_left(place):
             git.attempt("worktree", "remove", "--force", "--force", str(place))
             if place.parent.name == place.name:
                 remove_tree(place.parent)
             removed.append(place)
+    for place in filter(is_left, Path(tempfile.gettempdir()).glob(f"{_NAME}*")):
+        remove_tree(place)
+        removed.append(place)
     return tuple(removed)
 
 

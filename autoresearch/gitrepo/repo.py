@@ -7,18 +7,14 @@ from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
-from autoresearch.errors import BranchCheckedOutError, BranchMovedError, GitError
-from autoresearch.gitrepo import applying, picking, trees
-from autoresearch.gitrepo.command import Git
+from autoresearch.errors import GitError
+from autoresearch.gitrepo import applying, checkout, exporting, gaps, picking, refs, trees
+from autoresearch.gitrepo.command import Git, identity, unusable
+from autoresearch.gitrepo.committing import CommitConfig, CommitOptions, after_commit
 from autoresearch.gitrepo.messages import Commit
 from autoresearch.records.values import Rejection
 
 _SHA = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
-NO_REF = "0" * 40  # as the old value of a ref: it must not exist yet
-_NO_IDENTITY = (
-    'git knows no author: run `git config --global user.name "Your Name"` '
-    "and `git config --global user.email you@example.org`"
-)
 
 
 class GitRepo:
@@ -47,7 +43,7 @@ class GitRepo:
         git = Git(root)
         answer = git.attempt("rev-parse", "--show-toplevel")
         if answer.status != 0:
-            raise GitError(_unusable(root, git, answer.error, answer.fault))
+            raise GitError(unusable(root, git, answer))
         prefix = git.text("rev-parse", "--show-prefix")
         return cls(root, Path(answer.text), prefix)
 
@@ -75,12 +71,7 @@ class GitRepo:
         Raises:
             GitError: it knows none; an address guessed from the host name does not count.
         """
-        git = Git(directory)
-        answer = git.attempt("var", "GIT_COMMITTER_IDENT")
-        told = re.fullmatch(r"(.+) <(.+)> \d+ [+-]\d{4}", answer.text)
-        if answer.status != 0 or told is None or not git.holds("var", "GIT_AUTHOR_IDENT"):
-            raise GitError(_NO_IDENTITY)
-        return told[1], told[2]
+        return identity(directory)
 
     def identity(self) -> tuple[str, str]:
         """Return the name and address that commits get here; see `require_identity`."""
@@ -100,10 +91,7 @@ class GitRepo:
 
     def resolve(self, name: str) -> str | None:
         """Return the sha of the commit that a name means, or None."""
-        answer = self._git.attempt(
-            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"
-        )
-        return answer.text if answer.status == 0 else None
+        return refs.resolve(self._git, name)
 
     def current_branch(self) -> str | None:
         """Return the branch that is checked out, or None where HEAD is detached."""
@@ -117,13 +105,7 @@ class GitRepo:
             paths: of the project, or globs; untracked files among them count. With none, the whole
                 checkout is meant, and untracked files do not count.
         """
-        untracked = "all" if paths else "no"
-        specs = [f":(glob){path}" for path in paths]
-        return bool(
-            self._here.data(
-                "status", "--porcelain", "-z", f"--untracked-files={untracked}", "--", *specs
-            )
-        )
+        return checkout.is_dirty(self._here, paths)
 
     def branch_exists(self, branch: str) -> bool:
         """Return whether there is a local branch of this name."""
@@ -135,11 +117,7 @@ class GitRepo:
         Raises:
             GitError: there is no such branch.
         """
-        sha = self.resolve(f"refs/heads/{branch}")
-        if sha is None:
-            msg = f"there is no branch {branch}: make it with `git branch {branch}`"
-            raise GitError(msg)
-        return sha
+        return refs.branch_tip(self._git, branch)
 
     def ensure_branch(self, branch: str, sha: str) -> None:
         """Make a branch at a commit unless it is there already.
@@ -147,22 +125,11 @@ class GitRepo:
         Raises:
             GitError: it is there, but at another commit.
         """
-        if self.branch_exists(branch):
-            if self.branch_tip(branch) != sha:
-                msg = f"branch {branch} exists already, at another commit: choose another name"
-                raise GitError(msg)
-            return
-        self.set_ref(f"refs/heads/{branch}", sha, NO_REF)
+        refs.ensure_branch(self._git, branch, sha)
 
     def checked_out_at(self, branch: str) -> Path | None:
         """Return the checkout, among all linked ones, that has a branch checked out."""
-        place: Path | None = None
-        for line in self._git.text("worktree", "list", "--porcelain").splitlines():
-            if line.startswith("worktree "):
-                place = Path(line.removeprefix("worktree "))
-            elif line == f"branch refs/heads/{branch}":
-                return place
-        return None
+        return refs.checked_out_at(self._git, branch)
 
     def require_unused(self, branch: str) -> None:
         """Return if no checkout, linked ones included, has a branch checked out.
@@ -170,15 +137,22 @@ class GitRepo:
         Raises:
             BranchCheckedOutError: one has, so that moving the branch would change files under it.
         """
-        place = self.checked_out_at(branch)
-        if place is None:
-            return
-        if place.is_dir():
-            mend = f"a run would move it under you; `git -C {place} switch` to a branch of your own"
-        else:
-            mend = "that folder is gone: `git worktree prune` forgets it"
-        msg = f"{branch} is checked out in {place}: {mend}, and run again"
-        raise BranchCheckedOutError(msg, branch, place)
+        refs.require_unused(self._git, branch)
+
+    def require_clear(self, tag: str, last: int) -> None:
+        """Return if nothing of the person's is in the way of a study's branch and refs.
+
+        Nothing is moved; git only locks them for a moment, as it would to write them.
+
+        Args:
+            tag: the study's.
+            last: the number of the newest experiment there is; later ones will need refs.
+
+        Raises:
+            GitBusyError: a lock file is in the way.
+            GitError: a branch or ref is; the message ends in the command that mends it.
+        """
+        refs.require_clear(self._git, tag, last)
 
     def set_ref(self, name: str, new: str, old: str | None) -> None:
         """Move a ref to a commit, if it is at `old`; NO_REF: if it is nowhere; None: in any case.
@@ -188,17 +162,7 @@ class GitRepo:
             GitBusyError: git cannot write it now, but may later: a lock file, a full disk.
             GitError: git cannot write it.
         """
-        expected = () if old is None else (old,)
-        answer = self._git.attempt("update-ref", "-m", "autoresearch", name, new, *expected)
-        if answer.status == 0:
-            return
-        now = self.resolve(name)
-        if old is not None and (now or NO_REF) != old:
-            where = f"at {now[:7]}" if now else "nowhere"
-            wanted = "to be new" if old == NO_REF else f"at {old[:7]}"
-            msg = f"{name} is {where}, expected {wanted}: someone else moved it"
-            raise BranchMovedError(msg)
-        raise answer.refusal(f"{name} cannot be moved")
+        refs.set_ref(self._git, name, new, old)
 
     def read_files(self, commit: str, globs: Sequence[str]) -> dict[str, str]:
         """Return the project's UTF-8 files at a commit that the globs name, path to text.
@@ -241,6 +205,10 @@ class GitRepo:
             self._here.text("commit", "--quiet", "--only", "-F", "-", "--", *specs, stdin=text)
         return self.head()
 
+    def export(self, commit: str, directory: Path) -> None:
+        """Write the project's files at a commit into a new directory; errors as of `workspace`."""
+        exporting.export(self._git, commit, self.prefix, directory)
+
     @contextmanager
     def workspace(self, commit: str, directory: Path) -> Iterator[Path]:
         """The project's files at a commit in a clean directory without .git; gone afterwards.
@@ -249,10 +217,22 @@ class GitRepo:
             GitError: there is no such commit, or the directory cannot be written.
         """
         try:
-            trees.export(self._git, commit, self.prefix, directory)
+            self.export(commit, directory)
             yield directory
         finally:
             trees.remove_tree(directory)
+
+    def gaps(self, commit: str, entry: str) -> tuple[gaps.Gap, ...]:
+        """Return what trials of a commit lack of what the checkout has: they get what it holds.
+
+        Args:
+            commit: its sha.
+            entry: the program a trial runs; what it imports and reads is looked for, too.
+
+        Raises:
+            GitError: there is no such commit, or the project is not in it.
+        """
+        return gaps.gaps(self._git, commit, self.prefix, self.root, entry)
 
     def apply_diff(self, files: Mapping[str, str], diff: str) -> dict[str, str] | Rejection:
         """Return the files after a unified diff, or why it does not apply."""
@@ -275,13 +255,19 @@ class GitRepo:
         """Return one commit with its trailers; GitError where there is none."""
         return trees.read_commit(self._git, sha)
 
-    def picking(self, onto: str) -> AbstractContextManager[picking.Picker]:
-        """A Picker on top of a commit, in a worktree of its own that is gone afterwards.
+    def picking(
+        self, onto: str, options: CommitOptions | None = None
+    ) -> AbstractContextManager[picking.Picker]:
+        """A Picker on top of a commit, in a place of its own that is gone afterwards.
+
+        Args:
+            onto: the commit.
+            options: makes the commits the person's own: hooks run, and they are signed.
 
         Raises:
-            GitError: no such commit, or no place for a worktree.
+            GitError: no such commit, or no place for it.
         """
-        return picking.picker(self._git, onto)
+        return picking.picker(self._git, onto, options)
 
     def prune(self) -> tuple[Path, ...]:
         """Remove the temporary worktrees of killed processes; return where they were."""
@@ -293,18 +279,16 @@ class GitRepo:
         Raises:
             GitError: it is no descendant, or git would overwrite something; nothing has moved.
         """
-        self._git.text("-c", "merge.autoStash=false", "merge", "--ff-only", "--quiet",
-                       "--no-stat", "--no-verify-signatures", sha)  # fmt: skip
+        checkout.fast_forward(self._git, sha)
 
+    def hooks_left_out(self, options: CommitOptions) -> list[str]:
+        """Return in clauses what these options do not keep of the person's hooks and signature."""
+        return CommitConfig.of(self._git).left_out(options)
 
-def _unusable(root: Path, git: Git, error: str, fault: str) -> str:
-    if "not a git repository" in error:
-        return f"{root} is in no git repository: make one with `git init`"
-    if git.attempt("rev-parse", "--is-bare-repository").text == "true":
-        return f"{root} is in a bare git repository, which has no files: work in a clone of it"
-    if "dubious ownership" in error:
-        return (
-            f"git distrusts {root}, which belongs to another user: "
-            f"run `git config --global --add safe.directory {root}`"
-        )
-    return f"git cannot use {root}: {fault}"
+    def after_commit(self, old: str, new: str, *, here: bool) -> str | None:
+        """Run the person's post-commit hook, a branch having gone from one commit to another.
+
+        Returns why it was not run, or did not do well, in a clause; else None. It runs only if the
+        branch is checked out `here`.
+        """
+        return after_commit(self._git, old, new, here=here)

@@ -14,7 +14,7 @@ from autoresearch.patching import matches
 from autoresearch.process import remove
 
 MAX_TEXT = 4 * 2**20  # bytes; a larger file is data, not text that anyone edits
-_REGULAR = ("100644", "100755")
+REGULAR, LINK, SUBMODULE = ("100644", "100755", "100664"), "120000", "160000"
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Entry:
     path: str
 
 
-def entries(git: Git, commit: str, prefix: str) -> list[Entry]:
-    """Return the files of the project at a commit; links and submodules are left out.
+def listing(git: Git, commit: str, prefix: str) -> list[Entry]:
+    """Return all the project holds at a commit: files, links, submodules (these without a size).
 
     Raises:
         GitError: there is no such commit, or the project is not in it.
@@ -42,9 +42,17 @@ def entries(git: Git, commit: str, prefix: str) -> list[Entry]:
     for record in answer.data.decode("utf-8", "surrogateescape").split("\0")[:-1]:
         facts, _, path = record.partition("\t")
         mode, _, blob, size = facts.split()
-        if mode in _REGULAR:
-            found.append(Entry(mode, blob, int(size), path))
+        found.append(Entry(mode, blob, int(size) if size.isdigit() else 0, path))
     return found
+
+
+def entries(git: Git, commit: str, prefix: str) -> list[Entry]:
+    """Return the files of the project at a commit; links and submodules are left out.
+
+    Raises:
+        GitError: there is no such commit, or the project is not in it.
+    """
+    return [entry for entry in listing(git, commit, prefix) if entry.mode in REGULAR]
 
 
 def read_files(git: Git, commit: str, prefix: str, globs: Sequence[str]) -> dict[str, str]:
@@ -54,15 +62,18 @@ def read_files(git: Git, commit: str, prefix: str, globs: Sequence[str]) -> dict
         for entry in entries(git, commit, prefix)
         if entry.size <= MAX_TEXT and matches(entry.path, globs)
     ]
+    texts = ((entry.path, _text(data)) for entry, data in read_blobs(git, wanted))
+    return {path: text for path, text in texts if text is not None}
+
+
+def read_blobs(git: Git, wanted: Sequence[Entry]) -> Iterator[tuple[Entry, bytes]]:
+    """Yield what entries hold, in their order. All of it is in memory: for small files."""
     asked = "".join(f"{entry.blob}\n" for entry in wanted).encode()
-    stream, place, texts = git.data("cat-file", "--batch", stdin=asked), 0, {}
+    stream, place = git.data("cat-file", "--batch", stdin=asked), 0
     for entry in wanted:
         begin = stream.index(b"\n", place) + 1
         place = begin + entry.size + 1
-        text = _text(stream[begin : place - 1])
-        if text is not None:
-            texts[entry.path] = text
-    return texts
+        yield entry, stream[begin : place - 1]
 
 
 def write_commit(
@@ -97,18 +108,6 @@ def commit_tree(git: Git, tree: str, parent: str, message: str, when: int) -> st
         stdin=message.encode("utf-8", "replace"),
         environment={"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date},
     )  # fmt: skip
-
-
-def export(git: Git, commit: str, prefix: str, directory: Path) -> None:
-    """Write the project's files at a commit into a new directory, without a repository there."""
-    try:
-        remove_tree(directory)
-        directory.mkdir(parents=True)
-    except OSError as fault:
-        raise system_refusal(f"cannot write {directory}", fault) from None
-    with private_index() as index:
-        git.text("read-tree", _project(commit, prefix), environment=index)
-        git.text("checkout-index", "--all", f"--prefix={directory}/", environment=index)
 
 
 def lineage(git: Git, base: str, tip: str) -> tuple[Commit, ...]:

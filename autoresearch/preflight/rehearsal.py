@@ -54,6 +54,7 @@ class Rehearsal:
         work: Path,
         stop: Callable[[], bool] = lambda: False,
         tell: Callable[[str], None] = lambda _: None,
+        furnish: Callable[[Path], None] = Path.mkdir,
     ) -> None:
         """Build it.
 
@@ -64,12 +65,15 @@ class Rehearsal:
             stop: asked often; true ends a rehearsal without a verdict.
             tell: told in one printable line, once for an incumbent, that changes to it are not
                 rehearsed, and why.
+            furnish: makes the folder that the text files are written into, and may put beside them
+                what is no text.
         """
         self._settings = settings
         self._sandbox = sandbox
         self._work = work
         self._stop = stop
         self._tell = tell
+        self._furnish = furnish
         self._toy = Scale.toy_of(settings)
         self._full = Scale.full_of(settings)
         self._limits = settings.limits()
@@ -96,6 +100,10 @@ class Rehearsal:
         else:
             excused = found.kind not in SIZELESS and not self._fails_at_full_size(files)
         return None if excused else Rejection(found.reason, found.detail)
+
+    def verdict(self, files: Mapping[str, str]) -> Verdict:
+        """Return how files come through at toy size, whatever they come from."""
+        return self._verdict(files, self._toy)
 
     def trusts(self, incumbent: Mapping[str, str]) -> bool:
         """Return whether the incumbent comes through its own rehearsal; else none means anything.
@@ -158,6 +166,7 @@ class Rehearsal:
     def _start(self, files: Mapping[str, str], scale: Scale, place: Path) -> Ran:
         tree, scratch, data = place / "tree", place / "scratch", place / "data"
         vocab = self._settings.corpus.vocab_size
+        self._furnish(tree)
         write_files(files, tree)
         (scratch / "out").mkdir(parents=True)
         request = Request(

@@ -95,8 +95,7 @@ def _toml(value: object) -> str:
 
 
 def write_files(files: Mapping[str, str], tree: Path) -> None:
-    """Write text files into a new folder; names that leave it are left out."""
-    tree.mkdir()
+    """Write text files into a folder; names that leave it are left out."""
     for path, text in files.items():
         if patching.matches(path, ("**",)):
             (tree / path).parent.mkdir(parents=True, exist_ok=True)

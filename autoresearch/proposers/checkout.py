@@ -35,6 +35,8 @@ _GIT_SETTINGS = (
     "commit.gpgSign=false",
     "gc.auto=0",
 )
+# No attribute of the project's counts: an encoding that a file does not have would end `git add`.
+_ATTRIBUTES = "* -text !eol !filter !ident !working-tree-encoding !merge !diff\n"
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -147,6 +149,8 @@ def _make(folder: Path, files: Mapping[str, str], environment: Mapping[str, str]
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
                 (folder / path).write_bytes(text.encode("utf-8", "replace"))
         _git(folder, environment, "init", "--quiet", "--template=")
+        (folder / ".git" / "info").mkdir(exist_ok=True)
+        (folder / ".git" / "info" / "attributes").write_text(_ATTRIBUTES)
         _git(folder, environment, "add", "--all", "--force")
         _git(folder, environment, "commit", "--quiet", "--allow-empty", "-m", "The incumbent")
         return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -13,7 +13,7 @@ from autoresearch.records.values import Change, ChangeFormat, Proposal
 _SUFFIXES = (".patch", ".diff")
 _DIFF = re.compile(r"^(?:diff |--- |Index: |===)", re.MULTILINE)
 _SUBJECT = re.compile(r"^Subject: *((?:.*\n)(?:[ \t].+\n)*)", re.MULTILINE)
-_MAIL = re.compile(r"(?:From [0-9a-f]{40}|[A-Z][A-Za-z-]*:) ?.*")
+_MAIL = re.compile(r"(?:From [0-9a-f]{40,64}|[A-Z][A-Za-z-]*:) ?.*")
 _TAG = re.compile(r"^\[PATCH[^]]*\]\s*")
 
 

@@ -68,10 +68,15 @@ class Queries:
             select(Experiment).where(Experiment.id == number)
         )
         if found is None:
-            last = self._database.first(select(func.max(Experiment.id)))
+            last = self.newest()
             msg = f"no experiment {number}: " + (f"they are 1 to {last}" if last else "none yet")
             raise RegistryError(msg)
         return found
+
+    def newest(self) -> int:
+        """Return the number of the newest experiment of all studies; 0 where there is none."""
+        last: int | None = self._database.first(select(func.max(Experiment.id)))
+        return last or 0
 
     def experiments(
         self,

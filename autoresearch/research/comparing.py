@@ -1,5 +1,7 @@
 """An experiment beside its incumbent: trained on the same seeds until the policy has a verdict."""
 
+from dataclasses import replace
+
 from autoresearch import policy
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.values import Ending, FailureKind, Purpose, Reading, Verdict
@@ -9,6 +11,8 @@ from autoresearch.research.trials import TrialRunner
 
 # After so many seeds that it failed on, an incumbent is given no fresh one to be compared on.
 _FAILURES = 3
+# How a program ends that misses a file.
+_MAY_LACK = (Ending.EXCEPTION, Ending.NO_FINISH, Ending.BAD_CHECKPOINT, Ending.SIGNAL)
 
 
 class Comparing:
@@ -88,13 +92,20 @@ class Comparing:
         """Train the baseline. One seed of several may fail: it is told, and the study goes on."""
         first = self._trials.run(experiment, policy.FIRST_SEED, Purpose.BASELINE)
         if first.val_bpb is None:
-            return _failure(first)
+            return self._unchanged_failure(experiment, first)
         failed = ""
         for seed in range(policy.FIRST_SEED + 1, policy.FIRST_SEED + self._replicates):
             trial = self._trials.run(experiment, seed, Purpose.REPLICATE)
             if trial.val_bpb is None:
                 failed += f"; on seed {seed} it failed: {_failure(trial).reason}"
         return policy.Decision(Verdict.KEEP, None, f"the baseline{failed}")
+
+    def _unchanged_failure(self, experiment: Experiment, trial: Trial) -> policy.Decision:
+        """Return a failed baseline's verdict, and what its commit lacks, which may be why."""
+        failure = _failure(trial)
+        if trial.ending not in _MAY_LACK or not (lacks := self._trials.lacks(experiment)):
+            return failure
+        return replace(failure, reason=f"{failure.reason}; {lacks}")
 
     def _readings(self, study: Study, experiment: Experiment) -> list[Reading]:
         """Return what the experiment read since the machine was last seen to have changed."""

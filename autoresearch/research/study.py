@@ -6,7 +6,7 @@ import platform
 import re
 import secrets
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib import metadata
 
 from autoresearch import patching
@@ -14,7 +14,7 @@ from autoresearch.config import Project
 from autoresearch.corpus import Corpus
 from autoresearch.errors import BranchMovedError, GitError, ProjectError, UsageFault
 from autoresearch.evaluation import PROTOCOL
-from autoresearch.gitrepo import NO_REF, GitRepo
+from autoresearch.gitrepo import NO_REF, GitRepo, default_tag
 from autoresearch.process import remove
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.training import Budget
@@ -51,7 +51,8 @@ def open_study(
     Raises:
         UsageFault: a bad tag.
         ProjectError: the study's scores would not be comparable.
-        GitError: the tag's branch belongs to no study, or there is nothing to start from.
+        GitError: the tag's branch belongs to no study, a branch or ref of the person's is in the
+            way of the study's, or there is nothing to start from.
     """
     found = registry.study(tag)
     name = found.tag if found else default_tag(registry.now()) if tag is None else tag
@@ -61,14 +62,44 @@ def open_study(
     fixed = fixed_files(repo, base, project.settings.target.editable)
     key = comparability(project, corpus, chosen, trust, fixed)
     if found is None:
+        _require_new(repo, project, name, registry.newest())
         return _new_study(registry, repo, project, corpus, name, chosen, trust, key)
     _refuse_incomparable(found, key)
+    repo.require_clear(found.tag, registry.newest())
     return begin_anew(registry, repo, _completed(registry, found, corpus))
 
 
-def default_tag(now: datetime) -> str:
-    """Return today's tag, for example nov23."""
-    return now.astimezone().strftime("%b%d").lower()
+def require_openable(
+    registry: Registry | None, repo: GitRepo, project: Project, corpus: Corpus, trust: Trust
+) -> str:
+    """Return the tag of the study that a plain `run` would work on, if it would; change nothing.
+
+    Args:
+        registry: None where there is none yet.
+        repo: the project's repository.
+        project: with its settings.
+        corpus: the prepared one.
+        trust: what this machine's sandbox promises.
+
+    Raises:
+        ProjectError: see `open_study`.
+        GitError: see `open_study` and `recover`.
+    """
+    found = registry.study() if registry else None
+    if registry is None or found is None:
+        tag = default_tag(datetime.now(UTC))
+        _require_new(repo, project, tag, registry.newest() if registry else 0)
+        return tag
+    settings = project.settings
+    fixed = fixed_files(repo, found.base_commit, settings.target.editable)
+    budget = settings.budget(found.budget_seconds)
+    _refuse_incomparable(found, comparability(project, corpus, budget, trust, fixed))
+    repo.require_clear(found.tag, registry.newest())
+    repo.require_unused(found.branch)
+    incumbent = registry.incumbent(found)
+    if incumbent and not registry.unfinished(found) and repo.branch_exists(found.branch):
+        _require_at(repo, found, str(incumbent.commit_sha))
+    return found.tag
 
 
 def comparability(
@@ -161,6 +192,22 @@ def _move(registry: Registry, repo: GitRepo, study: Study, row: Experiment) -> N
     registry.save(row.model_copy(update={"state": ExperimentState.DONE}))
 
 
+def _require_new(repo: GitRepo, project: Project, tag: str, last: int) -> None:
+    """Return if a new study of this tag can begin; `last` is the newest experiment's number."""
+    if not _TAG.fullmatch(tag):
+        msg = f"{tag!r} is no tag: use letters, digits, '-', '_' and '.', for example nov23"
+        raise UsageFault(msg)
+    branch = f"autoresearch/{tag}"
+    repo.require_clear(tag, last)
+    if repo.branch_exists(branch):
+        msg = f"branch {branch} exists but no study here made it: choose another --tag"
+        raise GitError(msg)
+    entry = project.settings.target.entry
+    if entry not in repo.read_files(repo.head(), (entry,)):
+        msg = f"{entry} is in no commit yet: commit it, a study starts from a commit"
+        raise GitError(msg)
+
+
 def _new_study(
     registry: Registry,
     repo: GitRepo,
@@ -171,25 +218,10 @@ def _new_study(
     trust: Trust,
     key: Mapping[str, str],
 ) -> Study:
-    if not _TAG.fullmatch(tag):
-        msg = f"{tag!r} is no tag: use letters, digits, '-', '_' and '.', for example nov23"
-        raise UsageFault(msg)
-    branch = f"autoresearch/{tag}"
-    if repo.branch_exists("autoresearch"):
-        msg = "your branch autoresearch is in the way of autoresearch/TAG: git branch -m it first"
-        raise GitError(msg)
-    if repo.branch_exists(branch):
-        msg = f"branch {branch} exists but no study here made it: choose another --tag"
-        raise GitError(msg)
-    base = repo.head()
-    entry = project.settings.target.entry
-    if entry not in repo.read_files(base, (entry,)):
-        msg = f"{entry} is in no commit yet: commit it, a study starts from a commit"
-        raise GitError(msg)
     study = Study(
         tag=tag,
-        branch=branch,
-        base_commit=base,
+        branch=f"autoresearch/{tag}",
+        base_commit=repo.head(),
         profile=project.settings.training.profile,
         device=project.settings.training.device,
         corpus=f"{corpus.name} {corpus.fingerprint[:12]}",
@@ -254,6 +286,10 @@ def _agree(registry: Registry, repo: GitRepo, study: Study) -> None:
     if not repo.branch_exists(study.branch):
         repo.ensure_branch(study.branch, expected)
     repo.require_unused(study.branch)
+    _require_at(repo, study, expected)
+
+
+def _require_at(repo: GitRepo, study: Study, expected: str) -> None:
     tip = repo.branch_tip(study.branch)
     if tip != expected:
         msg = (

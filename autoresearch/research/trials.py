@@ -122,6 +122,12 @@ class TrialRunner:
         trials = [each for each in self._registry.trials(experiment) if settled(each)]
         return {each.seed: each for each in trials if each.purpose is not Purpose.DRIFT}
 
+    def lacks(self, experiment: Experiment) -> str:
+        """Return in one line what its trials lack of the person's checkout; empty if nothing."""
+        executing = self._executing
+        found = executing.repo.gaps(str(experiment.commit_sha), executing.setup.entry)
+        return "; ".join(map(str, found[:3]))
+
     def tidy(self) -> None:
         """Remove the checkpoints that nobody will ask for."""
         if self._shelf is not None:

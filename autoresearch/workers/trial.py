@@ -34,6 +34,8 @@ _KINDS = {
 _DOUBTFUL = (Ending.START_TIMEOUT, Ending.HANG)
 _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGSYS)
 
+_SHARED = "</torch_"  # how PyTorch names what its processes share, in messages that do not say so
+
 
 def hello(assignment: Assignment, metrics_fd: int) -> bytes:
     """Return what a trial is told: seed, budget, clock, device and where its checkpoint goes."""
@@ -230,6 +232,8 @@ class RunningTrial:
         """Decide by what the trial said of its own failure; see `runtime.launch.kind_of`."""
         ending = _KINDS.get(kind, Ending.EXCEPTION)
         said = f"{self._failure.get('type')}: {self._failure.get('message')}"
+        if _SHARED in said and "shared memory" not in said:
+            said += " (a file in shared memory: smaller batches, or no loader workers)"
         fault = FailureKind.MACHINE if kind == "machine" else None
         doubtful = kind in ("machine", "doubtful", "out of memory", "no device")
         self._decide(ending, said.removeprefix(": "), fault, doubtful=doubtful)

@@ -1,0 +1,71 @@
+"""A throw-away repository around a folder, in which texts are bytes: no attribute counts.
+
+Git changes what it writes and reads by the attributes of a path: filters of the person's (Git LFS
+is one), encodings, line ends, `$Id$`, merge and diff drivers. Those are for the person's checkout.
+A candidate's files are what its commit holds, so git gets a repository of its own here whose
+`info/attributes`, the strongest there are, unset all of them.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from autoresearch.gitrepo.command import Git, system_refusal
+
+ATTRIBUTES = "* -text !eol !filter !ident !working-tree-encoding !merge !diff !whitespace\n"
+
+
+@contextmanager
+def neutral(prefix: str, of: Git | None = None) -> Iterator[Git]:
+    """Yield git in an empty folder with a repository of its own; both are gone afterwards.
+
+    Args:
+        prefix: of the temporary folder's name.
+        of: a repository whose objects it shares; what is written there stays.
+
+    Raises:
+        GitError: there is no room for it, or git refuses.
+    """
+    try:
+        folder = tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True)
+    except OSError as fault:
+        raise system_refusal("git needs a temporary folder", fault) from None
+    with folder as made:
+        place = Path(made).resolve()
+        yield _begin(place, of)
+
+
+def _begin(place: Path, of: Git | None) -> Git:
+    tree, store = place / "tree", place / "git"
+    environment = {"GIT_DIR": str(store), "GIT_WORK_TREE": str(tree)}
+    kind: list[str] = []
+    if of is not None:
+        objects = of.directory / of.text("rev-parse", "--git-path", "objects")
+        environment["GIT_OBJECT_DIRECTORY"] = str(objects.resolve())
+        # Older versions of git know neither the question nor any other answer.
+        if of.attempt("rev-parse", "--show-object-format").text == "sha256":
+            kind = ["--object-format=sha256"]
+    try:
+        tree.mkdir()
+        git = Git(tree, environment)
+        git.text("init", "--quiet", "--template=", *kind)
+        (store / "info").mkdir(exist_ok=True)
+        (store / "info" / "attributes").write_text(ATTRIBUTES)
+    except OSError as fault:
+        raise system_refusal("git needs a temporary folder", fault) from None
+    if of is not None:
+        _tell_promisors(git, of)
+    return git
+
+
+def _tell_promisors(git: Git, of: Git) -> None:
+    """Let a partial clone's missing objects be fetched here as well: from where it is told to."""
+    if not of.holds("config", "--get-regexp", r"^remote\..*\.promisor$"):
+        return
+    told = of.text(
+        "config", "-z", "--get-regexp", r"^remote\..*\.(promisor|url|partialclonefilter)$"
+    )
+    for setting in told.split("\0")[:-1]:
+        name, _, value = setting.partition("\n")
+        git.text("config", "--add", name, value)
