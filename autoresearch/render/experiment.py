@@ -10,6 +10,7 @@ from rich.text import Text
 
 from autoresearch.records.tables import Call, Experiment, Study, Trial
 from autoresearch.records.text import safe_text, whole_text
+from autoresearch.records.values import FailureKind
 from autoresearch.registry import Registry
 from autoresearch.registry.store import unpack
 from autoresearch.render import evidence, money, testset, words
@@ -132,6 +133,7 @@ def _trial_title(trial: Trial, study: Study) -> Text:
         f"seed {trial.seed}",
         str(trial.purpose),
         Text(ending, style="" if ending == "finished" else "red"),
+        *(["the machine's fault: run again"] if trial.failure is FailureKind.MACHINE else []),
         Text("val_bpb ").append_text(
             words.score(trial.val_bpb, None, trial.trust or study.trust, 6)
         ),

@@ -13,6 +13,7 @@ from autoresearch.proposers import Past, Run
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.values import Change, ChangeFormat, Verdict
 from autoresearch.registry import Registry
+from autoresearch.research.recording import settled
 
 CURVE_POINTS = 8
 _FRAME = re.compile(r'\s*File "(?P<path>[^"\n]+)", line \d+, in (?P<function>.+)')
@@ -148,7 +149,8 @@ def _may_change(path: str, target: Target) -> bool:
 
 
 def _traceback(trials: Sequence[Trial]) -> str:
-    return next((trial.traceback for trial in reversed(trials) if trial.traceback), "")
+    own = (trial.traceback for trial in reversed(trials) if trial.traceback and settled(trial))
+    return next(own, "")
 
 
 def _run(trial: Trial) -> Run:
