@@ -1,13 +1,14 @@
 """Which column of a file of records is the text: the one named, a usual name, or the only one."""
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 
 from autoresearch.corpus.documents import Flaw, to_utf8
 from autoresearch.errors import CorpusError
 
 FIELDS = ("text", "content")
-SAMPLE = 200  # records that a choice is made from
+SAMPLE = 100  # records that a choice is made from
 _OTHERS = {
     *("article", "body", "code", "doc", "document", "full_text", "markdown", "page_content"),
     *("paragraph", "passage", "raw_content", "raw_text", "sentence", "story", "txt"),
@@ -51,7 +52,7 @@ class TextColumns:
         columns = list(dict.fromkeys(str(name) for each in _dicts(records) for name in each))
         if not columns:
             return FIELDS  # strings, or nothing that could be named
-        raise CorpusError(self._objection(where, columns, list(found)))
+        raise CorpusError(self._objection(where, columns, found))
 
     def _named(self, found: Mapping[str, Sequence[str]]) -> Names:
         if self.wanted:
@@ -62,15 +63,18 @@ class TextColumns:
         others = tuple(name for name in found if name.strip().lower() in _OTHERS)
         return folded or (others if len(others) == 1 else ())
 
-    def _objection(self, where: str, columns: Sequence[str], texts: Sequence[str]) -> str:
+    def _objection(
+        self, where: str, columns: Sequence[str], found: Mapping[str, Sequence[str]]
+    ) -> str:
         if self.wanted:
             mend = "name another by `--text-column`"
             return f"{where} has no text in a column {self.wanted}, only {_list(columns)}: {mend}"
-        if not texts:
+        if not found:
             mend = "make one of strings, and name it by `--text-column`"
             return f"{where} has no column of text, only {_list(columns)}: {mend}"
-        mend = f"say `--text-column {texts[0]}` or another"
-        return f"several columns of {where} may be the text, {_list(texts)}: {mend}"
+        longest = max(found, key=lambda name: sum(map(len, found[name])))
+        mend = f"say `--text-column {shlex.quote(longest)}` or another"
+        return f"several columns of {where} may be the text, {_list(list(found))}: {mend}"
 
 
 def text_of(record: object, names: Names) -> bytes | Flaw:

@@ -1,4 +1,4 @@
-"""`prepare`: from a name to a corpus on disk, instant the second time and going on when stopped."""
+"""`prepare`: from a name to a corpus on disk; checked the second time, going on when stopped."""
 
 import hashlib
 import json

@@ -43,9 +43,7 @@ def json_value(path: Path, columns: TextColumns, *, strict: bool) -> Found:
         msg = f"{path} is too large for one JSON value: make a record a line of it, and name it"
         raise CorpusError(f"{msg} .jsonl (`jq -c '.[]'` does)")
     if data.strip():
-        found = _parsed(data)
-        records = found if isinstance(found, list) else [found]
-        yield from _texts(path, iter(records), columns, strict=strict)
+        yield from _texts(path, iter(_listed(_parsed(data))), columns, strict=strict)
 
 
 def table(path: Path, columns: TextColumns, *, strict: bool) -> Found:
@@ -96,6 +94,15 @@ def _texts(path: Path, records: Iterator[object], columns: TextColumns, *, stric
         yield record if isinstance(record, Flaw) else text_of(record, names)
 
 
+def _listed(value: object) -> list[object]:
+    """Return the records of a JSON value: an array, the one array of objects in it, or itself."""
+    if isinstance(value, dict) and not TextColumns().choose("", [value], strict=False):
+        inner = [each for each in value.values() if isinstance(each, list) and each]
+        if len(inner) == 1 and all(isinstance(each, dict) for each in inner[0]):
+            return [*inner[0]]
+    return value if isinstance(value, list) else [value]
+
+
 def _parsed(data: bytes) -> object:
     try:
         # Files with marks that were put one behind another have one before a later line.
@@ -110,10 +117,11 @@ def _parsed(data: bytes) -> object:
 def _is_lines(path: Path) -> bool:
     """Return whether a .json holds a record in its first line, and something in a later one."""
     with opened(path) as file:
-        first = next((line for line in file if line.strip()), b"").lstrip()
+        lines = iter(lambda: file.readline(_LARGEST), b"")
+        first = next((line for line in lines if line.strip()), b"").lstrip()
         if not first.startswith((b"{", b'"')) or isinstance(_parsed(first), Flaw):
             return False
-        return any(line.strip() for line in file)
+        return any(line.strip() for line in lines)
 
 
 def _delimiter(path: Path) -> str:
