@@ -92,6 +92,11 @@ ENDINGS = {
     "nan": (START + "session.log(step=1, loss=float('nan'), tokens=1)", Ending.NAN, "loss is nan"),
     "inf": (START + "session.log(step=1, loss=float('inf'), tokens=1)", Ending.NAN, "loss is inf"),
     "bug": (START + "raise ValueError('it broke')", Ending.EXCEPTION, "ValueError: it broke"),
+    "bug in many words": (
+        START + "raise ValueError('first ' + 'x' * 300 + '\\n' + 'y\\n' * 900 + 'it broke here')",
+        Ending.EXCEPTION,
+        "it broke here",
+    ),
     "syntax": ("def", Ending.EXCEPTION, "SyntaxError"),
     "early bug": ("1 / 0", Ending.EXCEPTION, "ZeroDivisionError"),
     "memory error": (START + "raise MemoryError", Ending.OUT_OF_MEMORY, "MemoryError"),
@@ -130,8 +135,8 @@ class TestEndings:
     @pytest.mark.parametrize(
         "name",
         rows(
-            ENDINGS, "nan", "bug", "memory error", "exit", "exit code", "sigkill", "finish first",
-            "finish first, politely", "threads of the dead", "file too large",
+            ENDINGS, "nan", "bug in many words", "memory error", "exit", "exit code", "sigkill",
+            "finish first", "finish first, politely", "threads of the dead", "file too large",
         ),
     )  # fmt: skip
     def test_of_its_own_doing(self, bench: Bench, name: str) -> None:
