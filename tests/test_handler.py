@@ -141,7 +141,7 @@ def to(place: str, *arguments: str) -> Forked:
         elif place == "full":
             os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
         # As the interpreter does it: where nothing is open there is no stream.
-        sys.stdout = None if place == "closed" else open(1, "w")  # type: ignore[assignment]  # noqa: SIM115
+        sys.stdout = None if place == "closed" else open(1, "w")  # noqa: SIM115
         sys.argv = ["autoresearch", *arguments]
         cli.main()
 
@@ -166,7 +166,7 @@ def test_what_cannot_be_said_on_stderr_changes_nothing(studied: Path) -> None:
     def closed() -> None:
         sys.stdin.close()
         sys.stderr.close()
-        sys.stderr = None  # type: ignore[assignment]  # as the interpreter does it
+        sys.stderr = None  # as the interpreter does it
         sys.argv = ["autoresearch", "status", "--tsv"]
         cli.main()
 
@@ -200,7 +200,7 @@ def test_an_interrupt_while_the_program_is_loaded_is_one_line(tmp_path: Path) ->
 
         for name in [each for each in sys.modules if each.startswith("autoresearch.cli")]:
             del sys.modules[name]
-        sys.meta_path.insert(0, Struck())  # type: ignore[arg-type]
+        sys.meta_path.insert(0, Struck())
         entry.main()
 
     done = Forked(act)

@@ -15,9 +15,10 @@ from autoresearch.records.training import Budget, Outcome, Point
 from autoresearch.records.values import Clock, Ending
 from autoresearch.workers import LocalWorker
 from tests import sandboxes
+from tests.processes import dies_out
 from tests.sandboxes import LEVELS
 from tests.shares import THOROUGH, rows
-from tests.trials import FINISH, GOOD, LONG, PRELUDE, Bench, alive_under, dies_out
+from tests.trials import FINISH, GOOD, LONG, PRELUDE, Bench, alive_under
 
 SHORT = Budget(training=0.3, clock=Clock.WALL, startup=60.0, grace=0.1)
 MIB = 2**20
@@ -365,6 +366,7 @@ class TestNobodySurvives:
 from pathlib import Path
 from autoresearch.workers import LocalWorker
 from tests import sandboxes
+from tests.processes import dies_out
 from tests.trials import Bench
 bench = Bench(Path({str(bench.folder)!r}) / "script")
 assignment = bench.assignment(Path({str(assignment.tree / "train.py")!r}).read_text())

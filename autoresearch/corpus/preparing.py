@@ -189,7 +189,7 @@ class _Building:
             msg = f"no text in {self.spec}: nothing that could be read as UTF-8 documents"
             raise CorpusError(msg)
         if empty:
-            left = f"{_documents(survey)} documents leave none for {' and '.join(empty)}"
+            left = f"its documents ({_documents(survey)}) leave none for {' and '.join(empty)}"
             msg = f"too little text in {self.spec}: {left}; add text or raise the shares"
             raise CorpusError(msg)
 
