@@ -18,7 +18,7 @@ from autoresearch.gitrepo import (
     commit_message,
 )
 from autoresearch.policy import CONFIRMED as CLAIMED
-from autoresearch.records.text import safe_line
+from autoresearch.records.text import counted, safe_line
 from autoresearch.records.values import Standing, Verdict
 
 
@@ -50,7 +50,7 @@ class Promotable:
         """How sure it is by how many fresh pairs, as in "97% sure on 3 fresh pairs"."""
         if self.claim is None or not self.claim_pairs:
             return "no fresh pair yet"
-        told = f"{_percent(self.claim)} sure on {_pairs(self.claim_pairs)}"
+        told = f"{_percent(self.claim)} sure on {counted(self.claim_pairs, 'fresh pair')}"
         if self.claim < CLAIMED or self.standing is not None:
             return told
         alone = self.claim_pairs == 1
@@ -255,7 +255,9 @@ def _message(experiment: Promotable) -> str:
         effect = f" ({delta:+.4f})" if delta is not None and math.isfinite(delta) else ""
         extra[SCORE] = f"{score:.4f}{effect}"
     if experiment.standing is Standing.CONFIRMED and experiment.claim is not None:
-        extra[CONFIRMED] = f"{_percent(experiment.claim)} ({_pairs(experiment.claim_pairs)})"
+        extra[CONFIRMED] = (
+            f"{_percent(experiment.claim)} ({counted(experiment.claim_pairs, 'fresh pair')})"
+        )
     if experiment.test_bpb is not None:
         extra[TEST] = f"{experiment.test_bpb:.4f}"
     return commit_message(
@@ -289,7 +291,3 @@ def _it(ids: Sequence[int]) -> str:
 def _percent(probability: float) -> str:
     # Rounded down: 99.97% is not 100%.
     return f"{math.floor(100 * probability + 1e-9)}%"
-
-
-def _pairs(count: int) -> str:
-    return "1 fresh pair" if count == 1 else f"{count} fresh pairs"

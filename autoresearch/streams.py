@@ -54,8 +54,12 @@ class _Stream:
         """Write texts."""
         self.write("".join(lines))
 
-    def _failed(self, fault: OSError) -> None:
-        """Go on."""
+    def _failed(self, _fault: OSError) -> None:
+        """Go on; what waits to be written would fail once more when the interpreter ends."""
+        with suppress(OSError, ValueError):
+            spare = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(spare, self._stream.fileno())
+            os.close(spare)
 
 
 class _Answer(_Stream):
@@ -88,11 +92,7 @@ class _Answer(_Stream):
             raise self._lost
 
     def _failed(self, fault: OSError) -> None:
-        # What waits to be written would fail once more when the interpreter ends.
-        with suppress(OSError, ValueError):
-            spare = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(spare, self._stream.fileno())
-            os.close(spare)
+        super()._failed(fault)
         self._lost = OutputFault(fault)
         raise self._lost from None
 

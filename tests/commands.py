@@ -115,9 +115,11 @@ class Forked:
         except BaseException:  # noqa: BLE001 - as the interpreter does at the end of a program
             traceback.print_exc()
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
+            try:
+                sys.stdout.flush()
+                sys.stderr.flush()
+            finally:  # whatever became of them: what is forked must never go on as the tests
+                os._exit(code)
 
 
 class Command(Forked):

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,16 +76,7 @@ class ByteTokenizer:
 class Warm(Unsealed):
     """No sandbox, and servers that have PyTorch in memory when they start; see tests/warm.py."""
 
-    def command(
-        self,
-        argv: Sequence[str],
-        *,
-        readable: Sequence[Path],
-        writable: Sequence[Path],
-        limits: Limits | None = None,
-        network: bool = False,
-        devices: bool = False,
-    ) -> Confined:
+    def command(self, argv: Sequence[str], **_asked: Any) -> Confined:
         return Confined(tuple(warm.command(argv)))
 
 

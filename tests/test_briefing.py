@@ -1,3 +1,4 @@
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -6,7 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+import autoresearch
 from autoresearch.config import LlmSettings, Project
+from autoresearch.errors import ProjectError
+from autoresearch.evaluation import PROTOCOL
 from autoresearch.gitrepo import GitRepo
 from autoresearch.proposers import Brief, Remaining
 from autoresearch.proposers.prompting import Prompting
@@ -23,6 +27,7 @@ from autoresearch.records.values import (
 )
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack_counts
+from autoresearch.research import study as studies
 from autoresearch.research.briefing import Briefing
 from autoresearch.research.pasts import Target, fingerprint, thinned
 from autoresearch.research.study import open_study
@@ -230,6 +235,28 @@ def test_every_study_has_a_salt_of_its_own_and_keeps_it(desk: Desk, tmp_path: Pa
     late = opened("new")
     assert late.salt not in ("", new.salt)
     assert opened("new").salt == late.salt
+
+
+def test_a_newer_release_goes_on_with_a_study_and_another_protocol_does_not(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus, _ = make(make_text(tmp_path / "text"), tmp_path)
+
+    def opened() -> Study:
+        return open_study(
+            desk.registry, desk.repo, desk.project, corpus, tag="new", budget=None,
+            trust=Trust.SEALED,
+        )  # fmt: skip
+
+    key = json.loads(opened().comparability)
+    assert key["evaluator"] == f"protocol {PROTOCOL}"
+    assert not any(autoresearch.__version__ in value for value in key.values())
+    old = json.dumps(key | {"package": "autoresearch 0.0.9"})
+    desk.registry.save(opened().model_copy(update={"comparability": old}))
+    assert json.loads(opened().comparability) == key
+    monkeypatch.setattr(studies, "PROTOCOL", PROTOCOL + 1)
+    with pytest.raises(ProjectError, match="was run with evaluator protocol"):
+        opened()
 
 
 def test_a_study_knows_the_sizes_of_its_documents(desk: Desk, tmp_path: Path) -> None:

@@ -2,7 +2,8 @@ import ast
 import math
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from difflib import SequenceMatcher
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from autoresearch.patching import (
     Delta,
     apply_blocks,
     apply_file,
+    comparing,
     constants,
     delta,
     diff_paths,
@@ -103,8 +105,11 @@ class TestConstants:
 
     @pytest.mark.parametrize(
         "source",
-        ["A = 10**10**10", "A = 9**9999", "A = 1e999", "A = -True", "A = 2**-1", "A = 1j", "A ="],
-    )
+        [
+            "A = 10**10**10", "A = 9**9999", "A = 1e999", "A = -True", "A = 2**-1", "A = 1j", "A =",
+            f"A = 1{'0' * 32}", f"A = -{'9' * 400}", f"A = 0x{'f' * 5000}", f"A = {'9' * 5000}",
+        ],
+    )  # fmt: skip
     def test_what_is_no_plain_literal_is_left_out(self, source: str) -> None:
         assert constants(source) == []
 
@@ -283,6 +288,30 @@ texts = st.text(st.sampled_from("ab-+@ \\\t\r\n\f\u2028é#"), max_size=40)
 paths = st.sampled_from(["a.py", "my file.py", "dir/ü.py", 'q"uote.py', "b/c d/e.py"])
 
 
+def twenty_thousand(change: Callable[[int], object]) -> list[str]:
+    return [str(change(number)) for number in range(20_000)]
+
+
+HOSTILE_PAIRS = {
+    "equal lines": (["x"] * 20_000, [*["x"] * 19_999, "y"]),
+    "equal but for one": (["x"] * 20_000, ["y", *["x"] * 19_000]),
+    "shifted": (["a", "x"] * 10_000, ["x", "b"] * 10_000),
+    "each line two hundred times": (
+        twenty_thousand(lambda number: number % 100),
+        twenty_thousand(lambda number: number * number % 101 % 100),
+    ),
+    "every other line": (
+        twenty_thousand(lambda number: number),
+        twenty_thousand(lambda number: number if number % 2 else -number),
+    ),
+    "backwards": (
+        twenty_thousand(lambda number: number),
+        twenty_thousand(lambda number: 19_999 - number),
+    ),
+    "long lines": (["ab" * 5000 + str(each) for each in range(50)] * 2, ["ba" * 5000] * 100),
+}
+
+
 class TestDiffs:
     @given(st.dictionaries(paths, texts), st.dictionaries(paths, texts))
     def test_git_applies_what_we_write(self, old: dict[str, str], new: dict[str, str]) -> None:
@@ -294,6 +323,74 @@ class TestDiffs:
         else:
             assert apply_diff(old, made.text) == new
             assert made.added + made.removed > 0
+
+    @pytest.mark.parametrize("name", HOSTILE_PAIRS)
+    def test_what_comparing_may_cost_is_bounded_before_it_begins(
+        self, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        old, new = ("".join(f"{line}\n" for line in lines) for lines in HOSTILE_PAIRS[name])
+        asked: list[int] = []
+        search = SequenceMatcher.find_longest_match
+
+        def counted(self: SequenceMatcher[str], *where: int) -> object:
+            asked.append(where[1] - where[0] + where[3] - where[2])
+            return search(self, *where)
+
+        monkeypatch.setattr(SequenceMatcher, "find_longest_match", counted)
+        made = delta({"a.py": old}, {"a.py": new})
+        assert sum(asked) <= comparing.MOST_STEPS
+        assert apply_diff({"a.py": old}, made.text) == {"a.py": new}
+
+    def test_of_a_long_file_only_what_changed_is_told(self) -> None:
+        old = [f"line {number}" if number % 7 else "" for number in range(20_000)]
+        new = ["first", *old[:15_000], "between", *old[15_000:]]
+        made = delta({"a": "\n".join(old)}, {"a": "\n".join(new)})
+        assert (made.added, made.removed) == (2, 0)
+        odd = [line + "!" if number % 100 == 1 else line for number, line in enumerate(old)]
+        made = delta({"a": "\n".join(old)}, {"a": "\n".join(odd)})
+        assert (made.added, made.removed) == (200, 200)
+
+    @given(
+        st.lists(st.sampled_from("abcdefgh"), max_size=12),
+        st.lists(st.sampled_from("abcdefgh"), max_size=12),
+        st.sampled_from([0, 30, comparing.MOST_STEPS]),
+    )
+    def test_whatever_is_left_out_the_difference_is_true(
+        self, old: list[str], new: list[str], most: int
+    ) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(comparing, "MOST_STEPS", most)
+            runs = comparing.LineMatcher(old, new).get_matching_blocks()
+        for here, there, size in runs:
+            assert old[here : here + size] == new[there : there + size]
+        told = [(each.a, each.b) for each in runs]
+        assert told == sorted(told)
+        assert runs[-1] == (len(old), len(new), 0)
+        assert {*zip(old, new, strict=False)} != {("a", "a")} or runs[0].size > 0
+
+    def test_the_nearest_of_very_many_or_very_long_lines(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        compared: list[tuple[int, int]] = []
+
+        def close(line: str, lines: list[str], **more: float) -> list[str]:
+            compared.append((len(lines), max(map(len, [line, *lines]))))
+            return lines[:1]
+
+        monkeypatch.setattr(comparing, "get_close_matches", close)
+        many = [f"{'a' * 90}{number}" for number in range(20_000)]
+        assert comparing.nearest("a" * 90 + "7", many) == many[0]
+        assert comparing.nearest("ab" * 500_000, [f"{'ab' * 400_000}{n}" for n in range(20)])
+        assert compared == [(comparing.MOST_LINES, 93), (1, comparing.MOST_CHARACTERS)]
+
+    @given(st.lists(st.sampled_from(["", "a", "b"]), max_size=9), st.data())
+    def test_places_are_where_a_run_of_lines_begins(
+        self, lines: list[str], data: st.DataObject
+    ) -> None:
+        some = data.draw(st.lists(st.sampled_from(["", "a", "b"]), min_size=1, max_size=3))
+        every = range(len(lines) - len(some) + 1)
+        expected = [at for at in every if lines[at : at + len(some)] == some]
+        assert comparing.places(some, lines) == expected
 
     def test_counts_lines_that_look_like_headers(self) -> None:
         made = delta({"a.py": "-- x\ny\n"}, {"a.py": "++ z\ny\nw\n"})

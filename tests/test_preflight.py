@@ -1,3 +1,4 @@
+import errno
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -6,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autoresearch.errors import GitError
 from autoresearch.gitrepo.applying import apply_diff
 from autoresearch.patching import effect_hash, unified_diff
-from autoresearch.preflight import MAX_CHANGE, check
+from autoresearch.preflight import MAX_CHANGE, ApplyDiff, check
 from autoresearch.records.values import (
     Category,
     Change,
@@ -151,6 +153,101 @@ class TestRefused:
 
     def test_hostile_names_are_escaped(self) -> None:
         assert "a\\u{202e}.py" in refused(changing({"a\u202e.py": "A = 1\n"}))
+
+
+DIGITS, BITS = "7" * 4000, "f" * 5000
+HOSTILE = {
+    "seed of 4,000 digits": f"session.seed = {DIGITS}",
+    "seed of 20,000 bits": f"session.seed = 0x{BITS}",
+    "seed counted up by them": f"seed = seed + 0x{BITS}",
+    "manual seed": f"torch.manual_seed(0x{BITS})",
+    "default": f"def f(seed=0x{BITS}): pass",
+    "literal of 4,000 digits": f"BIG = {DIGITS}",
+    "literal that Python does not read": f"BIG = {'7' * 5000}",
+    "literal of 20,000 bits": f"BIG = 0x{BITS}",
+    "float": "BIG = 1e400",
+    "part of the session": f"session._clock[0x{BITS}].x = 1",
+    "sum": "BIG = " + "+".join(["1"] * 20_000),
+    "brackets": "BIG = " + "(" * 150 + "1" + ")" * 150,
+    "too many brackets": "BIG = " + "(" * 5000 + "1" + ")" * 5000,
+    "minus": "BIG = " + "-" * 20_000 + "1",
+    "seed minus": "seed = " + "-" * 2000 + "seed",
+    "lists": "BIG = " + "[" * 90 + "]" * 90,
+    "calls": "BIG = f" + "()" * 5000,
+    "attributes": "BIG = a" + ".b" * 240,
+    "comparisons": "BIG = seed" + " < 1" * 20_000,
+    "lambdas": "BIG = " + "lambda: " * 3000 + "1",
+    "conditions": "BIG = " + "1 if 1 else " * 3000 + "seed",
+    "blocks": "".join("    " * deep + "if 1:\n" for deep in range(99)) + "    " * 99 + "pass",
+    "text of surrogates": "BIG = '\\ud800'",
+    "nul": "BIG = 'a\0b'",
+    "surrogate": "BIG = '\ud800'",
+    "form feeds": "\f" * 5000 + "BIG = 1",
+    "other line ends": "A = 1\u2028B = 2\x85C = 3\rD = 4\r",
+    "mark": "\ufeffBIG = 1",
+    "decorators": "@f\n" * 3000 + "def g(): pass",
+    "formatted": "BIG = f'" + "{1:" * 3 + "}" * 3 + "'",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_code_is_answered_in_a_line(name: str) -> None:
+    for place in ("train.py", "src/new.py"):
+        text = (TRAIN if place == "train.py" else "") + HOSTILE[name] + "\n"
+        result = judged(proposal(f"{place}\n```\n{text}```\n", ChangeFormat.FILE))
+        if isinstance(result, Rejection):
+            assert result.reason.isprintable()
+            assert len(result.reason) <= 300
+        else:
+            assert place in result.files
+
+
+def test_what_no_check_can_print_is_refused_with_a_reason() -> None:
+    reason = refused(changing({"train.py": TRAIN + f"session.seed = 0x{BITS}\n"}))
+    assert reason.startswith("it cannot be read (ValueError: Exceeds the limit")
+
+
+def test_names_that_no_folder_or_repository_takes() -> None:
+    for path in (f"src/{'x' * 253}.py", "src/" + "x/" * 600 + "y.py", "src/git~1/x.py", "src/a\\b"):
+        assert "is no name for a file" in refused(
+            proposal(
+                f"<<<<<<< SEARCH {path}\n=======\nA = 1\n>>>>>>> REPLACE\n", ChangeFormat.BLOCKS
+            )
+        )
+
+
+def test_a_fault_of_the_machine_refuses_nobody() -> None:
+    def failing(fault: Exception) -> ApplyDiff:
+        def apply(_files: Mapping[str, str], _diff: str) -> Rejection:
+            raise fault
+
+        return apply
+
+    def asked(fault: Exception) -> Patch | Rejection:
+        return check(proposal("x"), FILES, editable=EDITABLE, seen={}, apply_diff=failing(fault))
+
+    for fault in (OSError(errno.ENOSPC, "No space left on device"), GitError("git is gone")):
+        with pytest.raises(type(fault), match=r"space|gone"):
+            asked(fault)
+    too_long = asked(OSError(errno.ENAMETOOLONG, "File name too long"))
+    assert isinstance(too_long, Rejection)
+    assert asked(RecursionError()) == Rejection("it cannot be read (RecursionError)")
+
+
+PIECES = st.sampled_from(
+    [DIGITS, f"0x{BITS}", "seed", "session.seed", "-", "(", ")", "[", "]", "=", "\n", " ", "1e400",
+     "lambda:", "if 1:", "import ", "torch.manual_seed(", "'", '"""', "\\", "\0", "\ud800", "f'{",
+     "}"]
+)  # fmt: skip
+
+
+@settings(max_examples=60)
+@given(pieces=st.lists(PIECES, max_size=12), times=st.sampled_from([1, 1, 1, 300, 3000]))
+def test_any_code_has_an_answer(pieces: list[str], times: int) -> None:
+    text = "".join(pieces)
+    result = judged(proposal(TRAIN + text * min(times, 200_000 // (len(text) + 1)),
+                             ChangeFormat.FILE))  # fmt: skip
+    assert isinstance(result, Patch | Rejection)
 
 
 @settings(max_examples=60)

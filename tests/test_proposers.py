@@ -480,6 +480,42 @@ class TestPatches:
         assert proposer.propose(brief(), accepted) is None
 
 
-@pytest.mark.parametrize("base", [1e308, -1e308, 1e-323, 5e-324])
-def test_at_the_edge_of_the_floats_nothing_moves(base: float) -> None:
+@pytest.mark.parametrize(
+    "base",
+    [
+        1e308, -1e308, 1e-323, 5e-324, 1e31, -1e31, 1e-31, -1e-31, float("inf"), float("nan"),
+        2**53, 2**70, 10**31, -(2**53),
+    ],
+)  # fmt: skip
+def test_at_the_edge_of_the_numbers_nothing_moves(base: Number) -> None:
     assert span("EPS", base) is None
+
+
+HUGE = f"""BIG = {"9" * 400}
+HEX = 0x{"f" * 5000}
+POWER = 2**70
+SHIFTED = 1 << 70
+MINUS = -{"9" * 400}
+ENDLESS = 1e400
+LARGE = 1e300
+TINY = 5e-324
+EDGE = {2**52}
+NEXT = {2**53}
+BELOW = -1e29
+LEAST = 1e-30
+"""
+
+
+@pytest.mark.parametrize("kind", [OptunaProposer, RandomProposer])
+def test_a_huge_constant_is_left_as_it_is_and_the_others_move(kind: Kind) -> None:
+    source, history, moved = SOURCE + HUGE, list[Past](), set[str]()
+    for number in range(2, 30):
+        told = brief(source, tuple(history), number, base=source)
+        proposal = proposed(kind(), told)
+        changed = after(proposal, source)
+        now, new = numbers(source), numbers(changed)
+        moved |= {name for name in now if now[name] != new[name]}
+        history.append(past(proposal, changed, number))
+    assert "DEPTH" in moved
+    assert not moved & {"BIG", "HEX", "POWER", "SHIFTED", "MINUS", "ENDLESS", "LARGE", "TINY"}
+    assert moved & {"EDGE", "BELOW", "LEAST"}

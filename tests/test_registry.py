@@ -194,7 +194,7 @@ def test_an_unknown_number_is_answered_with_the_known_ones(registry: Registry) -
     with pytest.raises(RegistryError, match="none yet"):
         registry.experiment(1)
     new_experiment(registry, new_study(registry))
-    with pytest.raises(RegistryError, match="no experiment 7: they are 1 to 1"):
+    with pytest.raises(RegistryError, match="no experiment 7: there is 1 alone"):
         registry.experiment(7)
 
 

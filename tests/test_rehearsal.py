@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,7 +17,6 @@ from autoresearch import sandbox
 from autoresearch.config import PreflightSettings, Settings, load_settings
 from autoresearch.preflight import Rehearsal
 from autoresearch.process import Confined
-from autoresearch.records.training import Limits
 from autoresearch.records.values import Clock, Rejection
 from autoresearch.runtime.rehearse import ACCELERATOR, lacking
 from autoresearch.sandbox import Unsealed
@@ -73,21 +73,9 @@ class Counting(Unsealed):
 
     asked: list[tuple[Sequence[Path], Sequence[Path]]] = field(default_factory=list)
 
-    def command(
-        self,
-        argv: Sequence[str],
-        *,
-        readable: Sequence[Path],
-        writable: Sequence[Path],
-        limits: Limits | None = None,
-        network: bool = False,
-        devices: bool = False,
-    ) -> Confined:
-        self.asked.append((readable, writable))
-        return super().command(
-            argv, readable=readable, writable=writable, limits=limits,
-            network=network, devices=devices,
-        )  # fmt: skip
+    def command(self, argv: Sequence[str], **asked: Any) -> Confined:
+        self.asked.append((asked["readable"], asked["writable"]))
+        return super().command(argv, **asked)
 
 
 @dataclass

@@ -130,6 +130,16 @@ def test_the_log_is_whole_and_safe(made: Fabricated) -> None:
     assert "\x1b" not in text
 
 
+def test_all_that_is_stored_of_a_log_can_be_read(made: Fabricated) -> None:
+    row = made.add(Verdict.DISCARD, 1.9)
+    log = b"".join(b"step %d %s\n" % (n, b"=" * 200) for n in range(15_000)) + b"w" * 9000 + b" end"
+    made.trial(row, 1.9, log=log)
+    rows = logged(made, 1).rstrip("\n").split("\n")
+    assert rows[0].startswith("step 0 ==")
+    assert len(rows) == 15_001
+    assert rows[-1] == "w" * 9000 + " end"
+
+
 def test_the_logs_of_several_trials_are_told_apart(made: Fabricated) -> None:
     row = made.add(Verdict.DISCARD, 1.9)
     made.trial(row, 1.9, log=b"one")

@@ -1,6 +1,8 @@
 import csv
 import io
 import json
+import sqlite3
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -138,3 +140,13 @@ def test_json_carries_no_raw_control_characters(made: Fabricated) -> None:
     write_study_json(made.registry, made.study, out)
     assert "\x1b" not in out.getvalue()
     assert study_json(made)["experiments"][0]["hypothesis"] == HOSTILE
+
+
+def test_what_another_program_stored_is_strict_json_all_the_same(made: Fabricated) -> None:
+    made.trial(made.add(Verdict.KEEP, 1.9), 1.9, facts={"x": 1.5, "deep": [0.5, {"y": 2.5}]})
+    odd = '{"x": NaN, "deep": [Infinity, {"y": -Infinity}]}'
+    with closing(sqlite3.connect(str(made.registry._engine.url.database))) as file, file:
+        file.execute("UPDATE trial SET facts = ?", (odd,))
+    nulls = {"x": None, "deep": [None, {"y": None}]}
+    assert study_json(made)["trials"][0]["facts"] == nulls
+    assert experiment_json(made, 1)["trials"][0]["facts"] == nulls

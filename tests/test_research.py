@@ -30,8 +30,19 @@ from autoresearch.research import StopRules
 from autoresearch.research.study import begin_anew
 from tests.commands import Forked
 from tests.processes import dies_out, guarded_children
+from tests.rows import an_experiment
 from tests.shares import rows
-from tests.stubs import TRAIN, Night, Scripted, git, make_project, processes, snapshot, variant
+from tests.stubs import (
+    TRAIN,
+    Night,
+    Scripted,
+    git,
+    make_project,
+    processes,
+    snapshot,
+    variant,
+    whole,
+)
 
 
 def verdicts(night: Night) -> list[Verdict | None]:
@@ -157,6 +168,41 @@ def test_rules_end_a_run(tmp_path: Path, rules: StopRules, reason: str, count: i
     stopped = night.events[-1]
     assert isinstance(stopped, StudyStopped)
     assert stopped.reason == reason
+
+
+def test_what_was_refused_is_not_counted(tmp_path: Path) -> None:
+    nonsense = Change(ChangeFormat.DIFF, "nonsense")
+    proposer = Scripted(
+        [nonsense, variant(QUALITY=2.2), nonsense, nonsense, variant(QUALITY=2.1), nonsense]
+    )
+    night = Night(make_project(tmp_path / "project"), proposer, StopRules(experiments=3))
+    assert night.run() == "3 experiments are done"
+    assert verdicts(night) == [
+        Verdict.KEEP, Verdict.INVALID, Verdict.DISCARD, Verdict.INVALID, Verdict.INVALID,
+        Verdict.DISCARD,
+    ]  # fmt: skip
+    assert [each.remaining.experiments for each in proposer.briefs] == [2, 2, 1, 1, 1]
+
+
+def test_what_makes_preflight_fail_is_refused_in_this_run_and_in_the_next(tmp_path: Path) -> None:
+    huge = f"session.seed = 0x{'f' * 5000}\n"
+    night = Night(
+        make_project(tmp_path / "project"),
+        Scripted([TRAIN + huge, TRAIN + huge, variant(QUALITY=1.9)]),
+        StopRules(experiments=1),
+    )
+    night.run()
+    study, base = night.study(), night.registry.experiment(1)
+    left = an_experiment(  # a run that was killed before it came to a verdict
+        study, verdict=None, state=ExperimentState.OPEN, proposer="scripted", parent_id=1,
+        parent_sha=base.commit_sha, change_format="file", change_text=whole(TRAIN + huge).text,
+    )  # fmt: skip
+    night.registry.save(left)
+    assert night.run() == "1 experiment is done"
+    assert verdicts(night) == [Verdict.KEEP, Verdict.INVALID, Verdict.INVALID, Verdict.KEEP]
+    reason = night.registry.experiment(2).reason
+    assert reason.startswith("it cannot be read (ValueError: Exceeds the limit")
+    assert "\n" not in reason
 
 
 def test_a_proposer_that_writes_only_nonsense_ends_the_run(tmp_path: Path) -> None:

@@ -161,6 +161,15 @@ class TestUnderTheHarness:
         }
         assert harness.heard() == {"event": "finish", "files": digests}
 
+    def test_facts_are_strict_json_and_none_is_a_reason_to_fail(
+        self, harness: Harness, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        session = harness.open(monkeypatch)
+        odd = {"x": math.nan, "y": math.inf, "huge": 10**5000, "bytes": b"no", "none": None}
+        kept = {"z": 1e-9, "w": 0, "fast": True, "name": "größe", "most": 2**53 - 1}
+        session.facts({**odd, **kept})  # type: ignore[dict-item]
+        assert harness.heard() == {"event": "facts", "values": kept}
+
     def test_a_metric_too_long_is_not_sent(
         self, harness: Harness, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -208,6 +217,13 @@ class TestReport:
     def test_a_device_that_is_not_there_is_seen_before_the_program_runs(self) -> None:
         assert has_device("cpu")
         assert has_device("cuda") == torch.cuda.is_available()
+
+    def test_a_long_message_keeps_its_last_line(self) -> None:
+        said = "Error(s) in loading:\n" + "\tMissing key\n" * 500 + "\tsize mismatch for wte"
+        told = json.loads(report(RuntimeError(said), "Traceback"))["message"]
+        assert told.startswith("Error(s) in loading:\n")
+        assert told.endswith("\tsize mismatch for wte")
+        assert len(told) < 1010
 
     @pytest.mark.parametrize("character", ["x", "\x00", "é", "\U0001f600", '"', "\ud800"])
     def test_a_report_always_fits(self, character: str) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch.records.text import safe_line, safe_text
+from autoresearch.records.text import counted, safe_line, safe_reason, safe_text, whole_text
 
 UNSAFE = {"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"}
 HOSTILE = st.text(
@@ -103,3 +103,54 @@ def test_a_long_text_is_cut_at_its_beginning() -> None:
     text = safe_text("\n".join(["ab" * 100] * 50), size=500)
     assert len(text) == 500
     assert text.startswith("…")
+
+
+def test_of_a_log_all_is_shown_that_a_terminal_would_show() -> None:
+    bars = b"".join(b"it %d\r" % each for each in range(200_000))
+    log = (
+        b"first\n" + bars + b"\n" + b"step\r\n" * 20_000 + b"x" * 5000 + b"\r\n\xff\x1b[2Jlast\r\n"
+    )
+    rows = whole_text(log).split("\n")
+    assert rows[:3] == ["first", "it 199999", "step"]
+    assert rows[-2:] == ["x" * 5000, "\\xfflast"]
+    assert len(rows) == 20_004
+
+
+@given(st.binary(max_size=400))
+def test_any_log_is_shown_safely(data: bytes) -> None:
+    assert unsafe(whole_text(data).replace("\n", "")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain", "plain"),
+        ("RuntimeError: one\n  two\nthree", "RuntimeError: one two three"),
+        (
+            f"RuntimeError: {'x ' * 40}\n{'y ' * 40}\nlast words",
+            f"RuntimeError: {'x ' * 11}x … last words",
+        ),
+        (f"RuntimeError: first\n{'y' * 500}", f"RuntimeError: f… {'y' * 32}…"),
+        ("z" * 500, "z" * 49 + "…"),
+        (f"one\n{'m' * 50_000}\nlast", f"one {'m' * 40}… last"),
+        ("a\n\x1b[2J\u202eb\n\n", "a \\u{202e}b"),
+    ],
+)
+def test_a_reason_ends_with_the_last_line_that_was_said(text: str, shown: str) -> None:
+    assert safe_reason(text, 50) == shown
+
+
+@given(HOSTILE, st.integers(9, 300))
+def test_any_reason_is_a_safe_line(text: str, width: int) -> None:
+    said = safe_reason(text, width)
+    assert unsafe(said) == []
+    assert len(said) <= width
+
+
+def test_one_is_no_plural() -> None:
+    assert [counted(each, "pair") for each in (0, 1, 2, 1200)] == [
+        "0 pairs", "1 pair", "2 pairs", "1,200 pairs",
+    ]  # fmt: skip
+    assert counted(1, "entry", "entries") == "1 entry"
+    assert counted(3, "entry", "entries") == "3 entries"
+    assert [counted(each, "second") for each in (0.5, 1.0)] == ["0.5 seconds", "1 second"]

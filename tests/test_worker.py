@@ -15,9 +15,10 @@ from autoresearch.records.training import Budget, Outcome, Point
 from autoresearch.records.values import Clock, Ending, FailureKind
 from autoresearch.workers import LocalWorker
 from tests import sandboxes
+from tests.processes import dies_out
 from tests.sandboxes import LEVELS
 from tests.shares import THOROUGH, rows
-from tests.trials import FINISH, GOOD, LONG, PRELUDE, Bench, alive_under, dies_out
+from tests.trials import FINISH, GOOD, LONG, PRELUDE, Bench, alive_under
 
 SHORT = Budget(training=0.3, clock=Clock.WALL, startup=60.0, grace=0.1)
 MIB = 2**20
@@ -92,6 +93,11 @@ ENDINGS = {
     "nan": (START + "session.log(step=1, loss=float('nan'), tokens=1)", Ending.NAN, "loss is nan"),
     "inf": (START + "session.log(step=1, loss=float('inf'), tokens=1)", Ending.NAN, "loss is inf"),
     "bug": (START + "raise ValueError('it broke')", Ending.EXCEPTION, "ValueError: it broke"),
+    "bug in many words": (
+        START + "raise ValueError('first ' + 'x' * 300 + '\\n' + 'y\\n' * 900 + 'it broke here')",
+        Ending.EXCEPTION,
+        "it broke here",
+    ),
     "syntax": ("def", Ending.EXCEPTION, "SyntaxError"),
     "early bug": ("1 / 0", Ending.EXCEPTION, "ZeroDivisionError"),
     "memory error": (START + "raise MemoryError", Ending.OUT_OF_MEMORY, "MemoryError"),
@@ -130,8 +136,8 @@ class TestEndings:
     @pytest.mark.parametrize(
         "name",
         rows(
-            ENDINGS, "nan", "bug", "memory error", "exit", "exit code", "sigkill", "finish first",
-            "finish first, politely", "threads of the dead", "file too large",
+            ENDINGS, "nan", "bug in many words", "memory error", "exit", "exit code", "sigkill",
+            "finish first", "finish first, politely", "threads of the dead", "file too large",
         ),
     )  # fmt: skip
     def test_of_its_own_doing(self, bench: Bench, name: str) -> None:
@@ -360,6 +366,7 @@ class TestNobodySurvives:
 from pathlib import Path
 from autoresearch.workers import LocalWorker
 from tests import sandboxes
+from tests.processes import dies_out
 from tests.trials import Bench
 bench = Bench(Path({str(bench.folder)!r}) / "script")
 assignment = bench.assignment(Path({str(assignment.tree / "train.py")!r}).read_text())

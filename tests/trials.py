@@ -1,7 +1,6 @@
 """Trials for the worker's tests: second-long train.py stubs in plain Python, really executed."""
 
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -124,13 +123,3 @@ def alive_under(scratch: Path) -> list[psutil.Process]:
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
     return found
-
-
-def dies_out(scratch: Path, patience: float = 3.0) -> bool:
-    """Wait until nothing of a trial is alive; return whether that came to pass."""
-    deadline = time.monotonic() + patience
-    while alive_under(scratch):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True

@@ -16,6 +16,7 @@ from autoresearch.errors import AutoresearchError, Interrupted, ProjectError
 from autoresearch.process import remove
 from autoresearch.records.events import Notice
 from autoresearch.records.tables import Experiment, Study
+from autoresearch.records.text import counted
 from autoresearch.records.values import Purpose, Reading, Standing
 from autoresearch.registry import Registry
 from autoresearch.render.live import watcher_for
@@ -119,7 +120,7 @@ def _earn(shop: Workshop, study: Study, numbers: Sequence[int], pairs: int) -> N
 
 
 def _in_vain(number: int, trained: int, most: int) -> str:
-    pairs = "1 pair" if trained == 1 else f"{trained} pairs"
+    pairs = counted(trained, "pair")
     if trained == most:
         return f"experiment {number}: {pairs} more, and no claim yet"
     return f"experiment {number}: {pairs} more, and further ones promise no claim"

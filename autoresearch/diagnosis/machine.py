@@ -13,7 +13,7 @@ import psutil
 from autoresearch.config import Project
 from autoresearch.diagnosis.finding import Finding, fault, ok, refusal, warning
 from autoresearch.errors import ProjectError
-from autoresearch.records.text import safe_line
+from autoresearch.records.text import counted, safe_line
 from autoresearch.records.values import Trust
 from autoresearch.sandbox import Detection
 
@@ -43,7 +43,7 @@ def device(asked: str) -> tuple[Finding, ...]:
         import torch  # noqa: PLC0415 - over a second, and it may be missing or broken
     except (ImportError, OSError) as error:
         return (fault("torch", f"cannot be imported: {error}", "install it: `pip install torch`"),)
-    found = ok("torch", f"{torch.__version__}, {torch.get_num_threads()} threads")
+    found = ok("torch", f"{torch.__version__}, {counted(torch.get_num_threads(), 'thread')}")
     return found, {"cuda": _cuda, "mps": _mps}.get(asked, _cpu)()
 
 

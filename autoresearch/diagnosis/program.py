@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from autoresearch import patching
 from autoresearch.diagnosis.finding import Finding, ok, warning
 from autoresearch.diagnosis.prose import Clause, clauses, headings
+from autoresearch.records.text import counted
 
 SUBJECT = "program.md"
 SHORT, LONG = 200, 20_000  # characters
@@ -159,7 +160,9 @@ def faults(text: str, *, editable: Sequence[str], fixed: Sequence[str]) -> list[
 def program(text: str, *, editable: Sequence[str], fixed: Sequence[str]) -> tuple[Finding, ...]:
     """Return what `faults` does, or that all is well."""
     found = faults(text, editable=editable, fixed=fixed)
-    return tuple(found) or (ok(SUBJECT, f"{len(text):,} characters; nothing to object to"),)
+    return tuple(found) or (
+        ok(SUBJECT, f"{counted(len(text), 'character')}; nothing to object to"),
+    )
 
 
 def _said(said: str, mend: str) -> Finding:
@@ -168,7 +171,7 @@ def _said(said: str, mend: str) -> Finding:
 
 def _size(text: str) -> Iterator[Finding]:
     if len(text.strip()) < SHORT:
-        yield _said(f"is very short: {len(text.strip())} characters",
+        yield _said(f"is very short: {counted(len(text.strip()), 'character')}",
                     f"say what to lower, what to keep, what to try: {_GUIDE}")  # fmt: skip
     if len(text) > LONG:
         yield _said(f"is very long: {len(text):,} characters, sent with every call",

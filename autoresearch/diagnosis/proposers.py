@@ -15,6 +15,7 @@ from autoresearch.proposers.asking import Asker
 from autoresearch.proposers.models import Prompt, Section
 from autoresearch.proposers.pricing import Price, price
 from autoresearch.records.money import CapReached, Intent, Ledger, Settlement, Usage, dollars
+from autoresearch.records.text import counted
 
 PATIENCE = 60.0  # seconds; a local server may have to load its model first
 MOST_OUTPUT = 16  # tokens: the least that every provider takes
@@ -94,7 +95,7 @@ def _tuner(spec: Spec, bench: Bench) -> Iterator[Finding]:
         said = f"{entry} has no capital constants at its top: nothing to tune"
         yield fault("constants", said, "name its numbers there, such as DEPTH = 8")
     else:
-        said = f"; {count} constants in {entry}" if count else ""
+        said = f"; {counted(count, 'constant')} in {entry}" if count else ""
         yield ok(spec.kind, f"needs no key and no network{said}")
 
 

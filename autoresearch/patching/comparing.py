@@ -37,8 +37,9 @@ def nearest(line: str, lines: Sequence[str]) -> str | None:
 
     Of very many, those of about its length are looked at, and of each the beginning.
     """
-    known = {each[:MOST_CHARACTERS]: each for each in reversed(lines)}
-    short = line[:MOST_CHARACTERS]
+    short, known = line[:MOST_CHARACTERS], dict[str, str]()
+    for each in lines:
+        known.setdefault(each[:MOST_CHARACTERS], each)
     some = sorted(known, key=lambda each: abs(len(each) - len(short)))[:MOST_LINES]
     found = get_close_matches(short, some, n=1, cutoff=0.5)
     return known[found[0]] if found else None

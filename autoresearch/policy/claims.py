@@ -12,6 +12,7 @@ from statistics import fmean
 from autoresearch.policy.effects import Posterior, Prior, prospects, weigh
 from autoresearch.policy.noise import Noise, paired, steadied
 from autoresearch.policy.verdicts import TIE, next_seed
+from autoresearch.records.text import counted
 from autoresearch.records.values import Estimate, Reading
 
 CONFIRMED = 0.95
@@ -220,5 +221,5 @@ def _beside(side: Sequence[Reading], other: Sequence[Reading]) -> list[Reading]:
 
 
 def _told(fresh: Sequence[float], believed: Posterior) -> str:
-    pairs = "1 fresh pair" if len(fresh) == 1 else f"{len(fresh)} fresh pairs"
+    pairs = counted(len(fresh), "fresh pair")
     return f"{fmean(fresh):+.4f} bpb on {pairs}, {believed.better:.1%} sure to be better"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from autoresearch.policy.belief import Belief, Evidence
 from autoresearch.policy.effects import worth_of_idea, worth_of_pair
 from autoresearch.policy.noise import paired, steadied
+from autoresearch.records.text import counted
 from autoresearch.records.values import Estimate, Reading, Verdict
 
 FIRST_SEED = 1
@@ -166,9 +167,9 @@ def _verdict(evidence: Evidence, lines: int) -> tuple[Verdict, str]:
     if _better(evidence, lines):
         return Verdict.KEEP, "expected to be better"
     if _tie(evidence, lines):
-        return Verdict.KEEP, f"as good with {-lines} fewer lines"
+        return Verdict.KEEP, f"as good with {counted(-lines, 'fewer line')}"
     if evidence.effect.mean < 0:
-        return Verdict.DISCARD, f"not worth its {lines} more lines"
+        return Verdict.DISCARD, f"not worth its {counted(lines, 'more line')}"
     return Verdict.DISCARD, "no better"
 
 
@@ -182,7 +183,7 @@ def _tie(evidence: Evidence, lines: int) -> bool:
 
 
 def _told(evidence: Evidence) -> str:
-    pairs = "1 pair" if len(evidence.seeds) == 1 else f"{len(evidence.seeds)} pairs"
+    pairs = counted(len(evidence.seeds), "pair")
     effect = evidence.effect
     return (
         f"{evidence.measured:+.4f} bpb on {pairs}, believed {effect.mean:+.4f}, "

@@ -155,8 +155,9 @@ def _fault(path: str, files: Mapping[str, str], after: Mapping[str, str]) -> str
 
 def _unfit(path: str) -> bool:
     """Return whether a file of this name could not be committed or written everywhere."""
-    parts = [len(part.encode()) for part in path.split("/")]
-    return max(parts) > MAX_NAME or sum(parts) > MAX_PATH or bool(_GIT_REFUSES.search(path))
+    longest = max(len(part.encode()) for part in path.split("/"))
+    too_long = longest > MAX_NAME or len(path.encode()) > MAX_PATH
+    return too_long or bool(_GIT_REFUSES.search(path))
 
 
 def _syntax_fault(path: str, text: str) -> str | None:

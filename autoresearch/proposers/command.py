@@ -29,7 +29,7 @@ from autoresearch.proposers.execution import Ran, run
 from autoresearch.proposers.parsing import HYPOTHESIS, header
 from autoresearch.proposers.taking import last_line, take
 from autoresearch.records.money import CallEnding, CapReached, Intent, Ledger, Settlement
-from autoresearch.records.text import safe_line, safe_text
+from autoresearch.records.text import counted, safe_line, safe_text
 from autoresearch.records.training import Limits
 from autoresearch.records.values import Change, ChangeFormat, Proposal, Rejection
 
@@ -218,7 +218,7 @@ class CommandProposer:
         if ran.stopped:
             return self._unable(CallEnding.CUT, f"{self._program} was ended: the run stops")
         if ran.late:
-            what = f"{self._program} was ended after {self._timeout:g} seconds"
+            what = f"{self._program} was ended after {counted(self._timeout, 'second')}"
             return self._unable(CallEnding.TIMED_OUT, what, last_line(ran.error, ran.out))
         printed = ran.out.replace(told.strip(), "")  # some programs repeat what they were told
         known = _files(brief)

@@ -69,7 +69,8 @@ class Queries:
         )
         if found is None:
             last = self.newest()
-            msg = f"no experiment {number}: " + (f"they are 1 to {last}" if last else "none yet")
+            known = f"they are 1 to {last}" if (last or 0) > 1 else "there is 1 alone"
+            msg = f"no experiment {number}: {known if last else 'none yet'}"
             raise RegistryError(msg)
         return found
 

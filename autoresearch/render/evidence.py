@@ -8,6 +8,7 @@ from rich.text import Text
 
 from autoresearch import policy
 from autoresearch.records.tables import Experiment, Study
+from autoresearch.records.text import counted
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack_counts
 from autoresearch.render import words
@@ -83,12 +84,12 @@ def by_document(
 def documents(found: policy.ByDocument, digits: int = 4) -> str:
     """Return in words how two experiments differ document by document."""
     difference = words.delta(found.bpb, found.error, digits)
-    count = "1 document" if found.documents == 1 else f"{found.documents:,} documents"
+    count = counted(found.documents, "document")
     return f"{difference} bpb, better on {found.better:.0%} of the text ({count})"
 
 
 def measured(row: Experiment, digits: int = 6) -> str:
     """Return in words what an experiment's pairs say, before and after any expectation."""
-    pairs = "1 pair" if row.pairs == 1 else f"{row.pairs} pairs"
+    pairs = counted(row.pairs, "pair")
     sure = "" if row.p_better is None else f", {row.p_better:.0%} sure to be better"
     return f"{words.delta(row.measured, row.measured_error, digits)} bpb on {pairs}{sure}"

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autoresearch.records.tables import Call, Experiment, Study, Trial
-from autoresearch.records.text import safe_text, whole_text
+from autoresearch.records.text import counted, safe_text, whole_text
 from autoresearch.records.values import FailureKind
 from autoresearch.registry import Registry
 from autoresearch.registry.store import unpack
@@ -152,8 +152,8 @@ def _trial_lines(trial: Trial) -> Iterator[Text]:
         ]
     )
     parts: list[Text | str] = [
-        f"{words.count(trial.steps)} steps",
-        f"{words.count(trial.tokens)} tokens",
+        counted(trial.steps, "step"),
+        counted(trial.tokens, "token"),
         f"peak memory {words.memory(trial.peak_memory)}",
     ]
     parts += [f"mismatch {trial.mismatch:.2g} nats"] if trial.mismatch is not None else []

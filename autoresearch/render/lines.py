@@ -15,6 +15,7 @@ from autoresearch.records.events import (
     TrialStarted,
     Waiting,
 )
+from autoresearch.records.text import counted
 from autoresearch.records.values import Purpose, Trust
 from autoresearch.render import words
 
@@ -122,14 +123,10 @@ def _because(reason: str) -> Text:
 def stopped(event: StudyStopped, trust: Trust) -> Text:
     """Return how a run ended and what the study holds by now."""
     said = words.line(f"stopped: {event.reason}", WIDTH, "bold")
-    said = (
-        Text()
-        .append_text(said)
-        .append(
-            f"\n{event.finished} experiments: {event.kept} kept ({event.confirmed} confirmed), "
-            f"{event.discarded} discarded, {event.crashed} crashed, {event.invalid} invalid, "
-            f"{event.disqualified} disqualified"
-        )
+    said = Text().append_text(said).append(f"\n{counted(event.finished, 'experiment')}: ")
+    said.append(
+        f"{event.kept} kept ({event.confirmed} confirmed), {event.discarded} discarded, "
+        f"{event.crashed} crashed, {event.invalid} invalid, {event.disqualified} disqualified"
     )
     if event.per_hour is not None:
         said.append(f", {event.per_hour:.1f} an hour")

@@ -15,7 +15,7 @@ from rich.text import Text
 from autoresearch.config import MoneySettings
 from autoresearch.records.money import CallEnding, CallState, dollars
 from autoresearch.records.tables import Call, Study
-from autoresearch.records.text import safe_line
+from autoresearch.records.text import counted, safe_line
 from autoresearch.registry import Registry, Spending
 from autoresearch.render import words
 
@@ -198,7 +198,7 @@ def calls(rows: Sequence[Call], console: Console) -> None:
 def cost(rows: Sequence[Call]) -> str:
     """Return what calls cost together."""
     reserved = sum(each.cost_usd for each in rows if each.state is CallState.RESERVED)
-    number = f"{len(rows)} call" + ("" if len(rows) == 1 else "s")
+    number = counted(len(rows), "call")
     unknown = f", {dollars(reserved)} of it reserved" if reserved else ""
     return f"{dollars(sum(each.cost_usd for each in rows))} in {number}{unknown}"
 
@@ -212,7 +212,7 @@ def _call(call: Call) -> Text:
         words.line(call.purpose, 20),
         Text(ending, style="" if call.ending is CallEnding.ANSWERED else "red"),
         words.line(call.model, 60),
-        f"{words.count(call.tokens_in)} tokens in{cached}, {words.count(call.tokens_out)} out",
+        f"{counted(call.tokens_in, 'token')} in{cached}, {words.count(call.tokens_out)} out",
         f"{dollars(call.cost_usd)}{reserved}",
         words.duration(round(call.latency_seconds, 1)),
     ]

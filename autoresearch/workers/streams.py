@@ -56,15 +56,12 @@ class CappedLog:
 
     def read(self) -> bytes:
         """Return what was kept, with a line that says how much was not."""
-        tail = self._tail + self._row
-        excess = max(len(tail) - self._half, 0) if self._is_full else 0
+        room = self._half - len(self._head)
+        head, tail = self._head + self._row[:room], self._tail + self._row[room:]
+        excess = max(len(tail) - self._half, 0)
         gap = self._dropped + excess
         note = f"\n[… {counted(gap, 'byte')} left out …]\n".encode() if gap else b""
-        return bytes(self._head) + note + bytes(tail[excess:])
-
-    @property
-    def _is_full(self) -> bool:
-        return len(self._head) >= self._half
+        return bytes(head) + note + bytes(tail[excess:])
 
     def _keep(self, data: bytes) -> None:
         room = self._half - len(self._head)

@@ -78,9 +78,10 @@ def repeated_crashes(history: Sequence[Past]) -> list[list[Past]]:
 
 
 def since_keep(history: Sequence[Past]) -> int:
-    """Return how many experiments have ended since the last keep."""
-    kept = [at for at, past in enumerate(history) if past.verdict is Verdict.KEEP]
-    return len(history) - 1 - kept[-1] if kept else len(history)
+    """Return how many experiments were trained since the last keep; refused ones cost none."""
+    trained = [past for past in history if past.verdict is not Verdict.INVALID]
+    kept = [at for at, past in enumerate(trained) if past.verdict is Verdict.KEEP]
+    return len(trained) - 1 - kept[-1] if kept else len(trained)
 
 
 def _refuted(past: Past) -> bool:

@@ -12,7 +12,7 @@ import hmac
 import re
 import unicodedata
 
-from autoresearch.records.text import safe_line, safe_text
+from autoresearch.records.text import counted, safe_line, safe_text
 
 _UNSAFE = frozenset({"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"})
 _MARKS = frozenset({"Mn", "Me"})
@@ -104,7 +104,7 @@ def excerpt(text: str, *, lines: int, size: int) -> str:
         used += len(rows[kept]) + 1
         kept += 1
     left = len(rows) - kept
-    return "\n".join([*rows[:kept], *([f"[{left} more lines]"] if left else [])])
+    return "\n".join([*rows[:kept], *([f"[{counted(left, 'more line')}]"] if left else [])])
 
 
 def _spelt(run: str) -> str:

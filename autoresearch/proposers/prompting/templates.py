@@ -8,7 +8,7 @@ from jinja2 import FileSystemLoader, StrictUndefined, TemplateError, TemplateSyn
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from autoresearch.errors import ProposerError
-from autoresearch.records.text import safe_line
+from autoresearch.records.text import counted, safe_line
 
 SUFFIX = ".md.j2"
 OWN = Path(__file__).parent / "templates"
@@ -84,5 +84,6 @@ _FILTERS = MappingProxyType(
         "share": lambda value: f"{100 * value:.0f} %",
         "gib": lambda value: f"{value / 2**30:.2f}",
         "duration": duration,
+        "counted": counted,
     }
 )
