@@ -19,9 +19,7 @@ class _Statement:
     names: frozenset[str]
 
 
-def bears_on(
-    before: Mapping[str, str], after: Mapping[str, str], toy: Collection[str]
-) -> bool:
+def bears_on(before: Mapping[str, str], after: Mapping[str, str], toy: Collection[str]) -> bool:
     """Return whether a change may fail at the project's own size alone.
 
     So may one that gives such a constant another value or uses it otherwise, adds a check, or

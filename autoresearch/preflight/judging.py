@@ -39,7 +39,7 @@ class Verdict:
     """How one rehearsal went. `seconds` are of the wall.
 
     `reason` is one line that says what failed, where that is known; `kind` is the exception's
-    type, or TIME, MEMORY, NO_FINISH, SIGNAL, ACCELERATOR.
+    type, or TIME, MEMORY, NO_FINISH, SIGNAL, ACCELERATOR; `early`: no step had been logged.
     """
 
     outcome: Outcome
@@ -47,6 +47,7 @@ class Verdict:
     detail: str = ""
     kind: str = ""
     seconds: float = 0.0
+    early: bool = False
 
     @property
     def settled(self) -> bool:
@@ -100,6 +101,7 @@ def judge(
         f"Rehearsed on the CPU, with {safe_line(scale, 600)}:\n{tail}",
         kind,
         ran.seconds,
+        early=all(each.get("event") != "stepped" for each in lines),
     )
 
 

@@ -4,13 +4,14 @@ The entry runs as in a trial, from the current folder, but its session counts st
 seconds and ends it at `finish`. Then the checkpoint is loaded as the evaluator does, in a process
 that has not trained (`rehearse_apart`), and asked for a few predictions (`rehearse_checkpoint`).
 An `abstract` rehearsal has tensors without numbers and ends with its first step. How it went is
-JSON lines on the descriptor that the variable AUTORESEARCH_ANSWER_FD names: `began`, then `passed`
-or `failed`. No accelerator is there, and the machine may be short of something; a failure that may
+JSON lines on the descriptor that the variable AUTORESEARCH_ANSWER_FD names: `began`, `stepped`
+with the first step that is logged, then `passed` or `failed`. No accelerator is there, and the machine may be short of something; a failure that may
 come from that is told as such (`lacks`, `scarce`).
 Nothing here guards anything: the code under rehearsal shares this process.
 """
 
 import contextlib
+import functools
 import json
 import os
 import runpy
@@ -123,7 +124,7 @@ def main() -> None:
     try:
         _prepare_torch(tree, request)
         apart = Apart(lambda: _attempt(tree, request, lambda: _look(tree / entry, request)))
-        os.write(answer, _attempt(tree, request, lambda: _rehearse(entry, request, apart)))
+        os.write(answer, _attempt(tree, request, lambda: _rehearse(entry, request, apart, answer)))
     finally:
         os._exit(0)  # threads of a broken training must not keep it alive
 
@@ -158,8 +159,8 @@ def _failed(fault: BaseException, tree: Path, request: Request) -> bytes:
     return _line(**answer, lacks=lacks, scarce=short)
 
 
-def _rehearse(entry: str, request: Request, apart: Apart) -> bytes:
-    session = _session(request)
+def _rehearse(entry: str, request: Request, apart: Apart, answer: int) -> bytes:
+    session = _session(request, answer)
     for module in (runtime, sessions):  # whoever opens a session here gets this one
         vars(module)["open_session"] = lambda **_wishes: session
     end = None
@@ -174,20 +175,24 @@ def _rehearse(entry: str, request: Request, apart: Apart) -> bytes:
         return _line(event="failed", kind=NO_FINISH, message="it ended without finish()")
     if request.abstract:
         return _line(event="passed")
-    answer = apart.result()
-    doubted = json.loads(answer).get("doubt")
+    said = apart.result()
+    doubted = json.loads(said).get("doubt")
     if doubted:
         _settle(Path(doubted))
-        answer = _line(event="passed")
+        said = _line(event="passed")
     del end
-    return answer
+    return said
 
 
-def _session(request: Request) -> Rehearsed:
+def _session(request: Request, answer: int) -> Rehearsed:
     def hand_over() -> sessions.TrainData:
         return sessions.map_paths(
             lambda: (sorted(Path(request.data).iterdir()), request.token_bytes)
         )
+
+    @functools.cache
+    def stepped() -> None:
+        os.write(answer, _line(event="stepped"))
 
     kind = Abstract if request.abstract else Rehearsed
     return kind(
@@ -198,7 +203,7 @@ def _session(request: Request) -> Rehearsed:
         out=Path(request.out),
         _hand_over=hand_over,
         _send=lambda _message: None,
-        _metric=lambda _metric: None,
+        _metric=lambda _metric: stepped(),
         steps=request.steps,
         patience=request.patience,
     )

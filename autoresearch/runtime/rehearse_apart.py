@@ -53,10 +53,11 @@ class Apart:
         if not self._pid:
             return self._work()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is for the one that is at work
-        self._channel.sendall(_GO)
         parts = []
-        while part := self._channel.recv(_WHOLE):
-            parts.append(part)
+        with self._channel as channel:
+            channel.sendall(_GO)
+            while part := channel.recv(_WHOLE):
+                parts.append(part)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         return b"".join(parts) or self._die()
 

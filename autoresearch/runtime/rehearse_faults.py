@@ -35,8 +35,8 @@ _ALLOCATION = re.compile(r"can't allocate memory|unable to mmap|cannot allocate 
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")  # how libraries written in Rust say it
 _SAID = {
     "processes": re.compile(r"can't start new thread"),
-    "memory": re.compile(r"killed by signal: Killed"),
-    "shared memory": re.compile(r"killed by signal: Bus error|shared memory"),
+    "workers": re.compile(r"killed by signal: (?:Killed|Bus error)"),
+    "shared memory": re.compile(r"unable to \w+ shared memory|out of shared memory"),
     "disk": re.compile(r"No space left on device|Disk quota exceeded"),
 }
 
@@ -94,8 +94,7 @@ def _scarce(fault: BaseException) -> str:
         return _SCARCE[number]
     if isinstance(fault, RuntimeError) and _ALLOCATION.search(message):
         return "memory"
-    system = isinstance(fault, RuntimeError | OSError)
-    return next((what for what, said in _SAID.items() if system and said.search(message)), "")
+    return next((what for what, said in _SAID.items() if said.search(message)), "")
 
 
 def _available() -> int:

@@ -31,7 +31,8 @@ class Uncompiled(torch.nn.Module):
 
     def __setattr__(self, name: str, value: object) -> None:
         """Set the module's attribute."""
-        if "_orig_mod" not in self.__dict__.get("_modules", ()) or hasattr(type(self), name):
+        building = "_orig_mod" not in self.__dict__.get("_modules", ())
+        if building or name == "training" or hasattr(type(self), name):
             super().__setattr__(name, value)
         else:
             setattr(self._modules["_orig_mod"], name, value)
