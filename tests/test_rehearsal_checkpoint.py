@@ -3,7 +3,7 @@
 import errno
 import gc
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save_file
 
 from autoresearch.preflight.hidden import bears_on
 from autoresearch.runtime.rehearse_apart import Apart
-from autoresearch.runtime.rehearse_checkpoint import Doubt, examine, read, settled, write
+from autoresearch.runtime.rehearse_checkpoint import examine
+from autoresearch.runtime.rehearse_doubt import Doubt, read, settled, write
 from autoresearch.runtime.rehearse_faults import FlawError, scarce
 from autoresearch.runtime.rehearse_torch import compile_nothing
 
@@ -40,7 +41,8 @@ class Toy(torch.nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Return logits."""
         x = self.embed(tokens) * self.gain + self.table
-        return self.out(x + self.silent(self.matrix(x)))
+        logits: Tensor = self.out(x + self.silent(self.matrix(x)))
+        return logits
 
 
 class Tied(Toy):
@@ -66,14 +68,14 @@ def program(load: Callable[[Weights], Any]) -> ModuleType:
 
 
 def looked(place: Path, weights: Weights, load: Callable[[Weights], Any]) -> Doubt | None:
-    out = place / "out"
-    out.mkdir()
+    out = place / "scratch" / "out"
+    out.mkdir(parents=True)
     save_file(
         {name: each.contiguous() for name, each in weights.items()}, out / "model.safetensors"
     )
     (out / "config.json").write_text("{}")
     doubt = examine(program(load), out, context=8, vocab=VOCAB)
-    assert [each.name for each in place.iterdir()] == ["out"]
+    assert [each.name for each in out.parent.iterdir()] == ["out"]
     gc.collect()
     return doubt
 
@@ -214,10 +216,9 @@ def test_work_is_done_apart_from_what_comes_later() -> None:
 
 
 @pytest.fixture
-def uncompiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "compile", torch.compile)  # what is set below is taken back
     compile_nothing()
-    return
 
 
 @pytest.mark.usefixtures("uncompiled")
@@ -229,7 +230,8 @@ def test_nothing_is_compiled_and_everything_is_called_so() -> None:
     assert torch.equal(model(tokens), toy(tokens))
     assert model.gain is toy.gain
     model.mark = 3
-    assert (toy.mark, model._orig_mod) == (3, toy)
+    assert vars(toy)["mark"] == 3
+    assert model._orig_mod is toy
     assert not model.eval().training
     assert not toy.training
 

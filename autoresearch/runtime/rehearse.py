@@ -5,8 +5,9 @@ seconds and ends it at `finish`. Then the checkpoint is loaded as the evaluator 
 that has not trained (`rehearse_apart`), and asked for a few predictions (`rehearse_checkpoint`).
 An `abstract` rehearsal has tensors without numbers and ends with its first step. How it went is
 JSON lines on the descriptor that the variable AUTORESEARCH_ANSWER_FD names: `began`, `stepped`
-with the first step that is logged, then `passed` or `failed`. No accelerator is there, and the machine may be short of something; a failure that may
-come from that is told as such (`lacks`, `scarce`).
+with the first step that is logged, then `passed` or `failed`. No accelerator is there, and the
+machine may be short of something; a failure that may come from that is told as such (`lacks`,
+`scarce`).
 Nothing here guards anything: the code under rehearsal shares this process.
 """
 
@@ -214,20 +215,23 @@ def _look(program: Path, request: Request) -> bytes:
     module, out = import_entry(program), Path(request.out)
     if not hasattr(module, "load_model"):
         return _line(event="passed")
-    from autoresearch.runtime import rehearse_checkpoint  # noqa: PLC0415 - it imports PyTorch
+    from autoresearch.runtime import (  # noqa: PLC0415 - they import PyTorch
+        rehearse_checkpoint,
+        rehearse_doubt,
+    )
 
     doubt = rehearse_checkpoint.examine(module, out, request.context, request.vocab)
     if doubt is None:
         return _line(event="passed")
-    return _line(event="failed", doubt=str(rehearse_checkpoint.write(doubt, out.parent)))
+    return _line(event="failed", doubt=str(rehearse_doubt.write(doubt, out.parent)))
 
 
 def _settle(doubted: Path) -> None:
     """Raise what a doubt says, unless the trained model shows that it is none."""
-    from autoresearch.runtime import rehearse_checkpoint  # noqa: PLC0415 - it imports PyTorch
+    from autoresearch.runtime import rehearse_doubt  # noqa: PLC0415 - it imports PyTorch
 
-    doubt = rehearse_checkpoint.read(doubted)
-    if not rehearse_checkpoint.settled(doubt):
+    doubt = rehearse_doubt.read(doubted)
+    if not rehearse_doubt.settled(doubt):
         raise doubt.flaw()
 
 

@@ -4,60 +4,40 @@ Weights that are not in the checkpoint are made anew where it is loaded, and not
 model is merely bad. They are found so. The checkpoint is loaded twice, from other states of chance,
 and once more with every number in it replaced. A parameter that differs between the first two,
 or is the same in the third, does not come from it. It counts where predictions use it: a NaN in it
-comes out of them. That alone is only a doubt (`Doubt`), for a gain may have been folded into the
-weights beside it, or be what it was before the training: the process that trained, which has the
-trained model, settles it (`settled`).
+comes out of them. Unless two loads predict differently, that is only a doubt, for the process that
+trained to settle (`rehearse_doubt`).
 """
 
-import gc
 import json
 import random
 import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import torch
 
+from autoresearch.runtime.rehearse_doubt import (
+    Doubt,
+    Model,
+    Tensor,
+    apart,
+    equal,
+    parameters,
+    predict,
+)
 from autoresearch.runtime.rehearse_faults import FlawError
 from autoresearch.runtime.session import CHECKPOINT_FILES
 
 ROWS = 2
 MOVED = 1e-4  # of the largest logit: what rounding may move and the future may not
-_ROUNDED = 1e-2  # of the largest logit: what saving in a shorter type may move
 _SECONDS = 20  # for a loader that is given nonsense
-_SHOWN = 3  # names
 _TRIED = 64  # parameters, one by one
-_LIVE = 8  # models of the training, at most
-_COMPILED = "_orig_mod."
-
-Tensor = torch.Tensor
-Model = Callable[[Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class Doubt:
-    """Parameters that do not come from the checkpoint, and what the loaded model says of tokens."""
-
-    parameters: dict[str, Tensor]
-    unclaimed: list[str]
-    tokens: Tensor
-    logits: Tensor
-
-    def flaw(self) -> FlawError:
-        """Return what is said of it where it is no mistake."""
-        names = list(self.parameters)
-        verb = "does" if len(names) == 1 else "do"
-        said = f"the loaded model's {_few(names)} {verb} not come from the checkpoint"
-        if self.unclaimed:
-            said += f", whose {_few(self.unclaimed)} the model does not take"
-        return FlawError(said)
 
 
 def examine(program: ModuleType, out: Path, context: int, vocab: int) -> Doubt | None:
@@ -105,21 +85,16 @@ def _load(program: ModuleType, directory: Path, *, chance: int) -> Model:
     return model.eval() if isinstance(model, torch.nn.Module) else model
 
 
-def _predict(model: Model, tokens: Tensor) -> Tensor:
-    with torch.inference_mode():
-        return model(tokens)
-
-
 def _check(model: Model, context: int, known: int) -> Tensor:
     """Raise where predictions are none; return the tokens that were asked for last."""
     chance = torch.Generator().manual_seed(0)
     for length in (context, context // 2 + 1):
         tokens = torch.randint(known, (ROWS, length), generator=chance)
-        _check_logits(tokens, _predict(model, tokens), known)
+        _check_logits(tokens, predict(model, tokens), known)
     later = tokens.clone()
     later[:, -1] = (later[:, -1] + 1) % known
-    before, after = (_predict(model, each).float()[:, :-1] for each in (tokens, later))
-    if length > 1 and _apart(before, after) > MOVED:
+    before, after = (predict(model, each).float()[:, :-1] for each in (tokens, later))
+    if length > 1 and apart(before, after) > MOVED:
         msg = "a prediction of the loaded model changes with tokens that come after it"
         raise FlawError(msg)
     return tokens
@@ -138,28 +113,22 @@ def _check_logits(tokens: Tensor, logits: Tensor, known: int) -> None:
         raise FlawError(msg)
 
 
-def _apart(one: Tensor, other: Tensor) -> float:
-    """Return how far two predictions differ, as a share of the largest logit, or of 1."""
-    moved = float((one - other).abs().max())
-    return moved / max(1.0, float(one.abs().max()))
-
-
 def _origins(
     program: ModuleType, model: Model, tokens: Tensor, alone: Path, other: Path
 ) -> Doubt | None:
     """Return the parameters in use that do not come from the checkpoint, if there are any."""
-    logits = _predict(model, tokens).float()
+    logits = predict(model, tokens).float()
     again = _load(program, alone, chance=2)
     strange = _differing(model, again) | _untouched(program, model, tokens, alone, other)
-    moved = _apart(logits, _predict(again, tokens).float())
-    names = _in_use(again, sorted(strange, key=list(_parameters(model)).index), tokens)
+    moved = apart(logits, predict(again, tokens).float())
+    names = _in_use(again, sorted(strange, key=list(parameters(model)).index), tokens)
     doubt = Doubt(
-        {name: _parameters(model)[name].detach().clone() for name in names},
+        {name: parameters(model)[name].detach().clone() for name in names},
         _unclaimed(model, alone) if names else [],
         tokens,
         logits,
     )
-    if moved > MOVED and _apart(logits, _predict(model, tokens).float()) <= MOVED:
+    if moved > MOVED and apart(logits, predict(model, tokens).float()) <= MOVED:
         if names:
             raise doubt.flaw()
         msg = "loaded a second time, the model predicts otherwise: not all of it is saved"
@@ -167,20 +136,9 @@ def _origins(
     return doubt if names else None
 
 
-def _parameters(model: object) -> dict[str, Tensor]:
-    """Return a model's parameters by name; those of a compiled one under their own names."""
-    if not isinstance(model, torch.nn.Module):
-        return {}
-    return {name.replace(_COMPILED, ""): each for name, each in model.named_parameters()}
-
-
 def _differing(one: Model, other: Model) -> set[str]:
-    first, second = _parameters(one), _parameters(other)
-    return {name for name in first if name in second and not _equal(first[name], second[name])}
-
-
-def _equal(one: Tensor, other: Tensor) -> bool:
-    return one.shape == other.shape and torch.equal(one, other)
+    first, second = parameters(one), parameters(other)
+    return {name for name in first if name in second and not equal(first[name], second[name])}
 
 
 def _untouched(
@@ -197,10 +155,10 @@ def _untouched(
             return set()
         with _at_most(_SECONDS):
             changed = _load(program, other, chance=1)
-            _predict(changed, tokens)  # some load when they are first asked
+            predict(changed, tokens)  # some load when they are first asked
     except Exception:  # noqa: BLE001 - whatever it makes of nonsense
         return set()
-    return set(_parameters(model)) & set(_parameters(changed)) - _differing(model, changed)
+    return set(parameters(model)) & set(parameters(changed)) - _differing(model, changed)
 
 
 def replace_numbers(source: Path, target: Path) -> bool:
@@ -250,8 +208,8 @@ def _at_most(seconds: int) -> Iterator[None]:
 
 def _in_use(model: Model, names: Sequence[str], tokens: Tensor) -> list[str]:
     """Return which of some parameters predictions use; the model is of no use afterwards."""
-    parameters = {name: each for name, each in _parameters(model).items() if name in names}
-    known = {name: each for name, each in parameters.items() if each.is_floating_point()}
+    wanted = ((name, each) for name, each in parameters(model).items() if name in names)
+    known = {name: each for name, each in wanted if each.is_floating_point()}
     values = {name: each.detach().clone() for name, each in known.items()}
     if not known or not _spoilt(model, known.values(), tokens):
         return []
@@ -271,7 +229,7 @@ def _spoilt(model: Model, parameters: Iterable[Tensor], tokens: Tensor) -> bool:
     """Set parameters to NaN; return whether that comes out."""
     for each in parameters:
         each.data.fill_(torch.nan)
-    return not bool(_predict(model, tokens).isfinite().all())
+    return not bool(predict(model, tokens).isfinite().all())
 
 
 def _unclaimed(model: Model, directory: Path) -> list[str]:
@@ -280,51 +238,3 @@ def _unclaimed(model: Model, directory: Path) -> list[str]:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
     known = set(model.state_dict()) if isinstance(model, torch.nn.Module) else set(header)
     return [name for name in header if name not in known and name != "__metadata__"]
-
-
-def _few(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
-
-
-def write(doubt: Doubt, folder: Path) -> Path:
-    """Write a doubt into a folder for another process; return the file."""
-    file = folder / "doubt.pt"
-    torch.save(vars(doubt), file)
-    return file
-
-
-def read(file: Path) -> Doubt:
-    """Return a doubt that was written."""
-    return Doubt(**torch.load(file, weights_only=True))
-
-
-def settled(doubt: Doubt) -> bool:
-    """Return whether a model of this process, which trained, shows that a doubt is none.
-
-    Either it has the same values, which nothing has trained, or it predicts what the loaded model
-    does, wherever the values went.
-    """
-    return any(_same(model, doubt) for model in _live_models())
-
-
-def _live_models() -> list[torch.nn.Module]:
-    """Return the largest models that are no part of another."""
-    found = [each for each in gc.get_objects() if issubclass(type(each), torch.nn.Module)]
-    inner = {id(part) for each in found for part in each.children()}
-    whole = [each for each in found if id(each) not in inner]
-    return sorted(whole, key=lambda each: -sum(p.numel() for p in each.parameters()))[:_LIVE]
-
-
-def _same(model: torch.nn.Module, doubt: Doubt) -> bool:
-    parameters = _parameters(model)
-    nothing = torch.empty(0)
-    if all(
-        _equal(parameters.get(name, nothing), value) for name, value in doubt.parameters.items()
-    ):
-        return True
-    try:
-        logits = _predict(model.eval(), doubt.tokens).float()
-        return logits.shape == doubt.logits.shape and _apart(doubt.logits, logits) <= _ROUNDED
-    except Exception:  # noqa: BLE001 - it is another kind of model
-        return False

@@ -29,7 +29,7 @@ class Uncompiled(torch.nn.Module):
         module = self.__dict__["_modules"]["_orig_mod"]
         return module if name == "_orig_mod" else getattr(module, name)
 
-    def __setattr__(self, name: str, value: object) -> None:
+    def __setattr__(self, name: str, value: Any) -> None:
         """Set the module's attribute."""
         building = "_orig_mod" not in self.__dict__.get("_modules", ())
         if building or name == "training" or hasattr(type(self), name):
