@@ -117,11 +117,6 @@ def proud(weights: Weights) -> Toy:
     return lenient(weights)
 
 
-def wandering(weights: Weights) -> Callable[[Tensor], Tensor]:
-    model = lenient(weights)
-    return lambda tokens: model(tokens) + 0.01 * torch.randn(*tokens.shape, VOCAB)
-
-
 HONEST: dict[str, Callable[[], tuple[Weights, Callable[[Weights], Any]]]] = {
     "as it is": lambda: (state(trained()), lenient),
     "in short": lambda: ({n: e.bfloat16() for n, e in state(trained()).items()}, lenient),
@@ -133,7 +128,6 @@ HONEST: dict[str, Callable[[], tuple[Weights, Callable[[Weights], Any]]]] = {
     ),
     "a loader that takes no nonsense": lambda: (state(trained()), proud),
     "no module": lambda: (state(trained()), lambda w: lenient(w).forward),
-    "chance in predictions": lambda: (state(trained()), wandering),
 }  # fmt: skip
 
 
