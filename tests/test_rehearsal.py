@@ -1,5 +1,6 @@
 """The rehearsal: what it catches, what it must let pass, and that nothing of it stays."""
 
+import errno
 import functools
 import os
 import threading
@@ -18,7 +19,7 @@ from autoresearch.config import PreflightSettings, Settings, load_settings
 from autoresearch.preflight import Rehearsal
 from autoresearch.process import Confined
 from autoresearch.records.values import Clock, Rejection
-from autoresearch.runtime.rehearse import ACCELERATOR, lacking
+from autoresearch.runtime.rehearse_faults import ACCELERATOR, lacking
 from autoresearch.sandbox import Unsealed
 from autoresearch.scaffold import render
 from tests.processes import guarded_children
@@ -72,9 +73,12 @@ class Counting(Unsealed):
     """The plain sandbox, which remembers what it was asked for."""
 
     asked: list[tuple[Sequence[Path], Sequence[Path]]] = field(default_factory=list)
+    fails: list[str] = field(default_factory=list)
 
     def command(self, argv: Sequence[str], **asked: Any) -> Confined:
         self.asked.append((asked["readable"], asked["writable"]))
+        if self.fails:
+            argv = ["/bin/sh", "-c", f"echo '{self.fails[0]}' >&2; exit 1"]
         return super().command(argv, **asked)
 
 
@@ -332,6 +336,17 @@ class TestLimits:
         assert time.monotonic() - began < 15
         assert "did not end within 3 s; it was at train.py line 22 in learn" in found.reason
 
+    def test_an_orphan_is_killed_and_no_fault(self, stage: Stage) -> None:
+        orphan = learning(
+            "import os, signal",
+            "if os.fork() == 0:",
+            "    os.setsid()",
+            "    signal.signal(signal.SIGTERM, signal.SIG_IGN)",
+            "    while True: pass",
+        )
+        assert stage.rehearse(orphan) is None
+        assert stage.rehearse(learning("import os", "os.fork()")) is None
+
     def test_a_slow_incumbent_excuses_a_slow_change(self, stage: Stage) -> None:
         stage.open(timeout="3s")
         slow = learning("import time", "time.sleep(1.2)")
@@ -501,10 +516,67 @@ class TestTrust:
         assert stage.rehearse(slow) is None
 
     def test_amounts_stay_small_at_full_size(self, stage: Stage) -> None:
-        assert stage.refused(learning("assert ROWS > 2")).reason
+        assert stage.refused(learning("ROWS > 2 or [][1]")).reason
+
+    def test_a_check_of_amounts_is_asked_for_their_own_values(self, stage: Stage) -> None:
+        assert stage.rehearse(learning("assert ROWS % 1024 == 0")) is None
+        assert stage.refused(learning("assert ROWS % 1000 == 0")).reason
+
+    def test_what_toy_values_hide_is_refused(self, stage: Stage) -> None:
+        hidden = "assert ROWS % 1000 in (0, 2), 'divisible'"
+        found = stage.refused(learning(hidden))
+        assert "AssertionError: divisible" in found.reason
+        assert "its own constants, windows of 128 tokens" in found.detail
+        assert stage.runs == 5  # both with toy values, both without numbers, and the proof
+        checked = learning("assert ROWS % 1024 in (0, 2)")
+        assert stage.rehearse(checked.replace("ROWS = 1024", "ROWS = 2048"), checked) is None
+        assert stage.refused(checked.replace("ROWS = 1024", "ROWS = 1000"), checked).reason
+
+    def test_what_the_incumbent_hides_too_is_let_pass(self, stage: Stage) -> None:
+        hiding = learning("assert ROWS == 2")
+        assert stage.rehearse(hiding.replace("ROWS = 1024", "ROWS = 2048"), hiding) is None
 
     def test_a_kill_from_outside_says_nothing(self, stage: Stage) -> None:
         assert stage.rehearse(learning("import os", "os.kill(os.getpid(), 9)")) is None
+
+    @pytest.mark.parametrize(
+        "lines",
+        [
+            ["open('/dev/full', 'wb', 0).write(b'x')"],
+            ["import os", "os.kill(os.getppid(), 9)", "while True: pass"],  # the guard
+            pytest.param(["import os", "os.kill(os.getpid(), 7)"], marks=THOROUGH),
+            pytest.param(['raise RuntimeError("can\'t start new thread")'], marks=THOROUGH),
+        ],
+    )
+    def test_a_failure_of_the_machine_says_nothing(self, stage: Stage, lines: list[str]) -> None:
+        assert stage.rehearse(learning(*lines)) is None
+        assert stage.refused(learning("rate = three")).reason
+
+    @pytest.mark.parametrize(
+        ("place", "fault"),
+        [
+            ("write_data", OSError(errno.ENOSPC, "No space left on device")),
+            ("run", BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")),
+        ],
+    )
+    def test_what_cannot_be_begun_says_nothing(
+        self, stage: Stage, monkeypatch: pytest.MonkeyPatch, place: str, fault: OSError
+    ) -> None:
+        def fail(*_: object, **__: object) -> None:
+            raise fault
+
+        assert stage.rehearse(STUB) is None
+        with monkeypatch.context() as patched:
+            patched.setattr(f"autoresearch.preflight.rehearsal.{place}", fail)
+            assert stage.rehearse(learning("rate = three")) is None
+        assert stage.refused(learning("rate = three")).reason
+
+    def test_a_sandbox_that_does_not_start_says_nothing(self, stage: Stage) -> None:
+        assert stage.rehearse(STUB) is None
+        stage.sandbox.fails.append("bwrap: Creating new namespace failed")
+        assert stage.rehearse(learning("rate = three")) is None
+        stage.sandbox.fails.clear()
+        assert stage.refused(learning("rate = three")).reason
 
     def test_a_missing_work_folder_says_nothing(self, stage: Stage) -> None:
         stage.work.rmdir()
@@ -573,6 +645,9 @@ def test_the_template_comes_through(of_template: Callable[[str], Rehearsed], pro
     [
         ('WINDOW_PATTERN = "SSSL"', 'WINDOW_PATTERN = "SL"'),
         ("hidden = F.relu(self.up(norm(x)))", "hidden = F.gelu(self.up(norm(x)))"),
+        ("= self.model.stream, self", "= torch.compile(self.model.stream), self"),
+        ("each.detach().cpu().contiguous()", "each.detach().cpu().bfloat16().contiguous()"),
+        ("DEPTH = ", "DEPTH = 1 + "),
     ],
 )
 def test_honest_changes_of_the_template_come_through(
@@ -585,6 +660,7 @@ def test_honest_changes_of_the_template_come_through(
     assert found is None, found.detail
 
 
+NONSTRICT = (", device=str(device)))", ", device=str(device)), strict=False)")
 FAULTS = {
     "a shape": (
         "self.attention(norm(x)",
@@ -613,16 +689,47 @@ FAULTS = {
         "to logits [2,",
     ),
     "no finish": ("session.finish()", "session.seconds", "ended without finish()"),
+    "half of the weights": (
+        "in model.state_dict().items()}\n    save_file",
+        "in model.state_dict().items() if 'blocks' not in name}\n    save_file",
+        "blocks.0.attention.query.weight, blocks.0.attention.key.weight",
+    ),
+    "weights under other names": (
+        "GPT(Shape()).to(device)",
+        "torch.compile(GPT(Shape()).to(device), fullgraph=True)",
+        "do not come from the checkpoint, whose _orig_mod.",
+    ),
+    "a gain that is not saved": (
+        "in model.state_dict().items()}\n    save_file",
+        "in model.state_dict().items() if name != 'x0_scales'}\n    save_file",
+        "the loaded model's x0_scales does not come from the checkpoint",
+    ),
+    "divisible at toy size alone": (
+        "TOTAL_BATCH_SIZE = 2048",
+        "TOTAL_BATCH_SIZE = 3000",
+        "AssertionError: whole batches",
+    ),
+}
+MORE = {
+    "half of the weights": NONSTRICT,
+    "weights under other names": NONSTRICT,
+    "a gain that is not saved": NONSTRICT,
+    "divisible at toy size alone": (
+        '        self.attention = ""\n',
+        "        assert TOTAL_BATCH_SIZE % (16 * MAX_SEQ_LEN) in (0, 512), 'whole batches'\n",
+    ),
 }
 
 
-@pytest.mark.parametrize("name", rows(FAULTS, "the future"))
+@pytest.mark.parametrize("name", rows(FAULTS, "the future", "half of the weights"))
 def test_real_faults_of_the_template_are_caught(
     of_template: Callable[[str], Rehearsed], name: str
 ) -> None:
     (old, new, why), (rehearsal, files) = FAULTS[name], of_template("cpu")
     source = files["train.py"]
-    assert old in source
-    found = rehearsal.rehearse({**files, "train.py": source.replace(old, new)}, files)
+    for was, becomes in [(old, new), *([MORE[name]] if name in MORE else [])]:
+        assert was in source
+        source = source.replace(was, becomes)
+    found = rehearsal.rehearse({**files, "train.py": source}, files)
     assert found is not None
     assert why in found.reason

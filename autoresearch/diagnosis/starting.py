@@ -11,9 +11,9 @@ from autoresearch.diagnosis.finding import Finding, fault, ok, refusal, warning
 from autoresearch.errors import CorpusError, GitError, ProjectError, RegistryError
 from autoresearch.gitrepo import Gap, GitRepo, default_tag
 from autoresearch.preflight import Rehearsal
-from autoresearch.preflight.judging import SIZELESS, Verdict
+from autoresearch.preflight.judging import SIZELESS, Outcome, Verdict
 from autoresearch.registry import Registry, RunLock
-from autoresearch.runtime.rehearse import ACCELERATOR
+from autoresearch.runtime.rehearse_faults import ACCELERATOR
 from autoresearch.sandbox import Sandbox
 
 _SHOWN = 8  # gaps, one by one
@@ -131,12 +131,12 @@ def _at_least_one_step(settings: Settings) -> Settings:
 
 
 def _told(entry: str, found: Verdict, gaps: Sequence[Gap]) -> Finding:
-    if found.reason == "":
+    if found.outcome is Outcome.PASSED:
         said = f"{entry} imports, trains and loads at toy size, in {found.seconds:.1f} s"
         return ok("entry", said)
     if found.kind == ACCELERATOR:
         return ok("entry", f"{entry} needs its accelerator: not tried to the end on the CPU")
-    if found.reason and (gaps or found.kind in _CERTAIN):
+    if found.outcome is Outcome.FAULT and (gaps or found.kind in _CERTAIN):
         lacks = "".join(f"; {gap}" for gap in gaps[:2])
         mend = gaps[0].mend if gaps else "mend it and commit: `run` would end with its baseline"
         return fault("entry", f"{entry}: {found.reason}{lacks}", mend)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from autoresearch.patching.syntax import parse
+from autoresearch.patching.syntax import read
 
 Number = int | float | bool
 Literal = int | float | bool | str
@@ -35,13 +35,13 @@ def constants(source: str) -> list[Constant]:
     also negative ones, and powers and products of ints such as 2**16, which people write. An int
     of more than 32 digits, or a float that is not finite (1e400), is left out.
     """
-    tree = parse(source)
-    if tree is None:
+    known = read(source)
+    if known is None:
         return []
     starts = _line_starts(source.encode("utf-8", "surrogatepass"))
-    bound = Counter(name for statement in ast.walk(tree) for name in _bindings(statement))
+    bound = Counter(name for node in known.nodes for name in _bindings(node))
     found = []
-    for name, expression in _assignments(tree):
+    for name, expression in _assignments(known.tree):
         value = _value(expression)
         if value is not None and bound[name] == 1:
             found.append(Constant(name, value, _span(expression, starts)))

@@ -3,9 +3,13 @@
 import ast
 import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
 
 from autoresearch.patching.syntax import parse
 
+_KEPT = 8  # meanings, of texts up to so many characters
+_LONGEST_KEPT = 2**17
+_BODIES = ("body", "orelse", "handlers", "finalbody", "cases")  # where statements are
 _DOCUMENTED = (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -24,20 +28,33 @@ def effect_hash(files: Mapping[str, str]) -> str:
 
 
 def _meaning(path: str, text: str) -> str:
-    tree = parse(text) if path.endswith(".py") else None
-    if tree is None:
+    if not path.endswith(".py"):
         return text
+    return _kept(text) if len(text) <= _LONGEST_KEPT else _said(text)
+
+
+def _said(source: str) -> str:
+    tree = parse(source)
+    if tree is None:
+        return source
     drop_docstrings(tree)
     try:
         return ast.dump(tree)
     except (RecursionError, ValueError):  # too deep, or an int of over 4,300 digits
-        return text
+        return source
+
+
+_kept = lru_cache(maxsize=_KEPT)(_said)  # one incumbent is compared with many
 
 
 def drop_docstrings(tree: ast.Module) -> None:
     """Take every docstring out of a tree."""
-    for node in ast.walk(tree):
+    queue: list[ast.AST] = [tree]
+    for node in queue:
         _drop_docstring(node)
+        for name in _BODIES:
+            inner = getattr(node, name, ())
+            queue.extend(inner if isinstance(inner, list) else ())
 
 
 def _drop_docstring(node: ast.AST) -> None:

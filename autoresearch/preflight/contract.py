@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator, Mapping
 
-from autoresearch.patching.syntax import parse
+from autoresearch.patching.syntax import read
 from autoresearch.records.values import Rejection
 
 _NEEDED = {
@@ -24,9 +24,10 @@ def broken(before: Mapping[str, str], after: Mapping[str, str], entry: str) -> R
         after: the same files with the change.
         entry: the program that a trial runs.
     """
-    old, new = parse(before.get(entry, "")), parse(after.get(entry, ""))
-    if old is None or new is None:
+    old_source, new_source = read(before.get(entry, "")), read(after.get(entry, ""))
+    if old_source is None or new_source is None:
         return None
+    old, new = old_source.tree, new_source.tree
     for name, why in _NEEDED.items():
         if name in {*_top_names(old)} and not {name, "*"} & {*_top_names(new)}:
             return Rejection(f"{entry} has no {name}() at its top level any more: {why}")
@@ -64,7 +65,7 @@ def _has_guard(tree: ast.Module) -> bool:
 
 def _attributes(files: Mapping[str, str]) -> Iterator[str]:
     for path, text in files.items():
-        tree = parse(text) if path.endswith(".py") else None
-        for node in ast.walk(tree) if tree else ():
+        source = read(text) if path.endswith(".py") else None
+        for node in source.nodes if source else ():
             if isinstance(node, ast.Attribute):
                 yield node.attr

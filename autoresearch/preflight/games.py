@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from autoresearch.patching.syntax import parse
+from autoresearch.patching.syntax import Source, read
 from autoresearch.preflight.names import mentions
 from autoresearch.preflight.seeds import slots, touches
 from autoresearch.records.text import safe_line
@@ -80,14 +80,6 @@ _ENOUGH = 20  # findings, to choose the one that is shown
 
 
 @dataclass(frozen=True)
-class _Source:
-    """A source's tree, and all nodes of it, outermost first."""
-
-    tree: ast.Module
-    nodes: Sequence[ast.AST]
-
-
-@dataclass(frozen=True)
 class _Finding:
     """One place that may be a game: `key` is equal where the same is done."""
 
@@ -112,15 +104,23 @@ def new_game(
         own: the names of the project's own modules, which may be called like others.
     """
     try:
-        old, new = _sources(before), _sources(after)
-        handed = set().union(*(slots(source.nodes) for source in old.values()))
-        allowed = Counter(each.key for each in _findings(old, handed, own))
-        found = _surplus(_findings(new, handed, own), allowed)
+        handed, allowed = _usual(tuple(sorted(before.items())), frozenset(own))
+        found = _surplus(_findings(_sources(after), handed, own), allowed)
         old_lines = {line.strip() for text in before.values() for line in text.splitlines()}
         lines = {path: text.splitlines() for path, text in after.items()}
         return _worst(found, lambda each: _line(lines[each.path], each.line) in old_lines)
     except RecursionError:
         return Rejection("it is nested too deeply to be read")
+
+
+@functools.lru_cache(maxsize=4)  # one incumbent is compared with many
+def _usual(
+    files: tuple[tuple[str, str], ...], own: frozenset[str]
+) -> tuple[set[tuple[str, int]], Counter[tuple[str, str]]]:
+    """Return where the incumbent hands the seed on, and what it does as often."""
+    sources = _sources(dict(files))
+    handed = set().union(*(slots(source.nodes) for source in sources.values()))
+    return handed, Counter(each.key for each in _findings(sources, handed, own))
 
 
 def _surplus(
@@ -152,7 +152,7 @@ def _worst(surplus: Iterator[list[_Finding]], old: Callable[[_Finding], bool]) -
 
 
 def _findings(
-    sources: Mapping[str, _Source], handed: set[tuple[str, int]], own: Collection[str]
+    sources: Mapping[str, Source], handed: set[tuple[str, int]], own: Collection[str]
 ) -> Iterator[_Finding]:
     """Yield what may be a game, one by one: whoever has seen enough needs no more."""
     for path, source in sources.items():
@@ -167,9 +167,9 @@ def _findings(
             yield _Finding((kind, what), path, line, why)
 
 
-def _sources(files: Mapping[str, str]) -> dict[str, _Source]:
-    trees = {path: parse(text) for path, text in files.items() if path.endswith(".py")}
-    return {path: _Source(tree, tuple(ast.walk(tree))) for path, tree in trees.items() if tree}
+def _sources(files: Mapping[str, str]) -> dict[str, Source]:
+    sources = {path: read(text) for path, text in files.items() if path.endswith(".py")}
+    return {path: source for path, source in sources.items() if source}
 
 
 def _judged(names: Iterable[str], *, imported: bool, own: Collection[str]) -> list[tuple[str, str]]:

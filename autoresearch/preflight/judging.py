@@ -4,53 +4,61 @@ import json
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 
 from autoresearch.preflight.running import Breach, Ran
-from autoresearch.process import signal_name
+from autoresearch.process import Exit, signal_name
 from autoresearch.records.text import safe_line, safe_reason, safe_text
-from autoresearch.runtime.rehearse import ACCELERATOR, FlawError, hint
+from autoresearch.runtime.rehearse import NO_FINISH
+from autoresearch.runtime.rehearse_faults import ACCELERATOR, FlawError, hint
 
-TIME, MEMORY, NO_FINISH, SIGNAL = "time", "memory", "no finish", "signal"
+TIME, MEMORY, SIGNAL = "time", "memory", "signal"
 # These fail the same at any size.
 SIZELESS = frozenset(
     {"ImportError", "ModuleNotFoundError", "NameError", "UnboundLocalError"}
     | {FlawError.__name__, MEMORY, NO_FINISH}
 )
 # These may be a busy machine's doing, and be otherwise another time.
-_UNLUCKY = frozenset({"", TIME, MEMORY, SIGNAL, "MemoryError", "OSError", "BlockingIOError"})
-_NOT_ITS_OWN = frozenset(
-    {signal.SIGKILL, signal.SIGTERM}
-)  # the system lacks memory, or is asked to
+_UNLUCKY = frozenset({TIME, MEMORY, SIGNAL, "MemoryError", "OSError", "BlockingIOError"})
+# The system lacks memory, or is asked to; a file that is mapped has no room on its disk.
+_NOT_ITS_OWN = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGBUS})
 _REHEARSAL = "the rehearsal "
-_UNKNOWN = {
-    ACCELERATOR: "needs an accelerator, and has none",
-    SIGNAL: "was killed from outside",
-}
+
+
+class Outcome(Enum):
+    """Whose doing it is how a rehearsal ended; a change is refused for its own alone."""
+
+    PASSED = "passed"
+    FAULT = "fault"  # of the code that was rehearsed
+    MACHINE = "machine"  # it cannot start a process, is short of something, was told to kill it
+    UNKNOWN = "unknown"  # what only an accelerator could tell, or nobody waited for
 
 
 @dataclass(frozen=True)
 class Verdict:
     """How one rehearsal went. `seconds` are of the wall.
 
-    `reason` is one line where it failed, empty where it passed, and None where nothing can be
-    said; `kind` is the exception's type, or TIME, MEMORY, NO_FINISH, SIGNAL, ACCELERATOR.
+    `reason` is one line that says what failed, where that is known; `kind` is the exception's
+    type, or TIME, MEMORY, NO_FINISH, SIGNAL, ACCELERATOR; `early`: no step had been logged.
     """
 
-    reason: str | None
+    outcome: Outcome
+    reason: str = ""
     detail: str = ""
     kind: str = ""
     seconds: float = 0.0
+    early: bool = False
 
     @property
     def settled(self) -> bool:
         """Whether another rehearsal of the same files would end the same."""
-        return self.reason == "" or self.kind not in _UNLUCKY
+        fault = self.outcome is Outcome.FAULT and self.kind not in _UNLUCKY
+        return fault or self.outcome is Outcome.PASSED or self.kind == ACCELERATOR
 
     @property
     def doubt(self) -> str:
         """Why nothing is refused by the rehearsals of an incumbent with this verdict: one line."""
-        unknown = _UNKNOWN.get(self.kind, "cannot be run on this machine")
-        why = (self.reason or unknown).removeprefix(_REHEARSAL)
+        why = self.reason.removeprefix(_REHEARSAL) or "cannot be run on this machine"
         return safe_line(f"changes are not rehearsed: the incumbent's own rehearsal {why}", 300)
 
 
@@ -66,42 +74,51 @@ def judge(
         scale: how small the project was made, in words.
         accelerator: whether trainings run on one, so that its absence says nothing of them.
     """
-    answer = _answer(ran.answer)
-    reason, kind = _fault(ran, answer)
+    lines = _lines(ran.answer)
+    answer = _answer(lines)
+    outcome, reason, kind = _ending(ran, answer)
     died = kind == SIGNAL and hint(ran.log.decode("utf-8", "replace"))
     if accelerator and ACCELERATOR in (answer.get("lacks"), died):
-        return Verdict(None, kind=ACCELERATOR, seconds=ran.seconds)
+        lacks = "needs an accelerator, and has none"
+        return Verdict(Outcome.UNKNOWN, lacks, kind=ACCELERATOR, seconds=ran.seconds)
     if ran.breach is Breach.TIME:
         where = f"; it was at {answer['where']}" if answer.get("where") else ""
-        reason, kind = f"did not end within {timeout:g} s{where}", TIME
+        outcome, kind = Outcome.FAULT, TIME
+        reason = f"did not end within {timeout:g} s{where}"
     elif ran.breach is Breach.MEMORY:
-        reason, kind = f"used more than {memory / 2**30:.3g} GiB", MEMORY
+        outcome, kind = Outcome.FAULT, MEMORY
+        reason = f"used more than {memory / 2**30:.3g} GiB"
+    elif outcome is Outcome.FAULT and ran.exhausted:
+        outcome = Outcome.MACHINE
+    if outcome is Outcome.FAULT and not lines:  # not even the harness's own code was reached
+        outcome, kind = Outcome.MACHINE, SIGNAL
     if not reason:
-        return Verdict(reason, kind=kind, seconds=ran.seconds)
-    told = answer.get("traceback") or ran.log
-    tail = safe_text(told, lines=40, size=3000)
+        return Verdict(outcome, kind=kind, seconds=ran.seconds)
+    tail = safe_text(answer.get("traceback") or ran.log, lines=40, size=3000)
     return Verdict(
+        outcome,
         safe_reason(f"{_REHEARSAL}{reason}", 300),
         f"Rehearsed on the CPU, with {safe_line(scale, 600)}:\n{tail}",
         kind,
         ran.seconds,
+        early=all(each.get("event") != "stepped" for each in lines),
     )
 
 
-def _fault(ran: Ran, answer: Mapping[str, str]) -> tuple[str | None, str]:
-    """Return what is wrong ("" nothing, None unknown) and its kind, of one that ended by itself."""
+def _ending(ran: Ran, answer: Mapping[str, str]) -> tuple[Outcome, str, str]:
+    """Return whose doing it is, what happened and its kind, of one that ended by itself."""
     if answer.get("event") == "passed":
-        return "", ""
+        return Outcome.PASSED, "", ""
     if answer.get("event") == "failed":
-        return _told(answer)
+        outcome = Outcome.MACHINE if answer.get("scarce") else Outcome.FAULT
+        return (outcome, *_told(answer))
+    if ran.exit.signal in _NOT_ITS_OWN or ran.exit == Exit(None, None):
+        return Outcome.MACHINE, "was killed from outside", SIGNAL
     if ran.exit.signal is not None:
-        unknown = ran.exit.signal in _NOT_ITS_OWN
-        return (None if unknown else f"died by {signal_name(ran.exit.signal)}"), SIGNAL
-    if ran.exit.code is None:  # its guard was killed
-        return None, SIGNAL
+        return Outcome.FAULT, f"died by {signal_name(ran.exit.signal)}", SIGNAL
     if ran.exit.code == 0:
-        return "ended without finish()", NO_FINISH
-    return f"ended with exit code {ran.exit.code}", "exit"
+        return Outcome.FAULT, "ended without finish()", NO_FINISH
+    return Outcome.FAULT, f"ended with exit code {ran.exit.code}", "exit"
 
 
 def _told(answer: Mapping[str, str]) -> tuple[str, str]:
@@ -115,13 +132,20 @@ def _told(answer: Mapping[str, str]) -> tuple[str, str]:
     return f"failed{place}: {said}", kind
 
 
-def _answer(data: bytes) -> dict[str, str]:
-    """Return the last answer that is one; the code under rehearsal could write there, too."""
-    for line in reversed(data.splitlines()):
+def _lines(data: bytes) -> list[dict[str, str]]:
+    """Return what was answered; the code under rehearsal could write there, too."""
+    found = []
+    for line in data.splitlines():
         try:
             fields = json.loads(line)
         except (ValueError, RecursionError):
             continue
-        if isinstance(fields, dict) and fields.get("event") in ("passed", "failed"):
-            return {name: each for name, each in fields.items() if isinstance(each, str)}
-    return {}
+        if isinstance(fields, dict):
+            found.append({name: each for name, each in fields.items() if isinstance(each, str)})
+    return found
+
+
+def _answer(lines: list[dict[str, str]]) -> dict[str, str]:
+    """Return the last answer that is one."""
+    ends = (each for each in reversed(lines) if each.get("event") in ("passed", "failed"))
+    return next(ends, {})

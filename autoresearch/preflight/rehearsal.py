@@ -26,7 +26,8 @@ from pathlib import Path
 from autoresearch import patching
 from autoresearch.config import Settings
 from autoresearch.preflight.answering import answered
-from autoresearch.preflight.judging import SIZELESS, TIME, Verdict, judge
+from autoresearch.preflight.hidden import bears_on
+from autoresearch.preflight.judging import MEMORY, SIZELESS, TIME, Outcome, Verdict, judge
 from autoresearch.preflight.running import Breach, Ran, run
 from autoresearch.preflight.staging import Scale, scaled, write_data, write_files
 from autoresearch.process import remove
@@ -36,11 +37,10 @@ from autoresearch.sandbox import Sandbox
 
 SEED = 1
 TRIES = 3  # of what may have failed by bad luck, until that is believed
-_Key = tuple[str, int]
+_Key = tuple[str, int, bool]
 # -P: a folder `autoresearch` in the tree must not stand in for this package.
 _PROGRAM = (sys.executable, "-P", "-m", "autoresearch.runtime.rehearse")
 _PACKAGES = Path(__file__).parents[2]  # where `import autoresearch` finds this package
-_UNKNOWN = Verdict(None)
 
 
 class Rehearsal:
@@ -76,7 +76,8 @@ class Rehearsal:
         self._furnish = furnish
         self._toy = Scale.toy_of(settings)
         self._full = Scale.full_of(settings)
-        self._limits = settings.limits()
+        self._own = Scale.own_of(settings)
+        self._abstract = Scale.abstract_of(settings)
         self._known: dict[_Key, Verdict] = {}
         self._tries: Counter[_Key] = Counter()
         self._told: set[_Key] = set()
@@ -92,13 +93,15 @@ class Rehearsal:
         if self._settings.preflight.steps == 0 or not self.trusts(incumbent):
             return None
         found = self._verdict(files, self._toy)
-        if not found.reason:
+        if found.outcome is Outcome.PASSED:
+            return self._hidden_fault(files, incumbent)
+        if found.outcome is not Outcome.FAULT:
             return None
         if found.kind == TIME:
             usual = self._verdict(incumbent, self._toy).seconds
             excused = 3 * usual >= self._toy.timeout
         else:
-            excused = found.kind not in SIZELESS and not self._fails_at_full_size(files)
+            excused = found.kind not in SIZELESS and self._comes_through(files, found)
         return None if excused else Rejection(found.reason, found.detail)
 
     def verdict(self, files: Mapping[str, str]) -> Verdict:
@@ -112,9 +115,9 @@ class Rehearsal:
             incumbent: all its text files, path to text.
         """
         found = self._verdict(incumbent, self._toy)
-        if found.reason != "":
+        if found.outcome is not Outcome.PASSED:
             self._doubt(found, self._key(scaled(incumbent, self._toy, self._settings), self._toy))
-        return found.reason == ""
+        return found.outcome is Outcome.PASSED
 
     def _doubt(self, found: Verdict, key: _Key) -> None:
         """Tell once that an incumbent does not come through, when that is believed."""
@@ -122,9 +125,38 @@ class Rehearsal:
             self._told.add(key)
             self._tell(found.doubt)
 
-    def _fails_at_full_size(self, files: Mapping[str, str]) -> bool:
-        found = self._verdict(files, self._full)
-        return bool(found.reason) and found.kind != TIME  # what fails so far fails soon
+    def _comes_through(self, files: Mapping[str, str], found: Verdict) -> bool:
+        """Return whether what fails with toy values passes with the project's own."""
+        if not self._fails(files, self._full):
+            return True
+        # Batches are small in there, too, and a check may be of their size.
+        checked = found.early and found.kind == AssertionError.__name__
+        return checked and self._verdict(files, self._abstract).outcome is Outcome.PASSED
+
+    def _fails(self, files: Mapping[str, str], scale: Scale) -> Verdict | None:
+        """Return how files fail at a size that may be too large for a rehearsal, if they do."""
+        found = self._verdict(files, scale)
+        too_large = found.kind == TIME or (found.kind == MEMORY and scale is not self._full)
+        return None if found.outcome is not Outcome.FAULT or too_large else found
+
+    def _hidden_fault(
+        self, files: Mapping[str, str], incumbent: Mapping[str, str]
+    ) -> Rejection | None:
+        """Return a fault that the toy values hide, where a change touches what they stand for.
+
+        It is looked for without numbers, which costs the same at any size, and believed when it
+        comes again with numbers.
+        """
+        editable = self._settings.target.editable
+        old, new = (patching.matching(each, editable) for each in (incumbent, files))
+        if not bears_on(old, new, self._toy.toy):
+            return None
+        guess = self._fails(files, self._abstract)
+        if guess is None or self._verdict(incumbent, self._abstract).outcome is not Outcome.PASSED:
+            return None
+        proof = self._fails(files, self._own)
+        proven = proof is not None and proof.kind == guess.kind
+        return Rejection(proof.reason, proof.detail) if proof and proven else None
 
     def _verdict(self, files: Mapping[str, str], scale: Scale) -> Verdict:
         small = scaled(files, scale, self._settings)
@@ -133,13 +165,13 @@ class Rehearsal:
             return self._known[key]
         ran = self._run(small, scale)
         if ran is not None and ran.breach is Breach.STOPPED:
-            return _UNKNOWN
+            return Verdict(Outcome.UNKNOWN)
         self._tries[key] += 1
         if ran is None:  # cheap to ask another time
-            return _UNKNOWN
+            return Verdict(Outcome.MACHINE)
         found = judge(
             ran,
-            memory=self._limits.memory,
+            memory=scale.memory,
             timeout=scale.timeout,
             scale=str(scale),
             accelerator=self._settings.training.device != "cpu",
@@ -149,7 +181,7 @@ class Rehearsal:
         return found
 
     def _key(self, small: Mapping[str, str], scale: Scale) -> _Key:
-        return patching.effect_hash(small), scale.context
+        return patching.effect_hash(small), scale.context, scale.abstract
 
     def _run(self, files: Mapping[str, str], scale: Scale) -> Ran | None:
         """Return how a rehearsal went; None where this machine cannot rehearse."""
@@ -180,8 +212,10 @@ class Rehearsal:
             out=str(scratch / "out"),
             data=str(data),
             token_bytes=write_data(data, vocab=vocab, context=scale.context),
+            memory=scale.memory,
+            abstract=scale.abstract,
         )
-        limits = replace(self._limits, threads=scale.threads)
+        limits = replace(self._settings.limits(), threads=scale.threads, memory=scale.memory)
         environment = self._sandbox.environment(scratch, limits)
         command = self._sandbox.command(
             [*_PROGRAM, self._settings.target.entry, json.dumps(asdict(request))],

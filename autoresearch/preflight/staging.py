@@ -7,7 +7,7 @@ import re
 import tomllib
 from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autoresearch import patching
@@ -27,7 +27,8 @@ class Scale:
     """How small a project is made, and how long it is rehearsed.
 
     Windows hold `context` tokens, constants have their `toy` values; there are `steps` of
-    training, and all of it may take `timeout` wall seconds on `threads` threads.
+    training, and all of it may take `timeout` wall seconds on `threads` threads and `memory` bytes.
+    In an `abstract` one tensors have shapes but no numbers, so that its size costs nothing.
     """
 
     context: int
@@ -35,13 +36,18 @@ class Scale:
     steps: int
     timeout: float
     threads: int
+    memory: int
+    abstract: bool = False
 
     @classmethod
     def toy_of(cls, settings: Settings) -> "Scale":
         """Return the scale of the settings."""
         asked = settings.preflight
         # Toys gain nothing from threads, and on a busy machine these wait for each other.
-        return cls(asked.context, asked.toy, asked.steps, parse_duration(asked.timeout), threads=1)
+        return cls(
+            asked.context, asked.toy, asked.steps, parse_duration(asked.timeout),
+            threads=1, memory=settings.limits().memory,
+        )  # fmt: skip
 
     @classmethod
     def full_of(cls, settings: Settings) -> "Scale":
@@ -49,10 +55,25 @@ class Scale:
         toy = cls.toy_of(settings)
         kept = {name: value for name, value in toy.toy.items() if _AMOUNT.search(name)}
         threads = min(settings.training.threads, os.cpu_count() or 1)
-        return cls(settings.evaluation.context, kept, 1, toy.timeout / 4, threads)
+        return cls(
+            settings.evaluation.context, kept, 1, toy.timeout / 4,
+            threads=threads, memory=toy.memory,
+        )  # fmt: skip
+
+    @classmethod
+    def own_of(cls, settings: Settings) -> "Scale":
+        """Return the project's own sizes, batches too: one step, in less time and memory."""
+        full = cls.full_of(settings)
+        return replace(full, toy={}, memory=full.memory // 4)
+
+    @classmethod
+    def abstract_of(cls, settings: Settings) -> "Scale":
+        """Return the project's own sizes without numbers."""
+        return replace(cls.own_of(settings), threads=1, abstract=True)
 
     def __str__(self) -> str:
-        values = [f"{name} = {value}" for name, value in self.toy.items()]
+        """Say it in words."""
+        values = [f"{name} = {value}" for name, value in self.toy.items()] or ["its own constants"]
         return ", ".join([*values, f"windows of {self.context} tokens"])
 
 
@@ -72,7 +93,7 @@ def _small_settings(text: str, scale: Scale) -> str:
     """Return the settings with another context and device; what cannot be read stays as it is."""
     small: dict[str, dict[str, object]] = {
         "evaluation": {"context": scale.context},
-        "training": {"device": "cpu", "threads": scale.threads},
+        "training": {"device": "meta" if scale.abstract else "cpu", "threads": scale.threads},
     }
     try:
         document = tomllib.loads(text)

@@ -1,50 +1,37 @@
 """``python -m autoresearch.runtime.rehearse ENTRY REQUEST``: a training in miniature, then a look.
 
 The entry runs as in a trial, from the current folder, but its session counts steps instead of
-seconds and ends it at `finish`. Then the checkpoint is loaded as the evaluator does, and asked
-for a few predictions. How it went is one JSON line on the descriptor that the
-variable AUTORESEARCH_ANSWER_FD names. No accelerator is there; a failure that may come from that
-is told as such (`lacks`), for whoever rehearses what is to run on one.
+seconds and ends it at `finish`. Then the checkpoint is loaded as the evaluator does, in a process
+that has not trained (`rehearse_apart`), and asked for a few predictions (`rehearse_checkpoint`).
+An `abstract` rehearsal has tensors without numbers and ends with its first step. How it went is
+JSON lines on the descriptor that the variable AUTORESEARCH_ANSWER_FD names: `began`, `stepped`
+with the first step that is logged, then `passed` or `failed`. No accelerator is there, and the
+machine may be short of something; a failure that may come from that is told as such (`lacks`,
+`scarce`).
 Nothing here guards anything: the code under rehearsal shares this process.
 """
 
+import contextlib
+import functools
 import json
 import os
-import re
 import runpy
 import sys
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING
 
 from autoresearch import runtime
 from autoresearch.runtime import session as sessions
 from autoresearch.runtime.launch import report
-from autoresearch.runtime.serve import import_entry
-
-if TYPE_CHECKING:
-    import torch
+from autoresearch.runtime.rehearse_apart import Apart
+from autoresearch.runtime.rehearse_faults import hint, lacking, scarce, where
+from autoresearch.runtime.serve import import_entry, import_torch
 
 ANSWER_FD = "AUTORESEARCH_ANSWER_FD"
-ROWS = 2
-MOVED = 1e-4  # of the largest logit: what rounding may move and the future may not
-MAX_FRAMES = 3
-MAX_CAUSES = 100  # of one failure, looked at
-ACCELERATOR = "accelerator"
-# Wordings differ between builds of torch, so this is generous: who is not refused is trained.
-_ABSENCE = re.compile(
-    r"cuda|cudnn|cublas|nvidia|nvrtc|nvml|nccl|driver|accelerator|backend|rocm|\bhip\b|\bgpus?\b|\bmps\b"
-    r"|triton|not compiled with|not implemented for|dummy base class|available kernel"
-    r"|pin(?:ned)?[_ ]memory|(?<![a-z])cpu(?![a-z])",
-    re.IGNORECASE,
-)
-_ABSENT_CODE = re.compile(
-    r"[/\\](?:torch[/\\](?:cuda|accelerator|xpu|mps|mtia|backends[/\\]\w+)|triton)(?:[/\\]|\.py)"
-)
-# The same wherever it runs.
-_NEVER_ABSENCE = (NameError, SyntaxError, ModuleNotFoundError, FloatingPointError)
+NO_FINISH = "no finish"
+_MAX_SOURCES = 100  # looked at for whether there is PyTorch in them
 
 
 @dataclass(frozen=True)
@@ -52,7 +39,8 @@ class Request:
     """What the harness asks for: `steps` of training on the files in `data`.
 
     `budget` is in seconds, for show; after `patience` seconds of the budget's clock progress no
-    longer waits for steps to be logged. `out` takes the checkpoint.
+    longer waits for steps to be logged. `out` takes the checkpoint. `memory` is how many bytes a
+    training may use. `abstract`: tensors have no numbers.
     """
 
     steps: int
@@ -65,10 +53,8 @@ class Request:
     out: str
     data: str
     token_bytes: int
-
-
-class FlawError(Exception):
-    """The checkpoint loads, but what it says is not what the evaluator needs."""
+    memory: int
+    abstract: bool = False
 
 
 @dataclass
@@ -99,8 +85,32 @@ class Rehearsed(sessions.Session):
             SystemExit: as the end of the training.
         """
         super().finish()
+        self.end()
+
+    def end(self) -> None:
+        """End the training, which has shown what it should."""
         self.finished = True
         raise SystemExit(0)
+
+
+class Abstract(Rehearsed):
+    """A session without numbers, which ends with the first step."""
+
+    def start(self) -> sessions.TrainData:
+        """See `Session`."""
+        from autoresearch.runtime import rehearse_torch  # noqa: PLC0415 - it imports PyTorch
+
+        rehearse_torch.compute_again()  # the text is there
+        return super().start()
+
+    def log(self, *, step: int, loss: float, tokens: int) -> None:
+        """See `Session`."""
+        del step, loss, tokens
+        self.end()
+
+    def finish(self) -> None:
+        """See `Session`; nothing is saved that could be handed in."""
+        self.end()
 
 
 def main() -> None:
@@ -111,149 +121,122 @@ def main() -> None:
     sys.path.insert(0, str(tree))
     answer = int(os.environ.pop(ANSWER_FD))
     os.set_inheritable(answer, False)  # noqa: FBT003 - it takes no keyword
+    os.write(answer, _line(event="began"))
     try:
-        os.write(answer, _attempt(tree, entry, request))
+        _prepare_torch(tree, request)
+        apart = Apart(lambda: _attempt(tree, request, lambda: _look(tree / entry, request)))
+        os.write(answer, _attempt(tree, request, lambda: _rehearse(entry, request, apart, answer)))
     finally:
         os._exit(0)  # threads of a broken training must not keep it alive
 
 
-def _attempt(tree: Path, entry: str, request: Request) -> bytes:
+def _prepare_torch(tree: Path, request: Request) -> None:
+    """Import PyTorch, once for this process and the other, where the project uses it."""
+    sources = sorted(tree.rglob("*.py"))[:_MAX_SOURCES]
+    if not any(b"torch" in each.read_bytes() for each in sources):
+        return
+    with contextlib.suppress(Exception):  # it will fail in the training, too
+        import_torch()
+        from autoresearch.runtime import rehearse_torch  # noqa: PLC0415 - it imports PyTorch
+
+        rehearse_torch.compile_nothing()
+        if request.abstract:
+            rehearse_torch.compute_nothing()
+
+
+def _attempt(tree: Path, request: Request, work: Callable[[], bytes]) -> bytes:
     """Return the answer, whatever happens."""
     try:
-        return _rehearse(tree / entry, entry, request)
+        return work()
     except BaseException as fault:  # noqa: BLE001 - where an interrupt struck is an answer, too
-        told = traceback.TracebackException.from_exception(fault)
-        lacks = lacking(fault)
-        where = _where(told, tree)
-        answer = json.loads(report(fault, "".join(told.format()), where=where))
-        return _line(**answer, lacks=lacks)
+        return _failed(fault, tree, request)
 
 
-def _rehearse(program: Path, entry: str, request: Request) -> bytes:
-    session = _session(request)
+def _failed(fault: BaseException, tree: Path, request: Request) -> bytes:
+    told = traceback.TracebackException.from_exception(fault)
+    lacks, short = lacking(fault), scarce(fault, request.memory)
+    place = where(told, tree)
+    answer = json.loads(report(fault, "".join(told.format()), where=place))
+    return _line(**answer, lacks=lacks, scarce=short)
+
+
+def _rehearse(entry: str, request: Request, apart: Apart, answer: int) -> bytes:
+    session = _session(request, answer)
     for module in (runtime, sessions):  # whoever opens a session here gets this one
         vars(module)["open_session"] = lambda **_wishes: session
+    end = None
     try:
         runpy.run_path(entry, run_name="__main__")
     except SystemExit as ending:
         if not session.finished and ending.code:
             message = f"it exited with {ending.code!r}"[:1000]
             return _line(event="failed", message=message, lacks=hint(message))
+        end = ending  # it holds what the training has made
     if not session.finished:
-        return _line(event="failed", kind="no finish", message="it ended without finish()")
-    examine(import_entry(program), request)
-    return _line(event="passed")
+        return _line(event="failed", kind=NO_FINISH, message="it ended without finish()")
+    if request.abstract:
+        return _line(event="passed")
+    said = apart.result()
+    doubted = json.loads(said).get("doubt")
+    if doubted:
+        _settle(Path(doubted))
+        said = _line(event="passed")
+    del end
+    return said
 
 
-def _session(request: Request) -> Rehearsed:
+def _session(request: Request, answer: int) -> Rehearsed:
     def hand_over() -> sessions.TrainData:
         return sessions.map_paths(
             lambda: (sorted(Path(request.data).iterdir()), request.token_bytes)
         )
 
-    return Rehearsed(
+    @functools.cache
+    def stepped() -> None:
+        os.write(answer, _line(event="stepped"))
+
+    kind = Abstract if request.abstract else Rehearsed
+    return kind(
         seed=request.seed,
         budget=request.budget,
         clock=request.clock,
-        device="cpu",
+        device="meta" if request.abstract else "cpu",
         out=Path(request.out),
         _hand_over=hand_over,
         _send=lambda _message: None,
-        _metric=lambda _metric: None,
+        _metric=lambda _metric: stepped(),
         steps=request.steps,
         patience=request.patience,
     )
 
 
-def examine(program: ModuleType, request: Request) -> None:
-    """Load the checkpoint and predict; a program without `load_model` has none to load.
+def _look(program: Path, request: Request) -> bytes:
+    """Return what is to be said of the checkpoint; a doubt is for the process that trained."""
+    module, out = import_entry(program), Path(request.out)
+    if not hasattr(module, "load_model"):
+        return _line(event="passed")
+    from autoresearch.runtime import (  # noqa: PLC0415 - they import PyTorch
+        rehearse_checkpoint,
+        rehearse_doubt,
+    )
 
-    Raises:
-        FlawError: the logits are not [B, T, V], not finite, or depend on later tokens. Whatever
-            the program raises comes through.
-    """
-    if not hasattr(program, "load_model"):
-        return
-    import torch  # noqa: PLC0415 - only a program with a model needs it
-
-    model = program.load_model(Path(request.out), "cpu")
-    if isinstance(model, torch.nn.Module):
-        model.eval()
-    known = request.vocab
-    if hasattr(program, "load_tokenizer"):
-        known = len(program.load_tokenizer(Path(request.out)).table)
-    chance = torch.Generator().manual_seed(0)
-    with torch.inference_mode():
-        for length in (request.context, request.context // 2 + 1):
-            tokens = torch.randint(known, (ROWS, length), generator=chance)
-            _check_logits(tokens, model(tokens), known)
-        later = tokens.clone()
-        later[:, -1] = (later[:, -1] + 1) % known
-        _check_order(model(tokens).float(), model(later).float())
+    doubt = rehearse_checkpoint.examine(module, out, request.context, request.vocab)
+    if doubt is None:
+        return _line(event="passed")
+    return _line(event="failed", doubt=str(rehearse_doubt.write(doubt, out.parent)))
 
 
-def _check_logits(tokens: "torch.Tensor", logits: "torch.Tensor", known: int) -> None:
-    shape, wanted = tuple(getattr(logits, "shape", ())), tuple(tokens.shape)
-    if len(shape) != 3 or shape[:2] != wanted or shape[2] < known:
-        msg = (
-            f"the loaded model maps tokens {list(wanted)} to {list(shape)}, "
-            f"not to logits {[*wanted, known]}"
-        )
-        raise FlawError(msg)
-    if not bool(logits.isfinite().all()):
-        msg = "the loaded model's logits are not finite"
-        raise FlawError(msg)
+def _settle(doubted: Path) -> None:
+    """Raise what a doubt says, unless the trained model shows that it is none."""
+    from autoresearch.runtime import rehearse_doubt  # noqa: PLC0415 - it imports PyTorch
 
-
-def _check_order(logits: "torch.Tensor", changed: "torch.Tensor") -> None:
-    """Raise where another last token moves the predictions before it."""
-    moved = (logits - changed)[:, :-1].abs().max() if logits.size(1) > 1 else 0.0
-    if float(moved) > MOVED * max(1.0, float(logits.abs().max())):
-        msg = "a prediction of the loaded model changes with tokens that come after it"
-        raise FlawError(msg)
-
-
-def lacking(fault: BaseException) -> str:
-    """Return ACCELERATOR where an exception, or one behind it, may come from there being none."""
-    queue: list[BaseException | None] = [fault]
-    for each in queue:
-        if each is None or len(queue) > MAX_CAUSES:
-            continue
-        queue += [each.__cause__, each.__context__]
-        if isinstance(each, (FlawError, *_NEVER_ABSENCE)):
-            continue
-        frames = (frame for frame, _ in traceback.walk_tb(each.__traceback__))
-        names = (frame.f_code.co_filename for frame in frames)
-        if hint(str(each)) or any(map(_ABSENT_CODE.search, names)):
-            return ACCELERATOR
-    return ""
-
-
-def hint(message: str) -> str:
-    """Return ACCELERATOR where a message may speak of there being none."""
-    return ACCELERATOR if _ABSENCE.search(message) else ""
+    doubt = rehearse_doubt.read(doubted)
+    if not rehearse_doubt.settled(doubt):
+        raise doubt.flaw()
 
 
 def _line(**fields: object) -> bytes:
     return json.dumps(fields).encode() + b"\n"
-
-
-def _where(told: traceback.TracebackException, tree: Path) -> str:
-    """Leave only the project's own frames in a traceback; return the last of them, last first."""
-    queue: list[traceback.TracebackException | None] = [told]
-    for each in queue:
-        if each is not None:
-            own = [frame for frame in each.stack if _ours(frame.filename, tree)]
-            for frame in own:
-                frame.filename = frame.filename.removeprefix(f"{tree}/")
-            each.stack = traceback.StackSummary.from_list(own)
-            queue += [each.__cause__, each.__context__]
-    innermost = reversed(told.stack[-MAX_FRAMES:])
-    return " < ".join(f"{each.filename} line {each.lineno} in {each.name}" for each in innermost)
-
-
-def _ours(name: str, tree: Path) -> bool:
-    return not name.startswith("<") and (tree / name).is_relative_to(tree)
 
 
 if __name__ == "__main__":
