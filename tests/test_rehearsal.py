@@ -528,10 +528,19 @@ class TestTrust:
         assert "AssertionError: divisible" in found.reason
         assert "its own constants, windows of 128 tokens" in found.detail
         assert stage.runs == 5  # both with toy values, both without numbers, and the proof
+
+    @THOROUGH
+    def test_another_value_for_what_a_toy_value_hides_is_checked(self, stage: Stage) -> None:
         checked = learning("assert ROWS % 1024 in (0, 2)")
         assert stage.rehearse(checked.replace("ROWS = 1024", "ROWS = 2048"), checked) is None
         assert stage.refused(checked.replace("ROWS = 1024", "ROWS = 1000"), checked).reason
 
+    def test_what_cannot_be_told_without_numbers_is_let_pass(self, stage: Stage) -> None:
+        unknown = "ROWS == 2 or exec('raise NotImplementedError')"
+        assert stage.rehearse(learning(unknown)) is None
+        assert stage.runs == 3
+
+    @THOROUGH
     def test_what_the_incumbent_hides_too_is_let_pass(self, stage: Stage) -> None:
         hiding = learning("assert ROWS == 2")
         assert stage.rehearse(hiding.replace("ROWS = 1024", "ROWS = 2048"), hiding) is None

@@ -69,7 +69,8 @@ class Scale:
     @classmethod
     def abstract_of(cls, settings: Settings) -> "Scale":
         """Return the project's own sizes without numbers."""
-        return replace(cls.own_of(settings), threads=1, abstract=True)
+        own = cls.own_of(settings)
+        return replace(own, threads=1, timeout=own.timeout / 2, abstract=True)
 
     def __str__(self) -> str:
         """Say it in words."""

@@ -15,6 +15,7 @@ import contextlib
 import functools
 import json
 import os
+import re
 import runpy
 import sys
 import traceback
@@ -31,6 +32,7 @@ from autoresearch.runtime.serve import import_entry, import_torch
 
 ANSWER_FD = "AUTORESEARCH_ANSWER_FD"
 NO_FINISH = "no finish"
+_NUMBERLESS = re.compile(r"\bmeta\b|NotImplementedError", re.IGNORECASE)
 _MAX_SOURCES = 100  # looked at for whether there is PyTorch in them
 
 
@@ -125,7 +127,9 @@ def main() -> None:
     try:
         _prepare_torch(tree, request)
         apart = Apart(lambda: _attempt(tree, request, lambda: _look(tree / entry, request)))
-        os.write(answer, _attempt(tree, request, lambda: _rehearse(entry, request, apart, answer)))
+        os.write(
+            answer, _attempt(tree, request, lambda: _rehearse(tree, entry, request, apart, answer))
+        )
     finally:
         os._exit(0)  # threads of a broken training must not keep it alive
 
@@ -155,12 +159,14 @@ def _attempt(tree: Path, request: Request, work: Callable[[], bytes]) -> bytes:
 def _failed(fault: BaseException, tree: Path, request: Request) -> bytes:
     told = traceback.TracebackException.from_exception(fault)
     lacks, short = lacking(fault), scarce(fault, request.memory)
+    if request.abstract and _NUMBERLESS.search(f"{type(fault).__name__} {fault}"):
+        short = "numbers"
     place = where(told, tree)
     answer = json.loads(report(fault, "".join(told.format()), where=place))
     return _line(**answer, lacks=lacks, scarce=short)
 
 
-def _rehearse(entry: str, request: Request, apart: Apart, answer: int) -> bytes:
+def _rehearse(tree: Path, entry: str, request: Request, apart: Apart, answer: int) -> bytes:
     session = _session(request, answer)
     for module in (runtime, sessions):  # whoever opens a session here gets this one
         vars(module)["open_session"] = lambda **_wishes: session
@@ -179,7 +185,7 @@ def _rehearse(entry: str, request: Request, apart: Apart, answer: int) -> bytes:
     said = apart.result()
     doubted = json.loads(said).get("doubt")
     if doubted:
-        _settle(Path(doubted))
+        _settle(Path(doubted), tree / entry, request)
         said = _line(event="passed")
     del end
     return said
@@ -226,12 +232,17 @@ def _look(program: Path, request: Request) -> bytes:
     return _line(event="failed", doubt=str(rehearse_doubt.write(doubt, out.parent)))
 
 
-def _settle(doubted: Path) -> None:
+def _settle(doubted: Path, program: Path, request: Request) -> None:
     """Raise what a doubt says, unless the trained model shows that it is none."""
-    from autoresearch.runtime import rehearse_doubt  # noqa: PLC0415 - it imports PyTorch
+    from autoresearch.runtime import (  # noqa: PLC0415 - they import PyTorch
+        rehearse_checkpoint,
+        rehearse_doubt,
+    )
 
-    doubt = rehearse_doubt.read(doubted)
-    if not rehearse_doubt.settled(doubt):
+    doubt, module = rehearse_doubt.read(doubted), import_entry(program)
+    if not rehearse_doubt.settled(
+        doubt, lambda: rehearse_checkpoint.load(module, Path(request.out), chance=1)
+    ):
         raise doubt.flaw()
 
 

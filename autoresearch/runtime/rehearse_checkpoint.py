@@ -61,7 +61,7 @@ def examine(program: ModuleType, out: Path, context: int, vocab: int) -> Doubt |
     with tempfile.TemporaryDirectory(dir=out.parent, ignore_cleanup_errors=True) as place:
         alone, other = Path(place) / "alone", Path(place) / "other"
         _copy(out, alone)
-        model = _load(program, alone, chance=1)
+        model = load(program, alone, chance=1)
         known = vocab
         if hasattr(program, "load_tokenizer"):
             known = len(program.load_tokenizer(alone).table)
@@ -75,7 +75,7 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfile(source / name, target / name)
 
 
-def _load(program: ModuleType, directory: Path, *, chance: int) -> Model:
+def load(program: ModuleType, directory: Path, *, chance: int) -> Model:
     """Return the model as the evaluator gets it, loaded from a state of chance."""
     torch.manual_seed(chance)
     random.seed(chance)
@@ -118,7 +118,7 @@ def _origins(
 ) -> Doubt | None:
     """Return the parameters in use that do not come from the checkpoint, if there are any."""
     logits = predict(model, tokens).float()
-    again = _load(program, alone, chance=2)
+    again = load(program, alone, chance=2)
     strange = _differing(model, again) | _untouched(program, model, tokens, alone, other)
     moved = apart(logits, predict(again, tokens).float())
     names = _in_use(again, sorted(strange, key=list(parameters(model)).index), tokens)
@@ -154,7 +154,7 @@ def _untouched(
         if not replace_numbers(alone / CHECKPOINT_FILES[0], other / CHECKPOINT_FILES[0]):
             return set()
         with _at_most(_SECONDS):
-            changed = _load(program, other, chance=1)
+            changed = load(program, other, chance=1)
             predict(changed, tokens)  # some load when they are first asked
     except Exception:  # noqa: BLE001 - whatever it makes of nonsense
         return set()

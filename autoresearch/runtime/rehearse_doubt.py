@@ -13,13 +13,14 @@ import torch
 
 from autoresearch.runtime.rehearse_faults import FlawError
 
-_ROUNDED = 1e-2  # of the largest logit: what saving in a shorter type may move
+_NEARER = 0.9  # of the distance between two predictions: what is no nearer than that is as far
 _SHOWN = 3  # names
 _LIVE = 8  # models of the training, at most
 _COMPILED = "_orig_mod."
 
 Tensor = torch.Tensor
 Model = Callable[[Tensor], Tensor]
+_NOTHING = torch.empty(0)
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,17 @@ def read(file: Path) -> Doubt:
     return Doubt(**torch.load(file, weights_only=True))
 
 
-def settled(doubt: Doubt) -> bool:
+def settled(doubt: Doubt, load: Callable[[], Model]) -> bool:
     """Return whether a model of this process, which trained, shows that a doubt is none.
 
-    Either it has the same values, which nothing has trained, or it predicts what the loaded model
-    does, wherever the values went.
+    Either it has the same values, which nothing has trained, or what the loaded model predicts
+    comes no nearer to what it predicts with its values in the place of those that are doubted.
+
+    Args:
+        doubt: what another process found.
+        load: gives the loaded model once more.
     """
-    return any(_same(model, doubt) for model in _live_models())
+    return any(_excuses(model, doubt, load) for model in _live_models())
 
 
 def _live_models() -> list[torch.nn.Module]:
@@ -70,13 +75,17 @@ def _live_models() -> list[torch.nn.Module]:
     return sorted(whole, key=lambda each: -sum(p.numel() for p in each.parameters()))[:_LIVE]
 
 
-def _same(model: torch.nn.Module, doubt: Doubt) -> bool:
-    known, nothing = parameters(model), torch.empty(0)
-    if all(equal(known.get(name, nothing), value) for name, value in doubt.parameters.items()):
+def _excuses(model: torch.nn.Module, doubt: Doubt, load: Callable[[], Model]) -> bool:
+    trained = {name: parameters(model).get(name, _NOTHING) for name in doubt.parameters}
+    if all(equal(trained[name], value) for name, value in doubt.parameters.items()):
         return True
     try:
         logits = predict(model.eval(), doubt.tokens).float()
-        return logits.shape == doubt.logits.shape and apart(doubt.logits, logits) <= _ROUNDED
+        loaded = load()
+        for name, value in trained.items():
+            parameters(loaded)[name].data.copy_(value)
+        mended = predict(loaded, doubt.tokens).float()
+        return float((mended - logits).norm()) >= _NEARER * float((doubt.logits - logits).norm())
     except Exception:  # noqa: BLE001 - it is another kind of model
         return False
 
