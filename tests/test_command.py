@@ -439,7 +439,7 @@ class TestTime:
         script = "trap '' INT TERM; sleep 61 & echo thinking; sleep 62; sleep 63"
         got = unable(desk.propose(script, timeout="1s", usd=0.5))
         assert time.monotonic() - began < 30
-        assert got.reason == "sh was ended after 1 seconds: thinking"
+        assert got.reason == "sh was ended after 1 second: thinking"
         assert not got.final
         assert (desk.call().ending, desk.call().cost_usd) == (CallEnding.TIMED_OUT, 0.5)
 

@@ -161,12 +161,12 @@ def _bench(at: Situation, ledger: Ledger | None) -> Bench:
 
 @contextmanager
 def _ledger(project: Project | None) -> Iterator[Ledger | None]:
-    """The ledger of the latest study, where there is one."""
+    """The ledger of the latest study, where there is one; an older registry's stays as it is."""
     with ExitStack() as held:
         ledger = None
         with suppress(RegistryError):  # told in the project's chapter
             if project is not None and project.registry.exists():
-                registry = held.enter_context(closing(Registry.open(project.registry)))
+                registry = held.enter_context(closing(Registry.look(project.registry)))
                 study, money = registry.study(), project.settings.money
                 caps = Caps(study=money.study_usd, call=money.call_usd)
                 ledger = None if study is None else registry.ledger(study, caps)
