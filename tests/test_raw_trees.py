@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch.errors import GitError
-from autoresearch.gitrepo import NO_REF, GitRepo, Nothing, Picked
+from autoresearch.errors import GitError, Interrupted
+from autoresearch.gitrepo import NO_REF, GitRepo, Nothing, Picked, exporting
 from autoresearch.patching import unified_diff
 from tests.test_gitrepo import WHEN, git, write
 
@@ -225,3 +225,23 @@ def test_a_partial_clone_fetches_what_it_lacks(checkout: Path, tmp_path: Path) -
     assert isinstance(picked, Picked)
     text = repo.read_files(picked.sha, ("train.py",))["train.py"]
     assert text == SOURCE.replace("DEPTH = 2", "DEPTH = 3")
+
+
+def test_a_stop_is_heard_between_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporting, "_GIVEN", 1000)
+    root = tmp_path / "project"
+    root.mkdir()
+    git(root, "init", "--quiet")
+    for name in "abc":
+        (root / name).write_text(name * 1000)
+    git(root, "add", ".")
+    git(root, "commit", "--quiet", "-m", "three")
+    asked: list[int] = []
+
+    def stop() -> bool:
+        asked.append(len(list((tmp_path / "out").iterdir())))
+        return len(asked) == 3
+
+    with pytest.raises(Interrupted):
+        GitRepo.open(root).export("HEAD", tmp_path / "out", stop)
+    assert asked == [0, 1, 2]

@@ -2,26 +2,30 @@
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from autoresearch.errors import GitError
+from autoresearch.errors import GitError, Interrupted
 from autoresearch.gitrepo.command import Git, system_refusal
 from autoresearch.gitrepo.trees import LINK, SUBMODULE, Entry, listing, remove_tree
 from autoresearch.records.text import safe_line
 
 _EXECUTABLE = "100755"
 _PART = 2**20  # bytes that are copied at once
+_GIVEN = 64 * 2**20  # bytes that git is asked for at once
 
 
-def export(git: Git, commit: str, prefix: str, directory: Path) -> None:
+def export(
+    git: Git, commit: str, prefix: str, directory: Path, stop: Callable[[], bool] = lambda: False
+) -> None:
     """Write the project's files at a commit into a new directory, without a repository there.
 
-    Links and the executable bit are kept; a submodule is an empty folder.
+    Links and the executable bit are kept; a submodule is an empty folder. `stop` is asked often.
 
     Raises:
         GitError: there is no such commit, an object is missing, or it cannot be written.
+        Interrupted: `stop` came true.
     """
     found = listing(git, commit, prefix)
     for entry in found:
@@ -33,7 +37,11 @@ def export(git: Git, commit: str, prefix: str, directory: Path) -> None:
             place = directory / entry.path
             (place if entry.mode == SUBMODULE else place.parent).mkdir(parents=True, exist_ok=True)
         # Links last: nothing is ever written through one.
-        _write(git, sorted(_blobs(found), key=lambda each: each.mode == LINK), directory)
+        for part in _parts(sorted(_blobs(found), key=lambda each: each.mode == LINK)):
+            if stop():
+                msg = "stopped while a commit was being written out"
+                raise Interrupted(msg)
+            _write(git, part, directory)
     except OSError as fault:
         raise system_refusal(f"cannot write {directory}", fault) from None
 
@@ -50,8 +58,20 @@ def _require_inside(path: str) -> None:
         raise GitError(msg)
 
 
-def _write(git: Git, entries: Iterable[Entry], directory: Path) -> None:
-    entries = list(entries)
+def _parts(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    """Yield the entries in parts of which git gives each within a second or so."""
+    part, size = list[Entry](), 0
+    for entry in entries:
+        part.append(entry)
+        size += entry.size
+        if size >= _GIVEN:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
+
+
+def _write(git: Git, entries: Sequence[Entry], directory: Path) -> None:
     asked = "".join(f"{entry.blob}\n" for entry in entries).encode()
     # Through a file: a project may hold more than fits into memory.
     with tempfile.TemporaryFile(dir=directory.parent) as stream:

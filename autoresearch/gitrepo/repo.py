@@ -1,7 +1,7 @@
 """The project's repository. The person's checkout, index and branches are theirs."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from functools import lru_cache
@@ -205,19 +205,24 @@ class GitRepo:
             self._here.text("commit", "--quiet", "--only", "-F", "-", "--", *specs, stdin=text)
         return self.head()
 
-    def export(self, commit: str, directory: Path) -> None:
+    def export(
+        self, commit: str, directory: Path, stop: Callable[[], bool] = lambda: False
+    ) -> None:
         """Write the project's files at a commit into a new directory; errors as of `workspace`."""
-        exporting.export(self._git, commit, self.prefix, directory)
+        exporting.export(self._git, commit, self.prefix, directory, stop)
 
     @contextmanager
-    def workspace(self, commit: str, directory: Path) -> Iterator[Path]:
+    def workspace(
+        self, commit: str, directory: Path, stop: Callable[[], bool] = lambda: False
+    ) -> Iterator[Path]:
         """The project's files at a commit in a clean directory without .git; gone afterwards.
 
         Raises:
             GitError: there is no such commit, or the directory cannot be written.
+            Interrupted: `stop` came true meanwhile.
         """
         try:
-            self.export(commit, directory)
+            self.export(commit, directory, stop)
             yield directory
         finally:
             trees.remove_tree(directory)

@@ -124,7 +124,7 @@ class Executing:
         with ExitStack() as held:
             tree = place / "tree"
             yield self.patience.through(
-                lambda: held.enter_context(self.repo.workspace(commit, tree))
+                lambda: held.enter_context(self.repo.workspace(commit, tree, self.patience.stop))
             )
 
     def _train(
