@@ -24,10 +24,12 @@ from autoresearch.patching import (
     numbers,
     parse_blocks,
     set_constants,
+    steering_change,
     strip_count,
     syntax_fault,
     unified_diff,
 )
+from autoresearch.patching.syntax import read
 from autoresearch.records.values import Rejection
 
 SOURCE = '''"""é ünïcode docstring."""
@@ -512,3 +514,17 @@ def test_importing_costs_nothing_heavy() -> None:
 def test_the_tree_of_a_set_constant_is_the_value() -> None:
     changed = set_constants("A = 1\n", {"A": "it's \"\\\n\u202e"})
     assert ast.literal_eval(changed.removeprefix("A = ")) == "it's \"\\\n\u202e"
+
+
+def test_a_shared_tree_is_changed_by_nobody() -> None:
+    source = '"""Text."""\nX = 1\n\n\nclass A:\n    """Text."""\n\n    y = X\n'
+    known = read(source)
+    assert known is not None
+    before = ast.dump(known.tree)
+    files = {"a.py": source}
+    effect_hash(files)
+    set_constants(source, {"X": 2})
+    steering_change(files, {"a.py": source.replace("y = X", "lr = X")})
+    syntax_fault("a.py", source)
+    assert read(source) is known
+    assert ast.dump(known.tree) == before
