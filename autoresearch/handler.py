@@ -9,7 +9,7 @@ import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -39,26 +39,28 @@ _MENDS = {
 
 def run(command: Callable[[], object]) -> NoReturn:
     """Run a command to its end, and leave with its exit code: 0, or that of what went wrong."""
-    with _interruptible(), standard_streams():
-        code = _outcome(command)
+    with _interruptible() as struck, standard_streams():
+        code = _outcome(command, struck)
     sys.exit(code)
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end the command, wherever it is, and say no more than that."""
-    before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
+def _interruptible() -> Iterator[list[int]]:
+    """Let Ctrl-C and SIGTERM end the command, wherever it is; yield those that have struck."""
+    struck: list[int] = []
+
+    def interrupt(number: int, _frame: FrameType | None) -> NoReturn:
+        struck.append(number)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in _SIGNALS}
     hook, sys.unraisablehook = sys.unraisablehook, _unraisable
     try:
-        yield
+        yield struck
     finally:
         sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 def _unraisable(lost: "sys.UnraisableHookArgs") -> None:
@@ -67,14 +69,16 @@ def _unraisable(lost: "sys.UnraisableHookArgs") -> None:
         sys.__unraisablehook__(lost)
 
 
-def _outcome(command: Callable[[], object]) -> int:
+def _outcome(command: Callable[[], object], struck: Sequence[int]) -> int:
     try:
         code = _code_of(command)
         sys.stdout.flush()
     except BaseException as fault:  # noqa: BLE001 - this is where everything ends
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C changes nothing any more
-        return _told(fault)
+        # Struck at an odd place, an interrupt may come here as something else.
+        known = isinstance(fault, AutoresearchError) or not struck
+        return _told(fault if known else KeyboardInterrupt())
     if code == ExitCode.INTERRUPTED:
         _say("interrupted")
     return code

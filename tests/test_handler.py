@@ -39,6 +39,14 @@ def deep(level: int = 0) -> int:
     return deep(level + 1) + 1
 
 
+def disguised() -> None:
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    except KeyboardInterrupt as strike:  # as Python does it while a class is made
+        msg = "Error calling __set_name__"
+        raise RuntimeError(msg) from strike
+
+
 FULL = OSError(errno.ENOSPC, "No space left on device", "/x/registry.db")
 DISK = OperationalError("INSERT", {}, Exception("database or disk is full"))
 FAULTS: dict[str, tuple[Doing, int, str]] = {
@@ -49,6 +57,7 @@ FAULTS: dict[str, tuple[Doing, int, str]] = {
     "Ctrl-C": (lambda: os.kill(os.getpid(), signal.SIGINT), 130, "interrupted"),
     "SIGTERM": (lambda: os.kill(os.getpid(), signal.SIGTERM), 130, "interrupted"),
     "an interrupt that a library hides": (lambda: sys.exit(130), 130, "interrupted"),
+    "an interrupt in disguise": (disguised, 130, "interrupted"),
     "no memory": (failing(MemoryError()), 1, "there is not enough memory"),
     "a full disk": (failing(FULL), 1, "/x/registry.db: No space left on device: free some space"),
     "too many files": (failing(OSError(errno.EMFILE, "Too many")), 1, "raise `ulimit -n`"),
