@@ -126,9 +126,9 @@ def test_the_incumbents_comparison_trial_is_a_sign_of_life(tmp_path: Path) -> No
     assert "stale" not in shown(made)
 
 
-def test_a_keep_that_is_still_committing_is_not_yet_a_keep(made: Fabricated) -> None:
+def test_a_keep_whose_branch_has_not_followed_is_a_keep(made: Fabricated) -> None:
     made.add(Verdict.KEEP, 1.9, state=ExperimentState.COMMITTING)
-    assert shown(made).splitlines()[2].split()[1] == "unfinished"
+    assert shown(made).splitlines()[2].split()[1] == "keep"
 
 
 @pytest.mark.parametrize("width", [60, 72, 80, 100, 120, 160, 200])
