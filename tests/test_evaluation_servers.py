@@ -14,9 +14,9 @@ from autoresearch.evaluation.rules import NoScore
 from autoresearch.evaluation.server import ServerHandle
 from autoresearch.evaluation.site import Site
 from autoresearch.process import launch
-from autoresearch.records.scores import Score
+from autoresearch.records.scores import Score, Unscored
 from autoresearch.records.training import Limits
-from autoresearch.records.values import Trust
+from autoresearch.records.values import FailureKind, Trust
 from autoresearch.sandbox import Sandbox
 from tests.evaluation_stubs import HONEST, STARTS, Warm, documents, evaluator, score, warm_sandbox
 from tests.processes import guarded_children
@@ -109,3 +109,17 @@ def test_a_server_over_its_memory_breaks_a_rule(work: Path) -> None:
             server.collect()
         assert breach.value.cause == Cause.MEMORY
     assert not guarded_children()
+
+
+def test_servers_that_cannot_be_started_beforehand_cost_no_score(work: Path) -> None:
+    scorer = evaluator(texts=documents(numbers=30), sandbox=warm_sandbox(Trust.SEALED))
+    scorer.prepare(work / "gone")
+    assert not guarded_children()
+    assert isinstance(score(scorer, work, HONEST), Score)
+
+
+def test_where_none_can_be_started_at_all_it_is_the_machines_fault(work: Path) -> None:
+    scorer = evaluator(texts=documents(numbers=30), sandbox=warm_sandbox())
+    found = scorer.score(work, work, work / "gone")
+    assert isinstance(found, Unscored)
+    assert (found.cause, found.kind) == (Cause.START, FailureKind.MACHINE)

@@ -1,12 +1,13 @@
 """A night's proposals: failures, pauses, and a stop while someone thinks."""
 
+import errno
 import threading
 import time
 from dataclasses import dataclass, field
 
 import pytest
 
-from autoresearch.errors import Interrupted, ProposerError
+from autoresearch.errors import GitBusyError, Interrupted, ProposerError
 from autoresearch.proposers import Brief, Check, Unable
 from autoresearch.records.events import Event, NoProposal, Waiting
 from autoresearch.records.values import Change, ChangeFormat, Proposal
@@ -139,3 +140,17 @@ def test_a_stop_does_not_wait_for_who_thinks() -> None:
         attend(lambda: thinking.wait(30), lambda: True)
     assert time.monotonic() - began < 5
     thinking.set()
+
+
+def test_what_passes_puts_nobody_out_and_costs_no_brief() -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+    bench = Bench([Seat(Moody("anthropic:m", [*[full] * 9, GOOD]))])
+    briefs = iter([full, GitBusyError("index.lock is there")])
+
+    def brief() -> Brief:
+        if fault := next(briefs, None):
+            raise fault
+        return BRIEF
+
+    assert bench.proposing.next(brief, accepted) == GOOD
+    assert bench.kept == []

@@ -4,6 +4,7 @@ import math
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -80,13 +81,11 @@ class Evaluator:
         """Start the servers of the next scoring in a new folder in `place`; do not wait.
 
         Where no sandbox stands between them and a trial, they wait for no trial's end: then this
-        does nothing, and `score` starts them.
-
-        Raises:
-            EvaluationError: the machine cannot start a process.
+        does nothing, and `score` starts them; so it does where none can be started now.
         """
         if self._waiting is None and self._sandbox.trust is Trust.SEALED:
-            self._waiting = Servers(self._site(place))
+            with suppress(EvaluationError, OSError):
+                self._waiting = Servers(self._site(place))
 
     def settle(self) -> None:
         """Wait until what `prepare` started only waits, and takes nothing from a training."""

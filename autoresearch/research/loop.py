@@ -166,9 +166,12 @@ class Research:
         if incumbent is None:
             return self._opening.open(self.study, BASELINE, None)
         self._trials.prepare()
-        proposal = self._reversing.next(self.study, incumbent) or self._proposing.next(
+        through = self._patience.through
+        back = through(partial(self._reversing.next, self.study, incumbent))
+        proposal = back or self._proposing.next(
             lambda: self._briefing.brief(self.study, incumbent, self._remaining()),
-            lambda made: self._opening.check(self.study, made, incumbent),
+            # What was paid for is not lost because it cannot be looked at now.
+            lambda made: through(partial(self._opening.check, self.study, made, incumbent)),
         )
         if proposal is None:
             return None

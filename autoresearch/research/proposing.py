@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from typing import TypeVar
 
-from autoresearch.errors import Interrupted, ProposerError, RegistryBusyError
+from autoresearch.errors import Interrupted, ProposerError, is_passing
 from autoresearch.proposers import Brief, Check, Proposer, Unable
 from autoresearch.records.events import Event, NoProposal, Waiting
 from autoresearch.records.text import safe_line
@@ -49,7 +49,7 @@ class Proposing:
         while not self._stopped():
             seat = self._rota.next()
             if seat is not None:
-                proposal = self._ask(seat, brief(), check)
+                proposal = self._ask(seat, self._patience.through(brief), check)
                 if proposal is not None:
                     return proposal
             elif (pause := self._rota.pause()) is not None:
@@ -76,9 +76,9 @@ class Proposing:
             return Unable(str(fault), final=True)
         except Interrupted:
             raise
-        except RegistryBusyError as fault:  # it passes, and nobody's key or account is to blame
-            return Unable(str(fault))
         except Exception as fault:  # noqa: BLE001 - another one may go on, and so may this one later
+            if is_passing(fault):  # nobody's key, account or program is to blame
+                return Unable(safe_line(str(fault), 300))
             self._keep("".join(traceback.format_exception(fault)))
             said = safe_line(f"{type(fault).__name__}: {fault}", 300)
             return Unable(f"it failed: {said}", doubtful=True)
