@@ -174,6 +174,22 @@ def test_a_canary_takes_a_seed_that_the_incumbent_came_through(tmp_path: Path) -
     assert waits(night) == []
 
 
+def test_a_program_that_cannot_do_with_a_short_budget_stops_no_night(tmp_path: Path) -> None:
+    crash = variant(BEHAVIOUR="crash")
+    night = a_night(tmp_path, crash, f"{crash}\nAGAIN = 1\n", variant(QUALITY=1.8))
+
+    def short(assignment: Assignment) -> Outcome | None:
+        return replace(PLAIN, doubtful=False) if assignment.budget.training < 20 else None
+
+    night.worker = Faulty(fault=short)
+    night.run()
+    assert verdicts(night) == [Verdict.KEEP, Verdict.CRASH, Verdict.CRASH, Verdict.KEEP]
+    assert waits(night) == []
+    canaries = [each for each in trials(night) if each.purpose is Purpose.CANARY]
+    # The second is no longer short, and no third is: what came through is believed.
+    assert [each.failure for each in canaries] == [FailureKind.MACHINE, None, None]
+
+
 def test_what_only_a_machine_explains_is_tried_three_times(tmp_path: Path) -> None:
     def breaks(assignment: Assignment) -> Outcome | None:
         return LOST if "1.9" in (assignment.tree / "train.py").read_text() else None

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from autoresearch.errors import Interrupted
 from autoresearch.records.events import Event, Notice
 from autoresearch.records.tables import Experiment
-from autoresearch.records.training import Budget
+from autoresearch.records.training import Budget, Outcome
 from autoresearch.records.values import Ending, FailureKind, Purpose
 from autoresearch.registry import Registry
 from autoresearch.research.executing import Executing
@@ -35,6 +35,7 @@ class Health:
     failures: int = field(default=0, init=False)
     sick: bool = field(default=False, init=False)
     _why: str = field(default="", init=False)
+    _whole: bool = field(default=False, init=False)
 
     def judge(
         self,
@@ -79,20 +80,26 @@ class Health:
             self.sick = False
             return True
         incumbent, seed = known
+        outcome = self._train(incumbent, seed)
+        if not _came_through(outcome) and outcome.failure is FailureKind.IDEA and not self._whole:
+            # It may be the short budget that this program cannot do with.
+            self._whole = True
+            outcome = self._train(incumbent, seed)
+            self._whole = _came_through(outcome)
+        self._why = f"{outcome.ending}: {outcome.detail}"
+        self.sick = not _came_through(outcome)
+        return not self.sick
+
+    def _train(self, incumbent: Experiment, seed: int) -> Outcome:
         trial = self.recording.begin(incumbent, seed, Purpose.CANARY)
-        budget = self._budget()
         try:
-            outcome = self.executing.train(trial, str(incumbent.commit_sha), budget)
+            outcome = self.executing.train(trial, str(incumbent.commit_sha), self._budget())
         except Interrupted as stopped:
             self.recording.interrupted(trial, str(stopped))
             raise
-        # LATE: a step may be longer than so short a budget. It trained to its end.
-        came_through = outcome.ending in (Ending.FINISHED, Ending.LATE)
-        failure = None if came_through else FailureKind.MACHINE
+        failure = None if _came_through(outcome) else FailureKind.MACHINE
         self.recording.end(trial, Attempt(outcome), failure)
-        self._why = f"{outcome.ending}: {outcome.detail}"
-        self.sick = not came_through
-        return came_through
+        return outcome
 
     def rest(self, experiment: Experiment) -> None:
         """Wait, longer and longer, until a canary comes through.
@@ -121,4 +128,9 @@ class Health:
     def _budget(self) -> Budget:
         whole = self.executing.setup.budget
         short = max(whole.training / _SHARE, _LEAST_SECONDS)
-        return replace(whole, training=min(whole.training, short))
+        return whole if self._whole else replace(whole, training=min(whole.training, short))
+
+
+def _came_through(outcome: Outcome) -> bool:
+    # LATE: a step may be longer than so short a budget. It trained to its end.
+    return outcome.ending in (Ending.FINISHED, Ending.LATE)
