@@ -26,11 +26,11 @@ from tests.stubs import ConfigScorer, Night, Scripted, git, make_project, varian
 
 MINUTE = 60.0
 # From when to when, in seconds of the night.
+LOOKED_AT = (3 * MINUTE, 23 * MINUTE)
 ILL = (5 * MINUTE, 15 * MINUTE)
-FULL = (18 * MINUTE, 21 * MINUTE)
-LOCKED = (24 * MINUTE, 25.5 * MINUTE)
-LOOKED_AT = (28 * MINUTE, 48 * MINUTE)
-DOWN = (50 * MINUTE, 55 * MINUTE)
+FULL = (18 * MINUTE, 20 * MINUTE)
+LOCKED = (21 * MINUTE, 22.5 * MINUTE)
+DOWN = (24 * MINUTE, 27 * MINUTE)
 KILLED = Unscored("death", "the model server was killed", FailureKind.MACHINE)
 LOST = Outcome(Ending.EXCEPTION, "AcceleratorError: device lost", FailureKind.MACHINE)
 

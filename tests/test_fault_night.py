@@ -21,7 +21,7 @@ from tests.stubs import Night, git
 
 Fate = tuple[int | None, Verdict | None, str | None, str, str | None]
 Fates = list[Fate]
-SIZES = [30, pytest.param(60, marks=THOROUGH)]
+SIZES = [16, pytest.param(60, marks=THOROUGH)]
 
 
 def fates(night: Night) -> Fates:

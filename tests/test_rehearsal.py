@@ -633,6 +633,8 @@ def of_template(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Reh
         files = render("gpt", profile)
         (place / f"{profile}.toml").write_text(files["autoresearch.toml"])
         settings = load_settings(place / f"{profile}.toml")
+        patient = replace(settings.preflight, timeout="20m")  # others may keep the machine busy
+        settings = replace(settings, preflight=patient)
         work = place / profile
         work.mkdir()
         return Rehearsal(settings, sandbox=sandbox.detect(os.environ), work=work), files

@@ -94,11 +94,13 @@ def write_patches(project: Path, folder: Path) -> None:
 
 
 def contents(folder: Path, *but: Path) -> dict[str, str]:
-    """Hashes of every file below a folder but for some places."""
+    """Hashes of every file below a folder but for some places and what is noted of the corpus."""
     return {
         str(path): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and not any(path.is_relative_to(each) for each in but)
+        if path.is_file()
+        and path.name != "checked.json"
+        and not any(path.is_relative_to(each) for each in but)
     }
 
 
