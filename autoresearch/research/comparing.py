@@ -11,6 +11,7 @@ from autoresearch.research.trials import TrialRunner
 
 # After so many seeds that it failed on, an incumbent is given no fresh one to be compared on.
 _FAILURES = 3
+_LOSS = 0.01  # bpb that a code may lose where it trains on seeds on which the incumbent fails
 # How a program ends that misses a file.
 _MAY_LACK = (Ending.EXCEPTION, Ending.NO_FINISH, Ending.BAD_CHECKPOINT, Ending.SIGNAL)
 
@@ -36,13 +37,23 @@ class Comparing:
         if incumbent.id != experiment.parent_id:
             reason = f"experiment {experiment.parent_id}, which it builds on, was taken back"
             return policy.Decision(Verdict.DISCARD, None, reason)
+        decision = self._compared(study, experiment, incumbent)
+        if decision.verdict is not Verdict.DISCARD or _surely_worse(decision):
+            return decision
+        mended = self._mended(experiment, incumbent)
+        return replace(decision, verdict=Verdict.KEEP, reason=mended) if mended else decision
+
+    def _compared(
+        self, study: Study, experiment: Experiment, incumbent: Experiment
+    ) -> policy.Decision:
+        """Train pairs until their scores have a verdict, or the experiment breaks."""
         read = self._readings(study, incumbent)
         seed, purpose = read[-1].seed if read else policy.FIRST_SEED, Purpose.SCREENING
         while True:
             if failure := self.pair(study, experiment, incumbent, seed, purpose):
                 return failure
             mine, theirs = (self._readings(study, each) for each in (experiment, incumbent))
-            frail = self._failures(incumbent) >= _FAILURES
+            frail = len(self._failed(incumbent)) >= _FAILURES
             if policy.paired(mine, theirs):
                 judged = policy.judge(
                     mine,
@@ -58,6 +69,25 @@ class Comparing:
             elif frail:
                 reason = "the incumbent fails on every fresh seed: there is no fair comparison"
                 return policy.Decision(Verdict.DISCARD, None, reason)
+
+    def _mended(self, experiment: Experiment, incumbent: Experiment) -> str:
+        """Return that it trains on several seeds on which the incumbent fails; "" where not.
+
+        A code that trains is better than one that often does not, though no score says so. Where
+        the incumbent has failed on half of its seeds or more, fresh ones are tried until it is
+        sure.
+        """
+        while True:
+            known, failed = self._trials.known(incumbent), self._failed(incumbent)
+            if not failed or 2 * len(failed) < len(known):
+                return ""
+            fresh = max(*known, *self._trials.known(experiment)) + 1
+            for seed in [*failed[:_FAILURES], *([fresh] if len(failed) < _FAILURES else [])]:
+                if self._trials.run(experiment, seed, Purpose.PAIR).val_bpb is None:
+                    return ""
+            if len(failed) >= _FAILURES:
+                return f"it trains on {_FAILURES} seeds on which the incumbent fails"
+            self._trials.run(incumbent, fresh, Purpose.PAIR, incumbent=True)
 
     def pair(
         self,
@@ -84,9 +114,10 @@ class Comparing:
         self._trials.run(incumbent, seed, purpose, incumbent=True)
         return None
 
-    def _failures(self, experiment: Experiment) -> int:
-        """Return on how many seeds it came to no score."""
-        return sum(each.val_bpb is None for each in self._trials.known(experiment).values())
+    def _failed(self, experiment: Experiment) -> list[int]:
+        """Return the seeds on which it came to no score."""
+        known = self._trials.known(experiment)
+        return [seed for seed, trial in known.items() if trial.val_bpb is None]
 
     def _baseline(self, experiment: Experiment) -> policy.Decision:
         """Train the baseline. One seed of several may fail: it is told, and the study goes on."""
@@ -141,3 +172,8 @@ def _failure(trial: Trial) -> policy.Decision:
     reason = trial.detail if scoring else f"{trial.ending}: {trial.detail}"
     broken = trial.failure is FailureKind.RULE
     return policy.Decision(Verdict.DISQUALIFIED if broken else Verdict.CRASH, None, reason)
+
+
+def _surely_worse(decision: policy.Decision) -> bool:
+    """Return whether an effect is known, and is a loss that training more often cannot outweigh."""
+    return decision.effect is not None and decision.effect.mean > _LOSS
