@@ -17,6 +17,7 @@ from autoresearch.research.health import STRIKES
 from autoresearch.research.patience import FIRST_PAUSE, LONGEST_PAUSE
 from autoresearch.workers import Assignment, Race, unraced
 from tests.inline import InlineWorker
+from tests.shares import rows
 from tests.stubs import ConfigScorer, Night, Scripted, make_project, variant
 
 LOST = Outcome(Ending.EXCEPTION, "AcceleratorError: device lost", FailureKind.MACHINE)
@@ -99,8 +100,11 @@ def waits(night: Night) -> list[str]:
     return [event.reason for event in night.events if isinstance(event, Waiting)]
 
 
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-def test_a_sick_machine_costs_no_verdict_and_one_proposal(tmp_path: Path, fault: Outcome) -> None:
+@pytest.mark.parametrize(
+    "name", rows(FAULTS, "a lost device", "what is raised for an idea's bug, too")
+)
+def test_a_sick_machine_costs_no_verdict_and_one_proposal(tmp_path: Path, name: str) -> None:
+    fault = FAULTS[name]
     night = a_night(tmp_path)
     proposer = night.proposer
     assert isinstance(proposer, Scripted)

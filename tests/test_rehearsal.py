@@ -518,6 +518,7 @@ class TestTrust:
     def test_amounts_stay_small_at_full_size(self, stage: Stage) -> None:
         assert stage.refused(learning("ROWS > 2 or [][1]")).reason
 
+    @THOROUGH  # what toy values hide is refused, and let pass, above
     def test_a_check_of_amounts_is_asked_for_their_own_values(self, stage: Stage) -> None:
         assert stage.rehearse(learning("assert ROWS % 1024 == 0")) is None
         assert stage.refused(learning("assert ROWS % 1000 == 0")).reason
@@ -535,6 +536,7 @@ class TestTrust:
         assert stage.rehearse(checked.replace("ROWS = 1024", "ROWS = 2048"), checked) is None
         assert stage.refused(checked.replace("ROWS = 1024", "ROWS = 1000"), checked).reason
 
+    @THOROUGH  # what toy values hide is refused, and let pass, above
     def test_what_cannot_be_told_without_numbers_is_let_pass(self, stage: Stage) -> None:
         unknown = "ROWS == 2 or exec('raise NotImplementedError')"
         assert stage.rehearse(learning(unknown)) is None
@@ -732,7 +734,7 @@ MORE = {
 }
 
 
-@pytest.mark.parametrize("name", rows(FAULTS, "the future", "half of the weights"))
+@pytest.mark.parametrize("name", rows(FAULTS, "the future"))
 def test_real_faults_of_the_template_are_caught(
     of_template: Callable[[str], Rehearsed], name: str
 ) -> None:

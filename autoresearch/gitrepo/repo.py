@@ -1,6 +1,5 @@
 """The project's repository. The person's checkout, index and branches are theirs."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
@@ -13,8 +12,6 @@ from autoresearch.gitrepo.command import Git, identity, unusable
 from autoresearch.gitrepo.committing import CommitConfig, CommitOptions, after_commit
 from autoresearch.gitrepo.messages import Commit
 from autoresearch.records.values import Rejection
-
-_SHA = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 class GitRepo:
@@ -172,7 +169,7 @@ class GitRepo:
         Raises:
             GitError: there is no such commit, or the project is not in it.
         """
-        named = _SHA.fullmatch(commit) is not None
+        named = trees.SHA.fullmatch(commit) is not None
         return dict((self._texts if named else self._read)(commit, tuple(globs)))
 
     def _read(self, commit: str, globs: tuple[str, ...]) -> dict[str, str]:

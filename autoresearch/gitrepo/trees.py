@@ -1,10 +1,12 @@
 """Trees and commits by plumbing alone: a private index, so the person's checkout is not touched."""
 
+import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
 from autoresearch.errors import GitError
@@ -14,6 +16,7 @@ from autoresearch.patching import matches
 from autoresearch.process import remove
 
 MAX_TEXT = 4 * 2**20  # bytes; a larger file is data, not text that anyone edits
+SHA = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 REGULAR, LINK, SUBMODULE = ("100644", "100755", "100664"), "120000", "160000"
 
 
@@ -27,12 +30,18 @@ class Entry:
     path: str
 
 
-def listing(git: Git, commit: str, prefix: str) -> list[Entry]:
+def listing(git: Git, commit: str, prefix: str) -> tuple[Entry, ...]:
     """Return all the project holds at a commit: files, links, submodules (these without a size).
+
+    What a full sha names never changes: it is asked for once.
 
     Raises:
         GitError: there is no such commit, or the project is not in it.
     """
+    return (_known if SHA.fullmatch(commit) else _listing)(git, commit, prefix)
+
+
+def _listing(git: Git, commit: str, prefix: str) -> tuple[Entry, ...]:
     _require(git, commit)
     answer = git.attempt("ls-tree", "-r", "-l", "-z", "--full-tree", _project(commit, prefix))
     if answer.status != 0:
@@ -43,7 +52,10 @@ def listing(git: Git, commit: str, prefix: str) -> list[Entry]:
         facts, _, path = record.partition("\t")
         mode, _, blob, size = facts.split()
         found.append(Entry(mode, blob, int(size) if size.isdigit() else 0, path))
-    return found
+    return tuple(found)
+
+
+_known = lru_cache(maxsize=64)(_listing)
 
 
 def entries(git: Git, commit: str, prefix: str) -> list[Entry]:
