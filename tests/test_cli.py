@@ -15,6 +15,7 @@ import pytest
 from autoresearch.config import find_project
 from autoresearch.records.values import Trust
 from autoresearch.registry import Registry, RunLock, schema
+from tests.shares import THOROUGH
 from tests.stubs import Night, Scripted, git, make_project, snapshot, variant
 
 Run = Callable[..., tuple[int, str, str]]
@@ -266,6 +267,7 @@ def test_refs_in_the_way_end_a_run_before_its_first_row(run: Run, prepared: Path
     assert Registry.open(find_project(prepared).registry).studies() == []
 
 
+@THOROUGH  # what is said: tests/test_doctor.py
 def test_a_device_that_is_not_there_is_said_before_a_study_is_opened(
     run: Run, prepared: Path
 ) -> None:

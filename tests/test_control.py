@@ -21,6 +21,7 @@ from autoresearch.render.status import status
 from autoresearch.research import StopRules
 from autoresearch.research.rota import Seat
 from tests.rendering import Fabricated, plain
+from tests.shares import THOROUGH
 from tests.stubs import Night, Scripted, make_project, variant
 
 Run = Callable[..., tuple[int, str, str]]
@@ -117,6 +118,7 @@ def test_the_comparison_fits_every_width(night: Night, width: int) -> None:
     assert (width < 100) or "an hour" in header
 
 
+@THOROUGH  # the words: tests/test_render_arms.py
 def test_json_holds_arms_comparisons_and_calibrations(night: Night) -> None:
     told = read(night)
     arms = {each["proposer"]: each for each in told["arms"]}
