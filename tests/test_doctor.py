@@ -23,6 +23,7 @@ from autoresearch.sandbox import Detection, Unsealed
 from tests.fake_llm import FakeLlm, answer, failure, hang, raw
 from tests.rows import a_study
 from tests.stubs import TRAIN, git, make_project, snapshot
+from tests.test_migrations import first_registry, version_of
 from tests.test_program import GOOD
 
 TRIED = starting.program
@@ -329,6 +330,18 @@ def test_a_study_that_a_run_would_not_continue(
     assert "study night was run with " in said + mend
     assert "start a new study with --tag" in said + mend
     assert doctor.finds("refs")[0] == "ok"
+
+
+def test_an_older_registry_is_looked_at_and_stays_as_it_was(
+    doctor: Doctor, prepared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    path = prepared / ".autoresearch" / "registry.db"
+    first_registry(path)
+    before = version_of(path)
+    assert doctor.finds("refs")[0] == "ok"
+    assert doctor.finds("study")[0] == "fault"  # it was another project's
+    assert version_of(path) == before
 
 
 def test_beside_a_run_nothing_is_tried(doctor: Doctor, project: Path) -> None:

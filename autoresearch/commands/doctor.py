@@ -87,7 +87,7 @@ def _opens(project: Project) -> str:
     repo = GitRepo.open(project.root)
     if not project.registry.exists():
         return require_openable(None, repo, project, corpus, trust)
-    with closing(Registry.open(project.registry)) as registry:
+    with closing(Registry.look(project.registry)) as registry:
         return require_openable(registry, repo, project, corpus, trust)
 
 

@@ -8,6 +8,7 @@ from autoresearch.errors import AutoresearchError
 from autoresearch.records.text import LINE_INPUT, safe_line
 
 _WIDTH = 400  # characters of a text that is shown
+_MEND = "mend that, then run `autoresearch doctor` again"  # of an error that says no more
 
 
 class Level(StrEnum):
@@ -77,9 +78,14 @@ def fault(subject: str, said: str, mend: str) -> Finding:
 
 
 def refusal(subject: str, error: AutoresearchError, mend: str = "") -> Finding:
-    """Return an error of the house as a fault; without `mend` it ends in what to do: "what: do"."""
+    """Return an error of the house as a fault.
+
+    Without `mend` the error's own text says what to do, if it ends in it: "what: do".
+    """
     what, _, act = str(error).rpartition(": ")
-    return fault(subject, str(error), mend) if mend or not what else fault(subject, what, act)
+    if mend or not what or not act:
+        return fault(subject, str(error), mend or _MEND)
+    return fault(subject, what, act)
 
 
 def worst(chapters: Sequence[Chapter]) -> Level:

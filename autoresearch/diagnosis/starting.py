@@ -77,7 +77,7 @@ def _refs(project: Project, repo: GitRepo) -> Finding:
     tag, last = default_tag(datetime.now(UTC)), 0
     with suppress(RegistryError):  # told in the project's chapter
         if project.registry.exists():
-            with closing(Registry.open(project.registry)) as registry:
+            with closing(Registry.look(project.registry)) as registry:
                 last, study = registry.newest(), registry.study()
                 tag = study.tag if study else tag
     try:
