@@ -17,10 +17,10 @@ from unittest.mock import patch
 from autoresearch.config import find_project
 from autoresearch.proposers import Brief, Check, Unable
 from autoresearch.records.scores import Score, Unscored
-from autoresearch.records.training import Outcome, Point
+from autoresearch.records.training import Outcome
 from autoresearch.records.values import Change, Ending, FailureKind, Proposal
 from autoresearch.research import StopRules, executing
-from autoresearch.workers import Assignment, Race, unraced
+from autoresearch.workers import Assignment
 from tests.inline import InlineWorker
 from tests.stubs import ConfigScorer, Night, Scripted, git, make_project, variant
 
@@ -74,26 +74,14 @@ class Clock:
         return begin <= self.now < end
 
 
-@dataclass
-class Device(InlineWorker):
-    """Takes a minute for a training, ill in these minutes of the night."""
+def device(clock: Clock, ill: tuple[float, float] | None) -> InlineWorker:
+    """Return a worker that takes a minute for a training, ill in these minutes of the night."""
 
-    clock: Clock = field(default_factory=Clock)
-    ill: tuple[float, float] = (0.0, 0.0)
+    def fault(assignment: Assignment) -> Outcome | None:
+        clock.sleep(assignment.budget.training / 20 * MINUTE)
+        return LOST if ill and clock.within(*ill) else None
 
-    def train(
-        self,
-        assignment: Assignment,
-        *,
-        on_point: Callable[[Point], None],
-        stop: Callable[[], bool],
-        race: Race = unraced,
-    ) -> Outcome:
-        """Return how it ended."""
-        self.clock.sleep(assignment.budget.training / 20 * MINUTE)
-        if self.clock.within(*self.ill):
-            return LOST
-        return super().train(assignment, on_point=on_point, stop=stop, race=race)
+    return InlineWorker(fault=fault)
 
 
 @dataclass
@@ -138,7 +126,7 @@ def a_night(root: Path, clock: Clock, experiments: int, *, faults: bool) -> Nigh
         provider,
         clock=lambda: clock.now,
         sleep=clock.sleep,
-        worker=Device(clock=clock, ill=ILL if faults else (0.0, 0.0)),
+        worker=device(clock, ILL if faults else None),
         scorer=Dying(every=5 if faults else 0),
         confirm_share=0.3,
         rules=StopRules(experiments=experiments),

@@ -31,10 +31,12 @@ class InlineWorker:
     """Runs a stub's `train.py` here, with a real session and no process, no limits, no clock.
 
     It is for stubs of the tests alone: what they do, they do to this process. Endings are those of
-    `LocalWorker` for a program that finishes, raises, ends without finishing or is raced.
+    `LocalWorker` for a program that finishes, raises, ends without finishing or is raced. Where
+    `fault` has an outcome, the training ends with that instead.
     """
 
     name: str = "inline"
+    fault: Callable[[Assignment], Outcome | None] = lambda _assignment: None
     trained: list[Assignment] = field(default_factory=list)
 
     def train(
@@ -47,6 +49,8 @@ class InlineWorker:
     ) -> Outcome:
         """Return how the training ended."""
         self.trained.append(assignment)
+        if found := self.fault(assignment):
+            return found
         if stop():
             return Outcome(Ending.INTERRUPTED, "interrupted")
         assignment.out.mkdir()

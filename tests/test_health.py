@@ -1,6 +1,6 @@
 """Idea, machine, rule: what a night makes of a failure, told by a canary."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,12 +10,12 @@ from autoresearch.errors import Interrupted
 from autoresearch.records.events import Notice, Waiting
 from autoresearch.records.scores import Score, Unscored
 from autoresearch.records.tables import Trial
-from autoresearch.records.training import Outcome, Point
+from autoresearch.records.training import Outcome
 from autoresearch.records.values import Change, Ending, FailureKind, Purpose, Verdict
 from autoresearch.research import StopRules
 from autoresearch.research.health import STRIKES
 from autoresearch.research.patience import FIRST_PAUSE, LONGEST_PAUSE
-from autoresearch.workers import Assignment, Race, unraced
+from autoresearch.workers import Assignment
 from tests.inline import InlineWorker
 from tests.shares import rows
 from tests.stubs import ConfigScorer, Night, Scripted, make_project, variant
@@ -29,28 +29,6 @@ FAULTS = {
     "a kill from outside": Outcome(Ending.SIGNAL, "died by SIGKILL", FailureKind.MACHINE),
     "no memory left": Outcome(Ending.OUT_OF_MEMORY, "OutOfMemoryError: 2 GiB", doubtful=True),
 }
-
-
-@dataclass
-class Faulty(InlineWorker):
-    """Fails in the trainings for which `fault` has an outcome, the canary's among them."""
-
-    fault: Callable[[Assignment], Outcome | None] = lambda _assignment: None
-
-    def train(
-        self,
-        assignment: Assignment,
-        *,
-        on_point: Callable[[Point], None],
-        stop: Callable[[], bool],
-        race: Race = unraced,
-    ) -> Outcome:
-        """Return the fault's outcome, or how the training ended."""
-        found = self.fault(assignment)
-        if found is not None:
-            self.trained.append(assignment)
-            return found
-        return super().train(assignment, on_point=on_point, stop=stop, race=race)
 
 
 @dataclass
@@ -118,7 +96,7 @@ def test_a_sick_machine_costs_no_verdict_and_one_proposal(tmp_path: Path, name: 
             return fault
         return None
 
-    night.worker = Faulty(fault=ill)
+    night.worker = InlineWorker(fault=ill)
     night.run()
     assert verdicts(night) == [Verdict.KEEP] * 3
     assert set(asked) == {1}, "nobody was asked for a second idea while nothing could be trained"
@@ -144,7 +122,7 @@ def test_the_machine_may_die_of_the_incumbents_side(tmp_path: Path) -> None:
             return LOST
         return None
 
-    night.worker = Faulty(fault=ill)
+    night.worker = InlineWorker(fault=ill)
     night.run()
     sane = a_night(tmp_path / "sane", variant(QUALITY=1.999), variant(QUALITY=1.8))
     sane.run()
@@ -172,7 +150,7 @@ def test_what_a_healthy_machine_cannot_train_is_the_ideas_fault(tmp_path: Path) 
 
 def test_a_canary_takes_a_seed_that_the_incumbent_came_through(tmp_path: Path) -> None:
     night = a_night(tmp_path, variant(BEHAVIOUR="crash"))
-    night.worker = Faulty(fault=lambda assignment: PLAIN if assignment.seed != 1 else None)
+    night.worker = InlineWorker(fault=lambda assignment: PLAIN if assignment.seed != 1 else None)
     night.run()
     assert verdicts(night) == [Verdict.KEEP, Verdict.CRASH]
     assert waits(night) == []
@@ -185,7 +163,7 @@ def test_a_program_that_cannot_do_with_a_short_budget_stops_no_night(tmp_path: P
     def short(assignment: Assignment) -> Outcome | None:
         return replace(PLAIN, doubtful=False) if assignment.budget.training < 20 else None
 
-    night.worker = Faulty(fault=short)
+    night.worker = InlineWorker(fault=short)
     night.run()
     assert verdicts(night) == [Verdict.KEEP, Verdict.CRASH, Verdict.CRASH, Verdict.KEEP]
     assert waits(night) == []
@@ -198,7 +176,7 @@ def test_what_only_a_machine_explains_is_tried_three_times(tmp_path: Path) -> No
     def breaks(assignment: Assignment) -> Outcome | None:
         return LOST if "1.9" in (assignment.tree / "train.py").read_text() else None
 
-    night = a_night(tmp_path, worker=Faulty(fault=breaks))
+    night = a_night(tmp_path, worker=InlineWorker(fault=breaks))
     night.run()
     assert verdicts(night) == [Verdict.KEEP, Verdict.CRASH, Verdict.KEEP]
     mine = night.registry.trials(night.registry.experiment(2))
@@ -217,14 +195,14 @@ def test_two_failures_in_a_row_of_whatever_kind_have_the_machine_looked_at(tmp_p
         begun = len(night.registry.experiments(night.study())) > 1
         return plain if begun and night.now < 600 else None
 
-    night.worker = Faulty(fault=ill)
+    night.worker = InlineWorker(fault=ill)
     night.run()
     assert verdicts(night) == [Verdict.KEEP, Verdict.CRASH, *[Verdict.KEEP] * 3]
     assert len(waits(night)) == 1
 
 
 def test_a_baseline_has_no_canary_and_its_reason_is_told(tmp_path: Path) -> None:
-    night = a_night(tmp_path, worker=Faulty(fault=lambda _assignment: LOST))
+    night = a_night(tmp_path, worker=InlineWorker(fault=lambda _assignment: LOST))
     assert "device lost" in night.run()
     assert verdicts(night) == [Verdict.CRASH]
     assert len(trials(night)) == STRIKES
@@ -237,7 +215,7 @@ def test_a_stop_while_the_machine_rests_leaves_the_idea_open(tmp_path: Path) -> 
     def ill(_assignment: Assignment) -> Outcome | None:
         return LOST if sick and len(night.registry.experiments(night.study())) > 1 else None
 
-    night.worker = Faulty(fault=ill)
+    night.worker = InlineWorker(fault=ill)
     assert night.run() == "the time is up"
     assert verdicts(night) == [Verdict.KEEP, None]
     sick, night.rules = False, StopRules()
@@ -297,7 +275,7 @@ def test_no_training_begins_that_the_deadline_makes_useless(tmp_path: Path) -> N
         night.now += 60.0
         return None
 
-    night.worker = Faulty(fault=pass_time)
+    night.worker = InlineWorker(fault=pass_time)
     proposer = night.proposer
     assert isinstance(proposer, Scripted)
     night.on_event = lambda _event: None
@@ -322,7 +300,7 @@ def test_a_person_may_stop_a_rest(tmp_path: Path) -> None:
         if isinstance(event, Waiting):
             night.stop.set()
 
-    night.worker, night.on_event = Faulty(fault=ill), stop
+    night.worker, night.on_event = InlineWorker(fault=ill), stop
     with pytest.raises(Interrupted, match="interrupted; everything is saved"):
         night.run()
     assert verdicts(night) == [Verdict.KEEP, None]
