@@ -13,6 +13,7 @@ from autoresearch.config import find_project
 from autoresearch.gitrepo import GitRepo
 from autoresearch.records.events import Event, Settled, TrialStarted
 from autoresearch.records.tables import Experiment, Trial
+from autoresearch.records.training import Outcome
 from autoresearch.records.values import (
     Change,
     Ending,
@@ -27,7 +28,9 @@ from autoresearch.research import books as books_room
 from autoresearch.research.books import Books
 from autoresearch.research.comparing import Comparing
 from autoresearch.research.confirming import Confirming
+from autoresearch.workers import Assignment
 from tests.commands import Forked
+from tests.inline import InlineWorker
 from tests.rows import an_experiment
 from tests.stubs import TRAIN, Night, Scripted, git, make_project, variant
 
@@ -215,6 +218,22 @@ def test_what_mends_an_incumbent_that_fails_on_most_seeds(
     assert all(each.val_bpb is not None for each in made.registry.trials(mended))
     failed = [each for each in made.registry.trials(baseline) if each.val_bpb is None]
     assert len([each for each in failed if each.purpose is not Purpose.CANARY]) <= 3
+
+
+def test_a_training_that_was_stopped_as_hopeless_mends_nothing(tmp_path: Path) -> None:
+    def raced(assignment: Assignment) -> Outcome | None:
+        hopeless = "QUALITY = 2.4" in (assignment.tree / assignment.entry).read_text()
+        return Outcome(Ending.RACED, "hopeless") if hopeless and assignment.seed == 1 else None
+
+    made = night(tmp_path, source(2.0001, breaks=2), source(2.4), share=0.0)
+    toml = made.project.root / "autoresearch.toml"
+    toml.write_text(toml.read_text().replace("replicates = 1", "replicates = 2"))
+    begin_with(made, source(2.0, breaks=2))  # it fails on every seed but the first
+    made = Night(find_project(made.project.root), made.proposer, worker=InlineWorker(fault=raced))
+    made.run()
+    hopeless = rows(made)[2]
+    assert (hopeless.verdict, hopeless.reason) == (Verdict.DISCARD, "hopeless")
+    assert len(made.registry.trials(hopeless)) == 1
 
 
 def books(made: Night) -> Books:

@@ -77,6 +77,8 @@ class Comparing:
         the incumbent has failed on half of its seeds or more, fresh ones are tried until it is
         sure.
         """
+        if self._failed(experiment):  # hopeless, so that its training was stopped early
+            return ""
         while True:
             known, failed = self._trials.known(incumbent), self._failed(incumbent)
             if not failed or 2 * len(failed) < len(known):
