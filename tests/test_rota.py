@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from autoresearch.proposers import Brief, Check, Unable
 from autoresearch.records.tables import Experiment
 from autoresearch.records.values import Category, ExperimentState, Proposal
-from autoresearch.research.rota import LONGEST_PAUSE, LONGEST_REST, Rota, Seat
+from autoresearch.research.patience import LONGEST_PAUSE
+from autoresearch.research.rota import LONGEST_REST, Rota, Seat
 
 
 @dataclass

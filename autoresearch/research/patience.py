@@ -14,6 +14,11 @@ LOOK_SECONDS = 0.2  # how often a wait looks whether it should end
 T = TypeVar("T")
 
 
+def growing_pause(failures: int) -> float:
+    """Return the seconds to wait after so many failures in a row before the last one."""
+    return min(FIRST_PAUSE * 2.0 ** min(failures, 10), LONGEST_PAUSE)
+
+
 @dataclass(frozen=True)
 class Patience:
     """Lets time pass and tries again. Every wait ends at once when the run is to stop.
@@ -63,7 +68,7 @@ class Patience:
         """
         if attempt == 0:
             self.see(Waiting(f"{reason}; it is tried again until it works"))
-        self.linger(min(FIRST_PAUSE * 2 ** min(attempt, 10), LONGEST_PAUSE))
+        self.linger(growing_pause(attempt))
         if self.stop():
             msg = f"stopped while waiting: {reason}"
             raise Interrupted(msg)

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 from autoresearch.proposers import Proposer, Unable
 from autoresearch.records.tables import Experiment
+from autoresearch.research.patience import growing_pause
 
-FIRST_PAUSE = 5.0  # seconds after a first failure; doubled by each further one in a row
-LONGEST_PAUSE = 300.0
 LONGEST_REST = 3600.0  # however long a provider asks to be left alone: its night may be misread
 MOST_DOUBTS = 5  # failures in a row that may be final, until they are
 DUE = 0.5  # of a turn: from here on a control's count is nearer to its share with one more
@@ -101,9 +100,8 @@ class Rota:
             seat.out = why.reason if why else "nothing more to try"
             seat.fault = why is not None and not why.planned
             return
-        pause = min(FIRST_PAUSE * 2 ** min(seat.failures, 10), LONGEST_PAUSE)
         asked = min(why.retry_after or 0.0, LONGEST_REST)
-        seat.ready_at = self._clock() + max(pause, asked)
+        seat.ready_at = self._clock() + max(growing_pause(seat.failures), asked)
         seat.failures += 1
         seat.doubts = seat.doubts + 1 if why.doubtful else 0
         if seat.doubts >= MOST_DOUBTS:
