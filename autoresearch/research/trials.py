@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from autoresearch.errors import Interrupted
+from autoresearch.evaluation import Cause
 from autoresearch.records.events import Event, Notice, TrialScored, TrialStarted
 from autoresearch.records.scores import Unscored
 from autoresearch.records.tables import Experiment, Study, Trial
@@ -15,8 +16,6 @@ from autoresearch.research.racing import Racing
 from autoresearch.research.recording import Recording, settled
 from autoresearch.research.shelving import tidy
 from autoresearch.workers.shelf import Shelf
-
-NOT_BEGUN = "start"  # the cause of a scoring for which no server could be started
 
 
 class TrialRunner:
@@ -173,7 +172,7 @@ class TrialRunner:
             nonlocal strikes, pauses
             if found.kind is not FailureKind.MACHINE:
                 return False
-            if found.cause == NOT_BEGUN:  # a canary would say nothing: it needs no server
+            if found.cause == Cause.START:  # a canary would say nothing: it needs no server
                 self._executing.patience.pause(f"scoring cannot start: {found.reason}", pauses)
                 pauses += 1
                 return True
@@ -181,8 +180,10 @@ class TrialRunner:
                 self._health.rest(experiment)
                 return True
             strikes += 1
+            if strikes == STRIKES:
+                return False
             self._see(Notice(f"scoring failed ({found.cause}: {found.reason}); once more"))
-            return strikes < STRIKES
+            return True
 
         return again
 
