@@ -11,6 +11,7 @@ from autoresearch.corpus.documents import Split
 from autoresearch.corpus.files import read_note, write_note
 from autoresearch.corpus.ingest import Report
 from autoresearch.corpus.manifest import Corpus
+from autoresearch.records.text import counted
 
 _CHECKED = "checked.json"
 _MUCH = 2**30  # bytes that are not hashed without a word
@@ -114,7 +115,7 @@ def doubts(corpus: Corpus) -> tuple[Doubt, ...]:
     for split in (Split.VAL, Split.TEST):
         held = corpus.counts[split].documents
         if held < _FEW:
-            many = "1 document" if held == 1 else f"{held} documents"
+            many = counted(held, "document")
             said = f"{split} holds {many}, too few to tell small gains from chance"
             mend = f"give more text, or raise {split}_share under [corpus] in autoresearch.toml"
             found.append(Doubt(said, mend))

@@ -1,9 +1,9 @@
 """Which modules and files a Python source asks for, by its syntax tree. Nothing is run."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from autoresearch.patching.syntax import parse
+from autoresearch.patching.syntax import read
 
 _IMPORTERS = frozenset({"import_module", "__import__"})
 # What is called with the name of a file that it reads, in Python, NumPy, PyTorch and the like.
@@ -19,12 +19,12 @@ def imported(path: str, source: str) -> set[str]:
     `from a import b` gives "a" and "a.b", since b may be either. Relative imports are told from
     the project's top, by the path of the source.
     """
-    return set(_imported(path, parse(source)))
+    return set(_imported(path, _nodes(source)))
 
 
-def _imported(path: str, tree: ast.Module | None) -> Iterator[str]:
+def _imported(path: str, nodes: Sequence[ast.AST]) -> Iterator[str]:
     package = path.split("/")[:-1]
-    for node in ast.walk(tree) if tree else ():
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (each.name for each in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -39,10 +39,15 @@ def _imported(path: str, tree: ast.Module | None) -> Iterator[str]:
 
 def files_read(source: str) -> set[str]:
     """Return the constant file names that a source hands to what reads files."""
-    tree = parse(source)
-    nodes = ast.walk(tree) if tree else ()
-    calls = (node for node in nodes if isinstance(node, ast.Call) and _called(node) in _READERS)
+    calls = (
+        node for node in _nodes(source) if isinstance(node, ast.Call) and _called(node) in _READERS
+    )
     return {name for call in calls for name in _texts(call)}
+
+
+def _nodes(source: str) -> Sequence[ast.AST]:
+    known = read(source)
+    return known.nodes if known else ()
 
 
 def _called(call: ast.Call) -> str:

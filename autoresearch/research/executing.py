@@ -97,8 +97,8 @@ class Executing:
             score = None
             if outcome.checkpoint is not None:
                 score = self._score(trial, commit, place, outcome.checkpoint, again)
-            if isinstance(score, Score) and outcome.checkpoint is not None:
-                scored(outcome.checkpoint)
+                if isinstance(score, Score):
+                    scored(outcome.checkpoint)
         return Attempt(outcome, score, heat.condemned_at if heat else None)
 
     def train(self, trial: Trial, commit: str, budget: Budget) -> Outcome:

@@ -167,19 +167,17 @@ def recover(registry: Registry, repo: GitRepo, project: Project, study: Study) -
     _agree(registry, repo, study)
 
 
-def follow(registry: Registry, repo: GitRepo, study: Study) -> int:
+def follow(registry: Registry, repo: GitRepo, study: Study) -> None:
     """Move the branch to what was kept, and back from what was taken back; call those rows done.
 
-    Safe to repeat. Returns how many rows it was.
+    Safe to repeat.
 
     Raises:
         GitError: the branch is elsewhere than where such a row found it, or checked out.
     """
-    rows = registry.unfinished(study)
-    moving = [each for each in rows if each.state is not ExperimentState.OPEN]
-    for row in moving:
-        _move(registry, repo, study, row)
-    return len(moving)
+    for row in registry.unfinished(study):
+        if row.state is not ExperimentState.OPEN:
+            _move(registry, repo, study, row)
 
 
 def _move(registry: Registry, repo: GitRepo, study: Study, row: Experiment) -> None:
