@@ -31,7 +31,7 @@ from autoresearch.evaluation.text import Tokenizer, brings_tokenizer, encode, en
 from autoresearch.records.scores import Document, Score, Unscored
 from autoresearch.records.text import safe_line
 from autoresearch.records.training import Limits
-from autoresearch.records.values import FailureKind, Trust
+from autoresearch.records.values import Trust
 from autoresearch.sandbox import Sandbox
 
 _TOO_MUCH = (Cause.MEMORY, Cause.TIMEOUT)
@@ -129,7 +129,7 @@ class Evaluator:
         except NoScore as reason:
             return reason.found
         except (EvaluationError, OSError) as fault:
-            return Unscored(Cause.START.value, safe_line(str(fault)), FailureKind.MACHINE)
+            return NoScore(Cause.START, safe_line(str(fault))).found
 
     def _take(self) -> Servers | None:
         """Return servers that wait, if they are well."""

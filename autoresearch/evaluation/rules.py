@@ -52,7 +52,7 @@ _RULES = frozenset(
 class NoScore(Exception):  # noqa: N818 - an answer on its way up, no fault of ours
     """Ends a scoring; never leaves this package: `Evaluator.score` returns what it carries."""
 
-    def __init__(self, cause: Cause, reason: str, kind: FailureKind | None = None) -> None:
+    def __init__(self, cause: Cause, reason: str) -> None:
         super().__init__(reason)
         self.cause = cause
-        self.found = Unscored(cause.value, reason, kind or cause.kind)
+        self.found = Unscored(cause.value, reason, cause.kind)

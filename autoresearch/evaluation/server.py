@@ -33,7 +33,6 @@ _BLAME = {
     "tokenizer": (Cause.LOAD, "loading the tokenizer"),
     "encode": (Cause.EXCEPTION, "the tokenizer"),
 }
-_BEFORE_TEXT = ("load", "tokenizer")
 _EXHAUSTED = ("OutOfMemoryError", "MemoryError")
 # What the system refuses, or an accelerator: the code need not be to blame.
 _OTHERS = ("AcceleratorError", "OSError", "BlockingIOError")
@@ -217,7 +216,7 @@ class ServerHandle:
         # cuBLAS and its like raise what a wrong shape raises, too.
         if kind in _OTHERS or (kind == "RuntimeError" and self._site.device != "cpu"):
             return NoScore(Cause.DEVICE, said)
-        if self._operation in _BEFORE_TEXT and isinstance(message, str) and message.strip():
+        if self._operation in wire.BEFORE_TEXT and isinstance(message, str) and message.strip():
             said = f"{said}: {safe_line(message, 400)}"
         return NoScore(cause, said)
 
@@ -288,6 +287,6 @@ def _type_name(kind: object, operation: str) -> str:
     # the names of Python's own exceptions, and torch's commonest, pass.
     if not isinstance(kind, str) or not kind.isidentifier() or not kind.isascii():
         return "an exception"
-    sealed = operation not in _BEFORE_TEXT
+    sealed = operation not in wire.BEFORE_TEXT
     known = isinstance(getattr(builtins, kind, None), type) or kind == "OutOfMemoryError"
     return kind[:60] if known or not sealed else "an exception of its own"

@@ -162,7 +162,7 @@ def serve(channel: socket.socket, server: ModelServer) -> None:
 def _told(fault: BaseException, operation: str) -> Header:
     """Return a fault's type, and its message while no sealed text has been seen."""
     told: Header = {"error": type(fault).__name__[:200]}
-    if operation in ("load", "tokenizer"):
+    if operation in wire.BEFORE_TEXT:
         plain = str(fault).encode("ascii", "backslashreplace").decode()
         told["message"] = plain[:1000]  # in a header of 4096 bytes a character may take two
     return told

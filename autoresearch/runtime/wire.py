@@ -10,6 +10,7 @@ import struct
 from collections.abc import Callable, Mapping
 
 HEADER_LIMIT = 4096
+BEFORE_TEXT = ("load", "tokenizer")  # what is asked before any sealed text is sent
 _LENGTH = struct.Struct("<I")
 
 
