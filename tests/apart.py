@@ -6,15 +6,31 @@ They are forked from a server that has made the imports once: a spawned one make
 import multiprocessing
 import os
 import random
+import tempfile
 import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from unittest.mock import patch
 
 from autoresearch.errors import RegistryError
 from autoresearch.records.money import CallEnding, CapReached, Caps, Intent, Settlement, Usage
 from autoresearch.registry import Registry, RunLock, schema
 
-APART = multiprocessing.get_context("forkserver")
-APART.set_forkserver_preload([__name__])
+_APART = multiprocessing.get_context("forkserver")
+_APART.set_forkserver_preload([__name__])
+
+
+def start_apart(target: Callable[..., None], *arguments: object) -> BaseProcess:
+    """Start a process that does this.
+
+    The server's socket lies among the machine's temporary files: a test's own folder may have a
+    longer name than a socket can.
+    """
+    process = _APART.Process(target=target, args=arguments)
+    with patch.object(tempfile, "tempdir", None):
+        process.start()
+    return process
 
 
 def intent(worst: float, proposer: str = "openai:gpt-5.5") -> Intent:

@@ -33,7 +33,7 @@ from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.values import Category, ExperimentState, TrialState, Verdict
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack
-from tests.apart import APART, answered, intent, spend
+from tests.apart import answered, intent, spend, start_apart
 from tests.rows import a_study
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -352,8 +352,7 @@ def test_threads_share_a_cap(registry: Registry, study: Study) -> None:
 
 @contextlib.contextmanager
 def spending(*arguments: object) -> Iterator[BaseProcess]:
-    spender = APART.Process(target=spend, args=arguments)
-    spender.start()
+    spender = start_apart(spend, *arguments)
     try:
         yield spender
     finally:

@@ -14,7 +14,7 @@ from autoresearch.errors import RegistryError
 from autoresearch.records.money import Caps, Intent
 from autoresearch.records.values import Verdict
 from autoresearch.registry import Registry, schema
-from tests.apart import APART, check
+from tests.apart import check, start_apart
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -143,9 +143,7 @@ def test_the_one_change_of_the_machine_becomes_the_first(
 def test_two_that_bring_it_forward_at_once_do_it_once(tmp_path: Path) -> None:
     path = tmp_path / "registry.db"
     first_registry(path)
-    openers = [APART.Process(target=check, args=(path,)) for _ in range(3)]
-    for opener in openers:
-        opener.start()
+    openers = [start_apart(check, path) for _ in range(3)]
     for opener in openers:
         opener.join()
     assert [opener.exitcode for opener in openers] == [0, 0, 0]

@@ -26,7 +26,7 @@ from autoresearch.records.values import (
 )
 from autoresearch.registry import Registry, RunLock, schema
 from autoresearch.registry.store import pack, unpack
-from tests.apart import APART, create, try_lock
+from tests.apart import create, start_apart, try_lock
 from tests.rows import a_study, an_experiment
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -326,9 +326,7 @@ def test_another_programs_database_is_not_taken_over(tmp_path: Path) -> None:
 
 def test_makers_that_race_leave_one_whole_registry(tmp_path: Path) -> None:
     path = tmp_path / "registry.db"
-    makers = [APART.Process(target=create, args=(path,)) for _ in range(3)]
-    for maker in makers:
-        maker.start()
+    makers = [start_apart(create, path) for _ in range(3)]
     for maker in makers:
         maker.join()
     assert [maker.exitcode for maker in makers] == [0, 0, 0]
@@ -338,9 +336,7 @@ def test_makers_that_race_leave_one_whole_registry(tmp_path: Path) -> None:
 
 def test_only_one_run_at_a_time(tmp_path: Path) -> None:
     with RunLock(tmp_path / "run.lock"):
-        other = APART.Process(target=try_lock, args=(tmp_path / "run.lock", tmp_path / "told"))
-        other.start()
-        other.join()
+        start_apart(try_lock, tmp_path / "run.lock", tmp_path / "told").join()
     assert "another run is at work" in (tmp_path / "told").read_text()
     with RunLock(tmp_path / "run.lock"):
         pass
