@@ -113,7 +113,7 @@ class Study(SQLModel, table=True):
     `machine_changes` are the numbers of the last trials before the machine was seen to have
     changed, oldest first: what was read before one is compared with nothing after it. `doc_bytes`
     are the sizes of the val documents, in the order of every trial's `doc_bits` (zlib-compressed
-    little-endian uint32).
+    little-endian uint32); `token_bytes` the bytes of training text in a token, on average.
     """
 
     id: int | None = Field(default=None, primary_key=True)
@@ -132,6 +132,7 @@ class Study(SQLModel, table=True):
     salt: str = Field(default="", sa_type=Plain)
     machine_changes: list[int] = Field(default_factory=list, sa_type=JSON)
     doc_bytes: bytes | None = Field(default=None, sa_type=LargeBinary)
+    token_bytes: float | None = Field(default=None, sa_type=Finite)
     created_at: datetime = Field(sa_type=Utc)
 
     @property
