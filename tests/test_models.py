@@ -159,11 +159,11 @@ WAITS = [
     ("retry-after", "nan", None),
     ("retry-after", "inf", None),
     ("retry-after", "86400", 86400),
-    ("retry-after", "86401", None),
+    ("retry-after", "86401", 86400),
     ("retry-after", "1795000000000000", None),
     ("retry-after", "1445412480", None),  # seconds since 1970, long ago
     ("retry-after-ms", "1e300", None),
-    ("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT", 0),
+    ("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT", None),
     ("retry-after", "Mon, 01 Jan 99999 00:00:00 GMT", None),
     ("retry-after", "Mon, 01 Jan 999999999999999999999 00:00:00 GMT", None),
     ("retry-after", "Mon, 01 Jan 2026 00:00:00 -9999999999999999999999", None),

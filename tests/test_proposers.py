@@ -89,7 +89,7 @@ def made(spec: str, root: Path) -> Proposer:
         work=root,
         sandbox=Unsealed({}),
     )
-    return build(parse(spec), means)(FreeLedger(), lambda: False)
+    return build(parse(spec), means)(FreeLedger(), lambda: False, print)
 
 
 class TestBuild:

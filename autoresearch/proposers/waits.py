@@ -46,7 +46,7 @@ _DURATION = re.compile(
 )
 _FIELD = re.compile(
     r"(?<![\w-])(?P<name>[\w-]{0,40}(?:retry[-_]?(?:after|delay|in)|resets?(?![a-z])|wait[-_]?(?:time|for|seconds|ms))"
-    r"[\w-]{0,40})[\"']?\s{0,9}[:={][\s\"']{0,9}(?:seconds:\s{0,9})?(?P<value>[\w.:+-]{1,80})",
+    r"[\w-]{0,40})[\\\"']{0,3}\s{0,9}[:={][\s\\\"']{0,9}(?:seconds:\s{0,9})?(?P<value>[\w.:+-]{1,80})",
     re.IGNORECASE,
 )
 # Without a cue only what is still to come: else it is when a line was logged.
@@ -106,10 +106,11 @@ def told_field(name: str, value: object, now: datetime) -> float | None:
     number = _number(value)
     if number is None:
         return None
-    if number > _FARTHEST:  # since 1970; in milliseconds, where it is far too many seconds
-        return _until(number / 1000 if number > 1e11 else number, now)
-    unit = 0.001 if re.search(r"(?:ms|milli\w*)$", name, re.IGNORECASE) else 1.0
-    return min(max(number * unit, 0.0), DAY)
+    milliseconds = number > 1e11 or re.search(r"(?:ms|milli\w*)$", name, re.IGNORECASE)
+    seconds = number / 1000 if milliseconds else number
+    if seconds > _FARTHEST:  # they are since 1970
+        return _until(seconds, now)
+    return min(max(seconds, 0.0), DAY)
 
 
 def _number(value: object) -> float | None:
