@@ -85,7 +85,7 @@ class LlmProposer:
         if refused.reply.starved:
             room = 2 * self._settings.max_output
             again = self._asker.ask(prompt, purpose="repair", max_output=room)
-            if not isinstance(again, TooDear):
+            if not _too_much(again):
                 return again
         return self._ask(prompt, "repair")
 
@@ -96,6 +96,13 @@ class LlmProposer:
         if answer.reply.ending in (CallEnding.TRUNCATED, CallEnding.EMPTY):
             return Rejection(shortcoming(answer.reply, self._settings.max_output))
         return parsing.parse(answer.reply.text, self._name)
+
+
+def _too_much(answer: Answer | Unable) -> bool:
+    """Whether a call was turned away for the room it asked for: by a cap, or by the provider."""
+    if isinstance(answer, Unable):
+        return isinstance(answer, TooDear) or answer.doubtful
+    return answer.reply.ending is CallEnding.TOO_LONG
 
 
 def _reason(fault: Rejection | None) -> str:

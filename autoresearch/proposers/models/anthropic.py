@@ -23,7 +23,7 @@ from autoresearch.proposers.models.adapting import (
 from autoresearch.proposers.models.base import Prompt, Reply
 from autoresearch.proposers.models.faults import Fault
 from autoresearch.proposers.models.line import Line, Said, marked, spoken
-from autoresearch.proposers.models.shapes import count, dig, told_cost, usage, word
+from autoresearch.proposers.models.shapes import cost_in, count, dig, told_cost, usage, word
 from autoresearch.proposers.models.stops import ending_of
 from autoresearch.proposers.models.wire import Wire, http_client
 from autoresearch.records.money import CallEnding, Usage
@@ -108,6 +108,7 @@ class AnthropicModel:
             stream=True,
         ) as stream:
             wire.opened = True
+            wire.costs(cost_in(stream.response.headers))
             kind = stream.response.headers.get("content-type", "")
             return _Reading(wire).read(stream, streamed="event-stream" in kind)
 
@@ -146,7 +147,7 @@ class _Reading:
             self._stop = word(dig(event, "delta", "stop_reason")) or self._stop
             self._note = word(dig(event, "delta", "stop_details", "explanation"))
             self._wire.used = self._usage() if self._stop else None
-            self._wire.cost = told_cost(dig(event, "usage"))
+            self._wire.costs(told_cost(dig(event, "usage")))
 
     def _say(self, block: object, kind: str) -> None:
         self._wire.working = True

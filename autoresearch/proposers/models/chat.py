@@ -120,7 +120,7 @@ class ChatModel:
             max_completion_tokens=room if newer else openai.omit,
             reasoning_effort=effort or openai.omit,
         ) as response:
-            wire.cost = cost_in(response.headers)
+            wire.costs(cost_in(response.headers))
             for chunk in response.iter_bytes():
                 body += chunk
                 if len(body) > _MOST_BYTES:
@@ -155,8 +155,7 @@ def _said(wire: Wire, body: bytes) -> Said | Fault:
     except (ValueError, RecursionError):
         return Fault(CallEnding.MALFORMED, f"no JSON: {body[:200].decode(errors='replace')}")
     wire.used = told_usage(dig(answer, "usage"))
-    if (cost := told_cost(answer)) is not None:
-        wire.cost = cost
+    wire.costs(told_cost(answer))
     choice = dig(answer, "choices", 0)
     if dig(answer, "error"):
         return faults.of_error(answer)

@@ -30,6 +30,7 @@ from autoresearch.proposers.models.faults import Fault
 from autoresearch.proposers.models.line import Line, Said, marked, spoken
 from autoresearch.proposers.models.openai_sdk import openai_client
 from autoresearch.proposers.models.shapes import (
+    cost_in,
     dig,
     entries,
     joined,
@@ -130,6 +131,7 @@ class ResponsesModel:
             stream=True,
         ) as stream:
             wire.opened = True
+            wire.costs(cost_in(stream.response.headers))
             kind = stream.response.headers.get("content-type", "")
             return _read(wire, stream, streamed="event-stream" in kind)
 
@@ -176,7 +178,7 @@ def _read(wire: Wire, events: Iterable[ResponseStreamEvent], *, streamed: bool) 
             return faults.of_error(event)
         elif kind in _ENDS:
             wire.used = told_usage(dig(event, "response", "usage"))
-            wire.cost = told_cost(dig(event, "response", "usage"))
+            wire.costs(told_cost(dig(event, "response", "usage")))
             return _ended(word(kind), dig(event, "response"), wire)
         elif kind not in _OPENINGS:
             wire.working = True

@@ -13,10 +13,14 @@ from autoresearch.records.money import CallEnding
 _FINISHED = {
     "", "stop", "stopped", "stop_sequence", "stop_word", "stop_str", "end", "end_turn",
     "end_of_turn", "end_of_text", "eos", "eos_token", "eot", "finish", "finished", "complete",
-    "completed", "done", "success", "normal",
+    "completed", "done", "success", "normal", "none", "null",
 }  # fmt: skip
-_REFUSED = re.compile(r"filter|refus|safety|prohibit|block|recitation|spii|polic|guardrail")
-_BROKEN = re.compile(r"error|fail|abort|cancel|time_?out|overload|unavailable|interrupt|disconnect")
+_REFUSED = re.compile(
+    r"filter|refus|safety|prohibit|block|recitation|spii|polic|guardrail|sensitiv"
+)
+_BROKEN = re.compile(
+    r"error|fail|abort|cancel|time_?out|overload|unavailable|interrupt|disconnect|resource"
+)
 _AT_LIMIT = re.compile(r"length|token|max|limit|context|window|incomplete|truncat")
 _TOOL = re.compile(r"tool|function")
 

@@ -60,6 +60,10 @@ class Wire:
             self._parted = False
         self._pieces.append(piece)
 
+    def costs(self, dollars: float | None) -> None:
+        """Keep what the provider says that it costs; None where it says nothing here."""
+        self.cost = self.cost if dollars is None else dollars
+
     def part(self) -> None:
         """Begin another text of the same answer, on a line of its own."""
         self._parted = True
