@@ -26,6 +26,8 @@ _QUESTION = Section("Are you there? Say yes.")
 # For servers that may cut what is too long for them without a word. It is about as long as the
 # first brief of a study, and a common context of 4,096 tokens is far too small for it.
 _PADDING = Section("The quick brown fox jumps over the lazy dog, and nobody asks why. " * 700)
+# A check costs a fraction of a cent: where so long a one would not, it is not that long.
+_READ_ALL, _MOST_USD = Usage(len(_PADDING.text) // BYTES_A_TOKEN, MOST_OUTPUT), 0.01
 
 
 class Witness:
@@ -137,12 +139,14 @@ def _model(spec: Spec, bench: Bench) -> Iterator[Finding]:
         yield found
     if found := _prompts(bench.means):
         yield found
-    if keyed.mend or priced.mend:
+    if keyed.mend or cost is None:
         return
     if bench.offline:
         yield ok("call", "not made (--offline)")
     else:
-        yield from _call(spec, endpoint, bench)
+        long = endpoint.own and cost.cost(_READ_ALL) < _MOST_USD
+        prompt = Prompt((_RULES,), (_PADDING, _QUESTION) if long else (_QUESTION,))
+        yield from _call(spec, endpoint, bench, prompt)
 
 
 def _endpoint(spec: Spec, means: Means) -> Endpoint:
@@ -206,11 +210,10 @@ def _prompts(means: Means) -> Finding | None:
     return ok("prompts", f"templates of the project's own in {means.prompts.name}/")
 
 
-def _call(spec: Spec, endpoint: Endpoint, bench: Bench) -> Iterator[Finding]:
+def _call(spec: Spec, endpoint: Endpoint, bench: Bench, prompt: Prompt) -> Iterator[Finding]:
     settings, witness = bench.means.settings, Witness(bench.ledger)
     patience = OWN_PATIENCE if endpoint.own else PATIENCE
     seconds = min(parse_duration(settings.llm.timeout), patience)
-    prompt = Prompt((_RULES,), (_PADDING, _QUESTION) if endpoint.own else (_QUESTION,))
     try:
         priced = specs.model(
             spec,

@@ -17,14 +17,15 @@ from autoresearch.proposers.models.wire import Wire
 from autoresearch.records.money import CallEnding
 
 LIMIT, EFFORT, RULES, STORE, MARKS, KEY = "limit", "effort", "rules", "store", "marks", "key"
-# By what a refusal names them, in the parameter it tells or in its words.
+# By what a refusal names them, in the parameter it tells or in its words; the rules last, since
+# what is refused in them is told with their name before it ("system.0.cache_control").
 _NAMED = {
     LIMIT: re.compile(r"max_(?:\w+_)?tokens|(?:output|completion) tokens", re.IGNORECASE),
     EFFORT: re.compile(r"effort|reasoning|output_config", re.IGNORECASE),
-    RULES: re.compile(r"\b(?:roles?|system|developer)\b", re.IGNORECASE),
     STORE: re.compile(r"\bstore\b", re.IGNORECASE),
     MARKS: re.compile(r"prompt_cache_(?!key)|cache_control|breakpoint", re.IGNORECASE),
     KEY: re.compile(r"prompt_cache_key", re.IGNORECASE),
+    RULES: re.compile(r"\b(?:roles?|system|developer)\b", re.IGNORECASE),
 }
 _EFFORTS = ("max", "xhigh", "high", "medium", "low", "minimal", "none")
 _NUMBER = re.compile(r"(?<![\w.,-])(\d{1,3}(?:,\d{3})+|\d+)(?![\w-]|[.,]\d)")  # of no name
