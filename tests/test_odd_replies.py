@@ -151,6 +151,8 @@ def test_an_answer_of_thoughts_alone_is_empty_counted_and_known_for_it() -> None
         assert (reply.ending, reply.text.strip(), reply.usage) == (EMPTY, "", Usage(15, 3))
         assert reply.thought
         assert reply.starved
+    hidden = used | {"completion_tokens_details": {"reasoning_tokens": 3}}
+    assert replies("chat", completion({"content": ""}, usage=hidden))[0].thought
     odd = [body({"choices": [], "usage": used}), completion({"content": None}, usage=used)]
     for reply in replies("chat", *odd):
         assert (reply.ending, reply.usage, reply.starved) == (EMPTY, Usage(15, 3), False)
@@ -286,6 +288,9 @@ REFUSALS: list[tuple[str, dict[str, str], tuple[str, ...]]] = [
               "'developer' and 'user'"}, ('"developer","content":"Rules."',)),
     ("chat", {'"system"': "role system?", '"max_tokens"': "max_tokens: extra inputs", "effort":
               "reasoning_effort: extra inputs"}, ('"max_completion_tokens":32000',)),
+    ("chat", {":32000": "'max_tokens' is too large: 32000. This model's maximum context length is "
+              "32768 tokens and your request has 15000 input tokens (32000 > 32768 - 15000)."},
+     ('"max_tokens":17768',)),
     ("openai", {'"store"': "Unknown parameter: 'store'."}, ("prompt_cache_key",)),
     ("openai", {"prompt_cache_key": "prompt_cache_key: Extra inputs are not permitted"},
      ('"store":false', "prompt_cache_breakpoint")),
@@ -295,6 +300,8 @@ REFUSALS: list[tuple[str, dict[str, str], tuple[str, ...]]] = [
     ("openai", {"32000": "max_output_tokens: at most 16384"}, ('"max_output_tokens":16384',)),
     ("anthropic", {"32000": "max_tokens: 32000 > 8192, which is the maximum allowed number of "
                    "output tokens for claude-3-5-haiku-20241022"}, ('"max_tokens":8192',)),
+    ("anthropic", {"32000": "input length and `max_tokens` exceed context limit: 190000 + 32000 > "
+                   "200000"}, ('"max_tokens":10000',)),
     ("anthropic", {"effort": "This model does not support the effort parameter."}, ()),
     ("anthropic", {"cache_control": "system.0.cache_control: Extra inputs are not permitted"}, ()),
     ("anthropic", {'"system"': "system: Extra inputs are not permitted"}, ('"Rules."',)),
@@ -313,9 +320,18 @@ def test_a_refusal_that_names_what_we_send_is_adapted_to_and_remembered() -> Non
         assert all("Rules." in said for said in sent), forbidden
 
 
+def test_a_refusal_with_status_200_is_adapted_to_as_well() -> None:
+    refusal = body({"error": {"code": 400, "message": "max_tokens: at most 4096", "param": None}})
+    with FakeLlm([refusal, answer("yes")]) as fake:
+        assert model("chat", fake).complete(PROMPT, max_output=32000).text == "yes"
+        assert fake.requests[1].body["max_tokens"] == 4096
+
+
 def test_a_refusal_of_nothing_that_we_can_leave_is_one() -> None:
     said = ["temperature: too hot", "max_tokens: no", "Invalid 'messages[0].role'", "store: no",
             "no model", "max_output_tokens: at least 16"]  # fmt: skip
+    tight = "max_tokens 32000 exceed the context limit: 199000 + 32000 > 200000"
+    assert replies("chat", failure(400, tight))[0].ending is CallEnding.TOO_LONG
     for api in APIS:
         with FakeLlm([failure(400, " ".join(said))], endless=True) as fake:
             reply = model(api, fake).complete(PROMPT, max_output=32000)

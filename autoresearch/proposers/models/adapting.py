@@ -68,6 +68,11 @@ def adapted(form: Form, fault: Fault, room: int) -> Form | None:
         fault: the refusal.
         room: output tokens that were asked for.
     """
+    if fault.ending is CallEnding.TOO_LONG:
+        left = _left(fault.said, form.room(room))
+        return None if left is None else replace(form, most=left)
+    if fault.ending is not CallEnding.BAD_REQUEST:
+        return None
     for told in (fault.param, fault.said):
         for name, pattern in _NAMED.items():
             if pattern.search(told) and (changed := _changed(form, name, fault.said, room)):
@@ -89,8 +94,24 @@ def _changed(form: Form, name: str, said: str, room: int) -> Form | None:
 
 def _stated(said: str, room: int) -> int | None:
     """Return the maximum that a refusal states: the largest number below what was asked for."""
-    numbers = [int(each.replace(",", "")) for each in _NUMBER.findall(said[:2000])]
-    return max((each for each in numbers if _LEAST_ROOM <= each < room), default=None)
+    return max((each for each in _numbers(said) if _LEAST_ROOM <= each < room), default=None)
+
+
+def _left(said: str, room: int) -> int | None:
+    """Return what a context leaves for the answer, where a refusal tells it, the prompt and room.
+
+    None where too little is left to write in: then the brief is what must become shorter.
+    """
+    numbers = _numbers(said)
+    if room not in numbers or len(numbers) != 3:
+        return None
+    prompt, context = sorted(numbers - {room})
+    left = context - prompt
+    return left if room <= 4 * left < 4 * room else None
+
+
+def _numbers(said: str) -> set[int]:
+    return {int(each.replace(",", "")) for each in _NUMBER.findall(said[:2000])}
 
 
 class Adapting:
@@ -115,16 +136,18 @@ class Adapting:
     ) -> Said | Fault:
         while True:
             try:
-                return ask(wire, self._form)
+                told = ask(wire, self._form)
             except Exception as error:
-                changed = self._after(error, room)
-                if changed is None:
+                if not self._learns(faults.of_exception(error), wire, room):
                     raise
-                self._form = changed  # each has fewer choices than the one before: it ends
+                continue
+            if not (isinstance(told, Fault) and self._learns(told, wire, room)):
+                return told
 
-    def _after(self, error: Exception, room: int) -> Form | None:
-        if getattr(error, "status_code", None) not in (400, 422):
-            return None
-        fault = faults.of_exception(error)
-        refused = fault.ending is CallEnding.BAD_REQUEST
-        return adapted(self._form, fault, room) if refused else None
+    def _learns(self, fault: Fault, wire: Wire, room: int) -> bool:
+        """Whether a refusal asks for another form; each has fewer choices, so there is an end."""
+        if fault.status not in (400, 422) or wire.opened:
+            return False
+        changed = adapted(self._form, fault, room)
+        self._form = changed or self._form
+        return changed is not None

@@ -23,6 +23,7 @@ from autoresearch.proposers.models.line import Line, Said, spoken
 from autoresearch.proposers.models.openai_sdk import openai_client
 from autoresearch.proposers.models.shapes import (
     cost_in,
+    count,
     dig,
     joined,
     texts,
@@ -163,12 +164,13 @@ def _said(wire: Wire, body: bytes) -> Said | Fault:
         return faults.of_error(choice)
     if choice is None and not isinstance(dig(answer, "choices"), list):
         return Fault(CallEnding.MALFORMED, f"no choices: {body[:200].decode(errors='replace')}")
-    return _chosen(wire, choice)
+    thoughts = count(dig(answer, "usage", "completion_tokens_details", "reasoning_tokens"))
+    wire.thought = bool(thoughts) or thought(dig(choice, "message"))
+    return _chosen(choice)
 
 
-def _chosen(wire: Wire, choice: object) -> Said:
+def _chosen(choice: object) -> Said:
     message = dig(choice, "message")
-    wire.thought = thought(message)
     content = dig(choice, "text") if message is None else dig(message, "content")
     text = without_thoughts(_content(content))
     if refusal := word(dig(message, "refusal")):
