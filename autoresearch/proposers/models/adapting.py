@@ -29,6 +29,7 @@ _NAMED = {
 }
 _EFFORTS = ("max", "xhigh", "high", "medium", "low", "minimal", "none")
 _NUMBER = re.compile(r"(?<![\w.,-])(\d{1,3}(?:,\d{3})+|\d+)(?![\w-]|[.,]\d)")  # of no name
+_MOST_CHANGES = 8  # in one attempt; more than there are names
 _LEAST_ROOM = 1000  # tokens; a smaller number in a refusal is no maximum to write code within
 
 
@@ -134,7 +135,7 @@ class Adapting:
     def _asked(
         self, wire: Wire, ask: Callable[[Wire, Form], Said | Fault], room: int
     ) -> Said | Fault:
-        while True:
+        for _ in range(_MOST_CHANGES):
             try:
                 told = ask(wire, self._form)
             except Exception as error:
@@ -143,9 +144,10 @@ class Adapting:
                 continue
             if not (isinstance(told, Fault) and self._learns(told, wire, room)):
                 return told
+        return ask(wire, self._form)
 
     def _learns(self, fault: Fault, wire: Wire, room: int) -> bool:
-        """Whether a refusal asks for another form; each has fewer choices, so there is an end."""
+        """Whether a refusal asks for another form, which is kept."""
         if fault.status not in (400, 422) or wire.opened:
             return False
         changed = adapted(self._form, fault, room)
