@@ -26,11 +26,11 @@ _UNIT = (
     r"(?:milliseconds?|msecs?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d|weeks?|w)"
     r"(?![a-z])"
 )
-_PIECE = rf"(?:(?<![\d.:])(\d+(?:\.\d+)?)[\s-]*|\b(?:an?|one)\s+)({_UNIT})"
+_PIECE = rf"(?:(?<![\d.:])(\d+(?:\.\d+)?)[\s-]*(?:more\s+)?|\b(?:an?|one)\s+)({_UNIT})"
 _SPAN = rf"{_PIECE}(?:,?\s*(?:and\s+)?{_PIECE})*"
 _CUE = (
     r"\b(?:again|retry|retrying|wait|resets?|renews?|refills?|refresh(?:es)?|available|back|until"
-    r"|expires?|lifts?|lifted|unlocks?|cool[- ]?down)\b"
+    r"|expires?|ends|lifts?|lifted|restored|unlocks?|cool[- ]?down|blocked|paused|suspended)\b"
 )
 
 
@@ -44,6 +44,7 @@ _DURATION = re.compile(
     rf"(?:{_CUE}{_then('every', 'per', 'each')}|(?<!ed )(?<!done )\bin\s)(?P<span>{_SPAN})",
     re.IGNORECASE,
 )
+_COUNTDOWN = re.compile(r"\b(?:in|for|after)\b:?\s(\d{1,3}):(\d\d):(\d\d)\b", re.IGNORECASE)
 _FIELD = re.compile(
     r"(?<![\w-])(?P<name>[\w-]{0,40}(?:retry[-_]?(?:after|delay|in)|resets?(?![a-z])|wait[-_]?(?:time|for|seconds|ms))"
     r"[\w-]{0,40})[\\\"']{0,3}\s{0,9}[:={][\s\\\"']{0,9}(?:seconds:\s{0,9})?(?P<value>[\w.:+-]{1,80})",
@@ -61,21 +62,24 @@ _DATE = re.compile(
     re.IGNORECASE,
 )
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTH, _NTH = rf"(?:{'|'.join(_MONTHS)})[a-z]*\.?", r"\d\d?(?:st|nd|rd|th)?"
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _CLOCK = re.compile(
-    rf"{_CUE}{_then('in')}"
-    rf"(?:\b(?:(?P<month>{'|'.join(_MONTHS)})[a-z]*\.?\s+(?P<day>\d\d?)(?:st|nd|rd|th)?"
-    rf"(?:,?\s+(?P<year>\d{{4}}))?|(?P<weekday>{'|'.join(_WEEKDAYS)})[a-z]*|(?P<morrow>tomorrow))"
-    r"[\s,]+(?:at\s+)?)?"
+    rf"{_CUE}{_then('in', 'for')}"
+    rf"(?:\b(?:(?P<month>{_MONTH})\s+(?P<day>{_NTH})|(?P<nth>{_NTH})\s+(?P<of>{_MONTH})"
+    rf"|(?P<weekday>{'|'.join(_WEEKDAYS)})[a-z]*|(?P<morrow>tomorrow))"
+    r"(?:,?\s+(?P<year>\d{4}))?[\s,]+(?:at\s+)?)?"
     r"\b(?:(?P<hour>\d\d?)(?::(?P<minute>\d\d)(?::\d\d)?)?\s*(?P<half>[ap]\.?m\b\.?)?"
     rf"|(?P<word>midnight|noon)){_ZONE}",
     re.IGNORECASE,
 )
-# What providers and programs abbreviate; any other name is the machine's own zone.
+# What providers and programs abbreviate, beside the names that every list of zones has.
 _ZONES = {
     "z": "UTC", "utc": "UTC", "gmt": "UTC", "pt": "America/Los_Angeles",
     "pst": "America/Los_Angeles", "pdt": "America/Los_Angeles", "pacific": "America/Los_Angeles",
     "et": "America/New_York", "est": "America/New_York", "edt": "America/New_York",
+    "cest": "Europe/Berlin", "bst": "Europe/London", "cst": "America/Chicago",
+    "cdt": "America/Chicago",
 }  # fmt: skip
 
 
@@ -147,6 +151,8 @@ def _added(span: str) -> float:
 def _durations(text: str) -> Iterator[float]:
     for found in _DURATION.finditer(text):
         yield _added(found["span"])
+    for hours, minutes, seconds in _COUNTDOWN.findall(text):
+        yield min(int(hours) * 3600.0 + int(minutes) * 60 + int(seconds), DAY)
 
 
 def _fields(text: str, now: datetime) -> Iterator[float]:
@@ -204,7 +210,7 @@ def _clocked(found: re.Match[str], now: datetime) -> datetime | None:
     if found["weekday"]:
         ahead = (_WEEKDAYS.index(found["weekday"].lower()) - local.weekday()) % 7
         return moment + timedelta(days=ahead)
-    if found["month"]:
+    if found["month"] or found["of"]:
         return moment
     passed = (local - moment).total_seconds() > _JUST_PASSED
     return moment + timedelta(days=bool(found["morrow"]) or passed)
@@ -221,11 +227,12 @@ def _hour(found: re.Match[str]) -> int | None:
 
 
 def _day(found: re.Match[str], local: datetime) -> datetime:
-    if not found["month"]:
+    name, day = found["month"] or found["of"], found["day"] or found["nth"]
+    if not name:
         return local
-    month = _MONTHS.index(found["month"].lower()) + 1
+    month = _MONTHS.index(name[:3].lower()) + 1
     year = int(found["year"] or local.year + (month < local.month))
-    return local.replace(year=year, month=month, day=int(found["day"]))
+    return local.replace(year=year, month=month, day=int(re.sub(r"\D", "", day)))
 
 
 def _zone(name: str, now: datetime) -> tzinfo:
@@ -233,7 +240,7 @@ def _zone(name: str, now: datetime) -> tzinfo:
     if offset:
         minutes = int(offset[2]) * 60 + int(offset[3] or 0)
         return timezone((-1 if offset[1] == "-" else 1) * timedelta(minutes=min(minutes, 14 * 60)))
-    known = _ZONES.get(name.lower(), name if "/" in name else "")
+    known = _ZONES.get(name.lower(), name if "/" in name else name.upper())
     try:
         return ZoneInfo(known) if known else now.tzinfo or UTC
     except (KeyError, ValueError, OSError):  # the machine has no list of zones, or not this one
