@@ -390,7 +390,7 @@ def test_a_prompt_that_was_cut_in_silence_is_told_once() -> None:
         for _ in counts[3:]:
             asker.ask(LONG, purpose="propose", max_output=9)
     (line,) = told
-    assert "counted 2,050 tokens in a prompt of 50,006 characters" in line
+    assert "2,050 tokens were counted in a prompt of 50,006 characters" in line
     assert "OLLAMA_CONTEXT_LENGTH" in line
 
 

@@ -132,7 +132,7 @@ class TestBuild:
             made(spec, tmp_path, told.append).propose(long, accepted)
         (line,) = told
         assert line.startswith(f"{spec}: ")
-        assert "cut prompts silently" in line
+        assert "cut silently" in line
 
     def test_what_is_not_chosen_is_not_loaded(self) -> None:
         code = (

@@ -140,9 +140,9 @@ class Asker:
             return
         self._told = True
         self._tell(
-            f"{self._name}: {self._model.provider} counted {usage.input:,} tokens in a prompt of "
-            f"{prompt.characters:,} characters, so it seems to cut prompts silently: give its "
-            "server a larger context (Ollama: OLLAMA_CONTEXT_LENGTH) or lower [llm] brief_tokens"
+            f"{self._name}: {usage.input:,} tokens were counted in a prompt of "
+            f"{prompt.characters:,} characters, so it seems to be cut silently: give the server a "
+            "larger context (Ollama: OLLAMA_CONTEXT_LENGTH) or lower [llm] brief_tokens"
         )
 
     def _intent(self, purpose: str, worst: float) -> Intent:
