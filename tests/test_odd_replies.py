@@ -64,11 +64,13 @@ def completion(message: object, stop: object = "stop", **more: object) -> Scene:
 STOPS = [
     ("stop", ANSWERED), ("STOP", ANSWERED), ("end_turn", ANSWERED), ("EOS", ANSWERED),
     ("eos_token", ANSWERED), ("stop_sequence", ANSWERED), ("completed", ANSWERED),
-    ("FINISH_REASON_STOP", ANSWERED), ("", ANSWERED), (None, ANSWERED),
+    ("FINISH_REASON_STOP", ANSWERED), ("end-of-sequence", ANSWERED), ("None", ANSWERED),
+    ("", ANSWERED), (None, ANSWERED),
     ("length", TRUNCATED), ("max_tokens", TRUNCATED), ("MAX_TOKENS", TRUNCATED),
     ("model_length", TRUNCATED), ("incomplete", TRUNCATED), ("max-output-tokens", TRUNCATED),
     ("FINISH_REASON_MAX_TOKENS", TRUNCATED), ("model_context_window_exceeded", TRUNCATED),
     ("pause_turn", TRUNCATED), ("tool_calls", TRUNCATED), ("Zwischenstand", TRUNCATED),
+    ("end_of_context", TRUNCATED), ("stop_max", TRUNCATED), ("token", TRUNCATED),
     ("content_filter", REFUSED), ("SAFETY", REFUSED), ("refusal", REFUSED), ("sensitive", REFUSED),
     ("error", CUT), ("network_error", CUT), ("cancelled", CUT), ("abort", CUT),
     ("insufficient_system_resource", CUT),
@@ -126,6 +128,8 @@ def test_texts_of_one_answer_stand_on_lines_of_their_own_and_thoughts_are_none()
     assert replies("chat", completion({"content": parts}))[0].text == "a\nb\nc"
     lined = [{"type": "text", "text": "a\n"}, {"type": "text", "text": "b"}, {"text": "\nc"}]
     assert replies("chat", completion({"content": lined}))[0].text == "a\nb\nc"
+    for content in ({"type": "text", "text": "a"}, ["a"], "a"):
+        assert replies("chat", completion({"content": content}))[0].text == "a"
     # As a completion without a chat would have it.
     plain = body({"choices": [{"text": "all of it", "finish_reason": "stop"}]})
     assert replies("chat", plain)[0].text == "all of it"
@@ -162,7 +166,7 @@ READ = {"prompt_tokens": 15000, "completion_tokens": 300}
 USAGES: list[tuple[Mapping[str, object], Usage]] = [
     ({"prompt_tokens": 15000.0, "completion_tokens": "300"}, Usage(15000, 300)),
     ({"input_tokens": 15000, "output_tokens": 300}, Usage(15000, 300)),
-    (READ | {"cached_tokens": 12000}, Usage(15000, 300, 12000)),
+    (READ | {"cached_tokens": 12000.0}, Usage(15000, 300, 12000)),
     (READ | {"cache_read_input_tokens": 12000, "total_tokens": 15300}, Usage(15000, 300, 12000)),
     (READ | {"prompt_cache_hit_tokens": 12000, "prompt_cache_miss_tokens": 3000},
      Usage(15000, 300, 12000)),
@@ -279,6 +283,10 @@ REFUSALS: list[tuple[str, dict[str, str], tuple[str, ...]]] = [
      ('"max_tokens":16384',)),
     ("chat", {"32000": "Invalid max_tokens value, the valid range of max_tokens is [1, 8192]"},
      ('"max_tokens":8192',)),
+    ("chat", {"32000": "Unable to submit request because it has a maxOutputTokens value of 32000 "
+              "but the supported range is from 1 (inclusive) to 8193 (exclusive)"},
+     ('"max_tokens":8192',)),
+    ("chat", {"effort": "m does not support thinking"}, ()),
     ("chat", {"effort": "Unrecognized request argument supplied: reasoning_effort"}, ()),
     ("chat", {'"xhigh"': "Unsupported value: 'reasoning_effort' does not support 'xhigh' with this "
               "model. Supported values are: 'low', 'medium', and 'high'."},

@@ -20,8 +20,8 @@ LIMIT, EFFORT, RULES, STORE, MARKS, KEY = "limit", "effort", "rules", "store", "
 # By what a refusal names them, in the parameter it tells or in its words; the rules last, since
 # what is refused in them is told with their name before it ("system.0.cache_control").
 _NAMED = {
-    LIMIT: re.compile(r"max_(?:\w+_)?tokens|(?:output|completion) tokens", re.IGNORECASE),
-    EFFORT: re.compile(r"effort|reasoning|output_config", re.IGNORECASE),
+    LIMIT: re.compile(r"max\w*tokens|(?:output|completion|new) tokens", re.IGNORECASE),
+    EFFORT: re.compile(r"effort|reasoning|think|output_config", re.IGNORECASE),
     STORE: re.compile(r"\bstore\b", re.IGNORECASE),
     MARKS: re.compile(r"prompt_cache_(?!key)|cache_control|breakpoint", re.IGNORECASE),
     KEY: re.compile(r"prompt_cache_key", re.IGNORECASE),
@@ -29,6 +29,7 @@ _NAMED = {
 }
 _EFFORTS = ("max", "xhigh", "high", "medium", "low", "minimal", "none")
 _NUMBER = re.compile(r"(?<![\w.,-])(\d{1,3}(?:,\d{3})+|\d+)(?![\w-]|[.,]\d)")  # of no name
+_BELOW = re.compile(r"exclusive|less than (?!or)|smaller than (?!or)|below", re.IGNORECASE)
 _MOST_CHANGES = 8  # in one attempt; more than there are names
 _LEAST_ROOM = 1000  # tokens; a smaller number in a refusal is no maximum to write code within
 
@@ -95,7 +96,9 @@ def _changed(form: Form, name: str, said: str, room: int) -> Form | None:
 
 def _stated(said: str, room: int) -> int | None:
     """Return the maximum that a refusal states: the largest number below what was asked for."""
-    return max((each for each in _numbers(said) if _LEAST_ROOM <= each < room), default=None)
+    below = _BELOW.search(said) is not None  # or else the number itself
+    numbers = (each - below for each in _numbers(said) if each < room)
+    return max((each for each in numbers if each >= _LEAST_ROOM), default=None)
 
 
 def _left(said: str, room: int) -> int | None:

@@ -155,9 +155,9 @@ def _said(wire: Wire, body: bytes) -> Said | Fault:
         answer: object = json.loads(body)
     except (ValueError, RecursionError):
         return Fault(CallEnding.MALFORMED, f"no JSON: {body[:200].decode(errors='replace')}")
-    wire.used = told_usage(dig(answer, "usage"))
-    wire.costs(told_cost(answer))
     choice = dig(answer, "choices", 0)
+    wire.used = told_usage(dig(answer, "usage") or dig(choice, "usage"))
+    wire.costs(told_cost(answer, choice))
     if dig(answer, "error"):
         return faults.of_error(answer)
     if dig(choice, "error"):
@@ -172,17 +172,12 @@ def _said(wire: Wire, body: bytes) -> Said | Fault:
 def _chosen(choice: object) -> Said:
     message = dig(choice, "message")
     content = dig(choice, "text") if message is None else dig(message, "content")
-    text = without_thoughts(_content(content))
+    text = without_thoughts(joined(texts(content)))
     if refusal := word(dig(message, "refusal")):
         return Said(CallEnding.REFUSED, text, refusal)
     # The body came whole, so a server that gives no reason has finished.
     stop = word(dig(choice, "finish_reason"))
     return Said(ending_of(stop), text, stop=stop)
-
-
-def _content(content: object) -> str:
-    """Return a message's text; some servers give it in parts."""
-    return word(content) or joined(texts(content))
 
 
 def without_thoughts(text: str) -> str:

@@ -63,11 +63,11 @@ def parting(before: str, after: str) -> str:
 
 
 def texts(content: object) -> Iterator[str]:
-    """Yield the texts of an answer that comes in parts; thoughts are none, whatever they carry."""
-    for part in entries(content):
+    """Yield the texts of an answer, in parts or not; thoughts are none, whatever they carry."""
+    for part in entries(content) or (content,):
         kind = word(dig(part, "type"))
         if kind in ("", "text", "output_text") and not dig(part, "thought"):
-            yield word(dig(part, "text"))
+            yield part if isinstance(part, str) else word(dig(part, "text"))
 
 
 def thought(message: object) -> bool:

@@ -9,12 +9,13 @@ import re
 
 from autoresearch.records.money import CallEnding
 
-# "": a whole body, and no reason given.
-_FINISHED = {
-    "", "stop", "stopped", "stop_sequence", "stop_word", "stop_str", "end", "end_turn",
-    "end_of_turn", "end_of_text", "eos", "eos_token", "eot", "finish", "finished", "complete",
-    "completed", "done", "success", "normal", "none", "null",
+_ENDS = {
+    "stop", "stopped", "end", "ended", "eos", "eot", "finish", "finished", "complete", "completed",
+    "done", "success", "normal", "natural",
 }  # fmt: skip
+# What may stand beside such a word: "end_of_turn", "stop_sequence", "eos_token".
+_BESIDE = {"of", "turn", "text", "sequence", "token", "message", "word", "str", "string", "id"}
+_UNTOLD = ("", "none", "null")  # a whole body, and no reason given
 _REFUSED = re.compile(
     r"filter|refus|safety|prohibit|block|recitation|spii|polic|guardrail|sensitiv"
 )
@@ -28,7 +29,8 @@ _TOOL = re.compile(r"tool|function")
 def ending_of(stop: str) -> CallEnding:
     """Return what a finish reason says of an answer: whole, declined, broken off, or not whole."""
     said = _plain(stop)
-    if said in _FINISHED:
+    words = set(said.split("_"))
+    if said in _UNTOLD or (words & _ENDS and words <= _ENDS | _BESIDE):
         return CallEnding.ANSWERED
     if _REFUSED.search(said):
         return CallEnding.REFUSED
