@@ -13,8 +13,7 @@ import pytest
 
 from autoresearch.config import CommandSettings, Keys
 from autoresearch.errors import ProjectError, ProposerError
-from autoresearch.gitrepo.applying import apply_diff
-from autoresearch.patching import apply_blocks
+from autoresearch.patching import apply_blocks, apply_diff
 from autoresearch.proposers import Brief, Check, Unable
 from autoresearch.proposers import checkout as copies
 from autoresearch.proposers.checkout import checkout

@@ -1,7 +1,8 @@
 """Changes as text: edits, constants, diffs and what a change means. Pure; nothing is run."""
 
+from autoresearch.patching.applying import apply_diff, named_files
 from autoresearch.patching.constants import Constant, Number, constants, numbers, set_constants
-from autoresearch.patching.diffs import Delta, delta, diff_paths, strip_count, unified_diff
+from autoresearch.patching.diffs import Delta, delta, unified_diff
 from autoresearch.patching.edits import Block, apply_blocks, apply_file, parse_blocks
 from autoresearch.patching.effect import effect_hash
 from autoresearch.patching.family import steering_change
@@ -14,19 +15,19 @@ __all__ = [
     "Delta",
     "Number",
     "apply_blocks",
+    "apply_diff",
     "apply_file",
     "constants",
     "delta",
-    "diff_paths",
     "effect_hash",
     "glob_fault",
     "matches",
     "matching",
+    "named_files",
     "numbers",
     "parse_blocks",
     "set_constants",
     "steering_change",
-    "strip_count",
     "syntax_fault",
     "unified_diff",
 ]
