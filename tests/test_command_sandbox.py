@@ -8,6 +8,7 @@ import pytest
 
 from autoresearch import sandbox as sandboxes
 from autoresearch.config import Keys, Settings
+from autoresearch.errors import ProposerError
 from autoresearch.proposers import Brief, Means, Unable, build
 from autoresearch.proposers.specs import parse
 from autoresearch.records.values import Proposal, Trust
@@ -29,6 +30,44 @@ exit 0
 """
 
 
+def means_at(tmp_path: Path, hidden: tuple[Path, ...] = ()) -> Means:
+    """A person's home with a project in it, and programs that run in bubblewrap."""
+    home = tmp_path / "person"
+    root = home / "project"
+    root.mkdir(parents=True, exist_ok=True)
+    sandbox = sandboxes.detect(os.environ, hidden)
+    assert sandbox.trust is Trust.SEALED
+    return Means(
+        settings=Settings(),
+        keys=Keys({}),
+        endpoints={},
+        environment={**os.environ, "HOME": str(home)},
+        root=root,
+        project=root,
+        prompts=root / "prompts",
+        work=tmp_path / "work",
+        sandbox=sandbox,
+    )
+
+
+def test_a_program_that_the_sandbox_hides_is_named(tmp_path: Path) -> None:
+    means = means_at(tmp_path)
+    away, home = tmp_path / "away", tmp_path / "person"
+    away.mkdir()
+    for place in (away, home):
+        (place / "mine.sh").write_text("true\n")
+        (place / "plain").write_text("#!/bin/sh\n")
+        (place / "foreign").write_text(f"#!{away}/plain\n")
+        for name in ("plain", "foreign"):
+            (place / name).chmod(0o755)
+    (home / "linked").symlink_to(away / "plain")
+    for command in (f"sh {home}/mine.sh", f"{home}/plain", f"{away}/plain", f"{home}/linked"):
+        build(parse(f"command:{command}"), means)
+    for command, hidden in ((f"sh {away}/mine.sh", "mine.sh"), (f"{home}/foreign", "plain")):
+        with pytest.raises(ProposerError, match=f"the sandbox hides {away}/{hidden} from it"):
+            build(parse(f"command:{command}"), means)
+
+
 def test_a_program_works_and_reaches_nothing_of_the_study(tmp_path: Path) -> None:
     home, corpora = tmp_path / "person", tmp_path / "corpora"
     root = home / "project"
@@ -41,19 +80,7 @@ def test_a_program_works_and_reaches_nothing_of_the_study(tmp_path: Path) -> Non
     (home / ".login").write_text("yes")
     script = home / "proposer.sh"
     script.write_text(SCRIPT.format(state=state, root=root, corpora=corpora))
-    sandbox = sandboxes.detect(os.environ, (state, root / ".git", corpora))
-    assert sandbox.trust is Trust.SEALED
-    means = Means(
-        settings=Settings(),
-        keys=Keys({}),
-        endpoints={},
-        environment={**os.environ, "HOME": str(home)},
-        root=root,
-        project=root,
-        prompts=root / "prompts",
-        work=tmp_path / "work",
-        sandbox=sandbox,
-    )
+    means = means_at(tmp_path, (state, root / ".git", corpora))
     ledger = FreeLedger()
     proposer = build(parse(f"command:sh {script}"), means)(ledger, lambda: False)
     brief = Brief(

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from autoresearch.patching import matching, unified_diff
 from autoresearch.proposers.base import Brief
 from autoresearch.proposers.checkout import Harvest
+from autoresearch.proposers.execution import Ran
+from autoresearch.proposers.spoken import spoken
 from autoresearch.records.values import Change, ChangeFormat
 
 _FILE_NAME_LINES = 3  # how far above its block a file's name may stand
@@ -37,6 +39,16 @@ def take(left: Harvest, brief: Brief, printed: str) -> Taken:
     if edits := _edits(printed):
         return Taken(edits, note)
     return Taken(_diff(fixed, left.texts), f"it changed only {names}") if fixed else Taken()
+
+
+def said_apart(output: str, told: str) -> str:
+    """Return what a program said; some repeat what they were told before it."""
+    return spoken(output).replace(told.strip(), "")
+
+
+def complaint(ran: Ran) -> str:
+    """Return the last line in which a program may have said what went wrong."""
+    return last_line(*(spoken(text, failed=True) for text in (ran.error, ran.out)))
 
 
 def last_line(*texts: str) -> str:
