@@ -4,10 +4,11 @@ import re
 
 _UNIFIED = "make it with `git diff` or `diff -u`"
 _PLAIN = "make it with `git diff` without options"
+_MOST_LINES, _MOST_WIDE = 5000, 300  # lines that are looked at, and characters of each
 # Each by a line that only such a text has. With hunks, what was done to a unified diff.
 _WITH_HUNKS = (
     (r"@@@+ -.*|diff --(cc|combined) .*", "a merge's combined diff: use `git diff HEAD^1 HEAD`"),
-    (r".*(\[-.+-\]|\{\+.+\+\}).*|~", f"a word diff: {_PLAIN}"),
+    (r".*(\[-[^][]+-\]|\{\+[^}{]+\+\}).*|~", f"a word diff: {_PLAIN}"),
     (r".*=3D.*", "a diff in a mail's quoted-printable: save it decoded"),
     (r".*&(lt|gt|amp|quot|#39);.*", "a diff escaped for a web page: download the raw one"),
 )
@@ -28,6 +29,7 @@ _WITHOUT_HUNKS = (
 
 def other_form(text: str) -> str:
     """Return what a text is that is no plain diff, and what to do; empty where that is unknown."""
+    text = "\n".join(line[:_MOST_WIDE] for line in text.split("\n", _MOST_LINES)[:_MOST_LINES])
     bare = re.search(r"^@@ -", text, re.MULTILINE) is None
     for line, form in (*_WITH_HUNKS[:1], *_WITHOUT_HUNKS) if bare else _WITH_HUNKS:
         if re.search(rf"^(?:{line})\r?$", text, re.MULTILINE):

@@ -12,6 +12,7 @@ _EXTENDED = re.compile(r"(rename|copy) (from|to) (.+)|index ([0-9a-f]{4,})\.\.|.
 _BINARY = re.compile(r"GIT binary patch|Binary files .* differ")
 # What may follow a hunk's last line at once; anything else there means that the hunk goes on.
 _AFTER = re.compile(r"[`~]{3}|diff |Index: |From |Only in |Property changes|commit |@@|\*{3} ")
+_SPACES = 60  # in the two names of git's line
 _BLANKS = 10  # lines that may be lost at a text's end
 _CONTEXT = 3  # lines that stand around a change by default
 _PREFIX = re.compile(r"[a-z0-9]/")  # a/ b/ i/ w/ c/ o/ 1/ 2/: what git puts before a path
@@ -160,7 +161,7 @@ class _Reader:
     def _counted(self, at: int, old: int, new: int, first: int | None) -> Hunk | None:
         """Return the lines that a hunk's head counts, and go on behind them; None: they are not."""
         lines: list[Line] = []
-        while old or new or self._opens(at):
+        while old or new or "".join(self._lines[at : at + 1]).startswith("\\"):
             line = _line(self._lines[at]) if at < len(self._lines) else None
             old -= line is not None and line.mark in " -"
             new -= line is not None and line.mark in " +"
@@ -172,9 +173,6 @@ class _Reader:
         while lines and lines[-1].mark == " " and lines[-1].text in ("", "\r"):
             lines.pop()  # a context line lost its space, or a blank line was counted: no matter
         return Hunk(tuple(lines), first)
-
-    def _opens(self, at: int) -> bool:
-        return at < len(self._lines) and self._lines[at].startswith("\\")
 
     def _goes_on(self) -> bool:
         """Return whether a hunk seems to have more lines than its head counts."""
@@ -246,7 +244,7 @@ def _add(lines: list[Line], line: Line) -> None:
 
 def _pair(line: str) -> FileDiff:
     """Return what git's first line names: two paths that may differ in their first folder."""
-    words = line.removeprefix("diff --git ").split(" ")
+    words = line.removeprefix("diff --git ").split(" ", _SPACES)
     for at in range(1, len(words)):
         old, new = (_clean(" ".join(each)) for each in (words[:at], words[at:]))
         if old == new or old.partition("/")[2] == new.partition("/")[2] != "":

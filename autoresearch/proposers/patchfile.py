@@ -20,6 +20,7 @@ from autoresearch.proposers.parsing import Header, header
 from autoresearch.records.text import safe_line, unescaped
 
 MOST_BYTES = 8 * 2**20  # that are read of a file, and unpacked of it
+_MOST_ABOVE, _MOST_SUBJECT = 20_000, 1000  # characters that are read for a hypothesis
 _PACKERS: dict[bytes, Callable[[BytesIO], BufferedIOBase]] = {
     b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
     b"BZh": bz2.BZ2File,
@@ -69,7 +70,7 @@ def said_of(text: str, name: str) -> Header:
     message, or sentences; never a line that only belongs to a format.
     """
     begin = _BEGIN.search(text)
-    above = text[: begin.start()] if begin else ""
+    above = text[: min(begin.start(), _MOST_ABOVE)] if begin else ""
     said = header(above)
     if said.hypothesis:
         return said
@@ -128,7 +129,7 @@ def _subject(above: str) -> str:
     found = _SUBJECT.search(above)
     if found is None:
         return ""
-    words = " ".join(found[1].split())
+    words = " ".join(found[1].split())[:_MOST_SUBJECT]
     with suppress(LookupError, ValueError, MessageError):
         words = str(make_header(decode_header(words)))
     return _TAGS.sub("", words)
