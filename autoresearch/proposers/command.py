@@ -26,7 +26,7 @@ from autoresearch.process import Confined
 from autoresearch.proposers.base import Brief, Check, Unable
 from autoresearch.proposers.checkout import Checkout, checkout
 from autoresearch.proposers.execution import Ran, run
-from autoresearch.proposers.parsing import HYPOTHESIS, header
+from autoresearch.proposers.reading import HYPOTHESIS, header
 from autoresearch.proposers.taking import last_line, take
 from autoresearch.records.money import CallEnding, CapReached, Intent, Ledger, Settlement
 from autoresearch.records.text import counted, safe_line, safe_text
