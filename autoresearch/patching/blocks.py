@@ -6,6 +6,7 @@ not; divided here or there): each is a reading, and the file decides, for only o
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,11 +24,10 @@ _OPEN = re.compile(
 _MIDDLE = re.compile(_LEAD + r"(?P<mark>(?:\\?=){5,9})[ \t]*(?P<word>[A-Za-z]*)[ \t]*")
 _CLOSE = re.compile(
     _LEAD + r"(?:(?:\\?>){5,9}|\+{5,9}|(?:\\?<){5,9}(?=[ \t]*REPLACE))"
-    r"[ \t]*(?:(?P<word>REPLACE|UPDATED)\b.*|[A-Za-z]*[ \t]*)",
+    r"[ \t]*(?:(?P<word>REPLACE|UPDATED)\b.*|(?P<other>[A-Za-z]*)[ \t]*)",
     re.IGNORECASE,
 )
 _MOST_READINGS = 8
-_FAR = 2000  # lines that a block of another name may have
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,24 @@ class Found:
     edit: Edit
 
 
+@dataclass(frozen=True)
+class _Text:
+    """Lines with the numbers of those that end a block, or would divide one."""
+
+    lines: Sequence[str]
+    known: Collection[str]
+    ends: Sequence[int]
+    middles: Sequence[int]
+
+    def end_after(self, at: int) -> int:
+        """Return the next line that ends a block, or the number of lines."""
+        return _next(self.ends, at, len(self.lines))
+
+    def is_divided(self, at: int, stop: int) -> bool:
+        """Return whether there is a line that may divide between two others."""
+        return _next(self.middles, at, stop) < stop
+
+
 def find_blocks(lines: Sequence[str], known: Collection[str]) -> list[Found]:
     """Return the blocks in these lines, in order; one that is not whole has a fault.
 
@@ -46,10 +64,13 @@ def find_blocks(lines: Sequence[str], known: Collection[str]) -> list[Found]:
         lines: of an answer, without their ends.
         known: the project's paths; a block's file is the nearest of them above it.
     """
+    ends = [at for at, line in enumerate(lines) if _ends(line)]
+    middles = [at for at, line in enumerate(lines) if _MIDDLE.fullmatch(line)]
+    text = _Text(lines, known, ends, middles)
     found: list[Found] = []
     place = floor = 0
     while place < len(lines):
-        one = _block(lines, place, floor, known, f"block {len(found) + 1}")
+        one = _block(text, place, floor, f"block {len(found) + 1}")
         place += 1
         if one is not None:
             found.append(one)
@@ -57,56 +78,44 @@ def find_blocks(lines: Sequence[str], known: Collection[str]) -> list[Found]:
     return found
 
 
-def _block(
-    lines: Sequence[str], at: int, floor: int, known: Collection[str], label: str
-) -> Found | None:
-    opened = _opened(lines, at)
+def _block(text: _Text, at: int, floor: int, label: str) -> Found | None:
+    line = text.lines[at]
+    opened = _opened(text, at)
     if opened is None:
-        closed = _CLOSE.fullmatch(lines[at])
+        closed = _CLOSE.fullmatch(line)
         if closed is None or closed["word"] is None:
             return None
-        why = f"the line {_shown(lines[at])} ends it, but no line <<<<<<< SEARCH begins it"
+        why = f"the line {_shown(line)} ends it, but no line <<<<<<< SEARCH begins it"
         return Found(at, at + 1, Edit((), label=label, fault=why))
-    stop = next((n for n in range(at + 1, len(lines)) if _ends(lines[n])), len(lines))
-    inside = lines[at + 1 : stop]
-    if stop == len(lines):
+    stop = text.end_after(at)
+    if stop == len(text.lines) or _is_cut(text.lines, stop):
         fault = "no line >>>>>>> REPLACE ends it, so it was cut off"
-    elif not _CLOSE.fullmatch(lines[stop]):
+    elif not _CLOSE.fullmatch(text.lines[stop]):
         fault = "another SEARCH begins before the line >>>>>>> REPLACE that ends it"
     else:
-        return Found(at, stop + 1, _read(lines, at, floor, inside, known, label, opened))
+        return Found(at, stop + 1, _read(text, at, stop, floor, label, opened))
     return Found(at, stop, Edit((), label=label, fault=fault))
 
 
-def _read(
-    lines: Sequence[str],
-    at: int,
-    floor: int,
-    inside: Sequence[str],
-    known: Collection[str],
-    label: str,
-    opened: re.Match[str],
-) -> Edit:
+def _read(text: _Text, at: int, stop: int, floor: int, label: str, opened: re.Match[str]) -> Edit:
+    inside, above = text.lines[at + 1 : stop], text.lines[floor:at]
     readings = tuple(dict.fromkeys(_readings(inside, opened)))[:_MOST_READINGS]
     beside = opened["path"] or ""
-    above = lines[floor:at]
-    path = path_in(beside, known) or path_above(above, known)
+    path = path_in(beside, text.known) or path_above(above, text.known)
     if path is None and readings and not any(line.strip() for line in readings[0].search):
         path = beside if re.search(r"[./\\]", beside) else new_path(above)
     fault = "" if readings else "no line ======= divides what is sought from what takes its place"
     return Edit(readings, path, label, fault)
 
 
-def _opened(lines: Sequence[str], at: int) -> re.Match[str] | None:
+def _opened(text: _Text, at: int) -> re.Match[str] | None:
     """Return the match of a mark that opens a block; one of another word needs the other two."""
-    opened = _OPEN.fullmatch(lines[at])
+    opened = _OPEN.fullmatch(text.lines[at])
     if opened is None or opened["word"].upper() == "REPLACE":
         return None
     if opened["word"].upper() == "SEARCH":
         return opened
-    ahead = range(at + 1, min(len(lines), at + _FAR))
-    stop = next((n for n in ahead if _ends(lines[n])), None)
-    whole = stop is not None and any(_MIDDLE.fullmatch(line) for line in lines[at + 1 : stop])
+    whole = text.is_divided(at, text.end_after(at)) and text.end_after(at) < len(text.lines)
     return opened if whole and "-" not in opened["mark"] else None
 
 
@@ -115,6 +124,19 @@ def _ends(line: str) -> bool:
         return True
     opened = _OPEN.fullmatch(line)
     return opened is not None and opened["word"].upper() == "SEARCH"
+
+
+def _is_cut(lines: Sequence[str], at: int) -> bool:
+    """Return whether a mark that ends a block is the last of all, and not said to its end."""
+    closed = _CLOSE.fullmatch(lines[at])
+    word = closed["other"] if closed else None
+    short = word is not None and "REPLACE".startswith(word.upper())
+    return short and not any(line.strip() for line in lines[at + 1 :])
+
+
+def _next(places: Sequence[int], at: int, last: int) -> int:
+    number = bisect_right(places, at)
+    return places[number] if number < len(places) else last
 
 
 def _readings(inside: Sequence[str], opened: re.Match[str]) -> Iterator[Reading]:
@@ -164,7 +186,9 @@ def apply_blocks(
         editable: the paths that a block without a file's name may mean.
     """
     edits = parse_blocks(text, files)
-    return apply_edits(files, edits, editable) if edits else Rejection("no <<<<<<< SEARCH block found")
+    return (
+        apply_edits(files, edits, editable) if edits else Rejection("no <<<<<<< SEARCH block found")
+    )
 
 
 def _shown(line: str) -> str:

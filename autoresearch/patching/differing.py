@@ -9,7 +9,9 @@ from autoresearch.patching.comparing import nearest, places
 
 _WIDTH = 70  # characters that are shown of a line
 _NUMBERED = re.compile(r"^\s*\d+\s*[|:\t]? ?")
-_QUOTES = str.maketrans("‘’‚“”„−–—‐", "''\'\"\"\"----")
+_QUOTES = str.maketrans(
+    "\u2018\u2019\u201a\u201c\u201d\u201e\u2212\u2013\u2014\u2010", "'''\"\"\"----"
+)
 _Level = tuple[str, Callable[[str], str]]
 
 

@@ -34,13 +34,14 @@ class Edit:
     """A change of one place, in each way in which it can be read.
 
     `path` is None where no file is named; `label` is how it is called in words ("block 2");
-    `fault` says why it is none.
+    `fault` says why it is none. `is_marked`: its end is marked, so that it is seen to be whole.
     """
 
     readings: tuple[Reading, ...]
     path: str | None = None
     label: str = ""
     fault: str = ""
+    is_marked: bool = True
 
 
 def apply_edits(
@@ -58,7 +59,9 @@ def apply_edits(
     for edit in edits:
         done = _apply(changed, edit, editable, last)
         if isinstance(done, Rejection):
-            return Rejection(f"{edit.label}: {done.reason}{_replaced_before(files, edit, done)}")
+            return Rejection(
+                f"{edit.label}: {done.reason}{_replaced_before(files, edit, editable, done)}"
+            )
         last, text = done
         changed[last] = text
     return changed
@@ -169,16 +172,16 @@ def _elided(line: str) -> Rejection:
     )
 
 
-def _replaced_before(files: Mapping[str, str], edit: Edit, fault: Rejection) -> str:
+def _replaced_before(
+    files: Mapping[str, str], edit: Edit, editable: Collection[str], fault: Rejection
+) -> str:
     """Return words for an edit that would have fitted before those above it were applied."""
-    paths = [edit.path] if edit.path in files else sorted(files)
-    fitted = any(
-        len(_places(reading.search, split_lines(files[path]))) == 1
-        for path in paths
-        for reading in edit.readings
-        if any(reading.search)
-    )
-    if "is not in" not in fault.reason or not fitted:
+    if "is not in" not in fault.reason:
+        return ""
+    paths = [edit.path] if edit.path else editable
+    texts = [split_lines(files[path]) for path in paths if path in files]
+    sought = [reading.search for reading in edit.readings]
+    if not any(len(_places(search, lines)) == 1 for search in sought for lines in texts):
         return ""
     return (
         ". It was there before the edits above it: if this one takes their place, give it alone; "

@@ -44,7 +44,8 @@ class _Reader:
         if not any(line.startswith(("+", "-")) for line in body):
             return None
         self.found += 1
-        edit = Edit((_reading(body),), self.path, f"hunk {self.found} of the diff")
+        label = f"hunk {self.found} of the diff"
+        edit = Edit((_reading(body),), self.path, label, is_marked=False)
         return Found(at, start + len(body), edit)
 
     def _inside(self, at: int) -> bool:

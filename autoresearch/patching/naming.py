@@ -56,6 +56,8 @@ def _known(word: str, known: Collection[str]) -> str | None:
         path = path[2:]
     if path in known:
         return path
+    if "." not in path:
+        return None
     folded = f"/{path.casefold()}"
     fitting = [each for each in known if "." in each and folded.endswith(f"/{each.casefold()}")]
     return max(fitting, key=len, default=None)

@@ -9,16 +9,19 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from autoresearch.patching import path_in
+from autoresearch.proposers.reading.headers import field_name
 
-_OPEN = re.compile(r"[ \t>*]*(?:<(?P<tag>[A-Za-z][\w:.-]*)(?:\s[^<>]*)?(?<!/)>|\[(?P<word>[A-Z]{3,})\])")
+_OPEN = re.compile(
+    r"[ \t>*]*(?:<(?P<tag>[A-Za-z][\w:.-]*)(?:\s[^<>]*)?(?<!/)>|\[(?P<word>[A-Z]{3,})\])"
+)
 _CLOSE = re.compile(r"</(?P<tag>[A-Za-z][\w:.-]*)\s*>|\[/(?P<word>\w+)\]")
 _CHANNEL = re.compile(r"<\|?channel\|?>[ \t]*(?P<name>\w*)")
 _ANSWERS = re.compile(
     r"answer|final|output|respon|propos|solution|result|file|code|edit|change|patch|diff|block|"
     r"artifact|document|experiment|assistant|message|commentary"
 )
-_LAYOUT = frozenset(
-    "a b i u p br hr em li ol ul div pre kbd sup sub img html body span strong table".split()
+_LAYOUT = re.compile(
+    r"a|b|i|u|p|br|hr|em|li|ol|ul|div|pre|kbd|sup|sub|img|html|body|span|strong|table"
 )
 
 
@@ -31,27 +34,24 @@ class Enclosure:
     stop: int
 
 
-def enclosing(
-    place: int, lines: Sequence[str], known: Collection[str], taken: Collection[int]
-) -> str | None:
-    """Return the tag of what a line stands in, where that is not named like an answer; or None.
+def thoughts(
+    lines: Sequence[str], known: Collection[str], taken: Collection[int]
+) -> list[Enclosure]:
+    """Return what is enclosed in a tag that is not named like an answer.
 
-    A tag that is never closed encloses all below it, the end of one that was never opened all above.
+    A tag that is never closed encloses all below it, the end of one never opened all above it.
 
     Args:
-        place: the line's number.
         lines: of the answer.
         known: the project's paths; a tag that names one is about a file.
         taken: the numbers of lines that are code.
     """
-    found = _enclosures(lines, known, taken)
-    names = (each.name for each in found if each.start <= place < each.stop)
-    return next((name for name in names if not _fits(name)), None)
+    return [each for each in _enclosures(lines, known, taken) if not _fits(each.name)]
 
 
 def _fits(name: str) -> bool:
-    low = name.strip("<>[]|/").lower()
-    return low in _LAYOUT or bool(_ANSWERS.search(low))
+    low = name.lower()
+    return bool(_LAYOUT.fullmatch(low) or _ANSWERS.search(low)) or field_name(name) is not None
 
 
 def _enclosures(
@@ -71,6 +71,8 @@ def _enclosures(
             opened.append(((tag["tag"] or tag["word"]), at))
         for found in _CLOSE.finditer(line):
             name = found["tag"] or found["word"]
+            if path_in(name, known):
+                continue
             start = _pop(opened, name)
             yield Enclosure(name, start, at)
     for name, at in [*opened, *([channel] if channel else [])]:
@@ -78,7 +80,7 @@ def _enclosures(
 
 
 def _pop(opened: list[tuple[str, int]], name: str) -> int:
-    """Take the last tag of a name off, with what was opened in it; return its line, or the first."""
+    """Take the last tag of a name off, and what was opened in it; return its line, or the first."""
     for at in reversed(range(len(opened))):
         if opened[at][0].casefold() == name.casefold():
             place = opened[at][1]

@@ -1,8 +1,10 @@
 """Fenced code in an answer, and what stands between the tags of an element."""
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from autoresearch.patching import path_in
 
@@ -28,37 +30,36 @@ def find_fences(
 
     A mark within a text in the code ends nothing: a fence ends where the texts in it have ended.
     """
+    ends = [at for at, line in enumerate(lines) if at not in taken and _mark(line)]
     found, at = list[Fence](), 0
     while at < len(lines):
-        fence = None if at in taken else _at(lines, at, known, taken)
+        fence = None if at in taken else _at(lines, at, known, ends)
         if fence is not None:
             found.append(fence)
         at = fence.stop + 1 if fence is not None else at + 1
     return found
 
 
-def _at(
-    lines: Sequence[str], at: int, known: Collection[str], taken: Collection[int]
-) -> Fence | None:
+def _at(lines: Sequence[str], at: int, known: Collection[str], ends: Sequence[int]) -> Fence | None:
     if opened := _FENCE.fullmatch(lines[at]):
-        ends = [n for n in _ends(lines, at, opened["mark"]) if n not in taken][:_MOST_ENDS]
-        even = (n for n in ends if not _in_text(lines[at + 1 : n]))
-        stop = next(even, ends[0] if ends else len(lines))
-        return Fence(at, stop, opened["info"].strip(), bool(ends))
+        below = (ends[number] for number in range(bisect_right(ends, at), len(ends)))
+        fitting = (number for number in below if _mark(lines[number]).startswith(opened["mark"]))
+        some = list(islice(fitting, _MOST_ENDS))
+        even = (number for number in some if not _in_text(lines[at + 1 : number]))
+        stop = next(even, some[0] if some else len(lines))
+        return Fence(at, stop, opened["info"].strip(), bool(some))
     element = _ELEMENT.fullmatch(lines[at])
-    if element and path_in(lines[at], known) and element["rest"]:
+    if element and path_in(lines[at], known):
         close = f"</{element['name']}>"
-        stop = next((n for n in range(at + 1, len(lines)) if lines[n].strip() == close), None)
-        if stop is not None:
-            return Fence(at, stop, element["rest"])
+        ended = (n for n in range(at + 1, len(lines)) if lines[n].strip() == close)
+        return next((Fence(at, each, element["rest"] or "") for each in ended), None)
     return None
 
 
-def _ends(lines: Sequence[str], at: int, mark: str) -> Iterator[int]:
-    for number in range(at + 1, len(lines)):
-        found = _FENCE.fullmatch(lines[number])
-        if found and not found["info"].strip() and found["mark"].startswith(mark):
-            yield number
+def _mark(line: str) -> str:
+    """Return the mark of a line that can end a fence, empty for others."""
+    found = _FENCE.fullmatch(line)
+    return found["mark"] if found and not found["info"].strip() else ""
 
 
 def _in_text(body: Sequence[str]) -> bool:

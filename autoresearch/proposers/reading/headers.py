@@ -19,14 +19,17 @@ from autoresearch.records.values import Category
 
 HYPOTHESIS = 500  # characters
 _ALIKE = {"hypothesis": 0.8, "category": 0.7, "risk": 0.78}  # how alike a name must be to count
-_DECORATION = r"[\s>*_`#|\-•+\"'{\[(]*(?:\d+[.)]\s*)?[\s*_`\"']*"
+_DECORATION = r"[\s>*_`#|\-•+\"'{\[(]*+(?:\d+[.)]\s*+)?+[\s*_`\"']*+"
 # A header may follow on the same line on what a server left there, or on prose without a space.
 _BEFORE = r"(?:.*(?:\|>|</[\w:.-]+>|\[/\w+\])|.*[.!?](?=hypothesis))?"
 _FIELD = re.compile(
-    _BEFORE + _DECORATION + r"(?P<name>[^\W\d_][\w Δδ.()\-]{2,40}?)"
-    r"[\s*_`\"'\])]*[:：=|](?P<value>.*)"
+    _BEFORE + _DECORATION + r"(?P<name>[^\W\d_][\w \u0394\u03b4.()\-]{2,40}?)"
+    r"[\s*_`\"'\])]*(?:[:\uff1a=|]|\s[-\u2013\u2014]\s)(?P<value>.*)"
 )
-_HEADING = re.compile(r"\s*(?:#+\s*[*_]*|[*_]{2,})(?P<name>[^\W\d_][\w Δδ-]{2,40}?)\s*[*_:：#]*\s*")
+_TAGGED = re.compile(r"\s*<(?P<name>[\w -]{3,40})>(?:(?P<value>.*)</[\w -]+>)?\s*")
+_HEADING = re.compile(
+    r"\s*(?:#+\s*[*_]*|[*_]{2,})(?P<name>[^\W\d_][\w \u0394\u03b4-]{2,40}?)\s*[*_:\uff1a#]*\s*"
+)
 _STOP = re.compile(r"[ \t>]*(?:`{3,}|~{3,}|[<>=]{5,}|-{3,}|\+{3,}|@@|\*\*\*|</?\w|\[/?\w+\]|\|)")
 _PLACEHOLDER = "one sentence:"  # how the form itself begins, where an answer repeats it
 _MOST_JSON = 20
@@ -85,7 +88,7 @@ def groups(
 
 
 def _first(found: Sequence[Field], at: int) -> int:
-    """Return where a header begins: at fields right above its hypothesis, if they are no other's."""
+    """Return where a header begins: at fields right above its hypothesis that are no other's."""
     first, seen = at, {"hypothesis"}
     while first and found[first - 1].stop >= found[first].start - 1:
         first -= 1
@@ -132,17 +135,16 @@ def _fields(
 def _field(
     lines: Sequence[str], at: int, taken: Collection[int], known: Collection[str]
 ) -> Field | None:
-    line = lines[at]
-    found = _FIELD.fullmatch(line) or _HEADING.fullmatch(line)
-    name = field_name(found["name"]) if found else None
-    if found is None or name is None:
+    found = _named(lines[at])
+    if found is None:
         return None
+    name = str(field_name(found["name"]))
     value = _clean(found.groupdict().get("value") or "")
     if field_name(value.partition("|")[0].strip(" *_`:\"'")):
         return None  # the head of a table, or JSON that does not end
     stop = at + 1
     if not value:
-        stop = next((n for n in range(stop, len(lines)) if lines[n].strip()), len(lines))
+        stop = next((n for n in range(stop, len(lines)) if lines[n].strip(" \t>")), len(lines))
         if stop == len(lines) or not _goes_on(lines, stop, taken, known):
             return Field(name, "", at, at + 1)
         value, stop = _clean(lines[stop]), stop + 1
@@ -152,15 +154,22 @@ def _field(
     return Field(name, value, at, stop)
 
 
-def _goes_on(
-    lines: Sequence[str], at: int, taken: Collection[int], known: Collection[str]
-) -> bool:
+def _goes_on(lines: Sequence[str], at: int, taken: Collection[int], known: Collection[str]) -> bool:
     """Return whether a line can be more of the value above it."""
     line = lines[at]
-    if at in taken or not line.strip() or _STOP.match(line) or heading_path(line, known):
-        return False
-    found = _FIELD.fullmatch(line) or _HEADING.fullmatch(line)
-    return not (found and field_name(found["name"]))
+    blank = not line.strip(" \t>")
+    return not (
+        at in taken or blank or _STOP.match(line) or heading_path(line, known) or _named(line)
+    )
+
+
+def _named(line: str) -> re.Match[str] | None:
+    """Return the match of a line that begins a field."""
+    for way in (_FIELD, _HEADING, _TAGGED):
+        found = way.fullmatch(line.strip())
+        if found and field_name(found["name"]):
+            return found
+    return None
 
 
 def _json(lines: Sequence[str], at: int) -> list[Field]:

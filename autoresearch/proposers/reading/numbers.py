@@ -3,12 +3,13 @@
 import re
 
 _LARGEST = 100.0  # bits per byte: nothing real is off by more
+_LONGEST = 300  # characters of words about one number
 _MINUS = str.maketrans("\u2212\u2013\u2014\u2010", "----")
 _SPREAD = re.compile(r"(?:±|\+\s*/?\s*-)\s*[\d.,]+(?:e[+-]?\d+)?", re.IGNORECASE)
 _ASIDE = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 _NUMBER = re.compile(
     r"(?<![\w.,])(?P<sign>[+-]?)\s*(?P<digits>\d+(?:[.,]\d*)*(?:e[+-]?\d+)?|[.,]\d+(?:e[+-]?\d+)?)"
-    r"\s*(?P<unit>[A-Za-z%‰·×*^/_µμ]*)",
+    r"\s*(?P<unit>[A-Za-z%*^/_\u2030\u00b7\u00d7\u00b5\u03bc]*)",
     re.IGNORECASE,
 )
 _UNITS = re.compile(r"(?:val_)?(?:bpb|bits?)?", re.IGNORECASE)
@@ -29,6 +30,8 @@ def delta(text: str) -> float | None:
     None where they hold no number, several, a share (2 %) or another unit, or a number whose sign
     its words contradict. Without a sign, a word of direction gives it one: "improves by 0.004".
     """
+    if len(text) > _LONGEST:
+        return None
     plain = _SPREAD.sub(" ", text.translate(_MINUS))
     outside = _ASIDE.sub(" ", plain)
     found = _numbers(outside)
@@ -39,9 +42,8 @@ def delta(text: str) -> float | None:
 
 def _numbers(text: str) -> list[tuple[str, str]]:
     """Return the sign and digits of all numbers that are bits per byte."""
-    return [
-        (found["sign"], found["digits"]) for found in _NUMBER.finditer(text) if _is_bits(found["unit"])
-    ]
+    found = _NUMBER.finditer(text)
+    return [(each["sign"], each["digits"]) for each in found if _is_bits(each["unit"])]
 
 
 def _is_bits(unit: str) -> bool:
@@ -67,7 +69,7 @@ def _signed(number: tuple[str, str], words: str) -> float | None:
 def _size(digits: str) -> float | None:
     """Return a number's size, None where its comma may be one of thousands."""
     whole, comma, rest = digits.partition(",")
-    decimal = len(re.match(r"\d*", rest)[0]) != 3 or not whole.strip("0")  # type: ignore[index]
+    decimal = re.match(r"\d{3}(?!\d)", rest) is None or not whole.strip("0")
     if comma and ("." in digits or "," in rest or not decimal):
         return None
     try:

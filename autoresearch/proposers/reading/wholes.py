@@ -15,7 +15,7 @@ _FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,}).*")
 _SHELLS = frozenset({"bash", "sh", "shell", "console", "zsh"})
 _HEADER_LINES = 15
 _ABOVE = 3  # lines above a fence that may name its file
-_LEAST = 0.5  # of a file's definitions, or of its lines where it has none
+LEAST = 0.5  # of a file's definitions, or of its lines where it has none
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def whole_file(lines: Sequence[str], fence: Fence, brief: Brief) -> Whole | None
     source = _source(path, brief)
     if body and heading_path(body[0], [path]) and body[0] not in source:
         body = body[1:]
-    fits = path not in brief.files or share(source, body) >= _LEAST
+    fits = path not in brief.files or share(source, body) >= LEAST
     return Whole(path, body, start, fence.stop + 1) if body and fits else None
 
 
@@ -81,7 +81,8 @@ def _body(lines: Sequence[str], fence: Fence) -> tuple[int, list[str]]:
 
 
 def _after_header(lines: Sequence[str], start: int, stop: int) -> int:
-    blank = (at for at in range(start, stop) if not lines[at].strip() and _ended(lines, start, at))
+    near = range(start, min(stop, start + 2 * _HEADER_LINES))
+    blank = (at for at in near if not lines[at].strip() and _ended(lines, start, at))
     return next(blank, stop)
 
 
