@@ -27,6 +27,7 @@ _CLOSE = re.compile(
     r"[ \t]*(?:(?P<word>REPLACE|UPDATED)\b.*|(?P<other>[A-Za-z]*)[ \t]*)",
     re.IGNORECASE,
 )
+_FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})[\w+-]*[ \t]*")
 _MOST_READINGS = 8
 
 
@@ -93,7 +94,10 @@ def _block(text: _Text, at: int, floor: int, label: str) -> Found | None:
     elif not _CLOSE.fullmatch(text.lines[stop]):
         fault = "another SEARCH begins before the line >>>>>>> REPLACE that ends it"
     else:
-        return Found(at, stop + 1, _read(text, at, stop, floor, label, opened))
+        after = stop + 1
+        while after < len(text.lines) and _CLOSE.fullmatch(text.lines[after]):
+            after += 1  # said twice
+        return Found(at, after, _read(text, at, stop, floor, label, opened))
     return Found(at, stop, Edit((), label=label, fault=fault))
 
 
@@ -148,6 +152,8 @@ def _readings(inside: Sequence[str], opened: re.Match[str]) -> Iterator[Reading]
     for at in divides:
         search, replace = inside[:at], inside[at + 1 :]
         yield Reading(tuple(search), tuple(replace))
+        if _is_fenced(search):
+            yield Reading(*(tuple(_unfenced(side)) for side in (search, replace)))
         lead = opened["lead"]
         if lead and all(_has(line, lead) for line in (*search, *replace)):
             yield Reading(tuple(_moved(search, lead)), tuple(_moved(replace, lead)))
@@ -160,6 +166,14 @@ def _dividers(inside: Sequence[str], size: int) -> list[int]:
     named = [(at, found["mark"].count("=")) for at, found in marks if found["word"]]
     some = bare or named
     return [at for at, length in some if length == size] or [at for at, _ in some]
+
+
+def _is_fenced(lines: Sequence[str]) -> bool:
+    return len(lines) > 2 and all(_FENCE.fullmatch(lines[at]) for at in (0, -1))
+
+
+def _unfenced(lines: Sequence[str]) -> Sequence[str]:
+    return lines[1:-1] if _is_fenced(lines) else lines
 
 
 def _has(line: str, lead: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import zip_longest
 
 from autoresearch.patching.comparing import nearest, places
+from autoresearch.patching.eliding import stands_for_others
 
 _WIDTH = 70  # characters that are shown of a line
 _NUMBERED = re.compile(r"^\s*\d+\s*[|:\t]? ?")
@@ -64,6 +65,9 @@ def _nearest(search: Sequence[str], lines: Sequence[str]) -> str:
     missing = next((line for line in search if line.rstrip() not in present), None)
     if missing is None:
         return "its lines are all there, but not in this order, or not next to one another"
+    if stands_for_others(missing):
+        left_out = _cut(_seen(missing.strip(), spaces=False))
+        return f"`{left_out}` stands for no lines: take fewer lines, and all of them"
     near = nearest(missing, lines)
     if near is None:
         return f"the file has no line like `{_cut(_seen(missing.strip(), spaces=False))}`"

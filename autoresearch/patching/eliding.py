@@ -26,13 +26,14 @@ def elision(old: Sequence[str], new: Sequence[str]) -> str | None:
         if kind != "replace":
             continue
         gone, come = old_texts[low:high], new_texts[start:stop]
-        line = next(filter(_stands_for_others, come), None)
+        line = next(filter(stands_for_others, come), None)
         if line is not None and _code(gone) > _code(come):
             return line
     return None
 
 
-def _stands_for_others(line: str) -> bool:
+def stands_for_others(line: str) -> bool:
+    """Return whether a line is only there for lines that are left out."""
     if line.strip() in ("...", "…"):
         return True
     comment = _COMMENT.fullmatch(line)
@@ -46,6 +47,6 @@ def _stands_for_others(line: str) -> bool:
 def _code(lines: Sequence[str]) -> int:
     """Return how many lines do something."""
     return sum(
-        bool(line.strip()) and not _COMMENT.fullmatch(line) and not _stands_for_others(line)
+        bool(line.strip()) and not _COMMENT.fullmatch(line) and not stands_for_others(line)
         for line in lines
     )

@@ -15,6 +15,10 @@ from autoresearch.records.text import safe_line
 from autoresearch.records.values import Rejection
 
 _MARK = re.compile(r"[ \t>]*[<>]{5,}")
+_WORDS = re.compile(r"[^\W\d_]+")
+_LIKE_A_MARK = re.compile(
+    r".{0,20}(?:<|&lt;|-){3,}[^\w]*(?:SEARCH|ORIGINAL)\b.{0,20}", re.IGNORECASE
+)
 _JSON = re.compile(
     r'"(?:search|replace|edits?|old|new|code|content|changes?|diff|patch)\w*"\s*:', re.I
 )
@@ -78,7 +82,46 @@ def choose(parts: Parts, brief: Brief) -> Taken | Rejection:
             )
     if not taken.starts:
         return _changeless(parts, real, brief)
-    return _enclosed(parts, taken, brief) or _cut(parts, taken, brief) or taken
+    fault = _enclosed(parts, taken, brief) or _cut(parts, taken, brief)
+    return fault or _disputed(parts, taken, real[:-1], brief) or taken
+
+
+def _disputed(
+    parts: Parts, taken: Taken, before: Sequence[Group], brief: Brief
+) -> Rejection | None:
+    """Say that there are two whole proposals and words after the last, which may choose the first.
+
+    One in thoughts that have ended is a draft.
+    """
+    if not before:
+        return None
+    drafts = thoughts(parts.lines, known_files(brief), parts.code)
+    stops = [*(each.start for each in before[1:]), taken.group.start if taken.group else 0]
+    whole = (
+        group
+        for group, stop in zip(before, stops, strict=True)
+        if any(group.start <= start < stop for start in _starts(parts))
+        and not any(each.start <= group.stop - 1 < each.stop for each in drafts)
+    )
+    rest = range(taken.stop, _end(parts, taken.stop))
+    said = " ".join(parts.lines[at] for at in rest if at not in parts.code)
+    first = next(whole, None)
+    if first is None or len(_WORDS.findall(said)) < 3:
+        return None
+    return _two([first, *([taken.group] if taken.group else [])], "words after the last one", brief)
+
+
+def _two(both: Sequence[Group], why: str, brief: Brief) -> Rejection:
+    words = " and ".join(f"`{safe_line(each.said.hypothesis, 60)}`" for each in both)
+    return Rejection(
+        f"there are two proposals, {words}, and {why}: give exactly one header, and its change "
+        "below it",
+        EXAMPLE.format(entry=brief.entry),
+    )
+
+
+def _starts(parts: Parts) -> list[int]:
+    return [*(each.start for each in parts.edits), *(each.start for each in parts.wholes)]
 
 
 def _below(parts: Parts, group: Group) -> Taken:
@@ -99,7 +142,7 @@ def _scattered(parts: Parts, taken: Taken) -> bool:
     between = range(taken.starts[0], taken.stop) if taken.starts else ()
     own = lines_of(taken.edits)
     prose = (parts.lines[at] for at in between if at not in own and at not in parts.code)
-    return any(len(re.findall(r"[^\W\d_]+", line)) > 3 for line in prose)
+    return any(len(_WORDS.findall(line)) > 3 for line in prose)
 
 
 def _headless(parts: Parts, brief: Brief) -> Rejection:
@@ -120,12 +163,7 @@ def _changeless(parts: Parts, real: Sequence[Group], brief: Brief) -> Rejection:
     """Say why the last header has no change."""
     detail = EXAMPLE.format(entry=brief.entry)
     if len(real) > 1 and (parts.edits or parts.wholes):
-        words = (f"`{safe_line(each.said.hypothesis, 60)}`" for each in real[-2:])
-        return Rejection(
-            f"there are two proposals, {' and '.join(words)}, and no change below the last one: "
-            "give exactly one header, and its change below it",
-            detail,
-        )
+        return _two(real[-2:], "no change below the last one", brief)
     below = [each for each in parts.fences if each.start >= real[-1].start]
     if any(not each.closed for each in below):
         return Rejection(
@@ -134,21 +172,30 @@ def _changeless(parts: Parts, real: Sequence[Group], brief: Brief) -> Rejection:
         )
     if below and (why := partial(parts.lines, below, brief)):
         return Rejection(why, detail)
-    lines = parts.lines[real[-1].stop :]
-    if any(_JSON.search(line) for line in lines) or _JSON.search(parts.lines[real[-1].start]):
-        return Rejection(
-            "the change is written as JSON, where code is not read: write it as a block", detail
-        )
-    if any(share(text.splitlines(), lines) >= LEAST for text in brief.files.values() if text):
-        return Rejection(
-            "the file stands in no fence, so where it ends cannot be known: put a line ``` above "
-            "and below it, or give SEARCH/REPLACE blocks",
-            detail,
-        )
+    if why := _misshapen(parts, real[-1], brief):
+        return Rejection(why, detail)
     return NoChange(
         "SEARCH/REPLACE blocks are missing: there are a header and words, so nothing would change",
         detail,
     )
+
+
+def _misshapen(parts: Parts, group: Group, brief: Brief) -> str:
+    """Return what is wrong with a change that is there, but in no form that is read; or nothing."""
+    lines = parts.lines[group.stop :]
+    if mark := next((line for line in lines if _LIKE_A_MARK.fullmatch(line)), None):
+        return (
+            f"the line `{safe_line(mark.strip(), 40)}` is no mark: a block begins with a line "
+            "<<<<<<< SEARCH, and nothing else on it"
+        )
+    if any(_JSON.search(line) for line in (parts.lines[group.start], *lines)):
+        return "the change is written as JSON, where code is not read: write it as a block"
+    if any(share(text.splitlines(), lines) >= LEAST for text in brief.files.values() if text):
+        return (
+            "the file stands in no fence, so where it ends cannot be known: put a line ``` above "
+            "and below it, or give SEARCH/REPLACE blocks"
+        )
+    return ""
 
 
 def _enclosed(parts: Parts, taken: Taken, brief: Brief) -> Rejection | None:

@@ -12,13 +12,13 @@ from autoresearch.patching import path_in
 from autoresearch.proposers.reading.headers import field_name
 
 _OPEN = re.compile(
-    r"[ \t>*]*(?:<(?P<tag>[A-Za-z][\w:.-]*)(?:\s[^<>]*)?(?<!/)>|\[(?P<word>[A-Z]{3,})\])"
+    r"[ \t>*]*(?:<(?P<tag>[A-Za-z][\w:.-]*)(?:\s[^<>]*)?(?<!/)>|\[(?P<word>[A-Z]{3,})\]\s*$)"
 )
 _CLOSE = re.compile(r"</(?P<tag>[A-Za-z][\w:.-]*)\s*>|\[/(?P<word>\w+)\]")
 _CHANNEL = re.compile(r"<\|?channel\|?>[ \t]*(?P<name>\w*)")
 _ANSWERS = re.compile(
     r"answer|final|output|respon|propos|solution|result|file|code|edit|change|patch|diff|block|"
-    r"artifact|document|experiment|assistant|message|commentary"
+    r"artifact|header|document|experiment|assistant|message|commentary"
 )
 _LAYOUT = re.compile(
     r"a|b|i|u|p|br|hr|em|li|ol|ul|div|pre|kbd|sup|sub|img|html|body|span|strong|table"

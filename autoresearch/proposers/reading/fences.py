@@ -10,6 +10,11 @@ from autoresearch.patching import path_in
 
 _FENCE = re.compile(r"[ \t>]*(?P<mark>`{3,}|~{3,})(?P<info>[^`]*)")
 _ELEMENT = re.compile(r"[ \t]*<(?P<name>[\w:.-]+)(?P<rest>\s[^<>]*)?>[ \t]*")
+SOUGHT = re.compile(r"(?:SEARCH|FIND|ORIGINAL|OLD|BEFORE)(?:[ _](?:CODE|TEXT|BLOCK|LINES))?")
+PUT = re.compile(
+    r"(?:REPLACE(?:MENT)?|UPDATED|NEW|AFTER)(?:[ _](?:WITH|BY|CODE|TEXT|BLOCK|LINES))?"
+)
+SIDES = re.compile(f"{SOUGHT.pattern}|{PUT.pattern}")
 _MOST_ENDS = 50  # of which one is taken
 
 
@@ -49,11 +54,19 @@ def _at(lines: Sequence[str], at: int, known: Collection[str], ends: Sequence[in
         stop = next(even, some[0] if some else len(lines))
         return Fence(at, stop, opened["info"].strip(), bool(some))
     element = _ELEMENT.fullmatch(lines[at])
-    if element and path_in(lines[at], known):
+    if element and (path_in(lines[at], known) or SIDES.fullmatch(element["name"].upper())):
         close = f"</{element['name']}>"
         ended = (n for n in range(at + 1, len(lines)) if lines[n].strip() == close)
         return next((Fence(at, each, element["rest"] or "") for each in ended), None)
     return None
+
+
+def is_named(lines: Sequence[str], fence: Fence, word: re.Pattern[str]) -> bool:
+    """Return whether a fence is called by a word, in the line above it or as its element."""
+    element = _ELEMENT.fullmatch(lines[fence.start])
+    above = next((line for line in reversed(lines[: fence.start]) if line.strip()), "")
+    said = element["name"] if element else " ".join(re.findall(r"[A-Za-z]+", above))
+    return bool(word.fullmatch(said.upper()))
 
 
 def _mark(line: str) -> str:

@@ -19,12 +19,15 @@ from autoresearch.records.values import Category
 
 HYPOTHESIS = 500  # characters
 _ALIKE = {"hypothesis": 0.8, "category": 0.7, "risk": 0.78}  # how alike a name must be to count
-_DECORATION = r"[\s>*_`#|\-•+\"'{\[(]*+(?:\d+[.)]\s*+)?+[\s*_`\"']*+"
+_DECORATION = r"(?:[^\w\n]|_)*+(?:\d+[.)]\s*+)?+[\s*_`\"']*+"
 # A header may follow on the same line on what a server left there, or on prose without a space.
 _BEFORE = r"(?:.*(?:\|>|</[\w:.-]+>|\[/\w+\])|.*[.!?](?=hypothesis))?"
 _FIELD = re.compile(
     _BEFORE + _DECORATION + r"(?P<name>[^\W\d_][\w \u0394\u03b4.()\-]{2,40}?)"
     r"[\s*_`\"'\])]*(?:[:\uff1a=|]|\s[-\u2013\u2014]\s)(?P<value>.*)"
+)
+_BOLD = re.compile(
+    r"(?:[^\w*]|_)*\*\*(?P<name>[\w \u0394\u03b4-]{3,40})[.:]?\*\*\s*(?P<value>\w.*)"
 )
 _TAGGED = re.compile(r"\s*<(?P<name>[\w -]{3,40})>(?:(?P<value>.*)</[\w -]+>)?\s*")
 _HEADING = re.compile(
@@ -32,6 +35,7 @@ _HEADING = re.compile(
 )
 _STOP = re.compile(r"[ \t>]*(?:`{3,}|~{3,}|[<>=]{5,}|-{3,}|\+{3,}|@@|\*\*\*|</?\w|\[/?\w+\]|\|)")
 _PLACEHOLDER = "one sentence:"  # how the form itself begins, where an answer repeats it
+_BULLET = re.compile(r"[-+•]\s+")
 _MOST_JSON = 20
 _ALIASES = {"bug": Category.BUG_FIX, "fix": Category.BUG_FIX, "lr": Category.OPTIMIZER}
 
@@ -103,6 +107,8 @@ def _group(fields: Sequence[Field]) -> Group:
     for field in fields:
         said.setdefault(field.name, field)
     values = {name: field.value for name, field in said.items()}
+    if values.get("risk", "").lower().startswith(_PLACEHOLDER):
+        del values["risk"]
     header = Header(
         hypothesis=safe_line(values.get("hypothesis", ""), HYPOTHESIS),
         category=category(values.get("category", "")),
@@ -148,6 +154,7 @@ def _field(
         if stop == len(lines) or not _goes_on(lines, stop, taken, known):
             return Field(name, "", at, at + 1)
         value, stop = _clean(lines[stop]), stop + 1
+        value = value if name == "predicted_delta" else _BULLET.sub("", value)
     wraps = name in ("hypothesis", "risk")
     while wraps and stop < len(lines) and _goes_on(lines, stop, taken, known):
         value, stop = f"{value} {_clean(lines[stop])}", stop + 1
@@ -165,7 +172,7 @@ def _goes_on(lines: Sequence[str], at: int, taken: Collection[int], known: Colle
 
 def _named(line: str) -> re.Match[str] | None:
     """Return the match of a line that begins a field."""
-    for way in (_FIELD, _HEADING, _TAGGED):
+    for way in (_FIELD, _HEADING, _BOLD, _TAGGED):
         found = way.fullmatch(line.strip())
         if found and field_name(found["name"]):
             return found

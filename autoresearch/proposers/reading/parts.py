@@ -1,6 +1,5 @@
 """An answer taken apart: its edits, its fences, the whole files in it, its headers."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -8,13 +7,11 @@ from itertools import pairwise
 from autoresearch import patching
 from autoresearch.patching import Edit, Found, Reading
 from autoresearch.proposers.base import Brief
-from autoresearch.proposers.reading.fences import Fence, find_fences
+from autoresearch.proposers.reading.fences import PUT, SOUGHT, Fence, find_fences, is_named
 from autoresearch.proposers.reading.headers import Group, groups
 from autoresearch.proposers.reading.wholes import Whole, whole_file
 
 _HEADER_LINES = 15  # within which a fence that holds a header begins with it
-_SOUGHT = re.compile(r"(?:SEARCH|FIND|ORIGINAL|OLD|BEFORE)(?: (?:CODE|TEXT|BLOCK|LINES))?")
-_PUT = re.compile(r"(?:REPLACE(?:MENT)?|UPDATED|NEW|AFTER)(?: (?:WITH|BY|CODE|TEXT|BLOCK|LINES))?")
 
 
 @dataclass(frozen=True)
@@ -71,7 +68,7 @@ def _pairs(
     """Return the edits that are two fences, one named SEARCH and one REPLACE."""
     found = list[Found]()
     for first, second in pairwise(fences):
-        named = _named(lines, first, _SOUGHT) and _named(lines, second, _PUT)
+        named = is_named(lines, first, SOUGHT) and is_named(lines, second, PUT)
         if not named or not second.closed or first.start in taken:
             continue
         sides = (lines[each.start + 1 : each.stop] for each in (first, second))
@@ -80,8 +77,3 @@ def _pairs(
         edit = Edit((reading,), path, f"the edit at line {first.start + 1}")
         found.append(Found(first.start, second.stop + 1, edit))
     return found
-
-
-def _named(lines: Sequence[str], fence: Fence, word: re.Pattern[str]) -> bool:
-    above = next((line for line in reversed(lines[: fence.start]) if line.strip()), "")
-    return bool(word.fullmatch(" ".join(re.findall(r"[A-Za-z]+", above)).upper()))
