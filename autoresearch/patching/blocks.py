@@ -90,6 +90,7 @@ def _block(text: _Text, at: int, floor: int, label: str) -> Found | None:
         return Found(at, at + 1, Edit((), label=label, fault=why))
     stop = text.end_after(at)
     if stop == len(text.lines) or _is_cut(text.lines, stop):
+        stop = len(text.lines)
         fault = "no line >>>>>>> REPLACE ends it, so it was cut off"
     elif not _CLOSE.fullmatch(text.lines[stop]):
         fault = "another SEARCH begins before the line >>>>>>> REPLACE that ends it"
@@ -146,17 +147,16 @@ def _next(places: Sequence[int], at: int, last: int) -> int:
 def _readings(inside: Sequence[str], opened: re.Match[str]) -> Iterator[Reading]:
     """Yield what a block may mean: at each line that may divide it, as it stands or moved left."""
     size = opened["mark"].count("<") or opened["mark"].count("-")
-    divides = _dividers(inside, size)
-    if len(divides) > 1 and divides[-1] == len(inside) - 1:
-        divides, inside = divides[:-1], inside[:-1]  # one that is said twice
-    for at in divides:
+    divides, lead = _dividers(inside, size), opened["lead"]
+    for rank, at in enumerate(divides):
         search, replace = inside[:at], inside[at + 1 :]
-        yield Reading(tuple(search), tuple(replace))
+        if not rank and len(divides) > 1 and divides[-1] == len(inside) - 1:
+            replace = replace[:-1]  # its end, where what is sought has no such line, is said twice
+        yield Reading(tuple(search), tuple(replace), rank)
         if _is_fenced(search):
-            yield Reading(*(tuple(_unfenced(side)) for side in (search, replace)))
-        lead = opened["lead"]
+            yield Reading(tuple(_unfenced(search)), tuple(_unfenced(replace)), rank)
         if lead and all(_has(line, lead) for line in (*search, *replace)):
-            yield Reading(tuple(_moved(search, lead)), tuple(_moved(replace, lead)))
+            yield Reading(tuple(_moved(search, lead)), tuple(_moved(replace, lead)), rank)
 
 
 def _dividers(inside: Sequence[str], size: int) -> list[int]:

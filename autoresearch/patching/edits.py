@@ -23,10 +23,15 @@ _PATH = re.compile(r"[\w./-]*\.\w+")
 
 @dataclass(frozen=True)
 class Reading:
-    """These whole lines become those."""
+    """These whole lines become those.
+
+    Where several readings fit a file, one that seeks more is right (`rank`): its lines, and the
+    marks among them, are there by no chance.
+    """
 
     search: tuple[str, ...]
     replace: tuple[str, ...]
+    rank: int = 0
 
 
 @dataclass(frozen=True)
@@ -115,15 +120,16 @@ def _in_file(files: Mapping[str, str], path: str, edit: Edit) -> tuple[str, str]
     if path not in files:
         return _new_file(path, edit)
     tried = [_replaced(path, files[path], reading) for reading in edit.readings]
-    fitting = {each for each in tried if isinstance(each, str)}
-    if len(fitting) > 1:
+    ranked = zip(edit.readings, tried, strict=True)
+    fitting = [(reading.rank, each) for reading, each in ranked if isinstance(each, str)]
+    best = {each for rank, each in fitting if rank == max(fitting)[0]}
+    if len(best) > 1:
         return Rejection(
-            "it can be read in two ways (which ======= divides it, or how far it is indented), "
-            f"and both fit {safe_line(path, 80)}: write it without indentation, and take lines "
-            "that hold no ======="
+            f"its lines fit {safe_line(path, 80)} as they are indented and also without the white "
+            "space before its marks: write the marks at the beginning of their lines"
         )
-    if fitting:
-        return path, fitting.pop()
+    if best:
+        return path, best.pop()
     faults = [each for each in tried if isinstance(each, Rejection)]
     return min(faults, key=lambda fault: "is not in" in fault.reason)
 

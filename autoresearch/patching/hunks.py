@@ -15,6 +15,8 @@ from autoresearch.patching.naming import path_in
 _AT = re.compile(r"@@(?:\s.*)?")
 _OLD = re.compile(r"--- \S.*")
 _NEW = re.compile(r"\+\+\+ \S.*")
+_COUNTS = re.compile(r"@@ -\d{1,9}(?:,(\d{1,9}))? ")
+_BEGIN, _END = (re.compile(rf"\*\*\* {word} Patch\s*") for word in ("Begin", "End"))
 _OTHER = re.compile(r"(?:diff --git |index [0-9a-f]+\.\.|\*\*\* (?:Begin|End) )\S.*")
 _SECTION = re.compile(r"\*\*\* (?P<what>Update|Add|Delete) File: *(?P<path>\S.*?)\s*")
 _FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})(?P<info>[\w-]*).*")
@@ -44,9 +46,20 @@ class _Reader:
         if not any(line.startswith(("+", "-")) for line in body):
             return None
         self.found += 1
-        label = f"hunk {self.found} of the diff"
-        edit = Edit((_reading(body),), self.path, label, is_marked=False)
-        return Found(at, start + len(body), edit)
+        label, end = f"hunk {self.found} of the diff", start + len(body)
+        fault = "" if self.fenced or not self._is_cut(at, body, end) else "it is cut off"
+        edit = Edit((_reading(body),), self.path, label, fault, is_marked=False)
+        return Found(at, end, edit)
+
+    def _is_cut(self, at: int, body: Sequence[str], end: int) -> bool:
+        """Return whether a hunk that no fence ends breaks off at the end, said to be longer."""
+        if any(_BEGIN.fullmatch(line) for line in self.lines[:at]):
+            return not any(_END.fullmatch(line) for line in self.lines[end:])
+        said = _COUNTS.match(self.lines[at])
+        if any(line.strip() for line in self.lines[end:]):
+            return False
+        size = len(body) - sum(line.startswith("+") for line in body)
+        return body[-1].startswith("-") or (said is not None and size < int(said[1] or 1))
 
     def _inside(self, at: int) -> bool:
         line = self.lines[at]

@@ -43,12 +43,15 @@ class Lines:
         return list(zip(self.texts[start:stop], self.ends[start:stop], strict=True))
 
     def _made(self, start: int, stop: int, lines: Sequence[str]) -> list[tuple[str, str]]:
-        here = self._pairs(start, stop)
-        end = next((end for _, end in here if end), self.usual)
-        made = [(line, end) for line in lines]
-        old, new = ([text.rstrip() for text, _ in side] for side in (here, made))
-        for at_old, at_new, size in LineMatcher(old, new).get_matching_blocks():
-            made[at_new : at_new + size] = here[at_old : at_old + size]
+        here, made = self._pairs(start, stop), list[tuple[str, str]]()
+        old, new = ([text.rstrip() for text in side] for side in (self.texts[start:stop], lines))
+        for kind, low, high, first, last in LineMatcher(old, new).get_opcodes():
+            if kind == "equal":
+                made += here[low:high]
+                continue
+            near = [end for _, end in here[low:high] or here[max(low - 1, 0) : low + 1]]
+            ends = [*near, *near[-1:] * (last - first)] or [self.usual] * (last - first)
+            made += zip(lines[first:last], ends, strict=False)
         return made
 
 

@@ -70,8 +70,10 @@ def choose(parts: Parts, brief: Brief) -> Taken | Rejection:
     real = [each for each in parts.headers if not each.is_form]
     if not real:
         return _headless(parts, brief)
-    while len(real) > 1 and not _below(parts, real[-1]).starts and real[-1].said == real[-2].said:
-        real.pop()
+    end = _end(parts, real[-1].start)
+    last = max((start for start in _starts(parts) if start < end), default=-1)
+    while len(real) > 1 and last < real[-1].start and real[-1].said == real[-2].said:
+        real.pop()  # said once more below its change
     taken = _below(parts, real[-1])
     if not taken.starts and len(real) == 1 and len(parts.headers) == 1:
         taken = Taken(real[0], parts.edits, parts.wholes)

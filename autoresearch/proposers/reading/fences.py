@@ -15,6 +15,7 @@ PUT = re.compile(
     r"(?:REPLACE(?:MENT)?|UPDATED|NEW|AFTER)(?:[ _](?:WITH|BY|CODE|TEXT|BLOCK|LINES))?"
 )
 SIDES = re.compile(f"{SOUGHT.pattern}|{PUT.pattern}")
+_ABOVE = 4  # lines, in which the word for a fence stands
 _MOST_ENDS = 50  # of which one is taken
 
 
@@ -35,7 +36,8 @@ def find_fences(
 
     A mark within a text in the code ends nothing: a fence ends where the texts in it have ended.
     """
-    ends = [at for at, line in enumerate(lines) if at not in taken and _mark(line)]
+    marks = ((at, _mark(line)) for at, line in enumerate(lines) if at not in taken)
+    ends = [(at, mark) for at, mark in marks if mark]
     found, at = list[Fence](), 0
     while at < len(lines):
         fence = None if at in taken else _at(lines, at, known, ends)
@@ -47,8 +49,8 @@ def find_fences(
 
 def _at(lines: Sequence[str], at: int, known: Collection[str], ends: Sequence[int]) -> Fence | None:
     if opened := _FENCE.fullmatch(lines[at]):
-        below = (ends[number] for number in range(bisect_right(ends, at), len(ends)))
-        fitting = (number for number in below if _mark(lines[number]).startswith(opened["mark"]))
+        below = islice(ends, bisect_right(ends, (at, "~~~~")), None)
+        fitting = (number for number, mark in below if mark.startswith(opened["mark"]))
         some = list(islice(fitting, _MOST_ENDS))
         even = (number for number in some if not _in_text(lines[at + 1 : number]))
         stop = next(even, some[0] if some else len(lines))
@@ -64,7 +66,8 @@ def _at(lines: Sequence[str], at: int, known: Collection[str], ends: Sequence[in
 def is_named(lines: Sequence[str], fence: Fence, word: re.Pattern[str]) -> bool:
     """Return whether a fence is called by a word, in the line above it or as its element."""
     element = _ELEMENT.fullmatch(lines[fence.start])
-    above = next((line for line in reversed(lines[: fence.start]) if line.strip()), "")
+    near = reversed(lines[max(fence.start - _ABOVE, 0) : fence.start])
+    above = next((line for line in near if line.strip()), "")
     said = element["name"] if element else " ".join(re.findall(r"[A-Za-z]+", above))
     return bool(word.fullmatch(said.upper()))
 

@@ -36,6 +36,7 @@ _HEADING = re.compile(
 _STOP = re.compile(r"[ \t>]*(?:`{3,}|~{3,}|[<>=]{5,}|-{3,}|\+{3,}|@@|\*\*\*|</?\w|\[/?\w+\]|\|)")
 _PLACEHOLDER = "one sentence:"  # how the form itself begins, where an answer repeats it
 _BULLET = re.compile(r"[-+•]\s+")
+_MOST_WRAPPED = 12  # lines of a value
 _MOST_JSON = 20
 _ALIASES = {"bug": Category.BUG_FIX, "fix": Category.BUG_FIX, "lr": Category.OPTIMIZER}
 
@@ -156,7 +157,8 @@ def _field(
         value, stop = _clean(lines[stop]), stop + 1
         value = value if name == "predicted_delta" else _BULLET.sub("", value)
     wraps = name in ("hypothesis", "risk")
-    while wraps and stop < len(lines) and _goes_on(lines, stop, taken, known):
+    most = min(len(lines), at + _MOST_WRAPPED)
+    while wraps and stop < most and _goes_on(lines, stop, taken, known):
         value, stop = f"{value} {_clean(lines[stop])}", stop + 1
     return Field(name, value, at, stop)
 

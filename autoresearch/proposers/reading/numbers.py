@@ -6,10 +6,11 @@ _LARGEST = 100.0  # bits per byte: nothing real is off by more
 _LONGEST = 300  # characters of words about one number
 _MINUS = str.maketrans("\u2212\u2013\u2014\u2010", "----")
 _SPREAD = re.compile(r"(?:±|\+\s*/?\s*-)\s*[\d.,]+(?:e[+-]?\d+)?", re.IGNORECASE)
+_PRODUCT = re.compile(r"\d\s*[*^\u00b7\u00d7]\s*\d")  # 4 * 10^-3: more than one number says it
 _ASIDE = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 _NUMBER = re.compile(
     r"(?<![\w.,])(?P<sign>[+-]?)\s*(?P<digits>\d+(?:[.,]\d*)*(?:e[+-]?\d+)?|[.,]\d+(?:e[+-]?\d+)?)"
-    r"\s*(?P<unit>[A-Za-z%*^/_\u2030\u00b7\u00d7\u00b5\u03bc]*)",
+    r"\s*(?P<unit>[A-Za-z%/_\u2030\u00b5\u03bc]*)",
     re.IGNORECASE,
 )
 _UNITS = re.compile(r"(?:val_)?(?:bpb|bits?)?", re.IGNORECASE)
@@ -30,9 +31,9 @@ def delta(text: str) -> float | None:
     None where they hold no number, several, a share (2 %) or another unit, or a number whose sign
     its words contradict. Without a sign, a word of direction gives it one: "improves by 0.004".
     """
-    if len(text) > _LONGEST:
+    plain = _SPREAD.sub(" ", text[:_LONGEST].translate(_MINUS))
+    if len(text) > _LONGEST or _PRODUCT.search(plain):
         return None
-    plain = _SPREAD.sub(" ", text.translate(_MINUS))
     outside = _ASIDE.sub(" ", plain)
     found = _numbers(outside)
     if not found:
