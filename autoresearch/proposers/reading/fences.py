@@ -4,11 +4,10 @@ import re
 from bisect import bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from autoresearch.patching import path_in
 
-_FENCE = re.compile(r"[ \t>]*(?P<mark>`{3,}|~{3,})(?P<info>[^`]*)")
+_FENCE = re.compile(r"[ \t>]*(?P<mark>`{3,20}|~{3,20})(?P<info>[^`]*)")
 _ELEMENT = re.compile(r"[ \t]*<(?P<name>[\w:.-]+)(?P<rest>\s[^<>]*)?>[ \t]*")
 SOUGHT = re.compile(r"(?:SEARCH|FIND|ORIGINAL|OLD|BEFORE)(?:[ _](?:CODE|TEXT|BLOCK|LINES))?")
 PUT = re.compile(
@@ -16,6 +15,7 @@ PUT = re.compile(
 )
 SIDES = re.compile(f"{SOUGHT.pattern}|{PUT.pattern}")
 _ABOVE = 4  # lines, in which the word for a fence stands
+_LONGEST = 20  # signs of a fence
 _MOST_ENDS = 50  # of which one is taken
 
 
@@ -36,30 +36,55 @@ def find_fences(
 
     A mark within a text in the code ends nothing: a fence ends where the texts in it have ended.
     """
-    marks = ((at, _mark(line)) for at, line in enumerate(lines) if at not in taken)
-    ends = [(at, mark) for at, mark in marks if mark]
+    marks = _Marks(lines, taken)
     found, at = list[Fence](), 0
     while at < len(lines):
-        fence = None if at in taken else _at(lines, at, known, ends)
+        fence = None if at in taken else _at(lines, at, known, marks)
         if fence is not None:
             found.append(fence)
         at = fence.stop + 1 if fence is not None else at + 1
     return found
 
 
-def _at(lines: Sequence[str], at: int, known: Collection[str], ends: Sequence[int]) -> Fence | None:
+class _Marks:
+    """The lines that can end a fence or an element, found once."""
+
+    def __init__(self, lines: Sequence[str], taken: Collection[int]) -> None:
+        self._fences = dict[str, list[int]]()
+        self._elements = dict[str, list[int]]()
+        for at, line in enumerate(lines):
+            if at in taken:
+                continue
+            if mark := _mark(line):
+                for size in range(3, min(len(mark), _LONGEST) + 1):
+                    self._fences.setdefault(mark[:size], []).append(at)
+            elif line.lstrip().startswith("</"):
+                self._elements.setdefault(line.strip(), []).append(at)
+
+    def of_fence(self, mark: str, at: int) -> list[int]:
+        """Return the first lines below one that end a fence with its mark."""
+        return _below(self._fences.get(mark, []), at)
+
+    def of_element(self, name: str, at: int) -> list[int]:
+        """Return the first lines below one that end an element of a name."""
+        return _below(self._elements.get(f"</{name}>", []), at)
+
+
+def _below(places: Sequence[int], at: int) -> list[int]:
+    first = bisect_right(places, at)
+    return list(places[first : first + _MOST_ENDS])
+
+
+def _at(lines: Sequence[str], at: int, known: Collection[str], marks: _Marks) -> Fence | None:
     if opened := _FENCE.fullmatch(lines[at]):
-        below = islice(ends, bisect_right(ends, (at, "~~~~")), None)
-        fitting = (number for number, mark in below if mark.startswith(opened["mark"]))
-        some = list(islice(fitting, _MOST_ENDS))
-        even = (number for number in some if not _in_text(lines[at + 1 : number]))
-        stop = next(even, some[0] if some else len(lines))
-        return Fence(at, stop, opened["info"].strip(), bool(some))
+        ends = marks.of_fence(opened["mark"], at)
+        even = (number for number in ends if not _in_text(lines[at + 1 : number]))
+        stop = next(even, ends[0] if ends else len(lines))
+        return Fence(at, stop, opened["info"].strip(), bool(ends))
     element = _ELEMENT.fullmatch(lines[at])
     if element and (path_in(lines[at], known) or SIDES.fullmatch(element["name"].upper())):
-        close = f"</{element['name']}>"
-        ended = (n for n in range(at + 1, len(lines)) if lines[n].strip() == close)
-        return next((Fence(at, each, element["rest"] or "") for each in ended), None)
+        ends = marks.of_element(element["name"], at)
+        return Fence(at, ends[0], element["rest"] or "") if ends else None
     return None
 
 

@@ -71,8 +71,8 @@ def _pairs(
         named = is_named(lines, first, SOUGHT) and is_named(lines, second, PUT)
         if not named or not second.closed or first.start in taken:
             continue
-        sides = (lines[each.start + 1 : each.stop] for each in (first, second))
-        reading = Reading(*(tuple(side) for side in sides))
+        search, replace = (tuple(lines[each.start + 1 : each.stop]) for each in (first, second))
+        reading = Reading(search, replace)
         path = patching.path_above(lines[max(first.start - 6, 0) : first.start], known)
         edit = Edit((reading,), path, f"the edit at line {first.start + 1}")
         found.append(Found(first.start, second.stop + 1, edit))
