@@ -14,7 +14,7 @@ import pytest
 
 from autoresearch.config import CommandSettings, Keys
 from autoresearch.errors import ProjectError, ProposerError
-from autoresearch.patching import apply_blocks, apply_diff
+from autoresearch.patching import apply_diff
 from autoresearch.proposers import Brief, Check, Unable
 from autoresearch.proposers import checkout as copies
 from autoresearch.proposers.checkout import checkout
@@ -74,6 +74,10 @@ def brief(**changes: object) -> Brief:
 
 def accepted(_: Proposal) -> Rejection | None:
     return None
+
+
+def by_its_fault(proposal: Proposal) -> Rejection | None:
+    return Rejection(proposal.fault) if proposal.fault else None
 
 
 class Desk:
@@ -303,19 +307,21 @@ class TestPrintedEdits:
     def test_are_the_change_where_no_file_was_edited(self, desk: Desk) -> None:
         script = f"echo ==========; echo '======='; cat <<'END'\n{BLOCKS}END\necho I hope it helps"
         proposal = proposed(desk.propose(script))
-        assert proposal.change.format is ChangeFormat.BLOCKS
         assert proposal.hypothesis == "a wider model learns more"
-        files = apply_blocks({"train.py": TRAIN}, proposal.change.text, ("train.py",))
-        assert files == {"train.py": "DEPTH = 4\nWIDTH = 16\n"}
+        assert after(proposal)["train.py"] == "DEPTH = 4\nWIDTH = 16\n"
+        nameless = BLOCKS.partition("train.py\n")[2]
+        proposal = proposed(desk.propose(f"cat <<'END'\n{nameless}END"))
+        assert proposal.hypothesis == "a change by sh"  # never the mark in its last line
 
     def test_edited_files_go_before_them(self, desk: Desk) -> None:
         assert "DEPTH = 5" in proposed(desk.propose(f"{GOOD}cat <<'END'\n{BLOCKS}END")).change.text
 
-    def test_a_cut_block_is_still_the_change_so_that_it_is_refused(self, desk: Desk) -> None:
+    def test_a_cut_block_is_kept_and_refused(self, desk: Desk) -> None:
         cut = BLOCKS.partition(">>>>>>>")[0]
-        proposal = proposed(desk.propose(f"cat <<'END'\n{cut}END"))
-        files = apply_blocks({"train.py": TRAIN}, proposal.change.text, ("train.py",))
-        assert isinstance(files, Rejection)
+        proposal = proposed(desk.propose(f"cat <<'END'\n{cut}END", check=by_its_fault))
+        assert proposal.fault != ""
+        assert "WIDTH = 16" in proposal.change.text
+        assert desk.calls()[0].sent_back == proposal.fault
 
 
 class TestFixedFiles:

@@ -125,6 +125,8 @@ class TestRefused:
             (proposal("A = '\ud800'\n", ChangeFormat.FILE), "not clean UTF-8"),
             (proposal("A = 'caf\ufffd'\n", ChangeFormat.FILE), "not clean UTF-8"),
             (proposal("#" * (MAX_CHANGE + 1), ChangeFormat.FILE), "characters long"),
+            (proposal(DEEPER, ChangeFormat.ANSWER), "no change could be read"),
+            (replace(changing({"train.py": DEEPER}), fault="it was cut"), "it was cut"),
         ],
     )
     def test_with_the_right_words(self, asked: Proposal, why: str) -> None:

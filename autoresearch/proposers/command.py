@@ -13,7 +13,7 @@ disk are not capped. Their own permission settings are what bounds them.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -24,13 +24,13 @@ from autoresearch.proposers.base import Brief, Check, Unable
 from autoresearch.proposers.checkout import Checkout, checkout
 from autoresearch.proposers.execution import Ran, run
 from autoresearch.proposers.limits import told_limit
-from autoresearch.proposers.parsing import HYPOTHESIS, header
 from autoresearch.proposers.programs import Confine, find_program
+from autoresearch.proposers.reading import HYPOTHESIS, header, unread
 from autoresearch.proposers.taking import complaint, last_line, said_apart, take
 from autoresearch.records.money import CallEnding, CapReached, Intent, Ledger, Settlement
 from autoresearch.records.text import counted, safe_line, safe_text
 from autoresearch.records.training import Limits
-from autoresearch.records.values import Change, ChangeFormat, Proposal, Rejection
+from autoresearch.records.values import Change, Proposal, Rejection
 
 _NEEDED = ("PATH", "HOME", "LANG")
 _BRIEF, _NOTE, _NOTE_BYTES = "BRIEF.md", "PROPOSAL.md", 64 * 1024
@@ -211,18 +211,22 @@ class CommandProposer:
         if taken.fault and not cut:
             fault = self._hidden(taken.fault)
             return _Attempt(Rejection(fault), CallEnding.MALFORMED, fault)
+        if taken.unread is not None and not cut:
+            proposal = unread(self._hide(printed), self._name, taken.unread)
+            return _Attempt(proposal, CallEnding.ANSWERED, taken.note)
         if taken.change is None or cut:
             return self._nothing(ran, changed=bool(taken.change or taken.fault))
-        proposal = self._proposal(taken.change, (note, printed, aside))
+        # The last line of printed edits is a mark, not a word.
+        last = "" if taken.printed else last_line(printed)
+        proposal = self._proposal(taken.change, (note, printed, aside), last)
         detail = "; ".join(part for part in (ran.oddity, taken.note) if part)
         return _Attempt(proposal, CallEnding.ANSWERED, detail)
 
     def _nothing(self, ran: Ran, *, changed: bool) -> _Attempt:
         """Say why there is no proposal: it failed, or it changed nothing."""
         ending = CallEnding.CUT if changed or ran.exit.signal is not None else CallEnding.EMPTY
-        failed = f"{self._program} failed, and what it changed is not taken"
-        what = failed if changed else f"{self._program} made no change"
-        attempt = self._unable(ending, what, ran.oddity, complaint(ran))
+        what = "failed, and what it changed is not taken" if changed else "made no change"
+        attempt = self._unable(ending, f"{self._program} {what}", ran.oddity, complaint(ran))
         return self._rested(attempt, ran, free=not changed)
 
     def _rested(self, attempt: _Attempt, ran: Ran, *, free: bool = False) -> _Attempt:
@@ -239,15 +243,15 @@ class CommandProposer:
         rested = self._unable(ending, what, limit.said)
         return replace(rested, result=Unable(rested.detail, retry_after=limit.seconds))
 
-    def _proposal(self, change: Change, words: tuple[str, str, str]) -> Proposal:
-        """Return a change with what its author says of it: in the note, on stdout, on stderr."""
+    def _proposal(self, change: Change, words: Sequence[str], last: str) -> Proposal:
+        """Return a change with what its author says of it: the first header, or a last line."""
         texts = [self._hide(text) for text in words]
         said = next((each for each in map(header, texts) if each.hypothesis), header(texts[0]))
-        # The last line of printed edits is a mark, not a word.
-        last = last_line(texts[1]) if change.format is ChangeFormat.DIFF else ""
         return Proposal(
             self._name,
-            said.hypothesis or safe_line(last, HYPOTHESIS) or f"a change by {self._program}",
+            said.hypothesis
+            or safe_line(self._hide(last), HYPOTHESIS)
+            or f"a change by {self._program}",
             Change(change.format, self._hide(change.text)),
             said.category,
             said.predicted_delta,

@@ -16,7 +16,7 @@ from email.errors import MessageError
 from email.header import decode_header, make_header
 from io import BufferedIOBase, BytesIO
 
-from autoresearch.proposers.parsing import Header, header
+from autoresearch.proposers.reading import Header, header
 from autoresearch.records.text import safe_line, unescaped
 
 MOST_BYTES = 8 * 2**20  # that are read of a file, and unpacked of it

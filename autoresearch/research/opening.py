@@ -67,6 +67,7 @@ class Opening:
                 change_text=proposal.change.text,
                 parent_sha=incumbent.commit_sha if incumbent else study.base_commit,
                 reverts_id=proposal.reverts,
+                reason=proposal.fault,  # a row that is refused already stays so after a kill
                 created_at=self._registry.now(),
             )
         )
@@ -135,4 +136,5 @@ def _proposal(experiment: Experiment) -> Proposal:
         experiment.category,
         experiment.predicted_delta,
         reverts=experiment.reverts_id,
+        fault=experiment.reason,
     )
