@@ -5,6 +5,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from autoresearch.patching import unified_diff
+from autoresearch.proposers.prompting.frames import Frames
 from autoresearch.proposers.reading import header, read, read_change, unread
 from autoresearch.records.values import Category, Change, ChangeFormat, Proposal, Rejection
 from tests import answers
@@ -167,6 +168,14 @@ def test_an_answer_that_cannot_be_read_is_kept_and_no_change() -> None:
     assert unread("hm", "m", Rejection("no blocks")).hypothesis == (
         "an answer that could not be read: no blocks"
     )
+
+
+def test_what_repeats_the_brief_is_no_answer() -> None:
+    told = Frames("salt").data("experiment", f"{DRAFT}\npatch:\n{answers.DIFF}")
+    assert diff(f"{told}\n\n{GOOD}") == WANTED
+    assert diff(f"{GOOD}\n{told}") == WANTED
+    assert "there are only words" in refused(told)
+    assert read_change(f"{told}\ndone", a_brief()) is None
 
 
 def test_what_a_program_prints_needs_no_header() -> None:

@@ -1,5 +1,6 @@
 """An answer taken apart: its edits, its fences, the whole files in it, its headers."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,6 +12,7 @@ from autoresearch.proposers.reading.fences import PUT, SOUGHT, Fence, find_fence
 from autoresearch.proposers.reading.headers import Group, groups
 from autoresearch.proposers.reading.wholes import Whole, whole_file
 
+_FRAME = re.compile(r"[ \t>]*<<(?:data|program) (?P<nonce>[0-9a-f]{32})\b.*>>")
 _HEADER_LINES = 15  # within which a fence that holds a header begins with it
 
 
@@ -28,7 +30,7 @@ class Parts:
 
 def take_apart(answer: str, brief: Brief) -> Parts:
     """Return the parts of an answer to a brief."""
-    lines = [line.lstrip("\ufeff") for line in patching.split_lines(answer)]
+    lines = _own_lines(patching.split_lines(answer))
     known = known_files(brief)
     edits = patching.find_blocks(lines, known)
     taken = lines_of(edits)
@@ -50,6 +52,20 @@ def take_apart(answer: str, brief: Brief) -> Parts:
     ]
     code |= taken
     return Parts(lines, edits, fences, wholes, groups(lines, code, known), frozenset(code))
+
+
+def _own_lines(lines: Sequence[str]) -> list[str]:
+    """Return the lines, empty where they stand in a frame: those repeat what the brief told."""
+    own, nonce = list[str](), ""
+    for line in lines:
+        begun = _FRAME.match(line)
+        inside = bool(nonce)
+        if begun and not inside:
+            nonce, inside = begun["nonce"], True
+        own.append("" if inside else line.lstrip("\ufeff"))
+        if inside and line.rstrip().endswith(f"<<end {nonce}>>"):
+            nonce = ""
+    return own
 
 
 def known_files(brief: Brief) -> Mapping[str, str]:
