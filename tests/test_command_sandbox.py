@@ -20,6 +20,7 @@ SOURCE = "DEPTH = 4\n"
 SCRIPT = """\
 sed -i 's/DEPTH = 4/DEPTH = 5/' train.py
 echo "hypothesis: deeper"
+echo
 echo "login: $(cat $HOME/.login)"
 for secret in {state}/registry.db {root}/.git/HEAD {corpora}/val; do
   cat $secret > /dev/null 2>&1 && echo "LEAK $secret"
