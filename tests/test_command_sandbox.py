@@ -12,6 +12,8 @@ from autoresearch.errors import ProposerError
 from autoresearch.proposers import Brief, Means, Unable, build
 from autoresearch.proposers.specs import parse
 from autoresearch.records.values import Proposal, Trust
+from autoresearch.sandbox import Sandbox
+from tests.sandboxes import level
 from tests.stubs import FreeLedger, accepted
 
 pytestmark = pytest.mark.skipif(not shutil.which("bwrap"), reason="bubblewrap is not installed")
@@ -31,13 +33,11 @@ exit 0
 """
 
 
-def means_at(tmp_path: Path, hidden: tuple[Path, ...] = ()) -> Means:
-    """A person's home with a project in it, and programs that run in bubblewrap."""
+def means_at(tmp_path: Path, sandbox: Sandbox) -> Means:
+    """A person's home with a project in it, and a sandbox for programs."""
     home = tmp_path / "person"
     root = home / "project"
     root.mkdir(parents=True, exist_ok=True)
-    sandbox = sandboxes.detect(os.environ, hidden)
-    assert sandbox.trust is Trust.SEALED
     return Means(
         settings=Settings(),
         keys=Keys({}),
@@ -51,16 +51,17 @@ def means_at(tmp_path: Path, hidden: tuple[Path, ...] = ()) -> Means:
     )
 
 
-def test_a_program_that_the_sandbox_hides_is_named(tmp_path: Path) -> None:
-    means = means_at(tmp_path)
+@pytest.mark.parametrize("name", ["bubblewrap", "landlock"])
+def test_a_program_that_the_sandbox_hides_is_named(tmp_path: Path, name: str) -> None:
+    means = means_at(tmp_path, level(name))
     away, home = tmp_path / "away", tmp_path / "person"
     away.mkdir()
     for place in (away, home):
         (place / "mine.sh").write_text("true\n")
         (place / "plain").write_text("#!/bin/sh\n")
         (place / "foreign").write_text(f"#!{away}/plain\n")
-        for name in ("plain", "foreign"):
-            (place / name).chmod(0o755)
+        for each in ("plain", "foreign"):
+            (place / each).chmod(0o755)
     (home / "linked").symlink_to(away / "plain")
     for command in (f"sh {home}/mine.sh", f"{home}/plain", f"{away}/plain", f"{home}/linked"):
         build(parse(f"command:{command}"), means)
@@ -81,7 +82,9 @@ def test_a_program_works_and_reaches_nothing_of_the_study(tmp_path: Path) -> Non
     (home / ".login").write_text("yes")
     script = home / "proposer.sh"
     script.write_text(SCRIPT.format(state=state, root=root, corpora=corpora))
-    means = means_at(tmp_path, (state, root / ".git", corpora))
+    sandbox = sandboxes.detect(os.environ, (state, root / ".git", corpora))
+    assert sandbox.trust is Trust.SEALED
+    means = means_at(tmp_path, sandbox)
     ledger = FreeLedger()
     proposer = build(parse(f"command:sh {script}"), means)(ledger, lambda: False)
     brief = Brief(

@@ -52,14 +52,15 @@ def _bare(path: Path) -> Path:
 
 def _read(path: Path) -> Proposal:
     """Return a file as a proposal, whatever is in it: what is no patch is refused later."""
+    name = safe_line(path.name, 120)
     try:
         with path.open("rb") as file:
             text = text_of(file.read(MOST_BYTES))
     except OSError as fault:
-        text = f"{path.name} cannot be read: {fault.strerror}"
+        text = f"{name} cannot be read: {fault.strerror}"
     said = said_of(text, _bare(path).stem)
     return Proposal(
-        f"patches:{safe_line(path.name, 120)}",
+        f"patches:{name}",
         said.hypothesis,
         Change(ChangeFormat.DIFF, text),
         said.category,

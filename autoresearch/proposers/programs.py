@@ -15,7 +15,8 @@ from autoresearch.records.training import Limits
 
 Confine = Callable[[Sequence[str], Path], Sequence[str] | Confined]
 _SECONDS = 30.0
-_LOOK = 'for each; do test -e "$each" || echo "$each"; done'
+# Opened, not only looked for: Landlock shows what it does not let anybody read.
+_LOOK = 'for each; do (: < "$each") 2> /dev/null || echo "$each"; done'
 
 
 def find_program(command: str, environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -45,14 +46,15 @@ def refuse_hidden(
 ) -> None:
     """Make sure that what a command needs to start can be seen in its sandbox.
 
-    That is its program, what its first line names, and the files among its words.
+    That is its program, what its first line names, and the files and folders among its words.
 
     Raises:
         ProposerError: the sandbox hides one of them.
     """
-    needed = [argv[0], *_interpreter(argv[0], environment)]
-    needed += [word for word in argv[1:] if word.startswith("/") and os.path.exists(word)]  # noqa: PTH110 - never raises
-    if hidden := _hidden(needed, environment, confine):
+    named = (word.partition("=")[2] if word.startswith("-") else word for word in argv[1:])
+    needed = [argv[0], *_interpreter(argv[0], environment), *named]
+    paths = [each for each in needed if each.startswith("/") and os.access(each, os.R_OK)]
+    if hidden := _hidden(paths, environment, confine):
         msg = (
             f"command:{command}: the sandbox hides {safe_line(hidden[0], 120)} from it (it shows "
             "the home folder, the project and the system's programs): move it into the home "
@@ -62,7 +64,7 @@ def refuse_hidden(
 
 
 def _interpreter(program: str, environment: Mapping[str, str]) -> list[str]:
-    """Return the program that the first line of a script names, if it names one that is there."""
+    """Return the program that the first line of a script names, if it names one."""
     try:
         with open(program, "rb") as file:  # noqa: PTH123 - a str
             first = file.readline(500)
@@ -74,7 +76,7 @@ def _interpreter(program: str, environment: Mapping[str, str]) -> list[str]:
         words = [
             shutil.which(word, path=environment.get("PATH", os.defpath)) or "" for word in named
         ]
-    return [word for word in words[:1] if os.path.exists(word)]  # noqa: PTH110 - never raises
+    return words[:1]
 
 
 def _hidden(paths: Sequence[str], environment: Mapping[str, str], confine: Confine) -> list[str]:
