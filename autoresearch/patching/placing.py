@@ -62,25 +62,25 @@ def _places(
 ) -> list[int] | Rejection | None:
     """Return at which line each hunk begins, None where one is nowhere."""
     olds = [[read(line) for line in hunk.old] for hunk in hunks]
-    bare = [number for number, old in enumerate(olds, 1) if not old]
     told = [hunk.at for hunk in hunks]
     fitting = [
         at for at, old in zip(told, olds, strict=True)
         if at is not None and at <= len(lines) and list(lines[at : at + len(old)]) == old
     ]  # fmt: skip
-    if bare and lines and not same:
-        return Rejection(f"hunk {bare[0]} shows no line of the file: make it with `diff -U3`")
-    if len(fitting) == len(hunks) and _ordered(fitting, olds):
+    fits = len(fitting) == len(hunks) and _ordered(fitting, olds)
+    if fits and (same or not lines):
         return fitting
-    if bare:
-        return Rejection(f"hunk {bare[0]} adds lines behind the file's end")
-    return _searched(lines, olds)
+    bare = [at for at, hunk in enumerate(hunks) if all(line.mark != " " for line in hunk.lines)]
+    if len(hunks) > MOST_HUNKS and (bare or not fits):
+        return Rejection(f"it has {len(hunks)} hunks, and it is not clear where they belong")
+    # Without lines around it even a hunk that fits where it says may fit by chance.
+    if lone := [at for at in bare if not olds[at] or len(places(olds[at], lines)) > 1]:
+        return Rejection(f"hunk {lone[0] + 1} shows no line around it: make it with `diff -U3`")
+    return fitting if fits else _searched(lines, olds)
 
 
 def _searched(lines: Sequence[str], olds: Sequence[list[str]]) -> list[int] | Rejection | None:
     """Return the only place of each hunk in a file that they were not made from."""
-    if len(olds) > MOST_HUNKS:
-        return Rejection(f"it has {len(olds)} hunks, and they are not where it says")
     found: list[int] = []
     for number, old in enumerate(olds, 1):
         here = places(old, lines)
