@@ -145,6 +145,9 @@ CLEAR = {
     "two elements": f"{HEADER}\n<search>\nRATE = 0.04\n</search>\n"
     "<replace>\nRATE = 0.05\n</replace>\n",
     "a mark in the prose": f"I use `<<<<<<< SEARCH` blocks.\n\n{GOOD}",
+    "a fixed file quoted": f"{HEADER}\nAs in\nprepare.py\n```\nVOCAB = 8\n```\n\n{BLOCK}",
+    "fences in a fence": f"```\n{HEADER}\n```python\n{BLOCK}```\n```\n",
+    "words below the header": f"{HEADER}Here it is:\n{BLOCK}",
     "a snippet first": f"{HEADER}\nIt will be\n```python\nRATE = 0.05\n```\nso:\n\n{BLOCK}",
     # Names above the block.
     **{
@@ -276,8 +279,20 @@ UNCLEAR = {
     "a name with nothing below": (f"{GOOD}\ntrain.py\n", "ends with `train.py`"),
     "words that announce": (f"{GOOD}\nThe second half follows:\n", "a part is missing"),
     "two blocks of one place": (
-        f"{GOOD}\nOr rather:\n{BLOCK.replace('0.05', '0.08')}",
+        f"{GOOD}\nAnd then:\n{BLOCK.replace('0.05', '0.08')}",
         "if this one takes their place, give it alone",
+    ),
+    "another change instead": (
+        f"{GOOD}\nOn reflection, rather this:\n\n{DRAFT_BLOCK}",
+        "`On reflection, rather this:` stands between two changes",
+    ),
+    "two options under one header": (
+        f"{HEADER}\n### Option A\n{BLOCK}\n### Option B\n{DRAFT_BLOCK}",
+        "`### Option B` stands between two changes",
+    ),
+    "a snippet of a fixed file": (
+        f"{HEADER}\nprepare.py\n```\nX = 1\n```\n",
+        "prepare.py is fixed",
     ),
     "a second header without a change": (
         f"{GOOD}\nhypothesis: another thing\n",

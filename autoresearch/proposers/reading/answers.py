@@ -70,13 +70,14 @@ def unread(answer: str, proposer: str, fault: Rejection) -> Proposal:
 def _change(taken: Taken, brief: Brief) -> Change | Rejection:
     """Return the diff that a proposal's changes make of the project's files."""
     files = known_files(brief)
-    paths = [*(each.edit.path for each in taken.edits), *(each.path for each in taken.wholes)]
-    fixed = [path for path in paths if path in brief.fixed_files]
-    if fixed:
-        only = ", ".join(brief.editable)
-        return Rejection(f"{safe_line(str(fixed[0]), 60)} is fixed; only {only} may change")
+    named = [each.edit.path for each in taken.edits if each.edit.path in brief.fixed_files]
     edited = patching.apply_edits(files, [each.edit for each in taken.edits], tuple(brief.files))
     after = edited if isinstance(edited, Rejection) else _with_files(files, edited, taken.wholes)
+    if isinstance(after, Mapping):
+        named += [path for path in brief.fixed_files if after[path] != files[path]]
+    if named:
+        only = ", ".join(brief.editable)
+        return Rejection(f"{safe_line(str(named[0]), 60)} is fixed; only {only} may change")
     if isinstance(after, Rejection):
         return after
     diff = patching.unified_diff(files, after)

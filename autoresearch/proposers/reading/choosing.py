@@ -16,6 +16,13 @@ from autoresearch.records.values import Rejection
 
 _MARK = re.compile(r"[ \t>]*[<>]{5,}")
 _WORDS = re.compile(r"[^\W\d_]+")
+# Words before a change that may mean: this one, not the one above it.
+_DOUBT = re.compile(
+    r"\W*(?:no\b|or\b(?! else)|wait\b|hmm|actually\b|instead\b|better\b|rather\b|alternativ|"
+    r"scrap\b|never ?mind|on (?:second|reflection)|second thought|"
+    r"(?:option|version|variant|attempt|draft|try|candidate|idea|proposal)\W*(?:\d|[a-c]\b|final))",
+    re.IGNORECASE,
+)
 _LIKE_A_MARK = re.compile(
     r".{0,20}(?:<|&lt;|-){3,}[^\w]*(?:SEARCH|ORIGINAL)\b.{0,20}", re.IGNORECASE
 )
@@ -84,7 +91,7 @@ def choose(parts: Parts, brief: Brief) -> Taken | Rejection:
             )
     if not taken.starts:
         return _changeless(parts, real, brief)
-    fault = _enclosed(parts, taken, brief) or _cut(parts, taken, brief)
+    fault = _enclosed(parts, taken, brief) or _cut(parts, taken, brief) or _doubted(parts, taken)
     return fault or _disputed(parts, taken, real[:-1], brief) or taken
 
 
@@ -111,6 +118,19 @@ def _disputed(
     if first is None or len(_WORDS.findall(said)) < 3:
         return None
     return _two([first, *([taken.group] if taken.group else [])], "words after the last one", brief)
+
+
+def _doubted(parts: Parts, taken: Taken) -> Rejection | None:
+    """Say that words between two changes may take the first one back."""
+    starts, code = taken.starts, parts.code
+    between = (at for at in range(starts[0], starts[-1]) if at not in code)
+    line = next((parts.lines[at] for at in between if _DOUBT.match(parts.lines[at])), None)
+    if line is None:
+        return None
+    return Rejection(
+        f"`{safe_line(line.strip(), 60)}` stands between two changes, so whether both are meant "
+        "cannot be known: give the header, and below it only the changes that shall be made"
+    )
 
 
 def _two(both: Sequence[Group], why: str, brief: Brief) -> Rejection:
@@ -221,7 +241,8 @@ def _cut(parts: Parts, taken: Taken, brief: Brief) -> Rejection | None:
     rest = [at for at in range(begin, end) if at not in parts.code]
     if mark := next((parts.lines[at] for at in rest if _MARK.match(parts.lines[at])), None):
         return Rejection(f"the line `{safe_line(mark.strip(), 40)}` is no whole mark of a block")
-    open_ended = [each for each in parts.fences if each.start >= begin and not each.closed]
+    unclosed = (each for each in parts.fences if each.start >= begin and not each.closed)
+    open_ended = [each for each in unclosed if any(map(str.strip, parts.lines[each.start + 1 :]))]
     if open_ended and not any(
         each.edit.is_marked and each.start > open_ended[0].start for each in taken.edits
     ):

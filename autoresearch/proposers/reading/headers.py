@@ -63,11 +63,12 @@ class Field:
 
 @dataclass(frozen=True)
 class Group:
-    """The fields that make one header, and the lines they stand on."""
+    """The fields that make one header, how many they are, and the lines they stand on."""
 
     said: Header
     start: int
     stop: int
+    size: int = 1
 
     @property
     def is_form(self) -> bool:
@@ -116,7 +117,7 @@ def _group(fields: Sequence[Field]) -> Group:
         predicted_delta=delta(values.get("predicted_delta", "")),
         risk=safe_line(values.get("risk", ""), HYPOTHESIS),
     )
-    return Group(header, fields[0].start, said["hypothesis"].stop)
+    return Group(header, fields[0].start, said["hypothesis"].stop, len(said))
 
 
 def _fields(
@@ -166,9 +167,9 @@ def _field(
 def _goes_on(lines: Sequence[str], at: int, taken: Collection[int], known: Collection[str]) -> bool:
     """Return whether a line can be more of the value above it."""
     line = lines[at]
-    blank = not line.strip(" \t>")
+    other = not line.strip(" \t>") or line.rstrip().endswith((":", "\uff1a"))
     return not (
-        at in taken or blank or _STOP.match(line) or heading_path(line, known) or _named(line)
+        at in taken or other or _STOP.match(line) or heading_path(line, known) or _named(line)
     )
 
 

@@ -30,7 +30,8 @@ class Parts:
 
 def take_apart(answer: str, brief: Brief) -> Parts:
     """Return the parts of an answer to a brief."""
-    lines = _own_lines(patching.split_lines(answer))
+    # Written for Windows twice over, a line has two carriage returns at its end.
+    lines = _own_lines(patching.split_lines(answer.replace("\r\r\n", "\n")))
     known = known_files(brief)
     edits = patching.find_blocks(lines, known)
     taken = lines_of(edits)
@@ -43,7 +44,7 @@ def take_apart(answer: str, brief: Brief) -> Parts:
     code = {
         number
         for fence in fences
-        if not groups(lines[fence.start + 1 : min(fence.stop, fence.start + _HEADER_LINES)])
+        if not _holds_header(lines, fence)
         for number in range(fence.start + 1, fence.stop)
     }
     found = (whole_file(lines, each, brief) for each in fences if each.closed)
@@ -76,6 +77,12 @@ def known_files(brief: Brief) -> Mapping[str, str]:
 def lines_of(edits: Sequence[Found]) -> set[int]:
     """Return the numbers of the lines that edits stand on."""
     return {number for each in edits for number in range(each.start, each.stop)}
+
+
+def _holds_header(lines: Sequence[str], fence: Fence) -> bool:
+    """Return whether a fence is no code: a header begins it, or one of several lines is in it."""
+    found = groups(lines[fence.start + 1 : fence.stop])
+    return any(each.start < _HEADER_LINES or each.size > 1 for each in found)
 
 
 def _pairs(

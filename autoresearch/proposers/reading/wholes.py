@@ -37,8 +37,8 @@ def whole_file(lines: Sequence[str], fence: Fence, brief: Brief) -> Whole | None
     source = _source(path, brief)
     if body and heading_path(body[0], [path]) and body[0] not in source:
         body = body[1:]
-    fits = path not in brief.files or share(source, body) >= LEAST
-    return Whole(path, body, start, fence.stop + 1) if body and fits else None
+    fits = bool(body) and share(source, body) >= LEAST
+    return Whole(path, body, start, fence.stop + 1) if fits else None
 
 
 def share(old: Sequence[str], new: Sequence[str]) -> float:
@@ -57,6 +57,8 @@ def partial(lines: Sequence[str], fences: Sequence[Fence], brief: Brief) -> str:
     for fence in fences:
         _, body = _body(lines, fence)
         path = _path(lines, fence, body, brief)
+        if path is not None and path in brief.fixed_files:
+            return f"{safe_line(path, 60)} is fixed; only {', '.join(brief.editable)} may change"
         if path is not None and body:
             source = _source(path, brief)
             return (
