@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from autoresearch.config import LlmSettings, PriceSettings
-from autoresearch.proposers import Brief, Past, Unable
+from autoresearch.patching import unified_diff
+from autoresearch.proposers import Brief, Check, Past, Unable
 from autoresearch.proposers.asking import Asker
 from autoresearch.proposers.llm import LlmProposer
 from autoresearch.proposers.models import Prompt, Reply
@@ -16,9 +17,25 @@ from autoresearch.proposers.specs import PricedModel
 from autoresearch.records.money import CallEnding, CapReached, Intent, Usage
 from autoresearch.records.values import Change, ChangeFormat, Proposal, Rejection, Verdict
 from tests.stubs import TRAIN, FreeLedger, accepted
-from tests.test_parsing import BLOCK, HEADER
 
+HEADER = """\
+hypothesis: a lower quality number is a better one
+category: efficiency
+predicted_delta: -0.05
+risk: noise may grow
+"""
+BLOCK = """\
+train.py
+<<<<<<< SEARCH
+QUALITY = 2.0
+=======
+QUALITY = 1.0
+>>>>>>> REPLACE
+"""
 GOOD = HEADER + "\n" + BLOCK
+CHANGE = unified_diff(
+    {"train.py": TRAIN}, {"train.py": TRAIN.replace("QUALITY = 2.0", "QUALITY = 1.0")}
+)
 USAGE = Usage(input=1000, output=100, cached=500)
 
 
@@ -82,7 +99,7 @@ def test_a_good_answer_is_a_proposal_with_its_cost() -> None:
     assert isinstance(made, Proposal)
     assert made.proposer == "fake:model"
     assert made.calls == (1,)
-    assert made.risk == "logits may grow"
+    assert made.risk == "noise may grow"
     settled = bench.ledger.settled[1]
     assert (settled.ending, settled.cost, settled.answer) == (CallEnding.ANSWERED, 1.1, GOOD)
     assert settled.usage == USAGE
@@ -111,7 +128,9 @@ def test_after_two_repairs_the_last_answer_is_handed_on_to_be_refused() -> None:
     bench = Bench([said("one"), said("two"), said("three"), said("never asked")])
     made = bench.proposer.propose(brief(), accepted)
     assert isinstance(made, Proposal)
-    assert made.change.text == "three"
+    assert made.change == Change(ChangeFormat.ANSWER, "three")
+    assert made.fault.startswith("the line `hypothesis: ...` is missing")
+    assert made.fault.endswith('An easier form may help this model: format = "file" in [llm]')
     assert made.calls == (1, 2, 3)
     assert len(bench.ledger.sent_back) == 3
     assert len(bench.model.replies) == 1
@@ -125,7 +144,7 @@ def test_cut_and_empty_answers_are_sent_back(ending: CallEnding, told: str) -> N
     bench = Bench([said(GOOD[:40] if ending is CallEnding.TRUNCATED else "", ending), said(GOOD)])
     made = bench.proposer.propose(brief(), accepted)
     assert isinstance(made, Proposal)
-    assert made.hypothesis.startswith("no soft cap")
+    assert made.hypothesis.startswith("a lower quality")
     assert told in bench.ledger.sent_back[1]
 
 
@@ -204,16 +223,33 @@ def test_a_repair_that_fails_leaves_what_there_was(ending: CallEnding) -> None:
     bench = Bench([said(GOOD), Reply(ending)])
     made = bench.proposer.propose(brief(), lambda _made: Rejection("it does not apply"))
     assert isinstance(made, Proposal)
-    assert made.hypothesis.startswith("no soft cap")
+    assert made.hypothesis.startswith("a lower quality")
     assert 1 in made.calls
 
 
-def test_the_last_answer_that_can_be_read_is_kept() -> None:
-    bench = Bench([said(GOOD), said("hm"), said("no idea")])
-    made = bench.proposer.propose(brief(), lambda _made: Rejection("it does not apply"))
+def test_what_was_judged_last_is_what_is_recorded_with_its_fault() -> None:
+    refuse: Check = lambda _made: Rejection("it breaks a rule")  # noqa: E731
+    bench = Bench([said(GOOD), said("hm"), said(GOOD.replace("QUALITY", "QUANTITY"))])
+    made = bench.proposer.propose(brief(), refuse)
     assert isinstance(made, Proposal)
-    assert made.change.text == GOOD
+    assert made.change.format is ChangeFormat.ANSWER
+    assert made.fault.startswith("block 1: its SEARCH text is not in train.py")
     assert made.calls == (1, 2, 3)
+    made = Bench([said("hm"), said("no"), said(GOOD)]).proposer.propose(brief(), refuse)
+    assert isinstance(made, Proposal)
+    assert made.change == Change(ChangeFormat.DIFF, CHANGE)
+    assert made.fault.startswith("it breaks a rule")
+    made = Bench([said("hm"), said(GOOD)]).proposer.propose(brief(), accepted)
+    assert isinstance(made, Proposal)
+    assert (made.change.text, made.fault) == (CHANGE, "")
+
+
+def test_an_answer_that_was_cut_is_never_a_change() -> None:
+    settings = LlmSettings(repairs=0)
+    made = Bench([said(GOOD, CallEnding.TRUNCATED)], settings).proposer.propose(brief(), accepted)
+    assert isinstance(made, Proposal)
+    assert made.change == Change(ChangeFormat.ANSWER, GOOD)
+    assert "was cut" in made.fault
 
 
 def test_a_call_too_dear_is_made_smaller() -> None:

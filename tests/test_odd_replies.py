@@ -30,9 +30,20 @@ from tests.fake_llm import FakeLlm, Request, Scene, answer
 from tests.fake_scenes import body, failure, stream
 from tests.rows import a_study
 from tests.stubs import TRAIN, FreeLedger, accepted
-from tests.test_parsing import BLOCK, HEADER
 
-GOOD = HEADER + "\n" + BLOCK
+GOOD = """\
+hypothesis: no soft cap
+category: efficiency
+predicted_delta: -0.05
+risk: logits may grow
+
+train.py
+<<<<<<< SEARCH
+QUALITY = 2.0
+=======
+QUALITY = 1.0
+>>>>>>> REPLACE
+"""
 APIS = ("anthropic", "openai", "chat")
 PROMPT = Prompt((Section("Rules.", cache=True),), (Section("Task."),), cache_key="study-7")
 LONG = Prompt((Section("Rules."),), (Section("It is so, word for word. " * 2000),))

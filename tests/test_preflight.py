@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoresearch.errors import GitError
-from autoresearch.gitrepo.applying import apply_diff
-from autoresearch.patching import effect_hash, unified_diff
+from autoresearch.patching import apply_diff, effect_hash, unified_diff
 from autoresearch.preflight import MAX_CHANGE, ApplyDiff, check
 from autoresearch.records.values import (
     Category,
@@ -126,6 +125,8 @@ class TestRefused:
             (proposal("A = '\ud800'\n", ChangeFormat.FILE), "not clean UTF-8"),
             (proposal("A = 'caf\ufffd'\n", ChangeFormat.FILE), "not clean UTF-8"),
             (proposal("#" * (MAX_CHANGE + 1), ChangeFormat.FILE), "characters long"),
+            (proposal(DEEPER, ChangeFormat.ANSWER), "no change could be read"),
+            (replace(changing({"train.py": DEEPER}), fault="it was cut"), "it was cut"),
         ],
     )
     def test_with_the_right_words(self, asked: Proposal, why: str) -> None:

@@ -198,8 +198,15 @@ def test_what_makes_preflight_fail_is_refused_in_this_run_and_in_the_next(tmp_pa
         parent_sha=base.commit_sha, change_format="file", change_text=whole(TRAIN + huge).text,
     )  # fmt: skip
     night.registry.save(left)
+    good = whole(variant(QUALITY=1.0)).text  # as good as any, but it was refused already
+    night.registry.save(an_experiment(
+        study, verdict=None, state=ExperimentState.OPEN, proposer="other", parent_id=1,
+        parent_sha=base.commit_sha, change_format="file", change_text=good, reason="it was cut",
+    ))  # fmt: skip
     assert night.run() == "1 experiment is done"
-    assert verdicts(night) == [Verdict.KEEP, Verdict.INVALID, Verdict.INVALID, Verdict.KEEP]
+    assert verdicts(night) == [Verdict.KEEP, *[Verdict.INVALID] * 3, Verdict.KEEP]
+    told = {row.proposer: row.reason for row in night.registry.experiments(study)}
+    assert told["other"] == "it was cut"
     reason = night.registry.experiment(2).reason
     assert reason.startswith("it cannot be read (ValueError: Exceeds the limit")
     assert "\n" not in reason

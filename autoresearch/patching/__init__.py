@@ -1,32 +1,47 @@
 """Changes as text: edits, constants, diffs and what a change means. Pure; nothing is run."""
 
+from autoresearch.patching.applying import apply_diff, named_files
+from autoresearch.patching.blocks import Found, apply_blocks, find_blocks, parse_blocks
 from autoresearch.patching.constants import Constant, Number, constants, numbers, set_constants
-from autoresearch.patching.diffs import Delta, delta, diff_paths, strip_count, unified_diff
-from autoresearch.patching.edits import Block, apply_blocks, apply_file, parse_blocks
+from autoresearch.patching.diffs import Delta, delta, unified_diff
+from autoresearch.patching.edits import Edit, Reading, apply_edits, apply_file, rewrite
 from autoresearch.patching.effect import effect_hash
 from autoresearch.patching.family import steering_change
+from autoresearch.patching.hunks import find_hunks
+from autoresearch.patching.lines import split_lines
+from autoresearch.patching.naming import heading_path, path_above, path_in
 from autoresearch.patching.paths import glob_fault, matches, matching
 from autoresearch.patching.syntax import syntax_fault
 
 __all__ = [
-    "Block",
     "Constant",
     "Delta",
+    "Edit",
+    "Found",
     "Number",
+    "Reading",
     "apply_blocks",
+    "apply_diff",
+    "apply_edits",
     "apply_file",
     "constants",
     "delta",
-    "diff_paths",
     "effect_hash",
+    "find_blocks",
+    "find_hunks",
     "glob_fault",
+    "heading_path",
     "matches",
     "matching",
+    "named_files",
     "numbers",
     "parse_blocks",
+    "path_above",
+    "path_in",
+    "rewrite",
     "set_constants",
+    "split_lines",
     "steering_change",
-    "strip_count",
     "syntax_fault",
     "unified_diff",
 ]

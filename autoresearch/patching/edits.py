@@ -1,78 +1,74 @@
-"""SEARCH/REPLACE blocks and whole files, as a language model writes them. Exact or refused.
+"""Edits of whole lines, and whole files, as a language model writes them. Found once, or refused.
 
-A fuzzy matcher edits the wrong function and says yes; here a SEARCH text that is not found line
-by line, exactly once, is refused with words that help to mend it.
+A fuzzy matcher edits the wrong function and says yes. Here lines are sought as they are, white
+space at their ends aside, and must be found exactly once; what is not found is refused with words
+that say how it differs from what is there.
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from posixpath import normpath
 
-from autoresearch.patching.comparing import nearest, places
+from autoresearch.patching.comparing import places
+from autoresearch.patching.differing import difference
+from autoresearch.patching.eliding import elision
+from autoresearch.patching.lines import Lines, split_lines
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import Rejection
 
-_OPEN = re.compile(r"<{7} SEARCH(?:[ \t]+(?P<path>\S.*?))?[ \t]*")
-_MIDDLE = re.compile(r"={7}[ \t]*")
-_CLOSE = re.compile(r">{7} REPLACE[ \t]*")
 _FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})[\w+-]*[ \t]*")
 _PATH = re.compile(r"[\w./-]*\.\w+")
 
 
 @dataclass(frozen=True)
-class Block:
-    """One edit: these whole lines become those; `path` is None where the text names no file."""
+class Reading:
+    """These whole lines become those.
+
+    Where several readings fit a file, one that seeks more is right (`rank`): its lines, and the
+    marks among them, are there by no chance.
+    """
 
     search: tuple[str, ...]
     replace: tuple[str, ...]
-    path: str | None = None
+    rank: int = 0
 
 
-def parse_blocks(text: str) -> tuple[Block, ...] | Rejection:
-    """Return the blocks in a text; what stands between them is prose and ignored.
+@dataclass(frozen=True)
+class Edit:
+    """A change of one place, in each way in which it can be read.
 
-    A block may name its file after SEARCH, or on the line above it.
+    `path` is None where no file is named; `label` is how it is called in words ("block 2");
+    `fault` says why it is none. `is_marked`: its end is marked, so that it is seen to be whole.
     """
-    blocks: list[Block] = []
-    lines = [line.removesuffix("\r") for line in text.split("\n")]
-    place = 0
-    while place < len(lines):
-        opened = _OPEN.fullmatch(lines[place])
-        if opened is None:
-            if _MIDDLE.fullmatch(lines[place]) or _CLOSE.fullmatch(lines[place]):
-                return Rejection(f"line {place + 1}: {lines[place].strip()} is in no block")
-            place += 1
-            continue
-        closed = _close(lines, place)
-        if isinstance(closed, Rejection):
-            return Rejection(f"block {len(blocks) + 1}: {closed.reason}")
-        middle, end = closed
-        path = opened["path"] or _path_above(lines[:place])
-        blocks.append(Block(tuple(lines[place + 1 : middle]), tuple(lines[middle + 1 : end]), path))
-        place = end + 1
-    return tuple(blocks) or Rejection("no <<<<<<< SEARCH block found")
+
+    readings: tuple[Reading, ...]
+    path: str | None = None
+    label: str = ""
+    fault: str = ""
+    is_marked: bool = True
 
 
-def apply_blocks(
-    files: Mapping[str, str], text: str, editable: Collection[str]
+def apply_edits(
+    files: Mapping[str, str], edits: Sequence[Edit], editable: Collection[str]
 ) -> dict[str, str] | Rejection:
-    """Return the files after all blocks, each applied to what the ones before it left.
+    """Return the files after all edits, each applied to what the ones before it left.
 
     Args:
         files: the project's text files.
-        text: with blocks in it.
-        editable: the paths that a block without a file name may mean.
+        edits: in order; one without a path means the editable file in which it is found, or,
+            where that is several, the one that was changed before it.
+        editable: the paths that an edit without one may mean.
     """
-    blocks = parse_blocks(text)
-    if isinstance(blocks, Rejection):
-        return blocks
-    changed = dict(files)
-    for number, block in enumerate(blocks, 1):
-        done = _apply(changed, block, editable)
+    changed, last = dict(files), None
+    for edit in edits:
+        done = _apply(changed, edit, editable, last)
         if isinstance(done, Rejection):
-            return Rejection(f"block {number}: {done.reason}")
-        changed.update(done)
+            return Rejection(
+                f"{edit.label}: {done.reason}{_replaced_before(files, edit, editable, done)}"
+            )
+        last, text = done
+        changed[last] = text
     return changed
 
 
@@ -93,65 +89,67 @@ def apply_file(
     return {**files, normpath(path): body}
 
 
-def _close(lines: list[str], start: int) -> tuple[int, int] | Rejection:
-    middle = None
-    for place in range(start + 1, len(lines)):
-        if _CLOSE.fullmatch(lines[place]):
-            if middle is None:
-                return Rejection("no ======= between SEARCH and REPLACE")
-            return middle, place
-        if _OPEN.fullmatch(lines[place]):
-            return Rejection("another SEARCH begins before its >>>>>>> REPLACE")
-        if _MIDDLE.fullmatch(lines[place]):
-            if middle is not None:
-                return Rejection("two ======= lines: which one divides it cannot be known")
-            middle = place
-    return Rejection("no >>>>>>> REPLACE ends it")
-
-
-def _path_above(lines: list[str]) -> str | None:
-    for line in reversed(lines[-3:]):
-        if _CLOSE.fullmatch(line):
-            return None
-        if line.strip() and not _FENCE.fullmatch(line):
-            return _path_in(line)
-    return None
-
-
-def _path_in(line: str) -> str | None:
-    bare = line.strip().strip("`*#: ")
-    return bare if _PATH.fullmatch(bare) else None
+def rewrite(source: str, lines: Sequence[str]) -> str | Rejection:
+    """Return a file with other lines; those that stay keep their ends, and a mark stays too."""
+    before = Lines(source)
+    if left_out := elision(before.texts, lines):
+        return _elided(left_out)
+    return before.replaced(0, len(before.texts), lines)
 
 
 def _apply(
-    files: Mapping[str, str], block: Block, editable: Collection[str]
-) -> dict[str, str] | Rejection:
-    if block.path is not None:
-        path = normpath(block.path)
-        if path in files:
-            return _replaced(path, files[path], block)
-        if any(block.search):
-            return Rejection(f"there is no file {safe_line(path, 80)}")
-        return {path: "\n".join([*block.replace, ""])}
+    files: Mapping[str, str], edit: Edit, editable: Collection[str], last: str | None
+) -> tuple[str, str] | Rejection:
+    """Return the path that an edit changes, and its text afterwards."""
+    if edit.fault:
+        return Rejection(edit.fault)
+    if edit.path is not None:
+        return _in_file(files, edit.path, edit)
     known = [path for path in sorted(editable) if path in files]
-    tried = [_replaced(path, files[path], block) for path in known]
+    tried = [_in_file(files, path, edit) for path in known]
     fitting = [each for each in tried if not isinstance(each, Rejection)]
-    if len(fitting) == 1:
-        return fitting[0]
+    before = [each for each in fitting if each[0] == last]
+    if len(fitting) == 1 or before:
+        return (before or fitting)[0]
     if len(tried) == 1:
         return tried[0]
     return Rejection(f"it fits {len(fitting)} of the editable files: name the file above it")
 
 
-def _replaced(path: str, source: str, block: Block) -> dict[str, str] | Rejection:
-    shown = safe_line(path, 80)
-    if not any(line.strip() for line in block.search):
+def _in_file(files: Mapping[str, str], path: str, edit: Edit) -> tuple[str, str] | Rejection:
+    if path not in files:
+        return _new_file(path, edit)
+    tried = [_replaced(path, files[path], reading) for reading in edit.readings]
+    ranked = zip(edit.readings, tried, strict=True)
+    fitting = [(reading.rank, each) for reading, each in ranked if isinstance(each, str)]
+    best = {each for rank, each in fitting if rank == max(fitting)[0]}
+    if len(best) > 1:
+        return Rejection(
+            f"its lines fit {safe_line(path, 80)} as they are indented and also without the white "
+            "space before its marks: write the marks at the beginning of their lines"
+        )
+    if best:
+        return path, best.pop()
+    faults = [each for each in tried if isinstance(each, Rejection)]
+    return min(faults, key=lambda fault: "is not in" in fault.reason)
+
+
+def _new_file(path: str, edit: Edit) -> tuple[str, str] | Rejection:
+    if any(line.strip() for line in edit.readings[0].search):
+        return Rejection(f"there is no file {safe_line(path, 80)}")
+    return path, "\n".join([*edit.readings[0].replace, ""])
+
+
+def _replaced(path: str, source: str, reading: Reading) -> str | Rejection:
+    shown, lines = safe_line(path, 80), Lines(source)
+    if not any(line.strip() for line in reading.search):
         if source.strip():
-            return Rejection(f"its SEARCH is empty, but {shown} is not")
-        return {path: "\n".join([*block.replace, ""])}
-    newline = "\r\n" if "\r\n" in source else "\n"
-    lines, search = source.split(newline), list(block.search)
-    size, found = len(search), places(search, lines)
+            return Rejection(
+                f"it says nothing of where in {shown} its lines belong, since its SEARCH is empty: "
+                "to insert lines, take a line that is there as SEARCH and repeat it in REPLACE"
+            )
+        return "\n".join([*reading.replace, ""])
+    found = _places(reading.search, lines.texts)
     if len(found) > 1:
         where = ", ".join(str(at + 1) for at in found[:5])
         return Rejection(
@@ -159,25 +157,42 @@ def _replaced(path: str, source: str, block: Block) -> dict[str, str] | Rejectio
             "add lines around it until it is unique"
         )
     if not found:
-        return Rejection(f"its SEARCH text is not in {shown}; {_nearest(lines, search)}")
-    at = found[0]
-    return {path: newline.join([*lines[:at], *block.replace, *lines[at + size :]])}
+        how = difference(reading.search, lines.texts)
+        return Rejection(f"its SEARCH text is not in {shown}; {how}")
+    start, stop = found[0], found[0] + len(reading.search)
+    if left_out := elision(lines.texts[start:stop], reading.replace):
+        return _elided(left_out)
+    return lines.replaced(start, stop, reading.replace)
 
 
-def _nearest(lines: list[str], search: list[str]) -> str:
-    """Name the first line that is missing, and what comes nearest to it in the file."""
-    present = set(lines)
-    missing = next((line for line in search if line not in present), None)
-    if missing is None:
-        return "its lines are all there, but not in this order"
-    near = nearest(missing, lines)
-    if near is None:
-        return f"it has no line like {safe_line(missing.strip(), 60)!r}"
-    return f"nearest to {_shown(missing)} is line {lines.index(near) + 1}: {_shown(near)}"
+def _places(search: Sequence[str], lines: Sequence[str]) -> list[int]:
+    """Return where lines begin as they are, or else with other white space at their ends."""
+    exact = places(search, lines)
+    return exact or places(*([line.rstrip() for line in side] for side in (search, lines)))
 
 
-def _shown(line: str) -> str:
-    return repr(safe_line(line, 60))
+def _elided(line: str) -> Rejection:
+    return Rejection(
+        f"the line {safe_line(line.strip(), 60)!r} stands where the file has code, which would be "
+        "deleted: nothing is filled in, so write out every line that shall be there"
+    )
+
+
+def _replaced_before(
+    files: Mapping[str, str], edit: Edit, editable: Collection[str], fault: Rejection
+) -> str:
+    """Return words for an edit that would have fitted before those above it were applied."""
+    if "is not in" not in fault.reason:
+        return ""
+    paths = [edit.path] if edit.path else editable
+    texts = [split_lines(files[path]) for path in paths if path in files]
+    sought = [reading.search for reading in edit.readings]
+    if not any(len(_places(search, lines)) == 1 for search in sought for lines in texts):
+        return ""
+    return (
+        ". It was there before the edits above it: if this one takes their place, give it alone; "
+        "else write its SEARCH as they leave the file"
+    )
 
 
 def _unfence(text: str) -> tuple[str | None, str]:
@@ -191,3 +206,8 @@ def _unfence(text: str) -> tuple[str | None, str]:
     if not fenced:
         return None, text
     return path, "\n".join([*inside[1:-1], ""])
+
+
+def _path_in(line: str) -> str | None:
+    bare = line.strip().strip("`*#: ")
+    return bare if _PATH.fullmatch(bare) else None

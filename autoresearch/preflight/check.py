@@ -45,12 +45,14 @@ def check(
         files: the incumbent's text files, fixed ones too, path to text.
         editable: globs of the files that may change.
         seen: effect hashes of the study's experiments, to their numbers.
-        apply_diff: applies a unified diff (`GitRepo.apply_diff`).
+        apply_diff: applies a unified diff (`patching.apply_diff`).
         entry: the program that a trial runs.
 
     Returns:
         A Patch whose `files` are all editable files afterwards; only the baseline may be empty.
     """
+    if proposal.fault:
+        return _line(Rejection(proposal.fault))
     before = patching.matching(files, editable)
     if proposal.category is Category.BASELINE and not proposal.change.text:
         return Patch(before, "", patching.effect_hash(before), 0, 0)
@@ -79,6 +81,8 @@ def _unreadable(change: Change, files: Mapping[str, str]) -> Rejection | None:
     text = change.text
     if not text.strip():
         return Rejection("the change is empty")
+    if change.format is ChangeFormat.ANSWER:
+        return Rejection("it is an answer in which no change could be read")
     if len(text) > MAX_CHANGE:
         return Rejection(
             f"the change is {len(text)} characters long; at most {MAX_CHANGE} are read"
@@ -110,12 +114,9 @@ def _apply(
 def _named(change: Change, files: Mapping[str, str]) -> list[str]:
     """Return the known files that a change says it is about, for a better word of refusal."""
     if change.format is ChangeFormat.DIFF:
-        strip = patching.strip_count(change.text, files)
-        return [path for path in patching.diff_paths(change.text, strip) if path in files]
-    blocks = patching.parse_blocks(change.text)
-    if isinstance(blocks, Rejection):
-        return []
-    return [block.path for block in blocks if block.path is not None and block.path in files]
+        return patching.named_files(files, change.text)
+    edits = patching.parse_blocks(change.text, files)
+    return [edit.path for edit in edits if edit.path is not None and edit.path in files]
 
 
 def _fixed(paths: Collection[str], editable: Sequence[str]) -> Rejection | None:

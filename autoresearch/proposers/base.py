@@ -45,9 +45,9 @@ class Run:
 class Past:
     """One finished experiment of the study, as the next proposal may learn from it.
 
-    `change` is what its proposer wrote, word for word, also where it was refused; `patch` is the
-    unified diff that was trained, empty where nothing could be. `constants` are the numbers at
-    the top of the entry file that it trained.
+    `change` is what its proposer would have changed, also where it was refused, or its answer where
+    no change could be read; `patch` is the unified diff that was trained, empty where nothing could
+    be. `constants` are the numbers at the top of the entry file that it trained.
 
     Scores in bits per byte, differences to the incumbent of its time (`parent_id`), below zero =
     better. `pairs` are the differences as they were read up to the verdict, by seed; `delta` is the

@@ -1,9 +1,10 @@
 """A language model as a proposer: brief in, answer out, sent back with reasons until it holds."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from autoresearch.config import LlmSettings
-from autoresearch.proposers import parsing
+from autoresearch.proposers import reading
 from autoresearch.proposers.asking import Answer, Asker, TooDear, shortcoming
 from autoresearch.proposers.base import Brief, Check, Unable
 from autoresearch.proposers.models import Prompt
@@ -45,9 +46,10 @@ class LlmProposer:
         if isinstance(answer, Unable):
             return answer
         calls: tuple[int, ...] = (answer.call,)
-        kept, fault = self._judged(answer, check)
-        while fault is not None and len(calls) <= self._settings.repairs:
-            prompt = prompt.objected(answer.reply.text, self._prompting.objection(brief, fault))
+        made, faults = self._judged(brief, answer, check, [])
+        while made.fault and len(calls) <= self._settings.repairs:
+            objection = self._prompting.objection(brief, faults[-1])
+            prompt = prompt.objected(answer.reply.text, objection)
             again = self._repair(prompt, answer)
             if isinstance(again, Unable):
                 break  # what there is becomes a row, with its reason: nothing is lost
@@ -55,18 +57,29 @@ class LlmProposer:
             if again.reply.ending is CallEnding.TOO_LONG:
                 break
             answer = again
-            made, fault = self._judged(answer, check)
-            kept = made or kept
-        made = kept or parsing.unreadable(answer.reply.text, self._name, _reason(fault))
-        return replace(made, calls=calls)
+            made, faults = self._judged(brief, answer, check, faults)
+        return replace(made, calls=calls, fault=self._advised(made.fault, faults))
 
-    def _judged(self, answer: Answer, check: Check) -> tuple[Proposal | None, Rejection | None]:
-        """Return what an answer proposes, if it can be read, and why it is refused, if it is."""
-        made = self._read(answer)
-        fault = made if isinstance(made, Rejection) else check(made)
+    def _judged(
+        self, brief: Brief, answer: Answer, check: Check, before: Sequence[Rejection]
+    ) -> tuple[Proposal, Sequence[Rejection]]:
+        """Return what an answer proposes, with its fault if it has one, and all faults so far."""
+        read = self._read(brief, answer)
+        fault = read if isinstance(read, Rejection) else check(read)
         if fault is not None:
             self._asker.send_back(answer, fault.reason)
-        return (made if isinstance(made, Proposal) else None), fault
+        if isinstance(read, Rejection):
+            return reading.unread(answer.reply.text, self._name, read), [*before, read]
+        if fault is not None:
+            return replace(read, fault=fault.reason), [*before, fault]
+        return read, before
+
+    def _advised(self, fault: str, faults: Sequence[Rejection]) -> str:
+        """Return a fault with advice to the person where edits seem to be too hard for a model."""
+        wordy = sum(isinstance(each, reading.NoChange) for each in faults)
+        if not fault or wordy < 2 or self._settings.format == "file":
+            return fault
+        return f'{fault}. An easier form may help this model: format = "file" in [llm]'
 
     def _first(self, brief: Brief) -> tuple[Prompt, Answer | Unable]:
         """Ask; where the brief is too long for the model or too dear, ask with half of it."""
@@ -92,10 +105,10 @@ class LlmProposer:
     def _ask(self, prompt: Prompt, purpose: str) -> Answer | Unable:
         return self._asker.ask(prompt, purpose=purpose, max_output=self._settings.max_output)
 
-    def _read(self, answer: Answer) -> Proposal | Rejection:
+    def _read(self, brief: Brief, answer: Answer) -> Proposal | Rejection:
         if answer.reply.ending in (CallEnding.TRUNCATED, CallEnding.EMPTY):
             return Rejection(shortcoming(answer.reply, self._settings.max_output))
-        return parsing.parse(answer.reply.text, self._name)
+        return reading.read(answer.reply.text, self._name, brief)
 
 
 def _too_much(answer: Answer | Unable) -> bool:
@@ -103,10 +116,6 @@ def _too_much(answer: Answer | Unable) -> bool:
     if isinstance(answer, Unable):
         return isinstance(answer, TooDear) or answer.doubtful
     return answer.reply.ending is CallEnding.TOO_LONG
-
-
-def _reason(fault: Rejection | None) -> str:
-    return fault.reason if fault else ""
 
 
 def _hopeless(answer: Answer) -> Unable:

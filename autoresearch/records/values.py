@@ -141,16 +141,17 @@ class Ending(StrEnum):
 
 
 class ChangeFormat(StrEnum):
-    """How a proposal writes its change."""
+    """How a proposal writes its change. An ANSWER is what no change could be read in: kept only."""
 
     DIFF = "diff"
     BLOCKS = "blocks"
     FILE = "file"
+    ANSWER = "answer"
 
 
 @dataclass(frozen=True)
 class Change:
-    """A change as the proposer wrote it: a unified diff, SEARCH/REPLACE blocks or a whole file."""
+    """A change: a unified diff, SEARCH/REPLACE blocks or a whole file. An answer is never one."""
 
     format: ChangeFormat
     text: str
@@ -166,7 +167,8 @@ class Proposal:
     """One suggested change and why. `predicted_delta` is in bits per byte, below zero = better.
 
     `risk` is what its author thinks may go wrong; `calls` are the ledger's numbers of what it cost;
-    `reverts` is the number of the keep that it takes back, if that is what it does.
+    `reverts` is the number of the keep that it takes back, if that is what it does. `fault` is why
+    it was refused already, where it was: it becomes a row, and is never trained.
     """
 
     proposer: str
@@ -177,6 +179,7 @@ class Proposal:
     risk: str = ""
     calls: tuple[int, ...] = ()
     reverts: int | None = None
+    fault: str = ""
 
 
 @dataclass(frozen=True)

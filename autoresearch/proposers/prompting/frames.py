@@ -89,9 +89,11 @@ def tail(text: str, *, lines: int, size: int) -> str:
 def code(text: str) -> str:
     r"""Return source text as it is, but for odd characters, which are shown as \u{...}.
 
-    Line ends become line feeds, as SEARCH lines are compared without their carriage return.
+    Line ends become line feeds and a byte order mark is left out: an edit needs to name neither,
+    and keeps both.
     """
-    return _harmless(_ODD.sub(lambda odd: _spelt(odd[0]), text.replace("\r\n", "\n")))
+    plain = text.removeprefix("\ufeff").replace("\r\n", "\n")
+    return _harmless(_ODD.sub(lambda odd: _spelt(odd[0]), plain))
 
 
 def excerpt(text: str, *, lines: int, size: int) -> str:

@@ -1,0 +1,209 @@
+"""SEARCH/REPLACE blocks in a text, in the forms that language models give them.
+
+A block is three marks in a row: one that opens, one that divides, one that closes, each of 5 to 9
+equal characters. What stands between them may be read in several ways (indented with its marks or
+not; divided here or there): each is a reading, and the file decides, for only one may be found.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from autoresearch.patching.edits import Edit, Reading, apply_edits
+from autoresearch.patching.lines import split_lines
+from autoresearch.patching.naming import new_path, path_above, path_in
+from autoresearch.records.text import safe_line
+from autoresearch.records.values import Rejection
+
+_LEAD = r"(?P<lead>(?:[ \t]*>[ \t])*[ \t]*)"
+_OPEN = re.compile(
+    _LEAD + r"(?P<mark>(?:\\?<){5,9}|-{5,9})[ \t]*(?P<word>[A-Za-z]+)[>:`*]*"
+    r"(?:[ \t]+(?P<path>\S+))?[ \t`]*"
+)
+_MIDDLE = re.compile(_LEAD + r"(?P<mark>(?:\\?=){5,9})[ \t]*(?P<word>[A-Za-z]*)[ \t]*")
+_CLOSE = re.compile(
+    _LEAD + r"(?:(?:\\?>){5,9}|\+{5,9}|(?:\\?<){5,9}(?=[ \t]*REPLACE))"
+    r"[ \t]*(?:(?P<word>REPLACE|UPDATED)\b.*|(?P<other>[A-Za-z]*)[ \t]*)",
+    re.IGNORECASE,
+)
+_FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})[\w+-]*[ \t]*")
+_MOST_READINGS = 8
+
+
+@dataclass(frozen=True)
+class Found:
+    """An edit and where it stands: the lines from `start` to before `stop`."""
+
+    start: int
+    stop: int
+    edit: Edit
+
+
+@dataclass(frozen=True)
+class _Text:
+    """Lines with the numbers of those that end a block, or would divide one."""
+
+    lines: Sequence[str]
+    known: Collection[str]
+    ends: Sequence[int]
+    middles: Sequence[int]
+
+    def end_after(self, at: int) -> int:
+        """Return the next line that ends a block, or the number of lines."""
+        return _next(self.ends, at, len(self.lines))
+
+    def is_divided(self, at: int, stop: int) -> bool:
+        """Return whether there is a line that may divide between two others."""
+        return _next(self.middles, at, stop) < stop
+
+
+def find_blocks(lines: Sequence[str], known: Collection[str]) -> list[Found]:
+    """Return the blocks in these lines, in order; one that is not whole has a fault.
+
+    Args:
+        lines: of an answer, without their ends.
+        known: the project's paths; a block's file is the nearest of them above it.
+    """
+    ends = [at for at, line in enumerate(lines) if _ends(line)]
+    middles = [at for at, line in enumerate(lines) if _MIDDLE.fullmatch(line)]
+    text = _Text(lines, known, ends, middles)
+    found: list[Found] = []
+    place = floor = 0
+    while place < len(lines):
+        one = _block(text, place, floor, f"block {len(found) + 1}")
+        place += 1
+        if one is not None:
+            found.append(one)
+            place = floor = one.stop
+    return found
+
+
+def _block(text: _Text, at: int, floor: int, label: str) -> Found | None:
+    line = text.lines[at]
+    opened = _opened(text, at)
+    if opened is None:
+        closed = _CLOSE.fullmatch(line)
+        if closed is None or closed["word"] is None:
+            return None
+        why = f"the line {_shown(line)} ends it, but no line <<<<<<< SEARCH begins it"
+        return Found(at, at + 1, Edit((), label=label, fault=why))
+    stop = text.end_after(at)
+    if stop == len(text.lines) or _is_cut(text.lines, stop):
+        stop = len(text.lines)
+        fault = "no line >>>>>>> REPLACE ends it, so it was cut off"
+    elif not _CLOSE.fullmatch(text.lines[stop]):
+        fault = "another SEARCH begins before the line >>>>>>> REPLACE that ends it"
+    else:
+        after = stop + 1
+        while after < len(text.lines) and _CLOSE.fullmatch(text.lines[after]):
+            after += 1  # said twice
+        return Found(at, after, _read(text, at, stop, floor, label, opened))
+    return Found(at, stop, Edit((), label=label, fault=fault))
+
+
+def _read(text: _Text, at: int, stop: int, floor: int, label: str, opened: re.Match[str]) -> Edit:
+    inside, above = text.lines[at + 1 : stop], text.lines[floor:at]
+    readings = tuple(dict.fromkeys(_readings(inside, opened)))[:_MOST_READINGS]
+    beside = opened["path"] or ""
+    path = path_in(beside, text.known) or path_above(above, text.known)
+    if path is None and readings and not any(line.strip() for line in readings[0].search):
+        path = beside if re.search(r"[./\\]", beside) else new_path(above)
+    fault = "" if readings else "no line ======= divides what is sought from what takes its place"
+    return Edit(readings, path, label, fault)
+
+
+def _opened(text: _Text, at: int) -> re.Match[str] | None:
+    """Return the match of a mark that opens a block; one of another word needs the other two."""
+    opened = _OPEN.fullmatch(text.lines[at])
+    if opened is None or opened["word"].upper() == "REPLACE":
+        return None
+    if opened["word"].upper() == "SEARCH":
+        return opened
+    whole = text.is_divided(at, text.end_after(at)) and text.end_after(at) < len(text.lines)
+    return opened if whole and "-" not in opened["mark"] else None
+
+
+def _ends(line: str) -> bool:
+    if _CLOSE.fullmatch(line):
+        return True
+    opened = _OPEN.fullmatch(line)
+    return opened is not None and opened["word"].upper() == "SEARCH"
+
+
+def _is_cut(lines: Sequence[str], at: int) -> bool:
+    """Return whether a mark that ends a block is the last of all, and not said to its end."""
+    closed = _CLOSE.fullmatch(lines[at])
+    word = closed["other"] if closed else None
+    short = word is not None and "REPLACE".startswith(word.upper())
+    return short and not any(line.strip() for line in lines[at + 1 :])
+
+
+def _next(places: Sequence[int], at: int, last: int) -> int:
+    number = bisect_right(places, at)
+    return places[number] if number < len(places) else last
+
+
+def _readings(inside: Sequence[str], opened: re.Match[str]) -> Iterator[Reading]:
+    """Yield what a block may mean: at each line that may divide it, as it stands or moved left."""
+    size = opened["mark"].count("<") or opened["mark"].count("-")
+    divides, lead = _dividers(inside, size), opened["lead"]
+    for rank, at in enumerate(divides):
+        search, replace = inside[:at], inside[at + 1 :]
+        if not rank and len(divides) > 1 and divides[-1] == len(inside) - 1:
+            replace = replace[:-1]  # its end, where what is sought has no such line, is said twice
+        yield Reading(tuple(search), tuple(replace), rank)
+        if _is_fenced(search):
+            yield Reading(tuple(_unfenced(search)), tuple(_unfenced(replace)), rank)
+        if lead and all(_has(line, lead) for line in (*search, *replace)):
+            yield Reading(tuple(_moved(search, lead)), tuple(_moved(replace, lead)), rank)
+
+
+def _dividers(inside: Sequence[str], size: int) -> list[int]:
+    """Return the lines that may divide a block, of the size of its other marks if there is one."""
+    marks = [(at, found) for at, line in enumerate(inside) if (found := _MIDDLE.fullmatch(line))]
+    bare = [(at, found["mark"].count("=")) for at, found in marks if not found["word"]]
+    named = [(at, found["mark"].count("=")) for at, found in marks if found["word"]]
+    some = bare or named
+    return [at for at, length in some if length == size] or [at for at, _ in some]
+
+
+def _is_fenced(lines: Sequence[str]) -> bool:
+    return len(lines) > 2 and all(_FENCE.fullmatch(lines[at]) for at in (0, -1))
+
+
+def _unfenced(lines: Sequence[str]) -> Sequence[str]:
+    return lines[1:-1] if _is_fenced(lines) else lines
+
+
+def _has(line: str, lead: str) -> bool:
+    return line.startswith(lead) or lead.startswith(line.rstrip())  # a blank line may lack a part
+
+
+def _moved(lines: Sequence[str], lead: str) -> list[str]:
+    return [line[len(lead) :] for line in lines]
+
+
+def parse_blocks(text: str, known: Collection[str]) -> tuple[Edit, ...]:
+    """Return the edits that the blocks in a text are; what stands between them is prose."""
+    return tuple(each.edit for each in find_blocks(split_lines(text), known))
+
+
+def apply_blocks(
+    files: Mapping[str, str], text: str, editable: Collection[str]
+) -> dict[str, str] | Rejection:
+    """Return the files after all blocks in a text, each applied to what the ones before it left.
+
+    Args:
+        files: the project's text files.
+        text: with blocks in it.
+        editable: the paths that a block without a file's name may mean.
+    """
+    edits = parse_blocks(text, files)
+    return (
+        apply_edits(files, edits, editable) if edits else Rejection("no <<<<<<< SEARCH block found")
+    )
+
+
+def _shown(line: str) -> str:
+    return safe_line(line.strip(), 40)

@@ -1,0 +1,155 @@
+"""Diffs in a text, each hunk as an edit: unified ones, git's, aider's and apply_patch's.
+
+What a hunk keeps and takes away is what is sought, what it keeps and adds takes its place. Line
+numbers are not read: models count badly, and lines that are found once need none.
+"""
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from autoresearch.patching.blocks import Found
+from autoresearch.patching.edits import Edit, Reading
+from autoresearch.patching.naming import path_in
+
+_AT = re.compile(r"@@(?:\s.*)?")
+_OLD = re.compile(r"--- \S.*")
+_NEW = re.compile(r"\+\+\+ \S.*")
+_COUNTS = re.compile(r"@@ -\d{1,9}(?:,(\d{1,9}))? ")
+_BEGIN, _END = (re.compile(rf"\*\*\* {word} Patch\s*") for word in ("Begin", "End"))
+_OTHER = re.compile(r"(?:diff --git |index [0-9a-f]+\.\.|\*\*\* (?:Begin|End) )\S.*")
+_SECTION = re.compile(r"\*\*\* (?P<what>Update|Add|Delete) File: *(?P<path>\S.*?)\s*")
+_FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})(?P<info>[\w-]*).*")
+_DIFF_FENCES = frozenset({"diff", "udiff", "patch"})
+_NOWHERE = "/dev/null"
+_NO_LINE_END = "\\ No newline"
+
+
+@dataclass
+class _Reader:
+    """Goes through the lines once; `path` is the file that the hunks at hand are of."""
+
+    lines: Sequence[str]
+    taken: Collection[int]
+    known: Collection[str]
+    path: str | None = None
+    fenced: bool = False
+    found: int = 0
+
+    def hunk(self, at: int) -> Found | None:
+        """Return the hunk that begins at a line, its `@@` or its first own line."""
+        start = at + 1 if _AT.fullmatch(self.lines[at]) else at
+        stop = start
+        while stop < len(self.lines) and self._inside(stop):
+            stop += 1
+        body = _without_blank_end(self.lines[start:stop])
+        if not any(line.startswith(("+", "-")) for line in body):
+            return None
+        self.found += 1
+        label, end = f"hunk {self.found} of the diff", start + len(body)
+        fault = "" if self.fenced or not self._is_cut(at, body, end) else "it is cut off"
+        edit = Edit((_reading(body),), self.path, label, fault, is_marked=False)
+        return Found(at, end, edit)
+
+    def _is_cut(self, at: int, body: Sequence[str], end: int) -> bool:
+        """Return whether a hunk that no fence ends breaks off at the end, said to be longer."""
+        if any(_BEGIN.fullmatch(line) for line in self.lines[:at]):
+            return not any(_END.fullmatch(line) for line in self.lines[end:])
+        said = _COUNTS.match(self.lines[at])
+        if any(line.strip() for line in self.lines[end:]):
+            return False
+        size = len(body) - sum(line.startswith("+") for line in body)
+        return body[-1].startswith("-") or (said is not None and size < int(said[1] or 1))
+
+    def _inside(self, at: int) -> bool:
+        line = self.lines[at]
+        if at in self.taken or _FENCE.fullmatch(line) or heads(self.lines, at):
+            return False
+        if line.startswith((" ", "+", "-", _NO_LINE_END)) or not line.strip():
+            return True
+        return self.fenced and not line.startswith("*** ")
+
+
+def find_hunks(
+    lines: Sequence[str], known: Collection[str], taken: Collection[int] = ()
+) -> list[Found]:
+    """Return the hunks of all diffs in these lines, in order.
+
+    Args:
+        lines: of an answer, without their ends.
+        known: the project's paths.
+        taken: the numbers of lines that are part of something else.
+    """
+    reader, found, place = _Reader(lines, taken, known), list[Found](), 0
+    bare = False  # within a fence that says it is a diff, before any other sign of one
+    while place < len(lines):
+        line = lines[place]
+        if place in taken:
+            place += 1
+            continue
+        if fence := _FENCE.fullmatch(line):
+            reader.fenced = bool(fence["info"]) or not reader.fenced
+            bare = fence["info"].lower() in _DIFF_FENCES
+            place += 1
+            continue
+        signed = _header(reader, place)
+        starts = bool(_AT.fullmatch(line)) or ((bare or _after_header(lines, place)) and not signed)
+        hunk = reader.hunk(place) if starts else None
+        bare = bare and hunk is None
+        if hunk is not None:
+            found.append(hunk)
+        place = hunk.stop if hunk is not None else place + 1
+    return found
+
+
+def heads(lines: Sequence[str], at: int) -> bool:
+    """Return whether a line is one of a diff that names files or begins a hunk."""
+    line, after = lines[at], lines[at + 1] if at + 1 < len(lines) else ""
+    before = lines[at - 1] if at else ""
+    if _AT.fullmatch(line) or _OTHER.fullmatch(line) or _SECTION.fullmatch(line):
+        return True
+    paired = _OLD.fullmatch(line) and _NEW.fullmatch(after)
+    return bool(paired or (_NEW.fullmatch(line) and _OLD.fullmatch(before)))
+
+
+def _header(reader: _Reader, at: int) -> bool:
+    """Note which file a header names; return whether the line is one."""
+    line = reader.lines[at]
+    if not heads(reader.lines, at) or _AT.fullmatch(line):
+        return False
+    if section := _SECTION.fullmatch(line):
+        made = section["path"] if section["what"] == "Add" else None
+        reader.path = path_in(section["path"], reader.known) or made
+    elif _OLD.fullmatch(line):
+        reader.path = path_in(line[4:], reader.known)
+    elif _NEW.fullmatch(line):
+        made = _name(line) if _name(reader.lines[at - 1]) == _NOWHERE else reader.path
+        reader.path = path_in(line[4:], reader.known) or made
+    return True
+
+
+def _name(header: str) -> str:
+    return header[4:].partition("\t")[0].strip().removeprefix("b/")
+
+
+def _after_header(lines: Sequence[str], at: int) -> bool:
+    """Return whether a line follows at once on one that names a file of a diff."""
+    before = lines[at - 1] if at else ""
+    named = _SECTION.fullmatch(before) or (_NEW.fullmatch(before) and heads(lines, at - 1))
+    return bool(named) and lines[at].startswith((" ", "+", "-"))
+
+
+def _reading(body: Sequence[str]) -> Reading:
+    kept = [line for line in body if not line.startswith(_NO_LINE_END)]
+    search = [_bare(line) for line in kept if not line.startswith("+")]
+    replace = [_bare(line) for line in kept if not line.startswith("-")]
+    return Reading(tuple(search), tuple(replace))
+
+
+def _bare(line: str) -> str:
+    return line[1:] if line.startswith((" ", "+", "-")) else line
+
+
+def _without_blank_end(lines: Sequence[str]) -> list[str]:
+    last = max((at for at, line in enumerate(lines) if line.strip()), default=-1)
+    return list(lines[: last + 1])

@@ -1,0 +1,89 @@
+"""What stands between tags in an answer: thoughts, mostly, whatever they are called.
+
+Names of thoughts are made up anew with every model. So it is the other way round: what is enclosed
+in something that is not named like an answer is no final word.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from autoresearch.patching import path_in
+from autoresearch.proposers.reading.headers import field_name
+
+_OPEN = re.compile(
+    r"[ \t>*]*(?:<(?P<tag>[A-Za-z][\w:.-]*)(?:\s[^<>]*)?(?<!/)>|\[(?P<word>[A-Z]{3,})\]\s*$)"
+)
+_CLOSE = re.compile(r"</(?P<tag>[A-Za-z][\w:.-]*)\s*>|\[/(?P<word>\w+)\]")
+_CHANNEL = re.compile(r"<\|?channel\|?>[ \t]*(?P<name>\w*)")
+_ANSWERS = re.compile(
+    r"answer|final|output|respon|propos|solution|result|file|code|edit|change|patch|diff|block|"
+    r"artifact|header|document|experiment|assistant|message|commentary"
+)
+_LAYOUT = re.compile(
+    r"a|b|i|u|p|br|hr|em|li|ol|ul|div|pre|kbd|sup|sub|img|html|body|span|strong|table"
+)
+
+
+@dataclass(frozen=True)
+class Enclosure:
+    """Something with a name, from the line `start` to the line `stop`, both in it."""
+
+    name: str
+    start: int
+    stop: int
+
+
+def thoughts(
+    lines: Sequence[str], known: Collection[str], taken: Collection[int]
+) -> list[Enclosure]:
+    """Return what is enclosed in a tag that is not named like an answer.
+
+    A tag that is never closed encloses all below it, the end of one never opened all above it.
+
+    Args:
+        lines: of the answer.
+        known: the project's paths; a tag that names one is about a file.
+        taken: the numbers of lines that are code.
+    """
+    return [each for each in _enclosures(lines, known, taken) if not _fits(each.name)]
+
+
+def _fits(name: str) -> bool:
+    low = name.lower()
+    return bool(_LAYOUT.fullmatch(low) or _ANSWERS.search(low)) or field_name(name) is not None
+
+
+def _enclosures(
+    lines: Sequence[str], known: Collection[str], taken: Collection[int]
+) -> Iterator[Enclosure]:
+    opened: list[tuple[str, int]] = []
+    channel: tuple[str, int] | None = None
+    for at, line in enumerate(lines):
+        if at in taken:
+            continue
+        for found in _CHANNEL.finditer(line):
+            if channel:
+                yield Enclosure(channel[0], channel[1], at)
+            channel = (found["name"], at) if found["name"] else None
+        tag = _OPEN.match(line)
+        if tag and not path_in(line, known):
+            opened.append(((tag["tag"] or tag["word"]), at))
+        for found in _CLOSE.finditer(line):
+            name = found["tag"] or found["word"]
+            if path_in(name, known):
+                continue
+            start = _pop(opened, name)
+            yield Enclosure(name, start, at)
+    for name, at in [*opened, *([channel] if channel else [])]:
+        yield Enclosure(name, at, len(lines))
+
+
+def _pop(opened: list[tuple[str, int]], name: str) -> int:
+    """Take the last tag of a name off, and what was opened in it; return its line, or the first."""
+    for at in reversed(range(len(opened))):
+        if opened[at][0].casefold() == name.casefold():
+            place = opened[at][1]
+            del opened[at:]
+            return place
+    return 0

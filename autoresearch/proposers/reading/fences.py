@@ -1,0 +1,108 @@
+"""Fenced code in an answer, and what stands between the tags of an element."""
+
+import re
+from bisect import bisect_right
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from autoresearch.patching import path_in
+
+_FENCE = re.compile(r"[ \t>]*(?P<mark>`{3,20}|~{3,20})(?P<info>[^`]*)")
+_ELEMENT = re.compile(r"[ \t]*<(?P<name>[\w:.-]+)(?P<rest>\s[^<>]*)?>[ \t]*")
+SOUGHT = re.compile(r"(?:SEARCH|FIND|ORIGINAL|OLD|BEFORE)(?:[ _](?:CODE|TEXT|BLOCK|LINES))?")
+PUT = re.compile(
+    r"(?:REPLACE(?:MENT)?|UPDATED|NEW|AFTER)(?:[ _](?:WITH|BY|CODE|TEXT|BLOCK|LINES))?"
+)
+SIDES = re.compile(f"{SOUGHT.pattern}|{PUT.pattern}")
+_ABOVE = 4  # lines, in which the word for a fence stands
+_LONGEST = 20  # signs of a fence
+_MOST_ENDS = 50  # of which one is taken
+
+
+@dataclass(frozen=True)
+class Fence:
+    """Lines `start` and `stop` are its marks; `closed`: the second one is there."""
+
+    start: int
+    stop: int
+    info: str
+    closed: bool = True
+
+
+def find_fences(
+    lines: Sequence[str], known: Collection[str], taken: Collection[int] = ()
+) -> list[Fence]:
+    """Return the fences, and the elements that are of a file, one after another.
+
+    A mark within a text in the code ends nothing: a fence ends where the texts in it have ended.
+    """
+    marks = _Marks(lines, taken)
+    found, at = list[Fence](), 0
+    while at < len(lines):
+        fence = None if at in taken else _at(lines, at, known, marks)
+        if fence is not None:
+            found.append(fence)
+        at = fence.stop + 1 if fence is not None else at + 1
+    return found
+
+
+class _Marks:
+    """The lines that can end a fence or an element, found once."""
+
+    def __init__(self, lines: Sequence[str], taken: Collection[int]) -> None:
+        self._fences = dict[str, list[int]]()
+        self._elements = dict[str, list[int]]()
+        for at, line in enumerate(lines):
+            if at in taken:
+                continue
+            if mark := _mark(line):
+                for size in range(3, min(len(mark), _LONGEST) + 1):
+                    self._fences.setdefault(mark[:size], []).append(at)
+            elif line.lstrip().startswith("</"):
+                self._elements.setdefault(line.strip(), []).append(at)
+
+    def of_fence(self, mark: str, at: int) -> list[int]:
+        """Return the first lines below one that end a fence with its mark."""
+        return _below(self._fences.get(mark, []), at)
+
+    def of_element(self, name: str, at: int) -> list[int]:
+        """Return the first lines below one that end an element of a name."""
+        return _below(self._elements.get(f"</{name}>", []), at)
+
+
+def _below(places: Sequence[int], at: int) -> list[int]:
+    first = bisect_right(places, at)
+    return list(places[first : first + _MOST_ENDS])
+
+
+def _at(lines: Sequence[str], at: int, known: Collection[str], marks: _Marks) -> Fence | None:
+    if opened := _FENCE.fullmatch(lines[at]):
+        ends = marks.of_fence(opened["mark"], at)
+        even = (number for number in ends if not _in_text(lines[at + 1 : number]))
+        stop = next(even, ends[0] if ends else len(lines))
+        return Fence(at, stop, opened["info"].strip(), bool(ends))
+    element = _ELEMENT.fullmatch(lines[at])
+    if element and (path_in(lines[at], known) or SIDES.fullmatch(element["name"].upper())):
+        ends = marks.of_element(element["name"], at)
+        return Fence(at, ends[0], element["rest"] or "") if ends else None
+    return None
+
+
+def is_named(lines: Sequence[str], fence: Fence, word: re.Pattern[str]) -> bool:
+    """Return whether a fence is called by a word, in the line above it or as its element."""
+    element = _ELEMENT.fullmatch(lines[fence.start])
+    near = reversed(lines[max(fence.start - _ABOVE, 0) : fence.start])
+    above = next((line for line in near if line.strip()), "")
+    said = element["name"] if element else " ".join(re.findall(r"[A-Za-z]+", above))
+    return bool(word.fullmatch(said.upper()))
+
+
+def _mark(line: str) -> str:
+    """Return the mark of a line that can end a fence, empty for others."""
+    found = _FENCE.fullmatch(line)
+    return found["mark"] if found and not found["info"].strip() else ""
+
+
+def _in_text(body: Sequence[str]) -> bool:
+    """Return whether a text of several lines has begun in Python code, and not ended."""
+    return any("\n".join(body).count(mark) % 2 for mark in ('"""', "'''"))

@@ -1,0 +1,237 @@
+"""The header of an answer: what an author says of a change, in lines of `name: value`.
+
+Models write it bold, numbered, as headings, as a table, as JSON or YAML, in other spellings and
+other languages. What is missing or odd keeps its default; only a hypothesis must be there.
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher, get_close_matches
+from functools import lru_cache
+
+from autoresearch.patching import heading_path
+from autoresearch.proposers.reading.numbers import delta
+from autoresearch.records.text import safe_line
+from autoresearch.records.values import Category
+
+HYPOTHESIS = 500  # characters
+_ALIKE = {"hypothesis": 0.8, "category": 0.7, "risk": 0.78}  # how alike a name must be to count
+_DECORATION = r"(?:[^\w\n]|_)*+(?:\d+[.)]\s*+)?+[\s*_`\"']*+"
+# A header may follow on the same line on what a server left there, or on prose without a space.
+_BEFORE = r"(?:.*(?:\|>|</[\w:.-]+>|\[/\w+\])|.*[.!?](?=hypothesis))?"
+_FIELD = re.compile(
+    _BEFORE + _DECORATION + r"(?P<name>[^\W\d_][\w \u0394\u03b4.()\-]{2,40}?)"
+    r"[\s*_`\"'\])]*(?:[:\uff1a=|]|\s[-\u2013\u2014]\s)(?P<value>.*)"
+)
+_BOLD = re.compile(
+    r"(?:[^\w*]|_)*\*\*(?P<name>[\w \u0394\u03b4-]{3,40})[.:]?\*\*\s*(?P<value>\w.*)"
+)
+_TAGGED = re.compile(r"\s*<(?P<name>[\w -]{3,40})>(?:(?P<value>.*)</[\w -]+>)?\s*")
+_HEADING = re.compile(
+    r"\s*(?:#+\s*[*_]*|[*_]{2,})(?P<name>[^\W\d_][\w \u0394\u03b4-]{2,40}?)\s*[*_:\uff1a#]*\s*"
+)
+_STOP = re.compile(r"[ \t>]*(?:`{3,}|~{3,}|[<>=]{5,}|-{3,}|\+{3,}|@@|\*\*\*|</?\w|\[/?\w+\]|\|)")
+_PLACEHOLDER = "one sentence:"  # how the form itself begins, where an answer repeats it
+_BULLET = re.compile(r"[-+•]\s+")
+_MOST_WRAPPED = 12  # lines of a value
+_MOST_JSON = 20
+_ALIASES = {"bug": Category.BUG_FIX, "fix": Category.BUG_FIX, "lr": Category.OPTIMIZER}
+
+
+@dataclass(frozen=True)
+class Header:
+    """What an author says of a change; `hypothesis` is empty where nothing was said."""
+
+    hypothesis: str = ""
+    category: Category = Category.OTHER
+    predicted_delta: float | None = None
+    risk: str = ""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One `name: value` of a header, on the lines from `start` to before `stop`."""
+
+    name: str
+    value: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """The fields that make one header, how many they are, and the lines they stand on."""
+
+    said: Header
+    start: int
+    stop: int
+    size: int = 1
+
+    @property
+    def is_form(self) -> bool:
+        """Whether it only repeats how a header is to be written."""
+        return self.said.hypothesis.lower().startswith(_PLACEHOLDER)
+
+
+def groups(
+    lines: Sequence[str], taken: Collection[int] = (), known: Collection[str] = ()
+) -> list[Group]:
+    """Return the headers in these lines, in order; each has a hypothesis.
+
+    Args:
+        lines: of an answer, without their ends.
+        taken: the numbers of lines that are code.
+        known: the project's paths; a line that names one is no part of a wrapped value.
+    """
+    found = list(_fields(lines, taken, known))
+    begins = [at for at, field in enumerate(found) if field.name == "hypothesis"]
+    begins = [_first(found, at) for at in begins]
+    ends = [*begins[1:], len(found)][: len(begins)]
+    return [_group(found[start:stop]) for start, stop in zip(begins, ends, strict=True)]
+
+
+def _first(found: Sequence[Field], at: int) -> int:
+    """Return where a header begins: at fields right above its hypothesis that are no other's."""
+    first, seen = at, {"hypothesis"}
+    while first and found[first - 1].stop >= found[first].start - 1:
+        first -= 1
+        if found[first].name in seen:
+            return at
+        seen.add(found[first].name)
+    return first
+
+
+def _group(fields: Sequence[Field]) -> Group:
+    said = dict[str, Field]()
+    for field in fields:
+        said.setdefault(field.name, field)
+    values = {name: field.value for name, field in said.items()}
+    if values.get("risk", "").lower().startswith(_PLACEHOLDER):
+        del values["risk"]
+    header = Header(
+        hypothesis=safe_line(values.get("hypothesis", ""), HYPOTHESIS),
+        category=category(values.get("category", "")),
+        predicted_delta=delta(values.get("predicted_delta", "")),
+        risk=safe_line(values.get("risk", ""), HYPOTHESIS),
+    )
+    return Group(header, fields[0].start, said["hypothesis"].stop, len(said))
+
+
+def _fields(
+    lines: Sequence[str], taken: Collection[int], known: Collection[str]
+) -> Iterator[Field]:
+    tries, at = _MOST_JSON, 0
+    while at < len(lines):
+        if at in taken:
+            at += 1
+            continue
+        if tries and lines[at].lstrip().startswith("{"):
+            tries -= 1
+            if spoken := _json(lines, at):
+                yield from spoken
+                at = spoken[-1].stop
+                continue
+        field = _field(lines, at, taken, known)
+        if field is not None and field.value:
+            yield field
+        at = field.stop if field is not None else at + 1
+
+
+def _field(
+    lines: Sequence[str], at: int, taken: Collection[int], known: Collection[str]
+) -> Field | None:
+    found = _named(lines[at])
+    if found is None:
+        return None
+    name = str(field_name(found["name"]))
+    value = _clean(found.groupdict().get("value") or "")
+    if field_name(value.partition("|")[0].strip(" *_`:\"'")):
+        return None  # the head of a table, or JSON that does not end
+    stop = at + 1
+    if not value:
+        stop = next((n for n in range(stop, len(lines)) if lines[n].strip(" \t>")), len(lines))
+        if stop == len(lines) or not _goes_on(lines, stop, taken, known):
+            return Field(name, "", at, at + 1)
+        value, stop = _clean(lines[stop]), stop + 1
+        value = value if name == "predicted_delta" else _BULLET.sub("", value)
+    wraps = name in ("hypothesis", "risk")
+    most = min(len(lines), at + _MOST_WRAPPED)
+    while wraps and stop < most and _goes_on(lines, stop, taken, known):
+        value, stop = f"{value} {_clean(lines[stop])}", stop + 1
+    return Field(name, value, at, stop)
+
+
+def _goes_on(lines: Sequence[str], at: int, taken: Collection[int], known: Collection[str]) -> bool:
+    """Return whether a line can be more of the value above it."""
+    line = lines[at]
+    other = not line.strip(" \t>") or line.rstrip().endswith((":", "\uff1a"))
+    return not (
+        at in taken or other or _STOP.match(line) or heading_path(line, known) or _named(line)
+    )
+
+
+def _named(line: str) -> re.Match[str] | None:
+    """Return the match of a line that begins a field."""
+    for way in (_FIELD, _HEADING, _BOLD, _TAGGED):
+        found = way.fullmatch(line.strip())
+        if found and field_name(found["name"]):
+            return found
+    return None
+
+
+def _json(lines: Sequence[str], at: int) -> list[Field]:
+    """Return the fields of a JSON object that begins at a line, none where there is none."""
+    text = "\n".join(lines[at:])
+    try:
+        told, size = json.JSONDecoder().raw_decode(text.lstrip())
+    except (ValueError, RecursionError):
+        return []
+    if not isinstance(told, dict):
+        return []
+    stop = at + 1 + text.lstrip()[:size].count("\n")
+    named = [(field_name(str(name)), value) for name, value in told.items()]
+    return [
+        Field(name, str(value), at, stop)
+        for name, value in named
+        if name and isinstance(value, str | int | float)
+    ]
+
+
+@lru_cache(maxsize=1024)
+def field_name(name: str) -> str | None:
+    """Return which field of a header a name means, or None."""
+    plain = re.sub(r"[\s_.()-]+", " ", _folded(name)).strip()
+    words = plain.split()
+    if not words or len(words) > 5 or len(plain) > 40:
+        return None
+    if "delta" in words or "δ" in words or words[0] in ("predicted", "expected"):
+        return "predicted_delta"
+    alike = ((SequenceMatcher(None, plain, each).ratio(), each) for each in _ALIKE)
+    ratio, best = max(alike)
+    return best if ratio >= _ALIKE[best] else None
+
+
+def category(text: str) -> Category:
+    """Return the category that a word means: the nearest one, or `other`."""
+    known = {str(each): each for each in Category if each is not Category.BASELINE}
+    plain = re.sub(r"[\s_-]+", " ", _folded(text)).strip(" *`_.\"'")
+    words = [plain, *re.findall(r"[^\W\d_]+", plain)]
+    for word in words:
+        if word in known or word in _ALIASES:
+            return known.get(word) or _ALIASES[word]
+    near = (get_close_matches(word, known, n=1, cutoff=0.6) for word in words if len(word) < 60)
+    return next((known[each[0]] for each in near if each), Category.OTHER)
+
+
+def _folded(text: str) -> str:
+    letters = unicodedata.normalize("NFKD", text[:200].casefold())
+    return "".join(each for each in letters if not unicodedata.combining(each))
+
+
+def _clean(value: str) -> str:
+    bare = value.strip().rstrip("|").strip().strip("*`_ ").rstrip(",")
+    quoted = len(bare) > 1 and bare[0] == bare[-1] and bare[0] in "\"'"
+    return bare[1:-1] if quoted else bare

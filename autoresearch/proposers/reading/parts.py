@@ -1,0 +1,102 @@
+"""An answer taken apart: its edits, its fences, the whole files in it, its headers."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from autoresearch import patching
+from autoresearch.patching import Edit, Found, Reading
+from autoresearch.proposers.base import Brief
+from autoresearch.proposers.reading.fences import PUT, SOUGHT, Fence, find_fences, is_named
+from autoresearch.proposers.reading.headers import Group, groups
+from autoresearch.proposers.reading.wholes import Whole, whole_file
+
+_FRAME = re.compile(r"[ \t>]*<<(?:data|program) (?P<nonce>[0-9a-f]{32})\b.*>>")
+_HEADER_LINES = 15  # within which a fence that holds a header begins with it
+
+
+@dataclass(frozen=True)
+class Parts:
+    """An answer taken apart; every part knows its lines."""
+
+    lines: Sequence[str]
+    edits: Sequence[Found]
+    fences: Sequence[Fence]
+    wholes: Sequence[Whole]
+    headers: Sequence[Group]
+    code: frozenset[int]
+
+
+def take_apart(answer: str, brief: Brief) -> Parts:
+    """Return the parts of an answer to a brief."""
+    # Written for Windows twice over, a line has two carriage returns at its end.
+    lines = _own_lines(patching.split_lines(answer.replace("\r\r\n", "\n")))
+    known = known_files(brief)
+    edits = patching.find_blocks(lines, known)
+    taken = lines_of(edits)
+    edits += patching.find_hunks(lines, known, taken)
+    taken = lines_of(edits)
+    fences = find_fences(lines, known, taken)
+    pairs = _pairs(lines, fences, known, taken)
+    edits = sorted([*edits, *pairs], key=lambda each: each.start)
+    taken = lines_of(edits)
+    code = {
+        number
+        for fence in fences
+        if not _holds_header(lines, fence)
+        for number in range(fence.start + 1, fence.stop)
+    }
+    found = (whole_file(lines, each, brief) for each in fences if each.closed)
+    wholes = [
+        each for each in found if each and not taken.intersection(range(each.start, each.stop))
+    ]
+    code |= taken
+    return Parts(lines, edits, fences, wholes, groups(lines, code, known), frozenset(code))
+
+
+def _own_lines(lines: Sequence[str]) -> list[str]:
+    """Return the lines, empty where they stand in a frame: those repeat what the brief told."""
+    own, nonce = list[str](), ""
+    for line in lines:
+        begun = _FRAME.match(line)
+        inside = bool(nonce)
+        if begun and not inside:
+            nonce, inside = begun["nonce"], True
+        own.append("" if inside else line.lstrip("\ufeff"))
+        if inside and line.rstrip().endswith(f"<<end {nonce}>>"):
+            nonce = ""
+    return own
+
+
+def known_files(brief: Brief) -> Mapping[str, str]:
+    """Return all text files of the project, path to text."""
+    return {**brief.fixed_files, **brief.files}
+
+
+def lines_of(edits: Sequence[Found]) -> set[int]:
+    """Return the numbers of the lines that edits stand on."""
+    return {number for each in edits for number in range(each.start, each.stop)}
+
+
+def _holds_header(lines: Sequence[str], fence: Fence) -> bool:
+    """Return whether a fence is no code: a header begins it, or one of several lines is in it."""
+    found = groups(lines[fence.start + 1 : fence.stop])
+    return any(each.start < _HEADER_LINES or each.size > 1 for each in found)
+
+
+def _pairs(
+    lines: Sequence[str], fences: Sequence[Fence], known: Mapping[str, str], taken: set[int]
+) -> list[Found]:
+    """Return the edits that are two fences, one named SEARCH and one REPLACE."""
+    found = list[Found]()
+    for first, second in pairwise(fences):
+        named = is_named(lines, first, SOUGHT) and is_named(lines, second, PUT)
+        if not named or not second.closed or first.start in taken:
+            continue
+        search, replace = (tuple(lines[each.start + 1 : each.stop]) for each in (first, second))
+        reading = Reading(search, replace)
+        path = patching.path_above(lines[max(first.start - 6, 0) : first.start], known)
+        edit = Edit((reading,), path, f"the edit at line {first.start + 1}")
+        found.append(Found(first.start, second.stop + 1, edit))
+    return found

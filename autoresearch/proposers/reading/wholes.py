@@ -1,0 +1,105 @@
+"""Whole files in an answer: which fence is one, of which file, and what a part of one is told."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from autoresearch.patching import heading_path, path_above, path_in
+from autoresearch.proposers.base import Brief
+from autoresearch.proposers.reading.fences import Fence
+from autoresearch.proposers.reading.headers import groups
+from autoresearch.records.text import counted, safe_line
+
+_DEFINITION = re.compile(r"(?:async\s+def|def|class)\s+(\w+)")
+_FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,}).*")
+_SHELLS = frozenset({"bash", "sh", "shell", "console", "zsh"})
+_HEADER_LINES = 15
+_ABOVE = 3  # lines above a fence that may name its file
+LEAST = 0.5  # of a file's definitions, or of its lines where it has none
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole new file, and the lines of the answer on which it stands."""
+
+    path: str
+    lines: Sequence[str]
+    start: int
+    stop: int
+
+
+def whole_file(lines: Sequence[str], fence: Fence, brief: Brief) -> Whole | None:
+    """Return the whole file that a fence holds, or None where it holds something else."""
+    start, body = _body(lines, fence)
+    path = _path(lines, fence, body, brief)
+    if path is None or fence.info.partition(" ")[0].lower() in _SHELLS:
+        return None
+    source = _source(path, brief)
+    if body and heading_path(body[0], [path]) and body[0] not in source:
+        body = body[1:]
+    fits = bool(body) and share(source, body) >= LEAST
+    return Whole(path, body, start, fence.stop + 1) if fits else None
+
+
+def share(old: Sequence[str], new: Sequence[str]) -> float:
+    """Return how much of a file new lines still have: of its definitions, else of its lines."""
+    here, there = (
+        {name[1] for line in side if (name := _DEFINITION.match(line))} for side in (old, new)
+    )
+    if not here:
+        here, there = ({line.strip() for line in side if line.strip()} for side in (old, new))
+        return 1.0 if len(here) < 20 else len(here & there) / len(here)
+    return len(here & there) / len(here)
+
+
+def partial(lines: Sequence[str], fences: Sequence[Fence], brief: Brief) -> str:
+    """Return what is to be said of fences none of which is a whole file."""
+    for fence in fences:
+        _, body = _body(lines, fence)
+        path = _path(lines, fence, body, brief)
+        if path is not None and path in brief.fixed_files:
+            return f"{safe_line(path, 60)} is fixed; only {', '.join(brief.editable)} may change"
+        if path is not None and body:
+            source = _source(path, brief)
+            return (
+                f"the fence holds {counted(len(body), 'line')} and {safe_line(path, 60)} has "
+                f"{len(source)}: what is left out would be gone. Write SEARCH/REPLACE blocks for "
+                "what changes, or the whole file"
+            )
+    return ""
+
+
+def _body(lines: Sequence[str], fence: Fence) -> tuple[int, list[str]]:
+    """Return where a fence's file begins, and its lines, without a header above it."""
+    start, stop = fence.start + 1, fence.stop
+    found = groups(lines[start : min(stop, start + _HEADER_LINES)])
+    if found:
+        start = _after_header(lines, start, stop)
+    while start < stop and not lines[start].strip():
+        start += 1
+    if stop - start > 1 and _FENCE.fullmatch(lines[start]) and _FENCE.fullmatch(lines[stop - 1]):
+        return start + 1, list(lines[start + 1 : stop - 1])
+    return start, list(lines[start:stop])
+
+
+def _after_header(lines: Sequence[str], start: int, stop: int) -> int:
+    near = range(start, min(stop, start + 2 * _HEADER_LINES))
+    blank = (at for at in near if not lines[at].strip() and _ended(lines, start, at))
+    return next(blank, stop)
+
+
+def _ended(lines: Sequence[str], start: int, at: int) -> bool:
+    return bool(groups(lines[start:at])) and not groups(lines[at : at + 4])
+
+
+def _path(lines: Sequence[str], fence: Fence, body: Sequence[str], brief: Brief) -> str | None:
+    known = {**brief.fixed_files, **brief.files}
+    first = heading_path(body[0], known) if body else None
+    above = path_above(lines[max(fence.start - _ABOVE, 0) : fence.start], known)
+    said = path_in(fence.info, known) or above or first
+    only = next(iter(brief.files)) if len(brief.files) == 1 else None
+    return said or only
+
+
+def _source(path: str, brief: Brief) -> list[str]:
+    return brief.files.get(path, brief.fixed_files.get(path, "")).splitlines()
