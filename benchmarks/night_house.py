@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from night_rules import RACE, START, Lab, Night, Race
+from night_rules import RACE, Lab, Night, Race
 
 from autoresearch import policy
 from autoresearch.records.values import Reading, Verdict
@@ -23,7 +23,7 @@ class House:
 
     lab: Lab
     ways: Ways
-    true: dict[int, float] = field(default_factory=lambda: {1: START})
+    true: dict[int, float] = field(default_factory=dict)
     readings: dict[int, list[Reading]] = field(default_factory=dict)
     parents: dict[int, int] = field(default_factory=dict)
     kept: list[int] = field(default_factory=lambda: [1])
@@ -36,7 +36,10 @@ class House:
 
     def __post_init__(self) -> None:
         self.whole = self.lab.left
-        self.readings[1] = [self.lab.train(START, 1 + n) for n in range(self.ways.replicates)]
+        self.true[1] = self.lab.start
+        self.readings[1] = [
+            self.lab.train(self.lab.start, 1 + n) for n in range(self.ways.replicates)
+        ]
         self.recall()
 
     @property
@@ -47,7 +50,7 @@ class House:
     def recall(self) -> None:
         """Go through the study again, as the loop does before every verdict."""
         self.repeats = self._repeated()
-        self.noise = policy.noise(self.readings)
+        self.noise = policy.noise(self.readings, incumbent=self.incumbent)
         kept = set(self.kept)
         past = [
             policy.Past(
@@ -112,6 +115,7 @@ class House:
         self.parents[number] = parent
         if kept:
             self.kept.append(number)
+            self.lab.kept(self.true[number])
             self.idle = False
         if self._repeated() > 1.1 * self.repeats:
             self.recall()
@@ -135,7 +139,7 @@ class House:
 
     def confirm(self) -> None:
         """Spend the share that confirming has by now, if any keep is worth it."""
-        while not self.idle and self.spent < self.ways.confirm * (self.whole - self.lab.left):
+        while self.ways.confirm and (self.due() or self.within()):
             keeps = self.standing()
             worth = policy.worth_confirming(
                 [self.beside(number) for number in keeps], self.noise, self.belief.prior
@@ -150,6 +154,20 @@ class House:
             if policy.should_unkeep(self.beside(number), self.noise, self.belief.prior):
                 self.take_back(number)
 
+    def within(self) -> bool:
+        """Whether there may be a pair worth it, and a share of the night left for it."""
+        return not self.idle and self.spent < self.ways.confirm * (self.whole - self.lab.left)
+
+    def doubtful(self) -> int:
+        """How many keeps stand on one pair alone and are more likely no better."""
+        keeps = [self.beside(number) for number in self.standing()]
+        return len(policy.doubtful(keeps, self.noise, self.belief.prior))
+
+    def due(self) -> bool:
+        """Whether the rest of the night is what the doubtful keeps need."""
+        most = 2 * (len(self.kept) - 1) + 1
+        return self.lab.left <= most and 0 < self.lab.left - 1 <= 2 * self.doubtful()
+
     def take_back(self, number: int) -> None:
         """Take back what is none: the newest at once, an older keep by trying its reversal."""
         self.taken_back += 1
@@ -163,9 +181,11 @@ class House:
     def result(self) -> Night:
         """Return what it came to."""
         self.recall()
+        start = self.true[1]
         night = Night(
-            self.true[self.incumbent] - START,
-            self.belief.score.mean - START,
+            self.true[self.incumbent] - start,
+            self.belief.score.mean - start,
+            doubtful=self.doubtful(),
             kept=len(self.kept) - 1,
             taken_back=self.taken_back,
         )

@@ -21,6 +21,9 @@ SLOTS = 100
 IDEAS = 2 * SLOTS  # more than any night gets through
 OFFSET = 0.013  # deviation of a seed's offset, bpb
 START = 2.0
+_MENDS = 0.4  # of ideas, while there are faults
+# Per bpb: eight planted bugs cost 1.2 bpb, and pairs of that program were thirteen times as loud.
+_LOUDER = 2.1
 SHRINK = 0.06  # bpb: after this much improvement gains are 1/e of what they were
 
 
@@ -29,7 +32,9 @@ class Mix:
     """How often ideas are better, neutral and worse; mean gain and loss in bpb.
 
     Gains are exponential; losses are too, or lognormal where `tails` says so. `offset` is the
-    deviation of what a seed adds for every code.
+    deviation of what a seed adds for every code. `faults` are what the program's bugs cost, at the
+    start; while there are any, four ideas of ten mend one. The noise is as much louder as the
+    program is worse.
     """
 
     name: str
@@ -40,6 +45,7 @@ class Mix:
     loss: float
     tails: bool = True
     offset: float = OFFSET
+    faults: tuple[float, ...] = ()
 
     @property
     def prior(self) -> Prior:
@@ -55,6 +61,11 @@ MIXES = (
     Mix("few ideas work", 0.05, 0.35, 0.60, 0.010, 0.030),
     Mix("many small gains", 0.30, 0.40, 0.30, 0.004, 0.010),
 )
+# As planted: what eight bugs cost at 850 steps.
+BROKEN = Mix(
+    "begins broken", 0.15, 0.25, 0.60, 0.010, 0.030,
+    faults=(0.385, 0.137, 0.116, 0.091, 0.077, 0.074, 0.176, 0.063),
+)  # fmt: skip
 NOTHING = Mix("A/A: patches that change nothing", 0.0, 1.0, 0.0, 0.010, 0.030)
 
 
@@ -64,6 +75,9 @@ class Lab:
     def __init__(self, seed: int, sigma: float, mix: Mix) -> None:
         draw = np.random.default_rng(seed)
         self.sigma, self.mix, self.left = sigma, mix, float(SLOTS)
+        self.faults = list(draw.permutation(mix.faults)) if mix.faults else []
+        self.start = START + sum(self.faults)
+        self._mend: float | None = None  # the true score that the last mend was to bring
         # Heavier in the tail than the policy's prior: it is not told the truth.
         tails = mix.loss * np.exp(draw.normal(-0.5, 1, IDEAS))
         losses = tails if mix.tails else draw.exponential(mix.loss, IDEAS)
@@ -78,14 +92,24 @@ class Lab:
     def idea(self, true: float) -> float:
         """Return the true score of the next idea on top of code of this true score."""
         kind, gain, loss = next(self._ideas)
+        if self.faults and kind > 1 - _MENDS:
+            self._mend = true - self.faults[-1]
+            return self._mend
         if kind < self.mix.better:
-            return true - gain * math.exp((true - START) / SHRINK)
+            return true - gain * math.exp(min((true - START) / SHRINK, 0.0))
         return true if kind < self.mix.better + self.mix.neutral else true + loss
+
+    def kept(self, true: float) -> None:
+        """Take note that code of this true score is the incumbent: a mended fault is gone."""
+        if true == self._mend:
+            self.faults.pop()
+            self._mend = None
 
     def train(self, true: float, seed: int = 1) -> Reading:
         """Take a slot and return what it reads."""
         self.left -= 1
-        return Reading(seed, true + self._offsets[seed] + next(self._noise))
+        louder = math.exp(_LOUDER * max(true - START, 0.0))
+        return Reading(seed, true + louder * (self._offsets[seed] + next(self._noise)))
 
     def stopped(self, effect: float, race: "Race") -> bool:
         """Return whether racing stops a first trial with this true effect; its time is taken."""
@@ -120,6 +144,7 @@ class Night:
     taken_back: int = 0
     claims: int = 0
     false_claims: int = 0
+    doubtful: int = 0
 
 
 def threshold(sigmas: float) -> Callable[[Lab], Night]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch import patching
+from autoresearch import patching, policy
 from autoresearch.config import find_project
 from autoresearch.gitrepo import GitRepo
 from autoresearch.records.events import Event, Settled, TrialStarted
@@ -19,6 +19,7 @@ from autoresearch.records.values import (
     Ending,
     ExperimentState,
     Purpose,
+    Reading,
     Standing,
     TrialState,
     Verdict,
@@ -108,6 +109,50 @@ def test_after_the_last_experiment_that_was_asked_for_no_pair_is_trained(tmp_pat
     made.run()
     trained = [each for each in made.events if isinstance(each, TrialStarted)]
     assert Purpose.CONFIRMING not in {each.purpose for each in trained}
+
+
+def doubting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep on a single pair, and doubt what stands on one."""
+    monkeypatch.setattr("autoresearch.policy.verdicts.ENOUGH_REPEATS", 0)
+    monkeypatch.setattr("autoresearch.policy.claims._LIKELY", 1.1)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.0])
+def test_a_run_s_own_end_leaves_no_keep_on_one_pair_in_doubt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float
+) -> None:
+    doubting(monkeypatch)
+    made = night(tmp_path, source(1.9), source(1.8), share=share)
+    made.rules = StopRules(experiments=3)
+    made.run()
+    assert [each.pairs for each in rows(made)] == [0, 1, 1]
+    trained = [each for each in made.events if isinstance(each, TrialStarted)]
+    late = [each.experiment_id for each in trained if each.purpose is Purpose.CONFIRMING]
+    assert set(late) == ({1, 2, 3} if share else set())
+
+
+def test_a_deadline_leaves_time_for_what_stands_on_one_pair_in_doubt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = night(tmp_path, source(1.9), share=0.01)
+    made.run()
+    doubting(monkeypatch)
+    study, registry = made.study(), made.registry
+    monkeypatch.setattr(registry, "quickest", lambda _study: 10.0)
+    monkeypatch.setattr(registry, "seconds", lambda _study: {Purpose.CONFIRMING: 99.0})
+    kept = policy.Kept([Reading(1, 1.9)], [Reading(1, 2.0)])
+    monkeypatch.setattr(
+        Books, "keeps", lambda *_: [books_room.Keep(row, kept) for row in rows(made)[1:]]
+    )
+    paired: list[int] = []
+    monkeypatch.setattr(Confirming, "pair", lambda _self, _study, row, _seed: paired.append(row.id))
+    comparing = Comparing(registry, made.runner())
+    left: list[float | None] = []
+    confirming = Confirming(0.01, registry, comparing, books(made), lambda: left[-1])
+    for seconds, count in ((1000.0, 0), (31.0, 0), (30.0, 1), (None, 1)):
+        left.append(seconds)
+        confirming.attend(study)
+        assert len(paired) == count, seconds
 
 
 def test_evidence_is_written_beside_the_verdict(tmp_path: Path) -> None:

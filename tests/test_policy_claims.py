@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from autoresearch.policy import Kept, Noise, Prior, claim, should_unkeep, worth_confirming
+from autoresearch.policy import Kept, Noise, Prior, claim, doubtful, should_unkeep, worth_confirming
 from autoresearch.records.values import Reading
 from tests.test_policy import QUIET, readings
 
@@ -99,6 +99,15 @@ def test_the_next_pair_goes_where_a_claim_is_nearest() -> None:
     assert worth_confirming([hopeless, done, near_one], QUIET, IDEAS) == (2, 2)
     assert worth_confirming([hopeless, done], QUIET, IDEAS) is None
     assert worth_confirming([], QUIET, IDEAS) is None
+
+
+def test_what_stands_on_one_pair_in_doubt_goes_first() -> None:
+    clear, doubt, later, paired = (beside(each) for each in (-0.02, -0.002, -0.003, -0.001))
+    paired = beside(-0.001, -0.001)
+    keeps = [clear, paired, doubt, later]
+    assert doubtful(keeps, QUIET, IDEAS) == [2, 3]
+    assert worth_confirming(keeps, QUIET, IDEAS) == (2, 2)
+    assert doubtful([clear, paired], QUIET, IDEAS) == []
 
 
 def test_patience_takes_a_chance_that_only_many_pairs_could_make_good() -> None:

@@ -112,6 +112,24 @@ def test_without_repeats_the_noise_is_the_usual() -> None:
     assert not found.measured
 
 
+def test_repeats_of_code_far_from_the_incumbent_count_little() -> None:
+    broken = {1: readings(3.2, 3.3, 3.1, 3.26), 2: readings(3.0, 2.9, 3.1, 3.01)}
+    mended = {3: readings(2.0, 2.002, 1.999), 4: readings(2.01, 2.011, 2.008)}
+    alone, both = noise(mended), noise(broken | mended, incumbent=4)
+    assert noise(broken | mended).pair > 5 * alone.pair
+    assert both.pair < 2 * alone.pair
+    assert both.seed < 2 * alone.seed
+    assert both.pair_repeats == pytest.approx(alone.pair_repeats, rel=0.05)
+    assert noise(broken | mended, incumbent=1).pair > 5 * alone.pair
+
+
+def test_repeats_at_the_incumbents_own_score_count_in_full() -> None:
+    near = {1: readings(2.0, 2.01, 2.03), 2: readings(2.0, 2.02, 2.02)}
+    whole, weighed = noise(near), noise(near, incumbent=2)
+    assert weighed.pair == pytest.approx(whole.pair, rel=0.01)
+    assert weighed.pair_repeats == pytest.approx(whole.pair_repeats, rel=0.05)
+
+
 def test_pairs_are_quieter_than_seeds() -> None:
     study = {number: readings(2.0 + number, 2.2 + number) for number in range(6)}
     found = noise(study)

@@ -10,6 +10,7 @@ from autoresearch.policy.claims import (
     Claim,
     Kept,
     claim,
+    doubtful,
     should_unkeep,
     worth_confirming,
 )
@@ -57,7 +58,7 @@ __all__ = [
     "ByDocument", "Calibration", "Claim", "Condemned", "Decision", "Drift", "Finished", "Gap",
     "Kept", "Ladder", "Lags", "MoreTrials", "Noise", "Past", "Prior", "Race", "Sides", "Sight",
     "Usual", "Yardstick", "advice", "average", "by_document", "calibrate", "calibrated", "claim",
-    "drift", "gap", "judge", "kept_as_simpler", "ladder", "lags", "next_seed", "noise", "paired",
-    "recall", "scores", "share_bound", "shipped_ladder", "should_unkeep", "sight", "steadied",
-    "usual_ideas", "usual_noise", "worth_confirming",
+    "doubtful", "drift", "gap", "judge", "kept_as_simpler", "ladder", "lags", "next_seed", "noise",
+    "paired", "recall", "scores", "share_bound", "shipped_ladder", "should_unkeep", "sight",
+    "steadied", "usual_ideas", "usual_noise", "worth_confirming",
 ]  # fmt: skip

@@ -16,6 +16,7 @@ from autoresearch.records.text import counted
 from autoresearch.records.values import Estimate, Reading
 
 CONFIRMED = 0.95
+_LIKELY = 0.5  # what a keep on a single pair must be more likely better than
 # Below this chance of becoming a claim with one more pair, the pair is better spent elsewhere.
 _HOPELESS = 0.10
 # One pair may prove little where three would do: so many pairs are looked ahead.
@@ -107,21 +108,41 @@ def worth_confirming(
     epoch: int | None = 0,
     patient: bool = False,
 ) -> tuple[int, int] | None:
-    """Return which keep (its place) the next confirming pair should go to, and the pair's seed.
+    """Return which keep (its place) the next further pair should go to, and the pair's seed.
 
-    It is the one with the best chance per training of becoming a claim; None where none has one.
-    Who is patient also takes a chance that only many pairs could make good. A seed that one side
-    alone has read costs half a pair, if that was in this `epoch`; None lets none do so.
+    A doubtful one goes first, the oldest before the others: most is built on it. Else it is the one
+    with the best chance per training of becoming a claim; None where none has one. Who is patient
+    also takes a chance that only many pairs could make good. A seed that one side alone has read
+    costs half a pair, if that was in this `epoch`; None lets none do so.
     """
+    if unsure := doubtful(keeps, noise, prior):
+        return unsure[0], _seed(keeps[unsure[0]], epoch)[0]
     best, found = 0.0, None
     for place, kept in enumerate(keeps):
-        half = _half(kept, epoch)
-        seed = half if half is not None else next_seed(kept.experiment, kept.parent)
-        cost = 1 if half is not None else 2
+        seed, cost = _seed(kept, epoch)
         chance = _chance(kept, noise, prior, _PATIENT if patient else _AHEAD) / cost
         if chance > best:
             best, found = chance, (place, seed)
     return found
+
+
+def doubtful(keeps: Sequence[Kept], noise: Noise, prior: Prior) -> list[int]:
+    """Return the places of those that stand on one pair alone and are more likely no better."""
+    return [place for place, kept in enumerate(keeps) if _is_doubtful(kept, noise, prior)]
+
+
+def _is_doubtful(kept: Kept, noise: Noise, prior: Prior) -> bool:
+    differences = _differences(kept, noise)
+    if len(differences) != 1:
+        return False
+    prior = prior.of(reversal=kept.reversal)
+    return _of_pairs(kept, differences, noise, prior).better < _LIKELY
+
+
+def _seed(kept: Kept, epoch: int | None) -> tuple[int, int]:
+    """Return the seed of a keep's next pair, and how many trainings that takes."""
+    half = _half(kept, epoch)
+    return (half, 1) if half is not None else (next_seed(kept.experiment, kept.parent), 2)
 
 
 def _half(kept: Kept, epoch: int | None) -> int | None:

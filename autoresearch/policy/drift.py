@@ -42,14 +42,14 @@ def drift(again: Reading, then: Reading, noise: Noise) -> Drift:
         noise: the study's. Its deviation of a pair is at least that of a repetition: two codes on
             one seed differ by all that two trainings of one code differ by.
     """
-    freedom = PRIOR_REPEATS + noise.pair_repeats
+    freedom = PRIOR_REPEATS + int(noise.pair_repeats)
     difference = again.bpb - then.bpb
     changed = tail(difference / noise.pair, freedom) < FALSE_ALARM
     if not (again.steps > 0 and then.steps > 0):
         return Drift(difference, noise.pair, None, changed)
     ratio = again.steps / then.steps
     logs = math.log(ratio)
-    slower = tail(logs / (math.sqrt(2) * noise.speed), PRIOR_REPEATS + noise.seed_repeats)
+    slower = tail(logs / (math.sqrt(2) * noise.speed), PRIOR_REPEATS + int(noise.seed_repeats))
     matters = abs(noise.slope * logs) > noise.trial
     return Drift(difference, noise.pair, ratio, changed or (matters and slower < FALSE_ALARM))
 

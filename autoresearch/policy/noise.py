@@ -16,6 +16,9 @@ from autoresearch.records.values import Reading
 
 # How many repeats the usual noise is worth beside the study's own.
 PRIOR_REPEATS = 3
+# Repeats of code whose score lies this share of the incumbent's away count for a third; so a night's
+# usual gains change little, and a broken program's repeats are nothing to the mended one.
+_NEAR = 0.12
 
 
 @dataclass(frozen=True)
@@ -51,14 +54,15 @@ class Noise:
     """Standard deviations in bits per byte, and how many repeats stand behind them.
 
     `seed` is of one trial's score between seeds of the same code, `pair` of a paired difference
-    between seeds; `seed_repeats` and `pair_repeats` are degrees of freedom measured in the study.
+    between seeds; `seed_repeats` and `pair_repeats` are the degrees of freedom that stand behind
+    them, those of code far from the incumbent counted in part.
     `slope` and `speed` are as in `Usual`, learned from the study.
     """
 
     seed: float = CPU.seed
     pair: float = CPU.pair
-    seed_repeats: int = 0
-    pair_repeats: int = 0
+    seed_repeats: float = 0.0
+    pair_repeats: float = 0.0
     slope: float = CPU.slope
     speed: float = CPU.speed
 
@@ -86,16 +90,23 @@ class Noise:
         return math.sqrt((PRIOR_REPEATS * self.pair**2 + squares) / (PRIOR_REPEATS + freedom))
 
 
-def noise(readings: Mapping[int, Sequence[Reading]], usual: Usual = CPU) -> Noise:
-    """Return the noise seen so far.
+def noise(
+    readings: Mapping[int, Sequence[Reading]], usual: Usual = CPU, incumbent: int | None = None
+) -> Noise:
+    """Return the noise seen so far, as it is for code like the incumbent.
+
+    How loud the noise is depends on the code: a broken program's scores scatter more than those of
+    the same program mended. So repeats count by how near their code scores to the incumbent.
 
     Args:
         readings: every experiment's readings, by its number.
         usual: what to expect on such a device and clock.
+        incumbent: the number of the code to be compared with; None counts all repeats alike.
     """
     groups = [part for mine in readings.values() for part in _epochs(mine) if len(part) > 1]
-    seed = _within([[each.bpb for each in mine] for mine in groups])
-    trial = _beside_seeds(groups)
+    weights = _nearness(groups, readings.get(incumbent, ()) if incumbent else ())
+    seed = _within([[each.bpb for each in mine] for mine in groups], weights)
+    trial = _beside_seeds(groups, weights)
     deviation = _shrunk(usual.seed, *seed)
     pair = math.sqrt(2) * _shrunk(usual.pair / math.sqrt(2), *trial)
     speed = _shrunk(usual.speed, *_within([_log_steps(mine) for mine in groups]))
@@ -168,42 +179,65 @@ def _log_steps(readings: Sequence[Reading]) -> list[float]:
     return [math.log(each.steps) for each in readings if each.steps > 0]
 
 
-def _shrunk(usual: float, squares: float, freedom: int) -> float:
+def _nearness(groups: Sequence[Sequence[Reading]], incumbent: Sequence[Reading]) -> list[float]:
+    """Return how much each group's repeats count, from 1 at the incumbent's score down to 0."""
+    if not incumbent:
+        return [1.0] * len(groups)
+    here = fmean(each.bpb for each in incumbent)
+    levels = [fmean(each.bpb for each in group) for group in groups]
+    far = [min(abs(level - here) / max(_NEAR * abs(here), 1e-12), 30.0) for level in levels]
+    return [math.exp(-(each**2)) for each in far]
+
+
+def _shrunk(usual: float, squares: float, freedom: float) -> float:
     """Return a deviation shrunk to the usual one.
 
     Source: the posterior mean of a variance with a scaled inverse chi-square prior. A mean rather
     than a mode: the noise is thought too large rather than too small while repeats are few.
     """
-    if not freedom:
+    if freedom < 1:  # not one repeat of code that is near
         return usual
     return math.sqrt((PRIOR_REPEATS * usual**2 + squares) / (PRIOR_REPEATS + freedom - 2))
 
 
-def _beside_seeds(groups: Sequence[Sequence[Reading]]) -> tuple[float, int]:
+def _beside_seeds(
+    groups: Sequence[Sequence[Reading]], weights: Sequence[float]
+) -> tuple[float, float]:
     """Return the squares that neither code nor seed explains, and their degrees of freedom.
 
-    Source: the residual of a two-way layout (code and seed). Pairwise differences would count an
+    Both in part where a group's weight is less than one.
+
+    Source: the residual of a two-way layout (code and seed), by weighted least squares; a row's
+    freedom is its weight times what its leverage leaves. Pairwise differences would count an
     incumbent's own luck once for each experiment compared with it.
     """
     if len(groups) < 2:
-        return 0.0, 0
+        return 0.0, 0.0
     seeds = sorted({each.seed for mine in groups for each in mine})
     place = {seed: number for number, seed in enumerate(seeds)}
     layout = [np.eye(len(seeds))[[place[each.seed] for each in mine]] for mine in groups]
     across = np.concatenate([each - each.mean(axis=0) for each in layout])
     bits = np.concatenate([_centred([each.bpb for each in mine]) for mine in groups])
-    offsets, _, rank, _ = np.linalg.lstsq(across, bits, rcond=None)
-    freedom = len(bits) - len(groups) - int(rank)
-    return float(((bits - across @ offsets) ** 2).sum()) if freedom else 0.0, freedom
+    rows = np.repeat(weights, [len(mine) for mine in groups])
+    own = np.repeat([1 / len(mine) for mine in groups], [len(mine) for mine in groups])
+    scale = np.sqrt(rows)[:, None]
+    basis, sizes, _ = np.linalg.svd(across * scale, full_matrices=False)
+    basis = basis[:, sizes > 1e-9]
+    whole = bits * scale[:, 0]
+    left = whole - basis @ (basis.T @ whole)
+    freedom = float((rows * (1 - own - (basis**2).sum(axis=1))).sum())
+    return (float((left**2).sum()), freedom) if freedom > 1e-9 else (0.0, 0.0)
 
 
-def _within(groups: Iterable[Sequence[float]]) -> tuple[float, int]:
+def _within(
+    groups: Sequence[Sequence[float]], weights: Sequence[float] | None = None
+) -> tuple[float, float]:
     """Return the sum of squares about each group's mean, and its degrees of freedom."""
-    squares, freedom = 0.0, 0
-    for group in groups:
+    squares = freedom = 0.0
+    for group, weight in zip(groups, weights or [1.0] * len(groups), strict=True):
         if len(group) > 1:
-            squares += sum(value**2 for value in _centred(group))
-            freedom += len(group) - 1
+            squares += weight * sum(value**2 for value in _centred(group))
+            freedom += weight * (len(group) - 1)
     return squares, freedom
 
 

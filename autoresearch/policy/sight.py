@@ -50,7 +50,7 @@ def sight(noise: Noise, usual: Usual, ideas: Prior) -> Sight:
             louder than usual as the noise between seeds is.
         ideas: how often ideas are better, and by how much.
     """
-    louder = 1.0 if noise.pair_repeats else noise.seed / usual.seed
+    louder = 1.0 if noise.pair_repeats >= 1 else noise.seed / usual.seed
     pair = noise.pair * max(louder, 1.0)
     freedom = max(noise.pair_repeats, ENOUGH_REPEATS)
     gain = _smallest(ideas, pair**2 / MAX_PAIRS * freedom / (freedom - 2))

@@ -58,7 +58,7 @@ class Briefing:
         """
         readings = self._registry.readings(study)
         history = self._pasts.of(study, readings)
-        noise = policy.noise(readings, policy.usual_noise(study.device))
+        noise = policy.noise(readings, policy.usual_noise(study.device), incumbent.id)
         files, editable = self.files(study.base_commit), self.editable(study.base_commit)
         return Brief(
             study=study.tag,

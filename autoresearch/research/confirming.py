@@ -1,6 +1,6 @@
 """Earning claims: a share of the training time goes into fresh pairs of what was kept."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from autoresearch import policy
@@ -35,10 +35,25 @@ class Confirming:
     """A chore: trains the pair nearest to a claim, and takes back what proves to be none."""
 
     def __init__(
-        self, share: float, registry: Registry, comparing: Comparing, books: Books
+        self,
+        share: float,
+        registry: Registry,
+        comparing: Comparing,
+        books: Books,
+        left: Callable[[], float | None] = lambda: None,
     ) -> None:
-        """Build it; `share` of a study's training time is what it may take."""
+        """Build it.
+
+        Args:
+            share: of a study's training time, that it may take; what is doubtful at a run's end
+                may cost more. 0: nothing is confirmed.
+            registry: where the study is.
+            comparing: trains pairs.
+            books: writes down what they say.
+            left: returns the seconds until the run's deadline; None without one.
+        """
         self._share = share
+        self._left = left
         self._registry = registry
         self._comparing = comparing
         self._books = books
@@ -47,7 +62,8 @@ class Confirming:
         """Take keeps back, or train one pair if it is worth it and the share not spent.
 
         A keep may have fallen long ago: the run that should have taken it back was killed. Where
-        nothing is left to try, what is left of the share may be spent patiently.
+        nothing is left to try, what is left of the share may be spent patiently. A keep that stands
+        on a single pair in doubt has its further one before the run ends, share or no share.
 
         Raises:
             Interrupted: the run is to stop; everything is saved.
@@ -57,11 +73,25 @@ class Confirming:
             self._books.settle(study)
             self._take_back(study)
             return True
-        seconds = self._registry.seconds(study)
-        if seconds.get(Purpose.CONFIRMING, 0.0) >= self._share * sum(seconds.values()):
+        unsure = self._doubtful(memory, keeps)
+        must = unsure > 0 and (patient or self._is_late(study, 2 * unsure))
+        if not must and self._is_spent(study):
             return False
         chosen = self._next(memory, keeps, epoch=memory.epoch, patient=patient)
         if chosen is None:
+            return False
+        self.pair(study, chosen.keep.row, chosen.seed)
+        return True
+
+    def settle(self, study: Study) -> bool:
+        """Train a further pair of a keep that stands on one alone in doubt; return if one did.
+
+        Raises:
+            Interrupted: the run is to stop; everything is saved.
+        """
+        memory, keeps = self._kept(study)
+        chosen = self._next(memory, keeps, epoch=memory.epoch)
+        if not self._doubtful(memory, keeps) or chosen is None:
             return False
         self.pair(study, chosen.keep.row, chosen.seed)
         return True
@@ -104,6 +134,22 @@ class Confirming:
         self._comparing.pair(study, experiment, parent, seed, Purpose.CONFIRMING)
         self._books.settle(study, experiment)
         self._take_back(study)
+
+    def _doubtful(self, memory: Memory, keeps: Sequence[Keep]) -> int:
+        """Return how many keeps stand on one pair alone and are more likely no better."""
+        if not self._share:
+            return 0
+        open_ = [each.kept for each in keeps if self._can_be_paired(each)]
+        return len(policy.doubtful(open_, memory.noise, memory.belief.prior))
+
+    def _is_late(self, study: Study, trainings: int) -> bool:
+        """Whether so many trainings, and one more, are about all that the deadline allows."""
+        left = self._left()
+        return left is not None and left <= (trainings + 1) * self._registry.quickest(study.id or 0)
+
+    def _is_spent(self, study: Study) -> bool:
+        seconds = self._registry.seconds(study)
+        return seconds.get(Purpose.CONFIRMING, 0.0) >= self._share * sum(seconds.values())
 
     def _take_back(self, study: Study) -> None:
         while fallen := self._fallen(study, *self._kept(study)):

@@ -70,7 +70,9 @@ class Research:
         settings, see = project.settings.policy, patience.see
         self._comparing = Comparing(registry, trials, settings.replicates)
         self._books = Books(registry, repo, see)
-        self._confirming = Confirming(confirm_share, registry, self._comparing, self._books)
+        self._confirming = Confirming(
+            confirm_share, registry, self._comparing, self._books, lambda: patience.left
+        )
         self._drifting = Drifting(settings.drift_every, registry, trials, see)
         self._chores: tuple[Chore, ...] = (self._drifting, self._confirming)
         self._reversing = Reversing(registry, repo, project.settings.target.editable)
@@ -98,6 +100,7 @@ class Research:
         try:
             for experiment in self._experiments():
                 self._close(experiment, self._comparing.verdict(self.study, experiment))
+            self._settle()
             self._raise_if_interrupted()
             reason = self._stop_reason() or self._rota.why()
         except Interrupted as stopped:
@@ -157,6 +160,13 @@ class Research:
             return False
         self._reread()
         return True
+
+    def _settle(self) -> None:
+        """Pair what stands on one pair alone in doubt: a run's own end leaves none of it."""
+        while not (self._interrupted() or self._purse.empty() or self._baseline_failed()):
+            if not self._confirming.settle(self.study):
+                return
+            self._reread()
 
     def _next(self) -> Experiment | None:
         pending = self._open()

@@ -42,10 +42,11 @@ def remember(registry: Registry, study: Study, closing: Experiment | None = None
         closing: an experiment whose verdict is decided, but not yet written.
     """
     readings, parents = registry.readings(study), registry.parents(study)
-    noise = policy.noise(readings, policy.usual_noise(study.device))
     rows = registry.experiments(study)
     if closing is not None:
         rows = [closing if row.id == closing.id else row for row in rows]
+    incumbent = next((row.id for row in reversed(rows) if row.verdict is Verdict.KEEP), None)
+    noise = policy.noise(readings, policy.usual_noise(study.device), incumbent)
     past = (_past(row, readings.get(int(row.id or 0), []), parents) for row in rows if row.verdict)
     with_readings = tuple(each for each in past if each.readings)
     return Memory(noise, with_readings, policy.usual_ideas(study.device), epoch(study))
