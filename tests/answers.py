@@ -282,13 +282,17 @@ UNCLEAR = {
         f"{GOOD}\nAnd then:\n{BLOCK.replace('0.05', '0.08')}",
         "if this one takes their place, give it alone",
     ),
+    "a draft above a header that has no change": (
+        f"First try:\n\n{DRAFT_BLOCK}\nNo, better:\n\n{HEADER}",
+        "`No, better:` stands below a change",
+    ),
     "another change instead": (
         f"{GOOD}\nOn reflection, rather this:\n\n{DRAFT_BLOCK}",
-        "`On reflection, rather this:` stands between two changes",
+        "`On reflection, rather this:` stands below a change",
     ),
     "two options under one header": (
         f"{HEADER}\n### Option A\n{BLOCK}\n### Option B\n{DRAFT_BLOCK}",
-        "`### Option B` stands between two changes",
+        "`### Option B` stands below a change",
     ),
     "a snippet of a fixed file": (
         f"{HEADER}\nprepare.py\n```\nX = 1\n```\n",
