@@ -322,7 +322,7 @@ UNCLEAR = {
         "prepare.py is fixed",
     ),
     "nothing new": (edit("RATE = 0.04\n", "RATE = 0.04\n"), "changes nothing"),
-    "no place": (edit("", "import os\n"), "take a line that is there as SEARCH"),
+    "no place": (edit("", "import os\n"), "take a line that is there and repeat it"),
     "a hunk without a place": (f"{HEADER}\n```diff\n@@ -1 +1 @@\n+X = 1\n```\n", "take a line"),
     "a diff that is cut": (f"{HEADER}\n```diff\n{DIFF}", "so the answer was cut off"),
     "a file that is cut": (f"{HEADER}\n```python\n{NEW}", "so the answer was cut off"),

@@ -146,7 +146,7 @@ def _replaced(path: str, source: str, reading: Reading) -> str | Rejection:
         if source.strip():
             return Rejection(
                 f"it says nothing of where in {shown} its lines belong, since its SEARCH is empty: "
-                "to insert lines, take a line that is there as SEARCH and repeat it in REPLACE"
+                "take a line that is there and repeat it, in SEARCH and REPLACE or around a hunk"
             )
         return "\n".join([*reading.replace, ""])
     found = _places(reading.search, lines.texts)
