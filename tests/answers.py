@@ -343,6 +343,10 @@ UNCLEAR = {
         ),
         "stands where the file has code",
     ),
+    "a block that leaves out and adds": (
+        edit("RATE = 0.04\nMOMENTUM = 0.95\n", "A = 1\nB = 2\nC = 3\n# ... existing code ...\n"),
+        "'# ... existing code ...' stands where",
+    ),
     "a search that leaves out": (edit("RATE = 0.04\n...\n", "x\n"), "`...` stands for no lines"),
     "spaces at the beginning": (
         edit("short = max(1, DEPTH)\n", "x\n"),

@@ -100,6 +100,13 @@ def test_of_several_files_the_one_that_is_named_or_fits_is_meant() -> None:
     assert "+X = 5" in diff(first, f"{SOURCE}X = 4\n", model="X = 4\n")
 
 
+def test_a_part_of_a_file_without_functions_is_no_whole_one() -> None:
+    constants = "A = 1\nB: int = 2\nC = 3\n"
+    part = f"{HEADER}\n```\nA = 2\n```\n"
+    assert "holds 1 line and train.py has 3" in refused(part, constants)
+    assert "+A = 2" in diff(f"{HEADER}\n```\n{constants.replace('= 1', '= 2')}```\n", constants)
+
+
 def test_a_new_file_is_made_where_that_is_said_plainly() -> None:
     for told in (
         "<<<<<<< SEARCH extra.py\n=======\nX = 1\n>>>>>>> REPLACE\n",

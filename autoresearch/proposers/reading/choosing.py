@@ -91,8 +91,13 @@ def choose(parts: Parts, brief: Brief) -> Taken | Rejection:
             )
     if not taken.starts:
         return _changeless(parts, real, brief)
-    fault = _enclosed(parts, taken, brief) or _cut(parts, taken, brief) or _doubted(parts, taken)
-    return fault or _disputed(parts, taken, real[:-1], brief) or taken
+    fault = fault_in(parts, taken, brief) or _disputed(parts, taken, real[:-1], brief)
+    return fault or taken
+
+
+def fault_in(parts: Parts, taken: Taken, brief: Brief) -> Rejection | None:
+    """Return why what was chosen may not be what its author means, None where it is."""
+    return _enclosed(parts, taken, brief) or _cut(parts, taken, brief) or _doubted(parts, taken)
 
 
 def _disputed(
