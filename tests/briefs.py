@@ -3,12 +3,14 @@
 from dataclasses import replace
 from typing import Any
 
-from autoresearch.proposers import Brief, Past, Remaining, Run
+from autoresearch.policy import Noise
+from autoresearch.proposers import Brief, Measuring, Past, Remaining, Run
 from autoresearch.proposers.models import Prompt
-from autoresearch.records.values import Category, Change, Estimate, Verdict
+from autoresearch.records.values import Category, Chances, Change, Estimate, Verdict
 
 SALT = "00112233445566778899aabbccddeeff"
-RUN = Run(1.9, 400, 40_000, 2000.0, 2**30, ((0.1, 5.0), (0.5, 4.0), (1.0, 3.5)))
+RUN = Run(1.9, 400, 40_000, 2000.0, 2**30, 20.0, (5.0, None, 4.0, 3.5))
+NOISE = Noise(seed=0.003, pair=0.001, seed_repeats=3, pair_repeats=2)
 
 
 def a_past(number: int, verdict: Verdict = Verdict.DISCARD, **changes: Any) -> Past:
@@ -26,6 +28,7 @@ def a_past(number: int, verdict: Verdict = Verdict.DISCARD, **changes: Any) -> P
     if verdict in (Verdict.KEEP, Verdict.DISCARD):
         values |= {"delta": -0.01 if verdict is Verdict.KEEP else 0.01, "run": RUN}
         values |= {"delta_error": 0.001, "predicted_delta": -0.004, "patch": patch(number)}
+        values |= {"pairs": ((1, values["delta"]),), "chances": Chances(0.2, 0.7)}
     return Past(**(values | changes))
 
 
@@ -54,7 +57,8 @@ def a_brief(*past: Past, **changes: Any) -> Brief:
         "fixed_files": {"prepare.py": "FIXED = True\n", "notes.txt": "a note\n"},
         "history": (baseline(), *past),
         "score": Estimate(1.9, 0.002),
-        "noise": 0.003,
+        "noise": NOISE,
+        "measuring": Measuring(2048, 128, 1, 10, 10_000, 3.0),
         "remaining": Remaining(7200.0, None, 3.5),
         "salt": SALT,
     }

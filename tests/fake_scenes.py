@@ -1,5 +1,6 @@
 """The scenes that a FakeLlm plays: what happens to one request."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -87,6 +88,22 @@ def raw(
     """Send these bytes as the whole body, whatever they are."""
     body = body.encode() if isinstance(body, str) else body
     return Scene(Kind.RAW, status=status, headers=tuple(headers), body=body)
+
+
+def body(value: object, *, status: int = 200, headers: Iterable[tuple[str, str]] = ()) -> Scene:
+    """Send this value as JSON, with these headers beside its own."""
+    own = ("content-type", "application/json")
+    return raw(json.dumps(value), status=status, headers=(own, *headers))
+
+
+def stream(*events: object, headers: Iterable[tuple[str, str]] = ()) -> Scene:
+    """Send these events as the whole stream, whatever they are; each named by its type."""
+    frames = [f"event: {_named(event)}\ndata: {json.dumps(event)}\n\n" for event in events]
+    return raw("".join(frames), headers=(("content-type", "text/event-stream"), *headers))
+
+
+def _named(event: object) -> str:
+    return str(event.get("type")) if isinstance(event, dict) else "message_start"
 
 
 def hang(text: str | None = None, *, seconds: float = 3600) -> Scene:

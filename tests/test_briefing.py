@@ -12,24 +12,26 @@ from autoresearch.config import LlmSettings, Project
 from autoresearch.errors import ProjectError
 from autoresearch.evaluation import PROTOCOL
 from autoresearch.gitrepo import GitRepo
-from autoresearch.proposers import Brief, Remaining
+from autoresearch.proposers import Brief, Measuring, Remaining
 from autoresearch.proposers.prompting import Prompting
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.values import (
     Category,
+    Chances,
     Clock,
     Ending,
     Estimate,
     ExperimentState,
+    Purpose,
     TrialState,
     Trust,
     Verdict,
 )
 from autoresearch.registry import Registry
-from autoresearch.registry.packing import unpack_counts
+from autoresearch.registry.packing import pack_counts, unpack_counts
 from autoresearch.research import study as studies
 from autoresearch.research.briefing import Briefing
-from autoresearch.research.pasts import Target, fingerprint, thinned
+from autoresearch.research.pasts import Target, fingerprint, smoothed
 from autoresearch.research.study import open_study
 from tests.briefs import whole
 from tests.rows import a_study
@@ -62,7 +64,8 @@ class Desk:
         self.study = self.registry.save(
             a_study(
                 "night", base_commit=self.base, sigma=0.003, salt="secret", device="cuda",
-                clock=Clock.WALL, budget_seconds=60.0,
+                clock=Clock.WALL, budget_seconds=60.0, token_bytes=3.5,
+                doc_bytes=pack_counts([300, 400]),
             )
         )  # fmt: skip
         self.briefing = Briefing(self.registry, self.repo, project)
@@ -121,7 +124,8 @@ def test_a_brief_holds_all_that_the_study_knows(desk: Desk, first: Experiment) -
     assert brief.base_files == brief.files
     assert brief.editable == ("train.py",)
     assert brief.score == Estimate(1.9, 0.002)
-    assert brief.noise == 0.003
+    assert brief.noise is None  # nothing was repeated yet
+    assert brief.measuring == Measuring(2048, 128, 1, 2, 700, 3.5)
     assert (brief.device, brief.salt) == ("cuda", "secret")
     assert (brief.budget.training, brief.budget.clock) == (60.0, Clock.WALL)
     assert brief.remaining == Remaining(60.0, 3, 1.5)
@@ -133,13 +137,16 @@ def test_a_past_holds_all_that_its_row_and_first_scored_trial_say(
     row = desk.experiment(
         Verdict.DISCARD, parent_id=first.id, delta=0.01, delta_error=0.004, predicted_delta=-0.02,
         risk="slow", reason="no better", patch="+a", val_bpb=1.91, val_bpb_error=0.002,
-        change_text="text",
+        change_text="text", p_better=0.1, p_neutral=0.7,
     )  # fmt: skip
     desk.trial(row, ending=Ending.INTERRUPTED, tokens=1)
     curve = [[step, 5.0 - step / 100, step * 64, step / 100, step * 0.6] for step in range(1, 101)]
     desk.trial(row, val_bpb=1.92, steps=100, tokens=6400, training_seconds=64.0,
                peak_memory=2**21, curve=curve)  # fmt: skip
-    desk.trial(row, seed=2, val_bpb=1.5, steps=7)
+    desk.trial(row, seed=2, val_bpb=1.5, steps=7, purpose=Purpose.PAIR)
+    desk.trial(row, seed=3, val_bpb=1.4, purpose=Purpose.CONFIRMING)
+    for seed, bpb in ((2, 1.47), (3, 1.6)):
+        desk.trial(first, seed=seed, val_bpb=bpb, purpose=Purpose.PAIR)
     past = desk.brief(first).history[-1]
     assert (past.id, past.parent_id, past.verdict) == (2, 1, Verdict.DISCARD)
     assert (past.delta, past.delta_error, past.predicted_delta) == (0.01, 0.004, -0.02)
@@ -148,8 +155,14 @@ def test_a_past_holds_all_that_its_row_and_first_scored_trial_say(
     assert past.run is not None
     assert (past.run.val_bpb, past.run.steps, past.run.tokens) == (1.92, 100, 6400)
     assert (past.run.speed, past.run.memory) == (100.0, 2**21)
+    assert past.run.seconds == 64.0
+    assert [seed for seed, _ in past.pairs] == [1, 2]
+    assert [difference for _, difference in past.pairs] == pytest.approx([0.02, 0.03])
+    assert past.measured == pytest.approx(0.025)
+    assert past.chances == Chances(0.1, 0.7)
+    assert past.steers == ""
     assert len(past.run.curve) == 8
-    assert past.run.curve[0] == pytest.approx((0.065, 4.935))
+    assert past.run.curve[0] == pytest.approx(4.935)
     assert past.constants["QUALITY"] == 2.0
 
 
@@ -175,13 +188,13 @@ def test_the_past_is_read_once_and_estimates_each_time(desk: Desk, first: Experi
     seen.clear()
     after = desk.brief(first)
     assert [each for each in seen if "FROM trial" in each and "traceback" in each] == seen[-1:]
-    assert len(seen) == 3
+    assert len(seen) == 4
     assert (after.history[0].val_bpb, after.history[0].error) == (1.8, 0.001)
     assert after.history[1:-1] == before.history[1:]
     assert after.history[-1].id == new.id
     seen.clear()
     assert desk.brief(first) == after
-    assert len(seen) == 1
+    assert len(seen) == 2
 
 
 def test_a_new_briefing_tells_the_same_as_one_that_remembers(desk: Desk, first: Experiment) -> None:
@@ -216,7 +229,7 @@ def test_a_brief_from_the_registry_makes_a_prompt(desk: Desk, first: Experiment)
     )
     assert "QUALITY = 2.0\n" in whole(prompt)
     assert "FIXED = True\n" in whole(prompt)
-    assert "measured +0.10000 against 1" in whole(prompt)
+    assert "read +0.10000 on seed 1 against 1\nbelieved +0.10000\n" in whole(prompt)
 
 
 def test_every_study_has_a_salt_of_its_own_and_keeps_it(desk: Desk, tmp_path: Path) -> None:
@@ -323,13 +336,12 @@ def test_a_hostile_traceback_has_some_fingerprint() -> None:
         assert len(fingerprint(text, text, TARGET)) == 12
 
 
-@pytest.mark.parametrize("count", [0, 1, 3, 8, 9, 1000])
-def test_a_curve_is_thinned_to_means_of_equal_stretches(count: int) -> None:
-    points = [[float(at), 2.0 * at] for at in range(count)]
-    thin = thinned(points)
-    assert len(thin) == min(count, 8)
-    assert all(loss == pytest.approx(2 * progress) for progress, loss in thin)
-    assert thin == sorted(thin)
+def test_a_curve_is_smoothed_to_means_of_equal_shares_of_the_budget() -> None:
+    points = [(at / 1000, 5.0 - at / 1000) for at in range(1, 1001)]
+    assert smoothed(points) == pytest.approx([4.9375 - at / 8 for at in range(8)], abs=0.001)
+    slow = [(0.1, 5.0), (0.3, 4.0), (0.31, 3.0), (1.2, 2.0)]
+    assert smoothed(slow, 4) == [5.0, 3.5, None, 2.0]
+    assert smoothed([], 2) == [None, None]
 
 
 def queries(registry: Registry) -> list[str]:

@@ -55,7 +55,7 @@ def test_a_program_works_and_reaches_nothing_of_the_study(tmp_path: Path) -> Non
         sandbox=sandbox,
     )
     ledger = FreeLedger()
-    proposer = build(parse(f"command:sh {script}"), means)(ledger, lambda: False)
+    proposer = build(parse(f"command:sh {script}"), means)(ledger, lambda: False, print)
     brief = Brief(
         "s", 2, 1, program="", entry="train.py",
         files={"train.py": SOURCE}, base_files={"train.py": SOURCE}, salt="s",

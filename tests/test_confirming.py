@@ -69,7 +69,7 @@ def test_a_true_improvement_is_confirmed_by_fresh_pairs(tmp_path: Path) -> None:
     assert row.claim is not None
     assert row.claim >= 0.95
     assert row.claim_pairs >= 1
-    assert "sure to be better" in row.claim_reason
+    assert "better with probability" in row.claim_reason
     told = [each for each in made.events if isinstance(each, Settled)]
     assert (told[0].experiment_id, told[0].standing) == (2, Standing.CONFIRMED)
     assert made.registry.summary(made.study()).confirmed == 1

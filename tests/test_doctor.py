@@ -20,7 +20,7 @@ from autoresearch.records.money import CallEnding, Settlement
 from autoresearch.records.values import Trust
 from autoresearch.registry import Registry, RunLock
 from autoresearch.sandbox import Detection, Unsealed
-from tests.fake_llm import FakeLlm, answer, failure, hang, raw
+from tests.fake_llm import FakeLlm, Tokens, answer, failure, hang, raw
 from tests.rows import a_study
 from tests.stubs import TRAIN, git, make_project, snapshot
 from tests.test_migrations import first_registry, version_of
@@ -596,6 +596,21 @@ def test_a_server_that_hangs_is_not_waited_for_longer_than_a_call_may_take(
         assert time.monotonic() - began < 30
     assert level == "warning"
     assert "loading" in mend
+
+
+def test_a_server_that_cuts_long_prompts_without_a_word(doctor: Doctor, project: Path) -> None:
+    counts = (Tokens(4096, 1), Tokens(2050, 1), Tokens(9000, 1), None)
+    with FakeLlm([answer("yes", tokens=tokens) for tokens in counts]) as fake:
+        told = [doctor.says("--proposer", f"openai:fake@{fake.v1}") for _ in counts]
+        assert min(len(request.text) for request in fake.requests) > 45_000
+    cut = ["seems to cut long prompts without a word" in each for each in told]
+    assert cut == [True, True, False, False]
+    assert "the server counted 2,050 tokens of 46," in told[1]
+    assert "OLLAMA_CONTEXT_LENGTH" in told[1]
+    with FakeLlm([answer("yes")]) as fake:  # at this price so long a question is too dear
+        configure(project, PRICED.format(url=fake.v1))
+        assert doctor.finds("call", "--proposer", f"openai:fake@{fake.v1}")[0] == "ok"
+        assert len(fake.requests[0].text) < 1000
 
 
 def test_a_server_that_speaks_another_language(doctor: Doctor, project: Path) -> None:

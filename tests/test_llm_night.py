@@ -168,11 +168,11 @@ def test_a_refusal_goes_back_and_costs_no_training(start: Start) -> None:
 def test_the_caps_hold_in_a_run(start: Start) -> None:
     settings = LlmSettings(max_output=2000)
     with FakeLlm([idea(2.0 + step / 10) for step in range(1, 30)]) as fake:
-        night = start(Thinker(fake, settings=settings), caps=Caps(run=0.2))
+        night = start(Thinker(fake, settings=settings), caps=Caps(run=0.25))
         reason = night.run()
-    assert "the run's cap of $0.2000 is reached" in reason
+    assert "the run's cap of $0.2500 is reached" in reason
     spent = sum(call.cost_usd for call in night.registry.calls(night.study()))
-    assert 0.05 < spent <= 0.2
+    assert 0.05 < spent <= 0.25
 
 
 def test_no_key_reaches_the_code_that_is_trained(

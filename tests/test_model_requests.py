@@ -217,7 +217,8 @@ def test_usage_counts_what_the_cache_gave_and_took_as_input(api: str) -> None:
     [
         ({"prompt_tokens": -1, "completion_tokens": 5}, None),
         ({"prompt_tokens": 10}, None),
-        ({"prompt_tokens": "10", "completion_tokens": 5}, None),
+        ({"prompt_tokens": "10", "completion_tokens": 5.0}, Usage(10, 5)),
+        ({"prompt_tokens": "ten", "completion_tokens": "nan"}, None),
         ({"prompt_tokens": True, "completion_tokens": 5}, None),
         ({"prompt_tokens": 10**30, "completion_tokens": 5}, None),
         ({"prompt_tokens": 1.5, "completion_tokens": 5}, None),
@@ -262,11 +263,11 @@ def test_thoughts_that_a_server_leaves_in_are_no_text(said: str, text: str) -> N
 
 
 def test_a_completion_in_parts_and_without_a_reason_is_an_answer() -> None:
-    message = {"content": [{"type": "text", "text": "one "}, {"type": "text", "text": "two"}]}
+    message = {"content": [{"type": "text", "text": "one\n"}, {"type": "text", "text": "two"}]}
     body = json.dumps({"choices": [{"message": message, "finish_reason": None}]})
     with FakeLlm([raw(body, headers=[("content-type", "text/plain")])]) as fake:
         reply = model("chat", fake).complete(PROMPT, max_output=9)
-    assert (reply.ending, reply.text) == (CallEnding.ANSWERED, "one two")
+    assert (reply.ending, reply.text) == (CallEnding.ANSWERED, "one\ntwo")
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from autoresearch.proposers.models.responses import ResponsesModel
 from autoresearch.proposers.models.wire import Wire
 from autoresearch.records.money import CallEnding, Usage
 from tests.fake_llm import FakeLlm, Scene, Tokens, answer, broken, cut, drip, failure, hang, raw
+from tests.fake_scenes import stream
 from tests.fake_wire import failed_event
 
 KEY = "sk-test-0123456789abcdefghij"
@@ -159,11 +160,11 @@ WAITS = [
     ("retry-after", "nan", None),
     ("retry-after", "inf", None),
     ("retry-after", "86400", 86400),
-    ("retry-after", "86401", None),
+    ("retry-after", "86401", 86400),
     ("retry-after", "1795000000000000", None),
     ("retry-after", "1445412480", None),  # seconds since 1970, long ago
     ("retry-after-ms", "1e300", None),
-    ("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT", 0),
+    ("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT", None),
     ("retry-after", "Mon, 01 Jan 99999 00:00:00 GMT", None),
     ("retry-after", "Mon, 01 Jan 999999999999999999999 00:00:00 GMT", None),
     ("retry-after", "Mon, 01 Jan 2026 00:00:00 -9999999999999999999999", None),
@@ -329,7 +330,7 @@ def test_a_count_of_the_beginning_alone_is_no_count() -> None:
     start = {"usage": {"input_tokens": 900, "output_tokens": 1}}
     reply = asked(
         "anthropic",
-        _frames(
+        stream(
             {"type": "message_start", "message": start},
             {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "long"}},
             {"type": "message_delta", "delta": {"stop_reason": "end_turn"}},
@@ -342,7 +343,7 @@ def test_a_count_of_the_beginning_alone_is_no_count() -> None:
 def _failed(code: str, *, count: bool, before: str = "response.created") -> Scene:
     tokens = Tokens(150_000, 30_000) if count else None
     name, data = failed_event(code, "so it is", tokens)
-    return _frames({"type": before, "response": {}}, {**data, "type": name})
+    return stream({"type": before, "response": {}}, {**data, "type": name})
 
 
 @pytest.mark.parametrize("count", [True, False])
@@ -366,7 +367,7 @@ def test_a_prompt_turned_away_in_a_stream_is_told_for_what_it_is_unless_the_mode
 def test_a_refusal_in_a_stream_is_not_free_whatever_status_it_names() -> None:
     event = {"type": "error", "code": "400", "message": "no"}
     failed = {"type": "response.failed", "response": {"error": {**event, "type": "bio_policy"}}}
-    reply = asked("openai", _frames({"type": "response.created"}, failed))
+    reply = asked("openai", stream({"type": "response.created"}, failed))
     assert (reply.ending, reply.usage) == (CallEnding.REFUSED, None)
 
 
@@ -456,15 +457,6 @@ def test_an_error_whose_body_says_nothing_is_told_by_its_status(
         assert reply.ending == ending, body[:99]
 
 
-def _frames(*events: object) -> Scene:
-    lines = [f"event: {_name(event)}\ndata: {json.dumps(event)}\n\n" for event in events]
-    return raw("".join(lines), headers=[("content-type", "text/event-stream")])
-
-
-def _name(event: object) -> str:
-    return str(event.get("type")) if isinstance(event, dict) else "message_start"
-
-
 ODD = [None, 3, "text", [], [[1]], {}, {"type": None}, {"text": 4, "type": "text_delta"}]
 EVENTS = (
     ("anthropic", "message_start", "message"),
@@ -483,7 +475,7 @@ EVENTS = (
 
 @pytest.mark.parametrize(("api", "kind", "name"), EVENTS)
 def test_events_of_a_wrong_shape_raise_nothing(api: str, kind: str, name: str) -> None:
-    scenes = [_frames({"type": kind, name: odd}, odd, {"type": "unheard of"}) for odd in ODD]
+    scenes = [stream({"type": kind, name: odd}, odd, {"type": "unheard of"}) for odd in ODD]
     for odd, reply in zip(ODD, each_asked(api, *scenes), strict=True):
         assert isinstance(reply.ending, CallEnding), odd
 

@@ -210,26 +210,32 @@ def test_predictions_with_known_numbers() -> None:
     assert found is not None
     assert found.pairs == 5
     assert found.predicted == pytest.approx(-0.01)
-    assert found.actual == pytest.approx(0.0)
-    assert found.bias == pytest.approx(0.01)
-    assert found.right == pytest.approx(3 / 5)
-    assert found.chance == pytest.approx(4 / 5 * 2 / 5 + 1 / 5 * 3 / 5)
+    assert found.actual == pytest.approx(0.002)
+    assert found.bias == pytest.approx(0.012)
+    assert found.signs == pytest.approx((3 / 5, 4 / 5 * 2 / 5 + 1 / 5 * 3 / 5))
     # Ranks 3.5, 1.5, 3.5, 5, 1.5 and 2, 1, 3, 4.5, 4.5: by hand.
     assert found.rank == pytest.approx(3.25 / (9.0 * 9.5) ** 0.5)
     assert found.slope == pytest.approx(0.0001 / 0.0006 * 5 / 15)
 
 
-def test_who_always_hopes_is_right_by_chance() -> None:
+def test_who_always_hopes_foretells_no_sign() -> None:
     found = calibrate([(-0.004, -0.001)] * 3 + [(-0.004, 0.001)] * 7)
     assert found is not None
-    assert found.right == found.chance == pytest.approx(0.3)
-    assert (found.rank, found.slope) == (None, None)
+    assert (found.signs, found.rank, found.slope) == (None, None, None)
+
+
+def test_one_miss_by_far_says_little_of_the_others() -> None:
+    usual = [(-0.004, -0.001), (-0.003, 0.0), (-0.005, 0.001), (-0.004, 0.0)]
+    found, missed = calibrate(usual), calibrate([*usual, (-0.004, 1.8)])
+    assert found is not None
+    assert missed is not None
+    assert missed.bias == pytest.approx(found.bias, abs=0.001)
 
 
 def test_a_few_predictions_have_no_order() -> None:
     found = calibrate([(-0.01, -0.01), (0.01, 0.01)])
     assert found is not None
-    assert (found.right, found.rank, found.slope) == (1.0, None, None)
+    assert (found.signs, found.rank, found.slope) == ((1.0, 0.5), None, None)
     assert calibrate([]) is None
 
 
@@ -245,8 +251,7 @@ def test_a_perfect_prophet_needs_many_to_be_believed() -> None:
 def test_shares_and_correlations_stay_in_their_bounds(pairs: list[tuple[float, float]]) -> None:
     found = calibrate(pairs)
     assert found is not None
-    assert 0 <= found.right <= 1
-    assert 0 <= found.chance <= 1
+    assert all(0 <= share <= 1 for share in found.signs or ())
     if found.rank is not None:
         assert -1 <= found.rank <= 1
     assert (found.rank is None) is (found.slope is None)
@@ -262,8 +267,7 @@ def test_order_and_scale_of_the_pairs_change_nothing_that_they_should_not(
     other = calibrate([(predicted * scale, actual) for predicted, actual in shuffled])
     assert one is not None
     assert other is not None
-    assert other.right == pytest.approx(one.right)
-    assert other.chance == pytest.approx(one.chance)
+    assert other.signs == (one.signs and pytest.approx(one.signs))
     if one.rank is not None and one.slope is not None:
         assert other.rank == pytest.approx(one.rank, abs=1e-9)
         assert other.slope == pytest.approx(one.slope / scale, rel=1e-6, abs=1e-9)

@@ -12,7 +12,7 @@ from autoresearch.policy import CPU, Noise, Prior, noise, steadied
 from autoresearch.policy.effects import prospects, weigh, worth_of_idea, worth_of_pair
 from autoresearch.policy.ideas import learned
 from autoresearch.policy.noise import slope
-from autoresearch.records.values import Reading
+from autoresearch.records.values import Chances, Reading
 from tests.test_policy import readings
 
 IDEAS = Prior()
@@ -183,3 +183,18 @@ def test_the_slope_is_learned_and_shrunk() -> None:
     assert CPU.slope > slope(steep[:1], CPU, 0.1) > -0.4
     faster_is_worse = [timed((2.0, 100), (3.0, 200))] * 9
     assert slope(faster_is_worse, CPU, 0.01) == 0
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_chances_in_words_add_up_to_a_hundred(better: float, share: float) -> None:
+    chances = Chances(better, share * (1 - better))
+    told = [int(each.partition("%")[0]) for each in str(chances).split(", ")]
+    assert sum(told) == 100
+    exact = (chances.better, chances.neutral, chances.worse)
+    assert all(abs(whole - 100 * each) <= 1 for whole, each in zip(told, exact, strict=True))
+
+
+def test_chances_in_words() -> None:
+    assert str(Chances(0.175, 0.711)) == "18% better, 71% no difference, 11% worse"
+    assert str(Chances(0.335, 0.335)) == "34% better, 33% no difference, 33% worse"
+    assert str(Chances(1.0, 0.0)) == "100% better, 0% no difference, 0% worse"

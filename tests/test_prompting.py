@@ -8,12 +8,21 @@ import pytest
 
 from autoresearch.config import LlmSettings
 from autoresearch.errors import ProposerError
+from autoresearch.policy import Noise
 from autoresearch.proposers import Remaining
 from autoresearch.proposers.prompting import Prompting, digest
 from autoresearch.proposers.prompting.history import History, Told, estimate, shortened
 from autoresearch.proposers.prompting.templates import OWN, Templates, duration
 from autoresearch.records.training import Budget
-from autoresearch.records.values import Category, Clock, Estimate, Rejection, Standing, Verdict
+from autoresearch.records.values import (
+    Category,
+    Chances,
+    Clock,
+    Estimate,
+    Rejection,
+    Standing,
+    Verdict,
+)
 from tests.briefs import SALT, a_brief, a_past, longer, patch, whole
 
 TEMPLATE = Path(__file__).parent.parent / "templates" / "gpt"
@@ -46,7 +55,13 @@ def test_an_estimate_that_is_made_anew_moves_nothing_but_the_end(prompting: Prom
     first = prompting.prompt(brief)
     anew = tuple(replace(past, val_bpb=7.7, error=0.7) for past in brief.history)
     second = prompting.prompt(
-        replace(brief, history=anew, score=Estimate(7.7, 0.7), noise=0.5, remaining=Remaining(60.0))
+        replace(
+            brief,
+            history=anew,
+            score=Estimate(7.7, 0.7),
+            noise=Noise(0.5),
+            remaining=Remaining(60.0),
+        )
     )
     assert [*first.system, *first.user[:-1]] == [*second.system, *second.user[:-1]]
     assert first.user[-1] != second.user[-1]
@@ -80,13 +95,17 @@ def test_the_cache_key_belongs_to_the_study_and_not_to_the_brief(prompting: Prom
 def test_a_row_in_full_tells_what_was_done_and_measured(prompting: Prompting) -> None:
     parent = replace(a_brief().history[0].run, speed=1000.0, steps=200, memory=2**31)  # type: ignore[type-var]
     keep = a_past(2, Verdict.KEEP, run=parent)
-    tried = a_past(3, parent_id=2, risk="it may be slow", delta=0.0123, delta_error=0.0021)
+    tried = a_past(3, parent_id=2, risk="it may be slow", delta=0.0123, delta_error=0.0021,
+                   chances=Chances(0.05, 0.2), pairs=((1, -0.003), (2, 0.02)))  # fmt: skip
     row = prompting.prompt(a_brief(keep, tried)).user[-2].text
     assert row.startswith("## 3: discard, optimizer\n")
-    assert "measured +0.01230 ± 0.00210 against 2, predicted -0.00400" in row
-    assert "400 steps, 2000 tokens/s, 1.00 GiB" in row
-    assert "speed 200 %, steps 200 %, memory 50 % of 2's" in row
-    assert "curve: 5.000 at 10 %, 4.000 at 50 %, 3.500 at 100 %" in row
+    assert "read -0.00300 on seed 1, +0.02000 on seed 2 against 2\n" in row
+    believed = "believed +0.01230 ± 0.00210: 5% better, 20% no difference, 75% worse\n"
+    assert f"\n{believed}predicted -0.00400\n" in row
+    assert "400 steps in 20.0 s, 2000 tokens/s, 1.00 GiB" in row
+    assert "speed 200 %, steps 200 %, memory 50 % of 2's\n" in row
+    loss = "2.404 - 1.924 1.683"
+    assert f"training loss, bits per byte: {loss}; 2's: {loss}\n" in row
     assert "hypothesis: idea 3\nrisk: it may be slow\nreason: reason 3\npatch:\n--- a/" in row
     assert "+LINE_3_2 = 2\n" in row
 
@@ -111,21 +130,30 @@ def test_the_end_tells_where_the_study_stands(prompting: Prompting) -> None:
         a_past(number, Verdict.CRASH, fingerprint="same", reason="exception: ValueError: odd")
         for number in (4, 5, 6)
     ]
-    near = a_past(3, delta=0.0015, delta_error=0.001, category=Category.SCHEDULE)
-    brief = a_brief(a_past(2, Verdict.KEEP), near, *crashes, noise=0.003)
+    near = a_past(3, delta=0.0015, delta_error=0.001, category=Category.SCHEDULE,
+                  pairs=((1, -0.0004),), predicted_delta=0.001)  # fmt: skip
+    kept = a_past(2, Verdict.KEEP, standing=Standing.CONFIRMED)
+    brief = a_brief(kept, near, *crashes, incumbent_id=2)
     end = prompting.prompt(brief).user[-1].text
     assert "val_bpb 1.90000 ± 0.00200" in end
-    assert "varies by 0.00300" in end
+    assert "varies by 0.00300 from seed to seed" in end
+    assert "by 0.00100. The steps of the same code\nvary by ±5 %." in end
+    assert "40 % more of them are worth about -0.05047." in end
+    assert "- experiment 2, optimizer: believed -0.01000 ± 0.00100, confirmed <<data" in end
     assert "4 experiments since the last keep" in end
     assert "Time left: 2 h, at most 24 trainings" in end
     assert "Money left: $3.50" in end
     assert "Experiments left" not in end
-    assert "- optimizer: 4 tried, 1 kept (together -0.01000), 3 crashed; best -0.01000" in end
-    assert "- schedule: 1 tried, 0 kept; best +0.00150" in end
-    assert "- experiment 3: +0.00150 ± 0.00100 against 1 <<data" in end
-    assert "- 3 times in the same place (experiments 4, 5, 6). BANNED" in end
-    assert "Predicted -0.00400 on average, came out -0.00425, over 2 measured: too modest" in end
-    assert "foretold rightly 50 % of the time; chance alone would have given 50 %" in end
+    assert "- optimizer: 4 tried, 1 kept (believed -0.01000 together), 3 crashed; best bel" in end
+    assert "- schedule: 1 tried, 0 kept; best believed +0.00150" in end
+    chances = "20% better, 70% no difference, 10% worse"
+    assert f"- experiment 3: read -0.00040 against 1; {chances}; kept since: experiment 2 <<" in end
+    assert "- 3 times in the same place (experiments 4, 5 and 6). BANNED" in end
+    assert (
+        "Over 2 that came to a score, the median prediction was -0.00150, the median effect" in end
+    )
+    assert "believed -0.00425: mostly too modest, by 0.00275." in end
+    assert "foretold rightly 100 % of the time; chance alone would have given 50 %" in end
     assert "Rank correlation" not in end
     assert end.rstrip().endswith("Propose exactly one next experiment against the incumbent above, "
                                  "in the form asked for.")  # fmt: skip
@@ -140,20 +168,44 @@ def test_two_crashes_are_a_warning_and_three_a_ban(prompting: Prompting) -> None
     assert "BANNED" not in prompting.prompt(a_brief(*crashes, other)).user[-1].text
 
 
-def test_near_misses_are_those_that_the_noise_cannot_tell_from_a_gain() -> None:
-    near = a_past(2, delta=0.0019, delta_error=0.001)
-    far = a_past(3, delta=0.0021, delta_error=0.001)
-    unknown = a_past(4, delta=0.0029, delta_error=None)
-    kept = a_past(5, Verdict.KEEP)
-    assert digest.near_misses([far, unknown, near, kept], noise=0.003) == [near, unknown]
-    assert digest.near_misses([unknown], noise=None) == []
+def test_near_misses_read_better_and_the_likeliest_gain_is_first() -> None:
+    doubtful = a_past(2, pairs=((1, -0.004),), chances=Chances(0.2, 0.5))
+    likely = a_past(3, pairs=((1, -0.002), (2, -0.001)), chances=Chances(0.4, 0.5))
+    larger = a_past(4, pairs=((1, -0.003),), chances=Chances(0.4, 0.5))
+    nothing = a_past(5, pairs=((1, 0.0),), chances=Chances(0.9, 0.1))
+    old = a_past(6, pairs=((1, -0.1),), chances=None)
+    kept = a_past(7, Verdict.KEEP)
+    found = digest.near_misses([doubtful, likely, larger, nothing, old, kept, a_past(8, pairs=())])
+    assert found == [larger, likely, doubtful, old]
+
+
+def test_a_near_miss_says_what_was_kept_since() -> None:
+    kept = [a_past(number, Verdict.KEEP, parent_id=number - 1) for number in (2, 3, 4)]
+    near = a_past(5, parent_id=2, pairs=((1, -0.004),))
+    aside = a_past(6, parent_id=4, pairs=((1, -0.004),))
+    end = Prompting(LlmSettings(), folder=None).prompt(
+        a_brief(*kept, near, aside, incumbent_id=4)
+    ).user[-1].text  # fmt: skip
+    assert "; kept since: experiments 3 and 4 <<data" in end
+    assert re.search(r"- experiment 6: read -0.00400 against 4; [^;]+ worse <<data", end)
+
+
+def test_what_changes_the_meaning_of_a_loss_is_compared_with_none(prompting: Prompting) -> None:
+    row = prompting.prompt(a_brief(a_past(2, steers="train.py: loss"))).user[-2].text
+    assert "1.683; this change alters what a loss at a given time means" in row
+    assert "1's: 2.404" not in row
+
+
+def test_without_the_bytes_of_a_token_a_loss_is_told_in_nats(prompting: Prompting) -> None:
+    row = prompting.prompt(a_brief(a_past(2), measuring=None)).user[-2].text
+    assert "training loss, nats per token: 5.000 - 4.000 3.500; 1's: 5.000" in row
 
 
 def test_a_refuted_keep_is_no_near_miss_and_no_gain() -> None:
     back = a_past(2, delta=-0.05, delta_error=0.001, standing=Standing.REFUTED)
     below = replace(back, id=3, verdict=Verdict.KEEP)
     kept = a_past(4, Verdict.KEEP, delta=-0.004)
-    assert digest.near_misses([back], noise=0.003) == []
+    assert digest.near_misses([replace(back, verdict=Verdict.DISCARD)]) == []
     (told,) = digest.tallies([back, below, kept])
     assert (told.tried, told.kept, told.gain, told.best) == (3, 1, -0.004, -0.004)
 
@@ -169,9 +221,9 @@ def test_predictions_are_held_against_what_was_measured() -> None:
     found = digest.calibration(history)
     assert found is not None
     assert found.pairs == 3
-    assert found.right == pytest.approx(2 / 3)
-    assert found.predicted == pytest.approx(-0.006)
-    assert found.actual == pytest.approx(0.0)
+    assert found.signs is None
+    assert found.predicted == pytest.approx(-0.008)
+    assert found.actual == pytest.approx(-0.001)
     assert digest.calibration(history[3:]) is None
 
 
@@ -185,19 +237,31 @@ def test_a_proposer_is_told_of_its_own_predictions_alone() -> None:
         for number in range(4, 10)
     ]
     told = mine.prompt(a_brief(*others, *own))
-    assert "Predicted -0.00400 on average, came out +0.00650, over 6 measured: too hopeful" in (
-        told.user[-1].text
+    assert (
+        "the median prediction was -0.00400, the median effect believed +0.00650: mostly too "
+        in (told.user[-1].text)
     )
+    assert "foretold rightly" not in told.user[-1].text  # nothing but gains were
     assert "Rank correlation" not in told.user[-1].text  # it predicted the same each time
     other = Prompting(LlmSettings(), folder=None, proposer="openai:other")
     shared = other.prompt(a_brief(*others, *own))
     assert [*told.system, *told.user[:-1]] == [*shared.system, *shared.user[:-1]]
 
 
+def test_categories_with_enough_predictions_have_a_line_of_their_own() -> None:
+    own = [a_past(2 + n, delta=0.001 * n) for n in range(5)]
+    others = [a_past(9, category=Category.DATA, delta=-0.02)]
+    prompting = Prompting(LlmSettings(), folder=None)
+    end = prompting.prompt(a_brief(*own, *others)).user[-1].text
+    assert "\n- optimizer, 5: predicted -0.00400, believed +0.00200\n" in end
+    assert "- data, 1:" not in end
+    assert "- optimizer, 5:" not in prompting.prompt(a_brief(*own)).user[-1].text
+
+
 def test_the_order_of_many_predictions_is_told() -> None:
     own = [a_past(2 + n, delta=0.001 * n, predicted_delta=0.002 * n - 0.004) for n in range(6)]
     end = Prompting(LlmSettings(), folder=None).prompt(a_brief(*own)).user[-1].text
-    assert "Rank correlation of predicted and measured: +1.00 (1: your order was right" in end
+    assert "Rank correlation of predicted and believed: +1.00 (1: your order was right" in end
 
 
 def test_the_real_template_fits_with_hours_of_history_in_full(prompting: Prompting) -> None:
@@ -238,10 +302,10 @@ def test_the_newest_rows_are_the_last_to_be_shortened(prompting: Prompting) -> N
 
 def test_shortening_breaks_the_beginning_seldom(prompting: Prompting) -> None:
     brief, breaks = a_brief(), 0
-    before = prompting.prompt(brief, tokens=10_000)
+    before = prompting.prompt(brief, tokens=11_000)
     for number in range(2, 62):
         brief = longer(brief, a_past(number, patch=patch(number, 10)))
-        prompt = prompting.prompt(brief, tokens=10_000)
+        prompt = prompting.prompt(brief, tokens=11_000)
         shared = "".join(each.text for each in (*before.system, *before.user[:-1]))
         breaks += not whole(prompt).startswith(shared)
         before = prompt
@@ -322,6 +386,10 @@ def test_the_rules_name_the_study_s_own_clock_and_files(prompting: Prompting) ->
     rules = prompting.prompt(brief).system[0].text
     assert "It trains on cuda for 90 s (CPU time of all its processes)" in rules
     assert "You may change: go.py, lib/*.py." in rules
+    assert "what is believed plus 0.00005 bpb for each line added" in rules
+    assert "up to 6 pairs" in rules
+    assert "- A vocabulary of 2,048 tokens, 3.00 bytes of training text in a token" in rules
+    assert "read on 10 documents, 10,000 bytes, in windows of 128 tokens" in rules
 
 
 def test_a_command_is_told_the_same_and_how_to_answer_last(prompting: Prompting) -> None:

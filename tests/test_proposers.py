@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -22,6 +23,7 @@ from autoresearch.proposers.specs import parse
 from autoresearch.proposers.tuning import search_space
 from autoresearch.records.values import Category, Change, Patch, Proposal, Rejection, Verdict
 from autoresearch.sandbox import Unsealed
+from tests.fake_llm import FakeLlm, Tokens, answer
 from tests.stubs import FreeLedger, accepted
 
 Kind = type[OptunaProposer | RandomProposer]
@@ -76,7 +78,7 @@ def past(proposal: Proposal, source: str, number: int, bpb: float | None = 2.0) 
     )
 
 
-def made(spec: str, root: Path) -> Proposer:
+def made(spec: str, root: Path, tell: Callable[[str], None] = print) -> Proposer:
     """The proposer that a spec names, in a folder."""
     means = Means(
         settings=Settings(),
@@ -89,7 +91,7 @@ def made(spec: str, root: Path) -> Proposer:
         work=root,
         sandbox=Unsealed({}),
     )
-    return build(parse(spec), means)(FreeLedger(), lambda: False)
+    return build(parse(spec), means)(FreeLedger(), lambda: False, tell)
 
 
 class TestBuild:
@@ -121,6 +123,16 @@ class TestBuild:
     def test_a_model_needs_a_price(self, tmp_path: Path) -> None:
         with pytest.raises(ProposerError, match="price"):
             made("anthropic:no-such-model", tmp_path)
+
+    def test_a_model_tells_of_a_prompt_that_was_cut_in_silence(self, tmp_path: Path) -> None:
+        told: list[str] = []
+        long = brief(source=SOURCE + "# so it is\n" * 2000)
+        with FakeLlm([answer("hm", tokens=Tokens(2050, 5))], endless=True) as fake:
+            spec = f"openai:fake@{fake.v1}"
+            made(spec, tmp_path, told.append).propose(long, accepted)
+        (line,) = told
+        assert line.startswith(f"{spec}: ")
+        assert "cut silently" in line
 
     def test_what_is_not_chosen_is_not_loaded(self) -> None:
         code = (

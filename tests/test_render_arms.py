@@ -55,10 +55,10 @@ def test_a_lead_an_experiment_alone_is_no_lead(hour: Difference) -> None:
 
 
 def test_predictions_are_told_in_a_line() -> None:
-    found = Calibration(23, -0.004, 0.001, 0.609, 0.551, 0.32, 0.1)
+    found = Calibration(23, -0.004, 0.001, 0.005, (0.609, 0.551), 0.32, 0.1)
     assert calibrated("a", found).plain == (
-        "a predicted -0.0040 on average, came out +0.0010; right sign 61% of 23 (chance 55%), "
+        "a predicted -0.0040 in the middle of 23, came out +0.0010, right sign 61% (chance 55%), "
         "rank correlation +0.32, slope +0.10"
     )
-    few = Calibration(3, -0.004, 0.001, 1.0, 1.0, None, None)
-    assert calibrated("a", few).plain.endswith("right sign 100% of 3 (chance 100%)")
+    few = Calibration(3, -0.004, 0.001, 0.005, None, None, None)
+    assert calibrated("a", few).plain == "a predicted -0.0040 in the middle of 3, came out +0.0010"

@@ -94,9 +94,10 @@ def test_documents_of_older_studies_and_of_other_corpora_are_not_compared(
 def test_a_verdict_shows_what_was_measured_and_how_sure_it_is(made: Fabricated) -> None:
     made.paired()
     row = made.registry.experiment(2)
-    row.measured, row.measured_error, row.pairs, row.p_better = -0.11, 0.004, 2, 0.973
+    row.measured, row.measured_error, row.pairs = -0.11, 0.004, 2
+    row.p_better, row.p_neutral = 0.973, 0.025
     made.registry.save(row)
-    told = "measured -0.110000 ± 0.004000 bpb on 2 pairs, 97% sure to be better"
+    told = "measured -0.110000 ± 0.004000 bpb on 2 pairs; 97% better, 3% no difference, 0% worse"
     assert told in shown(made, 2)
     assert "measured" not in shown(made, 1)
     assert as_json(made, 2)["experiment"]["p_better"] == 0.973

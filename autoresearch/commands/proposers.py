@@ -98,6 +98,11 @@ def makers(parsed: Sequence[Spec], project: Project, keys: Keys, sandbox: Sandbo
     return [(spec, build(spec, means)) for spec in parsed]
 
 
-def seats(made: Makers, ledger: Ledger, stop: Callable[[], bool]) -> list[Seat]:
-    """Return the proposers with their shares of the turns; `stop` says when the run is to end."""
-    return [Seat(make(ledger, stop), spec.weight, spec.share) for spec, make in made]
+def seats(
+    made: Makers, ledger: Ledger, stop: Callable[[], bool], tell: Callable[[str], None]
+) -> list[Seat]:
+    """Return the proposers with their shares of the turns.
+
+    `stop` says when the run is to end; `tell` is given what the person should know.
+    """
+    return [Seat(make(ledger, stop, tell), spec.weight, spec.share) for spec, make in made]

@@ -61,15 +61,16 @@ def run(options: RunOptions) -> None:
         _warn_of_changed_rules(repo, study)
         with stop_flag() as asked, watcher_for(Console(stderr=True)) as watcher:
             stop = _stop_when(asked, rules.deadline)
+            tell = _telling(watcher)
             patience = Patience(time.monotonic, time.sleep, watcher.see, stop, rules.deadline)
             registry.be_patient(patience.pause)
             purse = shop.purse(study, options.max_cost)
             trials = shop.trials(study, patience, purse)
             research = Research(
                 study, project=project, registry=registry, repo=repo, trials=trials,
-                seats=seats(proposers, purse.ledger, stop), purse=purse, rules=rules,
+                seats=seats(proposers, purse.ledger, stop, tell), purse=purse, rules=rules,
                 patience=patience, interrupted=asked.is_set,
-                rehearse=_rehearsal(project, sandbox, stop, watcher), confirm_share=share,
+                rehearse=_rehearsal(project, sandbox, stop, tell), confirm_share=share,
             )  # fmt: skip
             reason = research.run()
     if research.failed:
@@ -77,12 +78,16 @@ def run(options: RunOptions) -> None:
 
 
 def _rehearsal(
-    project: Project, sandbox: Sandbox, stop: Callable[[], bool], watcher: Watcher
+    project: Project, sandbox: Sandbox, stop: Callable[[], bool], tell: Callable[[str], None]
 ) -> Rehearse:
     return Rehearsal(
-        project.settings, sandbox=sandbox, work=project.work, stop=stop,
-        tell=lambda line: watcher.see(Notice(line)),
-    ).rehearse  # fmt: skip
+        project.settings, sandbox=sandbox, work=project.work, stop=stop, tell=tell
+    ).rehearse
+
+
+def _telling(watcher: Watcher) -> Callable[[str], None]:
+    """Return what tells the person one line."""
+    return lambda line: watcher.see(Notice(line))
 
 
 def _refuse_bad_globs(project: Project) -> None:

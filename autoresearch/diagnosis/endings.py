@@ -77,6 +77,10 @@ def _shape(at: Endpoint) -> str:
     return f"see that {at.url} speaks the provider's API{path}"
 
 
+LARGER_CONTEXT = (
+    "give the server a context that holds a brief and the answer (Ollama: OLLAMA_CONTEXT_LENGTH; "
+    "vLLM: --max-model-len; llama.cpp: -c)"
+)
 _PASSING = (
     CallEnding.RATE_LIMITED,
     CallEnding.OVERLOADED,
@@ -96,10 +100,7 @@ _MENDS: dict[CallEnding, Callable[[Endpoint], str]] = {
     CallEnding.BAD_REQUEST: lambda at: (
         f"read what it objects to: the model's name, [llm] effort and {at.said} must fit each other"
     ),
-    CallEnding.TOO_LONG: lambda _at: (
-        "the model takes next to nothing: give its server a larger "
-        "context (Ollama: OLLAMA_CONTEXT_LENGTH)"
-    ),
+    CallEnding.TOO_LONG: lambda _at: LARGER_CONTEXT,
     CallEnding.RATE_LIMITED: lambda _at: "nothing to mend: `run` waits as long as it is told to",
     CallEnding.OVERLOADED: lambda _at: "nothing to mend here: `run` waits and tries again",
     CallEnding.TIMED_OUT: lambda at: (

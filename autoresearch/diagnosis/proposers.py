@@ -1,4 +1,4 @@
-"""Each proposer: its key, its price, one tiny call, and what to do where that fails."""
+"""Each proposer: its key, its price, one short call, and what to do where that fails."""
 
 import importlib.util
 from collections.abc import Iterator
@@ -7,22 +7,27 @@ from urllib.parse import urlsplit
 
 from autoresearch import patching
 from autoresearch.config import parse_duration
-from autoresearch.diagnosis.endings import Endpoint, judged
+from autoresearch.diagnosis.endings import LARGER_CONTEXT, Endpoint, judged
 from autoresearch.diagnosis.finding import Finding, fault, ok, refusal, warning
 from autoresearch.errors import AutoresearchError, ProposerError
 from autoresearch.proposers import Means, Spec, build, specs
-from autoresearch.proposers.asking import Asker
+from autoresearch.proposers.asking import Asker, shown_short
 from autoresearch.proposers.models import Prompt, Section
 from autoresearch.proposers.pricing import Price, price
 from autoresearch.records.money import CapReached, Intent, Ledger, Settlement, Usage, dollars
 from autoresearch.records.text import counted
 
-PATIENCE = 60.0  # seconds; a local server may have to load its model first
+PATIENCE = 60.0  # seconds
+OWN_PATIENCE = 180.0  # of a server of one's own, which may have to load its model first
 MOST_OUTPUT = 16  # tokens: the least that every provider takes
 BYTES_A_TOKEN = 3  # as briefs are measured
-_QUESTION = Prompt(
-    system=(Section("Answer with one word."),), user=(Section("Are you there? Say yes."),)
-)
+_RULES = Section("Answer with one word.")
+_QUESTION = Section("Are you there? Say yes.")
+# For servers that may cut what is too long for them without a word. It is about as long as the
+# first brief of a study, and a common context of 4,096 tokens is far too small for it.
+_PADDING = Section("The quick brown fox jumps over the lazy dog, and nobody asks why. " * 700)
+# A check costs a fraction of a cent: where so long a one would not, it is not that long.
+_READ_ALL, _MOST_USD = Usage(len(_PADDING.text) // BYTES_A_TOKEN, MOST_OUTPUT), 0.01
 
 
 class Witness:
@@ -134,9 +139,14 @@ def _model(spec: Spec, bench: Bench) -> Iterator[Finding]:
         yield found
     if found := _prompts(bench.means):
         yield found
-    if keyed.mend or priced.mend:
+    if keyed.mend or cost is None:
         return
-    yield ok("call", "not made (--offline)") if bench.offline else _call(spec, endpoint, bench)
+    if bench.offline:
+        yield ok("call", "not made (--offline)")
+    else:
+        long = endpoint.own and cost.cost(_READ_ALL) < _MOST_USD
+        prompt = Prompt((_RULES,), (_PADDING, _QUESTION) if long else (_QUESTION,))
+        yield from _call(spec, endpoint, bench, prompt)
 
 
 def _endpoint(spec: Spec, means: Means) -> Endpoint:
@@ -200,9 +210,10 @@ def _prompts(means: Means) -> Finding | None:
     return ok("prompts", f"templates of the project's own in {means.prompts.name}/")
 
 
-def _call(spec: Spec, endpoint: Endpoint, bench: Bench) -> Finding:
+def _call(spec: Spec, endpoint: Endpoint, bench: Bench, prompt: Prompt) -> Iterator[Finding]:
     settings, witness = bench.means.settings, Witness(bench.ledger)
-    seconds = min(parse_duration(settings.llm.timeout), PATIENCE)
+    patience = OWN_PATIENCE if endpoint.own else PATIENCE
+    seconds = min(parse_duration(settings.llm.timeout), patience)
     try:
         priced = specs.model(
             spec,
@@ -212,10 +223,17 @@ def _call(spec: Spec, endpoint: Endpoint, bench: Bench) -> Finding:
             endpoints=bench.means.endpoints,
         )
         asker = Asker(spec.text, priced, ledger=witness, hide=bench.means.keys.hide)
-        answer = asker.ask(_QUESTION, purpose="check", max_output=MOST_OUTPUT)
+        answer = asker.ask(prompt, purpose="check", max_output=MOST_OUTPUT)
     except AutoresearchError as error:
-        return refusal("call", error)
-    if witness.settlement is None:
+        yield refusal("call", error)
+        return
+    settled = witness.settlement
+    if settled is None:
         reason = getattr(answer, "reason", "a cap is reached")
-        return warning("call", f"not made: {reason}", "raise the cap under [money]")
-    return judged(witness.settlement, endpoint)
+        yield warning("call", f"not made: {reason}", "raise the cap under [money]")
+        return
+    yield judged(settled, endpoint)
+    if settled.usage and shown_short(prompt, settled.usage):
+        told = f"{settled.usage.input:,} tokens of {prompt.characters:,} characters"
+        said = f"the server counted {told}: it seems to cut long prompts without a word"
+        yield warning("context", said, LARGER_CONTEXT)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
-from statistics import fmean
+from statistics import fmean, median
 
 _FEWEST = 5  # pairs that an order, or a slope, is read from
 _DOUBT = 10.0  # pairs without any relation that a slope is shrunk by
@@ -13,24 +13,21 @@ _DOUBT = 10.0  # pairs without any relation that a slope is shrunk by
 class Calibration:
     """What became of predictions, over `pairs` of them; below zero = better.
 
-    `predicted` and `actual` are means. `right` is how often better or worse was foretold rightly,
-    `chance` how often it would have been by someone who predicts as many gains and knows nothing.
-    `rank` is Spearman's correlation, `slope` by how much the effect grows with the prediction (1 is
+    `predicted` and `actual` are medians, and `bias` that of how much worse (above zero) ideas came
+    out than was predicted: one miss by far moves none of them much. `signs` are how often better or
+    worse was foretold rightly, and how often it would have been by someone who predicts as many
+    gains and knows nothing; None where all predictions have one sign, which tells nothing. `rank`
+    is Spearman's correlation, `slope` by how much the effect grows with the prediction (1 is
     perfect), shrunk towards 0; None where pairs are few, or all are equal.
     """
 
     pairs: int
     predicted: float
     actual: float
-    right: float
-    chance: float
+    bias: float
+    signs: tuple[float, float] | None
     rank: float | None
     slope: float | None
-
-    @property
-    def bias(self) -> float:
-        """How much worse (above zero) ideas came out than was predicted, on average."""
-        return self.actual - self.predicted
 
 
 def calibrate(pairs: Sequence[tuple[float, float]]) -> Calibration | None:
@@ -42,17 +39,25 @@ def calibrate(pairs: Sequence[tuple[float, float]]) -> Calibration | None:
     if not pairs:
         return None
     predicted, actual = [one for one, _ in pairs], [other for _, other in pairs]
-    hoped = fmean(each < 0 for each in predicted)
-    better = fmean(each < 0 for each in actual)
     return Calibration(
         pairs=len(pairs),
-        predicted=fmean(predicted),
-        actual=fmean(actual),
-        right=fmean((one < 0) is (other < 0) for one, other in pairs),
-        chance=hoped * better + (1 - hoped) * (1 - better),
+        predicted=median(predicted),
+        actual=median(actual),
+        bias=median(other - one for one, other in pairs),
+        signs=_signs(predicted, actual),
         rank=_correlation(_ranks(predicted), _ranks(actual)),
         slope=_slope(predicted, actual),
     )
+
+
+def _signs(predicted: Sequence[float], actual: Sequence[float]) -> tuple[float, float] | None:
+    hoped = [each < 0 for each in predicted]
+    if all(hoped) or not any(hoped):
+        return None
+    better = [each < 0 for each in actual]
+    right = fmean(one is other for one, other in zip(hoped, better, strict=True))
+    share, came = fmean(hoped), fmean(better)
+    return right, share * came + (1 - share) * (1 - came)
 
 
 def _slope(predicted: Sequence[float], actual: Sequence[float]) -> float | None:

@@ -222,4 +222,4 @@ def _beside(side: Sequence[Reading], other: Sequence[Reading]) -> list[Reading]:
 
 def _told(fresh: Sequence[float], believed: Posterior) -> str:
     pairs = counted(len(fresh), "fresh pair")
-    return f"{fmean(fresh):+.4f} bpb on {pairs}, {believed.better:.1%} sure to be better"
+    return f"{fmean(fresh):+.4f} bpb on {pairs}, better with probability {believed.better:.1%}"

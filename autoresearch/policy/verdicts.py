@@ -8,7 +8,7 @@ from autoresearch.policy.belief import Belief, Evidence
 from autoresearch.policy.effects import worth_of_idea, worth_of_pair
 from autoresearch.policy.noise import paired, steadied
 from autoresearch.records.text import counted
-from autoresearch.records.values import Estimate, Reading, Verdict
+from autoresearch.records.values import Chances, Estimate, Reading, Verdict
 
 FIRST_SEED = 1
 # Upstream's program.md: 0.001 bpb for twenty lines of hacky code is probably not worth it.
@@ -36,7 +36,7 @@ class Decision:
     """A verdict, the expected effect behind it (below zero = better) and a sentence about it.
 
     There is no effect where nothing was compared: a baseline, a crash. `measured` is the difference
-    that the `pairs` read, before any prior; `better` the probability that the effect is below zero.
+    that the `pairs` read, before any prior; `chances` say how likely the change is truly better.
     """
 
     verdict: Verdict
@@ -44,7 +44,7 @@ class Decision:
     reason: str
     measured: Estimate | None = None
     pairs: int = 0
-    better: float | None = None
+    chances: Chances | None = None
 
 
 def judge(
@@ -159,7 +159,7 @@ def _decided(evidence: Evidence, belief: Belief, lines: int) -> Decision:
         f"{why}: {_told(evidence)}",
         measured,
         len(evidence.seeds),
-        evidence.effect.better,
+        _chances(evidence),
     )
 
 
@@ -184,8 +184,9 @@ def _tie(evidence: Evidence, lines: int) -> bool:
 
 def _told(evidence: Evidence) -> str:
     pairs = counted(len(evidence.seeds), "pair")
-    effect = evidence.effect
-    return (
-        f"{evidence.measured:+.4f} bpb on {pairs}, believed {effect.mean:+.4f}, "
-        f"{effect.better:.0%} sure to be better"
-    )
+    read, believed = evidence.measured, evidence.effect.mean
+    return f"{read:+.4f} bpb on {pairs}, believed {believed:+.4f} ({_chances(evidence)})"
+
+
+def _chances(evidence: Evidence) -> Chances:
+    return Chances(evidence.effect.better, evidence.effect.neutral)

@@ -1,6 +1,15 @@
 """What suggests changes. One file a proposer; the command line's spec chooses."""
 
-from autoresearch.proposers.base import Brief, Check, Past, Proposer, Remaining, Run, Unable
+from autoresearch.proposers.base import (
+    Brief,
+    Check,
+    Measuring,
+    Past,
+    Proposer,
+    Remaining,
+    Run,
+    Unable,
+)
 from autoresearch.proposers.building import Means, build
 from autoresearch.proposers.specs import KNOWN, Spec
 
@@ -9,6 +18,7 @@ __all__ = [
     "Brief",
     "Check",
     "Means",
+    "Measuring",
     "Past",
     "Proposer",
     "Remaining",

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from autoresearch.proposers.base import Unable
 from autoresearch.proposers.models import Prompt, Reply
+from autoresearch.proposers.models.stops import at_limit, for_tool
 from autoresearch.proposers.specs import PricedModel
-from autoresearch.records.money import CallEnding, CapReached, Intent, Ledger, Settlement
+from autoresearch.records.money import CallEnding, CapReached, Intent, Ledger, Settlement, Usage
 
 _UNANSWERED = {
     CallEnding.REFUSED: "the model declined to answer",
@@ -27,6 +28,11 @@ _UNANSWERED = {
     CallEnding.BAD_REQUEST: "the request was refused",
 }
 _SPOKEN = (CallEnding.ANSWERED, CallEnding.TRUNCATED, CallEnding.EMPTY, CallEnding.TOO_LONG)
+# No tokenizer makes so few tokens of a text: code, English, and what is written in other letters
+# come to 1 to 6 characters a token, code that is mostly blanks to 8. A context that is too small by
+# half is seen so: a brief of 56,000 characters that Ollama's 4,096 tokens cut comes to 14.
+_CHARACTERS_A_TOKEN = 10
+_LEAST_CHARACTERS = 4000  # of a prompt that can be judged: a short one may be a single long word
 # Mostly a fault of the settings, but gateways say it too when they stumble.
 _DOUBTFUL = (CallEnding.BAD_REQUEST, CallEnding.NOT_FOUND)
 
@@ -44,6 +50,36 @@ class TooDear(Unable):
     """The call alone would pass the cap of a call: a smaller one may not."""
 
 
+def shown_short(prompt: Prompt, usage: Usage | None) -> bool:
+    """Whether a provider counted so few tokens that it cannot have read all of a prompt."""
+    if usage is None or not usage.input or prompt.characters < _LEAST_CHARACTERS:
+        return False
+    return usage.input * _CHARACTERS_A_TOKEN < prompt.characters
+
+
+def shortcoming(reply: Reply, most: int) -> str:
+    """Return what is wrong with an answer that is empty or not whole, for the model to mend.
+
+    Args:
+        reply: that answer.
+        most: tokens that it could say, where the reply does not tell.
+    """
+    most = reply.limit or most
+    if for_tool(reply.stop):
+        return "the answer called a tool: there are none, so write all of the answer as text"
+    if reply.starved:
+        return f"all of its {most} tokens went into thoughts, and none was left: think much less"
+    if reply.ending is CallEnding.EMPTY and reply.thought:
+        return "the answer was empty: thoughts are not read, so write the answer after them as text"
+    if reply.ending is CallEnding.EMPTY:
+        return "the answer was empty"
+    if reply.stop and not at_limit(reply.stop):
+        return (
+            f"the answer ended with {reply.stop!r}, so it may not be whole: write all of it again"
+        )
+    return f"the answer was cut at {most} tokens: say less, change less"
+
+
 class Asker:
     """Asks one model on one proposer's account."""
 
@@ -54,6 +90,7 @@ class Asker:
         *,
         ledger: Ledger,
         hide: Callable[[str], str] = lambda text: text,
+        tell: Callable[[str], None] = lambda _line: None,
     ) -> None:
         """Build it.
 
@@ -62,13 +99,16 @@ class Asker:
             priced: the model and its price.
             ledger: says whether a call may be made.
             hide: takes keys out of a text.
+            tell: is given what the person should know, once.
         """
         self._name = name
         self._model = priced.model
         self._price = priced.price
         self._ledger = ledger
         self._hide = hide
-        self._answered = False
+        self._tell = tell
+        self._answered = self._told = False
+        self._dearest = 0.0  # that a reply itself told
 
     def ask(self, prompt: Prompt, *, purpose: str, max_output: int) -> Answer | Unable:
         """Make one attempt; return what was said (also cut, empty, or: too long), or why nothing.
@@ -78,7 +118,8 @@ class Asker:
             purpose: "propose", "repair" or "check".
             max_output: tokens it may say, thoughts included.
         """
-        worst = self._price.worst(prompt.most_tokens, max_output)
+        # A price that is too low, as a gateway's on loopback, is known after the first reply.
+        worst = max(self._price.worst(prompt.most_tokens, max_output), self._dearest)
         call = self._ledger.reserve(self._intent(purpose, worst))
         if isinstance(call, CapReached):
             kind = TooDear if call.call else Unable
@@ -86,28 +127,45 @@ class Asker:
         reply = self._model.complete(prompt, max_output=max_output)
         self._ledger.settle(call, self._settlement(reply))
         self._answered = self._answered or reply.ending.answered
+        self._dearest = max(self._dearest, reply.cost or 0.0)
+        self._warn(prompt, reply.usage)
         return Answer(call, reply) if reply.ending in _SPOKEN else self._unable(reply)
 
     def send_back(self, answer: Answer, reason: str) -> None:
         """Write down why an answer was refused."""
         self._ledger.send_back(answer.call, self._hide(reason))
 
+    def _warn(self, prompt: Prompt, usage: Usage | None) -> None:
+        if usage is None or self._told or not shown_short(prompt, usage):
+            return
+        self._told = True
+        self._tell(
+            f"{self._name}: {usage.input:,} tokens were counted in a prompt of "
+            f"{prompt.characters:,} characters, so it seems to be cut silently: give the server a "
+            "larger context (Ollama: OLLAMA_CONTEXT_LENGTH) or lower [llm] brief_tokens"
+        )
+
     def _intent(self, purpose: str, worst: float) -> Intent:
         model = self._model
         return Intent(self._name, model.provider, model.model, purpose, worst, self._price.source)
 
     def _settlement(self, reply: Reply) -> Settlement:
-        cost = 0.0 if reply.ending.free else None
-        if reply.usage is not None:
-            cost = self._price.cost(reply.usage)
         return Settlement(
             ending=reply.ending,
-            cost=cost,
+            cost=self._cost(reply),
             usage=reply.usage,
             latency=reply.latency,
             detail=self._hide(reply.detail),
             answer=self._hide(reply.text),
         )
+
+    def _cost(self, reply: Reply) -> float | None:
+        """Return what a call cost: as the reply tells, else by its tokens; None where unknown."""
+        if reply.cost:  # nothing is what gateways tell of models whose price they do not know
+            return reply.cost
+        if reply.usage is not None:
+            return self._price.cost(reply.usage)
+        return 0.0 if reply.ending.free else None
 
     def _unable(self, reply: Reply) -> Unable:
         said = f": {self._hide(reply.detail)}" if reply.detail else ""

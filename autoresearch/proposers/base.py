@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from statistics import fmean
 from types import MappingProxyType
 from typing import Protocol
 
+from autoresearch.policy import Noise
 from autoresearch.records.training import Budget
 from autoresearch.records.values import (
     Category,
+    Chances,
     Change,
     Clock,
     Estimate,
@@ -24,8 +27,9 @@ Check = Callable[[Proposal], Rejection | None]
 class Run:
     """What the first scored trial of an experiment measured; it never changes afterwards.
 
-    `curve` holds (progress from 0 to 1, loss in nats per token), each the mean of one of a few
-    stretches; `speed` is in tokens a second of the budget's clock, `memory` in bytes, at its peak.
+    `curve` is the training loss in nats per token, the mean of each eighth of the budget (None
+    where nothing was told); `speed` is in tokens a second of the budget's clock, of which it used
+    `seconds`; `memory` in bytes, at its peak.
     """
 
     val_bpb: float
@@ -33,7 +37,8 @@ class Run:
     tokens: int
     speed: float
     memory: int
-    curve: tuple[tuple[float, float], ...] = ()
+    seconds: float = 0.0
+    curve: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -42,13 +47,18 @@ class Past:
 
     `change` is what its proposer would have changed, also where it was refused, or its answer where
     no change could be read; `patch` is the unified diff that was trained, empty where nothing could
-    be. `constants` are the numbers at
-    the top of the entry file that it trained. Scores in bits per byte; `delta` below zero =
-    better than the incumbent of its time (`parent_id`), with its standard error where that is
-    known. `val_bpb` and `error` may be estimated anew as the incumbent serves in more pairs, and
-    further pairs may give a keep a `standing`, or take it back: then it is a discard with a new
-    `reason`. All else stays as it is. `traceback` is the safe tail of a crash, and `fingerprint`
-    is equal for crashes of the same kind at the same place. Every text may be hostile.
+    be. `constants` are the numbers at the top of the entry file that it trained.
+
+    Scores in bits per byte, differences to the incumbent of its time (`parent_id`), below zero =
+    better. `pairs` are the differences as they were read up to the verdict, by seed; `delta` is the
+    effect that is believed after weighing them, with its standard error where that is known, and
+    `chances` go with it. `steers` is the place in the code where the change altered what a
+    training loss means, "" where it did not: its curve is compared with no other.
+
+    `val_bpb` and `error` may be estimated anew as the incumbent serves in more pairs, and further
+    pairs may give a keep a `standing`, or take it back: then it is a discard with a new `reason`.
+    All else stays as it is. `traceback` is the safe tail of a crash, and `fingerprint` is equal for
+    crashes of the same kind at the same place. Every text may be hostile.
     """
 
     id: int
@@ -63,6 +73,8 @@ class Past:
     error: float | None = None
     delta: float | None = None
     delta_error: float | None = None
+    chances: Chances | None = None
+    pairs: tuple[tuple[int, float], ...] = ()
     predicted_delta: float | None = None
     risk: str = ""
     parent_id: int | None = None
@@ -70,9 +82,32 @@ class Past:
     traceback: str = ""
     fingerprint: str = ""
     run: Run | None = None
+    steers: str = ""
     constants: Mapping[str, int | float | bool] = field(
         default_factory=lambda: MappingProxyType({})
     )
+
+    @property
+    def measured(self) -> float | None:
+        """The mean difference as it was read, in bits per byte; None without a pair."""
+        return fmean(difference for _, difference in self.pairs) if self.pairs else None
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """What a study's numbers rest on.
+
+    `vocabulary` and `context` (of the evaluation's windows) in tokens; `threads` of the processor
+    that a training has; `documents` of val and their `bytes`; `token_bytes` are the bytes of
+    training text in a token on average, None where an older study did not write them down.
+    """
+
+    vocabulary: int
+    context: int
+    threads: int
+    documents: int
+    bytes: int
+    token_bytes: float | None = None
 
 
 @dataclass(frozen=True)
@@ -92,10 +127,10 @@ class Brief:
     `fixed_files` all other text files of that commit, path to text; `entry` is the one that
     trains, `editable` the globs. `number` is the experiment's that is asked for; `history` is
     oldest first and holds every finished experiment of the study, whatever became of it. `score`
-    is the incumbent's val_bpb as it is estimated now; `noise` the standard deviation of a trial's
-    val_bpb between seeds, where it is known. `salt` is the study's secret for marks that no
-    hostile text can foresee. The same brief gives the same proposal from a proposer that does
-    not think.
+    is the incumbent's val_bpb as it is estimated now; `noise` what is known of the noise, None
+    until something was repeated; `measuring` what the numbers rest on. `salt` is the study's secret
+    for marks that no hostile text can foresee. The same brief gives the same proposal from a
+    proposer that does not think.
     """
 
     study: str
@@ -109,7 +144,8 @@ class Brief:
     fixed_files: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     editable: tuple[str, ...] = ("train.py",)
     score: Estimate | None = None
-    noise: float | None = None
+    noise: Noise | None = None
+    measuring: Measuring | None = None
     device: str = "cpu"
     budget: Budget = field(default_factory=lambda: Budget(300.0, Clock.WALL))
     remaining: Remaining = Remaining()

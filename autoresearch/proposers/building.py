@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from autoresearch.proposers.prompting import Prompting
 
 Stop = Callable[[], bool]
-Maker = Callable[[Ledger, Stop], Proposer]
+Tell = Callable[[str], None]
+Maker = Callable[[Ledger, Stop, Tell], Proposer]
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ class Means:
 def build(spec: Spec, means: Means) -> Maker:
     """Return what makes the proposer that a spec names, once there is a ledger.
 
-    It is also told what says that the run is to stop, for those that can end early.
+    It is also told what says that the run is to stop, for those that can end early, and who is
+    told what the person should know.
 
     Raises:
         ProposerError: it cannot work here: a key is not set, a program or folder is not there.
@@ -59,16 +61,16 @@ def build(spec: Spec, means: Means) -> Maker:
     if spec.kind == "optuna":
         from autoresearch.proposers.optuna import OptunaProposer  # noqa: PLC0415
 
-        return lambda _ledger, _stop: OptunaProposer()
+        return lambda _ledger, _stop, _tell: OptunaProposer()
     if spec.kind == "random":
         from autoresearch.proposers.random_search import RandomProposer  # noqa: PLC0415
 
-        return lambda _ledger, _stop: RandomProposer()
+        return lambda _ledger, _stop, _tell: RandomProposer()
     if spec.kind == "patches":
         from autoresearch.proposers.patches import PatchesProposer  # noqa: PLC0415
 
         patches = PatchesProposer(spec.text, means.root / _expanded(spec))
-        return lambda _ledger, _stop: patches
+        return lambda _ledger, _stop, _tell: patches
     return _command(spec, means) if spec.kind == "command" else _llm(spec, means)
 
 
@@ -86,8 +88,8 @@ def _llm(spec: Spec, means: Means) -> Maker:
     )
     prompting = _prompting(spec, means)
 
-    def make(ledger: Ledger, _stop: Stop) -> Proposer:
-        asker = Asker(spec.text, priced, ledger=ledger, hide=hide)
+    def make(ledger: Ledger, _stop: Stop, tell: Tell) -> Proposer:
+        asker = Asker(spec.text, priced, ledger=ledger, hide=hide, tell=tell)
         return LlmProposer(spec.text, asker, prompting, settings.llm)
 
     return make
@@ -100,7 +102,7 @@ def _command(spec: Spec, means: Means) -> Maker:
     program = find_program(spec.argument, means.environment)[0]
     confine = _confinement(means, program) if settings.command.sandbox else _free
 
-    def make(ledger: Ledger, stop: Stop) -> Proposer:
+    def make(ledger: Ledger, stop: Stop, _tell: Tell) -> Proposer:
         return CommandProposer(
             spec.text,
             spec.argument,

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from autoresearch.config import LlmSettings
 from autoresearch.proposers import reading
-from autoresearch.proposers.asking import Answer, Asker, TooDear
+from autoresearch.proposers.asking import Answer, Asker, TooDear, shortcoming
 from autoresearch.proposers.base import Brief, Check, Unable
 from autoresearch.proposers.models import Prompt
 from autoresearch.proposers.prompting import Prompting
@@ -50,7 +50,7 @@ class LlmProposer:
         while made.fault and len(calls) <= self._settings.repairs:
             objection = self._prompting.objection(brief, faults[-1])
             prompt = prompt.objected(answer.reply.text, objection)
-            again = self._ask(prompt, "repair")
+            again = self._repair(prompt, answer)
             if isinstance(again, Unable):
                 break  # what there is becomes a row, with its reason: nothing is lost
             calls += (again.call,)
@@ -93,17 +93,29 @@ class LlmProposer:
                 return prompt, answer if isinstance(answer, Unable) else _hopeless(answer)
             self._tokens //= 2
 
+    def _repair(self, prompt: Prompt, refused: Answer) -> Answer | Unable:
+        """Ask again; with twice the room where thoughts took all of it, if that may be had."""
+        if refused.reply.starved:
+            room = 2 * self._settings.max_output
+            again = self._asker.ask(prompt, purpose="repair", max_output=room)
+            if not _too_much(again):
+                return again
+        return self._ask(prompt, "repair")
+
     def _ask(self, prompt: Prompt, purpose: str) -> Answer | Unable:
         return self._asker.ask(prompt, purpose=purpose, max_output=self._settings.max_output)
 
     def _read(self, brief: Brief, answer: Answer) -> Proposal | Rejection:
-        ending = answer.reply.ending
-        if ending is CallEnding.TRUNCATED:
-            most = self._settings.max_output
-            return Rejection(f"the answer was cut at {most} tokens: say less, change less")
-        if ending is CallEnding.EMPTY:
-            return Rejection("the answer was empty")
+        if answer.reply.ending in (CallEnding.TRUNCATED, CallEnding.EMPTY):
+            return Rejection(shortcoming(answer.reply, self._settings.max_output))
         return reading.read(answer.reply.text, self._name, brief)
+
+
+def _too_much(answer: Answer | Unable) -> bool:
+    """Whether a call was turned away for the room it asked for: by a cap, or by the provider."""
+    if isinstance(answer, Unable):
+        return isinstance(answer, TooDear) or answer.doubtful
+    return answer.reply.ending is CallEnding.TOO_LONG
 
 
 def _hopeless(answer: Answer) -> Unable:

@@ -12,6 +12,7 @@ from sqlmodel import Field, SQLModel
 from autoresearch.records.money import CallEnding, CallState
 from autoresearch.records.values import (
     Category,
+    Chances,
     Clock,
     Ending,
     ExperimentState,
@@ -112,7 +113,7 @@ class Study(SQLModel, table=True):
     `machine_changes` are the numbers of the last trials before the machine was seen to have
     changed, oldest first: what was read before one is compared with nothing after it. `doc_bytes`
     are the sizes of the val documents, in the order of every trial's `doc_bits` (zlib-compressed
-    little-endian uint32).
+    little-endian uint32); `token_bytes` the bytes of training text in a token, on average.
     """
 
     id: int | None = Field(default=None, primary_key=True)
@@ -131,6 +132,7 @@ class Study(SQLModel, table=True):
     salt: str = Field(default="", sa_type=Plain)
     machine_changes: list[int] = Field(default_factory=list, sa_type=JSON)
     doc_bytes: bytes | None = Field(default=None, sa_type=LargeBinary)
+    token_bytes: float | None = Field(default=None, sa_type=Finite)
     created_at: datetime = Field(sa_type=Utc)
 
     @property
@@ -148,11 +150,12 @@ class Experiment(SQLModel, table=True):
     proposer that could have had its turn as well, "" where there was no such choice; the turn was
     the control's own where that is `proposer`.
 
-    The evidence for it: `measured` with its standard error on so many `pairs`, the probability
-    `p_better`, and `documents_error`, the standard error that the choice of val documents leaves in
-    the difference. A keep has a `standing` once it is confirmed or refuted: `claim` is the
-    probability of a true improvement by `claim_pairs` fresh pairs. `reverts_id` is the keep that
-    this experiment takes back. `test_bpb` is of the checkpoint of trial `test_trial_id`;
+    The evidence for it: `measured` with its standard error on so many `pairs`, the probabilities
+    `p_better` and `p_neutral` (the rest is that of worse), and `documents_error`, the
+    standard error that the choice of val documents leaves in the difference. A keep has a
+    `standing` once it is confirmed or refuted: `claim` is the probability of a true improvement by
+    `claim_pairs` fresh pairs. `reverts_id` is the keep that this experiment takes back. `test_bpb`
+    is of the checkpoint of trial `test_trial_id`;
     `test_bits` are its documents' bits (zlib-compressed little-endian float32). `val_gain` and
     `test_gain` are that checkpoint's difference to one of the baseline on either split, below zero
     = better, with the standard errors that the choice of documents leaves.
@@ -186,6 +189,7 @@ class Experiment(SQLModel, table=True):
     measured_error: float | None = Field(default=None, sa_type=Finite)
     pairs: int = 0
     p_better: float | None = Field(default=None, sa_type=Finite)
+    p_neutral: float | None = Field(default=None, sa_type=Finite)
     documents_error: float | None = Field(default=None, sa_type=Finite)
     standing: Standing | None = Field(default=None, sa_type=Word(Standing))
     claim: float | None = Field(default=None, sa_type=Finite)
@@ -211,6 +215,13 @@ class Experiment(SQLModel, table=True):
     change_format: str = Field(default="diff", sa_type=Plain)
     change_text: str = Field(default="", sa_type=Plain)
     patch: str = Field(default="", sa_type=Plain)
+
+    @property
+    def chances(self) -> Chances | None:
+        """How likely it is better, neutral or worse; None where that is not known."""
+        if self.p_better is None or self.p_neutral is None:
+            return None
+        return Chances(self.p_better, self.p_neutral)
 
     @property
     def is_reversal(self) -> bool:

@@ -1,5 +1,6 @@
 """Frozen values and enums that the rooms exchange. No SQL here, no behaviour beyond their own."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -219,6 +220,30 @@ class Reading:
     bpb: float
     steps: int = 0
     epoch: int = 0
+
+
+@dataclass(frozen=True)
+class Chances:
+    """How likely it is that a change is truly better, makes no difference, or is worse.
+
+    The three add up to one; as text they are whole percents that add up to a hundred.
+    """
+
+    better: float
+    neutral: float
+
+    @property
+    def worse(self) -> float:
+        """What is left of one."""
+        return max(1.0 - self.better - self.neutral, 0.0)
+
+    def __str__(self) -> str:
+        exact = [100 * each for each in (self.better, self.neutral, self.worse)]
+        whole = [math.floor(each) for each in exact]
+        # Those with the largest remainders are rounded up.
+        up = sorted(range(3), key=lambda at: whole[at] - exact[at])[: 100 - sum(whole)]
+        better, neutral, worse = (each + (at in up) for at, each in enumerate(whole))
+        return f"{better}% better, {neutral}% no difference, {worse}% worse"
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import itertools
 import sqlite3
 import weakref
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -98,7 +99,8 @@ def _wait_little(connection: sqlite3.Connection, _record: object) -> None:
     connection.execute("PRAGMA busy_timeout=500")
 
 
-def without(table: type[SQLModel], columns: Sequence[str]) -> list[ExecutableOption]:
+@cache
+def without(table: type[SQLModel], columns: tuple[str, ...]) -> list[ExecutableOption]:
     """Return the options that leave columns of a table in the file."""
     # Reading a deferred column later raises instead of asking the database behind our back.
     return [defer(getattr(table, name), raiseload=True) for name in columns]

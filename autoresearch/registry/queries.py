@@ -145,8 +145,8 @@ class Queries:
         query = query.where(Experiment.study_id == study.id, Trial.state == TrialState.DONE)
         return dict(self._database.all(query.group_by(col(Trial.purpose))))
 
-    def quickest(self, study: Study, last: int = 10) -> float:
-        """Return the wall seconds of the quickest of the last scored trials; 0.0 without any."""
+    def quickest(self, study: int, last: int = 10) -> float:
+        """Return the wall seconds of the quickest of a study's last scored trials; 0.0 without."""
         return readings.quickest(self._database, study, last)
 
     def parents(self, study: Study) -> dict[int, int]:

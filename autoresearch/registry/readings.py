@@ -74,10 +74,10 @@ def trained_since(database: Database, study: Study, trial: int, but: Experiment)
     )
 
 
-def quickest(database: Database, study: Study, last: int) -> float:
+def quickest(database: Database, study: int, last: int) -> float:
     """Return the wall seconds, scoring included, of the quickest of the last scored trials."""
     took = select(col(Trial.total_seconds) + col(Trial.scoring_seconds)).join(Experiment)
-    took = took.where(Experiment.study_id == study.id, col(Trial.val_bpb).is_not(None))
+    took = took.where(Experiment.study_id == study, col(Trial.val_bpb).is_not(None))
     return min(database.all(took.order_by(col(Trial.id).desc()).limit(last)), default=0.0)
 
 

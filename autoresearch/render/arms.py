@@ -78,10 +78,12 @@ def compared(comparison: Comparison) -> Text:
 def calibrated(name: str, calibration: Calibration) -> Text:
     """Return in words what became of a proposer's predictions."""
     told = (
-        f" predicted {words.delta(calibration.predicted)} on average, came out "
-        f"{words.delta(calibration.actual)}; right sign {calibration.right:.0%} of "
-        f"{calibration.pairs} (chance {calibration.chance:.0%})"
+        f" predicted {words.delta(calibration.predicted)} in the middle of "
+        f"{calibration.pairs}, came out {words.delta(calibration.actual)}"
     )
+    if calibration.signs is not None:
+        right, chance = calibration.signs
+        told += f", right sign {right:.0%} (chance {chance:.0%})"
     if calibration.rank is not None:
         told += f", rank correlation {calibration.rank:+.2f}"
     if calibration.slope is not None:

@@ -91,5 +91,5 @@ def documents(found: policy.ByDocument, digits: int = 4) -> str:
 def measured(row: Experiment, digits: int = 6) -> str:
     """Return in words what an experiment's pairs say, before and after any expectation."""
     pairs = counted(row.pairs, "pair")
-    sure = "" if row.p_better is None else f", {row.p_better:.0%} sure to be better"
-    return f"{words.delta(row.measured, row.measured_error, digits)} bpb on {pairs}{sure}"
+    chances = f"; {row.chances}" if row.chances else ""
+    return f"{words.delta(row.measured, row.measured_error, digits)} bpb on {pairs}{chances}"

@@ -173,7 +173,9 @@ def _kept(row: Experiment, mine: Sequence[Reading], theirs: Sequence[Reading]) -
 
 def _decide(experiment: Experiment, decision: policy.Decision) -> None:
     experiment.verdict, experiment.reason = decision.verdict, decision.reason
-    experiment.pairs, experiment.p_better = decision.pairs, decision.better
+    experiment.pairs = decision.pairs
+    if (chances := decision.chances) is not None:
+        experiment.p_better, experiment.p_neutral = chances.better, chances.neutral
     if decision.measured is not None:
         experiment.measured = decision.measured.mean
         experiment.measured_error = decision.measured.error

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 
-from autoresearch import patching
+from autoresearch import patching, policy
 from autoresearch.config import Project
 from autoresearch.gitrepo import GitRepo
-from autoresearch.proposers import Brief, Remaining
+from autoresearch.proposers import Brief, Measuring, Remaining
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.values import Estimate
 from autoresearch.registry import Registry
+from autoresearch.registry.packing import unpack_counts
 from autoresearch.research.pasts import Pasts, Target
 
 PROGRAM = "program.md"
@@ -19,6 +20,7 @@ class Briefing:
     """Makes briefs. Commits never change, so what is read from one is read once."""
 
     def __init__(self, registry: Registry, repo: GitRepo, project: Project) -> None:
+        self._registry = registry
         self._repo = repo
         self._settings = project.settings
         self._editable = project.settings.target.editable
@@ -54,7 +56,9 @@ class Briefing:
             incumbent: its best so far.
             remaining: what is left of the run.
         """
-        history = self._pasts.of(study)
+        readings = self._registry.readings(study)
+        history = self._pasts.of(study, readings)
+        noise = policy.noise(readings, policy.usual_noise(study.device))
         files, editable = self.files(study.base_commit), self.editable(study.base_commit)
         return Brief(
             study=study.tag,
@@ -68,11 +72,23 @@ class Briefing:
             fixed_files={path: text for path, text in files.items() if path not in editable},
             editable=self._editable,
             score=_score(incumbent),
-            noise=study.sigma,
+            noise=noise if noise.measured else None,
+            measuring=self._measuring(study),
             device=study.device,
             budget=self._settings.budget(study.budget_seconds),
             remaining=remaining,
             salt=study.salt,
+        )
+
+    def _measuring(self, study: Study) -> Measuring:
+        settings, sizes = self._settings, unpack_counts(study.doc_bytes)
+        return Measuring(
+            vocabulary=settings.corpus.vocab_size,
+            context=settings.evaluation.context,
+            threads=settings.training.threads,
+            documents=len(sizes),
+            bytes=sum(sizes),
+            token_bytes=study.token_bytes,
         )
 
 

@@ -1,5 +1,6 @@
 """An experiment beside its incumbent: trained on the same seeds until the policy has a verdict."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from autoresearch import policy
@@ -14,6 +15,9 @@ _FAILURES = 3
 _LOSS = 0.01  # bpb that a code may lose where it trains on seeds on which the incumbent fails
 # How a program ends that misses a file.
 _MAY_LACK = (Ending.EXCEPTION, Ending.NO_FINISH, Ending.BAD_CHECKPOINT, Ending.SIGNAL)
+
+
+Side = Mapping[int, Trial]  # what a code has trained, by seed
 
 
 class Comparing:
@@ -107,9 +111,12 @@ class Comparing:
         Raises:
             Interrupted: see `TrialRunner.run`.
         """
-        seed = self._fair(study, experiment, incumbent, seed, purpose)
-        sides = (self._trials.known(experiment), self._trials.known(incumbent))
-        self._trials.require_time(study, sum(seed not in each for each in sides))
+        mine, theirs = self._trials.known(experiment), self._trials.known(incumbent)
+        again = (mine, theirs) if purpose is Purpose.CONFIRMING else (theirs,)
+        if _unfair(seed, (mine, theirs), again, since=study.steady_since):
+            seed = max(*mine, *theirs, seed) + 1
+        missing = sum(seed not in side for side in (mine, theirs))
+        self._trials.require_time(experiment.study_id, missing)
         trial = self._trials.run(experiment, seed, purpose)
         if trial.val_bpb is None:
             return _failure(trial)
@@ -145,24 +152,20 @@ class Comparing:
         read = self._registry.readings(study).get(int(experiment.id or 0), [])
         return [each for each in read if each.epoch == epoch(study)]
 
-    def _fair(
-        self,
-        study: Study,
-        experiment: Experiment,
-        incumbent: Experiment,
-        seed: int,
-        purpose: Purpose,
-    ) -> int:
-        """Return this seed; a fresh one if a side has it from before a change, or failed on it.
 
-        An experiment that has no verdict yet gets no second chance on another seed.
-        """
-        mine, theirs = self._trials.known(experiment), self._trials.known(incumbent)
-        known = [side[seed] for side in (mine, theirs) if seed in side]
-        stale = any(int(trial.id or 0) <= study.steady_since for trial in known)
-        spent = (mine, theirs) if purpose is Purpose.CONFIRMING else (theirs,)
-        failed = any(seed in side and side[seed].val_bpb is None for side in spent)
-        return max(*mine, *theirs, seed) + 1 if stale or failed else seed
+def _unfair(seed: int, sides: Sequence[Side], again: Sequence[Side], since: int) -> bool:
+    """Return whether a seed can make no fair pair any more: read before a change, or failed on.
+
+    Args:
+        seed: which.
+        sides: what both have trained.
+        again: those of them that may fail and be given another seed: an experiment that has no
+            verdict yet gets no second chance.
+        since: the number of the last trial before the machine was seen to have changed.
+    """
+    stale = any(int(side[seed].id or 0) <= since for side in sides if seed in side)
+    failed = any(side[seed].val_bpb is None for side in again if seed in side)
+    return stale or failed
 
 
 def _failure(trial: Trial) -> policy.Decision:

@@ -204,7 +204,7 @@ class Research:
         rules, done = self._rules, self._trained
         if rules.deadline is not None and self._clock() >= rules.deadline:
             return "the time is up"
-        if late := self._trials.too_late(self.study):
+        if late := self._trials.too_late(int(self.study.id or 0)):
             return late
         if rules.experiments is not None and done >= rules.experiments:
             return f"{counted(done, 'experiment')} {'is' if done == 1 else 'are'} done"

@@ -11,11 +11,12 @@ from autoresearch import patching
 from autoresearch.gitrepo import GitRepo
 from autoresearch.proposers import Past, Run
 from autoresearch.records.tables import Experiment, Study, Trial
-from autoresearch.records.values import Change, ChangeFormat, Verdict
+from autoresearch.records.values import Change, ChangeFormat, Purpose, Reading, Verdict
 from autoresearch.registry import Registry
 from autoresearch.research.recording import settled
 
-CURVE_POINTS = 8
+CURVE_PARTS = 8
+_CODES = 4  # commits whose files are remembered
 _FRAME = re.compile(r'\s*File "(?P<path>[^"\n]+)", line \d+, in (?P<function>.+)')
 _KIND = re.compile(r"(?P<kind>[A-Za-z_][\w.]*)(?::.*)?")
 
@@ -26,6 +27,11 @@ class Target:
 
     entry: str
     editable: tuple[str, ...]
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Globs of the files whose code tells what was tried."""
+        return (self.entry, *self.editable)
 
 
 class Pasts:
@@ -39,27 +45,32 @@ class Pasts:
         self._repo = repo
         self._target = target
         self._known: dict[int, Past] = {}
-        self._constants: dict[str, Mapping[str, patching.Number]] = {}
+        self._codes: dict[str, Mapping[str, str]] = {}
 
-    def of(self, study: Study) -> tuple[Past, ...]:
-        """Return them all, oldest end first: so a history only ever grows at its end."""
+    def of(self, study: Study, readings: Mapping[int, Sequence[Reading]]) -> tuple[Past, ...]:
+        """Return them all, oldest end first: so a history only ever grows at its end.
+
+        `readings` are every experiment's, by its number.
+        """
         rows = self._registry.experiments(study)
         done = [row for row in rows if row.verdict is not None]
         new = [at for at, row in enumerate(rows) if self._is_new(row)]
         if new:
             for row in self._registry.experiments(study, last=len(rows) - new[0], whole=True):
                 if self._is_new(row):
-                    self._known[int(row.id or 0)] = self._past(row)
+                    self._known[int(row.id or 0)] = self._past(row, readings)
         done.sort(key=lambda row: (row.finished_at or row.created_at, row.id or 0))
         return tuple(_fresh(self._known[int(row.id or 0)], row) for row in done)
 
     def _is_new(self, row: Experiment) -> bool:
         return row.verdict is not None and row.id not in self._known
 
-    def _past(self, row: Experiment) -> Past:
+    def _past(self, row: Experiment, readings: Mapping[int, Sequence[Reading]]) -> Past:
         trials = self._registry.trials(row, whole=True)
         crashed = row.verdict is Verdict.CRASH
         traceback = _traceback(trials) if crashed else ""
+        code = self._code(row.commit_sha)
+        old = self._code(row.parent_sha) if row.parent_sha and row.commit_sha else code
         return Past(
             id=int(row.id or 0),
             proposer=row.proposer,
@@ -72,6 +83,8 @@ class Pasts:
             error=row.val_bpb_error,
             delta=row.delta,
             delta_error=row.delta_error,
+            chances=row.chances,
+            pairs=_pairs(row, trials, readings),
             predicted_delta=row.predicted_delta,
             risk=row.risk,
             parent_id=row.parent_id,
@@ -79,17 +92,19 @@ class Pasts:
             traceback=traceback,
             fingerprint=fingerprint(traceback, row.reason, self._target) if crashed else "",
             run=next((_run(trial) for trial in trials if trial.val_bpb is not None), None),
-            constants=self._numbers(row.commit_sha),
+            steers=patching.steering_change(old, code) or "",
+            constants=patching.numbers(code.get(self._target.entry, "")),
         )
 
-    def _numbers(self, commit: str | None) -> Mapping[str, patching.Number]:
+    def _code(self, commit: str | None) -> Mapping[str, str]:
+        """Return the editable files of a commit; the last few are remembered."""
         if commit is None:
             return {}
-        if commit not in self._constants:
-            entry = self._target.entry
-            source = self._repo.read_files(commit, (entry,)).get(entry, "")
-            self._constants[commit] = patching.numbers(source)
-        return self._constants[commit]
+        if commit not in self._codes:
+            while len(self._codes) >= _CODES:
+                self._codes.pop(next(iter(self._codes)))
+            self._codes[commit] = self._repo.read_files(commit, self._target.files)
+        return self._codes[commit]
 
 
 def _fresh(past: Past, row: Experiment) -> Past:
@@ -129,12 +144,19 @@ def fingerprint(traceback: str, reason: str, target: Target) -> str:
     return hashlib.sha256("\0".join(told).encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
-def thinned(points: Sequence[Sequence[float]], most: int = CURVE_POINTS) -> list[list[float]]:
-    """Return the means of up to `most` stretches of points, each as long as the next."""
-    count = min(most, len(points))
-    edges = [len(points) * at // count for at in range(count + 1)] if count else []
-    stretches = [points[first:last] for first, last in pairwise(edges)]
-    return [[fmean(column) for column in zip(*each, strict=True)] for each in stretches]
+def smoothed(points: Sequence[tuple[float, float]], parts: int = CURVE_PARTS) -> list[float | None]:
+    """Return the mean loss in each of as many equal parts of the budget; None where none was told.
+
+    So two curves are read at the same shares, whatever their steps.
+
+    Args:
+        points: progress from 0 to 1, and the loss.
+        parts: how many.
+    """
+    found: list[list[float]] = [[] for _ in range(parts)]
+    for progress, loss in points:
+        found[min(int(progress * parts), parts - 1)].append(loss)
+    return [fmean(each) if each else None for each in found]
 
 
 def _kind(lines: Sequence[str]) -> str:
@@ -153,13 +175,24 @@ def _traceback(trials: Sequence[Trial]) -> str:
     return next(own, "")
 
 
+def _pairs(
+    row: Experiment, trials: Sequence[Trial], readings: Mapping[int, Sequence[Reading]]
+) -> tuple[tuple[int, float], ...]:
+    """Return the differences that were read up to the verdict, by seed, as they were read."""
+    seeds = {each.seed for each in trials if each.purpose in (Purpose.SCREENING, Purpose.PAIR)}
+    mine = [each for each in readings.get(int(row.id or 0), ()) if each.seed in seeds]
+    theirs = {(each.seed, each.epoch): each.bpb for each in readings.get(row.parent_id or 0, ())}
+    found = [(each, theirs.get((each.seed, each.epoch))) for each in mine]
+    return tuple((each.seed, each.bpb - other) for each, other in found if other is not None)
+
+
 def _run(trial: Trial) -> Run:
-    points = [(point[3], point[1]) for point in trial.curve]
     return Run(
         val_bpb=trial.val_bpb or 0.0,
         steps=trial.steps,
         tokens=trial.tokens,
         speed=trial.tokens / trial.training_seconds if trial.training_seconds > 0 else 0.0,
         memory=trial.peak_memory,
-        curve=tuple((progress, loss) for progress, loss in thinned(points)),
+        seconds=trial.training_seconds,
+        curve=tuple(smoothed([(point[3], point[1]) for point in trial.curve])),
     )

@@ -16,4 +16,5 @@ def tidy(shelf: Shelf, registry: Registry) -> None:
     Raises:
         RegistryError: the registry is damaged.
     """
-    shelf.tidy(registry.worth_shelving(shelf.trials()))
+    if kept := shelf.trials():
+        shelf.tidy(registry.worth_shelving(kept))

@@ -11,7 +11,7 @@ from importlib import metadata
 
 from autoresearch import patching
 from autoresearch.config import Project
-from autoresearch.corpus import Corpus
+from autoresearch.corpus import Corpus, Split
 from autoresearch.errors import BranchMovedError, GitError, ProjectError, UsageFault
 from autoresearch.evaluation import PROTOCOL
 from autoresearch.gitrepo import NO_REF, GitRepo, default_tag
@@ -264,6 +264,9 @@ def _completed(registry: Registry, study: Study, corpus: Corpus) -> Study:
         changes["salt"] = secrets.token_hex(_SALT_BYTES)
     if study.doc_bytes is None:
         changes["doc_bytes"] = pack_counts([len(each.data) for each in corpus.val()])
+    if study.token_bytes is None:
+        train = corpus.counts[Split.TRAIN]
+        changes["token_bytes"] = train.bytes / max(train.tokens, 1)
     return registry.save(study.model_copy(update=changes))
 
 

@@ -7,7 +7,7 @@ from autoresearch.errors import Interrupted
 from autoresearch.evaluation import Cause
 from autoresearch.records.events import Event, Notice, TrialScored, TrialStarted
 from autoresearch.records.scores import Unscored
-from autoresearch.records.tables import Experiment, Study, Trial
+from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.values import FailureKind, Purpose
 from autoresearch.registry import Registry
 from autoresearch.research.executing import Executing
@@ -75,7 +75,7 @@ class TrialRunner:
         while True:
             if reason := self._broke():
                 raise Interrupted(reason)
-            self.require_time(self._registry.study_of(experiment), 1)
+            self.require_time(experiment.study_id, 1)
             self._see(TrialStarted(int(experiment.id or 0), seed, purpose, incumbent))
             raced = purpose is Purpose.SCREENING and not incumbent
             trial = self._attempt(experiment, seed, purpose, strikes, raced=raced)
@@ -85,10 +85,10 @@ class TrialRunner:
             strikes += not self._health.sick
             self._excuse(experiment, trial)
 
-    def too_late(self, study: Study, trials: int = 1) -> str | None:
+    def too_late(self, study: int, trials: int = 1) -> str | None:
         """Return why so many trials cannot come to an end before the deadline; None if they may.
 
-        The quickest of the last scored ones says how long one takes.
+        The quickest of the last scored ones of a study, by its number, says how long one takes.
         """
         left = self._executing.patience.left
         if left is None:
@@ -99,8 +99,8 @@ class TrialRunner:
         what = "a training takes" if trials == 1 else f"{trials} trainings take"
         return f"the time is up: {left:.0f} s are left, and {what} {needed:.0f} s"
 
-    def require_time(self, study: Study, trials: int) -> None:
-        """Begin nothing that cannot end.
+    def require_time(self, study: int, trials: int) -> None:
+        """Begin nothing that cannot end; see `too_late`.
 
         Raises:
             Interrupted: the deadline is too near for so many trials.

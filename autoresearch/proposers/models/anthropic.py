@@ -11,20 +11,24 @@ from anthropic.types import (
     TextBlockParam,
 )
 
+from autoresearch.proposers.models.adapting import (
+    EFFORT,
+    LIMIT,
+    MARKS,
+    RULES,
+    Adapting,
+    Form,
+    efforts,
+)
 from autoresearch.proposers.models.base import Prompt, Reply
 from autoresearch.proposers.models.faults import Fault
 from autoresearch.proposers.models.line import Line, Said, marked, spoken
-from autoresearch.proposers.models.shapes import count, dig, usage, word
+from autoresearch.proposers.models.shapes import cost_in, count, dig, told_cost, usage, word
+from autoresearch.proposers.models.stops import ending_of
 from autoresearch.proposers.models.wire import Wire, http_client
 from autoresearch.records.money import CallEnding, Usage
 
 OFFICIAL = "https://api.anthropic.com"
-_STOPS = {
-    "max_tokens": CallEnding.TRUNCATED,
-    "model_context_window_exceeded": CallEnding.TRUNCATED,
-    "pause_turn": CallEnding.TRUNCATED,
-    "refusal": CallEnding.REFUSED,
-}
 _INPUT_COUNTS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 _COUNTS = (*_INPUT_COUNTS, "output_tokens")
 
@@ -52,7 +56,13 @@ class AnthropicModel:
         hide: Callable[[str], str],
     ) -> None:
         self._line = Line("anthropic", model, key, timeout, hide)
-        self._effort = effort
+        choices = {
+            LIMIT: ("max_tokens",),
+            RULES: ("system", "user"),
+            EFFORT: efforts(effort),
+            MARKS: ("ephemeral", ""),
+        }
+        self._adapting = Adapting(self._line, Form(choices))
         url = base_url or OFFICIAL
         self._client = anthropic.Anthropic(
             api_key=key,
@@ -78,21 +88,27 @@ class AnthropicModel:
 
     def complete(self, prompt: Prompt, *, max_output: int) -> Reply:
         """Make one attempt. Whatever goes wrong is told by the reply; nothing is raised."""
-        return self._line.attempt(lambda wire: self._ask(wire, prompt, max_output))
+        return self._adapting.attempt(
+            lambda wire, form: self._ask(wire, form, prompt, max_output), max_output
+        )
 
-    def _ask(self, wire: Wire, prompt: Prompt, max_output: int) -> Said | Fault:
-        blocks = _blocks(prompt)
-        system, user = blocks[: _system_size(prompt)], blocks[_system_size(prompt) :]
-        effort = cast("OutputConfigParam", {"effort": self._effort})
+    def _ask(self, wire: Wire, form: Form, prompt: Prompt, max_output: int) -> Said | Fault:
+        blocks = _blocks(prompt, marks=bool(form.of(MARKS)))
+        rules = len(marked(prompt.system)) if form.of(RULES) == "system" else 0
+        system, user = blocks[:rules], blocks[rules:]
+        effort = form.of(EFFORT)
         with self._client.messages.create(
             model=self.model,
-            max_tokens=max_output,
+            max_tokens=form.room(max_output),
             system=system or anthropic.omit,
             messages=_messages(user, prompt),
-            output_config=effort if self._effort else anthropic.omit,
+            output_config=cast("OutputConfigParam", {"effort": effort})
+            if effort
+            else anthropic.omit,
             stream=True,
         ) as stream:
             wire.opened = True
+            wire.costs(cost_in(stream.response.headers))
             kind = stream.response.headers.get("content-type", "")
             return _Reading(wire).read(stream, streamed="event-stream" in kind)
 
@@ -109,8 +125,8 @@ class _Reading:
         """Return what was said; a stream that ends before its end was cut."""
         for event in events:
             if dig(event, "type") == "message_stop" and self._stop:
-                ending = _STOPS.get(self._stop, CallEnding.ANSWERED)
-                return Said(ending, self._wire.text, self._wire.used, self._note)
+                ending = ending_of(self._stop)
+                return Said(ending, self._wire.text, self._note, self._stop)
             self._take(event)
         if not streamed:
             return Fault(CallEnding.MALFORMED, "it is no stream of events")
@@ -122,6 +138,7 @@ class _Reading:
             # Its output tokens are those of the beginning: alone they would be far too few.
             self._count(dig(event, "message", "usage"), _INPUT_COUNTS)
         elif kind == "content_block_start":
+            self._wire.part()
             self._say(dig(event, "content_block"), "text")
         elif kind == "content_block_delta":
             self._say(dig(event, "delta"), "text_delta")
@@ -130,11 +147,14 @@ class _Reading:
             self._stop = word(dig(event, "delta", "stop_reason")) or self._stop
             self._note = word(dig(event, "delta", "stop_details", "explanation"))
             self._wire.used = self._usage() if self._stop else None
+            self._wire.costs(told_cost(dig(event, "usage")))
 
     def _say(self, block: object, kind: str) -> None:
         self._wire.working = True
-        if dig(block, "type") == kind:  # thoughts have other types
+        told = word(dig(block, "type"))
+        if told == kind:  # thoughts have other types
             self._wire.say(word(dig(block, "text")))
+        self._wire.thought = self._wire.thought or "thinking" in told
 
     def _count(self, counts: object, names: Iterable[str]) -> None:
         """Take cumulative counts: those of a later event replace an earlier one's."""
@@ -152,15 +172,11 @@ class _Reading:
         return usage(whole, output, cached=cached, written=written)
 
 
-def _system_size(prompt: Prompt) -> int:
-    return len(marked(prompt.system))
-
-
-def _blocks(prompt: Prompt) -> list[TextBlockParam]:
+def _blocks(prompt: Prompt, *, marks: bool) -> list[TextBlockParam]:
     blocks: list[TextBlockParam] = []
     for text, cache in marked((*prompt.system, *prompt.user)):
         block: TextBlockParam = {"type": "text", "text": text}
-        if cache:
+        if cache and marks:
             block["cache_control"] = {"type": "ephemeral"}
         blocks.append(block)
     return blocks

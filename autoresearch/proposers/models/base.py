@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from autoresearch.proposers.models.stops import at_limit
 from autoresearch.records.money import CallEnding, Usage
 
 _OVERHEAD = 4096  # tokens that a provider may add around our text
@@ -49,14 +50,22 @@ class Prompt:
             len(json.dumps(text, ensure_ascii=False).encode(errors="replace")) for text in texts
         ) + (_OVERHEAD + 16 * len(texts))
 
+    @property
+    def characters(self) -> int:
+        """Return how much text it is, all answers and objections included."""
+        sections = sum(len(each.text) for each in (*self.system, *self.user))
+        return sections + sum(len(text) for exchange in self.exchanges for text in exchange)
+
 
 @dataclass(frozen=True)
 class Reply:
     """How one attempt ended.
 
     `text` is what the model said, as far as it came; `usage` None where the provider did not say;
-    `detail` one safe line without secrets for what is no answer; `retry_after` in seconds, where
-    the provider asked for it; `latency` in seconds.
+    `cost` the dollars that the reply itself tells, where it does; `detail` one safe line without
+    secrets for what is no answer; `retry_after` in seconds, where the provider asked for it;
+    `latency` in seconds. `stop` is the provider's word for why the answer ended; `thought`: the
+    model has thought before; `limit`: tokens it could say at most, 0 where that is not known.
     """
 
     ending: CallEnding
@@ -65,6 +74,15 @@ class Reply:
     detail: str = ""
     retry_after: float | None = None
     latency: float = 0.0
+    cost: float | None = None
+    stop: str = ""
+    thought: bool = False
+    limit: int = 0
+
+    @property
+    def starved(self) -> bool:
+        """Whether thoughts took all the room, so that none was left for the answer."""
+        return self.ending is CallEnding.EMPTY and at_limit(self.stop)
 
 
 class Model(Protocol):

@@ -16,15 +16,27 @@ from openai.types.chat import ChatCompletionMessageParam
 from openai.types.shared_params.reasoning_effort import ReasoningEffort
 
 from autoresearch.proposers.models import faults
+from autoresearch.proposers.models.adapting import EFFORT, LIMIT, RULES, Adapting, Form, efforts
 from autoresearch.proposers.models.base import Prompt, Reply, Section
 from autoresearch.proposers.models.faults import Fault
 from autoresearch.proposers.models.line import Line, Said, spoken
 from autoresearch.proposers.models.openai_sdk import openai_client
-from autoresearch.proposers.models.shapes import dig, entries, joined, usage, word
-from autoresearch.records.money import CallEnding, Usage
+from autoresearch.proposers.models.shapes import (
+    cost_in,
+    count,
+    dig,
+    joined,
+    texts,
+    thought,
+    told_cost,
+    told_usage,
+    word,
+)
+from autoresearch.proposers.models.stops import ending_of
+from autoresearch.proposers.models.wire import Wire
+from autoresearch.records.money import CallEnding
 
 _MOST_BYTES = 64 * 2**20
-_ENDINGS = {"length": CallEnding.TRUNCATED, "content_filter": CallEnding.REFUSED}
 # Thoughts at the beginning, closed or not. Later ones may be a part of the code.
 _THOUGHTS = re.compile(r"\s*<(think|thinking)>(?:.*?</\1>|.*)", re.DOTALL)
 # Some templates open the thoughts in the prompt, so that only their end is in the answer: on a
@@ -58,7 +70,16 @@ class ChatModel:
         parts = urlsplit(base_url)
         server = parts.netloc.rpartition("@")[2]
         self._line = Line(server, model, key, timeout, hide)
-        self._effort = effort
+        self._adapting = Adapting(
+            self._line,
+            Form(
+                {
+                    LIMIT: ("max_tokens", "max_completion_tokens"),
+                    RULES: ("system", "developer", "user"),
+                    EFFORT: efforts(effort),
+                }
+            ),
+        )
         self._rooted = bool(parts.path.strip("/"))
         self._client = openai_client(base_url, key, timeout)
 
@@ -77,25 +98,30 @@ class ChatModel:
 
     def complete(self, prompt: Prompt, *, max_output: int) -> Reply:
         """Make one attempt. Whatever goes wrong is told by the reply; nothing is raised."""
-        return self._line.attempt(lambda _: self._ask(prompt, max_output))
+        return self._adapting.attempt(
+            lambda wire, form: self._ask(wire, form, prompt, max_output), max_output
+        )
 
-    def _ask(self, prompt: Prompt, max_output: int) -> Said | Fault:
+    def _ask(self, wire: Wire, form: Form, prompt: Prompt, max_output: int) -> Said | Fault:
         try:
-            return _said(self._fetch(prompt, max_output))
+            return _said(wire, self._fetch(wire, form, prompt, form.room(max_output)))
         except openai.NotFoundError as error:
             fault = faults.of_exception(error)
             hint = "" if self._rooted else " (such base URLs mostly end in /v1)"
             return replace(fault, said=fault.said + hint)
 
-    def _fetch(self, prompt: Prompt, max_output: int) -> bytes:
-        effort = cast("ReasoningEffort", self._effort)
+    def _fetch(self, wire: Wire, form: Form, prompt: Prompt, room: int) -> bytes:
+        effort = cast("ReasoningEffort", form.of(EFFORT))
+        newer = form.of(LIMIT) == "max_completion_tokens"
         body = bytearray()
         with self._client.chat.completions.with_streaming_response.create(
             model=self.model,
-            messages=_messages(prompt),
-            max_tokens=max_output,
-            reasoning_effort=effort if self._effort else openai.omit,
+            messages=_messages(prompt, form.of(RULES)),
+            max_tokens=openai.omit if newer else room,
+            max_completion_tokens=room if newer else openai.omit,
+            reasoning_effort=effort or openai.omit,
         ) as response:
+            wire.costs(cost_in(response.headers))
             for chunk in response.iter_bytes():
                 body += chunk
                 if len(body) > _MOST_BYTES:
@@ -104,11 +130,16 @@ class ChatModel:
         return bytes(body)
 
 
-def _messages(prompt: Prompt) -> list[ChatCompletionMessageParam]:
+def _messages(prompt: Prompt, role: str) -> list[ChatCompletionMessageParam]:
+    rules, task = _text(prompt.system), _text(prompt.user)
+    if role == "user":  # the server has no other: all is one message, for they must alternate
+        rules, task = "", _text((*prompt.system, *prompt.user))
     messages: list[ChatCompletionMessageParam] = []
-    if rules := _text(prompt.system):
+    if rules and role == "developer":
+        messages.append({"role": "developer", "content": rules})
+    elif rules:
         messages.append({"role": "system", "content": rules})
-    messages.append({"role": "user", "content": spoken(_text(prompt.user))})
+    messages.append({"role": "user", "content": spoken(task)})
     for answer, objection in prompt.exchanges:
         messages.append({"role": "assistant", "content": spoken(answer, "(empty answer)")})
         messages.append({"role": "user", "content": spoken(objection)})
@@ -119,29 +150,34 @@ def _text(sections: tuple[Section, ...]) -> str:
     return "\n\n".join(spoken(section.text) for section in sections if section.text.strip())
 
 
-def _said(body: bytes) -> Said | Fault:
+def _said(wire: Wire, body: bytes) -> Said | Fault:
     try:
         answer: object = json.loads(body)
     except (ValueError, RecursionError):
         return Fault(CallEnding.MALFORMED, f"no JSON: {body[:200].decode(errors='replace')}")
+    choice = dig(answer, "choices", 0)
+    wire.used = told_usage(dig(answer, "usage") or dig(choice, "usage"))
+    wire.costs(told_cost(answer, choice))
     if dig(answer, "error"):
         return faults.of_error(answer)
-    choice = dig(answer, "choices", 0)
-    message = dig(choice, "message")
-    if message is None:
+    if dig(choice, "error"):
+        return faults.of_error(choice)
+    if choice is None and not isinstance(dig(answer, "choices"), list):
         return Fault(CallEnding.MALFORMED, f"no choices: {body[:200].decode(errors='replace')}")
-    text = without_thoughts(_content(dig(message, "content")))
-    used = _usage(dig(answer, "usage"))
+    thoughts = count(dig(answer, "usage", "completion_tokens_details", "reasoning_tokens"))
+    wire.thought = bool(thoughts) or thought(dig(choice, "message"))
+    return _chosen(choice)
+
+
+def _chosen(choice: object) -> Said:
+    message = dig(choice, "message")
+    content = dig(choice, "text") if message is None else dig(message, "content")
+    text = without_thoughts(joined(texts(content)))
     if refusal := word(dig(message, "refusal")):
-        return Said(CallEnding.REFUSED, text, used, refusal)
+        return Said(CallEnding.REFUSED, text, refusal)
     # The body came whole, so a server that gives no reason has finished.
-    ending = _ENDINGS.get(word(dig(choice, "finish_reason")), CallEnding.ANSWERED)
-    return Said(ending, text, used)
-
-
-def _content(content: object) -> str:
-    """Return a message's text; some servers give it in parts."""
-    return joined([content]) or joined(dig(part, "text") for part in entries(content))
+    stop = word(dig(choice, "finish_reason"))
+    return Said(ending_of(stop), text, stop=stop)
 
 
 def without_thoughts(text: str) -> str:
@@ -152,12 +188,3 @@ def without_thoughts(text: str) -> str:
     while thoughts := _THOUGHTS.match(text):
         text = text[thoughts.end() :].lstrip()
     return text
-
-
-def _usage(counts: object) -> Usage | None:
-    return usage(
-        dig(counts, "prompt_tokens"),
-        dig(counts, "completion_tokens"),
-        cached=dig(counts, "prompt_tokens_details", "cached_tokens"),
-        written=dig(counts, "prompt_tokens_details", "cache_write_tokens"),
-    )

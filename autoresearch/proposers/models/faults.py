@@ -3,18 +3,17 @@
 Status codes and error codes decide; a message's wording only where servers give nothing else.
 """
 
-import email.utils
 import json
-import math
 import re
 import ssl
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 import httpx2
 
-from autoresearch.proposers.models.shapes import dig, word
+from autoresearch.proposers.models.shapes import dig, entries, word
+from autoresearch.proposers.waits import told_field, told_wait
 from autoresearch.records.money import CallEnding
 
 # What an SDK lets through beside its own errors: broken connections and unreadable bodies.
@@ -57,7 +56,6 @@ _STATUSES = {
     520: CallEnding.CUT,
     524: CallEnding.TIMED_OUT,
 }
-_A_DAY = 86400.0  # seconds
 _SAYS_NO_CREDIT = re.compile(
     r"credit balance is too low|specified api usage limits|insufficient (credits|balance)"
 )
@@ -74,6 +72,14 @@ _SAYS_REQUEST_TOO_LARGE = re.compile(r"request too large")
 _SAYS_NOT_FOUND = re.compile(
     r"model\b.{0,200}\b(not found|does not exist|not exist)|no models? load"
 )
+_SAYS_OTHER_API = re.compile(
+    r"v1/(chat/completions|completions|responses|messages|embeddings|audio|images|realtime)\b"
+    r"|responses api|chat[ _]?completions?\b|not a chat model"
+)
+_OTHER_API = (
+    "it may be asked through another API: openai:MODEL speaks Responses, at OPENAI_BASE_URL, and "
+    "openai:MODEL@BASE_URL Chat Completions"
+)
 _CLOSED = re.compile(r"disconnect|closed|incomplete|truncated|eof", re.IGNORECASE)
 
 
@@ -81,13 +87,14 @@ _CLOSED = re.compile(r"disconnect|closed|incomplete|truncated|eof", re.IGNORECAS
 class Fault:
     """Why an attempt brought no answer. `said` are the provider's own words, not yet made safe.
 
-    `retry_after` in seconds, where the provider asked for it.
+    `retry_after` in seconds, where the provider asked for it; `param` the parameter that it names.
     """
 
     ending: CallEnding
     said: str = ""
     status: int | None = None
     retry_after: float | None = None
+    param: str = ""
 
 
 def of_exception(error: Exception) -> Fault:
@@ -118,38 +125,36 @@ def of_error(
     if status is not None and status < 400 and headers is not None:
         said = f"it has moved to {headers.get('location', 'another address')}"
     ending = _ending(status, kinds, said.lower())
-    return Fault(ending, said, status, retry_after(headers or {}))
+    wait, param = _asked_wait(headers or {}, body), word(dig(inner, "param"))
+    fault = Fault(ending, said, status, wait, param)
+    misled = status in (400, 404) and param in ("", "model")
+    return of_other_api(fault) if misled and _SAYS_OTHER_API.search(said.lower()) else fault
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return how many seconds to wait as the headers ask for, at most a day.
-
-    They give milliseconds, seconds, a date, or against the standard the seconds since 1970.
-    """
-    asked = _number(headers.get("retry-after-ms"), 1000)
-    if asked is None:
-        asked = _number(headers.get("retry-after"), 1)
-    if asked is None:
-        asked = _until(headers.get("retry-after"))
-    elif asked > _A_DAY:
-        asked -= time.time()
-    return asked if asked is not None and 0 <= asked <= _A_DAY else None
+def of_other_api(fault: Fault) -> Fault:
+    """Return the fault of asking a model, or a server, through an API that it does not speak."""
+    return replace(fault, ending=CallEnding.NOT_FOUND, said=f"{_OTHER_API}: {fault.said}")
 
 
-def _until(date: str | None) -> float | None:
-    try:
-        parsed = email.utils.parsedate_tz(date or "")
-        return None if parsed is None else max(0.0, email.utils.mktime_tz(parsed) - time.time())
-    except (ValueError, OverflowError):
-        return None
+def _asked_wait(headers: Mapping[str, str], body: object) -> float | None:
+    """Return how many seconds to wait: as a header for that asks, else the body, else a limit."""
+    now = datetime.now(UTC)
+    for name in ("retry-after-ms", "retry-after"):
+        if (asked := told_field(name, headers.get(name), now)) is not None:
+            return asked
+    told = told_wait(json.dumps(body, ensure_ascii=False, default=str), now)
+    return _reset(headers, now) if told is None else told
 
 
-def _number(text: str | None, divisor: int) -> float | None:
-    try:
-        seconds = float(text or "") / divisor
-    except ValueError:
-        return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None
+def _reset(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Return when the last of the limits is renewed that the headers tell as used up."""
+    resets = [
+        told_field(name, value, now)
+        for name, value in headers.items()
+        if re.search("ratelimit.*reset", name, re.IGNORECASE)
+        and headers.get(name.lower().replace("reset", "remaining"), "0") == "0"
+    ]
+    return max((each for each in resets if each is not None), default=None)
 
 
 def _ending(status: int | None, kinds: set[str], said: str) -> CallEnding:
@@ -181,6 +186,7 @@ def _too_long(status: int | None, kinds: set[str], said: str) -> bool:
 
 def _inner(body: object) -> object:
     """Return the error object of a body: under "error", "detail", or the body itself."""
+    body = dig(body, 0) if len(entries(body)) == 1 else body  # Google's come in a list
     for name in ("error", "detail"):
         if isinstance(body, Mapping) and body.get(name):
             return body[name]

@@ -12,6 +12,7 @@ from autoresearch.records.money import CallEnding, Usage
 from autoresearch.records.text import LINE_INPUT, safe_line
 
 _DETAIL_WIDTH = 300
+_STOP_WIDTH = 40
 _SHORTEST_KEY = 8  # characters; a shorter key, such as "none" for a local server, is no secret
 # The request itself was turned away, which a stream may tell too: nobody has worked on it then.
 _TURNED_AWAY = (
@@ -22,7 +23,7 @@ _TURNED_AWAY = (
     CallEnding.NO_CREDIT,
 )
 _WORDS = {
-    CallEnding.TRUNCATED: "{model} was cut off at its limit of output tokens",
+    CallEnding.TRUNCATED: "{model} did not say that its answer is whole",
     CallEnding.REFUSED: "{model} refused",
     CallEnding.EMPTY: "{model} answered with nothing",
     CallEnding.MALFORMED: "what {provider} sent is no answer",
@@ -41,12 +42,15 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Said:
-    """What a model said, and how its saying ended. `note` is the provider's own remark on that."""
+    """What a model said, and how its saying ended.
+
+    `stop` is the provider's word for that, `note` its remark.
+    """
 
     ending: CallEnding
     text: str = ""
-    usage: Usage | None = None
     note: str = ""
+    stop: str = ""
 
 
 @dataclass(frozen=True, repr=False)
@@ -86,14 +90,23 @@ class Line:
             said = faults.of_exception(error)
         if said is None:
             said = Fault(CallEnding.TIMED_OUT if wire.sent else CallEnding.UNREACHABLE)
-        return self._answered(said) if isinstance(said, Said) else self._failed(said, wire)
+        return self._answered(said, wire) if isinstance(said, Said) else self._failed(said, wire)
 
-    def _answered(self, said: Said) -> Reply:
+    def _answered(self, said: Said, wire: Wire) -> Reply:
         ending = said.ending
-        if ending is CallEnding.ANSWERED and not said.text.strip():
+        if ending in (CallEnding.ANSWERED, CallEnding.TRUNCATED) and not said.text.strip():
             ending = CallEnding.EMPTY
-        detail = "" if ending is CallEnding.ANSWERED else self._detail(ending, said.note)
-        return Reply(ending, self._hidden(said.text), said.usage, detail)
+        ended = f"it ended with {said.stop!r}" if said.stop else ""
+        detail = "" if ending is CallEnding.ANSWERED else self._detail(ending, said.note or ended)
+        return Reply(
+            ending,
+            self._hidden(said.text),
+            wire.used,
+            detail,
+            cost=wire.cost,
+            stop=safe_line(self._hidden(said.stop), _STOP_WIDTH),
+            thought=wire.thought,
+        )
 
     def _failed(self, fault: Fault, wire: Wire) -> Reply:
         ending = fault.ending
@@ -105,7 +118,8 @@ class Line:
         # A prompt refused with an error status was never given to the model, so nothing is billed.
         refused = ending is CallEnding.REFUSED and fault.status is not None and not wire.opened
         used = Usage(0, 0) if refused else wire.used
-        return Reply(ending, self._hidden(wire.text), used, detail, fault.retry_after)
+        cost = None if refused else wire.cost
+        return Reply(ending, self._hidden(wire.text), used, detail, fault.retry_after, cost=cost)
 
     def _detail(self, ending: CallEnding, said: str, status: str = "") -> str:
         words = _WORDS[ending]

@@ -14,13 +14,34 @@ from openai.types.responses.response_create_params import PromptCacheOptions
 from openai.types.shared_params import Reasoning
 
 from autoresearch.proposers.models import faults
+from autoresearch.proposers.models.adapting import (
+    EFFORT,
+    KEY,
+    LIMIT,
+    MARKS,
+    RULES,
+    STORE,
+    Adapting,
+    Form,
+    efforts,
+)
 from autoresearch.proposers.models.base import Prompt, Reply
 from autoresearch.proposers.models.faults import Fault
 from autoresearch.proposers.models.line import Line, Said, marked, spoken
 from autoresearch.proposers.models.openai_sdk import openai_client
-from autoresearch.proposers.models.shapes import dig, entries, joined, usage, word
+from autoresearch.proposers.models.shapes import (
+    cost_in,
+    dig,
+    entries,
+    joined,
+    texts,
+    told_cost,
+    told_usage,
+    word,
+)
+from autoresearch.proposers.models.stops import ending_of
 from autoresearch.proposers.models.wire import Wire
-from autoresearch.records.money import CallEnding, Usage
+from autoresearch.records.money import CallEnding
 
 OFFICIAL = "https://api.openai.com/v1"
 _VERSION = re.compile(r"gpt-(\d+)(?:\.(\d+))?(?![\w.])")
@@ -34,8 +55,7 @@ class ResponsesModel:
     """A model of OpenAI's.
 
     From GPT-5.6 on a prompt's cached beginning ends where it is marked; before, models find the
-    longest beginning by themselves and know no marks. A model that refuses them is asked once
-    more without, in the same attempt: a refused request costs nothing.
+    longest beginning by themselves and know no marks.
 
     Args:
         model: its name, for example "gpt-5.5".
@@ -57,8 +77,16 @@ class ResponsesModel:
         hide: Callable[[str], str],
     ) -> None:
         self._line = Line("openai", model, key, timeout, hide)
-        self._effort = effort
-        self._marks = _knows_marks(model)
+        choices = {
+            LIMIT: ("max_output_tokens",),
+            RULES: ("developer", "system", "user"),
+            EFFORT: efforts(effort),
+            STORE: ("store", ""),
+            MARKS: ("explicit", "") if _knows_marks(model) else ("",),
+            KEY: ("prompt_cache_key", ""),
+        }
+        self._adapting = Adapting(self._line, Form(choices))
+        self._elsewhere = base_url not in (None, OFFICIAL)
         self._client = openai_client(base_url or OFFICIAL, key, timeout)
 
     def __repr__(self) -> str:
@@ -76,33 +104,34 @@ class ResponsesModel:
 
     def complete(self, prompt: Prompt, *, max_output: int) -> Reply:
         """Make one attempt. Whatever goes wrong is told by the reply; nothing is raised."""
-        return self._line.attempt(lambda wire: self._ask(wire, prompt, max_output))
+        return self._adapting.attempt(
+            lambda wire, form: self._ask(wire, form, prompt, max_output), max_output
+        )
 
-    def _ask(self, wire: Wire, prompt: Prompt, max_output: int) -> Said | Fault:
+    def _ask(self, wire: Wire, form: Form, prompt: Prompt, max_output: int) -> Said | Fault:
         try:
-            return self._asked(wire, prompt, max_output)
-        except openai.BadRequestError as error:
-            if not (self._marks and "prompt_cache_" in str(error.body)):
-                raise
-            self._marks = False
-            return self._asked(wire, prompt, max_output)
+            return self._asked(wire, form, prompt, max_output)
+        except openai.NotFoundError as error:
+            fault = faults.of_exception(error)
+            return faults.of_other_api(fault) if self._elsewhere else fault
 
-    def _asked(self, wire: Wire, prompt: Prompt, max_output: int) -> Said | Fault:
-        parts = _parts(prompt, marks=self._marks)
+    def _asked(self, wire: Wire, form: Form, prompt: Prompt, max_output: int) -> Said | Fault:
+        parts = _parts(prompt, marks=bool(form.of(MARKS)))
         explicit = any("prompt_cache_breakpoint" in part for part in parts)
         marking: PromptCacheOptions = {"mode": "explicit"}  # what changes each time is not written
-        reasoning = cast("Reasoning", {"effort": self._effort})
+        reasoning = cast("Reasoning", {"effort": form.of(EFFORT)})
         with self._client.responses.create(
             model=self.model,
-            input=_items(parts, prompt),
-            max_output_tokens=max_output,
-            prompt_cache_key=prompt.cache_key or openai.omit,
+            input=_items(parts, prompt, form.of(RULES)),
+            max_output_tokens=form.room(max_output),
+            prompt_cache_key=(form.of(KEY) and prompt.cache_key) or openai.omit,
             prompt_cache_options=marking if explicit else openai.omit,
-            reasoning=reasoning if self._effort else openai.omit,
-            store=False,
+            reasoning=reasoning if form.of(EFFORT) else openai.omit,
+            store=False if form.of(STORE) else openai.omit,
             stream=True,
         ) as stream:
             wire.opened = True
+            wire.costs(cost_in(stream.response.headers))
             kind = stream.response.headers.get("content-type", "")
             return _read(wire, stream, streamed="event-stream" in kind)
 
@@ -122,11 +151,15 @@ def _parts(prompt: Prompt, *, marks: bool) -> list[ResponseInputTextParam]:
     return parts
 
 
-def _items(parts: list[ResponseInputTextParam], prompt: Prompt) -> list[ResponseInputItemParam]:
-    rules = len(marked(prompt.system))
+def _items(
+    parts: list[ResponseInputTextParam], prompt: Prompt, role: str
+) -> list[ResponseInputItemParam]:
+    rules = 0 if role == "user" else len(marked(prompt.system))
     items: list[ResponseInputItemParam] = []
-    if rules:
+    if rules and role == "developer":
         items.append({"role": "developer", "content": [*parts[:rules]]})
+    elif rules:
+        items.append({"role": "system", "content": [*parts[:rules]]})
     items.append({"role": "user", "content": [*parts[rules:]]})
     for answer, objection in prompt.exchanges:
         items.append({"role": "assistant", "content": spoken(answer, "(empty answer)")})
@@ -139,10 +172,13 @@ def _read(wire: Wire, events: Iterable[ResponseStreamEvent], *, streamed: bool) 
         kind = dig(event, "type")
         if kind == "response.output_text.delta":
             wire.say(word(dig(event, "delta")))
+        elif kind == "response.content_part.added":
+            wire.part()
         elif kind == "error":
             return faults.of_error(event)
         elif kind in _ENDS:
-            wire.used = _usage(dig(event, "response", "usage"))
+            wire.used = told_usage(dig(event, "response", "usage"))
+            wire.costs(told_cost(dig(event, "response", "usage")))
             return _ended(word(kind), dig(event, "response"), wire)
         elif kind not in _OPENINGS:
             wire.working = True
@@ -154,27 +190,21 @@ def _read(wire: Wire, events: Iterable[ResponseStreamEvent], *, streamed: bool) 
 def _ended(kind: str, response: object, wire: Wire) -> Said | Fault:
     if kind == "response.failed":
         return faults.of_error(dig(response, "error"))
-    parts = [part for item in entries(dig(response, "output")) for part in _contents(item)]
-    text = joined(dig(part, "text") for part in parts) or wire.text
+    items = entries(dig(response, "output"))
+    wire.thought = any(dig(item, "type") == "reasoning" for item in items)
+    parts = [part for item in items for part in _contents(item)]
+    text = joined(texts(parts)) or wire.text
     refusal = joined(dig(part, "refusal") for part in parts)
     if refusal:
-        return Said(CallEnding.REFUSED, text, wire.used, refusal)
+        return Said(CallEnding.REFUSED, text, refusal)
     if kind == "response.completed":
-        return Said(CallEnding.ANSWERED, text, wire.used)
-    reason = word(dig(response, "incomplete_details", "reason"))
-    ending = CallEnding.REFUSED if reason == "content_filter" else CallEnding.TRUNCATED
-    return Said(ending, text, wire.used, reason)
+        stop = word(dig(response, "status"))
+        return Said(ending_of(stop), text, stop=stop)
+    stop = word(dig(response, "incomplete_details", "reason")) or "incomplete"
+    ending = ending_of(stop)  # and never that of a whole answer
+    return Said(CallEnding.TRUNCATED if ending is CallEnding.ANSWERED else ending, text, stop=stop)
 
 
 def _contents(item: object) -> Iterable[object]:
     """Return the parts of a message; a reasoning item's are thoughts, no text."""
     return entries(dig(item, "content")) if dig(item, "type") == "message" else ()
-
-
-def _usage(counts: object) -> Usage | None:
-    return usage(
-        dig(counts, "input_tokens"),
-        dig(counts, "output_tokens"),
-        cached=dig(counts, "input_tokens_details", "cached_tokens"),
-        written=dig(counts, "input_tokens_details", "cache_write_tokens"),
-    )

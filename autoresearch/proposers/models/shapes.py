@@ -1,10 +1,17 @@
 """Reading what comes over the wire: nothing in it need be there, nor be of its type."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from autoresearch.records.money import Usage
 
 _MOST_TOKENS = 10**9  # more in one call is no count
+_MOST_USD = 1000.0  # more for one call is no amount of dollars
+_DEPTH = 3  # objects that a count or a cost may lie within
+_COST = {"cost", "total", "response", "estimated", "usd", "in", "upstream", "inference"}
+_COST_HEADER = re.compile(r"(?:response|request|total)-cost(?:-usd)?$", re.IGNORECASE)
+_THOUGHTS = ("reasoning_content", "reasoning", "thinking", "thoughts", "reasoning_details")
 
 
 def dig(value: object, *path: str | int) -> object:
@@ -32,9 +39,40 @@ def entries(value: object) -> Sequence[object]:
     return value if isinstance(value, list | tuple) else ()
 
 
+def members(value: object) -> Mapping[str, object]:
+    """Return the named values in an object of JSON, as it came or as an SDK has read it."""
+    if isinstance(value, Mapping):
+        return value
+    dump = getattr(value, "model_dump", None)
+    return dump(warnings=False) if callable(dump) else {}
+
+
 def joined(parts: Iterable[object]) -> str:
-    """Return the texts among values as one."""
-    return "".join(part for part in parts if isinstance(part, str))
+    """Return the texts among values as one, each on a line of its own."""
+    text = ""
+    for part in parts:
+        if isinstance(part, str):
+            text += parting(text, part) + part
+    return text
+
+
+def parting(before: str, after: str) -> str:
+    """Return what must stand between two texts of one answer, so that no line is glued."""
+    apart = not (before and after) or before.endswith("\n") or after.startswith("\n")
+    return "" if apart else "\n"
+
+
+def texts(content: object) -> Iterator[str]:
+    """Yield the texts of an answer, in parts or not; thoughts are none, whatever they carry."""
+    for part in entries(content) or (content,):
+        kind = word(dig(part, "type"))
+        if kind in ("", "text", "output_text") and not dig(part, "thought"):
+            yield part if isinstance(part, str) else word(dig(part, "text"))
+
+
+def thought(message: object) -> bool:
+    """Whether a message holds thoughts in a place of their own."""
+    return any(bool(dig(message, name)) for name in _THOUGHTS)
 
 
 def usage(read: object, output: object, *, cached: object = 0, written: object = 0) -> Usage | None:
@@ -58,8 +96,94 @@ def usage(read: object, output: object, *, cached: object = 0, written: object =
     return Usage(whole, said, hits, writes)
 
 
-def count(value: object) -> int | None:
-    """Return a number of tokens; None for what cannot be one."""
-    if not isinstance(value, int) or isinstance(value, bool):
+def told_usage(counts: object) -> Usage | None:
+    """Return the tokens of a `usage` object in any of the spellings of Chat and Responses.
+
+    What was read from a cache has a name of its own with nearly every server, at the top or in the
+    details. Where the total says that it is no part of the input, it comes on top; what else the
+    total has more are thoughts.
+    """
+    read, output = _first(counts, "prompt", "input"), _first(counts, "completion", "output")
+    if read is None or output is None:
         return None
-    return value if 0 <= value <= _MOST_TOKENS else None
+    named = list(_of_caches(counts, _DEPTH))
+    hits = max((many for words, many in named if _is_hit(words)), default=0)
+    writes = max((many for words, many in named if _is_write(words)), default=0)
+    total = count(dig(counts, "total_tokens")) or 0
+    if total == read + output + hits + writes:
+        read += hits + writes
+    return usage(read, max(output, total - read), cached=hits, written=writes)
+
+
+def _first(counts: object, *names: str) -> int | None:
+    told = (count(dig(counts, f"{name}_tokens")) for name in names)
+    return next((many for many in told if many is not None), None)
+
+
+def _of_caches(counts: object, depth: int) -> Iterator[tuple[set[str], int]]:
+    """Yield every count of a cache with the words of its name."""
+    for name, value in members(counts).items() if depth else ():
+        words = _words(name)
+        if words & {"cache", "cached"} and (many := count(value)) is not None:
+            yield words, many
+        yield from _of_caches(value, depth - 1)
+
+
+def _is_hit(words: set[str]) -> bool:
+    return bool(words & {"read", "hit", "hits", "cached"}) and not _is_write(words)
+
+
+def _is_write(words: set[str]) -> bool:
+    return bool(words & {"write", "writes", "written", "creation", "created"})
+
+
+def told_cost(*places: object) -> float | None:
+    """Return the dollars that a reply itself says it cost; None where it says nothing sane.
+
+    Of several names the largest counts: of one's own key a gateway bills its fee alone, and tells
+    the provider's share beside it.
+    """
+    return max((cost for place in places for cost in _costs(place, _DEPTH)), default=None)
+
+
+def _costs(place: object, depth: int) -> Iterator[float]:
+    for name, value in members(place).items() if depth else ():
+        words = _words(name)
+        if "cost" in words and words <= _COST and (cost := amount(value)) is not None:
+            yield cost
+        if words & {"usage", "cost"}:
+            yield from _costs(value, depth - 1)
+
+
+def cost_in(headers: Mapping[str, str]) -> float | None:
+    """Return the dollars that a gateway's header tells, such as `x-litellm-response-cost`."""
+    told = (value for name, value in headers.items() if _COST_HEADER.search(name))
+    return next((cost for value in told if (cost := amount(value)) is not None), None)
+
+
+def amount(value: object) -> float | None:
+    """Return an amount of dollars that a call may cost; None for what cannot be one."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        dollars = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return dollars if math.isfinite(dollars) and 0 <= dollars <= _MOST_USD else None
+
+
+def _words(name: object) -> set[str]:
+    """Return the words of a field's name, however they are put together."""
+    apart = re.sub(r"([a-z])([A-Z])", r"\1_\2", word(name))
+    return set(re.split(r"[^a-z]+", apart.lower()))
+
+
+def count(value: object) -> int | None:
+    """Return a number of tokens, also where it is spelled 15.0 or "15"; None for no such number."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return int(number) if number.is_integer() and 0 <= number <= _MOST_TOKENS else None

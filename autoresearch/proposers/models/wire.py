@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from autoresearch.proposers.models.shapes import parting
 from autoresearch.records.money import Usage
 
 _T = TypeVar("_T")
@@ -32,13 +33,16 @@ class Wire:
     """One attempt's connection, and what has come over it so far.
 
     `sent`: the request is on its way. `opened`: a stream has begun, so the prompt was accepted.
-    `working`: the model thinks or speaks. `used`: what it used, once all of that has been told.
+    `working`: the model thinks or speaks; `thought`: it has thought. `used`: what it used, once all
+    of that has been told, and `cost`: the dollars that the provider itself says that it cost.
     """
 
     def __init__(self) -> None:
-        self.sent = self.opened = self.working = False
+        self.sent = self.opened = self.working = self.thought = False
         self.used: Usage | None = None
+        self.cost: float | None = None
         self._pieces: list[str] = []
+        self._parted = False
         self._lock = threading.Lock()
         self._stream: object = None
         self._cut = False
@@ -51,7 +55,18 @@ class Wire:
     def say(self, piece: str) -> None:
         """Keep a piece of what the model says."""
         self.working = True
+        if piece and self._parted:
+            self._pieces.append(parting(self.text, piece))
+            self._parted = False
         self._pieces.append(piece)
+
+    def costs(self, dollars: float | None) -> None:
+        """Keep what the provider says that it costs; None where it says nothing here."""
+        self.cost = self.cost if dollars is None else dollars
+
+    def part(self) -> None:
+        """Begin another text of the same answer, on a line of its own."""
+        self._parted = True
 
     def cut(self) -> None:
         """End the connection, and any that is made later, whoever reads from it."""

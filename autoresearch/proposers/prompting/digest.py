@@ -9,7 +9,7 @@ from autoresearch.records.values import Category, Standing, Verdict
 
 MOST = 6  # of near misses and of crashes
 BAN = 3  # crashes of one kind
-_UNKNOWN_NOISE = 0.002  # bits per byte; about what seeds differ by at five minutes
+_ENOUGH = 5  # predictions of one category
 
 
 @dataclass(frozen=True)
@@ -28,21 +28,28 @@ class Tally:
     best: float | None
 
 
-def near_misses(history: Sequence[Past], noise: float | None) -> list[Past]:
-    """Return the discards that may well be small gains, best first.
+def near_misses(history: Sequence[Past]) -> list[Past]:
+    """Return the discards whose pairs read better than the incumbent, the likeliest gains first.
 
-    Those within two standard errors of zero, or one deviation between seeds where no error is
-    known. A keep that was taken back is none: what it read when it was kept was luck.
+    One that read no better is none, however little is known of it: nothing and nothing add up to
+    nothing. A keep that was taken back is none either: what it read when it was kept was luck.
     """
     found = [
         past
         for past in history
-        if past.verdict is Verdict.DISCARD
-        and not _refuted(past)
-        and past.delta is not None
-        and past.delta <= (2 * past.delta_error if past.delta_error else noise or _UNKNOWN_NOISE)
+        if past.verdict is Verdict.DISCARD and (past.measured or 0.0) < 0 and not _refuted(past)
     ]
-    return sorted(found, key=lambda past: past.delta or 0.0)[:MOST]
+    return sorted(found, key=_likeliest)[:MOST]
+
+
+def lineage(history: Sequence[Past], incumbent: int) -> list[Past]:
+    """Return the incumbent and all that it was built on, from the baseline on."""
+    known = {past.id: past for past in history}
+    found: list[Past] = []
+    while (past := known.pop(incumbent, None)) is not None:
+        found.append(past)
+        incumbent = past.parent_id or 0
+    return found[::-1]
 
 
 def tallies(history: Sequence[Past]) -> list[Tally]:
@@ -57,14 +64,29 @@ def tallies(history: Sequence[Past]) -> list[Tally]:
 
 def calibration(history: Sequence[Past], proposer: str = "") -> Calibration | None:
     """Return what became of a proposer's predictions, of everyone's without a name."""
-    mine = [past for past in history if proposer in ("", past.proposer)]
-    return calibrate(
-        [
-            (past.predicted_delta, past.delta)
-            for past in mine
-            if past.predicted_delta is not None and past.delta is not None
-        ]
-    )
+    return calibrate([pair for _, pair in _predictions(history, proposer)])
+
+
+def calibrations(history: Sequence[Past], proposer: str = "") -> dict[Category, Calibration]:
+    """Return the same for each category of which there are enough, if there is more than one."""
+    mine = _predictions(history, proposer)
+    by_category = {each: [pair for of, pair in mine if of is each] for each in Category}
+    if sum(map(bool, by_category.values())) < 2:
+        return {}
+    found = {each: calibrate(pairs) for each, pairs in by_category.items() if len(pairs) >= _ENOUGH}
+    return {each: told for each, told in found.items() if told is not None}
+
+
+def _predictions(
+    history: Sequence[Past], proposer: str
+) -> list[tuple[Category, tuple[float, float]]]:
+    return [
+        (past.category, (past.predicted_delta, past.delta))
+        for past in history
+        if proposer in ("", past.proposer)
+        and past.predicted_delta is not None
+        and past.delta is not None
+    ]
 
 
 def repeated_crashes(history: Sequence[Past]) -> list[list[Past]]:
@@ -82,6 +104,10 @@ def since_keep(history: Sequence[Past]) -> int:
     trained = [past for past in history if past.verdict is not Verdict.INVALID]
     kept = [at for at, past in enumerate(trained) if past.verdict is Verdict.KEEP]
     return len(trained) - 1 - kept[-1] if kept else len(trained)
+
+
+def _likeliest(past: Past) -> tuple[float, float]:
+    return (-past.chances.better if past.chances else 0.0), past.measured or 0.0
 
 
 def _refuted(past: Past) -> bool:

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
-from autoresearch.proposers.base import Brief, Past, Remaining, Run
-from autoresearch.records.values import Category, Change, Estimate, Verdict
+from autoresearch.policy import Noise
+from autoresearch.proposers.base import Brief, Measuring, Past, Remaining, Run
+from autoresearch.records.values import Category, Chances, Change, Estimate, Verdict
 
-_RUN = Run(2.0, 100, 1000, 50.0, 2**30, ((0.5, 4.0), (1.0, 3.0)))
+_RUN = Run(2.0, 100, 1000, 50.0, 2**30, 20.0, (4.0, None, 3.0))
 _BASELINE = Past(
     1, "baseline", "the unchanged project", Change.none(), Verdict.KEEP, Category.BASELINE, run=_RUN
 )
@@ -32,7 +33,8 @@ def examples(proposer: str) -> tuple[Brief, Brief]:
         fixed_files={"prepare.py": "B = 1\n", "other.py": "C = 1\n"},
         history=(_BASELINE, *(replace(past, proposer=proposer) for past in pasts)),
         score=Estimate(2.0, 0.001),
-        noise=0.002,
+        noise=Noise(),
+        measuring=Measuring(2048, 128, 1, 10, 10_000, 3.0),
         remaining=Remaining(3600.0, 10, 5.0),
     )
     return bare, rich
@@ -48,6 +50,8 @@ def _discard(number: int) -> Past:
         reason="no better",
         delta=0.001,
         delta_error=0.001,
+        chances=Chances(0.2, 0.7),
+        pairs=((1, -0.001), (2, 0.002)),
         predicted_delta=-0.01,
         parent_id=1,
         patch="+a\n",

@@ -6,15 +6,16 @@ its room, the oldest rows are shortened, many at a time: a beginning that breaks
 more than a few rows in full.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from autoresearch.proposers.base import Past, Run
 from autoresearch.proposers.prompting import frames
 from autoresearch.proposers.prompting.frames import Frames
 from autoresearch.proposers.prompting.templates import Templates
-from autoresearch.records.values import Verdict
+from autoresearch.records.values import Chances, Verdict
 
 WORDS = 300  # characters of a hypothesis, a risk or a reason
 PATCH_LINES, PATCH_SIZE = 60, 5000
@@ -26,7 +27,10 @@ _BYTES = 3
 class Row:
     """What a row's template is given. `speed`, `steps`, `memory` are shares of the incumbent's.
 
-    `data` is a frame around everything that someone else has written.
+    `pairs` are the differences as they were read, by seed; `believed` with its `error` is the
+    effect after weighing them. `curve` and `beside`, the incumbent's, are training losses by
+    eighths of the budget, in bits per byte if `in_bytes`, else in nats per token; `steers` says
+    that they cannot be compared. `data` is a frame around everything that someone else has written.
     """
 
     number: int
@@ -35,12 +39,19 @@ class Row:
     data: str
     parent: int | None = None
     predicted: float | None = None
+    pairs: Sequence[tuple[int, float]] = ()
     measured: float | None = None
+    believed: float | None = None
     error: float | None = None
+    chances: Chances | None = None
     run: Run | None = None
     speed: float | None = None
     steps: float | None = None
     memory: float | None = None
+    curve: Sequence[float | None] = ()
+    beside: Sequence[float | None] = ()
+    in_bytes: bool = False
+    steers: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,9 +67,17 @@ class Told:
 class History:
     """Tells the past."""
 
-    def __init__(self, templates: Templates, salt: str) -> None:
+    def __init__(self, templates: Templates, salt: str, token_bytes: float | None = None) -> None:
+        """Build it.
+
+        Args:
+            templates: of rows.
+            salt: the study's.
+            token_bytes: of training text in a token, so that losses are told in bits per byte.
+        """
         self._templates = templates
         self._frames = Frames(salt)
+        self._token_bytes = token_bytes
 
     def rows(self, past: Sequence[Past]) -> list[Told]:
         """Return every experiment in all its lengths, oldest first."""
@@ -94,9 +113,41 @@ class History:
     def _told(self, past: Past, parent: Run | None) -> Told:
         framed = self._frames.data("experiment", _data(past))
         words = self._frames.inline("hypothesis", frames.line(past.hypothesis, 160))
-        full = self._templates.render("experiment", row=_row(past, parent, framed))
-        line = self._templates.render("line", row=_row(past, parent, words))
+        row = self._row(past, parent, framed)
+        full = self._templates.render("experiment", row=row)
+        line = self._templates.render("line", row=replace(row, data=words))
         return Told(past.id, past.verdict, section(full), f"{line}\n")
+
+    def _row(self, past: Past, parent: Run | None, data: str) -> Row:
+        speed, steps, memory = _shares(past.run, parent)
+        return Row(
+            number=past.id,
+            verdict=str(past.verdict),
+            category=str(past.category),
+            data=data,
+            parent=past.parent_id,
+            predicted=past.predicted_delta,
+            pairs=past.pairs,
+            measured=past.measured,
+            believed=past.delta,
+            error=past.delta_error,
+            chances=past.chances,
+            run=past.run,
+            speed=speed,
+            steps=steps,
+            memory=memory,
+            curve=self._curve(past.run),
+            beside=() if past.steers else self._curve(parent),
+            in_bytes=self._token_bytes is not None,
+            steers=bool(past.steers),
+        )
+
+    def _curve(self, run: Run | None) -> Sequence[float | None]:
+        """Return a curve in bits per byte where the bytes of a token are known."""
+        if run is None or not any(run.curve):
+            return ()
+        scale = math.log(2) * self._token_bytes if self._token_bytes else 1.0
+        return [None if loss is None else loss / scale for loss in run.curve]
 
 
 def shortened(rows: Sequence[Told], room: int) -> tuple[int, int]:
@@ -139,37 +190,22 @@ def section(text: str) -> str:
     return f"{text}\n\n"
 
 
-def _row(past: Past, parent: Run | None, data: str) -> Row:
-    run = past.run
-    shares: tuple[float | None, ...] = (None, None, None)
-    if run is not None and parent is not None and min(parent.speed, parent.steps, parent.memory):
-        shares = (run.speed / parent.speed, run.steps / parent.steps, run.memory / parent.memory)
-    return Row(
-        number=past.id,
-        verdict=str(past.verdict),
-        category=str(past.category),
-        data=data,
-        parent=past.parent_id,
-        predicted=past.predicted_delta,
-        measured=past.delta,
-        error=past.delta_error,
-        run=run,
-        speed=shares[0],
-        steps=shares[1],
-        memory=shares[2],
-    )
+def _shares(run: Run | None, parent: Run | None) -> tuple[float | None, ...]:
+    if run is None or parent is None or not min(parent.speed, parent.steps, parent.memory):
+        return (None, None, None)
+    return run.speed / parent.speed, run.steps / parent.steps, run.memory / parent.memory
 
 
 def _data(past: Past) -> str:
     """Return what others have written: a line a word, `| ` before a traceback, the patch last.
 
-    So no text can begin a line that looks like another's.
+    So no text can begin a line that looks like another's. The patch of a keep is in the incumbent.
     """
     words = {"hypothesis": past.hypothesis, "risk": past.risk, "reason": past.reason}
     rows = [f"{name}: {frames.line(text, WORDS)}" for name, text in words.items() if text]
     if past.traceback:
         tail = frames.tail(past.traceback, lines=TRACEBACK_LINES, size=TRACEBACK_SIZE)
         rows += ["traceback:", *(f"| {line}" for line in tail.split("\n"))]
-    if past.patch:
+    if past.patch and past.verdict is not Verdict.KEEP:
         rows += ["patch:", frames.excerpt(past.patch, lines=PATCH_LINES, size=PATCH_SIZE)]
     return "\n".join(rows)

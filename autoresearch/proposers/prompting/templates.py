@@ -1,6 +1,7 @@
 """The texts of a prompt: jinja2 files of the package, any of which a project may replace."""
 
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -69,6 +70,11 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
+def curve(losses: Sequence[float | None]) -> str:
+    """Return losses in a row, a dash where there is none."""
+    return " ".join("-" if loss is None else f"{loss:.3f}" for loss in losses)
+
+
 def _place(fault: BaseException, name: str) -> str:
     if isinstance(fault, TemplateSyntaxError):
         return f"{fault.filename or fault.name or name + SUFFIX}, line {fault.lineno}"
@@ -84,6 +90,7 @@ _FILTERS = MappingProxyType(
         "share": lambda value: f"{100 * value:.0f} %",
         "gib": lambda value: f"{value / 2**30:.2f}",
         "duration": duration,
+        "curve": curve,
         "counted": counted,
     }
 )

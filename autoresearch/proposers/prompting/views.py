@@ -1,15 +1,18 @@
 """What the templates of a prompt are given: our own numbers, and text that was framed before."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from autoresearch import patching
-from autoresearch.policy import Calibration
-from autoresearch.proposers.base import Brief, Past, Remaining
+from autoresearch.policy import Calibration, Noise
+from autoresearch.policy.claims import CONFIRMED
+from autoresearch.policy.verdicts import ENOUGH_REPEATS, LINE_PRICE, MAX_PAIRS
+from autoresearch.proposers.base import Brief, Measuring, Past, Remaining
 from autoresearch.proposers.prompting import digest, frames
 from autoresearch.proposers.prompting.digest import Tally
 from autoresearch.proposers.prompting.frames import Frames
-from autoresearch.records.values import Category, Estimate, Standing
+from autoresearch.records.values import Category, Chances, Estimate, Standing
 
 CATEGORIES = " | ".join(
     each for each in Category if each not in (Category.BASELINE, Category.OTHER)
@@ -30,6 +33,11 @@ class Setting:
     clock: str
     startup: float
     categories: str
+    measuring: Measuring | None
+    line_price: float
+    first_repeats: int
+    most_pairs: int
+    confirmed: float
 
 
 @dataclass(frozen=True)
@@ -52,12 +60,25 @@ class IncumbentView:
 
 @dataclass(frozen=True)
 class NearMiss:
-    """A discard worth another thought."""
+    """A discard worth another thought; `mended` are the keeps since it was measured."""
 
     number: int
-    delta: float
-    error: float | None
+    measured: float
+    chances: Chances | None
     parent: int | None
+    mended: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Keep:
+    """One step on the incumbent's way; `standing` is empty where there is no claim yet."""
+
+    number: int
+    category: str
+    believed: float | None
+    error: float | None
+    standing: str
     words: str
 
 
@@ -73,18 +94,20 @@ class CrashKind:
 
 @dataclass(frozen=True)
 class Now:
-    """What is new in every brief."""
+    """What is new in every brief. `more_steps`: what two fifths more steps are worth, in bpb."""
 
     incumbent: int
     score: Estimate | None
-    noise: float | None
+    noise: Noise | None
+    more_steps: float
     since_keep: int
-    confirmed: str
+    line: tuple[Keep, ...]
     refuted: str
     remaining: Remaining
     trainings: int
     tallies: tuple[Tally, ...]
     calibration: Calibration | None
+    by_category: Mapping[Category, Calibration]
     near: tuple[NearMiss, ...]
     crashes: tuple[CrashKind, ...]
 
@@ -99,6 +122,11 @@ def setting(brief: Brief) -> Setting:
         clock=str(brief.budget.clock),
         startup=brief.budget.startup,
         categories=CATEGORIES,
+        measuring=brief.measuring,
+        line_price=LINE_PRICE,
+        first_repeats=ENOUGH_REPEATS,
+        most_pairs=MAX_PAIRS,
+        confirmed=CONFIRMED,
     )
 
 
@@ -131,20 +159,23 @@ def incumbent(brief: Brief, frame: Frames) -> IncumbentView:
 def now(brief: Brief, frame: Frames, proposer: str = "") -> Now:
     """Return what is new in every brief; `proposer` is whose predictions are looked back on."""
     history, left = brief.history, brief.remaining
-    near = digest.near_misses(history, brief.noise)
+    line = digest.lineage(history, brief.incumbent_id)
+    near = digest.near_misses(history)
     crashes = digest.repeated_crashes(history)
     return Now(
         incumbent=brief.incumbent_id,
         score=brief.score,
         noise=brief.noise,
+        more_steps=brief.noise.slope * math.log(1.4) if brief.noise else 0.0,
         since_keep=digest.since_keep(history),
-        confirmed=_standing(history, Standing.CONFIRMED),
-        refuted=_standing(history, Standing.REFUTED),
+        line=tuple(_keep(past, frame) for past in line[1:]),
+        refuted=_experiments([past for past in history if past.standing is Standing.REFUTED]),
         remaining=left,
         trainings=int((left.seconds or 0) // max(brief.budget.training, 1e-9)),
         tallies=tuple(digest.tallies(history)),
         calibration=digest.calibration(history, proposer),
-        near=tuple(_near(past, frame) for past in near),
+        by_category=digest.calibrations(history, proposer),
+        near=tuple(_near(past, line, frame) for past in near),
         crashes=tuple(_crash(same, frame) for same in crashes),
     )
 
@@ -162,16 +193,32 @@ def _names(frame: Frames, paths: Sequence[str]) -> str:
     return frame.data("names", "\n".join(lines))
 
 
-def _standing(history: Sequence[Past], standing: Standing) -> str:
-    return ", ".join(str(past.id) for past in history if past.standing is standing)
+def _experiments(pasts: Sequence[Past]) -> str:
+    """Return experiments by their numbers: "experiments 3, 4 and 7"; empty for none."""
+    numbers = [str(past.id) for past in pasts]
+    if len(numbers) < 2:
+        return "".join(f"experiment {each}" for each in numbers)
+    return f"experiments {', '.join(numbers[:-1])} and {numbers[-1]}"
 
 
-def _near(past: Past, frame: Frames) -> NearMiss:
-    words = frame.inline("hypothesis", frames.line(past.hypothesis, 160))
-    return NearMiss(past.id, past.delta or 0.0, past.delta_error, past.parent_id, words)
+def _words(past: Past, frame: Frames) -> str:
+    return frame.inline("hypothesis", frames.line(past.hypothesis, 160))
+
+
+def _keep(past: Past, frame: Frames) -> Keep:
+    standing = "" if past.standing is None else str(past.standing)
+    words = _words(past, frame)
+    return Keep(past.id, str(past.category), past.delta, past.delta_error, standing, words)
+
+
+def _near(past: Past, line: Sequence[Past], frame: Frames) -> NearMiss:
+    # The line holds what was kept, oldest first: what comes after its parent came after it.
+    at = next((at for at, each in enumerate(line) if each.id == past.parent_id), len(line))
+    mended = _experiments(line[at + 1 :])
+    words = _words(past, frame)
+    return NearMiss(past.id, past.measured or 0.0, past.chances, past.parent_id, mended, words)
 
 
 def _crash(same: Sequence[Past], frame: Frames) -> CrashKind:
-    numbers = ", ".join(str(past.id) for past in same[-_NUMBERS:])
     words = frame.inline("reason", frames.line(same[-1].reason, 160))
-    return CrashKind(len(same), numbers, len(same) >= digest.BAN, words)
+    return CrashKind(len(same), _experiments(same[-_NUMBERS:]), len(same) >= digest.BAN, words)

@@ -122,7 +122,7 @@ class Prompting:
         fixed = sum(map(estimate, (rules, how, incumbent, heading)))
         project = self._project(brief, frame, most - fixed - NOW_TOKENS - most // _HISTORY_SHARE)
         room = most - fixed - estimate(project) - max(NOW_TOKENS, estimate(now))
-        history = History(self._templates, brief.salt)
+        history = _history(self._templates, brief)
         rows = history.fitting(history.rows(brief.history), room)
         return _within(_Pieces(rules, how, project, incumbent, heading, rows, now), most)
 
@@ -143,9 +143,13 @@ class Prompting:
         for brief in examples(self._proposer):
             for answer in (*_ANSWERS.values(), _COMMAND):
                 self._pieces(brief, answer, 200_000)
-            history = History(self._templates, brief.salt)
+            history = _history(self._templates, brief)
             history.fitting(history.rows(brief.history), room=0)
             self.objection(brief, Rejection("an example"))
+
+
+def _history(templates: Templates, brief: Brief) -> History:
+    return History(templates, brief.salt, brief.measuring.token_bytes if brief.measuring else None)
 
 
 def _within(pieces: _Pieces, most: int) -> _Pieces:

@@ -1,0 +1,158 @@
+"""How a model wants to be asked: learned from its refusals, once, and remembered for the night.
+
+Providers differ in what they take: `max_tokens` or `max_completion_tokens`, a role for the rules,
+an effort, a maximum of output tokens. A request that is refused for something that we send is made
+once more without it, in the same attempt: a refused request costs nothing.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from autoresearch.proposers.models import faults
+from autoresearch.proposers.models.base import Reply
+from autoresearch.proposers.models.faults import Fault
+from autoresearch.proposers.models.line import Line, Said
+from autoresearch.proposers.models.wire import Wire
+from autoresearch.records.money import CallEnding
+
+LIMIT, EFFORT, RULES, STORE, MARKS, KEY = "limit", "effort", "rules", "store", "marks", "key"
+# By what a refusal names them, in the parameter it tells or in its words; the rules last, since
+# what is refused in them is told with their name before it ("system.0.cache_control").
+_NAMED = {
+    LIMIT: re.compile(r"max\w*tokens|(?:output|completion|new) tokens", re.IGNORECASE),
+    EFFORT: re.compile(r"effort|reasoning|think|output_config", re.IGNORECASE),
+    STORE: re.compile(r"\bstore\b", re.IGNORECASE),
+    MARKS: re.compile(r"prompt_cache_(?!key)|cache_control|breakpoint", re.IGNORECASE),
+    KEY: re.compile(r"prompt_cache_key", re.IGNORECASE),
+    RULES: re.compile(r"\b(?:roles?|system|developer)\b", re.IGNORECASE),
+}
+_EFFORTS = ("max", "xhigh", "high", "medium", "low", "minimal", "none")
+_NUMBER = re.compile(r"(?<![\w.,-])(\d{1,3}(?:,\d{3})+|\d+)(?![\w-]|[.,]\d)")  # of no name
+_BELOW = re.compile(r"exclusive|less than (?!or)|smaller than (?!or)|below", re.IGNORECASE)
+_MOST_CHANGES = 8  # in one attempt; more than there are names
+_LEAST_ROOM = 1000  # tokens; a smaller number in a refusal is no maximum to write code within
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a request says of each thing that a provider may refuse.
+
+    `choices` holds for each name what is said now and, after it, what may be said instead; "" is
+    nothing, and a name that is missing is never sent. `most`: output tokens that the model has at
+    most, None as long as nobody told.
+    """
+
+    choices: Mapping[str, tuple[str, ...]]
+    most: int | None = None
+
+    def of(self, name: str) -> str:
+        """Return what is said of a name; "" for nothing."""
+        return self.choices.get(name, ("",))[0]
+
+    def room(self, wanted: int) -> int:
+        """Return how many tokens may be said, where so many are wanted."""
+        return wanted if self.most is None else min(wanted, self.most)
+
+
+def efforts(wanted: str) -> tuple[str, ...]:
+    """Return an effort and what may be said instead: each lower one, then nothing."""
+    if wanted not in _EFFORTS:
+        return (wanted, "") if wanted else ("",)
+    return (*_EFFORTS[_EFFORTS.index(wanted) :], "")
+
+
+def adapted(form: Form, fault: Fault, room: int) -> Form | None:
+    """Return the form that a refusal asks for; None where it asks for none that we have.
+
+    Args:
+        form: what was refused.
+        fault: the refusal.
+        room: output tokens that were asked for.
+    """
+    if fault.ending is CallEnding.TOO_LONG:
+        left = _left(fault.said, form.room(room))
+        return None if left is None else replace(form, most=left)
+    if fault.ending is not CallEnding.BAD_REQUEST:
+        return None
+    for told in (fault.param, fault.said):
+        for name, pattern in _NAMED.items():
+            if pattern.search(told) and (changed := _changed(form, name, fault.said, room)):
+                return changed
+    return None
+
+
+def _changed(form: Form, name: str, said: str, room: int) -> Form | None:
+    if name == LIMIT and (most := _stated(said, form.room(room))):
+        return replace(form, most=most)
+    rest = form.choices.get(name, ())[1:]
+    if not rest:
+        return None
+    # What the refusal names is what would be taken; the last is the plainest.
+    named = (each for each in rest if each and re.search(rf"\b{each}\b", said, re.IGNORECASE))
+    chosen = rest.index(next(named, rest[-1]))
+    return replace(form, choices={**form.choices, name: rest[chosen:]})
+
+
+def _stated(said: str, room: int) -> int | None:
+    """Return the maximum that a refusal states: the largest number below what was asked for."""
+    below = _BELOW.search(said) is not None  # or else the number itself
+    numbers = (each - below for each in _numbers(said) if each < room)
+    return max((each for each in numbers if each >= _LEAST_ROOM), default=None)
+
+
+def _left(said: str, room: int) -> int | None:
+    """Return what a context leaves for the answer, where a refusal tells it, the prompt and room.
+
+    None where too little is left to write in: then the brief is what must become shorter.
+    """
+    numbers = _numbers(said)
+    if room not in numbers or len(numbers) != 3:
+        return None
+    prompt, context = sorted(numbers - {room})
+    left = context - prompt
+    return left if room <= 4 * left < 4 * room else None
+
+
+def _numbers(said: str) -> set[int]:
+    return {int(each.replace(",", "")) for each in _NUMBER.findall(said[:2000])}
+
+
+class Adapting:
+    """Asks one model in the form that it takes, as far as that is known."""
+
+    def __init__(self, line: Line, form: Form) -> None:
+        self._line = line
+        self._form = form
+
+    def attempt(self, ask: Callable[[Wire, Form], Said | Fault], room: int) -> Reply:
+        """Return how an attempt went.
+
+        Args:
+            ask: makes it in the form it is given.
+            room: output tokens wanted.
+        """
+        reply = self._line.attempt(lambda wire: self._asked(wire, ask, room))
+        return replace(reply, limit=self._form.room(room))
+
+    def _asked(
+        self, wire: Wire, ask: Callable[[Wire, Form], Said | Fault], room: int
+    ) -> Said | Fault:
+        for _ in range(_MOST_CHANGES):
+            try:
+                told = ask(wire, self._form)
+            except Exception as error:
+                if not self._learns(faults.of_exception(error), wire, room):
+                    raise
+                continue
+            if not (isinstance(told, Fault) and self._learns(told, wire, room)):
+                return told
+        return ask(wire, self._form)
+
+    def _learns(self, fault: Fault, wire: Wire, room: int) -> bool:
+        """Whether a refusal asks for another form, which is kept."""
+        if fault.status not in (400, 422) or wire.opened:
+            return False
+        changed = adapted(self._form, fault, room)
+        self._form = changed or self._form
+        return changed is not None
