@@ -81,6 +81,11 @@ def test_seven_signs_can_be_written() -> None:
     heads = SOURCE.replace("import math", '"""\nTitle\n=======\n"""\nimport math')
     wanted = unified_diff({"train.py": heads}, {"train.py": heads.replace("Title", "Name")})
     assert diff(edit("Title\n=======\n", "Name\n=======\n"), heads) == wanted
+    banner = SOURCE.replace("import math", '"""\n=======\nText\n=======\n"""\nimport math')
+    wanted = unified_diff({"train.py": banner}, {"train.py": banner.replace("Text", "Other")})
+    text = "=======\nText\n=======\n"
+    assert diff(edit(text, text.replace("Text", "Other")), banner) == wanted
+    assert "not in train.py" in refused(edit(text, "Other\n"))
     assert "+=======" in diff(edit("import math\n", '"""\nA\n=======\n"""\nimport math\n'))
     text = each_line("<<<<<<< SEARCH\nA = 1\n=======\nA = 2\n>>>>>>> REPLACE\n", "    ")
     twice = "A = 1\nif A:\n    A = 1\n"

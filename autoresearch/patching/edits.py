@@ -131,7 +131,9 @@ def _in_file(files: Mapping[str, str], path: str, edit: Edit) -> tuple[str, str]
     if best:
         return path, best.pop()
     faults = [each for each in tried if isinstance(each, Rejection)]
-    return min(faults, key=lambda fault: "is not in" in fault.reason)
+    return max(
+        faults, key=lambda fault: ("SEARCH text is in" in fault.reason, "not in" in fault.reason)
+    )
 
 
 def _new_file(path: str, edit: Edit) -> tuple[str, str] | Rejection:
