@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -13,13 +14,13 @@ import pytest
 
 from autoresearch.config import CommandSettings, Keys
 from autoresearch.errors import ProjectError, ProposerError
-from autoresearch.gitrepo.applying import apply_diff
-from autoresearch.patching import apply_blocks
+from autoresearch.patching import apply_diff
 from autoresearch.proposers import Brief, Check, Unable
 from autoresearch.proposers import checkout as copies
 from autoresearch.proposers.checkout import checkout
-from autoresearch.proposers.command import CommandProposer, find_program
+from autoresearch.proposers.command import CommandProposer
 from autoresearch.proposers.execution import run
+from autoresearch.proposers.programs import find_program
 from autoresearch.records.money import CallEnding, CallState, Caps
 from autoresearch.records.tables import Call
 from autoresearch.records.training import Limits
@@ -75,6 +76,10 @@ def accepted(_: Proposal) -> Rejection | None:
     return None
 
 
+def by_its_fault(proposal: Proposal) -> Rejection | None:
+    return Rejection(proposal.fault) if proposal.fault else None
+
+
 class Desk:
     """A registry, a folder for programs, and what commands are built from."""
 
@@ -110,6 +115,7 @@ class Desk:
             environment={**os.environ, "OPENAI_API_KEY": KEY},
             hide=self.keys.hide,
             stop=stop,
+            date=lambda: datetime(2026, 11, 29, 1, 0, tzinfo=UTC),
         )
 
     def propose(
@@ -270,6 +276,15 @@ class TestWords:
         proposal = proposed(desk.propose(script))
         assert (proposal.hypothesis, proposal.category) == ("deeper", Category.BUG_FIX)
 
+    def test_the_header_may_be_on_stderr_in_colour_or_in_json(self, desk: Desk) -> None:
+        said = "hypothesis: deeper\\\\ncategory: bug fix"
+        for script in (
+            "printf '\\033[1mhypothesis:\\033[0m deeper\\ncategory: bug fix\\n' >&2; echo ok",
+            f'printf \'{{"type":"result","result":"{said}"}}\\n\'',
+        ):
+            proposal = proposed(desk.propose(f"echo 'DEPTH = 5' > train.py; {script}"))
+            assert (proposal.hypothesis, proposal.category) == ("deeper", Category.BUG_FIX)
+
     def test_without_a_header_the_last_line_counts(self, desk: Desk) -> None:
         script = (
             "echo 'DEPTH = 5' > train.py; echo first; printf 'I made it \\033[1mdeep\\033[0m\\n\\n'"
@@ -292,19 +307,21 @@ class TestPrintedEdits:
     def test_are_the_change_where_no_file_was_edited(self, desk: Desk) -> None:
         script = f"echo ==========; echo '======='; cat <<'END'\n{BLOCKS}END\necho I hope it helps"
         proposal = proposed(desk.propose(script))
-        assert proposal.change.format is ChangeFormat.BLOCKS
         assert proposal.hypothesis == "a wider model learns more"
-        files = apply_blocks({"train.py": TRAIN}, proposal.change.text, ("train.py",))
-        assert files == {"train.py": "DEPTH = 4\nWIDTH = 16\n"}
+        assert after(proposal)["train.py"] == "DEPTH = 4\nWIDTH = 16\n"
+        nameless = BLOCKS.partition("train.py\n")[2]
+        proposal = proposed(desk.propose(f"cat <<'END'\n{nameless}END"))
+        assert proposal.hypothesis == "a change by sh"  # never the mark in its last line
 
     def test_edited_files_go_before_them(self, desk: Desk) -> None:
         assert "DEPTH = 5" in proposed(desk.propose(f"{GOOD}cat <<'END'\n{BLOCKS}END")).change.text
 
-    def test_a_cut_block_is_still_the_change_so_that_it_is_refused(self, desk: Desk) -> None:
+    def test_a_cut_block_is_kept_and_refused(self, desk: Desk) -> None:
         cut = BLOCKS.partition(">>>>>>>")[0]
-        proposal = proposed(desk.propose(f"cat <<'END'\n{cut}END"))
-        files = apply_blocks({"train.py": TRAIN}, proposal.change.text, ("train.py",))
-        assert isinstance(files, Rejection)
+        proposal = proposed(desk.propose(f"cat <<'END'\n{cut}END", check=by_its_fault))
+        assert proposal.fault != ""
+        assert "WIDTH = 16" in proposal.change.text
+        assert desk.calls()[0].sent_back == proposal.fault
 
 
 class TestFixedFiles:
@@ -316,7 +333,7 @@ class TestFixedFiles:
     def test_where_they_are_all_that_changed_it_is_sent_back(self, desk: Desk) -> None:
         script = (
             "echo 'VOCAB = 1' > prepare.py; "
-            "grep -q 'prepare.py is fixed' && echo 'A = 1' > train.py"
+            "if grep -q 'prepare.py is fixed'; then echo 'A = 1' > train.py; fi"
         )
         proposal = proposed(desk.propose(script, check=only_train))
         assert after(proposal)["train.py"] == "A = 1\n"
@@ -396,12 +413,36 @@ class TestFailing:
         assert desk.call().ending is CallEnding.EMPTY
         assert desk.call().detail == got.reason
 
+    def test_a_failure_told_in_json_is_told_in_its_words(self, desk: Desk) -> None:
+        script = 'echo \'{"type":"error","message":"not logged in"}\'; exit 1'
+        assert (
+            unable(desk.propose(script)).reason == "sh made no change: exit status 1: not logged in"
+        )
+
     def test_nothing_done_and_nothing_said(self, desk: Desk) -> None:
         assert desk.propose("true") == Unable("sh made no change")
 
-    def test_an_odd_exit_with_a_change_is_a_proposal(self, desk: Desk) -> None:
+    @pytest.mark.parametrize("end", ["exit 1", "kill -TERM $$"])
+    def test_half_an_edit_is_no_proposal(self, desk: Desk, end: str) -> None:
+        script = f"echo 'DEPTH = 5' > train.py; echo 'hypothesis: deeper'; echo broken >&2; {end}"
+        got = unable(desk.propose(script, usd=0.5))
+        assert got.reason.startswith("sh failed, and what it changed is not taken: e")
+        assert got.reason.endswith(": broken")
+        assert (desk.call().ending, desk.call().cost_usd) == (CallEnding.CUT, 0.5)
+
+    def test_printed_edits_of_a_failed_run_are_none_either(self, desk: Desk) -> None:
+        got = desk.propose(f"cat <<'END'\n{BLOCKS}END\nexit 1")
+        assert "what it changed is not taken" in unable(got).reason
+
+    def test_a_whole_note_after_the_edits_makes_an_odd_exit_a_proposal(self, desk: Desk) -> None:
         proposed(desk.propose(f"{GOOD}\nexit 1"))
         assert (desk.call().ending, desk.call().detail) == (CallEnding.ANSWERED, "exit status 1")
+
+    def test_an_earlier_note_speaks_for_no_later_run(self, desk: Desk) -> None:
+        script = f"if grep -q refused; then echo '# half' >> train.py; exit 1; fi\n{GOOD}"
+        proposal = proposed(desk.propose(script, check=lambda _: Rejection("no")))
+        assert "# half" not in proposal.change.text
+        assert [call.ending for call in desk.calls()] == [CallEnding.ANSWERED, CallEnding.CUT]
 
     def test_a_signal(self, desk: Desk) -> None:
         got = unable(desk.propose("kill -SEGV $$"))
@@ -431,6 +472,31 @@ class TestFailing:
             desk.propose("sleep 60", stop=fail, usd=0.5)
         assert guarded_children() == []
         assert (desk.call().ending, desk.call().cost_usd) == (CallEnding.CUT, 0.5)
+
+
+class TestLimits:
+    def test_a_limit_rests_until_its_reset_and_is_no_run(self, desk: Desk) -> None:
+        said = "You've hit your usage limit · resets 3:20am (Europe/Brussels)"
+        for script in (
+            f'echo "{said}"; exit 1',
+            f"printf '\\033[31m%s\\033[0m\\n' \"{said}\" >&2",
+            'echo \'{"type":"error","message":"usage limit: try again in 80 minutes"}\'',
+        ):
+            got = unable(desk.propose(script, usd=0.5))
+            call = desk.calls()[-1]
+            assert (got.retry_after, got.final) == (80 * 60.0, False)
+            assert got.reason.startswith("sh asks to be left alone until 02:20: ")
+            assert got.reason.endswith(("(Europe/Brussels)", "try again in 80 minutes"))
+            assert (call.ending, call.cost_usd) == (CallEnding.RATE_LIMITED, 0.0)
+            assert call.detail == got.reason
+
+    def test_who_worked_before_it_is_paid_and_rests(self, desk: Desk) -> None:
+        script = "echo 'A = 1' > train.py; echo 'Rate limit: try again in 30s' >&2; exit 1"
+        got = unable(desk.propose(script, usd=0.5))
+        assert (got.retry_after, desk.call().cost_usd) == (30.0, 0.5)
+
+    def test_who_ends_well_with_a_change_only_talks_of_it(self, desk: Desk) -> None:
+        proposed(desk.propose("echo 'A = 1' > train.py; echo 'rate limit: try again in 30s'"))
 
 
 class TestTime:

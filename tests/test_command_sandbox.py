@@ -8,9 +8,12 @@ import pytest
 
 from autoresearch import sandbox as sandboxes
 from autoresearch.config import Keys, Settings
+from autoresearch.errors import ProposerError
 from autoresearch.proposers import Brief, Means, Unable, build
 from autoresearch.proposers.specs import parse
 from autoresearch.records.values import Proposal, Trust
+from autoresearch.sandbox import Sandbox
+from tests.sandboxes import level
 from tests.stubs import FreeLedger, accepted
 
 pytestmark = pytest.mark.skipif(not shutil.which("bwrap"), reason="bubblewrap is not installed")
@@ -19,6 +22,7 @@ SOURCE = "DEPTH = 4\n"
 SCRIPT = """\
 sed -i 's/DEPTH = 4/DEPTH = 5/' train.py
 echo "hypothesis: deeper"
+echo
 echo "login: $(cat $HOME/.login)"
 for secret in {state}/registry.db {root}/.git/HEAD {corpora}/val; do
   cat $secret > /dev/null 2>&1 && echo "LEAK $secret"
@@ -27,6 +31,43 @@ echo broken > {root}/train.py 2> /dev/null && echo "LEAK checkout"
 echo remembered > $HOME/.cache-of-mine
 exit 0
 """
+
+
+def means_at(tmp_path: Path, sandbox: Sandbox) -> Means:
+    """A person's home with a project in it, and a sandbox for programs."""
+    home = tmp_path / "person"
+    root = home / "project"
+    root.mkdir(parents=True, exist_ok=True)
+    return Means(
+        settings=Settings(),
+        keys=Keys({}),
+        endpoints={},
+        environment={**os.environ, "HOME": str(home)},
+        root=root,
+        project=root,
+        prompts=root / "prompts",
+        work=tmp_path / "work",
+        sandbox=sandbox,
+    )
+
+
+@pytest.mark.parametrize("name", ["bubblewrap", "landlock"])
+def test_a_program_that_the_sandbox_hides_is_named(tmp_path: Path, name: str) -> None:
+    means = means_at(tmp_path, level(name))
+    away, home = tmp_path / "away", tmp_path / "person"
+    away.mkdir()
+    for place in (away, home):
+        (place / "mine.sh").write_text("true\n")
+        (place / "plain").write_text("#!/bin/sh\n")
+        (place / "foreign").write_text(f"#!{away}/plain\n")
+        for each in ("plain", "foreign"):
+            (place / each).chmod(0o755)
+    (home / "linked").symlink_to(away / "plain")
+    for command in (f"sh {home}/mine.sh", f"{home}/plain", f"{away}/plain", f"{home}/linked"):
+        build(parse(f"command:{command}"), means)
+    for command, hidden in ((f"sh {away}/mine.sh", "mine.sh"), (f"{home}/foreign", "plain")):
+        with pytest.raises(ProposerError, match=f"the sandbox hides {away}/{hidden} from it"):
+            build(parse(f"command:{command}"), means)
 
 
 def test_a_program_works_and_reaches_nothing_of_the_study(tmp_path: Path) -> None:
@@ -43,17 +84,7 @@ def test_a_program_works_and_reaches_nothing_of_the_study(tmp_path: Path) -> Non
     script.write_text(SCRIPT.format(state=state, root=root, corpora=corpora))
     sandbox = sandboxes.detect(os.environ, (state, root / ".git", corpora))
     assert sandbox.trust is Trust.SEALED
-    means = Means(
-        settings=Settings(),
-        keys=Keys({}),
-        endpoints={},
-        environment={**os.environ, "HOME": str(home)},
-        root=root,
-        project=root,
-        prompts=root / "prompts",
-        work=tmp_path / "work",
-        sandbox=sandbox,
-    )
+    means = means_at(tmp_path, sandbox)
     ledger = FreeLedger()
     proposer = build(parse(f"command:sh {script}"), means)(ledger, lambda: False, print)
     brief = Brief(

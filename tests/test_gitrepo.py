@@ -28,8 +28,6 @@ from autoresearch.gitrepo import (
     read_trailers,
 )
 from autoresearch.gitrepo.command import Answer, system_refusal
-from autoresearch.patching import unified_diff
-from autoresearch.records.values import Rejection
 
 WHEN = datetime(2026, 3, 8, 22, 0, tzinfo=UTC)
 SOURCE = "DEPTH = 2\nLR = 0.1\n\n\ndef main():\n    return DEPTH\n"
@@ -490,80 +488,6 @@ class TestWorkspace:
         repo = GitRepo.open(checkout)
         with repo.workspace(repo.head(), tmp_path / "tree") as tree:
             assert (tree / "train.py").read_bytes() == SOURCE.encode()
-
-
-FILES = {"train.py": SOURCE, "prepare.py": "X = 1\n"}
-MAKES_A_LINK = (
-    "diff --git a/l b/l\nnew file mode 120000\n--- /dev/null\n+++ b/l\n"
-    "@@ -0,0 +1 @@\n+/etc/passwd\n\\ No newline at end of file\n"
-)
-
-
-class TestApplying:
-    def changed(self, repo: GitRepo, diff: str) -> dict[str, str]:
-        after = repo.apply_diff(FILES, diff)
-        assert not isinstance(after, Rejection), after.reason
-        return after
-
-    @pytest.mark.parametrize("prefixes", [("a/", "b/"), ("", ""), ("i/", "w/")])
-    def test_headers_of_every_kind(self, repo: GitRepo, prefixes: tuple[str, str]) -> None:
-        old, new = prefixes
-        header = f"--- {old}train.py\n+++ {new}train.py\n"
-        diff = header + "@@ -1,2 +1,2 @@\n-DEPTH = 2\n+DEPTH = 3\n LR = 0.1\n"
-        assert self.changed(repo, diff)["train.py"].startswith("DEPTH = 3\nLR = 0.1\n")
-
-    def test_a_mailed_patch_with_its_signature(self, checkout: Path, repo: GitRepo) -> None:
-        write(checkout, {"train.py": SOURCE.replace("0.1", "0.2")})
-        git(checkout, "commit", "-q", "-am", "Faster")
-        mail = git(checkout, "format-patch", "-1", "--stdout")
-        assert "LR = 0.2" in self.changed(repo, mail + "\n")["train.py"]
-
-    def test_wrong_counts_are_forgiven(self, repo: GitRepo) -> None:
-        diff = (
-            "--- a/train.py\n+++ b/train.py\n@@ -1,9 +1,7 @@\n-DEPTH = 2\n+DEPTH = 3\n LR = 0.1\n"
-        )
-        assert "DEPTH = 3" in self.changed(repo, diff)["train.py"]
-
-    def test_a_diff_from_the_top_of_the_repository(self, checkout: Path) -> None:
-        (checkout / "deep" / "proj").mkdir(parents=True)
-        repo = GitRepo.open(checkout / "deep" / "proj")
-        old = {f"deep/proj/{name}": text for name, text in FILES.items()}
-        new = {**old, "deep/proj/train.py": SOURCE.replace("0.1", "0.2")}
-        assert "LR = 0.2" in self.changed(repo, unified_diff(old, new))["train.py"]
-
-    @pytest.mark.parametrize(
-        ("diff", "why"),
-        [
-            ("", "does not apply"),
-            ("no diff at all", "No valid patches"),
-            ("--- a/train.py\n+++ b/train.py\n@@ -1 +1 @@\n-DEPTH = 9\n+DEPTH = 1\n", "train.py"),
-            ("--- a/gone.py\n+++ b/gone.py\n@@ -1 +1 @@\n-a\n+b\n", "gone.py"),
-            ("--- a/../up.py\n+++ b/../up.py\n@@ -0,0 +1 @@\n+b\n", "../up"),
-            (MAKES_A_LINK, "a link"),
-        ],
-    )
-    def test_what_does_not_apply_is_a_rejection(
-        self, repo: GitRepo, diff: str, why: str, tmp_path: Path
-    ) -> None:
-        after = repo.apply_diff(FILES, diff)
-        assert isinstance(after, Rejection)
-        assert why in after.reason
-        assert not (tmp_path / "up.py").exists()
-
-    def test_removed_and_new_files_are_told(self, repo: GitRepo) -> None:
-        after = self.changed(repo, unified_diff(FILES, {"train.py": SOURCE, "new.py": "A\n"}))
-        assert after == {"train.py": SOURCE, "new.py": "A\n"}
-
-    def test_the_repository_around_the_temporary_folder_is_not_asked(
-        self, checkout: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        inside = checkout / "tmp"
-        inside.mkdir()
-        monkeypatch.setattr("tempfile.tempdir", str(inside))
-        repo = GitRepo.open(checkout)
-        new = {**FILES, "train.py": "A = 1\n"}
-        assert self.changed(repo, unified_diff(FILES, new)) == new
-        assert list(inside.iterdir()) == []
 
 
 class TestMessages:

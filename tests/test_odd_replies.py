@@ -30,8 +30,20 @@ from tests.fake_llm import FakeLlm, Request, Scene, answer
 from tests.fake_scenes import body, failure, stream
 from tests.rows import a_study
 from tests.stubs import TRAIN, FreeLedger, accepted
-from tests.test_llm import GOOD
 
+GOOD = """\
+hypothesis: no soft cap
+category: efficiency
+predicted_delta: -0.05
+risk: logits may grow
+
+train.py
+<<<<<<< SEARCH
+QUALITY = 2.0
+=======
+QUALITY = 1.0
+>>>>>>> REPLACE
+"""
 APIS = ("anthropic", "openai", "chat")
 PROMPT = Prompt((Section("Rules.", cache=True),), (Section("Task."),), cache_key="study-7")
 LONG = Prompt((Section("Rules."),), (Section("It is so, word for word. " * 2000),))
@@ -444,7 +456,7 @@ def test_what_is_sent_back_says_what_was_wrong_and_starved_answers_get_more_room
         made, ledger, rooms = proposed(starved, refusal, good)
         assert isinstance(made, Proposal)
         assert rooms == [32000, 64000, 32000]
-        assert made.hypothesis.startswith("a lower quality")
+        assert made.hypothesis.startswith("no soft cap")
 
 
 def test_an_answer_that_broke_off_is_no_proposal_and_is_paid() -> None:

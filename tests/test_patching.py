@@ -10,22 +10,20 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from autoresearch.gitrepo.applying import apply_diff
 from autoresearch.patching import (
     Delta,
     apply_blocks,
+    apply_diff,
     apply_file,
     comparing,
     constants,
     delta,
-    diff_paths,
     effect_hash,
     matches,
     numbers,
     parse_blocks,
     set_constants,
     steering_change,
-    strip_count,
     syntax_fault,
     unified_diff,
 )
@@ -400,27 +398,6 @@ class TestDiffs:
         assert unified_diff({"a": "x\ny"}, {"a": "x\nz\n"}) == (
             "--- a/a\n+++ b/a\n@@ -1,2 +1,2 @@\n x\n-y\n\\ No newline at end of file\n+z\n"
         )
-
-    @pytest.mark.parametrize(
-        ("diff", "named"),
-        [
-            ("--- a/x y.py\t2026-01-01\n+++ b/x y.py\t\n@@", ("x y.py",)),
-            ('--- "a/\\303\\274 \\"q\\".py"\n+++ /dev/null\n', ('ü "q".py',)),
-            ("diff --git a/old.py b/new.py\nrename from old.py\nrename to new.py\n",
-             ("old.py", "new.py")),
-            ("@@ -1,2 +1 @@\n--- a/x\n-y\n", ()),
-            ("", ()),
-        ],
-    )  # fmt: skip
-    def test_names_paths(self, diff: str, named: tuple[str, ...]) -> None:
-        assert diff_paths(diff) == named
-
-    def test_strips_what_the_writer_added(self) -> None:
-        known = {"train.py", "src/a.py"}
-        assert strip_count("--- a/src/a.py\n+++ b/src/a.py\n", known) == 1
-        assert strip_count("--- src/a.py\n+++ src/a.py\n", known) == 0
-        assert strip_count("--- a/p/q/train.py\n+++ b/p/q/train.py\n", known, "p/q/") == 3
-        assert strip_count("--- a/else.py\n+++ b/else.py\n", known) == 1
 
 
 class TestEffect:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch import patching
-from autoresearch.gitrepo.applying import apply_diff
+from autoresearch.patching import apply_diff
 from autoresearch.preflight import check
 from autoresearch.records.values import Change, ChangeFormat, Patch, Proposal, Rejection
 from autoresearch.scaffold import render

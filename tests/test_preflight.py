@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoresearch.errors import GitError
-from autoresearch.gitrepo.applying import apply_diff
-from autoresearch.patching import effect_hash, unified_diff
+from autoresearch.patching import apply_diff, effect_hash, unified_diff
 from autoresearch.preflight import MAX_CHANGE, ApplyDiff, check
 from autoresearch.records.values import (
     Category,

@@ -8,8 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from autoresearch.gitrepo.applying import apply_diff
-from autoresearch.patching import set_constants
+from autoresearch.patching import apply_diff, set_constants
 from autoresearch.preflight import check
 from autoresearch.preflight.contract import broken
 from autoresearch.preflight.games import new_game

@@ -1,3 +1,5 @@
+import gzip
+import lzma
 import os
 import subprocess
 import sys
@@ -12,8 +14,7 @@ from hypothesis import strategies as st
 
 from autoresearch.config import Keys, Settings
 from autoresearch.errors import ProposerError
-from autoresearch.gitrepo.applying import apply_diff
-from autoresearch.patching import Number, numbers, set_constants
+from autoresearch.patching import Number, apply_diff, numbers, set_constants
 from autoresearch.preflight import check
 from autoresearch.proposers import Brief, Means, Past, Proposer, build
 from autoresearch.proposers.optuna import OptunaProposer
@@ -454,6 +455,21 @@ class TestPatches:
             ("Subject: =?utf-8?b?a?=\n\n" + DIFF, "=?utf-8?b?a?="),
             ("From: A <a@b.c>\nDate: now\n\n" + DIFF, "07-deeper"),
             ("\x1b[31mred\n" + DIFF, "red"),
+            ("Subject: =?iso-8859-1?Q?[PATCH]_f=FCr?= a rate\n\n---\n\n" + DIFF, "für a rate"),
+            ("Subject: Re: [v2] [PATCH 1/2] Deeper\n\n" + DIFF, "Deeper"),
+            ("hypothesis: deeper\ncategory: architecture\n\n" + DIFF, "deeper"),
+            (
+                "commit 0123456789\nAuthor: A <a@b.c>\nDate:   now\n\n    Deep\n\n    Why\n\n"
+                + DIFF,
+                "Deep",
+            ),
+            (" train.py | 2 +-\n 1 file changed, 1 insertion(+)\n\n" + DIFF, "07-deeper"),
+            ("```diff\n" + DIFF + "```\n", "07-deeper"),
+            ("Deeper:\n```diff\n" + DIFF + "```\n", "Deeper:"),
+            ("Index: train.py\n======\n" + DIFF, "07-deeper"),
+            ("# HG changeset patch\n# User a\nDeeper\n" + DIFF, "07-deeper"),
+            ("*** train.py\tnow\n--- train.py\tnow\n****\n*** 1 ****\n! A = 1\n", "07-deeper"),
+            ("1c1\n< A = 1\n---\n> A = 2\n", "07-deeper"),
             ("no diff at all", "07-deeper"),
             ("", "07-deeper"),
         ],
@@ -461,6 +477,22 @@ class TestPatches:
     def test_hypotheses(self, folder: Path, text: str, hypothesis: str) -> None:
         (folder / "07-deeper.patch").write_text(text)
         assert [each.hypothesis for each in self.replay(folder)] == [hypothesis]
+
+    def test_packed_and_wide_files_are_read_and_known_again(self, folder: Path) -> None:
+        wide = DIFF.encode("utf-16")
+        for name, data in (
+            ("a.patch", gzip.compress(wide)),
+            ("b.diff.xz", lzma.compress(wide)),
+            ("c.patch.gz", gzip.compress(b"Deeper\n" + DIFF.encode())),
+            ("d.patch", wide),
+            ("e.gz", gzip.compress(wide)),
+            ("f.patch", gzip.compress(wide)[:20]),
+        ):
+            (folder / name).write_bytes(data)
+        *read, broken = self.replay(folder)
+        assert [each.hypothesis for each in read] == ["a", "b", "Deeper", "d"]
+        assert [each.change.text for each in read] == [DIFF, DIFF, f"Deeper\n{DIFF}", DIFF]
+        assert "\ufffd" in broken.change.text
 
     @pytest.mark.parametrize(
         "data", [b"", b"\xff\xfe\0", DIFF.encode().replace(b"5", b"'caf\xe9'"), b"junk\0"]

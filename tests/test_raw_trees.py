@@ -8,7 +8,6 @@ import pytest
 
 from autoresearch.errors import GitError, Interrupted
 from autoresearch.gitrepo import NO_REF, GitRepo, Nothing, Picked, exporting
-from autoresearch.patching import unified_diff
 from tests.test_gitrepo import WHEN, git, write
 
 SOURCE = '# $Id$\nNAME = "é"\nDEPTH = 2\n\n\ndef main():\n    return DEPTH\n'
@@ -81,10 +80,8 @@ def test_a_night_sees_blobs_alone(
     repo = attribute(checkout, attributes, witness)
     base = repo.head()
     new = SOURCE.replace("DEPTH = 2", "DEPTH = 3")
-    # A diff, a commit, the trees that are trained, a pick and its reverse.
-    files = repo.read_files(base, ("**",))
-    applied = repo.apply_diff(files, unified_diff(files, {**files, "train.py": new}))
-    assert applied == {**files, "train.py": new}
+    # A commit, the trees that are trained, a pick and its reverse.
+    assert repo.read_files(base, ("train.py",)) == {"train.py": SOURCE}
     sha = repo.write_commit(base, {"train.py": new}, "deeper\n", WHEN)
     for commit, source in ((base, SOURCE), (sha, new)):
         with repo.workspace(commit, tmp_path / "tree") as tree:
@@ -102,13 +99,6 @@ def test_a_night_sees_blobs_alone(
         assert isinstance(undone, Picked)
         assert held(checkout, undone.sha, "train.py") == SOURCE.encode()
     assert not (tmp_path / "ran").exists()
-
-
-def test_a_diff_that_brings_attributes_is_applied_to_bytes(checkout: Path) -> None:
-    repo = GitRepo.open(checkout)
-    files = {"train.py": SOURCE, ".gitattributes": "# none\n"}
-    new = {"train.py": SOURCE + "LAST = 1\n", ".gitattributes": "* text eol=crlf\n"}
-    assert repo.apply_diff(files, unified_diff(files, new)) == new
 
 
 def test_a_missing_filter_does_not_hide_whether_files_changed(

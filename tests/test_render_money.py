@@ -167,6 +167,14 @@ def test_hostile_names_and_reasons_stay_text(made: Fabricated) -> None:
         assert forbidden not in out.getvalue()
 
 
+def test_who_rests_for_a_limit_has_a_line_until_it_was_asked_again(made: Fabricated) -> None:
+    said = "claude asks to be left alone until 03:20: \x1b[2Jresets 3:20am"
+    call(made, 0.5, Settlement(CallEnding.RATE_LIMITED, 0.0, detail=said), "command:claude")
+    assert shown(made).count("command:claude: claude asks to be left alone until 03:20: ") == 1
+    call(made, 0.5, answered(0.1), "command:claude")
+    assert "left alone" not in shown(made)
+
+
 def test_an_experiment_tells_its_calls(night: Fabricated) -> None:
     text = one(night, 2)
     assert "cost $0.0500 in 2 calls " in text

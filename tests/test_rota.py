@@ -96,7 +96,7 @@ def test_a_provider_that_asks_to_be_left_alone_is() -> None:
 def test_nobody_rests_for_ever() -> None:
     rota = table(Clock(), a=1)
     rota.failed(turn(rota), Unable("too many requests", retry_after=1.8e9))
-    assert rota.pause() == LONGEST_REST
+    assert rota.pause() == LONGEST_REST == 24 * 3600
 
 
 def test_what_may_be_final_is_after_a_few_in_a_row() -> None:

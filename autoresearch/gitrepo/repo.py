@@ -7,11 +7,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from autoresearch.errors import GitError
-from autoresearch.gitrepo import applying, checkout, exporting, gaps, picking, refs, trees
+from autoresearch.gitrepo import checkout, exporting, gaps, picking, refs, trees
 from autoresearch.gitrepo.command import Git, identity, unusable
 from autoresearch.gitrepo.committing import CommitConfig, CommitOptions, after_commit
 from autoresearch.gitrepo.messages import Commit
-from autoresearch.records.values import Rejection
 
 
 class GitRepo:
@@ -235,10 +234,6 @@ class GitRepo:
             GitError: there is no such commit, or the project is not in it.
         """
         return gaps.gaps(self._git, commit, self.prefix, self.root, entry)
-
-    def apply_diff(self, files: Mapping[str, str], diff: str) -> dict[str, str] | Rejection:
-        """Return the files after a unified diff, or why it does not apply."""
-        return applying.apply_diff(files, diff, self.prefix)
 
     def lineage(self, base: str, tip: str) -> tuple[Commit, ...]:
         """Return the commits that `tip` has and `base` has not, oldest first, with their trailers.

@@ -1,8 +1,9 @@
 """Changes as text: edits, constants, diffs and what a change means. Pure; nothing is run."""
 
+from autoresearch.patching.applying import apply_diff, named_files
 from autoresearch.patching.blocks import Found, apply_blocks, find_blocks, parse_blocks
 from autoresearch.patching.constants import Constant, Number, constants, numbers, set_constants
-from autoresearch.patching.diffs import Delta, delta, diff_paths, strip_count, unified_diff
+from autoresearch.patching.diffs import Delta, delta, unified_diff
 from autoresearch.patching.edits import Edit, Reading, apply_edits, apply_file, rewrite
 from autoresearch.patching.effect import effect_hash
 from autoresearch.patching.family import steering_change
@@ -20,11 +21,11 @@ __all__ = [
     "Number",
     "Reading",
     "apply_blocks",
+    "apply_diff",
     "apply_edits",
     "apply_file",
     "constants",
     "delta",
-    "diff_paths",
     "effect_hash",
     "find_blocks",
     "find_hunks",
@@ -32,6 +33,7 @@ __all__ = [
     "heading_path",
     "matches",
     "matching",
+    "named_files",
     "numbers",
     "parse_blocks",
     "path_above",
@@ -40,7 +42,6 @@ __all__ = [
     "set_constants",
     "split_lines",
     "steering_change",
-    "strip_count",
     "syntax_fault",
     "unified_diff",
 ]

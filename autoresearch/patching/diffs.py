@@ -1,15 +1,11 @@
-"""Unified diffs between project files: written by us, and the paths that one names."""
+"""Unified diffs between project files, as we write them."""
 
-import ast
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from autoresearch.patching.comparing import LineMatcher
 
-_HEADER = re.compile(r"^--- ([^\n]+)\n\+\+\+ ([^\n]+)$", re.MULTILINE)
-_GIT_HEADER = re.compile(r"^(?:rename (?:from|to)|copy (?:from|to)) ([^\n]+)$", re.MULTILINE)
-_GIT_PAIR = re.compile(r'^diff --git ("?a/[^\n]+?"?) ("?b/[^\n]+)$', re.MULTILINE)
 _AWKWARD = re.compile(r'["\\\x00-\x1f\x7f]')
 _NOWHERE = "/dev/null"
 
@@ -38,38 +34,6 @@ def delta(old: Mapping[str, str], new: Mapping[str, str]) -> Delta:
         removed += sum(line.startswith("-") for line in body[2:])
         lines += body
     return Delta("".join(lines), added, removed)
-
-
-def diff_paths(diff: str, strip: int = 1) -> tuple[str, ...]:
-    """Return the paths a unified diff names, `strip` leading parts removed, each once.
-
-    Read from the header lines alone: what the diff really changes is known after it is applied.
-    """
-    named = [name for pair in _HEADER.findall(diff) for name in pair]
-    named += [f"a/{name}" for name in _GIT_HEADER.findall(diff)]
-    named += [name for pair in _GIT_PAIR.findall(diff) for name in pair]
-    clean = [_clean(name) for name in named]
-    parts = [name.split("/")[strip:] for name in clean if name != _NOWHERE]
-    return tuple(dict.fromkeys("/".join(left) for left in parts if left))
-
-
-def strip_count(diff: str, known: Collection[str], prefix: str = "") -> int:
-    """Return how many leading path parts to strip so that a diff speaks of the project's files.
-
-    Args:
-        diff: with git's a/ and b/, without them, or made at the top of the repository.
-        known: the project's paths.
-        prefix: of the project in its repository, "" or ending with a slash.
-    """
-    depth = prefix.count("/")
-    whole, stripped = diff_paths(diff, 0), diff_paths(diff, 1)
-    if any(path in known for path in stripped):
-        return 1
-    if any(path in known for path in whole) or any("/" not in path for path in whole):
-        return 0
-    if depth and all(path.startswith(prefix) for path in stripped):
-        return 1 + depth
-    return 1
 
 
 def _file_diff(path: str, old: str | None, new: str | None) -> list[str]:
@@ -113,19 +77,3 @@ def _quote(name: str) -> str:
         escaped = _AWKWARD.sub(lambda found: f"\\{ord(found.group()):03o}", name)
         return f'"{escaped}"'
     return f"{name}\t" if " " in name else name
-
-
-def _clean(name: str) -> str:
-    bare = name.partition("\t")[0].rstrip("\r ")
-    if len(bare) > 1 and bare.startswith('"') and bare.endswith('"'):
-        return _unquote(bare)
-    return bare
-
-
-def _unquote(quoted: str) -> str:
-    # git's C-style quoting is a subset of a Python bytes literal.
-    try:
-        data = ast.literal_eval("b" + quoted.encode("ascii", "backslashreplace").decode())
-    except (SyntaxError, ValueError):
-        return quoted
-    return str(data, "utf-8", "replace")

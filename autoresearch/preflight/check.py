@@ -45,7 +45,7 @@ def check(
         files: the incumbent's text files, fixed ones too, path to text.
         editable: globs of the files that may change.
         seen: effect hashes of the study's experiments, to their numbers.
-        apply_diff: applies a unified diff (`GitRepo.apply_diff`).
+        apply_diff: applies a unified diff (`patching.apply_diff`).
         entry: the program that a trial runs.
 
     Returns:
@@ -118,8 +118,7 @@ def _apply(
 def _named(change: Change, files: Mapping[str, str]) -> list[str]:
     """Return the known files that a change says it is about, for a better word of refusal."""
     if change.format is ChangeFormat.DIFF:
-        strip = patching.strip_count(change.text, files)
-        return [path for path in patching.diff_paths(change.text, strip) if path in files]
+        return patching.named_files(files, change.text)
     edits = patching.parse_blocks(change.text, files)
     return [edit.path for edit in edits if edit.path is not None and edit.path in files]
 

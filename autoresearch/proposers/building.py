@@ -19,7 +19,7 @@ from autoresearch.records.money import Ledger
 from autoresearch.sandbox import Sandbox
 
 if TYPE_CHECKING:
-    from autoresearch.proposers.command import Confine
+    from autoresearch.proposers.programs import Confine
     from autoresearch.proposers.prompting import Prompting
 
 Stop = Callable[[], bool]
@@ -96,11 +96,14 @@ def _llm(spec: Spec, means: Means) -> Maker:
 
 
 def _command(spec: Spec, means: Means) -> Maker:
-    from autoresearch.proposers.command import CommandProposer, find_program  # noqa: PLC0415
+    from autoresearch.proposers.command import CommandProposer  # noqa: PLC0415
+    from autoresearch.proposers.programs import find_program, refuse_hidden  # noqa: PLC0415
 
     settings, prompting = means.settings, _prompting(spec, means)
-    program = find_program(spec.argument, means.environment)[0]
-    confine = _confinement(means, program) if settings.command.sandbox else _free
+    argv = find_program(spec.argument, means.environment)
+    confine = _confinement(means, argv[0]) if settings.command.sandbox else _free
+    if settings.command.sandbox:
+        refuse_hidden(spec.argument, argv, means.environment, confine)
 
     def make(ledger: Ledger, stop: Stop, _tell: Tell) -> Proposer:
         return CommandProposer(
@@ -123,7 +126,7 @@ def _command(spec: Spec, means: Means) -> Maker:
 
 def _confinement(means: Means, program: str) -> "Confine":
     """Return what puts a program into the sandbox, with its home and the network."""
-    shown = (means.project, Path(program).resolve().parent)
+    shown = (means.project, Path(program), Path(program).resolve().parent)
     home = Path(means.environment.get("HOME") or "/nonexistent")
 
     def confine(argv: Sequence[str], folder: Path) -> Sequence[str] | Confined:

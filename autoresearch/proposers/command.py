@@ -12,26 +12,25 @@ login files and the network, so they can read, write and send what lies in your 
 disk are not capped. Their own permission settings are what bounds them.
 """
 
-import os
-import shlex
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from autoresearch.config import CommandSettings, parse_duration
 from autoresearch.errors import ProposerError
-from autoresearch.process import Confined
 from autoresearch.proposers.base import Brief, Check, Unable
 from autoresearch.proposers.checkout import Checkout, checkout
 from autoresearch.proposers.execution import Ran, run
-from autoresearch.proposers.reading import HYPOTHESIS, header
-from autoresearch.proposers.taking import last_line, take
+from autoresearch.proposers.limits import told_limit
+from autoresearch.proposers.programs import Confine, find_program
+from autoresearch.proposers.reading import HYPOTHESIS, header, unread
+from autoresearch.proposers.taking import complaint, last_line, said_apart, take
 from autoresearch.records.money import CallEnding, CapReached, Intent, Ledger, Settlement
 from autoresearch.records.text import counted, safe_line, safe_text
 from autoresearch.records.training import Limits
-from autoresearch.records.values import Change, ChangeFormat, Proposal, Rejection
+from autoresearch.records.values import Change, Proposal, Rejection
 
 _NEEDED = ("PATH", "HOME", "LANG")
 _BRIEF, _NOTE, _NOTE_BYTES = "BRIEF.md", "PROPOSAL.md", 64 * 1024
@@ -45,31 +44,6 @@ _AGAIN = """
 The files in the current directory are as you left them. Mend the change there; if you answered
 with edits in your output instead, answer with all of them again.
 """
-
-
-def find_program(command: str, environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Return a command as its words, the first of them the whole path of its program.
-
-    Raises:
-        ProposerError: it is no command line, or its program is not there.
-    """
-    try:
-        words = shlex.split(command)
-    except ValueError as fault:
-        msg = f"command:{command}: {str(fault).lower()}"
-        raise ProposerError(msg) from None
-    program = words[0] if words else ""
-    if program.startswith("~/"):
-        program = environment.get("HOME", "~") + program.removeprefix("~")
-    found = shutil.which(program, path=environment.get("PATH", os.defpath))
-    if found is None:
-        what = f"there is no program {safe_line(program, 80)} on PATH: install it first"
-        msg = f"command:{command}: {what if program else 'which program?'}"
-        raise ProposerError(msg)
-    return (str(Path(found).absolute()), *words[1:])
-
-
-Confine = Callable[[Sequence[str], Path], Sequence[str] | Confined]
 
 
 @dataclass(frozen=True)
@@ -102,6 +76,7 @@ class CommandProposer:
         confine: Confine = lambda argv, _folder: argv,
         stop: Callable[[], bool] = lambda: False,
         now: Callable[[], float] = time.monotonic,
+        date: Callable[[], datetime] = lambda: datetime.now().astimezone(),
     ) -> None:
         """Look the program up.
 
@@ -119,6 +94,7 @@ class CommandProposer:
             confine: puts a command and its folder into a sandbox.
             stop: whether a running program should be ended, since nobody waits for it any more.
             now: the clock, in seconds.
+            date: the date and time, with its zone.
 
         Raises:
             ProposerError: the command is no command line, or its program is not there.
@@ -137,7 +113,7 @@ class CommandProposer:
         }
         self._explain, self._confine = explain, confine
         self._write, self._ledger, self._limits, self._work = write, ledger, limits, work
-        self._hide, self._stop, self._now = hide, stop, now
+        self._hide, self._stop, self._now, self._date = hide, stop, now, date
 
     @property
     def name(self) -> str:
@@ -180,8 +156,9 @@ class CommandProposer:
         began = self._now()
         attempt = _Attempt(Unable("interrupted"), CallEnding.CUT, "interrupted")
         try:
+            noted = _note(folder, _files(brief))
             ran = self._run(brief, folder, told)
-            attempt = self._judged(brief, folder, told, ran)
+            attempt = self._judged(brief, folder, told, ran, noted)
             said = safe_text(self._hide(ran.out or ran.error), lines=400, size=40_000)
             attempt = replace(attempt, answer=self._hide(said))
         except OSError as fault:
@@ -213,38 +190,68 @@ class CommandProposer:
             now=self._now,
         )
 
-    def _judged(self, brief: Brief, folder: Checkout, told: str, ran: Ran) -> _Attempt:
-        """Say what a run came to."""
+    def _judged(self, brief: Brief, folder: Checkout, told: str, ran: Ran, noted: str) -> _Attempt:
+        """Say what a run came to; `noted` is what its note held before.
+
+        A program that did not end well may have stopped halfway through its edits. They are taken
+        only where it wrote its note since, to the last line: that is done after the edits.
+        """
         if ran.stopped:
             return self._unable(CallEnding.CUT, f"{self._program} was ended: the run stops")
         if ran.late:
             what = f"{self._program} was ended after {counted(self._timeout, 'second')}"
-            return self._unable(CallEnding.TIMED_OUT, what, last_line(ran.error, ran.out))
-        printed = ran.out.replace(told.strip(), "")  # some programs repeat what they were told
+            return self._rested(self._unable(CallEnding.TIMED_OUT, what, complaint(ran)), ran)
         known = _files(brief)
         left = folder.harvest(known, brief.editable, ours=(_free(_BRIEF, known), _NOTE))
+        printed, aside = (said_apart(text, told) for text in (ran.out, ran.error))
         taken = take(left, brief, printed)
-        if taken.fault:
+        note = _note(folder, known)
+        whole = note != noted and header(note).risk != ""  # the risk is the last line of a note
+        cut = ran.oddity != "" and not whole
+        if taken.fault and not cut:
             fault = self._hidden(taken.fault)
             return _Attempt(Rejection(fault), CallEnding.MALFORMED, fault)
-        if taken.change is None:
-            what = f"{self._program} made no change"
-            ending = CallEnding.EMPTY if ran.exit.signal is None else CallEnding.CUT
-            return self._unable(ending, what, ran.oddity, last_line(ran.error, printed))
-        note = folder.read(_NOTE, _NOTE_BYTES)
-        note = "" if note == known.get(_NOTE) else note
-        proposal = self._proposal(taken.change, note, printed)
+        if taken.unread is not None and not cut:
+            proposal = unread(self._hide(printed), self._name, taken.unread)
+            return _Attempt(proposal, CallEnding.ANSWERED, taken.note)
+        if taken.change is None or cut:
+            return self._nothing(ran, changed=bool(taken.change or taken.fault))
+        # The last line of printed edits is a mark, not a word.
+        last = "" if taken.printed else last_line(printed)
+        proposal = self._proposal(taken.change, (note, printed, aside), last)
         detail = "; ".join(part for part in (ran.oddity, taken.note) if part)
         return _Attempt(proposal, CallEnding.ANSWERED, detail)
 
-    def _proposal(self, change: Change, note: str, printed: str) -> Proposal:
-        texts = (self._hide(note), self._hide(printed))
-        said = next((words for words in map(header, texts) if words.hypothesis), header(texts[0]))
-        # The last line of printed edits is a mark, not a word.
-        spoken = last_line(texts[1]) if change.format is ChangeFormat.DIFF else ""
+    def _nothing(self, ran: Ran, *, changed: bool) -> _Attempt:
+        """Say why there is no proposal: it failed, or it changed nothing."""
+        ending = CallEnding.CUT if changed or ran.exit.signal is not None else CallEnding.EMPTY
+        what = "failed, and what it changed is not taken" if changed else "made no change"
+        attempt = self._unable(ending, f"{self._program} {what}", ran.oddity, complaint(ran))
+        return self._rested(attempt, ran, free=not changed)
+
+    def _rested(self, attempt: _Attempt, ran: Ran, *, free: bool = False) -> _Attempt:
+        """Return a failed attempt, with the rest that it asks for where a limit is reached.
+
+        `free`: it did nothing, so it is no run that anybody pays for.
+        """
+        now = self._date()
+        limit = told_limit((ran.error, ran.out), now)
+        if limit is None:
+            return attempt
+        ending = CallEnding.RATE_LIMITED if free else attempt.ending
+        what = f"{self._program} asks to be left alone until {limit.until(now)}"
+        rested = self._unable(ending, what, limit.said)
+        return replace(rested, result=Unable(rested.detail, retry_after=limit.seconds))
+
+    def _proposal(self, change: Change, words: Sequence[str], last: str) -> Proposal:
+        """Return a change with what its author says of it: the first header, or a last line."""
+        texts = [self._hide(text) for text in words]
+        said = next((each for each in map(header, texts) if each.hypothesis), header(texts[0]))
         return Proposal(
             self._name,
-            said.hypothesis or safe_line(spoken, HYPOTHESIS) or f"a change by {self._program}",
+            said.hypothesis
+            or safe_line(self._hide(last), HYPOTHESIS)
+            or f"a change by {self._program}",
             Change(change.format, self._hide(change.text)),
             said.category,
             said.predicted_delta,
@@ -268,6 +275,12 @@ def _free(name: str, taken: Mapping[str, str]) -> str:
     while name in taken:
         name = f"_{name}"
     return name
+
+
+def _note(folder: Checkout, known: Mapping[str, str]) -> str:
+    """Return what a program noted of its change; a note of the project's own is none."""
+    note = folder.read(_NOTE, _NOTE_BYTES)
+    return "" if note == known.get(_NOTE) else note
 
 
 def _refusal(result: Proposal | Rejection | Unable, check: Check) -> Rejection | None:

@@ -1,20 +1,15 @@
 """Replays patch files in name order: someone else's wins on your hardware, or a scripted night."""
 
-import re
-from email.errors import MessageError
-from email.header import decode_header, make_header
 from pathlib import Path
 
 from autoresearch.errors import ProposerError
 from autoresearch.proposers.base import Brief, Check
+from autoresearch.proposers.patchfile import MOST_BYTES, said_of, text_of
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import Change, ChangeFormat, Proposal
 
 _SUFFIXES = (".patch", ".diff")
-_DIFF = re.compile(r"^(?:diff |--- |Index: |===)", re.MULTILINE)
-_SUBJECT = re.compile(r"^Subject: *((?:.*\n)(?:[ \t].+\n)*)", re.MULTILINE)
-_MAIL = re.compile(r"(?:From [0-9a-f]{40,64}|[A-Z][A-Za-z-]*:) ?.*")
-_TAG = re.compile(r"^\[PATCH[^]]*\]\s*")
+_PACKED = (".gz", ".bz2", ".xz")
 
 
 class PatchesProposer:
@@ -44,35 +39,31 @@ class PatchesProposer:
 
     def _files(self) -> list[Path]:
         try:
-            found = [path for path in self._directory.iterdir() if path.suffix in _SUFFIXES]
+            found = [path for path in self._directory.iterdir() if _bare(path).suffix in _SUFFIXES]
         except OSError:
             return []
         return sorted(found, key=lambda path: path.name)
 
 
+def _bare(path: Path) -> Path:
+    """Return a path without the suffix of what it is packed with."""
+    return path.with_suffix("") if path.suffix in _PACKED else path
+
+
 def _read(path: Path) -> Proposal:
     """Return a file as a proposal, whatever is in it: what is no patch is refused later."""
+    name = safe_line(path.name, 120)
     try:
-        # As the registry keeps text, so that a file is known again after a restart.
-        text = path.read_bytes().decode("utf-8", "replace").replace("\0", "\ufffd")
+        with path.open("rb") as file:
+            text = text_of(file.read(MOST_BYTES))
     except OSError as fault:
-        text = f"{path.name} cannot be read: {fault.strerror}"
-    label = safe_line(path.name, 120)
-    words = safe_line(_hypothesis(text), 300) or safe_line(path.stem, 120)
-    return Proposal(f"patches:{label}", words, Change(ChangeFormat.DIFF, text))
-
-
-def _hypothesis(text: str) -> str:
-    start = _DIFF.search(text)
-    preamble = text[: start.start()] if start else ""
-    if subject := _SUBJECT.search(preamble):
-        return _TAG.sub("", _decoded(" ".join(subject[1].split())))
-    lines = [line.strip() for line in preamble.splitlines() if line.strip()]
-    return " ".join(lines) if lines and not _MAIL.fullmatch(lines[0]) else ""
-
-
-def _decoded(subject: str) -> str:
-    try:
-        return str(make_header(decode_header(subject)))
-    except (LookupError, ValueError, MessageError):
-        return subject
+        text = f"{name} cannot be read: {fault.strerror}"
+    said = said_of(text, _bare(path).stem)
+    return Proposal(
+        f"patches:{name}",
+        said.hypothesis,
+        Change(ChangeFormat.DIFF, text),
+        said.category,
+        said.predicted_delta,
+        said.risk,
+    )

@@ -6,18 +6,25 @@ from dataclasses import dataclass
 from autoresearch.patching import matching, unified_diff
 from autoresearch.proposers.base import Brief
 from autoresearch.proposers.checkout import Harvest
-from autoresearch.records.values import Change, ChangeFormat
-
-_FILE_NAME_LINES = 3  # how far above its block a file's name may stand
+from autoresearch.proposers.execution import Ran
+from autoresearch.proposers.reading import read_change
+from autoresearch.proposers.spoken import spoken
+from autoresearch.records.values import Change, ChangeFormat, Rejection
 
 
 @dataclass(frozen=True)
 class Taken:
-    """A change, None where there is none; `note` on what is left out; `fault`: why it is no use."""
+    """A change, None where there is none; `note` says what is left out.
+
+    `printed`: it was not made in files. `fault` is what is wrong with the files, `unread` with a
+    change that was printed.
+    """
 
     change: Change | None = None
     note: str = ""
+    printed: bool = False
     fault: str = ""
+    unread: Rejection | None = None
 
 
 def take(left: Harvest, brief: Brief, printed: str) -> Taken:
@@ -34,9 +41,22 @@ def take(left: Harvest, brief: Brief, printed: str) -> Taken:
     note = f"left out: its changes to {names}, which may not change" if fixed else ""
     if diff:
         return Taken(Change(ChangeFormat.DIFF, diff), note)
-    if edits := _edits(printed):
-        return Taken(edits, note)
+    edits = read_change(printed, brief)
+    if isinstance(edits, Rejection):
+        return Taken(note=note, unread=edits)
+    if edits is not None:
+        return Taken(edits, note, printed=True)
     return Taken(_diff(fixed, left.texts), f"it changed only {names}") if fixed else Taken()
+
+
+def said_apart(output: str, told: str) -> str:
+    """Return what a program said; some repeat what they were told before it."""
+    return spoken(output).replace(told.strip(), "")
+
+
+def complaint(ran: Ran) -> str:
+    """Return the last line in which a program may have said what went wrong."""
+    return last_line(*(spoken(text, failed=True) for text in (ran.error, ran.out)))
 
 
 def last_line(*texts: str) -> str:
@@ -53,16 +73,3 @@ def _fault(left: Harvest, brief: Brief) -> str:
 def _diff(before: Mapping[str, str], now: Mapping[str, str]) -> Change:
     after = {path: now[path] for path in before if path in now}
     return Change(ChangeFormat.DIFF, unified_diff(before, after))
-
-
-def _edits(printed: str) -> Change | None:
-    """Return the SEARCH/REPLACE blocks in a program's output, without the talk around them."""
-    lines = printed.split("\n")
-    starts = [at for at, line in enumerate(lines) if line.startswith("<<<<<<< SEARCH")]
-    if not starts:
-        return None
-    ends = [at for at, line in enumerate(lines) if line.startswith(">>>>>>> REPLACE")]
-    # A last block without an end is kept too: that it was cut has to be seen.
-    last = ends[-1] + 1 if ends and ends[-1] > starts[-1] else len(lines)
-    head = max(starts[0] - _FILE_NAME_LINES, 0)
-    return Change(ChangeFormat.BLOCKS, "\n".join([*lines[head:last], ""]))

@@ -43,6 +43,11 @@ def safe_reason(text: str, width: int = 200) -> str:
     return f"{safe_line(whole, width - len(last) - 1)} {last}"
 
 
+def unescaped(text: str) -> str:
+    """Return a text without what colours it or moves a terminal's cursor."""
+    return _ESCAPES.sub("", text)
+
+
 def counted(number: float, noun: str, plural: str = "") -> str:
     """Return so many of something in words: "1 pair", "2 pairs", "1,200 entries"."""
     shown = f"{number:,}" if isinstance(number, int) else f"{number:g}"

@@ -185,6 +185,16 @@ def _fit(proposers: Sequence[Spending], tariff: Tariff, width: int) -> tuple[lis
     return columns, max(room, 1)
 
 
+def limits(registry: Registry, study: Study) -> list[Text]:
+    """Return a line for each proposer whose last call found its provider's limit reached."""
+    last = {call.proposer: call for call in registry.calls(study)}
+    return [
+        words.line(f"{call.proposer}: {call.detail or call.ending}", 300, "yellow")
+        for call in last.values()
+        if call.ending is CallEnding.RATE_LIMITED
+    ]
+
+
 def calls(rows: Sequence[Call], console: Console) -> None:
     """Print calls, each in a line, with what was sent back and what went wrong below it."""
     for call in rows:

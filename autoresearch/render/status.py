@@ -72,6 +72,8 @@ def status(
         _print(console, line)
     if (told := racing.line(registry.raced(study))) is not None:
         _print(console, told)
+    for line in money.limits(registry, study):
+        _print(console, line)
     money.accounts(registry, study, console, tariff)
     _print(console, summary_line(summary))
 

@@ -1,10 +1,12 @@
 """From a proposal to a row to a commit: each step written down before the next."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from autoresearch import preflight
 from autoresearch.config import Project
 from autoresearch.gitrepo import GitRepo, commit_message
+from autoresearch.patching import apply_diff
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.values import (
     Category,
@@ -103,7 +105,7 @@ class Opening:
             entry=self._target.entry,
             # Code that was there before is no new idea, and a reversal need not be one.
             seen={} if proposal.reverts else self._registry.effects(study),
-            apply_diff=self._repo.apply_diff,
+            apply_diff=partial(apply_diff, prefix=self._repo.prefix),
         )
         if isinstance(checked, Rejection) or self._rehearse is None:
             return checked

@@ -7,7 +7,7 @@ from autoresearch.proposers import Proposer, Unable
 from autoresearch.records.tables import Experiment
 from autoresearch.research.patience import growing_pause
 
-LONGEST_REST = 3600.0  # however long a provider asks to be left alone: its night may be misread
+LONGEST_REST = 86400.0  # seconds: a usage limit may ask for all of the night, and is believed
 MOST_DOUBTS = 5  # failures in a row that may be final, until they are
 DUE = 0.5  # of a turn: from here on a control's count is nearer to its share with one more
 MOST_REFUSALS = 20  # in a row: who writes nothing valid must not fill the disk

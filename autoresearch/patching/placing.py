@@ -1,0 +1,165 @@
+"""Where in a text a diff's hunks belong, and the text after them. One place each, or a refusal.
+
+Where a hunk is not found to the letter, it is looked for without the white space that mail, web
+pages, editors and `diff -w` change: at the ends of lines first, then within them. Indentation
+always counts: it is meaning in Python. What a hunk only shows stays as the text has it, and what it
+adds gets the line ends of its neighbours.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+
+from autoresearch.patching.comparing import nearest, places
+from autoresearch.patching.unified import CUT, Hunk
+from autoresearch.records.text import safe_line
+from autoresearch.records.values import Rejection
+
+MOST_HUNKS = 1000  # that are looked for in one file
+_BOM = "\ufeff"
+
+
+def _whole(line: str) -> str:
+    return line
+
+
+def _body(line: str) -> str:
+    return line.removeprefix(_BOM).rstrip()
+
+
+def _solid(line: str) -> str:
+    body = _body(line)
+    return body[: len(body) - len(body.lstrip())] + "".join(body.split())
+
+
+_READINGS: tuple[Callable[[str], str], ...] = (_whole, _body, _solid)
+
+
+def apply_hunks(text: str, hunks: Sequence[Hunk], *, same: bool) -> str | Rejection:
+    """Return a text after some hunks, or why it is not clear what they make of it.
+
+    Args:
+        text: of the file; its byte order mark and line ends stay.
+        hunks: in the file's order.
+        same: whether this is certainly the text that they were made from; only then can one be
+            placed that adds lines and shows none around them.
+    """
+    pieces = [piece for piece in re.split(r"(?<=\n)", text) if piece]
+    lines = [piece.removesuffix("\n") for piece in pieces]
+    for read in _READINGS:
+        found = _places([read(line) for line in lines], hunks, read, same=same)
+        if isinstance(found, Rejection):
+            return found
+        if found is not None:
+            exact = read is _whole
+            made = _spliced(pieces, hunks, found, exact=exact)
+            lost = text.startswith(_BOM) and not exact and not made.startswith(_BOM)
+            return _BOM + made if lost else made
+    return _missing(lines, hunks)
+
+
+def _places(
+    lines: Sequence[str], hunks: Sequence[Hunk], read: Callable[[str], str], *, same: bool
+) -> list[int] | Rejection | None:
+    """Return at which line each hunk begins, None where one is nowhere."""
+    olds = [[read(line) for line in hunk.old] for hunk in hunks]
+    told = [hunk.at for hunk in hunks]
+    fitting = [
+        at for at, old in zip(told, olds, strict=True)
+        if at is not None and at <= len(lines) and list(lines[at : at + len(old)]) == old
+    ]  # fmt: skip
+    fits = len(fitting) == len(hunks) and _ordered(fitting, olds)
+    if fits and (same or not lines):
+        return fitting
+    bare = [at for at, hunk in enumerate(hunks) if all(line.mark != " " for line in hunk.lines)]
+    if len(hunks) > MOST_HUNKS and (bare or not fits):
+        return Rejection(f"it has {len(hunks)} hunks, and it is not clear where they belong")
+    # Without lines around it even a hunk that fits where it says may fit by chance.
+    if lone := [at for at in bare if not olds[at] or len(places(olds[at], lines)) > 1]:
+        return Rejection(f"hunk {lone[0] + 1} shows no line around it: make it with `diff -U3`")
+    return fitting if fits else _searched(lines, olds)
+
+
+def _searched(lines: Sequence[str], olds: Sequence[list[str]]) -> list[int] | Rejection | None:
+    """Return the only place of each hunk in a file that they were not made from."""
+    found: list[int] = []
+    for number, old in enumerate(olds, 1):
+        here = places(old, lines)
+        if not here:
+            return None
+        if len(here) > 1:
+            where = ", ".join(str(at + 1) for at in here[:5])
+            return Rejection(
+                f"hunk {number} is not where it says, and fits {len(here)} places (lines {where}): "
+                "make it from this file, or with more lines around it (`diff -U10`)"
+            )
+        found += here
+    return found if _ordered(found, olds) else Rejection("its hunks are not in the file's order")
+
+
+def _ordered(found: Sequence[int], olds: Sequence[list[str]]) -> bool:
+    ends = [at + len(old) for at, old in zip(found, olds, strict=True)]
+    return all(end <= at for end, at in zip(ends, found[1:], strict=False))
+
+
+def _spliced(
+    pieces: Sequence[str], hunks: Sequence[Hunk], found: Sequence[int], *, exact: bool
+) -> str:
+    """Return the text of these lines (each with its end) after the hunks at these places."""
+    made: list[str] = []
+    at = 0
+    for hunk, place in zip(hunks, found, strict=True):
+        made += pieces[at:place]
+        at = place
+        for line in hunk.lines:
+            if line.mark == "+":
+                added = line.text if exact else _ended(line.text, pieces, at)
+                made.append(added if line.open else f"{added}\n")
+                continue
+            made += pieces[at : at + 1] if line.mark == " " else ()
+            at += 1
+    made += pieces[at:]
+    inner = (each if each.endswith("\n") else f"{each}\n" for each in made[:-1])
+    return "".join([*inner, *made[-1:]])
+
+
+def _ended(line: str, pieces: Sequence[str], at: int) -> str:
+    """Return a line with a carriage return at its end where the file's line above it has one."""
+    above = pieces[max(at - 1, 0)] if pieces else ""
+    return line.removeprefix(_BOM).rstrip("\r") + ("\r" if above.endswith("\r\n") else "")
+
+
+def _missing(lines: Sequence[str], hunks: Sequence[Hunk]) -> Rejection:
+    """Say which hunk is nowhere, and what comes nearest to it."""
+    solid = [_solid(line) for line in lines]
+    for number, hunk in enumerate(hunks, 1):
+        if places([_solid(line) for line in hunk.old], solid):
+            continue
+        if hunk.short:
+            return Rejection(CUT)
+        if hunk.new and places([_solid(line) for line in hunk.new], solid):
+            return Rejection(f"hunk {number} is in the file already")
+        return Rejection(f"hunk {number}: {_nearest(lines, solid, hunk.old)}")
+    return Rejection("its hunks are not in the file together")
+
+
+def _nearest(lines: Sequence[str], solid: Sequence[str], old: Sequence[str]) -> str:
+    present = set(solid)
+    missing = next((line for line in old if _solid(line) not in present), None)
+    if missing is None:
+        return "its lines are all in the file, but not one after another"
+    near = nearest(_body(missing), [_body(line) for line in lines])
+    if near is None:
+        return f"the file has no line like {_shown(missing)}"
+    at = next(number for number, line in enumerate(lines, 1) if _body(line) == near)
+    if near.split() == missing.split():
+        said = f"line {at} begins with {_indent(near)!r}, in the diff with {_indent(missing)!r}"
+        return f"{said}: {_shown(missing)} differs only in spaces at the beginning"
+    return f"the file has no line {_shown(missing)}; nearest is line {at}: {_shown(near)}"
+
+
+def _indent(line: str) -> str:
+    return line[: len(line) - len(line.lstrip())][:20]
+
+
+def _shown(line: str) -> str:
+    return repr(safe_line(line, 60))
