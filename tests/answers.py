@@ -282,13 +282,17 @@ UNCLEAR = {
         f"{GOOD}\nAnd then:\n{BLOCK.replace('0.05', '0.08')}",
         "if this one takes their place, give it alone",
     ),
+    "a draft above a header that has no change": (
+        f"First try:\n\n{DRAFT_BLOCK}\nNo, better:\n\n{HEADER}",
+        "`No, better:` stands below a change",
+    ),
     "another change instead": (
         f"{GOOD}\nOn reflection, rather this:\n\n{DRAFT_BLOCK}",
-        "`On reflection, rather this:` stands between two changes",
+        "`On reflection, rather this:` stands below a change",
     ),
     "two options under one header": (
         f"{HEADER}\n### Option A\n{BLOCK}\n### Option B\n{DRAFT_BLOCK}",
-        "`### Option B` stands between two changes",
+        "`### Option B` stands below a change",
     ),
     "a snippet of a fixed file": (
         f"{HEADER}\nprepare.py\n```\nX = 1\n```\n",
@@ -318,7 +322,7 @@ UNCLEAR = {
         "prepare.py is fixed",
     ),
     "nothing new": (edit("RATE = 0.04\n", "RATE = 0.04\n"), "changes nothing"),
-    "no place": (edit("", "import os\n"), "take a line that is there as SEARCH"),
+    "no place": (edit("", "import os\n"), "take a line that is there and repeat it"),
     "a hunk without a place": (f"{HEADER}\n```diff\n@@ -1 +1 @@\n+X = 1\n```\n", "take a line"),
     "a diff that is cut": (f"{HEADER}\n```diff\n{DIFF}", "so the answer was cut off"),
     "a file that is cut": (f"{HEADER}\n```python\n{NEW}", "so the answer was cut off"),
@@ -338,6 +342,10 @@ UNCLEAR = {
             "        short = max(1, DEPTH)\n        return short * 8\n", "        # (as before)\n"
         ),
         "stands where the file has code",
+    ),
+    "a block that leaves out and adds": (
+        edit("RATE = 0.04\nMOMENTUM = 0.95\n", "A = 1\nB = 2\nC = 3\n# ... existing code ...\n"),
+        "'# ... existing code ...' stands where",
     ),
     "a search that leaves out": (edit("RATE = 0.04\n...\n", "x\n"), "`...` stands for no lines"),
     "spaces at the beginning": (

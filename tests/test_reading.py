@@ -81,6 +81,11 @@ def test_seven_signs_can_be_written() -> None:
     heads = SOURCE.replace("import math", '"""\nTitle\n=======\n"""\nimport math')
     wanted = unified_diff({"train.py": heads}, {"train.py": heads.replace("Title", "Name")})
     assert diff(edit("Title\n=======\n", "Name\n=======\n"), heads) == wanted
+    banner = SOURCE.replace("import math", '"""\n=======\nText\n=======\n"""\nimport math')
+    wanted = unified_diff({"train.py": banner}, {"train.py": banner.replace("Text", "Other")})
+    text = "=======\nText\n=======\n"
+    assert diff(edit(text, text.replace("Text", "Other")), banner) == wanted
+    assert "not in train.py" in refused(edit(text, "Other\n"))
     assert "+=======" in diff(edit("import math\n", '"""\nA\n=======\n"""\nimport math\n'))
     text = each_line("<<<<<<< SEARCH\nA = 1\n=======\nA = 2\n>>>>>>> REPLACE\n", "    ")
     twice = "A = 1\nif A:\n    A = 1\n"
@@ -98,6 +103,13 @@ def test_of_several_files_the_one_that_is_named_or_fits_is_meant() -> None:
     assert made == Rejection("block 1: it fits 2 of the editable files: name the file above it")
     first = f"{HEADER}\n{BLOCK}{BARE.replace('RATE', 'X').replace('0.0', '')}"
     assert "+X = 5" in diff(first, f"{SOURCE}X = 4\n", model="X = 4\n")
+
+
+def test_a_part_of_a_file_without_functions_is_no_whole_one() -> None:
+    constants = "A = 1\nB: int = 2\nC = 3\n"
+    part = f"{HEADER}\n```\nA = 2\n```\n"
+    assert "holds 1 line and train.py has 3" in refused(part, constants)
+    assert "+A = 2" in diff(f"{HEADER}\n```\n{constants.replace('= 1', '= 2')}```\n", constants)
 
 
 def test_a_new_file_is_made_where_that_is_said_plainly() -> None:

@@ -131,7 +131,9 @@ def _in_file(files: Mapping[str, str], path: str, edit: Edit) -> tuple[str, str]
     if best:
         return path, best.pop()
     faults = [each for each in tried if isinstance(each, Rejection)]
-    return min(faults, key=lambda fault: "is not in" in fault.reason)
+    return max(
+        faults, key=lambda fault: ("SEARCH text is in" in fault.reason, "not in" in fault.reason)
+    )
 
 
 def _new_file(path: str, edit: Edit) -> tuple[str, str] | Rejection:
@@ -146,7 +148,7 @@ def _replaced(path: str, source: str, reading: Reading) -> str | Rejection:
         if source.strip():
             return Rejection(
                 f"it says nothing of where in {shown} its lines belong, since its SEARCH is empty: "
-                "to insert lines, take a line that is there as SEARCH and repeat it in REPLACE"
+                "take a line that is there and repeat it, in SEARCH and REPLACE or around a hunk"
             )
         return "\n".join([*reading.replace, ""])
     found = _places(reading.search, lines.texts)

@@ -26,9 +26,10 @@ def elision(old: Sequence[str], new: Sequence[str]) -> str | None:
         if kind != "replace":
             continue
         gone, come = old_texts[low:high], new_texts[start:stop]
-        line = next(filter(stands_for_others, come), None)
-        if line is not None and _code(gone) > _code(come):
-            return line
+        said = [line for line in come if stands_for_others(line)]
+        sure = [line for line in said if _leaves_out(line)]
+        if said and (_code(gone) > _code(come) or (sure and _code(gone))):
+            return (sure or said)[0]
     return None
 
 
@@ -42,6 +43,12 @@ def stands_for_others(line: str) -> bool:
     words = comment["words"]
     short = len(words.split()) <= _MOST_WORDS
     return bool(_DOTS.search(words)) or (short and bool(_STANDS_FOR.search(words)))
+
+
+def _leaves_out(line: str) -> bool:
+    """Return whether a line has dots, and words for what is left out or none."""
+    words = re.findall(r"[^\W\d_]+", line)
+    return bool(_DOTS.search(line.strip())) and (not words or bool(_STANDS_FOR.search(line)))
 
 
 def _code(lines: Sequence[str]) -> int:

@@ -21,6 +21,7 @@ _OTHER = re.compile(r"(?:diff --git |index [0-9a-f]+\.\.|\*\*\* (?:Begin|End) )\
 _SECTION = re.compile(r"\*\*\* (?P<what>Update|Add|Delete) File: *(?P<path>\S.*?)\s*")
 _FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})(?P<info>[\w-]*).*")
 _DIFF_FENCES = frozenset({"diff", "udiff", "patch"})
+_CUT = "it seems to be cut off: give it to its end, and put the whole diff between ``` lines"
 _NOWHERE = "/dev/null"
 _NO_LINE_END = "\\ No newline"
 
@@ -47,7 +48,7 @@ class _Reader:
             return None
         self.found += 1
         label, end = f"hunk {self.found} of the diff", start + len(body)
-        fault = "" if self.fenced or not self._is_cut(at, body, end) else "it is cut off"
+        fault = "" if self.fenced or not self._is_cut(at, body, end) else _CUT
         edit = Edit((_reading(body),), self.path, label, fault, is_marked=False)
         return Found(at, end, edit)
 

@@ -88,7 +88,11 @@ def _unreadable(change: Change, files: Mapping[str, str]) -> Rejection | None:
             f"the change is {len(text)} characters long; at most {MAX_CHANGE} are read"
         )
     lost = _LOST in text and not any(_LOST in known for known in files.values())
-    if lost or "\0" in text or not _encodable(text):
+    if lost:
+        return Rejection(
+            "the change is not clean UTF-8 text: it holds U+FFFD, the sign for a lost character"
+        )
+    if "\0" in text or not _encodable(text):
         return Rejection("the change is not clean UTF-8 text")
     return None
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from autoresearch import patching
 from autoresearch.proposers.base import Brief
-from autoresearch.proposers.reading.choosing import Taken, choose
+from autoresearch.proposers.reading.choosing import Taken, choose, fault_in
 from autoresearch.proposers.reading.headers import Header, groups
 from autoresearch.proposers.reading.parts import known_files, lines_of, take_apart
 from autoresearch.proposers.reading.wholes import Whole
@@ -45,7 +45,11 @@ def read_change(printed: str, brief: Brief) -> Change | Rejection | None:
     if not parts.edits and not parts.wholes:
         return None
     real = [each for each in parts.headers if not each.is_form]
-    taken = choose(parts, brief) if real else Taken(None, parts.edits, parts.wholes)
+    if real:
+        taken = choose(parts, brief)
+    else:
+        every = Taken(None, parts.edits, parts.wholes)
+        taken = fault_in(parts, every, brief) or every
     return taken if isinstance(taken, Rejection) else _change(taken, brief)
 
 

@@ -91,8 +91,13 @@ def choose(parts: Parts, brief: Brief) -> Taken | Rejection:
             )
     if not taken.starts:
         return _changeless(parts, real, brief)
-    fault = _enclosed(parts, taken, brief) or _cut(parts, taken, brief) or _doubted(parts, taken)
-    return fault or _disputed(parts, taken, real[:-1], brief) or taken
+    fault = fault_in(parts, taken, brief) or _disputed(parts, taken, real[:-1], brief)
+    return fault or taken
+
+
+def fault_in(parts: Parts, taken: Taken, brief: Brief) -> Rejection | None:
+    """Return why what was chosen may not be what its author means, None where it is."""
+    return _enclosed(parts, taken, brief) or _cut(parts, taken, brief) or _doubted(parts, taken)
 
 
 def _disputed(
@@ -121,14 +126,15 @@ def _disputed(
 
 
 def _doubted(parts: Parts, taken: Taken) -> Rejection | None:
-    """Say that words between two changes may take the first one back."""
+    """Say that words below a change, and above the rest, may take it back."""
     starts, code = taken.starts, parts.code
-    between = (at for at in range(starts[0], starts[-1]) if at not in code)
+    last = max(starts[-1], taken.group.start if taken.group else 0)
+    between = (at for at in range(starts[0], last) if at not in code)
     line = next((parts.lines[at] for at in between if _DOUBT.match(parts.lines[at])), None)
     if line is None:
         return None
     return Rejection(
-        f"`{safe_line(line.strip(), 60)}` stands between two changes, so whether both are meant "
+        f"`{safe_line(line.strip(), 60)}` stands below a change, so whether that is still meant "
         "cannot be known: give the header, and below it only the changes that shall be made"
     )
 

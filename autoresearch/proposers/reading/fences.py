@@ -80,6 +80,8 @@ def _at(lines: Sequence[str], at: int, known: Collection[str], marks: _Marks) ->
         ends = marks.of_fence(opened["mark"], at)
         even = (number for number in ends if not _in_text(lines[at + 1 : number]))
         stop = next(even, ends[0] if ends else len(lines))
+        if _opens_again(lines[at + 1 : stop], opened["mark"]):
+            return None  # it was never closed: what follows is a fence of its own
         return Fence(at, stop, opened["info"].strip(), bool(ends))
     element = _ELEMENT.fullmatch(lines[at])
     if element and (path_in(lines[at], known) or SIDES.fullmatch(element["name"].upper())):
@@ -101,6 +103,15 @@ def _mark(line: str) -> str:
     """Return the mark of a line that can end a fence, empty for others."""
     found = _FENCE.fullmatch(line)
     return found["mark"] if found and not found["info"].strip() else ""
+
+
+def _opens_again(body: Sequence[str], mark: str) -> bool:
+    """Return whether a fence begins in the code of another one."""
+    for at, line in enumerate(body):
+        found = _FENCE.fullmatch(line) if line.lstrip(" \t>").startswith(mark) else None
+        if found and found["info"].strip() and not _in_text(body[:at]):
+            return True
+    return False
 
 
 def _in_text(body: Sequence[str]) -> bool:

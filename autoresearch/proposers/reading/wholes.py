@@ -10,11 +10,12 @@ from autoresearch.proposers.reading.fences import Fence
 from autoresearch.proposers.reading.headers import groups
 from autoresearch.records.text import counted, safe_line
 
-_DEFINITION = re.compile(r"(?:async\s+def|def|class)\s+(\w+)")
+_DEFINITION = re.compile(r"(?:async\s+def|def|class)\s+(\w+)|(\w+)\s*(?::[^=]+)?=(?!=)")
 _FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,}).*")
 _SHELLS = frozenset({"bash", "sh", "shell", "console", "zsh"})
 _HEADER_LINES = 15
 _ABOVE = 3  # lines above a fence that may name its file
+_FEW = 4  # lines of a file that may all be others
 LEAST = 0.5  # of a file's definitions, or of its lines where it has none
 
 
@@ -43,13 +44,17 @@ def whole_file(lines: Sequence[str], fence: Fence, brief: Brief) -> Whole | None
 
 def share(old: Sequence[str], new: Sequence[str]) -> float:
     """Return how much of a file new lines still have: of its definitions, else of its lines."""
-    here, there = (
-        {name[1] for line in side if (name := _DEFINITION.match(line))} for side in (old, new)
-    )
+    here, there = (set(map(_defined, side)) - {""} for side in (old, new))
     if not here:
         here, there = ({line.strip() for line in side if line.strip()} for side in (old, new))
-        return 1.0 if len(here) < 20 else len(here & there) / len(here)
-    return len(here & there) / len(here)
+        there |= here if len(here) < _FEW else set()
+    return len(here & there) / len(here) if here else 1.0
+
+
+def _defined(line: str) -> str:
+    """Return which name a line defines at the top of a program, empty where it defines none."""
+    found = _DEFINITION.match(line)
+    return (found[1] or found[2]) if found else ""
 
 
 def partial(lines: Sequence[str], fences: Sequence[Fence], brief: Brief) -> str:
