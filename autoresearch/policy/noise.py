@@ -16,8 +16,8 @@ from autoresearch.records.values import Reading
 
 # How many repeats the usual noise is worth beside the study's own.
 PRIOR_REPEATS = 3
-# Repeats of code whose score lies this share of the incumbent's away count for a third; so a night's
-# usual gains change little, and a broken program's repeats are nothing to the mended one.
+# Repeats of code whose score lies this share of the incumbent's away count for a third. So what a
+# night usually gains changes little, and a broken program's repeats are nothing to the mended one.
 _NEAR = 0.12
 
 
