@@ -115,7 +115,6 @@ class House:
         self.parents[number] = parent
         if kept:
             self.kept.append(number)
-            self.lab.kept(self.true[number])
             self.idle = False
         if self._repeated() > 1.1 * self.repeats:
             self.recall()

@@ -92,18 +92,15 @@ class Lab:
     def idea(self, true: float) -> float:
         """Return the true score of the next idea on top of code of this true score."""
         kind, gain, loss = next(self._ideas)
+        if true == self._mend:  # it was kept, so that fault is gone
+            self.faults.pop()
+            self._mend = None
         if self.faults and kind > 1 - _MENDS:
             self._mend = true - self.faults[-1]
             return self._mend
         if kind < self.mix.better:
             return true - gain * math.exp(min((true - START) / SHRINK, 0.0))
         return true if kind < self.mix.better + self.mix.neutral else true + loss
-
-    def kept(self, true: float) -> None:
-        """Take note that code of this true score is the incumbent: a mended fault is gone."""
-        if true == self._mend:
-            self.faults.pop()
-            self._mend = None
 
     def train(self, true: float, seed: int = 1) -> Reading:
         """Take a slot and return what it reads."""
@@ -135,7 +132,10 @@ RACE = Race(losers=0.63, winners=0.02, at=0.65)
 
 @dataclass
 class Night:
-    """What a night came to, in bpb against the baseline's true score; keeps and claims."""
+    """What a night came to, in bpb against the baseline's true score; keeps and claims.
+
+    `doubtful` keeps stand on one pair alone and are more likely no better.
+    """
 
     true: float
     reported: float
@@ -151,20 +151,20 @@ def threshold(sigmas: float) -> Callable[[Lab], Night]:
     """Keep what is lower than the best reading by so many sigmas; zero is upstream's rule."""
 
     def night(lab: Lab) -> Night:
-        true, best = START, lab.train(START).bpb
+        true, best = lab.start, lab.train(lab.start).bpb
         while lab.left:
             idea = lab.idea(true)
             read = lab.train(idea).bpb
             if read < best - sigmas * lab.sigma:
                 true, best = idea, read
-        return Night(true - START, best - START)
+        return Night(true - lab.start, best - lab.start)
 
     return night
 
 
 def rerun(lab: Lab) -> Night:
     """Train again what looks lower; keep it if the mean of two is."""
-    true, best = START, fmean([lab.train(START).bpb, lab.train(START).bpb])
+    true, best = lab.start, fmean([lab.train(lab.start).bpb, lab.train(lab.start).bpb])
     while lab.left:
         idea = lab.idea(true)
         read = lab.train(idea).bpb
@@ -172,12 +172,12 @@ def rerun(lab: Lab) -> Night:
             read = fmean([read, lab.train(idea).bpb])
             if read < best:
                 true, best = idea, read
-    return Night(true - START, best - START)
+    return Night(true - lab.start, best - lab.start)
 
 
 def fresh_pair(lab: Lab) -> Night:
     """Screen on a seed the incumbent has; a fresh pair alone decides (the rule before)."""
-    true, seed, held = START, 1, lab.train(START)
+    true, seed, held = lab.start, 1, lab.train(lab.start)
     scores = [held.bpb]
     while lab.left:
         idea = lab.idea(true)
@@ -189,12 +189,12 @@ def fresh_pair(lab: Lab) -> Night:
         scores.append(held.bpb)
         if mine.bpb < held.bpb:
             true, held, scores = idea, mine, [mine.bpb]
-    return Night(true - START, fmean(scores) - START)
+    return Night(true - lab.start, fmean(scores) - lab.start)
 
 
 def told(lab: Lab) -> Night:
     """The best rule of the notes: Bayes told sigma and mix, one trial more when in doubt."""
-    true, score, variance = START, lab.train(START).bpb, lab.sigma**2
+    true, score, variance = lab.start, lab.train(lab.start).bpb, lab.sigma**2
     while lab.left:
         idea = lab.idea(true)
         read, noise = lab.train(idea).bpb, lab.sigma**2
@@ -208,4 +208,4 @@ def told(lab: Lab) -> Night:
         share = 1 - pull if kept else pull
         variance = variance * (1 - pull) + share**2 * effect.variance
         true = idea if kept else true
-    return Night(true - START, score - START)
+    return Night(true - lab.start, score - lab.start)

@@ -21,6 +21,7 @@ from statistics import fmean, stdev
 from night_bound import bound
 from night_house import confirming, searching, shipped
 from night_rules import (
+    BROKEN,
     MIXES,
     NOTHING,
     Lab,
@@ -51,8 +52,9 @@ POLICY: dict[str, Callable[[Lab], Night]] = {
 }
 HEADER = (
     "| sigma | rule | true improvement | of upstream's | reported - true, in sigma "
-    "| kept (better) | taken back | claims a night (false) | nights with a false claim |\n"
-    "|---|---|---|---|---|---|---|---|---|"
+    "| kept (better) | on one pair in doubt | taken back | claims a night (false) "
+    "| nights with a false claim |\n"
+    "|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -73,7 +75,7 @@ def table(mix: Mix, nights: int, first: int) -> list[str]:
             upstream = upstream or fmean(each.true for each in found)
             lines.append(line(sigma, rule, found, upstream))
             print(lines[-1], flush=True)
-        if mix is not NOTHING:
+        if mix not in (BROKEN, NOTHING):
             lines.append(_bounded(sigma, mix, upstream))
             print(lines[-1], flush=True)
     return lines
@@ -85,7 +87,7 @@ def line(sigma: float, rule: str, found: Sequence[Night], upstream: float) -> st
     error = stdev(true) / math.sqrt(len(true))
     ratio = f"{fmean(true) / upstream:.2f}" if upstream else "-"
     cells = [f"{sigma}", rule, f"{fmean(true):+.4f} ± {error:.4f}", ratio, bias(found, sigma)]
-    cells += claims(found) if rule in POLICY else [""] * 4
+    cells += claims(found) if rule in POLICY else [""] * 5
     return f"| {' | '.join(cells)} |"
 
 
@@ -103,7 +105,7 @@ def bias(found: Sequence[Night], sigma: float) -> str:
 def _bounded(sigma: float, mix: Mix, upstream: float) -> str:
     most = bound(mix, sigma)
     name = "the most there is, told everything"
-    return f"| {sigma} | {name} | {most:+.4f} | {most / upstream:.2f} |  |  |  |  |  |"
+    return f"| {sigma} | {name} | {most:+.4f} | {most / upstream:.2f} |  |  |  |  |  |  |"
 
 
 def claims(found: Sequence[Night]) -> list[str]:
@@ -112,6 +114,7 @@ def claims(found: Sequence[Night]) -> list[str]:
     share = f"{wrong} of {made}" + (f" = {wrong / made:.1%}" if made else "")
     return [
         f"{fmean(each.kept for each in found):.1f} ({fmean(each.truly for each in found):.1f})",
+        f"{fmean(each.doubtful for each in found):.1f}",
         f"{fmean(each.taken_back for each in found):.1f}",
         f"{made / len(found):.2f} ({share})",
         f"{sum(each.false_claims > 0 for each in found)} of {len(found)}",
@@ -156,7 +159,7 @@ def main() -> None:
     if options.nights < 4 or options.nights % 2:
         parser.error("--nights takes an even number of 4 or more: nights are twins")
     begun, lines = time.process_time(), list[str]()
-    for mix in (*MIXES, NOTHING):
+    for mix in (*MIXES, BROKEN, NOTHING):
         lines += table(mix, options.nights, options.first)
     seconds = time.process_time() - begun
     print(f"\n{seconds:.0f} CPU seconds")

@@ -16,9 +16,9 @@ from autoresearch.records.values import Reading
 
 # How many repeats the usual noise is worth beside the study's own.
 PRIOR_REPEATS = 3
-# Repeats of code whose score lies this share of the incumbent's away count for a third. So what a
-# night usually gains changes little, and a broken program's repeats are nothing to the mended one.
-_NEAR = 0.12
+# Repeats of code whose score lies this share of the incumbent's away count for a third. What
+# forgets faster trusts the few repeats that are near too much. Found with benchmarks/nights.py.
+_NEAR = 0.15
 
 
 @dataclass(frozen=True)
@@ -185,8 +185,8 @@ def _nearness(groups: Sequence[Sequence[Reading]], incumbent: Sequence[Reading])
         return [1.0] * len(groups)
     here = fmean(each.bpb for each in incumbent)
     levels = [fmean(each.bpb for each in group) for group in groups]
-    far = [min(abs(level - here) / max(_NEAR * abs(here), 1e-12), 30.0) for level in levels]
-    return [math.exp(-(each**2)) for each in far]
+    far = [abs(level - here) / max(_NEAR * abs(here), 1e-12) for level in levels]
+    return [math.exp(-each) for each in far]
 
 
 def _shrunk(usual: float, squares: float, freedom: float) -> float:
