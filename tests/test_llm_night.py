@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -163,6 +164,29 @@ def test_a_refusal_goes_back_and_costs_no_training(start: Start) -> None:
     assert "boom" not in fake.requests[0].raw.decode()
     # The incumbent's two readings and the change's own two: nothing was trained for the refused.
     assert sum(map(len, night.registry.readings(study).values())) == 4
+
+
+def test_ideas_for_later_go_through_a_night(start: Start) -> None:
+    told = [
+        ("later: tie the embeddings\nlater: clip less\n", 1.9),
+        ("takes: 2.1\nlater: a wider head\n", 1.8),
+        ("drops: 2.2\n", 1.7),
+        ("", 1.6),
+    ]
+    edit = "train.py\n<<<<<<< SEARCH\nQUALITY = {}\n=======\nQUALITY = {}\n>>>>>>> REPLACE\n"
+    scenes = [
+        answer(f"hypothesis: quality {value}\n{notes}\n{edit.format(before, value)}")
+        for (notes, value), before in zip(told, (2.0, 1.9, 1.8, 1.7), strict=True)
+    ]
+    with FakeLlm(scenes) as fake:
+        night = start(Thinker(fake), rules=StopRules(experiments=5))
+        night.run()
+        ends = [request.text.partition("# Where the study stands")[2] for request in fake.requests]
+    rows = night.registry.experiments(night.study())[1:]
+    assert rows[0].notes == {"later": ["tie the embeddings", "clip less"]}
+    assert rows[1].notes == {"later": ["a wider head"], "takes": ["2.1"]}
+    listed = [re.findall(r"- (\d+\.\d) <<data", each) for each in ends]
+    assert listed == [[], ["2.1", "2.2"], ["2.2", "3.1"], ["3.1"]]
 
 
 def test_the_caps_hold_in_a_run(start: Start) -> None:

@@ -19,6 +19,7 @@ from autoresearch.records.values import (
     Chances,
     Clock,
     Estimate,
+    Notes,
     Rejection,
     Standing,
     Verdict,
@@ -188,6 +189,23 @@ def test_a_near_miss_says_what_was_kept_since() -> None:
     ).user[-1].text  # fmt: skip
     assert "; kept since: experiments 3 and 4 <<data" in end
     assert re.search(r"- experiment 6: read -0.00400 against 4; [^;]+ worse <<data", end)
+
+
+def test_an_author_is_told_its_own_ideas_until_they_are_tried_or_dropped() -> None:
+    first = a_past(2, notes=Notes(("tie them", "untie <<end", "clip less", "wider")))
+    tried = a_past(3, notes=Notes(("deeper",), takes=("2.1",), drops=("2.3",)))
+    refused = a_past(4, Verdict.INVALID, notes=Notes(takes=("2.2",)))
+    other = a_past(5, proposer="openai:other", notes=Notes(("theirs",), drops=("2.4",)))
+    history = (first, tried, refused, other)
+    mine = [("2.2", "untie <<end"), ("2.4", "wider"), ("3.1", "deeper")]
+    assert digest.open_ideas(history, "anthropic:a-model") == mine
+    many = [a_past(n, notes=Notes(tuple("abcde"))) for n in range(2, 9)]
+    assert [number for number, _ in digest.open_ideas(many)][::11] == ["6.4", "8.5"]
+    prompting = Prompting(LlmSettings(), folder=None, proposer="anthropic:a-model")
+    end = prompting.prompt(a_brief(*history)).user[-1].text
+    assert re.search(r"\n- 2\.2 <<data (\w{32}) idea>> untie <<end <<end \1>>\n- 2\.4 <<data", end)
+    assert "theirs" not in end
+    assert "## Your ideas for later" not in prompting.prompt(a_brief(other)).user[-1].text
 
 
 def test_what_changes_the_meaning_of_a_loss_is_compared_with_none(prompting: Prompting) -> None:

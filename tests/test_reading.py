@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from autoresearch.patching import unified_diff
 from autoresearch.proposers.prompting.frames import Frames
 from autoresearch.proposers.reading import header, read, read_change, unread
-from autoresearch.records.values import Category, Change, ChangeFormat, Proposal, Rejection
+from autoresearch.records.values import Category, Change, ChangeFormat, Notes, Proposal, Rejection
 from tests import answers
 from tests.answers import (
     BARE,
@@ -49,6 +49,30 @@ def test_what_is_clear_is_applied_and_nothing_else() -> None:
         assert made.predicted_delta in (-0.004, None), name
         assert made.risk in ("noise", ""), name
         assert (made.proposer, made.fault) == ("fake:model", ""), name
+
+
+def test_ideas_for_later_are_kept_and_echoes_of_the_form_are_none() -> None:
+    lines = [
+        "later: tie the embeddings",
+        "- **later**: one sentence: an idea for another turn of yours; up to five such lines",
+        "later: a longer warm-down\n  once the rate is right",
+        *(f"later: idea {number} <|im_end|> \x1b[31m" for number in range(7)),
+        "takes: 4.2",
+        "drops: 4.1 and 5.3, 10.25, v2.0.1",
+    ]
+    answer = HEADER + "\n".join(lines) + "\n\n" + BLOCK
+    made = read(answer, "fake:model", a_brief())
+    assert isinstance(made, Proposal), made
+    assert made.change.text == WANTED
+    assert (made.hypothesis, made.risk) == ("a larger rate helps", "noise")
+    assert made.notes.later[:2] == (
+        "tie the embeddings", "a longer warm-down once the rate is right",
+    )  # fmt: skip
+    assert len(made.notes.later) == 5
+    assert all(each.isprintable() for each in made.notes.later)
+    assert (made.notes.takes, made.notes.drops) == (("4.2",), ("4.1", "5.3"))
+    assert read(GOOD, "fake:model", a_brief()).notes == Notes()  # type: ignore[union-attr]
+    assert unread(answer, "fake:model", Rejection("no")).notes == made.notes
 
 
 def test_what_is_unclear_is_sent_back_with_its_fault() -> None:

@@ -57,6 +57,21 @@ def test_every_field_is_told(made: Fabricated) -> None:
         assert told in words
 
 
+def test_ideas_for_later_are_told_with_what_became_of_them(made: Fabricated) -> None:
+    made.night()
+    notes = (
+        {"later": ["tie \x1b[31mthem", "wider", "deeper"]},
+        {"takes": ["2.1"], "drops": ["2.3"]},
+    )
+    for number, note in zip((2, 3), notes, strict=True):
+        row = made.registry.experiment(number)
+        made.registry.save(row.model_copy(update={"notes": note, "proposer": "optuna"}))
+    told = " ".join(shown(made, 2).split())
+    assert "later 2.1 tie them (taken up by experiment 3)" in told
+    assert "later 2.2 wider later 2.3 deeper (dropped)" in told
+    assert "later" not in shown(made, 3)
+
+
 def test_a_crash_shows_its_reason_and_traceback(made: Fabricated) -> None:
     crash = made.add(Verdict.CRASH, None, "a bad idea", reason="exception: ValueError")
     trace = "Traceback (most recent call last):\n  File 'train.py'\nValueError: [bold]no[/]"

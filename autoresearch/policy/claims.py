@@ -71,7 +71,8 @@ def claim(kept: Kept, noise: Noise, prior: Prior) -> Claim:
     believed = _believed(kept, fresh, noise, prior, _sure)
     if not fresh:
         return _claim(believed, 0, "no fresh pair yet", sure=False)
-    known = noise.pair_repeats >= _ENOUGH_REPEATS
+    # Its own pairs are repeats, too, whatever other code's are worth beside them.
+    known = max(noise.pair_repeats, len(fresh)) >= _ENOUGH_REPEATS
     told = _told(fresh, believed)
     if not known:
         return _claim(believed, len(fresh), f"{told}, but the noise is not known yet", sure=False)

@@ -9,11 +9,13 @@ from typing import Protocol
 from autoresearch.policy import Noise
 from autoresearch.records.training import Budget
 from autoresearch.records.values import (
+    NO_NOTES,
     Category,
     Chances,
     Change,
     Clock,
     Estimate,
+    Notes,
     Proposal,
     Rejection,
     Standing,
@@ -77,6 +79,7 @@ class Past:
     pairs: tuple[tuple[int, float], ...] = ()
     predicted_delta: float | None = None
     risk: str = ""
+    notes: Notes = NO_NOTES
     parent_id: int | None = None
     patch: str = ""
     traceback: str = ""

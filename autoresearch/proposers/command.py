@@ -256,6 +256,7 @@ class CommandProposer:
             said.category,
             said.predicted_delta,
             said.risk,
+            notes=said.notes,
         )
 
     def _unable(self, ending: CallEnding, *parts: str) -> _Attempt:

@@ -148,7 +148,7 @@ class Experiment(SQLModel, table=True):
     discard: it stays reachable under refs/autoresearch/). `delta` is the believed effect on
     val_bpb against the incumbent of its time, below zero = better. `control` names the control
     proposer that could have had its turn as well, "" where there was no such choice; the turn was
-    the control's own where that is `proposer`.
+    the control's own where that is `proposer`. `notes` are as in `Notes.stored`.
 
     The evidence for it: `measured` with its standard error on so many `pairs`, the probabilities
     `p_better` and `p_neutral` (the rest is that of worse), and `documents_error`, the
@@ -212,6 +212,7 @@ class Experiment(SQLModel, table=True):
     lines_removed: int = 0
     created_at: datetime = Field(sa_type=Utc)
     finished_at: datetime | None = Field(default=None, sa_type=Utc)
+    notes: dict[str, list[str]] = Field(default_factory=dict, sa_type=JSON)
     change_format: str = Field(default="diff", sa_type=Plain)
     change_text: str = Field(default="", sa_type=Plain)
     patch: str = Field(default="", sa_type=Plain)

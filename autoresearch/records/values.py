@@ -163,12 +163,40 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Notes:
+    """What an author writes beside a proposal for its own next turns.
+
+    `later` are ideas, a line each; the second one of experiment 4 is number "4.2" from then on.
+    `takes` are the numbers of those that this proposal is, `drops` of those no longer worth trying.
+    """
+
+    later: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
+    drops: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, stored: Mapping[str, list[str]]) -> "Notes":
+        """Return notes from what `stored` gave."""
+        return cls(*(tuple(stored.get(name, ())) for name in ("later", "takes", "drops")))
+
+    @property
+    def stored(self) -> dict[str, list[str]]:
+        """These notes for a JSON column; what is empty is left out."""
+        told = {"later": self.later, "takes": self.takes, "drops": self.drops}
+        return {name: list(texts) for name, texts in told.items() if texts}
+
+
+NO_NOTES = Notes()
+
+
+@dataclass(frozen=True)
 class Proposal:
     """One suggested change and why. `predicted_delta` is in bits per byte, below zero = better.
 
-    `risk` is what its author thinks may go wrong; `calls` are the ledger's numbers of what it cost;
-    `reverts` is the number of the keep that it takes back, if that is what it does. `fault` is why
-    it was refused already, where it was: it becomes a row, and is never trained.
+    `risk` is what its author thinks may go wrong, `notes` are for its own next turns; `calls` are
+    the ledger's numbers of what it cost; `reverts` is the number of the keep that it takes back, if
+    that is what it does. `fault` is why it was refused already, where it was: it becomes a row, and
+    is never trained.
     """
 
     proposer: str
@@ -180,6 +208,7 @@ class Proposal:
     calls: tuple[int, ...] = ()
     reverts: int | None = None
     fault: str = ""
+    notes: Notes = NO_NOTES
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from autoresearch.records.tables import Call, Experiment, Study, Trial
 from autoresearch.records.text import counted, safe_text, whole_text
-from autoresearch.records.values import FailureKind
+from autoresearch.records.values import FailureKind, Notes, Verdict
 from autoresearch.registry import Registry
 from autoresearch.registry.store import unpack
 from autoresearch.render import evidence, money, testset, words
@@ -27,7 +27,7 @@ def experiment(registry: Registry, study: Study, row: Experiment, console: Conso
     trials, calls = registry.trials(row, whole=True), registry.calls_of(row)
     console.print(words.study_line(study), highlight=False)
     console.print(_title(row), highlight=False)
-    proof = tuple(_evidence(registry, study, row))
+    proof = (*_evidence(registry, study, row), *_later(registry, study, row))
     console.print(Padding(_fields(row, study, calls, proof), (0, 0, 0, 2)), highlight=False)
     money.calls(calls, console)
     for trial in trials:
@@ -92,6 +92,24 @@ def _idea(row: Experiment) -> Iterator[tuple[str, Text | str]]:
     if row.risk:
         yield "risk", words.line(row.risk, 2000)
     yield "reason", words.line(row.reason, 2000) if row.reason else "-"
+
+
+def _later(registry: Registry, study: Study, row: Experiment) -> Iterator[tuple[str, Text]]:
+    """Yield the ideas that its author noted beside it, and what became of each."""
+    ideas = Notes.of(row.notes).later
+    others = registry.experiments(study) if ideas else []
+    for place, idea in enumerate(ideas, 1):
+        number = f"{row.id}.{place}"
+        yield f"later {number}", words.line(idea, 400).append(_fate(number, row, others), "dim")
+
+
+def _fate(number: str, row: Experiment, others: Sequence[Experiment]) -> str:
+    mine = [each for each in others if each.proposer == row.proposer]
+    for each in mine:
+        if number in Notes.of(each.notes).takes and each.verdict is not Verdict.INVALID:
+            return f" (taken up by experiment {each.id})"
+    dropped = any(number in Notes.of(each.notes).drops for each in mine)
+    return " (dropped)" if dropped else ""
 
 
 def _effect(row: Experiment, study: Study) -> Iterator[tuple[str, Text | str]]:

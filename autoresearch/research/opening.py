@@ -63,6 +63,7 @@ class Opening:
                 category=proposal.category,
                 predicted_delta=proposal.predicted_delta,
                 risk=proposal.risk,
+                notes=proposal.notes.stored,
                 change_format=proposal.change.format,
                 change_text=proposal.change.text,
                 parent_sha=incumbent.commit_sha if incumbent else study.base_commit,

@@ -11,7 +11,7 @@ from autoresearch import patching
 from autoresearch.gitrepo import GitRepo
 from autoresearch.proposers import Past, Run
 from autoresearch.records.tables import Experiment, Study, Trial
-from autoresearch.records.values import Change, ChangeFormat, Purpose, Reading, Verdict
+from autoresearch.records.values import Change, ChangeFormat, Notes, Purpose, Reading, Verdict
 from autoresearch.registry import Registry
 from autoresearch.research.recording import settled
 
@@ -87,6 +87,7 @@ class Pasts:
             pairs=_pairs(row, trials, readings),
             predicted_delta=row.predicted_delta,
             risk=row.risk,
+            notes=Notes.of(row.notes),
             parent_id=row.parent_id,
             patch=row.patch,
             traceback=traceback,

@@ -10,6 +10,7 @@ from autoresearch.records.values import Category, Standing, Verdict
 MOST = 6  # of near misses and of crashes
 BAN = 3  # crashes of one kind
 _ENOUGH = 5  # predictions of one category
+_MOST_IDEAS = 12  # of those for later
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,23 @@ def near_misses(history: Sequence[Past]) -> list[Past]:
         if past.verdict is Verdict.DISCARD and (past.measured or 0.0) < 0 and not _refuted(past)
     ]
     return sorted(found, key=_likeliest)[:MOST]
+
+
+def open_ideas(history: Sequence[Past], proposer: str = "") -> list[tuple[str, str]]:
+    """Return the ideas that a proposer has noted and neither tried nor dropped, oldest first.
+
+    With their numbers; everyone's without a name. What was refused before any training was not
+    tried. Of many the newest.
+    """
+    mine = [past for past in history if proposer in ("", past.proposer)]
+    noted = [
+        (f"{past.id}.{place}", text)
+        for past in mine
+        for place, text in enumerate(past.notes.later, 1)
+    ]
+    tried = [past.notes.takes for past in mine if past.verdict is not Verdict.INVALID]
+    settled = {number for each in (*tried, *(past.notes.drops for past in mine)) for number in each}
+    return [(number, text) for number, text in noted if number not in settled][-_MOST_IDEAS:]
 
 
 def lineage(history: Sequence[Past], incumbent: int) -> list[Past]:

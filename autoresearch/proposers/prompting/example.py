@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from autoresearch.policy import Noise
 from autoresearch.proposers.base import Brief, Measuring, Past, Remaining, Run
-from autoresearch.records.values import Category, Chances, Change, Estimate, Verdict
+from autoresearch.records.values import Category, Chances, Change, Estimate, Notes, Verdict
 
 _RUN = Run(2.0, 100, 1000, 50.0, 2**30, 20.0, (4.0, None, 3.0))
 _BASELINE = Past(
@@ -47,6 +47,7 @@ def _discard(number: int) -> Past:
         verdict=Verdict.DISCARD,
         category=Category.SCHEDULE,
         risk="none",
+        notes=Notes(("another idea",)),
         reason="no better",
         delta=0.001,
         delta_error=0.001,

@@ -71,6 +71,14 @@ class NearMiss:
 
 
 @dataclass(frozen=True)
+class Idea:
+    """What an author has noted for later, framed."""
+
+    number: str
+    words: str
+
+
+@dataclass(frozen=True)
 class Keep:
     """One step on the incumbent's way; `standing` is empty where there is no claim yet."""
 
@@ -108,6 +116,7 @@ class Now:
     tallies: tuple[Tally, ...]
     calibration: Calibration | None
     by_category: Mapping[Category, Calibration]
+    ideas: tuple[Idea, ...]
     near: tuple[NearMiss, ...]
     crashes: tuple[CrashKind, ...]
 
@@ -175,6 +184,10 @@ def now(brief: Brief, frame: Frames, proposer: str = "") -> Now:
         tallies=tuple(digest.tallies(history)),
         calibration=digest.calibration(history, proposer),
         by_category=digest.calibrations(history, proposer),
+        ideas=tuple(
+            Idea(number, frame.inline("idea", frames.line(text, 300)))
+            for number, text in digest.open_ideas(history, proposer)
+        ),
         near=tuple(_near(past, line, frame) for past in near),
         crashes=tuple(_crash(same, frame) for same in crashes),
     )

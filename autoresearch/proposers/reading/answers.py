@@ -32,7 +32,13 @@ def read(answer: str, proposer: str, brief: Brief) -> Proposal | Rejection:
         return change
     said = taken.group.said if taken.group else Header()
     return Proposal(
-        proposer, said.hypothesis, change, said.category, said.predicted_delta, said.risk
+        proposer,
+        said.hypothesis,
+        change,
+        said.category,
+        said.predicted_delta,
+        said.risk,
+        notes=said.notes,
     )
 
 
@@ -67,7 +73,14 @@ def unread(answer: str, proposer: str, fault: Rejection) -> Proposal:
     words = said.hypothesis or f"an answer that could not be read: {safe_line(fault.reason, 200)}"
     change = Change(ChangeFormat.ANSWER, answer)
     return Proposal(
-        proposer, words, change, said.category, said.predicted_delta, said.risk, fault=fault.reason
+        proposer,
+        words,
+        change,
+        said.category,
+        said.predicted_delta,
+        said.risk,
+        fault=fault.reason,
+        notes=said.notes,
     )
 
 

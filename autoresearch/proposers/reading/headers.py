@@ -15,9 +15,12 @@ from functools import lru_cache
 from autoresearch.patching import heading_path
 from autoresearch.proposers.reading.numbers import delta
 from autoresearch.records.text import safe_line
-from autoresearch.records.values import Category
+from autoresearch.records.values import NO_NOTES, Category, Notes
 
-HYPOTHESIS = 500  # characters
+HYPOTHESIS, NOTE = 500, 300  # characters
+MOST_NOTES = 5  # ideas for later in one answer
+_NOTED = re.compile(r"(?<![\d.])\d{1,6}\.\d(?![\d.])")  # the number of such an idea
+_EXACT = ("later", "takes", "drops")  # words that are also in prose: no other spelling counts
 _ALIKE = {"hypothesis": 0.8, "category": 0.7, "risk": 0.78}  # how alike a name must be to count
 _DECORATION = r"(?:[^\w\n]|_)*+(?:\d+[.)]\s*+)?+[\s*_`\"']*+"
 # A header may follow on the same line on what a server left there, or on prose without a space.
@@ -49,6 +52,7 @@ class Header:
     category: Category = Category.OTHER
     predicted_delta: float | None = None
     risk: str = ""
+    notes: Notes = NO_NOTES
 
 
 @dataclass(frozen=True)
@@ -116,8 +120,20 @@ def _group(fields: Sequence[Field]) -> Group:
         category=category(values.get("category", "")),
         predicted_delta=delta(values.get("predicted_delta", "")),
         risk=safe_line(values.get("risk", ""), HYPOTHESIS),
+        notes=_notes(fields),
     )
     return Group(header, fields[0].start, said["hypothesis"].stop, len(said))
+
+
+def _notes(fields: Sequence[Field]) -> Notes:
+    """Return what the fields say of other ideas; an echo of the form says nothing."""
+    told = [field.value for field in fields if field.name == "later"]
+    later = [safe_line(text, NOTE) for text in told if not text.lower().startswith(_PLACEHOLDER)]
+    takes, drops = (
+        tuple(_NOTED.findall(" ".join(field.value for field in fields if field.name == name)))
+        for name in ("takes", "drops")
+    )
+    return Notes(tuple(filter(None, later))[:MOST_NOTES], takes, drops)
 
 
 def _fields(
@@ -157,7 +173,7 @@ def _field(
             return Field(name, "", at, at + 1)
         value, stop = _clean(lines[stop]), stop + 1
         value = value if name == "predicted_delta" else _BULLET.sub("", value)
-    wraps = name in ("hypothesis", "risk")
+    wraps = name in ("hypothesis", "risk", "later")
     most = min(len(lines), at + _MOST_WRAPPED)
     while wraps and stop < most and _goes_on(lines, stop, taken, known):
         value, stop = f"{value} {_clean(lines[stop])}", stop + 1
@@ -207,6 +223,8 @@ def field_name(name: str) -> str | None:
     words = plain.split()
     if not words or len(words) > 5 or len(plain) > 40:
         return None
+    if plain in _EXACT:
+        return plain
     if "delta" in words or "δ" in words or words[0] in ("predicted", "expected"):
         return "predicted_delta"
     alike = ((SequenceMatcher(None, plain, each).ratio(), each) for each in _ALIKE)
