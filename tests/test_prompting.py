@@ -111,6 +111,14 @@ def test_a_row_in_full_tells_what_was_done_and_measured(prompting: Prompting) ->
     assert "+LINE_3_2 = 2\n" in row
 
 
+def test_the_numbers_of_a_verdict_are_told_once(prompting: Prompting) -> None:
+    reason = "no better: +0.0130 bpb on 1 pair, believed +0.0118 (1% better, ...)"
+    row = prompting.prompt(a_brief(a_past(2, reason=reason))).user[-2].text
+    assert "\nreason: no better\n" in row
+    crash = a_past(2, Verdict.CRASH, reason="exception: ValueError: odd")
+    assert "reason: exception: ValueError: odd\n" in prompting.prompt(a_brief(crash)).user[-2].text
+
+
 def test_a_crash_shows_its_traceback_and_an_invalid_change_its_reason(prompting: Prompting) -> None:
     crash = a_past(2, Verdict.CRASH, traceback="Traceback\nValueError: odd", patch=patch(2))
     invalid = a_past(3, Verdict.INVALID, reason="syntax error: line 3")

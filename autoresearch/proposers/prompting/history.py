@@ -201,7 +201,9 @@ def _data(past: Past) -> str:
 
     So no text can begin a line that looks like another's. The patch of a keep is in the incumbent.
     """
-    words = {"hypothesis": past.hypothesis, "risk": past.risk, "reason": past.reason}
+    # The numbers of a verdict stand above, under names of their own.
+    why = past.reason.partition(": ")[0] if past.chances else past.reason
+    words = {"hypothesis": past.hypothesis, "risk": past.risk, "reason": why}
     rows = [f"{name}: {frames.line(text, WORDS)}" for name, text in words.items() if text]
     if past.traceback:
         tail = frames.tail(past.traceback, lines=TRACEBACK_LINES, size=TRACEBACK_SIZE)
