@@ -26,7 +26,7 @@ def a_past(number: int, verdict: Verdict = Verdict.DISCARD, **changes: Any) -> P
         "parent_id": 1,
     }
     if verdict in (Verdict.KEEP, Verdict.DISCARD):
-        values |= {"delta": -0.01 if verdict is Verdict.KEEP else 0.01, "run": RUN}
+        values |= {"delta": -0.01 if verdict is Verdict.KEEP else 0.01, "run": RUN, "beside": RUN}
         values |= {"delta_error": 0.001, "predicted_delta": -0.004, "patch": patch(number)}
         values |= {"pairs": ((1, values["delta"]),), "chances": Chances(0.2, 0.7)}
     return Past(**(values | changes))

@@ -156,6 +156,8 @@ def test_a_past_holds_all_that_its_row_and_first_scored_trial_say(
     assert (past.run.val_bpb, past.run.steps, past.run.tokens) == (1.92, 100, 6400)
     assert (past.run.speed, past.run.memory) == (100.0, 2**21)
     assert past.run.seconds == 64.0
+    assert past.beside is not None
+    assert (past.beside.val_bpb, past.beside.steps) == (1.9, 100)
     assert [seed for seed, _ in past.pairs] == [1, 2]
     assert [difference for _, difference in past.pairs] == pytest.approx([0.02, 0.03])
     assert past.measured == pytest.approx(0.025)

@@ -24,7 +24,7 @@ from autoresearch.records.values import (
     Standing,
     Verdict,
 )
-from tests.briefs import SALT, a_brief, a_past, longer, patch, whole
+from tests.briefs import RUN, SALT, a_brief, a_past, longer, patch, whole
 
 TEMPLATE = Path(__file__).parent.parent / "templates" / "gpt"
 
@@ -94,9 +94,10 @@ def test_the_cache_key_belongs_to_the_study_and_not_to_the_brief(prompting: Prom
 
 
 def test_a_row_in_full_tells_what_was_done_and_measured(prompting: Prompting) -> None:
-    parent = replace(a_brief().history[0].run, speed=1000.0, steps=200, memory=2**31)  # type: ignore[type-var]
-    keep = a_past(2, Verdict.KEEP, run=parent)
+    parent = replace(RUN, speed=1000.0, steps=200, memory=2**31)
+    keep = a_past(2, Verdict.KEEP)
     tried = a_past(3, parent_id=2, risk="it may be slow", delta=0.0123, delta_error=0.0021,
+                   beside=parent,
                    chances=Chances(0.05, 0.2), pairs=((1, -0.003), (2, 0.02)))  # fmt: skip
     row = prompting.prompt(a_brief(keep, tried)).user[-2].text
     assert row.startswith("## 3: discard, optimizer\n")
@@ -150,7 +151,8 @@ def test_the_end_tells_where_the_study_stands(prompting: Prompting) -> None:
     assert "40 % more of them are worth about -0.05047." in end
     assert "- experiment 2, optimizer: believed -0.01000 ± 0.00100, confirmed <<data" in end
     assert "4 experiments since the last keep" in end
-    assert "Time left: 2 h, at most 24 trainings" in end
+    assert "Time left: 2 h, about 24 trainings" in end
+    assert "Gains below 0.00" in end
     assert "Money left: $3.50" in end
     assert "Experiments left" not in end
     assert "- optimizer: 4 tried, 1 kept (believed -0.01000 together), 3 crashed; best bel" in end
@@ -218,8 +220,8 @@ def test_an_author_is_told_its_own_ideas_until_they_are_tried_or_dropped() -> No
 
 def test_what_changes_the_meaning_of_a_loss_is_compared_with_none(prompting: Prompting) -> None:
     row = prompting.prompt(a_brief(a_past(2, steers="train.py: loss"))).user[-2].text
-    assert "1.683; this change alters what a loss at a given time means" in row
-    assert "1's: 2.404" not in row
+    assert "1's: 2.404 - 1.924 1.683 (only the end can be compared)\n" in row
+    assert "can be compared" not in prompting.prompt(a_brief(a_past(2))).user[-2].text
 
 
 def test_without_the_bytes_of_a_token_a_loss_is_told_in_nats(prompting: Prompting) -> None:
@@ -412,7 +414,7 @@ def test_the_rules_name_the_study_s_own_clock_and_files(prompting: Prompting) ->
     rules = prompting.prompt(brief).system[0].text
     assert "It trains on cuda for 90 s (CPU time of all its processes)" in rules
     assert "You may change: go.py, lib/*.py." in rules
-    assert "what is believed plus 0.00005 bpb for each line added" in rules
+    assert "what is believed plus 0.00005 bpb for each line that the code has" in rules
     assert "up to 6 pairs" in rules
     assert "- A vocabulary of 2,048 tokens, 3.00 bytes of training text in a token" in rules
     assert "read on 10 documents, 10,000 bytes, in windows of 128 tokens" in rules

@@ -54,8 +54,9 @@ class Past:
     Scores in bits per byte, differences to the incumbent of its time (`parent_id`), below zero =
     better. `pairs` are the differences as they were read up to the verdict, by seed; `delta` is the
     effect that is believed after weighing them, with its standard error where that is known, and
-    `chances` go with it. `steers` is the place in the code where the change altered what a
-    training loss means, "" where it did not: its curve is compared with no other.
+    `chances` go with it. `run` is its first scored training, `beside` the incumbent's on the same
+    seed. `steers` is the place in the code where the change altered what a training loss on the way
+    means, "" where it did not.
 
     `val_bpb` and `error` may be estimated anew as the incumbent serves in more pairs, and further
     pairs may give a keep a `standing`, or take it back: then it is a discard with a new `reason`.
@@ -85,6 +86,7 @@ class Past:
     traceback: str = ""
     fingerprint: str = ""
     run: Run | None = None
+    beside: Run | None = None
     steers: str = ""
     constants: Mapping[str, int | float | bool] = field(
         default_factory=lambda: MappingProxyType({})
@@ -115,11 +117,15 @@ class Measuring:
 
 @dataclass(frozen=True)
 class Remaining:
-    """What is left of this run: seconds, experiments, dollars. None is no limit."""
+    """What is left of this run: seconds, experiments, dollars. None is no limit.
+
+    `training` is how many seconds a training takes with all that belongs to it; None: not known.
+    """
 
     seconds: float | None = None
     experiments: int | None = None
     usd: float | None = None
+    training: float | None = None
 
 
 @dataclass(frozen=True)

@@ -193,6 +193,7 @@ class Research:
             seconds=None if rules.deadline is None else max(rules.deadline - now, 0.0),
             experiments=None if rules.experiments is None else rules.experiments - self._trained,
             usd=self._purse.left,
+            training=self._registry.quickest(int(self.study.id or 0)) or None,
         )
 
     def _close(self, experiment: Experiment, decision: policy.Decision) -> None:

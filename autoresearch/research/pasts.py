@@ -46,6 +46,7 @@ class Pasts:
         self._target = target
         self._known: dict[int, Past] = {}
         self._codes: dict[str, Mapping[str, str]] = {}
+        self._besides: dict[tuple[int, int], Run] = {}
 
     def of(self, study: Study, readings: Mapping[int, Sequence[Reading]]) -> tuple[Past, ...]:
         """Return them all, oldest end first: so a history only ever grows at its end.
@@ -71,6 +72,7 @@ class Pasts:
         traceback = _traceback(trials) if crashed else ""
         code = self._code(row.commit_sha)
         old = self._code(row.parent_sha) if row.parent_sha and row.commit_sha else code
+        first = next((trial for trial in trials if trial.val_bpb is not None), None)
         return Past(
             id=int(row.id or 0),
             proposer=row.proposer,
@@ -92,10 +94,20 @@ class Pasts:
             patch=row.patch,
             traceback=traceback,
             fingerprint=fingerprint(traceback, row.reason, self._target) if crashed else "",
-            run=next((_run(trial) for trial in trials if trial.val_bpb is not None), None),
+            run=_run(first) if first else None,
+            beside=self._beside(row.parent_id, first.seed) if first and row.parent_id else None,
             steers=patching.steering_change(old, code) or "",
             constants=patching.numbers(code.get(self._target.entry, "")),
         )
+
+    def _beside(self, parent: int, seed: int) -> Run | None:
+        """Return the parent's training on a seed; None where it came to no score."""
+        if (parent, seed) not in self._besides:
+            row = self._registry.experiment(parent)
+            for each in self._registry.trials(row, whole=True):
+                if each.val_bpb is not None and each.purpose is not Purpose.DRIFT:
+                    self._besides[parent, each.seed] = _run(each)
+        return self._besides.get((parent, seed))
 
     def _code(self, commit: str | None) -> Mapping[str, str]:
         """Return the editable files of a commit; the last few are remembered."""

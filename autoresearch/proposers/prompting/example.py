@@ -53,6 +53,8 @@ def _discard(number: int) -> Past:
         delta_error=0.001,
         chances=Chances(0.2, 0.7),
         pairs=((1, -0.001), (2, 0.002)),
+        beside=_RUN,
+        steers="train.py",
         predicted_delta=-0.01,
         parent_id=1,
         patch="+a\n",

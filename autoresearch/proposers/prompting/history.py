@@ -30,7 +30,8 @@ class Row:
     `pairs` are the differences as they were read, by seed; `believed` with its `error` is the
     effect after weighing them. `curve` and `beside`, the incumbent's, are training losses by
     eighths of the budget, in bits per byte if `in_bytes`, else in nats per token; `steers` says
-    that they cannot be compared. `data` is a frame around everything that someone else has written.
+    that only their ends can be compared. `data` is a frame around everything that someone else
+    has written.
     """
 
     number: int
@@ -81,8 +82,7 @@ class History:
 
     def rows(self, past: Sequence[Past]) -> list[Told]:
         """Return every experiment in all its lengths, oldest first."""
-        runs = {each.id: each.run for each in past}
-        return [self._told(each, runs.get(each.parent_id or 0)) for each in past]
+        return [self._told(each) for each in past]
 
     def fitting(self, rows: Sequence[Told], room: int) -> list[str]:
         """Return the past as sections that fit into `room` tokens, if verdicts alone do.
@@ -110,16 +110,16 @@ class History:
         spans = [(run[0].number, run[-1].number, str(run[0].verdict)) for run in runs]
         return self._templates.render("verdicts", verdicts=spans)
 
-    def _told(self, past: Past, parent: Run | None) -> Told:
+    def _told(self, past: Past) -> Told:
         framed = self._frames.data("experiment", _data(past))
         words = self._frames.inline("hypothesis", frames.line(past.hypothesis, 160))
-        row = self._row(past, parent, framed)
+        row = self._row(past, framed)
         full = self._templates.render("experiment", row=row)
         line = self._templates.render("line", row=replace(row, data=words))
         return Told(past.id, past.verdict, section(full), f"{line}\n")
 
-    def _row(self, past: Past, parent: Run | None, data: str) -> Row:
-        speed, steps, memory = _shares(past.run, parent)
+    def _row(self, past: Past, data: str) -> Row:
+        speed, steps, memory = _shares(past.run, past.beside)
         return Row(
             number=past.id,
             verdict=str(past.verdict),
@@ -137,7 +137,7 @@ class History:
             steps=steps,
             memory=memory,
             curve=self._curve(past.run),
-            beside=() if past.steers else self._curve(parent),
+            beside=self._curve(past.beside),
             in_bytes=self._token_bytes is not None,
             steers=bool(past.steers),
         )

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from autoresearch import patching
-from autoresearch.policy import Calibration, Noise
+from autoresearch.policy import Calibration, Noise, sight, usual_ideas, usual_noise
 from autoresearch.policy.claims import CONFIRMED
 from autoresearch.policy.verdicts import ENOUGH_REPEATS, LINE_PRICE, MAX_PAIRS
 from autoresearch.proposers.base import Brief, Measuring, Past, Remaining
@@ -28,6 +28,7 @@ class Setting:
 
     entry: str
     editable: str
+    several: bool
     device: str
     seconds: float
     clock: str
@@ -102,12 +103,17 @@ class CrashKind:
 
 @dataclass(frozen=True)
 class Now:
-    """What is new in every brief. `more_steps`: what two fifths more steps are worth, in bpb."""
+    """What is new in every brief.
+
+    `more_steps` is what two fifths more steps are worth, `smallest` the gain that a few pairs would
+    confirm, both in bpb.
+    """
 
     incumbent: int
     score: Estimate | None
     noise: Noise | None
     more_steps: float
+    smallest: float
     since_keep: int
     line: tuple[Keep, ...]
     refuted: str
@@ -126,6 +132,7 @@ def setting(brief: Brief) -> Setting:
     return Setting(
         entry=frames.line(brief.entry, 120),
         editable=frames.line(", ".join(brief.editable), 300),
+        several=len(brief.editable) > 1 or "*" in brief.editable[0],
         device=frames.line(brief.device, 40),
         seconds=brief.budget.training,
         clock=str(brief.budget.clock),
@@ -176,11 +183,12 @@ def now(brief: Brief, frame: Frames, proposer: str = "") -> Now:
         score=brief.score,
         noise=brief.noise,
         more_steps=brief.noise.slope * math.log(1.4) if brief.noise else 0.0,
+        smallest=_smallest(brief.noise, brief.device) if brief.noise else 0.0,
         since_keep=digest.since_keep(history),
         line=tuple(_keep(past, frame) for past in line[1:]),
         refuted=_experiments([past for past in history if past.standing is Standing.REFUTED]),
         remaining=left,
-        trainings=int((left.seconds or 0) // max(brief.budget.training, 1e-9)),
+        trainings=int((left.seconds or 0) // max(left.training or brief.budget.training, 1e-9)),
         tallies=tuple(digest.tallies(history)),
         calibration=digest.calibration(history, proposer),
         by_category=digest.calibrations(history, proposer),
@@ -204,6 +212,10 @@ def _names(frame: Frames, paths: Sequence[str]) -> str:
     if left := len(paths) - _NAMES:
         lines += [f"and {left} more"] if left > 0 else []
     return frame.data("names", "\n".join(lines))
+
+
+def _smallest(noise: Noise, device: str) -> float:
+    return sight(noise, usual_noise(device), usual_ideas(device)).gain
 
 
 def _experiments(pasts: Sequence[Past]) -> str:
