@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -35,7 +36,9 @@ class House:
         self._startup = self._write("home/.local/lib/site.txt", "")
         self._tcp = socket.create_server(("127.0.0.1", 0))
         self._unix = socket.socket(socket.AF_UNIX)
-        self._unix.bind(str(self._root / "bus"))
+        # A test's own folder may have a longer name than a socket can.
+        self._bus = Path(tempfile.mkdtemp(prefix="bus-", dir="/tmp")) / "bus"
+        self._unix.bind(str(self._bus))
         self._unix.listen()
         self._neighbour = subprocess.Popen(
             [sys.executable, "-c", _NEIGHBOUR, str(self._val)], stdout=subprocess.PIPE, text=True
@@ -52,7 +55,7 @@ class House:
             "GIT": self._head.parents[2],
             "STARTUP": self._startup.parent,
             "PORT": self._tcp.getsockname()[1],
-            "BUS": self._root / "bus",
+            "BUS": self._bus,
             "NEIGHBOUR": self._neighbour.pid,
             "AT": self._at,
             "DESCRIPTOR": self._descriptor,
@@ -83,6 +86,7 @@ class House:
         self._neighbour.communicate()
         self._tcp.close()
         self._unix.close()
+        shutil.rmtree(self._bus.parent)
 
     def _write(self, name: str, text: str) -> Path:
         path = self._root / name
