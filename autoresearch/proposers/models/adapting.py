@@ -16,10 +16,14 @@ from autoresearch.proposers.models.line import Line, Said
 from autoresearch.proposers.models.wire import Wire
 from autoresearch.records.money import CallEnding
 
-LIMIT, EFFORT, RULES, STORE, MARKS, KEY = "limit", "effort", "rules", "store", "marks", "key"
+LIMIT, EFFORT, RULES, STORE, MARKS, KEY, STREAM, COUNTS = (
+    "limit", "effort", "rules", "store", "marks", "key", "stream", "counts",
+)  # fmt: skip
 # By what a refusal names them, in the parameter it tells or in its words; the rules last, since
 # what is refused in them is told with their name before it ("system.0.cache_control").
 _NAMED = {
+    COUNTS: re.compile(r"stream_options|include_usage", re.IGNORECASE),
+    STREAM: re.compile(r"\bstream", re.IGNORECASE),
     LIMIT: re.compile(r"max\w*tokens|(?:output|completion|new) tokens", re.IGNORECASE),
     EFFORT: re.compile(r"effort|reasoning|think|output_config", re.IGNORECASE),
     STORE: re.compile(r"\bstore\b", re.IGNORECASE),
@@ -107,11 +111,13 @@ def _left(said: str, room: int) -> int | None:
     None where too little is left to write in: then the brief is what must become shorter.
     """
     numbers = _numbers(said)
-    if room not in numbers or len(numbers) != 3:
+    others = numbers - {room}
+    others -= {each + room for each in others}  # what prompt and answer come to together
+    if room not in numbers or len(others) != 2:
         return None
-    prompt, context = sorted(numbers - {room})
-    left = context - prompt
-    return left if room <= 4 * left < 4 * room else None
+    left = max(others) - min(others)
+    # Just too little for the room is told where the prompt was counted only so far.
+    return left if room <= 4 * left and left < room - 1 else None
 
 
 def _numbers(said: str) -> set[int]:
@@ -146,12 +152,19 @@ class Adapting:
                     raise
                 continue
             if not (isinstance(told, Fault) and self._learns(told, wire, room)):
-                return told
-        return ask(wire, self._form)
+                return self._checked(told, wire, room)
+        return self._checked(ask(wire, self._form), wire, room)
+
+    def _checked(self, told: Said | Fault, wire: Wire, room: int) -> Said | Fault:
+        """Return what was said; it is not whole where it has every token that it could have."""
+        full = wire.used is not None and wire.used.output == self._form.room(room)
+        if full and isinstance(told, Said) and told.ending is CallEnding.ANSWERED:
+            return replace(told, ending=CallEnding.TRUNCATED, stop="limit")
+        return told
 
     def _learns(self, fault: Fault, wire: Wire, room: int) -> bool:
         """Whether a refusal asks for another form, which is kept."""
-        if fault.status not in (400, 422) or wire.opened:
+        if fault.status not in (400, 422, 500) or wire.opened:
             return False
         changed = adapted(self._form, fault, room)
         self._form = changed or self._form

@@ -118,7 +118,7 @@ class _Reading:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self._counts: dict[str, object] = {}
+        self._counts: dict[str, int] = {}
         self._stop = self._note = ""
 
     def read(self, events: Iterable[RawMessageStreamEvent], *, streamed: bool) -> Said | Fault:
@@ -157,18 +157,17 @@ class _Reading:
         self._wire.thought = self._wire.thought or "thinking" in told
 
     def _count(self, counts: object, names: Iterable[str]) -> None:
-        """Take cumulative counts: those of a later event replace an earlier one's."""
+        """Take cumulative counts; where gateways tell less later on, what was told before."""
         for name in names:
-            if (told := dig(counts, name)) is not None:
-                self._counts[name] = told
+            if (told := count(dig(counts, name))) is not None:
+                self._counts[name] = max(told, self._counts.get(name, 0))
 
     def _usage(self) -> Usage | None:
         fresh, cached, written, output = (self._counts.get(name) for name in _COUNTS)
-        uncached = count(fresh)
-        if uncached is None:
+        if fresh is None:
             return None
         # Tokens read from and written to the cache are not among the input tokens here.
-        whole = uncached + (count(cached) or 0) + (count(written) or 0)
+        whole = fresh + (cached or 0) + (written or 0)
         return usage(whole, output, cached=cached, written=written)
 
 

@@ -101,7 +101,7 @@ class Line:
         return Reply(
             ending,
             self._hidden(said.text),
-            wire.used,
+            _counted(wire.used, said.text),
             detail,
             cost=wire.cost,
             stop=safe_line(self._hidden(said.stop), _STOP_WIDTH),
@@ -117,9 +117,9 @@ class Line:
         detail = self._detail(ending, fault.said, status)
         # A prompt refused with an error status was never given to the model, so nothing is billed.
         refused = ending is CallEnding.REFUSED and fault.status is not None and not wire.opened
-        used = Usage(0, 0) if refused else wire.used
-        cost = None if refused else wire.cost
-        return Reply(ending, self._hidden(wire.text), used, detail, fault.retry_after, cost=cost)
+        used = _counted(wire.used, wire.text) or (Usage(0, 0) if refused else None)
+        text = self._hidden(wire.text)
+        return Reply(ending, text, used, detail, fault.retry_after, cost=wire.cost)
 
     def _detail(self, ending: CallEnding, said: str, status: str = "") -> str:
         words = _WORDS[ending]
@@ -137,6 +137,11 @@ class Line:
         if self.key is None or len(self.key) < _SHORTEST_KEY:
             return text
         return text.replace(self.key, "[key]")
+
+
+def _counted(used: Usage | None, said: str) -> Usage | None:
+    """Return what was used; None where words are told to have had no tokens."""
+    return None if used is not None and said.strip() and not used.output else used
 
 
 def spoken(text: str, otherwise: str = "(empty)") -> str:
