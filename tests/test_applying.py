@@ -250,6 +250,8 @@ NAMES = {
     "--- /home/u/x/train.py\n+++ /home/u/x/train.py": "train.py",
     "--- /tmp/o.py\t2026-11-28\n+++ /tmp/train.py\t2026-11-28": "train.py",
     "--- train.py.orig\n+++ train.py": "train.py",
+    "--- a\\src\\a.py\n+++ b\\src\\a.py": "src/a.py",
+    "--- C:\\x\\train.py\n+++ C:\\x\\train.py": "train.py",
     "--- train.py\n+++ train.new.py": "train.py",
     '--- "a/\\303\\274 \\"q\\".py"\n+++ "b/\\303\\274 \\"q\\".py"': 'ü "q".py',
     "--- a/x y.py\t\n+++ b/x y.py\t": "x y.py",

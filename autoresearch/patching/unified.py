@@ -286,7 +286,7 @@ def _clean(name: str) -> str:
     bare = name.partition("\t")[0].rstrip("\r ")
     if len(bare) > 1 and bare.startswith('"') and bare.endswith('"'):
         return _unquote(bare)
-    return bare
+    return bare.replace("\\", "/")  # Windows; git refuses a backslash in a name
 
 
 def _unquote(quoted: str) -> str:
