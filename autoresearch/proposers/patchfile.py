@@ -48,7 +48,8 @@ _TAGS = re.compile(r"^(?:\s*(?:\[[^]]*\]|re:|fwd?:))+\s*", re.IGNORECASE)
 # Lines that mail, git and diff write. One of them, and what stands there is nobody's sentence.
 _FORMAT = re.compile(
     r"From [0-9a-f]{40,64} .*|[A-Z][A-Za-z-]*: .*|commit [0-9a-f]{7,}.*|[-=*_]{3,}|=== .*"
-    r"|.*[$%>] (?:git|hg|svn|diff)\b.*|.+ \| +(\d+ [+-]*|Bin .*)| *\d+ files? changed.*|(create|delete) mode .*|[^A-Za-z]*"
+    r"|.*[$%>] (?:git|hg|svn|diff)\b.*"
+    r"|.+ \| +(\d+ [+-]*|Bin .*)| *\d+ files? changed.*|(create|delete) mode .*|[^A-Za-z]*"
 )
 
 
