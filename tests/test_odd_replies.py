@@ -409,6 +409,8 @@ REFUSALS: list[tuple[str, dict[str, str], tuple[str, ...]]] = [
      ('"max_tokens":17768',)),
     ("chat", {":32000": "`inputs` tokens + `max_new_tokens` must be <= 32769. Given: 15000 "
               "`inputs` tokens and 32000 `max_new_tokens`"}, ('"max_tokens":17769',)),
+    ("chat", {'"max_tokens"': "max_tokens is not supported by this model in v1/chat/completions"},
+     ('"max_completion_tokens":32000',)),
     ("openai", {'"store"': "Unknown parameter: 'store'."}, ("prompt_cache_key",)),
     ("openai", {"prompt_cache_key": "prompt_cache_key: Extra inputs are not permitted"},
      ('"store":false', "prompt_cache_breakpoint")),

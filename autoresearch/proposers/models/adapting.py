@@ -77,7 +77,8 @@ def adapted(form: Form, fault: Fault, room: int) -> Form | None:
     if fault.ending is CallEnding.TOO_LONG:
         left = _left(fault.said, form.room(room))
         return None if left is None else replace(form, most=left)
-    if fault.ending is not CallEnding.BAD_REQUEST:
+    # What a 400 tells of a model or an address may be about something that we send all the same.
+    if fault.ending not in (CallEnding.BAD_REQUEST, CallEnding.NOT_FOUND):
         return None
     for told in (fault.param, fault.said):
         for name, pattern in _NAMED.items():

@@ -184,13 +184,8 @@ def cost_in(headers: Mapping[str, str]) -> float | None:
 
 def amount(value: object) -> float | None:
     """Return an amount of dollars that a call may cost; None for what cannot be one."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    try:
-        dollars = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return dollars if math.isfinite(dollars) and 0 <= dollars <= _MOST_USD else None
+    dollars = number(value)
+    return dollars if dollars is not None and 0 <= dollars <= _MOST_USD else None
 
 
 def _words(name: object) -> set[str]:
@@ -201,10 +196,18 @@ def _words(name: object) -> set[str]:
 
 def count(value: object) -> int | None:
     """Return a number of tokens, also where it is spelled 15.0 or "15"; None for no such number."""
+    many = number(value)
+    if many is None or not many.is_integer():
+        return None
+    return int(many) if 0 <= many <= _MOST_TOKENS else None
+
+
+def number(value: object) -> float | None:
+    """Return a finite number, also where it is spelled as a text; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     try:
-        number = float(value)
+        told = float(value)
     except (ValueError, OverflowError):
         return None
-    return int(number) if number.is_integer() and 0 <= number <= _MOST_TOKENS else None
+    return told if math.isfinite(told) else None
