@@ -166,6 +166,23 @@ def test_a_stream_that_nobody_asked_for_is_read_if_it_is_whole() -> None:
     assert none.ending is CallEnding.MALFORMED
 
 
+def test_a_whole_body_is_read_where_a_stream_was_asked_for() -> None:
+    counts = {"input_tokens": 15, "output_tokens": 3}
+    parts = [{"type": "thinking", "thinking": "x"}, {"type": "text", "text": GOOD}]
+    claude = {"type": "message", "content": parts, "usage": counts}
+    output = [{"type": "message", "content": [{"type": "output_text", "text": GOOD}]}]
+    talker = {"object": "response", "output": output, "usage": counts}
+    overloaded = {"type": "error", "error": {"type": "overloaded_error", "message": "no"}}
+    scenes = [body(claude | {"stop_reason": stop}) for stop in ("end_turn", "max_tokens", None)]
+    told = replies("anthropic", *scenes, body(overloaded))
+    assert [each.ending for each in told] == [ANSWERED, TRUNCATED, CallEnding.MALFORMED, CUT]
+    assert [each.usage for each in told[:2]] == [Usage(15, 3)] * 2
+    scenes = [body(talker | {"status": status}) for status in ("completed", "incomplete", "queued")]
+    told += replies("openai", *scenes, frames({"type": "error", "message": "no"}))
+    assert [each.ending for each in told[4:]] == [ANSWERED, TRUNCATED, CallEnding.MALFORMED, CUT]
+    assert [told[at].text for at in (0, 1, 4, 5)] == [GOOD] * 4
+
+
 def message(texts: list[str], stop: str, kind: str = "text") -> list[dict[str, Any]]:
     """Return the events of a message of Anthropic's, a block for each text."""
     field = "thinking" if kind == "thinking" else "text"
@@ -283,7 +300,9 @@ def test_what_was_said_and_told_as_nothing_is_not_counted() -> None:
     settled, ledger = asked(*scenes, body({"choices": [half]}), rates=rates)
     assert settled == [None] * 4
     assert [each.ending for each in ledger.settled.values()] == [ANSWERED] * 3 + [CUT]
-    # What a refusal tells counts as well.
+    # What a refusal or a failure tells counts as well.
+    paid = failure(500, "no", headers=[("x-litellm-response-cost", "0.5")])
+    assert asked(paid, rates=rates)[0] == [0.5]
     flagged = {"error": {"code": 403, "message": "no", "type": "content_filter"}, "usage": READ}
     assert asked(body(flagged), rates=rates)[0] == [pytest.approx(0.0324, abs=1e-9)]
     assert asked(body({"x": {"usage": READ}, "choices": []}), rates=rates)[0] == [

@@ -26,7 +26,7 @@ from autoresearch.proposers.models.adapting import (
     efforts,
 )
 from autoresearch.proposers.models.base import Prompt, Reply, Section
-from autoresearch.proposers.models.bodies import completion
+from autoresearch.proposers.models.bodies import completion, gathered
 from autoresearch.proposers.models.faults import Fault
 from autoresearch.proposers.models.line import Line, Said, spoken
 from autoresearch.proposers.models.openai_sdk import openai_client
@@ -46,7 +46,6 @@ from autoresearch.proposers.models.stops import at_limit, ending_of
 from autoresearch.proposers.models.wire import Wire
 from autoresearch.records.money import CallEnding
 
-_MOST_BYTES = 64 * 2**20
 _REASONS = ("finish_reason", "stop_reason", "finish_details")
 # Thoughts at the beginning, closed or not. Later ones may be a part of the code.
 _THOUGHTS = re.compile(r"\s*<(think|thinking)>(?:.*?</\1>|.*)", re.DOTALL)
@@ -129,7 +128,6 @@ class ChatModel:
         streaming: dict[str, object] = {"stream": True} if form.of(STREAM) else {}
         if streaming and form.of(COUNTS):
             streaming["stream_options"] = {"include_usage": True}
-        body = bytearray()
         with self._client.chat.completions.with_streaming_response.create(
             model=self.model,
             messages=_messages(prompt, form.of(RULES)),
@@ -139,12 +137,7 @@ class ChatModel:
             extra_body=streaming,
         ) as response:
             wire.costs(cost_in(response.headers))
-            for chunk in response.iter_bytes():
-                body += chunk
-                if len(body) > _MOST_BYTES:
-                    msg = f"more than {_MOST_BYTES} bytes"
-                    raise ValueError(msg)
-        return bytes(body)
+            return gathered(response.iter_bytes())
 
 
 def _messages(prompt: Prompt, role: str) -> list[ChatCompletionMessageParam]:

@@ -176,9 +176,9 @@ def _costs(place: object, depth: int) -> Iterator[tuple[set[str], float]]:
             yield from _costs(value, depth - 1)
 
 
-def cost_in(headers: Mapping[str, str]) -> float | None:
+def cost_in(headers: object) -> float | None:
     """Return the dollars that a gateway's header tells, such as `x-litellm-response-cost`."""
-    told = (value for name, value in headers.items() if _COST_HEADER.search(name))
+    told = (value for name, value in members(headers).items() if _COST_HEADER.search(name))
     return next((cost for value in told if (cost := amount(value)) is not None), None)
 
 
