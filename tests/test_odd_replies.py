@@ -430,6 +430,10 @@ REFUSALS: list[tuple[str, dict[str, str], tuple[str, ...]]] = [
               "`inputs` tokens and 32000 `max_new_tokens`"}, ('"max_tokens":17769',)),
     ("chat", {'"max_tokens"': "max_tokens is not supported by this model in v1/chat/completions"},
      ('"max_completion_tokens":32000',)),
+    ("chat", {":32000": "The maximum tokens you requested exceeds the model limit of 8192."},
+     ('"max_tokens":8192',)),
+    ("chat", {":32000": "too many tokens: max tokens must be at most 4096, not 32000"},
+     ('"max_tokens":4096',)),
     ("openai", {'"store"': "Unknown parameter: 'store'."}, ("prompt_cache_key",)),
     ("openai", {"prompt_cache_key": "prompt_cache_key: Extra inputs are not permitted"},
      ('"store":false', "prompt_cache_breakpoint")),
@@ -493,6 +497,24 @@ def test_a_server_that_only_streams_is_asked_for_a_stream() -> None:
         assert [asking.complete(PROMPT, max_output=9).text for _ in "ab"] == ["yes", "yes"]
         assert len(fake.requests) == 4
         assert all(each.body["reasoning_effort"] == "low" for each in fake.requests)
+
+
+def test_what_may_mean_a_long_prompt_is_taken_for_one() -> None:
+    said = [
+        "Your request exceeded model token limit: 8192",
+        "Prompt exceeds max length",
+        "invalid params, context window exceeds limit (2013)",
+        "This model's maximum prompt length is 131072 but the request contains 150000 tokens.",
+        "Range of input length should be [1, 30720]",
+        "prompt token count of 150000 exceeds the limit of 128000",
+        "length of prompt_tokens (15000) must be less than max_seq_len (8192)",
+        "maximum context length is 40960. You requested 100 and sent at least 40861, in all 40961",
+    ]
+    told = replies("chat", *(failure(400, each) for each in said))
+    assert [each.ending for each in told] == [CallEnding.TOO_LONG] * len(said)
+    others = ["messages: field required", "The model has crashed. (Exit code: 1)"]
+    for reply in replies("chat", *(failure(400, each) for each in others)):
+        assert reply.ending is CallEnding.BAD_REQUEST
 
 
 def test_a_refusal_of_nothing_that_we_can_leave_is_one() -> None:

@@ -13,6 +13,7 @@ from autoresearch.proposers.models import faults
 from autoresearch.proposers.models.base import Reply
 from autoresearch.proposers.models.faults import Fault
 from autoresearch.proposers.models.line import Line, Said
+from autoresearch.proposers.models.shapes import cost_in, dig
 from autoresearch.proposers.models.wire import Wire
 from autoresearch.records.money import CallEnding
 
@@ -24,7 +25,7 @@ LIMIT, EFFORT, RULES, STORE, MARKS, KEY, STREAM, COUNTS = (
 _NAMED = {
     COUNTS: re.compile(r"stream_options|include_usage", re.IGNORECASE),
     STREAM: re.compile(r"\bstream", re.IGNORECASE),
-    LIMIT: re.compile(r"max\w*tokens|(?:output|completion|new) tokens", re.IGNORECASE),
+    LIMIT: re.compile(r"max\w* ?tokens|(?:output|completion|new) tokens", re.IGNORECASE),
     EFFORT: re.compile(r"effort|reasoning|think|output_config", re.IGNORECASE),
     STORE: re.compile(r"\bstore\b", re.IGNORECASE),
     MARKS: re.compile(r"prompt_cache_(?!key)|cache_control|breakpoint", re.IGNORECASE),
@@ -34,6 +35,12 @@ _NAMED = {
 _EFFORTS = ("max", "xhigh", "high", "medium", "low", "minimal", "none")
 _NUMBER = re.compile(r"(?<![\w.,-])(\d{1,3}(?:,\d{3})+|\d+)(?![\w-]|[.,]\d)")  # of no name
 _BELOW = re.compile(r"exclusive|less than (?!or)|smaller than (?!or)|below", re.IGNORECASE)
+# A refusal that names nothing we could leave, and may mean the prompt: half of it is tried then.
+_MAY_BE_LONG = re.compile(
+    r"(?:context|prompt|input|token).{0,60}"
+    r"(?:exceed|too (?:long|large|many|big)|longer|larger|less than|at most|length|limit)",
+    re.IGNORECASE,
+)
 _MOST_CHANGES = 8  # in one attempt; more than there are names
 _LEAST_ROOM = 1000  # tokens; a smaller number in a refusal is no maximum to write code within
 
@@ -115,7 +122,8 @@ def _left(said: str, room: int) -> int | None:
     others = numbers - {room}
     others -= {each + room for each in others}  # what prompt and answer come to together
     if room not in numbers or len(others) != 2:
-        return None
+        only = max(others, default=0) if room in numbers and len(others) == 1 else 0
+        return only if _LEAST_ROOM <= only < room else None
     left = max(others) - min(others)
     # Just too little for the room is told where the prompt was counted only so far.
     return left if room <= 4 * left and left < room - 1 else None
@@ -123,6 +131,12 @@ def _left(said: str, room: int) -> int | None:
 
 def _numbers(said: str) -> set[int]:
     return {int(each.replace(",", "")) for each in _NUMBER.findall(said[:2000])}
+
+
+def _doubted(fault: Fault) -> Fault:
+    """Return a fault as that of a long prompt where it may be one: a shorter one costs nothing."""
+    doubted = fault.ending is CallEnding.BAD_REQUEST and _MAY_BE_LONG.search(fault.said)
+    return replace(fault, ending=CallEnding.TOO_LONG) if doubted else fault
 
 
 class Adapting:
@@ -148,20 +162,20 @@ class Adapting:
         for _ in range(_MOST_CHANGES):
             try:
                 told = ask(wire, self._form)
-            except Exception as error:
-                if not self._learns(faults.of_exception(error), wire, room):
-                    raise
-                continue
+            except Exception as error:  # noqa: BLE001 # an SDK's, the wire's, or one of our reading
+                told = faults.of_exception(error)
+                # A gateway may have paid for what came to nothing.
+                wire.costs(cost_in(dig(error, "response", "headers")))
             if not (isinstance(told, Fault) and self._learns(told, wire, room)):
-                return self._checked(told, wire, room)
-        return self._checked(ask(wire, self._form), wire, room)
+                break
+        return _doubted(told) if isinstance(told, Fault) else self._checked(told, wire, room)
 
-    def _checked(self, told: Said | Fault, wire: Wire, room: int) -> Said | Fault:
+    def _checked(self, said: Said, wire: Wire, room: int) -> Said:
         """Return what was said; it is not whole where it has every token that it could have."""
         full = wire.used is not None and wire.used.output == self._form.room(room)
-        if full and isinstance(told, Said) and told.ending is CallEnding.ANSWERED:
-            return replace(told, ending=CallEnding.TRUNCATED, stop="limit")
-        return told
+        if full and said.ending is CallEnding.ANSWERED:
+            return replace(said, ending=CallEnding.TRUNCATED, stop="limit")
+        return said
 
     def _learns(self, fault: Fault, wire: Wire, room: int) -> bool:
         """Whether a refusal asks for another form, which is kept."""

@@ -4,10 +4,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from autoresearch.proposers.models import faults
 from autoresearch.proposers.models.base import Reply, Section
 from autoresearch.proposers.models.faults import Fault
-from autoresearch.proposers.models.shapes import cost_in, dig
 from autoresearch.proposers.models.wire import Wire, within
 from autoresearch.records.money import CallEnding, Usage
 from autoresearch.records.text import LINE_INPUT, safe_line
@@ -85,12 +83,7 @@ class Line:
         if self.key is not None and not (self.key.isascii() and self.key.isprintable()):
             fault = Fault(CallEnding.UNAUTHORIZED, "it has characters no key has")
             return self._failed(fault, wire)
-        try:
-            said = within(self.timeout, wire, ask)
-        except Exception as error:  # noqa: BLE001 # an SDK's, the wire's, or one of our reading
-            said = faults.of_exception(error)
-            # A gateway may have paid for what came to nothing.
-            wire.costs(cost_in(dig(error, "response", "headers")))
+        said = within(self.timeout, wire, ask)
         if said is None:
             said = Fault(CallEnding.TIMED_OUT if wire.sent else CallEnding.UNREACHABLE)
         return self._answered(said, wire) if isinstance(said, Said) else self._failed(said, wire)
