@@ -200,6 +200,8 @@ PLACES = {
     "with a bare mark": (HUNK.replace(" -5,4 +5,4 @@", ""), RATE),
     "counted too short": (HUNK.replace("-5,4 +5,4", "-5,2 +5,2"), RATE),
     "counted too long": (HUNK.replace("-5,4 +5,4", "-5,9 +5,9") + "\nThat is it.\n", RATE),
+    "counted too long on one side": (HUNK.replace("-5,4 +5,4", "-5,4 +5,5"), RATE),
+    "too short on both sides at the end": (HUNK.replace("-5,4 +5,4", "-5,9 +5,8"), "may be cut"),
     "of a line that is there once": (BARE.replace("-6 +6", "-9 +9"), RATE),
     "other white space within a line": (HUNK.replace("RATE = 0.04  # of", "RATE=0.04 # of"), RATE),
     "in one of two places, as it says": (

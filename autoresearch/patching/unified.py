@@ -223,7 +223,10 @@ class _Reader:
         marks = "".join(line.mark for line in hunk.lines)
         leading, trailing = (len(marks) - len(each) for each in (marks.lstrip(), marks.rstrip()))
         framed = trailing >= max(1, min(leading, _CONTEXT))
-        sure = framed or (max(old, new) <= 0 if over else self._ends())
+        if over:  # where both sides lack lines, what is missing may hold a change
+            sure = min(old, new) <= 0 and (framed or max(old, new) <= 0)
+        else:
+            sure = framed or self._ends()
         if marks.strip() and sure and (self._whole or not over):
             return hunk
         return Rejection(CUT)
