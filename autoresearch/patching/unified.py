@@ -192,12 +192,14 @@ class _Reader:
                 break
             _add(lines, line)
             self._at += 1
+        told = len(lines)
         while lines and lines[-1].mark == " " and not lines[-1].text.strip():
             lines.pop()  # rather between this and what follows
+        blank = told - len(lines)
         if fault := self._odd():
             return fault
         hunk = Hunk(tuple(lines), at)
-        return self._short(hunk, old - len(hunk.old), new - len(hunk.new))
+        return self._short(hunk, old - len(hunk.old), new - len(hunk.new), blank)
 
     def _odd(self) -> Rejection | None:
         """Say what is wrong with the line that ended a hunk early, where something is."""
@@ -214,8 +216,11 @@ class _Reader:
         known = self._heads(self._at) or self._signs(self._at)
         return known or bool(_AFTER.match(self._lines[self._at]))
 
-    def _short(self, hunk: Hunk, old: int, new: int) -> Hunk | Rejection:
-        """Return a hunk that lacks so many lines, or why it is doubtful that it is all."""
+    def _short(self, hunk: Hunk, old: int, new: int, blank: int) -> Hunk | Rejection:
+        """Return a hunk that lacks so many lines, or why it is doubtful that it is all.
+
+        So many of those that it lacks may be the blank ones behind it.
+        """
         over = self._at == len(self._lines)
         if over and 0 < old == new <= _BLANKS:
             # Blank lines may have been lost at the end; the file must have them.
@@ -224,7 +229,7 @@ class _Reader:
         leading, trailing = (len(marks) - len(each) for each in (marks.lstrip(), marks.rstrip()))
         framed = trailing >= max(1, min(leading, _CONTEXT))
         if over:  # where both sides lack lines, what is missing may hold a change
-            sure = min(old, new) <= 0 and (framed or max(old, new) <= 0)
+            sure = min(old, new) <= blank and (framed or max(old, new) <= 0)
         else:
             sure = framed or self._ends()
         if marks.strip() and sure and (self._whole or not over):
