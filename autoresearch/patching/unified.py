@@ -275,8 +275,9 @@ def _extended(file: FileDiff, line: str) -> FileDiff:
         return file
     moved, end, name, blob, mode = found.groups()
     if moved:
-        named = {"old" if end == "from" else "new": _clean(name)}
-        return replace(file, moved=moved, **named)
+        file = replace(file, moved=moved)
+        named = _clean(name)
+        return replace(file, old=named) if end == "from" else replace(file, new=named)
     if mode and not line.startswith("old mode"):
         created = line.startswith("new file")
         return replace(file, mode=mode, created=created, removed=line.startswith("deleted"))
@@ -287,7 +288,7 @@ def _clean(name: str) -> str:
     bare = name.partition("\t")[0].rstrip("\r ")
     if len(bare) > 1 and bare.startswith('"') and bare.endswith('"'):
         return _unquote(bare)
-    return bare.replace("\\", "/")  # Windows; git refuses a backslash in a name
+    return bare.replace("\\", "/")  # of Windows: no name that is taken holds a backslash
 
 
 def _unquote(quoted: str) -> str:
