@@ -37,7 +37,7 @@ _NUMBER = re.compile(r"(?<![\w.,-])(\d{1,3}(?:,\d{3})+|\d+)(?![\w-]|[.,]\d)")  #
 _BELOW = re.compile(r"exclusive|less than (?!or)|smaller than (?!or)|below", re.IGNORECASE)
 # A refusal that names nothing we could leave, and may mean the prompt: half of it is tried then.
 _MAY_BE_LONG = re.compile(
-    r"(?:context|prompt|input|token).{0,60}"
+    r"(?:context(?! deadline)|prompt|input|token).{0,60}"
     r"(?:exceed|too (?:long|large|many|big)|longer|larger|less than|at most|length|limit)",
     re.IGNORECASE,
 )
