@@ -200,6 +200,8 @@ PLACES = {
     "with a bare mark": (HUNK.replace(" -5,4 +5,4 @@", ""), RATE),
     "counted too short": (HUNK.replace("-5,4 +5,4", "-5,2 +5,2"), RATE),
     "counted too long": (HUNK.replace("-5,4 +5,4", "-5,9 +5,9") + "\nThat is it.\n", RATE),
+    "counted too long on one side": (HUNK.replace("-5,4 +5,4", "-5,4 +5,5"), RATE),
+    "too short on both sides at the end": (HUNK.replace("-5,4 +5,4", "-5,9 +5,8"), "may be cut"),
     "of a line that is there once": (BARE.replace("-6 +6", "-9 +9"), RATE),
     "other white space within a line": (HUNK.replace("RATE = 0.04  # of", "RATE=0.04 # of"), RATE),
     "in one of two places, as it says": (
@@ -250,6 +252,8 @@ NAMES = {
     "--- /home/u/x/train.py\n+++ /home/u/x/train.py": "train.py",
     "--- /tmp/o.py\t2026-11-28\n+++ /tmp/train.py\t2026-11-28": "train.py",
     "--- train.py.orig\n+++ train.py": "train.py",
+    "--- a\\src\\a.py\n+++ b\\src\\a.py": "src/a.py",
+    "--- C:\\x\\train.py\n+++ C:\\x\\train.py": "train.py",
     "--- train.py\n+++ train.new.py": "train.py",
     '--- "a/\\303\\274 \\"q\\".py"\n+++ "b/\\303\\274 \\"q\\".py"': 'ü "q".py',
     "--- a/x y.py\t\n+++ b/x y.py\t": "x y.py",

@@ -45,11 +45,13 @@ class Scripted:
 
     replies: list[Reply]
     prompts: list[Prompt] = field(default_factory=list)
+    rooms: list[int] = field(default_factory=list)
     provider: str = "fake"
     model: str = "model"
 
     def complete(self, prompt: Prompt, *, max_output: int) -> Reply:
         self.prompts.append(prompt)
+        self.rooms.append(max_output)
         return self.replies.pop(0)
 
 
@@ -192,6 +194,13 @@ def test_a_brief_too_long_for_the_model_is_halved_for_good() -> None:
     assert isinstance(bench.proposer.propose(brief(), accepted), Proposal)
     assert bench.ledger.settled[1].cost == 0.0
     assert bench.model.prompts[2] == bench.model.prompts[3]
+
+
+def test_where_the_answer_is_longer_than_the_brief_its_room_is_halved() -> None:
+    long = Reply(CallEnding.TOO_LONG)
+    bench = Bench([long] * 3 + [said(GOOD)], LlmSettings(brief_tokens=12000))
+    assert isinstance(bench.proposer.propose(brief(), accepted), Proposal)
+    assert bench.model.rooms == [32000, 16000, 8000, 8000]
 
 
 def test_a_model_too_small_for_any_brief_is_out() -> None:

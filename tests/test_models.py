@@ -13,6 +13,7 @@ import pytest
 
 from autoresearch.config import Keys
 from autoresearch.proposers.models import Model, Prompt, Reply, Section
+from autoresearch.proposers.models.adapting import Adapting, Form
 from autoresearch.proposers.models.anthropic import AnthropicModel
 from autoresearch.proposers.models.chat import ChatModel
 from autoresearch.proposers.models.line import Line, Said
@@ -382,11 +383,11 @@ class OddError(Exception):
     "error", [KeyError("x"), AttributeError("x"), OddError(), AssertionError()]
 )
 def test_whatever_is_raised_by_reading_an_answer_is_told_and_not_raised(error: Exception) -> None:
-    def ask(wire: Wire) -> Said:
+    def ask(wire: Wire, _form: Form) -> Said:
         wire.say("half")
         raise error
 
-    reply = Line("here", "m", KEY, 5, KEYS.hide).attempt(ask)
+    reply = Adapting(Line("here", "m", KEY, 5, KEYS.hide), Form({})).attempt(ask, 9)
     assert (reply.ending, reply.text) == (CallEnding.MALFORMED, "half")
     assert ("KeyError" if isinstance(error, OddError) else type(error).__name__) in reply.detail
     assert KEY not in repr(reply)

@@ -4,6 +4,7 @@ Through the real SDKs over HTTP to a local server; whole tables in a test, since
 and tests are not.
 """
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -27,7 +28,7 @@ from autoresearch.records.money import CallEnding, Caps, Usage
 from autoresearch.records.values import Proposal
 from autoresearch.registry import Registry
 from tests.fake_llm import FakeLlm, Request, Scene, answer
-from tests.fake_scenes import body, failure, stream
+from tests.fake_scenes import body, failure, raw, stream
 from tests.rows import a_study
 from tests.stubs import TRAIN, FreeLedger, accepted
 
@@ -101,6 +102,85 @@ def test_only_a_known_end_makes_an_answer_whole_however_it_is_spelled() -> None:
     reasons = ("max_output_tokens", "stop", "", "content_filter")
     told = replies("openai", *(stream(response([GOOD], "incomplete", why)) for why in reasons))
     assert [reply.ending for reply in told] == [TRUNCATED, TRUNCATED, TRUNCATED, REFUSED]
+
+
+FULL = {"prompt_tokens": 15, "completion_tokens": 100}  # all that may be said
+ENDS: list[tuple[dict[str, object], CallEnding]] = [
+    ({"finish_reason": "stop", "native_finish_reason": "MAX_TOKENS"}, TRUNCATED),
+    ({"finish_reason": None, "native_finish_reason": "length"}, TRUNCATED),
+    ({"finish_reason": "stop", "native_finish_reason": "end_turn"}, ANSWERED),
+    ({"finish_reason": "stop", "stop_reason": 151645}, ANSWERED),
+    ({"stop_reason": "max_tokens"}, TRUNCATED),
+    ({"finish_details": {"type": "max_tokens"}}, TRUNCATED),
+    ({"finish_reason": {"type": "length"}}, TRUNCATED),
+    ({"finish_reason": ["so"]}, TRUNCATED),
+    ({"finish_reason": "stop", "usage": FULL}, TRUNCATED),
+    ({"usage": FULL}, TRUNCATED),
+    ({"usage": FULL | {"completion_tokens": 99}}, ANSWERED),
+]
+
+
+def test_an_end_is_read_wherever_it_stands_and_doubted_where_no_room_was_left() -> None:
+    said = {"message": {"content": GOOD}}
+    told = replies("chat", *(body({"choices": [said | choice]}) for choice, _ in ENDS))
+    for (choice, ending), reply in zip(ENDS, told, strict=True):
+        assert (reply.ending, reply.text) == (ending, GOOD), choice
+
+
+def chunk(delta: object, stop: str | None = None, **more: object) -> dict[str, object]:
+    return {"choices": [{"index": 0, "delta": delta, "finish_reason": stop}], **more}
+
+
+def frames(*events: object, before: str = "", end: str = "\n\n") -> Scene:
+    lines = (each if isinstance(each, str) else json.dumps(each) for each in events)
+    return raw(before + "".join(f"data: {line}{end}" for line in lines))
+
+
+def test_a_stream_that_nobody_asked_for_is_read_if_it_is_whole() -> None:
+    thought, first = chunk({"reasoning": GOOD}), chunk({"role": "assistant", "content": GOOD[:50]})
+    spoken = (thought, first, chunk({"content": GOOD[50:]}))
+    used: dict[str, object] = {"choices": [], "usage": READ}
+    table = [
+        (frames(*spoken, chunk({}, "stop"), used, "[DONE]"), ANSWERED, GOOD),
+        (
+            frames(*spoken, chunk({}, "stop"), used, before=": WAIT\n\n", end="\r\n\r\n"),
+            ANSWERED,
+            GOOD,
+        ),
+        (frames(*spoken, used, "[DONE]"), ANSWERED, GOOD),
+        (frames(*spoken, chunk({}, "length"), used, "[DONE]"), TRUNCATED, GOOD),
+        (frames(*spoken, used), CUT, GOOD),
+        (frames(*spoken[:2], used, '{"choices": [{"del'), CUT, GOOD[:50]),
+        (frames(used, first, {"error": {"code": 429, "message": "wait"}}), CUT, GOOD[:50]),
+        (frames(thought, used, "[DONE]"), EMPTY, ""),
+    ]
+    for (_, ending, text), reply in zip(
+        table, replies("chat", *(row[0] for row in table)), strict=True
+    ):
+        assert (reply.ending, reply.text, reply.usage) == (ending, text, Usage(15000, 300))
+        assert reply.thought or ending is CUT
+    early = frames({"error": {"code": 429, "message": "try again in 20 s"}})
+    nothing = raw("event: ping\n\n")
+    refused, none = replies("chat", early, nothing)
+    assert (refused.ending, refused.retry_after) == (CallEnding.RATE_LIMITED, 20)
+    assert none.ending is CallEnding.MALFORMED
+
+
+def test_a_whole_body_is_read_where_a_stream_was_asked_for() -> None:
+    counts = {"input_tokens": 15, "output_tokens": 3}
+    parts = [{"type": "thinking", "thinking": "x"}, {"type": "text", "text": GOOD}]
+    claude = {"type": "message", "content": parts, "usage": counts}
+    output = [{"type": "message", "content": [{"type": "output_text", "text": GOOD}]}]
+    talker = {"object": "response", "output": output, "usage": counts}
+    overloaded = {"type": "error", "error": {"type": "overloaded_error", "message": "no"}}
+    scenes = [body(claude | {"stop_reason": stop}) for stop in ("end_turn", "max_tokens", None)]
+    told = replies("anthropic", *scenes, body(overloaded))
+    assert [each.ending for each in told] == [ANSWERED, TRUNCATED, CallEnding.MALFORMED, CUT]
+    assert [each.usage for each in told[:2]] == [Usage(15, 3)] * 2
+    scenes = [body(talker | {"status": status}) for status in ("completed", "incomplete", "queued")]
+    told += replies("openai", *scenes, frames({"type": "error", "message": "no"}))
+    assert [each.ending for each in told[4:]] == [ANSWERED, TRUNCATED, CallEnding.MALFORMED, CUT]
+    assert [told[at].text for at in (0, 1, 4, 5)] == [GOOD] * 4
 
 
 def message(texts: list[str], stop: str, kind: str = "text") -> list[dict[str, Any]]:
@@ -186,6 +266,9 @@ USAGES: list[tuple[Mapping[str, object], Usage]] = [
     (READ | {"cacheReadInputTokens": 9000, "cache_creation_input_tokens": 500},
      Usage(15000, 300, 9000, 500)),
     (READ | {"input_tokens_details": {"cached_tokens": 12000}}, Usage(15000, 300, 12000)),
+    ({"inputTokens": 15000, "outputTokens": 300, "totalTokens": 15300}, Usage(15000, 300)),
+    ({"input_tokens": 5000, "cache_read_input_tokens": 3000, "output_tokens": 300},
+     Usage(8000, 300, 3000)),
     # The total says that the cached ones are no part of the input, or that thoughts are no part
     # of the output.
     (READ | {"cache_read_input_tokens": 12000, "total_tokens": 27300}, Usage(27000, 300, 12000)),
@@ -202,6 +285,32 @@ def test_tokens_are_counted_in_every_spelling_and_cached_ones_priced_as_cached()
         assert settled == pytest.approx(dear / 1e6, abs=1e-9), told
         (streamed,) = replies("openai", stream(response(["x"], usage=told)))
         assert streamed.usage == usage, told
+
+
+def test_what_was_said_and_told_as_nothing_is_not_counted() -> None:
+    zeros: list[dict[str, int]] = [
+        {"prompt_tokens": 0, "completion_tokens": 0},
+        {"prompt_tokens": 0, "completion_tokens": 3},
+        {"prompt_tokens": 15, "completion_tokens": 0},
+    ]
+    rates = PriceSettings(2.0, 8.0)
+    scenes = [completion({"content": "x"}, usage=told) for told in zeros]
+    broken = {"code": 429, "message": "no"}
+    half = {"message": {"content": "x"}, "finish_reason": "error", "error": broken}
+    settled, ledger = asked(*scenes, body({"choices": [half]}), rates=rates)
+    assert settled == [None] * 4
+    assert [each.ending for each in ledger.settled.values()] == [ANSWERED] * 3 + [CUT]
+    # What a refusal or a failure tells counts as well.
+    paid = failure(500, "no", headers=[("x-litellm-response-cost", "0.5")])
+    assert asked(paid, rates=rates)[0] == [0.5]
+    flagged = {"error": {"code": 403, "message": "no", "type": "content_filter"}, "usage": READ}
+    assert asked(body(flagged), rates=rates)[0] == [pytest.approx(0.0324, abs=1e-9)]
+    assert asked(body({"x": {"usage": READ}, "choices": []}), rates=rates)[0] == [
+        pytest.approx(0.0324, abs=1e-9)
+    ]
+    events = message(["x"], "end_turn")
+    events[-2]["usage"] = {"input_tokens": 0, "output_tokens": 3}
+    assert replies("anthropic", stream(*events))[0].usage == Usage(15, 3)
 
 
 def asked(
@@ -230,7 +339,11 @@ COSTS: list[tuple[Mapping[str, object], tuple[tuple[str, str], ...], float]] = [
     ({"usage": READ}, (("x-litellm-response-cost", "0.031"),), 0.031),
     # One's own key: the gateway's fee, and the provider's share beside it.
     ({"usage": READ | {"cost": 0.001, "cost_details": {"upstream_inference_cost": 0.031}}}, (),
+     0.032),
+    ({"usage": READ | {"cost": 0.031, "cost_details": {"upstream_inference_cost": 0.031}}}, (),
      0.031),
+    ({"choices": [{"message": {"content": "x", "provider_metadata": {"gateway": {"cost": "0.5"}}},
+                   "finish_reason": "stop"}]}, (), 0.5),
     # What is no amount of dollars is not believed; nothing is what is said of unknown models.
     ({"usage": READ | {"cost": -1}}, (), 0.0324),
     ({"usage": READ | {"cost": 0}}, (), 0.0324),
@@ -310,6 +423,17 @@ REFUSALS: list[tuple[str, dict[str, str], tuple[str, ...]]] = [
     ("chat", {":32000": "'max_tokens' is too large: 32000. This model's maximum context length is "
               "32768 tokens and your request has 15000 input tokens (32000 > 32768 - 15000)."},
      ('"max_tokens":17768',)),
+    ("chat", {":32000": "This model's maximum context length is 32768 tokens. However, you "
+              "requested 47000 tokens (15000 in the messages, 32000 in the completion)."},
+     ('"max_tokens":17768',)),
+    ("chat", {":32000": "`inputs` tokens + `max_new_tokens` must be <= 32769. Given: 15000 "
+              "`inputs` tokens and 32000 `max_new_tokens`"}, ('"max_tokens":17769',)),
+    ("chat", {'"max_tokens"': "max_tokens is not supported by this model in v1/chat/completions"},
+     ('"max_completion_tokens":32000',)),
+    ("chat", {":32000": "The maximum tokens you requested exceeds the model limit of 8192."},
+     ('"max_tokens":8192',)),
+    ("chat", {":32000": "too many tokens: max tokens must be at most 4096, not 32000"},
+     ('"max_tokens":4096',)),
     ("openai", {'"store"': "Unknown parameter: 'store'."}, ("prompt_cache_key",)),
     ("openai", {"prompt_cache_key": "prompt_cache_key: Extra inputs are not permitted"},
      ('"store":false', "prompt_cache_breakpoint")),
@@ -344,6 +468,57 @@ def test_a_refusal_with_status_200_is_adapted_to_as_well() -> None:
     with FakeLlm([refusal, answer("yes")]) as fake:
         assert model("chat", fake).complete(PROMPT, max_output=32000).text == "yes"
         assert fake.requests[1].body["max_tokens"] == 4096
+
+
+def test_a_refusal_behind_a_gateway_or_by_a_template_is_adapted_to_as_well() -> None:
+    behind = {"raw": '{"error":{"message":"reasoning_effort is not supported"}}'}
+    gateway = {"error": {"message": "Provider returned error", "code": 400, "metadata": behind}}
+    template = {"error": {"code": 500, "message": "Jinja Exception: System role not supported"}}
+    for refusal, status, gone in ((gateway, 400, "effort"), (template, 500, '"system"')):
+        with FakeLlm([body(refusal, status=status), answer("yes")]) as fake:
+            assert model("chat", fake, effort="low").complete(PROMPT, max_output=9).text == "yes"
+            assert gone in fake.requests[0].raw.decode()
+            assert gone not in fake.requests[1].raw.decode()
+    with FakeLlm([failure(500, "the system failed")], endless=True) as fake:
+        assert model("chat", fake).complete(PROMPT, max_output=9).ending is CallEnding.OVERLOADED
+        assert len(fake.requests) == 1
+
+
+def test_a_server_that_only_streams_is_asked_for_a_stream() -> None:
+    def only_streams(request: Request) -> Scene:
+        if not request.body.get("stream"):
+            return failure(400, "enable_thinking must be false for non-streaming calls")
+        if "stream_options" in request.body:
+            return failure(400, "stream_options: extra inputs")
+        return frames(chunk({"content": "yes"}, "stop"))
+
+    with FakeLlm(only_streams) as fake:
+        asking = model("chat", fake, effort="low")
+        assert [asking.complete(PROMPT, max_output=9).text for _ in "ab"] == ["yes", "yes"]
+        assert len(fake.requests) == 4
+        assert all(each.body["reasoning_effort"] == "low" for each in fake.requests)
+
+
+def test_what_may_mean_a_long_prompt_is_taken_for_one() -> None:
+    said = [
+        "Your request exceeded model token limit: 8192",
+        "Prompt exceeds max length",
+        "invalid params, context window exceeds limit (2013)",
+        "This model's maximum prompt length is 131072 but the request contains 150000 tokens.",
+        "Range of input length should be [1, 30720]",
+        "prompt token count of 150000 exceeds the limit of 128000",
+        "length of prompt_tokens (15000) must be less than max_seq_len (8192)",
+        "maximum context length is 40960. You requested 100 and sent at least 40861, in all 40961",
+    ]
+    told = replies("chat", *(failure(400, each) for each in said))
+    assert [each.ending for each in told] == [CallEnding.TOO_LONG] * len(said)
+    others = [
+        "messages: field required",
+        "context deadline exceeded",
+        "The model has crashed. (Exit code: 1)",
+    ]
+    for reply in replies("chat", *(failure(400, each) for each in others)):
+        assert reply.ending is CallEnding.BAD_REQUEST
 
 
 def test_a_refusal_of_nothing_that_we_can_leave_is_one() -> None:

@@ -96,6 +96,7 @@ def test_what_a_failure_says_is_asked_for_apart() -> None:
 NOW = datetime(2026, 11, 29, 1, 0, tzinfo=UTC)
 LIMITS = {
     "You've hit your usage limit · resets 3:20am (Europe/Brussels)": 80 * 60.0,
+    "You're out of extra usage · resets 3:20am (Europe/Brussels)": 80 * 60.0,
     "You've hit your usage limit. Upgrade or try again in 7m12s.": 432.0,
     f"Claude AI usage limit reached|{int(NOW.timestamp()) + 600}": 600.0,
     '{"type":"error","message":"Rate limit reached. Please try again in 20s"}': 20.0,

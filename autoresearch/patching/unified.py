@@ -192,12 +192,13 @@ class _Reader:
                 break
             _add(lines, line)
             self._at += 1
+        told = len(lines)
         while lines and lines[-1].mark == " " and not lines[-1].text.strip():
             lines.pop()  # rather between this and what follows
         if fault := self._odd():
             return fault
         hunk = Hunk(tuple(lines), at)
-        return self._short(hunk, old - len(hunk.old), new - len(hunk.new))
+        return self._short(hunk, old - len(hunk.old), new - len(hunk.new), told - len(lines))
 
     def _odd(self) -> Rejection | None:
         """Say what is wrong with the line that ended a hunk early, where something is."""
@@ -214,8 +215,8 @@ class _Reader:
         known = self._heads(self._at) or self._signs(self._at)
         return known or bool(_AFTER.match(self._lines[self._at]))
 
-    def _short(self, hunk: Hunk, old: int, new: int) -> Hunk | Rejection:
-        """Return a hunk that lacks so many lines, or why it is doubtful that it is all."""
+    def _short(self, hunk: Hunk, old: int, new: int, blank: int) -> Hunk | Rejection:
+        """Return a hunk that lacks so many lines, `blank` ones behind it aside, or a doubt."""
         over = self._at == len(self._lines)
         if over and 0 < old == new <= _BLANKS:
             # Blank lines may have been lost at the end; the file must have them.
@@ -223,7 +224,9 @@ class _Reader:
         marks = "".join(line.mark for line in hunk.lines)
         leading, trailing = (len(marks) - len(each) for each in (marks.lstrip(), marks.rstrip()))
         framed = trailing >= max(1, min(leading, _CONTEXT))
-        sure = framed or (max(old, new) <= 0 if over else self._ends())
+        # Where both sides lack lines, what is missing may hold a change.
+        told = min(old, new) <= blank if framed else max(old, new) <= 0
+        sure = told if over else framed or self._ends()
         if marks.strip() and sure and (self._whole or not over):
             return hunk
         return Rejection(CUT)
@@ -272,10 +275,9 @@ def _extended(file: FileDiff, line: str) -> FileDiff:
         return file
     moved, end, name, blob, mode = found.groups()
     if moved:
-        named = replace(file, moved=moved)
-        return (
-            replace(named, old=_clean(name)) if end == "from" else replace(named, new=_clean(name))
-        )
+        file = replace(file, moved=moved)
+        named = _clean(name)
+        return replace(file, old=named) if end == "from" else replace(file, new=named)
     if mode and not line.startswith("old mode"):
         created = line.startswith("new file")
         return replace(file, mode=mode, created=created, removed=line.startswith("deleted"))
@@ -286,7 +288,7 @@ def _clean(name: str) -> str:
     bare = name.partition("\t")[0].rstrip("\r ")
     if len(bare) > 1 and bare.startswith('"') and bare.endswith('"'):
         return _unquote(bare)
-    return bare
+    return bare.replace("\\", "/")  # of Windows: no name that is taken holds a backslash
 
 
 def _unquote(quoted: str) -> str:

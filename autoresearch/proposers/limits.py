@@ -10,7 +10,8 @@ from autoresearch.records.text import safe_line, unescaped
 
 # What is used up, in the words of providers. That alone is no sign: only beside a time to wait.
 _USED_UP = re.compile(
-    r"limit|quota|too many requests|\b[45]29\b|exhausted|overloaded|capacity|throttl|credits?\b",
+    r"limit|quota|too many requests|\b[45]29\b|exhausted|overloaded|capacity|throttl|credits?\b"
+    r"|out of (?:\w+ )?(?:usage|requests|messages|tokens)",
     re.IGNORECASE,
 )
 _MOST_LINES = 12  # at the end of each stream: before them a program may talk of anything

@@ -33,7 +33,7 @@ class LlmProposer:
         self._asker = asker
         self._prompting = prompting
         self._settings = settings
-        self._tokens = settings.brief_tokens
+        self._tokens, self._room = settings.brief_tokens, settings.max_output
 
     @property
     def name(self) -> str:
@@ -82,13 +82,19 @@ class LlmProposer:
         return f'{fault}. An easier form may help this model: format = "file" in [llm]'
 
     def _first(self, brief: Brief) -> tuple[Prompt, Answer | Unable]:
-        """Ask; where the brief is too long for the model or too dear, ask with half of it."""
+        """Ask; where brief and answer are too long for the model, ask with half of the longer one.
+
+        Where the call is too dear, with half of the brief.
+        """
         while True:
             prompt = self._prompting.prompt(brief, tokens=self._tokens)
             answer = self._ask(prompt, "propose")
             too_long = isinstance(answer, Answer) and answer.reply.ending is CallEnding.TOO_LONG
             if not too_long and not isinstance(answer, TooDear):
                 return prompt, answer
+            if too_long and self._room > self._tokens:
+                self._room //= 2
+                continue
             if self._tokens // 2 < _LEAST_TOKENS:
                 return prompt, answer if isinstance(answer, Unable) else _hopeless(answer)
             self._tokens //= 2
@@ -96,18 +102,18 @@ class LlmProposer:
     def _repair(self, prompt: Prompt, refused: Answer) -> Answer | Unable:
         """Ask again; with twice the room where thoughts took all of it, if that may be had."""
         if refused.reply.starved:
-            room = 2 * self._settings.max_output
+            room = 2 * self._room
             again = self._asker.ask(prompt, purpose="repair", max_output=room)
             if not _too_much(again):
                 return again
         return self._ask(prompt, "repair")
 
     def _ask(self, prompt: Prompt, purpose: str) -> Answer | Unable:
-        return self._asker.ask(prompt, purpose=purpose, max_output=self._settings.max_output)
+        return self._asker.ask(prompt, purpose=purpose, max_output=self._room)
 
     def _read(self, brief: Brief, answer: Answer) -> Proposal | Rejection:
         if answer.reply.ending in (CallEnding.TRUNCATED, CallEnding.EMPTY):
-            return Rejection(shortcoming(answer.reply, self._settings.max_output))
+            return Rejection(shortcoming(answer.reply, self._room))
         return reading.read(answer.reply.text, self._name, brief)
 
 

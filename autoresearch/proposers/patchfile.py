@@ -41,11 +41,14 @@ _HUNK = re.compile(r"^@@", re.MULTILINE)
 _BEGIN = re.compile(r"^(?:diff |Index: |--- .*\n\+\+\+ )", re.MULTILINE)
 _SUBJECT = re.compile(r"^Subject: *((?:.*\n)(?:[ \t].+\n)*)", re.MULTILINE)
 _SHOWN = re.compile(r"^commit [0-9a-f]{7,64}\b.*\n(?:\S.*\n)+\n {4}(.+)", re.MULTILINE)
+# A heading, what Mercurial writes of a commit, or a fence: no sentence, but beside one.
+_BESIDE = re.compile(r"#.*|\s*(?:`{3,}|~{3,}).*")
+_SHA = re.compile(r"[0-9a-f]{7,64} ")
 _TAGS = re.compile(r"^(?:\s*(?:\[[^]]*\]|re:|fwd?:))+\s*", re.IGNORECASE)
-_FENCE = re.compile(r"\s*(?:`{3,}|~{3,}).*")
 # Lines that mail, git and diff write. One of them, and what stands there is nobody's sentence.
 _FORMAT = re.compile(
-    r"From [0-9a-f]{40,64} .*|[A-Z][A-Za-z-]*: .*|commit [0-9a-f]{7,}.*|#.*|[-=*_]{3,}"
+    r"From [0-9a-f]{40,64} .*|[A-Z][A-Za-z-]*: .*|commit [0-9a-f]{7,}.*|[-=*_]{3,}|=== .*"
+    r"|.*[$%>] (?:git|hg|svn|diff)\b.*"
     r"|.+ \| +(\d+ [+-]*|Bin .*)| *\d+ files? changed.*|(create|delete) mode .*|[^A-Za-z]*"
 )
 
@@ -143,5 +146,5 @@ def _shown(above: str) -> str:
 
 def _prose(above: str) -> str:
     lines = [line.strip() for line in unescaped(above).splitlines()]
-    said = [line for line in lines if line and not _FENCE.fullmatch(line)]
-    return "" if any(map(_FORMAT.fullmatch, said)) else " ".join(said)
+    said = [line for line in lines if line and not _BESIDE.fullmatch(line)]
+    return "" if any(map(_FORMAT.fullmatch, said)) else _SHA.sub("", " ".join(said), count=1)

@@ -9,11 +9,12 @@ alone.
 """
 
 import email.utils
-import math
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
+
+from autoresearch.proposers.models.shapes import number
 
 DAY = 86400.0  # seconds; nobody is left alone for longer
 # A time that has just passed is told by a clock that is not ours, or was overtaken by its answer.
@@ -105,26 +106,14 @@ def told_field(name: str, value: object, now: datetime) -> float | None:
         value: a number, or a text that holds one, a duration or a date.
         now: aware.
     """
-    if isinstance(value, str) and (number := _number(value)) is None:
-        return _of_text(value.strip(), now)
-    number = _number(value)
-    if number is None:
-        return None
-    milliseconds = number > 1e11 or re.search(r"(?:ms|milli\w*)$", name, re.IGNORECASE)
-    seconds = number / 1000 if milliseconds else number
+    told = number(value)
+    if told is None:
+        return _of_text(value.strip(), now) if isinstance(value, str) else None
+    milliseconds = told > 1e11 or re.search(r"(?:ms|milli\w*)$", name, re.IGNORECASE)
+    seconds = told / 1000 if milliseconds else told
     if seconds > _FARTHEST:  # they are since 1970
         return _until(seconds, now)
     return min(max(seconds, 0.0), DAY)
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
 
 
 def _of_text(value: str, now: datetime) -> float | None:

@@ -13,14 +13,19 @@ from autoresearch.proposers.models import faults
 from autoresearch.proposers.models.base import Reply
 from autoresearch.proposers.models.faults import Fault
 from autoresearch.proposers.models.line import Line, Said
+from autoresearch.proposers.models.shapes import cost_in, dig
 from autoresearch.proposers.models.wire import Wire
 from autoresearch.records.money import CallEnding
 
-LIMIT, EFFORT, RULES, STORE, MARKS, KEY = "limit", "effort", "rules", "store", "marks", "key"
+LIMIT, EFFORT, RULES, STORE, MARKS, KEY, STREAM, COUNTS = (
+    "limit", "effort", "rules", "store", "marks", "key", "stream", "counts",
+)  # fmt: skip
 # By what a refusal names them, in the parameter it tells or in its words; the rules last, since
 # what is refused in them is told with their name before it ("system.0.cache_control").
 _NAMED = {
-    LIMIT: re.compile(r"max\w*tokens|(?:output|completion|new) tokens", re.IGNORECASE),
+    COUNTS: re.compile(r"stream_options|include_usage", re.IGNORECASE),
+    STREAM: re.compile(r"\bstream", re.IGNORECASE),
+    LIMIT: re.compile(r"max\w* ?tokens|(?:output|completion|new) tokens", re.IGNORECASE),
     EFFORT: re.compile(r"effort|reasoning|think|output_config", re.IGNORECASE),
     STORE: re.compile(r"\bstore\b", re.IGNORECASE),
     MARKS: re.compile(r"prompt_cache_(?!key)|cache_control|breakpoint", re.IGNORECASE),
@@ -30,6 +35,12 @@ _NAMED = {
 _EFFORTS = ("max", "xhigh", "high", "medium", "low", "minimal", "none")
 _NUMBER = re.compile(r"(?<![\w.,-])(\d{1,3}(?:,\d{3})+|\d+)(?![\w-]|[.,]\d)")  # of no name
 _BELOW = re.compile(r"exclusive|less than (?!or)|smaller than (?!or)|below", re.IGNORECASE)
+# A refusal that names nothing we could leave, and may mean the prompt: half of it is tried then.
+_MAY_BE_LONG = re.compile(
+    r"(?:context(?! deadline)|prompt|input|token).{0,60}"
+    r"(?:exceed|too (?:long|large|many|big)|longer|larger|less than|at most|length|limit)",
+    re.IGNORECASE,
+)
 _MOST_CHANGES = 8  # in one attempt; more than there are names
 _LEAST_ROOM = 1000  # tokens; a smaller number in a refusal is no maximum to write code within
 
@@ -73,7 +84,8 @@ def adapted(form: Form, fault: Fault, room: int) -> Form | None:
     if fault.ending is CallEnding.TOO_LONG:
         left = _left(fault.said, form.room(room))
         return None if left is None else replace(form, most=left)
-    if fault.ending is not CallEnding.BAD_REQUEST:
+    # What a 400 tells of a model or an address may be about something that we send all the same.
+    if fault.ending not in (CallEnding.BAD_REQUEST, CallEnding.NOT_FOUND):
         return None
     for told in (fault.param, fault.said):
         for name, pattern in _NAMED.items():
@@ -107,15 +119,24 @@ def _left(said: str, room: int) -> int | None:
     None where too little is left to write in: then the brief is what must become shorter.
     """
     numbers = _numbers(said)
-    if room not in numbers or len(numbers) != 3:
-        return None
-    prompt, context = sorted(numbers - {room})
-    left = context - prompt
-    return left if room <= 4 * left < 4 * room else None
+    others = numbers - {room}
+    others -= {each + room for each in others}  # what prompt and answer come to together
+    if room not in numbers or len(others) != 2:
+        only = max(others, default=0) if room in numbers and len(others) == 1 else 0
+        return only if _LEAST_ROOM <= only < room else None
+    left = max(others) - min(others)
+    # Just too little for the room is told where the prompt was counted only so far.
+    return left if room <= 4 * left and left < room - 1 else None
 
 
 def _numbers(said: str) -> set[int]:
     return {int(each.replace(",", "")) for each in _NUMBER.findall(said[:2000])}
+
+
+def _doubted(fault: Fault) -> Fault:
+    """Return a fault as that of a long prompt where it may be one: a shorter one costs nothing."""
+    doubted = fault.ending is CallEnding.BAD_REQUEST and _MAY_BE_LONG.search(fault.said)
+    return replace(fault, ending=CallEnding.TOO_LONG) if doubted else fault
 
 
 class Adapting:
@@ -141,17 +162,24 @@ class Adapting:
         for _ in range(_MOST_CHANGES):
             try:
                 told = ask(wire, self._form)
-            except Exception as error:
-                if not self._learns(faults.of_exception(error), wire, room):
-                    raise
-                continue
+            except Exception as error:  # noqa: BLE001 # an SDK's, the wire's, or one of our reading
+                told = faults.of_exception(error)
+                # A gateway may have paid for what came to nothing.
+                wire.costs(cost_in(dig(error, "response", "headers")))
             if not (isinstance(told, Fault) and self._learns(told, wire, room)):
-                return told
-        return ask(wire, self._form)
+                break
+        return _doubted(told) if isinstance(told, Fault) else self._checked(told, wire, room)
+
+    def _checked(self, said: Said, wire: Wire, room: int) -> Said:
+        """Return what was said; it is not whole where it has every token that it could have."""
+        full = wire.used is not None and wire.used.output == self._form.room(room)
+        if full and said.ending is CallEnding.ANSWERED:
+            return replace(said, ending=CallEnding.TRUNCATED, stop="limit")
+        return said
 
     def _learns(self, fault: Fault, wire: Wire, room: int) -> bool:
         """Whether a refusal asks for another form, which is kept."""
-        if fault.status not in (400, 422) or wire.opened:
+        if fault.status not in (400, 422, 500) or wire.opened:
             return False
         changed = adapted(self._form, fault, room)
         self._form = changed or self._form

@@ -1,16 +1,16 @@
 """Claude, through Anthropic's Messages API. Streamed: long answers are not to be had otherwise."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import cast
 
 import anthropic
 from anthropic.types import (
     MessageParam,
     OutputConfigParam,
-    RawMessageStreamEvent,
     TextBlockParam,
 )
 
+from autoresearch.proposers.models import faults
 from autoresearch.proposers.models.adapting import (
     EFFORT,
     LIMIT,
@@ -21,9 +21,18 @@ from autoresearch.proposers.models.adapting import (
     efforts,
 )
 from autoresearch.proposers.models.base import Prompt, Reply
+from autoresearch.proposers.models.bodies import events, gathered, parsed
 from autoresearch.proposers.models.faults import Fault
 from autoresearch.proposers.models.line import Line, Said, marked, spoken
-from autoresearch.proposers.models.shapes import cost_in, count, dig, told_cost, usage, word
+from autoresearch.proposers.models.shapes import (
+    cost_in,
+    count,
+    dig,
+    entries,
+    told_cost,
+    usage,
+    word,
+)
 from autoresearch.proposers.models.stops import ending_of
 from autoresearch.proposers.models.wire import Wire, http_client
 from autoresearch.records.money import CallEnding, Usage
@@ -110,7 +119,14 @@ class AnthropicModel:
             wire.opened = True
             wire.costs(cost_in(stream.response.headers))
             kind = stream.response.headers.get("content-type", "")
-            return _Reading(wire).read(stream, streamed="event-stream" in kind)
+            if "json" not in kind:
+                return _Reading(wire).read(stream, streamed="event-stream" in kind)
+            body = gathered(stream.response.iter_bytes())
+        whole = parsed(body)
+        if dig(whole, "error"):
+            return faults.of_error(whole)
+        told = events(body) if whole is None else _events_of(whole)
+        return _Reading(wire).read(told, streamed=False)
 
 
 class _Reading:
@@ -118,12 +134,12 @@ class _Reading:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self._counts: dict[str, object] = {}
+        self._counts: dict[str, int] = {}
         self._stop = self._note = ""
 
-    def read(self, events: Iterable[RawMessageStreamEvent], *, streamed: bool) -> Said | Fault:
+    def read(self, told: Iterable[object], *, streamed: bool) -> Said | Fault:
         """Return what was said; a stream that ends before its end was cut."""
-        for event in events:
+        for event in told:
             if dig(event, "type") == "message_stop" and self._stop:
                 ending = ending_of(self._stop)
                 return Said(ending, self._wire.text, self._note, self._stop)
@@ -132,7 +148,7 @@ class _Reading:
             return Fault(CallEnding.MALFORMED, "it is no stream of events")
         return Fault(CallEnding.CUT, "the stream ended before the message did")
 
-    def _take(self, event: RawMessageStreamEvent) -> None:
+    def _take(self, event: object) -> None:
         kind = dig(event, "type")
         if kind == "message_start":
             # Its output tokens are those of the beginning: alone they would be far too few.
@@ -157,19 +173,27 @@ class _Reading:
         self._wire.thought = self._wire.thought or "thinking" in told
 
     def _count(self, counts: object, names: Iterable[str]) -> None:
-        """Take cumulative counts: those of a later event replace an earlier one's."""
+        """Take cumulative counts; where gateways tell less later on, what was told before."""
         for name in names:
-            if (told := dig(counts, name)) is not None:
-                self._counts[name] = told
+            if (told := count(dig(counts, name))) is not None:
+                self._counts[name] = max(told, self._counts.get(name, 0))
 
     def _usage(self) -> Usage | None:
         fresh, cached, written, output = (self._counts.get(name) for name in _COUNTS)
-        uncached = count(fresh)
-        if uncached is None:
+        if fresh is None:
             return None
         # Tokens read from and written to the cache are not among the input tokens here.
-        whole = uncached + (count(cached) or 0) + (count(written) or 0)
+        whole = fresh + (cached or 0) + (written or 0)
         return usage(whole, output, cached=cached, written=written)
+
+
+def _events_of(message: object) -> Iterator[object]:
+    """Yield the events of a message that came as one."""
+    yield {"type": "message_start", "message": message}
+    for block in entries(dig(message, "content")):
+        yield {"type": "content_block_start", "content_block": block}
+    yield {"type": "message_delta", "delta": message, "usage": dig(message, "usage")}
+    yield {"type": "message_stop"}
 
 
 def _blocks(prompt: Prompt, *, marks: bool) -> list[TextBlockParam]:

@@ -1,10 +1,9 @@
 """Models behind OpenAI's Chat Completions API on any base URL: Ollama, vLLM, LM Studio, llama.cpp.
 
-The servers agree on little, so little is asked of them: plain strings, no stream, and a body that
-is read by hand.
+The servers agree on little, so little is asked of them: plain strings, a stream only where they
+insist, and a body that is read by hand.
 """
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,8 +15,18 @@ from openai.types.chat import ChatCompletionMessageParam
 from openai.types.shared_params.reasoning_effort import ReasoningEffort
 
 from autoresearch.proposers.models import faults
-from autoresearch.proposers.models.adapting import EFFORT, LIMIT, RULES, Adapting, Form, efforts
+from autoresearch.proposers.models.adapting import (
+    COUNTS,
+    EFFORT,
+    LIMIT,
+    RULES,
+    STREAM,
+    Adapting,
+    Form,
+    efforts,
+)
 from autoresearch.proposers.models.base import Prompt, Reply, Section
+from autoresearch.proposers.models.bodies import completion, gathered
 from autoresearch.proposers.models.faults import Fault
 from autoresearch.proposers.models.line import Line, Said, spoken
 from autoresearch.proposers.models.openai_sdk import openai_client
@@ -26,17 +35,18 @@ from autoresearch.proposers.models.shapes import (
     count,
     dig,
     joined,
+    members,
     texts,
     thought,
     told_cost,
     told_usage,
     word,
 )
-from autoresearch.proposers.models.stops import ending_of
+from autoresearch.proposers.models.stops import at_limit, ending_of
 from autoresearch.proposers.models.wire import Wire
 from autoresearch.records.money import CallEnding
 
-_MOST_BYTES = 64 * 2**20
+_REASONS = ("finish_reason", "stop_reason", "finish_details")
 # Thoughts at the beginning, closed or not. Later ones may be a part of the code.
 _THOUGHTS = re.compile(r"\s*<(think|thinking)>(?:.*?</\1>|.*)", re.DOTALL)
 # Some templates open the thoughts in the prompt, so that only their end is in the answer: on a
@@ -77,6 +87,8 @@ class ChatModel:
                     LIMIT: ("max_tokens", "max_completion_tokens"),
                     RULES: ("system", "developer", "user"),
                     EFFORT: efforts(effort),
+                    STREAM: ("", "stream"),
+                    COUNTS: ("include_usage", ""),
                 }
             ),
         )
@@ -113,21 +125,19 @@ class ChatModel:
     def _fetch(self, wire: Wire, form: Form, prompt: Prompt, room: int) -> bytes:
         effort = cast("ReasoningEffort", form.of(EFFORT))
         newer = form.of(LIMIT) == "max_completion_tokens"
-        body = bytearray()
+        streaming: dict[str, object] = {"stream": True} if form.of(STREAM) else {}
+        if streaming and form.of(COUNTS):
+            streaming["stream_options"] = {"include_usage": True}
         with self._client.chat.completions.with_streaming_response.create(
             model=self.model,
             messages=_messages(prompt, form.of(RULES)),
             max_tokens=openai.omit if newer else room,
             max_completion_tokens=room if newer else openai.omit,
             reasoning_effort=effort or openai.omit,
+            extra_body=streaming,
         ) as response:
             wire.costs(cost_in(response.headers))
-            for chunk in response.iter_bytes():
-                body += chunk
-                if len(body) > _MOST_BYTES:
-                    msg = f"more than {_MOST_BYTES} bytes"
-                    raise ValueError(msg)
-        return bytes(body)
+            return gathered(response.iter_bytes())
 
 
 def _messages(prompt: Prompt, role: str) -> list[ChatCompletionMessageParam]:
@@ -151,13 +161,17 @@ def _text(sections: tuple[Section, ...]) -> str:
 
 
 def _said(wire: Wire, body: bytes) -> Said | Fault:
-    try:
-        answer: object = json.loads(body)
-    except (ValueError, RecursionError):
+    answer = completion(body)
+    if answer is None:
         return Fault(CallEnding.MALFORMED, f"no JSON: {body[:200].decode(errors='replace')}")
     choice = dig(answer, "choices", 0)
-    wire.used = told_usage(dig(answer, "usage") or dig(choice, "usage"))
-    wire.costs(told_cost(answer, choice))
+    message = dig(choice, "message") or dig(choice, "delta")
+    usages = (dig(each, "usage") for each in (answer, choice, *members(answer).values()))
+    wire.used = next(filter(None, map(told_usage, usages)), None)
+    wire.costs(told_cost(answer, choice, message))
+    text = joined(texts(dig(choice, "text") if message is None else dig(message, "content")))
+    if text and (dig(answer, "error") or dig(choice, "error")):
+        wire.say(text)  # so it has begun, and that is billed
     if dig(answer, "error"):
         return faults.of_error(answer)
     if dig(choice, "error"):
@@ -165,19 +179,22 @@ def _said(wire: Wire, body: bytes) -> Said | Fault:
     if choice is None and not isinstance(dig(answer, "choices"), list):
         return Fault(CallEnding.MALFORMED, f"no choices: {body[:200].decode(errors='replace')}")
     thoughts = count(dig(answer, "usage", "completion_tokens_details", "reasoning_tokens"))
-    wire.thought = bool(thoughts) or thought(dig(choice, "message"))
-    return _chosen(choice)
-
-
-def _chosen(choice: object) -> Said:
-    message = dig(choice, "message")
-    content = dig(choice, "text") if message is None else dig(message, "content")
-    text = without_thoughts(joined(texts(content)))
+    wire.thought = bool(thoughts) or thought(message)
     if refusal := word(dig(message, "refusal")):
-        return Said(CallEnding.REFUSED, text, refusal)
+        return Said(CallEnding.REFUSED, without_thoughts(text), refusal)
     # The body came whole, so a server that gives no reason has finished.
-    stop = word(dig(choice, "finish_reason"))
-    return Said(ending_of(stop), text, stop=stop)
+    stop = _stop(choice)
+    return Said(ending_of(stop), without_thoughts(text), stop=stop)
+
+
+def _stop(choice: object) -> str:
+    """Return why an answer ended; a gateway may call it an end where the model had no more room."""
+    told = (dig(choice, name) for name in _REASONS)
+    reason = next((each for each in told if each is not None), "")
+    stop = word(reason) or word(dig(reason, "type")) or str(reason or "")
+    native = word(dig(choice, "native_finish_reason"))
+    limited = at_limit(native) and ending_of(native) is not CallEnding.ANSWERED
+    return native if limited and ending_of(stop) is CallEnding.ANSWERED else stop
 
 
 def without_thoughts(text: str) -> str:

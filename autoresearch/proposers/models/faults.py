@@ -65,6 +65,7 @@ _SAYS_TOO_LONG = re.compile(
     r"|context (length|size|window|limit) (exceeded|of only|of \d+|is \d+)"
     r"|prompt is too long|input is too long|too many tokens|reduce the length"
     r"|request too large|maximum number of tokens allowed|n_keep.*n_ctx"
+    r"|inputs?\W+(tokens \+|must have less than)"
 )
 # A limit on tokens a minute is none on a prompt, unless one request alone is above it.
 _SAYS_WAIT = re.compile(r"\b(wait|retry|try again|per[- ]min|rate(?![a-z]))")
@@ -72,6 +73,8 @@ _SAYS_REQUEST_TOO_LARGE = re.compile(r"request too large")
 _SAYS_NOT_FOUND = re.compile(
     r"model\b.{0,200}\b(not found|does not exist|not exist)|no models? load"
 )
+# What a server makes a chat of fails with a 500 for a role that it does not know.
+_SAYS_ROLE = re.compile(r"\broles?\b.*(support|alternate)")
 _SAYS_OTHER_API = re.compile(
     r"v1/(chat/completions|completions|responses|messages|embeddings|audio|images|realtime)\b"
     r"|responses api|chat[ _]?completions?\b|not a chat model"
@@ -167,7 +170,8 @@ def _ending(status: int | None, kinds: set[str], said: str) -> CallEnding:
     if kinds & {"model_not_found"} or (status == 400 and _SAYS_NOT_FOUND.search(said)):
         return CallEnding.NOT_FOUND
     if status is not None:
-        usual = CallEnding.OVERLOADED if status >= 500 else CallEnding.BAD_REQUEST
+        broken = status >= 500 and not _SAYS_ROLE.search(said)
+        usual = CallEnding.OVERLOADED if broken else CallEnding.BAD_REQUEST
         return _STATUSES.get(status, usual)
     # Without a status it broke at the provider's, unless its kind says that it is our fault.
     return next(
@@ -196,7 +200,10 @@ def _inner(body: object) -> object:
 def _said(inner: object) -> str:
     message = dig(inner, "message")
     if isinstance(message, str) and message:
-        return message
+        # A gateway's own words say little: what the provider behind it said is in here.
+        raw = dig(inner, "metadata", "raw")
+        behind = raw if isinstance(raw, str) else json.dumps(raw, default=str) if raw else ""
+        return f"{message}: {behind[:2000]}" if behind else message
     if isinstance(inner, str):
         return "" if inner.lstrip().startswith("<") else inner  # a gateway's HTML says nothing
     return "" if inner is None else json.dumps(inner, default=str)[:2000]

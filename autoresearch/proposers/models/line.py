@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from autoresearch.proposers.models import faults
 from autoresearch.proposers.models.base import Reply, Section
 from autoresearch.proposers.models.faults import Fault
 from autoresearch.proposers.models.wire import Wire, within
@@ -84,10 +83,7 @@ class Line:
         if self.key is not None and not (self.key.isascii() and self.key.isprintable()):
             fault = Fault(CallEnding.UNAUTHORIZED, "it has characters no key has")
             return self._failed(fault, wire)
-        try:
-            said = within(self.timeout, wire, ask)
-        except Exception as error:  # noqa: BLE001 # an SDK's, the wire's, or one of our reading
-            said = faults.of_exception(error)
+        said = within(self.timeout, wire, ask)
         if said is None:
             said = Fault(CallEnding.TIMED_OUT if wire.sent else CallEnding.UNREACHABLE)
         return self._answered(said, wire) if isinstance(said, Said) else self._failed(said, wire)
@@ -101,7 +97,7 @@ class Line:
         return Reply(
             ending,
             self._hidden(said.text),
-            wire.used,
+            _counted(wire.used, said.text),
             detail,
             cost=wire.cost,
             stop=safe_line(self._hidden(said.stop), _STOP_WIDTH),
@@ -117,9 +113,9 @@ class Line:
         detail = self._detail(ending, fault.said, status)
         # A prompt refused with an error status was never given to the model, so nothing is billed.
         refused = ending is CallEnding.REFUSED and fault.status is not None and not wire.opened
-        used = Usage(0, 0) if refused else wire.used
-        cost = None if refused else wire.cost
-        return Reply(ending, self._hidden(wire.text), used, detail, fault.retry_after, cost=cost)
+        used = _counted(wire.used, wire.text) or (Usage(0, 0) if refused else None)
+        text = self._hidden(wire.text)
+        return Reply(ending, text, used, detail, fault.retry_after, cost=wire.cost)
 
     def _detail(self, ending: CallEnding, said: str, status: str = "") -> str:
         words = _WORDS[ending]
@@ -137,6 +133,11 @@ class Line:
         if self.key is None or len(self.key) < _SHORTEST_KEY:
             return text
         return text.replace(self.key, "[key]")
+
+
+def _counted(used: Usage | None, said: str) -> Usage | None:
+    """Return what was used; None where words are told to have had no tokens."""
+    return None if used is not None and said.strip() and not used.output else used
 
 
 def spoken(text: str, otherwise: str = "(empty)") -> str:

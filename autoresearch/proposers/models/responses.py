@@ -8,7 +8,6 @@ import openai
 from openai.types.responses import (
     ResponseInputItemParam,
     ResponseInputTextParam,
-    ResponseStreamEvent,
 )
 from openai.types.responses.response_create_params import PromptCacheOptions
 from openai.types.shared_params import Reasoning
@@ -26,6 +25,7 @@ from autoresearch.proposers.models.adapting import (
     efforts,
 )
 from autoresearch.proposers.models.base import Prompt, Reply
+from autoresearch.proposers.models.bodies import events, gathered, parsed
 from autoresearch.proposers.models.faults import Fault
 from autoresearch.proposers.models.line import Line, Said, marked, spoken
 from autoresearch.proposers.models.openai_sdk import openai_client
@@ -133,7 +133,14 @@ class ResponsesModel:
             wire.opened = True
             wire.costs(cost_in(stream.response.headers))
             kind = stream.response.headers.get("content-type", "")
-            return _read(wire, stream, streamed="event-stream" in kind)
+            if "json" not in kind:
+                return _read(wire, stream, streamed="event-stream" in kind)
+            body = gathered(stream.response.iter_bytes())
+        whole = parsed(body)
+        if dig(whole, "error"):
+            return faults.of_error(whole)
+        at_once = [{"type": f"response.{word(dig(whole, 'status'))}", "response": whole}]
+        return _read(wire, events(body) if whole is None else at_once, streamed=False)
 
 
 def _knows_marks(model: str) -> bool:
@@ -167,8 +174,8 @@ def _items(
     return items
 
 
-def _read(wire: Wire, events: Iterable[ResponseStreamEvent], *, streamed: bool) -> Said | Fault:
-    for event in events:
+def _read(wire: Wire, told: Iterable[object], *, streamed: bool) -> Said | Fault:
+    for event in told:
         kind = dig(event, "type")
         if kind == "response.output_text.delta":
             wire.say(word(dig(event, "delta")))

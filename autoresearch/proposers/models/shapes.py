@@ -10,6 +10,9 @@ _MOST_TOKENS = 10**9  # more in one call is no count
 _MOST_USD = 1000.0  # more for one call is no amount of dollars
 _DEPTH = 3  # objects that a count or a cost may lie within
 _COST = {"cost", "total", "response", "estimated", "usd", "in", "upstream", "inference"}
+_COST_LIES_IN = {"usage", "cost", "metadata", "gateway"}
+# Anthropic's names, of tokens that are no part of its `input_tokens`.
+_BESIDE_INPUT = ("cache_read_input_tokens", "cache_creation_input_tokens")
 _COST_HEADER = re.compile(r"(?:response|request|total)-cost(?:-usd)?$", re.IGNORECASE)
 _THOUGHTS = ("reasoning_content", "reasoning", "thinking", "thoughts", "reasoning_details")
 
@@ -72,14 +75,17 @@ def texts(content: object) -> Iterator[str]:
 
 def thought(message: object) -> bool:
     """Whether a message holds thoughts in a place of their own."""
-    return any(bool(dig(message, name)) for name in _THOUGHTS)
+    parts = entries(dig(message, "content"))
+    apart = any("think" in word(dig(part, "type")) for part in parts)
+    return apart or any(bool(dig(message, name)) for name in _THOUGHTS)
 
 
 def usage(read: object, output: object, *, cached: object = 0, written: object = 0) -> Usage | None:
     """Return the tokens that a provider counted; None where they cannot be counts.
 
     A cached part that is no count is taken for 0. One larger than the whole cannot be part of it:
-    then all is taken as read at the full rate, which is never less than what is billed.
+    then all is taken as read at the full rate, which is never less than what is billed. A prompt
+    of no tokens was not counted: so servers tell that they count nothing.
 
     Args:
         read: all input tokens, the cached ones included.
@@ -93,30 +99,39 @@ def usage(read: object, output: object, *, cached: object = 0, written: object =
     hits, writes = count(cached) or 0, count(written) or 0
     if hits + writes > whole:
         return Usage(whole + hits + writes, said)
-    return Usage(whole, said, hits, writes)
+    return Usage(whole, said, hits, writes) if whole else None
 
 
 def told_usage(counts: object) -> Usage | None:
     """Return the tokens of a `usage` object in any of the spellings of Chat and Responses.
 
     What was read from a cache has a name of its own with nearly every server, at the top or in the
-    details. Where the total says that it is no part of the input, it comes on top; what else the
-    total has more are thoughts.
+    details. Where the total or Anthropic's names say that it is no part of the input, it comes on
+    top; what else the total has more are thoughts.
     """
-    read, output = _first(counts, "prompt", "input"), _first(counts, "completion", "output")
+    prompt = _tokens(counts, "prompt")
+    read = _tokens(counts, "input") if prompt is None else prompt
+    output = _tokens(counts, "completion", "output")
     if read is None or output is None:
         return None
     named = list(_of_caches(counts, _DEPTH))
     hits = max((many for words, many in named if _is_hit(words)), default=0)
     writes = max((many for words, many in named if _is_write(words)), default=0)
-    total = count(dig(counts, "total_tokens")) or 0
-    if total == read + output + hits + writes:
+    total = _tokens(counts, "total") or 0
+    beside = not total and prompt is None and any(dig(counts, each) for each in _BESIDE_INPUT)
+    if beside or total == read + output + hits + writes:
         read += hits + writes
     return usage(read, max(output, total - read), cached=hits, written=writes)
 
 
-def _first(counts: object, *names: str) -> int | None:
-    told = (count(dig(counts, f"{name}_tokens")) for name in names)
+def _tokens(counts: object, *names: str) -> int | None:
+    """Return the first count that is told as tokens of one of these names."""
+    told = (
+        count(value)
+        for name in names
+        for each, value in members(counts).items()
+        if _words(each) == {name, "tokens"}
+    )
     return next((many for many in told if many is not None), None)
 
 
@@ -140,36 +155,37 @@ def _is_write(words: set[str]) -> bool:
 def told_cost(*places: object) -> float | None:
     """Return the dollars that a reply itself says it cost; None where it says nothing sane.
 
-    Of several names the largest counts: of one's own key a gateway bills its fee alone, and tells
-    the provider's share beside it.
+    Of several names the largest counts. Of one's own key a gateway bills its fee alone, and tells
+    beside it what the provider bills: then it is both.
     """
-    return max((cost for place in places for cost in _costs(place, _DEPTH)), default=None)
+    told = [each for place in places for each in _costs(place, _DEPTH)]
+    billed = max((cost for words, cost in told if "upstream" not in words), default=None)
+    upstream = max((cost for words, cost in told if "upstream" in words), default=None)
+    if upstream is None or (billed is not None and billed >= upstream):
+        return billed
+    return upstream + (billed or 0.0)
 
 
-def _costs(place: object, depth: int) -> Iterator[float]:
+def _costs(place: object, depth: int) -> Iterator[tuple[set[str], float]]:
+    """Yield every cost with the words of its name."""
     for name, value in members(place).items() if depth else ():
         words = _words(name)
         if "cost" in words and words <= _COST and (cost := amount(value)) is not None:
-            yield cost
-        if words & {"usage", "cost"}:
+            yield words, cost
+        if words & _COST_LIES_IN:
             yield from _costs(value, depth - 1)
 
 
-def cost_in(headers: Mapping[str, str]) -> float | None:
+def cost_in(headers: object) -> float | None:
     """Return the dollars that a gateway's header tells, such as `x-litellm-response-cost`."""
-    told = (value for name, value in headers.items() if _COST_HEADER.search(name))
+    told = (value for name, value in members(headers).items() if _COST_HEADER.search(name))
     return next((cost for value in told if (cost := amount(value)) is not None), None)
 
 
 def amount(value: object) -> float | None:
     """Return an amount of dollars that a call may cost; None for what cannot be one."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    try:
-        dollars = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return dollars if math.isfinite(dollars) and 0 <= dollars <= _MOST_USD else None
+    dollars = number(value)
+    return dollars if dollars is not None and 0 <= dollars <= _MOST_USD else None
 
 
 def _words(name: object) -> set[str]:
@@ -180,10 +196,18 @@ def _words(name: object) -> set[str]:
 
 def count(value: object) -> int | None:
     """Return a number of tokens, also where it is spelled 15.0 or "15"; None for no such number."""
+    many = number(value)
+    if many is None or not many.is_integer():
+        return None
+    return int(many) if 0 <= many <= _MOST_TOKENS else None
+
+
+def number(value: object) -> float | None:
+    """Return a finite number, also where it is spelled as a text; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     try:
-        number = float(value)
+        told = float(value)
     except (ValueError, OverflowError):
         return None
-    return int(number) if number.is_integer() and 0 <= number <= _MOST_TOKENS else None
+    return told if math.isfinite(told) else None
