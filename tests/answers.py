@@ -169,6 +169,7 @@ CLEAR = {
             ("<|channel|>analysis<|message|>", "<|end|><|channel|>final<|message|>"),
             ("<|channel>thought", "<channel|>"), ("Thinking...", "...done thinking."),
             ("## Option 1", "## Option 2"), ("> Reasoning", ""),
+            ("\u25c1think\u25b7", "\u25c1/think\u25b7"),
         )
     },
     "draft that is quoted": f"{each_line(DRAFT, '> ')}\n{GOOD}",
@@ -177,9 +178,32 @@ CLEAR = {
     "thoughts glued to the header": f"I want more rate.</musing>{GOOD}",
     "prose glued to the header": f"Working on it.{GOOD}",
     "channel glued to the header": f"<|start|>assistant<|channel|>final<|message|>{GOOD}<|return|>",
+    "channel glued without marks": f"analysis{DRAFT}\nassistantfinal{GOOD}",
+    "two options and a choice": f"## Option 1\n{DRAFT}\n## Option 2\nI choose this one.\n{GOOD}",
+    "a draft and a token": f"{DRAFT}\n{GOOD}<|end_of_text|>",
+    "somebody else's turn": f"{GOOD}<|im_end|>\n<|im_start|>user\nMore.\n{DRAFT}",
+    "what to try later": f"{GOOD}\nIf it fails, try less decay instead.\n\nNo more is due.\n",
+    "block said twice": f"{GOOD}\nIn all:\n\n{BLOCK}",
+    "block, then its diff": f"{GOOD}\nAs a diff:\n\n```diff\n{HUNK}```\n",
+    "fields and a path in elements": f"{HEADER}\n<edit>\n<path>train.py</path>\n<diff>\n{BARE}"
+    "</diff>\n</edit>\n",
+    "sides in an element of the file": f'{HEADER}\n<edit file="train.py">\n<old_string>RATE = 0.04'
+    "</old_string>\n<new_string>\nRATE = 0.05\n</new_string>\n</edit>\n",
+    "file in an element below its path": f"{HEADER}\n<path>train.py</path>\n<content>\n{NEW}"
+    "</content>\n",
+    "replace, with": f"{HEADER}\nIn train.py, replace:\n```\nRATE = 0.04\n```\nwith:\n"
+    "```\nRATE = 0.05\n```\n",
+    "no word after the first mark": GOOD.replace("<<<<<<< SEARCH", "<<<<<<<"),
+    "a path after the first mark": f"{HEADER}\n{BARE.replace('SEARCH', 'train.py')}",
+    "a mark that ends as one of layout": f":::note\n{GOOD}:::\n",
     "answer in an element": f"<answer>\n{GOOD}</answer>\n",
     "header said twice": f"{HEADER}\nOnce more:\n\n{GOOD}",
     "header restated": f"{GOOD}\n{HEADER}",
+    "hypothesis restated": f"{GOOD}\n**Summary**\n- Hypothesis: a larger rate helps\n",
+    "fields on one line": "hypothesis: a larger rate helps; category: optimizer | **Risk**: noise\n"
+    f"\n{BLOCK}",
+    "folded yaml": f"hypothesis: >-\n  a larger\n  rate helps\nrisk: |\n  noise\n\n{BLOCK}",
+    "comments of a page": f"<!-- hypothesis: a larger rate helps -->\n\n{BLOCK}",
     "form echoed": f"The form is\n\n{FORM}\nso:\n\n{GOOD}",
     "form echoed at the end": f"{GOOD}\nThe form was:\n{FORM}",
     "block of the form echoed": f"The form is\n\n{BARE.replace('RATE', 'x')}\nso:\n\n{GOOD}",
@@ -223,6 +247,8 @@ CLEAR = {
     "diff of wrong numbers": f"{HEADER}\n```diff\n{DIFF.replace('-3,3 +3,3', '-90,7 +91,8')}```\n",
     "diff without a space": f"{HEADER}\n```diff\n{DIFF.replace(' DEPTH', 'DEPTH')}```\n",
     "diff like aider's": f"{HEADER}\n```diff\n--- train.py\n+++ train.py\n@@ ... @@\n{HUNK}```\n",
+    "diff in a list": f"{HEADER}\n1. The rate:\n\n   ```diff\n{each_line(HUNK, '   ')}   ```\n",
+    "diff with a space after its marks": f"{HEADER}\n```diff\n- RATE = 0.04\n+ RATE = 0.05\n```\n",
     "diff without a head": f"{HEADER}\n```diff\n{HUNK}```\n",
     "apply_patch": f"{HEADER}\n*** Begin Patch\n*** Update File: train.py\n@@\n{HUNK}"
     "*** End Patch\n",
@@ -245,6 +271,8 @@ CLEAR = {
         )
     },
     "file with the header in its fence": f"```\n{HEADER}\ntrain.py\n{NEW}```\n",
+    "file right below the header in its fence": f"```\n{HEADER}{NEW}```\n",
+    "file below a header of comments": f"```\n{each_line(HEADER, '# ')}{NEW}```\n",
     "file of windows": f"{HEADER}\n{FILE}".replace("\n", "\r\n"),
     "file beside commands": f"{HEADER}\n```bash\npip install x\n```\n{FILE}\nRun it:\n"
     "```bash\npython train.py\n```\n",
@@ -277,6 +305,12 @@ UNCLEAR = {
     "a block that is cut": (f"{GOOD}\n{DRAFT_BLOCK[:40]}", "block 2: no line >>>>>>> REPLACE"),
     "a mark of a block that is cut": (f"{GOOD}\n<<<<<<< SEA", "`<<<<<<< SEA` is no whole mark"),
     "a name with nothing below": (f"{GOOD}\ntrain.py\n", "ends with `train.py`"),
+    "a fence with nothing below": (
+        f"{GOOD}\nNow the rest:\n\n```python\n",
+        "so the answer was cut",
+    ),
+    "a heading with nothing below": (f"{GOOD}\n### 2. The decay\n", "`### 2. The decay`"),
+    "a part that follows": (f"{GOOD}\n[continued in the next message]\n", "a part is missing"),
     "words that announce": (f"{GOOD}\nThe second half follows:\n", "a part is missing"),
     "two blocks of one place": (
         f"{GOOD}\nAnd then:\n{BLOCK.replace('0.05', '0.08')}",
@@ -294,6 +328,27 @@ UNCLEAR = {
         f"{HEADER}\n### Option A\n{BLOCK}\n### Option B\n{DRAFT_BLOCK}",
         "`### Option B` stands below a change",
     ),
+    **{
+        f"then {said}": (f"{GOOD}\n{said}\n\n{DRAFT_BLOCK}", "stands below a change")
+        for said in (
+            "If that diverges:",
+            "You could also try:",
+            "For an ablation, run this separately:",
+            "### Next experiment",
+            "Correction:",
+            "Scratch that.",
+            "Final version:",
+            "Second attempt:",
+            "**Revised change:**",
+            "Fallback:",
+            "Oops.",
+            "UPDATE: this is better",
+        )
+    },
+    "taken back": (f"{GOOD}\nOn second thought, keep the old rate.\n", "stands below a change"),
+    "a proposal and a backup": (f"{GOOD}\n**Backup proposal**\n\n{DRAFT}", "that choose neither"),
+    "two options": (f"## Option 1\n{GOOD}\n## Option 2\n{DRAFT}", "that choose neither"),
+    "two options, one named": (f"**A**\n{GOOD}\n**B**\n{DRAFT}\nUse A\n", "words after the last"),
     "a snippet of a fixed file": (
         f"{HEADER}\nprepare.py\n```\nX = 1\n```\n",
         "prepare.py is fixed",
@@ -309,6 +364,7 @@ UNCLEAR = {
     ),
     "only thoughts": (f"<ponder>\n{GOOD}</ponder>\nDone.\n", "stands inside <ponder>"),
     "thoughts that do not end": (f"<ponder>\n{GOOD}", "stands inside <ponder>"),
+    "thoughts in other brackets": (f"\u25c1think\u25b7\n{GOOD}", "stands inside <think>"),
     "thoughts that did not begin": (f"{GOOD}\n</ponder>\n", "stands inside <ponder>"),
     "only a channel of thoughts": (f"<|channel|>analysis<|message|>\n{GOOD}", "inside <analysis>"),
     "header in thoughts": (f"<ponder>\n{HEADER}\n</ponder>\n{BLOCK}", "stands inside <ponder>"),

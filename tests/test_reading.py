@@ -134,7 +134,8 @@ def test_a_predicted_effect_is_taken_only_where_it_is_a_number() -> None:
         ("2 %", None), ("from 1.82 to 1.81", None), ("between 0 and -0.01", None), ("1,234", None),
         ("-1,200e-6", None), ("\u00b10.002", None), ("no improvement of 0.01", None),
         ("-4 mbpb", None), ("-0.004 worse", None), ("+0.01 better", None), ("-4e-3x", None),
-        ("-4 * 10^-3", None), ("0.01 better or worse", None),
+        ("-4 * 10^-3", None), ("0.01 better or worse", None), ("falls to 0.98", None),
+        ("1.812", None), ("improves by 0.004 to 1.81", None),
     ):  # fmt: skip
         told = header(f"hypothesis: x\npredicted_delta: {said}").predicted_delta
         assert told == meant, (said, told)
@@ -145,7 +146,8 @@ def test_a_category_is_the_nearest_one() -> None:
         ("regularisation", "regularization"), ("Optimierer", "optimizer"), ("`data`", "data"),
         ("optimization", "optimizer"), ("optimizer | schedule", "optimizer"),
         ("bug-fix", "bug fix"), ("Bugfix", "bug fix"), ("learning rate schedule", "schedule"),
-        ("Architecture.", "architecture"),
+        ("Architecture.", "architecture"), ("Optimisation", "optimizer"), ("arch", "architecture"),
+        ("LR schedule", "schedule"), ("optmizer", "optimizer"),
         ("magic", "other"), ("baseline", "other"), ("hyperparameter", "other"), ("", "other"),
     ):  # fmt: skip
         assert header(f"hypothesis: x\ncategory: {said}").category == meant, said

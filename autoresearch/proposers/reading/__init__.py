@@ -6,7 +6,7 @@ with `enclosures` for what is a thought), and `answers` makes the proposal of th
 """
 
 from autoresearch.proposers.reading.answers import header, read, read_change, unread
-from autoresearch.proposers.reading.choosing import NoChange
 from autoresearch.proposers.reading.headers import HYPOTHESIS, Header
+from autoresearch.proposers.reading.objecting import NoChange
 
 __all__ = ["HYPOTHESIS", "Header", "NoChange", "header", "read", "read_change", "unread"]

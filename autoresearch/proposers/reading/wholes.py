@@ -12,6 +12,7 @@ from autoresearch.records.text import counted, safe_line
 
 _DEFINITION = re.compile(r"(?:async\s+def|def|class)\s+(\w+)|(\w+)\s*(?::[^=]+)?=(?!=)")
 _FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,}).*")
+_RULE = re.compile(r"\s*-*\s*")  # below a header
 _SHELLS = frozenset({"bash", "sh", "shell", "console", "zsh"})
 _HEADER_LINES = 15
 _ABOVE = 3  # lines above a fence that may name its file
@@ -78,23 +79,12 @@ def _body(lines: Sequence[str], fence: Fence) -> tuple[int, list[str]]:
     """Return where a fence's file begins, and its lines, without a header above it."""
     start, stop = fence.start + 1, fence.stop
     found = groups(lines[start : min(stop, start + _HEADER_LINES)])
-    if found:
-        start = _after_header(lines, start, stop)
-    while start < stop and not lines[start].strip():
+    start += found[0].end if found else 0
+    while start < stop and _RULE.fullmatch(lines[start]):
         start += 1
     if stop - start > 1 and _FENCE.fullmatch(lines[start]) and _FENCE.fullmatch(lines[stop - 1]):
         return start + 1, list(lines[start + 1 : stop - 1])
     return start, list(lines[start:stop])
-
-
-def _after_header(lines: Sequence[str], start: int, stop: int) -> int:
-    near = range(start, min(stop, start + 2 * _HEADER_LINES))
-    blank = (at for at in near if not lines[at].strip() and _ended(lines, start, at))
-    return next(blank, stop)
-
-
-def _ended(lines: Sequence[str], start: int, at: int) -> bool:
-    return bool(groups(lines[start:at])) and not groups(lines[at : at + 4])
 
 
 def _path(lines: Sequence[str], fence: Fence, body: Sequence[str], brief: Brief) -> str | None:
