@@ -16,13 +16,15 @@ _OPEN = re.compile(
     r"|\[(?P<word>[A-Z]{3,})\]\s*$)"
 )
 _CLOSE = re.compile(r"[<\u25c1]/(?P<tag>[A-Za-z][\w:.-]*)\s*[>\u25b7]|\[/(?P<word>\w+)\]")
+_TOKEN = re.compile(r"<\|(?P<what>START|BEGIN|END)_(?:OF_)?(?P<name>\w+)\|>", re.IGNORECASE)
+THINKS = re.compile(r"think|thought|reason", re.IGNORECASE)  # in names that stand for much else
 _CHANNEL = re.compile(r"<\|?channel\|?>[ \t]*(?P<name>\w*)")
 _ANSWERS = re.compile(
     r"answer|final|output|respon|propos|solution|result|file|code|edit|change|patch|diff|block|"
     r"artifact|header|document|experiment|assistant|message|commentary"
 )
 _LAYOUT = re.compile(
-    r"a|b|i|u|p|br|hr|em|li|ol|ul|div|pre|kbd|sup|sub|img|html|body|span|strong|table"
+    r"a|b|i|s|u|p|br|hr|em|li|ol|ul|div|pre|kbd|sup|sub|img|html|body|span|strong|table"
 )
 
 
@@ -69,16 +71,27 @@ def _enclosures(lines: Sequence[str], taken: Collection[int]) -> Iterator[Enclos
             if channel:
                 yield Enclosure(channel[0], channel[1], at)
             channel = (found["name"], at) if found["name"] else None
-        if tag := _OPEN.match(line):
-            opened.append((tag["tag"] or tag["word"], at))
-        for found in _CLOSE.finditer(line):
-            name = found["tag"] or found["word"]
-            start = _pop(opened, name)
-            if start is None and re.search(rf"<{re.escape(name)}[ >]", line[: found.start()]):
-                continue  # within a line
-            yield Enclosure(name, start or 0, at)
+        for name, ends in _tags(line):
+            if ends:
+                yield Enclosure(name, _pop(opened, name) or 0, at)
+            else:
+                opened.append((name, at))
     for name, at in [*opened, *([channel] if channel else [])]:
         yield Enclosure(name, at, len(lines))
+
+
+def _tags(line: str) -> Iterator[tuple[str, bool]]:
+    """Yield the names of the tags of a line, and whether each ends; without those within it."""
+    if tag := _OPEN.match(line):
+        yield tag["tag"] or tag["word"], False
+    for found in _TOKEN.finditer(line):
+        if THINKS.search(found["name"]):
+            yield found["name"], found["what"].upper() == "END"
+    for found in _CLOSE.finditer(line):
+        name = found["tag"] or found["word"]
+        begun = re.search(rf"<{re.escape(name)}[ >]", line[: found.start()])
+        if not begun or (tag and begun.end() <= tag.end()):
+            yield name, True
 
 
 def _pop(opened: list[tuple[str, int]], name: str) -> int | None:

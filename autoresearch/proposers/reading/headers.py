@@ -24,7 +24,7 @@ _DECORATION = r"(?:[^\w\n]|_)*+(?:\d+[.)]\s*+)?+[\s*_`\"']*+"
 _BEFORE = r"(?:.*(?:\|>|</[\w:.-]+>|\[/\w+\])|.*[\w.!?](?=hypothesis\s*:))?"
 _FIELD = re.compile(
     _BEFORE + _DECORATION + r"(?P<name>[^\W\d_][\w \u0394\u03b4.()\-]{2,40}?)"
-    r"[\s*_`\"'\])]*(?:[:\uff1a=|]|\s[-\u2013\u2014]\s)(?P<value>.*)"
+    r"[\s*_`\"'\])]*(?:[:\uff1a=|]+>?|\u2192|\s[-\u2013\u2014]>?\s)(?P<value>.*)"
 )
 _BOLD = re.compile(
     r"(?:[^\w*]|_)*\*\*(?P<name>[\w \u0394\u03b4-]{3,40})[.:]?\*\*\s*(?P<value>\w.*)"
@@ -38,6 +38,7 @@ _PLACEHOLDER = "one sentence:"  # how the form itself begins, where an answer re
 _CODE = re.compile(r"\s*(?:import\s|from\s+\S+\s+import\b|\"{3}|'{3}|[@A-Za-z_]\w*(?:: \w+)? = )")
 _FOLDED = re.compile(r"[>|][+-]?")  # in YAML: the value is below
 _NEXT = re.compile(r"\s*[;|]\s*(?=[\W_]*[^\W\d][\w ]{2,20}?[\W_]*[:=])")
+_LAYOUT = re.compile(r"</?(?:b|i|u|em|br|strong|p|li)\s*/?>", re.IGNORECASE)
 _BULLET = re.compile(r"[-+•]\s+")
 _MOST_WRAPPED = 12  # lines of a value
 _MOST_JSON = 20
@@ -204,8 +205,9 @@ def _goes_on(lines: Sequence[str], at: int, taken: Collection[int], known: Colle
 
 def _named(line: str) -> re.Match[str] | None:
     """Return the match of a line that begins a field."""
+    plain = _LAYOUT.sub("", line.strip())
     for way in (_FIELD, _HEADING, _BOLD, _TAGGED):
-        found = way.fullmatch(line.strip())
+        found = way.fullmatch(plain)
         if found and field_name(found["name"]):
             return found
     return None

@@ -10,13 +10,13 @@ _PRODUCT = re.compile(r"\d\s*[*^\u00b7\u00d7]\s*\d")  # 4 * 10^-3: more than one
 _SCORE = re.compile(r"\b(?:from|to)\s*[+-]?[\d.]", re.IGNORECASE)  # "falls to 0.98"
 _ASIDE = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 _NUMBER = re.compile(
-    r"(?<![\w.,])(?P<sign>[+-]?)\s*(?P<digits>\d+(?:[.,]\d*)*(?:e[+-]?\d+)?|[.,]\d+(?:e[+-]?\d+)?)"
+    r"(?<![\w.,])(?P<sign>[+-]?)\s*(?P<digits>\d+(?:[.,]\d+)*\.?(?:e[+-]?\d+)?|[.,]\d+(?:e[+-]?\d+)?)"
     r"\s*(?P<unit>[A-Za-z%/_\u2030\u00b5\u03bc]*)",
     re.IGNORECASE,
 )
 _UNITS = re.compile(r"(?:val_)?(?:bpb|bits?)?", re.IGNORECASE)
 _BETTER = re.compile(
-    r"\b(?:improv\w*|better|lower\w*|reduc\w*|decreas\w*|drop\w*|gains?|less|down|falls?|besser)\b",
+    r"\b(?:improv\w*|better|lower\w*|reduc\w*|decreas\w*|drop\w*|gains?|minus|negative|less|down|falls?|besser)\b",
     re.IGNORECASE,
 )
 _WORSE = re.compile(

@@ -20,6 +20,7 @@ from autoresearch.proposers.reading.headers import Group, groups
 from autoresearch.proposers.reading.wholes import Whole, whole_file
 
 _FRAME = re.compile(r"[ \t>]*<<(?:data|program) (?P<nonce>[0-9a-f]{32})\b.*>>")
+_GLUED = re.compile(r"(\s*>{5,9} ?REPLACE)(<[/|].*\w.*)")  # a tag that ends thoughts, and more
 _OTHERS_TURN = re.compile(r"<\|\w+\|>\s*(?:user|human|system|tool)\b", re.IGNORECASE)
 _HEADER_LINES = 15  # within which a fence that holds a header begins with it
 
@@ -109,7 +110,8 @@ def _own_lines(lines: Sequence[str]) -> list[str]:
         inside = bool(nonce)
         if begun and not inside:
             nonce, inside = begun["nonce"], True
-        own += [""] if inside else opened_up(line.lstrip("\ufeff"))
+        glued = _GLUED.fullmatch(line)
+        own += [""] if inside else glued.groups() if glued else opened_up(line.lstrip("\ufeff"))
         if inside and line.rstrip().endswith(f"<<end {nonce}>>"):
             nonce = ""
     return own
