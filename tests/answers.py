@@ -194,6 +194,8 @@ CLEAR = {
     "</old_string>\n<new_string>\nRATE = 0.05\n</new_string>\n</edit>\n",
     "file in an element below its path": f"{HEADER}\n<path>train.py</path>\n<content>\n{NEW}"
     "</content>\n",
+    "fences in a list": f"{HEADER}\n1. Find:\n   ```\n   RATE = 0.04\n   ```\n   Replace with:\n"
+    "   ```\n   RATE = 0.05\n   ```\n",
     "replace, with": f"{HEADER}\nIn train.py, replace:\n```\nRATE = 0.04\n```\nwith:\n"
     "```\nRATE = 0.05\n```\n",
     "no word after the first mark": GOOD.replace("<<<<<<< SEARCH", "<<<<<<<"),
@@ -290,6 +292,8 @@ UNCLEAR = {
     "words": ("I would lower it.", "there are only words"),
     "a block alone": (BLOCK, "the line `hypothesis: ...` is missing above the change"),
     "a header alone": (HEADER, "SEARCH/REPLACE blocks are missing"),
+    "a form not filled in": (GOOD.replace("a larger rate helps", "<why>"), "only repeats the form"),
+    "dots for a hypothesis": (GOOD.replace("a larger rate helps", "..."), "only repeats the form"),
     "the form alone": (FORM, "only repeats the form"),
     "a mark that is none": (
         GOOD.replace("<<<<<<<", "<<<").replace(">>>>>>>", ">>>"),

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from autoresearch.patching.blocks import Found
 from autoresearch.patching.edits import Edit, Reading
+from autoresearch.patching.lines import unindented
 from autoresearch.patching.naming import path_in
 
 _AT = re.compile(r"@@(?:\s.*)?")
@@ -110,14 +111,9 @@ def _moved(lines: Sequence[str]) -> list[str]:
     moved, marks = list(lines), [at for at, line in enumerate(lines) if _FENCE.fullmatch(line)]
     for start, stop in pairwise(marks):
         fence = _FENCE.fullmatch(lines[start])
-        lead = lines[start][: -len(lines[start].lstrip())]
-        inside = range(start + 1, stop)
-        if (
-            fence
-            and fence["info"].lower() in _DIFF_FENCES
-            and all(lines[at].startswith(lead) or not lines[at].strip() for at in inside)
-        ):
-            moved[start + 1 : stop] = [lines[at].removeprefix(lead) for at in inside]
+        lead = lines[start][: len(lines[start]) - len(lines[start].lstrip())]
+        if fence and fence["info"].lower() in _DIFF_FENCES:
+            moved[start + 1 : stop] = unindented(lines[start + 1 : stop], lead)
     return moved
 
 

@@ -12,6 +12,7 @@ from keyword import kwlist
 from autoresearch import patching
 from autoresearch.proposers.base import Brief
 from autoresearch.proposers.reading.enclosures import THINKS, Enclosure, thoughts
+from autoresearch.proposers.reading.fences import SIDES
 from autoresearch.proposers.reading.headers import Group, field_name
 from autoresearch.proposers.reading.objecting import two
 from autoresearch.proposers.reading.parts import Parts, Taken, known_files
@@ -20,6 +21,7 @@ from autoresearch.records.values import Rejection
 
 _MARK = re.compile(r"[ \t>]*[<>]{5,}")
 _TAG = re.compile(r"<[^<>]*>")
+_COMMENT = re.compile(r"<!--.*?-->")
 _WORDS = re.compile(r"[^\W\d_]+")
 _KIND = (
     r"(?:option|version|variant|attempt|draft|try|candidate|idea|proposal|plan|choice|approach|"
@@ -120,8 +122,10 @@ def _unjoined(parts: Parts, taken: Taken, known: Collection[str]) -> list[str]:
 
 
 def _is_frame(line: str, known: Collection[str]) -> bool:
-    """Return whether a line only names a file, or begins or ends some code."""
-    return bool(_FRAME.match(line)) or patching.heading_path(line, known) is not None
+    """Return whether a line only names a file or a side, or begins or ends some code."""
+    words = " ".join(_WORDS.findall(line)).upper()
+    framed = _FRAME.match(line) or SIDES.fullmatch(words)
+    return bool(framed) or patching.heading_path(line, known) is not None
 
 
 def _code(lines: Sequence[str]) -> str:
@@ -196,7 +200,8 @@ def _cut(parts: Parts, taken: Taken, brief: Brief) -> Rejection | None:
         return Rejection(f"the line `{safe_line(mark.strip(), 40)}` is no whole mark of a block")
     if _is_open(parts, taken, begin):
         return Rejection("a fence at the end is not closed, so the answer was cut off")
-    below = [line for line in parts.prose(taken.stop, end) if line.strip()]
+    lines = (_COMMENT.sub("", line) for line in parts.prose(taken.stop, end))
+    below = [line for line in lines if line.strip()]
     line = "".join(below[-1:]).strip().strip("*_` ")
     named = patching.heading_path(line, known_files(brief)) is not None
     announced = (_GOES_ON.fullmatch(line) and not field_name(line[:-1])) or _is_next(below)

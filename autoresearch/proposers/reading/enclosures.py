@@ -20,7 +20,7 @@ _TOKEN = re.compile(r"<\|(?P<what>START|BEGIN|END)_(?:OF_)?(?P<name>\w+)\|>", re
 THINKS = re.compile(r"think|thought|reason", re.IGNORECASE)  # in names that stand for much else
 _CHANNEL = re.compile(r"<\|?channel\|?>[ \t]*(?P<name>\w*)")
 _ANSWERS = re.compile(
-    r"answer|final|output|respon|propos|solution|result|file|code|edit|change|patch|diff|block|"
+    r"answer|final|output|respon|propos|replace|solution|result|file|code|edit|change|patch|diff|block|"
     r"artifact|header|document|experiment|assistant|message|commentary"
 )
 _LAYOUT = re.compile(

@@ -39,6 +39,7 @@ _CODE = re.compile(r"\s*(?:import\s|from\s+\S+\s+import\b|\"{3}|'{3}|[@A-Za-z_]\
 _FOLDED = re.compile(r"[>|][+-]?")  # in YAML: the value is below
 _NEXT = re.compile(r"\s*[;|]\s*(?=[\W_]*[^\W\d][\w ]{2,20}?[\W_]*[:=])")
 _LAYOUT = re.compile(r"</?(?:b|i|u|em|br|strong|p|li)\s*/?>", re.IGNORECASE)
+_UNFILLED = re.compile(r"<.*>|\W+")
 _BULLET = re.compile(r"[-+•]\s+")
 _MOST_WRAPPED = 12  # lines of a value
 _MOST_JSON = 20
@@ -82,7 +83,8 @@ class Group:
     @property
     def is_form(self) -> bool:
         """Whether it only repeats how a header is to be written."""
-        return self.said.hypothesis.lower().startswith(_PLACEHOLDER)
+        said = self.said.hypothesis.lower()
+        return said.startswith(_PLACEHOLDER) or bool(_UNFILLED.fullmatch(said))
 
 
 def groups(

@@ -142,9 +142,16 @@ def _pairs(
         named = is_named(lines, first, SOUGHT) and is_named(lines, second, PUT)
         if not named or not second.closed or first.start in taken:
             continue
-        search, replace = (tuple(lines[each.start + 1 : each.stop]) for each in (first, second))
+        search, replace = (_inside(lines, each) for each in (first, second))
         reading = Reading(search, replace)
         path = patching.path_above(lines[max(first.start - 6, 0) : first.start], known)
         edit = Edit((reading,), path, f"the edit at line {first.start + 1}")
         found.append(Found(first.start, second.stop + 1, edit))
     return found
+
+
+def _inside(lines: Sequence[str], fence: Fence) -> tuple[str, ...]:
+    """Return what a fence holds, moved left with it."""
+    mark = lines[fence.start]
+    lead = mark[: len(mark) - len(mark.lstrip())]
+    return tuple(patching.unindented(lines[fence.start + 1 : fence.stop], lead))
