@@ -17,6 +17,7 @@ _LIKE_A_MARK = re.compile(
 _JSON = re.compile(
     r'"(?:search|replace|edits?|old|new|code|content|changes?|diff|patch)\w*"\s*:', re.I
 )
+_IN_JSON = "the change is written as JSON, where code is not read: write it as a block"
 EXAMPLE = """\
 hypothesis: one sentence: what changes, and why it should help
 category: optimizer
@@ -45,6 +46,8 @@ def headless(parts: Parts, brief: Brief) -> Rejection:
             "the line `hypothesis: ...` only repeats the form: say what you change and why", detail
         )
     if not parts.edits and not parts.wholes:
+        if any(_JSON.search(line) for line in parts.lines):
+            return Rejection(_IN_JSON, detail)
         return NoChange(
             "the line `hypothesis: ...` is missing, and so is a change: there are only words",
             detail,
@@ -82,7 +85,7 @@ def _misshapen(parts: Parts, group: Group, brief: Brief) -> str:
             "<<<<<<< SEARCH, and nothing else on it"
         )
     if any(_JSON.search(line) for line in (parts.lines[group.start], *lines)):
-        return "the change is written as JSON, where code is not read: write it as a block"
+        return _IN_JSON
     if any(share(text.splitlines(), lines) >= LEAST for text in brief.files.values() if text):
         return (
             "the file stands in no fence, so where it ends cannot be known: put a line ``` above "
