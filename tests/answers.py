@@ -304,8 +304,10 @@ UNCLEAR = {
         "written as JSON",
     ),
     "a call of a tool": (
-        '<tool_call>\n{"name": "edit", "arguments": {"old_string": "a", "new_string": "b"}}\n'
-        "</tool_call>\n",
+        (
+            '<tool_call>\n{"name": "edit", "arguments": {"old_string": "a", "new_string": "b"}}\n'
+            "</tool_call>\n"
+        ),
         "written as JSON",
     ),
     "no mark that divides": (GOOD.replace("=======\n", ""), "no line ======= divides"),

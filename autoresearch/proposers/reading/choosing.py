@@ -38,12 +38,15 @@ def choose(parts: Parts, brief: Brief) -> Taken | Rejection:
 def _said_once(parts: Parts) -> Sequence[Group]:
     """Return the headers that are no form, without those that repeat one below its change."""
     real = [each for each in parts.headers if not each.is_form]
-    while len(real) > 1 and real[-1].said.hypothesis == real[-2].said.hypothesis:
-        end = parts.end_of(real[-1].start)
-        if any(real[-1].start < start < end for start in parts.starts):
-            break
+    end = parts.end_of(real[-1].start) if real else 0
+    last = max((start for start in parts.starts if start < end), default=-1)
+    while len(real) > 1 and last < real[-1].start and _says(real[-1]) == _says(real[-2]):
         real.pop()
     return real
+
+
+def _says(group: Group) -> str:
+    return group.said.hypothesis.casefold()
 
 
 def _below(parts: Parts, group: Group) -> Taken:
