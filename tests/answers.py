@@ -279,6 +279,7 @@ CLEAR = {
     "file with the header in its fence": f"```\n{HEADER}\ntrain.py\n{NEW}```\n",
     "file right below the header in its fence": f"```\n{HEADER}{NEW}```\n",
     "file below a header of comments": f"```\n{each_line(HEADER, '# ')}{NEW}```\n",
+    "file in an element in a fence": f'{HEADER}\n```\n<file path="train.py">\n{NEW}</file>\n```\n',
     "file of windows": f"{HEADER}\n{FILE}".replace("\n", "\r\n"),
     "file beside commands": f"{HEADER}\n```bash\npip install x\n```\n{FILE}\nRun it:\n"
     "```bash\npython train.py\n```\n",
