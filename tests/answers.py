@@ -169,6 +169,7 @@ CLEAR = {
             ("<|channel|>analysis<|message|>", "<|end|><|channel|>final<|message|>"),
             ("<|channel>thought", "<channel|>"), ("Thinking...", "...done thinking."),
             ("## Option 1", "## Option 2"), ("> Reasoning", ""),
+            ("\u25c1think\u25b7", "\u25c1/think\u25b7"),
         )
     },
     "draft that is quoted": f"{each_line(DRAFT, '> ')}\n{GOOD}",
@@ -177,9 +178,37 @@ CLEAR = {
     "thoughts glued to the header": f"I want more rate.</musing>{GOOD}",
     "prose glued to the header": f"Working on it.{GOOD}",
     "channel glued to the header": f"<|start|>assistant<|channel|>final<|message|>{GOOD}<|return|>",
+    "channel glued without marks": f"analysis{DRAFT}\nassistantfinal{GOOD}",
+    "two options and a choice": f"## Option 1\n{DRAFT}\n## Option 2\nI choose this one.\n{GOOD}",
+    "a draft and a token": f"{DRAFT}\n{GOOD}<|end_of_text|>",
+    "somebody else's turn": f"{GOOD}<|im_end|>\n<|im_start|>user\nMore.\n{DRAFT}",
+    "what to try later": f"{GOOD}\nIf it fails, try less decay instead.\n\nNo more is due.\n",
+    "glued to thoughts": f"<think>{DRAFT.rstrip()}</think>{GOOD}",
+    "thoughts in tokens": f"<|begin_of_thought|>\n{DRAFT}<|end_of_thought|>\n{GOOD}",
+    "the token of an end": f"{GOOD.rstrip()}</s>",
+    "block said twice": f"{GOOD}\nIn all:\n\n{BLOCK}",
+    "block, then its diff": f"{GOOD}\nAs a diff:\n\n```diff\n{HUNK}```\n",
+    "fields and a path in elements": f"{HEADER}\n<edit>\n<path>train.py</path>\n<diff>\n{BARE}"
+    "</diff>\n</edit>\n",
+    "sides in an element of the file": f'{HEADER}\n<edit file="train.py">\n<old_string>RATE = 0.04'
+    "</old_string>\n<new_string>\nRATE = 0.05\n</new_string>\n</edit>\n",
+    "file in an element below its path": f"{HEADER}\n<path>train.py</path>\n<content>\n{NEW}"
+    "</content>\n",
+    "fences in a list": f"{HEADER}\n1. Find:\n   ```\n   RATE = 0.04\n   ```\n   Replace with:\n"
+    "   ```\n   RATE = 0.05\n   ```\n",
+    "replace, with": f"{HEADER}\nIn train.py, replace:\n```\nRATE = 0.04\n```\nwith:\n"
+    "```\nRATE = 0.05\n```\n",
+    "no word after the first mark": GOOD.replace("<<<<<<< SEARCH", "<<<<<<<"),
+    "a path after the first mark": f"{HEADER}\n{BARE.replace('SEARCH', 'train.py')}",
+    "a mark that ends as one of layout": f":::note\n{GOOD}:::\n",
     "answer in an element": f"<answer>\n{GOOD}</answer>\n",
     "header said twice": f"{HEADER}\nOnce more:\n\n{GOOD}",
     "header restated": f"{GOOD}\n{HEADER}",
+    "hypothesis restated": f"{GOOD}\n**Summary**\n- Hypothesis: a larger rate helps\n",
+    "fields on one line": "hypothesis: a larger rate helps; category: optimizer | **Risk**: noise\n"
+    f"\n{BLOCK}",
+    "folded yaml": f"hypothesis: >-\n  a larger\n  rate helps\nrisk: |\n  noise\n\n{BLOCK}",
+    "comments of a page": f"<!-- hypothesis: a larger rate helps -->\n\n{BLOCK}",
     "form echoed": f"The form is\n\n{FORM}\nso:\n\n{GOOD}",
     "form echoed at the end": f"{GOOD}\nThe form was:\n{FORM}",
     "block of the form echoed": f"The form is\n\n{BARE.replace('RATE', 'x')}\nso:\n\n{GOOD}",
@@ -209,7 +238,8 @@ CLEAR = {
         for shape in (
             "**NAME:** VALUE", "- **NAME**: VALUE", "1. NAME: VALUE", "NAME = VALUE",
             "> NAME: VALUE", "NAME\uff1aVALUE", "* NAME: `VALUE`", "### NAME: VALUE",
-            "NAME:\nVALUE\n", "My NAME: VALUE",
+            "NAME:\nVALUE\n", "My NAME: VALUE", "NAME -> VALUE", "NAME:: VALUE",
+            "<b>NAME:</b> VALUE<br>",
             "\U0001f52c NAME: VALUE", "**NAME.** VALUE", "NAME - VALUE", "- NAME:\n  VALUE",
         )
     },
@@ -223,6 +253,8 @@ CLEAR = {
     "diff of wrong numbers": f"{HEADER}\n```diff\n{DIFF.replace('-3,3 +3,3', '-90,7 +91,8')}```\n",
     "diff without a space": f"{HEADER}\n```diff\n{DIFF.replace(' DEPTH', 'DEPTH')}```\n",
     "diff like aider's": f"{HEADER}\n```diff\n--- train.py\n+++ train.py\n@@ ... @@\n{HUNK}```\n",
+    "diff in a list": f"{HEADER}\n1. The rate:\n\n   ```diff\n{each_line(HUNK, '   ')}   ```\n",
+    "diff with a space after its marks": f"{HEADER}\n```diff\n- RATE = 0.04\n+ RATE = 0.05\n```\n",
     "diff without a head": f"{HEADER}\n```diff\n{HUNK}```\n",
     "apply_patch": f"{HEADER}\n*** Begin Patch\n*** Update File: train.py\n@@\n{HUNK}"
     "*** End Patch\n",
@@ -245,6 +277,9 @@ CLEAR = {
         )
     },
     "file with the header in its fence": f"```\n{HEADER}\ntrain.py\n{NEW}```\n",
+    "file right below the header in its fence": f"```\n{HEADER}{NEW}```\n",
+    "file below a header of comments": f"```\n{each_line(HEADER, '# ')}{NEW}```\n",
+    "file in an element in a fence": f'{HEADER}\n```\n<file path="train.py">\n{NEW}</file>\n```\n',
     "file of windows": f"{HEADER}\n{FILE}".replace("\n", "\r\n"),
     "file beside commands": f"{HEADER}\n```bash\npip install x\n```\n{FILE}\nRun it:\n"
     "```bash\npython train.py\n```\n",
@@ -258,6 +293,8 @@ UNCLEAR = {
     "words": ("I would lower it.", "there are only words"),
     "a block alone": (BLOCK, "the line `hypothesis: ...` is missing above the change"),
     "a header alone": (HEADER, "SEARCH/REPLACE blocks are missing"),
+    "a form not filled in": (GOOD.replace("a larger rate helps", "<why>"), "only repeats the form"),
+    "dots for a hypothesis": (GOOD.replace("a larger rate helps", "..."), "only repeats the form"),
     "the form alone": (FORM, "only repeats the form"),
     "a mark that is none": (
         GOOD.replace("<<<<<<<", "<<<").replace(">>>>>>>", ">>>"),
@@ -265,6 +302,13 @@ UNCLEAR = {
     ),
     "json edits": (
         '{"hypothesis": "x", "edits": [{"search": "a", "replace": "b"}]}',
+        "written as JSON",
+    ),
+    "a call of a tool": (
+        (
+            '<tool_call>\n{"name": "edit", "arguments": {"old_string": "a", "new_string": "b"}}\n'
+            "</tool_call>\n"
+        ),
         "written as JSON",
     ),
     "no mark that divides": (GOOD.replace("=======\n", ""), "no line ======= divides"),
@@ -277,6 +321,12 @@ UNCLEAR = {
     "a block that is cut": (f"{GOOD}\n{DRAFT_BLOCK[:40]}", "block 2: no line >>>>>>> REPLACE"),
     "a mark of a block that is cut": (f"{GOOD}\n<<<<<<< SEA", "`<<<<<<< SEA` is no whole mark"),
     "a name with nothing below": (f"{GOOD}\ntrain.py\n", "ends with `train.py`"),
+    "a fence with nothing below": (
+        f"{GOOD}\nNow the rest:\n\n```python\n",
+        "so the answer was cut",
+    ),
+    "a heading with nothing below": (f"{GOOD}\n### 2. The decay\n", "`### 2. The decay`"),
+    "a part that follows": (f"{GOOD}\n[continued in the next message]\n", "a part is missing"),
     "words that announce": (f"{GOOD}\nThe second half follows:\n", "a part is missing"),
     "two blocks of one place": (
         f"{GOOD}\nAnd then:\n{BLOCK.replace('0.05', '0.08')}",
@@ -294,6 +344,39 @@ UNCLEAR = {
         f"{HEADER}\n### Option A\n{BLOCK}\n### Option B\n{DRAFT_BLOCK}",
         "`### Option B` stands below a change",
     ),
+    **{
+        f"then {said}": (f"{GOOD}\n{said}\n\n{DRAFT_BLOCK}", "stands below a change")
+        for said in (
+            "If that diverges:",
+            "You could also try:",
+            "For an ablation, run this separately:",
+            "### Next experiment",
+            "Correction:",
+            "Scratch that.",
+            "Final version:",
+            "A milder form of it:",
+            "What I do NOT propose:",
+            "Rejected idea:",
+            "Plan B",
+            "My second choice:",
+            "It was:",
+            "\u274c",
+            "Second attempt:",
+            "**Revised change:**",
+            "Fallback:",
+            "Oops.",
+            "UPDATE: this is better",
+        )
+    },
+    "neither of two is dropped": (f"{GOOD}\nMain\n\n{DRAFT}", "drops the first"),
+    "two in a list": (f"1.\n{GOOD}\n2.\n{DRAFT}", "drops the first"),
+    "an item with nothing below": (f"{HEADER}\n1. The rate\n\n{BLOCK}\n2. The decay\n", "2. The"),
+    "only a fence of thoughts": (f"```thinking\n{GOOD}```\n", "stands inside <thinking>"),
+    "only tokens of thoughts": (f"<|START_THINKING|>\n{GOOD}", "stands inside <THINKING>"),
+    "taken back": (f"{GOOD}\nOn second thought, keep the old rate.\n", "stands below a change"),
+    "a proposal and a backup": (f"{GOOD}\n**Backup proposal**\n\n{DRAFT}", "drops the first"),
+    "two options": (f"## Option 1\n{GOOD}\n## Option 2\n{DRAFT}", "drops the first"),
+    "two options, one named": (f"**A**\n{GOOD}\n**B**\n{DRAFT}\nUse A\n", "drops the first"),
     "a snippet of a fixed file": (
         f"{HEADER}\nprepare.py\n```\nX = 1\n```\n",
         "prepare.py is fixed",
@@ -309,6 +392,7 @@ UNCLEAR = {
     ),
     "only thoughts": (f"<ponder>\n{GOOD}</ponder>\nDone.\n", "stands inside <ponder>"),
     "thoughts that do not end": (f"<ponder>\n{GOOD}", "stands inside <ponder>"),
+    "thoughts in other brackets": (f"\u25c1think\u25b7\n{GOOD}", "stands inside <think>"),
     "thoughts that did not begin": (f"{GOOD}\n</ponder>\n", "stands inside <ponder>"),
     "only a channel of thoughts": (f"<|channel|>analysis<|message|>\n{GOOD}", "inside <analysis>"),
     "header in thoughts": (f"<ponder>\n{HEADER}\n</ponder>\n{BLOCK}", "stands inside <ponder>"),

@@ -129,6 +129,17 @@ def test_of_several_files_the_one_that_is_named_or_fits_is_meant() -> None:
     assert "+X = 5" in diff(first, f"{SOURCE}X = 4\n", model="X = 4\n")
 
 
+def test_words_that_count_join_or_name_lead_to_one_more_edit() -> None:
+    both = SOURCE.replace("RATE = 0.04", "RATE = 0.05").replace("DECAY = 0.2", "DECAY = 0.1")
+    wanted = unified_diff({"train.py": SOURCE}, {"train.py": both})
+    for said in (
+        "", "2. Lower it", "(b) less of it", "**Step 2:**", "Second edit:", "and", "Also there:",
+        "Then:", "Finally, this:", "`Model.size`:", "The decay has to follow, since it is larger:",
+        "### Edit 2: `train.py`", "Then\n\n```python", "No change to the momentum; the decay:",
+    ):  # fmt: skip
+        assert diff(f"{GOOD}\n{said}\n\n{answers.DRAFT_BLOCK}") == wanted, said
+
+
 def test_a_part_of_a_file_without_functions_is_no_whole_one() -> None:
     constants = "A = 1\nB: int = 2\nC = 3\n"
     part = f"{HEADER}\n```\nA = 2\n```\n"
@@ -158,7 +169,9 @@ def test_a_predicted_effect_is_taken_only_where_it_is_a_number() -> None:
         ("2 %", None), ("from 1.82 to 1.81", None), ("between 0 and -0.01", None), ("1,234", None),
         ("-1,200e-6", None), ("\u00b10.002", None), ("no improvement of 0.01", None),
         ("-4 mbpb", None), ("-0.004 worse", None), ("+0.01 better", None), ("-4e-3x", None),
-        ("-4 * 10^-3", None), ("0.01 better or worse", None),
+        ("-4 * 10^-3", None), ("0.01 better or worse", None), ("falls to 0.98", None),
+        ("1.812", None), ("negative 0.004", -0.004), ("-0.004, confidence 0.6", None),
+        ("improves by 0.004 to 1.81", None),
     ):  # fmt: skip
         told = header(f"hypothesis: x\npredicted_delta: {said}").predicted_delta
         assert told == meant, (said, told)
@@ -169,7 +182,8 @@ def test_a_category_is_the_nearest_one() -> None:
         ("regularisation", "regularization"), ("Optimierer", "optimizer"), ("`data`", "data"),
         ("optimization", "optimizer"), ("optimizer | schedule", "optimizer"),
         ("bug-fix", "bug fix"), ("Bugfix", "bug fix"), ("learning rate schedule", "schedule"),
-        ("Architecture.", "architecture"),
+        ("Architecture.", "architecture"), ("Optimisation", "optimizer"), ("arch", "architecture"),
+        ("LR schedule", "schedule"), ("optmizer", "optimizer"),
         ("magic", "other"), ("baseline", "other"), ("hyperparameter", "other"), ("", "other"),
     ):  # fmt: skip
         assert header(f"hypothesis: x\ncategory: {said}").category == meant, said

@@ -8,7 +8,7 @@ from autoresearch.patching.edits import Edit, Reading, apply_edits, apply_file, 
 from autoresearch.patching.effect import effect_hash
 from autoresearch.patching.family import steering_change
 from autoresearch.patching.hunks import find_hunks
-from autoresearch.patching.lines import split_lines
+from autoresearch.patching.lines import split_lines, unindented
 from autoresearch.patching.naming import heading_path, path_above, path_in
 from autoresearch.patching.paths import glob_fault, matches, matching
 from autoresearch.patching.syntax import syntax_fault
@@ -44,4 +44,5 @@ __all__ = [
     "steering_change",
     "syntax_fault",
     "unified_diff",
+    "unindented",
 ]

@@ -18,7 +18,7 @@ from autoresearch.records.values import Rejection
 
 _LEAD = r"(?P<lead>(?:[ \t]*>[ \t])*[ \t]*)"
 _OPEN = re.compile(
-    _LEAD + r"(?P<mark>(?:\\?<){5,9}|-{5,9})[ \t]*(?P<word>[A-Za-z]+)[>:`*]*"
+    _LEAD + r"(?P<mark>(?:\\?<){5,9}|-{5,9})[ \t]*(?P<word>[A-Za-z]*)[>:`*]*"
     r"(?:[ \t]+(?P<path>\S+))?[ \t`]*"
 )
 _MIDDLE = re.compile(_LEAD + r"(?P<mark>(?:\\?=){5,9})[ \t]*(?P<word>[A-Za-z]*)[ \t]*")

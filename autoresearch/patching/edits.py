@@ -6,7 +6,7 @@ that say how it differs from what is there.
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from posixpath import normpath
 
@@ -61,7 +61,7 @@ def apply_edits(
         editable: the paths that an edit without one may mean.
     """
     changed, last = dict(files), None
-    for edit in edits:
+    for edit in _distinct(files, edits, editable):
         done = _apply(changed, edit, editable, last)
         if isinstance(done, Rejection):
             return Rejection(
@@ -70,6 +70,19 @@ def apply_edits(
         last, text = done
         changed[last] = text
     return changed
+
+
+def _distinct(
+    files: Mapping[str, str], edits: Sequence[Edit], editable: Collection[str]
+) -> Iterator[Edit]:
+    """Yield the edits without those that say once more what one above them does."""
+    seen = set[tuple[str, str]]()
+    for edit in edits:
+        alone = _apply(files, edit, editable, None)
+        if isinstance(alone, Rejection) or alone not in seen:
+            yield edit
+        if not isinstance(alone, Rejection):
+            seen.add(alone)
 
 
 def apply_file(

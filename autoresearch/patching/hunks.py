@@ -7,9 +7,11 @@ numbers are not read: models count badly, and lines that are found once need non
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from autoresearch.patching.blocks import Found
 from autoresearch.patching.edits import Edit, Reading
+from autoresearch.patching.lines import unindented
 from autoresearch.patching.naming import path_in
 
 _AT = re.compile(r"@@(?:\s.*)?")
@@ -49,7 +51,7 @@ class _Reader:
         self.found += 1
         label, end = f"hunk {self.found} of the diff", start + len(body)
         fault = "" if self.fenced or not self._is_cut(at, body, end) else _CUT
-        edit = Edit((_reading(body),), self.path, label, fault, is_marked=False)
+        edit = Edit(_readings(body), self.path, label, fault, is_marked=False)
         return Found(at, end, edit)
 
     def _is_cut(self, at: int, body: Sequence[str], end: int) -> bool:
@@ -81,6 +83,7 @@ def find_hunks(
         known: the project's paths.
         taken: the numbers of lines that are part of something else.
     """
+    lines = _moved(lines)
     reader, found, place = _Reader(lines, taken, known), list[Found](), 0
     bare = False  # within a fence that says it is a diff, before any other sign of one
     while place < len(lines):
@@ -101,6 +104,17 @@ def find_hunks(
             found.append(hunk)
         place = hunk.stop if hunk is not None else place + 1
     return found
+
+
+def _moved(lines: Sequence[str]) -> list[str]:
+    """Return the lines; those in an indented fence of a diff are moved left with it, if all can."""
+    moved, marks = list(lines), [at for at, line in enumerate(lines) if _FENCE.fullmatch(line)]
+    for start, stop in pairwise(marks):
+        fence = _FENCE.fullmatch(lines[start])
+        lead = lines[start][: len(lines[start]) - len(lines[start].lstrip())]
+        if fence and fence["info"].lower() in _DIFF_FENCES:
+            moved[start + 1 : stop] = unindented(lines[start + 1 : stop], lead)
+    return moved
 
 
 def heads(lines: Sequence[str], at: int) -> bool:
@@ -140,11 +154,16 @@ def _after_header(lines: Sequence[str], at: int) -> bool:
     return bool(named) and lines[at].startswith((" ", "+", "-"))
 
 
-def _reading(body: Sequence[str]) -> Reading:
+def _readings(body: Sequence[str]) -> tuple[Reading, ...]:
+    """Return what a hunk may mean: its lines, or those without a space that follows each mark."""
     kept = [line for line in body if not line.startswith(_NO_LINE_END)]
     search = [_bare(line) for line in kept if not line.startswith("+")]
     replace = [_bare(line) for line in kept if not line.startswith("-")]
-    return Reading(tuple(search), tuple(replace))
+    found = [Reading(tuple(search), tuple(replace))]
+    if all(not line.strip() or line.startswith(" ") for line in (*search, *replace)):
+        moved = [tuple(line[1:] for line in side) for side in (search, replace)]
+        found.append(Reading(moved[0], moved[1]))
+    return tuple(found)
 
 
 def _bare(line: str) -> str:

@@ -55,6 +55,17 @@ class Lines:
         return made
 
 
+def unindented(lines: Sequence[str], lead: str) -> list[str]:
+    """Return lines without the white space before all of them, blank ones aside; else as they are.
+
+    Args:
+        lines: without their ends.
+        lead: what stands before the first mark of the block or fence that holds them.
+    """
+    all_have = all(line.startswith(lead) or not line.strip() for line in lines)
+    return [line.removeprefix(lead) for line in lines] if all_have else list(lines)
+
+
 def split_lines(text: str) -> list[str]:
     """Return the lines of a text, whatever ends them, without their ends."""
     return Lines(text).texts

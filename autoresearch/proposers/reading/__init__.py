@@ -1,12 +1,13 @@
 """What models and programs answer, read as proposals.
 
 An answer's lines are taken apart (`parts`: edits and diffs by `patching`, files by `fences` and
-`wholes`, what is said of them by `headers`), the parts of its one proposal are chosen (`choosing`,
-with `enclosures` for what is a thought), and `answers` makes the proposal of them.
+`wholes`, what is said of them by `headers`), the parts of its one proposal are chosen (`choosing`)
+unless it may not be meant (`doubting`, with `enclosures` for what is a thought) or is none
+(`objecting`), and `answers` makes the proposal of them.
 """
 
 from autoresearch.proposers.reading.answers import header, read, read_change, unread
-from autoresearch.proposers.reading.choosing import NoChange
 from autoresearch.proposers.reading.headers import HYPOTHESIS, Header
+from autoresearch.proposers.reading.objecting import NoChange
 
 __all__ = ["HYPOTHESIS", "Header", "NoChange", "header", "read", "read_change", "unread"]

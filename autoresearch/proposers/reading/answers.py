@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 
 from autoresearch import patching
 from autoresearch.proposers.base import Brief
-from autoresearch.proposers.reading.choosing import Taken, choose, fault_in
+from autoresearch.proposers.reading.choosing import choose
+from autoresearch.proposers.reading.doubting import fault_in
 from autoresearch.proposers.reading.headers import Header, groups
-from autoresearch.proposers.reading.parts import known_files, lines_of, take_apart
+from autoresearch.proposers.reading.parts import Taken, known_files, lines_of, take_apart
 from autoresearch.proposers.reading.wholes import Whole
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import Change, ChangeFormat, Proposal, Rejection

@@ -12,16 +12,19 @@ from autoresearch.patching import path_in
 from autoresearch.proposers.reading.headers import field_name
 
 _OPEN = re.compile(
-    r"[ \t>*]*(?:<(?P<tag>[A-Za-z][\w:.-]*)(?:\s[^<>]*)?(?<!/)>|\[(?P<word>[A-Z]{3,})\]\s*$)"
+    r"[ \t>*]*(?:[<\u25c1](?P<tag>[A-Za-z][\w:.-]*)(?:\s[^<>]*)?(?<!/)[>\u25b7]"
+    r"|\[(?P<word>[A-Z]{3,})\]\s*$)"
 )
-_CLOSE = re.compile(r"</(?P<tag>[A-Za-z][\w:.-]*)\s*>|\[/(?P<word>\w+)\]")
+_CLOSE = re.compile(r"[<\u25c1]/(?P<tag>[A-Za-z][\w:.-]*)\s*[>\u25b7]|\[/(?P<word>\w+)\]")
+_TOKEN = re.compile(r"<\|(?P<what>START|BEGIN|END)_(?:OF_)?(?P<name>\w+)\|>", re.IGNORECASE)
+THINKS = re.compile(r"think|thought|reason", re.IGNORECASE)  # in names that stand for much else
 _CHANNEL = re.compile(r"<\|?channel\|?>[ \t]*(?P<name>\w*)")
 _ANSWERS = re.compile(
-    r"answer|final|output|respon|propos|solution|result|file|code|edit|change|patch|diff|block|"
+    r"answer|final|output|respon|propos|replace|solution|result|file|code|edit|change|patch|diff|block|"
     r"artifact|header|document|experiment|assistant|message|commentary"
 )
 _LAYOUT = re.compile(
-    r"a|b|i|u|p|br|hr|em|li|ol|ul|div|pre|kbd|sup|sub|img|html|body|span|strong|table"
+    r"a|b|i|s|u|p|br|hr|em|li|ol|ul|div|pre|kbd|sup|sub|img|html|body|span|strong|table"
 )
 
 
@@ -46,7 +49,11 @@ def thoughts(
         known: the project's paths; a tag that names one is about a file.
         taken: the numbers of lines that are code.
     """
-    return [each for each in _enclosures(lines, known, taken) if not _fits(each.name)]
+    return [
+        each
+        for each in _enclosures(lines, taken)
+        if not (_fits(each.name) or path_in(each.name, known) or path_in(lines[each.start], known))
+    ]
 
 
 def _fits(name: str) -> bool:
@@ -54,9 +61,7 @@ def _fits(name: str) -> bool:
     return bool(_LAYOUT.fullmatch(low) or _ANSWERS.search(low)) or field_name(name) is not None
 
 
-def _enclosures(
-    lines: Sequence[str], known: Collection[str], taken: Collection[int]
-) -> Iterator[Enclosure]:
+def _enclosures(lines: Sequence[str], taken: Collection[int]) -> Iterator[Enclosure]:
     opened: list[tuple[str, int]] = []
     channel: tuple[str, int] | None = None
     for at, line in enumerate(lines):
@@ -66,24 +71,34 @@ def _enclosures(
             if channel:
                 yield Enclosure(channel[0], channel[1], at)
             channel = (found["name"], at) if found["name"] else None
-        tag = _OPEN.match(line)
-        if tag and not path_in(line, known):
-            opened.append(((tag["tag"] or tag["word"]), at))
-        for found in _CLOSE.finditer(line):
-            name = found["tag"] or found["word"]
-            if path_in(name, known):
-                continue
-            start = _pop(opened, name)
-            yield Enclosure(name, start, at)
+        for name, ends in _tags(line):
+            if ends:
+                yield Enclosure(name, _pop(opened, name) or 0, at)
+            else:
+                opened.append((name, at))
     for name, at in [*opened, *([channel] if channel else [])]:
         yield Enclosure(name, at, len(lines))
 
 
-def _pop(opened: list[tuple[str, int]], name: str) -> int:
-    """Take the last tag of a name off, and what was opened in it; return its line, or the first."""
+def _tags(line: str) -> Iterator[tuple[str, bool]]:
+    """Yield the names of the tags of a line, and whether each ends; without those within it."""
+    if tag := _OPEN.match(line):
+        yield tag["tag"] or tag["word"], False
+    for found in _TOKEN.finditer(line):
+        if THINKS.search(found["name"]):
+            yield found["name"], found["what"].upper() == "END"
+    for found in _CLOSE.finditer(line):
+        name = found["tag"] or found["word"]
+        begun = re.search(rf"<{re.escape(name)}[ >]", line[: found.start()])
+        if not begun or (tag and begun.end() <= tag.end()):
+            yield name, True
+
+
+def _pop(opened: list[tuple[str, int]], name: str) -> int | None:
+    """Take the last tag of a name off, and what was opened in it; return its line."""
     for at in reversed(range(len(opened))):
         if opened[at][0].casefold() == name.casefold():
             place = opened[at][1]
             del opened[at:]
             return place
-    return 0
+    return None

@@ -5,13 +5,16 @@ from bisect import bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from autoresearch.patching import path_in
+from autoresearch.patching import heading_path, path_in
 
 _FENCE = re.compile(r"[ \t>]*(?P<mark>`{3,20}|~{3,20})(?P<info>[^`]*)")
 _ELEMENT = re.compile(r"[ \t]*<(?P<name>[\w:.-]+)(?P<rest>\s[^<>]*)?>[ \t]*")
-SOUGHT = re.compile(r"(?:SEARCH|FIND|ORIGINAL|OLD|BEFORE)(?:[ _](?:CODE|TEXT|BLOCK|LINES))?")
+_OF = r"(?:[ _](?:CODE|TEXT|BLOCK|LINES?|STR|STRING|VERSION))?"
+_SIDE = re.compile(r"\s*(?:<(?P<open>\w+)>)?(?P<text>.*?)(?:</(?P<close>\w+)>\s*)?")
+SOUGHT = re.compile(rf"(?:SEARCH|FIND|ORIGINAL|OLD|BEFORE|CURRENT){_OF}|(?:.* )?(?:REPLACE|CHANGE)")
 PUT = re.compile(
-    r"(?:REPLACE(?:MENT)?|UPDATED|NEW|AFTER)(?:[ _](?:WITH|BY|CODE|TEXT|BLOCK|LINES))?"
+    rf"(?:UPDATED|NEW|AFTER|MODIFIED|PROPOSED|REPLACEMENT){_OF}"
+    rf"|REPLACE(?:[ _](?:WITH|BY))?{_OF}|WITH|TO|BY"
 )
 SIDES = re.compile(f"{SOUGHT.pattern}|{PUT.pattern}")
 _ABOVE = 4  # lines, in which the word for a fence stands
@@ -84,10 +87,28 @@ def _at(lines: Sequence[str], at: int, known: Collection[str], marks: _Marks) ->
             return None  # it was never closed: what follows is a fence of its own
         return Fence(at, stop, opened["info"].strip(), bool(ends))
     element = _ELEMENT.fullmatch(lines[at])
-    if element and (path_in(lines[at], known) or SIDES.fullmatch(element["name"].upper())):
-        ends = marks.of_element(element["name"], at)
-        return Fence(at, ends[0], element["rest"] or "") if ends else None
+    ends = marks.of_element(element["name"], at) if element else []
+    if element is None or not ends:
+        return None
+    is_file = path_in(lines[at], known) or (at and heading_path(lines[at - 1], known))
+    if _is_side(lines[at]) or (is_file and not any(map(_is_side, lines[at : ends[0]]))):
+        return Fence(at, ends[0], element["rest"] or "")
     return None
+
+
+def _is_side(line: str) -> bool:
+    element = _ELEMENT.fullmatch(line)
+    return element is not None and SIDES.fullmatch(element["name"].upper()) is not None
+
+
+def opened_up(line: str) -> list[str]:
+    """Return a line with the tags of an element that is named like a side on lines of their own."""
+    found = _SIDE.fullmatch(line)
+    name = (found["open"] or found["close"] or "") if found else ""
+    if found is None or not found["text"].strip() or not SIDES.fullmatch(name.upper()):
+        return [line]
+    around = (f"<{name}>" if found["open"] else "", f"</{name}>" if found["close"] else "")
+    return [each for each in (around[0], found["text"], around[1]) if each]
 
 
 def is_named(lines: Sequence[str], fence: Fence, word: re.Pattern[str]) -> bool:

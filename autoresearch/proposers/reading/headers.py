@@ -23,11 +23,11 @@ _NOTED = re.compile(r"(?<![\d.])\d{1,6}\.\d(?![\d.])")  # the number of such an 
 _EXACT = ("later", "takes", "drops")  # words that are also in prose: no other spelling counts
 _ALIKE = {"hypothesis": 0.8, "category": 0.7, "risk": 0.78}  # how alike a name must be to count
 _DECORATION = r"(?:[^\w\n]|_)*+(?:\d+[.)]\s*+)?+[\s*_`\"']*+"
-# A header may follow on the same line on what a server left there, or on prose without a space.
-_BEFORE = r"(?:.*(?:\|>|</[\w:.-]+>|\[/\w+\])|.*[.!?](?=hypothesis))?"
+# A header may follow on the same line on what a server left there, or on words without a space.
+_BEFORE = r"(?:.*(?:\|>|</[\w:.-]+>|\[/\w+\])|.*[\w.!?](?=hypothesis\s*:))?"
 _FIELD = re.compile(
     _BEFORE + _DECORATION + r"(?P<name>[^\W\d_][\w \u0394\u03b4.()\-]{2,40}?)"
-    r"[\s*_`\"'\])]*(?:[:\uff1a=|]|\s[-\u2013\u2014]\s)(?P<value>.*)"
+    r"[\s*_`\"'\])]*(?:[:\uff1a=|]+>?|\u2192|\s[-\u2013\u2014]>?\s)(?P<value>.*)"
 )
 _BOLD = re.compile(
     r"(?:[^\w*]|_)*\*\*(?P<name>[\w \u0394\u03b4-]{3,40})[.:]?\*\*\s*(?P<value>\w.*)"
@@ -38,9 +38,15 @@ _HEADING = re.compile(
 )
 _STOP = re.compile(r"[ \t>]*(?:`{3,}|~{3,}|[<>=]{5,}|-{3,}|\+{3,}|@@|\*\*\*|</?\w|\[/?\w+\]|\|)")
 _PLACEHOLDER = "one sentence:"  # how the form itself begins, where an answer repeats it
+_CODE = re.compile(r"\s*(?:import\s|from\s+\S+\s+import\b|\"{3}|'{3}|[@A-Za-z_]\w*(?:: \w+)? = )")
+_FOLDED = re.compile(r"[>|][+-]?")  # in YAML: the value is below
+_NEXT = re.compile(r"\s*[;|]\s*(?=[\W_]*[^\W\d][\w ]{2,20}?[\W_]*[:=])")
+_LAYOUT = re.compile(r"</?(?:b|i|u|em|br|strong|p|li)\s*/?>", re.IGNORECASE)
+_UNFILLED = re.compile(r"<.*>|\W+")
 _BULLET = re.compile(r"[-+•]\s+")
 _MOST_WRAPPED = 12  # lines of a value
 _MOST_JSON = 20
+_STEM = 4  # letters that tell the categories apart
 _ALIASES = {"bug": Category.BUG_FIX, "fix": Category.BUG_FIX, "lr": Category.OPTIMIZER}
 
 
@@ -67,17 +73,22 @@ class Field:
 
 @dataclass(frozen=True)
 class Group:
-    """The fields that make one header, how many they are, and the lines they stand on."""
+    """The fields that make one header, how many they are, and the lines they stand on.
+
+    `stop` is the line after its hypothesis, `end` the one after all fields that follow at once.
+    """
 
     said: Header
     start: int
     stop: int
+    end: int = 0
     size: int = 1
 
     @property
     def is_form(self) -> bool:
         """Whether it only repeats how a header is to be written."""
-        return self.said.hypothesis.lower().startswith(_PLACEHOLDER)
+        said = self.said.hypothesis.lower()
+        return said.startswith(_PLACEHOLDER) or bool(_UNFILLED.fullmatch(said))
 
 
 def groups(
@@ -94,7 +105,7 @@ def groups(
     begins = [at for at, field in enumerate(found) if field.name == "hypothesis"]
     begins = [_first(found, at) for at in begins]
     ends = [*begins[1:], len(found)][: len(begins)]
-    return [_group(found[start:stop]) for start, stop in zip(begins, ends, strict=True)]
+    return [_group(lines, found[start:stop]) for start, stop in zip(begins, ends, strict=True)]
 
 
 def _first(found: Sequence[Field], at: int) -> int:
@@ -108,7 +119,7 @@ def _first(found: Sequence[Field], at: int) -> int:
     return first
 
 
-def _group(fields: Sequence[Field]) -> Group:
+def _group(lines: Sequence[str], fields: Sequence[Field]) -> Group:
     said = dict[str, Field]()
     for field in fields:
         said.setdefault(field.name, field)
@@ -122,7 +133,10 @@ def _group(fields: Sequence[Field]) -> Group:
         risk=safe_line(values.get("risk", ""), HYPOTHESIS),
         notes=_notes(fields),
     )
-    return Group(header, fields[0].start, said["hypothesis"].stop, len(said))
+    end = fields[0].stop
+    for field in fields:
+        end = field.stop if not any(map(str.strip, lines[end : field.start])) else end
+    return Group(header, fields[0].start, said["hypothesis"].stop, end, len(said))
 
 
 def _notes(fields: Sequence[Field]) -> Notes:
@@ -152,7 +166,7 @@ def _fields(
                 continue
         field = _field(lines, at, taken, known)
         if field is not None and field.value:
-            yield field
+            yield from _several(field)
         at = field.stop if field is not None else at + 1
 
 
@@ -164,6 +178,7 @@ def _field(
         return None
     name = str(field_name(found["name"]))
     value = _clean(found.groupdict().get("value") or "")
+    value = "" if _FOLDED.fullmatch(value) else value
     if field_name(value.partition("|")[0].strip(" *_`:\"'")):
         return None  # the head of a table, or JSON that does not end
     stop = at + 1
@@ -180,19 +195,37 @@ def _field(
     return Field(name, value, at, stop)
 
 
+def _several(field: Field) -> list[Field]:
+    """Return the fields that stand on one line, one after another."""
+    first, *others = _NEXT.split(field.value)
+    named = [_named(each) for each in others]
+    if not all(named):
+        return [field]
+    told = [(each["name"], each.groupdict().get("value") or "") for each in named if each]
+    more = [(str(field_name(name)), value) for name, value in told]
+    pairs = [(field.name, first), *more]
+    return [Field(name, _clean(value), field.start, field.stop) for name, value in pairs]
+
+
 def _goes_on(lines: Sequence[str], at: int, taken: Collection[int], known: Collection[str]) -> bool:
     """Return whether a line can be more of the value above it."""
     line = lines[at]
     other = not line.strip(" \t>") or line.rstrip().endswith((":", "\uff1a"))
     return not (
-        at in taken or other or _STOP.match(line) or heading_path(line, known) or _named(line)
+        at in taken
+        or other
+        or _STOP.match(line)
+        or _CODE.match(line)
+        or heading_path(line, known)
+        or _named(line)
     )
 
 
 def _named(line: str) -> re.Match[str] | None:
     """Return the match of a line that begins a field."""
+    plain = _LAYOUT.sub("", line.strip())
     for way in (_FIELD, _HEADING, _BOLD, _TAGGED):
-        found = way.fullmatch(line.strip())
+        found = way.fullmatch(plain)
         if found and field_name(found["name"]):
             return found
     return None
@@ -237,11 +270,13 @@ def category(text: str) -> Category:
     known = {str(each): each for each in Category if each is not Category.BASELINE}
     plain = re.sub(r"[\s_-]+", " ", _folded(text)).strip(" *`_.\"'")
     words = [plain, *re.findall(r"[^\W\d_]+", plain)]
-    for word in words:
-        if word in known or word in _ALIASES:
-            return known.get(word) or _ALIASES[word]
-    near = (get_close_matches(word, known, n=1, cutoff=0.6) for word in words if len(word) < 60)
-    return next((known[each[0]] for each in near if each), Category.OTHER)
+    for names in (known, _ALIASES):
+        if word := next((each for each in words if each in names), None):
+            return names[word]
+    alike = (name for word in words for name in known if name[:_STEM] == word[:_STEM])
+    typed = (get_close_matches(word, known, n=1, cutoff=0.75) for word in words if len(word) < 60)
+    found = next(alike, None) or next((each[0] for each in typed if each), None)
+    return known[found] if found else Category.OTHER
 
 
 def _folded(text: str) -> str:
@@ -250,6 +285,6 @@ def _folded(text: str) -> str:
 
 
 def _clean(value: str) -> str:
-    bare = value.strip().rstrip("|").strip().strip("*`_ ").rstrip(",")
+    bare = value.strip().removesuffix("-->").rstrip("| ").strip().strip("*`_ ").rstrip(",")
     quoted = len(bare) > 1 and bare[0] == bare[-1] and bare[0] in "\"'"
     return bare[1:-1] if quoted else bare

@@ -2,20 +2,21 @@
 
 import re
 
-_LARGEST = 100.0  # bits per byte: nothing real is off by more
+_LARGEST = 1.0  # bits per byte: what is more is a score, not a difference of two
 _LONGEST = 300  # characters of words about one number
 _MINUS = str.maketrans("\u2212\u2013\u2014\u2010", "----")
 _SPREAD = re.compile(r"(?:±|\+\s*/?\s*-)\s*[\d.,]+(?:e[+-]?\d+)?", re.IGNORECASE)
 _PRODUCT = re.compile(r"\d\s*[*^\u00b7\u00d7]\s*\d")  # 4 * 10^-3: more than one number says it
+_SCORE = re.compile(r"\b(?:from|to)\s*[+-]?[\d.]", re.IGNORECASE)  # "falls to 0.98"
 _ASIDE = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 _NUMBER = re.compile(
-    r"(?<![\w.,])(?P<sign>[+-]?)\s*(?P<digits>\d+(?:[.,]\d*)*(?:e[+-]?\d+)?|[.,]\d+(?:e[+-]?\d+)?)"
+    r"(?<![\w.,])(?P<sign>[+-]?)\s*(?P<digits>\d+(?:[.,]\d+)*\.?(?:e[+-]?\d+)?|[.,]\d+(?:e[+-]?\d+)?)"
     r"\s*(?P<unit>[A-Za-z%/_\u2030\u00b5\u03bc]*)",
     re.IGNORECASE,
 )
 _UNITS = re.compile(r"(?:val_)?(?:bpb|bits?)?", re.IGNORECASE)
 _BETTER = re.compile(
-    r"\b(?:improv\w*|better|lower\w*|reduc\w*|decreas\w*|drop\w*|gains?|less|down|falls?|besser)\b",
+    r"\b(?:improv\w*|better|lower\w*|reduc\w*|decreas\w*|drop\w*|gains?|minus|negative|less|down|falls?|besser)\b",
     re.IGNORECASE,
 )
 _WORSE = re.compile(
@@ -28,8 +29,9 @@ _NOT = re.compile(r"\b(?:no|not|never|without|nicht|kein\w*)\b|n't\b", re.IGNORE
 def delta(text: str) -> float | None:
     """Return the change of val_bpb that words predict, below zero = better.
 
-    None where they hold no number, several, a share (2 %) or another unit, or a number whose sign
-    its words contradict. Without a sign, a word of direction gives it one: "improves by 0.004".
+    None where they hold no number, several, a score, a share (2 %) or another unit, or a number
+    whose sign its words contradict. Without a sign, a word of direction gives it one: "improves by
+    0.004".
     """
     plain = _SPREAD.sub(" ", text[:_LONGEST].translate(_MINUS))
     if len(text) > _LONGEST or _PRODUCT.search(plain):
@@ -38,7 +40,9 @@ def delta(text: str) -> float | None:
     found = _numbers(outside)
     if not found:
         outside, found = plain, _numbers(plain)
-    return _signed(found[0], outside) if len(found) == 1 else None
+    if len(found) != 1 or _SCORE.search(outside):
+        return None
+    return _signed(found[0], outside)
 
 
 def _numbers(text: str) -> list[tuple[str, str]]:

@@ -8,11 +8,20 @@ from itertools import pairwise
 from autoresearch import patching
 from autoresearch.patching import Edit, Found, Reading
 from autoresearch.proposers.base import Brief
-from autoresearch.proposers.reading.fences import PUT, SOUGHT, Fence, find_fences, is_named
+from autoresearch.proposers.reading.fences import (
+    PUT,
+    SOUGHT,
+    Fence,
+    find_fences,
+    is_named,
+    opened_up,
+)
 from autoresearch.proposers.reading.headers import Group, groups
 from autoresearch.proposers.reading.wholes import Whole, whole_file
 
 _FRAME = re.compile(r"[ \t>]*<<(?:data|program) (?P<nonce>[0-9a-f]{32})\b.*>>")
+_GLUED = re.compile(r"(\s*>{5,9} ?REPLACE)(<[/|].*\w.*)")  # a tag that ends thoughts, and more
+_OTHERS_TURN = re.compile(r"<\|\w+\|>\s*(?:user|human|system|tool)\b", re.IGNORECASE)
 _HEADER_LINES = 15  # within which a fence that holds a header begins with it
 
 
@@ -26,6 +35,39 @@ class Parts:
     wholes: Sequence[Whole]
     headers: Sequence[Group]
     code: frozenset[int]
+
+    @property
+    def starts(self) -> list[int]:
+        """Return the lines on which changes begin."""
+        return sorted([each.start for each in self.edits] + [each.start for each in self.wholes])
+
+    def end_of(self, begin: int) -> int:
+        """Return where a proposal ends that begins at a line: before the form, if that follows."""
+        forms = (each.start for each in self.headers if each.is_form and each.start > begin)
+        return min(forms, default=len(self.lines))
+
+    def prose(self, start: int, stop: int) -> list[str]:
+        """Return the lines of a range that are no code."""
+        return [self.lines[at] for at in range(start, stop) if at not in self.code]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """One proposal's parts of an answer."""
+
+    group: Group | None
+    edits: Sequence[Found] = ()
+    wholes: Sequence[Whole] = ()
+
+    @property
+    def starts(self) -> list[int]:
+        """Return the lines on which its changes begin."""
+        return sorted([each.start for each in self.edits] + [each.start for each in self.wholes])
+
+    @property
+    def stop(self) -> int:
+        """Return the line after all of it."""
+        return max([each.stop for each in self.edits] + [each.stop for each in self.wholes])
 
 
 def take_apart(answer: str, brief: Brief) -> Parts:
@@ -56,14 +98,20 @@ def take_apart(answer: str, brief: Brief) -> Parts:
 
 
 def _own_lines(lines: Sequence[str]) -> list[str]:
-    """Return the lines, empty where they stand in a frame: those repeat what the brief told."""
+    """Return the lines up to somebody else's turn, as a model that runs on makes them up.
+
+    Those in a frame are empty: they repeat what the brief told.
+    """
     own, nonce = list[str](), ""
     for line in lines:
+        if _OTHERS_TURN.search(line):
+            return [*own, line[: line.index("<|")]]
         begun = _FRAME.match(line)
         inside = bool(nonce)
         if begun and not inside:
             nonce, inside = begun["nonce"], True
-        own.append("" if inside else line.lstrip("\ufeff"))
+        glued = _GLUED.fullmatch(line)
+        own += [""] if inside else glued.groups() if glued else opened_up(line.lstrip("\ufeff"))
         if inside and line.rstrip().endswith(f"<<end {nonce}>>"):
             nonce = ""
     return own
@@ -94,9 +142,16 @@ def _pairs(
         named = is_named(lines, first, SOUGHT) and is_named(lines, second, PUT)
         if not named or not second.closed or first.start in taken:
             continue
-        search, replace = (tuple(lines[each.start + 1 : each.stop]) for each in (first, second))
+        search, replace = (_inside(lines, each) for each in (first, second))
         reading = Reading(search, replace)
         path = patching.path_above(lines[max(first.start - 6, 0) : first.start], known)
         edit = Edit((reading,), path, f"the edit at line {first.start + 1}")
         found.append(Found(first.start, second.stop + 1, edit))
     return found
+
+
+def _inside(lines: Sequence[str], fence: Fence) -> tuple[str, ...]:
+    """Return what a fence holds, moved left with it."""
+    mark = lines[fence.start]
+    lead = mark[: len(mark) - len(mark.lstrip())]
+    return tuple(patching.unindented(lines[fence.start + 1 : fence.stop], lead))

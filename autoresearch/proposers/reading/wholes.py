@@ -12,6 +12,8 @@ from autoresearch.records.text import counted, safe_line
 
 _DEFINITION = re.compile(r"(?:async\s+def|def|class)\s+(\w+)|(\w+)\s*(?::[^=]+)?=(?!=)")
 _FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,}).*")
+_RULE = re.compile(r"\s*-*\s*")  # below a header
+_ELEMENT = re.compile(r"\s*<(?P<name>[\w:.-]+)(?:\s[^<>]*)?>\s*")
 _SHELLS = frozenset({"bash", "sh", "shell", "console", "zsh"})
 _HEADER_LINES = 15
 _ABOVE = 3  # lines above a fence that may name its file
@@ -31,7 +33,7 @@ class Whole:
 
 def whole_file(lines: Sequence[str], fence: Fence, brief: Brief) -> Whole | None:
     """Return the whole file that a fence holds, or None where it holds something else."""
-    start, body = _body(lines, fence)
+    start, body = _body(lines, fence, brief)
     path = _path(lines, fence, body, brief)
     if path is None or fence.info.partition(" ")[0].lower() in _SHELLS:
         return None
@@ -60,7 +62,7 @@ def _defined(line: str) -> str:
 def partial(lines: Sequence[str], fences: Sequence[Fence], brief: Brief) -> str:
     """Return what is to be said of fences none of which is a whole file."""
     for fence in fences:
-        _, body = _body(lines, fence)
+        _, body = _body(lines, fence, brief)
         path = _path(lines, fence, body, brief)
         if path is not None and path in brief.fixed_files:
             return f"{safe_line(path, 60)} is fixed; only {', '.join(brief.editable)} may change"
@@ -74,27 +76,21 @@ def partial(lines: Sequence[str], fences: Sequence[Fence], brief: Brief) -> str:
     return ""
 
 
-def _body(lines: Sequence[str], fence: Fence) -> tuple[int, list[str]]:
-    """Return where a fence's file begins, and its lines, without a header above it."""
+def _body(lines: Sequence[str], fence: Fence, brief: Brief) -> tuple[int, list[str]]:
+    """Return where a fence's file begins, and its lines, without a header or marks around it."""
     start, stop = fence.start + 1, fence.stop
     found = groups(lines[start : min(stop, start + _HEADER_LINES)])
-    if found:
-        start = _after_header(lines, start, stop)
-    while start < stop and not lines[start].strip():
+    start += found[0].end if found else 0
+    while start < stop and _RULE.fullmatch(lines[start]):
         start += 1
+    element = _ELEMENT.fullmatch(lines[start]) if start < stop else None
+    if element and path_in(lines[start], {**brief.fixed_files, **brief.files}):
+        closed = f"</{element['name']}>"
+        stop = next((at for at in range(start, stop) if lines[at].strip() == closed), stop)
+        return start + 1, list(lines[start + 1 : stop])
     if stop - start > 1 and _FENCE.fullmatch(lines[start]) and _FENCE.fullmatch(lines[stop - 1]):
         return start + 1, list(lines[start + 1 : stop - 1])
     return start, list(lines[start:stop])
-
-
-def _after_header(lines: Sequence[str], start: int, stop: int) -> int:
-    near = range(start, min(stop, start + 2 * _HEADER_LINES))
-    blank = (at for at in near if not lines[at].strip() and _ended(lines, start, at))
-    return next(blank, stop)
-
-
-def _ended(lines: Sequence[str], start: int, at: int) -> bool:
-    return bool(groups(lines[start:at])) and not groups(lines[at : at + 4])
 
 
 def _path(lines: Sequence[str], fence: Fence, body: Sequence[str], brief: Brief) -> str | None:

@@ -1,0 +1,104 @@
+"""What is told where no change belongs to the last header, or to any, or two may be meant."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from autoresearch.proposers.base import Brief
+from autoresearch.proposers.reading.headers import Group
+from autoresearch.proposers.reading.parts import Parts
+from autoresearch.proposers.reading.wholes import LEAST, partial, share
+from autoresearch.records.text import safe_line
+from autoresearch.records.values import Rejection
+
+_LIKE_A_MARK = re.compile(
+    r".{0,20}(?:<|&lt;|-){3,}[^\w]*(?:SEARCH|ORIGINAL)\b.{0,20}", re.IGNORECASE
+)
+_JSON = re.compile(
+    r'"(?:search|replace|edits?|old|new|code|content|changes?|diff|patch)\w*"\s*:', re.I
+)
+_IN_JSON = "the change is written as JSON, where code is not read: write it as a block"
+EXAMPLE = """\
+hypothesis: one sentence: what changes, and why it should help
+category: optimizer
+predicted_delta: -0.004
+risk: one sentence: what may go wrong
+
+{entry}
+<<<<<<< SEARCH
+lines as they are in the file
+=======
+the lines that take their place
+>>>>>>> REPLACE
+"""
+
+
+@dataclass(frozen=True)
+class NoChange(Rejection):
+    """The answer has words and no change."""
+
+
+def headless(parts: Parts, brief: Brief) -> Rejection:
+    """Say that there is no header, and what else is missing."""
+    detail = EXAMPLE.format(entry=brief.entry)
+    if parts.headers:
+        return Rejection(
+            "the line `hypothesis: ...` only repeats the form: say what you change and why", detail
+        )
+    if not parts.edits and not parts.wholes:
+        if any(_JSON.search(line) for line in parts.lines):
+            return Rejection(_IN_JSON, detail)
+        return NoChange(
+            "the line `hypothesis: ...` is missing, and so is a change: there are only words",
+            detail,
+        )
+    return Rejection("the line `hypothesis: ...` is missing above the change", detail)
+
+
+def changeless(parts: Parts, real: Sequence[Group], brief: Brief) -> Rejection:
+    """Say why the last header has no change."""
+    detail = EXAMPLE.format(entry=brief.entry)
+    if len(real) > 1 and (parts.edits or parts.wholes):
+        return two(real[-2:], "no change below the last one", brief)
+    below = [each for each in parts.fences if each.start >= real[-1].start]
+    if any(not each.closed for each in below):
+        return Rejection(
+            "the closing fence of the file is missing, so the answer was cut off: give the file "
+            "to its end, or only the edits"
+        )
+    if below and (why := partial(parts.lines, below, brief)):
+        return Rejection(why, detail)
+    if why := _misshapen(parts, real[-1], brief):
+        return Rejection(why, detail)
+    return NoChange(
+        "SEARCH/REPLACE blocks are missing: there are a header and words, so nothing would change",
+        detail,
+    )
+
+
+def _misshapen(parts: Parts, group: Group, brief: Brief) -> str:
+    """Return what is wrong with a change that is there, but in no form that is read; or nothing."""
+    lines = parts.lines[group.stop :]
+    if mark := next((line for line in lines if _LIKE_A_MARK.fullmatch(line)), None):
+        return (
+            f"the line `{safe_line(mark.strip(), 40)}` is no mark: a block begins with a line "
+            "<<<<<<< SEARCH, and nothing else on it"
+        )
+    if any(_JSON.search(line) for line in (parts.lines[group.start], *lines)):
+        return _IN_JSON
+    if any(share(text.splitlines(), lines) >= LEAST for text in brief.files.values() if text):
+        return (
+            "the file stands in no fence, so where it ends cannot be known: put a line ``` above "
+            "and below it, or give SEARCH/REPLACE blocks"
+        )
+    return ""
+
+
+def two(both: Sequence[Group], why: str, brief: Brief) -> Rejection:
+    """Say that there are two proposals, and why it cannot be known which is meant."""
+    words = " and ".join(f"`{safe_line(each.said.hypothesis, 60)}`" for each in both)
+    return Rejection(
+        f"there are two proposals, {words}, and {why}: give exactly one header, and its change "
+        "below it",
+        EXAMPLE.format(entry=brief.entry),
+    )
