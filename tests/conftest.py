@@ -20,7 +20,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 # On a busy machine any example may take long. They are the same every time, so that a change is
 # judged by itself; `--hypothesis-profile=default` looks for new ones.
-settings.register_profile("share", deadline=None, derandomize=True, database=None, max_examples=40)
+settings.register_profile("share", deadline=None, derandomize=True, database=None, max_examples=30)
 settings.register_profile("all", settings.get_profile("share"), max_examples=100)
 
 

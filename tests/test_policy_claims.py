@@ -35,10 +35,14 @@ def test_fresh_pairs_confirm() -> None:
     assert "on 2 fresh pairs" in found.reason
 
 
-@given(st.lists(near, min_size=0, max_size=5))
+@given(st.lists(near, min_size=0, max_size=2))
 def test_nothing_is_claimed_while_the_noise_is_unknown(differences: list[float]) -> None:
     found = claim(beside(-0.1, *differences), Noise(), IDEAS)
     assert not found.confirmed
+
+
+def test_its_own_pairs_say_how_loud_the_noise_is() -> None:
+    assert claim(beside(-0.1, -0.1, -0.11, -0.1, -0.09), Noise(), IDEAS).confirmed
 
 
 @given(st.lists(near, min_size=1, max_size=5), st.floats(0, 0.05))

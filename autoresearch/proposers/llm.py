@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from autoresearch.config import LlmSettings
+from autoresearch.errors import ProposerError
 from autoresearch.proposers import reading
 from autoresearch.proposers.asking import Answer, Asker, TooDear, shortcoming
 from autoresearch.proposers.base import Brief, Check, Unable
@@ -11,8 +12,6 @@ from autoresearch.proposers.models import Prompt
 from autoresearch.proposers.prompting import Prompting
 from autoresearch.records.money import CallEnding
 from autoresearch.records.values import Proposal, Rejection
-
-_LEAST_TOKENS = 2000  # a brief below this tells a model nothing
 
 
 class LlmProposer:
@@ -95,9 +94,17 @@ class LlmProposer:
             if too_long and self._room > self._tokens:
                 self._room //= 2
                 continue
-            if self._tokens // 2 < _LEAST_TOKENS:
+            if not self._halved(brief):
                 return prompt, answer if isinstance(answer, Unable) else _hopeless(answer)
-            self._tokens //= 2
+
+    def _halved(self, brief: Brief) -> bool:
+        """Tell half as much from now on; return whether a brief can be as short as that."""
+        try:
+            self._prompting.prompt(brief, tokens=self._tokens // 2)
+        except ProposerError:
+            return False
+        self._tokens //= 2
+        return True
 
     def _repair(self, prompt: Prompt, refused: Answer) -> Answer | Unable:
         """Ask again; with twice the room where thoughts took all of it, if that may be had."""
