@@ -303,6 +303,7 @@ def trained(made: Night, number: int, seed: int, bpb: float | None) -> None:
     )
 
 
+@pytest.mark.thorough  # beside it: further pairs say so
 def test_a_keep_that_a_killed_run_had_refuted_is_taken_back(tmp_path: Path) -> None:
     made = night(tmp_path, source(1.9), share=0.0)
     made.run()
@@ -433,6 +434,7 @@ def test_a_reversal_that_conflicts_is_left(tmp_path: Path) -> None:
     assert len(rows(made)) == 3
 
 
+@pytest.mark.thorough  # beside it: one below others is reversed
 def test_a_refuted_keep_goes_once_what_was_built_on_it_has_gone(tmp_path: Path) -> None:
     made = night(tmp_path, source(2.0, bonus=-0.1), source(1.9, bonus=-0.1), share=0.0)
     made.run()

@@ -180,6 +180,7 @@ def test_turns_while_the_proposer_rests_are_out_of_competition(tmp_path: Path) -
     assert arms == [("chance", False, 5), ("thinker", False, 2), ("chance", True, 1)]
 
 
+@pytest.mark.thorough  # beside it: the turns are shared
 def test_a_later_run_goes_on_with_the_share_and_one_without_a_control_is_not_compared(
     tmp_path: Path,
 ) -> None:

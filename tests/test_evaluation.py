@@ -89,6 +89,7 @@ def test_bits_agree_with_a_naive_loop_document_by_document(
     assert result.mismatch < 1e-4  # ten times under the tolerance
 
 
+@pytest.mark.thorough  # beside it: the zoo's twin with a tokenizer of its own
 @pytest.mark.parametrize("how", STARTS)
 def test_a_changed_tokenizer_is_scored_over_the_same_bytes(tmp_path: Path, how: str | None) -> None:
     program = HONEST + PAIRS

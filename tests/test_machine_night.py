@@ -211,6 +211,7 @@ def test_claims_are_earned_on_the_new_machine_too(tmp_path: Path) -> None:
     assert {each.epoch for each in pairs[5]} == {1}
 
 
+@pytest.mark.thorough  # beside it: one that changes once
 def test_a_machine_that_changes_twice_leaves_three_kinds_of_readings(tmp_path: Path) -> None:
     made = night(tmp_path, EVERY_THREE, *WORSE[:3], source(2.5), *WORSE[3:7])
     machine = made.scorer
@@ -265,6 +266,7 @@ def test_a_check_that_is_interrupted_is_made_by_the_next_run(tmp_path: Path) -> 
     assert len(rows(made)) == 5
 
 
+@pytest.mark.thorough  # beside it: a steady machine is looked at
 def test_a_fresh_reading_of_the_incumbent_needs_no_check(tmp_path: Path) -> None:
     better = [source(1.9), source(1.8), source(1.7), source(1.6)]
     made = night(tmp_path, EVERY_THREE, *better)

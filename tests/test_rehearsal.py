@@ -505,6 +505,7 @@ class TestTrust:
         wide = "prepare.SETTINGS['evaluation']['context'] % 64 == 0 or [][1]"
         assert stage.rehearse(learning(wide)) is None
 
+    @pytest.mark.thorough  # beside it: what toy values hide is refused
     def test_what_breaks_at_full_size_too_is_refused(self, stage: Stage) -> None:
         found = stage.refused(learning("assert WIDTH % 100 == 0"))
         assert "AssertionError" in found.reason
@@ -734,7 +735,8 @@ MORE = {
 }
 
 
-@pytest.mark.parametrize("name", rows(FAULTS, "the future"))
+@pytest.mark.thorough  # beside it: the template goes the whole line (test_end_to_end.py)
+@pytest.mark.parametrize("name", FAULTS)
 def test_real_faults_of_the_template_are_caught(
     of_template: Callable[[str], Rehearsed], name: str
 ) -> None:
