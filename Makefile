@@ -30,7 +30,7 @@ demo: install
 
 # A faithful share of everything. More at a time than cores: many tests wait for a process; what is
 # left over goes to who is free.
-test: PYTEST_ARGS ?= -n 6 --dist worksteal
+test: PYTEST_ARGS ?= -n 5 --dist worksteal
 test: install
 	$(PYTEST) $(PYTEST_ARGS)
 
