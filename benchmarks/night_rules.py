@@ -99,7 +99,9 @@ class Lab:
             self._mend = true - self.faults[-1]
             return self._mend
         if kind < self.mix.better:
-            return true - gain * math.exp(min((true - START) / SHRINK, 0.0))
+            worse = (true - START) / SHRINK
+            # What a fault costs is not what other ideas gain.
+            return true - gain * math.exp(min(worse, 0.0) if self.mix.faults else worse)
         return true if kind < self.mix.better + self.mix.neutral else true + loss
 
     def train(self, true: float, seed: int = 1) -> Reading:
