@@ -73,9 +73,7 @@ class Confirming:
             self._books.settle(study)
             self._take_back(study)
             return True
-        unsure = self._doubtful(memory, keeps)
-        must = unsure > 0 and (patient or self._is_late(study, 2 * unsure))
-        if not must and self._is_spent(study):
+        if self._is_spent(study) and not self._must(study, memory, keeps, patient=patient):
             return False
         chosen = self._next(memory, keeps, epoch=memory.epoch, patient=patient)
         if chosen is None:
@@ -90,8 +88,10 @@ class Confirming:
             Interrupted: the run is to stop; everything is saved.
         """
         memory, keeps = self._kept(study)
+        if not self._doubtful(memory, keeps):
+            return False
         chosen = self._next(memory, keeps, epoch=memory.epoch)
-        if not self._doubtful(memory, keeps) or chosen is None:
+        if chosen is None:
             return False
         self.pair(study, chosen.keep.row, chosen.seed)
         return True
@@ -139,13 +139,22 @@ class Confirming:
         """Return how many keeps stand on one pair alone and are more likely no better."""
         if not self._share:
             return 0
-        open_ = [each.kept for each in keeps if self._can_be_paired(each)]
-        return len(policy.doubtful(open_, memory.noise, memory.belief.prior))
+        kept = [each.kept for each in keeps]
+        places = policy.doubtful(kept, memory.noise, memory.belief.prior)
+        return sum(self._can_be_paired(keeps[place]) for place in places)
 
-    def _is_late(self, study: Study, trainings: int) -> bool:
-        """Whether so many trainings, and one more, are about all that the deadline allows."""
+    def _must(self, study: Study, memory: Memory, keeps: Sequence[Keep], *, patient: bool) -> bool:
+        """Whether what is doubtful is to be paired now, whatever the share: the run is to end.
+
+        Its end is near where two trainings for each, and one more, are about all that the
+        deadline allows. Asked only once the share is spent: it reads every doubtful keep's trials.
+        """
         left = self._left()
-        return left is not None and left <= (trainings + 1) * self._registry.quickest(study.id or 0)
+        if not patient and left is None:
+            return False
+        unsure = self._doubtful(memory, keeps)
+        needed = (2 * unsure + 1) * self._registry.quickest(study.id or 0)
+        return unsure > 0 and (patient or (left is not None and left <= needed))
 
     def _is_spent(self, study: Study) -> bool:
         seconds = self._registry.seconds(study)
