@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from autoresearch.patching.edits import Edit, Reading, apply_edits
-from autoresearch.patching.lines import split_lines
+from autoresearch.patching.lines import FENCE, split_lines
 from autoresearch.patching.naming import new_path, path_above, path_in
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import Rejection
@@ -27,7 +27,6 @@ _CLOSE = re.compile(
     r"[ \t]*(?:(?P<word>REPLACE|UPDATED)\b.*|(?P<other>[A-Za-z]*)[ \t]*)",
     re.IGNORECASE,
 )
-_FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})[\w+-]*[ \t]*")
 _MOST_READINGS = 8
 
 
@@ -169,7 +168,7 @@ def _dividers(inside: Sequence[str], size: int) -> list[int]:
 
 
 def _is_fenced(lines: Sequence[str]) -> bool:
-    return len(lines) > 2 and all(_FENCE.fullmatch(lines[at]) for at in (0, -1))
+    return len(lines) > 2 and all(FENCE.fullmatch(lines[at]) for at in (0, -1))
 
 
 def _unfenced(lines: Sequence[str]) -> Sequence[str]:

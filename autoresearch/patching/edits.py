@@ -13,11 +13,10 @@ from posixpath import normpath
 from autoresearch.patching.comparing import places
 from autoresearch.patching.differing import difference
 from autoresearch.patching.eliding import elision
-from autoresearch.patching.lines import Lines, split_lines
+from autoresearch.patching.lines import FENCE, Lines, split_lines
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import Rejection
 
-_FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})[\w+-]*[ \t]*")
 _PATH = re.compile(r"[\w./-]*\.\w+")
 
 
@@ -217,7 +216,7 @@ def _unfence(text: str) -> tuple[str | None, str]:
     inside = lines[head:]
     while inside and not inside[0].strip():
         inside = inside[1:]
-    fenced = len(inside) >= 2 and _FENCE.fullmatch(inside[0]) and _FENCE.fullmatch(inside[-1])
+    fenced = len(inside) >= 2 and FENCE.fullmatch(inside[0]) and FENCE.fullmatch(inside[-1])
     if not fenced:
         return None, text
     return path, "\n".join([*inside[1:-1], ""])

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from autoresearch.patching.comparing import LineMatcher
 
 MARK = "\ufeff"  # a byte order mark: of the file, not of its first line
+# A line that begins or ends fenced text, with a language beside it at most.
+FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})[\w+-]*[ \t]*")
 _LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|\Z)")
 
 

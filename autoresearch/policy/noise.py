@@ -115,9 +115,14 @@ def noise(
 
 def paired(experiment: Sequence[Reading], incumbent: Sequence[Reading]) -> list[float]:
     """Return the differences on shared seeds, experiment minus incumbent, in its reading order."""
+    return [difference for _, difference in by_seed(experiment, incumbent)]
+
+
+def by_seed(experiment: Sequence[Reading], incumbent: Sequence[Reading]) -> list[tuple[int, float]]:
+    """Return the same differences, each with its seed."""
     other = {(each.seed, each.epoch): each.bpb for each in incumbent}
-    pairs = [(each.bpb, other.get((each.seed, each.epoch))) for each in experiment]
-    return [mine - theirs for mine, theirs in pairs if theirs is not None]
+    pairs = [(each, other.get((each.seed, each.epoch))) for each in experiment]
+    return [(mine.seed, mine.bpb - theirs) for mine, theirs in pairs if theirs is not None]
 
 
 def slope(groups: Iterable[Sequence[Reading]], usual: Usual, deviation: float) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import fmean
 
-from autoresearch import patching
+from autoresearch import patching, policy
 from autoresearch.gitrepo import GitRepo
 from autoresearch.proposers import Past, Run
 from autoresearch.records.tables import Experiment, Study, Trial
@@ -194,9 +194,7 @@ def _pairs(
     """Return the differences that were read up to the verdict, by seed, as they were read."""
     seeds = {each.seed for each in trials if each.purpose in (Purpose.SCREENING, Purpose.PAIR)}
     mine = [each for each in readings.get(int(row.id or 0), ()) if each.seed in seeds]
-    theirs = {(each.seed, each.epoch): each.bpb for each in readings.get(row.parent_id or 0, ())}
-    found = [(each, theirs.get((each.seed, each.epoch))) for each in mine]
-    return tuple((each.seed, each.bpb - other) for each, other in found if other is not None)
+    return tuple(policy.by_seed(mine, readings.get(row.parent_id or 0, ())))
 
 
 def _run(trial: Trial) -> Run:
