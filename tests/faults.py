@@ -15,11 +15,12 @@ from pathlib import Path
 from unittest.mock import patch
 
 from autoresearch.config import find_project
+from autoresearch.execution import trial as execution
 from autoresearch.proposers import Brief, Check, Unable
 from autoresearch.records.scores import Score, Unscored
 from autoresearch.records.training import Outcome
 from autoresearch.records.values import Change, Ending, FailureKind, Proposal
-from autoresearch.research import StopRules, executing
+from autoresearch.research import StopRules
 from autoresearch.workers import Assignment
 from tests.inline import InlineWorker
 from tests.stubs import ConfigScorer, Night, Scripted, git, make_project, variant
@@ -139,7 +140,7 @@ def everything_goes_wrong(night: Night, clock: Clock) -> Iterator[None]:
     night.registry.be_patient(night.patience.pause)
     root, branch = night.project.root, night.study().branch
     with ExitStack() as held:
-        held.enter_context(patch.object(executing, "_make", _made_unless_full(clock)))
+        held.enter_context(patch.object(execution, "_make", _made_unless_full(clock)))
         lock = sqlite3.connect(night.project.registry, isolation_level=None)
         held.callback(lock.close)
         clock.at(LOCKED[0], lambda: lock.execute("BEGIN EXCLUSIVE"))
@@ -150,7 +151,7 @@ def everything_goes_wrong(night: Night, clock: Clock) -> Iterator[None]:
 
 
 def _made_unless_full(clock: Clock) -> Callable[[Path], None]:
-    make = executing._make
+    make = execution._make
 
     def made(scratch: Path) -> None:
         if clock.within(*FULL):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from unittest.mock import patch
 
 import autoresearch.runtime
+from autoresearch.execution import LocalExecutor, Message, TrialSpec
 from autoresearch.records.training import Outcome, Point, Timing
 from autoresearch.records.values import Ending, FailureKind
 from autoresearch.runtime.launch import kind_of
@@ -55,6 +56,14 @@ class InlineWorker:
             return Outcome(Ending.INTERRUPTED, "interrupted")
         assignment.out.mkdir()
         return _Training(assignment, on_point, race).run()
+
+
+class InlineExecutor(LocalExecutor):
+    """Executes a trial when it is submitted, before anything else happens."""
+
+    def submit(self, slot: str, spec: TrialSpec, tell: Callable[[Message], None]) -> None:
+        """Execute it here."""
+        self._execute(slot, spec, tell)
 
 
 @dataclass

@@ -13,6 +13,7 @@ import pytest
 
 from autoresearch.config import Project, find_project
 from autoresearch.errors import Interrupted
+from autoresearch.execution import Host, LocalExecutor, ReadyScorer
 from autoresearch.gitrepo import GitRepo
 from autoresearch.proposers import Brief, Check, Proposer, Unable
 from autoresearch.records.events import Event, TrialStarted
@@ -30,16 +31,16 @@ from autoresearch.records.values import (
 )
 from autoresearch.registry import Registry
 from autoresearch.research import Research, StopRules, TrialRunner, recover
-from autoresearch.research.executing import Executing, ReadyScorer, TrialSetup
 from autoresearch.research.opening import Rehearse
 from autoresearch.research.patience import Patience
 from autoresearch.research.purse import Purse
 from autoresearch.research.racing import Racing
 from autoresearch.research.rota import Seat
 from autoresearch.research.shelving import shelf_of
+from autoresearch.research.trials import TrialSetup
 from autoresearch.sandbox import detect
 from autoresearch.workers import LocalWorker, Worker
-from tests.inline import InlineWorker
+from tests.inline import InlineExecutor, InlineWorker
 from tests.rows import a_study
 
 TRAIN = '''\
@@ -202,16 +203,14 @@ class Night:
     def __post_init__(self) -> None:
         self.registry = Registry.open(self.project.registry, create=True)
         self.repo = GitRepo.open(self.project.root)
-        tokens = self.project.state / "00000.bin"
-        tokens.write_bytes(b"toks" * 10)
+        self.tokens = (self.project.state / "00000.bin",)
+        self.tokens[0].write_bytes(b"toks" * 10)
         self.setup = TrialSetup(
             entry="train.py",
             device="cpu",
+            corpus="toks",
             budget=self.project.settings.budget(self.budget),
             limits=self.project.settings.limits(),
-            train_files=(tokens,),
-            token_bytes=2,
-            work=self.project.work,
         )
 
     def study(self) -> Study:
@@ -243,17 +242,25 @@ class Night:
         return late or self.stop.is_set()
 
     def runner(self) -> TrialRunner:
-        executing = Executing(
-            self.setup,
-            repo=self.repo,
+        patience, shelf = self.patience, shelf_of(self.project)
+        host = Host(
             worker=self.worker,
             evaluator=self.scorer,
-            patience=self.patience,
+            checkout=self.repo.workspace,
+            train_files=self.tokens,
+            token_bytes=2,
+            work=self.project.work,
+            keep=shelf.put,
         )
+        inline = isinstance(self.worker, InlineWorker)
+        executor = InlineExecutor if inline else LocalExecutor
         return TrialRunner(
-            executing,
+            self.setup,
+            executor=executor({"0": host}, patience.stop),
+            patience=patience,
             registry=self.registry,
-            shelf=shelf_of(self.project),
+            repo=self.repo,
+            shelf=shelf,
             racing=Racing(self.project.settings, self.registry, self.repo, self.chance),
         )
 

@@ -29,6 +29,7 @@ from autoresearch.research import books as books_room
 from autoresearch.research.books import Books
 from autoresearch.research.comparing import Comparing
 from autoresearch.research.confirming import Confirming
+from autoresearch.research.trials import Request
 from autoresearch.workers import Assignment
 from tests.commands import Forked
 from tests.inline import InlineWorker
@@ -419,8 +420,8 @@ def test_a_claim_that_a_killed_run_had_earned_is_written_when_it_is_asked_for(
 def test_earning_pairs_what_is_trained_today(tmp_path: Path) -> None:
     made = night(tmp_path, source(1.9), share=0.0)
     made.run()
-    row, trials = made.registry.experiment(2), made.runner()
-    trials.run(row, 7, Purpose.REPLICATE)  # of a night that may have had another machine
+    trials = made.runner()
+    trials.run(Request(2, 7, Purpose.REPLICATE))  # of a night that may have had another machine
     confirming = Confirming(0.0, made.registry, Comparing(made.registry, trials), books(made))
     assert confirming.earn(made.study(), 2, 1) == 1
     sides = [made.registry.trials(made.registry.experiment(number))[-1] for number in (1, 2)]

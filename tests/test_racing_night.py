@@ -169,10 +169,10 @@ def test_a_study_makes_its_own_ladder_where_none_is_shipped(tmp_path: Path) -> N
     made.rules = StopRules()
     baseline = made.registry.experiments(made.study())[0]
     idea = baseline.model_copy(update={"parent_id": 1, "parent_sha": baseline.commit_sha})
-    assert racing.heat(idea, seed=1) is None
+    assert racing.reference(idea, seed=1) is None
     finish(made, difference=-0.1, lag=0.05)
-    assert racing.heat(idea, seed=1) is not None
-    assert racing.heat(idea, seed=2) is None
+    assert racing.reference(idea, seed=1) is not None
+    assert racing.reference(idea, seed=2) is None
     made.run()
     row, trial = last(made)
     assert trial.ending is Ending.RACED

@@ -48,7 +48,7 @@ NIGHT: list[Event] = [
     IDEA,
     TRAINING,
     *([POINT] * 50),
-    Scoring(2),
+    Scoring(),
     TrialScored(2, 5, 1.8432),
     KEPT,
     ExperimentOpened(3, "optuna", "ten times the rate", Category.OPTIMIZER),
@@ -136,7 +136,7 @@ def test_sealed_scores_carry_no_warning() -> None:
 def test_the_view_follows_the_line() -> None:
     view = View()
     seen = []
-    events: list[Event] = [OPENED, IDEA, TRAINING, POINT, Scoring(2), KEPT]
+    events: list[Event] = [OPENED, IDEA, TRAINING, POINT, Scoring(), KEPT]
     for now, event in enumerate(events):
         view = view.after(event, float(now))
         seen.append(frame(view, now + 3.0))

@@ -27,6 +27,7 @@ from autoresearch.research.confirming import Confirming
 from autoresearch.research.examining import Examiner, Sizes, Unexamined
 from autoresearch.research.patience import Patience
 from autoresearch.research.shelving import shelf_of
+from autoresearch.research.trials import Request
 
 
 def earn(project: Project, numbers: Sequence[int], pairs: int) -> None:
@@ -149,7 +150,7 @@ def _train_missing(
         mine = registry.trials(row)
         if row.test_bpb is None and not any(shelf.find(int(each.id or 0)) for each in mine):
             used = [Reading(trial.seed, 0.0) for trial in mine]
-            trials.run(row, policy.next_seed(used), Purpose.REPLICATE)
+            trials.run(Request(int(row.id or 0), policy.next_seed(used), Purpose.REPLICATE))
 
 
 def _examine(shop: Workshop, study: Study, numbers: Sequence[int]) -> Iterator[_Unscored]:

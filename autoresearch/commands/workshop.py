@@ -16,6 +16,7 @@ from autoresearch.corpus import Corpus
 from autoresearch.diagnosis import missing_device
 from autoresearch.errors import ProjectError
 from autoresearch.evaluation import Evaluator
+from autoresearch.execution import Host, LocalExecutor
 from autoresearch.gitrepo import GitRepo
 from autoresearch.records.money import Caps, GpuPrice
 from autoresearch.records.scores import Document
@@ -23,13 +24,14 @@ from autoresearch.records.tables import Study
 from autoresearch.records.values import Trust
 from autoresearch.registry import Registry, RunLock
 from autoresearch.research import TrialRunner, open_study
-from autoresearch.research.executing import Executing, TrialSetup
 from autoresearch.research.patience import Patience
 from autoresearch.research.purse import Purse
 from autoresearch.research.racing import Racing
 from autoresearch.research.shelving import shelf_of
+from autoresearch.research.trials import TrialSetup
 from autoresearch.sandbox import Sandbox
 from autoresearch.workers import LocalWorker
+from autoresearch.workers.shelf import Shelf
 
 
 @dataclass(frozen=True)
@@ -75,25 +77,31 @@ class Workshop:
         setup = TrialSetup(
             entry=settings.target.entry,
             device=settings.training.device,
+            corpus=self.corpus.fingerprint,
             budget=settings.budget(study.budget_seconds),
             limits=settings.limits(),
+        )
+        shelf = shelf_of(self.project)
+        return TrialRunner(
+            setup,
+            executor=LocalExecutor({"0": self._host(study, patience, shelf)}, patience.stop),
+            patience=patience,
+            registry=self.registry,
+            repo=self.repo,
+            broke=purse.empty,
+            shelf=shelf,
+            racing=Racing(settings, self.registry, self.repo),
+        )
+
+    def _host(self, study: Study, patience: Patience, shelf: Shelf) -> Host:
+        return Host(
+            worker=LocalWorker(self.sandbox),
+            evaluator=self.evaluator(study, self.corpus.val(), patience.stop),
+            checkout=self.repo.workspace,
             train_files=self.corpus.train_files(),
             token_bytes=self.corpus.token_bytes,
             work=self.project.work,
-        )
-        executing = Executing(
-            setup,
-            repo=self.repo,
-            worker=LocalWorker(self.sandbox),
-            evaluator=self.evaluator(study, self.corpus.val(), patience.stop),
-            patience=patience,
-        )
-        return TrialRunner(
-            executing,
-            registry=self.registry,
-            broke=purse.empty,
-            shelf=shelf_of(self.project),
-            racing=Racing(settings, self.registry, self.repo),
+            keep=shelf.put,
         )
 
     def evaluator(

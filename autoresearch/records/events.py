@@ -45,6 +45,7 @@ class TrialStarted:
     seed: int
     purpose: Purpose
     incumbent: bool = False
+    slot: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,14 @@ class TrialPoint:
     """The training under way reported a metric."""
 
     point: Point
+    slot: str = ""
 
 
 @dataclass(frozen=True)
 class Scoring:
-    """The checkpoint is handed to the evaluator."""
+    """The checkpoint of a slot's trial is handed to the evaluator."""
 
-    experiment_id: int
+    slot: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class TrialScored:
     seed: int
     bpb: float | None
     detail: str = ""
+    slot: str = ""
 
 
 @dataclass(frozen=True)

@@ -139,11 +139,11 @@ class Registry(Queries):
                 self.save(study.model_copy(update={"state": StudyState.STOPPED}))
         return len(running)
 
-    def heartbeat(self, trial: Trial) -> None:
-        """Note that the run at work on this trial is alive; one note missed is no harm."""
+    def heartbeat(self) -> None:
+        """Note that the trials at work are alive; one note missed is no harm."""
+        change = update(Trial).where(col(Trial.state) == TrialState.RUNNING)
         with suppress(DatabaseError), Session(self._engine) as session:
-            stored = session.get_one(Trial, trial.id)
-            stored.heartbeat_at = self.now()
+            session.execute(change.values(heartbeat_at=self.now()))
             session.commit()
 
     def _refuse_finished(self, session: Session, number: int) -> None:

@@ -8,7 +8,7 @@ from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.values import Ending, FailureKind, Purpose, Reading, Verdict
 from autoresearch.registry import Registry
 from autoresearch.research.remembering import epoch, remember
-from autoresearch.research.trials import TrialRunner
+from autoresearch.research.trials import Request, TrialRunner
 
 # After so many seeds that it failed on, an incumbent is given no fresh one to be compared on.
 _FAILURES = 3
@@ -89,11 +89,11 @@ class Comparing:
                 return ""
             fresh = max(*known, *self._trials.known(experiment)) + 1
             for seed in [*failed[:_FAILURES], *([fresh] if len(failed) < _FAILURES else [])]:
-                if self._trials.run(experiment, seed, Purpose.PAIR).val_bpb is None:
+                if self._run(experiment, seed, Purpose.PAIR).val_bpb is None:
                     return ""
             if len(failed) >= _FAILURES:
                 return f"it trains on {_FAILURES} seeds on which the incumbent fails"
-            self._trials.run(incumbent, fresh, Purpose.PAIR, incumbent=True)
+            self._run(incumbent, fresh, Purpose.PAIR, incumbent=True)
 
     def pair(
         self,
@@ -117,11 +117,16 @@ class Comparing:
             seed = max(*mine, *theirs, seed) + 1
         missing = sum(seed not in side for side in (mine, theirs))
         self._trials.require_time(experiment.study_id, missing)
-        trial = self._trials.run(experiment, seed, purpose)
+        trial = self._run(experiment, seed, purpose)
         if trial.val_bpb is None:
             return _failure(trial)
-        self._trials.run(incumbent, seed, purpose, incumbent=True)
+        self._run(incumbent, seed, purpose, incumbent=True)
         return None
+
+    def _run(
+        self, experiment: Experiment, seed: int, purpose: Purpose, *, incumbent: bool = False
+    ) -> Trial:
+        return self._trials.run(Request(int(experiment.id or 0), seed, purpose, incumbent))
 
     def _failed(self, experiment: Experiment) -> list[int]:
         """Return the seeds on which it came to no score."""
@@ -130,12 +135,12 @@ class Comparing:
 
     def _baseline(self, experiment: Experiment) -> policy.Decision:
         """Train the baseline. One seed of several may fail: it is told, and the study goes on."""
-        first = self._trials.run(experiment, policy.FIRST_SEED, Purpose.BASELINE)
+        first = self._run(experiment, policy.FIRST_SEED, Purpose.BASELINE)
         if first.val_bpb is None:
             return self._unchanged_failure(experiment, first)
         failed = ""
         for seed in range(policy.FIRST_SEED + 1, policy.FIRST_SEED + self._replicates):
-            trial = self._trials.run(experiment, seed, Purpose.REPLICATE)
+            trial = self._run(experiment, seed, Purpose.REPLICATE)
             if trial.val_bpb is None:
                 failed += f"; on seed {seed} it failed: {_failure(trial).reason}"
         return policy.Decision(Verdict.KEEP, None, f"the baseline{failed}")

@@ -11,7 +11,7 @@ from autoresearch.records.values import Purpose, Reading
 from autoresearch.registry import Registry
 from autoresearch.research.recording import settled
 from autoresearch.research.remembering import remember
-from autoresearch.research.trials import TrialRunner
+from autoresearch.research.trials import Request, TrialRunner
 
 # After so long a machine may be another one; but long trainings are not half of them repetitions.
 _A_WHILE = timedelta(hours=3)
@@ -60,7 +60,7 @@ class Drifting:
         return self.registry.trained_since(study, int(last.id or 0), incumbent) >= self.every
 
     def _check(self, study: Study, incumbent: Experiment, then: Trial) -> None:
-        again = self.trials.run(incumbent, then.seed, Purpose.DRIFT)
+        again = self.trials.run(Request(int(incumbent.id or 0), then.seed, Purpose.DRIFT))
         if again.val_bpb is None:
             said = f"the incumbent, trained again on seed {then.seed}, came to no score"
             self.see(Notice(f"{said}: {again.ending}: {again.detail}"))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch import policy
+from autoresearch.execution import Scorer
 from autoresearch.gitrepo import GitRepo
 from autoresearch.process import remove
 from autoresearch.records.scores import Score, Unscored
@@ -13,7 +14,6 @@ from autoresearch.records.tables import Experiment
 from autoresearch.records.values import FailureKind
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import pack_reals, unpack_reals
-from autoresearch.research.executing import Scorer
 from autoresearch.workers.shelf import Shelf
 
 

@@ -4,18 +4,19 @@ A sick machine makes every idea look broken. So after a failure that could be th
 incumbent, which is known to train, is trained for a moment on a seed that it came through before.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from autoresearch.errors import Interrupted
-from autoresearch.records.events import Event, Notice
-from autoresearch.records.tables import Experiment
+from autoresearch.execution import TrialSpec
+from autoresearch.records.events import Notice
+from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.training import Budget, Outcome
 from autoresearch.records.values import Ending, FailureKind, Purpose
 from autoresearch.registry import Registry
-from autoresearch.research.executing import Executing
 from autoresearch.research.patience import Patience
-from autoresearch.research.recording import Attempt, Recording
+from autoresearch.research.recording import Recording
+from autoresearch.research.steps import Steps, executed, pause
 
 STRIKES = 3  # failures that only a machine explains, on one that trains, until it is the idea's
 _IN_A_ROW = 2  # experiments without a score, for whatever reason, until the machine is looked at
@@ -23,15 +24,27 @@ _SHARE = 20  # a canary's budget is this part of a trial's
 _LEAST_SECONDS = 2.0
 
 
+class Setup(Protocol):
+    """What all trials of a study share."""
+
+    @property
+    def budget(self) -> Budget:
+        """Return what a trial may take."""
+        ...
+
+    def spec(self, trial: Trial, commit: str) -> TrialSpec:
+        """Return what is asked for with a trial's row."""
+        ...
+
+
 @dataclass
 class Health:
-    """The state of this machine. `failures` in a row came to no score; `sick`: the last canary."""
+    """The state of one slot's machine: `failures` in a row; `sick`, by the last canary."""
 
     registry: Registry
     recording: Recording
-    executing: Executing
+    setup: Setup
     patience: Patience
-    see: Callable[[Event], None]
     failures: int = field(default=0, init=False)
     sick: bool = field(default=False, init=False)
     _why: str = field(default="", init=False)
@@ -44,7 +57,7 @@ class Health:
         *,
         doubtful: bool,
         strikes: int,
-    ) -> FailureKind | None:
+    ) -> Steps[FailureKind | None]:
         """Return whose fault it is that an attempt has no score, the machine looked at if need be.
 
         Args:
@@ -63,13 +76,13 @@ class Health:
         suspect = doubtful or failure is FailureKind.MACHINE or self.failures >= _IN_A_ROW
         if not suspect:
             return failure
-        if not self.is_well(experiment):
+        if not (yield from self.is_well(experiment)):
             return FailureKind.MACHINE
         self.failures = 0
         excused = failure is FailureKind.MACHINE and strikes + 1 < STRIKES
         return FailureKind.MACHINE if excused else FailureKind.IDEA
 
-    def is_well(self, experiment: Experiment) -> bool:
+    def is_well(self, experiment: Experiment) -> Steps[bool]:
         """Train a canary; return whether it came through. Without an incumbent there is none.
 
         Raises:
@@ -80,28 +93,30 @@ class Health:
             self.sick = False
             return True
         incumbent, seed = known
-        outcome = self._train(incumbent, seed)
+        outcome = yield from self._train(incumbent, seed)
         if not _came_through(outcome) and outcome.failure is FailureKind.IDEA and not self._whole:
             # It may be the short budget that this program cannot do with.
             self._whole = True
-            outcome = self._train(incumbent, seed)
+            outcome = yield from self._train(incumbent, seed)
             self._whole = _came_through(outcome)
         self._why = f"{outcome.ending}: {outcome.detail}"
         self.sick = not _came_through(outcome)
         return not self.sick
 
-    def _train(self, incumbent: Experiment, seed: int) -> Outcome:
+    def _train(self, incumbent: Experiment, seed: int) -> Steps[Outcome]:
         trial = self.recording.begin(incumbent, seed, Purpose.CANARY)
+        spec = self.setup.spec(trial, str(incumbent.commit_sha))
+        spec = replace(spec, scored=False, budget=self._budget())
         try:
-            outcome = self.executing.train(trial, str(incumbent.commit_sha), self._budget())
+            result = yield from executed(self.patience, spec)
         except Interrupted as stopped:
             self.recording.interrupted(trial, str(stopped))
             raise
-        failure = None if _came_through(outcome) else FailureKind.MACHINE
-        self.recording.end(trial, Attempt(outcome), failure)
-        return outcome
+        failure = None if _came_through(result.outcome) else FailureKind.MACHINE
+        self.recording.end(trial, result, failure)
+        return result.outcome
 
-    def rest(self, experiment: Experiment) -> None:
+    def rest(self, experiment: Experiment) -> Steps[None]:
         """Wait, longer and longer, until a canary comes through.
 
         Raises:
@@ -109,13 +124,12 @@ class Health:
         """
         attempt = 0
         while self.sick:
-            self.patience.pause(
-                f"the machine cannot train: the unchanged incumbent fails ({self._why})", attempt
-            )
+            why = f"the machine cannot train: the unchanged incumbent fails ({self._why})"
+            yield from pause(self.patience, why, attempt)
             attempt += 1
-            self.is_well(experiment)
+            yield from self.is_well(experiment)
         self.failures = 0
-        self.see(Notice("the machine trains again"))
+        self.patience.see(Notice("the machine trains again"))
 
     def _canary(self, experiment: Experiment) -> tuple[Experiment, int] | None:
         """Return the incumbent and a seed that it came through last; None where none did."""
@@ -126,7 +140,7 @@ class Health:
         return (incumbent, scored[-1].seed) if scored else None
 
     def _budget(self) -> Budget:
-        whole = self.executing.setup.budget
+        whole = self.setup.budget
         short = max(whole.training / _SHARE, _LEAST_SECONDS)
         return whole if self._whole else replace(whole, training=min(whole.training, short))
 

@@ -175,7 +175,7 @@ class Research:
         incumbent = self._registry.incumbent(self.study)
         if incumbent is None:
             return self._opening.open(self.study, BASELINE, None)
-        self._trials.prepare()
+        self._trials.executor.prepare()
         through = self._patience.through
         back = through(partial(self._reversing.next, self.study, incumbent))
         proposal = back or self._proposing.next(

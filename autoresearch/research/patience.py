@@ -73,8 +73,8 @@ class Patience:
             msg = f"stopped while waiting: {reason}"
             raise Interrupted(msg)
 
-    def linger(self, seconds: float) -> None:
-        """Let seconds pass; fewer when the run is to stop."""
-        until = self.clock() + seconds
-        while (left := until - self.clock()) > 0 and not self.stop():
+    def linger(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+        """Let seconds pass; fewer when the run is to stop, or `until` comes true."""
+        end = self.clock() + seconds
+        while (left := end - self.clock()) > 0 and not self.stop() and not until():
             self.sleep(min(left, LOOK_SECONDS))

@@ -9,32 +9,12 @@ from numpy.typing import NDArray
 
 from autoresearch import patching, policy
 from autoresearch.config import Settings
+from autoresearch.execution import PruningReference
 from autoresearch.gitrepo import GitRepo
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.training import Point
 from autoresearch.records.values import Purpose
 from autoresearch.registry import Registry
-
-
-class Heat:
-    """One trial beside its incumbent's curve. It hears every point of the trial."""
-
-    def __init__(self, race: policy.Race, *, spared: bool) -> None:
-        self._race = race
-        self._spared = spared
-        self._condemned: policy.Condemned | None = None
-
-    @property
-    def condemned_at(self) -> float | None:
-        """The progress at which it was given up, if it was."""
-        return self._condemned.progress if self._condemned else None
-
-    def __call__(self, point: Point) -> str | None:
-        """Return why the trial is to end now, or None; a spared one only has it noted."""
-        if self._condemned is not None:
-            return None
-        self._condemned = self._race.see(point)
-        return None if self._condemned is None or self._spared else _words(self._condemned)
 
 
 @dataclass(frozen=True)
@@ -71,8 +51,8 @@ class Racing:
         self._known: dict[int, policy.Finished | None] = {}
         self._families: dict[int, bool] = {}
 
-    def heat(self, experiment: Experiment, seed: int) -> Heat | None:
-        """Return the race of a screening trial, None where it is not to be raced.
+    def reference(self, experiment: Experiment, seed: int) -> PruningReference | None:
+        """Return what a screening trial is held against, None where it is to run to its end.
 
         It needs a ladder, the incumbent's curve on this seed, and a change that leaves alone what
         gives a curve its meaning.
@@ -87,8 +67,8 @@ class Racing:
         ladder = policy.ladder(self._finished(study), self._shipped(study))
         if ladder is None:
             return None
-        race = policy.Race(policy.Yardstick(rival.points), ladder)
-        return Heat(race, spared=self._chance() < self._settings.racing.audit)
+        spared = self._chance() < self._settings.racing.audit
+        return PruningReference(tuple(rival.points), ladder, spared=spared)
 
     def _read(self, study: Study) -> None:
         """Read the curves that have come since."""
@@ -152,11 +132,4 @@ def _curve(trial: Trial) -> _Curve:
         bpb=trial.val_bpb or 0.0,
         screening=trial.purpose is Purpose.SCREENING,
         rows=np.array(trial.curve, dtype=np.float64).reshape(-1, 5),
-    )
-
-
-def _words(condemned: policy.Condemned) -> str:
-    return (
-        f"stopped early at {condemned.progress:.0%}: {condemned.behind:.2f} nats behind the "
-        f"incumbent, where {condemned.limit:.2f} may be made up for"
     )

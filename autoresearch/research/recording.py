@@ -1,32 +1,14 @@
 """The rows of trials: each is written before its training begins and after it ends."""
 
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
 
+from autoresearch.execution import TrialResult
 from autoresearch.records.scores import Score, Unscored
 from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.training import Outcome
 from autoresearch.records.values import Ending, FailureKind, Purpose, TrialState
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import pack, pack_reals
-
-HEARTBEAT_SECONDS = 10.0
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """What executing a trial once gave. `score` is None where there was nothing to score."""
-
-    outcome: Outcome
-    score: Score | Unscored | None = None
-    condemned_at: float | None = None
-
-    @property
-    def failure(self) -> FailureKind | None:
-        """Whose fault it seems that there is no score; None where there is one, or no fault."""
-        return self.score.kind if isinstance(self.score, Unscored) else self.outcome.failure
 
 
 class Recording:
@@ -52,37 +34,20 @@ class Recording:
             )
         )
 
-    def end(self, trial: Trial, attempt: Attempt, failure: FailureKind | None) -> Trial:
+    def end(self, trial: Trial, result: TrialResult, failure: FailureKind | None) -> Trial:
         """Write and return the row of a trial that has ended, and whose fault it was, if any's."""
-        done = trial.model_copy(update=_trained(attempt.outcome))
-        done.condemned_at, done.failure = attempt.condemned_at, failure
-        if isinstance(attempt.score, Score):
-            done = done.model_copy(update=_scored(attempt.score))
-        elif isinstance(attempt.score, Unscored):
-            done.detail = f"{attempt.score.cause}: {attempt.score.reason}"
+        done = trial.model_copy(update=_trained(result.outcome))
+        done.condemned_at, done.failure = result.condemned_at, failure
+        if isinstance(result.score, Score):
+            done = done.model_copy(update=_scored(result.score))
+        elif isinstance(result.score, Unscored):
+            done.detail = f"{result.score.cause}: {result.score.reason}"
         return self._finished(done)
 
     def interrupted(self, trial: Trial, reason: str) -> Trial:
         """Write and return the row of a trial that was given up because the run is to stop."""
         ending = {"ending": Ending.INTERRUPTED, "detail": reason}
         return self._finished(trial.model_copy(update=ending))
-
-    @contextmanager
-    def beating(self, trial: Trial) -> Iterator[None]:
-        """Tell the registry every few seconds that this run is alive, whatever it waits for."""
-        over = threading.Event()
-
-        def beat() -> None:
-            while not over.wait(HEARTBEAT_SECONDS):
-                self._registry.heartbeat(trial)
-
-        heart = threading.Thread(target=beat, name="heartbeat", daemon=True)
-        heart.start()
-        try:
-            yield
-        finally:
-            over.set()
-            heart.join()
 
     def _finished(self, trial: Trial) -> Trial:
         trial.state, trial.finished_at = TrialState.DONE, self._registry.now()

@@ -1,21 +1,65 @@
 """One trial from row to row, executed until its end is its own."""
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from autoresearch.errors import Interrupted
 from autoresearch.evaluation import Cause
+from autoresearch.execution import Executor, TrialResult, TrialSpec
+from autoresearch.gitrepo import GitRepo
 from autoresearch.records.events import Event, Notice, TrialScored, TrialStarted
 from autoresearch.records.scores import Unscored
 from autoresearch.records.tables import Experiment, Trial
+from autoresearch.records.training import Budget, Limits
 from autoresearch.records.values import FailureKind, Purpose
 from autoresearch.registry import Registry
-from autoresearch.research.executing import Executing
 from autoresearch.research.health import STRIKES, Health
+from autoresearch.research.patience import Patience
 from autoresearch.research.racing import Racing
 from autoresearch.research.recording import Recording, settled
 from autoresearch.research.shelving import tidy
+from autoresearch.research.steps import Steps, executed, pause
+from autoresearch.research.tasks import Tasks
 from autoresearch.workers.shelf import Shelf
+
+_BEAT_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class TrialSetup:
+    """What all trials of a study share; see `TrialSpec`."""
+
+    entry: str
+    device: str
+    corpus: str
+    budget: Budget
+    limits: Limits
+
+    def spec(self, trial: Trial, commit: str) -> TrialSpec:
+        """Return what is asked for with a trial's row."""
+        return TrialSpec(
+            number=int(trial.id or 0),
+            commit=commit,
+            entry=self.entry,
+            seed=trial.seed,
+            device=self.device,
+            corpus=self.corpus,
+            budget=self.budget,
+            limits=self.limits,
+        )
+
+
+@dataclass(frozen=True)
+class Request:
+    """A trial that is wanted: of which experiment, on which seed and why.
+
+    `incumbent` says that it is the other side of a pair.
+    """
+
+    experiment: int
+    seed: int
+    purpose: Purpose
+    incumbent: bool = False
 
 
 class TrialRunner:
@@ -23,9 +67,12 @@ class TrialRunner:
 
     def __init__(
         self,
-        executing: Executing,
+        setup: TrialSetup,
         *,
+        executor: Executor,
+        patience: Patience,
         registry: Registry,
+        repo: GitRepo,
         broke: Callable[[], str | None] = lambda: None,
         shelf: Shelf | None = None,
         racing: Racing | None = None,
@@ -33,64 +80,91 @@ class TrialRunner:
         """Build it.
 
         Args:
-            executing: who trains and scores.
+            setup: what all trials share.
+            executor: who trains and scores.
+            patience: who is told what happens, and what ends a wait.
             registry: where trials are written down.
+            repo: where their code is.
             broke: returns why there is no money for a trial.
             shelf: where checkpoints go that `promote` may ask for; None keeps none.
             racing: who stops hopeless trials early; None lets all run.
         """
-        self._executing = executing
+        self._setup = setup
+        self.executor = executor
+        self._patience = patience
         self._registry = registry
-        self._recording = Recording(registry, executing.worker.name)
-        self._see: Callable[[Event], None] = executing.see
+        self._repo = repo
+        self._recording = Recording(registry, executor.name)
+        self._see: Callable[[Event], None] = patience.see
         self._broke = broke
         self._shelf = shelf
         self._racing = racing
-        self._health = Health(
-            registry, self._recording, executing, executing.patience, executing.see
-        )
+        self._beaten = patience.clock()
+        self._healths = {
+            slot: Health(registry, self._recording, setup, patience) for slot in executor.slots
+        }
 
-    def run(
-        self, experiment: Experiment, seed: int, purpose: Purpose, *, incumbent: bool = False
-    ) -> Trial:
-        """Return this experiment's trial on this seed, from the registry if it was run already.
+    def tasks(self) -> Tasks[Trial]:
+        """Return a place where this runner's tasks can be at work."""
+        return Tasks(self.executor, self._patience, self._beat)
 
-        To look for drift it is run again, whatever the registry has. What failed by the machine's
-        fault is run again, once the machine can train.
+    def run(self, request: Request) -> Trial:
+        """Return a trial that was asked for, with nothing else at work; see `task`.
 
-        Args:
-            experiment: one with a commit.
-            seed: of initialisation and data order.
-            purpose: why, for the row and for who looks on.
-            incumbent: whether it is the other side of a pair.
+        Raises:
+            Interrupted: see `task`.
+        """
+        if found := self.found(request):
+            return found
+        return self.tasks().run(self.executor.slots[0], self.task(request, self.executor.slots[0]))
+
+    def found(self, request: Request) -> Trial | None:
+        """Return the trial in the registry that answers a request; None where one is to be run.
+
+        To look for drift a seed is run again, whatever the registry has.
+        """
+        if request.purpose is Purpose.DRIFT:
+            return None
+        return self.known(self._registry.experiment(request.experiment)).get(request.seed)
+
+    def task(self, request: Request, slot: str) -> Steps[Trial]:
+        """Run a trial on a slot, and return its row.
+
+        What failed by the machine's fault is run again, once the machine can train.
 
         Raises:
             Interrupted: the person or the deadline stopped it, and the trial's row says so; or
                 there is no money or no time to begin it.
         """
-        known = self.known(experiment) if purpose is not Purpose.DRIFT else {}
-        if seed in known:
-            return known[seed]
-        strikes = 0
+        experiment = self._registry.experiment(request.experiment)
+        told = TrialStarted(
+            request.experiment, request.seed, request.purpose, request.incumbent, slot
+        )
+        health, strikes = self._healths[slot], 0
         while True:
             if reason := self._broke():
                 raise Interrupted(reason)
             self.require_time(experiment.study_id, 1)
-            self._see(TrialStarted(int(experiment.id or 0), seed, purpose, incumbent))
-            raced = purpose is Purpose.SCREENING and not incumbent
-            trial = self._attempt(experiment, seed, purpose, strikes, raced=raced)
-            self._see(TrialScored(trial.experiment_id, seed, trial.val_bpb, trial.detail))
+            self._see(told)
+            trial = yield from self._attempt(experiment, request, slot, strikes)
+            self._see(
+                TrialScored(request.experiment, trial.seed, trial.val_bpb, trial.detail, slot)
+            )
             if trial.failure is not FailureKind.MACHINE:
                 return trial
-            strikes += not self._health.sick
-            self._excuse(experiment, trial)
+            strikes += not health.sick
+            why = f"{trial.ending}: {trial.detail}"
+            name = f"experiment {experiment.id}"
+            self._see(Notice(f"no fault of {name}'s ({why}): it is trained again"))
+            if health.sick:
+                yield from health.rest(experiment)
 
     def too_late(self, study: int, trials: int = 1) -> str | None:
         """Return why so many trials cannot come to an end before the deadline; None if they may.
 
         The quickest of the last scored ones of a study, by its number, says how long one takes.
         """
-        left = self._executing.patience.left
+        left = self._patience.left
         if left is None:
             return None
         needed = trials * self._registry.quickest(study)
@@ -108,23 +182,18 @@ class TrialRunner:
         if reason := self.too_late(study, trials):
             raise Interrupted(reason)
 
-    def prepare(self) -> None:
-        """Make ready for scoring while there is something else to wait for; do not wait."""
-        self._executing.evaluator.prepare(self._executing.setup.work)
-
     def close(self) -> None:
         """End what was made ready. More trials may follow."""
-        self._executing.evaluator.close()
+        self.executor.close()
 
     def known(self, experiment: Experiment) -> dict[int, Trial]:
-        """Return the trial of every seed that `run` would not train again."""
+        """Return the trial of every seed that is not trained again."""
         trials = [each for each in self._registry.trials(experiment) if settled(each)]
         return {each.seed: each for each in trials if each.purpose is not Purpose.DRIFT}
 
     def lacks(self, experiment: Experiment) -> str:
         """Return in one line what its trials lack of the person's checkout; empty if nothing."""
-        executing = self._executing
-        found = executing.repo.gaps(str(experiment.commit_sha), executing.setup.entry)
+        found = self._repo.gaps(str(experiment.commit_sha), self._setup.entry)
         return "; ".join(map(str, found[:3]))
 
     def tidy(self) -> None:
@@ -133,66 +202,66 @@ class TrialRunner:
             tidy(self._shelf, self._registry)
 
     def _attempt(
-        self, experiment: Experiment, seed: int, purpose: Purpose, strikes: int, *, raced: bool
-    ) -> Trial:
+        self, experiment: Experiment, request: Request, slot: str, strikes: int
+    ) -> Steps[Trial]:
         """Execute it once; return its finished row, in which stands whose fault a failure was."""
-        trial = self._recording.begin(experiment, seed, purpose)
-        with self._recording.beating(trial):
-            try:
-                attempt = self._executing.execute(
-                    trial,
-                    str(experiment.commit_sha),
-                    heat=self._racing.heat(experiment, seed) if self._racing and raced else None,
-                    again=self._scoring_again(experiment),
-                    scored=lambda checkpoint: self._shelve(trial, checkpoint),
-                )
-                # What scoring failed for was looked into while the checkpoint was still there.
-                unscored = isinstance(attempt.score, Unscored)
-                failure = self._health.judge(
-                    experiment,
-                    attempt.failure,
-                    doubtful=attempt.outcome.doubtful,
-                    strikes=STRIKES if unscored else strikes,
-                )
-            except Interrupted as stopped:
-                self._recording.interrupted(trial, str(stopped))
-                raise
-            trial = self._recording.end(trial, attempt, failure)
+        health = self._healths[slot]
+        trial = self._recording.begin(experiment, request.seed, request.purpose)
+        try:
+            spec = self._spec(trial, experiment, request)
+            result = yield from executed(self._patience, spec)
+            result = yield from self._scored(experiment, spec, result, health)
+            # What scoring failed for was looked into while the checkpoint was still there.
+            failure = yield from health.judge(
+                experiment,
+                result.failure,
+                doubtful=result.outcome.doubtful,
+                strikes=STRIKES if isinstance(result.score, Unscored) else strikes,
+            )
+        except Interrupted as stopped:
+            self._recording.interrupted(trial, str(stopped))
+            raise
+        finally:
+            self.executor.release(slot, int(trial.id or 0))
+        trial = self._recording.end(trial, result, failure)
         self.tidy()
         return trial
 
-    def _scoring_again(self, experiment: Experiment) -> Callable[[Unscored], bool]:
-        """Return who decides whether a checkpoint without a score is scored again.
+    def _spec(self, trial: Trial, experiment: Experiment, request: Request) -> TrialSpec:
+        spec = self._setup.spec(trial, str(experiment.commit_sha))
+        raced = request.purpose is Purpose.SCREENING and not request.incumbent
+        if self._racing is None or not raced:
+            return spec
+        return replace(spec, reference=self._racing.reference(experiment, request.seed))
 
-        It is where the machine is to blame: training it again would cost far more.
+    def _scored(
+        self, experiment: Experiment, spec: TrialSpec, result: TrialResult, health: Health
+    ) -> Steps[TrialResult]:
+        """Have a checkpoint scored again while the machine is to blame that it has no score.
+
+        Training it again would cost far more.
         """
         strikes = pauses = 0
-
-        def again(found: Unscored) -> bool:
-            nonlocal strikes, pauses
-            if found.kind is not FailureKind.MACHINE:
-                return False
+        while result.held and isinstance(found := result.score, Unscored):
             if found.cause == Cause.START:  # a canary would say nothing: it needs no server
-                self._executing.patience.pause(f"scoring cannot start: {found.reason}", pauses)
+                yield from pause(self._patience, f"scoring cannot start: {found.reason}", pauses)
                 pauses += 1
-                return True
-            if not self._health.is_well(experiment):
-                self._health.rest(experiment)
-                return True
-            strikes += 1
-            if strikes == STRIKES:
-                return False
-            self._see(Notice(f"scoring failed ({found.cause}: {found.reason}); once more"))
-            return True
+            elif not (yield from health.is_well(experiment)):
+                yield from health.rest(experiment)
+            else:
+                strikes += 1
+                if strikes == STRIKES:
+                    break
+                self._see(Notice(f"scoring failed ({found.cause}: {found.reason}); once more"))
+            result = yield from executed(self._patience, replace(spec, again=True))
+        return result
 
-        return again
+    def _beat(self) -> None:
+        """Tell the registry now and then that this run is alive, whatever it waits for."""
+        now = self._patience.clock()
+        if now - self._beaten >= _BEAT_SECONDS:
+            self._beaten = now
+            self._registry.heartbeat()
 
-    def _excuse(self, experiment: Experiment, trial: Trial) -> None:
-        why = f"{trial.ending}: {trial.detail}"
-        self._see(Notice(f"no fault of experiment {experiment.id}'s ({why}): it is trained again"))
-        if self._health.sick:
-            self._health.rest(experiment)
 
-    def _shelve(self, trial: Trial, checkpoint: Path) -> None:
-        if self._shelf is not None and not self._shelf.put(int(trial.id or 0), checkpoint):
-            self._see(Notice(f"no room to keep the checkpoint of trial {trial.id} for `promote`"))
+Known = Mapping[int, Trial]

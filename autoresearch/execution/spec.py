@@ -1,0 +1,51 @@
+"""What to train, and how it ended: frozen values that may cross to another machine."""
+
+from dataclasses import dataclass
+
+from autoresearch.execution.pruning import PruningReference
+from autoresearch.records.scores import Score, Unscored
+from autoresearch.records.training import Budget, Limits, Outcome
+from autoresearch.records.values import FailureKind
+
+
+@dataclass(frozen=True)
+class TrialSpec:
+    """One trial to execute. It names no place of any machine.
+
+    `number` is the trial's in the registry; `commit` the code, which a host gets by its own way;
+    `corpus` the fingerprint of the text; `scored` whether a score is wanted. `reference` stops it
+    early where it is hopeless; None lets it run. `again` asks for another scoring of the checkpoint
+    that the host still holds of this trial: nothing is trained.
+    """
+
+    number: int
+    commit: str
+    entry: str
+    seed: int
+    device: str
+    corpus: str
+    budget: Budget
+    limits: Limits
+    scored: bool = True
+    reference: PruningReference | None = None
+    again: bool = False
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """How a trial ended. `outcome` names no checkpoint: that is the host's.
+
+    `score` is None where there was nothing to score; `condemned_at` the progress at which early
+    stopping gave it up, or would have; `held` says that the host keeps the checkpoint for another
+    scoring, until it is released.
+    """
+
+    outcome: Outcome
+    score: Score | Unscored | None = None
+    condemned_at: float | None = None
+    held: bool = False
+
+    @property
+    def failure(self) -> FailureKind | None:
+        """Whose fault it seems that there is no score; None where there is one, or no fault."""
+        return self.score.kind if isinstance(self.score, Unscored) else self.outcome.failure

@@ -1,0 +1,66 @@
+"""A task as a generator: it says what it needs next, and is told what came of it.
+
+So one thread follows many tasks, each written as if it were alone.
+"""
+
+import itertools
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from autoresearch.errors import is_passing
+from autoresearch.execution import TrialResult, TrialSpec
+from autoresearch.records.events import Notice, Waiting
+from autoresearch.research.patience import Patience, growing_pause
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Execute:
+    """Have a trial executed on the task's slot; its result is sent, or what kept it is thrown."""
+
+    spec: TrialSpec
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Let seconds pass; `Interrupted` is thrown where the run is to stop meanwhile."""
+
+    seconds: float
+    reason: str
+
+
+Steps = Generator[Execute | Pause, TrialResult | None, T]
+
+
+def pause(patience: Patience, reason: str, attempt: int) -> Steps[None]:
+    """Let a pause pass, each longer than the one before; the first is told with its reason.
+
+    Raises:
+        Interrupted: the run is to stop.
+    """
+    if attempt == 0:
+        patience.see(Waiting(f"{reason}; it is tried again until it works"))
+    yield Pause(growing_pause(attempt), reason)
+
+
+def executed(patience: Patience, spec: TrialSpec) -> Steps[TrialResult]:
+    """Return a trial's result, tried again for as long as what hinders it may pass.
+
+    Raises:
+        Interrupted: the run is to stop.
+    """
+    for attempt in itertools.count():
+        try:
+            result = yield Execute(spec)
+        except Exception as fault:
+            if not is_passing(fault):
+                raise
+            yield from pause(patience, str(fault), attempt)
+        else:
+            assert result is not None
+            if attempt:
+                patience.see(Notice("it goes on"))
+            return result
+    raise AssertionError

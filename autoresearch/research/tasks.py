@@ -1,0 +1,157 @@
+"""The tasks at work, at most one a slot, and the one place where this process waits for them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar
+
+from autoresearch.errors import Interrupted
+from autoresearch.execution import Ended, Executor, Told, TrialResult
+from autoresearch.records.events import Event, Scoring, TrialPoint
+from autoresearch.research.patience import LOOK_SECONDS, Patience
+from autoresearch.research.steps import Execute, Pause, Steps
+
+T = TypeVar("T")
+
+
+@dataclass
+class _AtWork(Generic[T]):
+    """A task on its slot; `pause` and when it is over, where it waits for nothing else."""
+
+    steps: Steps[T]
+    pause: Pause | None = None
+    until: float = 0.0
+
+
+@dataclass(frozen=True)
+class Done(Generic[T]):
+    """That a task on a slot is over: what it returned, or what it raised."""
+
+    slot: str
+    value: T | Exception
+
+
+@dataclass(frozen=True)
+class Wake:
+    """A message that says no more than that something outside the slots has changed."""
+
+
+class Tasks(Generic[T]):
+    """Starts tasks on free slots, and takes each a step further when what it waits for is there."""
+
+    def __init__(
+        self, executor: Executor, patience: Patience, beat: Callable[[], None] = lambda: None
+    ) -> None:
+        """Build it; `beat` is called at every turn, several times a second while trials run."""
+        self._executor = executor
+        self._patience = patience
+        self._beat = beat
+        self._inbox: SimpleQueue[Told | Ended | Wake] = SimpleQueue()
+        self._at_work: dict[str, _AtWork[T]] = {}
+        self._done: list[Done[T]] = []
+
+    @property
+    def free(self) -> list[str]:
+        """The slots on which nothing is at work."""
+        return [slot for slot in self._executor.slots if slot not in self._at_work]
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is at work, and nothing has ended that was not returned."""
+        return not self._at_work and not self._done
+
+    def wake(self) -> None:
+        """Let `turn` return soon; for any thread."""
+        self._inbox.put(Wake())
+
+    def start(self, slot: str, steps: Steps[T]) -> None:
+        """Begin a task on a free slot."""
+        self._at_work[slot] = _AtWork(steps)
+        self._advance(slot, None)
+
+    def run(self, slot: str, steps: Steps[T]) -> T:
+        """Return what a task returns, with nothing else at work.
+
+        Raises:
+            Exception: whatever the task raises.
+        """
+        self.start(slot, steps)
+        while True:
+            for done in self.turn():
+                if isinstance(done.value, Exception):
+                    raise done.value
+                return done.value
+
+    def turn(self, longest: float | None = None) -> Iterator[Done[T]]:
+        """Wait for something to happen, at most `longest` seconds; yield what is over."""
+        self._wait(longest)
+        self._beat()
+        self._resume_paused()
+        while True:
+            with suppress(Empty):
+                while True:
+                    self._take(self._inbox.get_nowait())
+            if not self._done:
+                return
+            yield self._done.pop(0)
+
+    def _wait(self, longest: float | None) -> None:
+        """Let time pass until there is a message, a pause is over, or the run is to stop."""
+        if self._done or not self._inbox.empty():
+            return
+        pauses = [each.until for each in self._at_work.values() if each.pause]
+        left = [until - self._patience.clock() for until in pauses]
+        left += [] if longest is None else [longest]
+        if len(pauses) == len(self._at_work) and left:
+            self._patience.linger(max(min(left), 0.0), until=lambda: not self._inbox.empty())
+            return
+        with suppress(Empty):
+            # Looked at now and then: what stops a run may be a mere flag.
+            self._take(self._inbox.get(timeout=max(min([*left, LOOK_SECONDS]), 0.0)))
+
+    def _resume_paused(self) -> None:
+        stop = self._patience.stop()
+        for slot, task in list(self._at_work.items()):
+            if task.pause is None:
+                continue
+            if stop:
+                self._advance(slot, Interrupted(f"stopped while waiting: {task.pause.reason}"))
+            elif task.until <= self._patience.clock():
+                self._advance(slot, None)
+
+    def _take(self, message: Told | Ended | Wake) -> None:
+        match message:
+            case Told():
+                self._patience.see(_placed(message.event, message.slot))
+            case Ended():
+                self._advance(message.slot, message.result)
+            case Wake():
+                pass
+
+    def _advance(self, slot: str, sent: TrialResult | Exception | None) -> None:
+        task = self._at_work[slot]
+        try:
+            throws = isinstance(sent, Exception)
+            step = task.steps.throw(sent) if throws else task.steps.send(sent)  # type: ignore[arg-type]  # told apart by `throws`
+        except StopIteration as over:
+            self._end(slot, over.value)
+        except Exception as fault:  # noqa: BLE001 - it is raised where the task's end is taken
+            self._end(slot, fault)
+        else:
+            self._follow(slot, task, step)
+
+    def _follow(self, slot: str, task: _AtWork[T], step: Execute | Pause) -> None:
+        if isinstance(step, Pause):
+            task.pause, task.until = step, self._patience.clock() + step.seconds
+        else:
+            task.pause = None
+            self._executor.submit(slot, step.spec, self._inbox.put)
+
+    def _end(self, slot: str, value: T | Exception) -> None:
+        del self._at_work[slot]
+        self._done.append(Done(slot, value))
+
+
+def _placed(event: Event, slot: str) -> Event:
+    return replace(event, slot=slot) if isinstance(event, TrialPoint | Scoring) else event
