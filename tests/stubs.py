@@ -30,7 +30,7 @@ from autoresearch.records.values import (
     Trust,
 )
 from autoresearch.registry import Registry
-from autoresearch.research import Research, StopRules, TrialRunner, recover
+from autoresearch.research import Controller, StopRules, TrialRunner, recover
 from autoresearch.research.opening import Rehearse
 from autoresearch.research.patience import Patience
 from autoresearch.research.purse import Purse
@@ -136,7 +136,9 @@ class Scripted:
 
     def propose(self, brief: Brief, check: Check) -> Proposal | Unable | None:
         self.briefs.append(brief)
-        done = sum(past.proposer == self.name for past in brief.history)
+        made = [each.proposer for each in brief.history]
+        made += [each.proposer for each in brief.pending]
+        done = made.count(self.name)
         if done >= len(self.sources):
             return None
         source = self.sources[done]
@@ -280,7 +282,7 @@ class Night:
     def run(self) -> str:
         study = self.study()
         recover(self.registry, self.repo, self.project, study)
-        return Research(
+        return Controller(
             study,
             project=self.project,
             registry=self.registry,

@@ -80,6 +80,7 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
         ("[policy]\nreplicates = 0", "policy replicates: must be 1 to 4"),
         ("[policy]\nreplicates = 5", "policy replicates: must be 1 to 4"),
         ("[policy]\ndrift_every = -1", "policy drift_every: must not be below 0"),
+        ("[policy]\nahead = -1", "policy ahead: must not be below 0"),
         ("not toml", "autoresearch.toml: "),
     ],
 )

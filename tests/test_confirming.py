@@ -28,7 +28,7 @@ from autoresearch.research import StopRules, recover
 from autoresearch.research import books as books_room
 from autoresearch.research.books import Books
 from autoresearch.research.comparing import Comparing
-from autoresearch.research.confirming import Confirming
+from autoresearch.research.confirming import Confirming, earn_claim
 from autoresearch.research.trials import Request
 from autoresearch.workers import Assignment
 from tests.commands import Forked
@@ -145,15 +145,14 @@ def test_a_deadline_leaves_time_for_what_stands_on_one_pair_in_doubt(
     monkeypatch.setattr(
         Books, "keeps", lambda *_: [books_room.Keep(row, kept) for row in rows(made)[1:]]
     )
-    paired: list[int] = []
-    monkeypatch.setattr(Confirming, "pair", lambda _self, _study, row, _seed: paired.append(row.id))
+    pair = (Request(2, 9, Purpose.CONFIRMING, of=2),)
+    monkeypatch.setattr(Confirming, "_pair", lambda *_: pair)
     comparing = Comparing(registry, made.runner())
     left: list[float | None] = []
     confirming = Confirming(0.01, registry, comparing, books(made), lambda: left[-1])
-    for seconds, count in ((1000.0, 0), (31.0, 0), (30.0, 1), (None, 1)):
+    for seconds, count in ((1000.0, 0), (31.0, 0), (30.0, 1), (None, 0)):
         left.append(seconds)
-        confirming.attend(study)
-        assert len(paired) == count, seconds
+        assert bool(confirming.due(study)) == bool(count), seconds
 
 
 def test_evidence_is_written_beside_the_verdict(tmp_path: Path) -> None:
@@ -412,7 +411,7 @@ def test_a_claim_that_a_killed_run_had_earned_is_written_when_it_is_asked_for(
     trained = len(made.registry.trials(row))
     comparing = Comparing(made.registry, made.runner())
     confirming = Confirming(0.0, made.registry, comparing, books(made))
-    assert confirming.earn(made.study(), 2, 3) == 0
+    assert earn_claim(confirming, made.runner(), made.study(), 2, 3) == 0
     assert made.registry.experiment(2).standing is Standing.CONFIRMED
     assert len(made.registry.trials(row)) == trained
 
@@ -421,9 +420,11 @@ def test_earning_pairs_what_is_trained_today(tmp_path: Path) -> None:
     made = night(tmp_path, source(1.9), share=0.0)
     made.run()
     trials = made.runner()
-    trials.run(Request(2, 7, Purpose.REPLICATE))  # of a night that may have had another machine
+    trials.run(
+        Request(2, 7, Purpose.REPLICATE, of=2)
+    )  # of a night that may have had another machine
     confirming = Confirming(0.0, made.registry, Comparing(made.registry, trials), books(made))
-    assert confirming.earn(made.study(), 2, 1) == 1
+    assert earn_claim(confirming, trials, made.study(), 2, 1) == 1
     sides = [made.registry.trials(made.registry.experiment(number))[-1] for number in (1, 2)]
     assert {each.purpose for each in sides} == {Purpose.CONFIRMING}
     assert {each.seed for each in sides} == {8}

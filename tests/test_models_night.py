@@ -57,7 +57,9 @@ def project(
     root = counting.copy_of(place, tmp_path, monkeypatch)
     counting.score_inline(monkeypatch)
     toml = root / "autoresearch.toml"
-    toml.write_text(toml.read_text() + LIMITS + PRICES)
+    # The scripts below are written for one proposal after another.
+    alone = toml.read_text().replace("[policy]\n", "[policy]\nahead = 0\n")
+    toml.write_text(alone + LIMITS + PRICES)
     git(root, "commit", "--quiet", "--all", "-m", "models and their prices")
     return root
 

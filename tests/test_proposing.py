@@ -2,7 +2,6 @@
 
 import errno
 import threading
-import time
 from dataclasses import dataclass, field
 
 import pytest
@@ -12,7 +11,7 @@ from autoresearch.proposers import Brief, Check, Unable
 from autoresearch.records.events import Event, NoProposal, Waiting
 from autoresearch.records.values import Change, ChangeFormat, Proposal
 from autoresearch.research.patience import Patience
-from autoresearch.research.proposing import Proposing, attend
+from autoresearch.research.proposing import Proposing
 from autoresearch.research.rota import Rota, Seat
 from tests.stubs import accepted
 
@@ -48,22 +47,30 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.rota = Rota(self.seats, lambda: self.now)
+        self.answered = threading.Event()
+        self.patience = Patience(
+            lambda: self.now, self.sleep, self.events.append, lambda: self.now >= self.until
+        )
         self.proposing = Proposing(
-            self.rota,
-            Patience(
-                lambda: self.now,
-                self.sleep,
-                self.events.append,
-                lambda: self.now >= self.until,
-            ),
-            keep=self.kept.append,
+            self.rota, self.patience, self.answered.set, keep=self.kept.append
         )
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
     def next(self) -> Proposal | None:
-        return self.proposing.next(lambda: BRIEF, accepted)
+        """Ask one after another until there is a proposal, none can come, or time is up."""
+        while not self.patience.stop():
+            if self.proposing.ask(lambda: BRIEF, accepted):
+                assert self.answered.wait(10)
+                self.answered.clear()
+                if found := self.proposing.answers():
+                    return found[0].proposal
+            elif (pause := self.rota.pause()) is not None:
+                self.patience.linger(pause)
+            else:
+                return None
+        return None
 
 
 def test_a_provider_that_fails_for_ten_minutes_is_waited_for() -> None:
@@ -78,8 +85,7 @@ def test_a_provider_that_fails_for_ten_minutes_is_waited_for() -> None:
     assert bench.next() == GOOD
     assert 600 <= bench.now <= 900
     failures = [each for each in bench.events if isinstance(each, NoProposal)]
-    waits = [each for each in bench.events if isinstance(each, Waiting)]
-    assert len(failures) == len(waits) == 7
+    assert len(failures) == 7
     assert failures[0].again == 5
 
 
@@ -133,24 +139,40 @@ def test_the_end_of_the_night_ends_a_wait() -> None:
     assert 60 <= bench.now < 61
 
 
-def test_a_stop_does_not_wait_for_who_thinks() -> None:
-    thinking = threading.Event()
-    began = time.monotonic()
-    with pytest.raises(Interrupted):
-        attend(lambda: thinking.wait(30), lambda: True)
-    assert time.monotonic() - began < 5
-    thinking.set()
+def test_nobody_waits_for_who_thinks_and_others_are_asked() -> None:
+    @dataclass
+    class Slow:
+        name: str = "slow"
+        go_on: threading.Event = field(default_factory=threading.Event)
+
+        def propose(self, brief: Brief, check: Check) -> Proposal | Unable | None:
+            self.go_on.wait(30)
+            return GOOD
+
+    slow = Slow()
+    bench = Bench([Seat(slow, 9), Seat(Moody("b", [GOOD]))])
+    assert bench.proposing.ask(lambda: BRIEF, accepted)
+    assert bench.proposing.answers() == []
+    assert bench.next() == GOOD
+    slow.go_on.set()
+    assert bench.answered.wait(10)
+    (made,) = bench.proposing.answers()
+    assert made.turn.seat.proposer is slow
+    assert not bench.seats[0].thinks
 
 
-def test_what_passes_puts_nobody_out_and_costs_no_brief() -> None:
+def test_what_passes_puts_nobody_out() -> None:
     full = OSError(errno.ENOSPC, "No space left on device")
     bench = Bench([Seat(Moody("anthropic:m", [*[full] * 9, GOOD]))])
-    briefs = iter([full, GitBusyError("index.lock is there")])
-
-    def brief() -> Brief:
-        if fault := next(briefs, None):
-            raise fault
-        return BRIEF
-
-    assert bench.proposing.next(brief, accepted) == GOOD
+    assert bench.next() == GOOD
     assert bench.kept == []
+
+
+def test_a_brief_that_cannot_be_written_leaves_the_proposer_free() -> None:
+    def busy() -> Brief:
+        raise GitBusyError("index.lock is there")
+
+    bench = Bench([Seat(Moody("a", [GOOD]))])
+    with pytest.raises(GitBusyError):
+        bench.proposing.ask(busy, accepted)
+    assert bench.next() == GOOD

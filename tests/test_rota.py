@@ -12,7 +12,7 @@ from autoresearch.proposers import Brief, Check, Unable
 from autoresearch.records.tables import Experiment
 from autoresearch.records.values import Category, ExperimentState, Proposal
 from autoresearch.research.patience import LONGEST_PAUSE
-from autoresearch.research.rota import LONGEST_REST, Rota, Seat
+from autoresearch.research.rota import LONGEST_REST, Rota, Seat, Turn
 
 
 @dataclass
@@ -35,19 +35,27 @@ def table(clock: Clock, **weights: float) -> Rota:
     return Rota([Seat(Named(name), weight) for name, weight in weights.items()], clock)
 
 
+def taken(rota: Rota) -> Turn:
+    found = rota.next()
+    assert found is not None
+    return found
+
+
 def turn(rota: Rota) -> Seat:
-    seat = rota.next()
-    assert seat is not None
-    return seat
+    return taken(rota).seat
 
 
 def turns(rota: Rota, count: int) -> list[str]:
-    names = []
-    for _ in range(count):
-        seat = turn(rota)
-        rota.served(seat)
-        names.append(seat.proposer.name)
-    return names
+    return [name for name, _ in contested(rota, count)]
+
+
+def test_who_thinks_is_not_asked_again_and_the_others_are() -> None:
+    rota = table(Clock(), a=1, b=1)
+    turn(rota).thinks = True
+    assert turns(rota, 2) == ["b", "b"]
+    turn(rota).thinks = True
+    assert rota.next() is None
+    assert (rota.pause(), rota.thinks, rota.over) == (None, 2, False)
 
 
 def test_equal_weights_take_turns_in_the_order_given() -> None:
@@ -82,7 +90,7 @@ def test_pauses_double_up_to_a_limit_and_a_proposal_ends_them() -> None:
         pauses.append(rota.pause() or 0.0)
         clock.now += pauses[-1]
     assert pauses == [5, 10, 20, 40, 80, 160, 300, LONGEST_PAUSE]
-    rota.served(turn(rota))
+    rota.served(taken(rota))
     rota.failed(turn(rota), Unable("busy"))
     assert rota.pause() == 5
 
@@ -105,7 +113,7 @@ def test_what_may_be_final_is_after_a_few_in_a_row() -> None:
     for _ in range(4):
         rota.failed(turn(rota), Unable("no such model", doubtful=True))
         clock.now += rota.pause() or 0.0
-    rota.served(turn(rota))
+    rota.served(taken(rota))
     for _ in range(5):
         assert not rota.faulty
         clock.now += rota.pause() or 0.0
@@ -116,12 +124,10 @@ def test_what_may_be_final_is_after_a_few_in_a_row() -> None:
 def test_who_writes_nothing_valid_is_out_and_the_others_go_on() -> None:
     rota = table(Clock(), a=9, b=1)
     for _ in range(60):
-        seat = rota.next()
-        assert seat is not None
-        rota.served(seat)
-        rota.judged(refused=seat.proposer.name == "a")
+        found = taken(rota)
+        rota.served(found)
+        rota.judged(found.seat, refused=found.seat.proposer.name == "a")
     assert turns(rota, 3) == ["b", "b", "b"]
-    rota.judged(refused=True)
     assert rota.pause() == 0
 
 
@@ -171,8 +177,9 @@ def contested(rota: Rota, count: int) -> list[tuple[str, str]]:
     """Whose each turn was, and which control could have had it."""
     made = []
     for _ in range(count):
-        made.append((turns(rota, 1)[0], rota.control))
-        rota.judged(refused=False)
+        found = taken(rota)
+        rota.served(found)
+        made.append((found.seat.proposer.name, found.control))
     return made
 
 
@@ -201,12 +208,10 @@ def test_a_control_s_turns_are_spread() -> None:
     assert made == "acaa" * 4
 
 
-def test_a_turn_between_both_is_known_as_such_until_it_is_judged() -> None:
+def test_a_turn_between_both_is_known_as_such() -> None:
     rota = beside(Clock(), 0.5, a=1)
-    assert rota.control == ""
     assert contested(rota, 4) == [("c", "c"), ("a", "c"), ("c", "c"), ("a", "c")]
-    assert rota.control == ""
-    assert table(Clock(), a=1).control == ""
+    assert taken(table(Clock(), a=1)).control == ""
 
 
 def test_while_the_proposer_rests_the_control_goes_on_out_of_competition() -> None:
@@ -225,9 +230,9 @@ def test_while_the_proposer_rests_the_control_goes_on_out_of_competition() -> No
 def test_while_one_of_two_rests_the_control_keeps_its_share() -> None:
     clock = Clock()
     rota = beside(clock, 0.2, a=3, b=1)
-    while (seat := turn(rota)).proposer.name != "a":
-        rota.served(seat)
-    rota.failed(seat, Unable("busy", retry_after=1000))
+    while (found := taken(rota)).seat.proposer.name != "a":
+        rota.served(found)
+    rota.failed(found.seat, Unable("busy", retry_after=1000))
     assert Counter(turns(rota, 50)) == {"b": 40, "c": 10}
 
 
@@ -253,15 +258,15 @@ def test_a_turn_that_comes_to_nothing_is_not_counted() -> None:
     rota = beside(clock, 0.25, a=1)
     made = []
     for _ in range(80):
-        seat = turn(rota)
-        if seat.proposer.name == "a" and clock.now % 2 == 0:  # every second time it fails
-            rota.failed(seat, Unable("busy"))
+        found = taken(rota)
+        name = found.seat.proposer.name
+        if name == "a" and clock.now % 2 == 0:  # every second time it fails
+            rota.failed(found.seat, Unable("busy"))
             clock.now += 1001
             continue
-        clock.now += 1 if seat.proposer.name == "a" else 0
-        rota.served(seat)
-        made.append((seat.proposer.name, rota.control))
-        rota.judged(refused=False)
+        clock.now += name == "a"
+        rota.served(found)
+        made.append((name, found.control))
     shared = [name for name, control in made if control]
     assert abs(shared.count("c") - 0.25 * len(shared)) <= 0.5
     assert len(shared) > 40

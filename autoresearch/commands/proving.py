@@ -23,7 +23,7 @@ from autoresearch.render.live import watcher_for
 from autoresearch.research import TrialRunner, recover, telling
 from autoresearch.research.books import Books
 from autoresearch.research.comparing import Comparing
-from autoresearch.research.confirming import Confirming
+from autoresearch.research.confirming import Confirming, earn_claim
 from autoresearch.research.examining import Examiner, Sizes, Unexamined
 from autoresearch.research.patience import Patience
 from autoresearch.research.shelving import shelf_of
@@ -110,7 +110,7 @@ def _earn(shop: Workshop, study: Study, numbers: Sequence[int], pairs: int) -> N
         confirming = Confirming(0.0, registry, Comparing(registry, trials), books)
         for number in numbers:
             if registry.experiment(number).standing is None:
-                trained = confirming.earn(study, number, pairs)
+                trained = earn_claim(confirming, trials, study, number, pairs)
                 if registry.experiment(number).standing is None:
                     watcher.see(Notice(_in_vain(number, trained, pairs)))
         rows = map(registry.experiment, numbers)
@@ -150,7 +150,8 @@ def _train_missing(
         mine = registry.trials(row)
         if row.test_bpb is None and not any(shelf.find(int(each.id or 0)) for each in mine):
             used = [Reading(trial.seed, 0.0) for trial in mine]
-            trials.run(Request(int(row.id or 0), policy.next_seed(used), Purpose.REPLICATE))
+            number = int(row.id or 0)
+            trials.run(Request(number, policy.next_seed(used), Purpose.REPLICATE, of=number))
 
 
 def _examine(shop: Workshop, study: Study, numbers: Sequence[int]) -> Iterator[_Unscored]:

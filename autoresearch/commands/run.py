@@ -19,7 +19,7 @@ from autoresearch.records.events import Notice, Watcher
 from autoresearch.records.tables import Study
 from autoresearch.records.text import safe_line
 from autoresearch.render.live import watcher_for
-from autoresearch.research import Research, StopRules, recover
+from autoresearch.research import Controller, StopRules, recover
 from autoresearch.research.opening import Rehearse
 from autoresearch.research.patience import Patience
 from autoresearch.sandbox import Sandbox
@@ -66,14 +66,14 @@ def run(options: RunOptions) -> None:
             registry.be_patient(patience.pause)
             purse = shop.purse(study, options.max_cost)
             trials = shop.trials(study, patience, purse)
-            research = Research(
+            controller = Controller(
                 study, project=project, registry=registry, repo=repo, trials=trials,
                 seats=seats(proposers, purse.ledger, stop, tell), purse=purse, rules=rules,
                 patience=patience, interrupted=asked.is_set,
                 rehearse=_rehearsal(project, sandbox, stop, tell), confirm_share=share,
             )  # fmt: skip
-            reason = research.run()
-    if research.failed:
+            reason = controller.run()
+    if controller.failed:
         raise ProjectError(reason)
 
 

@@ -124,6 +124,7 @@ def _thinking_rules(settings: Settings) -> tuple[tuple[bool, str], ...]:
         ),
         (1 <= settings.policy.replicates <= 4, "policy replicates: must be 1 to 4"),
         (settings.policy.drift_every >= 0, "policy drift_every: must not be below 0"),
+        (settings.policy.ahead >= 0, "policy ahead: must not be below 0"),
         (0 <= settings.racing.audit <= 1, "racing audit: must be 0 to 1"),
         (preflight.steps >= 0, "preflight steps: must not be below 0"),
         (preflight.context >= 2, "preflight context: must be at least 2"),

@@ -138,12 +138,15 @@ class PolicySettings:
 
     `confirm_share` of the training time goes into confirming keeps; the baseline is trained on
     `replicates` seeds; after `drift_every` trained experiments, or some hours (0: never), the
-    incumbent is trained again, to see whether the machine has changed.
+    incumbent is trained again, to see whether the machine has changed. At most `ahead` proposals
+    are made while trials run, so that none waits for a proposal; 0: each knows what came of all
+    before it.
     """
 
     confirm_share: float = 0.15
     replicates: int = 2
     drift_every: int = 20
+    ahead: int = 64
 
 
 @dataclass(frozen=True)

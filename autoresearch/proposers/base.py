@@ -99,6 +99,24 @@ class Past:
 
 
 @dataclass(frozen=True)
+class Pending:
+    """An experiment that is being trained, or waits for its turn: nobody need propose it again.
+
+    `change` is what its proposer wrote, `constants` are the numbers at the top of the entry file.
+    Every text may be hostile.
+    """
+
+    id: int
+    proposer: str
+    hypothesis: str
+    change: Change
+    category: Category = Category.OTHER
+    constants: Mapping[str, int | float | bool] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+
+
+@dataclass(frozen=True)
 class Measuring:
     """What a study's numbers rest on.
 
@@ -135,7 +153,8 @@ class Brief:
     `files` are the incumbent's editable files and `base_files` those of the study's base commit,
     `fixed_files` all other text files of that commit, path to text; `entry` is the one that
     trains, `editable` the globs. `number` is the experiment's that is asked for; `history` is
-    oldest first and holds every finished experiment of the study, whatever became of it. `score`
+    oldest first and holds every finished experiment of the study, whatever became of it; `pending`
+    are those that have no verdict yet. `score`
     is the incumbent's val_bpb as it is estimated now; `noise` what is known of the noise, None
     until something was repeated; `measuring` what the numbers rest on. `salt` is the study's secret
     for marks that no hostile text can foresee. The same brief gives the same proposal from a
@@ -150,6 +169,7 @@ class Brief:
     files: Mapping[str, str]
     base_files: Mapping[str, str]
     history: tuple[Past, ...] = ()
+    pending: tuple[Pending, ...] = ()
     fixed_files: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     editable: tuple[str, ...] = ("train.py",)
     score: Estimate | None = None

@@ -31,6 +31,7 @@ class PatchesProposer:
     def propose(self, brief: Brief, check: Check) -> Proposal | None:  # noqa: ARG002 - it mends nothing
         """Return the first file that the study has not tried; None when all have been."""
         tried = {(past.proposer, past.change.text) for past in brief.history}
+        tried |= {(each.proposer, each.change.text) for each in brief.pending}
         for path in self._files():
             proposal = _read(path)
             if (proposal.proposer, proposal.change.text) not in tried:

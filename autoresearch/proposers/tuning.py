@@ -43,6 +43,7 @@ class Tuner:
         now = numbers(source)
         space = search_space(brief, now)
         tried = [now, *(dict(past.constants) for past in brief.history)]
+        tried += [dict(each.constants) for each in brief.pending]
         refused = 0
         for values in self._draws(brief, space) if space else ():
             moved = {name: value for name, value in values.items() if value != now[name]}

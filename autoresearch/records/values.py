@@ -7,13 +7,21 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """What became of an experiment."""
+    """What became of an experiment.
+
+    INVALID was refused before any training. STALE was overtaken: another was kept before it had a
+    verdict, and its change fits no more, or is tried again on top of that one.
+    """
 
     KEEP = "keep"
     DISCARD = "discard"
     CRASH = "crash"
     INVALID = "invalid"
     DISQUALIFIED = "disqualified"
+    STALE = "stale"
+
+
+UNCOUNTED = (Verdict.INVALID, Verdict.STALE)  # verdicts that say nothing of an idea's worth
 
 
 class Clock(StrEnum):

@@ -5,7 +5,7 @@ from sqlmodel import col
 
 from autoresearch.records.arms import Trained
 from autoresearch.records.tables import Experiment, Study
-from autoresearch.records.values import Category, Standing, Verdict
+from autoresearch.records.values import UNCOUNTED, Category, Standing, Verdict
 from autoresearch.registry.database import Database
 
 
@@ -29,7 +29,7 @@ def trained(database: Database, study: Study) -> list[Trained]:
     ).where(
         col(Experiment.study_id) == study.id,
         col(Experiment.verdict).is_not(None),
-        col(Experiment.verdict) != Verdict.INVALID,
+        col(Experiment.verdict).not_in(UNCOUNTED),
         col(Experiment.category) != Category.BASELINE,
         col(Experiment.reverts_id).is_(None),
     )

@@ -1,14 +1,16 @@
 """Everything that is only read from the registry."""
 
 from collections.abc import Collection
+from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement, and_, func
 from sqlmodel import col, select
 
 from autoresearch.errors import RegistryError
 from autoresearch.records.arms import Trained
 from autoresearch.records.tables import Call, Experiment, Study, Trial
 from autoresearch.records.values import (
+    UNCOUNTED,
     ExperimentState,
     Purpose,
     Reading,
@@ -104,9 +106,12 @@ class Queries:
         return self._database.all(query.order_by(col(Experiment.id)))
 
     def incumbent(self, study: Study) -> Experiment | None:
-        """Return the last kept experiment: its commit is the branch's tip."""
-        kept = self.experiments(study, last=1, verdict=Verdict.KEEP, whole=True)
-        return kept[0] if kept else None
+        """Return the keep that no other builds on: its commit is the branch's tip."""
+        kept = and_(col(Experiment.study_id) == study.id, col(Experiment.verdict) == Verdict.KEEP)
+        built_on = select(Experiment.parent_id).where(kept, col(Experiment.parent_id).is_not(None))
+        query = select(Experiment).where(kept, col(Experiment.id).not_in(built_on))
+        found: Experiment | None = self._database.first(query.order_by(col(Experiment.id).desc()))
+        return found
 
     def trials(self, experiment: Experiment, *, whole: bool = False) -> list[Trial]:
         """Return an experiment's trials, oldest first; without log and curve unless `whole`."""
@@ -162,20 +167,21 @@ class Queries:
         A keep that was taken back counts as one: it must not end a run that it had kept alive.
         """
         kept = (Experiment.verdict == Verdict.KEEP) | (Experiment.standing == Standing.REFUTED)
-        last = select(func.max(Experiment.id)).where(Experiment.study_id == study.id, kept)
-        query = select(func.count()).where(
-            Experiment.study_id == study.id,
-            col(Experiment.verdict) != Verdict.INVALID,  # neither is one without a verdict
-            col(Experiment.id) > (self._database.first(last) or 0),
-        )
-        return int(self._database.first(query))
+        when = func.coalesce(Experiment.finished_at, Experiment.created_at)
+        mine = select(when, Experiment.id).where(Experiment.study_id == study.id)
+        newest = mine.where(kept).order_by(when.desc(), col(Experiment.id).desc())
+        moment, number = self._database.first(newest) or (datetime.min.replace(tzinfo=UTC), 0)
+        later = (when > moment) | ((when == moment) & (col(Experiment.id) > number))
+        counted = mine.where(col(Experiment.verdict).not_in(UNCOUNTED), later)
+        return len(self._database.all(counted))
 
     def effects(self, study: Study) -> dict[str, int]:
         """Return the effect hash of every finished experiment, with the first one that had it."""
         query = select(Experiment.effect_hash, func.min(Experiment.id)).where(
             Experiment.study_id == study.id,
             col(Experiment.effect_hash).is_not(None),
-            Experiment.verdict != Verdict.INVALID,
+            # What waits or is at work is tried already; what became stale may be tried anew.
+            col(Experiment.verdict).is_(None) | col(Experiment.verdict).not_in(UNCOUNTED),
         )
         return dict(self._database.all(query.group_by(col(Experiment.effect_hash))))
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from autoresearch.records.tables import Call, Experiment, Study, Trial
 from autoresearch.records.text import counted, safe_text, whole_text
-from autoresearch.records.values import FailureKind, Notes, Verdict
+from autoresearch.records.values import UNCOUNTED, FailureKind, Notes
 from autoresearch.registry import Registry
 from autoresearch.registry.store import unpack
 from autoresearch.render import evidence, money, testset, words
@@ -106,7 +106,7 @@ def _later(registry: Registry, study: Study, row: Experiment) -> Iterator[tuple[
 def _fate(number: str, row: Experiment, others: Sequence[Experiment]) -> str:
     mine = [each for each in others if each.proposer == row.proposer]
     for each in mine:
-        if number in Notes.of(each.notes).takes and each.verdict is not Verdict.INVALID:
+        if number in Notes.of(each.notes).takes and each.verdict not in UNCOUNTED:
             return f" (taken up by experiment {each.id})"
     dropped = any(number in Notes.of(each.notes).drops for each in mine)
     return " (dropped)" if dropped else ""

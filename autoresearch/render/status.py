@@ -194,6 +194,7 @@ def summary_line(summary: Summary) -> Text:
         "disqualified": found.get(Verdict.DISQUALIFIED, 0),
     }
     told = [f"{words.count(number)} {kind}" for kind, number in kinds.items()]
+    told += [f"{words.count(stale)} stale"] if (stale := found.get(Verdict.STALE, 0)) else []
     told[0] += f" ({words.count(summary.confirmed)} confirmed)"
     told += [f"{summary.unfinished} unfinished"] if summary.unfinished else []
     told += [f"{summary.per_hour:.1f} experiments an hour"] if summary.per_hour else []

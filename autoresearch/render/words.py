@@ -14,6 +14,7 @@ STYLES = {
     Verdict.CRASH: "red",
     Verdict.INVALID: "yellow",
     Verdict.DISQUALIFIED: "bold magenta",
+    Verdict.STALE: "dim yellow",
 }
 LOOK_AT = 4000  # characters of a hostile line that are examined at all: a line shows far fewer
 

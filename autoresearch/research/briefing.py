@@ -1,13 +1,13 @@
 """What a proposer is shown, built from the registry and git alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from autoresearch import patching, policy
 from autoresearch.config import Project
 from autoresearch.gitrepo import GitRepo
-from autoresearch.proposers import Brief, Measuring, Remaining
+from autoresearch.proposers import Brief, Measuring, Pending, Remaining
 from autoresearch.records.tables import Experiment, Study
-from autoresearch.records.values import Estimate
+from autoresearch.records.values import Change, ChangeFormat, Estimate
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack_counts
 from autoresearch.research.pasts import Pasts, Target
@@ -48,6 +48,7 @@ class Briefing:
         study: Study,
         incumbent: Experiment,
         remaining: Remaining = Remaining(),  # noqa: B008 - it is frozen
+        pending: Sequence[Experiment] = (),
     ) -> Brief:
         """Return the brief for the study's next proposal.
 
@@ -55,20 +56,23 @@ class Briefing:
             study: the one at work.
             incumbent: its best so far.
             remaining: what is left of the run.
+            pending: experiments that are at work or wait for their turn.
         """
         readings = self._registry.readings(study)
         history = self._pasts.of(study, readings)
+        waiting = tuple(self._pending(row) for row in pending if row.parent_id is not None)
         noise = policy.noise(readings, policy.usual_noise(study.device), incumbent.id)
         files, editable = self.files(study.base_commit), self.editable(study.base_commit)
         return Brief(
             study=study.tag,
-            number=max((past.id for past in history), default=0) + 1,
+            number=max([0, *(each.id for each in history), *(each.id for each in waiting)]) + 1,
             incumbent_id=int(incumbent.id or 0),
             program=files.get(PROGRAM, ""),
             entry=self._settings.target.entry,
             files=self.editable(str(incumbent.commit_sha)),
             base_files=editable,
             history=history,
+            pending=waiting,
             fixed_files={path: text for path, text in files.items() if path not in editable},
             editable=self._editable,
             score=_score(incumbent),
@@ -78,6 +82,17 @@ class Briefing:
             budget=self._settings.budget(study.budget_seconds),
             remaining=remaining,
             salt=study.salt,
+        )
+
+    def _pending(self, row: Experiment) -> Pending:
+        code = self.editable(str(row.commit_sha))
+        return Pending(
+            id=int(row.id or 0),
+            proposer=row.proposer,
+            hypothesis=row.hypothesis,
+            change=Change(ChangeFormat(row.change_format), row.change_text),
+            category=row.category,
+            constants=patching.numbers(code.get(self._settings.target.entry, "")),
         )
 
     def _measuring(self, study: Study) -> Measuring:

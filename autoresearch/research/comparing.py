@@ -1,4 +1,4 @@
-"""An experiment beside its incumbent: trained on the same seeds until the policy has a verdict."""
+"""An experiment beside its parent: what is to be trained until the policy has a verdict."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,10 +18,11 @@ _MAY_LACK = (Ending.EXCEPTION, Ending.NO_FINISH, Ending.BAD_CHECKPOINT, Ending.S
 
 
 Side = Mapping[int, Trial]  # what a code has trained, by seed
+Wanted = tuple[Request, ...]  # trials still to be run, the most needed first; none are known
 
 
 class Comparing:
-    """Trains pairs and asks the policy what they say."""
+    """Says what an experiment is still to be trained on, or its verdict: from the rows alone."""
 
     def __init__(self, registry: Registry, trials: TrialRunner, replicates: int = 1) -> None:
         """Build it; `replicates` is the number of seeds that the baseline is trained on."""
@@ -29,121 +30,121 @@ class Comparing:
         self._trials = trials
         self._replicates = replicates
 
-    def verdict(self, study: Study, experiment: Experiment) -> policy.Decision:
-        """Return the verdict on an experiment that has its commit.
-
-        Raises:
-            Interrupted: see `TrialRunner.run`; what was trained stays.
-        """
-        incumbent = self._registry.incumbent(study)
-        if incumbent is None:
+    def step(self, study: Study, experiment: Experiment) -> policy.Decision | Wanted:
+        """Return the verdict on an experiment that has its commit, or the trials it still needs."""
+        if experiment.parent_id is None:
             return self._baseline(experiment)
-        if incumbent.id != experiment.parent_id:
-            reason = f"experiment {experiment.parent_id}, which it builds on, was taken back"
+        parent = self._registry.experiment(experiment.parent_id)
+        if parent.verdict is not Verdict.KEEP:
+            reason = f"experiment {parent.id}, which it builds on, was taken back"
             return policy.Decision(Verdict.DISCARD, None, reason)
-        decision = self._compared(study, experiment, incumbent)
-        if decision.verdict is not Verdict.DISCARD or _surely_worse(decision):
-            return decision
-        mended = self._mended(experiment, incumbent)
-        return replace(decision, verdict=Verdict.KEEP, reason=mended) if mended else decision
+        found = self._compared(study, experiment, parent)
+        if isinstance(found, tuple) or found.verdict is not Verdict.DISCARD or _surely_worse(found):
+            return found
+        mended = self._mended(experiment, parent)
+        if isinstance(mended, tuple):
+            return mended
+        return replace(found, verdict=Verdict.KEEP, reason=mended) if mended else found
 
     def _compared(
-        self, study: Study, experiment: Experiment, incumbent: Experiment
-    ) -> policy.Decision:
-        """Train pairs until their scores have a verdict, or the experiment breaks."""
-        read = self._readings(study, incumbent)
-        seed, purpose = read[-1].seed if read else policy.FIRST_SEED, Purpose.SCREENING
-        while True:
-            if failure := self.pair(study, experiment, incumbent, seed, purpose):
-                return failure
-            mine, theirs = (self._readings(study, each) for each in (experiment, incumbent))
-            frail = len(self._failed(incumbent)) >= _FAILURES
-            if policy.paired(mine, theirs):
-                judged = policy.judge(
-                    mine,
-                    theirs,
-                    belief=remember(self._registry, study).belief,
-                    lines=experiment.lines_added - experiment.lines_removed,
-                    reversal=experiment.is_reversal,
-                    last=frail,
-                )
-                if isinstance(judged, policy.Decision):
-                    return judged
-                seed, purpose = judged.seed, Purpose.PAIR
-            elif frail:
+        self, study: Study, experiment: Experiment, parent: Experiment
+    ) -> policy.Decision | Wanted:
+        """Return what its pairs say, or the next one; that it broke, where it came to no score."""
+        own = self._trials.known(experiment).values()
+        hopeless = self._failed(parent)
+        for trial in own:
+            fails = trial.val_bpb is None and int(trial.id or 0) > study.steady_since
+            if fails and trial.seed not in hopeless:
+                return _failure(trial)
+        mine, theirs = (self._readings(study, each) for each in (experiment, parent))
+        frail = len(hopeless) >= _FAILURES
+        if not policy.paired(mine, theirs):
+            if frail and own:
                 reason = "the incumbent fails on every fresh seed: there is no fair comparison"
                 return policy.Decision(Verdict.DISCARD, None, reason)
+            # The seed that it was trained on stays its seed, whatever its parent reads meanwhile.
+            seed = mine[-1].seed if mine else theirs[-1].seed if theirs else policy.FIRST_SEED
+            return self.pair(study, experiment, parent, seed, Purpose.SCREENING)
+        judged = policy.judge(
+            mine,
+            theirs,
+            belief=remember(self._registry, study, at=parent).belief,
+            lines=experiment.lines_added - experiment.lines_removed,
+            reversal=experiment.is_reversal,
+            last=frail,
+        )
+        if isinstance(judged, policy.Decision):
+            return judged
+        return self.pair(study, experiment, parent, judged.seed, Purpose.PAIR)
 
-    def _mended(self, experiment: Experiment, incumbent: Experiment) -> str:
-        """Return that it trains on several seeds on which the incumbent fails; "" where not.
+    def _mended(self, experiment: Experiment, parent: Experiment) -> str | Wanted:
+        """Return that it trains on several seeds on which the parent fails; "" where not.
 
         A code that trains is better than one that often does not, though no score says so. Where
-        the incumbent has failed on half of its seeds or more, fresh ones are tried until it is
-        sure.
+        the parent has failed on half of its seeds or more, fresh ones are tried until it is sure.
         """
         if self._failed(experiment):  # hopeless, so that its training was stopped early
             return ""
-        while True:
-            known, failed = self._trials.known(incumbent), self._failed(incumbent)
-            if not failed or 2 * len(failed) < len(known):
-                return ""
-            fresh = max(*known, *self._trials.known(experiment)) + 1
-            for seed in [*failed[:_FAILURES], *([fresh] if len(failed) < _FAILURES else [])]:
-                if self._run(experiment, seed, Purpose.PAIR).val_bpb is None:
-                    return ""
-            if len(failed) >= _FAILURES:
-                return f"it trains on {_FAILURES} seeds on which the incumbent fails"
-            self._run(incumbent, fresh, Purpose.PAIR, incumbent=True)
+        known, failed = self._trials.known(parent), self._failed(parent)
+        if not failed or 2 * len(failed) < len(known):
+            return ""
+        own = self._trials.known(experiment)
+        for seed in failed[:_FAILURES]:
+            if seed not in own:
+                return (_request(experiment, experiment, seed, Purpose.PAIR),)
+        if len(failed) >= _FAILURES:
+            return f"it trains on {_FAILURES} seeds on which the incumbent fails"
+        spare = [seed for seed in own if seed not in known]
+        seed = spare[0] if spare else max(*known, *own) + 1
+        sides = (parent,) if spare else (experiment, parent)
+        return tuple(_request(experiment, side, seed, Purpose.PAIR) for side in sides)
 
     def pair(
         self,
         study: Study,
         experiment: Experiment,
-        incumbent: Experiment,
+        parent: Experiment,
         seed: int,
         purpose: Purpose,
-    ) -> policy.Decision | None:
-        """Train both on a seed, unless they were; return the verdict if the first got no score.
+    ) -> Wanted:
+        """Return what of a pair is still to be trained, the experiment's side first.
 
         Where the seed can make no fair pair any more, a fresh one is taken in its place. That the
-        incumbent fails is no verdict on the experiment: there is then no pair on that seed.
-
-        Raises:
-            Interrupted: see `TrialRunner.run`.
+        parent fails is no verdict on the experiment: there is then no pair on that seed.
         """
-        mine, theirs = self._trials.known(experiment), self._trials.known(incumbent)
+        mine, theirs = self._trials.known(experiment), self._trials.known(parent)
         again = (mine, theirs) if purpose is Purpose.CONFIRMING else (theirs,)
         if _unfair(seed, (mine, theirs), again, since=study.steady_since):
             seed = max(*mine, *theirs, seed) + 1
-        missing = sum(seed not in side for side in (mine, theirs))
-        self._trials.require_time(experiment.study_id, missing)
-        trial = self._run(experiment, seed, purpose)
-        if trial.val_bpb is None:
-            return _failure(trial)
-        self._run(incumbent, seed, purpose, incumbent=True)
-        return None
-
-    def _run(
-        self, experiment: Experiment, seed: int, purpose: Purpose, *, incumbent: bool = False
-    ) -> Trial:
-        return self._trials.run(Request(int(experiment.id or 0), seed, purpose, incumbent))
+        sides = ((experiment, mine), (parent, theirs))
+        return tuple(
+            _request(experiment, side, seed, purpose) for side, known in sides if seed not in known
+        )
 
     def _failed(self, experiment: Experiment) -> list[int]:
         """Return the seeds on which it came to no score."""
         known = self._trials.known(experiment)
         return [seed for seed, trial in known.items() if trial.val_bpb is None]
 
-    def _baseline(self, experiment: Experiment) -> policy.Decision:
-        """Train the baseline. One seed of several may fail: it is told, and the study goes on."""
-        first = self._run(experiment, policy.FIRST_SEED, Purpose.BASELINE)
-        if first.val_bpb is None:
+    def _baseline(self, experiment: Experiment) -> policy.Decision | Wanted:
+        """Return its trials to come. One seed of several may fail: it is told, and it goes on."""
+        known = self._trials.known(experiment)
+        first = known.get(policy.FIRST_SEED)
+        if first is not None and first.val_bpb is None:
             return self._unchanged_failure(experiment, first)
-        failed = ""
-        for seed in range(policy.FIRST_SEED + 1, policy.FIRST_SEED + self._replicates):
-            trial = self._run(experiment, seed, Purpose.REPLICATE)
-            if trial.val_bpb is None:
-                failed += f"; on seed {seed} it failed: {_failure(trial).reason}"
-        return policy.Decision(Verdict.KEEP, None, f"the baseline{failed}")
+        seeds = range(policy.FIRST_SEED, policy.FIRST_SEED + max(self._replicates, 1))
+        missing = tuple(
+            _request(
+                experiment, experiment, seed,
+                Purpose.BASELINE if seed == policy.FIRST_SEED else Purpose.REPLICATE,
+            )
+            for seed in seeds if seed not in known
+        )  # fmt: skip
+        if missing:
+            return missing
+        failed = [known[seed] for seed in seeds if known[seed].val_bpb is None]
+        told = [f"; on seed {each.seed} it failed: {_failure(each).reason}" for each in failed]
+        return policy.Decision(Verdict.KEEP, None, f"the baseline{''.join(told)}")
 
     def _unchanged_failure(self, experiment: Experiment, trial: Trial) -> policy.Decision:
         """Return a failed baseline's verdict, and what its commit lacks, which may be why."""
@@ -156,6 +157,10 @@ class Comparing:
         """Return what the experiment read since the machine was last seen to have changed."""
         read = self._registry.readings(study).get(int(experiment.id or 0), [])
         return [each for each in read if each.epoch == epoch(study)]
+
+
+def _request(of: Experiment, side: Experiment, seed: int, purpose: Purpose) -> Request:
+    return Request(int(side.id or 0), seed, purpose, of=int(of.id or 0))
 
 
 def _unfair(seed: int, sides: Sequence[Side], again: Sequence[Side], since: int) -> bool:

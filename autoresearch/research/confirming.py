@@ -8,9 +8,10 @@ from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.values import Ending, Purpose, Standing
 from autoresearch.registry import Registry
 from autoresearch.research.books import Books, Keep
-from autoresearch.research.comparing import Comparing
+from autoresearch.research.comparing import Comparing, Wanted
 from autoresearch.research.recording import settled
 from autoresearch.research.remembering import Memory, remember
+from autoresearch.research.trials import TrialRunner
 
 _FAILURES = 1
 
@@ -32,7 +33,7 @@ class NextPair:
 
 
 class Confirming:
-    """A chore: trains the pair nearest to a claim, and takes back what proves to be none."""
+    """Names the pair nearest to a claim, and takes back what proves to be none."""
 
     def __init__(
         self,
@@ -48,7 +49,7 @@ class Confirming:
             share: of a study's training time, that it may take; what is doubtful at a run's end
                 may cost more. 0: nothing is confirmed.
             registry: where the study is.
-            comparing: trains pairs.
+            comparing: knows what of a pair is there.
             books: writes down what they say.
             left: returns the seconds until the run's deadline; None without one.
         """
@@ -58,82 +59,52 @@ class Confirming:
         self._comparing = comparing
         self._books = books
 
-    def attend(self, study: Study, *, patient: bool = False) -> bool:
-        """Take keeps back, or train one pair if it is worth it and the share not spent.
+    def due(self, study: Study, *, patient: bool = False) -> Wanted:
+        """Return what of a pair is to be trained, if it is worth it and the share not spent.
 
-        A keep may have fallen long ago: the run that should have taken it back was killed. Where
-        nothing is left to try, what is left of the share may be spent patiently. A keep that stands
-        on a single pair in doubt has its further one before the run ends, share or no share.
-
-        Raises:
-            Interrupted: the run is to stop; everything is saved.
+        Where nothing is left to try, what is left of the share may be spent patiently. A keep that
+        stands on a single pair in doubt has its further one before the run ends, share or no share.
         """
         memory, keeps = self._kept(study)
-        if self._fallen(study, memory, keeps):
-            self._books.settle(study)
-            self._take_back(study)
-            return True
         if self._is_spent(study) and not self._must(study, memory, keeps, patient=patient):
-            return False
+            return ()
         chosen = self._next(memory, keeps, epoch=memory.epoch, patient=patient)
-        if chosen is None:
-            return False
-        self.pair(study, chosen.keep.row, chosen.seed)
-        return True
+        return self._pair(study, chosen) if chosen else ()
 
-    def settle(self, study: Study) -> bool:
-        """Train a further pair of a keep that stands on one alone in doubt; return if one did.
-
-        Raises:
-            Interrupted: the run is to stop; everything is saved.
-        """
+    def doubtful(self, study: Study) -> Wanted:
+        """Return what of a further pair is to be trained for keeps that stand on one in doubt."""
         memory, keeps = self._kept(study)
         if not self._doubtful(memory, keeps):
-            return False
+            return ()
         chosen = self._next(memory, keeps, epoch=memory.epoch)
-        if chosen is None:
-            return False
-        self.pair(study, chosen.keep.row, chosen.seed)
-        return True
+        return self._pair(study, chosen) if chosen else ()
 
-    def earn(self, study: Study, experiment: int, most: int) -> int:
-        """Train fresh pairs of one keep until there is a claim, or none to be hoped for.
+    def earning(self, study: Study, experiment: int) -> Wanted:
+        """Return a fresh pair of one keep; none where it has a claim, or none to be hoped for."""
+        memory, keeps = self._kept(study)
+        mine = [each for each in keeps if each.row.id == experiment]
+        # It may be another day: what one side read that night has no pair on today's machine.
+        chosen = self._next(memory, mine, epoch=None)
+        return self._pair(study, chosen) if chosen else ()
 
-        Args:
-            study: its study.
-            experiment: its number.
-            most: pairs to train.
-
-        Returns:
-            How many were trained. What they made of the keep stands in its row.
-
-        Raises:
-            Interrupted: the run is to stop; everything is saved.
-        """
-        self._books.settle(study)  # a killed run may have trained what it never weighed
-        self._take_back(study)
-        for trained in range(most):
-            memory, keeps = self._kept(study)
-            mine = [each for each in keeps if each.row.id == experiment]
-            # It may be another day: what one side read that night has no pair on today's machine.
-            chosen = self._next(memory, mine, epoch=None)
-            if chosen is None:
-                return trained
-            self.pair(study, chosen.keep.row, chosen.seed)
-        return most
-
-    def pair(self, study: Study, experiment: Experiment, seed: int) -> None:
-        """Train a keep and its parent on a seed; write the claims, un-keep what was none.
+    def ended(self, study: Study, experiment: int) -> None:
+        """Write the claims after a pair of a keep, and un-keep what was none.
 
         Scores alone refute a keep: a training that broke, of whichever side, says nothing of it.
-
-        Raises:
-            Interrupted: the run is to stop; everything is saved.
         """
-        parent = self._registry.experiment(int(experiment.parent_id or 0))
-        self._comparing.pair(study, experiment, parent, seed, Purpose.CONFIRMING)
-        self._books.settle(study, experiment)
+        self._books.settle(study, self._registry.experiment(experiment))
         self._take_back(study)
+
+    def catch_up(self, study: Study) -> None:
+        """Take back what fell long ago: the run that should have done so was killed."""
+        if self._fallen(study, *self._kept(study)):
+            self._books.settle(study)
+            self._take_back(study)
+
+    def _pair(self, study: Study, chosen: NextPair) -> Wanted:
+        keep = chosen.keep.row
+        parent = self._registry.experiment(int(keep.parent_id or 0))
+        return self._comparing.pair(study, keep, parent, chosen.seed, Purpose.CONFIRMING)
 
     def _doubtful(self, memory: Memory, keeps: Sequence[Keep]) -> int:
         """Return how many keeps stand on one pair alone and are more likely no better."""
@@ -208,6 +179,37 @@ class Confirming:
             if sum(each.val_bpb is None for each in trials) > _FAILURES:
                 return False
         return not any(each.ending is Ending.RACED for each in trials)
+
+
+def earn_claim(
+    confirming: Confirming, trials: TrialRunner, study: Study, experiment: int, most: int
+) -> int:
+    """Train fresh pairs of one keep until there is a claim, or none to be hoped for.
+
+    Args:
+        confirming: knows which pair is worth it.
+        trials: trains it.
+        study: whose keep it is.
+        experiment: its number.
+        most: pairs to train.
+
+    Returns:
+        How many were trained. What they made of the keep stands in its row.
+
+    Raises:
+        Interrupted: the run is to stop; everything is saved.
+    """
+    confirming.catch_up(study)  # a killed run may have trained what it never weighed
+    for trained in range(most):
+        pair = confirming.earning(study, experiment)
+        if not pair:
+            return trained
+        trials.require_time(int(study.id or 0), len(pair))
+        for request in pair:
+            if trials.run(request).val_bpb is None:
+                break
+        confirming.ended(study, experiment)
+    return most
 
 
 def _paired_since(keep: Keep) -> bool:

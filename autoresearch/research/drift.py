@@ -11,7 +11,7 @@ from autoresearch.records.values import Purpose, Reading
 from autoresearch.registry import Registry
 from autoresearch.research.recording import settled
 from autoresearch.research.remembering import remember
-from autoresearch.research.trials import Request, TrialRunner
+from autoresearch.research.trials import Request
 
 # After so long a machine may be another one; but long trainings are not half of them repetitions.
 _A_WHILE = timedelta(hours=3)
@@ -20,7 +20,7 @@ _TRAININGS = 10
 
 @dataclass(frozen=True)
 class Drifting:
-    """A chore: after so many trainings, whether the machine is the one it was.
+    """Says, after so many trainings, whether the machine is the one it was.
 
     What the incumbent read on another machine is unfair to whatever is compared with it: faster,
     and everything looks better. `every` counts the experiments trained since the incumbent was last
@@ -29,28 +29,19 @@ class Drifting:
 
     every: int
     registry: Registry
-    trials: TrialRunner
     see: Callable[[Event], None]
 
-    def attend(self, study: Study) -> bool:
-        """Train the incumbent again if its newest reading has grown old; return whether it has.
-
-        Where the machine has changed, its readings are let rest.
-
-        Raises:
-            Interrupted: the run is to stop; everything is saved.
-        """
+    def due(self, study: Study) -> Request | None:
+        """Return the incumbent's trial to repeat if its newest reading has grown old, else None."""
         incumbent = self.registry.incumbent(study)
         if not self.every or incumbent is None:
-            return False
+            return None
         last = [each for each in self.registry.trials(incumbent) if settled(each)]
         then = _newest(study, last)
-        if then is None:
-            return False
-        if not self._is_old(study, incumbent, last[-1]):
-            return False
-        self._check(study, incumbent, then)
-        return True
+        if then is None or not self._is_old(study, incumbent, last[-1]):
+            return None
+        number = int(incumbent.id or 0)
+        return Request(number, then.seed, Purpose.DRIFT, of=number)
 
     def _is_old(self, study: Study, incumbent: Experiment, last: Trial) -> bool:
         ended = last.finished_at
@@ -59,15 +50,19 @@ class Drifting:
             return True
         return self.registry.trained_since(study, int(last.id or 0), incumbent) >= self.every
 
-    def _check(self, study: Study, incumbent: Experiment, then: Trial) -> None:
-        again = self.trials.run(Request(int(incumbent.id or 0), then.seed, Purpose.DRIFT))
+    def ended(self, study: Study, again: Trial) -> None:
+        """Take a repetition in: where the machine has changed, its readings are let rest."""
+        of = self.registry.experiment(again.experiment_id)
+        before = [each for each in self.registry.trials(of) if settled(each)]
+        then = _newest(study, [each for each in before if each.seed == again.seed])
         if again.val_bpb is None:
-            said = f"the incumbent, trained again on seed {then.seed}, came to no score"
+            said = f"the incumbent, trained again on seed {again.seed}, came to no score"
             self.see(Notice(f"{said}: {again.ending}: {again.detail}"))
-            return
-        found = policy.drift(_reading(again), _reading(then), remember(self.registry, study).noise)
-        if found.changed:
-            self._rest(study, incumbent, again, found)
+        elif then is not None:
+            noise = remember(self.registry, study).noise
+            found = policy.drift(_reading(again), _reading(then), noise)
+            if found.changed:
+                self._rest(study, of, again, found)
 
     def _rest(self, study: Study, incumbent: Experiment, again: Trial, found: policy.Drift) -> None:
         changes = [*study.machine_changes, int(again.id or 0) - 1]

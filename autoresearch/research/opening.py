@@ -1,12 +1,13 @@
 """From a proposal to a row to a commit: each step written down before the next."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 
 from autoresearch import preflight
 from autoresearch.config import Project
-from autoresearch.gitrepo import GitRepo, commit_message
-from autoresearch.patching import apply_diff
+from autoresearch.gitrepo import Conflict, GitRepo, Nothing, commit_message
+from autoresearch.patching import apply_diff, unified_diff
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.values import (
     Category,
@@ -97,6 +98,43 @@ class Opening:
             return checked
         return self._write(study, experiment, checked)
 
+    def rebased(
+        self, study: Study, experiment: Experiment, incumbent: Experiment
+    ) -> Proposal | Rejection:
+        """Return a proposal of an experiment's change on another incumbent, if it fits there.
+
+        Raises:
+            GitError: the repository cannot be read.
+        """
+        tip, commit = str(incumbent.commit_sha), self._repo.commit(str(experiment.commit_sha))
+        with self._repo.picking(tip) as picker:
+            picked = picker.pick(commit.sha, f"Experiment {experiment.id} again", commit.when)
+        if isinstance(picked, Conflict):
+            return Rejection(f"its change conflicts in {', '.join(picked.files) or 'a file'}")
+        if isinstance(picked, Nothing):
+            return Rejection("its change is there already")
+        before, after = (self._briefing.editable(sha) for sha in (tip, picked.sha))
+        diff = Change(ChangeFormat.DIFF, unified_diff(before, after))
+        proposal = replace(_proposal(experiment), change=diff, fault="")
+        return self.check(study, proposal, incumbent) or proposal
+
+    def rebase(
+        self, study: Study, experiment: Experiment, incumbent: Experiment
+    ) -> Experiment | Rejection:
+        """Put an experiment that was not trained on top of another incumbent, in the same row.
+
+        Raises:
+            GitError: the repository cannot be written.
+        """
+        proposal = self.rebased(study, experiment, incumbent)
+        if isinstance(proposal, Rejection):
+            return proposal
+        checked = self._examine(study, proposal, str(incumbent.commit_sha))
+        if isinstance(checked, Rejection):
+            return checked
+        moved = {"parent_id": incumbent.id, "parent_sha": incumbent.commit_sha}
+        return self._write(study, experiment.model_copy(update=moved), checked)
+
     def _examine(self, study: Study, proposal: Proposal, parent: str) -> Patch | Rejection:
         files = self._briefing.files(parent)
         checked = preflight.check(
@@ -136,6 +174,7 @@ def _proposal(experiment: Experiment) -> Proposal:
         change,
         experiment.category,
         experiment.predicted_delta,
+        experiment.risk,
         reverts=experiment.reverts_id,
         fault=experiment.reason,
     )

@@ -1,114 +1,120 @@
-"""Getting the next proposal, whatever the night is like: who is asked, who failed, who waits."""
+"""Getting proposals, whatever the night is like: who is asked, who failed, who thinks."""
 
 import threading
 import traceback
 from collections.abc import Callable
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as NotYet
-from typing import TypeVar
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 
 from autoresearch.errors import Interrupted, ProposerError, is_passing
 from autoresearch.proposers import Brief, Check, Proposer, Unable
-from autoresearch.records.events import Event, NoProposal, Waiting
+from autoresearch.records.events import Event, NoProposal
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import Proposal
-from autoresearch.research.patience import LOOK_SECONDS, Patience
-from autoresearch.research.rota import Rota, Seat
+from autoresearch.research.patience import Patience
+from autoresearch.research.rota import Rota, Seat, Turn
 
-T = TypeVar("T")
+
+@dataclass(frozen=True)
+class Made:
+    """A proposal, whose it is, and how long it took, in seconds."""
+
+    proposal: Proposal
+    turn: Turn
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Answer:
+    turn: Turn
+    made: Proposal | Unable | Interrupted | None
+    seconds: float
 
 
 class Proposing:
-    """Asks the proposers in their turns until one has a proposal, or none can have one."""
+    """Asks proposers in their turns. Each thinks in a thread of its own that nobody waits for."""
 
     def __init__(
         self,
         rota: Rota,
         patience: Patience,
+        wake: Callable[[], None],
         keep: Callable[[str], None] = lambda _trace: None,
     ) -> None:
         """Build it.
 
         Args:
             rota: whose turn it is.
-            patience: the run's clock, who is told of failures and waits, and what ends a wait.
+            patience: the run's clock, and who is told of failures.
+            wake: called from another thread when there is an answer.
             keep: is given the traceback of a bug, which costs a turn and never the night.
         """
         self._rota = rota
-        self._patience = patience
+        self._clock = patience.clock
         self._see: Callable[[Event], None] = patience.see
-        self._stopped: Callable[[], bool] = patience.stop
+        self._wake = wake
         self._keep = keep
+        self._answers: SimpleQueue[_Answer] = SimpleQueue()
 
-    def next(self, brief: Callable[[], Brief], check: Check) -> Proposal | None:
-        """Return the next proposal; None where nobody can make one, or the run is to stop.
+    def ask(self, brief: Callable[[], Brief], check: Check) -> bool:
+        """Ask whoever has the turn; return whether there was anybody to ask."""
+        turn = self._rota.next()
+        if turn is None:
+            return False
+        shown, began = brief(), self._clock()
+        turn.seat.thinks = True
+
+        def think() -> None:
+            made = self._propose(turn.seat.proposer, shown, check)
+            self._answers.put(_Answer(turn, made, self._clock() - began))
+            self._wake()
+
+        threading.Thread(target=think, name="proposer", daemon=True).start()
+        return True
+
+    def answers(self) -> list[Made]:
+        """Return the proposals that have come since; what else came is noted in the rota.
 
         Raises:
-            Interrupted: the run is to stop, and a proposer still thinks.
+            Interrupted: a proposer was told to stop.
         """
-        while not self._stopped():
-            seat = self._rota.next()
-            if seat is not None:
-                proposal = self._ask(seat, self._patience.through(brief), check)
-                if proposal is not None:
-                    return proposal
-            elif (pause := self._rota.pause()) is not None:
-                self._wait(pause)
+        found = list[Made]()
+        while True:
+            try:
+                answer = self._answers.get_nowait()
+            except Empty:
+                return found
+            turn, made = answer.turn, answer.made
+            turn.seat.thinks = False
+            if isinstance(made, Proposal):
+                self._rota.served(turn)
+                found.append(Made(made, turn, answer.seconds))
+            elif isinstance(made, Interrupted):
+                raise made
             else:
-                return None
-        return None
+                self._failed(turn.seat, made)
 
-    def _ask(self, seat: Seat, brief: Brief, check: Check) -> Proposal | None:
-        made = attend(lambda: self._propose(seat.proposer, brief, check), self._stopped)
-        if isinstance(made, Proposal):
-            self._rota.served(seat)
-            return made
-        self._rota.failed(seat, made)
-        if made is not None:
-            again = None if seat.out else max(seat.ready_at - self._patience.clock(), 0.0)
-            self._see(NoProposal(seat.proposer.name, made.reason, again))
-        return None
+    def _failed(self, seat: Seat, why: Unable | None) -> None:
+        self._rota.failed(seat, why)
+        if why is not None:
+            again = None if seat.out else max(seat.ready_at - self._clock(), 0.0)
+            self._see(NoProposal(seat.proposer.name, why.reason, again))
 
-    def _propose(self, proposer: Proposer, brief: Brief, check: Check) -> Proposal | Unable | None:
+    def _propose(
+        self, proposer: Proposer, brief: Brief, check: Check
+    ) -> Proposal | Unable | Interrupted | None:
         try:
-            return proposer.propose(brief, check)
+            made = proposer.propose(brief, check)
+            if isinstance(made, Proposal) and not made.fault:
+                check(made)  # what it takes is known by then, and nobody waits for it later
         except ProposerError as fault:
             return Unable(str(fault), final=True)
-        except Interrupted:
-            raise
+        except Interrupted as stopped:
+            return stopped
         except Exception as fault:  # noqa: BLE001 - another one may go on, and so may this one later
             if is_passing(fault):  # nobody's key, account or program is to blame
                 return Unable(safe_line(str(fault), 300))
             self._keep("".join(traceback.format_exception(fault)))
             said = safe_line(f"{type(fault).__name__}: {fault}", 300)
             return Unable(f"it failed: {said}", doubtful=True)
-
-    def _wait(self, seconds: float) -> None:
-        self._see(Waiting(f"for a proposer, {seconds:.0f} s"))
-        self._patience.linger(seconds)
-
-
-def attend(work: Callable[[], T], stopped: Callable[[], bool]) -> T:
-    """Return what `work` returns; it runs in a thread that nobody waits for once we are to stop.
-
-    Raises:
-        Interrupted: we are to stop, and it is still at work.
-    """
-    done: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            done.set_result(work())
-        except BaseException as fault:  # noqa: BLE001 - it is raised where the result is asked for
-            done.set_exception(fault)
-
-    threading.Thread(target=run, name="proposer", daemon=True).start()
-    while True:
-        try:
-            return done.result(timeout=LOOK_SECONDS)
-        except NotYet:
-            if done.done():
-                raise  # the work's own
-            if stopped():
-                msg = "stopped while a proposer was thinking"
-                raise Interrupted(msg) from None
+        return made

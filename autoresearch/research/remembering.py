@@ -1,6 +1,8 @@
 """The study's rows as the policy wants them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 
 from autoresearch import policy
@@ -33,23 +35,54 @@ class Memory:
         return means | policy.scores(self.past, self.noise, self.ideas)
 
 
-def remember(registry: Registry, study: Study, closing: Experiment | None = None) -> Memory:
+def remember(
+    registry: Registry,
+    study: Study,
+    closing: Experiment | None = None,
+    at: Experiment | None = None,
+) -> Memory:
     """Return the study's memory.
 
     Args:
         registry: where it is.
         study: whose.
         closing: an experiment whose verdict is decided, but not yet written.
+        at: a kept experiment; what was kept after it is left out, as if it were the incumbent.
     """
     readings, parents = registry.readings(study), registry.parents(study)
     rows = registry.experiments(study)
     if closing is not None:
         rows = [closing if row.id == closing.id else row for row in rows]
-    incumbent = next((row.id for row in reversed(rows) if row.verdict is Verdict.KEEP), None)
-    noise = policy.noise(readings, policy.usual_noise(study.device), incumbent)
-    past = (_past(row, readings.get(int(row.id or 0), []), parents) for row in rows if row.verdict)
+    line = lineage(rows) if at is None else lineage(rows, int(at.id or 0))
+    rows = [row for row in rows if row.verdict is not Verdict.KEEP or row.id in line]
+    noise = policy.noise(readings, policy.usual_noise(study.device), line[-1] if line else None)
+    decided = sorted((row for row in rows if row.verdict), key=_decided_at)
+    past = (_past(row, readings.get(int(row.id or 0), []), parents) for row in decided)
     with_readings = tuple(each for each in past if each.readings)
     return Memory(noise, with_readings, policy.usual_ideas(study.device), epoch(study))
+
+
+def lineage(rows: Sequence[Experiment], tip: int | None = None) -> list[int]:
+    """Return the numbers of the keeps on the way from the baseline to a tip, oldest first.
+
+    Args:
+        rows: the study's experiments.
+        tip: a keep; None: the one that no other builds on.
+    """
+    kept = {int(row.id or 0): row.parent_id for row in rows if row.verdict is Verdict.KEEP}
+    if tip is None:
+        tips = kept.keys() - set(kept.values())
+        tip = max(tips, default=None)
+    line = list[int]()
+    while tip in kept:
+        line.append(tip)
+        tip = kept[tip]
+    return line[::-1]
+
+
+def _decided_at(row: Experiment) -> tuple[datetime, int]:
+    # As they were decided, not as they were proposed: several may be at work at once.
+    return row.finished_at or row.created_at, int(row.id or 0)
 
 
 def epoch(study: Study) -> int:

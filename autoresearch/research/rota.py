@@ -18,7 +18,8 @@ class Seat:
     """One proposer's place. `weight` is its share of the turns; `credit` what it is owed of them.
 
     The control's `share` is one of all turns, whatever the others' weights; 0 for those others.
-    `ready_at` is on the run's clock; `out` says why it is asked no more, "" while it is asked.
+    `ready_at` is on the run's clock; `out` says why it is asked no more, "" while it is asked;
+    `thinks` that it was asked and has not answered.
     """
 
     proposer: Proposer
@@ -31,6 +32,20 @@ class Seat:
     ready_at: float = float("-inf")
     out: str = ""
     fault: bool = False
+    thinks: bool = False
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Whose turn it is; `rival` is the control, where it could have been its or another's."""
+
+    seat: Seat
+    rival: Seat | None
+
+    @property
+    def control(self) -> str:
+        """The control that could have had the turn as well, or had it; "" without such a choice."""
+        return self.rival.proposer.name if self.rival else ""
 
 
 class Rota:
@@ -44,21 +59,11 @@ class Rota:
     def __init__(self, seats: Sequence[Seat], clock: Callable[[], float]) -> None:
         self._seats = list(seats)
         self._clock = clock
-        self._last: Seat | None = None
-        self._rival: Seat | None = None  # the control, in a turn that is between it and others
 
     @property
     def names(self) -> tuple[str, ...]:
         """The proposers' names, in the order given; the control's with its share."""
         return tuple(_named(seat) for seat in self._seats)
-
-    @property
-    def control(self) -> str:
-        """The control that could have had the turn of the proposal that came last, or had it.
-
-        "" where there was no such choice, and once the proposal was judged.
-        """
-        return self._rival.proposer.name if self._last and self._rival else ""
 
     def resume(self, rows: Sequence[Experiment]) -> None:
         """Take up a control's share where earlier runs of the study left it."""
@@ -68,28 +73,25 @@ class Rota:
             owed = len(turns) * seat.share - sum(turns)
             seat.credit = min(max(owed, -DUE), DUE)  # a share that was changed is not made up for
 
-    def next(self) -> Seat | None:
-        """Return whose turn it is; None while everyone rests or is out."""
-        ready = [seat for seat in self._in() if seat.ready_at <= self._clock()]
+    def next(self) -> Turn | None:
+        """Return whose turn it is; None while everyone thinks, rests or is out."""
+        ready = [seat for seat in self._in() if self._is_ready(seat)]
         others = [seat for seat in ready if not seat.share]
         controls = [seat for seat in ready if seat.share]
-        self._rival = controls[0] if controls and others else None
-        if self._rival and self._rival.credit + self._rival.share >= DUE:
-            return self._rival
-        return _by_weight(others or controls)
+        rival = controls[0] if controls and others else None
+        if rival and rival.credit + rival.share >= DUE:
+            return Turn(rival, rival)
+        chosen = _by_weight(others or controls)
+        return Turn(chosen, rival) if chosen else None
 
-    def served(self, seat: Seat) -> None:
+    def served(self, turn: Turn) -> None:
         """Note that a proposal came."""
-        seat.failures = seat.doubts = 0
-        self._last = seat
-        if self._rival:  # a turn that came to nothing is none: the share is one of proposals
-            self._rival.credit += self._rival.share - (seat is self._rival)
+        turn.seat.failures = turn.seat.doubts = 0
+        if turn.rival:  # a turn that came to nothing is none: the share is one of proposals
+            turn.rival.credit += turn.rival.share - (turn.seat is turn.rival)
 
-    def judged(self, *, refused: bool) -> None:
-        """Note whether the last proposal was refused before any training."""
-        seat, self._last = self._last, None
-        if seat is None:  # it was left by an earlier run
-            return
+    def judged(self, seat: Seat, *, refused: bool) -> None:
+        """Note whether a seat's proposal was refused before any training."""
         seat.refusals = seat.refusals + 1 if refused else 0
         if seat.refusals >= MOST_REFUSALS:
             seat.out = f"{seat.refusals} proposals in a row were refused"
@@ -108,9 +110,19 @@ class Rota:
             seat.out, seat.fault = why.reason, True
 
     def pause(self) -> float | None:
-        """Return in how many seconds someone can be asked again; None: never."""
-        waits = [seat.ready_at - self._clock() for seat in self._in()]
+        """Return in how many seconds someone can be asked again; None: nobody rests."""
+        waits = [seat.ready_at - self._clock() for seat in self._in() if not seat.thinks]
         return max(min(waits), 0.0) if waits else None
+
+    @property
+    def thinks(self) -> int:
+        """How many proposers have been asked and not answered yet."""
+        return sum(seat.thinks for seat in self._seats)
+
+    @property
+    def over(self) -> bool:
+        """Whether nobody is left to be asked, and nobody thinks."""
+        return not self._in() and not self.thinks
 
     @property
     def faulty(self) -> bool:
@@ -122,6 +134,9 @@ class Rota:
         told = [f"{seat.proposer.name}: {seat.out}" for seat in self._seats if seat.out]
         plain = all(seat.out == "nothing more to try" for seat in self._seats)
         return "the proposers have nothing more to try" if plain else "; ".join(told)
+
+    def _is_ready(self, seat: Seat) -> bool:
+        return not seat.thinks and seat.ready_at <= self._clock()
 
     def _in(self) -> list[Seat]:
         return [seat for seat in self._seats if not seat.out]

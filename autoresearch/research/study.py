@@ -175,9 +175,10 @@ def follow(registry: Registry, repo: GitRepo, study: Study) -> None:
     Raises:
         GitError: the branch is elsewhere than where such a row found it, or checked out.
     """
-    for row in registry.unfinished(study):
-        if row.state is not ExperimentState.OPEN:
-            _move(registry, repo, study, row)
+    rows = [row for row in registry.unfinished(study) if row.state is not ExperimentState.OPEN]
+    # In the order of their verdicts: one may build on another with a higher number.
+    for row in sorted(rows, key=lambda row: (row.finished_at or row.created_at, row.id or 0)):
+        _move(registry, repo, study, row)
 
 
 def _move(registry: Registry, repo: GitRepo, study: Study, row: Experiment) -> None:

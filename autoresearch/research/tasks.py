@@ -1,6 +1,6 @@
 """The tasks at work, at most one a slot, and the one place where this process waits for them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
@@ -50,16 +50,12 @@ class Tasks(Generic[T]):
         self._inbox: SimpleQueue[Told | Ended | Wake] = SimpleQueue()
         self._at_work: dict[str, _AtWork[T]] = {}
         self._done: list[Done[T]] = []
+        self._woken = False
 
     @property
     def free(self) -> list[str]:
         """The slots on which nothing is at work."""
         return [slot for slot in self._executor.slots if slot not in self._at_work]
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is at work, and nothing has ended that was not returned."""
-        return not self._at_work and not self._done
 
     def wake(self) -> None:
         """Let `turn` return soon; for any thread."""
@@ -83,32 +79,54 @@ class Tasks(Generic[T]):
                     raise done.value
                 return done.value
 
-    def turn(self, longest: float | None = None) -> Iterator[Done[T]]:
-        """Wait for something to happen, at most `longest` seconds; yield what is over."""
-        self._wait(longest)
-        self._beat()
-        self._resume_paused()
-        while True:
-            with suppress(Empty):
-                while True:
-                    self._take(self._inbox.get_nowait())
-            if not self._done:
-                return
-            yield self._done.pop(0)
+    def turn(self, longest: float | None = None) -> list[Done[T]]:
+        """Wait until a task is over, or `wake` was called, or the run is to stop, or it takes long.
+
+        Args:
+            longest: seconds to wait at most, None: any time.
+
+        Returns:
+            The tasks that are over.
+        """
+        ends = None if longest is None else self._patience.clock() + longest
+        while not self._done and not self._woken:
+            if self._patience.stop() and not self._at_work:
+                break
+            left = None if ends is None else ends - self._patience.clock()
+            if left is not None and left <= 0:
+                break
+            self._wait(left)
+            self._beat()
+            self._resume_paused()
+        self._take_all()
+        self._woken, done, self._done = False, self._done, []
+        return done
+
+    def close(self) -> None:
+        """End every task as interrupted, its rows written, and what the executor made ready."""
+        self._executor.close()
+        self._take_all()
+        for slot in list(self._at_work):
+            self._advance(slot, Interrupted("the run ended"))
 
     def _wait(self, longest: float | None) -> None:
-        """Let time pass until there is a message, a pause is over, or the run is to stop."""
-        if self._done or not self._inbox.empty():
-            return
+        """Let time pass until there is a message, or a pause is over, or for a moment."""
         pauses = [each.until for each in self._at_work.values() if each.pause]
         left = [until - self._patience.clock() for until in pauses]
         left += [] if longest is None else [longest]
-        if len(pauses) == len(self._at_work) and left:
+        if pauses and len(pauses) == len(self._at_work):
             self._patience.linger(max(min(left), 0.0), until=lambda: not self._inbox.empty())
+            self._take_all()
             return
         with suppress(Empty):
             # Looked at now and then: what stops a run may be a mere flag.
             self._take(self._inbox.get(timeout=max(min([*left, LOOK_SECONDS]), 0.0)))
+            self._take_all()
+
+    def _take_all(self) -> None:
+        with suppress(Empty):
+            while True:
+                self._take(self._inbox.get_nowait())
 
     def _resume_paused(self) -> None:
         stop = self._patience.stop()
@@ -127,7 +145,7 @@ class Tasks(Generic[T]):
             case Ended():
                 self._advance(message.slot, message.result)
             case Wake():
-                pass
+                self._woken = True
 
     def _advance(self, slot: str, sent: TrialResult | Exception | None) -> None:
         task = self._at_work[slot]

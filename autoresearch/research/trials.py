@@ -1,6 +1,6 @@
 """One trial from row to row, executed until its end is its own."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from autoresearch.errors import Interrupted
@@ -53,13 +53,19 @@ class TrialSetup:
 class Request:
     """A trial that is wanted: of which experiment, on which seed and why.
 
-    `incumbent` says that it is the other side of a pair.
+    `of` is the experiment for whose sake it is run: where that is another, this is the other side
+    of its pair.
     """
 
     experiment: int
     seed: int
     purpose: Purpose
-    incumbent: bool = False
+    of: int
+
+    @property
+    def incumbent(self) -> bool:
+        """Whether it is the other side of a pair."""
+        return self.experiment != self.of
 
 
 class TrialRunner:
@@ -262,6 +268,3 @@ class TrialRunner:
         if now - self._beaten >= _BEAT_SECONDS:
             self._beaten = now
             self._registry.heartbeat()
-
-
-Known = Mapping[int, Trial]

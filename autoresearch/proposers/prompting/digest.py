@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from autoresearch.policy import Calibration, calibrate
 from autoresearch.proposers.base import Past
-from autoresearch.records.values import Category, Standing, Verdict
+from autoresearch.records.values import UNCOUNTED, Category, Standing, Verdict
 
 MOST = 6  # of near misses and of crashes
 BAN = 3  # crashes of one kind
@@ -55,7 +55,7 @@ def open_ideas(history: Sequence[Past], proposer: str = "") -> list[tuple[str, s
         for past in mine
         for place, text in enumerate(past.notes.later, 1)
     ]
-    tried = [past.notes.takes for past in mine if past.verdict is not Verdict.INVALID]
+    tried = [past.notes.takes for past in mine if past.verdict not in UNCOUNTED]
     settled = {number for each in (*tried, *(past.notes.drops for past in mine)) for number in each}
     return [(number, text) for number, text in noted if number not in settled][-_MOST_IDEAS:]
 
@@ -119,7 +119,7 @@ def repeated_crashes(history: Sequence[Past]) -> list[list[Past]]:
 
 def since_keep(history: Sequence[Past]) -> int:
     """Return how many experiments were trained since the last keep; refused ones cost none."""
-    trained = [past for past in history if past.verdict is not Verdict.INVALID]
+    trained = [past for past in history if past.verdict not in UNCOUNTED]
     kept = [at for at, past in enumerate(trained) if past.verdict is Verdict.KEEP]
     return len(trained) - 1 - kept[-1] if kept else len(trained)
 
