@@ -1,5 +1,6 @@
 """What trials need, whoever asks for them: the sandbox, the corpus, the registry, the run lock."""
 
+import hashlib
 import os
 import signal
 import threading
@@ -17,6 +18,7 @@ from autoresearch.diagnosis import missing_device
 from autoresearch.errors import ProjectError
 from autoresearch.evaluation import Evaluator
 from autoresearch.gitrepo import GitRepo
+from autoresearch.records.hardware import Hardware
 from autoresearch.records.money import Caps, GpuPrice
 from autoresearch.records.scores import Document
 from autoresearch.records.tables import Study
@@ -30,6 +32,8 @@ from autoresearch.research.racing import Racing
 from autoresearch.research.shelving import shelf_of
 from autoresearch.sandbox import Sandbox
 from autoresearch.workers import LocalWorker
+from autoresearch.workers.compiled import CompileCache
+from autoresearch.workers.hardware import hardware
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class Workshop:
         """Return the study to work on; see `open_study`."""
         return open_study(
             self.registry, self.repo, self.project, self.corpus,
-            tag=tag, budget=budget, trust=self.trust,
+            tag=tag, budget=budget, trust=self.trust, hardware=hardware_of(self.project),
         )  # fmt: skip
 
     def purse(self, study: Study, max_cost: float | None = None) -> Purse:
@@ -80,11 +84,12 @@ class Workshop:
             train_files=self.corpus.train_files(),
             token_bytes=self.corpus.token_bytes,
             work=self.project.work,
+            base_commit=study.base_commit,
         )
         executing = Executing(
             setup,
             repo=self.repo,
-            worker=LocalWorker(self.sandbox),
+            worker=LocalWorker(self.sandbox, compiled=self._compiled(study)),
             evaluator=self.evaluator(study, self.corpus.val(), patience.stop),
             patience=patience,
         )
@@ -95,6 +100,11 @@ class Workshop:
             shelf=shelf_of(self.project),
             racing=Racing(settings, self.registry, self.repo),
         )
+
+    def _compiled(self, study: Study) -> CompileCache:
+        """Return the compile cache of a study's first commit, on this machine."""
+        of = f"{study.base_commit} {study.comparability}"
+        return CompileCache(self.project.compiled(hashlib.sha256(of.encode()).hexdigest()[:12]))
 
     def evaluator(
         self,
@@ -122,6 +132,13 @@ class Workshop:
             trust=study.trust,
             stop=stop,
         )
+
+
+def hardware_of(project: Project) -> Hardware:
+    """Return what this project's trainings run on here."""
+    training = project.settings.training
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return hardware(training.device, training.threads, visible=visible)
 
 
 @contextmanager

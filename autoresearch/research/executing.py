@@ -22,7 +22,7 @@ from autoresearch.workers import Assignment, Worker, unraced
 
 @dataclass(frozen=True)
 class TrialSetup:
-    """What all trials of a study share."""
+    """What all trials of a study share. `base_commit` is the person's own code."""
 
     entry: str
     device: str
@@ -31,6 +31,7 @@ class TrialSetup:
     train_files: tuple[Path, ...]
     token_bytes: int
     work: Path
+    base_commit: str = ""
 
 
 class Scorer(Protocol):
@@ -142,6 +143,7 @@ class Executing:
                 limits=setup.limits,
                 train_files=setup.train_files,
                 token_bytes=setup.token_bytes,
+                trusted=commit == setup.base_commit,
             )
             self.evaluator.settle()
             outcome = self.worker.train(

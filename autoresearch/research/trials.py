@@ -164,13 +164,14 @@ class TrialRunner:
     def _scoring_again(self, experiment: Experiment) -> Callable[[Unscored], bool]:
         """Return who decides whether a checkpoint without a score is scored again.
 
-        It is where the machine is to blame: training it again would cost far more.
+        It is where the machine is to blame: training it again would cost far more. Lack of memory
+        is the idea's fault only beside a machine on which the incumbent fits.
         """
         strikes = pauses = 0
 
         def again(found: Unscored) -> bool:
             nonlocal strikes, pauses
-            if found.kind is not FailureKind.MACHINE:
+            if found.kind is not FailureKind.MACHINE and found.cause != Cause.MEMORY:
                 return False
             if found.cause == Cause.START:  # a canary would say nothing: it needs no server
                 self._executing.patience.pause(f"scoring cannot start: {found.reason}", pauses)
@@ -179,6 +180,8 @@ class TrialRunner:
             if not self._health.is_well(experiment):
                 self._health.rest(experiment)
                 return True
+            if found.cause == Cause.MEMORY:
+                return False
             strikes += 1
             if strikes == STRIKES:
                 return False
