@@ -59,6 +59,13 @@ def test_what_a_card_does_not_tell_is_left_out() -> None:
     assert "driver" not in missing.key
 
 
+def test_a_program_that_fails_or_hangs_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert reading.ask(["sh", "-c", "echo said"]) == "said\n"
+    assert reading.ask(["sh", "-c", "echo said; exit 9"]) == ""
+    monkeypatch.setattr(reading, "_PATIENCE", 0.01)
+    assert reading.ask(["sleep", "60"]) == ""
+
+
 def test_a_processor_is_what_a_training_on_the_cpu_runs_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ from autoresearch.records.text import safe_line
 
 Ask = Callable[[Sequence[str]], str]
 _PATIENCE = 30.0  # seconds; a driver that nobody has used for a while takes some
+_NOTHING = subprocess.DEVNULL
 _CARD = ("name", "memory.total", "driver_version", "power.limit")
 _CHIP = ("sysctl", "-n", "machdep.cpu.brand_string")
 _BUILD = re.compile(r"^(cuda|hip)\b[^=\n]*= *['\"]([^'\"]+)['\"]", re.MULTILINE)
@@ -24,11 +25,20 @@ _PROCESSORS = Path("/proc/cpuinfo")
 
 
 def ask(command: Sequence[str]) -> str:
-    """Return what a program says; "" where there is none, or it fails."""
-    with suppress(OSError, subprocess.SubprocessError, UnicodeDecodeError):
-        return subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=_PATIENCE
-        ).stdout
+    """Return what a program says; "" where there is none, it fails or takes too long."""
+    try:
+        process = subprocess.Popen(
+            command, stdin=_NOTHING, stdout=subprocess.PIPE, stderr=_NOTHING, start_new_session=True
+        )
+    except OSError:
+        return ""
+    with suppress(subprocess.TimeoutExpired):
+        said, _ = process.communicate(timeout=_PATIENCE)
+        return "" if process.returncode else said.decode("utf-8", "replace")
+    # Who waits for a broken driver may be beyond killing: it must not hold up a night.
+    process.kill()
+    with suppress(subprocess.TimeoutExpired):
+        process.communicate(timeout=1.0)
     return ""
 
 
