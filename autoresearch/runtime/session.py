@@ -240,7 +240,7 @@ def _harness_session(descriptor: int) -> Session:
 
 def _compiling() -> dict[str, float]:
     """Return how long PyTorch's compiler has worked, in seconds; nothing where nobody can tell."""
-    compiler = sys.modules.get("torch._dynamo.utils")
+    compiler: Any = sys.modules.get("torch._dynamo.utils")
     try:
         return {"compile_seconds": float(compiler.calculate_time_spent()["total_wall_time"])}
     except Exception:  # noqa: BLE001 - a number for people: no version's change may stop a training
