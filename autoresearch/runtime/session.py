@@ -2,9 +2,10 @@
 
 Under the harness one variable, AUTORESEARCH_CONTROL_FD, names a Unix stream socket that carries
 JSON lines. First the harness sends a hello (seed, budget, clock, device, out). The trainer says
-``{"event": "start"}``; the supervisor starts its own clock and only then answers ``data`` with
-the names of the data files and, as ancillary data, their descriptors. Metrics go down a pipe of
-their own; at the end the trainer says ``finish`` with the digests of its checkpoint.
+``{"event": "start"}``, with the seconds that PyTorch compiled where it did; the supervisor starts
+its own clock and only then answers ``data`` with the names of the data files and, as ancillary
+data, their descriptors. Metrics go down a pipe of their own; at the end the trainer says ``finish``
+with the digests of its checkpoint.
 The clock here only steers the schedule: what counts is the supervisor's.
 """
 
