@@ -18,9 +18,11 @@ from tests.trials import FINISH, PRELUDE, Bench
 # A program that "compiles" into each of the caches, and tells what it found there.
 COMPILING = """
 caches = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "CUDA_CACHE_PATH")
-found = [sorted(each.read_text() for each in Path(os.environ[name]).rglob("k*")) for name in caches]
-for name in caches:
-    kernel = Path(os.environ[name]) / "aa" / "kernel.so"
+places = [Path(os.environ[name]) for name in caches]
+places.append(Path(os.environ["TMPDIR"]) / "torchinductor_trial" / "precompiled_headers")
+found = [sorted(each.read_text() for each in place.rglob("k*")) for place in places]
+for place in places:
+    kernel = place / "aa" / "kernel.so"
     kernel.parent.mkdir(parents=True, exist_ok=True)
     kernel.write_text(WHOSE)
     kernel.chmod(0o755)
@@ -55,7 +57,7 @@ def found(outcome: Outcome) -> object:
 def test_every_trial_begins_with_what_the_persons_own_code_compiled_and_with_no_more(
     bench: Bench, cache: CompileCache
 ) -> None:
-    nothing, own = "[[], [], []]", str([["own", "own"]] * 3).replace("'", '"')
+    nothing, own = "[[], [], [], []]", str([["own", "own"]] * 4).replace("'", '"')
     assert found(train(bench, "early", trusted=False)) == nothing
     assert train(bench, "own", "1 / 0", trusted=True).ending is Ending.EXCEPTION
     assert not cache.folder.exists(), "an early candidate and a failure leave nothing"
@@ -89,10 +91,10 @@ def test_what_is_too_much_or_fails_is_not_kept_and_costs_nothing(
     cache.keep(tmp_path / "empty")
     assert not cache.folder.exists()
     cache.keep(scratch)
-    (cache.folder / "triton" / "kernel").chmod(0)
+    (cache.folder / "cache" / "triton" / "kernel").chmod(0)
     if os.geteuid():  # root reads everything
         cache.seed(tmp_path / "next")
-        assert not (tmp_path / "next" / "cache").exists()
+        assert not (tmp_path / "next" / "cache" / "triton").exists()
 
 
 def test_the_caches_of_the_last_studies_stay(tmp_path: Path) -> None:

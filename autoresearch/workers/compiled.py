@@ -7,6 +7,7 @@ read-only; every trial gets a copy of it, and what it makes of that is its own.
 
 import os
 import shutil
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from autoresearch.sandbox.base import COMPILE_CACHES
 _MOST_BYTES = 2 * 2**30
 _MOST_ENTRIES = 20_000
 _SPARE = 2**30  # bytes of disk that no cache may take
+# Of C++ kernels: PyTorch keeps them by no variable of their own, but with temporary files.
+_HEADERS = "torchinductor_*/precompiled_headers"
 _KEPT = 4  # caches of a project: of its last studies
 
 
@@ -33,26 +36,30 @@ class CompileCache:
     def seed(self, scratch: Path) -> None:
         """Copy it into a trial's scratch folder, before the trial starts."""
         try:
-            for name in COMPILE_CACHES.values():
-                _copy(self.folder / Path(name).name, scratch / name, writable=True)
+            for part in _parts(self.folder):
+                _copy(self.folder / part, scratch / part, writable=True)
         except OSError:  # half a cache is none
-            remove(scratch / "cache")
+            for part in _parts(scratch):
+                remove(scratch / part)
 
     def keep(self, scratch: Path) -> None:
         """Keep what a trial compiled, unless something is kept already; after the trial's end.
 
         The trial must have been of trusted code: every later one runs what it left.
         """
-        if self.folder.exists() or not _fits(scratch / "cache", self.folder.parent):
+        parts = _parts(scratch)
+        if self.folder.exists() or not _fits(
+            [scratch / each for each in parts], self.folder.parent
+        ):
             return
-        part = self.folder.with_suffix(".part")
-        remove(part)
+        incoming = self.folder.with_suffix(".part")
+        remove(incoming)
         try:
-            for name in COMPILE_CACHES.values():
-                _copy(scratch / name, part / Path(name).name, writable=False)
-            part.rename(self.folder)
+            for part in parts:
+                _copy(scratch / part, incoming / part, writable=False)
+            incoming.rename(self.folder)
         except OSError:
-            remove(part)
+            remove(incoming)
         self._forget_old()
 
     def _forget_old(self) -> None:
@@ -62,13 +69,21 @@ class CompileCache:
                 remove(old)
 
 
-def _fits(cache: Path, place: Path) -> bool:
-    used = usage(cache, _MOST_ENTRIES)
-    if not used.size or used.size > _MOST_BYTES or used.entries > _MOST_ENTRIES:
+def _parts(place: Path) -> list[Path]:
+    """Return where compilers left something in a scratch folder, or in a copy of one."""
+    found = [place / name for name in COMPILE_CACHES.values()]
+    found += place.glob(_HEADERS)
+    return [each.relative_to(place) for each in found if each.is_dir()]
+
+
+def _fits(caches: Sequence[Path], place: Path) -> bool:
+    used = [usage(each, _MOST_ENTRIES) for each in caches]
+    size, entries = sum(each.size for each in used), sum(each.entries for each in used)
+    if not size or size > _MOST_BYTES or entries > _MOST_ENTRIES:
         return False
     try:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return used.size + _SPARE < shutil.disk_usage(place).free
+        return size + _SPARE < shutil.disk_usage(place).free
     except OSError:
         return False
 
