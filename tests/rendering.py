@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from autoresearch.records.hardware import Hardware
 from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.values import (
     Category,
@@ -23,6 +24,7 @@ from autoresearch.registry import Registry
 from autoresearch.registry.packing import pack_counts, pack_reals
 from tests.rows import a_study
 
+HARDWARE = Hardware("cpu", "Ada Core 9", threads=2, python="3.11", torch="2.8.0")
 START = datetime(2026, 11, 23, 22, 0, 0, tzinfo=UTC)
 PATCH = """--- a/train.py
 +++ b/train.py
@@ -124,6 +126,7 @@ class Fabricated:
                 purpose=purpose,
                 condemned_at=condemned_at,
                 worker="local",
+                hardware=HARDWARE.stored,
                 state=state,
                 ending=ending,
                 detail=detail,
@@ -131,6 +134,7 @@ class Fabricated:
                 trust=None if bpb is None else self.study.trust,
                 mismatch=None if bpb is None else 0.0,
                 startup_seconds=2.5,
+                compile_seconds=1.5,
                 training_seconds=20.0,
                 total_seconds=27.0,
                 scoring_seconds=4.0,

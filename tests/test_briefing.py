@@ -14,6 +14,7 @@ from autoresearch.evaluation import PROTOCOL
 from autoresearch.gitrepo import GitRepo
 from autoresearch.proposers import Brief, Measuring, Remaining
 from autoresearch.proposers.prompting import Prompting
+from autoresearch.records.hardware import Hardware
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.values import (
     Category,
@@ -29,7 +30,7 @@ from autoresearch.records.values import (
 )
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import pack_counts, unpack_counts
-from autoresearch.research import study as studies
+from autoresearch.research import conditions
 from autoresearch.research.briefing import Briefing
 from autoresearch.research.pasts import Target, fingerprint, smoothed
 from autoresearch.research.study import open_study
@@ -239,7 +240,14 @@ def test_every_study_has_a_salt_of_its_own_and_keeps_it(desk: Desk, tmp_path: Pa
 
     def opened(tag: str) -> Study:
         return open_study(
-            desk.registry, desk.repo, desk.project, corpus, tag=tag, budget=None, trust=Trust.SEALED
+            desk.registry,
+            desk.repo,
+            desk.project,
+            corpus,
+            tag=tag,
+            budget=None,
+            trust=Trust.SEALED,
+            hardware=Hardware("cpu"),
         )
 
     new, other = opened("new"), opened("other")
@@ -260,7 +268,7 @@ def test_a_newer_release_goes_on_with_a_study_and_another_protocol_does_not(
     def opened() -> Study:
         return open_study(
             desk.registry, desk.repo, desk.project, corpus, tag="new", budget=None,
-            trust=Trust.SEALED,
+            trust=Trust.SEALED, hardware=Hardware("cpu"),
         )  # fmt: skip
 
     key = json.loads(opened().comparability)
@@ -269,7 +277,7 @@ def test_a_newer_release_goes_on_with_a_study_and_another_protocol_does_not(
     old = json.dumps(key | {"package": "autoresearch 0.0.9"})
     desk.registry.save(opened().model_copy(update={"comparability": old}))
     assert json.loads(opened().comparability) == key
-    monkeypatch.setattr(studies, "PROTOCOL", PROTOCOL + 1)
+    monkeypatch.setattr(conditions, "PROTOCOL", PROTOCOL + 1)
     with pytest.raises(ProjectError, match="was run with evaluator protocol"):
         opened()
 
@@ -281,7 +289,7 @@ def test_a_study_knows_the_sizes_of_its_documents(desk: Desk, tmp_path: Path) ->
     def opened() -> Study:
         return open_study(
             desk.registry, desk.repo, desk.project, corpus, tag="new", budget=None,
-            trust=Trust.SEALED,
+            trust=Trust.SEALED, hardware=Hardware("cpu"),
         )  # fmt: skip
 
     new = opened()

@@ -9,7 +9,7 @@ from autoresearch.commands.promote import warn_of_incomparable
 from autoresearch.gitrepo import GitRepo
 from autoresearch.records.comparing import differences, warning
 from autoresearch.registry import Registry
-from autoresearch.research.study import fixed_files
+from autoresearch.research.conditions import fixed_files
 from tests.rows import a_study, an_experiment
 from tests.stubs import git, make_project
 

@@ -205,7 +205,11 @@ def test_a_model_that_takes_too_much_memory(tmp_path: Path) -> None:
 
 
 TOO_MUCH = {
-    "large": ("raise MemoryError", Cause.MEMORY, "ran out of memory"),
+    "large": (
+        "raise RuntimeError('CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate')",
+        Cause.MEMORY,
+        "ran out of memory",
+    ),
     "slow": ("time.sleep(99)", Cause.TIMEOUT, "did not answer in time"),
 }
 

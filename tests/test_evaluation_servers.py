@@ -13,7 +13,7 @@ from autoresearch.evaluation import Cause, Evaluator
 from autoresearch.evaluation.rules import NoScore
 from autoresearch.evaluation.server import ServerHandle
 from autoresearch.evaluation.site import Site
-from autoresearch.process import launch
+from autoresearch.process import launch, oom
 from autoresearch.records.scores import Score, Unscored
 from autoresearch.records.training import Limits
 from autoresearch.records.values import FailureKind, Trust
@@ -109,6 +109,21 @@ def test_a_server_over_its_memory_breaks_a_rule(work: Path) -> None:
             server.collect()
         assert breach.value.cause == Cause.MEMORY
     assert not guarded_children()
+
+
+def test_a_server_that_the_kernel_kills_for_memory_is_no_mystery(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = iter([4, 5])  # before and after it
+    monkeypatch.setattr(oom, "kills", lambda _group: next(counts))
+    site = Site(work / "site", "train.py", "cpu", level("plain"), Limits())
+    ours, theirs = socket.socketpair()
+    guarded = launch(["sh", "-c", "kill -9 $$"], cwd=work, env=dict(os.environ))
+    theirs.close()
+    with ServerHandle(guarded, ours, site, site.scratch("a")) as server:
+        with pytest.raises(NoScore, match="the system ran out of memory") as breach:
+            server.collect()
+        assert breach.value.cause == Cause.MEMORY
 
 
 def test_servers_that_cannot_be_started_beforehand_cost_no_score(work: Path) -> None:

@@ -245,8 +245,31 @@ def test_a_scoring_that_always_dies_is_the_ideas_fault(tmp_path: Path) -> None:
     assert night.registry.experiment(2).reason == "death: the model server was killed"
 
 
+EXHAUSTED = Unscored("out of memory", "the model ran out of memory", FailureKind.IDEA)
+
+
+def test_lack_of_memory_in_scoring_is_the_ideas_fault_only_where_the_incumbent_fits(
+    tmp_path: Path,
+) -> None:
+    scorer = Faltering(answers=iter([None, EXHAUSTED, EXHAUSTED]))
+    night = a_night(tmp_path, scorer=scorer)
+
+    def crowded(_assignment: Assignment) -> Outcome | None:
+        # Somebody else is on the card from the first idea's scoring on, for a minute.
+        taken = len(scorer.asked) == 2 and night.now < 60
+        return FAULTS["no memory left"] if taken else None
+
+    night.worker = InlineWorker(fault=crowded)
+    night.run()
+    assert verdicts(night) == [Verdict.KEEP, Verdict.CRASH, Verdict.KEEP]
+    assert len(waits(night)) == 1
+    assert scorer.asked[1] == scorer.asked[2]
+    mine = [each.purpose for each in night.registry.trials(night.registry.experiment(2))]
+    assert mine == [Purpose.SCREENING], "nothing was trained again"
+
+
 CAUSES = {
-    Unscored("out of memory", "the model ran out of memory", FailureKind.IDEA): Verdict.CRASH,
+    EXHAUSTED: Verdict.CRASH,
     Unscored("audit", "it looks ahead", FailureKind.RULE): Verdict.DISQUALIFIED,
 }
 

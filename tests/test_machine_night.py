@@ -1,20 +1,25 @@
 """Nights on a machine that is looked at: replicates, drift, what the noise hides, documents."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from autoresearch.config import Project, load_settings
 from autoresearch.records.events import Event, Notice, TrialStarted
+from autoresearch.records.hardware import Hardware
 from autoresearch.records.scores import Score, Unscored
 from autoresearch.records.tables import Experiment, Trial
+from autoresearch.records.training import Outcome
 from autoresearch.records.values import Change, Purpose, Standing, Verdict
 from autoresearch.registry.packing import pack_counts
 from autoresearch.research import StopRules
 from autoresearch.research.study import begin_anew
+from autoresearch.workers import Assignment
+from tests.inline import InlineWorker
 from tests.stubs import TRAIN, ConfigScorer, Night, Scripted, git, make_project, variant
 
 LINE = "bpb = QUALITY + NOISE * (session.seed % 2)"
@@ -307,3 +312,36 @@ def test_pairs_that_confirm_count_in_the_documents_error(tmp_path: Path) -> None
 
 
 assert LINE in TRAIN
+
+
+def test_a_power_limit_that_changes_in_the_night_is_a_change_of_the_machine(tmp_path: Path) -> None:
+    made = night(tmp_path, "replicates = 1\ndrift_every = 0", source(1.9), source(1.8))
+    card = Hardware("cuda", "NVIDIA H200", driver="570.86.15", power_limit=700.0)
+    made.worker = OnACard(made, card)
+    made.run()
+    (said,) = [each for each in notices(made) if "the machine has changed" in each]
+    assert "power limit 700 W and 450 W; the next comparison is on a fresh seed" in said
+    assert "driver" not in said, "what is not known any more has not changed"
+    (last,) = made.study().machine_changes
+    limits = [
+        each.hardware["power_limit"]
+        for row in rows(made)
+        for each in trials(made, int(row.id or 0))
+    ]
+    assert limits[:last] == [700.0] * last
+    assert set(limits[last:]) == {450.0}
+    assert [each.verdict for each in rows(made)] == [Verdict.KEEP] * 3
+
+
+@dataclass
+class OnACard:
+    """Trains inline, on a card that somebody slows down once the second experiment is settled."""
+
+    made: Night
+    card: Hardware
+    name: str = "inline"
+
+    def train(self, assignment: Assignment, **more: Any) -> Outcome:
+        if len(rows(self.made)) > 2:
+            self.card = replace(self.card, power_limit=450.0, driver="")
+        return replace(InlineWorker().train(assignment, **more), hardware=self.card)

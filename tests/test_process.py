@@ -9,9 +9,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from autoresearch.process import Exit, Guarded, launch, signal_name
+from autoresearch.process import Exit, Guarded, launch, oom, signal_name
 from autoresearch.process.tree import Tree
 
+OURS = "9:name=systemd:/\n4:memory:/box/a\n0::/box/b\n"
+COUNTS = {  # narrowest first
+    "sys/fs/cgroup/box/b/memory.events": "low 0\noom 3\noom_kill 1\n",
+    "sys/fs/cgroup/memory/box/a/memory.oom_control": "oom_kill_disable 0\noom_kill 2\n",
+    "proc/vmstat": "nr_free_pages 7\noom_kill 3\n",
+}
 ENV = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="rests on a subreaper")
 
@@ -349,3 +355,19 @@ time.sleep(60)
                 ready.readline()
             assert guarded.resident() > 150 * 2**20
             assert 40 * 2**20 < guarded.resident(exact=True) < 80 * 2**20
+
+
+def test_what_the_kernel_killed_is_counted_as_narrowly_as_it_tells(tmp_path: Path) -> None:
+    assert oom.kills(root=tmp_path) == 0
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_text(OURS)
+    for name, text in COUNTS.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    group = tmp_path / "sys/fs/cgroup/autoresearch-1-a"
+    assert oom.kills(group, root=tmp_path) == 2  # beside it no group of version 2 has a count
+    (group.parent / "memory.events").write_text("oom_kill 9\n")
+    assert oom.kills(group, root=tmp_path) == 9
+    for name, text in COUNTS.items():
+        assert oom.kills(root=tmp_path) == int(text.split()[-1])
+        (tmp_path / name).unlink()

@@ -49,8 +49,9 @@ def test_every_field_is_told(made: Fabricated) -> None:
         "effect hash " + "c" * 64,
         "seed 5 · screening · finished · val_bpb 1.843200 (unsealed) · worker local",
         "seed 6 · screening · finished · val_bpb 1.843300 (unsealed)",
-        "start-up 2.5 s · training 20 s · scoring 4 s · total 27 s",
+        "start-up 2.5 s (1.5 s of it compiling) · training 20 s · scoring 4 s · total 27 s",
         "312 steps · 319,488 tokens · peak memory 430 MiB · mismatch 0 nats · exit code 0",
+        "on Ada Core 9, 2 CPU threads, Python 3.11, torch 2.8.0",
         "facts: MATRIX_LR=0.02, num_params=490000",
         "-MATRIX_LR = 0.02 +MATRIX_LR = 0.04",
     ):

@@ -115,6 +115,8 @@ def test_study_json_is_versioned_and_complete(made: Fabricated) -> None:
     assert [each["experiment_id"] for each in read["trials"]] == [1]
     assert read["trials"][0]["curve"][0] == [1, 7.5, 1024, 0.01, 0.2]
     assert {"log", "doc_bits"}.isdisjoint(read["trials"][0])
+    assert read["trials"][0]["hardware"]["name"] == "Ada Core 9"
+    assert read["trials"][0]["compile_seconds"] == 1.5
     assert datetime.fromisoformat(read["experiments"][0]["created_at"]).utcoffset() is not None
 
 

@@ -3,18 +3,74 @@ import json
 import math
 import os
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from autoresearch.records.values import Ending
 from autoresearch.runtime import Session, open_session
+from autoresearch.runtime import session as sessions
 from autoresearch.runtime.launch import MAX_REPORT_BYTES, has_device, kind_of, report
 from autoresearch.runtime.session import CONTROL_FD, MAX_METRIC_BYTES, file_digest
 from tests.trials import Bench
+
+
+def accelerator_error(code: int) -> Exception:
+    fault = torch.AcceleratorError("CUDA error: see its number")
+    fault.error_code = code  # type: ignore[attr-defined]
+    return fault
+
+
+class CompilerError(RuntimeError):
+    """As `torch._inductor.exc.InductorError`, whose import takes over a second."""
+
+    def __init__(self, inner: Exception) -> None:
+        super().__init__(str(inner))
+        self.inner_exception = inner
+
+
+EXHAUSTED = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    torch.AcceleratorError("CUDA error: out of memory\nCUDA kernel errors might be reported late"),
+    accelerator_error(2),
+    *map(
+        RuntimeError,
+        [
+            "CUDA out of memory. Tried to allocate 20.00 MiB (GPU 0; 8.00 GiB total capacity)",
+            "HIP out of memory. Tried to allocate 20.00 MiB",
+            "MPS backend out of memory (MPS allocated: 8.00 GB, max allowed: 9.07 GB)",
+            "CUDA error: out of memory",
+            "HIP error: out of memory",
+            "CUDA driver error: out of memory",
+            "CUDA driver error: CUDA_ERROR_OUT_OF_MEMORY",
+            "Triton Error [CUDA]: out of memory",
+            "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+            "CUDA error: HIPBLAS_STATUS_ALLOC_FAILED when calling `hipblasCreate(handle)`",
+            "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+            "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+            "cuFFT error: CUFFT_ALLOC_FAILED",
+            "cusolver error: CUSOLVER_STATUS_ALLOC_FAILED, when calling `cusolverDnCreate`",
+            "DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.",
+            "unable to mmap 8 bytes from file </torch_1>: Cannot allocate memory (12)",
+            "std::bad_alloc",
+        ],
+    ),
+    MemoryError(),
+    OSError(errno.ENOMEM, "Cannot allocate memory"),
+]
+NOT_EXHAUSTED = [
+    ValueError("CUDA out of memory"),
+    OSError(errno.EIO, "out of memory"),
+    accelerator_error(700),
+    RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasSgemm`"),
+    RuntimeError("unable to write to file: out of shared memory"),
+    RuntimeError("out of resource: shared memory, Required: 262144, Hardware limit: 101376"),
+]
 
 
 def shards(folder: Path) -> tuple[list[Path], int]:
@@ -134,6 +190,15 @@ class TestUnderTheHarness:
         assert CONTROL_FD not in os.environ
         assert not os.get_inheritable(harness.metrics_end)
 
+    def test_what_compiling_took_is_told_at_the_start(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        spent = {"entire_frame_compile": 2.5, "total_wall_time": 3.25}
+        compiler = SimpleNamespace(calculate_time_spent=lambda: spent)
+        for known, told in ((compiler, 3.25), (SimpleNamespace(), None), (None, 0.0)):
+            monkeypatch.setitem(sys.modules, "torch._dynamo.utils", known)
+            assert sessions._compiling().get("compile_seconds") == told
+
     def test_from_start_to_finish(
         self, harness: Harness, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
@@ -145,7 +210,9 @@ class TestUnderTheHarness:
         for each in descriptors:
             os.close(each)
         data = session.start()
-        assert harness.heard() == {"event": "start"}
+        told = harness.heard()
+        assert told.pop("event") == "start"
+        assert told.keys() <= {"compile_seconds"}
         assert data.documents() == [b"one", "zwölf".encode(), b""]
         session.log(step=1, loss=2.5, tokens=64)
         metric = json.loads(os.read(harness.metrics, 4096))
@@ -213,6 +280,21 @@ class TestReport:
             assert kind_of(doubtful) == "doubtful"
         for own in (NotImplementedError(), RecursionError(), AssertionError()):
             assert kind_of(own) == "exception"
+
+    @pytest.mark.parametrize("fault", EXHAUSTED, ids=lambda fault: str(fault)[:40])
+    def test_out_of_memory_is_known_wherever_it_comes_from(self, fault: Exception) -> None:
+        assert kind_of(fault) == "out of memory"
+        behind = ValueError("the batch cannot be made")
+        behind.__cause__ = fault
+        assert kind_of(behind) == "out of memory"
+
+    @pytest.mark.parametrize("fault", NOT_EXHAUSTED, ids=lambda fault: str(fault)[:40])
+    def test_what_only_sounds_like_it_is_not(self, fault: Exception) -> None:
+        assert kind_of(fault) != "out of memory"
+
+    def test_a_compiler_is_asked_what_it_met(self) -> None:
+        assert kind_of(CompilerError(torch.OutOfMemoryError("2 GiB"))) == "out of memory"
+        assert kind_of(CompilerError(TypeError("no such dtype"))) == "exception"
 
     def test_a_device_that_is_not_there_is_seen_before_the_program_runs(self) -> None:
         assert has_device("cpu")

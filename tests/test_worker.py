@@ -11,6 +11,7 @@ import pytest
 
 from autoresearch import sandbox
 from autoresearch.errors import WorkerError
+from autoresearch.process import oom
 from autoresearch.records.training import Budget, Outcome, Point
 from autoresearch.records.values import Clock, Ending, FailureKind
 from autoresearch.workers import LocalWorker
@@ -68,6 +69,25 @@ class TestFinished:
         assert 0 < outcome.timing.training < outcome.timing.total
         assert 0 < outcome.timing.startup < outcome.timing.total
         assert outcome.peak_memory > MIB
+        assert outcome.hardware is not None
+        assert outcome.hardware.device == "cpu"
+        assert "processor" in outcome.hardware.key
+
+    @pytest.mark.parametrize(
+        ("claimed", "believed"),
+        [
+            ("1e9", None),
+            pytest.param("0.001", 0.001, marks=THOROUGH),
+            pytest.param("'long'", None, marks=THOROUGH),
+        ],
+    )
+    def test_compiling_takes_no_longer_than_starting_up(
+        self, bench: Bench, claimed: str, believed: float | None
+    ) -> None:
+        start = f'session._send({{"event": "start", "compile_seconds": {claimed}}})\n'
+        outcome = bench.run(start + "raise ValueError")
+        ceiling = outcome.timing.startup if claimed == "1e9" else None
+        assert outcome.timing.compiling == (believed or ceiling)
 
     def test_the_data_come_with_start(self, bench: Bench) -> None:
         body = "data = session.start()\nprint(data.shards()[0][:], data.token_bytes)\nsave(session)"
@@ -244,6 +264,28 @@ time.sleep(0.8)
 session.finish()
 """
         assert bench.run(body).ending is Ending.FINISHED
+
+    @pytest.mark.parametrize(
+        ("how", "ending"),
+        [
+            ("os.kill(os.getpid(), 9)", Ending.OUT_OF_MEMORY),
+            pytest.param("os._exit(137)", Ending.OUT_OF_MEMORY, marks=THOROUGH),
+            ("raise RuntimeError('DataLoader worker is killed')", Ending.OUT_OF_MEMORY),
+            pytest.param("os.kill(os.getpid(), 11)", Ending.SIGNAL, marks=THOROUGH),
+            pytest.param("1 / 0", Ending.EXCEPTION, marks=THOROUGH),
+        ],
+    )
+    def test_the_kernel_kills_for_want_of_memory(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch, how: str, ending: Ending
+    ) -> None:
+        counts = iter([0, 1])  # before and after it
+        monkeypatch.setattr(oom, "kills", lambda _group: next(counts))
+        outcome = bench.run(START + how)
+        assert outcome.ending is ending
+        exhausted = ending is Ending.OUT_OF_MEMORY
+        assert ("the system ran out of memory" in outcome.detail) == exhausted
+        if exhausted:
+            assert (outcome.failure, outcome.doubtful) == (FailureKind.IDEA, True)
 
     def test_interrupted(self, bench: Bench) -> None:
         seen: list[Point] = []

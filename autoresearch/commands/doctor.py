@@ -14,7 +14,7 @@ from rich.text import Text
 from autoresearch import corpus as corpora
 from autoresearch.commands.output import stdout
 from autoresearch.commands.proposers import keys_of
-from autoresearch.commands.workshop import sandbox_for, trust_of
+from autoresearch.commands.workshop import hardware_of, sandbox_for, trust_of
 from autoresearch.config import (
     Keys,
     Project,
@@ -84,11 +84,11 @@ def _opens(project: Project) -> str:
     """Return the tag of the study that `run` would open; raise what it would; change nothing."""
     corpus = corpora.load(project.corpus_pointer)
     trust = trust_of(project, sandbox_for(project), corpus)
-    repo = GitRepo.open(project.root)
+    repo, hardware = GitRepo.open(project.root), hardware_of(project)
     if not project.registry.exists():
-        return require_openable(None, repo, project, corpus, trust)
+        return require_openable(None, repo, project, corpus, trust, hardware)
     with closing(Registry.look(project.registry)) as registry:
-        return require_openable(registry, repo, project, corpus, trust)
+        return require_openable(registry, repo, project, corpus, trust, hardware)
 
 
 def _show(console: Console, chapter: Chapter) -> None:

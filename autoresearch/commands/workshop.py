@@ -1,5 +1,6 @@
 """What trials need, whoever asks for them: the sandbox, the corpus, the registry, the run lock."""
 
+import hashlib
 import os
 import signal
 import threading
@@ -18,6 +19,7 @@ from autoresearch.errors import ProjectError
 from autoresearch.evaluation import Evaluator
 from autoresearch.execution import Host, LocalExecutor
 from autoresearch.gitrepo import GitRepo
+from autoresearch.records.hardware import Hardware
 from autoresearch.records.money import Caps, GpuPrice
 from autoresearch.records.scores import Document
 from autoresearch.records.tables import Study
@@ -31,6 +33,8 @@ from autoresearch.research.shelving import shelf_of
 from autoresearch.research.trials import TrialSetup
 from autoresearch.sandbox import Sandbox
 from autoresearch.workers import LocalWorker
+from autoresearch.workers.compiled import CompileCache
+from autoresearch.workers.hardware import hardware
 from autoresearch.workers.shelf import Shelf
 
 
@@ -49,7 +53,7 @@ class Workshop:
         """Return the study to work on; see `open_study`."""
         return open_study(
             self.registry, self.repo, self.project, self.corpus,
-            tag=tag, budget=budget, trust=self.trust,
+            tag=tag, budget=budget, trust=self.trust, hardware=hardware_of(self.project),
         )  # fmt: skip
 
     def purse(self, study: Study, max_cost: float | None = None) -> Purse:
@@ -80,6 +84,7 @@ class Workshop:
             corpus=self.corpus.fingerprint,
             budget=settings.budget(study.budget_seconds),
             limits=settings.limits(),
+            base_commit=study.base_commit,
         )
         shelf = shelf_of(self.project)
         return TrialRunner(
@@ -95,7 +100,7 @@ class Workshop:
 
     def _host(self, study: Study, patience: Patience, shelf: Shelf) -> Host:
         return Host(
-            worker=LocalWorker(self.sandbox),
+            worker=LocalWorker(self.sandbox, compiled=self._compiled(study)),
             evaluator=self.evaluator(study, self.corpus.val(), patience.stop),
             checkout=self.repo.workspace,
             train_files=self.corpus.train_files(),
@@ -103,6 +108,11 @@ class Workshop:
             work=self.project.work,
             keep=shelf.put,
         )
+
+    def _compiled(self, study: Study) -> CompileCache:
+        """Return the compile cache of a study's first commit, on this machine."""
+        of = f"{study.base_commit} {study.comparability}"
+        return CompileCache(self.project.compiled(hashlib.sha256(of.encode()).hexdigest()[:12]))
 
     def evaluator(
         self,
@@ -130,6 +140,13 @@ class Workshop:
             trust=study.trust,
             stop=stop,
         )
+
+
+def hardware_of(project: Project) -> Hardware:
+    """Return what this project's trainings run on here."""
+    training = project.settings.training
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return hardware(training.device, training.threads, visible=visible)
 
 
 @contextmanager

@@ -52,6 +52,10 @@ class Project:
         """The checkpoints of kept experiments, for a score on test at `promote`."""
         return self.state / "checkpoints"
 
+    def compiled(self, name: str) -> Path:
+        """Where a compile cache lies that trials begin with; no trial can reach it."""
+        return self.state / "compiled" / name
+
     @property
     def work(self) -> Path:
         """Where trials run: outside the project, so that nothing above them is the project."""

@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -33,7 +33,6 @@ _BLAME = {
     "tokenizer": (Cause.LOAD, "loading the tokenizer"),
     "encode": (Cause.EXCEPTION, "the tokenizer"),
 }
-_EXHAUSTED = ("OutOfMemoryError", "MemoryError")
 # What the system refuses, or an accelerator: the code need not be to blame.
 _OTHERS = ("AcceleratorError", "OSError", "BlockingIOError")
 
@@ -180,7 +179,7 @@ class ServerHandle:
         if header.get("nonce") != self._nonce:
             raise NoScore(Cause.PROTOCOL, "the model server did not repeat the nonce")
         if "error" in header:
-            raise self._error(header["error"], header.get("message"))
+            raise self._error(header)
         expected = size(Reply(header, bytearray())) if callable(size) else size
         if header["bytes"] != expected:
             raise NoScore(Cause.PROTOCOL, "the model server's reply has the wrong size")
@@ -206,15 +205,17 @@ class ServerHandle:
         except wire.FrameError as fault:
             raise NoScore(Cause.PROTOCOL, f"the model server sent {fault}") from None
 
-    def _error(self, kind: object, message: object) -> NoScore:
-        if kind == "ShapeError":
+    def _error(self, header: Mapping[str, object]) -> NoScore:
+        """Return why there is no score; see `runtime.launch.kind_of` for the kind of a fault."""
+        type_, message = header["error"], header.get("message")
+        if type_ == "ShapeError":
             return NoScore(Cause.SHAPE, "the model's output is not logits of shape [B, T, V]")
         cause, verb = _BLAME.get(self._operation, (Cause.EXCEPTION, "the model"))
-        if kind in _EXHAUSTED:
+        if header.get("kind") == "out of memory":
             return NoScore(Cause.MEMORY, f"{verb} ran out of memory")
-        said = f"{verb} raised {_type_name(kind, self._operation)}"
-        # cuBLAS and its like raise what a wrong shape raises, too.
-        if kind in _OTHERS or (kind == "RuntimeError" and self._site.device != "cpu"):
+        said = f"{verb} raised {_type_name(type_, self._operation)}"
+        # A device's libraries raise what a wrong shape raises, too.
+        if type_ in _OTHERS or (type_ == "RuntimeError" and self._site.device != "cpu"):
             return NoScore(Cause.DEVICE, said)
         if self._operation in wire.BEFORE_TEXT and isinstance(message, str) and message.strip():
             said = f"{said}: {safe_line(message, 400)}"
@@ -274,6 +275,9 @@ class ServerHandle:
         ended = self._guarded.wait(DEATH_SECONDS)
         if ended is None:
             return NoScore(Cause.EXIT, "the model server closed its channel")
+        if ended.signal is not None and self._guarded.ran_out_of_memory:
+            reason = "the system ran out of memory, and killed the model server"
+            return NoScore(Cause.MEMORY, reason)
         if ended.signal is not None:
             how = f"was killed: {signal.strsignal(ended.signal) or ended.signal}"
             return NoScore(Cause.DEATH, f"the model server {how}")

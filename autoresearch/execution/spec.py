@@ -14,7 +14,8 @@ class TrialSpec:
 
     `number` is the trial's in the registry; `commit` the code, which a host gets by its own way;
     `corpus` the fingerprint of the text; `scored` whether a score is wanted. `reference` stops it
-    early where it is hopeless; None lets it run. `again` asks for another scoring of the checkpoint
+    early where it is hopeless; None lets it run. `trusted` says that the code is the person's own:
+    what it compiles may serve others. `again` asks for another scoring of the checkpoint
     that the host still holds of this trial: nothing is trained.
     """
 
@@ -27,6 +28,7 @@ class TrialSpec:
     budget: Budget
     limits: Limits
     scored: bool = True
+    trusted: bool = False
     reference: PruningReference | None = None
     again: bool = False
 

@@ -86,7 +86,8 @@ class Watch:
 def execute_trial(spec: TrialSpec, host: Host, watch: Watch) -> TrialResult:
     """Train a trial on a host and score what comes of it.
 
-    A checkpoint that the machine kept from its score is held, for a spec that asks `again`.
+    A checkpoint that the machine may have kept from its score is held, for a spec that asks
+    `again`.
 
     Raises:
         Interrupted: it was told to stop.
@@ -126,6 +127,7 @@ def _trained(spec: TrialSpec, host: Host, watch: Watch) -> TrialResult:
             limits=spec.limits,
             train_files=host.train_files,
             token_bytes=host.token_bytes,
+            trusted=spec.trusted,
         )
         host.evaluator.settle()
         outcome = host.worker.train(
@@ -140,7 +142,7 @@ def _trained(spec: TrialSpec, host: Host, watch: Watch) -> TrialResult:
 
 
 def _scored(spec: TrialSpec, host: Host, watch: Watch, result: TrialResult) -> TrialResult:
-    """Score a checkpoint; hold it if the machine is to blame that it has no score."""
+    """Score a checkpoint; hold it if the machine may be to blame that it has no score."""
     checkpoint = result.outcome.checkpoint
     assert checkpoint is not None
     if watch.stop():
@@ -150,7 +152,9 @@ def _scored(spec: TrialSpec, host: Host, watch: Watch, result: TrialResult) -> T
     score = _score(spec, host, watch, checkpoint)
     if isinstance(score, Score) and not host.keep(spec.number, checkpoint):
         watch.tell(Notice(f"no room to keep the checkpoint of trial {spec.number} for `promote`"))
-    held = isinstance(score, Unscored) and score.kind is FailureKind.MACHINE
+    held = isinstance(score, Unscored) and (
+        score.kind is FailureKind.MACHINE or score.cause == Cause.MEMORY
+    )
     if held:
         host.held[spec.number] = result
     told = replace(result.outcome, checkpoint=None)

@@ -5,7 +5,7 @@ import selectors
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -17,7 +17,6 @@ TICK_SECONDS = 0.1
 PATIENCE_SECONDS = 1.0  # between interrupt, termination and kill: it may say where it hung
 _READ_BYTES = 2**16
 _KEPT_BYTES = 2**17  # of an answer or a log, at its end
-_COUNTS = Path("/proc/vmstat")
 
 
 class Breach(Enum):
@@ -70,7 +69,7 @@ def run(
     with ExitStack() as held:
         answer, answer_end = _pipe(held)
         log, log_end = _pipe(held)
-        began, killed = time.monotonic(), _killed_for_memory()
+        began = time.monotonic()
         with os.fdopen(answer_end, "wb", 0), os.fdopen(log_end, "wb", 0):
             tree = launch(
                 command, cwd=cwd, env={**env, answer_variable: str(answer_end)},
@@ -85,18 +84,8 @@ def run(
             pass
         return Ran(
             ended, breach, bytes(tails[answer]), bytes(tails[log]), seconds,
-            exhausted=_killed_for_memory() != killed,
+            exhausted=tree.ran_out_of_memory,
         )  # fmt: skip
-
-
-def _killed_for_memory() -> int:
-    """Return how many processes the system has killed so far for want of memory, if it says so."""
-    with suppress(OSError, ValueError):
-        for line in _COUNTS.read_text("ascii").splitlines():
-            name, _, count = line.partition(" ")
-            if name == "oom_kill":
-                return int(count)
-    return 0
 
 
 def _pipe(held: ExitStack) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from autoresearch.process import cgroup
+from autoresearch.process import cgroup, oom
 from autoresearch.process.confined import Confined, open_descriptors
 from autoresearch.process.tree import Tree
 from autoresearch.runtime import guard
@@ -53,6 +53,16 @@ class Guarded:
         self._tree = Tree(process.pid)
         self._exit: Exit | None = None
         self._cpu = 0.0
+        self._killed_before = oom.kills(group)
+        self._killed = 0
+
+    @property
+    def ran_out_of_memory(self) -> bool:
+        """Whether the kernel killed processes for want of memory while it ran; after its end.
+
+        They may be others than its own where the system counts for more than this tree.
+        """
+        return self._killed > self._killed_before
 
     @property
     def pid(self) -> int:
@@ -138,6 +148,7 @@ class Guarded:
         # Without a subreaper, who left the command's process group is known only to us.
         if report is None or sys.platform != "linux":
             self._sweep()
+        self._killed = oom.kills(self._group)
         if self._group is not None:
             cgroup.remove(self._group)
         if report is None:

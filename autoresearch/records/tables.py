@@ -1,14 +1,12 @@
 """The registry's tables. Times are UTC and aware; NaN, infinity and NUL never reach a column."""
 
-import math
-from datetime import UTC, datetime
-from enum import StrEnum
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Float, Index, LargeBinary, String, Text
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy import JSON, BigInteger, Index, LargeBinary
 from sqlmodel import Field, SQLModel
 
+from autoresearch.records.columns import Finite, Plain, Utc, Word
 from autoresearch.records.money import CallEnding, CallState
 from autoresearch.records.values import (
     Category,
@@ -24,79 +22,6 @@ from autoresearch.records.values import (
     Trust,
     Verdict,
 )
-
-
-class Finite(TypeDecorator[float]):
-    """A float column that refuses NaN and infinity: the one place where they are stopped."""
-
-    impl = Float
-    cache_ok = True
-
-    def process_bind_param(self, value: float | None, dialect: Dialect) -> float | None:
-        """Return the value, or raise ValueError where it is not finite."""
-        del dialect
-        if value is not None and not math.isfinite(value):
-            msg = f"{value} cannot be stored in the registry"
-            raise ValueError(msg)
-        return value
-
-
-class Plain(TypeDecorator[str]):
-    """A text column without NUL, which PostgreSQL refuses and terminals dislike."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        """Return the text with NUL and lone surrogates replaced by U+FFFD."""
-        del dialect
-        if value is None:
-            return None
-        return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
-
-
-class Utc(TypeDecorator[datetime]):
-    """An aware UTC time; SQLite forgets the zone, this puts it back."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return the time in UTC; a naive time is refused by `astimezone`'s caller contract."""
-        del dialect
-        if value is not None and value.tzinfo is None:
-            msg = "a naive time cannot be stored in the registry"
-            raise ValueError(msg)
-        return value.astimezone(UTC) if value is not None else None
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return the time as aware UTC."""
-        del dialect
-        if value is None:
-            return None
-        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-
-
-class Word(TypeDecorator[StrEnum]):
-    """A StrEnum stored as its value, so that the file reads well in any SQLite browser."""
-
-    impl = String
-    cache_ok = True
-
-    def __init__(self, kind: type[StrEnum]) -> None:
-        super().__init__(24)
-        self.kind = kind
-
-    def process_bind_param(self, value: StrEnum | None, dialect: Dialect) -> str | None:
-        """Return the word; ValueError where it is none of the enum's."""
-        del dialect
-        return None if value is None else str(self.kind(value))
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:
-        """Return the member."""
-        del dialect
-        return None if value is None else self.kind(value)
-
 
 # What proposers are compared by. An index holds all of it, since some columns lie behind the long
 # texts of a row: `status` would read every patch of a study.
@@ -238,6 +163,7 @@ class Trial(SQLModel, table=True):
     little-endian float32). `failure` is whose fault it is that there is no score: trials that the
     machine spoiled have no say in any verdict. `condemned_at` is the progress (0 to 1) at which
     racing gave it up: it was stopped there, or runs on to its end as an audit of racing.
+    `compile_seconds` are a part of those of start-up. `hardware` is as in `Hardware.stored`.
     """
 
     # Rows are long and lie apart: what every verdict asks for is answered by the index alone.
@@ -251,6 +177,7 @@ class Trial(SQLModel, table=True):
     purpose: Purpose = Field(default=Purpose.SCREENING, sa_type=Word(Purpose))
     condemned_at: float | None = Field(default=None, sa_type=Finite)
     worker: str = Field(sa_type=Plain)
+    hardware: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
     state: TrialState = Field(sa_type=Word(TrialState))
     ending: Ending | None = Field(default=None, sa_type=Word(Ending))
     failure: FailureKind | None = Field(default=None, sa_type=Word(FailureKind))
@@ -259,6 +186,7 @@ class Trial(SQLModel, table=True):
     trust: Trust | None = Field(default=None, sa_type=Word(Trust))
     mismatch: float | None = Field(default=None, sa_type=Finite)
     startup_seconds: float = Field(default=0.0, sa_type=Finite)
+    compile_seconds: float | None = Field(default=None, sa_type=Finite)
     training_seconds: float = Field(default=0.0, sa_type=Finite)
     total_seconds: float = Field(default=0.0, sa_type=Finite)
     scoring_seconds: float = Field(default=0.0, sa_type=Finite)

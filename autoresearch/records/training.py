@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from autoresearch.records.hardware import Hardware
 from autoresearch.records.values import Clock, Ending, FailureKind
 
 
@@ -62,11 +63,16 @@ class Point:
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds by phase: wall seconds of start-up and in total; training on the budget's clock."""
+    """Seconds by phase: wall seconds of start-up and in total; training on the budget's clock.
+
+    `compiling` is the part of start-up that PyTorch's compiler took, by the trial's own account;
+    None where it gave none.
+    """
 
     startup: float = 0.0
     training: float = 0.0
     total: float = 0.0
+    compiling: float | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,8 @@ class Outcome:
     `checkpoint` a folder holding model.safetensors and config.json, only if FINISHED;
     `failure` whose fault it seems that it did not finish (None: it did, or no fault is known);
     `doubtful` that an IDEA's may be the machine's after all: it pays to look at the machine;
-    `facts` what the training process said of itself (parameters, resolved constants): display.
+    `facts` what the training process said of itself (parameters, resolved constants): display;
+    `hardware` what it ran on, where it came so far.
     """
 
     ending: Ending
@@ -96,6 +103,7 @@ class Outcome:
     facts: Mapping[str, float | int | str | bool] = field(
         default_factory=lambda: MappingProxyType({})
     )
+    hardware: Hardware | None = None
 
     def __post_init__(self) -> None:
         """Take the ending's word for whose fault it is where nothing else was said."""

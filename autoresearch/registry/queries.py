@@ -8,6 +8,7 @@ from sqlmodel import col, select
 
 from autoresearch.errors import RegistryError
 from autoresearch.records.arms import Trained
+from autoresearch.records.hardware import Hardware
 from autoresearch.records.tables import Call, Experiment, Study, Trial
 from autoresearch.records.values import (
     UNCOUNTED,
@@ -119,6 +120,17 @@ class Queries:
         if not whole:
             query = query.options(*without(Trial, _TRIAL_BODY))
         return self._database.all(query.order_by(col(Trial.id)))
+
+    def ran_on(self, study: Study) -> list[tuple[int, Hardware]]:
+        """Return what a study's trials ran on, by their numbers, oldest first.
+
+        Only those since the machine was last seen to have changed, and of which it is known.
+        """
+        mine = col(Trial.id) > study.steady_since, Experiment.study_id == study.id
+        query = select(Trial.id, Trial.hardware).join(Experiment).where(*mine)
+        rows = self._database.all(query.order_by(col(Trial.id)))
+        known = ((number, Hardware.of(stored)) for number, stored in rows)
+        return [(int(number), hardware) for number, hardware in known if hardware]
 
     def readings(self, study: Study) -> dict[int, list[Reading]]:
         """Return every scored trial of a study by its experiment's number, oldest first.

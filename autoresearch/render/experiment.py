@@ -8,6 +8,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
+from autoresearch.records.hardware import Hardware
 from autoresearch.records.tables import Call, Experiment, Study, Trial
 from autoresearch.records.text import counted, safe_text, whole_text
 from autoresearch.records.values import UNCOUNTED, FailureKind, Notes
@@ -163,7 +164,7 @@ def _trial_title(trial: Trial, study: Study) -> Text:
 def _trial_lines(trial: Trial) -> Iterator[Text]:
     yield words.joined(
         [
-            f"start-up {words.duration(trial.startup_seconds)}",
+            f"start-up {words.duration(trial.startup_seconds)}{_compiling(trial)}",
             f"training {words.duration(trial.training_seconds)}",
             f"scoring {words.duration(trial.scoring_seconds)}",
             f"total {words.duration(trial.total_seconds)}",
@@ -178,11 +179,19 @@ def _trial_lines(trial: Trial) -> Iterator[Text]:
     parts += [f"exit code {trial.exit_code}"] if trial.exit_code is not None else []
     parts += [f"signal {trial.signal}"] if trial.signal is not None else []
     yield words.joined(parts)
+    if hardware := Hardware.of(trial.hardware):
+        yield words.line(f"on {hardware}", 300)
     yield _times(trial)
     if trial.detail:
         yield words.line(trial.detail, 400, "yellow")
     if trial.facts:
         yield _facts(trial.facts)
+
+
+def _compiling(trial: Trial) -> str:
+    if not trial.compile_seconds:
+        return ""
+    return f" ({words.duration(trial.compile_seconds)} of it compiling)"
 
 
 def _times(trial: Trial) -> Text:

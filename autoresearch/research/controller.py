@@ -398,6 +398,8 @@ class Controller:
     def _drift(self) -> Wanted:
         if any(each.request.purpose is Purpose.DRIFT for each in self._running.values()):
             return ()
+        if self._drifting.moved(self.study):
+            self._reread()
         due = self._drifting.due(self.study)
         return (due,) if due else ()
 

@@ -1,11 +1,13 @@
 """Looking for drift: now and then the incumbent is trained again on a seed that it has."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from autoresearch import policy
 from autoresearch.records.events import Event, Notice
+from autoresearch.records.hardware import Hardware
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.values import Purpose, Reading
 from autoresearch.registry import Registry
@@ -30,6 +32,13 @@ class Drifting:
     every: int
     registry: Registry
     see: Callable[[Event], None]
+
+    def moved(self, study: Study) -> bool:
+        """Let rest what was read on other hardware, as trials say; return whether there was any."""
+        change = _other_hardware(self.registry.ran_on(study))
+        if change:
+            self._rest(study, *change)
+        return change is not None
 
     def due(self, study: Study) -> Request | None:
         """Return the incumbent's trial to repeat if its newest reading has grown old, else None."""
@@ -62,18 +71,33 @@ class Drifting:
             noise = remember(self.registry, study).noise
             found = policy.drift(_reading(again), _reading(then), noise)
             if found.changed:
-                self._rest(study, of, again, found)
+                told = f"the incumbent (experiment {of.id}), trained again on the same seed, "
+                self._rest(study, int(again.id or 0), told + found.told)
 
-    def _rest(self, study: Study, incumbent: Experiment, again: Trial, found: policy.Drift) -> None:
-        changes = [*study.machine_changes, int(again.id or 0) - 1]
+    def _rest(self, study: Study, first: int, told: str) -> None:
+        """Let rest what was read before a trial, by its number: the first on another machine."""
+        changes = [*study.machine_changes, first - 1]
         self.registry.save(study.model_copy(update={"machine_changes": changes}))
         self.see(
             Notice(
-                f"the machine has changed: the incumbent (experiment {incumbent.id}), trained "
-                f"again on the same seed, {found.told}; the next comparison is on a fresh seed, "
-                "with both sides trained"
+                f"the machine has changed: {told}; the next comparison is on a fresh seed, with "
+                "both sides trained"
             )
         )
+
+
+def _other_hardware(ran_on: Sequence[tuple[int, Hardware]]) -> tuple[int, str] | None:
+    """Return the first trial that ran on something else than the one before it, and what that is.
+
+    A card's power limit may change in the middle of a night, and not only the card.
+    """
+    for (_, before), (number, after) in itertools.pairwise(ran_on):
+        then, now = before.key, after.key
+        told = [f"{name} {then[name]} and {said}" for name, said in now.items()
+                if then.get(name, said) != said]  # fmt: skip
+        if told:
+            return number, "; ".join(told)
+    return None
 
 
 def _newest(study: Study, trials: list[Trial]) -> Trial | None:

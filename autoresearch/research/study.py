@@ -1,26 +1,28 @@
 """Opening a study, continuing one, and putting both sides right after a kill."""
 
-import hashlib
 import json
-import platform
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib import metadata
 
-from autoresearch import patching
 from autoresearch.config import Project
 from autoresearch.corpus import Corpus, Split
-from autoresearch.errors import BranchMovedError, GitError, ProjectError, UsageFault
-from autoresearch.evaluation import PROTOCOL
+from autoresearch.errors import BranchMovedError, GitError, UsageFault
 from autoresearch.gitrepo import NO_REF, GitRepo, default_tag
 from autoresearch.process import remove
+from autoresearch.records.hardware import Hardware
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.training import Budget
 from autoresearch.records.values import ExperimentState, StudyState, Trust
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import pack_counts
+from autoresearch.research.conditions import (
+    comparability,
+    fixed_files,
+    on_this_machine,
+    refuse_incomparable,
+)
 from autoresearch.research.shelving import shelf_of, tidy
 
 _TAG = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?!\.|lock$|$)){0,63}")
@@ -36,6 +38,7 @@ def open_study(
     tag: str | None,
     budget: float | None,
     trust: Trust,
+    hardware: Hardware,
 ) -> Study:
     """Return the study to work on: the one with this tag, the latest one, or a new one.
 
@@ -47,6 +50,7 @@ def open_study(
         tag: None continues the latest study, or starts one named after today.
         budget: training seconds a trial; None takes the study's, or the settings'.
         trust: what this machine's sandbox promises.
+        hardware: what trainings run on here.
 
     Raises:
         UsageFault: a bad tag.
@@ -60,17 +64,23 @@ def open_study(
     chosen = project.settings.budget(seconds)
     base = found.base_commit if found else repo.head()
     fixed = fixed_files(repo, base, project.settings.target.editable)
-    key = comparability(project, corpus, chosen, trust, fixed)
+    key = comparability(project, corpus, chosen, trust, fixed, hardware)
     if found is None:
         _require_new(repo, project, name, registry.newest())
         return _new_study(registry, repo, project, corpus, name, chosen, trust, key)
-    _refuse_incomparable(found, key)
+    found = on_this_machine(registry, found, key)
+    refuse_incomparable(found, key)
     repo.require_clear(found.tag, registry.newest())
     return begin_anew(registry, repo, _completed(registry, found, corpus))
 
 
 def require_openable(
-    registry: Registry | None, repo: GitRepo, project: Project, corpus: Corpus, trust: Trust
+    registry: Registry | None,
+    repo: GitRepo,
+    project: Project,
+    corpus: Corpus,
+    trust: Trust,
+    hardware: Hardware,
 ) -> str:
     """Return the tag of the study that a plain `run` would work on, if it would; change nothing.
 
@@ -80,6 +90,7 @@ def require_openable(
         project: with its settings.
         corpus: the prepared one.
         trust: what this machine's sandbox promises.
+        hardware: what trainings run on here.
 
     Raises:
         ProjectError: see `open_study`.
@@ -93,60 +104,14 @@ def require_openable(
     settings = project.settings
     fixed = fixed_files(repo, found.base_commit, settings.target.editable)
     budget = settings.budget(found.budget_seconds)
-    _refuse_incomparable(found, comparability(project, corpus, budget, trust, fixed))
+    key = comparability(project, corpus, budget, trust, fixed, hardware)
+    refuse_incomparable(on_this_machine(registry, found, key), key)
     repo.require_clear(found.tag, registry.newest())
     repo.require_unused(found.branch)
     incumbent = registry.incumbent(found)
     if incumbent and not registry.unfinished(found) and repo.branch_exists(found.branch):
         _require_at(repo, found, str(incumbent.commit_sha))
     return found.tag
-
-
-def comparability(
-    project: Project, corpus: Corpus, budget: Budget, trust: Trust, fixed: str
-) -> dict[str, str]:
-    """Return what two scores must share to be compared at all; `fixed` is of `fixed_files`.
-
-    Of this package it is the evaluator's protocol that counts: a release that scores as before
-    goes on with the studies of the one before it.
-    """
-    target = project.settings.target
-    return {
-        "entry": target.entry,
-        "editable files": ", ".join(target.editable),
-        "device": project.settings.training.device,
-        "corpus": corpus.fingerprint,
-        "budget": f"{budget.training:g} s",
-        "clock": str(budget.clock),
-        "context": f"{project.settings.evaluation.context} tokens",
-        "threads": str(project.settings.training.threads),
-        "evaluator": f"protocol {PROTOCOL}",
-        "trust": str(trust),
-        "fixed files": fixed,
-        "software": _software(),
-    }
-
-
-def _software() -> str:
-    """Return what a training's speed and arithmetic rest on beside the code: Python and torch."""
-    python = ".".join(platform.python_version_tuple()[:2])
-    try:
-        return f"Python {python}, torch {metadata.version('torch')}"
-    except metadata.PackageNotFoundError:
-        return f"Python {python}"
-
-
-def fixed_files(repo: GitRepo, commit: str, editable: Sequence[str]) -> str:
-    """Return a digest of the Python files that no proposal may change: prepare.py and its like.
-
-    Raises:
-        GitError: there is no such commit, or the project is not in it.
-    """
-    digest = hashlib.sha256()
-    for path, text in sorted(repo.read_files(commit, ("**/*.py",)).items()):
-        if not patching.matches(path, editable):
-            digest.update(json.dumps([path, text]).encode())
-    return digest.hexdigest()[:12]
 
 
 def recover(registry: Registry, repo: GitRepo, project: Project, study: Study) -> None:
@@ -269,17 +234,6 @@ def _completed(registry: Registry, study: Study, corpus: Corpus) -> Study:
         train = corpus.counts[Split.TRAIN]
         changes["token_bytes"] = train.bytes / max(train.tokens, 1)
     return registry.save(study.model_copy(update=changes))
-
-
-def _refuse_incomparable(study: Study, key: Mapping[str, str]) -> None:
-    before: dict[str, str] = json.loads(study.comparability)
-    for name, now in key.items():
-        if before.get(name) != now:
-            msg = (
-                f"study {study.tag} was run with {name} {before.get(name)}, now it is {now}: "
-                "scores would not be comparable; start a new study with --tag"
-            )
-            raise ProjectError(msg)
 
 
 def _agree(registry: Registry, repo: GitRepo, study: Study) -> None:

@@ -27,13 +27,14 @@ _BEAT_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class TrialSetup:
-    """What all trials of a study share; see `TrialSpec`."""
+    """What all trials of a study share; see `TrialSpec`. `base_commit` is the person's own code."""
 
     entry: str
     device: str
     corpus: str
     budget: Budget
     limits: Limits
+    base_commit: str = ""
 
     def spec(self, trial: Trial, commit: str) -> TrialSpec:
         """Return what is asked for with a trial's row."""
@@ -46,6 +47,7 @@ class TrialSetup:
             corpus=self.corpus,
             budget=self.budget,
             limits=self.limits,
+            trusted=commit == self.base_commit,
         )
 
 
@@ -245,7 +247,8 @@ class TrialRunner:
     ) -> Steps[TrialResult]:
         """Have a checkpoint scored again while the machine is to blame that it has no score.
 
-        Training it again would cost far more.
+        Training it again would cost far more. Lack of memory is the idea's fault only beside a
+        machine on which the incumbent fits.
         """
         strikes = pauses = 0
         while result.held and isinstance(found := result.score, Unscored):
@@ -254,6 +257,8 @@ class TrialRunner:
                 pauses += 1
             elif not (yield from health.is_well(experiment)):
                 yield from health.rest(experiment)
+            elif found.cause == Cause.MEMORY:
+                break
             else:
                 strikes += 1
                 if strikes == STRIKES:

@@ -17,6 +17,7 @@ import sys
 import traceback
 from types import TracebackType
 
+from autoresearch.runtime.exhaustion import out_of_memory
 from autoresearch.runtime.session import CONTROL_FD
 
 REPORT_CHARACTERS = 16_000
@@ -88,17 +89,17 @@ def _fail(control: socket.socket, entry: str, fault: Exception) -> None:
 
 
 def kind_of(fault: BaseException) -> str:
-    """Return what a fault is by its type: one of nan, out of memory, machine, doubtful, exception.
+    """Return what a fault is: one of nan, out of memory, machine, doubtful, exception.
 
-    A "machine" fault is one that a device or a disk answers with; a "doubtful" one is raised for
-    an idea's bug and for a sick machine alike.
+    Its type tells; that memory ran out, its message may (`exhaustion`). A "machine" fault is one
+    that a device or a disk answers with; a "doubtful" one is raised for an idea's bug and for a
+    sick machine alike.
     """
     if isinstance(fault, FloatingPointError):
         return "nan"
-    torch = sys.modules.get("torch")
-    if isinstance(fault, (MemoryError, getattr(torch, "OutOfMemoryError", MemoryError))):
+    if out_of_memory(fault):
         return "out of memory"
-    if isinstance(fault, getattr(torch, "AcceleratorError", ())):
+    if isinstance(fault, getattr(sys.modules.get("torch"), "AcceleratorError", ())):
         return "machine"
     if isinstance(fault, OSError) and fault.errno in _DEVICE_FAULTS:
         return "machine"

@@ -11,6 +11,8 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
+from autoresearch.runtime.exhaustion import out_of_memory
+
 ACCELERATOR = "accelerator"
 MAX_CAUSES = 100  # of one failure, looked at
 MAX_FRAMES = 3
@@ -31,7 +33,6 @@ _SCARCE = {
     errno.EAGAIN: "processes",
     errno.ENOMEM: "memory",
 }
-_ALLOCATION = re.compile(r"can't allocate memory|unable to mmap|cannot allocate memory", re.I)
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")  # how libraries written in Rust say it
 _SAID = {
     "processes": re.compile(r"can't start new thread"),
@@ -84,7 +85,7 @@ def scarce(fault: BaseException, memory: int) -> str:
 
 
 def _scarce(fault: BaseException) -> str:
-    if isinstance(fault, MemoryError):
+    if out_of_memory(fault):
         return "memory"
     message = str(fault)
     number = fault.errno if isinstance(fault, OSError) else None
@@ -92,8 +93,6 @@ def _scarce(fault: BaseException) -> str:
         number = int(told[1])
     if number in _SCARCE:
         return _SCARCE[number]
-    if isinstance(fault, RuntimeError) and _ALLOCATION.search(message):
-        return "memory"
     return next((what for what, said in _SAID.items() if said.search(message)), "")
 
 

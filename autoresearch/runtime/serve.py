@@ -5,8 +5,8 @@ be no tree yet: the first request that needs it (``load`` or ``tokenizer``) take
 Then it imports the tree's code and answers the evaluator's requests, one at a time: ``load``,
 ``score`` (log-probabilities of given next tokens), ``vectors`` (whole logit vectors at given
 places), ``tokenizer`` and ``encode``. Nothing it says is believed: the code it imports may have
-replaced any of it. A request that fails is answered with the exception's type, and the server
-ends.
+replaced any of it. A request that fails is answered with the exception's type and kind, and the
+server ends.
 """
 
 import gc
@@ -23,6 +23,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
 
 from autoresearch.runtime import wire
+from autoresearch.runtime.launch import kind_of
 
 if TYPE_CHECKING:
     import torch
@@ -160,8 +161,8 @@ def serve(channel: socket.socket, server: ModelServer) -> None:
 
 
 def _told(fault: BaseException, operation: str) -> Header:
-    """Return a fault's type, and its message while no sealed text has been seen."""
-    told: Header = {"error": type(fault).__name__[:200]}
+    """Return a fault's type and kind, and its message while no sealed text has been seen."""
+    told: Header = {"error": type(fault).__name__[:200], "kind": kind_of(fault)}
     if operation in wire.BEFORE_TEXT:
         plain = str(fault).encode("ascii", "backslashreplace").decode()
         told["message"] = plain[:1000]  # in a header of 4096 bytes a character may take two

@@ -2,9 +2,10 @@
 
 Under the harness one variable, AUTORESEARCH_CONTROL_FD, names a Unix stream socket that carries
 JSON lines. First the harness sends a hello (seed, budget, clock, device, out). The trainer says
-``{"event": "start"}``; the supervisor starts its own clock and only then answers ``data`` with
-the names of the data files and, as ancillary data, their descriptors. Metrics go down a pipe of
-their own; at the end the trainer says ``finish`` with the digests of its checkpoint.
+``{"event": "start"}``, with the seconds that PyTorch compiled where it did; the supervisor starts
+its own clock and only then answers ``data`` with the names of the data files and, as ancillary
+data, their descriptors. Metrics go down a pipe of their own; at the end the trainer says ``finish``
+with the digests of its checkpoint.
 The clock here only steers the schedule: what counts is the supervisor's.
 """
 
@@ -15,6 +16,7 @@ import math
 import mmap
 import os
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -217,7 +219,7 @@ def _harness_session(descriptor: int) -> Session:
         control.sendall(json.dumps(message, allow_nan=False).encode() + b"\n")
 
     def hand_over() -> TrainData:
-        send({"event": "start"})
+        send({"event": "start", **_compiling()})
         return _receive_data(control)
 
     def metric(values: dict[str, float]) -> None:
@@ -235,6 +237,15 @@ def _harness_session(descriptor: int) -> Session:
         _send=send,
         _metric=metric,
     )
+
+
+def _compiling() -> dict[str, float]:
+    """Return how long PyTorch's compiler has worked, in seconds; nothing where nobody can tell."""
+    compiler: Any = sys.modules.get("torch._dynamo.utils")
+    try:
+        return {"compile_seconds": float(compiler.calculate_time_spent()["total_wall_time"])}
+    except Exception:  # noqa: BLE001 - a number for people: no version's change may stop a training
+        return {} if compiler or "torch" not in sys.modules else {"compile_seconds": 0.0}
 
 
 def _receive_line(control: socket.socket, first: bytes = b"") -> dict[str, Any]:

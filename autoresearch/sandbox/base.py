@@ -21,12 +21,12 @@ _THREADS = (
 # back every time, which costs a small model a tenth of its steps: keep them instead.
 THRIFT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**36)}
 # One cache for each trial: a cache that the next one reads is a way to plant code in it.
-_CACHES = {
-    "XDG_CACHE_HOME": "cache",
+COMPILE_CACHES = {
     "TORCHINDUCTOR_CACHE_DIR": "cache/inductor",
     "TRITON_CACHE_DIR": "cache/triton",
     "CUDA_CACHE_PATH": "cache/cuda",
 }
+_CACHES = {"XDG_CACHE_HOME": "cache", **COMPILE_CACHES}
 
 
 class Sandbox(Protocol):

@@ -8,19 +8,24 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from autoresearch.errors import WorkerError
 from autoresearch.process import Guarded, launch
+from autoresearch.records.hardware import Hardware
 from autoresearch.records.text import safe_line
 from autoresearch.records.training import Outcome, Point
 from autoresearch.records.values import Ending
 from autoresearch.runtime.session import CONTROL_FD, MAX_FILES
 from autoresearch.sandbox import Sandbox
 from autoresearch.workers.base import Assignment, Race, unraced
+from autoresearch.workers.compiled import CompileCache
+from autoresearch.workers.hardware import Ask, ask, hardware
 from autoresearch.workers.meter import Meter
 from autoresearch.workers.streams import Stream
 from autoresearch.workers.trial import RunningTrial, hello
+from autoresearch.workers.warming import Warmer
 
 TICK_SECONDS = 0.05
 DRAIN_SECONDS = 1.0
@@ -33,7 +38,13 @@ class LocalWorker:
     """Executes trials as processes of this machine."""
 
     def __init__(
-        self, sandbox: Sandbox, now: Callable[[], float] = time.monotonic, patience: float = 1.0
+        self,
+        sandbox: Sandbox,
+        now: Callable[[], float] = time.monotonic,
+        patience: float = 1.0,
+        *,
+        compiled: CompileCache | None = None,
+        ask: Ask = ask,
     ) -> None:
         """Build it.
 
@@ -41,11 +52,16 @@ class LocalWorker:
             sandbox: how untrusted code is started.
             now: the wall clock, in seconds.
             patience: seconds between interrupt, termination and kill of a trial that is ended.
+            compiled: what trials begin to compile with; None leaves them with nothing.
+            ask: runs a program of the system's, which tells of the device.
         """
         self.name = "local"
         self._sandbox = sandbox
         self._now = now
         self._patience = patience
+        self._compiled = compiled
+        self._ask = ask
+        self._warmer = Warmer()
 
     def train(
         self,
@@ -56,6 +72,9 @@ class LocalWorker:
         race: Race = unraced,
     ) -> Outcome:
         """Return how the trial ended; see `Worker.train`."""
+        self._warmer.touch(assignment.train_files, stop)
+        if self._compiled is not None:
+            self._compiled.seed(assignment.scratch)
         with ExitStack() as held:
             try:
                 trial, tree, streams = self._begin(assignment, on_point, race, held)
@@ -63,7 +82,16 @@ class LocalWorker:
                 why = f"cannot start a trial: {fault.strerror or fault}"
                 return Outcome(Ending.NOT_STARTED, safe_line(why))
             self._watch(trial, tree, streams, stop)
-            return trial.outcome()
+            outcome = replace(trial.outcome(), hardware=self._hardware(assignment))
+        if self._compiled is not None and assignment.trusted and outcome.checkpoint is not None:
+            self._compiled.keep(assignment.scratch)
+        return outcome
+
+    def _hardware(self, assignment: Assignment) -> Hardware:
+        environment = self._sandbox.environment(assignment.scratch, assignment.limits)
+        visible = environment.get("CUDA_VISIBLE_DEVICES")
+        threads = assignment.limits.threads
+        return hardware(assignment.device, threads, visible=visible, ask=self._ask)
 
     def _begin(
         self,

@@ -143,8 +143,8 @@ def parse_metric(line: bytes) -> Point | None:
     if values is None or set(values) != _METRIC_KEYS:
         return None
     step, tokens = _count(values["step"]), _count(values["tokens"])
-    loss, progress = _real(values["loss"]), _real(values["progress"])
-    seconds = _real(values["seconds"])
+    loss, progress = real(values["loss"]), real(values["progress"])
+    seconds = real(values["seconds"])
     if step is None or tokens is None or loss is None or progress is None or seconds is None:
         return None
     return Point(step=step, loss=loss, tokens=tokens, progress=progress, seconds=seconds)
@@ -170,7 +170,8 @@ def _count(value: object) -> int | None:
     return value if type(value) is int and 0 <= value < 2**53 else None
 
 
-def _real(value: object) -> float | None:
+def real(value: object) -> float | None:
+    """Return a number that is finite and not absurd, or None for what is none."""
     if type(value) not in (int, float) or not isinstance(value, int | float):
         return None
     return float(value) if abs(value) < 1e15 else None  # infinity and NaN are not below it

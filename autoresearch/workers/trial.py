@@ -4,12 +4,13 @@ import json
 import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 from autoresearch.process import Exit, Guarded, signal_name
 from autoresearch.records.text import safe_reason, safe_text
-from autoresearch.records.training import Outcome, Point
+from autoresearch.records.training import Outcome, Point, Timing
 from autoresearch.records.values import Ending, FailureKind
 from autoresearch.runtime.session import MAX_METRIC_BYTES
 from autoresearch.workers.base import Assignment, Race
@@ -24,6 +25,7 @@ from autoresearch.workers.streams import (
     Stream,
     parse_control,
     parse_metric,
+    real,
 )
 
 TRACEBACK_LINES = 40
@@ -34,6 +36,7 @@ _KINDS = {
 _DOUBTFUL = (Ending.START_TIMEOUT, Ending.HANG)
 _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGSYS)
 
+_OOM_KILLED = "the system ran out of memory, and killed a process of it"
 _SHARED = "</torch_"  # how PyTorch names what its processes share, in messages that do not say so
 
 
@@ -81,6 +84,7 @@ class RunningTrial:
         self._failure: Mapping[str, object] = {}
         self._ending: Ending | None = None
         self._detail = ""
+        self._compiling: float | None = None
         self._fault: FailureKind | None = None
         self._doubtful = False
 
@@ -120,7 +124,7 @@ class RunningTrial:
             checkpoint=checkpoint,
             curve=self._curve.points(),
             log=self._log.read(),
-            timing=self._meter.timing(),
+            timing=self._timing(),
             peak_memory=self._peak_memory(),
             # After a finish the signal is ours: it says nothing about the trial.
             exit_code=exit_.code if checkpoint is None else None,
@@ -150,6 +154,7 @@ class RunningTrial:
             return
         event = message["event"]
         if event == "start" and not self._meter.started:
+            self._compiling = real(message.get("compile_seconds"))
             self._hand_over()
         elif event == "finish":
             self._finish(message.get("files"))
@@ -214,6 +219,8 @@ class RunningTrial:
             return self._take(self._digests)
         if self._failure:
             self._blame(str(self._failure.get("kind")))
+        elif self._was_killed_for_memory(exit_):
+            self._decide(Ending.OUT_OF_MEMORY, _OOM_KILLED, doubtful=True)
         elif exit_.signal is not None:
             own = exit_.signal in _CRASHES
             fault = FailureKind.IDEA if own else FailureKind.MACHINE
@@ -228,12 +235,18 @@ class RunningTrial:
         self._decide(Ending.EXCEPTION, f"exited with code {exit_.code}", doubtful=True)
         return None
 
+    def _was_killed_for_memory(self, exit_: Exit) -> bool:
+        own = exit_.code == 0 or exit_.signal in _CRASHES
+        return self._tree.ran_out_of_memory and not own
+
     def _blame(self, kind: str) -> None:
         """Decide by what the trial said of its own failure; see `runtime.launch.kind_of`."""
         ending = _KINDS.get(kind, Ending.EXCEPTION)
         said = f"{self._failure.get('type')}: {self._failure.get('message')}"
         if _SHARED in said and "shared memory" not in said:
             said += " (a file in shared memory: smaller batches, or no loader workers)"
+        if kind == "doubtful" and self._tree.ran_out_of_memory:  # a process of a loader's, say
+            ending, said = Ending.OUT_OF_MEMORY, f"{said} ({_OOM_KILLED})"
         fault = FailureKind.MACHINE if kind == "machine" else None
         doubtful = kind in ("machine", "doubtful", "out of memory", "no device")
         self._decide(ending, said.removeprefix(": "), fault, doubtful=doubtful)
@@ -249,6 +262,12 @@ class RunningTrial:
             why = f"it cannot be copied: {fault.strerror}"
             self._decide(Ending.BAD_CHECKPOINT, why, FailureKind.MACHINE, doubtful=True)
         return None
+
+    def _timing(self) -> Timing:
+        timing, told = self._meter.timing(), self._compiling
+        if told is None:
+            return timing
+        return replace(timing, compiling=min(max(told, 0.0), timing.startup))
 
     def _peak_memory(self) -> int:
         """Return the peak in bytes: the device's own, as the trial says, where there is one."""
