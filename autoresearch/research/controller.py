@@ -34,6 +34,7 @@ from autoresearch.research.patience import Patience
 from autoresearch.research.plan import Pace, State, Wanted, plan, proposals_wanted
 from autoresearch.research.proposing import Made, Proposing
 from autoresearch.research.purse import Purse
+from autoresearch.research.recording import settled
 from autoresearch.research.reversing import Reversing
 from autoresearch.research.rota import Rota, Seat
 from autoresearch.research.tasks import Done
@@ -60,11 +61,13 @@ class StopRules:
 class _Work:
     """An experiment without a verdict: whether its trials have begun, and which it still needs.
 
-    `wanted` is None while that is not known: after each of its trials.
+    `wanted` is None while that is not known: after each of its trials. `resumed` was being trained
+    when a run was stopped: it stays beside its parent, and comes before what is new.
     """
 
     row: Experiment
     begun: bool
+    resumed: bool = False
     wanted: Wanted | None = None
 
 
@@ -284,17 +287,18 @@ class Controller:
     def _take_up(self, row: Experiment) -> None:
         """Let an open experiment wait for its turn, if its change holds."""
         self._see(telling.experiment_opened(row))
-        begun = bool(self._registry.trials(row))
+        trials = self._registry.trials(row)
+        begun = any(map(settled, trials))
         checked = self._patience.through(partial(self._opening.commit, self.study, row))
         if isinstance(checked, Rejection):
             self._close(row, policy.Decision(Verdict.INVALID, None, checked.reason))
         else:
-            self._works[int(row.id or 0)] = _Work(checked, begun)
+            self._works[int(row.id or 0)] = _Work(checked, begun, resumed=bool(trials))
 
     def _keep_up(self, work: _Work) -> bool:
         """Put what waits on top of the incumbent; return whether it fits, and drop it if not."""
         incumbent = self._registry.incumbent(self.study)
-        if incumbent is None or work.row.parent_id in (None, incumbent.id):
+        if incumbent is None or work.resumed or work.row.parent_id in (None, incumbent.id):
             return True
         rebase = partial(self._opening.rebase, self.study, work.row, incumbent)
         found = self._patience.through(rebase)
@@ -409,6 +413,8 @@ class Controller:
             return self._pair[1]
         if any(each.request.purpose is Purpose.CONFIRMING for each in self._running.values()):
             return ()
+        if any(each.resumed and not each.begun for each in self._works.values()):
+            return ()  # its parent must not be taken back meanwhile
         if ends and (self._purse.empty() or self._baseline_failed()):
             return ()
         done = self._rota.over and not self._works
