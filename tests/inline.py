@@ -1,13 +1,15 @@
 """A worker that trains in this process: for tests of what is decided, not of how it is trained."""
 
 import json
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from random import Random
 from unittest.mock import patch
 
 import autoresearch.runtime
-from autoresearch.execution import LocalExecutor, Message, TrialSpec
+from autoresearch.execution import Host, LocalExecutor, Message, Told, TrialSpec
 from autoresearch.records.training import Outcome, Point, Timing
 from autoresearch.records.values import Ending, FailureKind
 from autoresearch.runtime.launch import kind_of
@@ -64,6 +66,43 @@ class InlineExecutor(LocalExecutor):
     def submit(self, slot: str, spec: TrialSpec, tell: Callable[[Message], None]) -> None:
         """Execute it here."""
         self._execute(slot, spec, tell)
+
+
+class ShuffledExecutor(InlineExecutor):
+    """Lets trials end in an order of its own: whenever nothing has begun for a moment, one of them.
+
+    What they come to is known at once; only that they have ended is told later.
+    """
+
+    def __init__(self, hosts: Mapping[str, Host], stop: Callable[[], bool], seed: int = 0) -> None:
+        super().__init__(hosts, stop)
+        self._dice = Random(seed)
+        self._ends: list[tuple[Callable[[Message], None], Message]] = []
+        self._begun = threading.Condition()
+        self.most = 0  # at work at once
+        threading.Thread(target=self._deal, daemon=True).start()
+
+    def submit(self, slot: str, spec: TrialSpec, tell: Callable[[Message], None]) -> None:
+        """Execute it here, and keep its end back."""
+
+        def hold(message: Message) -> None:
+            if isinstance(message, Told):
+                tell(message)
+                return
+            with self._begun:
+                self._ends.append((tell, message))
+                self.most = max(self.most, len(self._ends))
+                self._begun.notify()
+
+        self._execute(slot, spec, hold)
+
+    def _deal(self) -> None:
+        while True:
+            with self._begun:
+                if self._begun.wait(0.01) or not self._ends:
+                    continue
+                tell, message = self._ends.pop(self._dice.randrange(len(self._ends)))
+            tell(message)
 
 
 @dataclass

@@ -5,7 +5,7 @@ import json
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,7 +40,7 @@ from autoresearch.research.shelving import shelf_of
 from autoresearch.research.trials import TrialSetup
 from autoresearch.sandbox import detect
 from autoresearch.workers import LocalWorker, Worker
-from tests.inline import InlineExecutor, InlineWorker
+from tests.inline import InlineExecutor, InlineWorker, ShuffledExecutor
 from tests.rows import a_study
 
 TRAIN = '''\
@@ -154,10 +154,10 @@ def whole(source: str) -> Change:
     return Change(ChangeFormat.FILE, f"train.py\n```python\n{source}```\n")
 
 
-def variant(**constants: object) -> str:
-    """The stub's source with other constants."""
+def variant(source: str = TRAIN, **constants: object) -> str:
+    """A stub's source with other constants."""
     lines = []
-    for line in TRAIN.splitlines(keepends=True):
+    for line in source.splitlines(keepends=True):
         name = line.partition(" = ")[0]
         lines.append(f"{name} = {constants[name]!r}\n" if name in constants else line)
     return "".join(lines)
@@ -201,6 +201,8 @@ class Night:
     scorer: ReadyScorer = field(default_factory=ConfigScorer)
     chance: Callable[[], float] | None = None
     worker: Worker = field(default_factory=InlineWorker)
+    slots: int = 1
+    shuffled: int | None = None  # a seed: trials end in another order than they began
 
     def __post_init__(self) -> None:
         self.registry = Registry.open(self.project.registry, create=True)
@@ -254,17 +256,22 @@ class Night:
             work=self.project.work,
             keep=shelf.put,
         )
-        inline = isinstance(self.worker, InlineWorker)
-        executor = InlineExecutor if inline else LocalExecutor
         return TrialRunner(
             self.setup,
-            executor=executor({"0": host}, patience.stop),
+            executor=self._executor({str(at): host for at in range(self.slots)}),
             patience=patience,
             registry=self.registry,
             repo=self.repo,
             shelf=shelf,
             racing=Racing(self.project.settings, self.registry, self.repo, self.chance),
         )
+
+    def _executor(self, hosts: Mapping[str, Host]) -> LocalExecutor:
+        if not isinstance(self.worker, InlineWorker):
+            return LocalExecutor(hosts, self.stopped)
+        if self.shuffled is None:
+            return InlineExecutor(hosts, self.stopped)
+        return ShuffledExecutor(hosts, self.stopped, self.shuffled)
 
     def run_until(self, when: Callable[[TrialStarted], bool]) -> None:
         """Run, and be interrupted in the first training of this kind."""

@@ -9,7 +9,7 @@ from autoresearch.proposers import Brief, Check, Unable
 from autoresearch.records.values import Proposal, Verdict
 from autoresearch.research import StopRules
 from tests.commands import autoresearch
-from tests.stubs import Night, Scripted, git, make_project, variant
+from tests.stubs import TRAIN, Night, Scripted, git, make_project, variant
 
 EVIL = (
     "\x1b]0;owned\x07\x1b[2J\x1b]8;;http://evil.example\x07click\u202e\u2066\x9b31m\r\n"
@@ -22,7 +22,7 @@ LIVE = frozenset({"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"})
 
 
 def loud(**constants: object) -> str:
-    return variant(**constants).replace("session = open_session()", SAYS)
+    return variant(TRAIN, **constants).replace("session = open_session()", SAYS)
 
 
 def crashing() -> str:

@@ -1,0 +1,158 @@
+"""Several slots: what is at work at once, what a keep does to what waits, and the order of ends."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from autoresearch.config import find_project
+from autoresearch.errors import Interrupted
+from autoresearch.records.events import TrialStarted
+from autoresearch.records.tables import Experiment
+from autoresearch.records.values import ExperimentState, Purpose, TrialState, Verdict
+from autoresearch.research import StopRules
+from tests.stubs import TRAIN, Night, Scripted, git, make_project, variant
+
+LINES = "".join(f"LINE_{at} = 0\n" for at in range(20))  # room between the places that ideas change
+SPACIOUS = TRAIN.replace("QUALITY = 2.0\n", f"QUALITY = 2.0\n{LINES}BONUS = 0.0\n").replace(
+    "bpb = QUALITY", "bpb = QUALITY + BONUS"
+)
+
+
+def changed(**constants: object) -> str:
+    """The spacious stub with other constants."""
+    return variant(SPACIOUS, **constants)
+
+
+def a_night(tmp_path: Path, *sources: str, slots: int = 2, shuffled: int | None = 0) -> Night:
+    project = make_project(tmp_path / "project", SPACIOUS)
+    return Night(project, Scripted([*sources]), slots=slots, shuffled=shuffled)
+
+
+def rows(night: Night) -> list[Experiment]:
+    return night.registry.experiments(night.study())
+
+
+def verdicts(night: Night) -> list[Verdict | None]:
+    return [row.verdict for row in rows(night)]
+
+
+def tip(night: Night) -> str:
+    return git(night.project.root, "rev-parse", night.study().branch)
+
+
+@pytest.mark.parametrize("shuffled", [0, 1])
+def test_slots_are_all_at_work_and_verdicts_hang_on_no_order(tmp_path: Path, shuffled: int) -> None:
+    ideas = [changed(BONUS=0.3), changed(BONUS=0.4), changed(QUALITY=1.9), changed(BONUS=0.5)]
+    night = a_night(tmp_path, *ideas, slots=3, shuffled=shuffled)
+    night.run()
+    found = dict(zip([row.hypothesis for row in rows(night)], verdicts(night), strict=True))
+    assert found["idea 3"] is Verdict.KEEP
+    assert Counter(found.values()) == {Verdict.KEEP: 2, Verdict.DISCARD: 3}
+    trials = [each for row in rows(night) for each in night.registry.trials(row)]
+    assert all(each.state is TrialState.DONE for each in trials)
+    assert len({(each.experiment_id, each.seed) for each in trials}) == len(trials), "none twice"
+    used = {event.slot for event in night.events if isinstance(event, TrialStarted)}
+    assert used == {"0", "1", "2"}
+
+
+def test_a_late_winner_is_tried_on_top_of_the_one_that_came_first(tmp_path: Path) -> None:
+    night = a_night(tmp_path, changed(QUALITY=1.8), changed(BONUS=-0.15))
+    night.run()
+    baseline, *ideas = rows(night)
+    assert [row.verdict for row in ideas].count(Verdict.KEEP) == 2
+    (stale,) = [row for row in ideas if row.verdict is Verdict.STALE]
+    again = ideas[-1]
+    assert (again.hypothesis, again.proposer) == (stale.hypothesis, stale.proposer)
+    assert stale.parent_id == baseline.id
+    assert again.parent_id == next(row.id for row in ideas if row.verdict is Verdict.KEEP)
+    assert f"tried on top of that as experiment {again.id}" in stale.reason
+    code = git(night.project.root, "show", f"{tip(night)}:train.py")
+    assert "QUALITY = 1.8" in code
+    assert "BONUS = -0.15" in code
+    assert tip(night) == again.commit_sha
+
+
+def test_a_late_winner_that_does_not_fit_any_more_says_so(tmp_path: Path) -> None:
+    night = a_night(tmp_path, changed(QUALITY=1.8), changed(QUALITY=1.7))
+    night.run()
+    _, *ideas = rows(night)
+    (stale,) = [row for row in ideas if row.verdict is Verdict.STALE]
+    assert "its change conflicts in train.py" in stale.reason
+    assert len(ideas) == 2
+
+
+def ahead(tmp_path: Path, *sources: str) -> Night:
+    """A night whose clock moves whenever it is looked at: so thinking is seen to take time."""
+    night = a_night(tmp_path, *sources, slots=1, shuffled=None)
+    seconds = iter(range(10**9))
+    night.clock = lambda: float(next(seconds))
+    return night
+
+
+def test_what_waits_is_put_on_top_of_a_keep_or_is_stale(tmp_path: Path) -> None:
+    fits, conflicts = changed(QUALITY=2.3), changed(BONUS=0.3)
+    night = ahead(tmp_path, changed(BONUS=-0.1), fits, changed(BONUS=-0.2), conflicts, fits)
+    night.run()
+    briefs = night.proposer.briefs  # type: ignore[union-attr]
+    assert any(brief.pending for brief in briefs), "what waits or is at work is told"
+    first, *ideas = rows(night)
+    kept = [row for row in ideas if row.verdict is Verdict.KEEP]
+    assert kept
+    by_id = {row.id: row for row in [first, *ideas]}
+    for row in ideas:
+        if row.verdict in (Verdict.KEEP, Verdict.DISCARD):
+            assert row.parent_sha == by_id[row.parent_id].commit_sha
+            trained = git(night.project.root, "rev-parse", f"{row.commit_sha}^")
+            assert trained == row.parent_sha, "it was trained on top of its parent"
+    stale = [row for row in ideas if row.verdict is Verdict.STALE]
+    assert all("was kept" in row.reason for row in stale)
+    assert tip(night) == kept[-1].commit_sha
+
+
+def test_proposals_can_be_made_one_after_another(tmp_path: Path) -> None:
+    night = ahead(tmp_path, changed(BONUS=-0.1), changed(BONUS=0.1), changed(BONUS=0.2))
+    settings = night.project.root / "autoresearch.toml"
+    settings.write_text(settings.read_text().replace("[policy]\n", "[policy]\nahead = 0\n"))
+    night.project = find_project(night.project.root)
+    night.run()
+    assert not any(brief.pending for brief in night.proposer.briefs)  # type: ignore[union-attr]
+
+
+def test_an_interruption_with_several_at_work_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    ideas = [changed(BONUS=at / 10) for at in range(1, 5)]
+    night = a_night(tmp_path, *ideas, slots=2)
+    begun: list[int] = []
+
+    def stop(event: object) -> None:
+        if isinstance(event, TrialStarted) and event.purpose is Purpose.SCREENING:
+            begun.append(event.experiment_id)
+            if len(begun) == 3:
+                night.stop.set()
+
+    night.on_event = stop
+    with pytest.raises(Interrupted):
+        night.run()
+    running = [each for row in rows(night) for each in night.registry.trials(row)]
+    assert all(each.state is TrialState.DONE for each in running)
+    night.stop.clear()
+    night.on_event = lambda _event: None
+    night.run()
+    assert [row.hypothesis for row in rows(night)[1:]] == [f"idea {at}" for at in range(1, 5)]
+    assert verdicts(night)[1:] == [Verdict.DISCARD] * 4
+    assert all(row.state is ExperimentState.DONE for row in rows(night))
+
+
+def test_no_more_begin_than_were_asked_for(tmp_path: Path) -> None:
+    night = a_night(tmp_path, *[changed(BONUS=at / 10) for at in range(1, 8)], slots=3)
+    night.rules = StopRules(experiments=4)
+    assert night.run() == "4 experiments are done"
+    assert len(rows(night)) == 4
+
+
+def test_whole_files_of_two_authors_are_put_together(tmp_path: Path) -> None:
+    night = a_night(tmp_path, changed(LINE_2=1, QUALITY=1.9), changed(LINE_18=1, BONUS=-0.05))
+    night.run()
+    code = git(night.project.root, "show", f"{tip(night)}:train.py")
+    assert "LINE_2 = 1" in code
+    assert "LINE_18 = 1" in code

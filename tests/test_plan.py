@@ -1,0 +1,109 @@
+"""What is begun next: pure, by property; how many proposals are asked for ahead."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autoresearch.records.values import Purpose
+from autoresearch.research.plan import Pace, State, Wanted, plan, proposals_wanted
+from autoresearch.research.trials import Request
+
+
+def group(of: int, size: int, purpose: Purpose) -> Wanted:
+    """The trials that an experiment needs: its own, and its parent's."""
+    sides = (of, of - 1)[:size]
+    return tuple(Request(side, seed=7, purpose=purpose, of=of) for side in sides)
+
+
+def groups(first: int, purpose: Purpose) -> st.SearchStrategy[list[Wanted]]:
+    def made(sizes: list[int]) -> list[Wanted]:
+        return [group(first + 10 * at, size, purpose) for at, size in enumerate(sizes)]
+
+    return st.lists(st.integers(1, 2), max_size=4).map(made)
+
+
+STATES = st.builds(
+    State,
+    free=st.integers(0, 6).map(lambda count: [str(at) for at in range(count)]),
+    slots=st.integers(1, 6),
+    comparing=groups(100, Purpose.PAIR),
+    drift=st.integers(0, 1).map(lambda size: group(2, size, Purpose.DRIFT)),
+    confirming=st.integers(0, 2).map(lambda size: group(3, size, Purpose.CONFIRMING)),
+    waiting=groups(500, Purpose.SCREENING),
+    room=st.none() | st.integers(0, 4),
+    seconds=st.floats(0, 100),
+    left=st.none() | st.floats(0, 300),
+)
+
+
+@given(STATES)
+def test_a_slot_has_one_trial_and_a_trial_one_slot(state: State) -> None:
+    starts = plan(state)
+    slots = [slot for slot, _ in starts]
+    assert slots == list(state.free)[: len(slots)]
+    assert len({id(request) for _, request in starts}) == len(starts)
+
+
+@given(STATES)
+def test_nothing_begins_that_cannot_end_in_time(state: State) -> None:
+    begun = {request.of for _, request in plan(state)}
+    everything = [*state.comparing, state.drift, state.confirming, *state.waiting]
+    for wanted in everything:
+        rounds = math.ceil(len(wanted) / state.slots)
+        if wanted and state.left is not None and rounds * state.seconds > state.left:
+            assert wanted[0].of not in begun
+
+
+@given(STATES)
+def test_no_slot_stays_free_while_something_fits(state: State) -> None:
+    starts = plan(State(**{**state.__dict__, "left": None}))
+    new = state.waiting[: state.room]
+    wanted = sum(map(len, [*state.comparing, state.drift, state.confirming, *new]))
+    assert len(starts) == min(len(state.free), wanted)
+
+
+@given(STATES)
+def test_a_full_queue_starves_nothing_that_is_due(
+    state: State,
+) -> None:
+    purposes = [request.purpose for _, request in plan(state)]
+    order = [Purpose.PAIR, Purpose.DRIFT, Purpose.CONFIRMING, Purpose.SCREENING]
+    assert purposes == sorted(purposes, key=order.index)
+    new = [request.of for _, request in plan(state) if request.purpose is Purpose.SCREENING]
+    assert len(set(new)) <= (math.inf if state.room is None else state.room)
+
+
+def test_one_slot_finishes_what_it_began_before_anything_else() -> None:
+    pair, due = group(9, 2, Purpose.PAIR), group(3, 2, Purpose.CONFIRMING)
+    new = [group(10, 1, Purpose.SCREENING)]
+    begin = State(free=["0"], comparing=[pair], confirming=due, waiting=new)
+    assert plan(begin) == [("0", pair[0])]
+    assert plan(State(free=["0"], confirming=due, waiting=new)) == [("0", due[0])]
+    assert plan(State(free=["0"], waiting=new)) == [("0", new[0][0])]
+
+
+@pytest.mark.parametrize(
+    ("ends", "pace", "wanted"),
+    [
+        pytest.param([0.0], Pace(0, 60), 1, id="a free slot"),
+        pytest.param([30.0], Pace(0, 60), 0, id="thinking takes no time: the newest brief is best"),
+        pytest.param([30.0], Pace(10, 60), 0, id="too early"),
+        pytest.param([12.0], Pace(10, 60), 1, id="it will be there just in time"),
+        pytest.param([30.0], Pace(40, 60), 1, id="longer than what is left"),
+        pytest.param([30.0], Pace(100, 60), 2, id="two trials will end meanwhile"),
+        pytest.param([0.0], Pace(100, 60), 3, id="one now, two while it is thought of"),
+        pytest.param([5.0, 20.0, 55.0, 40.0], Pace(30, 60), 2, id="two of four slots"),
+        pytest.param([30.0], Pace(40, 0), 1, id="no trial has ended yet"),
+    ],
+)
+def test_as_many_are_asked_for_as_slots_come_free_meanwhile(
+    ends: list[float], pace: Pace, wanted: int
+) -> None:
+    assert proposals_wanted(ends, 0, 0, pace, ahead=9, room=None) == wanted
+    assert proposals_wanted(ends, 1, 0, pace, ahead=9, room=None) == max(wanted - 1, 0)
+    assert proposals_wanted(ends, 0, wanted, pace, ahead=9, room=None) == 0
+    assert proposals_wanted(ends, 0, 0, pace, ahead=9, room=0) == 0
+    free = sum(end <= 0 for end in ends)
+    assert proposals_wanted(ends, 0, 0, pace, ahead=0, room=None) == free
