@@ -1,7 +1,6 @@
 """A worker that trains in this process: for tests of what is decided, not of how it is trained."""
 
 import json
-import threading
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -69,7 +68,7 @@ class InlineExecutor(LocalExecutor):
 
 
 class ShuffledExecutor(InlineExecutor):
-    """Lets trials end in an order of its own: whenever nothing has begun for a moment, one of them.
+    """Lets trials end in an order of its own: one at each `deal`.
 
     What they come to is known at once; only that they have ended is told later.
     """
@@ -78,9 +77,6 @@ class ShuffledExecutor(InlineExecutor):
         super().__init__(hosts, stop)
         self._dice = Random(seed)
         self._ends: list[tuple[Callable[[Message], None], Message]] = []
-        self._begun = threading.Condition()
-        self.most = 0  # at work at once
-        threading.Thread(target=self._deal, daemon=True).start()
 
     def submit(self, slot: str, spec: TrialSpec, tell: Callable[[Message], None]) -> None:
         """Execute it here, and keep its end back."""
@@ -88,21 +84,21 @@ class ShuffledExecutor(InlineExecutor):
         def hold(message: Message) -> None:
             if isinstance(message, Told):
                 tell(message)
-                return
-            with self._begun:
+            else:
                 self._ends.append((tell, message))
-                self.most = max(self.most, len(self._ends))
-                self._begun.notify()
 
         self._execute(slot, spec, hold)
 
-    def _deal(self) -> None:
-        while True:
-            with self._begun:
-                if self._begun.wait(0.01) or not self._ends:
-                    continue
-                tell, message = self._ends.pop(self._dice.randrange(len(self._ends)))
+    def deal(self) -> None:
+        """Let one of the trials at work end."""
+        if self._ends:
+            tell, message = self._ends.pop(self._dice.randrange(len(self._ends)))
             tell(message)
+
+    def close(self) -> None:
+        """Let all of them end."""
+        while self._ends:
+            self.deal()
 
 
 @dataclass

@@ -289,12 +289,13 @@ class Night:
     def run(self) -> str:
         study = self.study()
         recover(self.registry, self.repo, self.project, study)
-        return Controller(
+        trials = self.runner()
+        controller = Controller(
             study,
             project=self.project,
             registry=self.registry,
             repo=self.repo,
-            trials=self.runner(),
+            trials=trials,
             seats=self.seats(),
             purse=Purse(self.registry.ledger(study, self.caps)),
             patience=self.patience,
@@ -302,7 +303,14 @@ class Night:
             confirm_share=self.confirm_share,
             rules=self.rules,
             interrupted=self.stop.is_set,
-        ).run()
+        )
+        executor = trials.executor
+        if isinstance(executor, ShuffledExecutor):
+            # Only when all that could begin has begun, and nobody thinks, does a trial end.
+            rota = controller._rota
+            tasks = controller._tasks
+            tasks._beat = lambda: None if rota.thinks else executor.deal()
+        return controller.run()
 
 
 def processes() -> LocalWorker:

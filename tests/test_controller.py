@@ -10,13 +10,19 @@ from autoresearch.errors import Interrupted
 from autoresearch.records.events import TrialStarted
 from autoresearch.records.tables import Experiment
 from autoresearch.records.values import ExperimentState, Purpose, TrialState, Verdict
-from autoresearch.research import StopRules
+from autoresearch.research import StopRules, tasks
 from tests.stubs import TRAIN, Night, Scripted, git, make_project, variant
 
 LINES = "".join(f"LINE_{at} = 0\n" for at in range(20))  # room between the places that ideas change
 SPACIOUS = TRAIN.replace("QUALITY = 2.0\n", f"QUALITY = 2.0\n{LINES}BONUS = 0.0\n").replace(
     "bpb = QUALITY", "bpb = QUALITY + BONUS"
 )
+
+
+@pytest.fixture(autouse=True)
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test wait for the moments at which a waiting run looks around."""
+    monkeypatch.setattr(tasks, "LOOK_SECONDS", 0.005)
 
 
 def changed(**constants: object) -> str:
