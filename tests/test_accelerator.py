@@ -10,8 +10,10 @@ from autoresearch.devices import Access, DeviceTree, Step, access, ask, read_ste
 from autoresearch.diagnosis import accelerator, machine, missing_device
 from autoresearch.diagnosis.accelerator import mend, seen
 from autoresearch.diagnosis.finding import Finding, Level
+from autoresearch.evaluation import server
 from autoresearch.runtime import accelerator as runtime
 from autoresearch.runtime import probe
+from autoresearch.runtime.serve import ModelServer
 from autoresearch.sandbox import Sandbox
 from tests import cards, sandboxes
 
@@ -174,3 +176,14 @@ class TestProbe:
         other = {"CUDA_VISIBLE_DEVICES": "GPU-9"}
         (found,) = ask("cuda", ("driver", "torch"), other, environment)
         assert found.fault == "cuInit fails with CUDA_ERROR_NO_DEVICE (100)"
+
+
+def test_a_server_that_lost_its_device_runs_none_of_the_trees_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "fault", lambda device: f"{device} is gone")
+    (tmp_path / "train.py").write_text("raise SystemError('it ran')")
+    header: dict[str, object] = {"device": "cuda", "threads": 1, "checkpoint": str(tmp_path)}
+    with pytest.raises(runtime.AcceleratorError, match="cuda is gone"):
+        ModelServer(tmp_path, "train.py").load(header, bytearray())
+    assert runtime.AcceleratorError.__name__ in server._OTHERS
