@@ -114,6 +114,7 @@ def smi(root: Path, cards: Sequence[Fake], listed: str = "", *, old: bool = Fals
     path.write_text(
         "#!/bin/sh\ncase $1 in\n"
         f"*compute_cap*) {refuses if old else _echo(newer)} ;;\n"
+        f"*mig.mode*) {_echo([line.rpartition(',')[0] for line in newer])} ;;\n"
         f"--query-gpu=*) {_echo(rows)} ;;\n"
         f"-L) {_echo(listed.splitlines())} ;;\nesac\n"
     )

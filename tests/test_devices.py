@@ -46,6 +46,8 @@ class TestReading:
         smi(tmp_path, RIG, old=True)
         assert [each.capability for each in cards(tree)] == [None] * 3
         assert cards(tree)[2].memory == 15360 * 2**20
+        smi(tmp_path, (A100,), SLICED, old=True)
+        assert [each.uuid for each in cards(tree)] == ["MIG-aa", "MIG-bb"]
 
     def test_what_a_card_does_not_tell_is_not_known(self, tmp_path: Path) -> None:
         tree = machine(tmp_path, RIG[:1])

@@ -5,6 +5,7 @@ read from NVML, `nvidia-smi` or the drivers' own files; `DeviceTree` says where 
 a test can make a machine of eight cards from a few files.
 """
 
+from autoresearch.devices.card import Card, DeviceTree, Vendor
 from autoresearch.devices.choosing import (
     HIDDEN,
     Access,
@@ -14,7 +15,6 @@ from autoresearch.devices.choosing import (
     cards,
     unpinned,
 )
-from autoresearch.devices.card import Card, DeviceTree, Vendor
 from autoresearch.devices.nvidia import names
 from autoresearch.devices.probing import Step, ask, command, read_steps
 

@@ -20,7 +20,8 @@ WINDOWS = "dxg"  # all cards' one node in WSL
 _LISTED = "proc/driver/nvidia/gpus"
 _PATIENCE = 60.0  # seconds: the driver may have to wake every card
 _FIELDS = ("index", "uuid", "name", "memory.total", "pci.bus_id", "driver_version", "power.limit")
-_NEWER = ("mig.mode.current", "compute_cap")  # unknown to drivers before 2022
+_MIG = "mig.mode.current"
+_NEWER = (_MIG, "compute_cap")  # the first is known to drivers since 2020, the second since 2021
 _CARD = re.compile(r"GPU (\d+): ")
 _SLICE = re.compile(r"\s+MIG (\S+)\s+Device\s+\d+: \(UUID: (MIG-[^)]+)\)")
 _SLICE_GB = re.compile(r"(\d+)gb")
@@ -137,7 +138,8 @@ def _rights(tree: DeviceTree, minor: int | None, instance: int, compute: int) ->
 
 
 def _by_smi(tree: DeviceTree) -> list[Card]:
-    rows = _query(tree, (*_FIELDS, *_NEWER)) or _query(tree, _FIELDS)
+    every = (_query(tree, (*_FIELDS, *_NEWER[:known])) for known in (2, 1, 0))
+    rows = next(filter(None, every), [])
     minors = {
         _bus(field_of(text, "Bus Location")): field_of(text, "Device Minor")
         for text in map(text_of, sorted((tree.root / _LISTED).glob("*/information")))
@@ -145,7 +147,7 @@ def _by_smi(tree: DeviceTree) -> list[Card]:
     found: list[Card] = []
     for row in rows:
         whole = _from_row(tree, row, minors)
-        found += (_listed_slices(tree, whole) if row.get(_NEWER[0]) == "Enabled" else []) or [whole]
+        found += (_listed_slices(tree, whole) if row.get(_MIG) == "Enabled" else []) or [whole]
     return found
 
 
