@@ -147,7 +147,7 @@ def detect_profile(
 def _without(card: Card | None, fault: str) -> Choice:
     """Return the CPU's profile; a card that stands idle is named, with what keeps it so."""
     if card is None or 0 < card.memory < _IDLE_BYTES:
-        return Choice("cpu", "there is no card")
+        return Choice("cpu", "there is no card to train on")
     why = safe_line(next(iter(fault.splitlines()), ""), 200)
     return Choice("cpu", f"{card.name} stands idle: {why}; `autoresearch doctor` helps")
 

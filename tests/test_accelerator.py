@@ -1,5 +1,7 @@
 """What `doctor` and `run` find of an accelerator: nodes, driver, PyTorch, in the sandbox, too."""
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -161,12 +163,10 @@ class TestProbe:
         assert runtime.fault("cuda") == "PyTorch was asked"
 
     def test_a_driver_that_breaks_down_or_hangs(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(
-            runtime, "fault", lambda _device: runtime.os.kill(runtime.os.getpid(), 9)
-        )
+        monkeypatch.setattr(runtime, "fault", lambda _device: os.kill(os.getpid(), 9))
         assert runtime.fault_in_child("cuda") == "its driver broke down"
         monkeypatch.setattr(runtime, "_PATIENCE", 0.1)
-        monkeypatch.setattr(runtime, "fault", lambda _device: runtime.signal.pause())
+        monkeypatch.setattr(runtime, "fault", lambda _device: signal.pause())
         assert runtime.fault_in_child("cuda") == "its driver hangs"
 
     def test_outside_of_a_sandbox(self, rig: tuple[DeviceTree, dict[str, str]]) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from autoresearch import patching
 from autoresearch.config import load_settings
-from autoresearch.devices import Step
+from autoresearch.devices import DeviceTree, Step
 from autoresearch.errors import GitError, ProjectError
 from autoresearch.scaffold import (
     COPIED,
@@ -60,7 +60,7 @@ def test_the_profile_is_written_into_the_files(tmp_path: Path, profile: str) -> 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="an accelerator is here")
 def test_auto_is_the_default_and_says_why(tmp_path: Path) -> None:
     made = make(tmp_path / "project", profile="auto")
-    assert (made.profile, made.reason) == ("cpu", "there is no card")
+    assert (made.profile, made.reason) == ("cpu", "there is no card to train on")
 
 
 CARDS = {
@@ -121,14 +121,16 @@ def test_a_card_that_pytorch_cannot_use_is_named(tmp_path: Path) -> None:
         "NVIDIA GeForce RTX 4090 stands idle: PyTorch 2.9.0+cpu is built without CUDA; "
         "`autoresearch doctor` helps"
     )
-    assert chosen(tmp_path / "two", cards.RIG[0], fault=fault) == Choice("cpu", "there is no card")
+    assert chosen(tmp_path / "two", cards.RIG[0], fault=fault) == Choice(
+        "cpu", "there is no card to train on"
+    )
 
 
 def test_an_apple_has_its_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.system", lambda: "Darwin")
     told = [Step("torch")]
     none = [Step("driver", fault="no driver")]
-    tree = cards.DeviceTree(tmp_path, "/nonexistent", lambda: None)
+    tree = DeviceTree(tmp_path, "/nonexistent", lambda: None)
     found = detect_profile({}, tree, lambda device, *_: told if device == "mps" else none)
     assert found.profile == "mps"
 
