@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from autoresearch.config import Keys, find_project
 from autoresearch.devices import Access, DeviceTree, Step, access, ask, read_steps
-from autoresearch.diagnosis import accelerator, machine, missing_device
+from autoresearch.diagnosis import Situation, accelerator, diagnose, machine, missing_device
 from autoresearch.diagnosis.accelerator import mend, seen
 from autoresearch.diagnosis.finding import Finding, Level
 from autoresearch.evaluation import server
@@ -18,6 +19,7 @@ from autoresearch.runtime import probe
 from autoresearch.runtime.serve import ModelServer
 from autoresearch.sandbox import Sandbox
 from tests import cards, sandboxes
+from tests.stubs import make_project
 
 SAID = {
     "cuInit fails with CUDA_ERROR_NO_DEVICE (100)": "nvidia-smi` does and CUDA_VISIBLE_DEVICES",
@@ -104,6 +106,21 @@ class TestInTheSandbox:
         assert (found.level, found.said) == (Level.FAULT, f"{without_uvm} is not there")
         assert "sudo nvidia-modprobe -u -c 0" in found.mend
         assert "nvidia-modprobe" in str(missing_device("cuda", level))
+
+    def test_doctor_tells_it_of_the_card_that_trials_get(
+        self, rig: tuple[DeviceTree, dict[str, str]], without_uvm: Path, tmp_path: Path
+    ) -> None:
+        make_project(tmp_path / "project")
+        toml = tmp_path / "project" / "autoresearch.toml"
+        toml.write_text(toml.read_text().replace("grace", 'device = "cuda"\ngrace'))
+        situation = Situation(
+            find_project(tmp_path / "project"), tmp_path, tmp_path, Keys({}), {}, rig[1],
+            tree=rig[0],
+        )  # fmt: skip
+        found = {each.subject: each for each in next(diagnose(situation)).findings}
+        assert found["device"].said.startswith("cuda: NVIDIA GeForce RTX 4090, 24.0 GiB, compute")
+        assert found["device node"].said == f"{without_uvm} is not there"
+        assert "in sandbox" not in found
 
     @pytest.mark.usefixtures("without_uvm")
     def test_so_is_what_the_driver_says_of_it(self, level: Sandbox) -> None:
