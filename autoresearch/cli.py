@@ -50,7 +50,13 @@ def init(
     path: Annotated[Path, typer.Argument(help="The project's directory.")] = Path(),
     *,
     template: Annotated[str, typer.Option(help="What to start from: gpt.")] = "gpt",
-    profile: Annotated[str, typer.Option(help="auto, cpu or gpu.")] = "auto",
+    profile: Annotated[
+        str,
+        typer.Option(
+            help="auto: the one that fits the machine; or cpu, mps, gpu (80 GB), gpu-48gb, "
+            "gpu-24gb, gpu-16gb, gpu-12gb, gpu-8gb."
+        ),
+    ] = "auto",
     merge: Annotated[bool, typer.Option("--merge", help="Write beside files there.")] = False,
 ) -> None:
     """Make a project: program.md, prepare.py, train.py, its settings and its git repository."""

@@ -1,18 +1,28 @@
 """`init`: a project from a template, its repository and its first commit."""
 
+import os
+import platform
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from tomllib import loads
 
-from autoresearch import patching
+from autoresearch import devices, patching
+from autoresearch.devices import Card, DeviceTree, Step, Vendor
 from autoresearch.errors import GitError, ProjectError
 from autoresearch.gitrepo import GitRepo
+from autoresearch.records.text import safe_line
 
 TEMPLATES = ("gpt",)
-PROFILES = ("auto", "cpu", "gpu")
+_PROFILES = "profiles.toml"
+AUTO = "auto"
+# GB by which cards are sold, and the profile for one that has at least these.
+SIZES = {80: "gpu", 48: "gpu-48gb", 24: "gpu-24gb", 16: "gpu-16gb", 12: "gpu-12gb", 8: "gpu-8gb"}
+_SHORT_OF = 0.92  # of them in GiB: what error correction and the driver take, and a GB is no GiB
+_OLDEST = (7, 0)  # compute capability of the oldest cards that PyTorch's compiler makes code for
+_IDLE_BYTES = 4 * 2**30  # a card of less is there for the screen
 # Named one by one: a template folder may hold caches that are nobody's project.
 COPIED = {
     "program.md": "program.md",
@@ -29,22 +39,39 @@ Value = int | float | bool | str
 
 @dataclass(frozen=True)
 class Scaffold:
-    """What `init` made."""
+    """What `init` made; `reason` says why it has its profile, where that was chosen."""
 
     root: Path
     profile: str
+    reason: str
     commit: str
     kept: tuple[str, ...]
 
 
-def create_project(root: Path, *, template: str, profile: str, merge: bool) -> Scaffold:
+@dataclass(frozen=True)
+class Choice:
+    """A profile, and why it was chosen."""
+
+    profile: str
+    reason: str = ""
+
+
+def create_project(
+    root: Path,
+    *,
+    template: str,
+    profile: str,
+    merge: bool,
+    detect: Callable[[], Choice] | None = None,
+) -> Scaffold:
     """Make a project at `root` and commit it; nothing that is there is overwritten.
 
     Args:
         root: made if missing.
         template: one of TEMPLATES.
-        profile: "cpu", "gpu", or "auto" for what the machine has.
+        profile: one of the template's, or "auto" for the one that fits the machine.
         merge: whether `root` may hold other files already.
+        detect: chooses the profile; `detect_profile` if None.
 
     Raises:
         ProjectError: unknown names, a non-empty directory, a file in the way, not writable.
@@ -52,9 +79,9 @@ def create_project(root: Path, *, template: str, profile: str, merge: bool) -> S
     """
     root = _resolved(root)
     _refuse_unknown("template", template, TEMPLATES)
-    _refuse_unknown("profile", profile, PROFILES)
-    chosen = detect_profile() if profile == "auto" else profile
-    texts = render(template, chosen)
+    _refuse_unknown("profile", profile, (AUTO, *profiles(template)))
+    choice = (detect or detect_profile)() if profile == AUTO else Choice(profile)
+    texts = render(template, choice.profile)
     _refuse_collisions(root, texts, merge=merge)
     kept = tuple(name for name in YIELDING if (root / name).exists())
     texts = {name: text for name, text in texts.items() if name not in kept}
@@ -67,7 +94,7 @@ def create_project(root: Path, *, template: str, profile: str, merge: bool) -> S
     except OSError as fault:
         msg = f"cannot write {fault.filename}: {fault.strerror}"
         raise ProjectError(msg) from None
-    return Scaffold(root, chosen, _commit(root, tuple(texts)), kept)
+    return Scaffold(root, choice.profile, choice.reason, _commit(root, tuple(texts)), kept)
 
 
 def _resolved(root: Path) -> Path:
@@ -94,12 +121,50 @@ def _commit(root: Path, names: tuple[str, ...]) -> str:
         raise
 
 
-def detect_profile() -> str:
-    """Return "gpu" where PyTorch sees a CUDA device, else "cpu"."""
-    # Imported here: torch takes over a second, and only `init` asks.
-    import torch  # noqa: PLC0415
+def detect_profile(
+    environment: Mapping[str, str] = os.environ,
+    tree: DeviceTree = DeviceTree(),  # noqa: B008 - frozen
+    ask: Callable[..., Sequence[Step]] = devices.ask,
+) -> Choice:
+    """Return the profile for the card that trainings would get, or for the CPU.
 
-    return "gpu" if torch.cuda.is_available() else "cpu"
+    Args:
+        environment: the person's, whose choice of cards is kept.
+        tree: where cards are looked for.
+        ask: asks PyTorch about a device, as `devices.ask` does.
+    """
+    access = devices.access("cuda", environment, tree)
+    card, found = access.card, ask("cuda", ("driver", "torch"), access.variables)[-1]
+    if found.fault:
+        if platform.system() == "Darwin" and not ask("mps", ("torch",), {})[-1].fault:
+            return Choice("mps", platform.machine())
+        return _without(card, found.fault)
+    card = card or Card(Vendor.NVIDIA, 0, "", found.text("name"))
+    memory = card.memory or found.number("memory")
+    return choose_profile(replace(card, memory=memory, capability=found.capability))
+
+
+def _without(card: Card | None, fault: str) -> Choice:
+    """Return the CPU's profile; a card that stands idle is named, with what keeps it so."""
+    if card is None or 0 < card.memory < _IDLE_BYTES:
+        return Choice("cpu", "there is no card to train on")
+    why = safe_line(next(iter(fault.splitlines()), ""), 200)
+    return Choice("cpu", f"{card.name} stands idle: {why}; `autoresearch doctor` helps")
+
+
+def choose_profile(card: Card) -> Choice:
+    """Return the profile that fits a card, by its memory and its generation."""
+    if card.vendor is Vendor.NVIDIA and card.capability and card.capability < _OLDEST:
+        needed = ".".join(map(str, _OLDEST))
+        return Choice("cpu", f"{card}: PyTorch's compiler needs {needed}")
+    fits = (name for size, name in SIZES.items() if card.memory >= size * _SHORT_OF * 2**30)
+    return Choice(next(fits, SIZES[min(SIZES)]), str(card))
+
+
+def profiles(template: str) -> tuple[str, ...]:
+    """Return the names of a template's profiles."""
+    text = (template_directory(template) / _PROFILES).read_text("utf-8")
+    return tuple(sorted(loads(text)))
 
 
 def template_directory(template: str) -> Path:
@@ -113,7 +178,7 @@ def render(template: str, profile: str) -> dict[str, str]:
     """Return a new project's files, name to text, with the profile's values written in."""
     source = template_directory(template)
     texts = {name: (source / kept).read_text("utf-8") for kept, name in COPIED.items()}
-    changes = loads((source / "profiles.toml").read_text("utf-8")).get(profile, {})
+    changes = loads((source / _PROFILES).read_text("utf-8")).get(profile, {})
     texts["train.py"] = patching.set_constants(texts["train.py"], changes.get("train", {}))
     for section, values in changes.get("settings", {}).items():
         texts["autoresearch.toml"] = set_keys(texts["autoresearch.toml"], section, values)

@@ -67,7 +67,7 @@ def doctor(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, around: Detection
 ) -> Doctor:
     """The command on a machine that is looked at once: a sandbox is made and tried to know it."""
-    monkeypatch.setattr(sandbox, "examine", lambda _environment, _hidden: around)
+    monkeypatch.setattr(sandbox, "examine", lambda *_: around)
     monkeypatch.setattr(sandbox, "detect", lambda _environment: around.sandbox)
     monkeypatch.setattr(starting, "program", lambda *_: ok("entry", "not tried in this test"))
     for name in ("TMPDIR", "ANTHROPIC_BASE_URL", "OPENAI_BASE_URL"):
@@ -354,9 +354,9 @@ def test_beside_a_run_nothing_is_tried(doctor: Doctor, project: Path) -> None:
 def test_who_needs_no_device_is_not_asked_to_import_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     """What `run` says of one that is missing: `tests/test_cli.py`."""
     monkeypatch.setattr(sys, "executable", "/nonexistent/python")
-    assert missing_device("cpu") is None
-    said = "cuda is asked for, and PyTorch fails when it is looked for: see `doctor`"
-    assert missing_device("cuda") == said
+    assert missing_device("cpu", Unsealed({})) is None
+    said = "cuda is asked for, but Python cannot be started: No such file or directory"
+    assert str(missing_device("cuda", Unsealed({}))).startswith(said)
 
 
 def test_a_registry_whole_damaged_and_at_work(doctor: Doctor, project: Path) -> None:

@@ -13,7 +13,7 @@ from autoresearch.records.tables import Experiment
 from autoresearch.records.values import Category, Standing, TrialState, Verdict
 from autoresearch.render.experiment import experiment
 from autoresearch.render.machine import write_experiment_json, write_study_json
-from autoresearch.render.money import GpuRate, Tariff, card_name, tariff
+from autoresearch.render.money import GpuRate, Tariff, tariff
 from autoresearch.render.status import NOTHING_KNOWN, status
 from tests.rendering import HOSTILE, Fabricated, plain
 from tests.rows import a_study
@@ -242,13 +242,3 @@ def test_a_price_of_ones_own_comes_first_and_counts() -> None:
 
 def test_a_study_on_the_cpu_does_not_pay_for_the_card_beside_it() -> None:
     assert tariff(MoneySettings(), a_study("x", device="cpu"), "NVIDIA H100") == NOTHING_KNOWN
-
-
-def test_the_driver_tells_the_cards_name(tmp_path: Path) -> None:
-    assert card_name(tmp_path / "absent") is None
-    place = tmp_path / "0000:17:00.0"
-    place.mkdir()
-    assert card_name(tmp_path) is None
-    facts = "Model: \t\t NVIDIA H100 80GB HBM3\nIRQ:   \t\t 30\nGPU UUID: \t GPU-1\n"
-    (place / "information").write_text(facts)
-    assert card_name(tmp_path) == "NVIDIA H100 80GB HBM3"

@@ -2,6 +2,7 @@
 
 import os
 import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,20 @@ import torch
 
 from autoresearch import patching
 from autoresearch.config import load_settings
+from autoresearch.devices import DeviceTree, Step
 from autoresearch.errors import GitError, ProjectError
-from autoresearch.scaffold import COPIED, Scaffold, create_project, render, set_keys
+from autoresearch.scaffold import (
+    COPIED,
+    SIZES,
+    Choice,
+    Scaffold,
+    create_project,
+    detect_profile,
+    profiles,
+    render,
+    set_keys,
+)
+from tests import cards
 from tests.stubs import git
 
 
@@ -44,9 +57,95 @@ def test_the_profile_is_written_into_the_files(tmp_path: Path, profile: str) -> 
     }[profile]
 
 
-def test_auto_chooses_what_the_machine_has(tmp_path: Path) -> None:
+@pytest.mark.skipif(torch.cuda.is_available(), reason="an accelerator is here")
+def test_auto_is_the_default_and_says_why(tmp_path: Path) -> None:
     made = make(tmp_path / "project", profile="auto")
-    assert made.profile == ("gpu" if torch.cuda.is_available() else "cpu")
+    assert (made.profile, made.reason) == ("cpu", "there is no card to train on")
+
+
+CARDS = {
+    ("NVIDIA B200", 183359, "10.0"): "gpu",
+    ("NVIDIA H100 80GB HBM3", 81559, "9.0"): "gpu",
+    ("NVIDIA A100-SXM4-80GB", 81920, "8.0"): "gpu",
+    ("NVIDIA RTX A6000", 49140, "8.6"): "gpu-48gb",
+    ("NVIDIA L40S", 46068, "8.9"): "gpu-48gb",
+    ("NVIDIA A100-SXM4-40GB", 40960, "8.0"): "gpu-24gb",
+    ("NVIDIA GeForce RTX 5090", 32607, "12.0"): "gpu-24gb",
+    ("NVIDIA GeForce RTX 4090", 24564, "8.9"): "gpu-24gb",
+    ("NVIDIA A10G", 23028, "8.6"): "gpu-24gb",
+    ("NVIDIA GeForce RTX 4080", 16376, "8.9"): "gpu-16gb",
+    ("Tesla T4", 15109, "7.5"): "gpu-16gb",
+    ("NVIDIA GeForce RTX 3060", 12288, "8.6"): "gpu-12gb",
+    ("NVIDIA GeForce RTX 2080 Ti", 11264, "7.5"): "gpu-8gb",
+    ("NVIDIA GeForce RTX 4060 Laptop GPU", 8188, "8.9"): "gpu-8gb",
+    ("NVIDIA GeForce RTX 2060", 6144, "7.5"): "gpu-8gb",
+    ("NVIDIA GeForce GTX 1080 Ti", 11264, "6.1"): "cpu",
+}
+
+
+def chosen(root: Path, *fakes: cards.Fake, fault: str = "", memory: int = 0) -> Choice:
+    """Return what is chosen on a machine of files, whose PyTorch sees the card that is its."""
+    tree = cards.machine(root, fakes)
+
+    def ask(device: str, _steps: Sequence[str], variables: Mapping[str, str]) -> list[Step]:
+        if device == "mps":
+            return [Step("torch", fault="PyTorch does not find it")]
+        mine = [each for each in fakes if each.uuid == variables.get("CUDA_VISIBLE_DEVICES")]
+        facts = {"memory": memory * 2**20, "name": "a card", "capability": [0, 0]}
+        for each in mine:
+            facts["capability"] = [int(number) for number in each.capability.split(".")]
+        return [Step("driver"), Step("torch", fault=fault, facts=facts)]
+
+    return detect_profile({}, tree, ask)
+
+
+def test_auto_fits_the_card(tmp_path: Path) -> None:
+    for number, ((name, mib, capability), profile) in enumerate(CARDS.items()):
+        found = chosen(tmp_path / str(number), cards.Fake(name, mib, capability, 0))
+        assert (name, found.profile) == (name, profile)
+        assert found.reason.startswith(name)
+
+
+def test_auto_takes_the_card_that_trainings_get(tmp_path: Path) -> None:
+    """The one for the screen comes first on the bus, and has the older generation."""
+    assert chosen(tmp_path / "one", *cards.RIG).reason.startswith("NVIDIA GeForce RTX 4090, 24.0")
+    unified = chosen(tmp_path / "two", cards.Fake("NVIDIA GB10", 0, "12.1", 0), memory=122570)
+    assert unified.profile == "gpu"
+
+
+def test_a_card_that_pytorch_cannot_use_is_named(tmp_path: Path) -> None:
+    fault = "PyTorch 2.9.0+cpu is built without CUDA\nmore"
+    idle = chosen(tmp_path / "one", *cards.RIG, fault=fault)
+    assert idle.profile == "cpu"
+    assert idle.reason == (
+        "NVIDIA GeForce RTX 4090 stands idle: PyTorch 2.9.0+cpu is built without CUDA; "
+        "`autoresearch doctor` helps"
+    )
+    assert chosen(tmp_path / "two", cards.RIG[0], fault=fault) == Choice(
+        "cpu", "there is no card to train on"
+    )
+
+
+def test_an_apple_has_its_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.system", lambda: "Darwin")
+    told = [Step("torch")]
+    none = [Step("driver", fault="no driver")]
+    tree = DeviceTree(tmp_path, "/nonexistent", lambda: None)
+    found = detect_profile({}, tree, lambda device, *_: told if device == "mps" else none)
+    assert found.profile == "mps"
+
+
+@pytest.mark.parametrize("profile", profiles("gpt"))
+def test_every_profile_can_be_written_and_read(tmp_path: Path, profile: str) -> None:
+    for name, text in render("gpt", profile).items():
+        (tmp_path / name).write_text(text)
+    training = load_settings(tmp_path / "autoresearch.toml").training
+    assert training.profile == profile
+    assert training.device == {"cpu": "cpu", "mps": "mps"}.get(profile, "cuda")
+
+
+def test_what_is_chosen_is_there() -> None:
+    assert {*SIZES.values(), "cpu", "mps"} == {*profiles("gpt")}
 
 
 def test_comments_of_the_settings_survive_a_profile() -> None:

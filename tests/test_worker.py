@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from autoresearch import sandbox
+from autoresearch.devices import unpinned
 from autoresearch.errors import WorkerError
 from autoresearch.process import oom
 from autoresearch.records.training import Budget, Outcome, Point
@@ -567,7 +568,8 @@ class TestIsolation:
         for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "HF_TOKEN", "AWS_SECRET_ACCESS_KEY"):
             monkeypatch.setenv(name, "sk-very-secret")
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-        bench.worker = LocalWorker(sandboxes.level(sandboxes.NAMES[level.name]))
+        reach = unpinned(os.environ)
+        bench.worker = LocalWorker(sandboxes.level(sandboxes.NAMES[level.name], access=reach))
         body = """
 for process in ("self", os.getppid()):
     for name in ("environ", "cmdline"):

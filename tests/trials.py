@@ -70,6 +70,7 @@ class Bench:
     )
     points: list[Point] = field(default_factory=list)
     count: int = 0
+    device: str = "cpu"
 
     def run(
         self,
@@ -99,7 +100,7 @@ class Bench:
             scratch=place / "scratch",
             entry="train.py",
             seed=seed,
-            device="cpu",
+            device=self.device,
             budget=self.budget,
             limits=self.limits,
             train_files=tuple(self._shards()),

@@ -14,6 +14,8 @@ def init(path: Path, *, template: str, profile: str, merge: bool) -> None:
     scrub_git_environment()
     made = create_project(path, template=template, profile=profile, merge=merge)
     typer.echo(f"Made a project in {made.root} (profile {made.profile}, commit {made.commit[:7]}).")
+    if made.reason:
+        typer.echo(f"Profile {made.profile}: {made.reason}.")
     if made.kept:
         typer.echo(f"Left as they were: {', '.join(made.kept)}.")
     enter = "" if path == Path() else f"cd {shlex.quote(str(path))} && "

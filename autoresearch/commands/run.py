@@ -47,9 +47,9 @@ def run(options: RunOptions) -> None:
     project = find_project()
     share = _confirm_share(options.confirm_share, project)
     _refuse_bad_globs(project)
-    require_device(project)
-    keys = keys_of(project)
     sandbox = sandbox_for(project)
+    require_device(project, sandbox)
+    keys = keys_of(project)
     proposers = makers(chosen(options.proposers, keys, options.control), project, keys, sandbox)
     with workshop(project, sandbox) as shop:
         registry, repo = shop.registry, shop.repo

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from autoresearch.commands.output import stdout
 from autoresearch.config import find_project
+from autoresearch.devices import DeviceTree, names
 from autoresearch.errors import RegistryError, UsageFault
 from autoresearch.records.tables import Study
 from autoresearch.registry import Registry
@@ -41,7 +42,8 @@ def status(options: StatusOptions) -> None:
         raise UsageFault(msg)
     else:
         study = chosen_study(registry, options.tag)
-        tariff = money.tariff(project.settings.money, study, money.card_name())
+        card = next(iter(names(DeviceTree())), None)
+        tariff = money.tariff(project.settings.money, study, card)
         _show_study(registry, study, options, tariff)
 
 

@@ -14,6 +14,7 @@ from autoresearch import corpus as corpora
 from autoresearch import sandbox as sandboxes
 from autoresearch.config import Project, parse_duration
 from autoresearch.corpus import Corpus
+from autoresearch.devices import access
 from autoresearch.diagnosis import missing_device
 from autoresearch.errors import ProjectError
 from autoresearch.evaluation import Evaluator
@@ -169,13 +170,13 @@ def workshop(project: Project, sandbox: Sandbox) -> Iterator[Workshop]:
         yield Workshop(project, corpus, sandbox, trust, registry, repo)
 
 
-def require_device(project: Project) -> None:
-    """Return if the device that trainings are promised is there.
+def require_device(project: Project, sandbox: Sandbox) -> None:
+    """Return if the device that trainings are promised is there, in their sandbox too.
 
     Raises:
         ProjectError: it is not; the message says what to do.
     """
-    if fault := missing_device(project.settings.training.device):
+    if fault := missing_device(project.settings.training.device, sandbox):
         raise ProjectError(fault)
 
 
@@ -185,7 +186,8 @@ def sandbox_for(project: Project) -> Sandbox:
     Raises:
         ProjectError: it must be sealed, and here it cannot be.
     """
-    found = sandboxes.examine(os.environ, project.hidden)
+    reach = access(project.settings.training.device, os.environ)
+    found = sandboxes.examine(os.environ, project.hidden, reach)
     if project.settings.sandbox.require and found.sandbox.trust is not Trust.SEALED:
         msg = f"autoresearch.toml requires a sealed sandbox; {found.notes[0]}"
         raise ProjectError(msg)

@@ -2,26 +2,28 @@
 
 import platform
 import shutil
-import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
 
 from autoresearch.config import Project
-from autoresearch.diagnosis.finding import Finding, fault, ok, refusal, warning
+from autoresearch.devices import ask
+from autoresearch.diagnosis import accelerator
+from autoresearch.diagnosis.finding import Finding, Level, fault, ok, refusal, warning
 from autoresearch.errors import ProjectError
 from autoresearch.records.text import counted, safe_line
 from autoresearch.records.values import Trust
-from autoresearch.sandbox import Detection
+from autoresearch.sandbox import Detection, Sandbox
 
 OLDEST = (3, 11)
-_PACKAGES = Path(__file__).parents[2]  # where `import autoresearch` finds this package
-_PATIENCE = 300.0  # seconds, for PyTorch to look at a card
 _TIGHT, _FULL = 10.0, 1.0  # GiB: what a night with logs, checkpoints and caches wants; needs
-_UNSEALED = "unsealed: hostile code of a trial can reach files of yours"
+_UNSEALED = (
+    "unsealed: hostile code of a trial can reach files of yours, sealed documents and keys among "
+    "them, and no score can be relied on further than that code"
+)
 _MEND = "read what you promote, and run where there is nothing you would miss"
 
 
@@ -33,86 +35,56 @@ def python() -> Finding:
     return ok("python", f"{version} ({sys.executable})")
 
 
-def device(asked: str) -> tuple[Finding, ...]:
-    """Return PyTorch's version and whether the device asked for is there.
+def device(
+    asked: str, sandbox: Sandbox, steps: Sequence[str] = accelerator.ALL
+) -> tuple[Finding, ...]:
+    """Return PyTorch's version and whether the device asked for is there, for a trial, too.
 
     Args:
         asked: "cuda", "mps" or "cpu".
+        sandbox: that of trials, with access to their card.
+        steps: what is tried in it, if all is well outside.
     """
+    if asked == "cpu":
+        return _cpu()
+    access = sandbox.access
+    outside = accelerator.seen(asked, ask(asked, accelerator.LOOK, access.variables), access)
+    missing = tuple(accelerator.nodes(access))
+    if missing or any(each.level is Level.FAULT for each in outside):
+        return *outside, *missing
+    return *outside, accelerator.confined(asked, sandbox, steps)
+
+
+def _cpu() -> tuple[Finding, ...]:
     try:
         import torch  # noqa: PLC0415 - over a second, and it may be missing or broken
     except (ImportError, OSError) as error:
         return (fault("torch", f"cannot be imported: {error}", "install it: `pip install torch`"),)
     found = ok("torch", f"{torch.__version__}, {counted(torch.get_num_threads(), 'thread')}")
-    return found, {"cuda": _cuda, "mps": _mps}.get(asked, _cpu)()
-
-
-def _cuda() -> Finding:
-    import torch  # noqa: PLC0415
-
-    if torch.cuda.is_available():
-        free, total = torch.cuda.mem_get_info()
-        name, gib = torch.cuda.get_device_name(), 2**30
-        if free < total / 2:
-            return warning(
-                "device", f"cuda: {name}, only {free / gib:.1f} of {total / gib:.1f} GiB free",
-                "see who else uses the card: `nvidia-smi`",
-            )  # fmt: skip
-        return ok("device", f"cuda: {name}, {free / gib:.1f} of {total / gib:.1f} GiB free")
-    if torch.version.cuda is None:
-        return fault(
-            "device", f"cuda is asked for, but PyTorch {torch.__version__} is built without it",
-            "install the build for your CUDA (https://pytorch.org/get-started), or write "
-            'device = "cpu" under [training]',
-        )  # fmt: skip
-    return fault(
-        "device", f"cuda is asked for, but PyTorch (CUDA {torch.version.cuda}) sees no card",
-        "see whether `nvidia-smi` does and CUDA_VISIBLE_DEVICES names a card",
-    )  # fmt: skip
-
-
-def _mps() -> Finding:
-    import torch  # noqa: PLC0415
-
-    if torch.backends.mps.is_available():
-        return ok("device", f"mps: {platform.processor() or platform.machine()}")
-    return fault("device", "mps is asked for, but PyTorch does not find it",
-                 'write device = "cpu" (or "cuda") under [training]')  # fmt: skip
-
-
-def _cpu() -> Finding:
-    import torch  # noqa: PLC0415
-
     cores = psutil.cpu_count(logical=True) or 1
     if torch.cuda.is_available():
-        return warning(
+        idle = warning(
             "device", f"cpu is asked for, and {torch.cuda.get_device_name()} stands idle",
-            'make the project with `autoresearch init --profile gpu`, or write device = "cuda"',
+            "make the project with `autoresearch init`, which chooses a profile for that card",
         )  # fmt: skip
-    return ok("device", f"cpu: {cores} logical cores")
+        return found, idle
+    return found, ok("device", f"cpu: {cores} logical cores")
 
 
-def missing_device(asked: str) -> str | None:
+def missing_device(asked: str, sandbox: Sandbox) -> str | None:
     """Return in one line why the device asked for cannot be used; None where it can.
 
-    It is asked in a process of its own: what PyTorch holds of a card would stay all night.
+    It is asked in processes of their own: what PyTorch holds of a card would stay all night.
+
+    Args:
+        asked: "cuda", "mps" or "cpu".
+        sandbox: that of trials, in which the driver must answer, too.
     """
     if asked == "cpu":
         return None
-    code = (
-        "import sys; from autoresearch.diagnosis import machine; "
-        "print(*(f'{each.said}: {each.mend}' for each in machine.device(sys.argv[1]) "
-        "if each.level == 'fault'), sep='; ')"
-    )
-    try:
-        answer = subprocess.run(
-            [sys.executable, "-c", code, asked],
-            cwd=_PACKAGES, capture_output=True, text=True, check=True, timeout=_PATIENCE,
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError) as error:
-        why = "does not answer" if isinstance(error, subprocess.TimeoutExpired) else "fails"
-        return f"{asked} is asked for, and PyTorch {why} when it is looked for: see `doctor`"
-    return safe_line(answer.stdout, 400) or None
+    found = device(asked, sandbox, ("driver",))
+    faults = [f"{each.said}: {each.mend}" for each in found if each.level is Level.FAULT]
+    return safe_line("; ".join(faults), 600) or None
 
 
 def memory(cap: float) -> Finding:

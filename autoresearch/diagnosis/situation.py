@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 
 from autoresearch import sandbox as sandboxes
 from autoresearch.config import PROMPTS, Keys, Project, Settings
+from autoresearch.devices import Access, DeviceTree, access
 from autoresearch.diagnosis import machine, program, starting
 from autoresearch.diagnosis import project as projects
 from autoresearch.diagnosis.finding import Chapter, Finding, fault, ok, refusal
@@ -25,7 +26,8 @@ class Situation:
 
     `project` is the fault where there is none; `here` the folder one stands in; `proposers` are
     specs, none for what `run` would choose; `data` is where corpora lie; `offline`: no calls;
-    `opens` returns the tag of the study that `run` would open, or raises what `run` would.
+    `opens` returns the tag of the study that `run` would open, or raises what `run` would; `tree`
+    is where cards are looked for.
     """
 
     project: Project | ProjectError
@@ -37,6 +39,7 @@ class Situation:
     proposers: tuple[str, ...] = ()
     offline: bool = False
     opens: Callable[[], str] | None = None
+    tree: DeviceTree = field(default_factory=DeviceTree)
 
     @property
     def found(self) -> Project | None:
@@ -47,6 +50,16 @@ class Situation:
     def settings(self) -> Settings:
         """The project's settings, or the defaults."""
         return self.found.settings if self.found else Settings()
+
+    @property
+    def hidden(self) -> tuple[Path, ...]:
+        """What no trial may see."""
+        return self.found.hidden if self.found else (self.data,)
+
+    @cached_property
+    def access(self) -> Access:
+        """What lets a trial reach its device."""
+        return access(self.settings.training.device, self.environment, self.tree)
 
 
 def diagnose(situation: Situation) -> Iterator[Chapter]:
@@ -88,17 +101,16 @@ def _chapter(title: str, look: Callable[[], Iterable[Finding]]) -> Chapter:
 
 def _machine(at: Situation) -> Iterator[Finding]:
     training = at.settings.training
+    found = sandboxes.examine(at.environment, at.hidden, at.access)
     yield machine.python()
-    yield from machine.device(training.device)
+    yield from machine.device(training.device, found.sandbox)
     yield machine.memory(training.memory_gib)
     work = machine.temporary(at.found, at.environment)
     yield work
     if not work.mend:
         yield machine.disk("work disk", Path(work.said))
     yield machine.disk("corpus disk", at.data)
-    hidden = at.found.hidden if at.found else (at.data,)
-    required = at.settings.sandbox.require
-    yield machine.sandbox(sandboxes.examine(at.environment, hidden), required=required)
+    yield machine.sandbox(found, required=at.settings.sandbox.require)
 
 
 def _no_project(error: ProjectError) -> Finding:
@@ -131,8 +143,7 @@ def _program(project: Project) -> tuple[Finding, ...]:
 
 
 def _sandbox(at: Situation) -> Sandbox:
-    hidden = at.found.hidden if at.found else (at.data,)
-    return sandboxes.examine(at.environment, hidden).sandbox
+    return sandboxes.examine(at.environment, at.hidden, at.access).sandbox
 
 
 def _proposer(spec: str, at: Situation) -> Iterator[Finding]:

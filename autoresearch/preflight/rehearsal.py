@@ -25,6 +25,7 @@ from pathlib import Path
 
 from autoresearch import patching
 from autoresearch.config import Settings
+from autoresearch.devices import HIDDEN
 from autoresearch.preflight.answering import answered
 from autoresearch.preflight.hidden import bears_on
 from autoresearch.preflight.judging import MEMORY, SIZELESS, TIME, Outcome, Verdict, judge
@@ -224,7 +225,7 @@ class Rehearsal:
             limits=limits,
         )
         # An accelerator may be training: it is not there.
-        more = {"PYTHONPATH": str(_PACKAGES), "CUDA_VISIBLE_DEVICES": ""}
+        more = {"PYTHONPATH": str(_PACKAGES), **HIDDEN}
         return run(
             command, answer_variable=ANSWER_FD, cwd=tree, env={**environment, **more},
             limits=limits, timeout=scale.timeout, stop=self._stop,

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 
 from rich.cells import cell_len
@@ -15,11 +14,10 @@ from rich.text import Text
 from autoresearch.config import MoneySettings
 from autoresearch.records.money import CallEnding, CallState, dollars
 from autoresearch.records.tables import Call, Study
-from autoresearch.records.text import counted, safe_line
+from autoresearch.records.text import counted
 from autoresearch.registry import Registry, Spending
 from autoresearch.render import words
 
-CARDS = Path("/proc/driver/nvidia/gpus")
 # US dollars an hour of one card on demand, as clouds that rent single cards asked in 2026. They
 # are shown, so that a night's cost can be judged; only `[money] gpu_hour_usd` counts against caps.
 CARD_HOUR_USD: Mapping[str, float] = MappingProxyType(
@@ -71,18 +69,6 @@ def tariff(settings: MoneySettings, study: Study, card: str | None) -> Tariff:
     if known is None or study.device == "cpu":
         return Tariff(settings.study_usd)
     return Tariff(settings.study_usd, GpuRate(CARD_HOUR_USD[known], known, counted=False))
-
-
-def card_name(folder: Path = CARDS) -> str | None:
-    """Return the name of this machine's first NVIDIA card, as its driver tells it."""
-    for facts in sorted(folder.glob("*/information")):
-        try:
-            found = re.search(r"^Model:[ \t]*(.+)$", facts.read_text("utf-8"), re.MULTILINE)
-        except (OSError, UnicodeDecodeError):
-            continue
-        if found:
-            return safe_line(found[1], 60)
-    return None
 
 
 def accounts(registry: Registry, study: Study, console: Console, tariff: Tariff) -> None:

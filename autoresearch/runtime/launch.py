@@ -7,7 +7,6 @@ told apart without searching the log for words.
 """
 
 import contextlib
-import ctypes
 import errno
 import json
 import os
@@ -17,6 +16,7 @@ import sys
 import traceback
 from types import TracebackType
 
+from autoresearch.runtime.accelerator import fault_in_child
 from autoresearch.runtime.exhaustion import out_of_memory
 from autoresearch.runtime.session import CONTROL_FD
 
@@ -30,41 +30,13 @@ def main() -> None:
     _, entry, device = sys.argv
     control = socket.socket(fileno=os.dup(int(os.environ[CONTROL_FD])))
     sys.argv = [entry]
-    if not has_device(device):
-        _turn_back(control, f"PyTorch finds no {device} device")
+    if why := fault_in_child(device):
+        _turn_back(control, f"no {device} device: {why}")
     sys.path.insert(0, os.getcwd())  # noqa: PTH109 - a string is what sys.path takes
     try:
         runpy.run_path(entry, run_name="__main__")
     except Exception as fault:  # noqa: BLE001 - whatever escapes is the report
         _fail(control, entry, fault)
-
-
-def has_device(device: str) -> bool:
-    """Return whether the device is there; asked in a child, which takes its driver's state along.
-
-    PyTorch must not be imported here before the entry has: it may have settings to make.
-    """
-    if device == "cpu":
-        return True
-    child = os.fork()
-    if child == 0:
-        found = False
-        try:
-            found = _sees(device)
-        finally:
-            os._exit(0 if found else 1)
-    return os.waitpid(child, 0)[1] == 0
-
-
-def _sees(device: str) -> bool:
-    if device.startswith("cuda"):
-        with contextlib.suppress(OSError):  # a ROCm build of PyTorch has no such library
-            driver, count = ctypes.CDLL("libcuda.so.1"), ctypes.c_int()
-            failed = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
-            return not failed and count.value > 0
-    import torch  # noqa: PLC0415 - only where nothing cheaper can tell
-
-    return bool(getattr(torch, device.partition(":")[0]).is_available())
 
 
 def _turn_back(control: socket.socket, reason: str) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
 
-from autoresearch.runtime import wire
+from autoresearch.runtime import accelerator, wire
 from autoresearch.runtime.launch import kind_of
 
 if TYPE_CHECKING:
@@ -63,11 +63,13 @@ class ModelServer:
 
     def load(self, header: Header, payload: bytearray) -> Reply:
         """Build the model from the checkpoint; a first forward of one row tells its vocabulary."""
+        self._device = str(header["device"])
+        if why := accelerator.fault(self._device):
+            raise accelerator.AcceleratorError(why)  # before any code that could be blamed for it
         program = self._enter()
         import torch  # noqa: PLC0415 - only a server of models needs it
 
         torch.set_num_threads(wire.integer(header, "threads"))
-        self._device = str(header["device"])
         model = program.load_model(Path(str(header["checkpoint"])), self._device)
         if isinstance(model, torch.nn.Module):
             model.eval()

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from autoresearch.devices import Access
 from autoresearch.process import Confined
 from autoresearch.records.training import Limits
 from autoresearch.records.values import Trust
 
-# What a process cannot work without. LD_LIBRARY_PATH and CUDA_VISIBLE_DEVICES find the accelerator.
-PASSED_THROUGH = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
+# What a process cannot work without. LD_LIBRARY_PATH finds a driver's libraries; AMD's cards for
+# players are told by the other one which generation to pass for.
+PASSED_THROUGH = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "HSA_OVERRIDE_GFX_VERSION")
 _THREADS = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -31,6 +33,10 @@ _CACHES = {"XDG_CACHE_HOME": "cache", **COMPILE_CACHES}
 
 class Sandbox(Protocol):
     """How untrusted code is started."""
+
+    @property
+    def access(self) -> Access:
+        """What lets processes reach the accelerator."""
 
     @property
     def trust(self) -> Trust:
@@ -64,12 +70,12 @@ class Sandbox(Protocol):
             writable: what it may write, too.
             limits: its processes and memory files; the defaults of `Limits` if None.
             network: let it use the network and the machine's local sockets (a command proposer).
-            devices: let it use the accelerators.
+            devices: let it use the accelerator, the one that the sandbox has access to.
         """
 
 
 def trial_environment(
-    inherited: Mapping[str, str], scratch: Path, limits: Limits
+    inherited: Mapping[str, str], access: Access, scratch: Path, limits: Limits
 ) -> dict[str, str]:
     """Return an environment with no keys, tokens or settings of the user's; see `Sandbox`."""
     fixed = {
@@ -82,4 +88,12 @@ def trial_environment(
     }
     threads = dict.fromkeys(_THREADS, str(limits.threads))
     caches = {name: str(scratch / folder) for name, folder in _CACHES.items()}
-    return {"LANG": "C.UTF-8"} | dict(inherited) | fixed | THRIFT | threads | caches
+    return (
+        {"LANG": "C.UTF-8"}
+        | dict(inherited)
+        | dict(access.variables)
+        | fixed
+        | THRIFT
+        | threads
+        | caches
+    )

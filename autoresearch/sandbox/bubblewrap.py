@@ -8,7 +8,8 @@ system calls, limits on processes, open files and file sizes. All die with its f
 
 What it does not cover.
 - Faults of the kernel or of an accelerator's driver, whose whole interface is let through where
-  `devices` is asked for; other processes on the same card share its memory and its time.
+  `devices` is asked for, though of the cards only one is (where it could not be told which, all);
+  other processes on the same card share its memory and its time.
 - Memory is polled and the trial killed, not bounded: the limit can be overrun for a quarter of a
   second, and memory files (memfd, /tmp, /dev/shm: the latter bounded) count only where mapped.
 - The disk under what is writable is polled for size and number of files, once a second.
@@ -24,9 +25,10 @@ What it does not cover.
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from autoresearch.devices import Access
 from autoresearch.process import LIFELINE, Confined
 from autoresearch.records.training import Limits
 from autoresearch.records.values import Trust
@@ -51,7 +53,8 @@ class Bubblewrap:
     """See the module's text.
 
     `program` is bwrap, `seccomp` the filter it loads, `python` runs the second stage, `base` are
-    files of the interpreter; `hidden` is never shown, though it lie in something that is.
+    files of the interpreter; `hidden` is never shown, though it lie in something that is; `access`
+    is to the accelerator.
     """
 
     inherited: Mapping[str, str]
@@ -62,10 +65,11 @@ class Bubblewrap:
     hidden: tuple[Path, ...] = ()
     trust: Trust = Trust.SEALED
     name: str = "bubblewrap"
+    access: Access = field(default_factory=Access)
 
     def environment(self, scratch: Path, limits: Limits) -> dict[str, str]:
         """See `Sandbox`."""
-        return trial_environment(self.inherited, scratch, limits)
+        return trial_environment(self.inherited, self.access, scratch, limits)
 
     def command(
         self,
@@ -88,7 +92,7 @@ class Bubblewrap:
             *_memory("/dev/shm", limits.memory // 4),  # noqa: S108 - its own
             *_memory("/tmp", _TMP_BYTES),  # noqa: S108 - its own
             *_shown([*self.base, *paths.system(network=network)], self.hidden, readable, writable),
-            *(_accelerators() if devices else ()),
+            *(_accelerator(self.access) if devices else ()),
             *_IDENTITY,
             *("--remount-ro", "/dev", "--remount-ro", "/", "--seccomp", _FILTER, "--"),
             *(self.python, "-I", "-S", str(paths.CONFINE)),
@@ -139,8 +143,8 @@ def _memory(path: str, size: int) -> list[str]:
     return ["--perms", "1777", "--size", str(size), "--tmpfs", path]
 
 
-def _accelerators() -> list[str]:
+def _accelerator(access: Access) -> list[str]:
     words = ["--ro-bind", "/sys", "/sys"]  # without it CUDA ends with error 304
-    for path in map(str, paths.accelerators()):
+    for path in map(str, access.nodes):
         words += ["--dev-bind-try", path, path]
     return words

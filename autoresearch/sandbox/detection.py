@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from autoresearch.devices import Access, unpinned
 from autoresearch.process import Exit, launch
 from autoresearch.records.training import Limits
 from autoresearch.runtime import restrict
@@ -24,6 +25,7 @@ from autoresearch.sandbox.seccomp import NETWORKED, compile_filter
 
 _PATIENCE = 20.0
 _OLDEST = (0, 8)
+_NO_DEVICE = Access()
 # What the probe finds open makes its exit code, from 64 on so that bwrap's own is told apart.
 _LEAKS = (
     "it reads files outside",
@@ -58,12 +60,16 @@ class Detection:
     notes: tuple[str, ...] = ()
 
 
-def detect(environment: Mapping[str, str], hidden: Sequence[Path] = ()) -> Sandbox:
+def detect(
+    environment: Mapping[str, str], hidden: Sequence[Path] = (), access: Access | None = None
+) -> Sandbox:
     """Return the strongest sandbox that holds here; see `examine`."""
-    return examine(environment, hidden).sandbox
+    return examine(environment, hidden, access).sandbox
 
 
-def examine(environment: Mapping[str, str], hidden: Sequence[Path] = ()) -> Detection:
+def examine(
+    environment: Mapping[str, str], hidden: Sequence[Path] = (), access: Access | None = None
+) -> Detection:
     """Return the strongest sandbox that holds on this machine, and why no stronger one does.
 
     Costs some 60 ms: a process is started in it that tries to get out.
@@ -71,19 +77,25 @@ def examine(environment: Mapping[str, str], hidden: Sequence[Path] = ()) -> Dete
     Args:
         environment: the supervisor's; of it processes get what they need to work.
         hidden: what must stay out of reach, though it should lie in the system's folders.
+        access: to the accelerator; to every one if None.
     """
+    access = unpinned(environment) if access is None else access
     inherited = {name: environment[name] for name in PASSED_THROUGH if name in environment}
     notes: list[str] = []
     for offer in (bubblewrap, landlock):
-        found = offer(inherited, tuple(hidden))
+        found = offer(inherited, tuple(hidden), access)
         fault = found if isinstance(found, str) else probe(found)
         if not isinstance(found, str) and not fault:
             return Detection(found, tuple(notes))
         notes.append(fault)
-    return Detection(Unsealed(inherited), tuple(notes))
+    return Detection(Unsealed(inherited, access=access), tuple(notes))
 
 
-def bubblewrap(inherited: Mapping[str, str], hidden: tuple[Path, ...]) -> Bubblewrap | str:
+def bubblewrap(
+    inherited: Mapping[str, str],
+    hidden: tuple[Path, ...],
+    access: Access = _NO_DEVICE,
+) -> Bubblewrap | str:
     """Return this level, not yet tried, or why it cannot be."""
     if sys.platform != "linux":
         return "bubblewrap: there is none for this system"
@@ -97,8 +109,9 @@ def bubblewrap(inherited: Mapping[str, str], hidden: tuple[Path, ...]) -> Bubble
     if seccomp is None:
         return f"bubblewrap: no filter of system calls is known for {platform.machine()}"
     return Bubblewrap(
-        inherited, program, seccomp, sys.executable, tuple(paths.interpreter(inherited)), hidden
-    )
+        inherited, program, seccomp, sys.executable, tuple(paths.interpreter(inherited)), hidden,
+        access=access,
+    )  # fmt: skip
 
 
 def _version(program: str) -> tuple[int, ...]:
@@ -109,7 +122,11 @@ def _version(program: str) -> tuple[int, ...]:
     return tuple(int(each) for each in words[-1].split(".") if each.isdigit())
 
 
-def landlock(inherited: Mapping[str, str], hidden: tuple[Path, ...]) -> Landlock | str:
+def landlock(
+    inherited: Mapping[str, str],
+    hidden: tuple[Path, ...],
+    access: Access = _NO_DEVICE,
+) -> Landlock | str:
     """Return this level, not yet tried, or why it cannot be."""
     if sys.platform != "linux" or not restrict.version():
         return "Landlock: this kernel has none, or it is switched off"
@@ -119,7 +136,7 @@ def landlock(inherited: Mapping[str, str], hidden: tuple[Path, ...]) -> Landlock
     real = [Path(os.path.realpath(each)) for each in hidden]
     if any(each.is_relative_to(os.path.realpath(shown)) for each in real for shown in base):
         return "Landlock cannot hide what lies among the system's or the interpreter's files"
-    return Landlock(inherited, sys.executable, tuple(paths.interpreter(inherited)))
+    return Landlock(inherited, sys.executable, tuple(paths.interpreter(inherited)), access=access)
 
 
 def probe(sandbox: Sandbox) -> str:
@@ -161,7 +178,8 @@ def _advice(said: str) -> Iterator[str]:
     if lines:
         yield lines[-1][:200]
     if "ermission" in said or "not permitted" in said or "namespace" in said:
-        yield next((f"({advice})" for path, off, advice in _SWITCHES if _reads(path) == off), _ELSE)
+        switches = () if any(map(os.path.exists, _CONTAINERS)) else _SWITCHES
+        yield next((f"({advice})" for path, off, advice in switches if _reads(path) == off), _ELSE)
 
 
 _SWITCHES = (
@@ -181,7 +199,13 @@ _SWITCHES = (
         "user namespaces are switched off: sysctl user.max_user_namespaces=10000",
     ),
 )
-_ELSE = "(in a container, start that with rights to make user namespaces and to mount /proc)"
+# What container engines leave in theirs: there the host's switches are out of reach.
+_CONTAINERS = ("/.dockerenv", "/run/.containerenv", "/var/run/secrets/kubernetes.io")
+_ELSE = (
+    "(in a container, start that with rights to make user namespaces and to mount /proc: Docker's "
+    "`--security-opt seccomp=unconfined --security-opt apparmor=unconfined "
+    "--security-opt systempaths=unconfined`; where a landlord starts it, rent a virtual machine)"
+)
 
 
 def _reads(path: str) -> str:

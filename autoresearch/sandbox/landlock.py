@@ -10,6 +10,7 @@ What it does not cover, for which its scores are `unsealed`:
 - chmod, chown, times and extended attributes of any file of the user's, by path;
 - names, times and sizes of files and processes anywhere, by stat, readlink and /proc;
 - /dev/shm, which is shared with every process of the user's;
+- AMD's other cards, which its driver must be able to open: one is chosen by a variable;
 - the process table and memory, as at the plain level: nothing but the guard and the poll;
 - on kernels before 6.12 signals to, and abstract sockets of, the user's other processes; before
   6.2 cutting files short.
@@ -17,9 +18,10 @@ What it does not cover, for which its scores are `unsealed`:
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from autoresearch.devices import Access
 from autoresearch.process import Confined
 from autoresearch.records.training import Limits
 from autoresearch.records.values import Trust
@@ -33,17 +35,22 @@ _SHARED = ("/dev/shm",)  # noqa: S108 - DataLoader workers hand their tensors ov
 
 @dataclass(frozen=True)
 class Landlock:
-    """See the module's text; `python` runs the second stage, `base` are the interpreter's files."""
+    """See the module's text.
+
+    `python` runs the second stage, `base` are the interpreter's files, `access` is to the
+    accelerator.
+    """
 
     inherited: Mapping[str, str]
     python: str
     base: tuple[Path, ...]
     trust: Trust = Trust.UNSEALED
     name: str = "Landlock"
+    access: Access = field(default_factory=Access)
 
     def environment(self, scratch: Path, limits: Limits) -> dict[str, str]:
         """See `Sandbox`."""
-        return trial_environment(self.inherited, scratch, limits)
+        return trial_environment(self.inherited, self.access, scratch, limits)
 
     def command(
         self,
@@ -60,7 +67,7 @@ class Landlock:
         use = [Path("/dev") / each for each in _NODES]
         if devices:  # CUDA writes the names of its threads
             read.append(Path("/sys"))
-            use += [*paths.accelerators(), Path("/proc/self")]
+            use += [*self.access.nodes, *self.access.insisted, Path("/proc/self")]
         limits = limits or Limits()
         seccomp = compile_filter(platform.machine(), NETWORKED if network else LOCAL)
         words = [

@@ -19,7 +19,6 @@ _NETWORK = ("/etc/resolv.conf", "/etc/hosts", "/etc/host.conf", "/etc/gai.conf",
             "/etc/protocols", "/etc/ssl", "/etc/pki", "/etc/ca-certificates",
             "/etc/ca-certificates.conf", "/etc/crypto-policies")  # fmt: skip
 _PROCESSORS = ("/sys/devices/system/cpu", "/sys/devices/system/node")
-_DEVICES = ("nvidia*", "kfd", "dri", "dxg")
 
 
 class Mode(IntEnum):
@@ -56,11 +55,6 @@ def system(*, network: bool) -> list[Path]:
     """Return the system's files that programs need, as far as they are there."""
     names = (*_SYSTEM, *_SETTINGS, *_PROCESSORS, *(_NETWORK if network else ()))
     return [path for path in map(Path, names) if path.exists()]
-
-
-def accelerators() -> list[Path]:
-    """Return the device nodes of accelerators."""
-    return sorted(path for glob in _DEVICES for path in Path("/dev").glob(glob))
 
 
 def _is_narrow(path: Path) -> bool:

@@ -10,6 +10,7 @@ What it does not cover. The code runs as the same user on the same machine, and 
 - use the network and local sockets (a desktop bus, a container daemon, an ssh agent by its path);
 - trace, signal or kill other processes of the user, the supervisor and the guard included;
 - read the supervisor's own environment, keys included, in /proc where the system allows it;
+- use every accelerator, for one is chosen by a variable alone;
 - fill the disk, outside of its scratch folder unnoticed, and the process table (a process that
   forks faster than it is killed wins);
 - take memory faster than it is polled, or in files on a memory disk;
@@ -18,9 +19,10 @@ What it does not cover. The code runs as the same user on the same machine, and 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from autoresearch.devices import Access
 from autoresearch.process import Confined
 from autoresearch.records.training import Limits
 from autoresearch.records.values import Trust
@@ -34,10 +36,11 @@ class Unsealed:
     inherited: Mapping[str, str]
     trust: Trust = Trust.UNSEALED
     name: str = "process limits"
+    access: Access = field(default_factory=Access)
 
     def environment(self, scratch: Path, limits: Limits) -> dict[str, str]:
         """See `Sandbox`."""
-        return trial_environment(self.inherited, scratch, limits)
+        return trial_environment(self.inherited, self.access, scratch, limits)
 
     def command(
         self,

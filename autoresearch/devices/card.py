@@ -1,0 +1,97 @@
+"""One accelerator as its driver describes it, and where drivers are asked."""
+
+import importlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+
+class Vendor(StrEnum):
+    """Who made a card, and so which driver and which variables it has."""
+
+    NVIDIA = "nvidia"
+    AMD = "amd"
+
+
+@dataclass(frozen=True)
+class Card:
+    """One accelerator, or one MIG slice of one: slices are used like cards.
+
+    Attributes:
+        vendor: who made it.
+        index: its number in the order of the PCI bus, as `nvidia-smi` counts; a slice has its
+            card's; AMD's are in the order of the kernel's list.
+        uuid: its name for CUDA_VISIBLE_DEVICES or ROCR_VISIBLE_DEVICES; "" where it has none.
+        name: the product's.
+        memory: in bytes; 0 where the driver does not tell.
+        capability: NVIDIA's compute capability or AMD's gfx generation; None where it is not told.
+        driver: the driver's version, or "".
+        power_limit: in watts, where it is told.
+        nodes: the files in /dev that are this card's or slice's alone; none where not known.
+    """
+
+    vendor: Vendor
+    index: int
+    uuid: str
+    name: str
+    memory: int = 0
+    capability: tuple[int, int] | None = None
+    driver: str = ""
+    power_limit: float | None = None
+    nodes: tuple[Path, ...] = ()
+
+    def __str__(self) -> str:
+        """Return what is known of it in one line."""
+        known = (
+            self.name,
+            f"{self.memory / 2**30:.1f} GiB" if self.memory else "",
+            f"compute {self.capability[0]}.{self.capability[1]}" if self.capability else "",
+            f"driver {self.driver}" if self.driver else "",
+            f"{self.power_limit:.0f} W" if self.power_limit else "",
+        )
+        return ", ".join(each for each in known if each)
+
+
+def load_pynvml() -> Any | None:
+    """Return the module `pynvml` (package nvidia-ml-py), if it is installed."""
+    try:
+        return importlib.import_module("pynvml")
+    except ImportError:
+        return None
+
+
+@dataclass(frozen=True)
+class DeviceTree:
+    """Where cards are looked for: this machine, unless a test says otherwise.
+
+    `root` holds dev, proc and sys; `smi` is the program nvidia-smi; `nvml` returns pynvml or None.
+    """
+
+    root: Path = Path("/")
+    smi: str = "nvidia-smi"
+    nvml: Callable[[], Any | None] = load_pynvml
+
+    def dev(self, name: str) -> Path:
+        """Return a device node's path."""
+        return self.root / "dev" / name
+
+    def nodes(self, *globs: str) -> tuple[Path, ...]:
+        """Return the device nodes that are there, sorted."""
+        return tuple(sorted(path for glob in globs for path in (self.root / "dev").glob(glob)))
+
+
+def text_of(path: Path) -> str:
+    """Return what a file of the kernel's says; "" where it cannot be read."""
+    try:
+        return path.read_text("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def field_of(text: str, name: str) -> str:
+    """Return the value of a line ``name: value`` or ``name value``; "" where there is none."""
+    found = re.search(rf"^{re.escape(name)}[:\s]\s*(.*?)\s*$", text, re.MULTILINE)
+    return found[1] if found else ""
