@@ -1,12 +1,12 @@
 """What trainings run on: read, written down, compared."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from autoresearch.devices import DeviceTree, programs
 from autoresearch.errors import ProjectError
 from autoresearch.records.hardware import Hardware
 from autoresearch.records.tables import Study
@@ -15,55 +15,44 @@ from autoresearch.registry import Registry
 from autoresearch.research.conditions import on_this_machine, refuse_incomparable
 from autoresearch.workers import hardware as reading
 from autoresearch.workers.hardware import hardware
+from tests.cards import machine
 from tests.rows import a_study, an_experiment
 
-H200 = "NVIDIA H200, 143771, 570.86.15, 700.00\n"
-CARDS = {"0": H200, "1": "NVIDIA GeForce RTX 3060, 12288, 570.86.15, [N/A]\n", "GPU-7": H200}
 CARD = Hardware("cuda", "NVIDIA H200", 143771 * 2**20, "570.86.15", 700.0, 4, "3.11", "2.8.0",
                 "CUDA 12.8")  # fmt: skip
 
 
-def driver(command: Sequence[str]) -> str:
-    """What nvidia-smi says of a machine with cards of two kinds."""
-    assert command[0] == "nvidia-smi"
-    return CARDS.get(command[-1].removeprefix("--id="), "")
-
-
 @pytest.mark.parametrize(
-    ("device", "visible", "card"),
+    ("variables", "card"),
     [
-        ("cuda", None, "NVIDIA H200, 140 GiB"),
-        ("cuda:1", None, "NVIDIA GeForce RTX 3060, 12 GiB"),
-        ("cuda", "1,0", "NVIDIA GeForce RTX 3060, 12 GiB"),
-        ("cuda:1", "1, GPU-7", "NVIDIA H200, 140 GiB"),
-        ("cuda", "9", None),
+        ({}, "NVIDIA GeForce RTX 4090, 24 GiB"),
+        ({"CUDA_VISIBLE_DEVICES": "GPU-2"}, "Tesla T4, 15 GiB"),
+        ({"CUDA_VISIBLE_DEVICES": "0,1"}, "NVIDIA GeForce GT 1030, 2 GiB"),
+        ({"CUDA_VISIBLE_DEVICES": "9"}, None),
     ],
 )
 def test_it_is_the_card_that_the_training_gets(
-    device: str, visible: str | None, card: str | None
+    tmp_path: Path, variables: dict[str, str], card: str | None
 ) -> None:
-    found = hardware(device, 4, visible=visible, ask=driver)
+    found = hardware("cuda", 4, variables, tree=machine(tmp_path))
     assert (found.device, found.threads) == ("cuda", 4)
     assert found.key.get("card") == card
     assert found.torch in found.key["software"]
+    assert found.key.get("power limit") == ("350 W" if card else None)
 
 
-def test_what_a_card_does_not_tell_is_left_out() -> None:
-    found = hardware("cuda:1", 1, ask=driver)
-    assert (found.driver, found.power_limit) == ("570.86.15", None)
+def test_what_a_machine_does_not_tell_is_left_out(tmp_path: Path) -> None:
+    silent = DeviceTree(tmp_path, "no-such-program", lambda: None)
+    found = hardware("cuda", 1, {}, tree=silent)
+    assert (found.name, found.driver, found.power_limit) == ("", "", None)
     assert "power limit" not in found.key
-    assert hardware("cuda", 1, ask=driver).key["power limit"] == "700 W"
-    garbled = hardware("cuda", 1, ask=lambda _command: "\x1b[31mno, devices\nwere found")
-    assert garbled.name == ""
-    missing = hardware("cuda", 1, ask=lambda _command: reading.ask(["no-such-program"]))
-    assert "driver" not in missing.key
 
 
 def test_a_program_that_fails_or_hangs_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert reading.ask(["sh", "-c", "echo said"]) == "said\n"
-    assert reading.ask(["sh", "-c", "echo said; exit 9"]) == ""
-    monkeypatch.setattr(reading, "_PATIENCE", 0.01)
-    assert reading.ask(["sleep", "60"]) == ""
+    assert programs.output_of(["sh", "-c", "echo said"]) == "said\n"
+    assert programs.output_of(["sh", "-c", "echo said; exit 9"]) == ""
+    monkeypatch.setattr(programs, "_PATIENCE", 0.01)
+    assert programs.output_of(["sleep", "60"]) == ""
 
 
 def test_a_processor_is_what_a_training_on_the_cpu_runs_on(
@@ -72,10 +61,10 @@ def test_a_processor_is_what_a_training_on_the_cpu_runs_on(
     told = tmp_path / "cpuinfo"
     told.write_text("processor\t: 0\nmodel name\t: Ada Core 9\n\nmodel name\t: another\n")
     monkeypatch.setattr(reading, "_PROCESSORS", told)
-    assert hardware("cpu", 2).key["processor"] == "Ada Core 9"
+    assert hardware("cpu", 2, {}).key["processor"] == "Ada Core 9"
     told.write_text("CPU implementer : 0x41\n")
-    assert hardware("cpu", 2, ask=lambda _command: "Apple M2\n").name == "Apple M2"
-    assert hardware("mps", 2, ask=lambda _command: "Apple M2\n").key["card"] == "Apple M2"
+    assert hardware("cpu", 2, {}, ask=lambda _command: "Apple M2\n").name == "Apple M2"
+    assert hardware("mps", 2, {}, ask=lambda _command: "Apple M2\n").key["card"] == "Apple M2"
 
 
 @pytest.mark.parametrize(

@@ -146,8 +146,7 @@ class Workshop:
 def hardware_of(project: Project) -> Hardware:
     """Return what this project's trainings run on here."""
     training = project.settings.training
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return hardware(training.device, training.threads, visible=visible)
+    return hardware(training.device, training.threads, os.environ)
 
 
 @contextmanager

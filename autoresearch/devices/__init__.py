@@ -7,6 +7,7 @@ a test can make a machine of eight cards from a few files.
 
 from autoresearch.devices.card import Card, DeviceTree, Vendor
 from autoresearch.devices.choosing import (
+    HERE,
     HIDDEN,
     Access,
     access,
@@ -19,6 +20,7 @@ from autoresearch.devices.nvidia import names
 from autoresearch.devices.probing import Step, ask, command, read_steps
 
 __all__ = [
+    "HERE",
     "HIDDEN",
     "Access",
     "Card",

@@ -18,7 +18,7 @@ HIDDEN: Mapping[str, str] = MappingProxyType(
 CHOICES = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
 _ORDER = "CUDA_DEVICE_ORDER"
 _EVERY = ("nvidia*", "nvidia-caps/*", "kfd", "dri/*", "dxg")
-_HERE = DeviceTree()
+HERE = DeviceTree()
 _BF16_SINCE = (8, 0)
 
 
@@ -45,7 +45,7 @@ class Access:
         return tuple(each for each in self.nodes if not each.exists())
 
 
-def access(device: str, environment: Mapping[str, str], tree: DeviceTree = _HERE) -> Access:
+def access(device: str, environment: Mapping[str, str], tree: DeviceTree = HERE) -> Access:
     """Return what lets a process reach the device that trainings use, and no other.
 
     Args:
@@ -62,18 +62,18 @@ def access(device: str, environment: Mapping[str, str], tree: DeviceTree = _HERE
     return access_to(card, tree) if card else unpinned(environment, tree)
 
 
-def unpinned(environment: Mapping[str, str], tree: DeviceTree = _HERE) -> Access:
+def unpinned(environment: Mapping[str, str], tree: DeviceTree = HERE) -> Access:
     """Return what lets a process reach every card, as far as the person's variables let it."""
     variables = {name: environment[name] for name in (*CHOICES, _ORDER) if name in environment}
     return Access(nodes=tree.nodes(*_EVERY), variables=variables)
 
 
-def access_to(card: Card, tree: DeviceTree = _HERE) -> Access:
+def access_to(card: Card, tree: DeviceTree = HERE) -> Access:
     """Return what lets a process reach this card alone."""
     return (_nvidia if card.vendor is Vendor.NVIDIA else _amd)(card, tree)
 
 
-def card_of(device: str, environment: Mapping[str, str], tree: DeviceTree = _HERE) -> Card | None:
+def card_of(device: str, environment: Mapping[str, str], tree: DeviceTree = HERE) -> Card | None:
     """Return the card that trainings on a device use; None for the CPU, or where it is not known.
 
     It is the first that the person's variables name, else the most able: one that can compute in
@@ -91,7 +91,7 @@ def card_of(device: str, environment: Mapping[str, str], tree: DeviceTree = _HER
     return _first(list(enumerate(found)), then)
 
 
-def cards(tree: DeviceTree = _HERE) -> list[Card]:
+def cards(tree: DeviceTree = HERE) -> list[Card]:
     """Return the cards that this PyTorch could use: of one vendor, the one it is built for."""
     readers = [nvidia.nvidia_cards, amd.amd_cards]
     if "rocm" in _torch_version():

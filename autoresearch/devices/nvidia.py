@@ -6,19 +6,18 @@ answers for none, and what the driver wrote down when it was loaded is all there
 
 import csv
 import re
-import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from autoresearch.devices.card import Card, DeviceTree, Vendor, field_of, text_of
+from autoresearch.devices.programs import output_of
 from autoresearch.records.text import safe_line
 
 CONTROL = ("nvidiactl", "nvidia-uvm")  # what every use of CUDA opens beside the card's own node
 WINDOWS = "dxg"  # all cards' one node in WSL
 _LISTED = "proc/driver/nvidia/gpus"
-_PATIENCE = 60.0  # seconds: the driver may have to wake every card
 _FIELDS = ("index", "uuid", "name", "memory.total", "pci.bus_id", "driver_version", "power.limit")
 _MIG = "mig.mode.current"
 _NEWER = (_MIG, "compute_cap")  # the first is known to drivers since 2020, the second since 2021
@@ -158,13 +157,7 @@ def _query(tree: DeviceTree, fields: Sequence[str]) -> list[dict[str, str]]:
 
 
 def _smi(tree: DeviceTree, *words: str) -> str:
-    try:
-        answer = subprocess.run(
-            [tree.smi, *words], capture_output=True, text=True, check=True, timeout=_PATIENCE
-        )
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return ""
-    return answer.stdout
+    return output_of([tree.smi, *words])
 
 
 def _from_row(tree: DeviceTree, row: dict[str, str], minors: dict[str, str]) -> Card:

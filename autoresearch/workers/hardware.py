@@ -3,90 +3,61 @@
 import importlib.util
 import platform
 import re
-import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+from autoresearch.devices import HERE, Card, DeviceTree, card_of
+from autoresearch.devices.programs import Ask, output_of
 from autoresearch.records.hardware import Hardware
 from autoresearch.records.text import safe_line
 
-Ask = Callable[[Sequence[str]], str]
-_PATIENCE = 30.0  # seconds; a driver that nobody has used for a while takes some
-_NOTHING = subprocess.DEVNULL
-_CARD = ("name", "memory.total", "driver_version", "power.limit")
 _CHIP = ("sysctl", "-n", "machdep.cpu.brand_string")
 _BUILD = re.compile(r"^(cuda|hip)\b[^=\n]*= *['\"]([^'\"]+)['\"]", re.MULTILINE)
 _TOOLKITS = {"cuda": "CUDA", "hip": "ROCm"}
 _PROCESSORS = Path("/proc/cpuinfo")
 
 
-def ask(command: Sequence[str]) -> str:
-    """Return what a program says; "" where there is none, it fails or takes too long."""
-    try:
-        process = subprocess.Popen(
-            command, stdin=_NOTHING, stdout=subprocess.PIPE, stderr=_NOTHING, start_new_session=True
-        )
-    except OSError:
-        return ""
-    with suppress(subprocess.TimeoutExpired):
-        said, _ = process.communicate(timeout=_PATIENCE)
-        return "" if process.returncode else said.decode("utf-8", "replace")
-    # Who waits for a broken driver may be beyond killing: it must not hold up a night.
-    process.kill()
-    with suppress(subprocess.TimeoutExpired):
-        process.communicate(timeout=1.0)
-    return ""
-
-
-def hardware(device: str, threads: int, *, visible: str | None = None, ask: Ask = ask) -> Hardware:
+def hardware(
+    device: str,
+    threads: int,
+    variables: Mapping[str, str],
+    *,
+    tree: DeviceTree = HERE,
+    ask: Ask = output_of,
+) -> Hardware:
     """Return what a training on a device runs on, as far as this machine tells.
 
     Args:
-        device: as in [training]: "cpu", "cuda" (or "cuda:1"), "mps".
+        device: as in [training]: "cpu", "cuda", "mps".
         threads: of the numeric libraries.
-        visible: CUDA_VISIBLE_DEVICES of the training; None where it is not set.
+        variables: of the training's environment, among them those that name its card.
+        tree: where cards are looked for.
         ask: runs a program of the system's.
     """
-    kind, python = device.partition(":")[0], platform.python_version_tuple()[:2]
-    found = Hardware(kind, threads=threads, python=".".join(python), torch=_torch())
-    if kind == "cpu":
+    python = platform.python_version_tuple()[:2]
+    found = Hardware(device, threads=threads, python=".".join(python), torch=_torch())
+    if device == "cpu":
         return replace(found, name=_processor(ask))
-    if kind == "cuda":
-        return _card(replace(found, toolkit=_toolkit()), _chosen(device, visible), ask)
+    if device == "cuda":
+        return _on(replace(found, toolkit=_toolkit()), card_of(device, variables, tree))
     return replace(found, name=_line(ask(_CHIP)), driver=_line(platform.platform()))
 
 
-def _chosen(device: str, visible: str | None) -> str:
-    """Return the index or the name by which the driver knows the card."""
-    index = device.partition(":")[2] or "0"
-    named = [each.strip() for each in (visible or "").split(",") if each.strip()]
-    return named[int(index)] if index.isdigit() and int(index) < len(named) else index
-
-
-def _card(found: Hardware, chosen: str, ask: Ask) -> Hardware:
-    query = f"--query-gpu={','.join(_CARD)}"
-    told = ask(["nvidia-smi", query, "--format=csv,noheader,nounits", f"--id={chosen}"])
-    said = [each.strip() for each in told.partition("\n")[0].split(",")]
-    if len(said) != len(_CARD):
+def _on(found: Hardware, card: Card | None) -> Hardware:
+    if card is None:
         return found
-    name, mebibytes, driver, watts = said
-    memory = _number(mebibytes)
+    power = None if card.power_limit is None else float(card.power_limit)
     return replace(
         found,
-        name=_line(name),
-        memory=None if memory is None else int(memory * 2**20),
-        driver=_line(driver),
-        power_limit=_number(watts),
+        name=card.name,
+        memory=card.memory or None,
+        driver=card.driver,
+        power_limit=power,
     )
-
-
-def _number(said: str) -> float | None:
-    """Return a number; None for what a card does not tell: "[N/A]", "[Not Supported]"."""
-    return float(said) if re.fullmatch(r"\d{1,12}(\.\d{1,6})?", said) else None
 
 
 def _processor(ask: Ask) -> str:

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from autoresearch.devices import HERE, DeviceTree
 from autoresearch.errors import WorkerError
 from autoresearch.process import Guarded, launch
 from autoresearch.records.hardware import Hardware
@@ -21,7 +22,7 @@ from autoresearch.runtime.session import CONTROL_FD, MAX_FILES
 from autoresearch.sandbox import Sandbox
 from autoresearch.workers.base import Assignment, Race, unraced
 from autoresearch.workers.compiled import CompileCache
-from autoresearch.workers.hardware import Ask, ask, hardware
+from autoresearch.workers.hardware import hardware
 from autoresearch.workers.meter import Meter
 from autoresearch.workers.streams import Stream
 from autoresearch.workers.trial import RunningTrial, hello
@@ -44,7 +45,7 @@ class LocalWorker:
         patience: float = 1.0,
         *,
         compiled: CompileCache | None = None,
-        ask: Ask = ask,
+        tree: DeviceTree = HERE,
     ) -> None:
         """Build it.
 
@@ -53,14 +54,14 @@ class LocalWorker:
             now: the wall clock, in seconds.
             patience: seconds between interrupt, termination and kill of a trial that is ended.
             compiled: what trials begin to compile with; None leaves them with nothing.
-            ask: runs a program of the system's, which tells of the device.
+            tree: where the card is looked for.
         """
         self.name = "local"
         self._sandbox = sandbox
         self._now = now
         self._patience = patience
         self._compiled = compiled
-        self._ask = ask
+        self._tree = tree
         self._warmer = Warmer()
 
     def train(
@@ -88,10 +89,8 @@ class LocalWorker:
         return outcome
 
     def _hardware(self, assignment: Assignment) -> Hardware:
-        environment = self._sandbox.environment(assignment.scratch, assignment.limits)
-        visible = environment.get("CUDA_VISIBLE_DEVICES")
-        threads = assignment.limits.threads
-        return hardware(assignment.device, threads, visible=visible, ask=self._ask)
+        variables = self._sandbox.access.variables
+        return hardware(assignment.device, assignment.limits.threads, variables, tree=self._tree)
 
     def _begin(
         self,
