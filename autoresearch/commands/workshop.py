@@ -23,6 +23,7 @@ from autoresearch.records.tables import Study
 from autoresearch.records.values import Trust
 from autoresearch.registry import Registry, RunLock
 from autoresearch.research import TrialRunner, open_study
+from autoresearch.research.auditing import allowance
 from autoresearch.research.executing import Executing, TrialSetup
 from autoresearch.research.patience import Patience
 from autoresearch.research.purse import Purse
@@ -121,6 +122,7 @@ class Workshop:
             entry=settings.target.entry,
             trust=study.trust,
             stop=stop,
+            allowance=lambda: allowance(self.registry, study.tag, settings.evaluation.tolerance),
         )
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
 from autoresearch.records.money import CallEnding, CallState
+from autoresearch.records.scores import Allowance
 from autoresearch.records.values import (
     Category,
     Chances,
@@ -114,6 +115,8 @@ class Study(SQLModel, table=True):
     changed, oldest first: what was read before one is compared with nothing after it. `doc_bytes`
     are the sizes of the val documents, in the order of every trial's `doc_bits` (zlib-compressed
     little-endian uint32); `token_bytes` the bytes of training text in a token, on average.
+    `audit_tolerance` and `audit_noise` are what recomputed predictions may differ by, in nats, as
+    the baseline's scoring measured it; None in studies of older versions.
     """
 
     id: int | None = Field(default=None, primary_key=True)
@@ -133,7 +136,16 @@ class Study(SQLModel, table=True):
     machine_changes: list[int] = Field(default_factory=list, sa_type=JSON)
     doc_bytes: bytes | None = Field(default=None, sa_type=LargeBinary)
     token_bytes: float | None = Field(default=None, sa_type=Finite)
+    audit_tolerance: float | None = Field(default=None, sa_type=Finite)
+    audit_noise: float | None = Field(default=None, sa_type=Finite)
     created_at: datetime = Field(sa_type=Utc)
+
+    @property
+    def allowance(self) -> Allowance | None:
+        """How far recomputed predictions may differ; None before the baseline was scored."""
+        if self.audit_tolerance is None:
+            return None
+        return Allowance(self.audit_tolerance, self.audit_noise)
 
     @property
     def steady_since(self) -> int:
@@ -236,7 +248,8 @@ class Trial(SQLModel, table=True):
     Memory in bytes, times in seconds (training on the study's clock). `curve` is a list of
     [step, loss, tokens, progress, seconds]; `log` and `doc_bits` are zlib-compressed (raw bytes;
     little-endian float32). `failure` is whose fault it is that there is no score: trials that the
-    machine spoiled have no say in any verdict. `condemned_at` is the progress (0 to 1) at which
+    machine spoiled have no say in any verdict. A leak worth `detectable` bits per byte would have
+    been found in scoring but once in a thousand. `condemned_at` is the progress (0 to 1) at which
     racing gave it up: it was stopped there, or runs on to its end as an audit of racing.
     """
 
@@ -258,6 +271,7 @@ class Trial(SQLModel, table=True):
     val_bpb: float | None = Field(default=None, sa_type=Finite)
     trust: Trust | None = Field(default=None, sa_type=Word(Trust))
     mismatch: float | None = Field(default=None, sa_type=Finite)
+    detectable: float | None = Field(default=None, sa_type=Finite)
     startup_seconds: float = Field(default=0.0, sa_type=Finite)
     training_seconds: float = Field(default=0.0, sa_type=Finite)
     total_seconds: float = Field(default=0.0, sa_type=Finite)

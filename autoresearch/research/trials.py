@@ -10,6 +10,7 @@ from autoresearch.records.scores import Unscored
 from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.values import FailureKind, Purpose
 from autoresearch.registry import Registry
+from autoresearch.research.auditing import keep_measured
 from autoresearch.research.executing import Executing
 from autoresearch.research.health import STRIKES, Health
 from autoresearch.research.racing import Racing
@@ -157,6 +158,7 @@ class TrialRunner:
             except Interrupted as stopped:
                 self._recording.interrupted(trial, str(stopped))
                 raise
+            keep_measured(self._registry, experiment, attempt.score, self._see)
             trial = self._recording.end(trial, attempt, failure)
         self.tidy()
         return trial
