@@ -116,6 +116,7 @@ class Fabricated:
         purpose: Purpose = Purpose.SCREENING,
         bits: Sequence[float] = (),
         condemned_at: float | None = None,
+        detectable: float | None = None,
     ) -> Trial:
         return self.registry.save(
             Trial(
@@ -123,6 +124,7 @@ class Fabricated:
                 seed=seed,
                 purpose=purpose,
                 condemned_at=condemned_at,
+                detectable=detectable,
                 worker="local",
                 state=state,
                 ending=ending,

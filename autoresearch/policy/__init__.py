@@ -45,6 +45,7 @@ from autoresearch.policy.racing import (
 )
 from autoresearch.policy.rounding import (
     MEASURED,
+    MOST,
     QUIETER,
     allow,
     at_ceiling,
@@ -66,10 +67,10 @@ from autoresearch.policy.verdicts import (
 )
 
 __all__ = [
-    "CONFIRMED", "CPU", "CPU_IDEAS", "FIRST_SEED", "GPU", "GPU_IDEAS", "MEASURED", "PLENTY",
-    "QUIETER", "Belief", "ByDocument", "Calibration", "Claim", "Condemned", "Decision", "Drift",
-    "Finished", "Gap", "Kept", "Ladder", "Lags", "MoreTrials", "Noise", "Past", "Prior", "Race",
-    "Sides", "Sight", "Usual", "Yardstick", "advice", "allow", "at_ceiling", "average",
+    "CONFIRMED", "CPU", "CPU_IDEAS", "FIRST_SEED", "GPU", "GPU_IDEAS", "MEASURED", "MOST",
+    "PLENTY", "QUIETER", "Belief", "ByDocument", "Calibration", "Claim", "Condemned", "Decision",
+    "Drift", "Finished", "Gap", "Kept", "Ladder", "Lags", "MoreTrials", "Noise", "Past", "Prior",
+    "Race", "Sides", "Sight", "Usual", "Yardstick", "advice", "allow", "at_ceiling", "average",
     "by_document", "by_seed", "calibrate", "calibrated", "claim", "doubtful", "drift", "gap",
     "judge", "kept_as_simpler", "ladder", "lags", "most_lean", "most_noise", "next_seed", "noise",
     "paired", "probes_needed", "recall", "scores", "share_bound", "shipped_ladder",

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from autoresearch import policy
 from autoresearch.records.events import Event, Notice
 from autoresearch.records.scores import Allowance, Score, Unscored
-from autoresearch.records.tables import Experiment
+from autoresearch.records.tables import Experiment, Study
 from autoresearch.registry import Registry
 
 
@@ -19,11 +19,9 @@ def allowance(registry: Registry, tag: str, settled: float) -> Allowance | None:
         RegistryError: the registry is damaged.
     """
     study = registry.study(tag)
-    if study is not None and study.allowance is not None:
-        return study.allowance
-    if study is not None and registry.incumbent(study) is None:
+    if study is None or _unmeasured(registry, study):
         return None
-    return Allowance(settled)
+    return study.allowance or Allowance(settled)
 
 
 def keep_measured(
@@ -38,11 +36,14 @@ def keep_measured(
     """
     if not isinstance(score, Score) or score.measured is None or experiment.parent_id is not None:
         return
-    study = registry.study_of(experiment)
-    if study.allowance is not None or experiment.commit_sha != study.base_commit:
+    study, found = registry.study_of(experiment), score.measured
+    if not _unmeasured(registry, study):
         return
-    found = score.measured
     changes = {"audit_tolerance": found.tolerance, "audit_noise": found.noise}
     registry.save(study.model_copy(update=changes))
     if policy.at_ceiling(found):
         see(Notice(policy.too_noisy(found)))
+
+
+def _unmeasured(registry: Registry, study: Study) -> bool:
+    return study.allowance is None and registry.incumbent(study) is None
