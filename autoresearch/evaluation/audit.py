@@ -58,20 +58,20 @@ class Evidence:
         """Return if the commitment stands.
 
         Raises:
-            NoScore: one difference is beyond the tolerance, all are too large, or lean one way.
+            NoScore: one difference is beyond the tolerance, all lean one way, or are too large.
         """
         _require_near(Cause.COMMITMENT, self.recomputed, allowance, _AGAIN)
         _require_near(Cause.AUDIT, self.audited, allowance, _OTHER)
         if self.errors.size < FEW:
             return
-        if self.noise > (most := policy.most_noise(allowance)):
-            reason = f"{_OTHER}, differs by {self.noise:.3g} nats in the root mean square"
-            raise NoScore(Cause.AUDIT, f"{reason} ({most:.3g} are allowed): {CAUSES}")
         # A server that adds a little less than the tolerance everywhere passes each single check.
         mean, noise = float(self.errors.mean()), float(self.errors.std())
         if mean > policy.most_lean(allowance, noise, self.errors.size):
             reason = f"log-probabilities are too high by {mean:.2g} nats on average"
             raise NoScore(Cause.INFLATED, reason)
+        if self.noise > (most := policy.most_noise(allowance)):
+            reason = f"{_OTHER}, differs by {self.noise:.3g} nats in the root mean square"
+            raise NoScore(Cause.AUDIT, f"{reason} ({most:.3g} are allowed): {CAUSES}")
 
 
 @dataclass(frozen=True)
