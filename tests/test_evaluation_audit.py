@@ -90,7 +90,8 @@ def test_an_honest_model_passes_every_scoring(name: str) -> None:
     world = scorings(name)
     assert world.allowed.tolerance == pytest.approx(1e-3) or name != "float32"
     assert world.failed(100, 1.0, 0.0) == []
-    assert world.failed(20, 2.0, 0.0) == []  # twice as noisy as the baseline
+    if not policy.at_ceiling(world.allowed):
+        assert world.failed(20, 2.0, 0.0) == []  # twice as noisy as the baseline
 
 
 @pytest.mark.parametrize("name", rows(NOISE, "float32", "bfloat16"))
