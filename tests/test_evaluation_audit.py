@@ -110,6 +110,12 @@ def test_noise_that_a_cheat_adds_to_hide_behind_is_refused() -> None:
     assert loud.evidence.challenged > 3 * quiet.evidence.challenged  # it is asked for more
 
 
+def test_a_baseline_beyond_the_ceiling_has_no_score() -> None:
+    with pytest.raises(NoScore, match=r"tolerance 0\.5\)") as reason:
+        Scorings(0.3, np.random.default_rng(1))
+    assert reason.value.cause == Cause.AUDIT
+
+
 def test_where_noise_hides_a_leak_the_score_says_so() -> None:
     quiet, loud = (scorings(each) for each in ("bfloat16", "float16 and large logits"))
     assert quiet.scored(1.0, 0.0, quiet.allowed).leak <= WORTH_NATS

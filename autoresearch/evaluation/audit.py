@@ -78,8 +78,8 @@ class Evidence:
 class Finding:
     """An audit that was passed: what was seen, and by what was allowed.
 
-    `leak` is the smallest one, in nats a position, that would have been found but once in a
-    thousand; `measured` is the allowance where it comes from this audit itself.
+    `leak` is the smallest one, in nats a position, of which no more than one in a thousand would
+    have been missed; `measured` is the allowance where it comes from this audit itself.
     """
 
     evidence: Evidence

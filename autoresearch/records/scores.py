@@ -31,8 +31,8 @@ class Score:
 
     `doc_bits[i]` is the code length in bits of the i-th document of `doc_bytes[i]` bytes;
     `challenged` positions were recomputed and audited, and `mismatch` is the largest difference
-    seen in nats (log-probabilities). A leak worth `detectable` bits per byte would have been found
-    but once in a thousand. `measured` is what this checkpoint's own arithmetic would allow later
+    seen in nats (log-probabilities). Of leaks worth `detectable` bits per byte one in a thousand
+    would have been missed. `measured` is what this checkpoint's own arithmetic would allow later
     ones; None where that was known before.
     """
 

@@ -248,8 +248,8 @@ class Trial(SQLModel, table=True):
     Memory in bytes, times in seconds (training on the study's clock). `curve` is a list of
     [step, loss, tokens, progress, seconds]; `log` and `doc_bits` are zlib-compressed (raw bytes;
     little-endian float32). `failure` is whose fault it is that there is no score: trials that the
-    machine spoiled have no say in any verdict. A leak worth `detectable` bits per byte would have
-    been found in scoring but once in a thousand. `condemned_at` is the progress (0 to 1) at which
+    machine spoiled have no say in any verdict. Of leaks worth `detectable` bits per byte
+    scoring would have missed one in a thousand. `condemned_at` is the progress (0 to 1) at which
     racing gave it up: it was stopped there, or runs on to its end as an audit of racing.
     """
 
