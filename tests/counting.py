@@ -129,6 +129,7 @@ class InlineEvaluator:
     entry: str = "train.py"
     trust: Trust | None = None
     stop: object = None
+    allowance: object = None
 
     def score(self, tree: Path, checkpoint: Path, scratch: Path) -> Score:
         table = load_file(checkpoint / "model.safetensors")["table"].astype(np.float64)

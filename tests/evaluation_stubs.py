@@ -11,7 +11,7 @@ import pytest
 from autoresearch.config import EvaluationSettings
 from autoresearch.evaluation import Evaluator
 from autoresearch.process import Confined
-from autoresearch.records.scores import Document, Score, Unscored
+from autoresearch.records.scores import Allowance, Document, Score, Unscored
 from autoresearch.records.training import Limits
 from autoresearch.records.values import Trust
 from autoresearch.sandbox import Sandbox, Unsealed, detect
@@ -115,6 +115,7 @@ def evaluator(
     memory: int = 16 * 2**30,
     sandbox: Sandbox | None = None,
     stop: Callable[[], bool] = lambda: False,
+    allowance: Callable[[], Allowance | None] | None = None,
 ) -> Evaluator:
     return Evaluator(
         EvaluationSettings(context=32, batch=16, challenges=256, timeout=timeout),
@@ -124,6 +125,7 @@ def evaluator(
         tokenizer=ByteTokenizer(),
         documents=documents() if texts is None else texts,
         stop=stop,
+        allowance=allowance,
     )
 
 

@@ -118,6 +118,7 @@ class Fabricated:
         purpose: Purpose = Purpose.SCREENING,
         bits: Sequence[float] = (),
         condemned_at: float | None = None,
+        detectable: float | None = None,
     ) -> Trial:
         return self.registry.save(
             Trial(
@@ -125,6 +126,7 @@ class Fabricated:
                 seed=seed,
                 purpose=purpose,
                 condemned_at=condemned_at,
+                detectable=detectable,
                 worker="local",
                 hardware=HARDWARE.stored,
                 state=state,

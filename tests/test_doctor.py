@@ -16,6 +16,7 @@ from autoresearch.config import find_project
 from autoresearch.diagnosis import machine, missing_device, starting
 from autoresearch.diagnosis.endings import Endpoint, judged
 from autoresearch.diagnosis.finding import Level, ok
+from autoresearch.diagnosis.project import registry as registry_findings
 from autoresearch.records.money import CallEnding, Settlement
 from autoresearch.records.values import Trust
 from autoresearch.registry import Registry, RunLock
@@ -376,6 +377,20 @@ def test_a_registry_whole_damaged_and_at_work(doctor: Doctor, project: Path) -> 
     assert level == "fault"
     assert "damaged" in said
     assert "restore a copy" in mend
+
+
+@pytest.mark.parametrize(("tolerance", "noise", "told"), [(0.5, 0.06, True), (0.02, 1e-3, False)])
+def test_a_study_that_computes_too_coarsely(
+    project: Path, tolerance: float, noise: float, told: bool
+) -> None:
+    found = find_project(project)
+    registry = Registry.open(found.registry, create=True)
+    registry.save(a_study("loud", audit_tolerance=tolerance, audit_noise=noise))
+    registry.close()
+    warnings = [each for each in registry_findings(found) if each.subject == "audit"]
+    assert [("0.06 nats" in each.said, "float32" in each.mend) for each in warnings] == (
+        [(True, True)] if told else []
+    )
 
 
 def test_checkpoints_that_take_much_of_their_room(doctor: Doctor, project: Path) -> None:

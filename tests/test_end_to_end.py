@@ -207,6 +207,13 @@ def test_the_template_goes_the_whole_line(tmp_path: Path) -> None:
         "run", "--proposer", "optuna", "--budget", "1s", "--experiments", "1", cwd=root
     )
     assert "keep" in ran.out + ran.err
+    study = registry_of(root).study()
+    assert study is not None
+    assert study.allowance is not None  # measured by the real evaluator: float32 needs the least
+    assert study.allowance.tolerance == pytest.approx(1e-3)
+    assert "a prediction computed again may differ by 0.001 nats" in " ".join(
+        autoresearch("status", cwd=root).out.split()
+    )
 
 
 # A fault that any budget shows; mended, the head learns. So no verdict hangs on luck or speed.

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autoresearch.evaluation.audit import Evidence
 from autoresearch.evaluation.challenge import (
     Claim,
     Comparison,
-    Finding,
     normalised,
     other_suffixes,
     true_rows,
@@ -21,7 +21,7 @@ from autoresearch.evaluation.plan import Plan, cut
 from autoresearch.evaluation.probes import WORTH, Reference, draw, expected, needed
 from autoresearch.evaluation.rules import Cause, NoScore
 from autoresearch.evaluation.text import EncodedText, brings_tokenizer, flaw
-from autoresearch.records.scores import Document
+from autoresearch.records.scores import Allowance, Document
 from autoresearch.runtime import wire
 
 BOS = 1000
@@ -154,14 +154,16 @@ def claim_of(own: np.ndarray, error: np.ndarray | float = 0.0) -> Claim:
     return Claim(own[np.arange(64), targets] + error, targets, uniform=32)
 
 
-def compare(claim: Claim, own: np.ndarray, audit: np.ndarray, tolerance: float) -> Finding:
+def compare(claim: Claim, own: np.ndarray, audit: np.ndarray, tolerance: float) -> Evidence:
     everyone = np.arange(64)
     comparison = Comparison(claim)
     comparison.expect(everyone)
     comparison.recompute(everyone[:40], own[:40])
     comparison.audit(everyone, audit)
     comparison.recompute(everyone[40:], own[40:])
-    return comparison.judge(tolerance)
+    found = comparison.evidence()
+    found.require(Allowance(tolerance))
+    return found
 
 
 def test_agreement_within_the_tolerance_is_a_finding() -> None:

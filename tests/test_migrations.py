@@ -64,7 +64,7 @@ def test_a_registry_of_the_first_version_is_brought_forward_with_its_rows(tmp_pa
     registry = Registry.open(path, now=lambda: NOON)
     study = registry.study("nov23")
     assert study is not None
-    assert (study.salt, study.created_at) == ("", NOON)
+    assert (study.salt, study.created_at, study.allowance) == ("", NOON, None)
     (experiment,) = registry.experiments(study, whole=True)
     assert (experiment.risk, experiment.val_bpb, experiment.verdict) == ("", 1.9, Verdict.KEEP)
     assert registry.trials(experiment)[0].val_bpb == 1.9
@@ -75,7 +75,7 @@ def test_a_registry_of_the_first_version_is_brought_forward_with_its_rows(tmp_pa
     assert is_of_this_version(path)
 
 
-@pytest.mark.parametrize("version", ["0001", "0002", "0003", "0004", "0006"])
+@pytest.mark.parametrize("version", ["0001", "0002", "0003", "0004", "0006", "0007"])
 def test_looking_reads_every_older_version_and_leaves_it_as_it_was(
     tmp_path: Path, version: str
 ) -> None:

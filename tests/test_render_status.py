@@ -56,6 +56,19 @@ def test_every_kind_has_its_row_and_its_count(made: Fabricated) -> None:
     )
 
 
+def test_it_says_what_the_audit_allows_and_what_it_would_have_found(made: Fabricated) -> None:
+    assert "computed again" not in shown(made)
+    kept = made.add(Verdict.KEEP, 1.9)
+    made.trial(kept, 1.9, detectable=0.0011)
+    for tolerance, noise in ((0.0423, 0.004), (0.5, 0.06)):
+        made.study.audit_tolerance, made.study.audit_noise = tolerance, noise
+        text = " ".join(shown(made).split())
+        allowed = f"a prediction computed again may differ by {tolerance:.2g} nats"
+        found = "in the best's score a leak worth 0.0011 bpb would have been found"
+        assert f"{allowed}; {found}" in text
+        assert ("honest changes may fail the audit" in text) == (tolerance == 0.5)
+
+
 def test_a_worse_incumbent_is_said_to_be_above_the_baseline(made: Fabricated) -> None:
     made.add(Verdict.KEEP, 1.9)
     made.add(Verdict.KEEP, 1.95, delta=-0.01, parent=1)

@@ -155,6 +155,35 @@ def test_the_cap_bounds_logits_and_zero_lifts_it(modules: Any, cap: float, bound
     assert (largest <= 0.5) is bounded
 
 
+def test_what_is_scored_has_logits_in_float32_whatever_the_stream_is(modules: Any) -> None:
+    train, _ = modules()
+    model = trained(train)
+    stream = torch.randn(2, 5, model.shape.width).bfloat16()
+    exact = torch.nn.functional.linear(stream.float(), model.unembed.weight)
+    capped = model.shape.softcap * torch.tanh(exact / model.shape.softcap)
+    assert torch.equal(model.logits(stream), capped)
+    coarse = model.train().logits(stream)
+    assert coarse.dtype == torch.float32
+    assert 1e-3 < float((coarse - capped).detach().abs().max()) < 0.2
+
+
+def test_rows_of_all_widths_take_the_same_way_to_attend(
+    modules: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train, _ = modules(WINDOW_PATTERN="SL", DEPTH=3)
+    model, masked = trained(train), list[bool]()
+    honest = train.F.scaled_dot_product_attention
+
+    def attend(*given: Any, attn_mask: Any = None, **more: Any) -> Any:
+        masked.append(attn_mask is not None)
+        return honest(*given, attn_mask=attn_mask, **more)
+
+    monkeypatch.setattr(train.F, "scaled_dot_product_attention", attend)
+    for width in (CONTEXT // 8, CONTEXT // 2, CONTEXT):
+        model(tokens(1, width))
+    assert masked == 3 * [True, False, False]
+
+
 def test_rotation_makes_attention_depend_on_distance_alone(modules: Any) -> None:
     train, _ = modules()
     model = trained(train)

@@ -27,6 +27,7 @@ from autoresearch.records.tables import Study
 from autoresearch.records.values import Trust
 from autoresearch.registry import Registry, RunLock
 from autoresearch.research import TrialRunner, open_study
+from autoresearch.research.auditing import allowance
 from autoresearch.research.patience import Patience
 from autoresearch.research.purse import Purse
 from autoresearch.research.racing import Racing
@@ -140,6 +141,7 @@ class Workshop:
             entry=settings.target.entry,
             trust=study.trust,
             stop=stop,
+            allowance=lambda: allowance(self.registry, study.tag, settings.evaluation.tolerance),
         )
 
 

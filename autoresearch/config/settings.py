@@ -48,7 +48,11 @@ class CorpusSettings:
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """[evaluation]: window length in tokens, rows per request, probes, tolerance in nats."""
+    """[evaluation]: window length in tokens, rows per request, probes, tolerance in nats.
+
+    `challenges` and `tolerance` are the least: noisy arithmetic is probed more, and allowed what
+    the study's baseline needs.
+    """
 
     context: int = 128
     batch: int = 16

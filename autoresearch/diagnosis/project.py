@@ -1,11 +1,14 @@
 """The project: its repository, its settings, its files, its corpus, its registry."""
 
+from collections.abc import Iterator, Sequence
+
 from autoresearch import corpus as corpora
-from autoresearch import patching
+from autoresearch import patching, policy
 from autoresearch.config import FIXED, Project
 from autoresearch.diagnosis.finding import Finding, fault, ok, refusal, warning
 from autoresearch.errors import CorpusError, GitError, RegistryError
 from autoresearch.gitrepo import GitRepo
+from autoresearch.records.tables import Study
 from autoresearch.registry import Registry, RunLock
 from autoresearch.workers.shelf import Shelf, size_of
 
@@ -95,7 +98,16 @@ def registry(project: Project) -> tuple[Finding, ...]:
     except RegistryError as error:
         return (refusal("registry", error),)
     newest = f", the newest {studies[-1].tag}" if studies else ""
-    return ok("registry", f"whole; studies: {len(studies)}{newest}"), _lock(project)
+    whole = ok("registry", f"whole; studies: {len(studies)}{newest}")
+    return whole, *_rounding(studies[-1:]), _lock(project)
+
+
+def _rounding(newest: Sequence[Study]) -> Iterator[Finding]:
+    """Yield that the newest study computes too coarsely for its audit, where it does."""
+    for study in newest:
+        if study.allowance and policy.at_ceiling(study.allowance):
+            said = policy.too_noisy(study.allowance).removesuffix(f" {policy.QUIETER}")
+            yield warning("audit", said, policy.QUIETER)
 
 
 def _lock(project: Project) -> Finding:

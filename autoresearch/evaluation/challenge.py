@@ -6,14 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from autoresearch.evaluation.audit import Evidence
 from autoresearch.evaluation.plan import Integers, Plan, Reals, grouped
 from autoresearch.evaluation.rules import Cause, NoScore
 from autoresearch.evaluation.text import Tokens
-
-CAUSES = (
-    "a prediction may depend on nothing but the tokens before it in its row "
-    "(BatchNorm, expert-choice routing, dropout left on and state kept between calls break this)"
-)
 
 
 @dataclass(frozen=True)
@@ -42,14 +38,6 @@ class Claim:
         """Return how far the claims of `members` are above what vectors [B, V] say, in nats."""
         said = vectors[np.arange(len(members)), self.targets[members]]
         return np.asarray(self.nats[members] - said)
-
-
-@dataclass(frozen=True)
-class Finding:
-    """How many positions were challenged, and the largest mismatch seen, in nats."""
-
-    challenged: int
-    mismatch: float
 
 
 def true_rows(
@@ -127,19 +115,11 @@ class Comparison:
         """Say which members are asked for both ways."""
         self._vectors |= {int(each): np.empty(0, np.float32) for each in members}
 
-    def judge(self, tolerance: float) -> Finding:
-        """Return the finding if all agree within `tolerance` nats.
-
-        Raises:
-            NoScore: a mismatch is beyond the tolerance, or all lean the same way.
-        """
-        who = "the same server, asked again for logits"
-        _demand(Cause.COMMITMENT, self._recomputed, tolerance, who)
+    def evidence(self) -> Evidence:
+        """Return what all answers say."""
         audited = _largest(self._distance, self._audited)
-        who = "a second server, given the same prefixes with other suffixes"
-        _demand(Cause.AUDIT, audited, tolerance, who)
-        _refuse_bias(self._audited[: self._claim.uniform], tolerance)
-        return Finding(len(self._claim.nats), max(self._recomputed, audited))
+        uniform = self._audited[: self._claim.uniform]
+        return Evidence(len(self._claim.nats), self._recomputed, audited, uniform)
 
     def _pair(self, members: Integers, vectors: Reals) -> None:
         for member, vector in zip(members.tolist(), vectors, strict=True):
@@ -149,22 +129,6 @@ class Comparison:
             if first.size:
                 self._distance = max(self._distance, float(np.abs(first - now).sum() / 2))
             self._vectors[member] = now.astype(np.float32)
-
-
-def _demand(rule: Cause, mismatch: float, tolerance: float, who: str) -> None:
-    if not mismatch <= tolerance:
-        reason = f"{who}, differs by {mismatch:.3g} nats (tolerance {tolerance:g}): {CAUSES}"
-        raise NoScore(rule, reason)
-
-
-def _refuse_bias(errors: Reals, tolerance: float) -> None:
-    # A server that adds a little less than the tolerance everywhere passes each single check.
-    # Honest rounding has no direction: four standard errors, and room for a rounded bias.
-    mean = float(errors.mean())
-    allowed = tolerance / 100 + 4 * float(errors.std()) / errors.size**0.5
-    if errors.size >= 16 and mean > allowed:
-        reason = f"log-probabilities are too high by {mean:.2g} nats on average"
-        raise NoScore(Cause.INFLATED, reason)
 
 
 def _largest(so_far: float, differences: Reals) -> float:

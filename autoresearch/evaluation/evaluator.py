@@ -10,25 +10,19 @@ from pathlib import Path
 
 import numpy as np
 
+from autoresearch import policy
 from autoresearch.config import EvaluationSettings, parse_duration
 from autoresearch.errors import EvaluationError
-from autoresearch.evaluation.challenge import Finding
-from autoresearch.evaluation.plan import Plan, Reals, cut
-from autoresearch.evaluation.probes import (
-    WORTH,
-    WORTH_ON_CPU,
-    Reference,
-    draw,
-    expected,
-    needed,
-)
+from autoresearch.evaluation.audit import Audit, Evidence, Finding
+from autoresearch.evaluation.plan import Integers, Plan, Reals, cut
+from autoresearch.evaluation.probes import WORTH, WORTH_ON_CPU, Reference, expected
 from autoresearch.evaluation.protocol import Challenge, commit, vocabulary
 from autoresearch.evaluation.rules import Cause, NoScore
 from autoresearch.evaluation.server import ServerHandle
 from autoresearch.evaluation.servers import Servers
 from autoresearch.evaluation.site import Site
 from autoresearch.evaluation.text import Tokenizer, brings_tokenizer, encode, encode_untrusted
-from autoresearch.records.scores import Document, Score, Unscored
+from autoresearch.records.scores import Allowance, Document, Score, Unscored
 from autoresearch.records.text import safe_line
 from autoresearch.records.training import Limits
 from autoresearch.records.values import Trust
@@ -60,8 +54,25 @@ class Evaluator:
         entry: str = "train.py",
         trust: Trust | None = None,
         stop: Callable[[], bool] = lambda: False,
+        allowance: Callable[[], Allowance | None] | None = None,
     ) -> None:
+        """Build it.
+
+        Args:
+            settings: with the tolerance that is given in any case.
+            sandbox: what the servers run in.
+            limits: of each server.
+            device: where they compute.
+            tokenizer: the corpus's.
+            documents: what is scored.
+            entry: the file that defines `load_model`.
+            trust: what the score carries, where that is less than the sandbox's.
+            stop: asked often; true ends a scoring as Interrupted.
+            allowance: asked at each scoring how far predictions may differ; None of it measures
+                that on the checkpoint, which must be the person's own. By default the least.
+        """
         self._settings = settings
+        self._allowance = allowance or (lambda: policy.allow(0.0, 0.0, settings.tolerance))
         self._sandbox = sandbox
         self._limits = limits
         self._device = device
@@ -174,19 +185,27 @@ class Evaluator:
     def _examine(
         self, pair: Sequence[ServerHandle], plan: Plan, batch: int
     ) -> tuple[Reals, Finding]:
-        settings = self._settings
         rng = np.random.default_rng()  # from the system's entropy: no server can foresee it
         entries = vocabulary(pair, plan)
         committing = pair if self._device == "cpu" else pair[:1]
         commitment = commit(committing, plan, batch, rng)
         nats = commitment.nats
+
+        def ask(uniform: Integers, drawn: Integers) -> Evidence:
+            challenge = Challenge(plan, commitment, np.append(uniform, drawn), uniform.size)
+            return challenge.put(pair, entries, batch, rng).evidence()
+
         excess = nats - (self._best.at(plan) if self._best else expected(nats, plan))
+        return nats, self._audit(plan).conduct(excess, ask, rng)
+
+    def _audit(self, plan: Plan) -> Audit:
         worth = WORTH_ON_CPU if self._device == "cpu" else WORTH
-        count = max(settings.challenges, needed(excess, worth * math.log(2) * int(plan.ends[-1])))
-        uniform, drawn = draw(excess, count, rng)
-        challenge = Challenge(plan, commitment, np.append(uniform, drawn), uniform.size)
-        comparison = challenge.put(pair, entries, batch, rng)
-        return nats, comparison.judge(settings.tolerance)
+        return Audit(
+            self._allowance(),
+            worth=worth * math.log(2) * int(plan.ends[-1]),
+            probes=self._settings.challenges,
+            least=self._settings.tolerance,
+        )
 
     def _sum(self, plan: Plan, nats: Reals, finding: Finding, seconds: float) -> Score:
         bits = plan.by_document(-nats / math.log(2), len(self._documents)).tolist()
@@ -197,7 +216,9 @@ class Evaluator:
             doc_bytes=sizes,
             trust=self._trust,
             tokens=plan.positions,
-            challenged=finding.challenged,
-            mismatch=finding.mismatch,
+            challenged=finding.evidence.challenged,
+            mismatch=finding.evidence.mismatch,
             seconds=seconds,
+            detectable=finding.leak * plan.positions / math.log(2) / sum(sizes),
+            measured=finding.measured,
         )

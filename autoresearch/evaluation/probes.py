@@ -1,4 +1,4 @@
-"""How many positions are challenged, which, and what a leak must look like to be missed.
+"""Which positions are challenged, how many, and what a leak must look like to be missed.
 
 Call a position's *excess* what was committed there above what could be expected there, in nats,
 and a leak's worth the sum of the excess at the positions whose prediction was stolen. Half of the
@@ -10,7 +10,9 @@ uniform probes, one of few large thefts by the others: K probes miss it with a p
 
 (Cauchy-Schwarz bounds what the thefts' squares add up to; the worst m is in the second term).
 N and S are known once the server has committed, so K follows from them and from the chance of a
-miss that is allowed, whatever the thief does. Drawing without replacement only helps.
+miss that is allowed, whatever the thief does. Drawing without replacement only helps. Thefts that
+are too small to be seen one by one are seen in the mean of the uniform probes: `policy/rounding.py`
+adds up both.
 """
 
 import math
@@ -19,14 +21,15 @@ from typing import Self
 
 import numpy as np
 
+from autoresearch import policy
 from autoresearch.evaluation.plan import Integers, Plan, Reals
 
-MISS = 1e-3  # the chance that a leak of the worth that is looked for escapes
 # What is looked for, in bits per byte. On the CPU the noise floor: two trainings of the same seed
 # differ by 0.0025 at the quietest measured. On an accelerator probes cost next to nothing.
 WORTH_ON_CPU = 2.5e-3
 WORTH = 1e-3
 FLOOR = 1e-9  # so that what gained nothing is drawn when nothing else is left
+NONE = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -69,18 +72,31 @@ def expected(nats: Reals, plan: Plan) -> Reals:
     return np.asarray((sums - nats + np.log(counts / plan.positions)) / counts)
 
 
-def needed(excess: Reals, worth: float) -> int:
-    """Return how many probes find a leak worth so many nats but for a chance of MISS."""
-    squares = float(np.square(np.maximum(excess, 0.0)).sum())
-    return math.ceil(-math.log(MISS) * math.sqrt(excess.size * squares) / worth)
+def needed(excess: Reals, worth: float, noise: float = 0.0) -> int:
+    """Return how many probes find a leak worth so many nats but for a chance of MISS.
+
+    `noise` is the root mean square of honest differences in nats.
+    """
+    return policy.probes_needed(worth / excess.size, spread(excess), noise)
 
 
-def draw(excess: Reals, count: int, rng: np.random.Generator) -> tuple[Integers, Integers]:
-    """Return positions to challenge: the uniform ones, and those drawn by excess; all distinct."""
-    count = min(count, excess.size)
-    uniform = rng.choice(excess.size, size=count - count // 2, replace=False)
+def spread(excess: Reals) -> float:
+    """Return the root mean square of what is above expectation."""
+    return math.sqrt(float(np.square(np.maximum(excess, 0.0)).mean()))
+
+
+def draw(
+    excess: Reals, count: int, rng: np.random.Generator, taken: Integers = NONE
+) -> tuple[Integers, Integers]:
+    """Return positions to challenge: the uniform ones, and those drawn by excess; all distinct.
+
+    None of them is among the `taken` ones.
+    """
+    free = np.delete(np.arange(excess.size), taken)
+    count = min(count, free.size)
+    uniform = rng.choice(free, size=count - count // 2, replace=False)
     weights = np.square(np.maximum(excess, 0.0)) + FLOOR
-    weights[uniform] = 0.0
+    weights[taken] = weights[uniform] = 0.0
     others = np.flatnonzero(weights)
     # The largest of log w + Gumbel noise are draws in proportion to w without replacement.
     keys = np.log(weights[others]) + rng.gumbel(size=others.size)

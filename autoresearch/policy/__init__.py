@@ -43,6 +43,18 @@ from autoresearch.policy.racing import (
     lags,
     share_bound,
 )
+from autoresearch.policy.rounding import (
+    MEASURED,
+    MOST,
+    QUIETER,
+    allow,
+    at_ceiling,
+    most_lean,
+    most_noise,
+    probes_needed,
+    smallest_leak,
+    too_noisy,
+)
 from autoresearch.policy.shipped import shipped_ladder
 from autoresearch.policy.sight import Sight, advice, sight
 from autoresearch.policy.verdicts import (
@@ -55,11 +67,13 @@ from autoresearch.policy.verdicts import (
 )
 
 __all__ = [
-    "CONFIRMED", "CPU", "CPU_IDEAS", "FIRST_SEED", "GPU", "GPU_IDEAS", "PLENTY", "Belief",
-    "ByDocument", "Calibration", "Claim", "Condemned", "Decision", "Drift", "Finished", "Gap",
-    "Kept", "Ladder", "Lags", "MoreTrials", "Noise", "Past", "Prior", "Race", "Sides", "Sight",
-    "Usual", "Yardstick", "advice", "average", "by_document", "by_seed", "calibrate", "calibrated",
-    "claim", "doubtful", "drift", "gap", "judge", "kept_as_simpler", "ladder", "lags", "next_seed",
-    "noise", "paired", "recall", "scores", "share_bound", "shipped_ladder", "should_unkeep",
-    "sight", "steadied", "usual_ideas", "usual_noise", "worth_confirming",
+    "CONFIRMED", "CPU", "CPU_IDEAS", "FIRST_SEED", "GPU", "GPU_IDEAS", "MEASURED", "MOST",
+    "PLENTY", "QUIETER", "Belief", "ByDocument", "Calibration", "Claim", "Condemned", "Decision",
+    "Drift", "Finished", "Gap", "Kept", "Ladder", "Lags", "MoreTrials", "Noise", "Past", "Prior",
+    "Race", "Sides", "Sight", "Usual", "Yardstick", "advice", "allow", "at_ceiling", "average",
+    "by_document", "by_seed", "calibrate", "calibrated", "claim", "doubtful", "drift", "gap",
+    "judge", "kept_as_simpler", "ladder", "lags", "most_lean", "most_noise", "next_seed", "noise",
+    "paired", "probes_needed", "recall", "scores", "share_bound", "shipped_ladder",
+    "should_unkeep", "sight", "smallest_leak", "steadied", "too_noisy", "usual_ideas",
+    "usual_noise", "worth_confirming",
 ]  # fmt: skip

@@ -13,12 +13,27 @@ class Document:
 
 
 @dataclass(frozen=True)
+class Allowance:
+    """How far honest predictions may differ when they are computed again, in nats.
+
+    `tolerance` bounds a single difference. `noise` is the root mean square of the baseline's own;
+    None in studies whose baseline was scored before that was measured. `policy/rounding.py` has
+    what follows from the two.
+    """
+
+    tolerance: float
+    noise: float | None = None
+
+
+@dataclass(frozen=True)
 class Score:
     """Bits per byte over raw bytes of whole documents, and what stands behind it.
 
     `doc_bits[i]` is the code length in bits of the i-th document of `doc_bytes[i]` bytes;
     `challenged` positions were recomputed and audited, and `mismatch` is the largest difference
-    seen in nats (log-probabilities).
+    seen in nats (log-probabilities). Of leaks worth `detectable` bits per byte one in a thousand
+    would have been missed. `measured` is what this checkpoint's own arithmetic would allow later
+    ones; None where that was known before.
     """
 
     bpb: float
@@ -29,6 +44,8 @@ class Score:
     challenged: int
     mismatch: float
     seconds: float
+    detectable: float | None = None
+    measured: Allowance | None = None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from sqlmodel import Field, SQLModel
 
 from autoresearch.records.columns import Finite, Plain, Utc, Word
 from autoresearch.records.money import CallEnding, CallState
+from autoresearch.records.scores import Allowance
 from autoresearch.records.values import (
     Category,
     Chances,
@@ -39,6 +40,8 @@ class Study(SQLModel, table=True):
     changed, oldest first: what was read before one is compared with nothing after it. `doc_bytes`
     are the sizes of the val documents, in the order of every trial's `doc_bits` (zlib-compressed
     little-endian uint32); `token_bytes` the bytes of training text in a token, on average.
+    `audit_tolerance` and `audit_noise` are what recomputed predictions may differ by, in nats, as
+    the baseline's scoring measured it; None in studies of older versions.
     """
 
     id: int | None = Field(default=None, primary_key=True)
@@ -58,7 +61,16 @@ class Study(SQLModel, table=True):
     machine_changes: list[int] = Field(default_factory=list, sa_type=JSON)
     doc_bytes: bytes | None = Field(default=None, sa_type=LargeBinary)
     token_bytes: float | None = Field(default=None, sa_type=Finite)
+    audit_tolerance: float | None = Field(default=None, sa_type=Finite)
+    audit_noise: float | None = Field(default=None, sa_type=Finite)
     created_at: datetime = Field(sa_type=Utc)
+
+    @property
+    def allowance(self) -> Allowance | None:
+        """How far recomputed predictions may differ; None before the baseline was scored."""
+        if self.audit_tolerance is None:
+            return None
+        return Allowance(self.audit_tolerance, self.audit_noise)
 
     @property
     def steady_since(self) -> int:
@@ -161,7 +173,8 @@ class Trial(SQLModel, table=True):
     Memory in bytes, times in seconds (training on the study's clock). `curve` is a list of
     [step, loss, tokens, progress, seconds]; `log` and `doc_bits` are zlib-compressed (raw bytes;
     little-endian float32). `failure` is whose fault it is that there is no score: trials that the
-    machine spoiled have no say in any verdict. `condemned_at` is the progress (0 to 1) at which
+    machine spoiled have no say in any verdict. Of leaks worth `detectable` bits per byte
+    scoring would have missed one in a thousand. `condemned_at` is the progress (0 to 1) at which
     racing gave it up: it was stopped there, or runs on to its end as an audit of racing.
     `compile_seconds` are a part of those of start-up. `hardware` is as in `Hardware.stored`.
     """
@@ -185,6 +198,7 @@ class Trial(SQLModel, table=True):
     val_bpb: float | None = Field(default=None, sa_type=Finite)
     trust: Trust | None = Field(default=None, sa_type=Word(Trust))
     mismatch: float | None = Field(default=None, sa_type=Finite)
+    detectable: float | None = Field(default=None, sa_type=Finite)
     startup_seconds: float = Field(default=0.0, sa_type=Finite)
     compile_seconds: float | None = Field(default=None, sa_type=Finite)
     training_seconds: float = Field(default=0.0, sa_type=Finite)

@@ -14,7 +14,7 @@ from autoresearch.records.text import counted, safe_text, whole_text
 from autoresearch.records.values import UNCOUNTED, FailureKind, Notes
 from autoresearch.registry import Registry
 from autoresearch.registry.store import unpack
-from autoresearch.render import evidence, money, testset, words
+from autoresearch.render import evidence, leaks, money, testset, words
 
 
 def experiment(registry: Registry, study: Study, row: Experiment, console: Console) -> None:
@@ -176,6 +176,7 @@ def _trial_lines(trial: Trial) -> Iterator[Text]:
         f"peak memory {words.memory(trial.peak_memory)}",
     ]
     parts += [f"mismatch {trial.mismatch:.2g} nats"] if trial.mismatch is not None else []
+    parts += [f"leaks found from {leaks.bpb(trial.detectable)}"] if trial.detectable else []
     parts += [f"exit code {trial.exit_code}"] if trial.exit_code is not None else []
     parts += [f"signal {trial.signal}"] if trial.signal is not None else []
     yield words.joined(parts)

@@ -11,7 +11,7 @@ from rich.text import Text
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.values import StudyState, Verdict
 from autoresearch.registry import Registry, Summary
-from autoresearch.render import money, racing, testset, words
+from autoresearch.render import leaks, money, racing, testset, words
 from autoresearch.render.arms import arms
 from autoresearch.render.evidence import Machine
 
@@ -67,6 +67,8 @@ def status(
         _print(console, note)
     arms(registry, study, console)
     for line in Machine.of(registry, study).lines(study):
+        _print(console, line)
+    for line in leaks.lines(registry, study, summary.incumbent):
         _print(console, line)
     for line in testset.lines(registry, study, experiments):
         _print(console, line)

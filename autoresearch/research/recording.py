@@ -93,6 +93,7 @@ def _scored(score: Score) -> Mapping[str, object]:
         "val_bpb": score.bpb,
         "trust": score.trust,
         "mismatch": score.mismatch,
+        "detectable": score.detectable,
         "scoring_seconds": score.seconds,
         "doc_bits": pack_reals(score.doc_bits),
     }

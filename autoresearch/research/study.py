@@ -213,7 +213,12 @@ def begin_anew(registry: Registry, repo: GitRepo, study: Study) -> Study:
         repo.set_ref(f"refs/heads/{study.branch}", head, tip if behind else study.base_commit)
     key: dict[str, str] = json.loads(study.comparability)
     key["fixed files"] = fixed_files(repo, head, key.get("editable files", "").split(", "))
-    changes = {"base_commit": head, "comparability": json.dumps(key, sort_keys=True)}
+    changes = {
+        "base_commit": head,
+        "comparability": json.dumps(key, sort_keys=True),
+        "audit_tolerance": None,  # another baseline, another arithmetic
+        "audit_noise": None,
+    }
     return registry.save(study.model_copy(update=changes))
 
 

@@ -13,6 +13,7 @@ from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.training import Budget, Limits
 from autoresearch.records.values import FailureKind, Purpose
 from autoresearch.registry import Registry
+from autoresearch.research.auditing import keep_measured
 from autoresearch.research.health import STRIKES, Health
 from autoresearch.research.patience import Patience
 from autoresearch.research.racing import Racing
@@ -231,6 +232,7 @@ class TrialRunner:
             raise
         finally:
             self.executor.release(slot, int(trial.id or 0))
+        keep_measured(self._registry, experiment, result.score, self._see)
         trial = self._recording.end(trial, result, failure)
         self.tidy()
         return trial

@@ -190,9 +190,9 @@ class GPT(nn.Module):
             x = block(x, tokens, cos, sin, self.attend)
         return norm(x)
 
-    def logits(self, stream: torch.Tensor) -> torch.Tensor:
-        logits, cap = self.unembed(stream).float(), self.shape.softcap
-        return cap * torch.tanh(logits / cap) if cap else logits
+    def logits(self, stream: torch.Tensor) -> torch.Tensor:  # 16 bits are too coarse to score
+        logits, cap = self.unembed(stream if self.training else stream.float()), self.shape.softcap
+        return cap * torch.tanh(logits.float() / cap) if cap else logits.float()
 
     def loss(self, stream: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Return the summed loss in nats of stream [N, width] against targets [N]."""
@@ -210,7 +210,7 @@ class GPT(nn.Module):
 def sdpa(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, window: int) -> torch.Tensor:
     """Attend anywhere. A window needs a mask, which is slow on CUDA."""
     at, mask = torch.arange(q.size(1), device=q.device), None
-    if window < q.size(1):
+    if window < max(q.size(1), MAX_SEQ_LEN):  # scored rows of all widths need the same kernel
         behind = at[:, None] - at
         mask = (behind >= 0) & (behind < window)
     q, k, v = (each.transpose(1, 2) for each in (q, k, v))

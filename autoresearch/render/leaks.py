@@ -1,0 +1,28 @@
+"""What scoring allows for rounding, and how small a leak it would have found all the same."""
+
+from collections.abc import Iterator
+
+from rich.text import Text
+
+from autoresearch import policy
+from autoresearch.records.tables import Experiment, Study
+from autoresearch.registry import Registry
+
+
+def lines(registry: Registry, study: Study, incumbent: Experiment | None) -> Iterator[Text]:
+    """Yield what `status` says; nothing of studies of older versions."""
+    if (found := study.allowance) is None:
+        return
+    told = f"a prediction computed again may differ by {found.tolerance:.2g} nats"
+    scored = registry.trials(incumbent) if incumbent else []
+    known = [each.detectable for each in scored if each.detectable is not None]
+    if known:
+        told += f"; in the best's score a leak worth {bpb(max(known))} would have been found"
+    yield Text(told, style="dim")
+    if policy.at_ceiling(found):
+        yield Text(policy.too_noisy(found), style="yellow")
+
+
+def bpb(leak: float) -> str:
+    """Return a leak in bits per byte, rounded to two digits."""
+    return f"{leak:.2g} bpb"
