@@ -25,7 +25,7 @@ from autoresearch import corpus
 from autoresearch.config import CorpusSettings, Settings, load_settings
 from autoresearch.patching import constants, set_constants
 from autoresearch.patching import numbers as numbers_of
-from autoresearch.runtime import peaks
+from autoresearch.runtime import open_session, peaks
 from autoresearch.runtime.rehearse import Rehearsed
 from autoresearch.runtime.session import TrainData, _map
 from autoresearch.scaffold import render, template_directory
@@ -459,6 +459,13 @@ def test_a_device_that_is_not_there_is_said_by_hand_and_a_failure_in_a_trial(
         prepare.open_run()
 
 
+@pytest.mark.parametrize(("budget", "seconds"), [("20s", 20), ("5m", 300), ("1h30m", 5400), (7, 7)])
+def test_by_hand_a_budget_is_read_as_a_person_writes_it(budget: Any, seconds: float) -> None:
+    session = open_session(budget=budget)
+    assert (session.budget, session.harnessed) == (seconds, False)
+    session.out.rmdir()
+
+
 def test_the_allocator_is_told_before_it_begins(modules: Any, monkeypatch: Any) -> None:
     _, prepare = modules()
     monkeypatch.delenv("PYTORCH_ALLOC_CONF", raising=False)
@@ -632,6 +639,20 @@ def test_the_rows_of_a_profile_fill_about_half_of_its_card(project: Path) -> Non
         need = 40 * at_once * channels + 12 * has["LOSS_CHUNK"] * settings.corpus.vocab_size
         assert 0.37 < need / 1e9 / gigabytes < 0.63, profile
         assert has["TOTAL_BATCH_SIZE"] % at_once == 0
+
+
+def test_the_table_of_profiles_is_that_of_the_files(project: Path) -> None:
+    text = (Path(__file__).parents[1] / "docs" / "cards.md").read_text()
+    for profile in DEVICES:
+        has, settings = (
+            numbers_of(render("gpt", profile)["train.py"]),
+            settings_of(profile, project),
+        )
+        row = next(line for line in text.splitlines() if line.startswith(f"| `{profile}` |"))
+        told = [int(each.replace(",", "")) for each in re.findall(r"\d[\d,]*\d|\d", row)]
+        sizes = [has["DEPTH"], has["DEPTH"] * has["ASPECT_RATIO"], settings.evaluation.context]
+        sizes += [settings.corpus.vocab_size, has["TOTAL_BATCH_SIZE"], has["DEVICE_BATCH_SIZE"]]
+        assert str(sizes)[1:-1] in str(told), row
 
 
 @pytest.mark.parametrize("profile", rows(list(DEVICES), "cpu", "gpu-8gb"))
