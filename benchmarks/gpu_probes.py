@@ -5,21 +5,26 @@
 Prints JSON lines, each with what was looked at, found and expected, and whether it is so.
 """
 
+import gc
 import importlib
 import itertools
 import json
+import math
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from autoresearch.byhand import val_documents
+from autoresearch.byhand import train_files, val_documents
 from autoresearch.runtime.exhaustion import out_of_memory
+from autoresearch.runtime.session import map_paths
 
 ROWS = 16  # windows that are predicted together, alone and cut short
 NOISE = 0.02  # of an attention in bf16 beside one in float32, on values of about 1
+ROUNDS, STEPS = 3, 10  # of each way to take steps
 TOO_MUCH = 2**50  # bytes that no device has
 
 Found = dict[str, Any]
@@ -35,6 +40,7 @@ def main() -> None:
         lambda: attentions(train, device),
         lambda: noise(train, prepare, project, checkpoint, device),
         lambda: exhaustion(device),
+        lambda: paces(train, prepare, project, device),
         lambda: fewer_rows(train, device),
     ]
     for probe in probes:
@@ -94,7 +100,7 @@ def noise(
         return
     x, y = windows[:, :-1], windows[:, 1:, None]
 
-    def nats(rows: torch.Tensor) -> torch.Tensor:
+    def nats(rows: torch.Tensor) -> Any:
         logits = model(rows).float()
         return logits.log_softmax(-1).gather(-1, y[: len(rows), : rows.size(1)])
 
@@ -107,6 +113,54 @@ def noise(
         yield found(f"noise of predictions made {name}, nats", text,
                     f"largest under {limit}, or a tolerance measured above it",
                     good=float(off.max()) < limit)  # fmt: skip
+
+
+def paces(train: Any, prepare: Any, project: Path, device: torch.device) -> Iterator[Found]:
+    """Time steps as train.py takes them, and without what should make them faster, in turns."""
+    trainer = train.Trainer(1, device)
+    trainer.warm_up()
+    data = map_paths(lambda: train_files(project))
+    feed = prepare.batches(data, trainer.rows, prepare.MAX_SEQ_LEN, 1, device)
+    ways = {
+        "as they are": lambda: pace(trainer, feed, ahead=True),
+        "batches made after the step": lambda: pace(trainer, feed, ahead=False),
+        "garbage collected": lambda: collecting(lambda: pace(trainer, feed, ahead=True)),
+    }
+    gc.disable()
+    best = dict.fromkeys(ways, math.inf)
+    for name, way in [*ways.items()] * ROUNDS:
+        best[name] = min(best[name], way())
+    shipped = best.pop("as they are")
+    yield found("seconds of a step", f"{shipped:.4f}")
+    for name, seconds in best.items():
+        good = seconds > 0.99 * shipped if device.type == "cuda" else None  # a CPU's are noise
+        yield found(f"seconds of a step, {name}", f"{seconds / shipped:.3f} times", "1 or more",
+                    good=good)  # fmt: skip
+    if device.type == "cuda":
+        wasted = torch.cuda.max_memory_reserved() / torch.cuda.max_memory_allocated()
+        yield found("memory taken, of what was needed", f"{wasted:.2f} times", "under 1.2",
+                    good=wasted < 1.2)  # fmt: skip
+
+
+def pace(trainer: Any, feed: Iterator[Any], *, ahead: bool) -> float:
+    """Return the seconds of a step, the next batch made while the device works, or after it."""
+    batch, began = next(feed), time.perf_counter()
+    for _ in range(STEPS):
+        loss = trainer.step(itertools.chain([batch], feed), 0.0)
+        if not ahead:
+            float(loss)
+        batch = next(feed)
+        float(loss)
+    return (time.perf_counter() - began) / STEPS
+
+
+def collecting(work: Callable[[], float]) -> float:
+    """Do something with the garbage collector at work."""
+    gc.enable()
+    try:
+        return work()
+    finally:
+        gc.disable()
 
 
 def exhaustion(device: torch.device) -> Iterator[Found]:
@@ -128,7 +182,7 @@ def fewer_rows(train: Any, device: torch.device) -> Iterator[Found]:
     trainer = train.Trainer(1, device)
     learn = trainer._learn  # noqa: SLF001 - where a CPU is told what it has
 
-    def decreed(tokens: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    def decreed(tokens: torch.Tensor, targets: torch.Tensor) -> Any:
         if device.type == "cpu" and len(tokens) > 2:
             raise torch.OutOfMemoryError
         return learn(tokens, targets)

@@ -282,13 +282,13 @@ def test_type_and_kernels_follow_the_card(
 class Steps(Rehearsed):
     """A session of so many steps, whose losses are kept; its end hands in nothing."""
 
-    def __init__(self, data: TrainData | None, steps: int) -> None:
+    def __init__(self, data: Any, steps: int) -> None:
         self.losses: list[float] = []
         super().__init__(
             seed=1, budget=1.0, clock="cpu", device="cpu", out=Path(), steps=steps, patience=1e9,
             _hand_over=lambda: data, _send=lambda _message: None,
             _metric=lambda metric: self.losses.append(metric["loss"]),
-        )  # type: ignore[arg-type] # no data are read where there are none  # fmt: skip
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -355,7 +355,7 @@ def test_rows_are_halved_until_they_fit(
     trainer, most = train.Trainer(1, torch.device("cpu")), 2
     learn = trainer._learn
 
-    def learn_few(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    def learn_few(x: torch.Tensor, y: torch.Tensor) -> Any:
         if len(x) > most:
             raise fault
         return learn(x, y)
@@ -381,7 +381,7 @@ def test_another_fault_is_not_answered_with_fewer_rows(modules: Any, monkeypatch
 
 
 @pytest.fixture
-def scripted(modules: Any, monkeypatch: Any) -> Callable[[list[float]], list[str]]:
+def scripted(modules: Any, monkeypatch: Any) -> Iterator[Callable[[list[float]], list[str]]]:
     """Run the loop of train() with these losses for steps; return what happened in which order."""
     train, prepare = modules()
     events: list[str] = []
@@ -474,7 +474,7 @@ def test_the_allocator_is_told_before_it_begins(modules: Any, monkeypatch: Any) 
     monkeypatch.setattr(prepare, "open_session", lambda **_: session)
     assert prepare.open_run() is session
     assert os.environ["PYTORCH_ALLOC_CONF"] == "expandable_segments:True"
-    assert not torch.cuda.is_initialized()
+    assert not torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.parametrize(
