@@ -121,7 +121,7 @@ def paces(train: Any, prepare: Any, project: Path, device: torch.device) -> Iter
     trainer.warm_up()
     data = map_paths(lambda: train_files(project))
     feed = prepare.batches(data, trainer.rows, prepare.MAX_SEQ_LEN, 1, device)
-    ways = {
+    ways: dict[str, Callable[[], float]] = {
         "as they are": lambda: pace(trainer, feed, ahead=True),
         "batches made after the step": lambda: pace(trainer, feed, ahead=False),
         "garbage collected": lambda: collecting(lambda: pace(trainer, feed, ahead=True)),
