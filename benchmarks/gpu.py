@@ -117,10 +117,15 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--beside", metavar="PATH", help="another train.py")
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--profile", default="gpu", choices=("gpu", "cpu"))
+    parser.add_argument("--profile", default="gpu", choices=profiles())
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--launched", type=float, default=0.0, help=argparse.SUPPRESS)
     return parser.parse_args()
+
+
+def profiles() -> list[str]:
+    """Return the names of the template's profiles."""
+    return [*tomllib.loads((TEMPLATE / "profiles.toml").read_text("utf-8"))]
 
 
 def profile_values(profile: str) -> dict[str, dict[str, object]]:
@@ -277,7 +282,7 @@ def report(results: Mapping[str, Figures], options: argparse.Namespace) -> None:
             line += f"{values[1] / values[0]:>17.4f}"
         print(line)
     if first.mfu_percent is None:
-        print("MFU is left out: this device is not in prepare.PEAK_FLOPS")
+        print("MFU is left out: this device is not in autoresearch/runtime/peaks.py")
 
 
 def show(value: int | float | str | None) -> str:  # noqa: PYI041 - a whole number is shown as one

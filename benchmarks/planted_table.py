@@ -48,8 +48,8 @@ BUGS = (
     Edit(
         "double",
         "the stream is computed in double precision",
-        "        kind = torch.bfloat16 if tokens.is_cuda else torch.float32\n",
-        "        kind = torch.bfloat16 if tokens.is_cuda else torch.float64\n",
+        "        kind = self.kind\n",
+        "        kind = torch.float64 if self.kind == torch.float32 else self.kind\n",
     ),
     Edit(
         "early-end",
@@ -66,10 +66,10 @@ BUGS = (
     Edit(
         "stale-gradients",
         "the matrices' gradients are never dropped, but pile up from step to step",
-        "            self.muon_step(same, grads, momentum, self.number(MATRIX_LR * scale))\n"
+        "            self.muon_step(same, grads, momentum, rate, self.kind)\n"
         "            for weight in same:\n"
         "                weight.grad = None\n",
-        "            self.muon_step(same, grads, momentum, self.number(MATRIX_LR * scale))\n",
+        "            self.muon_step(same, grads, momentum, rate, self.kind)\n",
     ),
     Edit(
         "betas",

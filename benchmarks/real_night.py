@@ -23,7 +23,7 @@ from autoresearch.config import load_settings
 from autoresearch.config.project import find_project
 from autoresearch.evaluation import Evaluator
 from autoresearch.records.scores import Score
-from autoresearch.records.tables import Experiment, Trial
+from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.values import Clock, Reading
 from autoresearch.registry import Registry
 from autoresearch.workers import Assignment, LocalWorker
@@ -38,13 +38,25 @@ _AUTHOR = {
 
 
 class RealNight:
-    """A project of the CPU profile with this train.py, and its study."""
+    """A project with this train.py and other lines of settings, and its study."""
 
-    def __init__(self, place: Path, train: str, corpus: str = "stdlib") -> None:
+    def __init__(
+        self,
+        place: Path,
+        train: str,
+        corpus: str = "stdlib",
+        profile: str = "cpu",
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         self.root = place / "project"
-        self.act("init", str(self.root), "--profile", "cpu", here=place)
-        if (self.root / "train.py").read_text() != train:
-            (self.root / "train.py").write_text(train)
+        self.act("init", str(self.root), "--profile", profile, here=place)
+        begun = {name: (self.root / name).read_text() for name in ("train.py", "autoresearch.toml")}
+        changed = {**begun, "train.py": train}
+        for old, new in (settings or {}).items():
+            changed["autoresearch.toml"] = changed["autoresearch.toml"].replace(old, new)
+        if changed != begun:
+            for name, text in changed.items():
+                (self.root / name).write_text(text)
             self._git("commit", "--quiet", "--all", "--message", "Set the program to begin with")
         self.act("prepare", "--corpus", corpus)
 
@@ -58,6 +70,14 @@ class RealNight:
         done = subprocess.run(command, cwd=here or self.root, env=_environment(), check=False)
         if done.returncode:
             raise SystemExit(f"autoresearch {arguments[0]} failed")
+
+    def study(self) -> Study:
+        """Return the study."""
+        registry = Registry.open(find_project(self.root).registry)
+        study = registry.study(TAG)
+        registry.close()
+        assert study is not None
+        return study
 
     def rows(self) -> list[tuple[Experiment, list[Trial]]]:
         """Return the study's experiments with their trials, oldest first."""

@@ -400,7 +400,7 @@ class TestTemplate:
         for old, new in (
             ("Trainer(session.seed, device)", "Trainer(1337, device)"),
             ("torch.manual_seed(seed)", "torch.manual_seed(seed ^ 1)"),
-            ("session.seed, device)\n    tokens", "3, device)\n    tokens"),
+            ("session.seed, device)\n    batch", "3, device)\n    batch"),
             ("lr_scale(before)", "lr_scale((time.monotonic() - started) / 300)"),
         ):
             assert old in source

@@ -1,26 +1,32 @@
 """The template GPT: its architecture, its data path, its score, and a training by hand."""
 
 import ast
+import functools
+import gc
 import importlib
+import logging
 import math
 import os
 import re
 import runpy
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 from autoresearch import corpus
-from autoresearch.config import CorpusSettings, load_settings
+from autoresearch.config import CorpusSettings, Settings, load_settings
 from autoresearch.patching import constants, set_constants
 from autoresearch.patching import numbers as numbers_of
+from autoresearch.runtime import open_session, peaks
+from autoresearch.runtime.rehearse import Rehearsed
 from autoresearch.runtime.session import TrainData, _map
 from autoresearch.scaffold import render, template_directory
 from tests.commands import Forked
@@ -261,6 +267,258 @@ def test_warming_up_teaches_nothing(modules: Any) -> None:
     assert trainer.attention == "sdpa"
 
 
+# --- what suits a device, as far as a CPU can show it
+
+
+@pytest.mark.parametrize(
+    ("device", "capability", "kind", "kernels"),
+    [
+        ("cpu", None, "float32", []),
+        ("mps", None, "float32", []),
+        ("cuda", (6, 1), "float32", []),  # Pascal
+        ("cuda", (7, 5), "float16", []),  # Turing
+        ("cuda", (8, 6), "bfloat16", ["kernels", "flash_attn"]),  # Ampere
+        ("cuda", (9, 0), "bfloat16", ["flash_attn_interface", "kernels", "flash_attn"]),  # Hopper
+        ("cuda", (12, 0), "bfloat16", ["flash_attn"]),  # Blackwell; ROCm's numbers, too
+    ],
+)
+def test_type_and_kernels_follow_the_card(
+    modules: Any, monkeypatch: Any, device: str, capability: Any, kind: str, kernels: list[str]
+) -> None:
+    train, _ = modules()
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device: capability)
+    monkeypatch.delenv("KERNELS_CACHE", raising=False)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    package = SimpleNamespace(flash_attn_func=lambda q, k, v, **_named: (v, None))
+    for name in ("flash_attn_interface", "flash_attn"):
+        monkeypatch.setitem(sys.modules, name, package)
+    hub = SimpleNamespace(get_kernel=lambda _name, *, version: package if version == 1 else None)
+    monkeypatch.setitem(sys.modules, "kernels", hub)
+    assert train.compute_type(torch.device(device)) == getattr(torch, kind)
+    found = dict(train.attentions(torch.device(device)))
+    assert list(found) == [*kernels, "sdpa"]
+    v = torch.ones(1)
+    assert all(found[name](v, v, v, 3) is v for name in kernels)
+    if kernels:  # where a sealed trial finds a kernel, and asks nobody for it
+        offline = (os.environ["KERNELS_CACHE"], os.environ["HF_HUB_OFFLINE"])
+        assert offline == (f"{sys.prefix}/kernels", "1")
+        monkeypatch.setitem(sys.modules, "kernels", SimpleNamespace())
+        monkeypatch.setitem(sys.modules, "flash_attn", None)
+        broken = dict(train.attentions(torch.device(device)))
+        assert [*broken] == [each for each in kernels if each == "flash_attn_interface"] + ["sdpa"]
+
+
+class Steps(Rehearsed):
+    """A session of so many steps, whose losses are kept; its end hands in nothing."""
+
+    def __init__(self, data: Any, steps: int) -> None:
+        self.losses: list[float] = []
+        super().__init__(
+            seed=1, budget=1.0, clock="cpu", device="cpu", out=Path(), steps=steps, patience=1e9,
+            _hand_over=lambda: data, _send=lambda _message: None,
+            _metric=lambda metric: self.losses.append(metric["loss"]),
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("backend", "kind"),
+    [
+        ("eager", "bfloat16"),
+        pytest.param("aot_eager", "float16", marks=pytest.mark.thorough),
+        pytest.param("inductor", "bfloat16", marks=pytest.mark.thorough),  # a C++ compiler's time
+    ],
+)
+def test_the_whole_path_of_a_card_trains_as_the_cpu_does(
+    modules: Any, monkeypatch: Any, capsys: Any, tmp_path: Path, backend: str, kind: str
+) -> None:
+    """Compiled, in 16 bits, FlexAttention or what is left, chunks of the loss, accumulation."""
+    train, _ = modules(LOSS_CHUNK=32)
+    monkeypatch.setattr(
+        logging.getLogger("torch.__trace"), "propagate", False
+    )  # or pytest keeps all
+    data = shard_data(tmp_path, [torch.arange(2000).square().remainder(VOCAB).tolist()])
+    plain = Steps(data, 3)
+    train.train(plain, 0.0)
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=backend))
+    monkeypatch.setattr(train, "compiles", lambda _device: True)
+    monkeypatch.setattr(train, "compute_type", lambda _device: getattr(torch, kind))
+    monkeypatch.setattr(train, "DEVICE_BATCH_SIZE", 2)  # half of what it is: accumulated
+    carded = Steps(data, 3)
+    model, stats = train.train(carded, 0.0)
+    assert carded.losses == pytest.approx(plain.losses, rel=1e-2)
+    assert carded.losses[-1] < carded.losses[0]
+    assert (stats.attention, stats.rows_at_once, stats.steps) == ("sdpa", 2, 3)
+    assert "flex attention does not work here" in capsys.readouterr().out  # none backwards on CPUs
+    assert model(tokens(1)).dtype == torch.float32
+    torch.compiler.reset()
+
+
+def test_float16_learns_like_float32_and_bears_what_it_cannot_hold(
+    modules: Any, monkeypatch: Any
+) -> None:
+    train, _ = modules()
+    feed = [(tokens(4, seed=n), tokens(4, seed=n)) for n in range(2)] * 4
+
+    def losses(kind: torch.dtype, gain: float = 1.0) -> list[float]:
+        monkeypatch.setattr(train, "compute_type", lambda _device: kind)
+        trainer = train.Trainer(1, torch.device("cpu"))
+        trainer.gain *= gain
+        return [float(trainer.step(iter(feed[:1]), 1.0)) for _ in range(6)]
+
+    assert losses(torch.float16) == pytest.approx(losses(torch.float32), rel=1e-2)
+    assert all(math.isfinite(loss) for loss in losses(torch.float16, gain=1e6))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"),
+    ],
+)
+def test_rows_are_halved_until_they_fit(
+    modules: Any, monkeypatch: Any, capsys: Any, fault: RuntimeError
+) -> None:
+    train, _ = modules(TOTAL_BATCH_SIZE=24 * CONTEXT, DEVICE_BATCH_SIZE=8)
+    trainer, most = train.Trainer(1, torch.device("cpu")), 2
+    learn = trainer._learn
+
+    def learn_few(x: torch.Tensor, y: torch.Tensor) -> Any:
+        if len(x) > most:
+            raise fault
+        return learn(x, y)
+
+    monkeypatch.setattr(trainer, "_learn", learn_few)
+    trainer.warm_up()
+    assert (trainer.rows, trainer.times, trainer.attention) == (2, 12, "sdpa")
+    said = capsys.readouterr().out.splitlines()
+    assert said[-1] == "no memory for 4 rows at once: 2 now, 12 times a step"
+    most = 0
+    with pytest.raises(RuntimeError, match=re.escape(str(fault)[:10])):
+        trainer.warm_up()  # not even one row
+    assert trainer.rows == 1
+
+
+def test_another_fault_is_not_answered_with_fewer_rows(modules: Any, monkeypatch: Any) -> None:
+    train, _ = modules()
+    trainer = train.Trainer(1, torch.device("cpu"))
+    monkeypatch.setattr(trainer, "_learn", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        trainer.warm_up()
+    assert trainer.rows == 4
+
+
+@pytest.fixture
+def scripted(modules: Any, monkeypatch: Any) -> Iterator[Callable[[list[float]], list[str]]]:
+    """Run the loop of train() with these losses for steps; return what happened in which order."""
+    train, prepare = modules()
+    events: list[str] = []
+
+    class Loss:
+        def __init__(self, value: float) -> None:
+            self.value = value
+
+        def __float__(self) -> float:
+            events.append("wait")
+            return self.value
+
+    def fetching(*_: object) -> Iterator[str]:
+        while True:
+            events.append("fetch")
+            yield "batch"
+
+    def play(losses: list[float]) -> list[str]:
+        left = iter(losses)
+
+        def step(_trainer: Any, feed: Iterator[str], _scale: float) -> Loss:
+            assert next(feed) == "batch"
+            events.append("step" if not gc.isenabled() else "step with garbage collection")
+            return Loss(next(left))
+
+        monkeypatch.setattr(prepare, "batches", fetching)
+        monkeypatch.setattr(train.Trainer, "warm_up", lambda _trainer: None)
+        monkeypatch.setattr(train.Trainer, "step", step)
+        train.train(Steps(None, len(losses)), 0.0)
+        return events
+
+    yield play
+    gc.enable()
+    gc.unfreeze()
+
+
+def test_the_next_batch_is_made_while_the_device_works(scripted: Any) -> None:
+    assert scripted([3.0, 2.0]) == ["fetch", *["step", "fetch", "wait"] * 2]
+    assert gc.isenabled()
+
+
+@pytest.mark.parametrize("losses", [[3.0, 5.9, 6.1, 2.0], [3.0, math.nan], [math.inf, 1.0]])
+def test_a_diverged_loss_ends_the_training(scripted: Any, losses: list[float]) -> None:
+    with pytest.raises(FloatingPointError, match="at step"):
+        scripted(losses)
+
+
+@pytest.mark.parametrize(
+    ("heads", "together", "left"), [(4, 1, 4), (4, 2, 2), (4, 8, 1), (6, 4, 3), (3, 2, 3)]
+)
+def test_heads_share_keys_and_values_as_far_as_they_divide(
+    modules: Any, heads: int, together: int, left: int
+) -> None:
+    train, _ = modules()
+    shape = train.Shape(heads=heads, heads_per_kv=together)
+    assert shape.kv_heads == left
+    layer = train.Attention(shape, 1)
+    assert layer.key.weight.shape == layer.value.weight.shape == (left * 32, heads * 32)
+    q, k, v = (torch.randn(1, 9, n, 8) for n in (heads, left, left))
+    wide = [each.repeat_interleave(heads // left, 2) for each in (k, v)]
+    torch.testing.assert_close(train.sdpa(q, k, v, 4), train.sdpa(q, *wide, 4))
+
+
+def test_a_device_that_is_not_there_is_said_by_hand_and_a_failure_in_a_trial(
+    modules: Any, monkeypatch: Any, capsys: Any
+) -> None:
+    _, prepare = modules()
+    session = SimpleNamespace(device="cuda", harnessed=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(prepare, "open_session", lambda **_: session)
+    assert prepare.open_run().device == "cpu"
+    assert "no cuda device here" in capsys.readouterr().err
+    session.device, session.harnessed = "cuda", True
+    with pytest.raises(RuntimeError, match="no cuda device"):
+        prepare.open_run()
+
+
+@pytest.mark.parametrize(("budget", "seconds"), [("20s", 20), ("5m", 300), ("1h30m", 5400), (7, 7)])
+def test_by_hand_a_budget_is_read_as_a_person_writes_it(budget: Any, seconds: float) -> None:
+    session = open_session(budget=budget)
+    assert (session.budget, session.harnessed) == (seconds, False)
+    session.out.rmdir()
+
+
+def test_the_allocator_is_told_before_it_begins(modules: Any, monkeypatch: Any) -> None:
+    _, prepare = modules()
+    monkeypatch.delenv("PYTORCH_ALLOC_CONF", raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    session = SimpleNamespace(device="cuda", harnessed=True)
+    monkeypatch.setattr(prepare, "open_session", lambda **_: session)
+    assert prepare.open_run() is session
+    assert os.environ["PYTORCH_ALLOC_CONF"] == "expandable_segments:True"
+    assert not torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize(
+    ("card", "flops"),
+    [("NVIDIA H100 80GB HBM3", 989e12), ("NVIDIA H100 PCIe", 756e12), ("Tesla T4", 65e12),
+     ("NVIDIA GeForce RTX 4090", 165e12), ("NVIDIA A100-SXM4-80GB", 312e12), ("Voodoo 2", None)],
+)  # fmt: skip
+def test_the_peak_of_a_card_is_found_by_its_name(card: str, flops: float | None) -> None:
+    assert peaks.peak_of(card) == flops
+    assert peaks.peak_flops("cpu") is None
+
+
+# --- schedule and checkpoint
+
+
 def test_the_schedule_rises_holds_and_falls(modules: Any) -> None:
     train, _ = modules(WARMUP_RATIO=0.2, WARMDOWN_RATIO=0.5, FINAL_LR_FRAC=0.1)
     assert train.lr_scale(0.0) < train.lr_scale(0.1) == pytest.approx(0.5)
@@ -380,19 +638,55 @@ def test_bits_per_byte_equal_a_loop_over_single_tokens(modules: Any) -> None:
         assert found == pytest.approx(bits / size, abs=1e-5)
 
 
+CARDS = {"gpu": 80, **{f"gpu-{size}gb": size for size in (48, 24, 16, 12, 8)}}
+DEVICES = {"cpu": "cpu", "mps": "mps", **dict.fromkeys(CARDS, "cuda")}
+
+
+def settings_of(profile: str, folder: Path) -> Settings:
+    path = folder / f"{profile}.toml"
+    path.write_text(render("gpt", profile)["autoresearch.toml"])
+    return load_settings(path)
+
+
 def test_settings_agree_with_the_package(project: Path) -> None:
-    for profile, device in (("cpu", "cpu"), ("gpu", "cuda")):
-        path = project / f"{profile}.toml"
-        path.write_text(render("gpt", profile)["autoresearch.toml"])
-        settings = load_settings(path)
-        assert (settings.training.profile, settings.training.device) == (profile, device)
+    profiles = tomllib.loads((template_directory("gpt") / "profiles.toml").read_text())
+    assert set(profiles) == set(DEVICES)
+    for profile, device in DEVICES.items():
+        training = settings_of(profile, project).training
+        assert (training.profile, training.device) == (profile, device)
 
 
-@pytest.mark.parametrize("profile", ["cpu", "gpu"])
+def test_the_rows_of_a_profile_fill_about_half_of_its_card(project: Path) -> None:
+    """By the rule that profiles.toml names; and a step is a whole number of them."""
+    for profile, gigabytes in CARDS.items():
+        has, settings = (
+            numbers_of(render("gpt", profile)["train.py"]),
+            settings_of(profile, project),
+        )
+        at_once = has["DEVICE_BATCH_SIZE"] * settings.evaluation.context
+        channels = has["DEPTH"] * has["DEPTH"] * has["ASPECT_RATIO"]
+        need = 40 * at_once * channels + 12 * has["LOSS_CHUNK"] * settings.corpus.vocab_size
+        assert 0.37 < need / 1e9 / gigabytes < 0.63, profile
+        assert has["TOTAL_BATCH_SIZE"] % at_once == 0
+
+
+def test_the_table_of_profiles_is_that_of_the_files(project: Path) -> None:
+    text = (Path(__file__).parents[1] / "docs" / "cards.md").read_text()
+    for profile in DEVICES:
+        has, settings = (
+            numbers_of(render("gpt", profile)["train.py"]),
+            settings_of(profile, project),
+        )
+        row = next(line for line in text.splitlines() if line.startswith(f"| `{profile}` |"))
+        told = [int(each.replace(",", "")) for each in re.findall(r"\d[\d,]*\d|\d", row)]
+        sizes = [has["DEPTH"], has["DEPTH"] * has["ASPECT_RATIO"], settings.evaluation.context]
+        sizes += [settings.corpus.vocab_size, has["TOTAL_BATCH_SIZE"], has["DEVICE_BATCH_SIZE"]]
+        assert str(sizes)[1:-1] in str(told), row
+
+
+@pytest.mark.parametrize("profile", rows(list(DEVICES), "cpu", "gpu-8gb"))
 def test_the_rehearsal_shrinks_constants_that_are_there(project: Path, profile: str) -> None:
-    texts = render("gpt", profile)
-    (project / "small.toml").write_text(texts["autoresearch.toml"])
-    settings = load_settings(project / "small.toml")
+    settings, texts = settings_of(profile, project), render("gpt", profile)
     toy, own = settings.preflight.toy, numbers_of(texts["train.py"])
     assert {name for name, value in toy.items() if value <= own[name]} == set(toy)
     assert toy["TOTAL_BATCH_SIZE"] > toy["DEVICE_BATCH_SIZE"] * settings.preflight.context

@@ -15,6 +15,7 @@ import json
 import math
 import mmap
 import os
+import re
 import socket
 import sys
 import tempfile
@@ -162,7 +163,7 @@ def file_digest(path: Path) -> str:
 def open_session(
     *,
     seed: int = 42,
-    budget: float = 300.0,
+    budget: float | str = 300.0,
     clock: str = "wall",
     device: str = "cpu",
     train_files: Callable[[], tuple[list[Path], int]] | None = None,
@@ -171,7 +172,7 @@ def open_session(
 
     Args:
         seed: used by hand; the harness brings its own, as it does all that follows.
-        budget: seconds of training.
+        budget: seconds of training, or "20s", "5m", "1h30m".
         clock: "wall" or "cpu".
         device: "cpu", "cuda" or "mps".
         train_files: gives the train split's files and the bytes of a token.
@@ -181,7 +182,7 @@ def open_session(
     out = Path(tempfile.mkdtemp(prefix="autoresearch-"))
     return Session(
         seed=seed,
-        budget=budget,
+        budget=_seconds(budget),
         clock=clock,
         device=device,
         out=out,
@@ -190,6 +191,11 @@ def open_session(
         _metric=lambda _metric: None,
         harnessed=False,
     )
+
+
+def _seconds(duration: float | str) -> float:
+    parts = re.findall(r"([\d.]+)([smh]?)", str(duration))
+    return sum(float(number) * {"": 1, "s": 1, "m": 60, "h": 3600}[unit] for number, unit in parts)
 
 
 def map_paths(train_files: Callable[[], tuple[list[Path], int]] | None) -> TrainData:

@@ -4,46 +4,44 @@
 batches. Run as a script, it prepares the corpus, as `autoresearch prepare` does.
 """
 
+import functools
+import importlib
 import math
-import re
+import os
 import sys
 import tomllib
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch.nn.utils.rnn import pad_sequence
 
 from autoresearch.runtime import Session, TrainData, open_session
+from autoresearch.runtime.peaks import peak_flops
 
 PROJECT = Path(__file__).resolve().parent
 SETTINGS = tomllib.loads((PROJECT / "autoresearch.toml").read_text("utf-8"))
 MAX_SEQ_LEN: int = SETTINGS["evaluation"]["context"]  # tokens a window holds when it is scored
 VOCAB_SIZE: int = SETTINGS["corpus"]["vocab_size"]  # tokens, the one that begins documents too
-
-# Dense bf16 FLOP/s by the makers' datasheets; the first name found in the card's own wins.
-PEAK_FLOPS = {
-    "B200": 2.25e15, "H200": 989e12, "H100 PCIE": 756e12, "H100 NVL": 835e12, "H100": 989e12,
-    "H800": 989e12, "H20": 148e12, "GH200": 989e12, "A100": 312e12, "A40": 150e12, "A30": 165e12,
-    "A10": 125e12, "L40S": 362e12, "L40": 181e12, "L4": 121e12, "RTX 6000 ADA": 364e12,
-    "RTX A6000": 155e12, "5090": 210e12, "4090": 165e12, "4080": 98e12, "3090": 71e12,
-}  # fmt: skip
+by_hand = functools.partial(importlib.import_module, "autoresearch.byhand")  # no trial has it
 
 
 def open_run() -> Session:
     """Return this run's session: the harness's if one is there, else one that runs by hand."""
     training = SETTINGS["training"]
     session = open_session(
-        budget=_seconds(training["budget"]),
+        budget=training["budget"],
         clock=training["clock"],
         device=training["device"],
-        train_files=lambda: (list(_corpus().train_files()), _corpus().token_bytes),
+        train_files=lambda: by_hand().train_files(PROJECT),
     )
-    session.device = _usable(session.device)
+    _choose_device(session)
     if session.device == "cpu":
         torch.set_num_threads(training["threads"])
+    else:  # torch's allocator, which has not begun, then leaves no gaps that nothing fits into
+        os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
     return session
 
 
@@ -82,38 +80,24 @@ def evaluate_bpb(
     total_bytes, windows = 0, []
     for ids, size in documents:
         total_bytes += size
-        stops = range(0, len(ids) - 1, MAX_SEQ_LEN)
-        windows += [ids[at : at + MAX_SEQ_LEN + 1] for at in stops]
+        windows += [ids[at : at + MAX_SEQ_LEN + 1] for at in range(0, len(ids) - 1, MAX_SEQ_LEN)]
     windows.sort(key=len)  # rows of one length need no padding
     nats = torch.zeros((), dtype=torch.float64)
     for at in range(0, len(windows), batch):
-        rows = windows[at : at + batch]
-        x, y = _padded(rows, device)
-        losses = F.cross_entropy(
-            model(x).float().flatten(0, 1), y.flatten(), ignore_index=-1, reduction="none"
-        )
+        rows = [torch.tensor(row, device=device) for row in windows[at : at + batch]]
+        x = pad_sequence([row[:-1] for row in rows], batch_first=True)
+        y = pad_sequence([row[1:] for row in rows], batch_first=True, padding_value=-1)
+        logits = model(x).float().flatten(0, 1)
+        losses = F.cross_entropy(logits, y.flatten(), ignore_index=-1, reduction="none")
         nats += losses.cpu().double().sum()
     return float(nats) / math.log(2) / total_bytes
 
 
-def val_documents() -> Iterator[tuple[list[int], int]]:
-    """Yield the validation documents as (token ids with BOS, raw bytes): for runs by hand only.
-
-    Under the harness they are out of reach, and the evaluator scores the checkpoint.
-    """
-    corpus = _corpus()
-    tokenizer = corpus.tokenizer()
-    for document in corpus.val():
-        yield [corpus.bos, *tokenizer.encode(document.data)], len(document.data)
-
-
-def peak_flops(device: torch.device | str) -> float | None:
-    """Return the card's dense bf16 FLOP/s; None if it is no CUDA card, or not in the table."""
-    if torch.device(device).type != "cuda":
-        return None
-    name = torch.cuda.get_device_name(device).upper()
-    found = (peak for card, peak in PEAK_FLOPS.items() if re.search(rf"\b{card}\b", name))
-    return next(found, None)
+def print_summary(model: torch.nn.Module, stats: dict, seconds: float) -> None:
+    """Print what karpathy/autoresearch prints, with the score on val: for runs by hand only."""
+    device = next(model.parameters()).device
+    bpb = evaluate_bpb(model, by_hand().val_documents(PROJECT), device)
+    by_hand().print_block(bpb, stats, seconds, peak_flops(device))
 
 
 def _windows(lengths: list[int], seq_len: int, seed: int) -> Iterator[tuple[int, int]]:
@@ -137,38 +121,15 @@ def _tokens(shard: object, token_bytes: int) -> torch.Tensor:
         return torch.frombuffer(shard, dtype=kind)
 
 
-def _padded(rows: list[list[int]], device: torch.device | str) -> tuple[torch.Tensor, torch.Tensor]:
-    width = max(len(row) for row in rows) - 1
-    inputs = [row[:-1] + [0] * (width + 1 - len(row)) for row in rows]
-    targets = [row[1:] + [-1] * (width + 1 - len(row)) for row in rows]
-    return torch.tensor(inputs, device=device), torch.tensor(targets, device=device)
-
-
-def _corpus() -> Any:  # its class is out of reach of a trial, as is the corpus
-    from autoresearch import corpus, errors  # noqa: PLC0415 - needed by hand alone
-
-    try:
-        return corpus.load(PROJECT / ".autoresearch" / "corpus.json")
-    except errors.CorpusError as fault:
-        sys.exit(str(fault))
-
-
-def _seconds(budget: str) -> float:
-    units = {"": 1, "s": 1, "m": 60, "h": 3600}
-    parts = re.findall(r"([\d.]+)([smh]?)", budget)
-    return sum(float(number) * units[unit] for number, unit in parts)
-
-
-def _usable(device: str) -> str:
+def _choose_device(session: Session) -> None:
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if there.get(device, True):
-        return device
-    print(f"no {device} device here: training on the CPU instead", file=sys.stderr)
-    return "cpu"
+    if not there.get(session.device, True):
+        if session.harnessed:  # what was asked for would not be measured
+            raise RuntimeError(f"PyTorch finds no {session.device} device")
+        print(f"no {session.device} device here: training on the CPU instead", file=sys.stderr)
+        session.device = "cpu"
 
 
 if __name__ == "__main__":
-    from autoresearch.cli import main  # by hand alone, like the corpus
-
-    sys.argv[1:] = ["prepare", *sys.argv[1:]]
-    main()
+    sys.argv.insert(1, "prepare")
+    importlib.import_module("autoresearch.cli").main()

@@ -5,9 +5,13 @@ The evaluator rebuilds the model with `load_model()`: token ids [B, T] in, logit
 """
 
 import functools
+import gc
 import importlib
 import itertools
 import json
+import math
+import os
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -21,11 +25,13 @@ from prepare import MAX_SEQ_LEN, VOCAB_SIZE
 from torch import nn
 
 from autoresearch.runtime import Session
+from autoresearch.runtime.exhaustion import out_of_memory
 
 # Model
 DEPTH = 8  # layers
 ASPECT_RATIO = 64  # width = DEPTH * ASPECT_RATIO, rounded up to whole heads
 HEAD_DIM = 128  # channels of an attention head, rounded up to a multiple of 8
+HEADS_PER_KV = 1  # query heads that share one head of keys and values, as far as they divide
 MLP_RATIO = 4  # hidden channels of the MLP for each channel of the width
 WINDOW_PATTERN = "SSSL"  # attention of layers 1, 2, ...: L sees all, S a window; the last sees all
 SHORT_WINDOW = 0.5  # tokens an S layer sees, as a share of the context
@@ -70,6 +76,7 @@ class Shape:
     depth: int = DEPTH
     head_dim: int = -(-HEAD_DIM // 8) * 8
     heads: int = max(1, -(-DEPTH * ASPECT_RATIO // (-(-HEAD_DIM // 8) * 8)))
+    heads_per_kv: int = HEADS_PER_KV
     mlp_ratio: int = MLP_RATIO
     gate_channels: int = GATE_CHANNELS
     window_pattern: str = WINDOW_PATTERN
@@ -80,6 +87,10 @@ class Shape:
     @property
     def width(self) -> int:
         return self.heads * self.head_dim
+
+    @property
+    def kv_heads(self) -> int:
+        return self.heads // math.gcd(self.heads, self.heads_per_kv)
 
     @property
     def windows(self) -> list[int]:
@@ -103,6 +114,8 @@ class Stats:
     flops_per_token: float
     peak_vram_bytes: int
     attention: str
+    rows_at_once: int
+    depth: int
 
 
 def norm(x: torch.Tensor) -> torch.Tensor:
@@ -128,18 +141,18 @@ class Linear(nn.Linear):
 class Attention(nn.Module):
     def __init__(self, shape: Shape, layer: int) -> None:
         super().__init__()
-        width = shape.width
-        self.heads, self.window = shape.heads, shape.windows[layer]
-        self.query, self.key, self.value = (Linear(width, width) for _ in range(3))
+        width, kv_width = shape.width, shape.kv_heads * shape.head_dim
+        self.head_dim, self.window = shape.head_dim, shape.windows[layer]
+        self.query, self.key, self.value = (Linear(width, n) for n in (width, kv_width, kv_width))
         self.out = Linear(width, width, scale=0)
         self.embed = self.gate = None
         if (shape.depth - layer) % 2:  # every second layer, the last one among them
-            self.embed = nn.Embedding(shape.vocab_size, width)
+            self.embed = nn.Embedding(shape.vocab_size, kv_width)
             nn.init.normal_(self.embed.weight, std=INIT_SCALE * width**-0.5)
-            self.gate = Linear(min(shape.gate_channels, width), shape.heads, scale=0)
+            self.gate = Linear(min(shape.gate_channels, width), shape.kv_heads, scale=0)
 
     def forward(self, x, tokens, cos, sin, attend: Attend) -> torch.Tensor:
-        split = (*x.shape[:2], self.heads, -1)
+        split = (*x.shape[:2], -1, self.head_dim)
         q = norm(rotate(self.query(x).view(split), cos, sin))
         k = norm(rotate(self.key(x).view(split), cos, sin))
         v = self.value(x).view(split)
@@ -165,7 +178,7 @@ class Block(nn.Module):
 class GPT(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.shape, self.attend = shape, sdpa
+        self.shape, self.attend, self.kind = shape, sdpa, torch.float32
         self.embed = nn.Embedding(shape.vocab_size, shape.width)
         self.blocks = nn.ModuleList(Block(shape, layer) for layer in range(shape.depth))
         self.unembed = Linear(shape.width, shape.vocab_size, scale=0.001 * shape.width**0.5)
@@ -182,7 +195,7 @@ class GPT(nn.Module):
 
     def stream(self, tokens: torch.Tensor) -> torch.Tensor:
         """Return what the last layer leaves, normed: [B, T, width]."""
-        kind = torch.bfloat16 if tokens.is_cuda else torch.float32
+        kind = self.kind
         cos, sin = (table[: tokens.size(1)].to(kind) for table in (self.cos, self.sin))
         x = x0 = norm(self.embed(tokens).to(kind))
         for layer, block in enumerate(self.blocks):
@@ -204,6 +217,21 @@ class GPT(nn.Module):
         return 6 * weights + 12 * self.shape.width * sum(self.shape.windows)
 
 
+# --- what suits a device
+
+
+def compute_type(device: torch.device) -> torch.dtype:
+    """Return the type to compute in: of 16 bits where the cards multiply it fast."""
+    generation = torch.cuda.get_device_capability(device)[0] if device.type == "cuda" else 0
+    if generation >= 8:  # Ampere and later; ROCm's numbers are from 9 on
+        return torch.bfloat16
+    return torch.float16 if generation == 7 else torch.float32  # Volta and Turing know no bfloat16
+
+
+def compiles(device: torch.device) -> bool:
+    return device.type == "cuda"  # it hardly pays elsewhere
+
+
 # --- attention: q, k and v are [B, T, heads, head_dim]; a token sees `window` tokens, its own last
 
 
@@ -213,13 +241,15 @@ def sdpa(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, window: int) -> torc
     if window < max(q.size(1), MAX_SEQ_LEN):  # scored rows of all widths need the same kernel
         behind = at[:, None] - at
         mask = (behind >= 0) & (behind < window)
+    if k.size(2) < q.size(2):  # not every backend knows grouped heads
+        k, v = (each.repeat_interleave(q.size(2) // k.size(2), 2) for each in (k, v))
     q, k, v = (each.transpose(1, 2) for each in (q, k, v))
     y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)
     return y.transpose(1, 2)
 
 
 def flash(kernel: Callable, q, k, v, window: int) -> torch.Tensor:
-    """Attend with a FlashAttention package, which knows windows."""
+    """Attend with a FlashAttention package, which knows windows and grouped heads."""
     y = kernel(q, k, v, causal=True, window_size=(window - 1, 0))
     return y[0] if isinstance(y, tuple) else y
 
@@ -228,69 +258,70 @@ def flex(shape: Shape, device: torch.device) -> Attend:
     """Attend with FlexAttention, which skips what a window hides; only for compiled training."""
     from torch.nn.attention import flex_attention as flexible  # noqa: PLC0415 - slow, rarely used
 
-    def mask(window: int) -> flexible.BlockMask:
-        def seen(_batch, _head, query, key):
-            return (query >= key) & (query - key < window)
+    def seen_in(window: int) -> Callable:
+        return lambda _batch, _head, query, key: (query >= key) & (query - key < window)
 
-        size = shape.context
-        return flexible.create_block_mask(seen, None, None, size, size, str(device))
-
-    masks = {window: mask(window) for window in set(shape.windows) if window < shape.context}
+    size, masks = (1, 1, shape.context, shape.context), {}
+    for window in {*shape.windows} - {shape.context}:
+        masks[window] = flexible.create_block_mask(seen_in(window), *size, str(device))
+    grouped = shape.kv_heads < shape.heads
 
     def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, window: int) -> torch.Tensor:
         if window not in masks:
             return sdpa(q, k, v, window)  # plain causal attention is fast everywhere
         q, k, v = (each.transpose(1, 2) for each in (q, k, v))
-        return flexible.flex_attention(q, k, v, block_mask=masks[window]).transpose(1, 2)
+        y = flexible.flex_attention(q, k, v, block_mask=masks[window], enable_gqa=grouped)
+        return y.transpose(1, 2)
 
     return attend
 
 
-def eager_attentions(device: torch.device) -> Iterator[tuple[str, Attend]]:
-    """Yield the ways to attend that need no compiling, fastest first; the last works everywhere."""
+def flash_of(package: str) -> Callable:
+    """Return a package's FlashAttention; that of `kernels` was downloaded before, see README.md."""
+    os.environ.setdefault("KERNELS_CACHE", f"{sys.prefix}/kernels")  # no home is in a trial's reach
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nor is the network
+    module = importlib.import_module(package)
+    if package == "kernels":
+        module = module.get_kernel("kernels-community/flash-attn3", version=1)
+    return module.flash_attn_func
+
+
+def attentions(device: torch.device, shape: Shape | None = None) -> Iterator[tuple[str, Attend]]:
+    """Yield the ways to attend, fastest first; those of training alone where a shape is given."""
     generation = torch.cuda.get_device_capability(device)[0] if device.type == "cuda" else 0
-    packages = (("flash_attn_interface", generation == 9), ("flash_attn", generation >= 8))
-    for package, suits in packages:
+    suited = {"flash_attn_interface": (9,), "kernels": (8, 9), "flash_attn": range(8, 99)}
+    for package in (name for name, generations in suited.items() if generation in generations):
         try:
-            if suits:
-                kernel = importlib.import_module(package).flash_attn_func
-                yield package, functools.partial(flash, kernel)
-        except (ImportError, OSError, AttributeError):
-            continue  # not installed, or built for another torch
-    yield "sdpa", sdpa
-
-
-def training_attentions(shape: Shape, device: torch.device) -> Iterator[tuple[str, Attend]]:
-    """Yield the ways to attend in training, fastest first."""
-    for name, attend in eager_attentions(device):
-        if name == "sdpa" and device.type == "cuda" and min(shape.windows) < shape.context:
-            yield "flex", flex(shape, device)
-        yield name, attend
+            yield package, functools.partial(flash, flash_of(package))
+        except Exception:  # noqa: BLE001, S112 - each says in its own way that it is not there
+            continue  # or was built for another torch
+    if shape and compiles(device) and min(shape.windows) < shape.context:
+        yield "flex", flex(shape, device)
+    yield "sdpa", sdpa  # which works everywhere
 
 
 # --- optimizer
 
 
-def orthogonalise(matrices: torch.Tensor, steps: int) -> torch.Tensor:
+def orthogonalise(matrices: torch.Tensor, steps: int, kind=torch.float32) -> torch.Tensor:
     """Return the nearest semi-orthogonal matrices [N, R, C], roughly (Newton-Schulz).
 
     The coefficients are those of Muon (kellerjordan.github.io/posts/muon).
     """
-    x = matrices.bfloat16() if matrices.is_cuda else matrices
-    tall = x.size(-2) > x.size(-1)
-    x = x.mT if tall else x
-    x = x / (x.norm(dim=(-2, -1), keepdim=True) * 1.02 + 1e-7)
+    tall = matrices.size(-2) > matrices.size(-1)
+    x = matrices.mT if tall else matrices
+    x = (x / (x.norm(dim=(-2, -1), keepdim=True) * 1.02 + 1e-7)).to(kind)
     for _ in range(steps):
         square = x @ x.mT
         x = 3.4445 * x + (-4.775 * square + 2.0315 * square @ square) @ x
     return (x.mT if tall else x).to(matrices.dtype)
 
 
-def muon_step(weights, grads, momentum, lr) -> None:
+def muon_step(weights, grads, momentum, lr, kind) -> None:
     """Step matrices of one shape together; weights and grads are lists of [R, C]."""
     grad, keep = torch.stack(grads), min(MUON_MOMENTUM, 0.999)
     momentum.lerp_(grad, 1 - keep)
-    update = orthogonalise(grad.lerp(momentum, keep), MUON_STEPS)
+    update = orthogonalise(grad.lerp(momentum, keep), MUON_STEPS, kind)
     update = update * max(1.0, update.size(-2) / update.size(-1)) ** 0.5
     weight = torch.stack(weights)
     agrees = (update * weight) > 0  # cautious: decay never works against the update
@@ -314,24 +345,21 @@ class Optimizer:
     """Muon for the matrices of the blocks, shape by shape; Adam for everything else."""
 
     def __init__(self, model: GPT, *, compiled: bool) -> None:
-        kinds, adam_scale = defaultdict(list), (model.shape.width / 768) ** -0.5
+        tables, matrices, adam_scale = [], defaultdict(list), (model.shape.width / 768) ** -0.5
         for module in model.modules():
-            kinds[type(module)].append(getattr(module, "weight", None))
+            if isinstance(module, nn.Embedding):
+                tables.append(module.weight)
+            elif isinstance(module, Linear) and module is not model.unembed:
+                matrices[module.weight.shape].append(module.weight)
         adam = [
-            (table, EMBEDDING_LR * adam_scale, EMBEDDING_DECAY) for table in kinds[nn.Embedding]
+            *((table, EMBEDDING_LR * adam_scale, EMBEDDING_DECAY) for table in tables),
+            (model.unembed.weight, UNEMBEDDING_LR * adam_scale, EMBEDDING_DECAY),
+            (model.stream_scales, SCALAR_LR * 0.01, 0.0),
+            (model.x0_scales, SCALAR_LR, 0.0),
         ]
-        adam.append((model.unembed.weight, UNEMBEDDING_LR * adam_scale, EMBEDDING_DECAY))
-        adam.append((model.stream_scales, SCALAR_LR * 0.01, 0.0))
-        adam.append((model.x0_scales, SCALAR_LR, 0.0))
-        self.adam = [
-            (*each, torch.zeros(2, *each[0].shape, device=each[0].device)) for each in adam
-        ]
-        shapes = defaultdict(list)
-        for weight in kinds[Linear]:
-            if weight is not model.unembed.weight:
-                shapes[weight.shape].append(weight)
-        self.muon = [(same, torch.zeros_like(torch.stack(same))) for same in shapes.values()]
-        self.steps = 0
+        self.adam = [(*each, torch.zeros_like(torch.stack([each[0]] * 2))) for each in adam]
+        self.muon = [(same, torch.zeros_like(torch.stack(same))) for same in matrices.values()]
+        self.steps, self.kind = 0, model.kind
         # A compiled step takes its changing numbers as tensors: a float would compile it anew.
         self.number = torch.tensor if compiled else float
         self.adam_step = torch.compile(adam_step, dynamic=False) if compiled else adam_step
@@ -347,8 +375,8 @@ class Optimizer:
             self.adam_step(weight, weight.grad, moments, step=at, lr=rate, decay=decay)
             weight.grad = None
         for same, momentum in self.muon:
-            grads = [weight.grad for weight in same]
-            self.muon_step(same, grads, momentum, self.number(MATRIX_LR * scale))
+            grads, rate = [weight.grad for weight in same], self.number(MATRIX_LR * scale)
+            self.muon_step(same, grads, momentum, rate, self.kind)
             for weight in same:
                 weight.grad = None
 
@@ -375,18 +403,23 @@ class Trainer:
 
     def __init__(self, seed: int, device: torch.device) -> None:
         torch.manual_seed(seed)
-        self.device, self.compiled = device, device.type == "cuda"
+        self.device, self.compiled = device, compiles(device)
         self.model = GPT(Shape()).to(device)
+        self.model.kind = compute_type(device)
         self.stream_of, self.loss_of = self.model.stream, self.model.loss
         self.optimizer = Optimizer(self.model, compiled=self.compiled)
         rows = max(1, round(TOTAL_BATCH_SIZE / MAX_SEQ_LEN))
         self.times = -(-rows // max(1, DEVICE_BATCH_SIZE))  # batches accumulated for one step
         self.rows = -(-rows // self.times)
+        half = self.model.kind == torch.float16  # gradients of a mean would be too small for it
+        self.gain = self.rows * self.times * MAX_SEQ_LEN if half else 1
         self.attention = ""
 
     def step(self, feed: Batches, scale: float) -> torch.Tensor:
         """Take one optimizer step on batches of `feed`; return the loss, still on the device."""
         loss = sum(self._learn(*next(feed)) for _ in range(self.times))
+        for weight in self.model.parameters() if self.gain > 1 else ():
+            weight.grad.div_(self.gain).nan_to_num_(0.0, 0.0, 0.0)  # too large for half a word
         self.optimizer.step(scale)
         return loss
 
@@ -398,7 +431,7 @@ class Trainer:
         total = torch.zeros((), device=self.device)
         for part, aims in zip(parts, targets.split(max(1, LOSS_CHUNK)), strict=True):
             loss = self.loss_of(part, aims) / (targets.numel() * self.times)
-            loss.backward()
+            (loss * self.gain if self.gain > 1 else loss).backward()
             total += loss.detach()
         stream.backward(torch.cat([part.grad for part in parts]))
         return total
@@ -406,27 +439,43 @@ class Trainer:
     def warm_up(self) -> None:
         """Compile and take two steps on noise, then undo them: nothing is learned before start."""
         weights = {name: each.clone() for name, each in self.model.state_dict().items()}
-        for name, attend in training_attentions(self.model.shape, self.device):
+        for name, attend in attentions(self.device, self.model.shape):
             try:
-                self._try(attend)
+                while not self._fits(attend):
+                    self._take_fewer_rows()
                 self.attention = name
                 break
             except Exception as fault:  # kernels fail in many ways; sdpa is left
-                if name == "sdpa" or isinstance(fault, torch.OutOfMemoryError):
+                if name == "sdpa" or out_of_memory(fault):
                     raise
                 print(f"{name} attention does not work here: {type(fault).__name__}: {fault}")
         self.model.load_state_dict(weights)
         self.optimizer.forget()
 
-    def _try(self, attend: Attend) -> None:
+    def _fits(self, attend: Attend) -> bool:
+        """Take two steps with an attention; return whether there was memory for so many rows."""
         self.model.attend = attend
         self.model.zero_grad()
+        torch.cuda.empty_cache()  # of what an earlier try has left
         if self.compiled:
             self.stream_of = torch.compile(self.model.stream, dynamic=False)
             self.loss_of = torch.compile(self.model.loss, dynamic=False)
         noise = torch.randint(VOCAB_SIZE, (self.rows, MAX_SEQ_LEN), device=self.device)
-        for _ in range(2):
-            float(self.step(itertools.repeat((noise, noise)), 0.0))  # float() waits for the device
+        try:
+            for _ in range(2):  # float() waits for the device
+                float(self.step(itertools.repeat((noise, noise)), 0.0))
+        except Exception as fault:
+            if self.rows == 1 or not out_of_memory(fault):
+                raise
+            return False
+        return True
+
+    def _take_fewer_rows(self) -> None:
+        """Halve the rows that are on the device at once; a step takes as many as before."""
+        total, were = self.rows * self.times, self.rows
+        self.times = next(n for n in range(2 * self.times, total + 1) if total % n == 0)
+        self.rows = total // self.times
+        print(f"no memory for {were} rows at once: {self.rows} now, {self.times} times a step")
 
 
 def train(session: Session, began: float) -> tuple[GPT, Stats]:
@@ -435,17 +484,25 @@ def train(session: Session, began: float) -> tuple[GPT, Stats]:
     device = torch.device(session.device)
     trainer, built = Trainer(session.seed, device), time.monotonic()
     trainer.warm_up()
+    gc.collect()
+    gc.freeze()
+    gc.disable()  # a collection in the midst of a step lets the device wait
     started = time.monotonic()
-    data, step, pace = session.start(), 0, 0.0
+    data, step, pace, limit = session.start(), 0, 0.0, 0.0
     feed = prepare.batches(data, trainer.rows, MAX_SEQ_LEN, session.seed, device)
-    tokens = trainer.rows * trainer.times * MAX_SEQ_LEN
+    batch, tokens = next(feed), trainer.rows * trainer.times * MAX_SEQ_LEN
     while (before := session.progress) + 1.5 * pace < 1:  # the last step must end in time
-        loss = float(trainer.step(feed, lr_scale(before)))  # waits, so the clock is right
+        loss = trainer.step(itertools.chain([batch], feed), lr_scale(before))
+        batch = next(feed)  # while the device is at work
+        loss = float(loss)  # waits for it, so the clock is right
         step += 1
         session.log(step=step, loss=loss, tokens=step * tokens)
+        if loss > (limit := limit or 2 * loss):  # twice the first step's
+            raise FloatingPointError(f"diverged: loss {loss:.3g} at step {step}")
         if int(20 * session.progress) > int(20 * before):  # a line each twentieth of the budget
             print(f"step {step:05d}  {session.progress:4.0%}  loss {loss:.4f}", flush=True)
         pace = max(session.progress - before, 0.9 * pace)
+    gc.enable()
     model = trainer.model
     stats = Stats(
         steps=step,
@@ -457,13 +514,16 @@ def train(session: Session, began: float) -> tuple[GPT, Stats]:
         flops_per_token=model.flops_per_token(),
         peak_vram_bytes=torch.cuda.max_memory_allocated() if device.type == "cuda" else 0,
         attention=trainer.attention,
+        rows_at_once=trainer.rows,
+        depth=model.shape.depth,
     )
     return for_evaluation(model), stats
 
 
 def for_evaluation(model: GPT) -> GPT:
     """Return the model in eval mode, with an attention that needs no compiling."""
-    model.attend = next(attend for _, attend in eager_attentions(model.cos.device))
+    model.attend = next(attend for _, attend in attentions(model.cos.device))
+    model.kind = compute_type(model.cos.device)
     return model.eval()
 
 
@@ -486,37 +546,17 @@ def load_model(directory: Path | str, device: torch.device | str) -> GPT:
     return for_evaluation(model)
 
 
-def print_summary(model: GPT, stats: Stats, began: float) -> None:
-    """Print what karpathy/autoresearch prints, the score by prepare.evaluate_bpb among it."""
-    bpb = prepare.evaluate_bpb(model, prepare.val_documents(), model.cos.device)
-    peak = prepare.peak_flops(model.cos.device)
-    speed = stats.flops_per_token * stats.tokens / stats.training_seconds
-    lines = {
-        "val_bpb": f"{bpb:.6f}",
-        "training_seconds": f"{stats.training_seconds:.1f}",
-        "total_seconds": f"{time.monotonic() - began:.1f}",
-        "peak_vram_mb": f"{stats.peak_vram_bytes / 2**20:.1f}",
-        "mfu_percent": f"{100 * speed / peak:.2f}" if peak else "n/a",
-        "total_tokens_M": f"{stats.tokens / 1e6:.1f}",
-        "num_steps": stats.steps,
-        "num_params_M": f"{stats.num_params / 1e6:.1f}",
-        "depth": model.shape.depth,
-    }
-    print("---", *(f"{name + ':':<18}{value}" for name, value in lines.items()), sep="\n")
-
-
 def main(session: Session | None = None) -> tuple[GPT, Stats]:
     """Train, hand in the checkpoint and, by hand, print the `---` block."""
     began = time.monotonic()
     session = session or prepare.open_run()
     model, stats = train(session, began)
     save_checkpoint(model, session.out)
-    plain = {k: v for k, v in globals().items() if isinstance(v, (int, float, str))}
-    constants = {name: value for name, value in plain.items() if name.isupper()}
+    constants = {name: value for name, value in globals().items() if name.isupper()}
     session.facts({**constants, **asdict(stats)})
     session.finish()
     if not session.harnessed:
-        print_summary(model, stats, began)
+        prepare.print_summary(model, asdict(stats), time.monotonic() - began)
     return model, stats
 
 
