@@ -70,6 +70,7 @@ class Bench:
     )
     points: list[Point] = field(default_factory=list)
     count: int = 0
+    profiled: bool = False
 
     def run(
         self,
@@ -104,6 +105,7 @@ class Bench:
             limits=self.limits,
             train_files=tuple(self._shards()),
             token_bytes=2,
+            profiled=self.profiled,
         )
 
     def _shards(self) -> list[Path]:

@@ -3,11 +3,13 @@
 from autoresearch.proposers.base import (
     Brief,
     Check,
+    Machine,
     Measuring,
     Past,
     Proposer,
     Remaining,
     Run,
+    TextSize,
     Unable,
 )
 from autoresearch.proposers.building import Means, build
@@ -17,6 +19,7 @@ __all__ = [
     "KNOWN",
     "Brief",
     "Check",
+    "Machine",
     "Means",
     "Measuring",
     "Past",
@@ -24,6 +27,7 @@ __all__ = [
     "Remaining",
     "Run",
     "Spec",
+    "TextSize",
     "Unable",
     "build",
 ]

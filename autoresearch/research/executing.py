@@ -1,8 +1,8 @@
 """Executing a trial once: a clean workspace, a capped training, a sealed score."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -12,12 +12,16 @@ from autoresearch.process import remove
 from autoresearch.records.events import Event, Scoring, TrialPoint
 from autoresearch.records.scores import Score, Unscored
 from autoresearch.records.tables import Trial
-from autoresearch.records.training import Budget, Limits, Outcome
+from autoresearch.records.training import Budget, Limits, Outcome, ProfileRow
 from autoresearch.records.values import Ending
 from autoresearch.research.patience import Patience
 from autoresearch.research.racing import Heat
 from autoresearch.research.recording import Attempt
 from autoresearch.workers import Assignment, Worker, unraced
+
+_SHARE = 30  # a profile's budget is this part of a trial's
+_LEAST_SECONDS = 3.0
+_TEXT = 90  # characters of a line
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ class Executing:
             Interrupted: the run is to stop.
         """
         with self._place(trial) as place:
-            outcome = self._train(trial, commit, place, self.setup.budget, heat)
+            outcome = self._train(trial, commit, place, self.setup.budget, heat=heat)
             score = None
             if outcome.checkpoint is not None:
                 score = self._score(trial, commit, place, outcome.checkpoint, again)
@@ -101,14 +105,29 @@ class Executing:
                     scored(outcome.checkpoint)
         return Attempt(outcome, score, heat.condemned_at if heat else None)
 
-    def train(self, trial: Trial, commit: str, budget: Budget) -> Outcome:
-        """Train a commit on a budget of its own, and score nothing.
+    def train(
+        self, trial: Trial, commit: str, budget: Budget, *, profiled: bool = False
+    ) -> Outcome:
+        """Train a commit on a budget of its own, perhaps under the profiler, and score nothing.
 
         Raises:
             Interrupted: the run is to stop.
         """
         with self._place(trial) as place:
-            return self._train(trial, commit, place, budget, None)
+            return self._train(trial, commit, place, budget, profiled=profiled)
+
+    def profile(self, trial: Trial, commit: str) -> Outcome:
+        """Train a commit for a moment under the profiler; its lines are told with their text.
+
+        Raises:
+            Interrupted: the run is to stop.
+        """
+        whole = self.setup.budget
+        short = max(whole.training / _SHARE, _LEAST_SECONDS)
+        budget = replace(whole, training=min(whole.training, short))
+        outcome = self.train(trial, commit, budget, profiled=True)
+        files = self.patience.through(lambda: self.repo.read_files(commit, ("**/*.py",)))
+        return replace(outcome, profile=quoted(outcome.profile, files))
 
     @contextmanager
     def _place(self, trial: Trial) -> Iterator[Path]:
@@ -128,7 +147,14 @@ class Executing:
             )
 
     def _train(
-        self, trial: Trial, commit: str, place: Path, budget: Budget, heat: Heat | None
+        self,
+        trial: Trial,
+        commit: str,
+        place: Path,
+        budget: Budget,
+        *,
+        heat: Heat | None = None,
+        profiled: bool = False,
     ) -> Outcome:
         setup = self.setup
         with self._workspace(commit, place) as tree:
@@ -142,6 +168,7 @@ class Executing:
                 limits=setup.limits,
                 train_files=setup.train_files,
                 token_bytes=setup.token_bytes,
+                profiled=profiled,
             )
             self.evaluator.settle()
             outcome = self.worker.train(
@@ -172,6 +199,17 @@ class Executing:
                 found = self.evaluator.score(tree, checkpoint, place / "scratch")
             if isinstance(found, Score) or not again(found):
                 return found
+
+
+def quoted(rows: Sequence[ProfileRow], files: Mapping[str, str]) -> tuple[ProfileRow, ...]:
+    """Return the rows with what their lines say; none where one of them is in no file."""
+    lines = {row.path: files.get(row.path, "").split("\n") for row in rows}
+    found = [
+        replace(row, text=lines[row.path][row.line - 1].strip()[:_TEXT])
+        for row in rows
+        if row.path in files and row.line <= len(lines[row.path])
+    ]
+    return tuple(found) if len(found) == len(rows) else ()
 
 
 def _make(scratch: Path) -> None:

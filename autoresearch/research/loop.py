@@ -23,6 +23,7 @@ from autoresearch.research.confirming import Confirming
 from autoresearch.research.drift import Drifting
 from autoresearch.research.opening import BASELINE, Opening, Rehearse
 from autoresearch.research.patience import Patience
+from autoresearch.research.profiling import Profiling
 from autoresearch.research.proposing import Proposing
 from autoresearch.research.purse import Purse
 from autoresearch.research.recording import settled
@@ -60,6 +61,7 @@ class Research:
         rules: StopRules,
         patience: Patience,
         confirm_share: float = 0.0,
+        profile: bool = False,
         rehearse: Rehearse | None = None,
         interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -74,7 +76,9 @@ class Research:
             confirm_share, registry, self._comparing, self._books, lambda: patience.left
         )
         self._drifting = Drifting(settings.drift_every, registry, trials, see)
-        self._chores: tuple[Chore, ...] = (self._drifting, self._confirming)
+        # The last: what is taken back at once needs no profile.
+        profiling = Profiling(profile, registry, trials)
+        self._chores: tuple[Chore, ...] = (self._drifting, self._confirming, profiling)
         self._reversing = Reversing(registry, repo, project.settings.target.editable)
         self._briefing = Briefing(registry, repo, project)
         self._opening = Opening(project, registry, repo, self._briefing, rehearse)

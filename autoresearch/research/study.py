@@ -2,12 +2,10 @@
 
 import hashlib
 import json
-import platform
 import re
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib import metadata
 
 from autoresearch import patching
 from autoresearch.config import Project
@@ -22,6 +20,7 @@ from autoresearch.records.values import ExperimentState, StudyState, Trust
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import pack_counts
 from autoresearch.research.shelving import shelf_of, tidy
+from autoresearch.research.surroundings import software, surroundings
 
 _TAG = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?!\.|lock$|$)){0,63}")
 _SALT_BYTES = 16
@@ -123,17 +122,8 @@ def comparability(
         "evaluator": f"protocol {PROTOCOL}",
         "trust": str(trust),
         "fixed files": fixed,
-        "software": _software(),
+        "software": software(),
     }
-
-
-def _software() -> str:
-    """Return what a training's speed and arithmetic rest on beside the code: Python and torch."""
-    python = ".".join(platform.python_version_tuple()[:2])
-    try:
-        return f"Python {python}, torch {metadata.version('torch')}"
-    except metadata.PackageNotFoundError:
-        return f"Python {python}"
 
 
 def fixed_files(repo: GitRepo, commit: str, editable: Sequence[str]) -> str:
@@ -267,6 +257,7 @@ def _completed(registry: Registry, study: Study, corpus: Corpus) -> Study:
     if study.token_bytes is None:
         train = corpus.counts[Split.TRAIN]
         changes["token_bytes"] = train.bytes / max(train.tokens, 1)
+    changes["facts"] = surroundings(corpus, study.device)  # it may be another machine
     return registry.save(study.model_copy(update=changes))
 
 

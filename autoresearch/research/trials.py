@@ -13,7 +13,7 @@ from autoresearch.registry import Registry
 from autoresearch.research.executing import Executing
 from autoresearch.research.health import STRIKES, Health
 from autoresearch.research.racing import Racing
-from autoresearch.research.recording import Recording, settled
+from autoresearch.research.recording import Attempt, Recording, settled
 from autoresearch.research.shelving import tidy
 from autoresearch.workers.shelf import Shelf
 
@@ -84,6 +84,35 @@ class TrialRunner:
                 return trial
             strikes += not self._health.sick
             self._excuse(experiment, trial)
+
+    def profile(self, experiment: Experiment, seed: int) -> bool:
+        """Train an experiment for a moment under the profiler; return whether there was money.
+
+        What its row says of lines is the commit's own text. A failure is the row's alone.
+
+        Args:
+            experiment: one that trains.
+            seed: that it came through.
+
+        Raises:
+            Interrupted: the run is to stop; the row says so.
+        """
+        if self._broke():
+            return False
+        self._see(TrialStarted(int(experiment.id or 0), seed, Purpose.PROFILE))
+        trial, commit = (
+            self._recording.begin(experiment, seed, Purpose.PROFILE),
+            experiment.commit_sha,
+        )
+        with self._recording.beating(trial):
+            try:
+                outcome = self._executing.profile(trial, str(commit))
+            except Interrupted as stopped:
+                self._recording.interrupted(trial, str(stopped))
+                raise
+            failure = None if outcome.profile else outcome.failure
+            self._recording.end(trial, Attempt(outcome), failure)
+        return True
 
     def too_late(self, study: int, trials: int = 1) -> str | None:
         """Return why so many trials cannot come to an end before the deadline; None if they may.

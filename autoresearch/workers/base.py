@@ -21,7 +21,8 @@ class Assignment:
 
     `tree` is a clean export of the commit and the trial's working folder; `scratch` is an empty
     private folder that is the caller's to remove; `entry` is the program in `tree`;
-    `train_files` are the train split's files, tokens of `token_bytes` bytes each.
+    `train_files` are the train split's files, tokens of `token_bytes` bytes each. One that is
+    `profiled` is watched for where its time goes, and trains a little slower.
     """
 
     tree: Path
@@ -33,6 +34,7 @@ class Assignment:
     limits: Limits
     train_files: tuple[Path, ...]
     token_bytes: int
+    profiled: bool = False
 
     @property
     def out(self) -> Path:
