@@ -210,13 +210,13 @@ def calls(rows: Sequence[Call], made: Mapping[int, Sequence[int]], console: Cons
 
 def cost(rows: Sequence[Call], made: Mapping[int, Sequence[int]]) -> str:
     """Return what calls cost an experiment; of one that has made several, its equal share."""
-    share = {
-        id(each): each.cost_usd / max(len(made.get(int(each.id or 0), ())), 1) for each in rows
-    }
-    reserved = sum(share[id(each)] for each in rows if each.state is CallState.RESERVED)
+    among = [max(len(made.get(int(each.id or 0), ())), 1) for each in rows]
+    shares = [each.cost_usd / number for each, number in zip(rows, among, strict=True)]
+    unsure = [each.state is CallState.RESERVED for each in rows]
+    reserved = sum(share for share, each in zip(shares, unsure, strict=True) if each)
     number = counted(len(rows), "call")
     unknown = f", {dollars(reserved)} of it reserved" if reserved else ""
-    return f"{dollars(sum(share.values()))} in {number}{unknown}"
+    return f"{dollars(sum(shares))} in {number}{unknown}"
 
 
 def _call(call: Call, made: Sequence[int]) -> Text:
