@@ -74,12 +74,13 @@ def test_ideas_for_later_are_told_with_what_became_of_them(made: Fabricated) -> 
 
 
 def test_where_the_time_of_a_step_goes_is_told(made: Fabricated) -> None:
-    trial = made.trial(made.add(Verdict.KEEP, 1.9), None)
+    row = made.add(Verdict.KEEP, 1.9)
+    trial = made.trial(row, None, ending=None, state=TrialState.RUNNING)
     rows = [[0, 0.914, "train.py", 3, "loss = model(x)"], [1, 0.4, "n.py", 7, "\x1b[31mred = [b]1"]]
     made.registry.save(trial.model_copy(update={"profile": rows}))
     text = shown(made, 1)
-    assert "  91% train.py:3  loss = model(x)\n" in text
-    assert "  40%   n.py:7  red = [b]1" in text
+    assert "  91% train.py:3 loss = model(x)" in text
+    assert "  40%   n.py:7 red = [b]1" in text
 
 
 def test_a_call_that_made_several_experiments_costs_each_its_share(made: Fabricated) -> None:

@@ -202,7 +202,7 @@ def _facts(facts: Mapping[str, object]) -> Text:
 
 def _profiled(row: ProfileRow) -> Text:
     share = f"{row.share:5.0%} {'  ' * row.depth}"
-    return Text(share).append_text(words.line(f"{row.path}:{row.line}  {row.text}", 160))
+    return Text(share).append_text(words.line(f"{row.path}:{row.line} {row.text}", 160))
 
 
 def _patch(row: Experiment, console: Console) -> None:
