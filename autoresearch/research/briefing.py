@@ -125,13 +125,13 @@ def _baseline(
 
 
 def _train(study: Study) -> TextSize | None:
-    sizes = [study.facts.get(name) for name in ("documents", "bytes", "tokens")]
-    return TextSize(*sizes) if None not in sizes else None
+    sizes = [study.facts[name] for name in ("documents", "bytes", "tokens") if study.facts]
+    return TextSize(*sizes) if sizes else None
 
 
 def _machine(study: Study) -> Machine | None:
     facts = study.facts
-    if "compiles" not in facts:
+    if not facts:
         return None
     software = json.loads(study.comparability).get("software", "")
     return Machine(facts.get("processor", ""), facts.get("card", ""), software, facts["compiles"])

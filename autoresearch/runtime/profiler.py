@@ -14,7 +14,7 @@ import os
 import sys
 import threading
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -51,7 +51,7 @@ class Sampler:
         """Build it; `thread` is the number of the one to look at."""
         self._thread = thread
         self._root = os.getcwd() + os.sep  # noqa: PTH109 - a string is what frames hold
-        self._steps: list[Counter[Stack]] = [Counter()]
+        self._steps: list[dict[Stack, float]] = [defaultdict(float)]
         self._last = time.perf_counter()
 
     def look(self) -> None:
@@ -63,15 +63,18 @@ class Sampler:
 
     def step(self) -> None:
         """Note the end of a step: a new count begins."""
-        self._steps.append(Counter())
+        self._steps.append(defaultdict(float))
 
-    def seconds(self) -> Counter[Stack]:
+    def seconds(self) -> Mapping[Stack, float]:
         """Return the seconds of every stack over all whole steps but the first, if there are any.
 
         A first step may compile or allocate what later ones find ready.
         """
-        whole = self._steps[1:-1] or self._steps
-        return sum(whole, Counter[Stack]())
+        total: dict[Stack, float] = defaultdict(float)
+        for step in self._steps[1:-1] or self._steps:
+            for stack, spent in step.items():
+                total[stack] += spent
+        return total
 
     def _stack(self, frame: FrameType | None) -> Stack:
         found = list[Place]()

@@ -32,8 +32,8 @@ def _marked(parts: Parts) -> list[str]:
         if at not in parts.code and (found := _MARK.fullmatch(line))
     ]
     ends = [*(at for at, _ in marks), len(parts.lines)][1:]
-    found = {
+    texts = {
         number: "\n".join(parts.lines[at + 1 : end])
         for (at, number), end in zip(marks, ends, strict=True)
     }
-    return [found[number] for number in sorted(found)]
+    return [texts[number] for number in sorted(texts)]
