@@ -198,6 +198,7 @@ class Night:
     caps: Caps = field(default_factory=Caps)
     budget: float = 20.0
     confirm_share: float = 0.0
+    profile: bool = False
     scorer: ReadyScorer = field(default_factory=ConfigScorer)
     chance: Callable[[], float] | None = None
     worker: Worker = field(default_factory=InlineWorker)
@@ -301,6 +302,7 @@ class Night:
             patience=self.patience,
             rehearse=self.rehearse,
             confirm_share=self.confirm_share,
+            profile=self.profile,
             rules=self.rules,
             interrupted=self.stop.is_set,
         )

@@ -9,13 +9,15 @@ from sqlalchemy import event
 
 import autoresearch
 from autoresearch.config import LlmSettings, Project
+from autoresearch.corpus import Split
 from autoresearch.errors import ProjectError
 from autoresearch.evaluation import PROTOCOL
 from autoresearch.gitrepo import GitRepo
-from autoresearch.proposers import Brief, Measuring, Remaining
+from autoresearch.proposers import Brief, Measuring, Remaining, TextSize
 from autoresearch.proposers.prompting import Prompting
 from autoresearch.records.hardware import Hardware
 from autoresearch.records.tables import Experiment, Study, Trial
+from autoresearch.records.training import ProfileRow
 from autoresearch.records.values import (
     Category,
     Chances,
@@ -34,6 +36,7 @@ from autoresearch.research import conditions
 from autoresearch.research.briefing import Briefing
 from autoresearch.research.pasts import Target, fingerprint, smoothed
 from autoresearch.research.study import open_study
+from autoresearch.workers.hardware import hardware
 from tests.briefs import whole
 from tests.rows import a_study
 from tests.stubs import make_project
@@ -132,6 +135,43 @@ def test_a_brief_holds_all_that_the_study_knows(desk: Desk, first: Experiment) -
     assert brief.remaining == Remaining(60.0, 3, 1.5)
 
 
+def test_a_brief_tells_what_the_incumbent_and_the_machine_are(
+    desk: Desk, first: Experiment
+) -> None:
+    desk.trial(first, seed=2, val_bpb=1.95, facts={"num_params": True})
+    row = desk.experiment(Verdict.KEEP, parent_id=first.id)
+    desk.trial(row, val_bpb=1.8, facts={"num_params": 1200})
+    desk.trial(row, purpose=Purpose.PROFILE, profile=[[0, 0.5, "train.py", 3, "x = 1"]])
+    brief = desk.brief(row)
+    assert brief.profile == (ProfileRow(0, 0.5, "train.py", 3, "x = 1"),)
+    assert brief.parameters == 1200
+    assert brief.baseline == ((1, 1.9), (2, 1.95))
+    assert desk.brief(first).parameters is None
+    assert brief.measuring is not None
+    assert (brief.measuring.train, brief.measuring.machine) == (None, None)
+
+
+def test_a_study_knows_its_training_text_and_its_machine(desk: Desk, tmp_path: Path) -> None:
+    corpus, _ = make(make_text(tmp_path / "text"), tmp_path)
+    study = open_study(
+        desk.registry,
+        desk.repo,
+        desk.project,
+        corpus,
+        tag="new",
+        budget=None,
+        trust=Trust.SEALED,
+        hardware=hardware("cpu", 1, {}),
+    )
+    measuring = desk.briefing.brief(study, desk.experiment(Verdict.KEEP)).measuring
+    assert measuring is not None
+    train = corpus.counts[Split.TRAIN]
+    assert measuring.train == TextSize(train.documents, train.bytes, train.tokens)
+    assert measuring.machine is not None
+    assert measuring.machine.software.startswith("Python 3.")
+    assert measuring.machine.processor
+
+
 def test_a_past_holds_all_that_its_row_and_first_scored_trial_say(
     desk: Desk, first: Experiment
 ) -> None:
@@ -190,14 +230,14 @@ def test_the_past_is_read_once_and_estimates_each_time(desk: Desk, first: Experi
     desk.trial(new, val_bpb=2.1)
     seen.clear()
     after = desk.brief(first)
-    assert [each for each in seen if "FROM trial" in each and "traceback" in each] == seen[-1:]
-    assert len(seen) == 4
+    assert [each for each in seen if "FROM trial" in each and "traceback" in each] == seen[-2:-1]
+    assert len(seen) == 5
     assert (after.history[0].val_bpb, after.history[0].error) == (1.8, 0.001)
     assert after.history[1:-1] == before.history[1:]
     assert after.history[-1].id == new.id
     seen.clear()
     assert desk.brief(first) == after
-    assert len(seen) == 2
+    assert len(seen) == 3
 
 
 def test_a_new_briefing_tells_the_same_as_one_that_remembers(desk: Desk, first: Experiment) -> None:

@@ -75,6 +75,7 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
         ("[llm]\nbrief_tokens = 5", "brief_tokens: must be"),
         ("[llm]\nmax_output = 5", "max_output: must be"),
         ("[llm]\nrepairs = 9", "repairs: must be"),
+        ("[llm]\nproposals = 0", "proposals: must be"),
         ("[llm]\nformat = 'json'", "format: must be"),
         ("[llm]\ntimeout = 'never'", "is no duration"),
         ("[policy]\nreplicates = 0", "policy replicates: must be 1 to 4"),

@@ -13,6 +13,7 @@ from autoresearch.proposers.llm import LlmProposer
 from autoresearch.proposers.models import Prompt, Reply
 from autoresearch.proposers.pricing import price
 from autoresearch.proposers.prompting import Prompting
+from autoresearch.proposers.reading import read_several
 from autoresearch.proposers.specs import PricedModel
 from autoresearch.records.money import CallEnding, CapReached, Intent, Usage
 from autoresearch.records.values import Change, ChangeFormat, Proposal, Rejection, Verdict
@@ -66,10 +67,14 @@ class Bench:
     replies: Sequence[Reply]
     settings: LlmSettings = field(default_factory=LlmSettings)
     ledger: FreeLedger = field(default_factory=FreeLedger)
+    told: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.model = Scripted(list(self.replies))
-        asker = Asker("fake:model", PricedModel(self.model, FLAT), ledger=self.ledger, hide=hide)
+        asker = Asker(
+            "fake:model", PricedModel(self.model, FLAT),
+            ledger=self.ledger, hide=hide, tell=self.told.append,
+        )  # fmt: skip
         prompting = Prompting(self.settings, folder=None)
         self.proposer = LlmProposer("fake:model", asker, prompting, self.settings)
 
@@ -287,3 +292,67 @@ def test_an_answer_with_a_key_in_it_is_stored_without() -> None:
     bench = Bench([said("hypothesis: sk-secret"), said(GOOD)])
     bench.proposer.propose(brief(), accepted)
     assert "sk-secret" not in bench.ledger.settled[1].answer
+
+
+def marked(*answers: str) -> str:
+    return "a thought\n\n" + "\n".join(
+        f"## Proposal {number}\n\n{answer}" for number, answer in enumerate(answers, 1)
+    )
+
+
+OTHER = GOOD.replace("QUALITY = 1.0", "QUALITY = 1.5").replace("a lower", "a middling")
+SEVERAL = LlmSettings(proposals=3)
+
+
+def test_what_a_call_made_beyond_one_proposal_is_proposed_in_the_next_turns() -> None:
+    bench = Bench([said(marked(GOOD, OTHER)), said(GOOD)], SEVERAL)
+    first, second, third = (bench.proposer.propose(brief(), accepted) for _ in range(3))
+    assert isinstance(first, Proposal)
+    assert isinstance(second, Proposal)
+    assert isinstance(third, Proposal)
+    assert first.change.text == CHANGE
+    assert "+QUALITY = 1.5" in second.change.text
+    assert second.hypothesis.startswith("a middling")
+    assert [(each.calls, each.shares) for each in (first, second, third)] == [
+        ((1,), None), ((), 1), ((2,), None),
+    ]  # fmt: skip
+    told = "".join(section.text for section in bench.model.prompts[0].system)
+    assert "asked for 3 proposals" in told
+    assert "Exactly one proposal" not in told
+
+
+def test_a_waiting_proposal_that_would_be_refused_by_now_is_dropped_with_a_line() -> None:
+    bench = Bench([said(marked(GOOD, OTHER)), said(GOOD)], SEVERAL)
+    bench.proposer.propose(brief(), accepted)
+    made = bench.proposer.propose(brief(), lambda each: Rejection("stale") if each.shares else None)
+    assert isinstance(made, Proposal)
+    assert made.calls == (2,)
+    assert bench.told[-1:] == ["fake:model: one of its proposals is dropped: stale"]
+
+
+def test_each_of_several_proposals_is_judged_alone() -> None:
+    broken = GOOD.replace("QUALITY = 2.0", "QUALITY = 7.0")
+    bench = Bench([said(marked(broken, HEADER, OTHER, GOOD))], SEVERAL)
+    made = bench.proposer.propose(brief(), accepted)
+    assert isinstance(made, Proposal)
+    assert "+QUALITY = 1.5" in made.change.text
+    assert made.fault == ""
+    assert sum("is dropped" in line for line in bench.told) == 2
+    assert bench.ledger.sent_back == {}
+
+
+def test_where_all_of_several_are_refused_the_answer_is_sent_back() -> None:
+    bench = Bench([said(marked(HEADER, HEADER)), said(marked(GOOD, OTHER))], SEVERAL)
+    made = bench.proposer.propose(brief(), accepted)
+    assert isinstance(made, Proposal)
+    assert (made.calls, made.fault) == ((1, 2), "")
+    assert list(bench.ledger.sent_back) == [1]
+
+
+def test_of_drafts_the_last_counts_and_marks_in_code_are_none() -> None:
+    code = GOOD.replace("QUALITY = 1.0", 'QUALITY = 1.0\nNAME = """\nproposal 2\n"""')
+    found = read_several(marked(HEADER) + marked(code), "a", brief(), 3)
+    assert [type(each) for each in found] == [Proposal]
+    one = read_several(marked(GOOD, OTHER), "a", brief(), 1)
+    assert [type(each) for each in one] == [Rejection]
+    assert [type(each) for each in read_several(GOOD, "a", brief(), 3)] == [Proposal]

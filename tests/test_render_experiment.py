@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from autoresearch.records.money import CallEnding, Caps, Intent, Settlement
 from autoresearch.records.values import Ending, TrialState, Verdict
 from autoresearch.render.experiment import code, experiment, log
 from tests.rendering import HOSTILE, START, Fabricated, plain
@@ -71,6 +72,33 @@ def test_ideas_for_later_are_told_with_what_became_of_them(made: Fabricated) -> 
     assert "later 2.1 tie them (taken up by experiment 3)" in told
     assert "later 2.2 wider later 2.3 deeper (dropped)" in told
     assert "later" not in shown(made, 3)
+
+
+def test_where_the_time_of_a_step_goes_is_told(made: Fabricated) -> None:
+    row = made.add(Verdict.KEEP, 1.9)
+    trial = made.trial(row, None, ending=None, state=TrialState.RUNNING)
+    rows = [[0, 0.914, "train.py", 3, "loss = model(x)"], [1, 0.4, "n.py", 7, "\x1b[31mred = [b]1"]]
+    made.registry.save(trial.model_copy(update={"profile": rows}))
+    text = shown(made, 1)
+    assert "  91% train.py:3 loss = model(x)" in text
+    assert "  40%   n.py:7 red = [b]1" in text
+
+
+def test_a_call_that_made_several_experiments_costs_each_its_share(made: Fabricated) -> None:
+    for _ in range(3):
+        made.add(Verdict.DISCARD, 1.9)
+    ledger = made.registry.ledger(made.study, Caps())
+    call = ledger.reserve(Intent("openai:m", "openai", "m", "propose", 0.5, ""))
+    assert isinstance(call, int)
+    ledger.settle(call, Settlement(CallEnding.ANSWERED, 0.3, None, 1.0, "", "said"))
+    made.registry.link_calls([call], made.registry.experiment(1))
+    for number in (2, 3):
+        row = made.registry.experiment(number)
+        made.registry.save(row.model_copy(update={"call_id": call}))
+    for number in (1, 2, 3):
+        told = " ".join(shown(made, number).split())
+        assert "cost $0.1000 in 1 call" in told
+        assert "shared by experiments 1, 2, 3" in told
 
 
 def test_a_crash_shows_its_reason_and_traceback(made: Fabricated) -> None:

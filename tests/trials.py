@@ -71,6 +71,7 @@ class Bench:
     points: list[Point] = field(default_factory=list)
     count: int = 0
     device: str = "cpu"
+    profiled: bool = False
 
     def run(
         self,
@@ -105,6 +106,7 @@ class Bench:
             limits=self.limits,
             train_files=tuple(self._shards()),
             token_bytes=2,
+            profiled=self.profiled,
         )
 
     def _shards(self) -> list[Path]:

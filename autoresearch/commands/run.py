@@ -50,7 +50,9 @@ def run(options: RunOptions) -> None:
     sandbox = sandbox_for(project)
     require_device(project, sandbox)
     keys = keys_of(project)
-    proposers = makers(chosen(options.proposers, keys, options.control), project, keys, sandbox)
+    specs = chosen(options.proposers, keys, options.control)
+    proposers = makers(specs, project, keys, sandbox)
+    profile = project.settings.llm.profile and any(each.reads_briefs for each in specs)
     with workshop(project, sandbox) as shop:
         registry, repo = shop.registry, shop.repo
         repo.identity()
@@ -71,6 +73,7 @@ def run(options: RunOptions) -> None:
                 seats=seats(proposers, purse.ledger, stop, tell), purse=purse, rules=rules,
                 patience=patience, interrupted=asked.is_set,
                 rehearse=_rehearsal(project, sandbox, stop, tell), confirm_share=share,
+                profile=profile,
             )  # fmt: skip
             reason = controller.run()
     if controller.failed:

@@ -131,6 +131,7 @@ def _thinking_rules(settings: Settings) -> tuple[tuple[bool, str], ...]:
         (llm.brief_tokens >= 4000, "llm brief_tokens: must be at least 4000"),
         (llm.max_output >= 256, "llm max_output: must be at least 256"),
         (0 <= llm.repairs <= 5, "llm repairs: must be 0 to 5"),
+        (1 <= llm.proposals <= 5, "llm proposals: must be 1 to 5"),
         (llm.format in ("blocks", "file"), "llm format: must be blocks or file"),
         (
             all(each is None or each >= 0 for each in (*amounts, *rates)),

@@ -80,19 +80,23 @@ class LlmSettings:
     """[llm]: how language models are asked.
 
     `brief_tokens` bounds what they are told, `max_output` what they may say, thoughts included;
-    an answer is sent back `repairs` times at most. `format` is blocks, or file for models too weak
-    for edits; `effort` is passed on to models that reason (empty: their default); `show` are globs
-    of fixed files worth showing; `key_variable` names the environment variable with the key of
-    openai:MODEL@URL (empty: it needs none).
+    an answer is sent back `repairs` times at most. A call is asked for so many `proposals`; those
+    beyond the first wait for its author's next turns. `format` is blocks, or file for models too
+    weak for edits; `effort` is passed on to models that reason (empty: their default); `show` are
+    globs of fixed files worth showing; `profile` tells them, and commands, where a step of the
+    incumbent spends its time, for a short training beside each keep; `key_variable` names the
+    environment variable with the key of openai:MODEL@URL (empty: it needs none).
     """
 
     brief_tokens: int = 60_000
     max_output: int = 32_000
     timeout: str = "10m"
     repairs: int = 2
+    proposals: int = 1
     format: str = "blocks"
     effort: str = ""
     show: tuple[str, ...] = ("prepare.py",)
+    profile: bool = True
     key_variable: str = ""
 
 

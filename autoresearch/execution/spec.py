@@ -13,7 +13,8 @@ class TrialSpec:
     """One trial to execute. It names no place of any machine.
 
     `number` is the trial's in the registry; `commit` the code, which a host gets by its own way;
-    `corpus` the fingerprint of the text; `scored` whether a score is wanted. `reference` stops it
+    `corpus` the fingerprint of the text; `scored` whether a score is wanted; `profiled` whether it
+    is watched for where its time goes. `reference` stops it
     early where it is hopeless; None lets it run. `trusted` says that the code is the person's own:
     what it compiles may serve others. `again` asks for another scoring of the checkpoint
     that the host still holds of this trial: nothing is trained.
@@ -29,6 +30,7 @@ class TrialSpec:
     limits: Limits
     scored: bool = True
     trusted: bool = False
+    profiled: bool = False
     reference: PruningReference | None = None
     again: bool = False
 

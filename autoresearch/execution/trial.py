@@ -128,6 +128,7 @@ def _trained(spec: TrialSpec, host: Host, watch: Watch) -> TrialResult:
             train_files=host.train_files,
             token_bytes=host.token_bytes,
             trusted=spec.trusted,
+            profiled=spec.profiled,
         )
         host.evaluator.settle()
         outcome = host.worker.train(

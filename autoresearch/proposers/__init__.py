@@ -3,12 +3,14 @@
 from autoresearch.proposers.base import (
     Brief,
     Check,
+    Machine,
     Measuring,
     Past,
     Pending,
     Proposer,
     Remaining,
     Run,
+    TextSize,
     Unable,
 )
 from autoresearch.proposers.building import Means, build
@@ -18,6 +20,7 @@ __all__ = [
     "KNOWN",
     "Brief",
     "Check",
+    "Machine",
     "Means",
     "Measuring",
     "Past",
@@ -26,6 +29,7 @@ __all__ = [
     "Remaining",
     "Run",
     "Spec",
+    "TextSize",
     "Unable",
     "build",
 ]

@@ -135,6 +135,10 @@ class Asker:
         """Write down why an answer was refused."""
         self._ledger.send_back(answer.call, self._hide(reason))
 
+    def tell(self, line: str) -> None:
+        """Tell the person a line on this proposer's account."""
+        self._tell(f"{self._name}: {self._hide(line)}")
+
     def _warn(self, prompt: Prompt, usage: Usage | None) -> None:
         if usage is None or self._told or not shown_short(prompt, usage):
             return

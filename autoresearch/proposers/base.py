@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from autoresearch.policy import Noise
-from autoresearch.records.training import Budget
+from autoresearch.records.training import Budget, ProfileRow
 from autoresearch.records.values import (
     NO_NOTES,
     Category,
@@ -117,12 +117,36 @@ class Pending:
 
 
 @dataclass(frozen=True)
+class TextSize:
+    """How much text there is."""
+
+    documents: int
+    bytes: int
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a study is trained with: names of processor and card, versions, what compiles.
+
+    `card` is empty on a processor, and any name where it is not known; `compiles` says whether
+    `torch.compile` finds what it needs.
+    """
+
+    processor: str
+    card: str
+    software: str
+    compiles: bool
+
+
+@dataclass(frozen=True)
 class Measuring:
     """What a study's numbers rest on.
 
     `vocabulary` and `context` (of the evaluation's windows) in tokens; `threads` of the processor
     that a training has; `documents` of val and their `bytes`; `token_bytes` are the bytes of
-    training text in a token on average, None where an older study did not write them down.
+    training text in a token on average, `train` is the size of that text. The last three are None
+    where an older study did not write them down.
     """
 
     vocabulary: int
@@ -131,6 +155,8 @@ class Measuring:
     documents: int
     bytes: int
     token_bytes: float | None = None
+    train: TextSize | None = None
+    machine: Machine | None = None
 
 
 @dataclass(frozen=True)
@@ -155,7 +181,9 @@ class Brief:
     trains, `editable` the globs. `number` is the experiment's that is asked for; `history` is
     oldest first and holds every finished experiment of the study, whatever became of it; `pending`
     are those that have no verdict yet. `score`
-    is the incumbent's val_bpb as it is estimated now; `noise` what is known of the noise, None
+    is the incumbent's val_bpb as it is estimated now, `profile` where a step of it spends its time,
+    `parameters` how many it says that it has; `baseline` are the scores that were read of the
+    unchanged project, by seed; `noise` what is known of the noise, None
     until something was repeated; `measuring` what the numbers rest on. `salt` is the study's secret
     for marks that no hostile text can foresee. The same brief gives the same proposal from a
     proposer that does not think.
@@ -173,6 +201,9 @@ class Brief:
     fixed_files: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     editable: tuple[str, ...] = ("train.py",)
     score: Estimate | None = None
+    profile: tuple[ProfileRow, ...] = ()
+    parameters: int | None = None
+    baseline: tuple[tuple[int, float], ...] = ()
     noise: Noise | None = None
     measuring: Measuring | None = None
     device: str = "cpu"

@@ -33,6 +33,7 @@ class LlmProposer:
         self._prompting = prompting
         self._settings = settings
         self._tokens, self._room = settings.brief_tokens, settings.max_output
+        self._waiting: list[Proposal] = []  # made ahead; a run that ends forgets them
 
     @property
     def name(self) -> str:
@@ -40,7 +41,19 @@ class LlmProposer:
         return self._name
 
     def propose(self, brief: Brief, check: Check) -> Proposal | Unable:
-        """Return a proposal (in the end also one that will be refused), or why there is none."""
+        """Return a proposal (in the end also one that will be refused), or why there is none.
+
+        What a call has made beyond one proposal is proposed in the next turns, as far as it would
+        still be trained: the incumbent may be another one by then.
+        """
+        while self._waiting:
+            made = self._waiting.pop(0)
+            if (fault := check(made)) is None:
+                return made
+            self._drop(fault)
+        return self._asked(brief, check)
+
+    def _asked(self, brief: Brief, check: Check) -> Proposal | Unable:
         prompt, answer = self._first(brief)
         if isinstance(answer, Unable):
             return answer
@@ -62,9 +75,19 @@ class LlmProposer:
     def _judged(
         self, brief: Brief, answer: Answer, check: Check, before: Sequence[Rejection]
     ) -> tuple[Proposal, Sequence[Rejection]]:
-        """Return what an answer proposes, with its fault if it has one, and all faults so far."""
-        read = self._read(brief, answer)
-        fault = read if isinstance(read, Rejection) else check(read)
+        """Return what an answer proposes, with its fault if it has one, and all faults so far.
+
+        Of several proposals that is the first without a fault, else the last; those below it wait.
+        """
+        read, *others = self._read(brief, answer)
+        while (fault := _fault(read, check)) is not None and others:
+            self._drop(fault)
+            read = others.pop(0)
+        for each in others:
+            if isinstance(each, Rejection):
+                self._drop(each)
+            else:
+                self._waiting.append(replace(each, shares=answer.call))
         if fault is not None:
             self._asker.send_back(answer, fault.reason)
         if isinstance(read, Rejection):
@@ -72,6 +95,9 @@ class LlmProposer:
         if fault is not None:
             return replace(read, fault=fault.reason), [*before, fault]
         return read, before
+
+    def _drop(self, fault: Rejection) -> None:
+        self._asker.tell(f"one of its proposals is dropped: {fault.reason}")
 
     def _advised(self, fault: str, faults: Sequence[Rejection]) -> str:
         """Return a fault with advice to the person where edits seem to be too hard for a model."""
@@ -86,7 +112,7 @@ class LlmProposer:
         Where the call is too dear, with half of the brief.
         """
         while True:
-            prompt = self._prompting.prompt(brief, tokens=self._tokens)
+            prompt = self._prompt(brief, self._tokens)
             answer = self._ask(prompt, "propose")
             too_long = isinstance(answer, Answer) and answer.reply.ending is CallEnding.TOO_LONG
             if not too_long and not isinstance(answer, TooDear):
@@ -97,10 +123,14 @@ class LlmProposer:
             if not self._halved(brief):
                 return prompt, answer if isinstance(answer, Unable) else _hopeless(answer)
 
+    def _prompt(self, brief: Brief, tokens: int) -> Prompt:
+        proposals = self._settings.proposals
+        return self._prompting.prompt(brief, tokens=tokens, proposals=proposals)
+
     def _halved(self, brief: Brief) -> bool:
         """Tell half as much from now on; return whether a brief can be as short as that."""
         try:
-            self._prompting.prompt(brief, tokens=self._tokens // 2)
+            self._prompt(brief, self._tokens // 2)
         except ProposerError:
             return False
         self._tokens //= 2
@@ -118,10 +148,15 @@ class LlmProposer:
     def _ask(self, prompt: Prompt, purpose: str) -> Answer | Unable:
         return self._asker.ask(prompt, purpose=purpose, max_output=self._room)
 
-    def _read(self, brief: Brief, answer: Answer) -> Proposal | Rejection:
+    def _read(self, brief: Brief, answer: Answer) -> Sequence[Proposal | Rejection]:
         if answer.reply.ending in (CallEnding.TRUNCATED, CallEnding.EMPTY):
-            return Rejection(shortcoming(answer.reply, self._room))
-        return reading.read(answer.reply.text, self._name, brief)
+            return [Rejection(shortcoming(answer.reply, self._room))]
+        most = self._settings.proposals
+        return reading.read_several(answer.reply.text, self._name, brief, most)
+
+
+def _fault(read: Proposal | Rejection, check: Check) -> Rejection | None:
+    return read if isinstance(read, Rejection) else check(read)
 
 
 def _too_much(answer: Answer | Unable) -> bool:

@@ -57,6 +57,11 @@ class Spec:
         """Whether a language model behind an API is asked."""
         return self.kind in ("anthropic", "openai")
 
+    @property
+    def reads_briefs(self) -> bool:
+        """Whether it is told in words where the study stands."""
+        return self.thinks or self.kind == "command"
+
 
 @dataclass(frozen=True)
 class PricedModel:

@@ -41,7 +41,8 @@ class Study(SQLModel, table=True):
     are the sizes of the val documents, in the order of every trial's `doc_bits` (zlib-compressed
     little-endian uint32); `token_bytes` the bytes of training text in a token, on average.
     `audit_tolerance` and `audit_noise` are what recomputed predictions may differ by, in nats, as
-    the baseline's scoring measured it; None in studies of older versions.
+    the baseline's scoring measured it; None in studies of older versions. `facts` are what a run
+    tells of the training text and of the machine (`research.surroundings`).
     """
 
     id: int | None = Field(default=None, primary_key=True)
@@ -63,6 +64,7 @@ class Study(SQLModel, table=True):
     token_bytes: float | None = Field(default=None, sa_type=Finite)
     audit_tolerance: float | None = Field(default=None, sa_type=Finite)
     audit_noise: float | None = Field(default=None, sa_type=Finite)
+    facts: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
     created_at: datetime = Field(sa_type=Utc)
 
     @property
@@ -91,8 +93,9 @@ class Experiment(SQLModel, table=True):
     `p_better` and `p_neutral` (the rest is that of worse), and `documents_error`, the
     standard error that the choice of val documents leaves in the difference. A keep has a
     `standing` once it is confirmed or refuted: `claim` is the probability of a true improvement by
-    `claim_pairs` fresh pairs. `reverts_id` is the keep that this experiment takes back. `test_bpb`
-    is of the checkpoint of trial `test_trial_id`;
+    `claim_pairs` fresh pairs. `reverts_id` is the keep that this experiment takes back; `call_id`
+    a call of another experiment that made this one, too. `test_bpb` is of the checkpoint of trial
+    `test_trial_id`;
     `test_bits` are its documents' bits (zlib-compressed little-endian float32). `val_gain` and
     `test_gain` are that checkpoint's difference to one of the baseline on either split, below zero
     = better, with the standard errors that the choice of documents leaves.
@@ -133,6 +136,7 @@ class Experiment(SQLModel, table=True):
     claim_pairs: int = 0
     claim_reason: str = Field(default="", sa_type=Plain)
     reverts_id: int | None = Field(default=None, foreign_key="experiment.id")
+    call_id: int | None = None
     test_bpb: float | None = Field(default=None, sa_type=Finite)
     test_trial_id: int | None = None
     test_bits: bytes | None = Field(default=None, sa_type=LargeBinary)
@@ -176,7 +180,8 @@ class Trial(SQLModel, table=True):
     machine spoiled have no say in any verdict. Of leaks worth `detectable` bits per byte
     scoring would have missed one in a thousand. `condemned_at` is the progress (0 to 1) at which
     racing gave it up: it was stopped there, or runs on to its end as an audit of racing.
-    `compile_seconds` are a part of those of start-up. `hardware` is as in `Hardware.stored`.
+    `compile_seconds` are a part of those of start-up. `hardware` is as in `Hardware.stored`;
+    `profile` a list of [depth, share, path, line, text], as in `ProfileRow`.
     """
 
     # Rows are long and lie apart: what every verdict asks for is answered by the index alone.
@@ -214,6 +219,7 @@ class Trial(SQLModel, table=True):
     finished_at: datetime | None = Field(default=None, sa_type=Utc)
     traceback: str = Field(default="", sa_type=Plain)
     facts: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    profile: list[list[Any]] = Field(default_factory=list, sa_type=JSON)
     curve: list[list[float]] = Field(default_factory=list, sa_type=JSON)
     doc_bits: bytes | None = Field(default=None, sa_type=LargeBinary)
     log: bytes | None = Field(default=None, sa_type=LargeBinary)

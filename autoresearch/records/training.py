@@ -76,6 +76,21 @@ class Timing:
 
 
 @dataclass(frozen=True)
+class ProfileRow:
+    """A line of the program and its share of a step's time, 0 to 1, with all that it calls.
+
+    It is called by the nearest row above it with a smaller `depth`. The numbers are the training
+    process's own word; `path` may be hostile, and so may `text`, what the line says in the commit.
+    """
+
+    depth: int
+    share: float
+    path: str
+    line: int
+    text: str = ""
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What executing a trial gave, whatever it was.
 
@@ -85,7 +100,8 @@ class Outcome:
     `failure` whose fault it seems that it did not finish (None: it did, or no fault is known);
     `doubtful` that an IDEA's may be the machine's after all: it pays to look at the machine;
     `facts` what the training process said of itself (parameters, resolved constants): display;
-    `hardware` what it ran on, where it came so far.
+    `hardware` what it ran on, where it came so far; `profile` where its time went, if that was
+    asked for.
     """
 
     ending: Ending
@@ -104,6 +120,7 @@ class Outcome:
         default_factory=lambda: MappingProxyType({})
     )
     hardware: Hardware | None = None
+    profile: tuple[ProfileRow, ...] = ()
 
     def __post_init__(self) -> None:
         """Take the ending's word for whose fault it is where nothing else was said."""

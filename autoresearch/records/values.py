@@ -81,7 +81,7 @@ class Purpose(StrEnum):
     """Why a trial was trained. DRIFT repeats a seed to see whether the machine has changed.
 
     A CANARY is a short training of the incumbent that tells whether the machine can train at all;
-    it is never scored.
+    it is never scored. Nor is a PROFILE, which tells where the incumbent's time goes.
     """
 
     BASELINE = "baseline"
@@ -91,6 +91,12 @@ class Purpose(StrEnum):
     CONFIRMING = "confirming"
     DRIFT = "drift"
     CANARY = "canary"
+    PROFILE = "profile"
+
+    @property
+    def scored(self) -> bool:
+        """Whether a trial of this kind is trained to be scored."""
+        return self not in (Purpose.CANARY, Purpose.PROFILE)
 
 
 class TrialState(StrEnum):
@@ -202,7 +208,8 @@ class Proposal:
     """One suggested change and why. `predicted_delta` is in bits per byte, below zero = better.
 
     `risk` is what its author thinks may go wrong, `notes` are for its own next turns; `calls` are
-    the ledger's numbers of what it cost; `reverts` is the number of the keep that it takes back, if
+    the ledger's numbers of what it cost, `shares` that of a call of another proposal's which made
+    this one, too; `reverts` is the number of the keep that it takes back, if
     that is what it does. `fault` is why it was refused already, where it was: it becomes a row, and
     is never trained.
     """
@@ -214,6 +221,7 @@ class Proposal:
     predicted_delta: float | None = None
     risk: str = ""
     calls: tuple[int, ...] = ()
+    shares: int | None = None
     reverts: int | None = None
     fault: str = ""
     notes: Notes = NO_NOTES

@@ -1,9 +1,9 @@
 """Everything that is only read from the registry."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, and_, func
+from sqlalchemy import ColumnElement, and_, func, or_
 from sqlmodel import col, select
 
 from autoresearch.errors import RegistryError
@@ -207,7 +207,18 @@ class Queries:
 
     def calls_of(self, experiment: Experiment, *, whole: bool = False) -> list[Call]:
         """Return the calls that an experiment came of, oldest first; `whole` as for `calls`."""
-        return self._calls(col(Call.experiment_id) == experiment.id, whole=whole)
+        own = col(Call.experiment_id) == experiment.id
+        return self._calls(or_(own, col(Call.id) == experiment.call_id), whole=whole)
+
+    def made_by(self, calls: Sequence[Call]) -> dict[int, list[int]]:
+        """Return the experiments that each of these calls has made, by its number."""
+        numbers = [call.id for call in calls]
+        query = select(Experiment.call_id, Experiment.id).order_by(col(Experiment.id))
+        rows = self._database.all(query.where(col(Experiment.call_id).in_(numbers)))
+        found = {int(call.id or 0): [call.experiment_id] for call in calls if call.experiment_id}
+        for call, experiment in rows:
+            found.setdefault(call, []).append(experiment)
+        return found
 
     def has_calls(self, study: Study) -> bool:
         """Return whether any provider was ever asked in a study."""

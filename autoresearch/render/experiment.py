@@ -9,8 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from autoresearch.records.hardware import Hardware
-from autoresearch.records.tables import Call, Experiment, Study, Trial
+from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.text import counted, safe_text, whole_text
+from autoresearch.records.training import ProfileRow
 from autoresearch.records.values import UNCOUNTED, FailureKind, Notes
 from autoresearch.registry import Registry
 from autoresearch.registry.store import unpack
@@ -26,11 +27,14 @@ def experiment(registry: Registry, study: Study, row: Experiment, console: Conso
         RegistryError: the registry is damaged.
     """
     trials, calls = registry.trials(row, whole=True), registry.calls_of(row)
+    made = registry.made_by(calls)
     console.print(words.study_line(study), highlight=False)
     console.print(_title(row), highlight=False)
     proof = (*_evidence(registry, study, row), *_later(registry, study, row))
-    console.print(Padding(_fields(row, study, calls, proof), (0, 0, 0, 2)), highlight=False)
-    money.calls(calls, console)
+    cost = [("cost", money.cost(calls, made))] if calls else []
+    fields = _fields(row, study, (*proof, *_history(row), *cost))
+    console.print(Padding(fields, (0, 0, 0, 2)), highlight=False)
+    money.calls(calls, made, console)
     for trial in trials:
         console.print(_trial_title(trial, study), highlight=False)
         console.print(Padding(Text("\n").join(_trial_lines(trial)), (0, 0, 0, 2)), highlight=False)
@@ -71,14 +75,11 @@ def _title(row: Experiment) -> Text:
     return words.joined([Text(f"experiment {row.id}", style="bold"), state])
 
 
-def _fields(
-    row: Experiment, study: Study, calls: Sequence[Call], proof: Sequence[tuple[str, Text | str]]
-) -> Table:
+def _fields(row: Experiment, study: Study, further: Sequence[tuple[str, Text | str]]) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True, style="dim")
     table.add_column(overflow="fold")
-    cost = [("cost", money.cost(calls))] if calls else []
-    for name, value in (*_idea(row), *_effect(row, study), *proof, *_history(row), *cost):
+    for name, value in (*_idea(row), *_effect(row, study), *further):
         table.add_row(name, value if isinstance(value, Text) else Text(value))
     return table
 
@@ -187,6 +188,9 @@ def _trial_lines(trial: Trial) -> Iterator[Text]:
         yield words.line(trial.detail, 400, "yellow")
     if trial.facts:
         yield _facts(trial.facts)
+    if trial.profile:
+        yield Text("where the time of a step goes, each line with what it calls:", "dim")
+        yield from (_profiled(ProfileRow(*row)) for row in trial.profile)
 
 
 def _compiling(trial: Trial) -> str:
@@ -204,6 +208,11 @@ def _times(trial: Trial) -> Text:
 def _facts(facts: Mapping[str, object]) -> Text:
     told = [f"{name}={value}" for name, value in sorted(facts.items())]
     return words.line("facts: " + ", ".join(told), 2000, "dim")
+
+
+def _profiled(row: ProfileRow) -> Text:
+    share = f"{row.share:5.0%} {'  ' * row.depth}"
+    return Text(share).append_text(words.line(f"{row.path}:{row.line} {row.text}", 160))
 
 
 def _patch(row: Experiment, console: Console) -> None:

@@ -79,7 +79,8 @@ def training(event: TrialStarted) -> str:
         return f"{event.purpose}, experiment {event.experiment_id} beside it"
     if event.incumbent:
         return f"{event.purpose}, incumbent"
-    apart = event.purpose in (Purpose.CONFIRMING, Purpose.DRIFT)  # of no experiment under way
+    # Of no experiment under way.
+    apart = event.purpose in (Purpose.CONFIRMING, Purpose.DRIFT, Purpose.PROFILE)
     return f"{event.purpose} of experiment {event.experiment_id}" if apart else event.purpose
 
 

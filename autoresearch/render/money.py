@@ -181,25 +181,31 @@ def limits(registry: Registry, study: Study) -> list[Text]:
     ]
 
 
-def calls(rows: Sequence[Call], console: Console) -> None:
-    """Print calls, each in a line, with what was sent back and what went wrong below it."""
+def calls(rows: Sequence[Call], made: Mapping[int, Sequence[int]], console: Console) -> None:
+    """Print calls, each in a line, with what was sent back and what went wrong below it.
+
+    `made` are the experiments that each of them has made, by its number.
+    """
     for call in rows:
-        console.print(_call(call), highlight=False)
+        console.print(_call(call, made.get(int(call.id or 0), ())), highlight=False)
         for note, text in (("sent back", call.sent_back), (str(call.ending), call.detail)):
             if text:
                 said = words.line(f"{note}: {text}", 400, "yellow")
                 console.print(Padding(said, (0, 0, 0, 2)), highlight=False)
 
 
-def cost(rows: Sequence[Call]) -> str:
-    """Return what calls cost together."""
-    reserved = sum(each.cost_usd for each in rows if each.state is CallState.RESERVED)
+def cost(rows: Sequence[Call], made: Mapping[int, Sequence[int]]) -> str:
+    """Return what calls cost an experiment; of one that has made several, its equal share."""
+    among = [max(len(made.get(int(each.id or 0), ())), 1) for each in rows]
+    shares = [each.cost_usd / number for each, number in zip(rows, among, strict=True)]
+    unsure = [each.state is CallState.RESERVED for each in rows]
+    reserved = sum(share for share, each in zip(shares, unsure, strict=True) if each)
     number = counted(len(rows), "call")
     unknown = f", {dollars(reserved)} of it reserved" if reserved else ""
-    return f"{dollars(sum(each.cost_usd for each in rows))} in {number}{unknown}"
+    return f"{dollars(sum(shares))} in {number}{unknown}"
 
 
-def _call(call: Call) -> Text:
+def _call(call: Call, made: Sequence[int]) -> Text:
     ending = str(call.ending or "no end known")
     reserved = " reserved" if call.state is CallState.RESERVED else ""
     cached = f" ({words.count(call.tokens_cached)} cached)" if call.tokens_cached else ""
@@ -212,4 +218,6 @@ def _call(call: Call) -> Text:
         f"{dollars(call.cost_usd)}{reserved}",
         words.duration(round(call.latency_seconds, 1)),
     ]
+    if len(made) > 1:
+        parts.append(f"shared by experiments {', '.join(map(str, made))}")
     return words.joined(parts)

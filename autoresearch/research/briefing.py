@@ -1,13 +1,15 @@
 """What a proposer is shown, built from the registry and git alone."""
 
+import json
 from collections.abc import Mapping, Sequence
 
 from autoresearch import patching, policy
 from autoresearch.config import Project
 from autoresearch.gitrepo import GitRepo
-from autoresearch.proposers import Brief, Measuring, Pending, Remaining
-from autoresearch.records.tables import Experiment, Study
-from autoresearch.records.values import Change, ChangeFormat, Estimate
+from autoresearch.proposers import Brief, Machine, Measuring, Past, Pending, Remaining, TextSize
+from autoresearch.records.tables import Experiment, Study, Trial
+from autoresearch.records.training import ProfileRow
+from autoresearch.records.values import Category, Change, ChangeFormat, Estimate, Reading
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack_counts
 from autoresearch.research.pasts import Pasts, Target
@@ -62,6 +64,7 @@ class Briefing:
         history = self._pasts.of(study, readings)
         waiting = tuple(self._pending(row) for row in pending if row.parent_id is not None)
         noise = policy.noise(readings, policy.usual_noise(study.device), incumbent.id)
+        trials = self._registry.trials(incumbent)
         files, editable = self.files(study.base_commit), self.editable(study.base_commit)
         return Brief(
             study=study.tag,
@@ -76,6 +79,9 @@ class Briefing:
             fixed_files={path: text for path, text in files.items() if path not in editable},
             editable=self._editable,
             score=_score(incumbent),
+            profile=_profile(trials),
+            parameters=_parameters(trials),
+            baseline=_baseline(history, readings),
             noise=noise if noise.measured else None,
             measuring=self._measuring(study),
             device=study.device,
@@ -104,6 +110,8 @@ class Briefing:
             documents=len(sizes),
             bytes=sum(sizes),
             token_bytes=study.token_bytes,
+            train=_train(study),
+            machine=_machine(study),
         )
 
 
@@ -111,3 +119,35 @@ def _score(incumbent: Experiment) -> Estimate | None:
     if incumbent.val_bpb is None:
         return None
     return Estimate(incumbent.val_bpb, incumbent.val_bpb_error)
+
+
+def _profile(trials: Sequence[Trial]) -> tuple[ProfileRow, ...]:
+    found = [each.profile for each in trials if each.profile]
+    return tuple(ProfileRow(*row) for row in found[-1]) if found else ()
+
+
+def _parameters(trials: Sequence[Trial]) -> int | None:
+    """Return how many parameters the first scored training said that it has."""
+    said = [each.facts.get("num_params") for each in trials if each.val_bpb is not None]
+    return said[0] if said and type(said[0]) is int and said[0] > 0 else None
+
+
+def _baseline(
+    history: Sequence[Past], readings: Mapping[int, Sequence[Reading]]
+) -> tuple[tuple[int, float], ...]:
+    found = [readings.get(each.id, ()) for each in history if each.category is Category.BASELINE]
+    return tuple((each.seed, each.bpb) for each in next(filter(None, found), ()))
+
+
+def _train(study: Study) -> TextSize | None:
+    sizes = [study.facts[name] for name in ("documents", "bytes", "tokens") if study.facts]
+    return TextSize(*sizes) if sizes else None
+
+
+def _machine(study: Study) -> Machine | None:
+    facts = study.facts
+    if not facts:
+        return None
+    known: dict[str, str] = json.loads(study.comparability)
+    processor, card, software = (known.get(name, "") for name in ("processor", "card", "software"))
+    return Machine(processor, card, software, facts["compiles"])

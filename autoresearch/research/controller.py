@@ -32,13 +32,14 @@ from autoresearch.research.drift import Drifting
 from autoresearch.research.opening import BASELINE, Opening, Rehearse
 from autoresearch.research.patience import Patience
 from autoresearch.research.plan import Pace, State, Wanted, plan, proposals_wanted
+from autoresearch.research.profiling import seed_to_profile
 from autoresearch.research.proposing import Made, Proposing
 from autoresearch.research.purse import Purse
 from autoresearch.research.recording import settled
 from autoresearch.research.reversing import Reversing
 from autoresearch.research.rota import Rota, Seat
 from autoresearch.research.tasks import Done
-from autoresearch.research.trials import Request, TrialRunner
+from autoresearch.research.trials import PROFILE_PARTS, Request, TrialRunner
 
 _TURN_SECONDS = 10.0  # after so long what is due is looked at again, though nothing has happened
 _LAST = 4  # proposals whose time says how long the next one takes
@@ -78,6 +79,11 @@ class _Running:
     request: Request
     since: float
 
+    def ends(self, trial: float) -> float:
+        """Return when it will be over, if a whole one takes so many seconds."""
+        short = self.request.purpose is Purpose.PROFILE
+        return self.since + (trial / PROFILE_PARTS if short else trial)
+
 
 class Controller:
     """One `run` over one study: the only one who writes its rows, its branch and its ledger."""
@@ -95,6 +101,7 @@ class Controller:
         rules: StopRules,
         patience: Patience,
         confirm_share: float = 0.0,
+        profile: bool = False,
         rehearse: Rehearse | None = None,
         interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -126,6 +133,7 @@ class Controller:
             None  # a confirming one: for which keep, what is left
         )
         self._ahead = settings.ahead
+        self._profiles = profile
         self._thought: list[float] = []
         self._stopping = ""
         self._finished = 0
@@ -333,17 +341,12 @@ class Controller:
 
     def _proposals_wanted(self) -> int:
         now, trial = self._patience.clock(), self._registry.quickest(int(self.study.id or 0))
-        pace = Pace(max(self._thought, default=0.0), trial)
-        since = [each.since for each in self._running.values()]
-        waiting = sum(not each.begun for each in self._works.values())
+        ends = [max(each.ends(trial) - now, 1e-3) for each in self._running.values()]
         return proposals_wanted(
-            [
-                *(max(begin + trial - now, 1e-3) for begin in since),
-                *(0.0 for _ in self._tasks.free),
-            ],
-            waiting,
-            self._rota.thinks,
-            pace,
+            [*ends, *(0.0 for _ in self._tasks.free)],
+            waiting=sum(not each.begun for each in self._works.values()),
+            thinking=self._rota.thinks,
+            pace=Pace(max(self._thought, default=0.0), trial),
             ahead=self._ahead,
             room=self._room(),
         )
@@ -387,12 +390,15 @@ class Controller:
         drift = self._drift() if spare > 0 and not ends else ()
         confirming = self._confirm(ends=ends) if spare > len(drift) else ()
         spare -= len(drift) + len(confirming)
+        profile = self._profile() if spare > 0 and not ends else ()
+        spare -= len(profile)
         return State(
             free=free,
             slots=len(self._trials.executor.slots),
             comparing=begun,
             drift=drift,
             confirming=confirming,
+            profile=profile,
             waiting=self._waiting(spare) if spare > 0 and not ends else (),
             room=self._room(),
             seconds=self._registry.quickest(int(self.study.id or 0)),
@@ -406,6 +412,16 @@ class Controller:
             self._reread()
         due = self._drifting.due(self.study)
         return (due,) if due else ()
+
+    def _profile(self) -> Wanted:
+        """Return the incumbent's short training under a profiler, where briefs lack its profile."""
+        incumbent = self._registry.incumbent(self.study) if self._profiles else None
+        if incumbent is None or self._trials.too_late(int(self.study.id or 0), 2):
+            return ()
+        if any(each.request.purpose is Purpose.PROFILE for each in self._running.values()):
+            return ()
+        seed, number = seed_to_profile(self._registry, incumbent), int(incumbent.id or 0)
+        return () if seed is None else (Request(number, seed, Purpose.PROFILE, of=number),)
 
     def _confirm(self, *, ends: bool) -> Wanted:
         """Return what of a confirming pair is to be trained now; one pair is at work at a time."""

@@ -69,6 +69,7 @@ class Opening:
                 change_text=proposal.change.text,
                 parent_sha=incumbent.commit_sha if incumbent else study.base_commit,
                 reverts_id=proposal.reverts,
+                call_id=proposal.shares,
                 reason=proposal.fault,  # a row that is refused already stays so after a kill
                 created_at=self._registry.now(),
             )

@@ -18,9 +18,9 @@ class State:
     """What the plan is made from.
 
     `free` of `slots` slots have nothing at work. `comparing` has a group for each experiment whose
-    trials have begun, oldest first; `drift` and `confirming` are such groups; `waiting` are those
-    of checked proposals, oldest first, of which `room` more may begin (None: any number). A trial
-    takes `seconds` at least, and `left` of them are left (None: no end).
+    trials have begun, oldest first; `drift`, `confirming` and `profile` are such groups; `waiting`
+    are those of checked proposals, oldest first, of which `room` more may begin (None: any number).
+    A trial takes `seconds` at least, and `left` of them are left (None: no end).
     """
 
     free: Sequence[str]
@@ -28,6 +28,7 @@ class State:
     comparing: Sequence[Wanted] = ()
     drift: Wanted = ()
     confirming: Wanted = ()
+    profile: Wanted = ()
     waiting: Sequence[Wanted] = ()
     room: int | None = None
     seconds: float = 0.0
@@ -42,7 +43,8 @@ def plan(state: State) -> list[tuple[str, Request]]:
     then new ideas. A group that cannot end in time is not begun.
     """
     begun = [each for each in state.comparing if _fits(each, state)]
-    due = [each for each in (state.drift, state.confirming) if each and _fits(each, state)]
+    falls_due = (state.drift, state.confirming, state.profile)
+    due = [each for each in falls_due if _fits(each, state)]
     new = [each for each in state.waiting if _fits(each, state)][: state.room]
     wanted = [request for group in (*begun, *due, *new) for request in group]
     return list(zip(state.free, wanted, strict=False))

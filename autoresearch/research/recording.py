@@ -57,13 +57,13 @@ class Recording:
 def settled(trial: Trial) -> bool:
     """Return whether a trial came to an end of its own, with a score or without.
 
-    What the machine or a person broke off is trained again; a canary was never to be scored.
+    What the machine or a person broke off is trained again; some were never to be scored.
     """
     return (
         trial.state is TrialState.DONE
         and trial.ending is not Ending.INTERRUPTED
         and trial.failure is not FailureKind.MACHINE
-        and trial.purpose is not Purpose.CANARY
+        and trial.purpose.scored
     )
 
 
@@ -83,6 +83,7 @@ def _trained(outcome: Outcome) -> Mapping[str, object]:
         "signal": outcome.signal,
         "traceback": outcome.traceback,
         "facts": dict(outcome.facts),
+        "profile": [[r.depth, r.share, r.path, r.line, r.text] for r in outcome.profile],
         "curve": [[p.step, p.loss, p.tokens, p.progress, p.seconds] for p in outcome.curve],
         "log": pack(outcome.log),
     }

@@ -24,6 +24,7 @@ from autoresearch.research.conditions import (
     refuse_incomparable,
 )
 from autoresearch.research.shelving import shelf_of, tidy
+from autoresearch.research.surroundings import surroundings
 
 _TAG = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?!\.|lock$|$)){0,63}")
 _SALT_BYTES = 16
@@ -238,6 +239,7 @@ def _completed(registry: Registry, study: Study, corpus: Corpus) -> Study:
     if study.token_bytes is None:
         train = corpus.counts[Split.TRAIN]
         changes["token_bytes"] = train.bytes / max(train.tokens, 1)
+    changes["facts"] = surroundings(corpus, study.device)  # it may be another machine
     return registry.save(study.model_copy(update=changes))
 
 

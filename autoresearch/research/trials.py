@@ -16,6 +16,7 @@ from autoresearch.registry import Registry
 from autoresearch.research.auditing import keep_measured
 from autoresearch.research.health import STRIKES, Health
 from autoresearch.research.patience import Patience
+from autoresearch.research.profiling import quoted
 from autoresearch.research.racing import Racing
 from autoresearch.research.recording import Recording, settled
 from autoresearch.research.shelving import tidy
@@ -24,6 +25,8 @@ from autoresearch.research.tasks import Tasks
 from autoresearch.workers.shelf import Shelf
 
 _BEAT_SECONDS = 10.0
+PROFILE_PARTS = 30  # a profile's budget is this part of a trial's
+_LEAST_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,8 @@ class TrialRunner:
                 there is no money or no time to begin it.
         """
         experiment = self._registry.experiment(request.experiment)
+        if request.purpose is Purpose.PROFILE:
+            return (yield from self._profile(experiment, request, slot))
         told = TrialStarted(
             request.experiment, request.seed, request.purpose, request.incumbent, slot
         )
@@ -167,6 +172,29 @@ class TrialRunner:
             self._see(Notice(f"no fault of {name}'s ({why}): it is trained again"))
             if health.sick:
                 yield from health.rest(experiment)
+
+    def _profile(self, experiment: Experiment, request: Request, slot: str) -> Steps[Trial]:
+        """Train an experiment for a moment under the profiler. A failure is the row's alone.
+
+        What its row says of lines is the commit's own text.
+        """
+        self._see(TrialStarted(request.experiment, request.seed, request.purpose, slot=slot))
+        trial = self._recording.begin(experiment, request.seed, request.purpose)
+        commit = str(experiment.commit_sha)
+        whole = self._setup.budget
+        short = min(whole.training, max(whole.training / PROFILE_PARTS, _LEAST_SECONDS))
+        spec = replace(self._setup.spec(trial, commit), scored=False, profiled=True)
+        try:
+            result = yield from executed(
+                self._patience, replace(spec, budget=replace(whole, training=short))
+            )
+        except Interrupted as stopped:
+            self._recording.interrupted(trial, str(stopped))
+            raise
+        files = self._patience.through(lambda: self._repo.read_files(commit, ("**/*.py",)))
+        profile = quoted(result.outcome.profile, files)
+        result = replace(result, outcome=replace(result.outcome, profile=profile))
+        return self._recording.end(trial, result, None if profile else result.outcome.failure)
 
     def too_late(self, study: int, trials: int = 1) -> str | None:
         """Return why so many trials cannot come to an end before the deadline; None if they may.

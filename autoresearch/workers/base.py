@@ -22,7 +22,8 @@ class Assignment:
     `tree` is a clean export of the commit and the trial's working folder; `scratch` is an empty
     private folder that is the caller's to remove; `entry` is the program in `tree`;
     `train_files` are the train split's files, tokens of `token_bytes` bytes each; `trusted` is what
-    no proposal has touched: what it compiles is kept for the trials that follow.
+    no proposal has touched: what it compiles is kept for the trials that follow. One that is
+    `profiled` is watched for where its time goes, and trains a little slower.
     """
 
     tree: Path
@@ -35,6 +36,7 @@ class Assignment:
     train_files: tuple[Path, ...]
     token_bytes: int
     trusted: bool = False
+    profiled: bool = False
 
     @property
     def out(self) -> Path:

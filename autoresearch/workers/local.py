@@ -123,7 +123,7 @@ class LocalWorker:
     def _launch(self, assignment: Assignment, control: int, metrics: int, log: int) -> Guarded:
         environment = self._sandbox.environment(assignment.scratch, assignment.limits)
         # -P: a folder `autoresearch` in the tree must not stand in for this package.
-        module = "autoresearch.runtime.launch"
+        module = f"autoresearch.runtime.{'profiler' if assignment.profiled else 'launch'}"
         command = [sys.executable, "-P", "-m", module, assignment.entry, assignment.device]
         return launch(
             self._sandbox.command(

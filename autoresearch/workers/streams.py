@@ -11,7 +11,8 @@ from enum import IntEnum
 from types import MappingProxyType
 
 from autoresearch.records.text import counted, safe_line
-from autoresearch.records.training import Point
+from autoresearch.records.training import Point, ProfileRow
+from autoresearch.runtime.profiler import MAX_ROWS
 
 MAX_CONTROL_BYTES = 64 * 1024
 MAX_CURVE = 512
@@ -154,6 +155,26 @@ def parse_control(line: bytes) -> Mapping[str, object] | None:
     """Return a control message, or None for what is none."""
     message = _object(line)
     return message if message is not None and isinstance(message.get("event"), str) else None
+
+
+def parse_profile(rows: object) -> tuple[ProfileRow, ...]:
+    """Return where a trial says that its time goes; nothing where a row is not sound."""
+    found = [_profile_row(each) for each in rows[:MAX_ROWS]] if isinstance(rows, list) else []
+    depth, told = -1, list[ProfileRow]()
+    for row in found:
+        if row is None or row.depth > depth + 1:
+            return ()
+        told.append(row)
+        depth = row.depth
+    return tuple(told)
+
+
+def _profile_row(row: object) -> ProfileRow | None:
+    match row:
+        case [int(depth), int() | float() as share, str(path), int(line)]:
+            sound = 0 <= depth < MAX_ROWS and 0 < share <= 1 and 0 < line < 2**31
+            return ProfileRow(depth, float(share), path[:200], line) if sound else None
+    return None
 
 
 def _plain(value: object) -> float | int | str | bool | None:

@@ -10,7 +10,7 @@ from typing import IO
 
 from autoresearch.process import Exit, Guarded, signal_name
 from autoresearch.records.text import safe_reason, safe_text
-from autoresearch.records.training import Outcome, Point, Timing
+from autoresearch.records.training import Outcome, Point, ProfileRow, Timing
 from autoresearch.records.values import Ending, FailureKind
 from autoresearch.runtime.session import MAX_METRIC_BYTES
 from autoresearch.workers.base import Assignment, Race
@@ -25,6 +25,7 @@ from autoresearch.workers.streams import (
     Stream,
     parse_control,
     parse_metric,
+    parse_profile,
     real,
 )
 
@@ -80,6 +81,7 @@ class RunningTrial:
         self._log = CappedLog(assignment.limits.log)
         self._curve = Curve()
         self._facts = Facts()
+        self._profile: tuple[ProfileRow, ...] = ()
         self._digests: Mapping[str, str] | None = None
         self._failure: Mapping[str, object] = {}
         self._ending: Ending | None = None
@@ -130,6 +132,7 @@ class RunningTrial:
             exit_code=exit_.code if checkpoint is None else None,
             signal=exit_.signal if checkpoint is None else None,
             facts=self._facts.values(),
+            profile=self._profile,
         )
 
     def _take_metrics(self, data: bytes) -> None:
@@ -162,6 +165,8 @@ class RunningTrial:
             self._failure = message
         elif event == "facts":
             self._facts.update(message.get("values"))
+        elif event == "profile" and self._assignment.profiled:
+            self._profile = parse_profile(message.get("rows"))
 
     def _hand_over(self) -> None:
         # The clock first, the data second: what comes before the clock cannot have seen data.

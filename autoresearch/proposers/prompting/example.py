@@ -3,10 +3,21 @@
 from dataclasses import replace
 
 from autoresearch.policy import Noise
-from autoresearch.proposers.base import Brief, Measuring, Past, Remaining, Run
+from autoresearch.proposers.base import Brief, Machine, Measuring, Past, Remaining, Run, TextSize
+from autoresearch.records.training import ProfileRow
 from autoresearch.records.values import Category, Chances, Change, Estimate, Notes, Verdict
 
 _RUN = Run(2.0, 100, 1000, 50.0, 2**30, 20.0, (4.0, None, 3.0))
+_MEASURING = Measuring(
+    2048,
+    128,
+    1,
+    10,
+    10_000,
+    3.0,
+    TextSize(9, 900, 300),
+    Machine("a processor", "", "torch", compiles=True),
+)
 _BASELINE = Past(
     1, "baseline", "the unchanged project", Change.none(), Verdict.KEEP, Category.BASELINE, run=_RUN
 )
@@ -34,7 +45,10 @@ def examples(proposer: str) -> tuple[Brief, Brief]:
         history=(_BASELINE, *(replace(past, proposer=proposer) for past in pasts)),
         score=Estimate(2.0, 0.001),
         noise=Noise(),
-        measuring=Measuring(2048, 128, 1, 10, 10_000, 3.0),
+        measuring=_MEASURING,
+        profile=(ProfileRow(0, 0.9, "train.py", 1, "A = 1"),),
+        parameters=1000,
+        baseline=((1, 2.0),),
         remaining=Remaining(3600.0, 10, 5.0),
     )
     return bare, rich

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from autoresearch import patching
 from autoresearch.policy import Calibration, Noise, sight, usual_ideas, usual_noise
 from autoresearch.policy.claims import CONFIRMED
-from autoresearch.policy.verdicts import ENOUGH_REPEATS, LINE_PRICE, MAX_PAIRS
-from autoresearch.proposers.base import Brief, Measuring, Past, Remaining
+from autoresearch.policy.verdicts import ENOUGH_REPEATS, LINE_PRICE, MAX_PAIRS, TIE
+from autoresearch.proposers.base import Brief, Machine, Measuring, Past, Remaining
 from autoresearch.proposers.prompting import digest, frames
 from autoresearch.proposers.prompting.digest import Tally
 from autoresearch.proposers.prompting.frames import Frames
@@ -19,6 +19,7 @@ CATEGORIES = " | ".join(
 )
 _PROGRAM = "program.md"
 _NAMES = 40  # of fixed files that are not shown
+_READINGS = 12  # of the baseline
 _NUMBERS = 8  # of experiments that crashed in the same way
 
 
@@ -34,8 +35,12 @@ class Setting:
     clock: str
     startup: float
     categories: str
+    proposals: int
     measuring: Measuring | None
+    machine: str
+    compiles: bool | None
     line_price: float
+    tie: float
     first_repeats: int
     most_pairs: int
     confirmed: float
@@ -53,10 +58,12 @@ class ProjectView:
 
 @dataclass(frozen=True)
 class IncumbentView:
-    """The code to change, framed."""
+    """The code to change, framed; `profile`, where it spends its time, is empty if not known."""
 
     number: int
     files: tuple[str, ...]
+    parameters: int | None
+    profile: str
 
 
 @dataclass(frozen=True)
@@ -111,6 +118,7 @@ class Now:
 
     incumbent: int
     score: Estimate | None
+    baseline: tuple[tuple[int, float], ...]
     noise: Noise | None
     more_steps: float
     smallest: float
@@ -127,8 +135,9 @@ class Now:
     crashes: tuple[CrashKind, ...]
 
 
-def setting(brief: Brief) -> Setting:
+def setting(brief: Brief, proposals: int) -> Setting:
     """Return what the rules, and how to answer, are told."""
+    machine = brief.measuring.machine if brief.measuring else None
     return Setting(
         entry=frames.line(brief.entry, 120),
         editable=frames.line(", ".join(brief.editable), 300),
@@ -138,8 +147,12 @@ def setting(brief: Brief) -> Setting:
         clock=str(brief.budget.clock),
         startup=brief.budget.startup,
         categories=CATEGORIES,
+        proposals=proposals,
         measuring=brief.measuring,
+        machine=_machine(machine) if machine else "",
+        compiles=machine.compiles if machine else None,
         line_price=LINE_PRICE,
+        tie=TIE,
         first_repeats=ENOUGH_REPEATS,
         most_pairs=MAX_PAIRS,
         confirmed=CONFIRMED,
@@ -169,7 +182,9 @@ def project(
 
 def incumbent(brief: Brief, frame: Frames) -> IncumbentView:
     """Return the code to change."""
-    return IncumbentView(brief.incumbent_id, _files(frame, brief.files))
+    profile = frame.data("profile", _profile(brief)) if brief.profile else ""
+    files = _files(frame, brief.files)
+    return IncumbentView(brief.incumbent_id, files, brief.parameters, profile)
 
 
 def now(brief: Brief, frame: Frames, proposer: str = "") -> Now:
@@ -181,6 +196,7 @@ def now(brief: Brief, frame: Frames, proposer: str = "") -> Now:
     return Now(
         incumbent=brief.incumbent_id,
         score=brief.score,
+        baseline=brief.baseline[:_READINGS],
         noise=brief.noise,
         more_steps=brief.noise.slope * math.log(1.4) if brief.noise else 0.0,
         smallest=_smallest(brief.noise, brief.device) if brief.noise else 0.0,
@@ -203,6 +219,22 @@ def now(brief: Brief, frame: Frames, proposer: str = "") -> Now:
 
 def _files(frame: Frames, files: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(frame.data("file", frames.code(text), name) for name, text in files.items())
+
+
+def _machine(machine: Machine) -> str:
+    told = (machine.processor, machine.card, machine.software)
+    return frames.line(", ".join(filter(None, told)), 200)
+
+
+def _profile(brief: Brief) -> str:
+    """Return the rows of a profile as lines; only what lies outside the entry names its file."""
+    lines = list[str]()
+    for row in brief.profile:
+        text = row.text if row.path == brief.entry else f"{row.path}: {row.text}"
+        lines.append(frames.line(f"{100 * row.share:.0f}% {text}", 140))
+    return "\n".join(
+        "  " * row.depth + line for row, line in zip(brief.profile, lines, strict=True)
+    )
 
 
 def _names(frame: Frames, paths: Sequence[str]) -> str:

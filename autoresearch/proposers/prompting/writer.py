@@ -57,7 +57,7 @@ class Prompting:
         self._templates = Templates(folder)
         self._try()
 
-    def prompt(self, brief: Brief, *, tokens: int | None = None) -> Prompt:
+    def prompt(self, brief: Brief, *, tokens: int | None = None, proposals: int = 1) -> Prompt:
         """Return what a model is told.
 
         At most four sections are marked as worth caching: the project (and so the rules before
@@ -67,11 +67,13 @@ class Prompting:
         Args:
             brief: what to tell.
             tokens: the most there may be, as `history.estimate` counts; None takes the settings'.
+            proposals: how many independent ones are asked for.
 
         Raises:
             ProposerError: the rules, the incumbent and the verdicts alone are more.
         """
-        pieces = self._pieces(brief, self._answer(), tokens or self._settings.brief_tokens)
+        most = tokens or self._settings.brief_tokens
+        pieces = self._pieces(brief, self._answer(), most, proposals)
         newest = len(pieces.rows) - 2
         rows = [Section(row, cache=at >= newest) for at, row in enumerate(pieces.rows)]
         return Prompt(
@@ -112,13 +114,13 @@ class Prompting:
     def _answer(self) -> str:
         return _ANSWERS.get(self._settings.format, _ANSWERS["blocks"])
 
-    def _pieces(self, brief: Brief, answer: str, most: int) -> _Pieces:
+    def _pieces(self, brief: Brief, answer: str, most: int, proposals: int = 1) -> _Pieces:
         frame = Frames(brief.salt)
-        setting = views.setting(brief)
+        setting = views.setting(brief, proposals)
         rules, how = (self._section(name, setting=setting) for name in ("rules", answer))
         incumbent = self._section("incumbent", incumbent=views.incumbent(brief, frame))
         heading = self._section("history")
-        now = self._section("now", now=views.now(brief, frame, self._proposer))
+        now = self._section("now", now=views.now(brief, frame, self._proposer), setting=setting)
         fixed = sum(map(estimate, (rules, how, incumbent, heading)))
         project = self._project(brief, frame, most - fixed - NOW_TOKENS - most // _HISTORY_SHARE)
         room = most - fixed - estimate(project) - max(NOW_TOKENS, estimate(now))
@@ -143,6 +145,7 @@ class Prompting:
         for brief in examples(self._proposer):
             for answer in (*_ANSWERS.values(), _COMMAND):
                 self._pieces(brief, answer, 200_000)
+                self._pieces(brief, answer, 200_000, proposals=2)
             history = _history(self._templates, brief)
             history.fitting(history.rows(brief.history), room=0)
             self.objection(brief, Rejection("an example"))

@@ -4,10 +4,14 @@ An answer's lines are taken apart (`parts`: edits and diffs by `patching`, files
 `wholes`, what is said of them by `headers`), the parts of its one proposal are chosen (`choosing`)
 unless it may not be meant (`doubting`, with `enclosures` for what is a thought) or is none
 (`objecting`), and `answers` makes the proposal of them.
+`several` does so for each, where several were asked for.
 """
 
 from autoresearch.proposers.reading.answers import header, read, read_change, unread
 from autoresearch.proposers.reading.headers import HYPOTHESIS, Header
 from autoresearch.proposers.reading.objecting import NoChange
+from autoresearch.proposers.reading.several import read_several
 
-__all__ = ["HYPOTHESIS", "Header", "NoChange", "header", "read", "read_change", "unread"]
+__all__ = [
+    "HYPOTHESIS", "Header", "NoChange", "header", "read", "read_change", "read_several", "unread",
+]  # fmt: skip
