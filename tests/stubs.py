@@ -30,14 +30,14 @@ from autoresearch.records.values import (
     Trust,
 )
 from autoresearch.registry import Registry
-from autoresearch.research import Controller, StopRules, TrialRunner, recover
+from autoresearch.research import StopRules, TrialRunner, controller_for, recover
 from autoresearch.research.opening import Rehearse
 from autoresearch.research.patience import Patience
 from autoresearch.research.purse import Purse
 from autoresearch.research.racing import Racing
+from autoresearch.research.requests import TrialSetup
 from autoresearch.research.rota import Seat
 from autoresearch.research.shelving import shelf_of
-from autoresearch.research.trials import TrialSetup
 from autoresearch.sandbox import detect
 from autoresearch.workers import LocalWorker, Worker
 from tests.inline import InlineExecutor, InlineWorker, ShuffledExecutor
@@ -291,7 +291,7 @@ class Night:
         study = self.study()
         recover(self.registry, self.repo, self.project, study)
         trials = self.runner()
-        controller = Controller(
+        controller = controller_for(
             study,
             project=self.project,
             registry=self.registry,

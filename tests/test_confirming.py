@@ -29,7 +29,7 @@ from autoresearch.research import books as books_room
 from autoresearch.research.books import Books
 from autoresearch.research.comparing import Comparing
 from autoresearch.research.confirming import Confirming, earn_claim
-from autoresearch.research.trials import Request
+from autoresearch.research.requests import Request
 from autoresearch.workers import Assignment
 from tests.commands import Forked
 from tests.inline import InlineWorker

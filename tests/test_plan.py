@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from autoresearch.records.values import Purpose
 from autoresearch.research.plan import Pace, State, Wanted, plan, proposals_wanted
-from autoresearch.research.trials import Request
+from autoresearch.research.requests import Request
 
 
 def group(of: int, size: int, purpose: Purpose) -> Wanted:

@@ -26,8 +26,8 @@ from autoresearch.research.comparing import Comparing
 from autoresearch.research.confirming import Confirming, earn_claim
 from autoresearch.research.examining import Examiner, Sizes, Unexamined
 from autoresearch.research.patience import Patience
+from autoresearch.research.requests import Request
 from autoresearch.research.shelving import shelf_of
-from autoresearch.research.trials import Request
 
 
 def earn(project: Project, numbers: Sequence[int], pairs: int) -> None:

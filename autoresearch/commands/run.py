@@ -19,7 +19,7 @@ from autoresearch.records.events import Notice, Watcher
 from autoresearch.records.tables import Study
 from autoresearch.records.text import safe_line
 from autoresearch.render.live import watcher_for
-from autoresearch.research import Controller, StopRules, recover
+from autoresearch.research import StopRules, controller_for, recover
 from autoresearch.research.opening import Rehearse
 from autoresearch.research.patience import Patience
 from autoresearch.sandbox import Sandbox
@@ -68,7 +68,7 @@ def run(options: RunOptions) -> None:
             registry.be_patient(patience.pause)
             purse = shop.purse(study, options.max_cost)
             trials = shop.trials(study, patience, purse)
-            controller = Controller(
+            controller = controller_for(
                 study, project=project, registry=registry, repo=repo, trials=trials,
                 seats=seats(proposers, purse.ledger, stop, tell), purse=purse, rules=rules,
                 patience=patience, interrupted=asked.is_set,

@@ -31,8 +31,8 @@ from autoresearch.research.auditing import allowance
 from autoresearch.research.patience import Patience
 from autoresearch.research.purse import Purse
 from autoresearch.research.racing import Racing
+from autoresearch.research.requests import TrialSetup
 from autoresearch.research.shelving import shelf_of
-from autoresearch.research.trials import TrialSetup
 from autoresearch.sandbox import Sandbox
 from autoresearch.workers import LocalWorker
 from autoresearch.workers.compiled import CompileCache

@@ -8,7 +8,8 @@ from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.values import Ending, FailureKind, Purpose, Reading, Verdict
 from autoresearch.registry import Registry
 from autoresearch.research.remembering import epoch, remember
-from autoresearch.research.trials import Request, TrialRunner
+from autoresearch.research.requests import Request
+from autoresearch.research.trials import TrialRunner
 
 # After so many seeds that it failed on, an incumbent is given no fresh one to be compared on.
 _FAILURES = 3

@@ -13,7 +13,7 @@ from autoresearch.records.values import Purpose, Reading
 from autoresearch.registry import Registry
 from autoresearch.research.recording import settled
 from autoresearch.research.remembering import remember
-from autoresearch.research.trials import Request
+from autoresearch.research.requests import Request
 
 # After so long a machine may be another one; but long trainings are not half of them repetitions.
 _A_WHILE = timedelta(hours=3)

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autoresearch.research.trials import Request
+from autoresearch.research.requests import Request
 
 Wanted = tuple[Request, ...]
 

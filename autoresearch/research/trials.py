@@ -1,7 +1,7 @@
 """One trial from row to row, executed until its end is its own."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from autoresearch.errors import Interrupted
 from autoresearch.evaluation import Cause
@@ -10,7 +10,6 @@ from autoresearch.gitrepo import GitRepo
 from autoresearch.records.events import Event, Notice, TrialScored, TrialStarted
 from autoresearch.records.scores import Unscored
 from autoresearch.records.tables import Experiment, Trial
-from autoresearch.records.training import Budget, Limits
 from autoresearch.records.values import FailureKind, Purpose
 from autoresearch.registry import Registry
 from autoresearch.research.auditing import keep_measured
@@ -19,6 +18,7 @@ from autoresearch.research.patience import Patience
 from autoresearch.research.profiling import quoted
 from autoresearch.research.racing import Racing
 from autoresearch.research.recording import Recording, settled
+from autoresearch.research.requests import Request, TrialSetup
 from autoresearch.research.shelving import tidy
 from autoresearch.research.steps import Steps, executed, pause
 from autoresearch.research.tasks import Tasks
@@ -27,51 +27,6 @@ from autoresearch.workers.shelf import Shelf
 _BEAT_SECONDS = 10.0
 PROFILE_PARTS = 30  # a profile's budget is this part of a trial's
 _LEAST_SECONDS = 3.0
-
-
-@dataclass(frozen=True)
-class TrialSetup:
-    """What all trials of a study share; see `TrialSpec`. `base_commit` is the person's own code."""
-
-    entry: str
-    device: str
-    corpus: str
-    budget: Budget
-    limits: Limits
-    base_commit: str = ""
-
-    def spec(self, trial: Trial, commit: str) -> TrialSpec:
-        """Return what is asked for with a trial's row."""
-        return TrialSpec(
-            number=int(trial.id or 0),
-            commit=commit,
-            entry=self.entry,
-            seed=trial.seed,
-            device=self.device,
-            corpus=self.corpus,
-            budget=self.budget,
-            limits=self.limits,
-            trusted=commit == self.base_commit,
-        )
-
-
-@dataclass(frozen=True)
-class Request:
-    """A trial that is wanted: of which experiment, on which seed and why.
-
-    `of` is the experiment for whose sake it is run: where that is another, this is the other side
-    of its pair.
-    """
-
-    experiment: int
-    seed: int
-    purpose: Purpose
-    of: int
-
-    @property
-    def incumbent(self) -> bool:
-        """Whether it is the other side of a pair."""
-        return self.experiment != self.of
 
 
 class TrialRunner:
@@ -112,9 +67,7 @@ class TrialRunner:
         self._shelf = shelf
         self._racing = racing
         self._beaten = patience.clock()
-        self._healths = {
-            slot: Health(registry, self._recording, setup, patience) for slot in executor.slots
-        }
+        self._healths: dict[str, Health] = {}
 
     def tasks(self) -> Tasks[Trial]:
         """Return a place where this runner's tasks can be at work."""
@@ -154,7 +107,7 @@ class TrialRunner:
         told = TrialStarted(
             request.experiment, request.seed, request.purpose, request.incumbent, slot
         )
-        health, strikes = self._healths[slot], 0
+        health, strikes = self._health(slot), 0
         while True:
             if reason := self._broke():
                 raise Interrupted(reason)
@@ -242,7 +195,7 @@ class TrialRunner:
         self, experiment: Experiment, request: Request, slot: str, strikes: int
     ) -> Steps[Trial]:
         """Execute it once; return its finished row, in which stands whose fault a failure was."""
-        health = self._healths[slot]
+        health = self._health(slot)
         trial = self._recording.begin(experiment, request.seed, request.purpose)
         try:
             spec = self._spec(trial, experiment, request)
@@ -296,6 +249,14 @@ class TrialRunner:
                 self._see(Notice(f"scoring failed ({found.cause}: {found.reason}); once more"))
             result = yield from executed(self._patience, replace(spec, again=True))
         return result
+
+    def _health(self, slot: str) -> Health:
+        """Return the state of a slot's machine; slots may come and go."""
+        if slot not in self._healths:
+            self._healths[slot] = Health(
+                self._registry, self._recording, self._setup, self._patience
+            )
+        return self._healths[slot]
 
     def _beat(self) -> None:
         """Tell the registry now and then that this run is alive, whatever it waits for."""

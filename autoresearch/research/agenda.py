@@ -1,0 +1,204 @@
+"""What is at work and what is wanted next: the run's open experiments, in memory.
+
+The controller alone writes rows, so what it has in memory is what the registry says.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from autoresearch import policy
+from autoresearch.records.tables import Experiment, Study, Trial
+from autoresearch.records.values import Purpose
+from autoresearch.registry import Registry
+from autoresearch.research.comparing import Comparing
+from autoresearch.research.confirming import Confirming
+from autoresearch.research.drift import Drifting
+from autoresearch.research.plan import State, Wanted
+from autoresearch.research.profiling import seed_to_profile
+from autoresearch.research.requests import Request
+from autoresearch.research.trials import PROFILE_PARTS, TrialRunner
+
+
+@dataclass
+class Work:
+    """An experiment without a verdict: whether its trials have begun, and which it still needs.
+
+    `wanted` is None while that is not known: after each of its trials. `resumed` was being trained
+    when a run was stopped: it stays beside its parent, and comes before what is new.
+    """
+
+    row: Experiment
+    begun: bool
+    resumed: bool = False
+    wanted: Wanted | None = None
+
+
+@dataclass(frozen=True)
+class Running:
+    """A trial at work, and since when on the run's clock."""
+
+    request: Request
+    since: float
+
+    def ends(self, trial: float) -> float:
+        """Return when it will be over, if a whole one takes so many seconds."""
+        short = self.request.purpose is Purpose.PROFILE
+        return self.since + (trial / PROFILE_PARTS if short else trial)
+
+
+class Agenda:
+    """Open experiments, trials at work, and what falls due beside them."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        trials: TrialRunner,
+        *,
+        comparing: Comparing,
+        confirming: Confirming,
+        drifting: Drifting,
+        profiles: bool,
+    ) -> None:
+        """Build it; `profiles` says whether incumbents are profiled."""
+        self._registry = registry
+        self._trials = trials
+        self._comparing = comparing
+        self.confirming = confirming
+        self.drifting = drifting
+        self._profiles = profiles
+        self.works: dict[int, Work] = {}
+        self.running: dict[str, Running] = {}
+        self._pair: Wanted | None = None  # what of a confirming pair is left; None: none is begun
+
+    @property
+    def begun(self) -> int:
+        """How many open experiments have begun."""
+        return sum(each.begun for each in self.works.values())
+
+    @property
+    def waiting(self) -> list[Work]:
+        """The open experiments that have not begun, oldest first."""
+        return [work for _, work in sorted(self.works.items()) if not work.begun]
+
+    def is_busy(self, of: int) -> bool:
+        """Return whether a trial for an experiment's sake is at work."""
+        return any(each.request.of == of for each in self.running.values())
+
+    def undecided(self) -> list[Work]:
+        """Return the experiments of which nothing is at work, or known to be wanted."""
+        rows = sorted(self.works.items())
+        return [
+            work for of, work in rows if work.begun and not work.wanted and not self.is_busy(of)
+        ]
+
+    def state(
+        self,
+        study: Study,
+        free: list[str],
+        *,
+        ends: bool,
+        idle: bool,
+        room: int | None,
+        left: float | None,
+        ready: Callable[[int], list[Wanted]],
+    ) -> State:
+        """Return what `plan` is made from. What could not begin in any case is not looked for.
+
+        Args:
+            study: the one at work.
+            free: the slots with nothing at work.
+            ends: nothing new is to begin.
+            idle: nobody is left who could propose anything.
+            room: how many experiments more may begin.
+            left: seconds until the deadline.
+            ready: returns what at most so many waiting experiments need.
+        """
+        begun = [each.wanted for each in self.works.values() if each.begun and each.wanted]
+        spare = len(free) - sum(map(len, begun))
+        drift = self._drift(study) if spare > 0 and not ends else ()
+        spare -= len(drift)
+        confirming = self._confirm(study, ends=ends, idle=idle) if spare > 0 else ()
+        spare -= len(confirming)
+        profile = self._profile(study) if spare > 0 and not ends else ()
+        spare -= len(profile)
+        return State(
+            free=free,
+            slots=len(self._trials.executor.slots),
+            comparing=begun,
+            drift=drift,
+            confirming=confirming,
+            profile=profile,
+            waiting=ready(spare) if spare > 0 and not ends else (),
+            room=room,
+            seconds=self._registry.quickest(int(study.id or 0)),
+            left=left,
+        )
+
+    def begin(self, slot: str, request: Request, now: float) -> None:
+        """Note that a trial begins."""
+        if self._pair is not None and request in self._pair:
+            self._pair = _without(self._pair, request)
+        elif (work := self.works.get(request.of)) is not None:
+            work.begun, work.wanted = True, _without(work.wanted or (), request)
+        self.running[slot] = Running(request, now)
+
+    def end(self, slot: str, trial: Trial | None) -> Request:
+        """Note that a trial is over, None: it came to no row of its own; return what it was."""
+        request = self.running.pop(slot).request
+        scored = trial is not None and trial.val_bpb is not None
+        work = self.works.get(request.of)
+        # Without a score, what it was to be compared with is of no use any more.
+        if work is not None and not (scored and work.wanted):
+            work.wanted = None
+        if request.purpose is Purpose.CONFIRMING and not (scored and self._pair):
+            self._pair = None
+        return request
+
+    def pair_is_over(self, keep: int) -> bool:
+        """Return whether nothing more of a keep's confirming pair is to come."""
+        return self._pair is None and not self.is_busy(keep)
+
+    def step(self, study: Study, work: Work) -> policy.Decision | None:
+        """Return an experiment's verdict; None where it needs more trials, noted as wanted."""
+        found = self._comparing.step(study, work.row)
+        if isinstance(found, policy.Decision):
+            return found
+        work.wanted = found
+        return None
+
+    def _is_running(self, purpose: Purpose) -> bool:
+        return any(each.request.purpose is purpose for each in self.running.values())
+
+    def _drift(self, study: Study) -> Wanted:
+        due = None if self._is_running(Purpose.DRIFT) else self.drifting.due(study)
+        return (due,) if due else ()
+
+    def _profile(self, study: Study) -> Wanted:
+        """Return the incumbent's short training under a profiler, where briefs lack its profile."""
+        if not self._profiles or self._is_running(Purpose.PROFILE):
+            return ()
+        incumbent = self._registry.incumbent(study)
+        if incumbent is None or self._trials.too_late(int(study.id or 0), 2):
+            return ()
+        seed, number = seed_to_profile(self._registry, incumbent), int(incumbent.id or 0)
+        return () if seed is None else (Request(number, seed, Purpose.PROFILE, of=number),)
+
+    def _confirm(self, study: Study, *, ends: bool, idle: bool) -> Wanted:
+        """Return what of a confirming pair is to be trained now; one pair is at work at a time."""
+        if self._pair is not None:
+            return self._pair
+        if self._is_running(Purpose.CONFIRMING):
+            return ()
+        if any(each.resumed and not each.begun for each in self.works.values()):
+            return ()  # its parent must not be taken back meanwhile
+        self.confirming.catch_up(study)
+        if ends:
+            wanted = self.confirming.doubtful(study)
+        else:
+            wanted = self.confirming.due(study, patient=idle and not self.works)
+        self._pair = wanted or None
+        return wanted
+
+
+def _without(wanted: Wanted, request: Request) -> Wanted:
+    return tuple(each for each in wanted if each is not request)

@@ -1,0 +1,105 @@
+"""When a run ends, and what of it was done until then."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from autoresearch.errors import Interrupted
+from autoresearch.records.tables import Study
+from autoresearch.records.text import counted
+from autoresearch.records.values import UNCOUNTED, Verdict
+from autoresearch.registry import Registry
+from autoresearch.research.patience import Patience
+from autoresearch.research.purse import Purse
+from autoresearch.research.trials import TrialRunner
+
+
+@dataclass(frozen=True)
+class StopRules:
+    """When a run ends by itself. `deadline` is on the run's own clock; None means never.
+
+    `experiments` and `patience` count those that were trained. A proposer of which only refusals
+    come ends the run all the same: it is asked no more after a few in a row (`rota.MOST_REFUSALS`).
+    """
+
+    deadline: float | None = None
+    experiments: int | None = None
+    patience: int | None = None
+
+
+class Ending:
+    """Counts what a run has done, and says why it is to end. A reason once found stays."""
+
+    def __init__(
+        self,
+        rules: StopRules,
+        *,
+        registry: Registry,
+        trials: TrialRunner,
+        purse: Purse,
+        patience: Patience,
+        interrupted: Callable[[], bool],
+    ) -> None:
+        self._rules = rules
+        self._registry = registry
+        self._trials = trials
+        self._purse = purse
+        self._patience = patience
+        self.interrupted = interrupted
+        self._reason = ""
+        self._finished = 0
+        self._trained = 0  # what was refused before training is none of those that were asked for
+
+    def count(self, verdict: Verdict) -> None:
+        """Count an experiment that has its verdict."""
+        self._finished += 1
+        self._trained += verdict not in UNCOUNTED
+
+    def room(self, begun: int) -> int | None:
+        """Return how many experiments more may begin beside those that have; None: any number."""
+        if self._rules.experiments is None:
+            return None
+        return max(self._rules.experiments - self._trained - begun, 0)
+
+    def stop(self, reason: str) -> None:
+        """End the run for a reason, if it does not end already."""
+        self._reason = self._reason or reason
+
+    def reason(self, study: Study) -> str:
+        """Return why nothing new is to begin; "" while it may."""
+        self.stop(self._found(study) or "")
+        return self._reason
+
+    def baseline_failed(self, study: Study) -> str | None:
+        """Return how the unchanged project failed, if it did in this run."""
+        if not self._finished or self._registry.incumbent(study) is not None:
+            return None
+        last = self._registry.experiments(study, last=1)[0]
+        see = f"autoresearch status {last.id} --log"
+        return f"the baseline failed ({last.reason}): see `{see}`, mend it, commit and run again"
+
+    def raise_if_interrupted(self) -> None:
+        """Return if the person has not stopped the run.
+
+        Raises:
+            Interrupted: they have.
+        """
+        if self.interrupted():
+            msg = "interrupted; everything is saved, and `autoresearch run` continues"
+            raise Interrupted(msg)
+
+    def _found(self, study: Study) -> str | None:
+        if self.interrupted():
+            return "interrupted"
+        return self.baseline_failed(study) or self._rule_reached(study) or self._purse.empty()
+
+    def _rule_reached(self, study: Study) -> str | None:
+        rules, done = self._rules, self._trained
+        if rules.deadline is not None and self._patience.clock() >= rules.deadline:
+            return "the time is up"
+        if late := self._trials.too_late(int(study.id or 0)):
+            return late
+        if rules.experiments is not None and done >= rules.experiments:
+            return f"{counted(done, 'experiment')} {'is' if done == 1 else 'are'} done"
+        if rules.patience is not None and self._registry.since_keep(study) >= rules.patience:
+            return f"no improvement in {counted(rules.patience, 'experiment')}"
+        return None

@@ -1,0 +1,115 @@
+"""Proposals on their way from an author to their first trial."""
+
+from collections.abc import Callable
+from functools import partial
+
+from autoresearch.config import Project
+from autoresearch.gitrepo import GitRepo
+from autoresearch.proposers import Brief
+from autoresearch.records.events import Event
+from autoresearch.records.tables import Experiment, Study
+from autoresearch.records.values import Proposal, Rejection
+from autoresearch.registry import Registry
+from autoresearch.research import telling
+from autoresearch.research.agenda import Work
+from autoresearch.research.briefing import Briefing
+from autoresearch.research.opening import BASELINE, Opening, Rehearse
+from autoresearch.research.patience import Patience
+from autoresearch.research.proposing import Made, Proposing
+from autoresearch.research.recording import settled
+from autoresearch.research.reversing import Reversing
+from autoresearch.research.rota import Rota
+
+_LAST = 4  # proposals whose time says how long the next one takes
+
+
+class Ideas:
+    """Has proposals made, makes rows of them, and keeps those that wait on top of the incumbent."""
+
+    def __init__(
+        self,
+        project: Project,
+        registry: Registry,
+        repo: GitRepo,
+        *,
+        rota: Rota,
+        patience: Patience,
+        wake: Callable[[], None],
+        rehearse: Rehearse | None,
+    ) -> None:
+        """Build it; see `Proposing` for `wake`."""
+        self._registry = registry
+        self._rota = rota
+        self._through = patience.through
+        self._see: Callable[[Event], None] = patience.see
+        self.briefing = Briefing(registry, repo, project)
+        self._opening = Opening(project, registry, repo, self.briefing, rehearse)
+        self._reversing = Reversing(registry, repo, project.settings.target.editable)
+        self._proposing = Proposing(rota, patience, wake, project.keep_fault)
+        self._took: list[float] = []
+
+    @property
+    def seconds(self) -> float:
+        """How long a proposal takes to be made, as the last ones did; 0 before the first."""
+        return max(self._took, default=0.0)
+
+    def answers(self) -> list[Made]:
+        """Return the proposals that have come since.
+
+        Raises:
+            Interrupted: a proposer was told to stop.
+        """
+        found = self._proposing.answers()
+        self._took = [*self._took, *(each.seconds for each in found)][-_LAST:]
+        return found
+
+    def ask(self, study: Study, incumbent: Experiment, brief: Callable[[], Brief]) -> bool:
+        """Ask whoever has the turn; return whether there was anybody to ask."""
+
+        def check(made: Proposal) -> Rejection | None:
+            # What was paid for is not lost because it cannot be looked at now.
+            return self._through(partial(self._opening.check, study, made, incumbent))
+
+        return self._proposing.ask(partial(self._through, brief), check)
+
+    def reversal(self, study: Study, incumbent: Experiment) -> Proposal | None:
+        """Return the reverse of a refuted keep that is still below the incumbent, if one is due."""
+        return self._through(partial(self._reversing.next, study, incumbent))
+
+    def baseline(self, study: Study) -> Experiment:
+        """Make a row of the unchanged project."""
+        return self.open(study, BASELINE, None)
+
+    def open(
+        self, study: Study, proposal: Proposal, incumbent: Experiment | None, control: str = ""
+    ) -> Experiment:
+        """Make a row of a proposal; see `Opening.open`."""
+        return self._opening.open(study, proposal, incumbent, control)
+
+    def admit(self, study: Study, row: Experiment) -> Work | Rejection:
+        """Make a commit of an open experiment's change, or say why it is refused."""
+        self._see(telling.experiment_opened(row))
+        trials = self._registry.trials(row)
+        checked = self._through(partial(self._opening.commit, study, row))
+        if isinstance(checked, Rejection):
+            return checked
+        return Work(checked, begun=any(map(settled, trials)), resumed=bool(trials))
+
+    def judged(self, made: Made, *, refused: bool) -> None:
+        """Note whether a proposal was refused before any training."""
+        self._rota.judged(made.turn.seat, refused=refused)
+
+    def keep_up(self, study: Study, work: Work, incumbent: Experiment) -> Rejection | None:
+        """Put what waits on top of the incumbent; return why it does not fit there, if so."""
+        if work.resumed or work.row.parent_id in (None, incumbent.id):
+            return None
+        found = self._through(partial(self._opening.rebase, study, work.row, incumbent))
+        if isinstance(found, Rejection):
+            return found
+        work.row = found
+        return None
+
+    def again(self, study: Study, row: Experiment, incumbent: Experiment) -> Experiment | Rejection:
+        """Make a row that tries an experiment's change on another incumbent, if it fits there."""
+        fits = self._opening.rebased(study, row, incumbent)
+        return fits if isinstance(fits, Rejection) else self.open(study, fits, incumbent)

@@ -1,0 +1,53 @@
+"""Which trial is wanted, and how it is asked for."""
+
+from dataclasses import dataclass
+
+from autoresearch.execution import TrialSpec
+from autoresearch.records.tables import Trial
+from autoresearch.records.training import Budget, Limits
+from autoresearch.records.values import Purpose
+
+
+@dataclass(frozen=True)
+class TrialSetup:
+    """What all trials of a study share; see `TrialSpec`. `base_commit` is the person's own code."""
+
+    entry: str
+    device: str
+    corpus: str
+    budget: Budget
+    limits: Limits
+    base_commit: str = ""
+
+    def spec(self, trial: Trial, commit: str) -> TrialSpec:
+        """Return what is asked for with a trial's row."""
+        return TrialSpec(
+            number=int(trial.id or 0),
+            commit=commit,
+            entry=self.entry,
+            seed=trial.seed,
+            device=self.device,
+            corpus=self.corpus,
+            budget=self.budget,
+            limits=self.limits,
+            trusted=commit == self.base_commit,
+        )
+
+
+@dataclass(frozen=True)
+class Request:
+    """A trial that is wanted: of which experiment, on which seed and why.
+
+    `of` is the experiment for whose sake it is run: where that is another, this is the other side
+    of its pair.
+    """
+
+    experiment: int
+    seed: int
+    purpose: Purpose
+    of: int
+
+    @property
+    def incumbent(self) -> bool:
+        """Whether it is the other side of a pair."""
+        return self.experiment != self.of
