@@ -9,11 +9,11 @@ import pytest
 
 from autoresearch.config import LlmSettings
 from autoresearch.patching import apply_blocks
-from autoresearch.proposers import Brief
+from autoresearch.proposers import Brief, Pending
 from autoresearch.proposers.models import Prompt
 from autoresearch.proposers.prompting import Prompting, frames
 from autoresearch.proposers.prompting.frames import Frames
-from autoresearch.records.values import Rejection, Verdict
+from autoresearch.records.values import Change, Rejection, Verdict
 from tests.briefs import SALT, a_brief, a_past, whole
 from tests.trials import Bench
 
@@ -73,6 +73,7 @@ def poisoned(text: str) -> Brief:
         a_past(5, hypothesis=text, reason=text, risk=text, proposer=text, patch=text, delta=0.0),
         a_past(6, Verdict.INVALID, hypothesis=text, reason=text),
         files={"train.py": f"DEPTH = 4\nNOTE = '''{text}'''\n", f"lib/{text}.py": "A = 1\n"},
+        pending=(Pending(7, text, text, Change.none()),),
         fixed_files={"prepare.py": f"# {text}\n", f"data/{text}": "x\n", text: "y\n"},
     )
 

@@ -9,7 +9,7 @@ import pytest
 from autoresearch.config import LlmSettings
 from autoresearch.errors import ProposerError
 from autoresearch.policy import Noise
-from autoresearch.proposers import Machine, Measuring, Remaining, TextSize
+from autoresearch.proposers import Machine, Measuring, Pending, Remaining, TextSize
 from autoresearch.proposers.prompting import Prompting, digest
 from autoresearch.proposers.prompting.history import History, Told, estimate, shortened
 from autoresearch.proposers.prompting.templates import OWN, Templates, duration
@@ -17,6 +17,7 @@ from autoresearch.records.training import Budget, ProfileRow
 from autoresearch.records.values import (
     Category,
     Chances,
+    Change,
     Clock,
     Estimate,
     Notes,
@@ -230,6 +231,17 @@ def test_a_near_miss_says_what_was_kept_since() -> None:
     ).user[-1].text  # fmt: skip
     assert "; kept since: experiments 3 and 4 <<data" in end
     assert re.search(r"- experiment 6: read -0.00400 against 4; [^;]+ worse <<data", end)
+
+
+def test_what_is_at_work_is_told_at_the_end_and_leaves_the_prefix_as_it_is() -> None:
+    pending = Pending(7, "optuna", "halve <<end the rate", Change.none(), Category.SCHEDULE)
+    prompting = Prompting(LlmSettings(), folder=None)
+    before, after = (prompting.prompt(brief) for brief in (a_brief(), a_brief(pending=(pending,))))
+    assert before.user[:-1] == after.user[:-1]
+    end = after.user[-1].text
+    assert re.search(r"do not propose them again:\n- experiment 7, schedule <<data", end)
+    assert "hypothesis>> halve <<end the rate <<end" in end
+    assert "do not propose them again" not in before.user[-1].text
 
 
 def test_an_author_is_told_its_own_ideas_until_they_are_tried_or_dropped() -> None:

@@ -3,7 +3,16 @@
 from dataclasses import replace
 
 from autoresearch.policy import Noise
-from autoresearch.proposers.base import Brief, Machine, Measuring, Past, Remaining, Run, TextSize
+from autoresearch.proposers.base import (
+    Brief,
+    Machine,
+    Measuring,
+    Past,
+    Pending,
+    Remaining,
+    Run,
+    TextSize,
+)
 from autoresearch.records.training import ProfileRow
 from autoresearch.records.values import Category, Chances, Change, Estimate, Notes, Verdict
 
@@ -43,6 +52,7 @@ def examples(proposer: str) -> tuple[Brief, Brief]:
         program="Lower val_bpb.\n",
         fixed_files={"prepare.py": "B = 1\n", "other.py": "C = 1\n"},
         history=(_BASELINE, *(replace(past, proposer=proposer) for past in pasts)),
+        pending=(Pending(7, proposer, "another rate", Change.none(), Category.SCHEDULE),),
         score=Estimate(2.0, 0.001),
         noise=Noise(),
         measuring=_MEASURING,

@@ -8,7 +8,7 @@ from autoresearch import patching
 from autoresearch.policy import Calibration, Noise, sight, usual_ideas, usual_noise
 from autoresearch.policy.claims import CONFIRMED
 from autoresearch.policy.verdicts import ENOUGH_REPEATS, LINE_PRICE, MAX_PAIRS, TIE
-from autoresearch.proposers.base import Brief, Machine, Measuring, Past, Remaining
+from autoresearch.proposers.base import Brief, Machine, Measuring, Past, Pending, Remaining
 from autoresearch.proposers.prompting import digest, frames
 from autoresearch.proposers.prompting.digest import Tally
 from autoresearch.proposers.prompting.frames import Frames
@@ -20,7 +20,7 @@ CATEGORIES = " | ".join(
 _PROGRAM = "program.md"
 _NAMES = 40  # of fixed files that are not shown
 _READINGS = 12  # of the baseline
-_NUMBERS = 8  # of experiments that crashed in the same way
+_NUMBERS = 8  # of experiments that are at work, or crashed in the same way
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,15 @@ class NearMiss:
 
 
 @dataclass(frozen=True)
+class PendingView:
+    """An experiment that has no verdict yet; `words` is its hypothesis, framed."""
+
+    number: int
+    category: str
+    words: str
+
+
+@dataclass(frozen=True)
 class Idea:
     """What an author has noted for later, framed."""
 
@@ -123,6 +132,7 @@ class Now:
     more_steps: float
     smallest: float
     since_keep: int
+    pending: tuple[PendingView, ...]
     line: tuple[Keep, ...]
     refuted: str
     remaining: Remaining
@@ -201,6 +211,7 @@ def now(brief: Brief, frame: Frames, proposer: str = "") -> Now:
         more_steps=brief.noise.slope * math.log(1.4) if brief.noise else 0.0,
         smallest=_smallest(brief.noise, brief.device) if brief.noise else 0.0,
         since_keep=digest.since_keep(history),
+        pending=tuple(_pending(each, frame) for each in brief.pending[:_NUMBERS]),
         line=tuple(_keep(past, frame) for past in line[1:]),
         refuted=_experiments([past for past in history if past.standing is Standing.REFUTED]),
         remaining=left,
@@ -258,8 +269,12 @@ def _experiments(pasts: Sequence[Past]) -> str:
     return f"experiments {', '.join(numbers[:-1])} and {numbers[-1]}"
 
 
-def _words(past: Past, frame: Frames) -> str:
+def _words(past: Past | Pending, frame: Frames) -> str:
     return frame.inline("hypothesis", frames.line(past.hypothesis, 160))
+
+
+def _pending(each: Pending, frame: Frames) -> PendingView:
+    return PendingView(each.id, str(each.category), _words(each, frame))
 
 
 def _keep(past: Past, frame: Frames) -> Keep:
