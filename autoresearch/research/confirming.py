@@ -98,8 +98,12 @@ class Confirming:
     def catch_up(self, study: Study) -> None:
         """Take back what fell long ago: the run that should have done so was killed."""
         if self._fallen(study, *self._kept(study)):
-            self._books.settle(study)
-            self._take_back(study)
+            self.weigh(study)
+
+    def weigh(self, study: Study) -> None:
+        """Write the claims that readings have earned by now, and take back what fell."""
+        self._books.settle(study)
+        self._take_back(study)
 
     def _pair(self, study: Study, chosen: NextPair) -> Wanted:
         keep = chosen.keep.row
@@ -199,7 +203,7 @@ def earn_claim(
     Raises:
         Interrupted: the run is to stop; everything is saved.
     """
-    confirming.catch_up(study)  # a killed run may have trained what it never weighed
+    confirming.weigh(study)  # a killed run may have trained what it never weighed
     for trained in range(most):
         pair = confirming.earning(study, experiment)
         if not pair:
