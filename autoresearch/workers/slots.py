@@ -71,6 +71,13 @@ class SlotChooser:
             return self._on_cards(asked)
         return self._on_cores(asked) if self.device == "cpu" else self._alone(asked)
 
+    def kinds(self) -> list[list[Slot]]:
+        """Return all devices there are, those together whose scores can be compared."""
+        if self.device.startswith("cuda"):
+            cards = offered(self.environment, self.tree)
+            return _kinds([self._slot(card, cards) for card in cards])
+        return [list(self.slots(ALL))]
+
     @property
     def most_on_cores(self) -> int:
         """How many slots the cores are enough for."""
@@ -126,7 +133,12 @@ class SlotChooser:
         return Slot(_name(card, among), access_to(card, self.tree), ran_on)
 
 
-def kinds(slots: Sequence[Slot]) -> list[list[Slot]]:
+def told(kinds: Sequence[Sequence[Slot]]) -> str:
+    """Return kinds of cards in words, each as --devices takes it."""
+    return ", or ".join(f"{_names(each)} ({_kind(each[0])})" for each in kinds)
+
+
+def _kinds(slots: Sequence[Slot]) -> list[list[Slot]]:
     """Return slots grouped by what their scores must share to be compared, the largest first."""
     found: dict[tuple[tuple[str, str], ...], list[Slot]] = {}
     for slot in slots:
@@ -134,16 +146,15 @@ def kinds(slots: Sequence[Slot]) -> list[list[Slot]]:
     return sorted(found.values(), key=len, reverse=True)
 
 
-def names(slots: Sequence[Slot]) -> str:
-    """Return slots as --devices takes them."""
+def _names(slots: Sequence[Slot]) -> str:
     return ",".join(each.name for each in slots)
 
 
 def _require_one_kind(slots: Sequence[Slot], asked: str) -> None:
-    alike = kinds(slots)
+    alike = _kinds(slots)
     if len(alike) > 1:
-        choices = ", or ".join(f"{names(each)} ({_kind(each[0])})" for each in alike)
-        msg = f"--devices {asked}: scores are comparable on one kind of card only: choose {choices}"
+        why = "scores are comparable on one kind of card only"
+        msg = f"--devices {asked}: {why}: choose {told(alike)}"
         raise UsageFault(msg)
 
 
