@@ -327,7 +327,9 @@ def test_with_several_slots_plain_lines_say_which() -> None:
     watcher = PlainWatcher(console)
     for event in (*SEVERAL, TrialScored(1, 7, 1.9, slot="1"), TrialScored(2, 5, None, "nan", "0")):
         watcher.see(event)
-    assert written(console).splitlines()[2:] == [
+    first, _, *trainings = written(console).splitlines()
+    assert " · slots 0, 1 · " in first
+    assert trainings == [
         "  slot 0: training experiment 2, seed 5, screening",
         "  slot 1: training experiment 1, seed 7, pair, incumbent",
         "  slot 1: experiment 1, seed 7: val_bpb 1.9000 (unsealed)",

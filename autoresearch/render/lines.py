@@ -59,6 +59,8 @@ def _opened(event: StudyOpened) -> Text:
         words.line(event.device, 40),
     ]
     parts += [words.line(f"corpus {event.corpus}", 100)] if event.corpus else []
+    if len(event.slots) > 1:
+        parts.append(words.line(f"slots {', '.join(event.slots)}", 100))
     if event.proposers:
         parts.append(words.line(f"proposer {', '.join(event.proposers)}", 100))
     parts.append(words.trust(event.trust))
