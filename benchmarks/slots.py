@@ -95,8 +95,10 @@ def play(folder: Path, options: argparse.Namespace) -> tuple[Arm, Arm]:
     ]
     night = RealNight(folder, clean, settings=_QUIET)
     spec = write_patches(folder / "patches", files)
-    run = ("run", "--proposer", spec, "--budget", f"{options.budget:g}s", "--tag", TAG)
-    run = (*run, "--confirm-share", "0", "--experiments")
+    run = [
+        "run", "--proposer", spec, "--budget", f"{options.budget:g}s", "--tag", TAG,
+        "--confirm-share", "0", "--experiments",
+    ]  # fmt: skip
     night.act(*run, "1")  # the baseline
     arms, seen = (Arm(1), Arm(2)), {each.id for each in trials(night)}
     for _ in range(options.rounds):
