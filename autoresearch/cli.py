@@ -119,6 +119,13 @@ def run(
     confirm_share: Annotated[
         float | None, typer.Option(help="Share of the time to confirm keeps in; default 0.15.")
     ] = None,
+    devices: Annotated[
+        str | None,
+        typer.Option(
+            help="Cards to train on side by side: 0,2 as nvidia-smi counts, or all; on the CPU "
+            "how many trainings. Without it one."
+        ),
+    ] = None,
 ) -> None:
     """Start a study or continue one: propose, train, score, keep or discard."""
     from autoresearch.commands.run import RunOptions
@@ -127,7 +134,16 @@ def run(
     specs = tuple(proposer or ())
     verb(
         RunOptions(
-            hours, experiments, max_cost, specs, budget, tag, patience, confirm_share, control
+            hours,
+            experiments,
+            max_cost,
+            specs,
+            budget,
+            tag,
+            patience,
+            confirm_share,
+            control,
+            devices,
         )
     )
 

@@ -171,6 +171,8 @@ BAD_VALUES = [
     ("--patience", "-3", 2),
     ("--confirm-share", "1", 2),
     ("--confirm-share", "-0.1", 2),
+    ("--devices", "0", 2),
+    ("--devices", "9999", 2),
     ("--max-cost", "0", 2),
     ("--max-cost", "-1", 2),
     ("--max-cost", "nan", 2),

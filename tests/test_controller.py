@@ -11,6 +11,8 @@ from autoresearch.records.events import TrialStarted
 from autoresearch.records.tables import Experiment
 from autoresearch.records.values import ExperimentState, Purpose, TrialState, Verdict
 from autoresearch.research import StopRules, tasks
+from tests import stubs
+from tests.inline import ShuffledExecutor
 from tests.stubs import TRAIN, Night, Scripted, git, make_project, variant
 
 LINES = "".join(f"LINE_{at} = 0\n" for at in range(20))  # room between the places that ideas change
@@ -162,3 +164,41 @@ def test_whole_files_of_two_authors_are_put_together(tmp_path: Path) -> None:
     code = git(night.project.root, "show", f"{tip(night)}:train.py")
     assert "LINE_2 = 1" in code
     assert "LINE_18 = 1" in code
+
+
+def test_a_row_says_which_slot_its_trial_was_on(tmp_path: Path) -> None:
+    night = a_night(tmp_path, changed(BONUS=0.3), changed(BONUS=0.4), slots=2)
+    night.run()
+    workers = {each.worker for row in rows(night) for each in night.registry.trials(row)}
+    assert workers == {"inline:0", "inline:1"}
+    night.slots, night.proposer = 1, Scripted([changed(BONUS=0.6)], "other")
+    night.run()
+    assert [each.worker for each in night.registry.trials(rows(night)[-1])] == ["inline"]
+
+
+class Elastic(ShuffledExecutor):
+    """Has one slot at first, then three, then another one: what runs on a lost one still ends."""
+
+    ended = 0
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        return ("0",) if self.ended < 2 else ("0", "1", "2") if self.ended < 4 else ("2",)
+
+    def deal(self) -> None:
+        self.ended += bool(self._ends)
+        super().deal()
+
+
+def test_slots_may_come_and_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ideas = [changed(BONUS=at / 10) for at in range(1, 7)]
+    night = a_night(tmp_path, *ideas, slots=3)
+    monkeypatch.setattr(stubs, "ShuffledExecutor", Elastic)
+    night.run()
+    assert Counter(verdicts(night)) == {Verdict.KEEP: 1, Verdict.DISCARD: 6}
+    started = [each.slot for each in night.events if isinstance(each, TrialStarted)]
+    assert started[:2] == ["0", "0"]
+    assert set(started[2:5]) == {"0", "1", "2"}
+    assert set(started[6:]) == {"2"}
+    trials = [each for row in rows(night) for each in night.registry.trials(row)]
+    assert all(each.state is TrialState.DONE for each in trials)

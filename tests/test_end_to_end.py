@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from autoresearch import corpus
+from autoresearch.process.cores import usable
 from autoresearch.records.values import Ending, Standing, StudyState, Verdict
 from autoresearch.registry import Registry
 from autoresearch.sandbox import Unsealed, detect
@@ -203,12 +204,15 @@ def test_the_template_goes_the_whole_line(tmp_path: Path) -> None:
     poem.write_text(a_poem(1500))
     autoresearch("init", str(root), "--profile", "cpu")
     assert "train" in autoresearch("prepare", "--corpus", str(poem), cwd=root).out
-    ran = autoresearch(
-        "run", "--proposer", "optuna", "--budget", "1s", "--experiments", "1", cwd=root
-    )
+    night = ["run", "--proposer", "optuna", "--budget", "1s", "--experiments", "1"]
+    slots = min(len(usable()), 2)  # of a machine with one core there is one
+    ran = autoresearch(*night, "--devices", str(slots), cwd=root)
     assert "keep" in ran.out + ran.err
-    study = registry_of(root).study()
+    registry = registry_of(root)
+    study = registry.study()
     assert study is not None
+    workers = [each.worker for each in registry.trials(registry.experiment(1))]
+    assert sorted(workers) == (["local:0", "local:1"] if slots == 2 else ["local", "local"])
     assert study.allowance is not None  # measured by the real evaluator: float32 needs the least
     assert study.allowance.tolerance == pytest.approx(1e-3)
     assert "a prediction computed again may differ by 0.001 nats" in " ".join(

@@ -14,12 +14,14 @@ from autoresearch.records.hardware import Hardware
 from autoresearch.records.scores import Score, Unscored
 from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.training import Outcome
-from autoresearch.records.values import Change, Purpose, Standing, Verdict
+from autoresearch.records.values import Change, Purpose, Standing, TrialState, Verdict
 from autoresearch.registry.packing import pack_counts
 from autoresearch.research import StopRules
+from autoresearch.research.drift import Drifting
 from autoresearch.research.study import begin_anew
 from autoresearch.workers import Assignment
 from tests.inline import InlineWorker
+from tests.rendering import Fabricated
 from tests.stubs import TRAIN, ConfigScorer, Night, Scripted, git, make_project, variant
 
 LINE = "bpb = QUALITY + NOISE * (session.seed % 2)"
@@ -331,6 +333,26 @@ def test_a_power_limit_that_changes_in_the_night_is_a_change_of_the_machine(tmp_
     assert limits[:last] == [700.0] * last
     assert set(limits[last:]) == {450.0}
     assert [each.verdict for each in rows(made)] == [Verdict.KEEP] * 3
+
+
+def test_cards_of_several_slots_are_each_held_against_themselves(tmp_path: Path) -> None:
+    made, said = Fabricated(tmp_path), list[Event]()
+    drifting, row = Drifting(0, made.registry, said.append), made.add(None)
+
+    def trained(slot: int, watts: float) -> bool:
+        """Return whether the machine is taken for another one after a training on this slot."""
+        card = Hardware("cuda", "NVIDIA H200", power_limit=watts)
+        begun = made.trial(row, 1.9, state=TrialState.RUNNING)
+        where = {"worker": f"local:{slot}", "hardware": card.stored, "state": TrialState.DONE}
+        made.registry.save(begun.model_copy(update=where))
+        return drifting.moved(made.registry.study_of(row))
+
+    assert not any(trained(slot, 700.0) for slot in (0, 1, 0, 1))
+    assert trained(1, 450.0)
+    assert not any(trained(slot, (700.0, 450.0)[slot]) for slot in (0, 1, 0, 1, 1, 0)), "only once"
+    assert trained(0, 450.0)
+    assert not any(trained(slot, 450.0) for slot in (1, 0, 1))
+    assert len(said) == 2
 
 
 @dataclass

@@ -276,3 +276,68 @@ def test_a_lost_claim_is_a_line_of_its_own() -> None:
     said = sentence(Settled(4, None, "the noise is larger"), Trust.SEALED)
     assert said is not None
     assert said.plain == "experiment 4: no longer confirmed  the noise is larger"
+
+
+BESIDE = TrialStarted(1, 7, Purpose.PAIR, incumbent=True, slot="1")
+SEVERAL: list[Event] = [
+    replace(OPENED, slots=("0", "1"), best_bpb=1.9),
+    IDEA,
+    replace(TRAINING, slot="0"),
+    BESIDE,
+    replace(POINT, slot="1"),
+    Scoring("0"),
+]
+
+
+def test_with_several_slots_each_has_its_line() -> None:
+    view, now = View(), 0.0
+    for now, event in enumerate(SEVERAL):
+        view = view.after(event, float(now))
+    first, second, standing = frame(view, now + 3.0).splitlines()
+    assert first.split() == [
+        *("0", "3", "s", "scoring", "experiment", "2,", "seed", "5,", "screening"),
+        *("raise", "the", "rate"),
+    ]
+    assert " ".join(second.split()) == (
+        "1 10/20 s training experiment 1, seed 7, pair, incumbent loss 3.2500 10,240 tokens/s"
+    )
+    assert standing.startswith("best 1.9000 (unsealed)")
+    view = view.after(TrialScored(2, 5, 1.8, slot="0"), 9.0).after(KEPT, 9.0)
+    assert frame(view, 19.0).splitlines()[0].split() == ["0", "10", "s", "free"]
+
+
+@pytest.mark.parametrize("width", [30, 80, 200])
+def test_a_long_night_on_many_slots_stays_on_the_screen(width: int) -> None:
+    names = [f"node{at}/0" for at in range(40)]
+    view = View().after(replace(OPENED, slots=tuple(names)), 0.0)
+    for at, name in enumerate(names):
+        view = view.after(replace(IDEA, experiment_id=at, hypothesis="very " * 500), 1.0)
+        view = view.after(TrialStarted(at, 5, Purpose.SCREENING, slot=name), 2.0)
+        view = view.after(replace(POINT, slot=name), 3.0)
+    view = view.after(TrialScored(39, 5, None, slot="node39/0"), 4.0)
+    lines = frame(view, 1e6, width).splitlines()
+    assert len(lines) == 18
+    assert all(len(line) <= width for line in lines)
+    assert lines[0].startswith("node0/0     10/20 s  training experiment 0, seed 5"[: width - 1])
+    assert lines[16].startswith("and 24 slots more, 1 of them"[: width - 1])
+
+
+def test_with_several_slots_plain_lines_say_which() -> None:
+    console = piped()
+    watcher = PlainWatcher(console)
+    for event in (*SEVERAL, TrialScored(1, 7, 1.9, slot="1"), TrialScored(2, 5, None, "nan", "0")):
+        watcher.see(event)
+    first, _, *trainings = written(console).splitlines()
+    assert " · slots 0, 1 · " in first
+    assert trainings == [
+        "  slot 0: training experiment 2, seed 5, screening",
+        "  slot 1: training experiment 1, seed 7, pair, incumbent",
+        "  slot 1: experiment 1, seed 7: val_bpb 1.9000 (unsealed)",
+        "  slot 0: experiment 2, seed 5: no score  nan",
+    ]
+
+
+def test_slots_that_come_later_are_told_apart_from_then_on() -> None:
+    view = View().after(replace(OPENED, slots=("0",)), 0.0)
+    assert not view.after(replace(TRAINING, slot="0"), 1.0).lanes.several
+    assert view.after(BESIDE, 1.0).lanes.several

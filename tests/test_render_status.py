@@ -139,6 +139,17 @@ def test_the_incumbents_comparison_trial_is_a_sign_of_life(tmp_path: Path) -> No
     assert "stale" not in shown(made)
 
 
+def test_what_waits_for_a_slot_is_neither_running_nor_stale(tmp_path: Path) -> None:
+    made = Fabricated(tmp_path, state=StudyState.RUNNING, now=lambda: NOW)
+    for _ in range(2):
+        at_work = made.add(None)
+        made.trial(at_work, None, ending=None, state=TrialState.RUNNING, heartbeat=NOW)
+    made.add(None)
+    lines = shown(made).splitlines()
+    assert [line.split()[1] for line in lines[2:5]] == ["running", "running", "waiting"]
+    assert "stale" not in " ".join(lines)
+
+
 def test_a_keep_whose_branch_has_not_followed_is_a_keep(made: Fabricated) -> None:
     made.add(Verdict.KEEP, 1.9, state=ExperimentState.COMMITTING)
     assert shown(made).splitlines()[2].split()[1] == "keep"

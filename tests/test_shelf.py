@@ -51,6 +51,11 @@ def test_what_is_not_wanted_goes_and_so_does_what_a_kill_left(shelf: Shelf, tmp_
     folder = tmp_path / "state" / "checkpoints"
     checkpoint(folder / "incoming-11")
     (folder / "notes.txt").write_text("someone's")
+    checkpoint(folder / "incoming-12")
+    fill(shelf, tmp_path, 13)
+    shelf.tidy([10, 1, 99], at_work=[12, 13, 14])
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["incoming-12", "trial-1", "trial-10", "trial-13"], "of trials at work"
     shelf.tidy([10, 1, 99])
     assert shelf.trials() == [1, 10]
     assert sorted(path.name for path in folder.iterdir()) == ["trial-1", "trial-10"]

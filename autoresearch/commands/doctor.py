@@ -14,7 +14,7 @@ from rich.text import Text
 from autoresearch import corpus as corpora
 from autoresearch.commands.output import stdout
 from autoresearch.commands.proposers import keys_of
-from autoresearch.commands.workshop import hardware_of, sandbox_for, trust_of
+from autoresearch.commands.workshop import sandbox_for, slot_chooser, trust_of
 from autoresearch.config import (
     Keys,
     Project,
@@ -84,11 +84,11 @@ def _opens(project: Project) -> str:
     """Return the tag of the study that `run` would open; raise what it would; change nothing."""
     corpus = corpora.load(project.corpus_pointer)
     trust = trust_of(project, sandbox_for(project), corpus)
-    repo, hardware = GitRepo.open(project.root), hardware_of(project)
+    repo, (slot,) = GitRepo.open(project.root), slot_chooser(project).slots(None)
     if not project.registry.exists():
-        return require_openable(None, repo, project, corpus, trust, hardware)
+        return require_openable(None, repo, project, corpus, trust, slot.hardware)
     with closing(Registry.look(project.registry)) as registry:
-        return require_openable(registry, repo, project, corpus, trust, hardware)
+        return require_openable(registry, repo, project, corpus, trust, slot.hardware)
 
 
 def _show(console: Console, chapter: Chapter) -> None:

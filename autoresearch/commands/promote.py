@@ -8,7 +8,7 @@ import typer
 from autoresearch import policy
 from autoresearch.commands.output import stdout
 from autoresearch.commands.proving import Examination, earn, examine
-from autoresearch.commands.workshop import require_device, sandbox_for
+from autoresearch.commands.workshop import require_devices, stations_for
 from autoresearch.config import find_project, scrub_git_environment
 from autoresearch.errors import GitError, UsageFault
 from autoresearch.gitrepo import CommitOptions, GitRepo
@@ -52,7 +52,7 @@ def promote(options: PromoteOptions) -> None:
         return
     _pick(repo, ahead, options, dry_run=True, commits=options.commits)
     if pairs:
-        require_device(project, sandbox_for(project))
+        require_devices(project, stations_for(project))
         earn(project, numbers, pairs)
         _pick(repo, _chosen(registry, numbers), options, dry_run=True)
     _heed(examine(project, numbers), options)

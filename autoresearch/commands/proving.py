@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from autoresearch import policy
-from autoresearch.commands.workshop import Workshop, sandbox_for, stop_flag, workshop
+from autoresearch.commands.workshop import Workshop, stations_for, stop_flag, workshop
 from autoresearch.config import Project
 from autoresearch.errors import AutoresearchError, Interrupted, ProjectError
 from autoresearch.process import remove
@@ -43,7 +43,7 @@ def earn(project: Project, numbers: Sequence[int], pairs: int) -> None:
         ProjectError: its scores would not be comparable with the study's, or the money is spent.
         RegistryError: another run is at work.
     """
-    with workshop(project, sandbox_for(project)) as shop:
+    with workshop(project, stations_for(project)) as shop:
         for study, mine in _by_study(shop.registry, numbers):
             _earn(shop, shop.study(study.tag), mine, pairs)
 
@@ -63,7 +63,7 @@ def examine(project: Project, numbers: Sequence[int]) -> Examination:
         return Examination()
     found = list[_Unscored]()
     try:
-        with workshop(project, sandbox_for(project)) as shop:
+        with workshop(project, stations_for(project)) as shop:
             for study, mine in _by_study(shop.registry, numbers):
                 found += _examine(shop, shop.study(study.tag), mine)
     except Interrupted:

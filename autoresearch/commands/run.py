@@ -10,7 +10,7 @@ from rich.console import Console
 
 from autoresearch import patching
 from autoresearch.commands.proposers import chosen, keys_of, makers, seats
-from autoresearch.commands.workshop import require_device, sandbox_for, stop_flag, workshop
+from autoresearch.commands.workshop import require_devices, stations_for, stop_flag, workshop
 from autoresearch.config import FIXED, Project, find_project, parse_duration, scrub_git_environment
 from autoresearch.errors import ProjectError, UsageFault
 from autoresearch.gitrepo import GitRepo
@@ -38,6 +38,7 @@ class RunOptions:
     patience: int | None
     confirm_share: float | None = None
     control: str | None = None
+    devices: str | None = None
 
 
 def run(options: RunOptions) -> None:
@@ -47,13 +48,14 @@ def run(options: RunOptions) -> None:
     project = find_project()
     share = _confirm_share(options.confirm_share, project)
     _refuse_bad_globs(project)
-    sandbox = sandbox_for(project)
-    require_device(project, sandbox)
+    stations = stations_for(project, options.devices)
+    require_devices(project, stations)
+    sandbox = stations[0].sandbox
     keys = keys_of(project)
     specs = chosen(options.proposers, keys, options.control)
     proposers = makers(specs, project, keys, sandbox)
     profile = project.settings.llm.profile and any(each.reads_briefs for each in specs)
-    with workshop(project, sandbox) as shop:
+    with workshop(project, stations) as shop:
         registry, repo = shop.registry, shop.repo
         repo.identity()
         _warn_of_uncommitted(repo, project)

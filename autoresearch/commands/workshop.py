@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -14,13 +15,12 @@ from autoresearch import corpus as corpora
 from autoresearch import sandbox as sandboxes
 from autoresearch.config import Project, parse_duration
 from autoresearch.corpus import Corpus
-from autoresearch.devices import access
+from autoresearch.devices import Access, access
 from autoresearch.diagnosis import missing_device
 from autoresearch.errors import ProjectError
 from autoresearch.evaluation import Evaluator
 from autoresearch.execution import Host, LocalExecutor
 from autoresearch.gitrepo import GitRepo
-from autoresearch.records.hardware import Hardware
 from autoresearch.records.money import Caps, GpuPrice
 from autoresearch.records.scores import Document
 from autoresearch.records.tables import Study
@@ -36,8 +36,16 @@ from autoresearch.research.shelving import shelf_of
 from autoresearch.sandbox import Sandbox
 from autoresearch.workers import LocalWorker
 from autoresearch.workers.compiled import CompileCache
-from autoresearch.workers.hardware import hardware
 from autoresearch.workers.shelf import Shelf
+from autoresearch.workers.slots import Slot, SlotChooser
+
+
+@dataclass(frozen=True)
+class Station:
+    """A slot of this machine, and the sandbox in which its trials reach its device alone."""
+
+    slot: Slot
+    sandbox: Sandbox
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,7 @@ class Workshop:
 
     project: Project
     corpus: Corpus
-    sandbox: Sandbox
+    stations: Sequence[Station]
     trust: Trust
     registry: Registry
     repo: GitRepo
@@ -55,7 +63,7 @@ class Workshop:
         """Return the study to work on; see `open_study`."""
         return open_study(
             self.registry, self.repo, self.project, self.corpus,
-            tag=tag, budget=budget, trust=self.trust, hardware=hardware_of(self.project),
+            tag=tag, budget=budget, trust=self.trust, hardware=self.stations[0].slot.hardware,
         )  # fmt: skip
 
     def purse(self, study: Study, max_cost: float | None = None) -> Purse:
@@ -88,10 +96,14 @@ class Workshop:
             limits=settings.limits(),
             base_commit=study.base_commit,
         )
-        shelf = shelf_of(self.project)
+        shelf, compiled = shelf_of(self.project), self._compiled(study)
+        hosts = {
+            each.slot.name: self._host(each, study, patience, shelf, compiled)
+            for each in self.stations
+        }
         return TrialRunner(
             setup,
-            executor=LocalExecutor({"0": self._host(study, patience, shelf)}, patience.stop),
+            executor=LocalExecutor(hosts, patience.stop),
             patience=patience,
             registry=self.registry,
             repo=self.repo,
@@ -100,15 +112,23 @@ class Workshop:
             racing=Racing(settings, self.registry, self.repo),
         )
 
-    def _host(self, study: Study, patience: Patience, shelf: Shelf) -> Host:
+    def _host(
+        self,
+        station: Station,
+        study: Study,
+        patience: Patience,
+        shelf: Shelf,
+        compiled: CompileCache,
+    ) -> Host:
         return Host(
-            worker=LocalWorker(self.sandbox, compiled=self._compiled(study)),
-            evaluator=self.evaluator(study, self.corpus.val(), patience.stop),
+            worker=LocalWorker(station.sandbox, compiled=compiled),
+            evaluator=self.evaluator(study, self.corpus.val(), patience.stop, station),
             checkout=self.repo.workspace,
             train_files=self.corpus.train_files(),
             token_bytes=self.corpus.token_bytes,
             work=self.project.work,
             keep=shelf.put,
+            cores=station.slot.cores,
         )
 
     def _compiled(self, study: Study) -> CompileCache:
@@ -121,10 +141,15 @@ class Workshop:
         study: Study,
         documents: Sequence[Document],
         stop: Callable[[], bool] = lambda: False,
+        station: Station | None = None,
     ) -> Evaluator:
         """Return who scores checkpoints of a study on these sealed documents.
 
-        Where `stop` comes true, scoring ends as Interrupted.
+        Args:
+            study: whose rules count.
+            documents: what is scored.
+            stop: where it comes true, scoring ends as Interrupted.
+            station: where; by default the first.
 
         Raises:
             CorpusError: the tokenizer is damaged.
@@ -133,7 +158,7 @@ class Workshop:
         settings = self.project.settings
         return Evaluator(
             settings.evaluation,
-            sandbox=self.sandbox,
+            sandbox=(station or self.stations[0]).sandbox,
             limits=settings.limits(),
             device=settings.training.device,
             tokenizer=self.corpus.tokenizer(),
@@ -145,14 +170,30 @@ class Workshop:
         )
 
 
-def hardware_of(project: Project) -> Hardware:
-    """Return what this project's trainings run on here."""
+def slot_chooser(project: Project) -> SlotChooser:
+    """Return what knows which slots this project's trainings can have here."""
     training = project.settings.training
-    return hardware(training.device, training.threads, os.environ)
+    return SlotChooser.here(training.device, training.threads, os.environ)
+
+
+def stations_for(project: Project, devices: str | None = None) -> tuple[Station, ...]:
+    """Return where trials run: on the devices that --devices names, without it on one.
+
+    Raises:
+        UsageFault: there are no such devices, or they are of different kinds.
+        ProjectError: trials must be sealed, and here they cannot be.
+    """
+    found: list[Station] = []
+    for slot in slot_chooser(project).slots(devices):
+        # Slots of a CPU reach the same; that of a card is tried with its own nodes.
+        same = (each.sandbox for each in found if each.slot.access == slot.access)
+        sandbox = next(same, None) or sandbox_for(project, slot.access)
+        found.append(Station(slot, sandbox))
+    return tuple(found)
 
 
 @contextmanager
-def workshop(project: Project, sandbox: Sandbox) -> Iterator[Workshop]:
+def workshop(project: Project, stations: Sequence[Station]) -> Iterator[Workshop]:
     """Yield a project's workshop, the run lock held.
 
     Raises:
@@ -163,31 +204,41 @@ def workshop(project: Project, sandbox: Sandbox) -> Iterator[Workshop]:
     """
     corpus = corpora.load(project.corpus_pointer)
     corpora.verify_changed(corpus, lambda told: typer.echo(told, err=True))
-    trust = trust_of(project, sandbox, corpus)
+    trust = trust_of(project, stations[0].sandbox, corpus)
     project.make_state()
     with RunLock(project.lock):
         registry = Registry.open(project.registry, create=True)
         repo = GitRepo.open(project.root)
-        yield Workshop(project, corpus, sandbox, trust, registry, repo)
+        yield Workshop(project, corpus, stations, trust, registry, repo)
 
 
-def require_device(project: Project, sandbox: Sandbox) -> None:
-    """Return if the device that trainings are promised is there, in their sandbox too.
+def require_devices(project: Project, stations: Sequence[Station]) -> None:
+    """Return if the devices that trainings are promised are there, in their sandboxes too.
 
     Raises:
-        ProjectError: it is not; the message says what to do.
+        ProjectError: one is not; the message says what to do.
     """
-    if fault := missing_device(project.settings.training.device, sandbox):
-        raise ProjectError(fault)
+    device = project.settings.training.device
+    sandboxes = [each.sandbox for each in stations if device != "cpu"]
+    with ThreadPoolExecutor() as pool:  # each imports PyTorch
+        faults = pool.map(lambda sandbox: missing_device(device, sandbox), sandboxes)
+    for station, fault in zip(stations, faults, strict=False):
+        if fault:
+            which = f"device {station.slot.name}: " if len(stations) > 1 else ""
+            raise ProjectError(f"{which}{fault}")
 
 
-def sandbox_for(project: Project) -> Sandbox:
+def sandbox_for(project: Project, reach: Access | None = None) -> Sandbox:
     """Return what trials run in; the project, its corpus and its history stay out of their reach.
+
+    Args:
+        project: whose trials.
+        reach: to their device; by default the one that is used without --devices.
 
     Raises:
         ProjectError: it must be sealed, and here it cannot be.
     """
-    reach = access(project.settings.training.device, os.environ)
+    reach = reach or access(project.settings.training.device, os.environ)
     found = sandboxes.examine(os.environ, project.hidden, reach)
     if project.settings.sandbox.require and found.sandbox.trust is not Trust.SEALED:
         msg = f"autoresearch.toml requires a sealed sandbox; {found.notes[0]}"

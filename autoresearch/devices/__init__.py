@@ -14,6 +14,8 @@ from autoresearch.devices.choosing import (
     access_to,
     card_of,
     cards,
+    is_named,
+    offered,
     unpinned,
 )
 from autoresearch.devices.nvidia import names
@@ -33,7 +35,9 @@ __all__ = [
     "card_of",
     "cards",
     "command",
+    "is_named",
     "names",
+    "offered",
     "read_steps",
     "unpinned",
 ]

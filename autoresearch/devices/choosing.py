@@ -81,14 +81,30 @@ def card_of(device: str, environment: Mapping[str, str], tree: DeviceTree = HERE
     """
     if not device.startswith("cuda"):
         return None
+    numbered, asked = _choice(environment, tree)
+    if asked is not None:
+        return next(iter(_named(numbered, asked)), None)
+    return max((card for _, card in numbered), key=_ability, default=None)
+
+
+def offered(environment: Mapping[str, str], tree: DeviceTree = HERE) -> list[Card]:
+    """Return the cards that the person's variables leave to choose from, in their order."""
+    numbered, asked = _choice(environment, tree)
+    return [card for _, card in numbered] if asked is None else _named(numbered, asked)
+
+
+def _choice(
+    environment: Mapping[str, str], tree: DeviceTree
+) -> tuple[list[tuple[int, Card]], str | None]:
+    """Return the cards by the numbers that the last variable has for them, and what it says."""
     found = cards(tree)
     if found and found[0].vendor is Vendor.NVIDIA:
-        return _first(_numbered(found), environment.get("CUDA_VISIBLE_DEVICES"))
+        return [(card.index, card) for card in found], environment.get("CUDA_VISIBLE_DEVICES")
     asked = environment.get("ROCR_VISIBLE_DEVICES")
     if asked is not None:
         found = _named(list(enumerate(found)), asked)
     then = environment.get("HIP_VISIBLE_DEVICES", environment.get("CUDA_VISIBLE_DEVICES"))
-    return _first(list(enumerate(found)), then)
+    return list(enumerate(found)), then
 
 
 def cards(tree: DeviceTree = HERE) -> list[Card]:
@@ -106,16 +122,6 @@ def _torch_version() -> str:
         return ""
 
 
-def _numbered(found: Sequence[Card]) -> list[tuple[int, Card]]:
-    return [(card.index, card) for card in found]
-
-
-def _first(numbered: Sequence[tuple[int, Card]], asked: str | None) -> Card | None:
-    if asked is not None:
-        return next(iter(_named(numbered, asked)), None)
-    return max((card for _, card in numbered), key=_ability, default=None)
-
-
 def _ability(card: Card) -> tuple[bool, int, tuple[int, int], int]:
     capability = card.capability or (0, 0)
     return capability >= _BF16_SINCE, card.memory, capability, -card.index
@@ -128,14 +134,15 @@ def _named(numbered: Sequence[tuple[int, Card]], asked: str) -> list[Card]:
     """
     named: list[Card] = []
     for word in re.split(r"\s*,\s*", asked.strip()):
-        found = next((card for number, card in numbered if _is_named(number, card, word)), None)
+        found = next((card for number, card in numbered if is_named(number, card, word)), None)
         if found is None:
             break
         named.append(found)
     return named
 
 
-def _is_named(number: int, card: Card, word: str) -> bool:
+def is_named(number: int, card: Card, word: str) -> bool:
+    """Return whether a word names a card that has this number."""
     if word.isdecimal():
         return int(word) == number
     return word.startswith(("GPU-", "MIG-")) and card.uuid.startswith(word)

@@ -4,7 +4,7 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -17,6 +17,7 @@ from autoresearch.errors import ProjectError
 from autoresearch.records.text import counted, safe_line
 from autoresearch.records.values import Trust
 from autoresearch.sandbox import Detection, Sandbox
+from autoresearch.workers.slots import SlotChooser, told
 
 OLDEST = (3, 11)
 _TIGHT, _FULL = 10.0, 1.0  # GiB: what a night with logs, checkpoints and caches wants; needs
@@ -85,6 +86,22 @@ def missing_device(asked: str, sandbox: Sandbox) -> str | None:
     found = device(asked, sandbox, ("driver",))
     faults = [f"{each.said}: {each.mend}" for each in found if each.level is Level.FAULT]
     return safe_line("; ".join(faults), 600) or None
+
+
+def slots(chooser: SlotChooser) -> Iterator[Finding]:
+    """Yield what `run --devices all` would use, where that is more than one device."""
+    found = chooser.kinds()
+    if sum(map(len, found)) < 2:
+        return
+    if chooser.device == "cpu":
+        (mine,) = found
+        said = f"{counted(len(mine), 'slot')} of {counted(len(mine[0].cores), 'core')} each"
+        yield ok("devices", f"`run --devices all` would use {said}; without it one training runs")
+    elif len(found) == 1:
+        yield ok("devices", f"`run --devices all` would use {told(found)}; without it one is used")
+    else:
+        said = f"a run uses cards of one kind: --devices {told(found)}; without it one is used"
+        yield ok("devices", said)
 
 
 def memory(cap: float) -> Finding:

@@ -14,10 +14,12 @@ from autoresearch.diagnosis import project as projects
 from autoresearch.diagnosis.finding import Chapter, Finding, fault, ok, refusal
 from autoresearch.diagnosis.proposers import Bench, proposer
 from autoresearch.errors import AutoresearchError, ProjectError, RegistryError
+from autoresearch.process.cores import usable
 from autoresearch.proposers import Means, specs
 from autoresearch.records.money import Caps, Ledger
 from autoresearch.registry import Registry
 from autoresearch.sandbox import Sandbox
+from autoresearch.workers.slots import SlotChooser
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,9 @@ def _machine(at: Situation) -> Iterator[Finding]:
     found = sandboxes.examine(at.environment, at.hidden, at.access)
     yield machine.python()
     yield from machine.device(training.device, found.sandbox)
+    yield from machine.slots(
+        SlotChooser(training.device, training.threads, at.environment, at.tree, usable())
+    )
     yield machine.memory(training.memory_gib)
     work = machine.temporary(at.found, at.environment)
     yield work

@@ -32,12 +32,12 @@ class Executor(Protocol):
 
     @property
     def name(self) -> str:
-        """Return what the registry calls it."""
+        """Return what the registry calls it; rows add the slot where there are several."""
         ...
 
     @property
     def slots(self) -> Sequence[str]:
-        """Return the names of its slots: one a device."""
+        """Return the names of its slots: one a device. They may come and go."""
         ...
 
     def submit(self, slot: str, spec: TrialSpec, tell: Callable[[Message], None]) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 from autoresearch.execution.base import Ended, Message, Told
 from autoresearch.execution.spec import TrialResult, TrialSpec
 from autoresearch.execution.trial import Host, Watch, execute_trial
+from autoresearch.process.cores import pinned
 from autoresearch.records.events import Event
 
 
@@ -47,7 +48,8 @@ class LocalExecutor:
         """Start what the next scorings need; do not wait."""
         for slot, host in self._hosts.items():
             if slot not in self._at_work or not self._at_work[slot].is_alive():
-                host.evaluator.prepare(host.work)
+                with pinned(host.cores):
+                    host.evaluator.prepare(host.work)
 
     def close(self) -> None:
         """End every trial and wait until its processes are dead."""
@@ -62,7 +64,8 @@ class LocalExecutor:
         watch = Watch(partial(_told, slot, tell), lambda: cancelled.is_set() or self._stop())
         found: TrialResult | Exception
         try:
-            found = execute_trial(spec, self._hosts[slot], watch)
+            with pinned(self._hosts[slot].cores):
+                found = execute_trial(spec, self._hosts[slot], watch)
         except Exception as fault:  # noqa: BLE001 - it is raised where the result is asked for
             found = fault
         tell(Ended(slot, found))

@@ -53,7 +53,7 @@ class Host:
     `train_files` hold the train split, tokens of `token_bytes` bytes each; `work` is a folder of
     the host's own. `keep` is given a trial's number and the checkpoint of one that has its score;
     it returns false where there is no room. `held` are trials whose folders wait for another
-    scoring, with their checkpoints.
+    scoring, with their checkpoints. What a trial here starts keeps to `cores`; none: to any.
     """
 
     worker: Worker
@@ -64,6 +64,7 @@ class Host:
     work: Path
     keep: Callable[[int, Path], bool] = lambda _number, _checkpoint: True
     held: dict[int, TrialResult] = field(default_factory=dict)
+    cores: frozenset[int] = frozenset()
 
     def release(self, number: int) -> None:
         """Remove what is held of a trial, if anything is."""

@@ -13,7 +13,10 @@ from autoresearch.records.values import Category, Purpose, Standing, Trust, Verd
 
 @dataclass(frozen=True)
 class StudyOpened:
-    """A run begins or continues a study; `best_bpb` is the incumbent's, None before a baseline."""
+    """A run begins or continues a study, on these slots.
+
+    `best_bpb` is the incumbent's, None before a baseline.
+    """
 
     tag: str
     branch: str
@@ -25,6 +28,7 @@ class StudyOpened:
     continued: bool = False
     baseline_bpb: float | None = None
     best_bpb: float | None = None
+    slots: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

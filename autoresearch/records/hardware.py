@@ -67,3 +67,12 @@ class Hardware:
     def _software(self) -> str:
         parts = {"Python": self.python, "torch": self.torch}
         return ", ".join(f"{name} {said}" for name, said in parts.items() if said)
+
+
+@dataclass(frozen=True)
+class RanOn:
+    """What a trial, by its number, ran on, and whose slot that was."""
+
+    trial: int
+    worker: str
+    hardware: Hardware

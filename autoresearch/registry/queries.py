@@ -8,7 +8,7 @@ from sqlmodel import col, select
 
 from autoresearch.errors import RegistryError
 from autoresearch.records.arms import Trained
-from autoresearch.records.hardware import Hardware
+from autoresearch.records.hardware import Hardware, RanOn
 from autoresearch.records.tables import Call, Experiment, Study, Trial
 from autoresearch.records.values import (
     UNCOUNTED,
@@ -24,7 +24,7 @@ from autoresearch.registry.arms import trained
 from autoresearch.registry.database import Database, without
 from autoresearch.registry.racing import Raced, curves, raced
 from autoresearch.registry.readings import Repeat
-from autoresearch.registry.shelving import worth_shelving
+from autoresearch.registry.shelving import at_work, worth_shelving
 from autoresearch.registry.spending import Spending, spending
 from autoresearch.registry.summary import Summary, summarize
 
@@ -121,16 +121,16 @@ class Queries:
             query = query.options(*without(Trial, _TRIAL_BODY))
         return self._database.all(query.order_by(col(Trial.id)))
 
-    def ran_on(self, study: Study) -> list[tuple[int, Hardware]]:
-        """Return what a study's trials ran on, by their numbers, oldest first.
+    def ran_on(self, study: Study) -> list[RanOn]:
+        """Return what a study's trials ran on, oldest first.
 
         Only those since the machine was last seen to have changed, and of which it is known.
         """
         mine = col(Trial.id) > study.steady_since, Experiment.study_id == study.id
-        query = select(Trial.id, Trial.hardware).join(Experiment).where(*mine)
+        query = select(Trial.id, Trial.worker, Trial.hardware).join(Experiment).where(*mine)
         rows = self._database.all(query.order_by(col(Trial.id)))
-        known = ((number, Hardware.of(stored)) for number, stored in rows)
-        return [(int(number), hardware) for number, hardware in known if hardware]
+        known = ((number, worker, Hardware.of(stored)) for number, worker, stored in rows)
+        return [RanOn(number, worker, hardware) for number, worker, hardware in known if hardware]
 
     def readings(self, study: Study) -> dict[int, list[Reading]]:
         """Return every scored trial of a study by its experiment's number, oldest first.
@@ -154,6 +154,10 @@ class Queries:
     def worth_shelving(self, trials: Collection[int]) -> list[int]:
         """Return which of these trials' checkpoints `promote` may ask for, most needed first."""
         return worth_shelving(self._database, trials)
+
+    def at_work(self) -> list[int]:
+        """Return the trials that are being executed, by their rows."""
+        return at_work(self._database)
 
     def seconds(self, study: Study) -> dict[Purpose, float]:
         """Return the wall seconds of a study's trials, scoring included, by their purpose."""

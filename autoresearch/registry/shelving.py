@@ -6,7 +6,7 @@ from sqlalchemy import or_
 from sqlmodel import col, select
 
 from autoresearch.records.tables import Experiment, Trial
-from autoresearch.records.values import Standing, Verdict
+from autoresearch.records.values import Standing, TrialState, Verdict
 from autoresearch.registry.database import Database
 
 
@@ -31,3 +31,9 @@ def worth_shelving(database: Database, trials: Collection[int]) -> list[int]:
     for trial, experiment, parent in database.all(query.order_by(col(Trial.id))):
         newest[experiment] = (parent is None, trial)
     return [trial for _, trial in sorted(newest.values(), reverse=True)]
+
+
+def at_work(database: Database) -> list[int]:
+    """Return the trials that are being executed, by their rows."""
+    query = select(Trial.id).where(Trial.state == TrialState.RUNNING)
+    return [int(each) for each in database.all(query)]

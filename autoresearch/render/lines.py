@@ -22,10 +22,11 @@ from autoresearch.render import words
 WIDTH = 300
 
 
-def sentence(event: Event, trust: Trust) -> Text | None:  # noqa: C901, PLR0911 - a return a kind of event
+def sentence(event: Event, trust: Trust, *, several: bool = False) -> Text | None:  # noqa: C901, PLR0911 - a return a kind of event
     """Return an event in one line; None for those that only a live view shows.
 
-    Every score carries `trust`, the study's label.
+    Every score carries `trust`, the study's label. With `several` slots it is said which one a
+    trial is on, and whose it is: lines of several trials stand between each other.
     """
     match event:
         case StudyOpened():
@@ -33,9 +34,9 @@ def sentence(event: Event, trust: Trust) -> Text | None:  # noqa: C901, PLR0911 
         case ExperimentOpened():
             return experiment_opened(event)
         case TrialStarted():
-            return Text(f"  seed {event.seed}: training ({training(event)})")
+            return _started(event, several=several)
         case TrialScored():
-            return _scored(event, trust)
+            return _scored(event, trust, several=several)
         case ExperimentDone():
             return experiment_done(event, trust)
         case Settled():
@@ -58,6 +59,8 @@ def _opened(event: StudyOpened) -> Text:
         words.line(event.device, 40),
     ]
     parts += [words.line(f"corpus {event.corpus}", 100)] if event.corpus else []
+    if len(event.slots) > 1:
+        parts.append(words.line(f"slots {', '.join(event.slots)}", 100))
     if event.proposers:
         parts.append(words.line(f"proposer {', '.join(event.proposers)}", 100))
     parts.append(words.trust(event.trust))
@@ -91,8 +94,26 @@ def _settled(event: Settled) -> Text:
     return said.append_text(told).append_text(_because(event.reason))
 
 
-def _scored(event: TrialScored, trust: Trust) -> Text:
+def trained(event: TrialStarted) -> str:
+    """Return which trial it is, where several are at work."""
+    beside = ", incumbent" if event.incumbent else ""
+    return f"experiment {event.experiment_id}, seed {event.seed}, {event.purpose}{beside}"
+
+
+def _started(event: TrialStarted, *, several: bool) -> Text:
+    if several:
+        return _on(event.slot).append(f"training {trained(event)}")
+    return Text(f"  seed {event.seed}: training ({training(event)})")
+
+
+def _on(slot: str) -> Text:
+    return Text("  ").append_text(words.line(f"slot {slot}", 60)).append(": ")
+
+
+def _scored(event: TrialScored, trust: Trust, *, several: bool) -> Text:
     said = Text(f"  seed {event.seed}: ")
+    if several:
+        said = _on(event.slot).append(f"experiment {event.experiment_id}, seed {event.seed}: ")
     if event.bpb is None:
         return said.append("no score").append_text(_because(event.detail))
     return said.append("val_bpb ").append_text(words.score(event.bpb, None, trust))

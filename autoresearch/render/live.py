@@ -30,6 +30,7 @@ from autoresearch.records.events import (
 from autoresearch.records.training import Point
 from autoresearch.records.values import Trust, Verdict
 from autoresearch.render import words
+from autoresearch.render.lanes import Lanes
 from autoresearch.render.lines import experiment_opened, sentence, training
 
 BAR_WIDTH = 24
@@ -41,12 +42,14 @@ class PlainWatcher:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._trust = Trust.UNSEALED
+        self._lanes = Lanes()
 
     def see(self, event: Event) -> None:
         """Print the event's line, if it has one."""
         if isinstance(event, StudyOpened):
             self._trust = event.trust
-        said = sentence(event, self._trust)
+        self._lanes = self._lanes.after(event, 0.0)
+        said = sentence(event, self._trust, several=self._lanes.several)
         if said is not None:
             _say(self._console, said, soft_wrap=True)
 
@@ -64,9 +67,13 @@ class View:
     trust: Trust = Trust.UNSEALED
     best: float | None = None
     counts: dict[Verdict, int] = field(default_factory=dict)
+    lanes: Lanes = field(default_factory=Lanes)
 
-    def after(self, event: Event, now: float) -> "View":  # noqa: C901, PLR0911 - a return a kind of event
+    def after(self, event: Event, now: float) -> "View":
         """Return the view once `event` has been seen at `now`."""
+        return replace(self._after(event, now), lanes=self.lanes.after(event, now))
+
+    def _after(self, event: Event, now: float) -> "View":  # noqa: C901, PLR0911 - a return a kind of event
         match event:
             case StudyOpened():
                 seen = replace(self, trust=event.trust, best=event.best_bpb, began=now)
@@ -101,7 +108,13 @@ class View:
         return replace(self._turn("proposing", now, experiment=None), counts=counts, best=best)
 
     def render(self, now: float) -> Group:
-        """Return three lines: the idea, what is being done about it, how the run stands."""
+        """Return three lines: the idea, what is being done about it, how the run stands.
+
+        Where there are several slots, a line for each stands in place of the first two.
+        """
+        if self.lanes.several:
+            slots = map(_cut, self.lanes.lines(self.budget, now))
+            return Group(*slots, _cut(self._standing(now)))
         idea = experiment_opened(self.experiment) if self.experiment else Text("")
         return Group(_cut(idea), self._work(now), _cut(self._standing(now)))
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autoresearch.records.tables import Experiment, Study
-from autoresearch.records.values import StudyState, Verdict
+from autoresearch.records.values import StudyState, TrialState, Verdict
 from autoresearch.registry import Registry, Summary
 from autoresearch.render import leaks, money, racing, testset, words
 from autoresearch.render.arms import arms
@@ -91,27 +91,32 @@ class Signs:
     now: datetime
     at_work: bool
     seen: dict[int, datetime]
+    waiting: frozenset[int] = frozenset()
 
     @classmethod
     def read(cls, registry: Registry, summary: Summary, experiments: list[Experiment]) -> "Signs":
         """Look at the trials of unfinished experiments, and of the incumbent they are paired with.
 
-        While the incumbent is trained for a comparison, the experiment itself has no running trial.
+        One run looks after them all: what one shows, holds for those that wait for a slot, too.
         """
         unfinished = [each for each in experiments if each.verdict is None]
-        incumbent = _heartbeats(registry, summary.incumbent) if unfinished else []
-        seen = {
-            int(each.id or 0): max([each.created_at, *incumbent, *_heartbeats(registry, each)])
-            for each in unfinished
-        }
-        return cls(registry.now(), summary.study.state is StudyState.RUNNING, seen)
+        incumbent = registry.trials(summary.incumbent) if summary.incumbent and unfinished else []
+        mine = {int(each.id or 0): registry.trials(each) for each in unfinished}
+        trials = [trial for each in (incumbent, *mine.values()) for trial in each]
+        signs = [trial.finished_at or trial.heartbeat_at for trial in trials]
+        seen = {int(each.id or 0): max([each.created_at, *signs]) for each in unfinished}
+        busy = any(each.state is TrialState.RUNNING for own in mine.values() for each in own)
+        waiting = frozenset(number for number, own in mine.items() if busy and not own)
+        return cls(registry.now(), summary.study.state is StudyState.RUNNING, seen, waiting)
 
     def word(self, number: int) -> Text:
-        """Return what an unfinished experiment is doing: running, stale or left unfinished."""
+        """Return what an unfinished experiment is doing: running, waiting, stale or left so."""
         if not self.at_work:
             return Text("unfinished", style="yellow")
         stale = self._silence(number) > STALE_SECONDS
-        return Text("stale", style="yellow") if stale else Text("running", style="cyan")
+        if stale:
+            return Text("stale", style="yellow")
+        return Text("waiting" if number in self.waiting else "running", style="cyan")
 
     def notes(self) -> list[Text]:
         """Return a line for each experiment that should be at work and is silent."""
@@ -128,11 +133,6 @@ class Signs:
 
     def _silence(self, number: int) -> float:
         return (self.now - self.seen[number]).total_seconds()
-
-
-def _heartbeats(registry: Registry, experiment: Experiment | None) -> list[datetime]:
-    trials = registry.trials(experiment) if experiment else []
-    return [trial.finished_at or trial.heartbeat_at for trial in trials]
 
 
 def _table(experiments: list[Experiment], signs: Signs, width: int) -> Table:

@@ -318,7 +318,8 @@ class Controller:
         self._set_state(StudyState.RUNNING)
         self._rota.resume(self._registry.experiments(self.study))
         summary = self._registry.summary(self.study)
-        self._see(telling.study_opened(summary, self._budget, self._rota.names))
+        slots = self._trials.executor.slots
+        self._see(telling.study_opened(summary, self._budget, self._rota.names, slots))
         for row in self._registry.unfinished(self.study):
             if row.state is ExperimentState.OPEN:
                 self._take_up(row)

@@ -1,13 +1,12 @@
 """Looking for drift: now and then the incumbent is trained again on a seed that it has."""
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from autoresearch import policy
 from autoresearch.records.events import Event, Notice
-from autoresearch.records.hardware import Hardware
+from autoresearch.records.hardware import Hardware, RanOn
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.values import Purpose, Reading
 from autoresearch.registry import Registry
@@ -86,17 +85,21 @@ class Drifting:
         )
 
 
-def _other_hardware(ran_on: Sequence[tuple[int, Hardware]]) -> tuple[int, str] | None:
+def _other_hardware(ran_on: Sequence[RanOn]) -> tuple[int, str] | None:
     """Return the first trial that ran on something else than the one before it, and what that is.
 
-    A card's power limit may change in the middle of a night, and not only the card.
+    A card's power limit may change in the middle of a night, and not only the card. Each slot is
+    held against itself: where it changes on one of two cards, the two differ from then on.
     """
-    for (_, before), (number, after) in itertools.pairwise(ran_on):
-        then, now = before.key, after.key
+    before: dict[str, Hardware] = {}
+    for each in ran_on:
+        now = each.hardware.key
+        then = before[each.worker].key if each.worker in before else now
         told = [f"{name} {then[name]} and {said}" for name, said in now.items()
                 if then.get(name, said) != said]  # fmt: skip
         if told:
-            return number, "; ".join(told)
+            return each.trial, "; ".join(told)
+        before[each.worker] = each.hardware
     return None
 
 

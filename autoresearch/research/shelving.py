@@ -17,4 +17,4 @@ def tidy(shelf: Shelf, registry: Registry) -> None:
         RegistryError: the registry is damaged.
     """
     if kept := shelf.trials():
-        shelf.tidy(registry.worth_shelving(kept))
+        shelf.tidy(registry.worth_shelving(kept), registry.at_work())

@@ -14,7 +14,9 @@ from autoresearch.records.values import Verdict
 from autoresearch.registry import Summary
 
 
-def study_opened(summary: Summary, budget: Budget, proposers: Sequence[str]) -> StudyOpened:
+def study_opened(
+    summary: Summary, budget: Budget, proposers: Sequence[str], slots: Sequence[str] = ()
+) -> StudyOpened:
     """Return the first event of a run."""
     study = summary.study
     return StudyOpened(
@@ -28,6 +30,7 @@ def study_opened(summary: Summary, budget: Budget, proposers: Sequence[str]) -> 
         continued=summary.finished > 0,
         baseline_bpb=summary.baseline.val_bpb if summary.baseline else None,
         best_bpb=summary.incumbent.val_bpb if summary.incumbent else None,
+        slots=tuple(slots),
     )
 
 

@@ -61,7 +61,6 @@ class TrialRunner:
         self._patience = patience
         self._registry = registry
         self._repo = repo
-        self._recording = Recording(registry, executor.name)
         self._see: Callable[[Event], None] = patience.see
         self._broke = broke
         self._shelf = shelf
@@ -132,7 +131,8 @@ class TrialRunner:
         What its row says of lines is the commit's own text.
         """
         self._see(TrialStarted(request.experiment, request.seed, request.purpose, slot=slot))
-        trial = self._recording.begin(experiment, request.seed, request.purpose)
+        recording = self._recording(slot)
+        trial = recording.begin(experiment, request.seed, request.purpose)
         commit = str(experiment.commit_sha)
         whole = self._setup.budget
         short = min(whole.training, max(whole.training / PROFILE_PARTS, _LEAST_SECONDS))
@@ -142,12 +142,12 @@ class TrialRunner:
                 self._patience, replace(spec, budget=replace(whole, training=short))
             )
         except Interrupted as stopped:
-            self._recording.interrupted(trial, str(stopped))
+            recording.interrupted(trial, str(stopped))
             raise
         files = self._patience.through(lambda: self._repo.read_files(commit, ("**/*.py",)))
         profile = quoted(result.outcome.profile, files)
         result = replace(result, outcome=replace(result.outcome, profile=profile))
-        return self._recording.end(trial, result, None if profile else result.outcome.failure)
+        return recording.end(trial, result, None if profile else result.outcome.failure)
 
     def too_late(self, study: int, trials: int = 1) -> str | None:
         """Return why so many trials cannot come to an end before the deadline; None if they may.
@@ -195,8 +195,8 @@ class TrialRunner:
         self, experiment: Experiment, request: Request, slot: str, strikes: int
     ) -> Steps[Trial]:
         """Execute it once; return its finished row, in which stands whose fault a failure was."""
-        health = self._health(slot)
-        trial = self._recording.begin(experiment, request.seed, request.purpose)
+        health, recording = self._health(slot), self._recording(slot)
+        trial = recording.begin(experiment, request.seed, request.purpose)
         try:
             spec = self._spec(trial, experiment, request)
             result = yield from executed(self._patience, spec)
@@ -209,12 +209,12 @@ class TrialRunner:
                 strikes=STRIKES if isinstance(result.score, Unscored) else strikes,
             )
         except Interrupted as stopped:
-            self._recording.interrupted(trial, str(stopped))
+            recording.interrupted(trial, str(stopped))
             raise
         finally:
             self.executor.release(slot, int(trial.id or 0))
         keep_measured(self._registry, experiment, result.score, self._see)
-        trial = self._recording.end(trial, result, failure)
+        trial = recording.end(trial, result, failure)
         self.tidy()
         return trial
 
@@ -254,9 +254,15 @@ class TrialRunner:
         """Return the state of a slot's machine; slots may come and go."""
         if slot not in self._healths:
             self._healths[slot] = Health(
-                self._registry, self._recording, self._setup, self._patience
+                self._registry, self._recording(slot), self._setup, self._patience
             )
         return self._healths[slot]
+
+    def _recording(self, slot: str) -> Recording:
+        """Return what writes a slot's trials, under its name where there are several."""
+        name = self.executor.name
+        several = len(self.executor.slots) > 1
+        return Recording(self._registry, f"{name}:{slot}" if several else name)
 
     def _beat(self) -> None:
         """Tell the registry now and then that this run is alive, whatever it waits for."""

@@ -16,7 +16,8 @@ What it does not cover.
 - Root: the process keeps root's number, though no right of root's; file permissions do not bind
   it, the read-only mounts do. Its processes are bounded by a control group; where none can be
   made (in most containers) by the poll alone, which a fork bomb may outrun. Run as a user.
-- The CPU, its caches and the memory bus are shared: it can slow others down, and measure them.
+- The CPU, its caches and the memory bus are shared: it can slow others down, and measure them. It
+  starts on the cores of its slot, and may move to others.
 - When the supervisor and the guard are both killed in the milliseconds of a launch, a process
   of bubblewrap's own may stay behind, waiting; nothing of ours or of the trial's runs in it.
 - /usr and the interpreter's folder are readable as a whole: secrets do not belong there.

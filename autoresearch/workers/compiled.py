@@ -9,8 +9,9 @@ import os
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 
 from autoresearch.process import remove
 from autoresearch.process.appetite import usage
@@ -28,10 +29,11 @@ _KEPT = 4  # caches of a project: of its last studies
 class CompileCache:
     """A folder with a compile cache, which need not be there yet. No failure is an exception.
 
-    Its name stands for all that the cache is of: the code and the machine.
+    Its name stands for all that the cache is of: the code and the machine. Slots may share it.
     """
 
     folder: Path
+    _keeping: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
     def seed(self, scratch: Path) -> None:
         """Copy it into a trial's scratch folder, before the trial starts."""
@@ -47,6 +49,10 @@ class CompileCache:
 
         The trial must have been of trusted code: every later one runs what it left.
         """
+        with self._keeping:
+            self._keep(scratch)
+
+    def _keep(self, scratch: Path) -> None:
         parts = _parts(scratch)
         if self.folder.exists() or not _fits(
             [scratch / each for each in parts], self.folder.parent

@@ -38,16 +38,17 @@ def hardware(
         tree: where cards are looked for.
         ask: runs a program of the system's.
     """
-    python = platform.python_version_tuple()[:2]
-    found = Hardware(device, threads=threads, python=".".join(python), torch=_torch())
+    if device == "cuda":
+        return hardware_on(card_of(device, variables, tree), device, threads)
+    found = _known(device, threads)
     if device == "cpu":
         return replace(found, name=_processor(ask))
-    if device == "cuda":
-        return _on(replace(found, toolkit=_toolkit()), card_of(device, variables, tree))
     return replace(found, name=_line(ask(_CHIP)), driver=_line(platform.platform()))
 
 
-def _on(found: Hardware, card: Card | None) -> Hardware:
+def hardware_on(card: Card | None, device: str, threads: int) -> Hardware:
+    """Return what a training on a card runs on; None: on one of which nothing is known."""
+    found = replace(_known(device, threads), toolkit=_toolkit())
     if card is None:
         return found
     power = None if card.power_limit is None else float(card.power_limit)
@@ -58,6 +59,11 @@ def _on(found: Hardware, card: Card | None) -> Hardware:
         driver=card.driver,
         power_limit=power,
     )
+
+
+def _known(device: str, threads: int) -> Hardware:
+    python = ".".join(platform.python_version_tuple()[:2])
+    return Hardware(device, threads=threads, python=python, torch=_torch())
 
 
 def _processor(ask: Ask) -> str:

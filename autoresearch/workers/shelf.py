@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,7 +29,7 @@ class Shelf:
         There may be no room for it, or the disk may be in trouble: a training is worth more than
         its checkpoint, so nothing is raised.
         """
-        incoming = self._folder / f"incoming-{trial}"
+        incoming = self._folder / _incoming(trial)
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             size = size_of(checkpoint)
@@ -52,13 +52,15 @@ class Shelf:
         found = [_NAME.fullmatch(each.name) for each in self._entries()]
         return sorted(int(each[1]) for each in found if each)
 
-    def tidy(self, wanted: Sequence[int]) -> None:
+    def tidy(self, wanted: Sequence[int], at_work: Collection[int] = ()) -> None:
         """Remove all but these trials' checkpoints, and of these the last ones that have no room.
 
         Args:
             wanted: trials, the most needed first.
+            at_work: trials whose checkpoint may be on its way here: theirs are left alone.
         """
-        kept, size = set[str](), 0
+        kept = {name for trial in at_work for name in (self._place(trial).name, _incoming(trial))}
+        size = 0
         for trial in wanted:
             place = self._place(trial)
             size += size_of(place)
@@ -74,6 +76,10 @@ class Shelf:
     def _entries(self) -> Iterator[Path]:
         with suppress(OSError):
             yield from list(self._folder.iterdir())
+
+
+def _incoming(trial: int) -> str:
+    return f"incoming-{trial}"
 
 
 def size_of(folder: Path) -> int:
