@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 
 import typer
 
@@ -50,6 +51,7 @@ class Workshop:
     trust: Trust
     registry: Registry
     repo: GitRepo
+    lock: RunLock
 
     def study(self, tag: str | None, budget: float | None = None) -> Study:
         """Return the study to work on; see `open_study`."""
@@ -67,13 +69,20 @@ class Workshop:
         caps = Caps(run=max_cost, study=money.study_usd, call=money.call_usd)
         return Purse(self.registry.ledger(study, caps, gpu=gpu), gpu.trial_worst)
 
-    def trials(self, study: Study, patience: Patience, purse: Purse) -> TrialRunner:
+    def trials(
+        self,
+        study: Study,
+        patience: Patience,
+        purse: Purse,
+        stopping: Callable[[], str | None] = lambda: None,
+    ) -> TrialRunner:
         """Return what trains and scores on val.
 
         Args:
             study: whose trials they are.
             patience: who is told what happens, and what ends the trial at work.
             purse: asked before each trial.
+            stopping: asked before each trial, too: why none may begin any more.
 
         Raises:
             CorpusError: the sealed text is damaged.
@@ -95,7 +104,7 @@ class Workshop:
             patience=patience,
             registry=self.registry,
             repo=self.repo,
-            broke=purse.empty,
+            broke=lambda: stopping() or purse.empty(),
             shelf=shelf,
             racing=Racing(settings, self.registry, self.repo),
         )
@@ -165,10 +174,10 @@ def workshop(project: Project, sandbox: Sandbox) -> Iterator[Workshop]:
     corpora.verify_changed(corpus, lambda told: typer.echo(told, err=True))
     trust = trust_of(project, sandbox, corpus)
     project.make_state()
-    with RunLock(project.lock):
+    with RunLock(project.lock) as lock:
         registry = Registry.open(project.registry, create=True)
         repo = GitRepo.open(project.root)
-        yield Workshop(project, corpus, sandbox, trust, registry, repo)
+        yield Workshop(project, corpus, sandbox, trust, registry, repo, lock)
 
 
 def require_device(project: Project, sandbox: Sandbox) -> None:
@@ -213,15 +222,23 @@ def trust_of(project: Project, sandbox: Sandbox, corpus: Corpus) -> Trust:
 
 
 @contextmanager
-def stop_flag() -> Iterator[threading.Event]:
-    """Turn Ctrl-C, SIGTERM and a closed terminal into a flag, so that every row is written."""
+def stop_flag(hung_up: Callable[[], None] | None = None) -> Iterator[threading.Event]:
+    """Turn Ctrl-C and SIGTERM into a flag, so that every row is written.
+
+    A closed terminal calls `hung_up`; without that it sets the flag, too.
+    """
     asked = threading.Event()
+
+    def act(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGHUP and hung_up is not None:
+            hung_up()
+        else:
+            asked.set()
+
     numbers = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` wants it to go on
         numbers.append(signal.SIGHUP)
-    before = {
-        number: signal.signal(number, lambda _number, _frame: asked.set()) for number in numbers
-    }
+    before = {number: signal.signal(number, act) for number in numbers}
     try:
         yield asked
     finally:

@@ -20,6 +20,7 @@ from autoresearch.registry import Registry
 from autoresearch.research import telling
 from autoresearch.research.agenda import Agenda, Work
 from autoresearch.research.books import Books
+from autoresearch.research.control import Control
 from autoresearch.research.ending import Ending
 from autoresearch.research.ideas import Ideas
 from autoresearch.research.patience import Patience
@@ -48,6 +49,7 @@ class Controller:
         books: Books,
         rota: Rota,
         ending: Ending,
+        control: Control,
         purse: Purse,
         patience: Patience,
         budget: Budget,
@@ -65,6 +67,7 @@ class Controller:
             books: writes verdicts.
             rota: whose turn it is.
             ending: when the run ends.
+            control: what the person asks of it meanwhile.
             purse: its money.
             patience: its clock, and who is told what happens.
             budget: of a training, for who looks on.
@@ -79,6 +82,7 @@ class Controller:
         self._books = books
         self._rota = rota
         self._ending = ending
+        self._control = control
         self._purse = purse
         self._patience = patience
         self._see: Callable[[Event], None] = patience.see
@@ -117,12 +121,15 @@ class Controller:
     def _turn(self) -> bool:
         """Take in what has happened and begin what is due; return whether there is more to do."""
         self._books.follow(self.study)
+        if self._control.stopping:
+            self._tasks.end_waiting(self._ends())
         for made in self._ideas.answers():
             self._admit(made)
         self._decide()
         begun = self._begin()
         self._think()
-        if self._agenda.running or (self._rota.thinks and not self._ends()):
+        to_come = self._rota.thinks or self._control.paused
+        if self._agenda.running or (to_come and not self._ends()):
             for done in self._tasks.turn(_TURN_SECONDS):
                 self._end(done)
             return True
@@ -142,7 +149,7 @@ class Controller:
         pause = self._rota.pause() or 0.0
         if pause > 0:
             self._see(Waiting(f"for a proposer, {pause:.0f} s"))
-            self._patience.linger(pause)
+            self._patience.linger(pause, until=lambda: self._control.holds)
         return True
 
     def _ends(self) -> str:
@@ -232,7 +239,8 @@ class Controller:
         """Begin what is due on the slots that are free; return whether anything was."""
         ends, free = bool(self._ends()), self._tasks.free
         spent = self._purse.empty() or self._ending.baseline_failed(self.study)
-        if self._ending.interrupted() or not free or (ends and spent):
+        held = self._ending.interrupted() or self._control.holds
+        if held or not free or (ends and spent):
             return False
         state = self._agenda.state(
             self.study,
@@ -275,7 +283,7 @@ class Controller:
 
     def _think(self) -> None:
         """Have as many proposals thought of as slots will come free meanwhile."""
-        if self._ends():
+        if self._ends() or self._control.paused:
             return
         incumbent = self._registry.incumbent(self.study)
         if incumbent is None:
