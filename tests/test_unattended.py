@@ -318,8 +318,8 @@ def test_streams_follow_the_log_into_its_next_file(tmp_path: Path) -> None:
 
 def test_a_log_that_cannot_be_written_ends_nothing(tmp_path: Path) -> None:
     log = LogFile(tmp_path / "run.log")
-    log._handler.stream.close()
-    log._handler.stream = Path("/dev/full").open("w")  # type: ignore[assignment]  # noqa: SIM115
+    log._handler.close()
+    vars(log._handler)["stream"] = Path("/dev/full").open("w")  # noqa: SIM115
     log.write("one line\n")
     log.close()
 

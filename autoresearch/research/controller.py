@@ -146,7 +146,11 @@ class Controller:
                 return False
         if works or self._rota.over:
             return bool(works)
-        pause = self._rota.pause() or 0.0
+        if self._rota.too_late(self._for_thought()):
+            left = self._patience.left or 0.0
+            self._ending.stop(f"the time is up: no proposal and training fit into {left:.0f} s")
+            return False
+        pause = self._rota.pause(self._for_thought()) or 0.0
         if pause > 0:
             self._see(Waiting(f"for a proposer, {pause:.0f} s"))
             self._patience.linger(pause, until=lambda: self._control.holds)
@@ -194,9 +198,9 @@ class Controller:
             decision = self._again(row, decision)
         assert decision is not None
         self._books.close(self.study, row, decision)
-        self._agenda.works.pop(int(row.id or 0), None)
+        work = self._agenda.works.pop(int(row.id or 0), None)
         self._reread()
-        self._ending.count(decision.verdict)
+        self._ending.count(decision.verdict, begun=work is not None and work.begun)
 
     def _again(self, row: Experiment, decision: policy.Decision | None) -> policy.Decision:
         """Try a late winner on the incumbent, as a new experiment; return the old one's end.
@@ -246,9 +250,10 @@ class Controller:
             self.study,
             free,
             ends=ends,
-            idle=self._rota.over,
+            idle=self._rota.too_late(self._for_thought()),
             room=self._ending.room(self._agenda.begun),
             left=self._patience.left,
+            now=self._patience.clock(),
             ready=self._ready,
         )
         starts = plan(state)
@@ -295,19 +300,26 @@ class Controller:
             back = self._ideas.reversal(self.study, incumbent)
             if back is not None:
                 self._take_up(self._ideas.open(self.study, back, incumbent))
-            elif not self._ideas.ask(self.study, incumbent, lambda: self._brief(incumbent)):
+            elif not self._ideas.ask(
+                self.study, incumbent, lambda: self._brief(incumbent), self._for_thought()
+            ):
                 return
 
+    def _for_thought(self) -> float | None:
+        """Return how long a proposal may take for a training to fit behind it; None: any time."""
+        left = self._patience.left
+        return None if left is None else left - self._registry.quickest(int(self.study.id or 0))
+
     def _proposals_wanted(self) -> int:
-        now, trial = self._patience.clock(), self._registry.quickest(int(self.study.id or 0))
-        ends = [max(each.ends(trial) - now, 1e-3) for each in self._agenda.running.values()]
+        ends = self._agenda.busy(self.study, self._patience.clock())
         return proposals_wanted(
             [*ends, *(0.0 for _ in self._tasks.free)],
             waiting=len(self._agenda.waiting),
             thinking=self._rota.thinks,
-            pace=Pace(self._ideas.seconds, trial),
+            pace=Pace(self._ideas.seconds, self._registry.quickest(int(self.study.id or 0))),
             ahead=self._ahead,
             room=self._ending.room(self._agenda.begun),
+            left=self._patience.left,
         )
 
     def _brief(self, incumbent: Experiment) -> Brief:

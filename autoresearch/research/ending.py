@@ -52,10 +52,10 @@ class Ending:
         self._finished = 0
         self._trained = 0  # what was refused before training is none of those that were asked for
 
-    def count(self, verdict: Verdict) -> None:
-        """Count an experiment that has its verdict."""
+    def count(self, verdict: Verdict, *, begun: bool) -> None:
+        """Count an experiment that has its verdict; `begun`: what came of it, it was trained."""
         self._finished += 1
-        self._trained += verdict not in UNCOUNTED
+        self._trained += begun or verdict not in UNCOUNTED
 
     def room(self, begun: int) -> int | None:
         """Return how many experiments more may begin beside those that have; None: any number."""
