@@ -236,10 +236,15 @@ def test_a_run_on_another_host_or_of_another_person_is_not_reached(
 ) -> None:
     pipe, lock = places
     note = replace(RunNote.of_this_process(), host="node7")
-    note.write(RunNote.path(lock))
-    with pytest.raises(RegistryError, match="at work on node7: stop or pause it there"):
+    with RunLock(lock):
+        note.write(RunNote.path(lock))
+        with pytest.raises(RegistryError, match="at work on node7: stop or pause it there"):
+            send(pipe, lock, Ask.STOP)
+        assert run_at_work(pipe, lock) == note
+    note.write(RunNote.path(lock))  # it was killed there
+    with pytest.raises(RegistryError, match="no run is at work in this project"):
         send(pipe, lock, Ask.STOP)
-    assert run_at_work(pipe, lock) == note
+    assert run_at_work(pipe, lock) is None
     os.mkfifo(pipe)
     monkeypatch.setattr(os, "geteuid", lambda: pipe.stat().st_uid + 1)
     with pytest.raises(RegistryError, match="only they can stop or pause it"):

@@ -48,7 +48,6 @@ def watching(project: Project, begun: Callable[[str], None] | None) -> Iterator[
             return
 
         def leave() -> None:
-            sys.stdout.flush()
             sys.stderr.flush()
             log.take_streams()
             begun(f"at work: process {os.getpid()}, log {project.log}\n{HOW}\n")

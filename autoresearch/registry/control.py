@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from autoresearch.errors import RegistryError
 from autoresearch.registry.at_work import RunNote
 
@@ -79,15 +81,15 @@ def _read(reading: int, take: Callable[[Ask], None]) -> None:
 def run_at_work(pipe: Path, lock: Path) -> RunNote | None:
     """Return the note of the run at work; None where there is none.
 
-    What is at work on another host, or is another person's, is believed to be so.
+    Of one on another host, or another person's, its note and the lock are believed.
     """
     note = RunNote.read(RunNote.path(lock))
     try:
         os.close(_writing_end(pipe))
     except RegistryError:
-        return note
+        return note if _is_held(lock) else None
     except OSError:
-        return None if note is None or note.is_here else note
+        return note if _is_elsewhere(note, lock) else None
     return note
 
 
@@ -106,10 +108,10 @@ def send(pipe: Path, lock: Path, ask: Ask) -> RunNote | None:
     try:
         writing = _writing_end(pipe)
     except FileNotFoundError:
-        raise RegistryError(_nobody(note)) from None
+        raise RegistryError(_nobody(note, lock)) from None
     except OSError as fault:
         if fault.errno == errno.ENXIO:
-            raise RegistryError(_nobody(note)) from None
+            raise RegistryError(_nobody(note, lock)) from None
         msg = f"cannot reach the run: {fault.strerror}"
         raise RegistryError(msg) from None
     try:
@@ -139,10 +141,25 @@ def _writing_end(pipe: Path) -> int:
     return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
 
 
-def _nobody(note: RunNote | None) -> str:
-    if note is None or note.is_here:
-        return "no run is at work in this project"
-    return f"the run of this project is at work on {note.host}: stop or pause it there"
+def _nobody(note: RunNote | None, lock: Path) -> str:
+    if note is not None and _is_elsewhere(note, lock):
+        return f"the run of this project is at work on {note.host}: stop or pause it there"
+    return "no run is at work in this project"
+
+
+def _is_elsewhere(note: RunNote | None, lock: Path) -> bool:
+    """Whether a run is at work on another host; one that was killed there left its note alone."""
+    return note is not None and not note.is_here and _is_held(lock)
+
+
+def _is_held(lock: Path) -> bool:
+    probe = FileLock(lock)
+    try:
+        probe.acquire(timeout=0)
+    except (Timeout, OSError):  # where it cannot be tried, it may be
+        return True
+    probe.release()
+    return False
 
 
 def _name(uid: int) -> str:
