@@ -126,8 +126,16 @@ def run(
             "how many trainings. Without it one."
         ),
     ] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Leave this terminal once it is at work.")
+    ] = False,
 ) -> None:
     """Start a study or continue one: propose, train, score, keep or discard."""
+    begun = None
+    if detach:  # before anything starts a thread
+        from autoresearch.commands.detaching import detach as in_a_process_of_its_own
+
+        begun = in_a_process_of_its_own()
     from autoresearch.commands.run import RunOptions
     from autoresearch.commands.run import run as verb
 
@@ -144,8 +152,41 @@ def run(
             confirm_share,
             control,
             devices,
-        )
+        ),
+        begun,
     )
+
+
+@app.command()
+def stop(
+    *,
+    now: Annotated[
+        bool, typer.Option("--now", help="At once, as Ctrl-C does: what is at work is run again.")
+    ] = False,
+) -> None:
+    """End the run that is at work here, once its trials have ended."""
+    from autoresearch.commands.stop import ask
+    from autoresearch.registry import Ask
+
+    ask(Ask.STOP_NOW if now else Ask.STOP)
+
+
+@app.command()
+def pause() -> None:
+    """Let the run that is at work here begin nothing new; the clock of --hours goes on."""
+    from autoresearch.commands.stop import ask
+    from autoresearch.registry import Ask
+
+    ask(Ask.PAUSE)
+
+
+@app.command()
+def resume() -> None:
+    """Let a paused run go on."""
+    from autoresearch.commands.stop import ask
+    from autoresearch.registry import Ask
+
+    ask(Ask.RESUME)
 
 
 @app.command()

@@ -5,6 +5,7 @@ of a fresh interpreter. That a fresh one starts is shown by `tests/test_cli.py` 
 """
 
 import os
+import pty
 import signal
 import sys
 import tempfile
@@ -32,7 +33,9 @@ class Forked:
         *,
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
+        terminal: bool = False,
     ) -> None:
+        """Start it; with a `terminal` its streams are those, and it leads a session there."""
         place = Path(tempfile.mkdtemp(prefix="forked-"))
         self._out, self._err = place / "out", place / "err"
         self._out.touch()
@@ -42,9 +45,9 @@ class Forked:
         sys.stderr.flush()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # this process has threads; what is forked needs none
-            self.pid = os.fork()
+            self.pid, self.terminal = pty.fork() if terminal else (os.fork(), -1)
         if self.pid == 0:
-            self._become(act, cwd, env)
+            self._become(act, cwd, env, terminal=terminal)
 
     @property
     def out(self) -> str:
@@ -64,6 +67,13 @@ class Forked:
             assert time.monotonic() < deadline, f"it never said {text!r}: {self.out}{self.err}"
             time.sleep(0.01)
         return self
+
+    def read_until(self, text: str) -> str:
+        """Wait until it has said this on its terminal, and return all that it said there."""
+        seen = b""
+        while text.encode() not in seen:
+            seen += os.read(self.terminal, 65536)
+        return seen.decode("utf-8", "replace")
 
     def send_signal(self, number: int) -> None:
         """Signal it."""
@@ -88,14 +98,20 @@ class Forked:
         return code
 
     def _become(
-        self, act: Callable[[], object], cwd: Path | None, env: Mapping[str, str] | None
+        self,
+        act: Callable[[], object],
+        cwd: Path | None,
+        env: Mapping[str, str] | None,
+        *,
+        terminal: bool,
     ) -> NoReturn:
         code = 1
         try:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            for path, descriptor in ((os.devnull, 0), (self._out, 1), (self._err, 2)):
+            streams = ((os.devnull, 0), (self._out, 1), (self._err, 2))
+            for path, descriptor in () if terminal else streams:
                 opened = os.open(path, os.O_RDWR | os.O_APPEND)
                 os.dup2(opened, descriptor)
                 os.close(opened)
@@ -131,7 +147,11 @@ class Command(Forked):
     """
 
     def __init__(
-        self, *arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
+        self,
+        *arguments: str,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        terminal: bool = False,
     ) -> None:
         def act() -> None:
             if arguments[0] == "prepare":
@@ -140,7 +160,7 @@ class Command(Forked):
             sys.argv = ["autoresearch", *arguments]
             cli.main()
 
-        super().__init__(act, cwd=cwd, env=env)
+        super().__init__(act, cwd=cwd, env=env, terminal=terminal)
 
 
 def autoresearch(

@@ -31,6 +31,7 @@ from autoresearch.records.values import (
 )
 from autoresearch.registry import Registry
 from autoresearch.research import StopRules, TrialRunner, controller_for, recover
+from autoresearch.research.control import Control
 from autoresearch.research.opening import Rehearse
 from autoresearch.research.patience import Patience
 from autoresearch.research.purse import Purse
@@ -204,6 +205,7 @@ class Night:
     worker: Worker = field(default_factory=InlineWorker)
     slots: int = 1
     shuffled: int | None = None  # a seed: trials end in another order than they began
+    control: Control = field(default_factory=Control)
 
     def __post_init__(self) -> None:
         self.registry = Registry.open(self.project.registry, create=True)
@@ -240,7 +242,8 @@ class Night:
 
     @property
     def patience(self) -> Patience:
-        return Patience(self.clock, self.sleep, self.see, self.stopped, self.rules.deadline)
+        deadline, paused = self.rules.deadline, lambda: self.control.paused
+        return Patience(self.clock, self.sleep, self.see, self.stopped, deadline, paused)
 
     def stopped(self) -> bool:
         late = self.rules.deadline is not None and self.clock() >= self.rules.deadline
@@ -263,6 +266,7 @@ class Night:
             patience=patience,
             registry=self.registry,
             repo=self.repo,
+            broke=self.control.why,
             shelf=shelf,
             racing=Racing(self.project.settings, self.registry, self.repo, self.chance),
         )
@@ -305,6 +309,7 @@ class Night:
             profile=self.profile,
             rules=self.rules,
             interrupted=self.stop.is_set,
+            control=self.control,
         )
         executor = trials.executor
         if isinstance(executor, ShuffledExecutor):

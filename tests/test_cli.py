@@ -98,12 +98,33 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
 def test_help_names_every_command(run: Run) -> None:
     code, out, _ = run("--help")
     assert code == 0
-    for command in ("init", "prepare", "run", "status", "diff", "promote", "doctor"):
+    for command in (
+        "init",
+        "prepare",
+        "run",
+        "status",
+        "diff",
+        "promote",
+        "doctor",
+        "stop",
+        "pause",
+        "resume",
+    ):
         assert command in out
 
 
 @pytest.mark.parametrize(
-    "arguments", [["run"], ["status"], ["prepare"], ["diff", "1"], ["promote", "1"]]
+    "arguments",
+    [
+        ["run"],
+        ["status"],
+        ["prepare"],
+        ["diff", "1"],
+        ["promote", "1"],
+        ["stop"],
+        ["pause"],
+        ["resume"],
+    ],
 )
 def test_outside_a_project(
     run: Run, arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

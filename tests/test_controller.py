@@ -66,6 +66,10 @@ def test_slots_are_all_at_work_and_verdicts_hang_on_no_order(tmp_path: Path, shu
 
 def test_a_late_winner_is_tried_on_top_of_the_one_that_came_first(tmp_path: Path) -> None:
     night = a_night(tmp_path, changed(QUALITY=1.8), changed(BONUS=-0.15))
+    night.rules = StopRules(experiments=3)
+    assert night.run() == "3 experiments are done", "a late winner was trained, and counts"
+    assert verdicts(night)[3:] == [None], "what is tried of it is an experiment of its own"
+    night.rules = StopRules()
     night.run()
     baseline, *ideas = rows(night)
     assert [row.verdict for row in ideas].count(Verdict.KEEP) == 2

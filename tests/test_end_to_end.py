@@ -2,9 +2,7 @@
 
 import json
 import os
-import pty
 import signal
-import sys
 import time
 from pathlib import Path
 
@@ -155,7 +153,7 @@ def test_kill_in_the_middle_of_a_training_loses_nothing(
     assert git(project, "worktree", "list").count("\n") == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_cleanly_with_everything_saved(project: Path, number: int) -> None:
     lingering(project, 300)
     running = Command("run", "--proposer", "optuna", "--budget", "10m", cwd=project)
@@ -170,27 +168,26 @@ def test_a_signal_stops_cleanly_with_everything_saved(project: Path, number: int
     assert registry.unfinished(study)[0].id == 1
 
 
-def test_a_closed_terminal_ends_a_run_with_everything_saved(project: Path) -> None:
+def test_a_closed_terminal_ends_no_night(project: Path) -> None:
     lingering(project, 300)
-    command = [sys.executable, "-m", "autoresearch", "run", "--proposer", "optuna"]
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.chdir(project)
-        os.execv(sys.executable, [*command, "--budget", "10m"])
-    seen = b""
-    while b"training" not in seen:
-        seen += os.read(terminal, 65536)
-    tree = grown(pid)
-    os.close(terminal)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 130
+    running = Command("run", "--proposer", "optuna", "--budget", "10m", cwd=project, terminal=True)
+    running.read_until("training")
+    tree = grown(running.pid)
+    assert "in terminal /dev/" in autoresearch("status", cwd=project).out
+    os.close(running.terminal)
+    while "without a terminal" not in autoresearch("status", cwd=project).out:
+        assert running.poll() is None
+    assert all(each.is_running() for each in tree)
+    autoresearch("stop", "--now", cwd=project)
+    assert running.wait() == 130
     assert psutil.wait_procs(tree, timeout=20)[1] == []
     registry = registry_of(project)
     study = registry.study()
     assert study is not None
     assert study.state is StudyState.STOPPED
-    assert [trial.ending for trial in registry.trials(registry.experiment(1))] == [
-        Ending.INTERRUPTED
-    ]
+    (trial,) = registry.trials(registry.experiment(1))
+    assert trial.ending is Ending.INTERRUPTED
+    assert "stopped: interrupted" in (project / ".autoresearch" / "run.log").read_text()
     assert not (project / ".autoresearch" / "faults.log").exists()
 
 

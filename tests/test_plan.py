@@ -27,7 +27,7 @@ def groups(first: int, purpose: Purpose) -> st.SearchStrategy[list[Wanted]]:
 STATES = st.builds(
     State,
     free=st.integers(0, 6).map(lambda count: [str(at) for at in range(count)]),
-    slots=st.integers(1, 6),
+    busy=st.lists(st.floats(0.001, 200), max_size=4),
     comparing=groups(100, Purpose.PAIR),
     drift=st.integers(0, 1).map(lambda size: group(2, size, Purpose.DRIFT)),
     confirming=st.integers(0, 2).map(lambda size: group(3, size, Purpose.CONFIRMING)),
@@ -51,9 +51,31 @@ def test_nothing_begins_that_cannot_end_in_time(state: State) -> None:
     begun = {request.of for _, request in plan(state)}
     everything = [*state.comparing, state.drift, state.confirming, *state.waiting]
     for wanted in everything:
-        rounds = math.ceil(len(wanted) / state.slots)
+        rounds = math.ceil(len(wanted) / max(len(state.free) + len(state.busy), 1))
         if wanted and state.left is not None and rounds * state.seconds > state.left:
             assert wanted[0].of not in begun
+
+
+@given(STATES)
+def test_all_that_is_begun_can_end_in_time_with_what_it_needs(state: State) -> None:
+    begun = {request.of for _, request in plan(state)}
+    groups = [*state.comparing, state.drift, state.confirming, *state.waiting]
+    frees = sorted([*(0.0 for _ in state.free), *state.busy])
+    for request in [each for group in groups if group and group[0].of in begun for each in group]:
+        frees = sorted([frees[0] + state.seconds, *frees[1:]])
+        assert state.left is None or frees[-1] <= max([state.left, *state.busy]), request
+
+
+def test_a_pair_whose_second_half_finds_no_slot_in_time_is_not_begun() -> None:
+    pair, single = group(9, 2, Purpose.PAIR), group(11, 1, Purpose.SCREENING)
+
+    def begun(left: float, busy: float) -> list[tuple[str, Request]]:
+        return plan(State(["0"], [busy], [pair], waiting=[single], seconds=100.0, left=left))
+
+    assert begun(150.0, 50.0) == [("0", pair[0])]
+    assert begun(149.0, 50.0) == [("0", single[0])], "what fits is begun"
+    assert begun(200.0, 500.0) == [("0", pair[0])]
+    assert begun(99.0, 0.1) == []
 
 
 @given(STATES)
@@ -107,3 +129,23 @@ def test_as_many_are_asked_for_as_slots_come_free_meanwhile(
     assert proposals_wanted(ends, 0, 0, pace, ahead=9, room=0) == 0
     free = sum(end <= 0 for end in ends)
     assert proposals_wanted(ends, 0, 0, pace, ahead=0, room=None) == free
+    assert proposals_wanted(ends, 0, 0, pace, ahead=9, room=None, left=1e6) == wanted
+
+
+SECONDS = st.floats(0, 300)
+
+
+@given(
+    ends=st.lists(st.one_of(st.just(0.0), SECONDS), max_size=6),
+    pace=st.builds(Pace, SECONDS, st.floats(1, 300)),
+    ahead=st.integers(0, 9),
+    left=st.floats(0, 2000),
+)
+def test_none_is_asked_for_that_cannot_be_trained_in_time(
+    ends: list[float], pace: Pace, ahead: int, left: float
+) -> None:
+    wanted = proposals_wanted(ends, 0, 0, pace, ahead=ahead, room=None, left=left)
+    assert wanted * pace.trial <= sum(max(left - end, 0.0) for end in ends) * (1 + 1e-9)
+    assert wanted <= proposals_wanted(ends, 0, 0, pace, ahead=ahead, room=None)
+    some = any(end <= 0 for end in ends) and pace.trial <= left
+    assert wanted > 0 or not some, "what fits is asked for"

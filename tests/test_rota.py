@@ -299,3 +299,26 @@ def test_another_share_begins_anew() -> None:
 
 def test_the_control_is_named_with_its_share() -> None:
     assert beside(Clock(), 0.2, a=1).names == ("a", "c (20% as control)")
+
+
+def test_nobody_is_asked_who_would_answer_too_late() -> None:
+    clock = Clock()
+    rota = table(clock, slow=3, quick=1)
+    for name, seconds in (("slow", 90.0), ("quick", 20.0)):
+        seat = next(each for each in rota._seats if each.proposer.name == name)
+        rota.served(Turn(seat, None), 1.0)
+        rota.served(Turn(seat, None), seconds)
+    assert {turn(rota).proposer.name for _ in range(4)} == {"slow", "quick"}
+    found = [rota.next(within=50.0) for _ in range(3)]
+    assert [each.seat.proposer.name for each in found if each] == ["quick"] * 3
+    assert rota.next(within=19.0) is None
+    assert [rota.too_late(within) for within in (None, 20.0, 19.0)] == [False, False, True]
+    quick = found[0].seat if found[0] else Seat(Named("none"))
+    rota.failed(quick, Unable("busy", retry_after=100.0))
+    assert rota.too_late(50.0), "it may rest for longer than there is time"
+    assert rota.pause(119.0) == 0.0
+    assert rota.pause(89.0) is None
+    clock.now = 80.0
+    assert rota.pause(50.0) == pytest.approx(20.0), "who would be too late is not waited for"
+    turn(rota).thinks = True
+    assert not rota.too_late(0.0), "an answer may yet come"

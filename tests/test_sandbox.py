@@ -177,7 +177,13 @@ class TestFiles:
         attacks += [("open(sys.argv[1], 'a').write('evil')", each) for each in places[1:]]
         attacks += [("os.rename(sys.argv[1], 'gone')", cell.tree / "train.py")]
         attacks += [("os.unlink(sys.argv[1])", cell.tree / "train.py")]
+        pipe = cell.folder / "run.control"  # stops a run, whoever writes to it
+        os.mkfifo(pipe)
+        reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        attacks += [("os.write(os.open(sys.argv[1], os.O_WRONLY | os.O_NONBLOCK), b'stop')", pipe)]
         assert cell.reached_by(attacks) == {}
+        assert os.read(reading, 9) == b""
+        os.close(reading)
         assert victim.read_text() == (cell.tree / "train.py").read_text() == "whole"
 
     def test_the_kernels_switches(self, box: Cell) -> None:

@@ -2,15 +2,23 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import typer
-from rich.console import Console
 
 from autoresearch import patching
 from autoresearch.commands.proposers import chosen, keys_of, makers, seats
-from autoresearch.commands.workshop import require_devices, stations_for, stop_flag, workshop
+from autoresearch.commands.watching import watching
+from autoresearch.commands.workshop import (
+    Workshop,
+    require_devices,
+    stations_for,
+    stop_flag,
+    workshop,
+)
 from autoresearch.config import FIXED, Project, find_project, parse_duration, scrub_git_environment
 from autoresearch.errors import ProjectError, UsageFault
 from autoresearch.gitrepo import GitRepo
@@ -18,8 +26,9 @@ from autoresearch.preflight import Rehearsal
 from autoresearch.records.events import Notice, Watcher
 from autoresearch.records.tables import Study
 from autoresearch.records.text import safe_line
-from autoresearch.render.live import watcher_for
+from autoresearch.registry import Ask, listening
 from autoresearch.research import StopRules, controller_for, recover
+from autoresearch.research.control import Control, HeldLedger
 from autoresearch.research.opening import Rehearse
 from autoresearch.research.patience import Patience
 from autoresearch.sandbox import Sandbox
@@ -41,8 +50,13 @@ class RunOptions:
     devices: str | None = None
 
 
-def run(options: RunOptions) -> None:
-    """Work on a study until a rule, the proposers or the person ends it."""
+def run(options: RunOptions, begun: Callable[[str], None] | None = None) -> None:
+    """Work on a study until a rule, the proposers or the person ends it.
+
+    Args:
+        options: as typed.
+        begun: called once it is at work, where it leaves the terminal then; see `watching`.
+    """
     scrub_git_environment()
     rules, budget = _rules(options), _budget(options.budget)
     project = find_project()
@@ -63,23 +77,54 @@ def run(options: RunOptions) -> None:
         recover(registry, repo, project, study)
         project.make_work()
         _warn_of_changed_rules(repo, study)
-        with stop_flag() as asked, watcher_for(Console(stderr=True)) as watcher:
+        with (
+            stop_flag(shop.lock.note_hung_up) as asked,
+            watching(project, begun) as watcher,
+            _controlled(shop, asked, watcher) as control,
+        ):
             stop = _stop_when(asked, rules.deadline)
             tell = _telling(watcher)
-            patience = Patience(time.monotonic, time.sleep, watcher.see, stop, rules.deadline)
+            patience = Patience(
+                time.monotonic, time.sleep, watcher.see, stop, rules.deadline,
+                lambda: control.paused,
+            )  # fmt: skip
             registry.be_patient(patience.pause)
             purse = shop.purse(study, options.max_cost)
-            trials = shop.trials(study, patience, purse)
+            trials = shop.trials(study, patience, purse, control.why)
+            ledger = HeldLedger(purse.ledger, control, partial(trials.too_late, int(study.id or 0)))
             controller = controller_for(
                 study, project=project, registry=registry, repo=repo, trials=trials,
-                seats=seats(proposers, purse.ledger, stop, tell), purse=purse, rules=rules,
-                patience=patience, interrupted=asked.is_set,
+                seats=seats(proposers, ledger, stop, tell), purse=purse, rules=rules,
+                patience=patience, interrupted=asked.is_set, control=control,
                 rehearse=_rehearsal(project, sandbox, stop, tell), confirm_share=share,
                 profile=profile,
             )  # fmt: skip
             reason = controller.run()
     if controller.failed:
         raise ProjectError(reason)
+
+
+@contextmanager
+def _controlled(shop: Workshop, asked: threading.Event, watcher: Watcher) -> Iterator[Control]:
+    """Yield what follows `stop`, `pause` and `resume` of other terminals."""
+    control, tell = Control(), _telling(watcher)
+
+    def take(ask: Ask) -> None:
+        match ask:
+            case Ask.STOP_NOW:
+                asked.set()
+                control.wake()
+            case Ask.STOP:
+                tell("asked to stop: nothing new begins")
+                control.stop()
+            case Ask.PAUSE | Ask.RESUME:
+                paused = ask is Ask.PAUSE
+                shop.lock.note_paused(paused=paused)
+                tell("paused: nothing new begins until it is resumed" if paused else "resumed")
+                (control.pause if paused else control.resume)()
+
+    with listening(shop.project.control, take, tell):
+        yield control
 
 
 def _rehearsal(

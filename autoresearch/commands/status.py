@@ -4,13 +4,13 @@ import sys
 from dataclasses import dataclass
 
 from autoresearch.commands.output import stdout
-from autoresearch.config import find_project
+from autoresearch.config import Project, find_project
 from autoresearch.devices import DeviceTree, names
 from autoresearch.errors import RegistryError, UsageFault
 from autoresearch.records.tables import Study
-from autoresearch.registry import Registry
+from autoresearch.registry import Registry, run_at_work
+from autoresearch.render import at_work, machine, money
 from autoresearch.render import experiment as one
-from autoresearch.render import machine, money
 from autoresearch.render.status import status as table
 
 SHOWN = 30
@@ -44,7 +44,7 @@ def status(options: StatusOptions) -> None:
         study = chosen_study(registry, options.tag)
         card = next(iter(names(DeviceTree())), None)
         tariff = money.tariff(project.settings.money, study, card)
-        _show_study(registry, study, options, tariff)
+        _show_study(registry, study, options, tariff, project)
 
 
 def chosen_study(registry: Registry, tag: str | None) -> Study:
@@ -62,15 +62,23 @@ def chosen_study(registry: Registry, tag: str | None) -> Study:
 
 
 def _show_study(
-    registry: Registry, study: Study, options: StatusOptions, tariff: money.Tariff
+    registry: Registry,
+    study: Study,
+    options: StatusOptions,
+    tariff: money.Tariff,
+    project: Project,
 ) -> None:
+    note = run_at_work(project.control, project.lock)
     if options.as_json:
-        machine.write_study_json(registry, study, sys.stdout, tariff)
+        machine.write_study_json(registry, study, sys.stdout, tariff, at_work.plain(note))
     elif options.as_tsv:
         machine.write_tsv(registry, study, sys.stdout)
     else:
         last = None if options.everything else SHOWN
-        table(registry, study, stdout(), last=last, tariff=tariff)
+        console = stdout()
+        table(registry, study, console, last=last, tariff=tariff)
+        for line in at_work.lines(note, registry.now(), project.log) if note else ():
+            console.print(line, highlight=False, soft_wrap=True)
 
 
 def _show_one(registry: Registry, number: int, options: StatusOptions) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 
 import typer
 
@@ -58,6 +59,7 @@ class Workshop:
     trust: Trust
     registry: Registry
     repo: GitRepo
+    lock: RunLock
 
     def study(self, tag: str | None, budget: float | None = None) -> Study:
         """Return the study to work on; see `open_study`."""
@@ -75,13 +77,20 @@ class Workshop:
         caps = Caps(run=max_cost, study=money.study_usd, call=money.call_usd)
         return Purse(self.registry.ledger(study, caps, gpu=gpu), gpu.trial_worst)
 
-    def trials(self, study: Study, patience: Patience, purse: Purse) -> TrialRunner:
+    def trials(
+        self,
+        study: Study,
+        patience: Patience,
+        purse: Purse,
+        stopping: Callable[[], str | None] = lambda: None,
+    ) -> TrialRunner:
         """Return what trains and scores on val.
 
         Args:
             study: whose trials they are.
             patience: who is told what happens, and what ends the trial at work.
             purse: asked before each trial.
+            stopping: asked before each trial, too: why none may begin any more.
 
         Raises:
             CorpusError: the sealed text is damaged.
@@ -107,7 +116,7 @@ class Workshop:
             patience=patience,
             registry=self.registry,
             repo=self.repo,
-            broke=purse.empty,
+            broke=lambda: stopping() or purse.empty(),
             shelf=shelf,
             racing=Racing(settings, self.registry, self.repo),
         )
@@ -206,10 +215,10 @@ def workshop(project: Project, stations: Sequence[Station]) -> Iterator[Workshop
     corpora.verify_changed(corpus, lambda told: typer.echo(told, err=True))
     trust = trust_of(project, stations[0].sandbox, corpus)
     project.make_state()
-    with RunLock(project.lock):
+    with RunLock(project.lock) as lock:
         registry = Registry.open(project.registry, create=True)
         repo = GitRepo.open(project.root)
-        yield Workshop(project, corpus, stations, trust, registry, repo)
+        yield Workshop(project, corpus, stations, trust, registry, repo, lock)
 
 
 def require_devices(project: Project, stations: Sequence[Station]) -> None:
@@ -264,15 +273,23 @@ def trust_of(project: Project, sandbox: Sandbox, corpus: Corpus) -> Trust:
 
 
 @contextmanager
-def stop_flag() -> Iterator[threading.Event]:
-    """Turn Ctrl-C, SIGTERM and a closed terminal into a flag, so that every row is written."""
+def stop_flag(hung_up: Callable[[], None] | None = None) -> Iterator[threading.Event]:
+    """Turn Ctrl-C and SIGTERM into a flag, so that every row is written.
+
+    A closed terminal calls `hung_up`; without that it sets the flag, too.
+    """
     asked = threading.Event()
+
+    def act(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGHUP and hung_up is not None:
+            hung_up()
+        else:
+            asked.set()
+
     numbers = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` wants it to go on
         numbers.append(signal.SIGHUP)
-    before = {
-        number: signal.signal(number, lambda _number, _frame: asked.set()) for number in numbers
-    }
+    before = {number: signal.signal(number, act) for number in numbers}
     try:
         yield asked
     finally:

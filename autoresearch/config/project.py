@@ -43,6 +43,16 @@ class Project:
         return self.state / "run.lock"
 
     @property
+    def control(self) -> Path:
+        """The named pipe through which `stop`, `pause` and `resume` reach the run."""
+        return self.state / "run.control"
+
+    @property
+    def log(self) -> Path:
+        """What was told of the last runs, in plain lines; a full one becomes `run.log.1`."""
+        return self.state / "run.log"
+
+    @property
     def corpus_pointer(self) -> Path:
         """Names the prepared corpus; absent from what a training process sees."""
         return self.state / "corpus.json"

@@ -167,6 +167,18 @@ class LiveWatcher:
         return self._view.render(self._now())
 
 
+@dataclass(frozen=True)
+class Watchers:
+    """Tells several watchers the same."""
+
+    each: tuple[Watcher, ...]
+
+    def see(self, event: Event) -> None:
+        """Let all of them see an event."""
+        for watcher in self.each:
+            watcher.see(event)
+
+
 @contextmanager
 def watcher_for(console: Console) -> Iterator[Watcher]:
     """Yield a live watcher on a terminal, a plain one on anything else; clean up after it."""

@@ -28,17 +28,22 @@ _LEADING = ("=", "+", "-", "@", '"', "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def write_study_json(
-    registry: Registry, study: Study, out: TextIO, tariff: Tariff = NOTHING_KNOWN
+    registry: Registry,
+    study: Study,
+    out: TextIO,
+    tariff: Tariff = NOTHING_KNOWN,
+    run: dict[str, object] | None = None,
 ) -> None:
     """Write a study as one JSON object, an experiment a line.
 
     ``{"version", "study", "experiments": [...], "trials": [...], "calls": [...],
     "spending": [...], "racing": {...}, "money": {...}, "machine": {...}, "arms": [...],
-    "comparisons": [...], "calibrations": {...}}``; trials and calls name their experiment,
+    "comparisons": [...], "calibrations": {...}, "run"}``; trials and calls name their experiment,
     `spending` is an account a proposer, `racing` that of trials stopped early, `money` the study's
     cap and what an hour of the machine costs, `machine` how loud it is, what can be seen through
     that, and its checks for drift. `arms` are what proposers gained, `comparisons` what they did
     beside a control, `calibrations` what became of each one's predictions: see `policy.arms`.
+    `run` is the run at work in the project, or null.
     Everything is in it except logs, the scores of single documents and what models answered.
     """
     machine = evidence.Machine.of(registry, study).plain()
@@ -58,7 +63,7 @@ def write_study_json(
     out.write('],\n"comparisons": [')
     _write_items(out, (asdict(each) for each in compare(trained)))
     found = {name: asdict(each) for name, each in calibrations(trained).items()}
-    out.write(f'],\n"calibrations": {_dump(found)}}}\n')
+    out.write(f'],\n"calibrations": {_dump(found)},\n"run": {_dump(run)}}}\n')
 
 
 def write_experiment_json(

@@ -80,6 +80,11 @@ class Agenda:
         """The open experiments that have not begun, oldest first."""
         return [work for _, work in sorted(self.works.items()) if not work.begun]
 
+    def busy(self, study: Study, now: float) -> list[float]:
+        """Return in how many seconds each trial at work will be over, above zero."""
+        trial = self._registry.quickest(int(study.id or 0))
+        return [max(each.ends(trial) - now, 1e-3) for each in self.running.values()]
+
     def is_busy(self, of: int) -> bool:
         """Return whether a trial for an experiment's sake is at work."""
         return any(each.request.of == of for each in self.running.values())
@@ -100,6 +105,7 @@ class Agenda:
         idle: bool,
         room: int | None,
         left: float | None,
+        now: float,
         ready: Callable[[int], list[Wanted]],
     ) -> State:
         """Return what `plan` is made from. What could not begin in any case is not looked for.
@@ -111,6 +117,7 @@ class Agenda:
             idle: nobody is left who could propose anything.
             room: how many experiments more may begin.
             left: seconds until the deadline.
+            now: on the run's clock.
             ready: returns what at most so many waiting experiments need.
         """
         begun = [each.wanted for each in self.works.values() if each.begun and each.wanted]
@@ -123,7 +130,7 @@ class Agenda:
         spare -= len(profile)
         return State(
             free=free,
-            slots=len(self._trials.executor.slots),
+            busy=self.busy(study, now),
             comparing=begun,
             drift=drift,
             confirming=confirming,

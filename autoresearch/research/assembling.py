@@ -10,6 +10,7 @@ from autoresearch.research.agenda import Agenda
 from autoresearch.research.books import Books
 from autoresearch.research.comparing import Comparing
 from autoresearch.research.confirming import Confirming
+from autoresearch.research.control import Control
 from autoresearch.research.controller import Controller
 from autoresearch.research.drift import Drifting
 from autoresearch.research.ending import Ending, StopRules
@@ -36,6 +37,7 @@ def controller_for(
     profile: bool = False,
     rehearse: Rehearse | None = None,
     interrupted: Callable[[], bool] = lambda: False,
+    control: Control | None = None,
 ) -> Controller:
     """Return what runs a study.
 
@@ -53,8 +55,11 @@ def controller_for(
         profile: whether incumbents are profiled, for briefs.
         rehearse: tries a change on a small scale; None: nothing is rehearsed.
         interrupted: whether the person stopped it.
+        control: what else they ask of it while it is at work.
     """
     settings, tasks = project.settings.policy, trials.tasks()
+    control = control or Control()
+    control.wake = tasks.wake
     books = Books(registry, repo, patience.see)
     comparing = Comparing(registry, trials, settings.replicates)
     agenda = Agenda(
@@ -71,7 +76,7 @@ def controller_for(
     )
     ending = Ending(
         rules, registry=registry, trials=trials, purse=purse, patience=patience,
-        interrupted=interrupted,
+        interrupted=interrupted, control=control,
     )  # fmt: skip
     return Controller(
         study,
@@ -83,6 +88,7 @@ def controller_for(
         books=books,
         rota=rota,
         ending=ending,
+        control=control,
         purse=purse,
         patience=patience,
         budget=project.settings.budget(study.budget_seconds),

@@ -20,6 +20,7 @@ from autoresearch.registry import Registry
 from autoresearch.research import telling
 from autoresearch.research.agenda import Agenda, Work
 from autoresearch.research.books import Books
+from autoresearch.research.control import Control
 from autoresearch.research.ending import Ending
 from autoresearch.research.ideas import Ideas
 from autoresearch.research.patience import Patience
@@ -48,6 +49,7 @@ class Controller:
         books: Books,
         rota: Rota,
         ending: Ending,
+        control: Control,
         purse: Purse,
         patience: Patience,
         budget: Budget,
@@ -65,6 +67,7 @@ class Controller:
             books: writes verdicts.
             rota: whose turn it is.
             ending: when the run ends.
+            control: what the person asks of it meanwhile.
             purse: its money.
             patience: its clock, and who is told what happens.
             budget: of a training, for who looks on.
@@ -79,6 +82,7 @@ class Controller:
         self._books = books
         self._rota = rota
         self._ending = ending
+        self._control = control
         self._purse = purse
         self._patience = patience
         self._see: Callable[[Event], None] = patience.see
@@ -117,12 +121,15 @@ class Controller:
     def _turn(self) -> bool:
         """Take in what has happened and begin what is due; return whether there is more to do."""
         self._books.follow(self.study)
+        if self._control.stopping:
+            self._tasks.end_waiting(self._ends())
         for made in self._ideas.answers():
             self._admit(made)
         self._decide()
         begun = self._begin()
         self._think()
-        if self._agenda.running or (self._rota.thinks and not self._ends()):
+        to_come = self._rota.thinks or self._control.paused
+        if self._agenda.running or (to_come and not self._ends()):
             for done in self._tasks.turn(_TURN_SECONDS):
                 self._end(done)
             return True
@@ -139,10 +146,14 @@ class Controller:
                 return False
         if works or self._rota.over:
             return bool(works)
-        pause = self._rota.pause() or 0.0
+        if self._rota.too_late(self._for_thought()):
+            left = self._patience.left or 0.0
+            self._ending.stop(f"the time is up: no proposal and training fit into {left:.0f} s")
+            return False
+        pause = self._rota.pause(self._for_thought()) or 0.0
         if pause > 0:
             self._see(Waiting(f"for a proposer, {pause:.0f} s"))
-            self._patience.linger(pause)
+            self._patience.linger(pause, until=lambda: self._control.holds)
         return True
 
     def _ends(self) -> str:
@@ -187,9 +198,9 @@ class Controller:
             decision = self._again(row, decision)
         assert decision is not None
         self._books.close(self.study, row, decision)
-        self._agenda.works.pop(int(row.id or 0), None)
+        work = self._agenda.works.pop(int(row.id or 0), None)
         self._reread()
-        self._ending.count(decision.verdict)
+        self._ending.count(decision.verdict, begun=work is not None and work.begun)
 
     def _again(self, row: Experiment, decision: policy.Decision | None) -> policy.Decision:
         """Try a late winner on the incumbent, as a new experiment; return the old one's end.
@@ -232,15 +243,17 @@ class Controller:
         """Begin what is due on the slots that are free; return whether anything was."""
         ends, free = bool(self._ends()), self._tasks.free
         spent = self._purse.empty() or self._ending.baseline_failed(self.study)
-        if self._ending.interrupted() or not free or (ends and spent):
+        held = self._ending.interrupted() or self._control.holds
+        if held or not free or (ends and spent):
             return False
         state = self._agenda.state(
             self.study,
             free,
             ends=ends,
-            idle=self._rota.over,
+            idle=self._rota.too_late(self._for_thought()),
             room=self._ending.room(self._agenda.begun),
             left=self._patience.left,
+            now=self._patience.clock(),
             ready=self._ready,
         )
         starts = plan(state)
@@ -275,7 +288,7 @@ class Controller:
 
     def _think(self) -> None:
         """Have as many proposals thought of as slots will come free meanwhile."""
-        if self._ends():
+        if self._ends() or self._control.paused:
             return
         incumbent = self._registry.incumbent(self.study)
         if incumbent is None:
@@ -287,19 +300,26 @@ class Controller:
             back = self._ideas.reversal(self.study, incumbent)
             if back is not None:
                 self._take_up(self._ideas.open(self.study, back, incumbent))
-            elif not self._ideas.ask(self.study, incumbent, lambda: self._brief(incumbent)):
+            elif not self._ideas.ask(
+                self.study, incumbent, lambda: self._brief(incumbent), self._for_thought()
+            ):
                 return
 
+    def _for_thought(self) -> float | None:
+        """Return how long a proposal may take for a training to fit behind it; None: any time."""
+        left = self._patience.left
+        return None if left is None else left - self._registry.quickest(int(self.study.id or 0))
+
     def _proposals_wanted(self) -> int:
-        now, trial = self._patience.clock(), self._registry.quickest(int(self.study.id or 0))
-        ends = [max(each.ends(trial) - now, 1e-3) for each in self._agenda.running.values()]
+        ends = self._agenda.busy(self.study, self._patience.clock())
         return proposals_wanted(
             [*ends, *(0.0 for _ in self._tasks.free)],
             waiting=len(self._agenda.waiting),
             thinking=self._rota.thinks,
-            pace=Pace(self._ideas.seconds, trial),
+            pace=Pace(self._ideas.seconds, self._registry.quickest(int(self.study.id or 0))),
             ahead=self._ahead,
             room=self._ending.room(self._agenda.begun),
+            left=self._patience.left,
         )
 
     def _brief(self, incumbent: Experiment) -> Brief:

@@ -8,6 +8,7 @@ from autoresearch.records.tables import Study
 from autoresearch.records.text import counted
 from autoresearch.records.values import UNCOUNTED, Verdict
 from autoresearch.registry import Registry
+from autoresearch.research.control import Control
 from autoresearch.research.patience import Patience
 from autoresearch.research.purse import Purse
 from autoresearch.research.trials import TrialRunner
@@ -38,6 +39,7 @@ class Ending:
         purse: Purse,
         patience: Patience,
         interrupted: Callable[[], bool],
+        control: Control,
     ) -> None:
         self._rules = rules
         self._registry = registry
@@ -45,14 +47,15 @@ class Ending:
         self._purse = purse
         self._patience = patience
         self.interrupted = interrupted
+        self._control = control
         self._reason = ""
         self._finished = 0
         self._trained = 0  # what was refused before training is none of those that were asked for
 
-    def count(self, verdict: Verdict) -> None:
-        """Count an experiment that has its verdict."""
+    def count(self, verdict: Verdict, *, begun: bool) -> None:
+        """Count an experiment that has its verdict; `begun`: what came of it, it was trained."""
         self._finished += 1
-        self._trained += verdict not in UNCOUNTED
+        self._trained += begun or verdict not in UNCOUNTED
 
     def room(self, begun: int) -> int | None:
         """Return how many experiments more may begin beside those that have; None: any number."""
@@ -90,6 +93,8 @@ class Ending:
     def _found(self, study: Study) -> str | None:
         if self.interrupted():
             return "interrupted"
+        if reason := self._control.why():
+            return reason
         return self.baseline_failed(study) or self._rule_reached(study) or self._purse.empty()
 
     def _rule_reached(self, study: Study) -> str | None:

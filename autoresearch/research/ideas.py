@@ -63,14 +63,20 @@ class Ideas:
         self._took = [*self._took, *(each.seconds for each in found)][-_LAST:]
         return found
 
-    def ask(self, study: Study, incumbent: Experiment, brief: Callable[[], Brief]) -> bool:
-        """Ask whoever has the turn; return whether there was anybody to ask."""
+    def ask(
+        self,
+        study: Study,
+        incumbent: Experiment,
+        brief: Callable[[], Brief],
+        within: float | None = None,
+    ) -> bool:
+        """Ask whoever has the turn; return whether there was anybody who answers in time."""
 
         def check(made: Proposal) -> Rejection | None:
             # What was paid for is not lost because it cannot be looked at now.
             return self._through(partial(self._opening.check, study, made, incumbent))
 
-        return self._proposing.ask(partial(self._through, brief), check)
+        return self._proposing.ask(partial(self._through, brief), check, within)
 
     def reversal(self, study: Study, incumbent: Experiment) -> Proposal | None:
         """Return the reverse of a refuted keep that is still below the incumbent, if one is due."""

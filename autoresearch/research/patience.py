@@ -24,7 +24,8 @@ class Patience:
     """Lets time pass and tries again. Every wait ends at once when the run is to stop.
 
     `clock` and `sleep` are the run's, in seconds; `see` is told why it waits, once for each wait;
-    `stop` is asked often; `deadline` is on the clock, None: there is none.
+    `stop` is asked often; `deadline` is on the clock, None: there is none. While `paused` is true
+    nothing is to be executed.
     """
 
     clock: Callable[[], float]
@@ -32,6 +33,7 @@ class Patience:
     see: Callable[[Event], None]
     stop: Callable[[], bool]
     deadline: float | None = None
+    paused: Callable[[], bool] = lambda: False
 
     @property
     def left(self) -> float | None:

@@ -4,7 +4,8 @@ Trials come in groups: what an experiment needs until its verdict, the incumbent
 confirming pair. A group's trials are wanted in order; its later ones may begin beside the first.
 """
 
-import math
+import heapq
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,14 +18,15 @@ Wanted = tuple[Request, ...]
 class State:
     """What the plan is made from.
 
-    `free` of `slots` slots have nothing at work. `comparing` has a group for each experiment whose
+    The slots `free` have nothing at work; each other one will be free in the seconds that `busy`
+    says. `comparing` has a group for each experiment whose
     trials have begun, oldest first; `drift`, `confirming` and `profile` are such groups; `waiting`
     are those of checked proposals, oldest first, of which `room` more may begin (None: any number).
     A trial takes `seconds` at least, and `left` of them are left (None: no end).
     """
 
     free: Sequence[str]
-    slots: int = 1
+    busy: Sequence[float] = ()
     comparing: Sequence[Wanted] = ()
     drift: Wanted = ()
     confirming: Wanted = ()
@@ -40,19 +42,34 @@ def plan(state: State) -> list[tuple[str, Request]]:
 
     What has begun is brought to its verdict first, so that few are at work at once and proposals
     know what came of them; then what falls due now and then, which a full queue must not starve;
-    then new ideas. A group that cannot end in time is not begun.
+    then new ideas. A group that cannot end in time, behind those before it, is not begun.
     """
-    begun = [each for each in state.comparing if _fits(each, state)]
-    falls_due = (state.drift, state.confirming, state.profile)
-    due = [each for each in falls_due if _fits(each, state)]
-    new = [each for each in state.waiting if _fits(each, state)][: state.room]
-    wanted = [request for group in (*begun, *due, *new) for request in group]
+    frees, wanted, room = [*(0.0 for _ in state.free), *state.busy], list[Request](), state.room
+    due = [*state.comparing, state.drift, state.confirming, state.profile]
+    for place, group in enumerate([*due, *state.waiting]):
+        is_new = place >= len(due)
+        after = None if is_new and room == 0 else _after(group, frees, state)
+        if after is not None:
+            frees, wanted = after, [*wanted, *group]
+            room = room - 1 if is_new and room is not None else room
     return list(zip(state.free, wanted, strict=False))
 
 
-def _fits(group: Wanted, state: State) -> bool:
-    rounds = math.ceil(len(group) / max(state.slots, 1))
-    return bool(group) and (state.left is None or state.left >= rounds * state.seconds)
+def _after(group: Wanted, frees: Sequence[float], state: State) -> list[float] | None:
+    """Return when slots are free with a group's trials on them; None where it ends too late.
+
+    Each trial in turn takes the slot that is free first.
+    """
+    if not group or not frees:
+        return None
+    heap = list(frees)
+    heapq.heapify(heap)
+    for _ in group:
+        end = heap[0] + state.seconds
+        if state.left is not None and end > state.left:
+            return None
+        heapq.heapreplace(heap, end)
+    return heap
 
 
 @dataclass(frozen=True)
@@ -74,11 +91,12 @@ def proposals_wanted(
     *,
     ahead: int,
     room: int | None,
+    left: float | None = None,
 ) -> int:
     """Return how many proposals should be asked for now, so that no slot will wait for one.
 
     One that comes sooner than it is needed knows less of what came of those before it. So as many
-    are asked for as slots will come free while a proposal is thought of.
+    are asked for as slots will come free while a proposal is thought of, in time for a training.
 
     Args:
         ends: for each slot, in how many seconds it will be free; 0 where it is.
@@ -87,17 +105,26 @@ def proposals_wanted(
         pace: how long both take.
         ahead: how many there may be for slots that are not free yet.
         room: how many experiments may still begin; None: any number.
+        left: seconds until the run ends; None: it has no end.
     """
-    free = sum(end <= 0 for end in ends)
-    soon = sum(_turns(end, pace) for end in ends)
+    turns = [min(_turns(end, pace), _fit(end, pace, left)) for end in ends]
+    free = sum(end <= 0 < count for end, count in zip(ends, turns, strict=True))
+    soon = sum(turns) - free
     needed = free + min(soon, ahead)
     needed = needed if room is None else min(needed, room)
     return max(needed - waiting - thinking, 0)
 
 
 def _turns(end: float, pace: Pace) -> int:
-    """Return how often a slot will come free while a proposal is thought of."""
+    """Return how often a slot is free for a trial until a proposal has been thought of."""
     beyond = pace.proposal * _MARGIN - max(end, 0.0)
     if beyond <= 0:
-        return 0
-    return (end > 0) + (int(beyond // pace.trial) if pace.trial > 0 else 0)
+        return int(end <= 0)
+    return 1 + (int(beyond // pace.trial) if pace.trial > 0 else 0)
+
+
+def _fit(end: float, pace: Pace, left: float | None) -> int:
+    """Return how many trials fit on a slot before the run ends."""
+    if left is None or pace.trial <= 0:
+        return sys.maxsize
+    return max(int((left - max(end, 0.0)) // pace.trial), 0)

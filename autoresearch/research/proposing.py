@@ -56,9 +56,9 @@ class Proposing:
         self._keep = keep
         self._answers: SimpleQueue[_Answer] = SimpleQueue()
 
-    def ask(self, brief: Callable[[], Brief], check: Check) -> bool:
-        """Ask whoever has the turn; return whether there was anybody to ask."""
-        turn = self._rota.next()
+    def ask(self, brief: Callable[[], Brief], check: Check, within: float | None = None) -> bool:
+        """Ask whoever has the turn; return whether there was anybody to ask, see `Rota.next`."""
+        turn = self._rota.next(within)
         if turn is None:
             return False
         shown, began = brief(), self._clock()
@@ -87,7 +87,7 @@ class Proposing:
             turn, made = answer.turn, answer.made
             turn.seat.thinks = False
             if isinstance(made, Proposal):
-                self._rota.served(turn)
+                self._rota.served(turn, answer.seconds)
                 found.append(Made(made, turn, answer.seconds))
             elif isinstance(made, Interrupted):
                 raise made

@@ -1,7 +1,8 @@
 """Whose turn it is to propose: shares of the turns, pauses after a failure, and who is out."""
 
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from autoresearch.proposers import Proposer, Unable
 from autoresearch.records.tables import Experiment
@@ -19,7 +20,7 @@ class Seat:
 
     The control's `share` is one of all turns, whatever the others' weights; 0 for those others.
     `ready_at` is on the run's clock; `out` says why it is asked no more, "" while it is asked;
-    `thinks` that it was asked and has not answered.
+    `thinks` that it was asked and has not answered; `took` is the seconds of its last proposals.
     """
 
     proposer: Proposer
@@ -33,6 +34,11 @@ class Seat:
     out: str = ""
     fault: bool = False
     thinks: bool = False
+    took: deque[float] = field(default_factory=lambda: deque(maxlen=4))
+
+    def answers_in(self, now: float) -> float:
+        """Return in how many seconds it will answer if it is asked as soon as it can be."""
+        return max(self.ready_at - now, 0.0) + max(self.took, default=0.0)
 
 
 @dataclass(frozen=True)
@@ -73,9 +79,12 @@ class Rota:
             owed = len(turns) * seat.share - sum(turns)
             seat.credit = min(max(owed, -DUE), DUE)  # a share that was changed is not made up for
 
-    def next(self) -> Turn | None:
-        """Return whose turn it is; None while everyone thinks, rests or is out."""
-        ready = [seat for seat in self._in() if self._is_ready(seat)]
+    def next(self, within: float | None = None) -> Turn | None:
+        """Return whose turn it is; None while everyone thinks, rests or is out.
+
+        Nobody is asked who would need more than `within` seconds for the answer.
+        """
+        ready = [seat for seat in self._in_time(within) if self._is_ready(seat)]
         others = [seat for seat in ready if not seat.share]
         controls = [seat for seat in ready if seat.share]
         rival = controls[0] if controls and others else None
@@ -84,8 +93,9 @@ class Rota:
         chosen = _by_weight(others or controls)
         return Turn(chosen, rival) if chosen else None
 
-    def served(self, turn: Turn) -> None:
-        """Note that a proposal came."""
+    def served(self, turn: Turn, seconds: float = 0.0) -> None:
+        """Note that a proposal came, and after how long."""
+        turn.seat.took.append(seconds)
         turn.seat.failures = turn.seat.doubts = 0
         if turn.rival:  # a turn that came to nothing is none: the share is one of proposals
             turn.rival.credit += turn.rival.share - (turn.seat is turn.rival)
@@ -109,9 +119,13 @@ class Rota:
         if seat.doubts >= MOST_DOUBTS:
             seat.out, seat.fault = why.reason, True
 
-    def pause(self) -> float | None:
-        """Return in how many seconds someone can be asked again; None: nobody rests."""
-        waits = [seat.ready_at - self._clock() for seat in self._in() if not seat.thinks]
+    def pause(self, within: float | None = None) -> float | None:
+        """Return in how many seconds someone can be asked again; None: nobody rests.
+
+        Who would need more than `within` seconds for the answer is not waited for.
+        """
+        seats = self._in_time(within)
+        waits = [seat.ready_at - self._clock() for seat in seats if not seat.thinks]
         return max(min(waits), 0.0) if waits else None
 
     @property
@@ -123,6 +137,10 @@ class Rota:
     def over(self) -> bool:
         """Whether nobody is left to be asked, and nobody thinks."""
         return not self._in() and not self.thinks
+
+    def too_late(self, within: float | None) -> bool:
+        """Whether nobody thinks, and nobody could answer within so many seconds."""
+        return not self.thinks and not self._in_time(within)
 
     @property
     def faulty(self) -> bool:
@@ -137,6 +155,10 @@ class Rota:
 
     def _is_ready(self, seat: Seat) -> bool:
         return not seat.thinks and seat.ready_at <= self._clock()
+
+    def _in_time(self, within: float | None) -> list[Seat]:
+        now = self._clock()
+        return [seat for seat in self._in() if within is None or seat.answers_in(now) <= within]
 
     def _in(self) -> list[Seat]:
         return [seat for seat in self._seats if not seat.out]

@@ -11,7 +11,7 @@ from typing import TypeVar
 from autoresearch.errors import is_passing
 from autoresearch.execution import TrialResult, TrialSpec
 from autoresearch.records.events import Notice, Waiting
-from autoresearch.research.patience import Patience, growing_pause
+from autoresearch.research.patience import LOOK_SECONDS, Patience, growing_pause
 
 T = TypeVar("T")
 
@@ -48,9 +48,13 @@ def pause(patience: Patience, reason: str, attempt: int) -> Steps[None]:
 def executed(patience: Patience, spec: TrialSpec) -> Steps[TrialResult]:
     """Return a trial's result, tried again for as long as what hinders it may pass.
 
+    Nothing is executed while the person has paused the run.
+
     Raises:
         Interrupted: the run is to stop.
     """
+    while patience.paused():
+        yield Pause(LOOK_SECONDS, "the run is paused")
     for attempt in itertools.count():
         try:
             result = yield Execute(spec)

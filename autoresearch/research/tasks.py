@@ -102,6 +102,12 @@ class Tasks(Generic[T]):
         self._woken, done, self._done = False, self._done, []
         return done
 
+    def end_waiting(self, reason: str) -> None:
+        """End the tasks that only let time pass, before they execute anything again."""
+        for slot, task in list(self._at_work.items()):
+            if task.pause is not None:
+                self._advance(slot, Interrupted(reason))
+
     def close(self) -> None:
         """End every task as interrupted, its rows written, and what the executor made ready."""
         self._executor.close()
