@@ -28,7 +28,7 @@ from autoresearch.registry.shelving import worth_shelving
 from autoresearch.registry.spending import Spending, spending
 from autoresearch.registry.summary import Summary, summarize
 
-_UNFINISHED = (ExperimentState.OPEN, ExperimentState.COMMITTING, ExperimentState.WITHDRAWING)
+_MOVING = (ExperimentState.COMMITTING, ExperimentState.WITHDRAWING)
 _EXPERIMENT_BODY = ("patch", "change_text", "test_bits")
 _TRIAL_BODY = ("log", "doc_bits", "curve", "traceback")
 _CALL_BODY = ("answer",)
@@ -101,10 +101,15 @@ class Queries:
 
     def unfinished(self, study: Study) -> list[Experiment]:
         """Return the experiments that a stopped or killed run left in the middle of something."""
-        query = select(Experiment).where(
-            Experiment.study_id == study.id, col(Experiment.state).in_(_UNFINISHED)
-        )
-        return self._database.all(query.order_by(col(Experiment.id)))
+        return self._in_state(study, ExperimentState.OPEN, *_MOVING)
+
+    def moving(self, study: Study) -> list[Experiment]:
+        """Return the experiments whose verdict the branch has not followed yet."""
+        return self._in_state(study, *_MOVING)
+
+    def _in_state(self, study: Study, *states: ExperimentState) -> list[Experiment]:
+        mine = Experiment.study_id == study.id, col(Experiment.state).in_(states)
+        return self._database.all(select(Experiment).where(*mine).order_by(col(Experiment.id)))
 
     def incumbent(self, study: Study) -> Experiment | None:
         """Return the keep that no other builds on: its commit is the branch's tip."""
@@ -187,11 +192,12 @@ class Queries:
         counted = mine.where(col(Experiment.verdict).not_in(UNCOUNTED), later)
         return len(self._database.all(counted))
 
-    def effects(self, study: Study) -> dict[str, int]:
-        """Return the effect hash of every finished experiment, with the first one that had it."""
+    def effects(self, study: Study, *, but: int = 0) -> dict[str, int]:
+        """Return the effect hash of every experiment but one, with the first one that had it."""
         query = select(Experiment.effect_hash, func.min(Experiment.id)).where(
             Experiment.study_id == study.id,
             col(Experiment.effect_hash).is_not(None),
+            Experiment.id != but,
             # What waits or is at work is tried already; what became stale may be tried anew.
             col(Experiment.verdict).is_(None) | col(Experiment.verdict).not_in(UNCOUNTED),
         )

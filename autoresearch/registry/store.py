@@ -12,7 +12,7 @@ from sqlmodel import Session, SQLModel, col, select
 
 from autoresearch.errors import RegistryError
 from autoresearch.records.money import Caps, GpuPrice
-from autoresearch.records.tables import Call, Experiment, Study, Trial
+from autoresearch.records.tables import Call, Study, Trial
 from autoresearch.records.values import (
     StudyState,
     TrialState,
@@ -91,8 +91,10 @@ class Registry(Queries):
             msg = f"the registry {self._engine.url.database} is damaged ({answer}): restore a copy"
             raise RegistryError(msg)
 
-    def save(self, row: Row) -> Row:
+    def save(self, row: Row, *, calls: Sequence[int] = ()) -> Row:
         """Write a row, new or changed, and return it as stored.
+
+        `calls` are the numbers of those that an experiment came of: noted with it, or nothing is.
 
         Raises:
             RegistryError: the row is a finished trial, which nothing may change, or disk trouble.
@@ -103,6 +105,10 @@ class Registry(Queries):
                 if isinstance(row, Trial) and row.id is not None:
                     self._refuse_finished(session, row.id)
                 stored = session.merge(row)
+                if calls:
+                    session.flush()
+                    made = {"experiment_id": stored.id}  # type: ignore[attr-defined]  # only those
+                    session.execute(update(Call).where(col(Call.id).in_(calls)).values(made))
                 session.commit()
                 session.refresh(stored)
                 return stored
@@ -119,15 +125,6 @@ class Registry(Queries):
         Without a GPU price, or with none an hour, training costs nothing.
         """
         return StudyLedger(self._database, study, caps, gpu=gpu or GpuPrice(), now=self.now)
-
-    def link_calls(self, calls: Sequence[int], experiment: Experiment) -> None:
-        """Note which experiment came of calls, by their numbers.
-
-        Raises:
-            RegistryError: the registry cannot be written.
-        """
-        change = update(Call).where(col(Call.id).in_(calls)).values(experiment_id=experiment.id)
-        self._database.alone(lambda connection: connection.execute(change))
 
     def forget_running(self) -> int:
         """Mark trials that a killed run left running as lost; return how many."""
