@@ -1,7 +1,7 @@
 """The registry's file: opened, checked, written. What is only read is in `queries.py`."""
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -23,6 +23,7 @@ from autoresearch.registry.ledger import StudyLedger
 from autoresearch.registry.packing import pack, unpack
 from autoresearch.registry.queries import Queries
 from autoresearch.registry.racing import Raced
+from autoresearch.registry.rows import StudyRows
 from autoresearch.registry.spending import Spending
 from autoresearch.registry.summary import Summary
 
@@ -113,7 +114,19 @@ class Registry(Queries):
                 session.refresh(stored)
                 return stored
 
-        return self._database.through(write)
+        stored = self._database.through(write)
+        if self._rows is not None:
+            self._rows.written(stored)
+        return stored
+
+    @contextmanager
+    def holding(self, study: Study) -> Iterator[None]:
+        """Hold a study's rows in memory meanwhile: nobody else may write them."""
+        self._rows = StudyRows(self._database, int(study.id or 0))
+        try:
+            yield
+        finally:
+            self._rows = None
 
     def be_patient(self, pause: Callable[[str, int], None]) -> None:
         """From now on wait where it is locked or its disk is full; see `Database.be_patient`."""

@@ -92,6 +92,10 @@ class Controller:
         Raises:
             Interrupted: the person stopped it; everything is saved.
         """
+        with self._registry.holding(self.study):
+            return self._run()
+
+    def _run(self) -> str:
         reason = "interrupted"
         self._enter()
         try:
