@@ -1,6 +1,6 @@
 """Studies whose `run` is killed: after every single write, and 200 times at random.
 
-    python benchmarks/faults.py [--writes N] [--kills N] [--slots 1,3] [--seed N] [--write]
+    python benchmarks/faults.py [--every N] [--kills N] [--slots 1,3] [--seed N] [--write]
 
 For every write of a study of eight ideas (a row, a commit, a ref, the branch, a folder) a study is
 begun whose run is killed right after it, and run again to its end. Then runs with real training
@@ -54,14 +54,14 @@ def due_at(number: int) -> Callable[[str], bool]:
     return lambda _name: next(count) == number
 
 
-def every_write(place: Path, slots: int, most: int, first: int) -> Found:
-    """Kill a study's run after each of its writes in turn, a study each."""
+def every_write(place: Path, slots: int, every: int) -> Found:
+    """Kill a study's run after each of its writes in turn, or every so many-th, a study each."""
     found = Found()
     whole = partial(a_night, place / "whole", slots)
     whole()
     writes = run_killed(whole, lambda _name: False)[:-1]
     check_whole(whole())
-    for number in range(first, min(first + most, len(writes) + 1)):
+    for number in range(1, len(writes) + 1, every) if every else ():
         night = partial(a_night, place / f"write-{number}", slots)
         night()
         last = run_killed(night, due_at(number))[-1]
@@ -125,6 +125,7 @@ def _end(found: Found, night: Night, what: str) -> None:
         check_whole(night)
     except AssertionError as fault:
         found.faults.append(f"{what}: {fault}")
+    print(f"{what}: {len(found.faults)} faults so far {found.faults[-1:]}", flush=True)
 
 
 def lines(name: str, slots: int, found: Found) -> Iterator[str]:
@@ -139,8 +140,7 @@ def lines(name: str, slots: int, found: Found) -> Iterator[str]:
 def main() -> None:
     """Kill, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--writes", type=int, default=10**6, metavar="N", help="at most; 0: none")
-    parser.add_argument("--first", type=int, default=1, metavar="N", help="the first write")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="N-th write; 0: none")
     parser.add_argument("--kills", type=int, default=100, metavar="N", help="for each --slots")
     parser.add_argument("--slots", default="1,3", metavar="N,N")
     parser.add_argument("--seed", type=int, default=1, metavar="N")
@@ -149,7 +149,7 @@ def main() -> None:
     told, kinds = list[str](), Counter[str]()
     for slots in map(int, options.slots.split(",")):
         tries = {
-            "after every write": partial(every_write, most=options.writes, first=options.first),
+            "after every write": partial(every_write, every=options.every),
             "at random, real processes": partial(
                 random_kills, kills=options.kills, dice=random.Random(options.seed)
             ),

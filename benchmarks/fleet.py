@@ -9,7 +9,8 @@ places, each with what it adds to the true score, so that two ideas may stand si
 conflict. Ideas and noise are those of nights.py ("as measured"). Every line has as many trainings
 in all: many devices have them at once, one has them one after another, which is what parallel
 search is compared with. CPU is that of the process and of the git it calls, without the
-simulation's. --memory runs one device for so many experiments and shows what a hundred of them cost.
+simulation's. --memory runs one device for so many experiments and shows what each hundred
+costs.
 """
 
 import argparse
@@ -164,7 +165,7 @@ class Inventor:
     name: str = "inventor"
     count: int = 0
 
-    def propose(self, brief: Brief, check: Check) -> Proposal | Unable | None:
+    def propose(self, brief: Brief, _check: Check) -> Proposal | Unable | None:
         """Return the next one."""
         with self.clock.simulating():
             return self._next(brief)
@@ -207,7 +208,7 @@ class SimulatedNight(Night):
             repo=self.repo,
         )  # fmt: skip
         self.made = runner.tasks()
-        self.made._beat = self._beat
+        self.made._beat = self._beat  # noqa: SLF001 - time passes where the run would wait
         runner.tasks = lambda: self.made  # type: ignore[method-assign]
         return runner
 
@@ -287,7 +288,8 @@ def remembers(place: Path, experiments: int) -> list[str]:
     night = a_night(place, 1, 1)
     night.rules = StopRules(experiments=experiments)
     lines = [
-        "| experiments | resident MB | Python's own MB | ms of CPU | ms of wall |\n|---|---|---|---|---|"
+        "| experiments | resident MB | Python's own MB | ms of CPU | ms of wall |",
+        "|---|---|---|---|---|",
     ]
     marks: list[tuple[float, float]] = []
     took: list[float] = []
@@ -301,9 +303,10 @@ def remembers(place: Path, experiments: int) -> list[str]:
             took.extend(b[1] - a[1] for a, b in zip(marks[-100:], marks[-99:], strict=False))
             gc.collect()
             own = tracemalloc.get_traced_memory()[0] / 1e6
+            held, wall = psutil.Process().memory_info().rss / 1e6, statistics.median(took[-99:])
+            each = 10 * (marks[-1][0] - before[0])
             lines.append(
-                f"| {len(marks)} | {psutil.Process().memory_info().rss / 1e6:.0f} | {own:.1f} "
-                f"| {10 * (marks[-1][0] - before[0]):.0f} | {1000 * statistics.median(took[-99:]):.0f} |"
+                f"| {len(marks)} | {held:.0f} | {own:.1f} | {each:.0f} | {1000 * wall:.0f} |"
             )
             print(lines[-1], flush=True)
 

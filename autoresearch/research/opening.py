@@ -104,12 +104,12 @@ class Opening:
     def again(
         self, study: Study, experiment: Experiment, incumbent: Experiment
     ) -> Experiment | Rejection:
-        """Return a new row with an experiment's change on another incumbent, if it fits there.
+        """Return a new row and commit of an experiment's change on another incumbent, if it fits.
 
         A killed run may have made that row already: then it is this one, whoever proposed it.
 
         Raises:
-            GitError: the repository cannot be read.
+            GitError: the repository cannot be read or written.
         """
         moved = self._moved(experiment, incumbent)
         if isinstance(moved, Rejection):
@@ -120,7 +120,7 @@ class Opening:
         checked = self._examine(study, moved.proposal, moved.parent, but=int(experiment.id or 0))
         if isinstance(checked, Rejection):
             return checked
-        return self.open(study, moved.proposal, incumbent)
+        return self._write(study, self.open(study, moved.proposal, incumbent), checked)
 
     def rebase(
         self, study: Study, experiment: Experiment, incumbent: Experiment
