@@ -77,7 +77,9 @@ class StudyRows:
     def _read_trials(self) -> None:
         columns = select(Trial.id, Trial.experiment_id, Trial.seed, Trial.val_bpb)
         query = columns.add_columns(col(Trial.steps)).join(Experiment)
-        query = query.where(Experiment.study_id == self.study, Trial.purpose != Purpose.DRIFT)
+        query = query.where(
+            col(Experiment.study_id) == self.study, col(Trial.purpose) != Purpose.DRIFT
+        )
         for trial, number, seed, bpb, steps in self._database.all(
             query.where(col(Trial.val_bpb).is_not(None))
         ):

@@ -32,7 +32,7 @@ class Memory:
     def scores(self) -> dict[int, Estimate]:
         """The score of every experiment with a verdict; an incumbent's is a posterior."""
         means = {each.number: policy.average(each.readings, self.noise) for each in self.past}
-        return means | _replay(self.past, self.noise, self.ideas).scores
+        return {**means, **_replay(self.past, self.noise, self.ideas).scores}
 
 
 # A verdict is reached and written from the same rows, and the next one often begins with them.
