@@ -62,7 +62,8 @@ class Once:
 
     def propose(self, brief: Brief, check: Check) -> Proposal | Unable | None:
         """Return the next one."""
-        known = {each.hypothesis for each in (*brief.history, *brief.pending)}
+        known = {each.hypothesis for each in brief.history}
+        known |= {each.hypothesis for each in brief.pending}
         for number, constants in enumerate(IDEAS):
             if f"idea {number}" not in known:
                 code = brief.files["train.py"]
