@@ -77,7 +77,7 @@ def test_what_was_measured_is_written_before_the_trial_that_measured_it(tmp_path
             raise killed
         return keep(row, **more)
 
-    registry.save = save  # type: ignore[assignment] # this once
+    registry.save = save  # type: ignore[method-assign] # this once
     with pytest.raises(RuntimeError, match="killed"):
         night.run()
     registry.save = keep  # type: ignore[method-assign] # it is alive again
