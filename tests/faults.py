@@ -8,10 +8,12 @@ fifth scoring dies, the provider is down.
 import errno
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from unittest.mock import patch
 
 from autoresearch.config import find_project
@@ -132,6 +134,36 @@ def a_night(root: Path, clock: Clock, experiments: int, *, faults: bool) -> Nigh
         confirm_share=0.3,
         rules=StopRules(experiments=experiments),
     )
+
+
+@contextmanager
+def a_tenth_fails(night: Night, dice: Random) -> Iterator[Counter[str]]:
+    """Let disk, provider, worker and scorer each fail in one try of ten; count how often."""
+    failed: Counter[str] = Counter()
+
+    def fails(what: str) -> bool:
+        found = dice.random() < 0.1
+        failed[what] += found
+        return found
+
+    worker, scorer, provider, make = night.worker, night.scorer, night.proposer, execution._make
+    assert isinstance(worker, InlineWorker)
+    assert isinstance(scorer, Dying)
+    assert isinstance(provider, Provider)
+    trains, score = worker.fault, scorer.score
+    worker.fault = lambda given: trains(given) or (LOST if fails("worker") else None)
+    provider.down = lambda: fails("provider")
+
+    def made(scratch: Path) -> None:
+        if fails("disk"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(scratch))
+        make(scratch)
+
+    with (
+        patch.object(execution, "_make", made),
+        patch.object(scorer, "score", lambda *a: KILLED if fails("scorer") else score(*a)),
+    ):
+        yield failed
 
 
 @contextmanager

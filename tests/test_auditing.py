@@ -72,10 +72,10 @@ def test_what_was_measured_is_written_before_the_trial_that_measured_it(tmp_path
     keep = registry.save
     killed = RuntimeError("killed")
 
-    def save(row):  # type: ignore[no-untyped-def] # whatever row it is
+    def save(row, **more):  # type: ignore[no-untyped-def] # whatever row it is
         if getattr(row, "val_bpb", None) is not None:
             raise killed
-        return keep(row)
+        return keep(row, **more)
 
     registry.save = save  # type: ignore[method-assign] # this once
     with pytest.raises(RuntimeError, match="killed"):

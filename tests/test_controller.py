@@ -11,6 +11,7 @@ from autoresearch.records.events import TrialStarted
 from autoresearch.records.tables import Experiment
 from autoresearch.records.values import ExperimentState, Purpose, TrialState, Verdict
 from autoresearch.research import StopRules, tasks
+from autoresearch.research.books import Books
 from tests import stubs
 from tests.inline import ShuffledExecutor
 from tests.stubs import TRAIN, Night, Scripted, git, make_project, variant
@@ -206,3 +207,48 @@ def test_slots_may_come_and_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert set(started[6:]) == {"2"}
     trials = [each for row in rows(night) for each in night.registry.trials(row)]
     assert all(each.state is TrialState.DONE for each in trials)
+
+
+def killed_once(monkeypatch: pytest.MonkeyPatch, night: Night, owner: type, method: str) -> None:
+    """Run a night until this is called for the first time, and then again to its end."""
+    act = getattr(owner, method)
+
+    def die(*given: object) -> object:
+        if method == "close" and given[-1].verdict is not Verdict.STALE:  # type: ignore[attr-defined]
+            return act(*given)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(owner, method, die)
+    with pytest.raises(KeyboardInterrupt):
+        night.run()
+    monkeypatch.setattr(owner, method, act)
+    night.run()
+
+
+def test_a_late_winner_is_tried_once_though_a_kill_comes_between_its_two_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night = a_night(tmp_path, changed(QUALITY=1.8), changed(BONUS=-0.15))
+    killed_once(monkeypatch, night, Books, "close")
+    _, *ideas = rows(night)
+    (stale,) = [row for row in ideas if row.verdict is Verdict.STALE]
+    again = ideas[-1]
+    assert [row.hypothesis for row in ideas].count(stale.hypothesis) == 2
+    assert f"tried on top of that as experiment {again.id}" in stale.reason
+    assert tip(night) == again.commit_sha
+
+
+def test_a_change_that_holds_the_other_one_is_tried_on_top_of_it(tmp_path: Path) -> None:
+    night = a_night(tmp_path, changed(BONUS=-0.1), changed(BONUS=-0.1, QUALITY=1.8), shuffled=1)
+    night.run()
+    assert verdicts(night) == [Verdict.KEEP, Verdict.KEEP, Verdict.STALE, Verdict.KEEP]
+    assert tip(night) == rows(night)[-1].commit_sha
+
+
+def test_a_training_that_several_wait_for_is_run_once(tmp_path: Path) -> None:
+    # Both are in doubt after their first pair, and the incumbent lacks the second seed.
+    night = a_night(tmp_path, changed(QUALITY=1.9), changed(BONUS=-0.05), slots=4)
+    night.run()
+    for row in rows(night):
+        seeds = [each.seed for each in night.registry.trials(row)]
+        assert len(seeds) == len(set(seeds)), row.id

@@ -12,9 +12,17 @@ from types import FrameType
 import pytest
 
 from autoresearch.records.events import Notice, Waiting
-from autoresearch.records.values import UNCOUNTED, Verdict
+from autoresearch.records.values import UNCOUNTED, FailureKind, Verdict
 from tests.commands import Forked
-from tests.faults import DOWN, ILL, Clock, Provider, a_night, everything_goes_wrong
+from tests.faults import (
+    DOWN,
+    ILL,
+    Clock,
+    Provider,
+    a_night,
+    a_tenth_fails,
+    everything_goes_wrong,
+)
 from tests.processes import dies_out
 from tests.shares import THOROUGH
 from tests.stubs import Night, git
@@ -81,6 +89,24 @@ def test_a_night_of_faults_comes_to_the_same(
     ):  # fmt: skip
         assert len([line for line in told if once in line]) == 1, (once, told)
     assert any("scoring failed" in line for line in told)
+
+
+@pytest.mark.parametrize("experiments", [16, pytest.param(200, marks=THOROUGH)])
+def test_no_idea_has_a_verdict_because_a_machine_failed_at_random(
+    tmp_path: Path, twin: Callable[[int], Fates], experiments: int
+) -> None:
+    night = a_night(tmp_path / "project", Clock(), experiments, faults=False)
+    with a_tenth_fails(night, random.Random(experiments)) as failed:
+        night.run()
+    assert min(failed[what] for what in ("disk", "provider", "worker", "scorer")) > 0
+    # How many pairs a keep gets beside its verdict depends on the time that is left for them.
+    assert [each[:-1] for each in fates(night)] == [each[:-1] for each in twin(experiments)]
+    rows = night.registry.experiments(night.study())
+    trials = [each for row in rows for each in night.registry.trials(row)]
+    lost = [each for each in trials if "device lost" in each.detail]
+    assert len(lost) == failed["worker"], "every failure is a row"
+    assert {each.failure for each in lost} == {FailureKind.MACHINE}
+    agree(night)
 
 
 @THOROUGH  # a kill of each phase: tests/test_research.py

@@ -240,8 +240,8 @@ def test_calls_are_linked_to_what_came_of_them(registry: Registry, study: Study)
     ledger = registry.ledger(study, Caps())
     numbers = [reserved(ledger, 0.1) for _ in range(3)]
     experiment = an_experiment(registry, study)
-    registry.link_calls(numbers[:2], experiment)
-    registry.link_calls((), experiment)
+    experiment = registry.save(experiment, calls=numbers[:2])
+    registry.save(experiment)
     assert [call.id for call in registry.calls_of(experiment)] == numbers[:2]
     assert [call.experiment_id for call in registry.calls(study)] == [experiment.id] * 2 + [None]
 

@@ -156,6 +156,27 @@ def slow_down_at(made: Night, trainings: int) -> None:
     made.on_event = see
 
 
+def test_what_a_repetition_says_is_taken_in_by_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = night(tmp_path, EVERY_THREE, *WORSE[:4])
+    slow_down_at(made, 4)
+
+    def die(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    ended = Drifting.ended
+    monkeypatch.setattr(Drifting, "ended", die)
+    with pytest.raises(KeyboardInterrupt):
+        made.run()
+    monkeypatch.setattr(Drifting, "ended", ended)
+    (again,) = [each for each in trials(made, 1) if each.purpose is Purpose.DRIFT]
+    assert made.study().machine_changes == []
+    for _ in range(2):  # the second run has nothing to take in
+        made.run()
+        assert made.study().machine_changes == [int(again.id or 0) - 1]
+
+
 def test_a_steady_machine_is_looked_at_and_nothing_changes(tmp_path: Path) -> None:
     made = night(tmp_path, EVERY_THREE, *WORSE[:7])
     made.run()

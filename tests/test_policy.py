@@ -19,7 +19,7 @@ from autoresearch.policy import (
     next_seed,
     paired,
     recall,
-    scores,
+    replay,
 )
 from autoresearch.records.values import Reading, Verdict
 
@@ -269,8 +269,8 @@ def test_a_lucky_keep_is_reported_above_its_reading() -> None:
     belief = recall(past, LOUD)
     assert 1.96 < belief.score.mean < 2.0
     assert belief.score.error is not None
-    assert scores(past, LOUD)[2] == belief.score
-    assert scores(past, LOUD).keys() == {1, 2}
+    assert replay(past, LOUD).scores[2] == belief.score
+    assert replay(past, LOUD).scores.keys() == {1, 2}
 
 
 def test_discards_tell_of_the_incumbents_luck() -> None:

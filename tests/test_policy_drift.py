@@ -18,7 +18,7 @@ from autoresearch.policy import (
     noise,
     paired,
     recall,
-    scores,
+    replay,
     steadied,
 )
 from autoresearch.policy.drift import FALSE_ALARM, tail
@@ -123,7 +123,7 @@ def test_a_comparison_on_the_new_machine_rests_on_its_own_pair() -> None:
     belief = recall([base, better], KNOWN, epoch=1)
     assert belief.read == {3}
     assert belief.score.mean == pytest.approx(1.97, abs=0.003)
-    assert scores([base, better], KNOWN)[2].mean == pytest.approx(1.97, abs=0.003)
+    assert replay([base, better], KNOWN).scores[2].mean == pytest.approx(1.97, abs=0.003)
     weighed = belief.seeing(better.readings).weighing(late([Reading(3, 2.27)]))
     assert weighed.measured == pytest.approx(0.0, abs=0.002)
 

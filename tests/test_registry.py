@@ -345,3 +345,38 @@ def test_only_one_run_at_a_time(tmp_path: Path) -> None:
 def test_packing_round_trips() -> None:
     assert unpack(pack(b"log")) == b"log"
     assert unpack(None) == b""
+
+
+def test_rows_held_in_memory_are_those_in_the_file(registry: Registry, tmp_path: Path) -> None:
+    study = new_study(registry, machine_changes=[2])
+    first = new_experiment(registry, study, verdict=Verdict.KEEP)
+    new_trial(registry, first, state=TrialState.DONE, val_bpb=2.0)
+    other = Registry.open(tmp_path / "registry.db")
+
+    def agree() -> None:
+        for one in (Verdict.KEEP, None):
+            held, stored = (each.experiments(study, verdict=one) for each in (registry, other))
+            assert [row.model_dump(exclude=BODY) for row in held] == [
+                row.model_dump(exclude=BODY) for row in stored
+            ]
+        assert [row.id for row in registry.experiments(study, last=1)] == [other.newest()]
+        assert registry.readings(study) == other.readings(study)
+        assert registry.parents(study) == other.parents(study)
+        assert registry.incumbent(study) == other.incumbent(study)
+
+    with registry.holding(study):
+        agree()
+        second = new_experiment(registry, study, parent_id=first.id, verdict=None)
+        early, late = (new_trial(registry, second, seed=seed) for seed in (1, 2))
+        for trial in (late, early):  # they may end in another order than they began
+            done = {"state": TrialState.DONE, "val_bpb": 1.9, "steps": trial.seed}
+            registry.save(trial.model_copy(update=done))
+            agree()
+        registry.save(second.model_copy(update={"verdict": Verdict.KEEP}))
+        agree()
+        new_experiment(registry, new_study(registry, "other"), verdict=Verdict.KEEP)
+        new_experiment(registry, study, parent_id=second.id)
+        agree()
+
+
+BODY = {"patch", "change_text", "test_bits"}

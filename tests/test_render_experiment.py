@@ -91,7 +91,7 @@ def test_a_call_that_made_several_experiments_costs_each_its_share(made: Fabrica
     call = ledger.reserve(Intent("openai:m", "openai", "m", "propose", 0.5, ""))
     assert isinstance(call, int)
     ledger.settle(call, Settlement(CallEnding.ANSWERED, 0.3, None, 1.0, "", "said"))
-    made.registry.link_calls([call], made.registry.experiment(1))
+    made.registry.save(made.registry.experiment(1), calls=[call])
     for number in (2, 3):
         row = made.registry.experiment(number)
         made.registry.save(row.model_copy(update={"call_id": call}))

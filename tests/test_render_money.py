@@ -62,8 +62,9 @@ def night(made: Fabricated) -> Fabricated:
     first, second = call(made, 1.0, answered(0.02)), call(made, 1.0, answered(0.03))
     lost = call(made, 0.5, Settlement(CallEnding.TIMED_OUT, None, latency=600.0))
     made.registry.ledger(made.study, Caps()).send_back(first, "the block was not found")
-    made.registry.link_calls((first, second), kept)
-    made.registry.link_calls((lost,), dropped)
+    kept = made.registry.experiment(int(kept.id or 0))
+    made.registry.save(kept, calls=(first, second))
+    made.registry.save(dropped, calls=(lost,))
     return made
 
 
@@ -157,7 +158,7 @@ def test_hostile_names_and_reasons_stay_text(made: Fabricated) -> None:
     said = Settlement(CallEnding.MALFORMED, None, detail=HOSTILE)
     number = call(made, 0.1, said, HOSTILE)
     made.registry.ledger(made.study, Caps()).send_back(number, HOSTILE)
-    made.registry.link_calls((number,), row)
+    made.registry.save(row, calls=(number,))
     out = io.StringIO()
     console = Console(file=out, width=200, force_terminal=True)
     status(made.registry, made.study, console)

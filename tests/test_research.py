@@ -285,6 +285,19 @@ def test_a_branch_deleted_before_the_move_is_made_again(tmp_path: Path) -> None:
     agree(night)
 
 
+def test_the_branch_follows_several_that_were_taken_back_meanwhile(tmp_path: Path) -> None:
+    night = Night(
+        make_project(tmp_path / "project"), Scripted([variant(QUALITY=1.9), variant(QUALITY=1.8)])
+    )
+    night.run()
+    taken = {"verdict": Verdict.DISCARD, "state": ExperimentState.WITHDRAWING}
+    for number in (3, 2):  # while somebody had the branch checked out
+        night.registry.save(night.registry.experiment(number).model_copy(update=taken))
+    night.run()
+    agree(night)
+    assert night.repo.branch_tip("autoresearch/night") == night.study().base_commit
+
+
 def test_a_branch_that_is_checked_out_for_a_while_ends_no_night(tmp_path: Path) -> None:
     sources: list[str | Change] = [variant(QUALITY=1.9 - 0.1 * at) for at in range(4)]
     night = Night(make_project(tmp_path / "project"), Scripted(sources))

@@ -18,7 +18,7 @@ from autoresearch.policy.documents import ByDocument, by_document
 from autoresearch.policy.drift import Drift, drift
 from autoresearch.policy.effects import CPU_IDEAS, GPU_IDEAS, Prior, usual_ideas
 from autoresearch.policy.gap import Gap, Sides, gap
-from autoresearch.policy.memory import Past, average, recall, scores
+from autoresearch.policy.memory import Past, average, recall, replay
 from autoresearch.policy.noise import (
     CPU,
     GPU,
@@ -73,7 +73,7 @@ __all__ = [
     "Race", "Sides", "Sight", "Usual", "Yardstick", "advice", "allow", "at_ceiling", "average",
     "by_document", "by_seed", "calibrate", "calibrated", "claim", "doubtful", "drift", "gap",
     "judge", "kept_as_simpler", "ladder", "lags", "most_lean", "most_noise", "next_seed", "noise",
-    "paired", "probes_needed", "recall", "scores", "share_bound", "shipped_ladder",
+    "paired", "probes_needed", "recall", "replay", "share_bound", "shipped_ladder",
     "should_unkeep", "sight", "smallest_leak", "steadied", "too_noisy", "usual_ideas",
     "usual_noise", "worth_confirming",
 ]  # fmt: skip

@@ -1,7 +1,7 @@
 """The study so far, gone through once more: every verdict rests on all readings there are."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -30,36 +30,54 @@ class Past:
 class _Step:
     """The belief after an experiment, the incumbent then, and the experiment's own evidence."""
 
-    belief: Belief
+    before: Belief
     incumbent: Past
     evidence: Evidence | None = None
 
+    @property
+    def belief(self) -> Belief:
+        """With all that was read of the incumbent."""
+        return self.before.seeing(_steady(self.incumbent, self.before.noise))
 
-def recall(
-    past: Iterable[Past], noise: Noise, usual: Prior = CPU_IDEAS, *, epoch: int = 0
-) -> Belief:
-    """Return what is believed after these experiments, oldest first.
+
+@dataclass(frozen=True)
+class Replay:
+    """A study gone through: what is believed at its end, and the score of every incumbent."""
+
+    last: Belief
+    incumbent: Past
+    scores: Mapping[int, Estimate]
+
+    def belief(self, epoch: int = 0) -> Belief:
+        """Return what is believed in an epoch."""
+        return self.last.since(epoch).seeing(_steady(self.incumbent, self.last.noise))
+
+
+def replay(past: Iterable[Past], noise: Noise, usual: Prior = CPU_IDEAS) -> Replay:
+    """Return what these experiments come to, oldest first.
 
     Noise and prior are today's, for all of them: what the first verdicts could not know yet is
     used. What was compared with code that is not in the incumbent's lineage any more says nothing
-    of it.
+    of it. An incumbent's score is as believed when it was last compared.
 
     Args:
         past: the experiments with a verdict.
         noise: the study's.
         usual: what ideas are like before the first.
-        epoch: the one that now is; see `Reading`.
     """
     steps = _steps(past, noise, usual)
     if not steps:
-        return Belief(noise, usual, epoch=epoch)
-    return steps[-1].belief.since(epoch).seeing(_steady(steps[-1].incumbent, noise))
+        return Replay(Belief(noise, usual), _NOTHING, {})
+    last = {each.incumbent.number: each for each in steps if each.incumbent.number}
+    scores = {number: each.belief.score for number, each in last.items()}
+    return Replay(steps[-1].belief, steps[-1].incumbent, scores)
 
 
-def scores(past: Iterable[Past], noise: Noise, usual: Prior = CPU_IDEAS) -> dict[int, Estimate]:
-    """Return the score of every incumbent there was, as believed when it was last compared."""
-    steps = _steps(past, noise, usual)
-    return {each.incumbent.number: each.belief.score for each in steps if each.incumbent.number}
+def recall(
+    past: Iterable[Past], noise: Noise, usual: Prior = CPU_IDEAS, *, epoch: int = 0
+) -> Belief:
+    """Return what is believed after these experiments, in an epoch; see `replay`."""
+    return replay(past, noise, usual).belief(epoch)
 
 
 def average(readings: Sequence[Reading], noise: Noise) -> Estimate:
@@ -92,7 +110,7 @@ def _told(past: Iterable[Past], belief: Belief) -> Iterator[_Step]:
                 incumbent = experiment if experiment.kept else incumbent
         else:
             evidence = None
-        yield _Step(belief.seeing(_steady(incumbent, belief.noise)), incumbent, evidence)
+        yield _Step(belief, incumbent, evidence)
 
 
 _NOTHING = Past(0, None, kept=False, readings=())

@@ -24,12 +24,12 @@ from autoresearch.registry.arms import trained
 from autoresearch.registry.database import Database, without
 from autoresearch.registry.racing import Raced, curves, raced
 from autoresearch.registry.readings import Repeat
+from autoresearch.registry.rows import EXPERIMENT_BODY, StudyRows
 from autoresearch.registry.shelving import at_work, worth_shelving
 from autoresearch.registry.spending import Spending, spending
 from autoresearch.registry.summary import Summary, summarize
 
-_UNFINISHED = (ExperimentState.OPEN, ExperimentState.COMMITTING, ExperimentState.WITHDRAWING)
-_EXPERIMENT_BODY = ("patch", "change_text", "test_bits")
+_MOVING = (ExperimentState.COMMITTING, ExperimentState.WITHDRAWING)
 _TRIAL_BODY = ("log", "doc_bits", "curve", "traceback")
 _CALL_BODY = ("answer",)
 
@@ -39,6 +39,11 @@ class Queries:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._rows: StudyRows | None = None
+
+    def _held(self, study: Study) -> StudyRows | None:
+        """Return a study's rows where they are held in memory."""
+        return self._rows if self._rows is not None and self._rows.study == study.id else None
 
     def studies(self) -> list[Study]:
         """Return every study, oldest first."""
@@ -91,23 +96,35 @@ class Queries:
         whole: bool = False,
     ) -> list[Experiment]:
         """Return a study's experiments, oldest first; without patch and text unless `whole`."""
+        if not whole and (held := self._held(study)):
+            rows = held.experiments()
+            rows = rows if verdict is None else [row for row in rows if row.verdict is verdict]
+            return rows if last is None else rows[len(rows) - min(last, len(rows)) :]
         query = select(Experiment).where(Experiment.study_id == study.id)
         if verdict is not None:
             query = query.where(Experiment.verdict == verdict)
         if not whole:
-            query = query.options(*without(Experiment, _EXPERIMENT_BODY))
+            query = query.options(*without(Experiment, EXPERIMENT_BODY))
         found = self._database.all(query.order_by(col(Experiment.id).desc()).limit(last))
         return found[::-1]
 
     def unfinished(self, study: Study) -> list[Experiment]:
         """Return the experiments that a stopped or killed run left in the middle of something."""
-        query = select(Experiment).where(
-            Experiment.study_id == study.id, col(Experiment.state).in_(_UNFINISHED)
-        )
-        return self._database.all(query.order_by(col(Experiment.id)))
+        return self._in_state(study, ExperimentState.OPEN, *_MOVING)
+
+    def moving(self, study: Study) -> list[Experiment]:
+        """Return the experiments whose verdict the branch has not followed yet."""
+        return self._in_state(study, *_MOVING)
+
+    def _in_state(self, study: Study, *states: ExperimentState) -> list[Experiment]:
+        mine = Experiment.study_id == study.id, col(Experiment.state).in_(states)
+        return self._database.all(select(Experiment).where(*mine).order_by(col(Experiment.id)))
 
     def incumbent(self, study: Study) -> Experiment | None:
         """Return the keep that no other builds on: its commit is the branch's tip."""
+        if held := self._held(study):
+            number = held.incumbent()
+            return None if number is None else self.experiment(number)
         kept = and_(col(Experiment.study_id) == study.id, col(Experiment.verdict) == Verdict.KEEP)
         built_on = select(Experiment.parent_id).where(kept, col(Experiment.parent_id).is_not(None))
         query = select(Experiment).where(kept, col(Experiment.id).not_in(built_on))
@@ -137,6 +154,8 @@ class Queries:
 
         Those that only looked for drift are left out: they repeat a seed that was read.
         """
+        if held := self._held(study):
+            return held.readings(study)
         return readings.readings(self._database, study)
 
     def repeats(self, study: Study) -> list[Repeat]:
@@ -172,6 +191,8 @@ class Queries:
 
     def parents(self, study: Study) -> dict[int, int]:
         """Return which incumbent each experiment was compared with."""
+        if held := self._held(study):
+            return {int(row.id or 0): row.parent_id for row in held.experiments() if row.parent_id}
         query = select(Experiment.id, Experiment.parent_id).where(
             Experiment.study_id == study.id, col(Experiment.parent_id).is_not(None)
         )
@@ -191,11 +212,12 @@ class Queries:
         counted = mine.where(col(Experiment.verdict).not_in(UNCOUNTED), later)
         return len(self._database.all(counted))
 
-    def effects(self, study: Study) -> dict[str, int]:
-        """Return the effect hash of every finished experiment, with the first one that had it."""
+    def effects(self, study: Study, *, but: int = 0) -> dict[str, int]:
+        """Return the effect hash of every experiment but one, with the first one that had it."""
         query = select(Experiment.effect_hash, func.min(Experiment.id)).where(
             Experiment.study_id == study.id,
             col(Experiment.effect_hash).is_not(None),
+            Experiment.id != but,
             # What waits or is at work is tried already; what became stale may be tried anew.
             col(Experiment.verdict).is_(None) | col(Experiment.verdict).not_in(UNCOUNTED),
         )

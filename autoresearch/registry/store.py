@@ -1,7 +1,7 @@
 """The registry's file: opened, checked, written. What is only read is in `queries.py`."""
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -12,7 +12,7 @@ from sqlmodel import Session, SQLModel, col, select
 
 from autoresearch.errors import RegistryError
 from autoresearch.records.money import Caps, GpuPrice
-from autoresearch.records.tables import Call, Experiment, Study, Trial
+from autoresearch.records.tables import Call, Study, Trial
 from autoresearch.records.values import (
     StudyState,
     TrialState,
@@ -23,6 +23,7 @@ from autoresearch.registry.ledger import StudyLedger
 from autoresearch.registry.packing import pack, unpack
 from autoresearch.registry.queries import Queries
 from autoresearch.registry.racing import Raced
+from autoresearch.registry.rows import StudyRows
 from autoresearch.registry.spending import Spending
 from autoresearch.registry.summary import Summary
 
@@ -91,8 +92,10 @@ class Registry(Queries):
             msg = f"the registry {self._engine.url.database} is damaged ({answer}): restore a copy"
             raise RegistryError(msg)
 
-    def save(self, row: Row) -> Row:
+    def save(self, row: Row, *, calls: Sequence[int] = ()) -> Row:
         """Write a row, new or changed, and return it as stored.
+
+        `calls` are the numbers of those that an experiment came of: noted with it, or nothing is.
 
         Raises:
             RegistryError: the row is a finished trial, which nothing may change, or disk trouble.
@@ -103,11 +106,27 @@ class Registry(Queries):
                 if isinstance(row, Trial) and row.id is not None:
                     self._refuse_finished(session, row.id)
                 stored = session.merge(row)
+                if calls:
+                    session.flush()
+                    made = {"experiment_id": stored.id}  # type: ignore[attr-defined]  # only those
+                    session.execute(update(Call).where(col(Call.id).in_(calls)).values(made))
                 session.commit()
                 session.refresh(stored)
                 return stored
 
-        return self._database.through(write)
+        stored = self._database.through(write)
+        if self._rows is not None:
+            self._rows.written(stored)
+        return stored
+
+    @contextmanager
+    def holding(self, study: Study) -> Iterator[None]:
+        """Hold a study's rows in memory meanwhile: nobody else may write them."""
+        self._rows = StudyRows(self._database, int(study.id or 0))
+        try:
+            yield
+        finally:
+            self._rows = None
 
     def be_patient(self, pause: Callable[[str, int], None]) -> None:
         """From now on wait where it is locked or its disk is full; see `Database.be_patient`."""
@@ -119,15 +138,6 @@ class Registry(Queries):
         Without a GPU price, or with none an hour, training costs nothing.
         """
         return StudyLedger(self._database, study, caps, gpu=gpu or GpuPrice(), now=self.now)
-
-    def link_calls(self, calls: Sequence[int], experiment: Experiment) -> None:
-        """Note which experiment came of calls, by their numbers.
-
-        Raises:
-            RegistryError: the registry cannot be written.
-        """
-        change = update(Call).where(col(Call.id).in_(calls)).values(experiment_id=experiment.id)
-        self._database.alone(lambda connection: connection.execute(change))
 
     def forget_running(self) -> int:
         """Mark trials that a killed run left running as lost; return how many."""

@@ -68,7 +68,8 @@ class Agenda:
         self._profiles = profiles
         self.works: dict[int, Work] = {}
         self.running: dict[str, Running] = {}
-        self._pair: Wanted | None = None  # what of a confirming pair is left; None: none is begun
+        self._paired: int | None = None  # the keep whose confirming pair has begun
+        self._pair: Wanted = ()  # what of that pair is still to begin
 
     @property
     def begun(self) -> int:
@@ -120,11 +121,14 @@ class Agenda:
             now: on the run's clock.
             ready: returns what at most so many waiting experiments need.
         """
-        begun = [each.wanted for each in self.works.values() if each.begun and each.wanted]
+        taken = {each.request.code for each in self.running.values() if each.request.is_reading}
+        wanted = [each.wanted for each in self.works.values() if each.begun and each.wanted]
+        begun = [_new(each, taken) for each in wanted]
         spare = len(free) - sum(map(len, begun))
         drift = self._drift(study) if spare > 0 and not ends else ()
         spare -= len(drift)
         confirming = self._confirm(study, ends=ends, idle=idle) if spare > 0 else ()
+        confirming = _new(confirming, taken)
         spare -= len(confirming)
         profile = self._profile(study) if spare > 0 and not ends else ()
         spare -= len(profile)
@@ -135,7 +139,7 @@ class Agenda:
             drift=drift,
             confirming=confirming,
             profile=profile,
-            waiting=ready(spare) if spare > 0 and not ends else (),
+            waiting=[_new(each, taken) for each in ready(spare)] if spare > 0 and not ends else (),
             room=room,
             seconds=self._registry.quickest(int(study.id or 0)),
             left=left,
@@ -143,8 +147,8 @@ class Agenda:
 
     def begin(self, slot: str, request: Request, now: float) -> None:
         """Note that a trial begins."""
-        if self._pair is not None and request in self._pair:
-            self._pair = _without(self._pair, request)
+        if request in self._pair:
+            self._paired, self._pair = request.of, _without(self._pair, request)
         elif (work := self.works.get(request.of)) is not None:
             work.begun, work.wanted = True, _without(work.wanted or (), request)
         self.running[slot] = Running(request, now)
@@ -153,17 +157,19 @@ class Agenda:
         """Note that a trial is over, None: it came to no row of its own; return what it was."""
         request = self.running.pop(slot).request
         scored = trial is not None and trial.val_bpb is not None
-        work = self.works.get(request.of)
-        # Without a score, what it was to be compared with is of no use any more.
-        if work is not None and not (scored and work.wanted):
-            work.wanted = None
-        if request.purpose is Purpose.CONFIRMING and not (scored and self._pair):
-            self._pair = None
+        if request.is_reading:
+            for of, work in self.works.items():
+                # Without a score, what it was to be compared with is of no use any more.
+                work.wanted = _left(work.wanted, request, of, scored=scored)
+            self._pair = _left(self._pair, request, self._paired, scored=scored) or ()
         return request
 
-    def pair_is_over(self, keep: int) -> bool:
-        """Return whether nothing more of a keep's confirming pair is to come."""
-        return self._pair is None and not self.is_busy(keep)
+    def pair_over(self) -> int | None:
+        """Return the keep of whose confirming pair nothing more is to come, once."""
+        if self._pair or self._is_running(Purpose.CONFIRMING):
+            return None
+        over, self._paired = self._paired, None
+        return over
 
     def step(self, study: Study, work: Work) -> policy.Decision | None:
         """Return an experiment's verdict; None where it needs more trials, noted as wanted."""
@@ -192,10 +198,8 @@ class Agenda:
 
     def _confirm(self, study: Study, *, ends: bool, idle: bool) -> Wanted:
         """Return what of a confirming pair is to be trained now; one pair is at work at a time."""
-        if self._pair is not None:
+        if self._paired is not None:
             return self._pair
-        if self._is_running(Purpose.CONFIRMING):
-            return ()
         if any(each.resumed and not each.begun for each in self.works.values()):
             return ()  # its parent must not be taken back meanwhile
         self.confirming.catch_up(study)
@@ -203,9 +207,24 @@ class Agenda:
             wanted = self.confirming.doubtful(study)
         else:
             wanted = self.confirming.due(study, patient=idle and not self.works)
-        self._pair = wanted or None
+        self._pair = wanted
         return wanted
 
 
 def _without(wanted: Wanted, request: Request) -> Wanted:
     return tuple(each for each in wanted if each is not request)
+
+
+def _new(wanted: Wanted, taken: set[tuple[int, int]]) -> Wanted:
+    """Return what of a group nobody else trains already, and note it as taken."""
+    found = tuple(each for each in wanted if each.code not in taken)
+    taken.update(each.code for each in found)
+    return found
+
+
+def _left(wanted: Wanted | None, over: Request, of: int | None, *, scored: bool) -> Wanted | None:
+    """Return what is wanted for an experiment's sake after a trial; None: that is to be asked."""
+    mine = over.of == of or any(each.code == over.code for each in wanted or ())
+    if not mine or not wanted:
+        return wanted
+    return (tuple(each for each in wanted if each.code != over.code) or None) if scored else None

@@ -28,6 +28,7 @@ class Briefing:
         self._editable = project.settings.target.editable
         self._pasts = Pasts(registry, repo, Target(self._settings.target.entry, self._editable))
         self._files: dict[str, Mapping[str, str]] = {}
+        self._waiting: dict[str, Pending] = {}  # by their commits
 
     def files(self, commit: str) -> Mapping[str, str]:
         """Return every text file of the project at a commit, path to text."""
@@ -62,7 +63,7 @@ class Briefing:
         """
         readings = self._registry.readings(study)
         history = self._pasts.of(study, readings)
-        waiting = tuple(self._pending(row) for row in pending if row.parent_id is not None)
+        waiting = self._pending(pending)
         noise = policy.noise(readings, policy.usual_noise(study.device), incumbent.id)
         trials = self._registry.trials(incumbent)
         files, editable = self.files(study.base_commit), self.editable(study.base_commit)
@@ -90,15 +91,23 @@ class Briefing:
             salt=study.salt,
         )
 
-    def _pending(self, row: Experiment) -> Pending:
-        code = self.editable(str(row.commit_sha))
+    def _pending(self, rows: Sequence[Experiment]) -> tuple[Pending, ...]:
+        commits = [(str(row.commit_sha), row) for row in rows if row.parent_id is not None]
+        self._waiting = {
+            sha: self._waiting.get(sha) or self._one_pending(row) for sha, row in commits
+        }
+        return tuple(self._waiting[sha] for sha, _ in commits)
+
+    def _one_pending(self, row: Experiment) -> Pending:
+        entry = self._settings.target.entry
+        code = self._repo.read_files(str(row.commit_sha), (entry,))
         return Pending(
             id=int(row.id or 0),
             proposer=row.proposer,
             hypothesis=row.hypothesis,
             change=Change(ChangeFormat(row.change_format), row.change_text),
             category=row.category,
-            constants=patching.numbers(code.get(self._settings.target.entry, "")),
+            constants=patching.numbers(code.get(entry, "")),
         )
 
     def _measuring(self, study: Study) -> Measuring:

@@ -27,6 +27,7 @@ from autoresearch.research.patience import Patience
 from autoresearch.research.plan import Pace, Wanted, plan, proposals_wanted
 from autoresearch.research.proposing import Made
 from autoresearch.research.purse import Purse
+from autoresearch.research.requests import Request
 from autoresearch.research.rota import Rota
 from autoresearch.research.tasks import Done, Tasks
 from autoresearch.research.trials import TrialRunner
@@ -95,6 +96,10 @@ class Controller:
         Raises:
             Interrupted: the person stopped it; everything is saved.
         """
+        with self._registry.holding(self.study):
+            return self._run()
+
+    def _run(self) -> str:
         reason = "interrupted"
         self._enter()
         try:
@@ -172,11 +177,16 @@ class Controller:
             self._ending.stop(self._ends() or str(done.value))
         elif isinstance(done.value, Exception):
             raise done.value
-        elif request.purpose is Purpose.DRIFT:
-            self._agenda.drifting.ended(self.study, done.value)
+        else:
+            self._learn(request, done.value)
+
+    def _learn(self, request: Request, trial: Trial) -> None:
+        """Draw what conclusions a trial allows beside the verdict that it was for."""
+        if request.purpose is Purpose.DRIFT:
+            self._agenda.drifting.ended(self.study, trial)
             self._reread()
-        elif request.purpose is Purpose.CONFIRMING and self._agenda.pair_is_over(request.of):
-            self._agenda.confirming.ended(self.study, request.of)
+        if (keep := self._agenda.pair_over()) is not None:
+            self._agenda.confirming.ended(self.study, keep)
             self._reread()
 
     def _decide(self) -> None:
@@ -216,7 +226,8 @@ class Controller:
         if isinstance(again, Rejection):
             told = f"{told}, and on top of that it does not fit: {again.reason}"
         else:
-            self._take_up(again)
+            if again.id not in self._agenda.works:
+                self._take_up(again)
             told = f"{told}: tried on top of that as experiment {again.id}"
         return policy.Decision(
             Verdict.STALE, found.effect, told, found.measured, found.pairs, found.chances
@@ -343,6 +354,16 @@ class Controller:
         for row in self._registry.unfinished(self.study):
             if row.state is ExperimentState.OPEN:
                 self._take_up(row)
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Draw the conclusions that a run was killed before it drew: of repetitions, of pairs."""
+        if again := self._agenda.drifting.missed(self.study):
+            self._agenda.drifting.ended(self.study, again)
+            self._reread()
+        if self._registry.incumbent(self.study):
+            self._books.settle(self.study)
+            self._reread()
 
     def _leave(self, reason: str) -> None:
         with suppress(Interrupted):  # it waits for the registry, and may wait no longer

@@ -58,6 +58,21 @@ class Drifting:
             return True
         return self.registry.trained_since(study, int(last.id or 0), incumbent) >= self.every
 
+    def missed(self, study: Study) -> Trial | None:
+        """Return the incumbent's last repetition if nothing was decided since it ended.
+
+        What it says of the machine may then be known to nobody: its run was killed.
+        """
+        incumbent = self.registry.incumbent(study)
+        last = (
+            [each for each in self.registry.trials(incumbent) if settled(each)] if incumbent else []
+        )
+        again = last[-1] if last and last[-1].purpose is Purpose.DRIFT else None
+        if again is None or again.finished_at is None:
+            return None
+        decided = (row.finished_at for row in self.registry.experiments(study) if row.finished_at)
+        return None if any(each > again.finished_at for each in decided) else again
+
     def ended(self, study: Study, again: Trial) -> None:
         """Take a repetition in: where the machine has changed, its readings are let rest."""
         of = self.registry.experiment(again.experiment_id)
@@ -75,6 +90,7 @@ class Drifting:
 
     def _rest(self, study: Study, first: int, told: str) -> None:
         """Let rest what was read before a trial, by its number: the first on another machine."""
+        study = self.registry.study(study.tag) or study  # trials write what they measured into it
         changes = [*study.machine_changes, first - 1]
         self.registry.save(study.model_copy(update={"machine_changes": changes}))
         self.see(

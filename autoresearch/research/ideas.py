@@ -117,5 +117,4 @@ class Ideas:
 
     def again(self, study: Study, row: Experiment, incumbent: Experiment) -> Experiment | Rejection:
         """Make a row that tries an experiment's change on another incumbent, if it fits there."""
-        fits = self._opening.rebased(study, row, incumbent)
-        return fits if isinstance(fits, Rejection) else self.open(study, fits, incumbent)
+        return self._opening.again(study, row, incumbent)

@@ -1,13 +1,13 @@
 """From a proposal to a row to a commit: each step written down before the next."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from autoresearch import preflight
 from autoresearch.config import Project
 from autoresearch.gitrepo import Conflict, GitRepo, Nothing, commit_message
-from autoresearch.patching import apply_diff, unified_diff
+from autoresearch.patching import apply_diff, effect_hash, unified_diff
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.values import (
     Category,
@@ -53,7 +53,7 @@ class Opening:
 
         `control` is the one that could have had its turn as well, where there is one.
         """
-        experiment = self._registry.save(
+        return self._registry.save(
             Experiment(
                 study_id=int(study.id or 0),
                 parent_id=incumbent.id if incumbent else None,
@@ -72,10 +72,9 @@ class Opening:
                 call_id=proposal.shares,
                 reason=proposal.fault,  # a row that is refused already stays so after a kill
                 created_at=self._registry.now(),
-            )
+            ),
+            calls=proposal.calls,
         )
-        self._registry.link_calls(proposal.calls, experiment)
-        return experiment
 
     def check(self, study: Study, proposal: Proposal, incumbent: Experiment) -> Rejection | None:
         """Return why a proposal would be refused, None where it would be trained."""
@@ -89,6 +88,9 @@ class Opening:
             GitError: the repository cannot be written.
         """
         if experiment.commit_sha is not None:
+            # A kill between its ref and its row, when it was put on top of another one.
+            if experiment.parent_id is not None:
+                self._refer(study, experiment, experiment.commit_sha)
             return experiment
         if experiment.parent_id is None:
             experiment.commit_sha = study.base_commit
@@ -99,25 +101,26 @@ class Opening:
             return checked
         return self._write(study, experiment, checked)
 
-    def rebased(
+    def again(
         self, study: Study, experiment: Experiment, incumbent: Experiment
-    ) -> Proposal | Rejection:
-        """Return a proposal of an experiment's change on another incumbent, if it fits there.
+    ) -> Experiment | Rejection:
+        """Return a new row and commit of an experiment's change on another incumbent, if it fits.
+
+        A killed run may have made that row already: then it is this one, whoever proposed it.
 
         Raises:
-            GitError: the repository cannot be read.
+            GitError: the repository cannot be read or written.
         """
-        tip, commit = str(incumbent.commit_sha), self._repo.commit(str(experiment.commit_sha))
-        with self._repo.picking(tip) as picker:
-            picked = picker.pick(commit.sha, f"Experiment {experiment.id} again", commit.when)
-        if isinstance(picked, Conflict):
-            return Rejection(f"its change conflicts in {', '.join(picked.files) or 'a file'}")
-        if isinstance(picked, Nothing):
-            return Rejection("its change is there already")
-        before, after = (self._briefing.editable(sha) for sha in (tip, picked.sha))
-        diff = Change(ChangeFormat.DIFF, unified_diff(before, after))
-        proposal = replace(_proposal(experiment), change=diff, fault="")
-        return self.check(study, proposal, incumbent) or proposal
+        moved = self._moved(experiment, incumbent)
+        if isinstance(moved, Rejection):
+            return moved
+        known = self._open_one(study, experiment, incumbent, moved.code)
+        if known is not None:
+            return known
+        checked = self._examine(study, moved.proposal, moved.parent, but=int(experiment.id or 0))
+        if isinstance(checked, Rejection):
+            return checked
+        return self._write(study, self.open(study, moved.proposal, incumbent), checked)
 
     def rebase(
         self, study: Study, experiment: Experiment, incumbent: Experiment
@@ -127,16 +130,42 @@ class Opening:
         Raises:
             GitError: the repository cannot be written.
         """
-        proposal = self.rebased(study, experiment, incumbent)
-        if isinstance(proposal, Rejection):
-            return proposal
-        checked = self._examine(study, proposal, str(incumbent.commit_sha))
+        moved = self._moved(experiment, incumbent)
+        if isinstance(moved, Rejection):
+            return moved
+        checked = self._examine(study, moved.proposal, moved.parent, but=int(experiment.id or 0))
         if isinstance(checked, Rejection):
             return checked
-        moved = {"parent_id": incumbent.id, "parent_sha": incumbent.commit_sha}
-        return self._write(study, experiment.model_copy(update=moved), checked)
+        parent = {"parent_id": incumbent.id, "parent_sha": incumbent.commit_sha}
+        return self._write(study, experiment.model_copy(update=parent), checked)
 
-    def _examine(self, study: Study, proposal: Proposal, parent: str) -> Patch | Rejection:
+    def _moved(self, experiment: Experiment, incumbent: Experiment) -> "_Moved | Rejection":
+        """Return an experiment's change as it is on top of another incumbent, if it fits there."""
+        tip, commit = str(incumbent.commit_sha), self._repo.commit(str(experiment.commit_sha))
+        with self._repo.picking(tip) as picker:
+            picked = picker.pick(commit.sha, f"Experiment {experiment.id} again", commit.when)
+        if isinstance(picked, Conflict):
+            return Rejection(f"its change conflicts in {', '.join(picked.files) or 'a file'}")
+        if isinstance(picked, Nothing):
+            return Rejection("its change is there already")
+        before, after = (self._briefing.editable(sha) for sha in (tip, picked.sha))
+        diff = Change(ChangeFormat.DIFF, unified_diff(before, after))
+        return _Moved(replace(_proposal(experiment), change=diff, fault=""), tip, after)
+
+    def _open_one(
+        self, study: Study, experiment: Experiment, incumbent: Experiment, code: Mapping[str, str]
+    ) -> Experiment | None:
+        """Return the open experiment that tries this code on top of the incumbent already."""
+        effect = effect_hash(code)
+        for row in self._registry.unfinished(study):
+            same = (row.effect_hash, row.parent_id) == (effect, incumbent.id)
+            if same and row.id != experiment.id:
+                return row
+        return None
+
+    def _examine(
+        self, study: Study, proposal: Proposal, parent: str, *, but: int = 0
+    ) -> Patch | Rejection:
         files = self._briefing.files(parent)
         checked = preflight.check(
             proposal,
@@ -144,7 +173,7 @@ class Opening:
             editable=self._target.editable,
             entry=self._target.entry,
             # Code that was there before is no new idea, and a reversal need not be one.
-            seen={} if proposal.reverts else self._registry.effects(study),
+            seen={} if proposal.reverts else self._registry.effects(study, but=but),
             apply_diff=partial(apply_diff, prefix=self._repo.prefix),
         )
         if isinstance(checked, Rejection) or self._rehearse is None:
@@ -157,14 +186,26 @@ class Opening:
         sha = self._repo.write_commit(
             str(experiment.parent_sha), patch.files, message, experiment.created_at
         )
-        # The ref keeps a discard's commit from git's garbage collection.
-        self._repo.set_ref(f"refs/autoresearch/{study.tag}/{number}", sha, old=None)
+        self._refer(study, experiment, sha)
         experiment.commit_sha = sha
         experiment.patch = patch.diff
         experiment.effect_hash = patch.effect_hash
         experiment.lines_added = patch.lines_added
         experiment.lines_removed = patch.lines_removed
         return self._registry.save(experiment)
+
+    def _refer(self, study: Study, experiment: Experiment, sha: str) -> None:
+        """Keep an experiment's commit, a discard's too, from git's garbage collection."""
+        self._repo.set_ref(f"refs/autoresearch/{study.tag}/{experiment.id}", sha, old=None)
+
+
+@dataclass(frozen=True)
+class _Moved:
+    """A change on top of another incumbent: as a proposal, that commit, and the code then."""
+
+    proposal: Proposal
+    parent: str
+    code: Mapping[str, str]
 
 
 def _proposal(experiment: Experiment) -> Proposal:

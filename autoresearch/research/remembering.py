@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from autoresearch import policy
 from autoresearch.records.tables import Experiment, Study
@@ -26,13 +26,17 @@ class Memory:
     @cached_property
     def belief(self) -> policy.Belief:
         """What is believed of the incumbent, and of the next idea."""
-        return policy.recall(self.past, self.noise, self.ideas, epoch=self.epoch)
+        return _replay(self.past, self.noise, self.ideas).belief(self.epoch)
 
     @cached_property
     def scores(self) -> dict[int, Estimate]:
         """The score of every experiment with a verdict; an incumbent's is a posterior."""
         means = {each.number: policy.average(each.readings, self.noise) for each in self.past}
-        return means | policy.scores(self.past, self.noise, self.ideas)
+        return {**means, **_replay(self.past, self.noise, self.ideas).scores}
+
+
+# A verdict is reached and written from the same rows, and the next one often begins with them.
+_replay = lru_cache(maxsize=2)(policy.replay)
 
 
 def remember(
@@ -93,4 +97,4 @@ def epoch(study: Study) -> int:
 def _past(row: Experiment, readings: list[Reading], parents: dict[int, int]) -> policy.Past:
     number = int(row.id or 0)
     kept = row.verdict is Verdict.KEEP
-    return policy.Past(number, parents.get(number), kept, readings, row.is_reversal)
+    return policy.Past(number, parents.get(number), kept, tuple(readings), row.is_reversal)

@@ -48,6 +48,16 @@ class Request:
     of: int
 
     @property
+    def code(self) -> tuple[int, int]:
+        """The code and the seed: what is trained once, however many wait for it."""
+        return self.experiment, self.seed
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether verdicts rest on it: a repetition and a profile stand beside the readings."""
+        return self.purpose not in (Purpose.DRIFT, Purpose.PROFILE)
+
+    @property
     def incumbent(self) -> bool:
         """Whether it is the other side of a pair."""
         return self.experiment != self.of

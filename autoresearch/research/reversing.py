@@ -25,10 +25,11 @@ class Reversing:
     def next(self, study: Study, incumbent: Experiment) -> Proposal | None:
         """Return a reverse that was not tried yet; None where there is none, or it conflicts."""
         rows = self._registry.experiments(study)
+        refuted = [row for row in rows
+                   if row.verdict is Verdict.KEEP and row.standing is Standing.REFUTED]  # fmt: skip
         tried = {row.reverts_id for row in rows if self._was_tried(row)} | self._stuck
-        for row in rows:
-            refuted = row.verdict is Verdict.KEEP and row.standing is Standing.REFUTED
-            if refuted and row.id not in tried:
+        for row in refuted:
+            if row.id not in tried:
                 change = self._reverse(row, incumbent)
                 if change is not None:
                     return _proposal(row, change)

@@ -12,7 +12,7 @@ from autoresearch.errors import BranchMovedError, GitError, UsageFault
 from autoresearch.gitrepo import NO_REF, GitRepo, default_tag
 from autoresearch.process import remove
 from autoresearch.records.hardware import Hardware
-from autoresearch.records.tables import Experiment, Study
+from autoresearch.records.tables import Study
 from autoresearch.records.training import Budget
 from autoresearch.records.values import ExperimentState, StudyState, Trust
 from autoresearch.registry import Registry
@@ -134,27 +134,24 @@ def recover(registry: Registry, repo: GitRepo, project: Project, study: Study) -
 
 
 def follow(registry: Registry, repo: GitRepo, study: Study) -> None:
-    """Move the branch to what was kept, and back from what was taken back; call those rows done.
+    """Move the branch to what is kept, where it has not followed yet; call those rows done.
 
-    Safe to repeat.
+    Safe to repeat. Several verdicts may have come meanwhile, keeps taken back among them.
 
     Raises:
         GitError: the branch is elsewhere than where such a row found it, or checked out.
     """
-    rows = [row for row in registry.unfinished(study) if row.state is not ExperimentState.OPEN]
-    # In the order of their verdicts: one may build on another with a higher number.
-    for row in sorted(rows, key=lambda row: (row.finished_at or row.created_at, row.id or 0)):
-        _move(registry, repo, study, row)
-
-
-def _move(registry: Registry, repo: GitRepo, study: Study, row: Experiment) -> None:
+    rows = registry.moving(study)
+    if not rows:
+        return
     repo.require_unused(study.branch)
-    ends = str(row.parent_sha), str(row.commit_sha)
-    old, new = ends if row.state is ExperimentState.COMMITTING else ends[::-1]
-    tip = repo.resolve(f"refs/heads/{study.branch}")
-    if tip != new:
-        repo.set_ref(f"refs/heads/{study.branch}", new, old if tip else NO_REF)
-    registry.save(row.model_copy(update={"state": ExperimentState.DONE}))
+    name, best = f"refs/heads/{study.branch}", registry.incumbent(study)
+    tip, due = repo.resolve(name), str(best.commit_sha) if best else study.base_commit
+    if tip != due:
+        ends = [str(sha) for row in rows for sha in (row.parent_sha, row.commit_sha)]
+        repo.set_ref(name, due, NO_REF if tip is None else tip if tip in ends else ends[0])
+    for row in rows:
+        registry.save(row.model_copy(update={"state": ExperimentState.DONE}))
 
 
 def _require_new(repo: GitRepo, project: Project, tag: str, last: int) -> None:
