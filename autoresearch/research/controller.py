@@ -1,12 +1,14 @@
 """The night: what has ended is written down, and what is due is begun, on every slot there is."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from autoresearch import policy
 from autoresearch.errors import AutoresearchError, Interrupted
 from autoresearch.proposers import Brief, Remaining
 from autoresearch.records.events import Event, Waiting
+from autoresearch.records.phases import IdleReason
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.training import Budget
 from autoresearch.records.values import (
@@ -123,7 +125,7 @@ class Controller:
         begun = self._begin()
         self._think()
         if self._agenda.running or (self._rota.thinks and not self._ends()):
-            for done in self._tasks.turn(_TURN_SECONDS):
+            for done in self._tasks.turn(_TURN_SECONDS, self._idle()):
                 self._end(done)
             return True
         return begun or self._goes_on()
@@ -142,8 +144,14 @@ class Controller:
         pause = self._rota.pause() or 0.0
         if pause > 0:
             self._see(Waiting(f"for a proposer, {pause:.0f} s"))
-            self._patience.linger(pause)
+            self._tasks.linger(pause, IdleReason.PAUSED)
         return True
+
+    def _idle(self) -> IdleReason:
+        """Return why slots that are free have nothing to do."""
+        if self._ends():
+            return IdleReason.END
+        return IdleReason.PROPOSALS if self._rota.thinks else IdleReason.PAUSED
 
     def _ends(self) -> str:
         """Return why nothing new is to begin; "" while it may."""
@@ -245,8 +253,8 @@ class Controller:
         )
         starts = plan(state)
         for slot, request in starts:
-            self._agenda.begin(slot, request, self._patience.clock())
-            self._tasks.start(slot, self._trials.task(request, slot))
+            waited = self._agenda.begin(slot, request, self._patience.clock())
+            self._tasks.start(slot, self._trials.task(request, slot, waited))
         return bool(starts)
 
     def _ready(self, most: int) -> list[Wanted]:
@@ -316,6 +324,7 @@ class Controller:
 
     def _enter(self) -> None:
         self._set_state(StudyState.RUNNING)
+        self._trials.slot_clock.open(self._trials.executor.slots)
         self._rota.resume(self._registry.experiments(self.study))
         summary = self._registry.summary(self.study)
         self._see(telling.study_opened(summary, self._budget, self._rota.names))
@@ -325,13 +334,15 @@ class Controller:
 
     def _leave(self, reason: str) -> None:
         with suppress(Interrupted):  # it waits for the registry, and may wait no longer
-            self._set_state(StudyState.STOPPED)
+            self._set_state(StudyState.STOPPED, self._trials.slot_clock.rest())
         self._see(telling.study_stopped(self._registry.summary(self.study), reason))
 
     def _reread(self) -> None:
         self._trials.tidy()
         self.study = self._registry.study(self.study.tag) or self.study
 
-    def _set_state(self, state: StudyState) -> None:
+    def _set_state(self, state: StudyState, idle: Mapping[str, float] | None = None) -> None:
         self._reread()
-        self.study = self._registry.save(self.study.model_copy(update={"state": state}))
+        spent = dict(Counter(self.study.idle) + Counter(idle or {}))
+        change = {"state": state, "idle": spent}
+        self.study = self._registry.save(self.study.model_copy(update=change))

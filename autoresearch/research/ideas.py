@@ -41,6 +41,7 @@ class Ideas:
         self._registry = registry
         self._rota = rota
         self._through = patience.through
+        self._clock = patience.clock
         self._see: Callable[[Event], None] = patience.see
         self.briefing = Briefing(registry, repo, project)
         self._opening = Opening(project, registry, repo, self.briefing, rehearse)
@@ -93,7 +94,9 @@ class Ideas:
         checked = self._through(partial(self._opening.commit, study, row))
         if isinstance(checked, Rejection):
             return checked
-        return Work(checked, begun=any(map(settled, trials)), resumed=bool(trials))
+        return Work(
+            checked, begun=any(map(settled, trials)), resumed=bool(trials), since=self._clock()
+        )
 
     def judged(self, made: Made, *, refused: bool) -> None:
         """Note whether a proposal was refused before any training."""

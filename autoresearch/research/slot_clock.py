@@ -1,0 +1,80 @@
+"""Where the time of every slot goes while no trial is at work on it."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from autoresearch.records.phases import IdleReason, SlotTime
+
+
+@dataclass
+class _Slot:
+    """`since` when its last trial ended, or its present one began; what passed, by reason."""
+
+    since: float
+    trial: SlotTime | None = None
+    passed: Counter[IdleReason] = field(default_factory=Counter)
+
+
+class SlotClock:
+    """Is told what each slot waits for, and says of each trial what it took on its slot.
+
+    What passed between two trials while nothing was waited for, the controller decided.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """Build it; `clock` is the run's, in seconds."""
+        self._clock = clock
+        self._slots: dict[str, _Slot] = {}
+
+    def open(self, slots: Iterable[str]) -> None:
+        """Count the time of these slots from now on."""
+        self._slots = {slot: _Slot(self._clock()) for slot in slots}
+
+    def is_training(self, slot: str) -> bool:
+        """Return whether a trial is at work on a slot."""
+        return self._slot(slot).trial is not None
+
+    def passed(self, seconds: float, reasons: Mapping[str, IdleReason]) -> None:
+        """Note that so many seconds passed, and what kept these slots from work meanwhile."""
+        for slot, reason in reasons.items():
+            self._slot(slot).passed[reason] += seconds
+
+    def begin(self, name: str, waiting: float) -> None:
+        """Note that a trial begins on a slot, which has waited for that so many seconds."""
+        slot, now = self._slot(name), self._clock()
+        spent = _known(slot, now)
+        slot.trial = SlotTime(
+            waiting,
+            idle=spent[IdleReason.PROPOSALS] + spent[IdleReason.END],
+            paused=spent[IdleReason.PAUSED],
+            machine=spent[IdleReason.MACHINE],
+            deciding=spent[IdleReason.DECIDING],
+        )
+        slot.since, slot.passed = now, Counter()
+
+    def end(self, name: str) -> SlotTime:
+        """Note that the trial on a slot has its result; return what it took."""
+        slot, now = self._slot(name), self._clock()
+        paused = slot.passed[IdleReason.MACHINE]
+        trial = slot.trial or SlotTime()
+        slot.trial, slot.passed = None, Counter()
+        slot.since, on_slot = now, now - slot.since - paused
+        return replace(trial, machine=trial.machine + paused, on_slot=max(on_slot, 0.0))
+
+    def rest(self) -> dict[str, float]:
+        """Return the seconds by reason that belong to no trial: since the last one on each slot."""
+        now, found = self._clock(), Counter[str]()
+        for slot in self._slots.values():
+            found.update({str(reason): each for reason, each in _known(slot, now).items()})
+        return {reason: seconds for reason, seconds in found.items() if seconds > 0}
+
+    def _slot(self, name: str) -> _Slot:
+        return self._slots.setdefault(name, _Slot(self._clock()))
+
+
+def _known(slot: _Slot, now: float) -> Counter[IdleReason]:
+    """Return what passed on a slot by reason, the rest as deciding."""
+    spent = Counter(slot.passed)
+    spent[IdleReason.DECIDING] += max(now - slot.since - sum(spent.values()), 0.0)
+    return spent
