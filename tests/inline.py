@@ -4,6 +4,7 @@ import json
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 from unittest.mock import patch
 
@@ -40,6 +41,12 @@ class InlineWorker:
     name: str = "inline"
     fault: Callable[[Assignment], Outcome | None] = lambda _assignment: None
     trained: list[Assignment] = field(default_factory=list)
+
+    def prepare(self, place: Path) -> None:
+        """It needs nothing."""
+
+    def close(self) -> None:
+        """It has nothing to end."""
 
     def train(
         self,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from rich.console import Console
 
@@ -120,7 +121,7 @@ class Fabricated:
         bits: Sequence[float] = (),
         condemned_at: float | None = None,
         detectable: float | None = None,
-        took: Mapping[str, float] = MappingProxyType({}),
+        took: Mapping[str, Any] = MappingProxyType({}),
     ) -> Trial:
         return self.registry.save(
             Trial(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoresearch.records.values import Purpose
-from autoresearch.research.plan import Pace, State, Wanted, plan, proposals_wanted
+from autoresearch.research.plan import Pace, State, Wanted, plan, proposals_wanted, until_wanted
 from autoresearch.research.requests import Request
 
 
@@ -107,3 +107,19 @@ def test_as_many_are_asked_for_as_slots_come_free_meanwhile(
     assert proposals_wanted(ends, 0, 0, pace, ahead=9, room=0) == 0
     free = sum(end <= 0 for end in ends)
     assert proposals_wanted(ends, 0, 0, pace, ahead=0, room=None) == free
+
+
+@pytest.mark.parametrize(
+    ("ends", "proposal", "seconds"),
+    [
+        ((100.0, 60.0), 40.0, 10.0),  # a quarter of a proposal's time is kept in hand
+        ((100.0, 60.0), 60.0, 25.0),  # the nearer one is asked for already
+        ((60.0,), 60.0, math.inf),
+        ((0.001,), 0.0, math.inf),  # nothing is known before the first
+        ((), 40.0, math.inf),
+    ],
+)
+def test_the_next_look_is_when_one_more_proposal_may_be_wanted(
+    ends: tuple[float, ...], proposal: float, seconds: float
+) -> None:
+    assert until_wanted(ends, Pace(proposal, trial=100.0)) == seconds

@@ -150,6 +150,7 @@ def _scored(spec: TrialSpec, host: Host, watch: Watch, result: TrialResult) -> T
         msg = "stopped by the person or the deadline"
         raise Interrupted(msg)
     watch.tell(Scoring())
+    host.worker.prepare(host.work)  # no clock runs here: the next trial's process may load
     score = _score(spec, host, watch, checkpoint)
     if isinstance(score, Score) and not host.keep(spec.number, checkpoint):
         watch.tell(Notice(f"no room to keep the checkpoint of trial {spec.number} for `promote`"))

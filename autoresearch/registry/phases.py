@@ -1,5 +1,7 @@
 """What the slots' time was spent on, summed up by the database."""
 
+from typing import Any
+
 from sqlalchemy import func
 from sqlmodel import col, select
 
@@ -35,9 +37,10 @@ def duty(database: Database, study: Study) -> policy.Duty | None:
         func.min(col(Trial.training_seconds), training),
         col(Trial.scoring_seconds),
     )
-    rows = database.all(select(lost, *map(func.sum, sums)).where(*mine, known).group_by(lost))
+    columns: list[Any] = [*map(func.sum, sums), lost]
+    rows = database.all(select(*columns).where(*mine, known).group_by(lost))
     experiments = func.count(col(Trial.experiment_id).distinct())
     trained = database.first(select(experiments).where(*mine, known))
     unknown = database.first(select(func.count()).where(*mine, ~known))
-    phases = [policy.Phases(*seconds, lost=bool(ended)) for ended, *seconds in rows]
+    phases = [policy.Phases(*row) for row in rows]
     return policy.duty(phases, study.idle, trained=int(trained), unknown=int(unknown))

@@ -1,6 +1,5 @@
 """The night: what has ended is written down, and what is due is begun, on every slot there is."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
@@ -25,7 +24,7 @@ from autoresearch.research.books import Books
 from autoresearch.research.ending import Ending
 from autoresearch.research.ideas import Ideas
 from autoresearch.research.patience import Patience
-from autoresearch.research.plan import Pace, Wanted, plan, proposals_wanted
+from autoresearch.research.plan import Pace, Wanted, plan, proposals_wanted, until_wanted
 from autoresearch.research.proposing import Made
 from autoresearch.research.purse import Purse
 from autoresearch.research.rota import Rota
@@ -33,6 +32,7 @@ from autoresearch.research.tasks import Done, Tasks
 from autoresearch.research.trials import TrialRunner
 
 _TURN_SECONDS = 10.0  # after so long what is due is looked at again, though nothing has happened
+_PAST = 0.05  # seconds by which a moment is certainly past
 
 
 class Controller:
@@ -125,7 +125,7 @@ class Controller:
         begun = self._begin()
         self._think()
         if self._agenda.running or (self._rota.thinks and not self._ends()):
-            for done in self._tasks.turn(_TURN_SECONDS, self._idle()):
+            for done in self._tasks.turn(self._turn_seconds(), self._idle()):
                 self._end(done)
             return True
         return begun or self._goes_on()
@@ -290,25 +290,46 @@ class Controller:
             if not self._agenda.works:
                 self._take_up(self._ideas.baseline(self.study))
             return
-        for _ in range(self._proposals_wanted()):
+        wanted = self._proposals_wanted()
+        while wanted > 0:
             self._trials.executor.prepare()
-            back = self._ideas.reversal(self.study, incumbent)
-            if back is not None:
-                self._take_up(self._ideas.open(self.study, back, incumbent))
-            elif not self._ideas.ask(self.study, incumbent, lambda: self._brief(incumbent)):
+            asked = self._reverse(incumbent) or self._ideas.ask(
+                self.study, incumbent, lambda: self._brief(incumbent), wanted
+            )
+            if not asked:
                 return
+            wanted -= asked
+
+    def _reverse(self, incumbent: Experiment) -> bool:
+        """Take up the reverse of a refuted keep; return whether one was due."""
+        back = self._ideas.reversal(self.study, incumbent)
+        if back is not None:
+            self._take_up(self._ideas.open(self.study, back, incumbent))
+        return back is not None
 
     def _proposals_wanted(self) -> int:
-        now, trial = self._patience.clock(), self._registry.quickest(int(self.study.id or 0))
-        ends = [max(each.ends(trial) - now, 1e-3) for each in self._agenda.running.values()]
+        pace = self._pace()
         return proposals_wanted(
-            [*ends, *(0.0 for _ in self._tasks.free)],
+            [*self._slot_ends(pace.trial), *(0.0 for _ in self._tasks.free)],
             waiting=len(self._agenda.waiting),
             thinking=self._rota.thinks,
-            pace=Pace(self._ideas.seconds, trial),
+            pace=pace,
             ahead=self._ahead,
             room=self._ending.room(self._agenda.begun),
         )
+
+    def _turn_seconds(self) -> float:
+        """Return after how long what is due is looked at again, though nothing has happened."""
+        pace = self._pace()
+        return min(_TURN_SECONDS, until_wanted(self._slot_ends(pace.trial), pace) + _PAST)
+
+    def _pace(self) -> Pace:
+        return Pace(self._ideas.seconds, self._registry.quickest(int(self.study.id or 0)))
+
+    def _slot_ends(self, trial: float) -> list[float]:
+        """Return in how many seconds the slots at work will be free."""
+        now = self._patience.clock()
+        return [max(each.ends(trial) - now, 1e-3) for each in self._agenda.running.values()]
 
     def _brief(self, incumbent: Experiment) -> Brief:
         rows = [each.row for each in self._agenda.works.values()]
@@ -343,6 +364,10 @@ class Controller:
 
     def _set_state(self, state: StudyState, idle: Mapping[str, float] | None = None) -> None:
         self._reread()
-        spent = dict(Counter(self.study.idle) + Counter(idle or {}))
+        spent = _sums(self.study.idle, idle or {})
         change = {"state": state, "idle": spent}
         self.study = self._registry.save(self.study.model_copy(update=change))
+
+
+def _sums(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
+    return {name: one.get(name, 0.0) + other.get(name, 0.0) for name in {**one, **other}}

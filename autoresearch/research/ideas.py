@@ -64,14 +64,16 @@ class Ideas:
         self._took = [*self._took, *(each.seconds for each in found)][-_LAST:]
         return found
 
-    def ask(self, study: Study, incumbent: Experiment, brief: Callable[[], Brief]) -> bool:
-        """Ask whoever has the turn; return whether there was anybody to ask."""
+    def ask(
+        self, study: Study, incumbent: Experiment, brief: Callable[[], Brief], wanted: int
+    ) -> int:
+        """Ask whoever has the turn; see `Proposing.ask`."""
 
         def check(made: Proposal) -> Rejection | None:
             # What was paid for is not lost because it cannot be looked at now.
             return self._through(partial(self._opening.check, study, made, incumbent))
 
-        return self._proposing.ask(partial(self._through, brief), check)
+        return self._proposing.ask(partial(self._through, brief), check, wanted)
 
     def reversal(self, study: Study, incumbent: Experiment) -> Proposal | None:
         """Return the reverse of a refuted keep that is still below the incumbent, if one is due."""

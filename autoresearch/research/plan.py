@@ -95,6 +95,17 @@ def proposals_wanted(
     return max(needed - waiting - thinking, 0)
 
 
+def until_wanted(ends: Sequence[float], pace: Pace) -> float:
+    """Return in how many seconds one more proposal may be wanted, though nothing happens till then.
+
+    Args:
+        ends: as for `proposals_wanted`.
+        pace: how long both take.
+    """
+    ahead = pace.proposal * _MARGIN
+    return min((end - ahead for end in ends if end > ahead > 0), default=math.inf)
+
+
 def _turns(end: float, pace: Pace) -> int:
     """Return how often a slot will come free while a proposal is thought of."""
     beyond = pace.proposal * _MARGIN - max(end, 0.0)

@@ -1,10 +1,13 @@
 """Where the time of every slot goes while no trial is at work on it."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from autoresearch.records.phases import IdleReason, SlotTime
+
+
+def _nothing() -> dict[IdleReason, float]:
+    return dict.fromkeys(IdleReason, 0.0)
 
 
 @dataclass
@@ -13,7 +16,7 @@ class _Slot:
 
     since: float
     trial: SlotTime | None = None
-    passed: Counter[IdleReason] = field(default_factory=Counter)
+    passed: dict[IdleReason, float] = field(default_factory=_nothing)
 
 
 class SlotClock:
@@ -51,30 +54,29 @@ class SlotClock:
             machine=spent[IdleReason.MACHINE],
             deciding=spent[IdleReason.DECIDING],
         )
-        slot.since, slot.passed = now, Counter()
+        slot.since, slot.passed = now, _nothing()
 
     def end(self, name: str) -> SlotTime:
         """Note that the trial on a slot has its result; return what it took."""
         slot, now = self._slot(name), self._clock()
         paused = slot.passed[IdleReason.MACHINE]
         trial = slot.trial or SlotTime()
-        slot.trial, slot.passed = None, Counter()
+        slot.trial, slot.passed = None, _nothing()
         slot.since, on_slot = now, now - slot.since - paused
         return replace(trial, machine=trial.machine + paused, on_slot=max(on_slot, 0.0))
 
     def rest(self) -> dict[str, float]:
         """Return the seconds by reason that belong to no trial: since the last one on each slot."""
-        now, found = self._clock(), Counter[str]()
-        for slot in self._slots.values():
-            found.update({str(reason): each for reason, each in _known(slot, now).items()})
-        return {reason: seconds for reason, seconds in found.items() if seconds > 0}
+        now = self._clock()
+        spent = [_known(slot, now) for slot in self._slots.values()]
+        sums = {reason: sum(each[reason] for each in spent) for reason in IdleReason}
+        return {str(reason): seconds for reason, seconds in sums.items() if seconds > 0}
 
     def _slot(self, name: str) -> _Slot:
         return self._slots.setdefault(name, _Slot(self._clock()))
 
 
-def _known(slot: _Slot, now: float) -> Counter[IdleReason]:
+def _known(slot: _Slot, now: float) -> dict[IdleReason, float]:
     """Return what passed on a slot by reason, the rest as deciding."""
-    spent = Counter(slot.passed)
-    spent[IdleReason.DECIDING] += max(now - slot.since - sum(spent.values()), 0.0)
-    return spent
+    rest = max(now - slot.since - sum(slot.passed.values()), 0.0)
+    return slot.passed | {IdleReason.DECIDING: rest}

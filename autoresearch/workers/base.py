@@ -47,6 +47,14 @@ class Assignment:
 class Worker(Protocol):
     """Executes trials, one at a time."""
 
+    def prepare(self, place: Path) -> None:
+        """Start in a folder what the next trial can use; do not wait."""
+        ...
+
+    def close(self) -> None:
+        """End what was started and not used. More trials may follow."""
+        ...
+
     @property
     def name(self) -> str:
         """Return what the registry calls it."""
