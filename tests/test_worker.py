@@ -727,6 +727,20 @@ class TestRacing:
         assert ending_of(outcome) == (Ending.EXCEPTION, "KeyError: x")
 
 
+def test_no_clock_starts_before_everything_else_is_at_rest(bench: Bench) -> None:
+    looks = iter([False, False, False])
+    body = (
+        "began = time.monotonic()\n"
+        + FINISH
+        + "session.facts({'waited': time.monotonic() - began})\n"
+    )
+    outcome = bench.run(body + "session.finish()\n", at_rest=lambda: next(looks, True))
+    assert ending_of(outcome) == (Ending.FINISHED, "")
+    assert float(outcome.facts["waited"]) > 0.09  # two ticks of the worker at least
+    assert outcome.timing.training < outcome.timing.startup
+    assert next(looks, None) is None
+
+
 TORCH = "sys.modules['torch'] = sys\n"  # it looks as if this trial had imported it
 
 

@@ -24,7 +24,14 @@ from autoresearch.research.books import Books
 from autoresearch.research.ending import Ending
 from autoresearch.research.ideas import Ideas
 from autoresearch.research.patience import Patience
-from autoresearch.research.plan import Pace, Wanted, plan, proposals_wanted, until_wanted
+from autoresearch.research.plan import (
+    Pace,
+    Wanted,
+    plan,
+    proposals_at_once,
+    proposals_wanted,
+    until_wanted,
+)
 from autoresearch.research.proposing import Made
 from autoresearch.research.purse import Purse
 from autoresearch.research.rota import Rota
@@ -291,10 +298,11 @@ class Controller:
                 self._take_up(self._ideas.baseline(self.study))
             return
         wanted = self._proposals_wanted()
+        at_once = self._proposals_at_once(wanted)
         while wanted > 0:
             self._trials.executor.prepare()
             asked = self._reverse(incumbent) or self._ideas.ask(
-                self.study, incumbent, lambda: self._brief(incumbent), wanted
+                self.study, incumbent, lambda: self._brief(incumbent), wanted, at_once
             )
             if not asked:
                 return
@@ -310,10 +318,21 @@ class Controller:
     def _proposals_wanted(self) -> int:
         pace = self._pace()
         return proposals_wanted(
-            [*self._slot_ends(pace.trial), *(0.0 for _ in self._tasks.free)],
+            self._slot_ends(pace.trial),
             waiting=len(self._agenda.waiting),
             thinking=self._rota.thinks,
             pace=pace,
+            ahead=self._ahead,
+            room=self._ending.room(self._agenda.begun),
+        )
+
+    def _proposals_at_once(self, wanted: int) -> int:
+        pace = self._pace()
+        return proposals_at_once(
+            wanted,
+            self._slot_ends(pace.trial),
+            len(self._agenda.waiting) + self._rota.thinks,
+            pace,
             ahead=self._ahead,
             room=self._ending.room(self._agenda.begun),
         )
@@ -327,9 +346,10 @@ class Controller:
         return Pace(self._ideas.seconds, self._registry.quickest(int(self.study.id or 0)))
 
     def _slot_ends(self, trial: float) -> list[float]:
-        """Return in how many seconds the slots at work will be free."""
+        """Return in how many seconds each slot will be free; 0 where it is."""
         now = self._patience.clock()
-        return [max(each.ends(trial) - now, 1e-3) for each in self._agenda.running.values()]
+        ends = [max(each.ends(trial) - now, 1e-3) for each in self._agenda.running.values()]
+        return [*ends, *(0.0 for _ in self._tasks.free)]
 
     def _brief(self, incumbent: Experiment) -> Brief:
         rows = [each.row for each in self._agenda.works.values()]

@@ -65,7 +65,12 @@ class Ideas:
         return found
 
     def ask(
-        self, study: Study, incumbent: Experiment, brief: Callable[[], Brief], wanted: int
+        self,
+        study: Study,
+        incumbent: Experiment,
+        brief: Callable[[], Brief],
+        wanted: int,
+        at_once: int,
     ) -> int:
         """Ask whoever has the turn; see `Proposing.ask`."""
 
@@ -73,7 +78,7 @@ class Ideas:
             # What was paid for is not lost because it cannot be looked at now.
             return self._through(partial(self._opening.check, study, made, incumbent))
 
-        return self._proposing.ask(partial(self._through, brief), check, wanted)
+        return self._proposing.ask(partial(self._through, brief), check, wanted, at_once)
 
     def reversal(self, study: Study, incumbent: Experiment) -> Proposal | None:
         """Return the reverse of a refuted keep that is still below the incumbent, if one is due."""

@@ -59,15 +59,25 @@ class Proposing:
         self._keep = keep
         self._answers: SimpleQueue[_Answer] = SimpleQueue()
 
-    def ask(self, brief: Callable[[], Brief], check: Check, wanted: int = 1) -> int:
-        """Ask whoever has the turn for as many proposals as are wanted and it can make at once.
+    def ask(
+        self, brief: Callable[[], Brief], check: Check, wanted: int = 1, at_once: int = 1
+    ) -> int:
+        """Ask whoever has the turn for its part of the proposals that are wanted.
 
-        Return for how many it was asked; 0: there was nobody to ask.
+        Args:
+            brief: makes what it is told.
+            check: says whether a proposal would be trained.
+            wanted: how many proposals are wanted of all who can be asked.
+            at_once: how many of those who can make several at once.
+
+        Returns:
+            For how many it was asked; 0: there was nobody to ask.
         """
         ready, turn = self._rota.ready, self._rota.next()
         if turn is None:
             return 0
-        asked = min(math.ceil(wanted / ready), turn.seat.at_once)  # the others are asked as well
+        part = math.ceil(max(wanted, at_once) / ready)  # the others are asked as well
+        asked = min(part, turn.seat.at_once)
         shown, began = replace(brief(), wanted=asked), self._clock()
         turn.seat.thinks = asked
 

@@ -16,7 +16,7 @@ from autoresearch.records.training import Limits, Outcome, Point
 from autoresearch.records.values import Ending, Trust
 from autoresearch.runtime.session import MAX_FILES
 from autoresearch.sandbox import Sandbox
-from autoresearch.workers.base import Assignment, Race, unraced
+from autoresearch.workers.base import Assignment, Race, always, unraced
 from autoresearch.workers.compiled import CompileCache
 from autoresearch.workers.hardware import hardware
 from autoresearch.workers.meter import Meter
@@ -71,6 +71,7 @@ class LocalWorker:
         on_point: Callable[[Point], None],
         stop: Callable[[], bool],
         race: Race = unraced,
+        at_rest: Callable[[], bool] = always,
     ) -> Outcome:
         """Return how the trial ended; see `Worker.train`."""
         self._warmer.touch(assignment.train_files, stop)
@@ -81,7 +82,7 @@ class LocalWorker:
             if self._compiled is not None:
                 self._compiled.seed(inner.scratch)
             try:
-                trial, process = self._begin(inner, standby, on_point, race, held)
+                trial, process = self._begin(inner, standby, on_point, race, at_rest, held)
             except OSError as fault:
                 why = f"cannot start a trial: {fault.strerror or fault}"
                 return Outcome(Ending.NOT_STARTED, safe_line(why))
@@ -138,6 +139,7 @@ class LocalWorker:
         standby: Standby | None,
         on_point: Callable[[Point], None],
         race: Race,
+        at_rest: Callable[[], bool],
         held: ExitStack,
     ) -> tuple[RunningTrial, TrialProcess]:
         assignment.out.mkdir(mode=0o700)
@@ -151,7 +153,15 @@ class LocalWorker:
         tree, limits = process.tree, assignment.limits
         meter = Meter(tree, assignment.budget, limits, assignment.scratch, self._now)
         trial = RunningTrial(
-            assignment, tree, meter, process.control, shards, on_point, race, self._patience
+            assignment,
+            tree,
+            meter,
+            process.control,
+            shards,
+            on_point,
+            race,
+            at_rest,
+            self._patience,
         )
         return trial, process
 
