@@ -299,3 +299,13 @@ def test_another_share_begins_anew() -> None:
 
 def test_the_control_is_named_with_its_share() -> None:
     assert beside(Clock(), 0.2, a=1).names == ("a", "c (20% as control)")
+
+
+def test_each_proposal_of_a_call_is_as_good_as_a_turn() -> None:
+    rota = table(Clock(), a=1, b=1)
+    found = taken(rota)
+    rota.served(found, 3)
+    others = [taken(rota) for _ in range(3)]
+    assert (found.seat.proposer.name, [each.seat.proposer.name for each in others]) == (
+        "a", ["b", "b", "b"],
+    )  # fmt: skip

@@ -784,7 +784,7 @@ def test_a_process_that_waits_is_ended_where_it_suits_no_trial(tmp_path: Path) -
     ("files", "noticed"),
     [
         ({"train.py": "import os\nimport prepare\nimport torch\nos.environ['A'] = '1'\n"}, False),
-        ({"train.py": "import torch.nn as nn\n", "prepare.py": "import json\n"}, False),
+        ({"train.py": "import torch.nn as nn\n", "autoresearch.toml": "a = 1\n"}, False),
         ({"train.py": "import os\nos.environ['A'] = '1'\nimport torch\n"}, True),
         ({"train.py": "import early\nimport torch\n", "early.py": "from os import putenv\n"}, True),
         ({"train.py": "def f():\n    import ctypes\nf()\nfrom torch import nn\n"}, True),

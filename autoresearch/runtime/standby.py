@@ -13,6 +13,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
+from importlib import machinery
 
 from autoresearch.runtime import launch
 from autoresearch.runtime.session import CONTROL_FD, receive_line
@@ -42,10 +43,19 @@ def main() -> None:
 def would_notice(tree: str) -> bool:
     """Return whether the code of a tree may do something else because PyTorch was imported."""
     taken = {name.partition(".")[0] for name in sys.modules}
-    if any(each.partition(".")[0] in taken for each in os.listdir(tree)):  # noqa: PTH208
+    if any(map(taken.__contains__, _importable(tree))):
         return True
     paths = list(_python_files(tree))
     return len(paths) > _MOST_FILES or any(map(_sets_up, paths))
+
+
+def _importable(tree: str) -> Iterator[str]:
+    """Yield the names under which something at the top of a tree may be imported."""
+    with os.scandir(tree) as found:
+        entries = list(found)
+    for entry in entries:
+        if entry.name.endswith(tuple(machinery.all_suffixes())) or entry.is_dir():
+            yield entry.name.partition(".")[0]
 
 
 def _python_files(tree: str) -> Iterator[str]:
