@@ -1,4 +1,4 @@
-"""What the loop itself costs: seconds of an experiment spent neither training nor scoring.
+"""What the controller itself costs: seconds of an experiment spent neither training nor scoring.
 
 usage: python benchmarks/overhead.py [EXPERIMENTS]
 
@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from autoresearch.records.events import Event, ExperimentDone, ExperimentOpened
 from autoresearch.research import StopRules
-from tests.stubs import TRAIN, Night, Scripted, make_project
+from tests.stubs import TRAIN, Night, Scripted, make_project, processes
 
 SECOND = TRAIN.replace(
     "    for step in range(3):\n",
@@ -35,6 +35,8 @@ def main() -> None:
             make_project(Path(place) / "project", SECOND),
             Scripted(list(sources)),
             StopRules(experiments=count + 1),
+            clock=time.monotonic,
+            worker=processes(),
         )
         times: list[tuple[float, Event]] = []
         night.on_event = lambda event: times.append((time.monotonic(), event))
@@ -48,11 +50,13 @@ def main() -> None:
         end - begin - trial.training_seconds
         for begin, end, trial in zip(done, done[1:], trials, strict=False)
     ]
+    decided = [trial.deciding_seconds or 0.0 for trial in trials]
     startup = [trial.startup_seconds for trial in trials]
     assert len(opened) == count + 1
     print(f"{platform.platform()}, Python {platform.python_version()}, {count} experiments")
-    print(f"the loop's own seconds an experiment: median {statistics.median(own):.3f}")
+    print(f"the controller's own seconds an experiment: median {statistics.median(own):.3f}")
     print(f"  of them start-up of the trial:      median {statistics.median(startup):.3f}")
+    print(f"  of them deciding, the slot free:    median {statistics.median(decided):.3f}")
     print(f"  range {min(own):.3f} to {max(own):.3f}; training {trials[0].training_seconds:.3f}")
 
 

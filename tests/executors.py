@@ -76,6 +76,12 @@ class GatedWorker:
     gates: Gates
     name: str = "gated"
 
+    def prepare(self, place: Path) -> None:
+        """It needs nothing."""
+
+    def close(self) -> None:
+        """It has nothing to end."""
+
     def train(
         self,
         assignment: Assignment,
@@ -83,6 +89,7 @@ class GatedWorker:
         on_point: Callable[[Point], None],
         stop: Callable[[], bool],
         race: Race = unraced,
+        at_rest: Callable[[], bool] = lambda: True,
     ) -> Outcome:
         """Return how it ended."""
         gates, seed = self.gates, assignment.seed

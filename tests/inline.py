@@ -4,6 +4,7 @@ import json
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 from unittest.mock import patch
 
@@ -13,7 +14,7 @@ from autoresearch.records.training import Outcome, Point, Timing
 from autoresearch.records.values import Ending, FailureKind
 from autoresearch.runtime.launch import kind_of
 from autoresearch.runtime.session import Session, TrainData, map_paths
-from autoresearch.workers import Assignment, Race, unraced
+from autoresearch.workers import Assignment, Race, always, unraced
 from autoresearch.workers.streams import parse_metric
 
 _KINDS = {"nan": Ending.NAN, "out of memory": Ending.OUT_OF_MEMORY}
@@ -41,6 +42,12 @@ class InlineWorker:
     fault: Callable[[Assignment], Outcome | None] = lambda _assignment: None
     trained: list[Assignment] = field(default_factory=list)
 
+    def prepare(self, place: Path) -> None:
+        """It needs nothing."""
+
+    def close(self) -> None:
+        """It has nothing to end."""
+
     def train(
         self,
         assignment: Assignment,
@@ -48,6 +55,7 @@ class InlineWorker:
         on_point: Callable[[Point], None],
         stop: Callable[[], bool],
         race: Race = unraced,
+        at_rest: Callable[[], bool] = always,
     ) -> Outcome:
         """Return how the training ended."""
         self.trained.append(assignment)

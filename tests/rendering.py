@@ -2,9 +2,11 @@
 
 import io
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from rich.console import Console
 
@@ -119,6 +121,7 @@ class Fabricated:
         bits: Sequence[float] = (),
         condemned_at: float | None = None,
         detectable: float | None = None,
+        took: Mapping[str, Any] = MappingProxyType({}),
     ) -> Trial:
         return self.registry.save(
             Trial(
@@ -138,6 +141,7 @@ class Fabricated:
                 startup_seconds=2.5,
                 compile_seconds=1.5,
                 training_seconds=20.0,
+                **took,
                 total_seconds=27.0,
                 scoring_seconds=4.0,
                 steps=steps,

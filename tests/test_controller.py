@@ -1,20 +1,30 @@
 """Several slots: what is at work at once, what a keep does to what waits, and the order of ends."""
 
 from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from autoresearch.config import find_project
 from autoresearch.errors import Interrupted
+from autoresearch.proposers import Brief, Check, Several
 from autoresearch.records.events import TrialStarted
 from autoresearch.records.tables import Experiment
-from autoresearch.records.values import ExperimentState, Purpose, TrialState, Verdict
+from autoresearch.records.values import (
+    Category,
+    ExperimentState,
+    Proposal,
+    Purpose,
+    TrialState,
+    Verdict,
+)
 from autoresearch.research import StopRules, tasks
 from autoresearch.research.books import Books
+from autoresearch.research.rota import Seat
 from tests import stubs
 from tests.inline import ShuffledExecutor
-from tests.stubs import TRAIN, Night, Scripted, git, make_project, variant
+from tests.stubs import TRAIN, Night, Scripted, git, make_project, variant, whole
 
 LINES = "".join(f"LINE_{at} = 0\n" for at in range(20))  # room between the places that ideas change
 SPACIOUS = TRAIN.replace("QUALITY = 2.0\n", f"QUALITY = 2.0\n{LINES}BONUS = 0.0\n").replace(
@@ -252,3 +262,32 @@ def test_a_training_that_several_wait_for_is_run_once(tmp_path: Path) -> None:
     for row in rows(night):
         seeds = [each.seed for each in night.registry.trials(row)]
         assert len(seeds) == len(set(seeds)), row.id
+
+
+@dataclass
+class Batches:
+    """Makes as many proposals of one call as are wanted, and remembers how many that were."""
+
+    sources: list[str]
+    name: str = "batches"
+    wanted: list[int] = field(default_factory=list)
+
+    def propose(self, brief: Brief, check: Check) -> Several | None:
+        del check
+        self.wanted.append(brief.wanted)
+        asked, self.sources = self.sources[: brief.wanted], self.sources[brief.wanted :]
+        made = [Proposal(self.name, text[-9:], whole(text), Category.OTHER) for text in asked]
+        return Several(tuple(made)) if made else None
+
+
+def test_one_call_fills_the_slots_and_a_stopped_run_forgets_nothing_of_it(tmp_path: Path) -> None:
+    author = Batches([changed(BONUS=each) for each in (0.3, 0.4, 0.5, 0.6)])
+    night = a_night(tmp_path, slots=3, shuffled=None)
+    night.proposer = [Seat(author, at_once=5)]
+    night.run_until(lambda started: started.experiment_id == 2)
+    assert author.wanted[0] == 3
+    assert [row.state for row in rows(night)][1:] == [ExperimentState.OPEN] * 3
+    night.run()
+    assert verdicts(night) == [Verdict.KEEP] + [Verdict.DISCARD] * 4
+    trials = [each for row in rows(night) for each in night.registry.trials(row)]
+    assert all(each.slot_seconds is not None for each in trials), "of each it is known"

@@ -7,7 +7,7 @@ import pytest
 
 from autoresearch.config import LlmSettings, PriceSettings
 from autoresearch.patching import unified_diff
-from autoresearch.proposers import Brief, Check, Past, Unable
+from autoresearch.proposers import Brief, Check, Past, Several, Unable
 from autoresearch.proposers.asking import Asker
 from autoresearch.proposers.llm import LlmProposer
 from autoresearch.proposers.models import Prompt, Reply
@@ -304,30 +304,37 @@ OTHER = GOOD.replace("QUALITY = 1.0", "QUALITY = 1.5").replace("a lower", "a mid
 SEVERAL = LlmSettings(proposals=3)
 
 
-def test_what_a_call_made_beyond_one_proposal_is_proposed_in_the_next_turns() -> None:
-    bench = Bench([said(marked(GOOD, OTHER)), said(GOOD)], SEVERAL)
-    first, second, third = (bench.proposer.propose(brief(), accepted) for _ in range(3))
-    assert isinstance(first, Proposal)
-    assert isinstance(second, Proposal)
-    assert isinstance(third, Proposal)
+@pytest.mark.parametrize(("settings", "wanted"), [(SEVERAL, 1), (LlmSettings(), 3)])
+def test_a_call_makes_as_many_as_it_is_asked_for_or_more_that_have_a_slot(
+    settings: LlmSettings, wanted: int
+) -> None:
+    bench = Bench([said(marked(GOOD, OTHER))], settings)
+    made = bench.proposer.propose(replace(brief(), wanted=wanted), accepted)
+    assert isinstance(made, Several)
+    first, second = made.proposals
     assert first.change.text == CHANGE
     assert "+QUALITY = 1.5" in second.change.text
     assert second.hypothesis.startswith("a middling")
-    assert [(each.calls, each.shares) for each in (first, second, third)] == [
-        ((1,), None), ((), 1), ((2,), None),
-    ]  # fmt: skip
+    assert [(each.calls, each.shares) for each in made.proposals] == [((1,), None), ((), 1)]
     told = "".join(section.text for section in bench.model.prompts[0].system)
     assert "asked for 3 proposals" in told
     assert "Exactly one proposal" not in told
 
 
-def test_a_waiting_proposal_that_would_be_refused_by_now_is_dropped_with_a_line() -> None:
-    bench = Bench([said(marked(GOOD, OTHER)), said(GOOD)], SEVERAL)
-    bench.proposer.propose(brief(), accepted)
-    made = bench.proposer.propose(brief(), lambda each: Rejection("stale") if each.shares else None)
+def test_a_call_is_asked_for_five_at_most() -> None:
+    bench = Bench([said(GOOD)])
+    bench.proposer.propose(replace(brief(), wanted=64), accepted)
+    assert "asked for 5 proposals" in bench.model.prompts[0].system[0].text
+
+
+def test_a_further_proposal_that_would_be_refused_is_dropped_with_a_line() -> None:
+    bench = Bench([said(marked(GOOD, OTHER))], SEVERAL)
+    made = bench.proposer.propose(
+        brief(), lambda each: Rejection("known") if "middling" in each.hypothesis else None
+    )
     assert isinstance(made, Proposal)
-    assert made.calls == (2,)
-    assert bench.told[-1:] == ["fake:model: one of its proposals is dropped: stale"]
+    assert made.calls == (1,)
+    assert bench.told[-1:] == ["fake:model: one of its proposals is dropped: known"]
 
 
 def test_each_of_several_proposals_is_judged_alone() -> None:
@@ -344,8 +351,8 @@ def test_each_of_several_proposals_is_judged_alone() -> None:
 def test_where_all_of_several_are_refused_the_answer_is_sent_back() -> None:
     bench = Bench([said(marked(HEADER, HEADER)), said(marked(GOOD, OTHER))], SEVERAL)
     made = bench.proposer.propose(brief(), accepted)
-    assert isinstance(made, Proposal)
-    assert (made.calls, made.fault) == ((1, 2), "")
+    assert isinstance(made, Several)
+    assert [(each.calls, each.shares) for each in made.proposals] == [((1, 2), None), ((), 2)]
     assert list(bench.ledger.sent_back) == [1]
 
 

@@ -383,6 +383,8 @@ class OnACard:
     made: Night
     card: Hardware
     name: str = "inline"
+    prepare = InlineWorker.prepare
+    close = InlineWorker.close
 
     def train(self, assignment: Assignment, **more: Any) -> Outcome:
         if len(rows(self.made)) > 2:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from autoresearch.config import LlmSettings, PriceSettings
-from autoresearch.proposers import Brief, Unable
+from autoresearch.proposers import Brief, Several, Unable
 from autoresearch.proposers.asking import Answer, Asker
 from autoresearch.proposers.llm import LlmProposer
 from autoresearch.proposers.models import Model, Prompt, Reply, Section
@@ -604,6 +604,7 @@ def proposed(*scenes: Scene) -> tuple[Proposal | Unable, FreeLedger, list[int]]:
         asker = Asker("spec", PricedModel(asking, cost), ledger=ledger)
         proposer = LlmProposer("spec", asker, Prompting(settings, folder=None), settings)
         made = proposer.propose(brief(), accepted)
+        assert not isinstance(made, Several)
         return made, ledger, [request.body["max_tokens"] for request in fake.requests]
 
 

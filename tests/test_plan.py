@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoresearch.records.values import Purpose
-from autoresearch.research.plan import Pace, State, Wanted, plan, proposals_wanted
+from autoresearch.research.plan import (
+    Pace,
+    State,
+    Wanted,
+    plan,
+    proposals_at_once,
+    proposals_wanted,
+    until_wanted,
+)
 from autoresearch.research.requests import Request
 
 
@@ -149,3 +157,37 @@ def test_none_is_asked_for_that_cannot_be_trained_in_time(
     assert wanted <= proposals_wanted(ends, 0, 0, pace, ahead=ahead, room=None)
     some = any(end <= 0 for end in ends) and pace.trial <= left
     assert wanted > 0 or not some, "what fits is asked for"
+
+
+@pytest.mark.parametrize(
+    ("ends", "proposal", "seconds"),
+    [
+        ((100.0, 60.0), 40.0, 10.0),  # a quarter of a proposal's time is kept in hand
+        ((100.0, 60.0), 60.0, 25.0),  # the nearer one is asked for already
+        ((60.0,), 60.0, math.inf),
+        ((0.001,), 0.0, math.inf),  # nothing is known before the first
+        ((), 40.0, math.inf),
+    ],
+)
+def test_the_next_look_is_when_one_more_proposal_may_be_wanted(
+    ends: tuple[float, ...], proposal: float, seconds: float
+) -> None:
+    assert until_wanted(ends, Pace(proposal, trial=100.0)) == seconds
+
+
+@pytest.mark.parametrize(
+    ("wanted", "ends", "made", "asked"),
+    [
+        (1, (60.0, 61.0, 62.0, 63.0), 0, 4),  # trials that began together
+        (1, (60.0, 300.0), 0, 1),  # the other one has time for a call of its own
+        (1, (60.0, 61.0, 0.0), 1, 2),
+        (1, (60.0,), 0, 1),
+        (2, (60.0,), 0, 2),  # trials are shorter than the call
+    ],
+)
+def test_a_call_is_made_for_the_slots_that_come_free_before_another_could_be_back(
+    wanted: int, ends: tuple[float, ...], made: int, asked: int
+) -> None:
+    pace = Pace(50.0, trial=100.0)
+    assert proposals_at_once(wanted, ends, made, pace, ahead=64, room=None) == asked
+    assert proposals_at_once(0, ends, made, pace, ahead=64, room=0) == 0

@@ -15,6 +15,7 @@ from autoresearch.records.values import (
     Trust,
     Verdict,
 )
+from autoresearch.render import duty
 from autoresearch.render.status import STALE_SECONDS, status
 from tests.rendering import HOSTILE, START, Fabricated, plain
 
@@ -48,7 +49,8 @@ def test_every_kind_has_its_row_and_its_count(made: Fabricated) -> None:
     assert [line.split()[1] for line in lines[2:8]] == [
         "keep", "keep", "discard", "crash", "invalid", "disqualified",
     ]  # fmt: skip
-    summary = " ".join(" ".join(lines[8:]).split())
+    assert lines[8] == duty.UNKNOWN  # nobody wrote down what these trials took
+    summary = " ".join(" ".join(lines[9:]).split())
     assert summary == (
         "2 kept (0 confirmed), 1 discarded, 1 crashed, 1 invalid, 1 disqualified, "
         "32.7 experiments an hour; "

@@ -51,9 +51,9 @@ def turns(rota: Rota, count: int) -> list[str]:
 
 def test_who_thinks_is_not_asked_again_and_the_others_are() -> None:
     rota = table(Clock(), a=1, b=1)
-    turn(rota).thinks = True
+    turn(rota).thinks = 1
     assert turns(rota, 2) == ["b", "b"]
-    turn(rota).thinks = True
+    turn(rota).thinks = 1
     assert rota.next() is None
     assert (rota.pause(), rota.thinks, rota.over) == (None, 2, False)
 
@@ -306,8 +306,8 @@ def test_nobody_is_asked_who_would_answer_too_late() -> None:
     rota = table(clock, slow=3, quick=1)
     for name, seconds in (("slow", 90.0), ("quick", 20.0)):
         seat = next(each for each in rota._seats if each.proposer.name == name)
-        rota.served(Turn(seat, None), 1.0)
-        rota.served(Turn(seat, None), seconds)
+        rota.served(Turn(seat, None), seconds=1.0)
+        rota.served(Turn(seat, None), seconds=seconds)
     assert {turn(rota).proposer.name for _ in range(4)} == {"slow", "quick"}
     found = [rota.next(within=50.0) for _ in range(3)]
     assert [each.seat.proposer.name for each in found if each] == ["quick"] * 3
@@ -320,5 +320,15 @@ def test_nobody_is_asked_who_would_answer_too_late() -> None:
     assert rota.pause(89.0) is None
     clock.now = 80.0
     assert rota.pause(50.0) == pytest.approx(20.0), "who would be too late is not waited for"
-    turn(rota).thinks = True
+    turn(rota).thinks = 1
     assert not rota.too_late(0.0), "an answer may yet come"
+
+
+def test_each_proposal_of_a_call_is_as_good_as_a_turn() -> None:
+    rota = table(Clock(), a=1, b=1)
+    found = taken(rota)
+    rota.served(found, 3)
+    others = [taken(rota) for _ in range(3)]
+    assert (found.seat.proposer.name, [each.seat.proposer.name for each in others]) == (
+        "a", ["b", "b", "b"],
+    )  # fmt: skip

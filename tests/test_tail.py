@@ -39,7 +39,9 @@ class TimedWorker(InlineWorker):
         on_point: Callable[[Point], None],
         stop: Callable[[], bool],
         race: Race = unraced,
+        at_rest: Callable[[], bool] = lambda: True,
     ) -> Outcome:
+        del at_rest
         outcome = super().train(assignment, on_point=on_point, stop=stop, race=race)
         self.clock.now += TRAINING
         timing = Timing(startup=0.0, training=TRAINING, total=TRAINING - 0.1)  # it is scored in 0.1

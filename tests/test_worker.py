@@ -15,6 +15,7 @@ from autoresearch.errors import WorkerError
 from autoresearch.process import oom
 from autoresearch.records.training import Budget, Outcome, Point
 from autoresearch.records.values import Clock, Ending, FailureKind
+from autoresearch.runtime import standby
 from autoresearch.workers import LocalWorker
 from tests import sandboxes
 from tests.processes import dies_out
@@ -724,3 +725,76 @@ class TestRacing:
         body += "time.sleep(0.5)\nsession.log(step=1, loss=9.0, tokens=1)\nos._exit(1)"
         outcome = bench.run(body, race=lambda _point: "too far behind")
         assert ending_of(outcome) == (Ending.EXCEPTION, "KeyError: x")
+
+
+def test_no_clock_starts_before_everything_else_is_at_rest(bench: Bench) -> None:
+    looks = iter([False, False, False])
+    body = (
+        "began = time.monotonic()\n"
+        + FINISH
+        + "session.facts({'waited': time.monotonic() - began})\n"
+    )
+    outcome = bench.run(body + "session.finish()\n", at_rest=lambda: next(looks, True))
+    assert ending_of(outcome) == (Ending.FINISHED, "")
+    assert float(outcome.facts["waited"]) > 0.09  # two ticks of the worker at least
+    assert outcome.timing.training < outcome.timing.startup
+    assert next(looks, None) is None
+
+
+TORCH = "sys.modules['torch'] = sys\n"  # it looks as if this trial had imported it
+
+
+@pytest.mark.parametrize(
+    ("first", "ahead"), [("", True), pytest.param("os.environ['X'] = '1'\n", False, marks=THOROUGH)]
+)
+def test_a_process_that_waited_becomes_the_trial_unless_it_would_notice(
+    tmp_path: Path, first: str, ahead: bool
+) -> None:
+    level = sandboxes.level("bubblewrap")
+    bench = Bench(tmp_path / "bench", worker=LocalWorker(level, patience=0.2))
+    bench.run(GOOD)
+    bench.worker.prepare(bench.folder)
+    assert not list(bench.folder.glob("standby-*")), "these trials know nothing of PyTorch"
+    body = f"{first}print('torch' in sys.modules, os.getcwd())\n{TORCH}{GOOD}"
+    assert bench.run(body).log.decode().split()[0] == "False"
+    bench.worker.prepare(bench.folder)
+    (place,) = bench.folder.glob("standby-*")
+    outcome = bench.run(body)
+    assert ending_of(outcome) == (Ending.FINISHED, "")
+    assert outcome.log.decode().split() == [str(ahead), str(place / "shown" / "tree")]
+    assert outcome.checkpoint == bench.folder / "trial-3" / "scratch" / "checkpoint"
+    assert not place.exists()
+
+
+def test_a_process_that_waits_is_ended_where_it_suits_no_trial(tmp_path: Path) -> None:
+    level = sandboxes.level("bubblewrap")
+    bench = Bench(tmp_path / "bench", worker=LocalWorker(level, patience=0.2))
+    bench.run(TORCH + GOOD)
+    for end in (bench.worker.close, lambda: bench.run(GOOD)):
+        bench.worker.prepare(bench.folder)
+        (place,) = bench.folder.glob("standby-*")
+        assert alive_under(place / "scratch")
+        bench.limits = replace(bench.limits, log=1024)
+        end()
+        assert not place.exists()
+        assert alive_under(place / "scratch") == []
+
+
+@pytest.mark.parametrize(
+    ("files", "noticed"),
+    [
+        ({"train.py": "import os\nimport prepare\nimport torch\nos.environ['A'] = '1'\n"}, False),
+        ({"train.py": "import torch.nn as nn\n", "autoresearch.toml": "a = 1\n"}, False),
+        ({"train.py": "import os\nos.environ['A'] = '1'\nimport torch\n"}, True),
+        ({"train.py": "import early\nimport torch\n", "early.py": "from os import putenv\n"}, True),
+        ({"train.py": "def f():\n    import ctypes\nf()\nfrom torch import nn\n"}, True),
+        ({"train.py": "import torch\n", "json.py": ""}, True),
+        ({"train.py": "this is no Python"}, True),
+    ],
+)
+def test_what_a_tree_would_notice_of_a_process_that_has_imported_pytorch(
+    tmp_path: Path, files: dict[str, str], noticed: bool
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert standby.would_notice(str(tmp_path)) is noticed

@@ -10,7 +10,7 @@ import psutil
 from autoresearch import sandbox
 from autoresearch.records.training import Budget, Limits, Outcome, Point
 from autoresearch.records.values import Clock
-from autoresearch.workers import Assignment, LocalWorker, Race, unraced
+from autoresearch.workers import Assignment, LocalWorker, Race, always, unraced
 
 PRELUDE = '''\
 import json, mmap, os, signal, subprocess, sys, time
@@ -82,11 +82,14 @@ class Bench:
         race: Race = unraced,
         seed: int = 5,
         prelude: str = PRELUDE,
+        at_rest: Callable[[], bool] = always,
     ) -> Outcome:
         """Train with this body; whatever happens, nothing of the trial may be left alive."""
         assignment = self.assignment(prelude + body, seed)
         look = on_point or self.points.append
-        outcome = self.worker.train(assignment, on_point=look, stop=stop, race=race)
+        outcome = self.worker.train(
+            assignment, on_point=look, stop=stop, race=race, at_rest=at_rest
+        )
         assert alive_under(assignment.scratch) == []
         return outcome
 

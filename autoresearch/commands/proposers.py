@@ -105,4 +105,6 @@ def seats(
 
     `stop` says when the run is to end; `tell` is given what the person should know.
     """
-    return [Seat(make(ledger, stop, tell), spec.weight, spec.share) for spec, make in made]
+    return [
+        Seat(make(ledger, stop, tell), spec.weight, spec.share, spec.at_once) for spec, make in made
+    ]

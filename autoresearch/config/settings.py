@@ -80,8 +80,8 @@ class LlmSettings:
     """[llm]: how language models are asked.
 
     `brief_tokens` bounds what they are told, `max_output` what they may say, thoughts included;
-    an answer is sent back `repairs` times at most. A call is asked for so many `proposals`; those
-    beyond the first wait for its author's next turns. `format` is blocks, or file for models too
+    an answer is sent back `repairs` times at most. A call is asked for so many `proposals`, and for
+    more where slots would wait for them otherwise. `format` is blocks, or file for models too
     weak for edits; `effort` is passed on to models that reason (empty: their default); `show` are
     globs of fixed files worth showing; `profile` tells them, and commands, where a step of the
     incumbent spends its time, for a short training beside each keep; `key_variable` names the

@@ -1,11 +1,10 @@
 """Where the servers of one scoring run, and what they see of the trial that came before them."""
 
-import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from autoresearch.process import link_tree
 from autoresearch.records.training import Limits
 from autoresearch.sandbox import Sandbox
 
@@ -52,12 +51,5 @@ class Site:
 
     def show(self, tree: Path, checkpoint: Path) -> None:
         """Let the servers see a tree and a checkpoint. Files are linked where that can be done."""
-        for source, target in ((tree, self.tree), (checkpoint, self.checkpoint)):
-            shutil.copytree(source, target, symlinks=True, copy_function=_link)
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError:  # another file system, or one without links
-        shutil.copy2(source, target, follow_symlinks=False)
+        link_tree(tree, self.tree)
+        link_tree(checkpoint, self.checkpoint)

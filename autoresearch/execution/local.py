@@ -50,6 +50,7 @@ class LocalExecutor:
             if slot not in self._at_work or not self._at_work[slot].is_alive():
                 with pinned(host.cores):
                     host.evaluator.prepare(host.work)
+                    host.worker.prepare(host.work)
 
     def close(self) -> None:
         """End every trial and wait until its processes are dead."""
@@ -58,6 +59,7 @@ class LocalExecutor:
             thread.join()
         for host in self._hosts.values():
             host.evaluator.close()
+            host.worker.close()
 
     def _execute(self, slot: str, spec: TrialSpec, tell: Callable[[Message], None]) -> None:
         cancelled = self._cancelled[slot]

@@ -1,7 +1,8 @@
 """One trial where it runs: a clean workspace, a capped training, a sealed score."""
 
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -117,7 +118,9 @@ def _released(host: Host, spec: TrialSpec) -> Iterator[None]:
 def _trained(spec: TrialSpec, host: Host, watch: Watch) -> TrialResult:
     place = host.place(spec.number)
     pruner = Pruner(spec.reference) if spec.reference else None
-    with host.checkout(spec.commit, place / "tree", watch.stop) as tree:
+    if spec.scored:
+        host.evaluator.prepare(host.work)  # they start beside the training's own start-up
+    with host.checkout(spec.commit, place / "tree", watch.stop) as tree, _settling(host) as at_rest:
         assignment = Assignment(
             tree=tree,
             scratch=place / "scratch",
@@ -131,16 +134,32 @@ def _trained(spec: TrialSpec, host: Host, watch: Watch) -> TrialResult:
             trusted=spec.trusted,
             profiled=spec.profiled,
         )
-        host.evaluator.settle()
         outcome = host.worker.train(
             assignment,
             on_point=lambda point: watch.tell(TrialPoint(point)),
             stop=watch.stop,
             race=pruner or unraced,
+            at_rest=at_rest,
         )
     if outcome.ending is Ending.INTERRUPTED:
         raise Interrupted(outcome.detail)
     return TrialResult(outcome, condemned_at=pruner.condemned_at if pruner else None)
+
+
+@contextmanager
+def _settling(host: Host) -> Iterator[Callable[[], bool]]:
+    """Yield what tells whether the scorer's preparations are at rest; they are waited for apart."""
+
+    def settle() -> None:
+        with suppress(Exception):  # what is wrong with them, the scoring finds out
+            host.evaluator.settle()
+
+    thread = threading.Thread(target=settle, name="settling", daemon=True)
+    thread.start()
+    try:
+        yield lambda: not thread.is_alive()
+    finally:
+        thread.join()
 
 
 def _scored(spec: TrialSpec, host: Host, watch: Watch, result: TrialResult) -> TrialResult:
@@ -151,6 +170,7 @@ def _scored(spec: TrialSpec, host: Host, watch: Watch, result: TrialResult) -> T
         msg = "stopped by the person or the deadline"
         raise Interrupted(msg)
     watch.tell(Scoring())
+    host.worker.prepare(host.work)  # no clock runs here: the next trial's process may load
     score = _score(spec, host, watch, checkpoint)
     if isinstance(score, Score) and not host.keep(spec.number, checkpoint):
         watch.tell(Notice(f"no room to keep the checkpoint of trial {spec.number} for `promote`"))

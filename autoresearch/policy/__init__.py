@@ -16,6 +16,7 @@ from autoresearch.policy.claims import (
 )
 from autoresearch.policy.documents import ByDocument, by_document
 from autoresearch.policy.drift import Drift, drift
+from autoresearch.policy.duty import Duty, Phases, duty
 from autoresearch.policy.effects import CPU_IDEAS, GPU_IDEAS, Prior, usual_ideas
 from autoresearch.policy.gap import Gap, Sides, gap
 from autoresearch.policy.memory import Past, average, recall, replay
@@ -69,9 +70,10 @@ from autoresearch.policy.verdicts import (
 __all__ = [
     "CONFIRMED", "CPU", "CPU_IDEAS", "FIRST_SEED", "GPU", "GPU_IDEAS", "MEASURED", "MOST",
     "PLENTY", "QUIETER", "Belief", "ByDocument", "Calibration", "Claim", "Condemned", "Decision",
-    "Drift", "Finished", "Gap", "Kept", "Ladder", "Lags", "MoreTrials", "Noise", "Past", "Prior",
-    "Race", "Sides", "Sight", "Usual", "Yardstick", "advice", "allow", "at_ceiling", "average",
-    "by_document", "by_seed", "calibrate", "calibrated", "claim", "doubtful", "drift", "gap",
+    "Drift", "Duty", "Finished", "Gap", "Kept", "Ladder", "Lags", "MoreTrials", "Noise", "Past",
+    "Phases", "Prior", "Race", "Sides", "Sight", "Usual", "Yardstick", "advice", "allow",
+    "at_ceiling", "average", "by_document", "by_seed", "calibrate", "calibrated", "claim",
+    "doubtful", "drift", "duty", "gap",
     "judge", "kept_as_simpler", "ladder", "lags", "most_lean", "most_noise", "next_seed", "noise",
     "paired", "probes_needed", "recall", "replay", "share_bound", "shipped_ladder",
     "should_unkeep", "sight", "smallest_leak", "steadied", "too_noisy", "usual_ideas",

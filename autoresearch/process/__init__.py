@@ -10,7 +10,10 @@ with a pid namespace neither happens: nobody in it sees the guard, and all die w
 
 from autoresearch.process.appetite import Appetite
 from autoresearch.process.confined import LIFELINE, Confined
-from autoresearch.process.folders import remove
+from autoresearch.process.folders import link_tree, remove
 from autoresearch.process.guarded import Exit, Guarded, launch, signal_name
 
-__all__ = ["LIFELINE", "Appetite", "Confined", "Exit", "Guarded", "launch", "remove", "signal_name"]
+__all__ = [
+    "LIFELINE", "Appetite", "Confined", "Exit", "Guarded", "launch", "link_tree", "remove",
+    "signal_name",
+]  # fmt: skip

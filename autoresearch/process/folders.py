@@ -1,4 +1,4 @@
-"""Removing what an untrusted process left behind, whatever it made of its folders."""
+"""Folders of untrusted processes: shown to them, and removed, whatever they made of them."""
 
 import os
 import shutil
@@ -34,6 +34,22 @@ def remove(folder: Path) -> bool:
         if os.path.lexists(folder):
             _run(*tool, str(folder.absolute()))
     return not os.path.lexists(folder)
+
+
+def link_tree(source: Path, target: Path) -> None:
+    """Put a folder with all that is in it at a new place; files are linked where that can be done.
+
+    Raises:
+        OSError: it cannot be put there.
+    """
+    shutil.copytree(source, target, symlinks=True, copy_function=_link)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:  # another file system, or one without links
+        shutil.copy2(source, target, follow_symlinks=False)
 
 
 def _unlock(top: Path) -> None:

@@ -1,6 +1,7 @@
 """What suggests changes. One file a proposer; the command line's spec chooses."""
 
 from autoresearch.proposers.base import (
+    MOST_AT_ONCE,
     Brief,
     Check,
     Machine,
@@ -10,6 +11,7 @@ from autoresearch.proposers.base import (
     Proposer,
     Remaining,
     Run,
+    Several,
     TextSize,
     Unable,
 )
@@ -18,6 +20,7 @@ from autoresearch.proposers.specs import KNOWN, Spec
 
 __all__ = [
     "KNOWN",
+    "MOST_AT_ONCE",
     "Brief",
     "Check",
     "Machine",
@@ -28,6 +31,7 @@ __all__ = [
     "Proposer",
     "Remaining",
     "Run",
+    "Several",
     "Spec",
     "TextSize",
     "Unable",

@@ -22,6 +22,7 @@ from autoresearch.records.values import (
     Verdict,
 )
 
+MOST_AT_ONCE = 5  # proposals of one call: with more of them each is thought about too little
 Check = Callable[[Proposal], Rejection | None]
 
 
@@ -185,8 +186,9 @@ class Brief:
     `parameters` how many it says that it has; `baseline` are the scores that were read of the
     unchanged project, by seed; `noise` what is known of the noise, None
     until something was repeated; `measuring` what the numbers rest on. `salt` is the study's secret
-    for marks that no hostile text can foresee. The same brief gives the same proposal from a
-    proposer that does not think.
+    for marks that no hostile text can foresee; `wanted` is how many proposals have a slot to go
+    to, for who can make several at once. The same brief gives the same proposal from a proposer
+    that does not think.
     """
 
     study: str
@@ -209,7 +211,15 @@ class Brief:
     device: str = "cpu"
     budget: Budget = field(default_factory=lambda: Budget(300.0, Clock.WALL))
     remaining: Remaining = Remaining()
+    wanted: int = 1
     salt: str = ""
+
+
+@dataclass(frozen=True)
+class Several:
+    """Proposals that were made at once; none of them knows what comes of another."""
+
+    proposals: tuple[Proposal, ...]
 
 
 @dataclass(frozen=True)
@@ -236,8 +246,10 @@ class Proposer(Protocol):
     def name(self) -> str:
         """Its spec, as given on the command line and kept with every experiment."""
 
-    def propose(self, brief: Brief, check: Check) -> Proposal | Unable | None:
+    def propose(self, brief: Brief, check: Check) -> Proposal | Several | Unable | None:
         """Return the next proposal, why there is none now, or None: nothing more to try.
+
+        Who is wanted for several may return so many of them at once.
 
         Args:
             brief: what to work from.

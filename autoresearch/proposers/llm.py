@@ -1,13 +1,13 @@
 """A language model as a proposer: brief in, answer out, sent back with reasons until it holds."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from autoresearch.config import LlmSettings
 from autoresearch.errors import ProposerError
 from autoresearch.proposers import reading
 from autoresearch.proposers.asking import Answer, Asker, TooDear, shortcoming
-from autoresearch.proposers.base import Brief, Check, Unable
+from autoresearch.proposers.base import MOST_AT_ONCE, Brief, Check, Several, Unable
 from autoresearch.proposers.models import Prompt
 from autoresearch.proposers.prompting import Prompting
 from autoresearch.records.money import CallEnding
@@ -33,32 +33,23 @@ class LlmProposer:
         self._prompting = prompting
         self._settings = settings
         self._tokens, self._room = settings.brief_tokens, settings.max_output
-        self._waiting: list[Proposal] = []  # made ahead; a run that ends forgets them
 
     @property
     def name(self) -> str:
         """The spec, for example anthropic:MODEL."""
         return self._name
 
-    def propose(self, brief: Brief, check: Check) -> Proposal | Unable:
+    def propose(self, brief: Brief, check: Check) -> Proposal | Several | Unable:
         """Return a proposal (in the end also one that will be refused), or why there is none.
 
-        What a call has made beyond one proposal is proposed in the next turns, as far as it would
-        still be trained: the incumbent may be another one by then.
+        Where several are wanted, or the settings ask for them, what a call has made is returned
+        whole.
         """
-        while self._waiting:
-            made = self._waiting.pop(0)
-            if (fault := check(made)) is None:
-                return made
-            self._drop(fault)
-        return self._asked(brief, check)
-
-    def _asked(self, brief: Brief, check: Check) -> Proposal | Unable:
         prompt, answer = self._first(brief)
         if isinstance(answer, Unable):
             return answer
         calls: tuple[int, ...] = (answer.call,)
-        made, faults = self._judged(brief, answer, check, [])
+        made, others, faults = self._judged(brief, answer, check, [])
         while made.fault and len(calls) <= self._settings.repairs:
             objection = self._prompting.objection(brief, faults[-1])
             prompt = prompt.objected(answer.reply.text, objection)
@@ -69,32 +60,41 @@ class LlmProposer:
             if again.reply.ending is CallEnding.TOO_LONG:
                 break
             answer = again
-            made, faults = self._judged(brief, answer, check, faults)
-        return replace(made, calls=calls, fault=self._advised(made.fault, faults))
+            made, others, faults = self._judged(brief, answer, check, faults)
+        first = replace(made, calls=calls, fault=self._advised(made.fault, faults))
+        return Several((first, *others)) if others else first
 
     def _judged(
         self, brief: Brief, answer: Answer, check: Check, before: Sequence[Rejection]
-    ) -> tuple[Proposal, Sequence[Rejection]]:
+    ) -> tuple[Proposal, Sequence[Proposal], Sequence[Rejection]]:
         """Return what an answer proposes, with its fault if it has one, and all faults so far.
 
-        Of several proposals that is the first without a fault, else the last; those below it wait.
+        Of several proposals that is the first without a fault, else the last; beside it, those
+        below it that have none.
         """
         read, *others = self._read(brief, answer)
         while (fault := _fault(read, check)) is not None and others:
             self._drop(fault)
             read = others.pop(0)
-        for each in others:
-            if isinstance(each, Rejection):
-                self._drop(each)
-            else:
-                self._waiting.append(replace(each, shares=answer.call))
         if fault is not None:
             self._asker.send_back(answer, fault.reason)
         if isinstance(read, Rejection):
-            return reading.unread(answer.reply.text, self._name, read), [*before, read]
+            return reading.unread(answer.reply.text, self._name, read), (), [*before, read]
         if fault is not None:
-            return replace(read, fault=fault.reason), [*before, fault]
-        return read, before
+            return replace(read, fault=fault.reason), (), [*before, fault]
+        return read, list(self._sound(others, answer, check)), before
+
+    def _sound(
+        self, others: Sequence[Proposal | Rejection], answer: Answer, check: Check
+    ) -> Iterator[Proposal]:
+        """Yield the further proposals of a call that would be trained."""
+        for each in others:
+            if isinstance(each, Rejection):
+                self._drop(each)
+            elif (fault := check(each)) is not None:
+                self._drop(fault)
+            else:
+                yield replace(each, shares=answer.call)
 
     def _drop(self, fault: Rejection) -> None:
         self._asker.tell(f"one of its proposals is dropped: {fault.reason}")
@@ -124,8 +124,11 @@ class LlmProposer:
                 return prompt, answer if isinstance(answer, Unable) else _hopeless(answer)
 
     def _prompt(self, brief: Brief, tokens: int) -> Prompt:
-        proposals = self._settings.proposals
-        return self._prompting.prompt(brief, tokens=tokens, proposals=proposals)
+        return self._prompting.prompt(brief, tokens=tokens, proposals=self._most(brief))
+
+    def _most(self, brief: Brief) -> int:
+        """Return how many proposals a call is asked for."""
+        return max(self._settings.proposals, min(brief.wanted, MOST_AT_ONCE))
 
     def _halved(self, brief: Brief) -> bool:
         """Tell half as much from now on; return whether a brief can be as short as that."""
@@ -151,8 +154,7 @@ class LlmProposer:
     def _read(self, brief: Brief, answer: Answer) -> Sequence[Proposal | Rejection]:
         if answer.reply.ending in (CallEnding.TRUNCATED, CallEnding.EMPTY):
             return [Rejection(shortcoming(answer.reply, self._room))]
-        most = self._settings.proposals
-        return reading.read_several(answer.reply.text, self._name, brief, most)
+        return reading.read_several(answer.reply.text, self._name, brief, self._most(brief))
 
 
 def _fault(read: Proposal | Rejection, check: Check) -> Rejection | None:

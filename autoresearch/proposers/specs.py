@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from autoresearch.config import Keys, LlmSettings, PriceSettings, parse_duration
 from autoresearch.errors import ProposerError
+from autoresearch.proposers.base import MOST_AT_ONCE
 from autoresearch.proposers.models import Model
 
 if TYPE_CHECKING:
@@ -56,6 +57,11 @@ class Spec:
     def thinks(self) -> bool:
         """Whether a language model behind an API is asked."""
         return self.kind in ("anthropic", "openai")
+
+    @property
+    def at_once(self) -> int:
+        """How many proposals it can make of one call."""
+        return MOST_AT_ONCE if self.thinks else 1
 
     @property
     def reads_briefs(self) -> bool:

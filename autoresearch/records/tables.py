@@ -31,6 +31,13 @@ ARMS = (
     "delta_error", "predicted_delta",
 )  # fmt: skip
 
+# Where the seconds of a slot went: `status` sums it up over all trials.
+PHASES = (
+    "experiment_id", "purpose", "state", "ending", "idle_seconds", "paused_seconds",
+    "machine_seconds", "deciding_seconds", "slot_seconds", "startup_seconds", "training_seconds",
+    "total_seconds", "scoring_seconds",
+)  # fmt: skip
+
 
 class Study(SQLModel, table=True):
     """One night's lineage: a tag, a branch, a base commit, what makes its scores comparable.
@@ -40,6 +47,7 @@ class Study(SQLModel, table=True):
     changed, oldest first: what was read before one is compared with nothing after it. `doc_bytes`
     are the sizes of the val documents, in the order of every trial's `doc_bits` (zlib-compressed
     little-endian uint32); `token_bytes` the bytes of training text in a token, on average.
+    `idle` are the seconds, by `IdleReason`, that slots stood idle after the last trial of a run.
     `audit_tolerance` and `audit_noise` are what recomputed predictions may differ by, in nats, as
     the baseline's scoring measured it; None in studies of older versions. `facts` are what a run
     tells of the training text and of the machine (`research.surroundings`).
@@ -65,6 +73,7 @@ class Study(SQLModel, table=True):
     audit_tolerance: float | None = Field(default=None, sa_type=Finite)
     audit_noise: float | None = Field(default=None, sa_type=Finite)
     facts: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    idle: dict[str, float] = Field(default_factory=dict, sa_type=JSON)
     created_at: datetime = Field(sa_type=Utc)
 
     @property
@@ -180,13 +189,15 @@ class Trial(SQLModel, table=True):
     machine spoiled have no say in any verdict. Of leaks worth `detectable` bits per byte
     scoring would have missed one in a thousand. `condemned_at` is the progress (0 to 1) at which
     racing gave it up: it was stopped there, or runs on to its end as an audit of racing.
-    `compile_seconds` are a part of those of start-up. `hardware` is as in `Hardware.stored`;
-    `profile` a list of [depth, share, path, line, text], as in `ProfileRow`.
+    `compile_seconds` are a part of those of start-up. From `waiting_seconds` to `slot_seconds` they
+    are wall seconds as in `SlotTime`, None where nobody wrote them down. `hardware` is as in
+    `Hardware.stored`; `profile` a list of [depth, share, path, line, text], as in `ProfileRow`.
     """
 
     # Rows are long and lie apart: what every verdict asks for is answered by the index alone.
     __table_args__ = (
         Index("ix_trial_reading", "experiment_id", "purpose", "val_bpb", "seed", "steps"),
+        Index("ix_trial_phases", *PHASES),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -209,6 +220,12 @@ class Trial(SQLModel, table=True):
     training_seconds: float = Field(default=0.0, sa_type=Finite)
     total_seconds: float = Field(default=0.0, sa_type=Finite)
     scoring_seconds: float = Field(default=0.0, sa_type=Finite)
+    waiting_seconds: float | None = Field(default=None, sa_type=Finite)
+    idle_seconds: float | None = Field(default=None, sa_type=Finite)
+    paused_seconds: float | None = Field(default=None, sa_type=Finite)
+    machine_seconds: float | None = Field(default=None, sa_type=Finite)
+    deciding_seconds: float | None = Field(default=None, sa_type=Finite)
+    slot_seconds: float | None = Field(default=None, sa_type=Finite)
     steps: int = 0
     tokens: int = Field(default=0, sa_type=BigInteger)
     peak_memory: int = Field(default=0, sa_type=BigInteger)

@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, and_, func, or_
 from sqlmodel import col, select
 
 from autoresearch.errors import RegistryError
+from autoresearch.policy import Duty
 from autoresearch.records.arms import Trained
 from autoresearch.records.hardware import Hardware, RanOn
 from autoresearch.records.tables import Call, Experiment, Study, Trial
@@ -22,6 +23,7 @@ from autoresearch.records.values import (
 from autoresearch.registry import readings
 from autoresearch.registry.arms import trained
 from autoresearch.registry.database import Database, without
+from autoresearch.registry.phases import duty
 from autoresearch.registry.racing import Raced, curves, raced
 from autoresearch.registry.readings import Repeat
 from autoresearch.registry.rows import EXPERIMENT_BODY, StudyRows
@@ -226,6 +228,10 @@ class Queries:
     def summary(self, study: Study) -> Summary:
         """Return a study in numbers."""
         return summarize(self._database, study, self.incumbent(study))
+
+    def duty(self, study: Study) -> Duty | None:
+        """Return what became of the time of a study's slots; None before a trial has ended."""
+        return duty(self._database, study)
 
     def calls(self, study: Study, *, whole: bool = False) -> list[Call]:
         """Return a study's calls, oldest first; without what was answered unless `whole`."""

@@ -16,7 +16,7 @@ from autoresearch.records.text import safe_line
 from autoresearch.records.values import Verdict
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack
-from autoresearch.render import evidence, racing
+from autoresearch.render import duty, evidence, racing
 from autoresearch.render.money import Tariff
 
 VERSION = 3
@@ -37,13 +37,14 @@ def write_study_json(
     """Write a study as one JSON object, an experiment a line.
 
     ``{"version", "study", "experiments": [...], "trials": [...], "calls": [...],
-    "spending": [...], "racing": {...}, "money": {...}, "machine": {...}, "arms": [...],
-    "comparisons": [...], "calibrations": {...}, "run"}``; trials and calls name their experiment,
-    `spending` is an account a proposer, `racing` that of trials stopped early, `money` the study's
-    cap and what an hour of the machine costs, `machine` how loud it is, what can be seen through
-    that, and its checks for drift. `arms` are what proposers gained, `comparisons` what they did
-    beside a control, `calibrations` what became of each one's predictions: see `policy.arms`.
-    `run` is the run at work in the project, or null.
+    "spending": [...], "racing": {...}, "duty": {...}, "money": {...}, "machine": {...},
+    "arms": [...], "comparisons": [...], "calibrations": {...}, "run"}``; trials and calls name
+    their experiment, `spending` is an account a proposer, `racing` that of trials stopped early,
+    `duty` what became of the seconds of the slots, `money` the study's cap and what an hour of the machine
+    costs, `machine` how loud it is, what can be seen through that, and its checks for drift. `arms`
+    are what proposers gained, `comparisons` what they did beside a control, `calibrations` what
+    became of each one's predictions: see `policy.arms`. `run` is the run at work in the project, or
+    null.
     Everything is in it except logs, the scores of single documents and what models answered.
     """
     machine = evidence.Machine.of(registry, study).plain()
@@ -57,6 +58,7 @@ def write_study_json(
     out.write('],\n"spending": [')
     _write_items(out, (asdict(each) for each in registry.spending(study)))
     out.write(f'],\n"racing": {_dump(racing.plain(registry.raced(study)))},')
+    out.write(f'\n"duty": {_dump(duty.plain(registry.duty(study)))},')
     out.write(f'\n"money": {_dump(asdict(tariff))},\n"machine": {_dump(machine)},\n"arms": [')
     trained = registry.trained(study)
     _write_items(out, (_record(each) for each in records(trained)))

@@ -11,7 +11,7 @@ from rich.text import Text
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.values import StudyState, TrialState, Verdict
 from autoresearch.registry import Registry, Summary
-from autoresearch.render import leaks, money, racing, testset, words
+from autoresearch.render import duty, leaks, money, racing, testset, words
 from autoresearch.render.arms import arms
 from autoresearch.render.evidence import Machine
 
@@ -74,6 +74,8 @@ def status(
         _print(console, line)
     if (told := racing.line(registry.raced(study))) is not None:
         _print(console, told)
+    if (share := duty.line(registry.duty(study))) is not None:
+        _print(console, share)
     for line in money.limits(registry, study):
         _print(console, line)
     money.accounts(registry, study, console, tariff)

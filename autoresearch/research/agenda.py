@@ -24,13 +24,15 @@ class Work:
     """An experiment without a verdict: whether its trials have begun, and which it still needs.
 
     `wanted` is None while that is not known: after each of its trials. `resumed` was being trained
-    when a run was stopped: it stays beside its parent, and comes before what is new.
+    when a run was stopped: it stays beside its parent, and comes before what is new. `since` is
+    when what is wanted was known, on the run's clock.
     """
 
     row: Experiment
     begun: bool
     resumed: bool = False
     wanted: Wanted | None = None
+    since: float | None = None
 
 
 @dataclass(frozen=True)
@@ -58,14 +60,16 @@ class Agenda:
         confirming: Confirming,
         drifting: Drifting,
         profiles: bool,
+        clock: Callable[[], float],
     ) -> None:
-        """Build it; `profiles` says whether incumbents are profiled."""
+        """Build it; `profiles` says whether incumbents are profiled, `clock` is the run's."""
         self._registry = registry
         self._trials = trials
         self._comparing = comparing
         self.confirming = confirming
         self.drifting = drifting
         self._profiles = profiles
+        self._clock = clock
         self.works: dict[int, Work] = {}
         self.running: dict[str, Running] = {}
         self._paired: int | None = None  # the keep whose confirming pair has begun
@@ -145,13 +149,16 @@ class Agenda:
             left=left,
         )
 
-    def begin(self, slot: str, request: Request, now: float) -> None:
-        """Note that a trial begins."""
+    def begin(self, slot: str, request: Request, now: float) -> float:
+        """Note that a trial begins; return for how many seconds it was wanted."""
+        since: float | None = None
         if request in self._pair:
             self._paired, self._pair = request.of, _without(self._pair, request)
         elif (work := self.works.get(request.of)) is not None:
             work.begun, work.wanted = True, _without(work.wanted or (), request)
+            since = work.since
         self.running[slot] = Running(request, now)
+        return 0.0 if since is None else now - since
 
     def end(self, slot: str, trial: Trial | None) -> Request:
         """Note that a trial is over, None: it came to no row of its own; return what it was."""
@@ -177,6 +184,8 @@ class Agenda:
         if isinstance(found, policy.Decision):
             return found
         work.wanted = found
+        if work.begun or work.since is None:  # who waits for its turn has waited since it was made
+            work.since = self._clock()
         return None
 
     def _is_running(self, purpose: Purpose) -> bool:

@@ -69,6 +69,7 @@ def controller_for(
         confirming=Confirming(confirm_share, registry, comparing, books, lambda: patience.left),
         drifting=Drifting(settings.drift_every, registry, patience.see),
         profiles=profile,
+        clock=patience.clock,
     )
     rota = Rota(seats, patience.clock)
     ideas = Ideas(

@@ -1,12 +1,13 @@
 """The night: what has ended is written down, and what is due is begun, on every slot there is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from autoresearch import policy
 from autoresearch.errors import AutoresearchError, Interrupted
 from autoresearch.proposers import Brief, Remaining
 from autoresearch.records.events import Event, Waiting
+from autoresearch.records.phases import IdleReason
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.training import Budget
 from autoresearch.records.values import (
@@ -24,7 +25,14 @@ from autoresearch.research.control import Control
 from autoresearch.research.ending import Ending
 from autoresearch.research.ideas import Ideas
 from autoresearch.research.patience import Patience
-from autoresearch.research.plan import Pace, Wanted, plan, proposals_wanted
+from autoresearch.research.plan import (
+    Pace,
+    Wanted,
+    plan,
+    proposals_at_once,
+    proposals_wanted,
+    until_wanted,
+)
 from autoresearch.research.proposing import Made
 from autoresearch.research.purse import Purse
 from autoresearch.research.requests import Request
@@ -33,6 +41,7 @@ from autoresearch.research.tasks import Done, Tasks
 from autoresearch.research.trials import TrialRunner
 
 _TURN_SECONDS = 10.0  # after so long what is due is looked at again, though nothing has happened
+_PAST = 0.05  # seconds by which a moment is certainly past
 
 
 class Controller:
@@ -135,7 +144,7 @@ class Controller:
         self._think()
         to_come = self._rota.thinks or self._control.paused
         if self._agenda.running or (to_come and not self._ends()):
-            for done in self._tasks.turn(_TURN_SECONDS):
+            for done in self._tasks.turn(self._turn_seconds(), self._idle()):
                 self._end(done)
             return True
         return begun or self._goes_on()
@@ -158,8 +167,14 @@ class Controller:
         pause = self._rota.pause(self._for_thought()) or 0.0
         if pause > 0:
             self._see(Waiting(f"for a proposer, {pause:.0f} s"))
-            self._patience.linger(pause, until=lambda: self._control.holds)
+            self._tasks.linger(pause, IdleReason.PAUSED, until=lambda: self._control.holds)
         return True
+
+    def _idle(self) -> IdleReason:
+        """Return why slots that are free have nothing to do."""
+        if self._ends():
+            return IdleReason.END
+        return IdleReason.PROPOSALS if self._rota.thinks else IdleReason.PAUSED
 
     def _ends(self) -> str:
         """Return why nothing new is to begin; "" while it may."""
@@ -269,8 +284,8 @@ class Controller:
         )
         starts = plan(state)
         for slot, request in starts:
-            self._agenda.begin(slot, request, self._patience.clock())
-            self._tasks.start(slot, self._trials.task(request, slot))
+            waited = self._agenda.begin(slot, request, self._patience.clock())
+            self._tasks.start(slot, self._trials.task(request, slot, waited))
         return bool(starts)
 
     def _ready(self, most: int) -> list[Wanted]:
@@ -306,15 +321,28 @@ class Controller:
             if not self._agenda.works:
                 self._take_up(self._ideas.baseline(self.study))
             return
-        for _ in range(self._proposals_wanted()):
+        wanted = self._proposals_wanted()
+        at_once = self._proposals_at_once(wanted)
+        while wanted > 0:
             self._trials.executor.prepare()
-            back = self._ideas.reversal(self.study, incumbent)
-            if back is not None:
-                self._take_up(self._ideas.open(self.study, back, incumbent))
-            elif not self._ideas.ask(
-                self.study, incumbent, lambda: self._brief(incumbent), self._for_thought()
-            ):
+            asked = self._reverse(incumbent) or self._ideas.ask(
+                self.study,
+                incumbent,
+                lambda: self._brief(incumbent),
+                wanted,
+                at_once,
+                self._for_thought(),
+            )
+            if not asked:
                 return
+            wanted -= asked
+
+    def _reverse(self, incumbent: Experiment) -> bool:
+        """Take up the reverse of a refuted keep; return whether one was due."""
+        back = self._ideas.reversal(self.study, incumbent)
+        if back is not None:
+            self._take_up(self._ideas.open(self.study, back, incumbent))
+        return back is not None
 
     def _for_thought(self) -> float | None:
         """Return how long a proposal may take for a training to fit behind it; None: any time."""
@@ -322,16 +350,40 @@ class Controller:
         return None if left is None else left - self._registry.quickest(int(self.study.id or 0))
 
     def _proposals_wanted(self) -> int:
-        ends = self._agenda.busy(self.study, self._patience.clock())
+        pace = self._pace()
         return proposals_wanted(
-            [*ends, *(0.0 for _ in self._tasks.free)],
+            self._slot_ends(),
             waiting=len(self._agenda.waiting),
             thinking=self._rota.thinks,
-            pace=Pace(self._ideas.seconds, self._registry.quickest(int(self.study.id or 0))),
+            pace=pace,
             ahead=self._ahead,
             room=self._ending.room(self._agenda.begun),
             left=self._patience.left,
         )
+
+    def _proposals_at_once(self, wanted: int) -> int:
+        pace = self._pace()
+        return proposals_at_once(
+            wanted,
+            self._slot_ends(),
+            len(self._agenda.waiting) + self._rota.thinks,
+            pace,
+            ahead=self._ahead,
+            room=self._ending.room(self._agenda.begun),
+        )
+
+    def _turn_seconds(self) -> float:
+        """Return after how long what is due is looked at again, though nothing has happened."""
+        pace = self._pace()
+        return min(_TURN_SECONDS, until_wanted(self._slot_ends(), pace) + _PAST)
+
+    def _pace(self) -> Pace:
+        return Pace(self._ideas.seconds, self._registry.quickest(int(self.study.id or 0)))
+
+    def _slot_ends(self) -> list[float]:
+        """Return in how many seconds each slot will be free; 0 where it is."""
+        ends = self._agenda.busy(self.study, self._patience.clock())
+        return [*ends, *(0.0 for _ in self._tasks.free)]
 
     def _brief(self, incumbent: Experiment) -> Brief:
         rows = [each.row for each in self._agenda.works.values()]
@@ -347,6 +399,7 @@ class Controller:
 
     def _enter(self) -> None:
         self._set_state(StudyState.RUNNING)
+        self._trials.slot_clock.open(self._trials.executor.slots)
         self._rota.resume(self._registry.experiments(self.study))
         summary = self._registry.summary(self.study)
         slots = self._trials.executor.slots
@@ -367,13 +420,19 @@ class Controller:
 
     def _leave(self, reason: str) -> None:
         with suppress(Interrupted):  # it waits for the registry, and may wait no longer
-            self._set_state(StudyState.STOPPED)
+            self._set_state(StudyState.STOPPED, self._trials.slot_clock.rest())
         self._see(telling.study_stopped(self._registry.summary(self.study), reason))
 
     def _reread(self) -> None:
         self._trials.tidy()
         self.study = self._registry.study(self.study.tag) or self.study
 
-    def _set_state(self, state: StudyState) -> None:
+    def _set_state(self, state: StudyState, idle: Mapping[str, float] | None = None) -> None:
         self._reread()
-        self.study = self._registry.save(self.study.model_copy(update={"state": state}))
+        spent = _sums(self.study.idle, idle or {})
+        change = {"state": state, "idle": spent}
+        self.study = self._registry.save(self.study.model_copy(update=change))
+
+
+def _sums(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
+    return {name: one.get(name, 0.0) + other.get(name, 0.0) for name in {**one, **other}}

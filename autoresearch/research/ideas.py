@@ -41,6 +41,7 @@ class Ideas:
         self._registry = registry
         self._rota = rota
         self._through = patience.through
+        self._clock = patience.clock
         self._see: Callable[[Event], None] = patience.see
         self.briefing = Briefing(registry, repo, project)
         self._opening = Opening(project, registry, repo, self.briefing, rehearse)
@@ -68,15 +69,18 @@ class Ideas:
         study: Study,
         incumbent: Experiment,
         brief: Callable[[], Brief],
-        within: float | None = None,
-    ) -> bool:
-        """Ask whoever has the turn; return whether there was anybody who answers in time."""
+        wanted: int,
+        at_once: int,
+        within: float | None,
+    ) -> int:
+        """Ask whoever has the turn; see `Proposing.ask`."""
 
         def check(made: Proposal) -> Rejection | None:
             # What was paid for is not lost because it cannot be looked at now.
             return self._through(partial(self._opening.check, study, made, incumbent))
 
-        return self._proposing.ask(partial(self._through, brief), check, within)
+        through = partial(self._through, brief)
+        return self._proposing.ask(through, check, wanted, at_once, within)
 
     def reversal(self, study: Study, incumbent: Experiment) -> Proposal | None:
         """Return the reverse of a refuted keep that is still below the incumbent, if one is due."""
@@ -99,7 +103,9 @@ class Ideas:
         checked = self._through(partial(self._opening.commit, study, row))
         if isinstance(checked, Rejection):
             return checked
-        return Work(checked, begun=any(map(settled, trials)), resumed=bool(trials))
+        return Work(
+            checked, begun=any(map(settled, trials)), resumed=bool(trials), since=self._clock()
+        )
 
     def judged(self, made: Made, *, refused: bool) -> None:
         """Note whether a proposal was refused before any training."""

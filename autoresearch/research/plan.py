@@ -5,6 +5,7 @@ confirming pair. A group's trials are wanted in order; its later ones may begin 
 """
 
 import heapq
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -113,6 +114,40 @@ def proposals_wanted(
     needed = free + min(soon, ahead)
     needed = needed if room is None else min(needed, room)
     return max(needed - waiting - thinking, 0)
+
+
+def proposals_at_once(
+    wanted: int, ends: Sequence[float], made: int, pace: Pace, *, ahead: int, room: int | None
+) -> int:
+    """Return how many proposals a call that is made now should bring, if it can bring several.
+
+    Who is asked can be asked again only when the call is back. So it is asked for the slots as well
+    that come free before another call could be back: those of trials that began together, say.
+
+    Args:
+        wanted: how many are wanted now.
+        ends: as for `proposals_wanted`.
+        made: proposals that are ready, or being thought of.
+        pace: how long both take.
+        ahead: how many there may be for slots that are not free yet.
+        room: how many experiments may still begin; None: any number.
+    """
+    soon = sum(0 < end <= 2 * pace.proposal * _MARGIN for end in ends)
+    free = sum(end <= 0 for end in ends)
+    most = free + min(soon, ahead)
+    most = most if room is None else min(most, room)
+    return max(wanted, most - made)
+
+
+def until_wanted(ends: Sequence[float], pace: Pace) -> float:
+    """Return in how many seconds one more proposal may be wanted, though nothing happens till then.
+
+    Args:
+        ends: as for `proposals_wanted`.
+        pace: how long both take.
+    """
+    ahead = pace.proposal * _MARGIN
+    return min((end - ahead for end in ends if end > ahead > 0), default=math.inf)
 
 
 def _turns(end: float, pace: Pace) -> int:

@@ -1,23 +1,26 @@
 """Getting proposals, whatever the night is like: who is asked, who failed, who thinks."""
 
+import math
 import threading
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 
 from autoresearch.errors import Interrupted, ProposerError, is_passing
-from autoresearch.proposers import Brief, Check, Proposer, Unable
+from autoresearch.proposers import Brief, Check, Proposer, Several, Unable
 from autoresearch.records.events import Event, NoProposal
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import Proposal
 from autoresearch.research.patience import Patience
 from autoresearch.research.rota import Rota, Seat, Turn
 
+Proposals = tuple[Proposal, ...]
+
 
 @dataclass(frozen=True)
 class Made:
-    """A proposal, whose it is, and how long it took, in seconds."""
+    """A proposal, whose it is, and how long its call took, in seconds."""
 
     proposal: Proposal
     turn: Turn
@@ -27,7 +30,7 @@ class Made:
 @dataclass(frozen=True)
 class _Answer:
     turn: Turn
-    made: Proposal | Unable | Interrupted | None
+    made: Proposals | Unable | Interrupted | None
     seconds: float
 
 
@@ -56,13 +59,33 @@ class Proposing:
         self._keep = keep
         self._answers: SimpleQueue[_Answer] = SimpleQueue()
 
-    def ask(self, brief: Callable[[], Brief], check: Check, within: float | None = None) -> bool:
-        """Ask whoever has the turn; return whether there was anybody to ask, see `Rota.next`."""
-        turn = self._rota.next(within)
+    def ask(
+        self,
+        brief: Callable[[], Brief],
+        check: Check,
+        wanted: int = 1,
+        at_once: int = 1,
+        within: float | None = None,
+    ) -> int:
+        """Ask whoever has the turn for its part of the proposals that are wanted.
+
+        Args:
+            brief: makes what it is told.
+            check: says whether a proposal would be trained.
+            wanted: how many proposals are wanted of all who can be asked.
+            at_once: how many of those who can make several at once.
+            within: seconds in which it must answer; see `Rota.next`.
+
+        Returns:
+            For how many it was asked; 0: there was nobody to ask.
+        """
+        ready, turn = self._rota.ready, self._rota.next(within)
         if turn is None:
-            return False
-        shown, began = brief(), self._clock()
-        turn.seat.thinks = True
+            return 0
+        part = math.ceil(max(wanted, at_once) / ready)  # the others are asked as well
+        asked = min(part, turn.seat.at_once)
+        shown, began = replace(brief(), wanted=asked), self._clock()
+        turn.seat.thinks = asked
 
         def think() -> None:
             made = self._propose(turn.seat.proposer, shown, check)
@@ -70,7 +93,7 @@ class Proposing:
             self._wake()
 
         threading.Thread(target=think, name="proposer", daemon=True).start()
-        return True
+        return asked
 
     def answers(self) -> list[Made]:
         """Return the proposals that have come since; what else came is noted in the rota.
@@ -85,10 +108,10 @@ class Proposing:
             except Empty:
                 return found
             turn, made = answer.turn, answer.made
-            turn.seat.thinks = False
-            if isinstance(made, Proposal):
-                self._rota.served(turn, answer.seconds)
-                found.append(Made(made, turn, answer.seconds))
+            turn.seat.thinks = 0
+            if isinstance(made, tuple):
+                self._rota.served(turn, len(made), answer.seconds)
+                found += [Made(each, turn, answer.seconds) for each in made]
             elif isinstance(made, Interrupted):
                 raise made
             else:
@@ -102,11 +125,15 @@ class Proposing:
 
     def _propose(
         self, proposer: Proposer, brief: Brief, check: Check
-    ) -> Proposal | Unable | Interrupted | None:
+    ) -> Proposals | Unable | Interrupted | None:
         try:
             made = proposer.propose(brief, check)
-            if isinstance(made, Proposal) and not made.fault:
-                check(made)  # what it takes is known by then, and nobody waits for it later
+            if made is None or isinstance(made, Unable):
+                return made
+            found = made.proposals if isinstance(made, Several) else (made,)
+            for each in found:
+                if not each.fault:
+                    check(each)  # what it takes is known by then, and nobody waits for it later
         except ProposerError as fault:
             return Unable(str(fault), final=True)
         except Interrupted as stopped:
@@ -117,4 +144,4 @@ class Proposing:
             self._keep("".join(traceback.format_exception(fault)))
             said = safe_line(f"{type(fault).__name__}: {fault}", 300)
             return Unable(f"it failed: {said}", doubtful=True)
-        return made
+        return found

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from autoresearch.execution import TrialResult
+from autoresearch.records.phases import SlotTime
 from autoresearch.records.scores import Score, Unscored
 from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.training import Outcome
@@ -34,9 +35,18 @@ class Recording:
             )
         )
 
-    def end(self, trial: Trial, result: TrialResult, failure: FailureKind | None) -> Trial:
-        """Write and return the row of a trial that has ended, and whose fault it was, if any's."""
-        done = trial.model_copy(update=_trained(result.outcome))
+    def end(
+        self,
+        trial: Trial,
+        result: TrialResult,
+        failure: FailureKind | None,
+        took: SlotTime | None = None,
+    ) -> Trial:
+        """Write and return the row of a trial that has ended, and whose fault it was, if any's.
+
+        `took` is its time on its slot, where that is its own: a canary's is another trial's.
+        """
+        done = trial.model_copy(update={**_trained(result.outcome), **_took(took)})
         done.condemned_at, done.failure = result.condemned_at, failure
         if isinstance(result.score, Score):
             done = done.model_copy(update=_scored(result.score))
@@ -44,9 +54,9 @@ class Recording:
             done.detail = f"{result.score.cause}: {result.score.reason}"
         return self._finished(done)
 
-    def interrupted(self, trial: Trial, reason: str) -> Trial:
+    def interrupted(self, trial: Trial, reason: str, took: SlotTime | None = None) -> Trial:
         """Write and return the row of a trial that was given up because the run is to stop."""
-        ending = {"ending": Ending.INTERRUPTED, "detail": reason}
+        ending = {"ending": Ending.INTERRUPTED, "detail": reason, **_took(took)}
         return self._finished(trial.model_copy(update=ending))
 
     def _finished(self, trial: Trial) -> Trial:
@@ -86,6 +96,19 @@ def _trained(outcome: Outcome) -> Mapping[str, object]:
         "profile": [[r.depth, r.share, r.path, r.line, r.text] for r in outcome.profile],
         "curve": [[p.step, p.loss, p.tokens, p.progress, p.seconds] for p in outcome.curve],
         "log": pack(outcome.log),
+    }
+
+
+def _took(took: SlotTime | None) -> Mapping[str, object]:
+    if took is None:
+        return {}
+    return {
+        "waiting_seconds": took.waiting,
+        "idle_seconds": took.idle,
+        "paused_seconds": took.paused,
+        "machine_seconds": took.machine,
+        "deciding_seconds": took.deciding,
+        "slot_seconds": took.on_slot,
     }
 
 

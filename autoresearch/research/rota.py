@@ -19,13 +19,15 @@ class Seat:
     """One proposer's place. `weight` is its share of the turns; `credit` what it is owed of them.
 
     The control's `share` is one of all turns, whatever the others' weights; 0 for those others.
-    `ready_at` is on the run's clock; `out` says why it is asked no more, "" while it is asked;
-    `thinks` that it was asked and has not answered; `took` is the seconds of its last proposals.
+    It can make `at_once` proposals of one call. `ready_at` is on the run's clock; `out` says why it
+    is asked no more, "" while it is asked; `thinks` for how many it was asked and has not answered;
+    `took` is the seconds of its last proposals.
     """
 
     proposer: Proposer
     weight: float = 1.0
     share: float = 0.0
+    at_once: int = 1
     credit: float = 0.0
     failures: int = 0
     doubts: int = 0
@@ -33,7 +35,7 @@ class Seat:
     ready_at: float = float("-inf")
     out: str = ""
     fault: bool = False
-    thinks: bool = False
+    thinks: int = 0
     took: deque[float] = field(default_factory=lambda: deque(maxlen=4))
 
     def answers_in(self, now: float) -> float:
@@ -93,12 +95,14 @@ class Rota:
         chosen = _by_weight(others or controls)
         return Turn(chosen, rival) if chosen else None
 
-    def served(self, turn: Turn, seconds: float = 0.0) -> None:
-        """Note that a proposal came, and after how long."""
+    def served(self, turn: Turn, proposals: int = 1, seconds: float = 0.0) -> None:
+        """Note that proposals came, and after how long: each further one is as good as a turn."""
         turn.seat.took.append(seconds)
         turn.seat.failures = turn.seat.doubts = 0
+        if not turn.seat.share:
+            _charge(turn.seat, [seat for seat in self._in() if not seat.share], proposals - 1)
         if turn.rival:  # a turn that came to nothing is none: the share is one of proposals
-            turn.rival.credit += turn.rival.share - (turn.seat is turn.rival)
+            turn.rival.credit += proposals * (turn.rival.share - (turn.seat is turn.rival))
 
     def judged(self, seat: Seat, *, refused: bool) -> None:
         """Note whether a seat's proposal was refused before any training."""
@@ -130,8 +134,13 @@ class Rota:
 
     @property
     def thinks(self) -> int:
-        """How many proposers have been asked and not answered yet."""
+        """For how many proposals somebody was asked who has not answered yet."""
         return sum(seat.thinks for seat in self._seats)
+
+    @property
+    def ready(self) -> int:
+        """How many proposers can be asked now."""
+        return sum(map(self._is_ready, self._in()))
 
     @property
     def over(self) -> bool:
@@ -167,11 +176,16 @@ class Rota:
 def _by_weight(ready: Sequence[Seat]) -> Seat | None:
     if not ready:
         return None
-    for seat in ready:
-        seat.credit += seat.weight
-    chosen = max(ready, key=lambda seat: seat.credit)  # of equals the first
-    chosen.credit -= sum(seat.weight for seat in ready)
+    chosen = max(ready, key=lambda seat: seat.credit + seat.weight)  # of equals the first
+    _charge(chosen, ready)
     return chosen
+
+
+def _charge(chosen: Seat, ready: Sequence[Seat], turns: int = 1) -> None:
+    """Take turns off one who had them, and owe each of those who were ready its share of them."""
+    for seat in ready:
+        seat.credit += turns * seat.weight
+    chosen.credit -= turns * sum(seat.weight for seat in ready)
 
 
 def _named(seat: Seat) -> str:

@@ -1,7 +1,7 @@
 """The tasks at work, at most one a slot, and the one place where this process waits for them."""
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
@@ -9,7 +9,9 @@ from typing import Generic, TypeVar
 from autoresearch.errors import Interrupted
 from autoresearch.execution import Ended, Executor, Told, TrialResult
 from autoresearch.records.events import Event, Scoring, TrialPoint
+from autoresearch.records.phases import IdleReason
 from autoresearch.research.patience import LOOK_SECONDS, Patience
+from autoresearch.research.slot_clock import SlotClock
 from autoresearch.research.steps import Execute, Pause, Steps
 
 T = TypeVar("T")
@@ -41,12 +43,24 @@ class Tasks(Generic[T]):
     """Starts tasks on free slots, and takes each a step further when what it waits for is there."""
 
     def __init__(
-        self, executor: Executor, patience: Patience, beat: Callable[[], None] = lambda: None
+        self,
+        executor: Executor,
+        patience: Patience,
+        beat: Callable[[], None] = lambda: None,
+        slot_clock: SlotClock | None = None,
     ) -> None:
-        """Build it; `beat` is called at every turn, several times a second while trials run."""
+        """Build it.
+
+        Args:
+            executor: with the slots.
+            patience: the run's clock, and what ends a wait.
+            beat: called at every turn, several times a second while trials run.
+            slot_clock: is told what slots without a trial wait for.
+        """
         self._executor = executor
         self._patience = patience
         self._beat = beat
+        self._slot_clock = slot_clock or SlotClock(patience.clock)
         self._inbox: SimpleQueue[Told | Ended | Wake] = SimpleQueue()
         self._at_work: dict[str, _AtWork[T]] = {}
         self._done: list[Done[T]] = []
@@ -79,11 +93,14 @@ class Tasks(Generic[T]):
                     raise done.value
                 return done.value
 
-    def turn(self, longest: float | None = None) -> list[Done[T]]:
+    def turn(
+        self, longest: float | None = None, idle: IdleReason = IdleReason.PROPOSALS
+    ) -> list[Done[T]]:
         """Wait until a task is over, or `wake` was called, or the run is to stop, or it takes long.
 
         Args:
             longest: seconds to wait at most, None: any time.
+            idle: why the slots that are free have nothing to do.
 
         Returns:
             The tasks that are over.
@@ -95,7 +112,7 @@ class Tasks(Generic[T]):
             left = None if ends is None else ends - self._patience.clock()
             if left is not None and left <= 0:
                 break
-            self._wait(left)
+            self._wait(left, idle)
             self._beat()
             self._resume_paused()
         self._take_all()
@@ -108,6 +125,13 @@ class Tasks(Generic[T]):
             if task.pause is not None:
                 self._advance(slot, Interrupted(reason))
 
+    def linger(
+        self, seconds: float, idle: IdleReason, until: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Let seconds pass with nothing at work; see `Patience.linger`, and `turn` for `idle`."""
+        with self._told(idle):
+            self._patience.linger(seconds, until)
+
     def close(self) -> None:
         """End every task as interrupted, its rows written, and what the executor made ready."""
         self._executor.close()
@@ -115,19 +139,39 @@ class Tasks(Generic[T]):
         for slot in list(self._at_work):
             self._advance(slot, Interrupted("the run ended"))
 
-    def _wait(self, longest: float | None) -> None:
+    def _wait(self, longest: float | None, idle: IdleReason) -> None:
         """Let time pass until there is a message, or a pause is over, or for a moment."""
         pauses = [each.until for each in self._at_work.values() if each.pause]
         left = [until - self._patience.clock() for until in pauses]
         left += [] if longest is None else [longest]
         if pauses and len(pauses) == len(self._at_work):
-            self._patience.linger(max(min(left), 0.0), until=lambda: not self._inbox.empty())
+            with self._told(idle):
+                self._patience.linger(max(min(left), 0.0), until=lambda: not self._inbox.empty())
             self._take_all()
             return
         with suppress(Empty):
-            # Looked at now and then: what stops a run may be a mere flag.
-            self._take(self._inbox.get(timeout=max(min([*left, LOOK_SECONDS]), 0.0)))
+            with self._told(idle):
+                # Looked at now and then: what stops a run may be a mere flag.
+                message = self._inbox.get(timeout=max(min([*left, LOOK_SECONDS]), 0.0))
+            self._take(message)
             self._take_all()
+
+    @contextmanager
+    def _told(self, idle: IdleReason) -> Iterator[None]:
+        """Tell the slots' clock what they wait for, while this process waits."""
+        began = self._patience.clock()
+        try:
+            yield
+        finally:
+            self._slot_clock.passed(self._patience.clock() - began, self._reasons(idle))
+
+    def _reasons(self, idle: IdleReason) -> dict[str, IdleReason]:
+        """Return why each slot has no trial at work; those that have one are left out."""
+        found = dict.fromkeys(self.free, idle)
+        for slot, task in self._at_work.items():
+            if task.pause or not self._slot_clock.is_training(slot):
+                found[slot] = IdleReason.MACHINE
+        return found
 
     def _take_all(self) -> None:
         with suppress(Empty):

@@ -8,6 +8,7 @@ from autoresearch.evaluation import Cause
 from autoresearch.execution import Executor, TrialResult, TrialSpec
 from autoresearch.gitrepo import GitRepo
 from autoresearch.records.events import Event, Notice, TrialScored, TrialStarted
+from autoresearch.records.phases import SlotTime
 from autoresearch.records.scores import Unscored
 from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.values import FailureKind, Purpose
@@ -20,6 +21,7 @@ from autoresearch.research.racing import Racing
 from autoresearch.research.recording import Recording, settled
 from autoresearch.research.requests import Request, TrialSetup
 from autoresearch.research.shelving import tidy
+from autoresearch.research.slot_clock import SlotClock
 from autoresearch.research.steps import Steps, executed, pause
 from autoresearch.research.tasks import Tasks
 from autoresearch.workers.shelf import Shelf
@@ -67,10 +69,11 @@ class TrialRunner:
         self._racing = racing
         self._beaten = patience.clock()
         self._healths: dict[str, Health] = {}
+        self.slot_clock = SlotClock(patience.clock)
 
     def tasks(self) -> Tasks[Trial]:
         """Return a place where this runner's tasks can be at work."""
-        return Tasks(self.executor, self._patience, self._beat)
+        return Tasks(self.executor, self._patience, self._beat, self.slot_clock)
 
     def run(self, request: Request) -> Trial:
         """Return a trial that was asked for, with nothing else at work; see `task`.
@@ -91,10 +94,11 @@ class TrialRunner:
             return None
         return self.known(self._registry.experiment(request.experiment)).get(request.seed)
 
-    def task(self, request: Request, slot: str) -> Steps[Trial]:
+    def task(self, request: Request, slot: str, waited: float = 0.0) -> Steps[Trial]:
         """Run a trial on a slot, and return its row.
 
-        What failed by the machine's fault is run again, once the machine can train.
+        It was wanted `waited` seconds ago. What failed by the machine's fault is run again, once
+        the machine can train.
 
         Raises:
             Interrupted: the person or the deadline stopped it, and the trial's row says so; or
@@ -102,7 +106,7 @@ class TrialRunner:
         """
         experiment = self._registry.experiment(request.experiment)
         if request.purpose is Purpose.PROFILE:
-            return (yield from self._profile(experiment, request, slot))
+            return (yield from self._profile(experiment, request, slot, waited))
         told = TrialStarted(
             request.experiment, request.seed, request.purpose, request.incumbent, slot
         )
@@ -112,7 +116,9 @@ class TrialRunner:
                 raise Interrupted(reason)
             self.require_time(experiment.study_id, 1)
             self._see(told)
+            self.slot_clock.begin(slot, waited)
             trial = yield from self._attempt(experiment, request, slot, strikes)
+            waited = 0.0
             self._see(
                 TrialScored(request.experiment, trial.seed, trial.val_bpb, trial.detail, slot)
             )
@@ -125,12 +131,15 @@ class TrialRunner:
             if health.sick:
                 yield from health.rest(experiment)
 
-    def _profile(self, experiment: Experiment, request: Request, slot: str) -> Steps[Trial]:
+    def _profile(
+        self, experiment: Experiment, request: Request, slot: str, waited: float
+    ) -> Steps[Trial]:
         """Train an experiment for a moment under the profiler. A failure is the row's alone.
 
         What its row says of lines is the commit's own text.
         """
         self._see(TrialStarted(request.experiment, request.seed, request.purpose, slot=slot))
+        self.slot_clock.begin(slot, waited)
         recording = self._recording(slot)
         trial = recording.begin(experiment, request.seed, request.purpose)
         commit = str(experiment.commit_sha)
@@ -142,12 +151,13 @@ class TrialRunner:
                 self._patience, replace(spec, budget=replace(whole, training=short))
             )
         except Interrupted as stopped:
-            recording.interrupted(trial, str(stopped))
+            recording.interrupted(trial, str(stopped), self.slot_clock.end(slot))
             raise
+        took = self.slot_clock.end(slot)
         files = self._patience.through(lambda: self._repo.read_files(commit, ("**/*.py",)))
         profile = quoted(result.outcome.profile, files)
         result = replace(result, outcome=replace(result.outcome, profile=profile))
-        return recording.end(trial, result, None if profile else result.outcome.failure)
+        return recording.end(trial, result, None if profile else result.outcome.failure, took)
 
     def too_late(self, study: int, trials: int = 1) -> str | None:
         """Return why so many trials cannot come to an end before the deadline; None if they may.
@@ -197,9 +207,11 @@ class TrialRunner:
         """Execute it once; return its finished row, in which stands whose fault a failure was."""
         health, recording = self._health(slot), self._recording(slot)
         trial = recording.begin(experiment, request.seed, request.purpose)
+        took: SlotTime | None = None
         try:
             spec = self._spec(trial, experiment, request)
             result = yield from executed(self._patience, spec)
+            took = self.slot_clock.end(slot)  # what more is done here looks into the machine
             result = yield from self._scored(experiment, spec, result, health)
             # What scoring failed for was looked into while the checkpoint was still there.
             failure = yield from health.judge(
@@ -209,12 +221,13 @@ class TrialRunner:
                 strikes=STRIKES if isinstance(result.score, Unscored) else strikes,
             )
         except Interrupted as stopped:
-            recording.interrupted(trial, str(stopped))
+            took = took or self.slot_clock.end(slot)
+            recording.interrupted(trial, str(stopped), took)
             raise
         finally:
             self.executor.release(slot, int(trial.id or 0))
         keep_measured(self._registry, experiment, result.score, self._see)
-        trial = recording.end(trial, result, failure)
+        trial = recording.end(trial, result, failure, took)
         self.tidy()
         return trial
 

@@ -217,7 +217,7 @@ def _map(descriptor: int) -> mmap.mmap:
 def _harness_session(descriptor: int) -> Session:
     control = socket.socket(fileno=descriptor)
     control.set_inheritable(False)
-    hello = _receive_line(control)
+    hello = receive_line(control)
     metrics = os.fdopen(int(hello["metrics_fd"]), "wb", buffering=0)
     os.set_inheritable(metrics.fileno(), False)  # noqa: FBT003 - it takes no keyword
 
@@ -254,7 +254,12 @@ def _compiling() -> dict[str, float]:
         return {} if compiler or "torch" not in sys.modules else {"compile_seconds": 0.0}
 
 
-def _receive_line(control: socket.socket, first: bytes = b"") -> dict[str, Any]:
+def receive_line(control: socket.socket, first: bytes = b"") -> dict[str, Any]:
+    """Return one message of JSON, and take nothing from the socket that comes after it.
+
+    Raises:
+        ConnectionError: there is none any more.
+    """
     line = bytearray(first)
     while not line.endswith(b"\n"):
         byte = control.recv(1)
@@ -269,7 +274,7 @@ def _receive_line(control: socket.socket, first: bytes = b"") -> dict[str, Any]:
 def _receive_data(control: socket.socket) -> TrainData:
     # The descriptors ride on the first byte of the message: one recv_fds takes both.
     first, descriptors, _flags, _address = socket.recv_fds(control, 1, MAX_FILES)
-    message = _receive_line(control, first)
+    message = receive_line(control, first)
     shards = zip(message["names"], descriptors, strict=True)
     files = {name: _map(descriptor) for name, descriptor in shards}
     return TrainData(files, int(message["token_bytes"]))

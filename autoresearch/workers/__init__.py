@@ -1,6 +1,6 @@
 """Workers execute trials. One Protocol, one implementation a file."""
 
-from autoresearch.workers.base import Assignment, Race, Worker, unraced
+from autoresearch.workers.base import Assignment, Race, Worker, always, unraced
 from autoresearch.workers.local import LocalWorker
 
-__all__ = ["Assignment", "LocalWorker", "Race", "Worker", "unraced"]
+__all__ = ["Assignment", "LocalWorker", "Race", "Worker", "always", "unraced"]

@@ -10,6 +10,11 @@ from autoresearch.records.training import Budget, Limits, Outcome, Point
 Race = Callable[[Point], str | None]
 
 
+def always() -> bool:
+    """Have a trial wait for nothing."""
+    return True
+
+
 def unraced(_point: Point) -> str | None:
     """Give no trial up."""
     return None
@@ -47,6 +52,14 @@ class Assignment:
 class Worker(Protocol):
     """Executes trials, one at a time."""
 
+    def prepare(self, place: Path) -> None:
+        """Start in a folder what the next trial can use; do not wait."""
+        ...
+
+    def close(self) -> None:
+        """End what was started and not used. More trials may follow."""
+        ...
+
     @property
     def name(self) -> str:
         """Return what the registry calls it."""
@@ -59,6 +72,7 @@ class Worker(Protocol):
         on_point: Callable[[Point], None],
         stop: Callable[[], bool],
         race: Race = unraced,
+        at_rest: Callable[[], bool] = always,
     ) -> Outcome:
         """Return how the trial ended; a failure of whatever kind is an outcome, not an exception.
 
@@ -67,6 +81,8 @@ class Worker(Protocol):
             on_point: told metrics as they come; of those that come at once, the last.
             stop: asked often; true ends the trial as INTERRUPTED.
             race: told every metric; a sentence, why the trial is hopeless, ends it as RACED.
+            at_rest: asked often; the trial's clock does not start, nor has it its data, before
+                this is true: that nothing else of ours takes anything from it.
 
         Raises:
             WorkerError: no trial can be run on this corpus.

@@ -2,28 +2,25 @@
 
 import os
 import selectors
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from autoresearch.devices import HERE, DeviceTree
 from autoresearch.errors import WorkerError
-from autoresearch.process import Guarded, launch
 from autoresearch.records.hardware import Hardware
 from autoresearch.records.text import safe_line
-from autoresearch.records.training import Outcome, Point
-from autoresearch.records.values import Ending
-from autoresearch.runtime.session import CONTROL_FD, MAX_FILES
+from autoresearch.records.training import Limits, Outcome, Point
+from autoresearch.records.values import Ending, Trust
+from autoresearch.runtime.session import MAX_FILES
 from autoresearch.sandbox import Sandbox
-from autoresearch.workers.base import Assignment, Race, unraced
+from autoresearch.workers.base import Assignment, Race, always, unraced
 from autoresearch.workers.compiled import CompileCache
 from autoresearch.workers.hardware import hardware
 from autoresearch.workers.meter import Meter
+from autoresearch.workers.process import Berth, Standby, TrialProcess
 from autoresearch.workers.streams import Stream
 from autoresearch.workers.trial import RunningTrial, hello
 from autoresearch.workers.warming import Warmer
@@ -32,7 +29,6 @@ TICK_SECONDS = 0.05
 DRAIN_SECONDS = 1.0
 # What is read at once: a stream that floods must leave time for the clocks. Lines cost more.
 _READ_BYTES = {Stream.CONTROL: 2**14, Stream.METRICS: 2**14, Stream.LOG: 2**16}
-_PACKAGES = Path(__file__).parents[2]  # where `import autoresearch` finds this package
 
 
 class LocalWorker:
@@ -63,6 +59,10 @@ class LocalWorker:
         self._compiled = compiled
         self._tree = tree
         self._warmer = Warmer()
+        self._kind: tuple[str, Limits] | None = (
+            None  # of trials that use PyTorch: device and limits
+        )
+        self._standby: Standby | None = None
 
     def train(
         self,
@@ -71,22 +71,63 @@ class LocalWorker:
         on_point: Callable[[Point], None],
         stop: Callable[[], bool],
         race: Race = unraced,
+        at_rest: Callable[[], bool] = always,
     ) -> Outcome:
         """Return how the trial ended; see `Worker.train`."""
         self._warmer.touch(assignment.train_files, stop)
-        if self._compiled is not None:
-            self._compiled.seed(assignment.scratch)
-        with ExitStack() as held:
+        if len(assignment.train_files) > MAX_FILES:
+            msg = f"the train split has more than {MAX_FILES} files: prepare the corpus again"
+            raise WorkerError(msg)
+        with self._place(assignment) as (inner, standby), ExitStack() as held:
+            if self._compiled is not None:
+                self._compiled.seed(inner.scratch)
             try:
-                trial, tree, streams = self._begin(assignment, on_point, race, held)
+                trial, process = self._begin(inner, standby, on_point, race, at_rest, held)
             except OSError as fault:
                 why = f"cannot start a trial: {fault.strerror or fault}"
                 return Outcome(Ending.NOT_STARTED, safe_line(why))
-            self._watch(trial, tree, streams, stop)
+            self._watch(trial, process, stop)
             outcome = replace(trial.outcome(), hardware=self._hardware(assignment))
-        if self._compiled is not None and assignment.trusted and outcome.checkpoint is not None:
-            self._compiled.keep(assignment.scratch)
-        return outcome
+            if outcome.timing.compiling is not None:  # so PyTorch was there
+                self._kind = assignment.device, assignment.limits
+            if self._compiled is not None and assignment.trusted and outcome.checkpoint:
+                self._compiled.keep(inner.scratch)
+            return _brought(outcome, assignment)
+
+    def prepare(self, place: Path) -> None:
+        """Start the next trial's process in a new folder in `place`; do not wait.
+
+        Only where a sandbox stands between it and other trials, and once one of these trials has
+        shown that they use PyTorch, which is what there is to load; where none can be started now,
+        its trial starts one.
+        """
+        if self._standby is None and self._kind and self._sandbox.trust is Trust.SEALED:
+            with suppress(OSError):
+                self._standby = Standby(self._sandbox, place, *self._kind)
+
+    def close(self) -> None:
+        """End a process that waits. `prepare` may be called again."""
+        standby, self._standby = self._standby, None
+        if standby is not None:
+            standby.close()
+
+    @contextmanager
+    def _place(self, assignment: Assignment) -> Iterator[tuple[Assignment, Standby | None]]:
+        """Yield the assignment with its tree and scratch where its process is to find them.
+
+        That is where a process waits, if one does that suits it; one that does not is ended, for
+        nothing of another trial may be at work while the clock runs.
+        """
+        standby = self._standby
+        if standby is None or not standby.suits(assignment):
+            self.close()
+            yield assignment, None
+            return
+        self._standby = None
+        try:
+            yield standby.inner(assignment), standby
+        finally:
+            standby.close()
 
     def _hardware(self, assignment: Assignment) -> Hardware:
         variables = self._sandbox.access.variables
@@ -95,60 +136,54 @@ class LocalWorker:
     def _begin(
         self,
         assignment: Assignment,
+        standby: Standby | None,
         on_point: Callable[[Point], None],
         race: Race,
+        at_rest: Callable[[], bool],
         held: ExitStack,
-    ) -> tuple[RunningTrial, Guarded, Mapping[Stream, int]]:
-        if len(assignment.train_files) > MAX_FILES:
-            msg = f"the train split has more than {MAX_FILES} files: prepare the corpus again"
-            raise WorkerError(msg)
+    ) -> tuple[RunningTrial, TrialProcess]:
         assignment.out.mkdir(mode=0o700)
         shards = [held.enter_context(path.open("rb", 0)) for path in assignment.train_files]
-        with ExitStack() as theirs:
-            control, control_end = socket.socketpair()
-            held.enter_context(control)
-            theirs.enter_context(control_end)
-            metrics, metrics_end = _pipe(held, theirs)
-            log, log_end = _pipe(held, theirs)
-            control.sendall(hello(assignment, metrics_end))
-            tree = self._launch(assignment, control_end.fileno(), metrics_end, log_end)
-            held.enter_context(tree)
-        meter = Meter(tree, assignment.budget, assignment.limits, assignment.scratch, self._now)
+        if standby is None:
+            process = held.enter_context(self._launch(assignment))
+        else:
+            process = standby.begin(assignment)
+        with suppress(OSError):  # it is gone: how it ended will be seen
+            process.control.sendall(hello(assignment, process.metrics_fd))
+        tree, limits = process.tree, assignment.limits
+        meter = Meter(tree, assignment.budget, limits, assignment.scratch, self._now)
         trial = RunningTrial(
-            assignment, tree, meter, control, shards, on_point, race, self._patience
+            assignment,
+            tree,
+            meter,
+            process.control,
+            shards,
+            on_point,
+            race,
+            at_rest,
+            self._patience,
         )
-        streams = {Stream.CONTROL: control.fileno(), Stream.METRICS: metrics, Stream.LOG: log}
-        return trial, tree, streams
+        return trial, process
 
-    def _launch(self, assignment: Assignment, control: int, metrics: int, log: int) -> Guarded:
-        environment = self._sandbox.environment(assignment.scratch, assignment.limits)
-        # -P: a folder `autoresearch` in the tree must not stand in for this package.
-        module = f"autoresearch.runtime.{'profiler' if assignment.profiled else 'launch'}"
-        command = [sys.executable, "-P", "-m", module, assignment.entry, assignment.device]
-        return launch(
-            self._sandbox.command(
-                command,
-                readable=[assignment.tree, _PACKAGES / "autoresearch"],
-                writable=[assignment.scratch],
-                limits=assignment.limits,
-                devices=assignment.device != "cpu",
-            ),
-            cwd=assignment.tree,
-            env={**environment, "PYTHONPATH": str(_PACKAGES), CONTROL_FD: str(control)},
-            pass_fds=(control, metrics),
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            file_size=assignment.limits.file_size,
-        )
+    def _launch(self, assignment: Assignment) -> TrialProcess:
+        module = "profiler" if assignment.profiled else "launch"
+        berth = Berth(assignment.tree, assignment.scratch, assignment.device, assignment.limits)
+        arguments = (assignment.entry, assignment.device)
+        return TrialProcess(self._sandbox, berth, module, arguments)
 
     def _watch(
         self,
         trial: RunningTrial,
-        tree: Guarded,
-        streams: Mapping[Stream, int],
+        process: TrialProcess,
         stop: Callable[[], bool],
     ) -> None:
         """Follow the streams until the tree is gone, then read what is left in them."""
+        tree = process.tree
+        streams = {
+            Stream.CONTROL: process.control.fileno(),
+            Stream.METRICS: process.metrics,
+            Stream.LOG: process.log,
+        }
         with selectors.DefaultSelector() as selector:
             for stream, descriptor in streams.items():
                 os.set_blocking(descriptor, False)
@@ -174,11 +209,12 @@ class LocalWorker:
                 pass
 
 
-def _pipe(ours: ExitStack, theirs: ExitStack) -> tuple[int, int]:
-    ends = os.pipe()
-    for stack, end in zip((ours, theirs), ends, strict=True):
-        stack.callback(os.close, end)
-    return ends
+def _brought(outcome: Outcome, assignment: Assignment) -> Outcome:
+    """Return the outcome with its checkpoint in the assignment's own folder."""
+    checkpoint, own = outcome.checkpoint, assignment.scratch / "checkpoint"
+    if checkpoint is None or checkpoint == own:
+        return outcome
+    return replace(outcome, checkpoint=checkpoint.rename(own))
 
 
 def _pump(selector: selectors.BaseSelector, trial: RunningTrial, timeout: float) -> bool:

@@ -66,6 +66,7 @@ class RunningTrial:
         shards: Sequence[IO[bytes]],
         on_point: Callable[[Point], None],
         race: Race,
+        at_rest: Callable[[], bool],
         patience: float,
     ) -> None:
         self._assignment = assignment
@@ -75,6 +76,8 @@ class RunningTrial:
         self._shards = shards
         self._on_point = on_point
         self._race = race
+        self._at_rest = at_rest
+        self._is_ready = False  # it has said `start`
         self._patience = patience
         self._messages = Lines(MAX_CONTROL_BYTES)
         self._metrics = Lines(MAX_METRIC_BYTES)
@@ -102,6 +105,7 @@ class RunningTrial:
 
     def tick(self, *, stop: bool) -> None:
         """Look at the clocks and the memory; end the trial where a limit is passed."""
+        self._begin_if_at_rest()
         if stop:
             self._end(Ending.INTERRUPTED, "stopped by the person or the deadline")
         elif breach := self._meter.overdue():
@@ -156,9 +160,10 @@ class RunningTrial:
         if message is None or self._ending is not None or self._digests is not None:
             return
         event = message["event"]
-        if event == "start" and not self._meter.started:
+        if event == "start" and not self._is_ready:
             self._compiling = real(message.get("compile_seconds"))
-            self._hand_over()
+            self._is_ready = True
+            self._begin_if_at_rest()
         elif event == "finish":
             self._finish(message.get("files"))
         elif event == "failed":
@@ -167,6 +172,10 @@ class RunningTrial:
             self._facts.update(message.get("values"))
         elif event == "profile" and self._assignment.profiled:
             self._profile = parse_profile(message.get("rows"))
+
+    def _begin_if_at_rest(self) -> None:
+        if self._is_ready and not self._meter.started and not self._ending and self._at_rest():
+            self._hand_over()
 
     def _hand_over(self) -> None:
         # The clock first, the data second: what comes before the clock cannot have seen data.
