@@ -332,3 +332,13 @@ def test_each_proposal_of_a_call_is_as_good_as_a_turn() -> None:
     assert (found.seat.proposer.name, [each.seat.proposer.name for each in others]) == (
         "a", ["b", "b", "b"],
     )  # fmt: skip
+
+
+def test_a_series_is_not_asked_ahead_of_what_is_at_work() -> None:
+    series, other = Seat(Named("series"), weight=9, ahead=False), Seat(Named("other"))
+    rota = Rota([series, other], Clock())
+    found = [rota.next(ahead=True) for _ in range(3)]
+    assert {each.seat.proposer.name for each in found if each} == {"other"}
+    other.thinks = 1
+    assert rota.next(ahead=True) is None
+    assert turn(rota) is series

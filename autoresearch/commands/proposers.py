@@ -106,5 +106,12 @@ def seats(
     `stop` says when the run is to end; `tell` is given what the person should know.
     """
     return [
-        Seat(make(ledger, stop, tell), spec.weight, spec.share, spec.at_once) for spec, make in made
+        Seat(
+            make(ledger, stop, tell),
+            spec.weight,
+            spec.share,
+            spec.at_once,
+            ahead=not spec.is_series,
+        )
+        for spec, make in made
     ]

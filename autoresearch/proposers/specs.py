@@ -64,6 +64,11 @@ class Spec:
         return MOST_AT_ONCE if self.thinks else 1
 
     @property
+    def is_series(self) -> bool:
+        """Whether its proposals may build one on the other: patches in the order of their names."""
+        return self.kind == "patches"
+
+    @property
     def reads_briefs(self) -> bool:
         """Whether it is told in words where the study stands."""
         return self.thinks or self.kind == "command"

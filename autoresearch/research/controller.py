@@ -323,6 +323,8 @@ class Controller:
             return
         wanted = self._proposals_wanted()
         at_once = self._proposals_at_once(wanted)
+        # What is for a slot that is free now, and what is not.
+        now = len(self._tasks.free) - len(self._agenda.waiting) - self._rota.thinks
         while wanted > 0:
             self._trials.executor.prepare()
             asked = self._reverse(incumbent) or self._ideas.ask(
@@ -332,10 +334,11 @@ class Controller:
                 wanted,
                 at_once,
                 self._for_thought(),
+                ahead=now <= 0,
             )
             if not asked:
                 return
-            wanted -= asked
+            wanted, now = wanted - asked, now - asked
 
     def _reverse(self, incumbent: Experiment) -> bool:
         """Take up the reverse of a refuted keep; return whether one was due."""

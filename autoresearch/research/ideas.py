@@ -72,6 +72,8 @@ class Ideas:
         wanted: int,
         at_once: int,
         within: float | None,
+        *,
+        ahead: bool,
     ) -> int:
         """Ask whoever has the turn; see `Proposing.ask`."""
 
@@ -80,7 +82,7 @@ class Ideas:
             return self._through(partial(self._opening.check, study, made, incumbent))
 
         through = partial(self._through, brief)
-        return self._proposing.ask(through, check, wanted, at_once, within)
+        return self._proposing.ask(through, check, wanted, at_once, within, ahead=ahead)
 
     def reversal(self, study: Study, incumbent: Experiment) -> Proposal | None:
         """Return the reverse of a refuted keep that is still below the incumbent, if one is due."""

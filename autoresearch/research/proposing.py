@@ -66,6 +66,8 @@ class Proposing:
         wanted: int = 1,
         at_once: int = 1,
         within: float | None = None,
+        *,
+        ahead: bool = False,
     ) -> int:
         """Ask whoever has the turn for its part of the proposals that are wanted.
 
@@ -75,11 +77,12 @@ class Proposing:
             wanted: how many proposals are wanted of all who can be asked.
             at_once: how many of those who can make several at once.
             within: seconds in which it must answer; see `Rota.next`.
+            ahead: whether it is for a slot that is not free yet.
 
         Returns:
             For how many it was asked; 0: there was nobody to ask.
         """
-        ready, turn = self._rota.ready, self._rota.next(within)
+        ready, turn = self._rota.ready, self._rota.next(within, ahead=ahead)
         if turn is None:
             return 0
         part = math.ceil(max(wanted, at_once) / ready)  # the others are asked as well

@@ -19,7 +19,8 @@ class Seat:
     """One proposer's place. `weight` is its share of the turns; `credit` what it is owed of them.
 
     The control's `share` is one of all turns, whatever the others' weights; 0 for those others.
-    It can make `at_once` proposals of one call. `ready_at` is on the run's clock; `out` says why it
+    It can make `at_once` proposals of one call. It is asked `ahead`, while trials run, unless its
+    proposals build one on the other. `ready_at` is on the run's clock; `out` says why it
     is asked no more, "" while it is asked; `thinks` for how many it was asked and has not answered;
     `took` is the seconds of its last proposals.
     """
@@ -36,6 +37,7 @@ class Seat:
     out: str = ""
     fault: bool = False
     thinks: int = 0
+    ahead: bool = True
     took: deque[float] = field(default_factory=lambda: deque(maxlen=4))
 
     def answers_in(self, now: float) -> float:
@@ -81,12 +83,14 @@ class Rota:
             owed = len(turns) * seat.share - sum(turns)
             seat.credit = min(max(owed, -DUE), DUE)  # a share that was changed is not made up for
 
-    def next(self, within: float | None = None) -> Turn | None:
+    def next(self, within: float | None = None, *, ahead: bool = False) -> Turn | None:
         """Return whose turn it is; None while everyone thinks, rests or is out.
 
-        Nobody is asked who would need more than `within` seconds for the answer.
+        Nobody is asked who would need more than `within` seconds for the answer, nor `ahead` of the
+        trials at work who is not to be.
         """
         ready = [seat for seat in self._in_time(within) if self._is_ready(seat)]
+        ready = [seat for seat in ready if seat.ahead or not ahead]
         others = [seat for seat in ready if not seat.share]
         controls = [seat for seat in ready if seat.share]
         rival = controls[0] if controls and others else None
