@@ -43,8 +43,8 @@ def write_study_json(
     `duty` what became of the seconds of the slots, `money` the study's cap and what an hour of the
     machine costs, `machine` how loud it is, what can be seen through that, and its checks for
     drift. `arms` are what proposers gained, `comparisons` what they did beside a control,
-    `calibrations` what became of each one's predictions: see `policy.arms`. `run` is the run at work in the project, or
-    null.
+    `calibrations` what became of each one's predictions: see `policy.arms`. `run` is the run at
+    work in the project, or null.
     Everything is in it except logs, the scores of single documents and what models answered.
     """
     machine = evidence.Machine.of(registry, study).plain()
