@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from autoresearch.records.values import Verdict
-from autoresearch.render.machine import write_experiment_json, write_study_json, write_tsv
+from autoresearch.render.machine import write_experiment_json, write_study_json
+from autoresearch.render.tsv import write_tsv
 from tests.rendering import HOSTILE, Fabricated
 
 

@@ -10,7 +10,7 @@ from autoresearch.errors import RegistryError, UsageFault
 from autoresearch.records.tables import Study
 from autoresearch.registry import Registry
 from autoresearch.render import experiment as one
-from autoresearch.render import machine, money
+from autoresearch.render import machine, money, tsv
 from autoresearch.render.status import status as table
 
 SHOWN = 30
@@ -67,7 +67,7 @@ def _show_study(
     if options.as_json:
         machine.write_study_json(registry, study, sys.stdout, tariff)
     elif options.as_tsv:
-        machine.write_tsv(registry, study, sys.stdout)
+        tsv.write_tsv(registry, study, sys.stdout)
     else:
         last = None if options.everything else SHOWN
         table(registry, study, stdout(), last=last, tariff=tariff)

@@ -60,6 +60,7 @@ class Briefing:
             remaining: what is left of the run.
             pending: experiments that are at work or wait for their turn.
         """
+        notes = tuple(each.text for each in self._registry.notes(study) if each.stands)
         readings = self._registry.readings(study)
         history = self._pasts.of(study, readings)
         waiting = tuple(self._pending(row) for row in pending if row.parent_id is not None)
@@ -76,6 +77,7 @@ class Briefing:
             base_files=editable,
             history=history,
             pending=waiting,
+            notes=notes,
             fixed_files={path: text for path, text in files.items() if path not in editable},
             editable=self._editable,
             score=_score(incumbent),
