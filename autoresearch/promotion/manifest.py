@@ -36,7 +36,7 @@ class ReadingTold:
 class Pair:
     """Two trials on one seed; the difference is in bits per byte, below zero = better.
 
-    `fresh`: it was trained after the verdict, so the claim may rest on it.
+    `fresh`: it is not the first, which made it look good, so a claim may rest on it.
     """
 
     seed: int
@@ -150,7 +150,7 @@ def evidence_of(registry: Registry, repo: GitRepo, number: int) -> Evidence:
         val_gain=(row.val_gain, row.val_gain_error),
         test_gain=(row.test_gain, row.test_gain_error),
         test_bpb=row.test_bpb,
-        pairs=_pairs(registry.readings(study), mine, row),
+        pairs=_pairs(registry.readings(study), row),
         readings=tuple(map(_told, mine)),
         parent_readings=tuple(map(_told, theirs)),
         study=_study(study, repo),
@@ -187,13 +187,10 @@ def _scored(registry: Registry, row: Experiment | None) -> list[Trial]:
     return [each for each in found if each.val_bpb is not None and each.purpose != Purpose.DRIFT]
 
 
-def _pairs(
-    readings: dict[int, list[Reading]], mine: Sequence[Trial], row: Experiment
-) -> tuple[Pair, ...]:
-    fresh = {each.seed for each in mine if each.purpose is Purpose.CONFIRMING}
+def _pairs(readings: dict[int, list[Reading]], row: Experiment) -> tuple[Pair, ...]:
     theirs = readings.get(row.parent_id or 0, [])
     found = policy.by_seed(readings.get(int(row.id or 0), []), theirs)
-    return tuple(Pair(seed, difference, seed in fresh) for seed, difference in found)
+    return tuple(Pair(seed, difference, at > 0) for at, (seed, difference) in enumerate(found))
 
 
 def _told(trial: Trial) -> ReadingTold:
