@@ -61,7 +61,7 @@ def test_the_shell_is_answered_without_anything_heavy(project: Path) -> None:
     Fabricated(project / ".autoresearch").night()
     script = (
         "import sys, atexit\n"
-        "heavy = {'torch', 'sqlmodel', 'sqlalchemy', 'git', 'numpy', 'pydantic'}\n"
+        "heavy = {'torch', 'sqlmodel', 'sqlalchemy', 'git', 'numpy', 'alembic'}\n"
         "atexit.register(lambda: print('HEAVY', sorted(heavy & set(sys.modules))))\n"
         "from autoresearch import cli\n"
         "sys.argv = ['autoresearch']\n"
