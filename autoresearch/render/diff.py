@@ -111,7 +111,7 @@ def stat(files: Sequence[FileChange], console: Console) -> None:
     """Print what changed by file: lines added and removed, modes, binaries."""
     table = Table.grid(padding=(0, 2))
     for justify in ("left", "right", "right", "left"):
-        table.add_column(justify=justify, overflow="fold")  # type: ignore[arg-type]
+        table.add_column(justify=justify, overflow="fold")
     for each in files:
         counts = [
             Text("" if count is None else f"{sign}{count}", style=style)
