@@ -111,6 +111,7 @@ def test_by_force_it_is_scored_on_test_once(run: Run, project: Path) -> None:
     assert base.test_bpb is not None
     assert kept.test_bpb is not None
     assert kept.test_bpb < base.test_bpb
+    assert base.commit_sha is not None
     assert kept.delta is not None
     assert kept.delta_error is not None
     assert kept.test_gain == pytest.approx(kept.test_bpb - base.test_bpb, abs=1e-4)
@@ -134,6 +135,7 @@ def test_by_force_it_is_scored_on_test_once(run: Run, project: Path) -> None:
     assert [pair["seed"] for pair in each["pairs"]] == [1, 2]
     assert [one["seed"] for one in each["parent_readings"]] == [1, 2]
     assert (each["commit"], each["study"]["corpus"][:5]) == (kept.commit_sha, "texts")
+    assert told["replay"][0].endswith(f"../replay-2 {base.commit_sha[:12]}")
     assert told["promoted"][0]["sha"] == git(project, "rev-parse", "HEAD")
     assert lines[-1].startswith("Next: git show ")
     said = f"experiment 2 on test: {shown['test'].split(None, 1)[1]}"
@@ -263,6 +265,7 @@ def confirm_by_hand(project: Path, number: int) -> None:
     registry.close()
 
 
+@pytest.mark.thorough  # a night of its own; by force above, the manifest's readings and commands
 def test_the_evidence_can_be_trained_again(run: Run, project: Path) -> None:
     assert run("promote", "2", "--force")[0] == 0
     place = next((project / ".autoresearch" / "promoted").glob("*/manifest.json"))
