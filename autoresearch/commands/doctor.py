@@ -105,3 +105,5 @@ def _conclude(console: Console, found: list[Chapter]) -> None:
     faults, warnings = levels.count(Level.FAULT), levels.count(Level.WARNING)
     said = f"{faults} to mend first" if faults else "ready to run"
     console.print(Text(f"{said}; warnings: {warnings}", style=_STYLES[worst(found)]))
+    if not faults:
+        console.print("Next: autoresearch run --hours 8", highlight=False)

@@ -62,6 +62,11 @@ class Project:
         """The checkpoints of kept experiments, for a score on test at `promote`."""
         return self.state / "checkpoints"
 
+    @property
+    def promoted(self) -> Path:
+        """The manifests of what was promoted, a folder each."""
+        return self.state / "promoted"
+
     def compiled(self, name: str) -> Path:
         """Where a compile cache lies that trials begin with; no trial can reach it."""
         return self.state / "compiled" / name

@@ -9,6 +9,7 @@ from sqlmodel import col, select
 from autoresearch.errors import RegistryError
 from autoresearch.records.arms import Trained
 from autoresearch.records.hardware import Hardware, RanOn
+from autoresearch.records.notes import Note
 from autoresearch.records.tables import Call, Experiment, Study, Trial
 from autoresearch.records.values import (
     UNCOUNTED,
@@ -222,6 +223,11 @@ class Queries:
             col(Experiment.verdict).is_(None) | col(Experiment.verdict).not_in(UNCOUNTED),
         )
         return dict(self._database.all(query.group_by(col(Experiment.effect_hash))))
+
+    def notes(self, study: Study) -> list[Note]:
+        """Return all that the person told the researcher of a study, oldest first."""
+        query = select(Note).where(Note.study_id == study.id)
+        return self._database.all(query.order_by(col(Note.id)))
 
     def summary(self, study: Study) -> Summary:
         """Return a study in numbers."""
