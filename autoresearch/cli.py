@@ -150,6 +150,24 @@ def status(
 
 
 @app.command()
+def report(
+    tag: Annotated[
+        str | None, typer.Argument(help="The study; without it the latest one.", metavar="[TAG]")
+    ] = None,
+    *,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write; without it .autoresearch/report.")
+    ] = None,
+    no_open: Annotated[bool, typer.Option("--no-open", help="Do not show it.")] = False,
+) -> None:
+    """Write the morning as a page, report.html, and as a picture, progress.png."""
+    from autoresearch.commands.report import ReportOptions
+    from autoresearch.commands.report import report as verb
+
+    verb(ReportOptions(tag, out, no_open))
+
+
+@app.command()
 def doctor(
     *,
     proposer: Annotated[
