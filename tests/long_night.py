@@ -251,20 +251,13 @@ def long_night(folder: Path, size: int, **changes: Any) -> tuple[Registry, Study
     """Return a registry in a folder with one study of so many experiments."""
     end = START + timedelta(minutes=6 * size + 10)
     registry = Registry.open(folder / "registry.db", create=True, now=lambda: end)
-    study = registry.save(_a_study())
+    study = registry.save(a_night_study())
     store(registry, LongNight(study, **changes).rows(size))
     return registry, study
 
 
-def imported(folder: Path, text: str) -> tuple[Registry, Study]:
-    """Return a registry with the rows of a results.tsv, each one compared with the best so far."""
-    registry = Registry.open(folder / "registry.db", create=True, now=lambda: START)
-    study = registry.save(_a_study())
-    store(registry, _table(study, text))
-    return registry, study
-
-
-def _a_study() -> Study:
+def a_night_study() -> Study:
+    """A study of nights on a card that is not stored yet."""
     return a_study(
         "nov23",
         profile="gpu",
@@ -277,27 +270,6 @@ def _a_study() -> Study:
         comparability=json.dumps({"corpus": "0123456789ab"}),
         audit_tolerance=2e-4,
     )
-
-
-def _table(study: Study, text: str) -> Iterator[Experiment]:
-    parent, best = None, 0.0
-    for number, line in enumerate(text.splitlines()[1:], 1):
-        _, score, _, status, description = line.split("\t")
-        bpb = None if status == "crash" else float(score)
-        delta = None if bpb is None or parent is None else bpb - best
-        yield an_experiment(
-            study,
-            id=number,
-            parent_id=parent,
-            verdict=Verdict(status),
-            hypothesis=description,
-            category=Category.OTHER if parent else Category.BASELINE,
-            val_bpb=bpb,
-            delta=delta,
-            finished_at=START,
-        )
-        if status == "keep" and bpb is not None:
-            parent, best = number, bpb
 
 
 def store(registry: Registry, rows: Iterator[SQLModel]) -> None:

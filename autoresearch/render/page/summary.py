@@ -112,9 +112,10 @@ def _real(report: StudyReport) -> Iterator[str]:
     refuted = [each for each in report.experiments if each.standing is Standing.REFUTED]
     if confirmed:
         count = counted(len(confirmed), "keep")
+        home = " ".join(str(each.number) for each in confirmed)
         yield (
             f"{count} confirmed by fresh pairs: {_numbers(confirmed)}. "
-            f"To bring them home: autoresearch promote {_numbers(confirmed, ' ')}"
+            f"To bring them home: autoresearch promote {home}"
         )
     elif keeps:
         yield (
@@ -130,10 +131,10 @@ def _real(report: StudyReport) -> Iterator[str]:
         yield _sentence(report.machine.advice)
 
 
-def _numbers(rows: list[ExperimentReport], separator: str = ", ") -> str:
-    named = separator.join(str(each.number) for each in rows[:NAMED])
+def _numbers(rows: list[ExperimentReport]) -> str:
+    named = ", ".join(str(each.number) for each in rows[:NAMED])
     more = len(rows) - NAMED
-    return f"{named} and {more} more" if more > 0 and separator != " " else named
+    return f"{named} and {more} more" if more > 0 else named
 
 
 def _proposers(report: StudyReport) -> Iterator[str]:
