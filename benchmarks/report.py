@@ -4,7 +4,7 @@
     python benchmarks/report.py --pictures docs
 
 Registries are made up (`tests/long_night.py`). Seconds are CPU seconds of building the value, the
-page and the picture, in this process; memory is the most that it ever held. The pictures need
+page and the picture, in this process; MB are the page's, MiB the most memory that was ever held. The pictures need
 Chromium.
 """
 
@@ -13,6 +13,7 @@ import io
 import resource
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
 from PIL import Image
@@ -39,7 +40,7 @@ def main() -> None:
         pictures(asked.pictures)
         return
     print(
-        f"{'experiments':>12} {'value, s':>9} {'page, s':>8} {'picture, s':>11} {'page, MB':>9} MiB"
+        f"{'experiments':>12} {'value, s':>9} {'page, s':>8} {'picture, s':>11} {'MB':>6} {'MiB':>6}"
     )
     for size in asked.sizes:
         measure(size)
@@ -56,16 +57,16 @@ def measure(size: int) -> None:
         ticks.append(time.process_time())
         picture(report)
         ticks.append(time.process_time())
-    value, written, drawn = (
-        after - before for before, after in zip(ticks, ticks[1:], strict=False)
-    )
+    value, written, drawn = (after - before for before, after in pairwise(ticks))
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
     megabytes = len(text.encode()) / 1e6
-    print(f"{size:>12,} {value:>9.2f} {written:>8.2f} {drawn:>11.2f} {megabytes:>9.2f} {most:.0f}")
+    print(
+        f"{size:>12,} {value:>9.2f} {written:>8.2f} {drawn:>11.2f} {megabytes:>6.2f} {most:>6.0f}"
+    )
 
 
 def pictures(where: Path) -> None:
-    """Write the page, an experiment on it, and `progress.png`, of a night that is made up."""
+    """Write a picture of the page, and `progress.png`, of a night that is made up."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         report = a_night(folder)
@@ -85,9 +86,9 @@ def a_night(folder: Path) -> StudyReport:
 
 
 def small(path: Path, data: bytes) -> None:
-    """Write a picture with few colours: a third of the bytes."""
+    """Write a picture with fewer colours, and so fewer bytes."""
     image = Image.open(io.BytesIO(data)).convert("RGB")
-    image.quantize(48).save(path, optimize=True)
+    image.quantize(160).save(path, optimize=True)
 
 
 if __name__ == "__main__":
