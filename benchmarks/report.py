@@ -4,8 +4,8 @@
     python benchmarks/report.py --pictures docs
 
 Registries are made up (`tests/long_night.py`). Seconds are CPU seconds of building the value, the
-page and the picture, in this process; MB are the page's, MiB the most memory that was ever held. The pictures need
-Chromium.
+page and the picture, in this process; MB are the page's, MiB the most memory that was ever held.
+The pictures need Chromium.
 """
 
 import argparse
@@ -39,9 +39,7 @@ def main() -> None:
     if asked.pictures:
         pictures(asked.pictures)
         return
-    print(
-        f"{'experiments':>12} {'value, s':>9} {'page, s':>8} {'picture, s':>11} {'MB':>6} {'MiB':>6}"
-    )
+    print(f"{'experiments':>12} {'value':>8} {'page':>8} {'picture':>8} {'MB':>6} {'MiB':>6}")
     for size in asked.sizes:
         measure(size)
 
@@ -60,9 +58,7 @@ def measure(size: int) -> None:
     value, written, drawn = (after - before for before, after in pairwise(ticks))
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
     megabytes = len(text.encode()) / 1e6
-    print(
-        f"{size:>12,} {value:>9.2f} {written:>8.2f} {drawn:>11.2f} {megabytes:>6.2f} {most:>6.0f}"
-    )
+    print(f"{size:>12,} {value:>8.2f} {written:>8.2f} {drawn:>8.2f} {megabytes:>6.2f} {most:>6.0f}")
 
 
 def pictures(where: Path) -> None:
@@ -76,7 +72,7 @@ def pictures(where: Path) -> None:
             tab.open(path.as_uri(), width=1280, height=860)
             tab.picture(folder / "page.png")
         small(where / "report.png", (folder / "page.png").read_bytes())
-        small(where / "progress.png", picture(report))
+        (where / "progress.png").write_bytes(picture(report))
 
 
 def a_night(folder: Path) -> StudyReport:

@@ -54,7 +54,7 @@ class LongNight:
     """Makes rows of one study; the same seed, the same night."""
 
     def __init__(self, study: Study, *, texts: Sequence[str] = (), patch_lines: int = 12) -> None:
-        self._study = int(study.id or 0)
+        self._study = study
         self._dice = random.Random(7)
         self._texts = texts
         self._patch_lines = patch_lines
@@ -114,43 +114,41 @@ class LongNight:
         delta = None if measured is None or number == 1 else 0.7 * measured
         better = 0.5 * math.erfc((measured or 0.0) / NOISE) if delta is not None else None
         base = number == 1
-        return Experiment(
-            **an_experiment(
-                Study(id=self._study, created_at=opened),
-                id=number,
-                verdict=verdict,
-                state=ExperimentState.DONE,
-                parent_id=None if base else self._incumbent,
-                proposer="baseline" if base else "optuna" if controlled else MODEL,
-                control="" if base else "optuna",
-                hypothesis="the unchanged project" if base else text,
-                category=Category.BASELINE if base else category,
-                predicted_delta=None if base else -self._dice.expovariate(400),
-                risk="" if base else "may cost tokens a second",
-                reason=self._reason(verdict, delta),
-                val_bpb=None if measured is None else self._best + (delta or 0.0),
-                val_bpb_error=None if measured is None else 0.0005,
-                delta=delta,
-                delta_error=None if delta is None else 0.0005,
-                measured=None if delta is None else measured,
-                measured_error=None if delta is None else NOISE,
-                pairs=0 if delta is None else 1,
-                p_better=None if better is None else 0.9 * better,
-                p_neutral=None if better is None else 0.1,
-                standing=standing,
-                claim_reason=f"{standing} by 3 fresh pairs" if standing else "",
-                **self._tested(standing, measured),
-                seconds=338.0,
-                peak_memory=44 * 2**30,
-                parent_sha=f"{number - 1:040x}",
-                commit_sha=None if verdict is Verdict.INVALID else f"{number:040x}",
-                lines_added=self._patch_lines,
-                lines_removed=self._patch_lines,
-                created_at=opened,
-                finished_at=opened + timedelta(minutes=5.7),
-                notes={"later": ["try it with rotary embeddings too"]} if number % 9 == 0 else {},
-                patch="" if base else self._patch(number, text),
-            ).model_dump()
+        return an_experiment(
+            self._study,
+            id=number,
+            verdict=verdict,
+            state=ExperimentState.DONE,
+            parent_id=None if base else self._incumbent,
+            proposer="baseline" if base else "optuna" if controlled else MODEL,
+            control="" if base else "optuna",
+            hypothesis="the unchanged project" if base else text,
+            category=Category.BASELINE if base else category,
+            predicted_delta=None if base else -self._dice.expovariate(400),
+            risk="" if base else "may cost tokens a second",
+            reason=self._reason(verdict, delta),
+            val_bpb=None if measured is None else self._best + (delta or 0.0),
+            val_bpb_error=None if measured is None else 0.0005,
+            delta=delta,
+            delta_error=None if delta is None else 0.0005,
+            measured=None if delta is None else measured,
+            measured_error=None if delta is None else NOISE,
+            pairs=0 if delta is None else 1,
+            p_better=None if better is None else 0.9 * better,
+            p_neutral=None if better is None else 0.1,
+            standing=standing,
+            claim_reason=f"{standing} by 3 fresh pairs" if standing else "",
+            **self._tested(standing, measured),
+            seconds=338.0,
+            peak_memory=44 * 2**30,
+            parent_sha=f"{number - 1:040x}",
+            commit_sha=None if verdict is Verdict.INVALID else f"{number:040x}",
+            lines_added=self._patch_lines,
+            lines_removed=self._patch_lines,
+            created_at=opened,
+            finished_at=opened + timedelta(minutes=5.7),
+            notes={"later": ["try it with rotary embeddings too"]} if number % 9 == 0 else {},
+            patch="" if base else self._patch(number, text),
         )
 
     def _reason(self, verdict: Verdict, delta: float | None) -> str:
@@ -194,7 +192,7 @@ class LongNight:
         until = 1.0 if bpb is not None else 0.4
         return Trial(
             id=self._trial,
-            experiment_id=row.id,
+            experiment_id=row.id or 0,
             seed=seed,
             purpose=purpose,
             worker="local",
@@ -230,7 +228,7 @@ class LongNight:
 
     def _call(self, row: Experiment) -> Call:
         return Call(
-            study_id=self._study,
+            study_id=self._study.id or 0,
             experiment_id=row.id,
             proposer=MODEL,
             provider="anthropic",

@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from autoresearch.records.text import safe_line
@@ -27,7 +26,7 @@ def picture(report: StudyReport) -> bytes:
     out = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a box says as much
-        FigureCanvasAgg(figure).print_png(out)
+        figure.savefig(out, format="png")
     return out.getvalue()
 
 
@@ -58,9 +57,9 @@ def progress(report: StudyReport) -> Figure:
 
 
 def _points(axes: Axes, scored: Scored) -> None:
-    discards = [each for each in scored if each[2].verdict is not Verdict.KEEP]
     refuted = [each for each in scored if each[2].standing is Standing.REFUTED]
     kept = [each for each in scored if each[2].kept]
+    discards = [each for each in scored if each not in refuted and each not in kept]
     for those, size, colour, edge, name in (
         (discards, 12, GREY, "none", "Discarded"),
         (refuted, 40, "white", RED, "Refuted"),
