@@ -64,11 +64,11 @@ def _best(report: StudyReport) -> Iterator[str]:
     score = words.bpb(best.bpb.mean, best.bpb.error, 4)
     if report.best == report.baseline or report.gain is None:
         yield f"The best is the unchanged project, at val_bpb {score} ({report.study.trust})."
-        return
-    yield (
-        f"The best is experiment {report.best}, at val_bpb {score} ({report.study.trust}): "
-        f"{_gained(report)}"
-    )
+    else:
+        yield (
+            f"The best is experiment {report.best}, at val_bpb {score} ({report.study.trust}): "
+            f"{_gained(report)}"
+        )
     yield TRUST[report.study.trust]
 
 
