@@ -217,6 +217,29 @@ def status(
     verb(StatusOptions(experiment, tag, everything, log, as_json, as_tsv))
 
 
+@app.command(epilog=epilog("report"))
+def report(
+    tag: Annotated[
+        str | None,
+        typer.Argument(
+            help="The study; without it the latest one.",
+            metavar="[TAG]",
+            autocompletion=complete.tags,
+        ),
+    ] = None,
+    *,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write; without it .autoresearch/report.")
+    ] = None,
+    no_open: Annotated[bool, typer.Option("--no-open", help="Do not show it.")] = False,
+) -> None:
+    """Write the morning as a page, report.html, and as a picture, progress.png."""
+    from autoresearch.commands.report import ReportOptions
+    from autoresearch.commands.report import report as verb
+
+    verb(ReportOptions(tag, out, no_open))
+
+
 @app.command(epilog=epilog("doctor"))
 def doctor(
     *,

@@ -376,6 +376,24 @@ def test_wrong_settings(run: Run, project: Path) -> None:
     one_line(err, "bugdet", "budget")
 
 
+def test_a_report_is_two_files_that_git_does_not_see(run: Run, studied: Path) -> None:
+    code, out, _err = run("report")
+    assert code == 0
+    page, picture = (Path(each) for each in out.split())
+    assert page == studied / ".autoresearch" / "report" / "report.html"
+    assert "bpb below the baseline" in page.read_text("utf-8")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert git(studied, "status", "--porcelain") == ""
+    (studied.parent / "taken").touch()
+    code, out, err = run("report", "--out", str(studied.parent / "taken"))
+    assert (code, out) == (1, "")
+    one_line(err, "cannot be written", "--out")
+    code, _out, err = run("report", "may1", "--out", str(studied.parent / "elsewhere"))
+    assert code == 1
+    one_line(err, "no study 'may1'")
+    assert not (studied.parent / "elsewhere").exists()
+
+
 def test_status_diff_and_promote_tell_the_story(run: Run, studied: Path) -> None:
     code, out, _err = run("status")
     assert code == 0

@@ -34,6 +34,10 @@ EXAMPLES = MappingProxyType(
             ("7 --log", "its training log"),
             ("--tsv", "as results.tsv"),
         ),
+        "report": (
+            ("", "the morning as a page and a picture"),
+            ("--out shared/ --no-open", "to hand on"),
+        ),
         "doctor": (
             ("", "is all there?"),
             ("--proposer 'command:claude -p' --offline", "a proposer, without calling it"),
