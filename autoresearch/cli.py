@@ -119,6 +119,13 @@ def run(
     confirm_share: Annotated[
         float | None, typer.Option(help="Share of the time to confirm keeps in; default 0.15.")
     ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            help="Train on the machines of this Ray cluster: HOST:PORT of its head, or auto.",
+            metavar="ADDRESS",
+        ),
+    ] = None,
 ) -> None:
     """Start a study or continue one: propose, train, score, keep or discard."""
     from autoresearch.commands.run import RunOptions
@@ -127,7 +134,7 @@ def run(
     specs = tuple(proposer or ())
     verb(
         RunOptions(
-            hours, experiments, max_cost, specs, budget, tag, patience, confirm_share, control
+            hours, experiments, max_cost, specs, budget, tag, patience, confirm_share, control, ray
         )
     )
 

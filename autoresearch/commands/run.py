@@ -1,16 +1,25 @@
 """`autoresearch run`."""
 
+import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import typer
 from rich.console import Console
 
 from autoresearch import patching
+from autoresearch.commands.fleet import Fleet, fleet_at
 from autoresearch.commands.proposers import chosen, keys_of, makers, seats
-from autoresearch.commands.workshop import require_device, sandbox_for, stop_flag, workshop
+from autoresearch.commands.workshop import (
+    Workshop,
+    require_device,
+    sandbox_for,
+    stop_flag,
+    workshop,
+)
 from autoresearch.config import FIXED, Project, find_project, parse_duration, scrub_git_environment
 from autoresearch.errors import ProjectError, UsageFault
 from autoresearch.gitrepo import GitRepo
@@ -38,6 +47,7 @@ class RunOptions:
     patience: int | None
     confirm_share: float | None = None
     control: str | None = None
+    ray: str | None = None
 
 
 def run(options: RunOptions) -> None:
@@ -48,16 +58,17 @@ def run(options: RunOptions) -> None:
     share = _confirm_share(options.confirm_share, project)
     _refuse_bad_globs(project)
     sandbox = sandbox_for(project)
-    require_device(project, sandbox)
+    if options.ray is None:
+        require_device(project, sandbox)
     keys = keys_of(project)
     specs = chosen(options.proposers, keys, options.control)
     proposers = makers(specs, project, keys, sandbox)
     profile = project.settings.llm.profile and any(each.reads_briefs for each in specs)
-    with workshop(project, sandbox) as shop:
+    with workshop(project, sandbox) as shop, _fleet(options, shop) as fleet:
         registry, repo = shop.registry, shop.repo
         repo.identity()
         _warn_of_uncommitted(repo, project)
-        study = shop.study(options.tag, budget)
+        study = shop.study(options.tag, budget, fleet.facts if fleet else None)
         recover(registry, repo, project, study)
         project.make_work()
         _warn_of_changed_rules(repo, study)
@@ -67,7 +78,7 @@ def run(options: RunOptions) -> None:
             patience = Patience(time.monotonic, time.sleep, watcher.see, stop, rules.deadline)
             registry.be_patient(patience.pause)
             purse = shop.purse(study, options.max_cost)
-            trials = shop.trials(study, patience, purse)
+            trials = shop.trials(study, patience, purse, fleet)
             controller = controller_for(
                 study, project=project, registry=registry, repo=repo, trials=trials,
                 seats=seats(proposers, purse.ledger, stop, tell), purse=purse, rules=rules,
@@ -76,8 +87,23 @@ def run(options: RunOptions) -> None:
                 profile=profile,
             )  # fmt: skip
             reason = controller.run()
+            if fleet is not None:
+                fleet.bring_home()
     if controller.failed:
         raise ProjectError(reason)
+
+
+@contextmanager
+def _fleet(options: RunOptions, shop: Workshop) -> Iterator[Fleet | None]:
+    """Yield the machines of a cluster, if one is asked for."""
+    if options.ray is None:
+        yield None
+        return
+    shop.project.make_work()
+    study = shop.registry.study(options.tag)
+    known = json.loads(study.comparability) if study else {}
+    with fleet_at(options.ray, shop.project, shop.corpus, shop.repo, known) as fleet:
+        yield fleet
 
 
 def _rehearsal(

@@ -1,6 +1,7 @@
 """What trials need, whoever asks for them: the sandbox, the corpus, the registry, the run lock."""
 
 import hashlib
+import json
 import os
 import signal
 import threading
@@ -12,13 +13,14 @@ import typer
 
 from autoresearch import corpus as corpora
 from autoresearch import sandbox as sandboxes
+from autoresearch.commands.fleet import Fleet
 from autoresearch.config import Project, parse_duration
 from autoresearch.corpus import Corpus
 from autoresearch.devices import access
 from autoresearch.diagnosis import missing_device
 from autoresearch.errors import ProjectError
 from autoresearch.evaluation import Evaluator
-from autoresearch.execution import Host, LocalExecutor
+from autoresearch.execution import Executor, Host, HostFacts, LocalExecutor, Terms
 from autoresearch.gitrepo import GitRepo
 from autoresearch.records.hardware import Hardware
 from autoresearch.records.money import Caps, GpuPrice
@@ -51,11 +53,17 @@ class Workshop:
     registry: Registry
     repo: GitRepo
 
-    def study(self, tag: str | None, budget: float | None = None) -> Study:
-        """Return the study to work on; see `open_study`."""
+    def study(
+        self, tag: str | None, budget: float | None = None, fleet: HostFacts | None = None
+    ) -> Study:
+        """Return the study to work on, on machines of a cluster if those are given.
+
+        See `open_study`.
+        """
         return open_study(
             self.registry, self.repo, self.project, self.corpus,
-            tag=tag, budget=budget, trust=self.trust, hardware=hardware_of(self.project),
+            tag=tag, budget=budget, trust=fleet.trust if fleet else self.trust,
+            hardware=fleet.hardware if fleet else hardware_of(self.project),
         )  # fmt: skip
 
     def purse(self, study: Study, max_cost: float | None = None) -> Purse:
@@ -67,13 +75,16 @@ class Workshop:
         caps = Caps(run=max_cost, study=money.study_usd, call=money.call_usd)
         return Purse(self.registry.ledger(study, caps, gpu=gpu), gpu.trial_worst)
 
-    def trials(self, study: Study, patience: Patience, purse: Purse) -> TrialRunner:
+    def trials(
+        self, study: Study, patience: Patience, purse: Purse, fleet: Fleet | None = None
+    ) -> TrialRunner:
         """Return what trains and scores on val.
 
         Args:
             study: whose trials they are.
             patience: who is told what happens, and what ends the trial at work.
             purse: asked before each trial.
+            fleet: the cluster's machines; None: this one's.
 
         Raises:
             CorpusError: the sealed text is damaged.
@@ -87,11 +98,12 @@ class Workshop:
             budget=settings.budget(study.budget_seconds),
             limits=settings.limits(),
             base_commit=study.base_commit,
+            tolerance=settings.evaluation.tolerance,
         )
-        shelf = shelf_of(self.project)
+        shelf, executor = self._executor(study, patience, fleet)
         return TrialRunner(
             setup,
-            executor=LocalExecutor({"0": self._host(study, patience, shelf)}, patience.stop),
+            executor=executor,
             patience=patience,
             registry=self.registry,
             repo=self.repo,
@@ -100,21 +112,33 @@ class Workshop:
             racing=Racing(settings, self.registry, self.repo),
         )
 
+    def _executor(
+        self, study: Study, patience: Patience, fleet: Fleet | None
+    ) -> tuple[Shelf, Executor]:
+        if fleet is not None:
+            terms = Terms(json.loads(study.comparability), _name_of(study))
+            fleet.executor.accept(terms, patience.see, patience.stop)
+            return fleet.shelf, fleet.executor
+        shelf = shelf_of(self.project)
+        host = self._host(study, patience, shelf)
+        return shelf, LocalExecutor({"0": host}, patience.stop)
+
     def _host(self, study: Study, patience: Patience, shelf: Shelf) -> Host:
+        evaluator = self.evaluator(study, self.corpus.val(), patience.stop)
         return Host(
             worker=LocalWorker(self.sandbox, compiled=self._compiled(study)),
-            evaluator=self.evaluator(study, self.corpus.val(), patience.stop),
+            evaluator=evaluator,
             checkout=self.repo.workspace,
             train_files=self.corpus.train_files(),
             token_bytes=self.corpus.token_bytes,
             work=self.project.work,
             keep=shelf.put,
+            allow=evaluator.allow,
         )
 
     def _compiled(self, study: Study) -> CompileCache:
         """Return the compile cache of a study's first commit, on this machine."""
-        of = f"{study.base_commit} {study.comparability}"
-        return CompileCache(self.project.compiled(hashlib.sha256(of.encode()).hexdigest()[:12]))
+        return CompileCache(self.project.compiled(_name_of(study)))
 
     def evaluator(
         self,
@@ -143,6 +167,12 @@ class Workshop:
             stop=stop,
             allowance=lambda: allowance(self.registry, study.tag, settings.evaluation.tolerance),
         )
+
+
+def _name_of(study: Study) -> str:
+    """Return a name that stands for a study's first commit and what its scores rest on."""
+    of = f"{study.base_commit} {study.comparability}"
+    return hashlib.sha256(of.encode()).hexdigest()[:12]
 
 
 def hardware_of(project: Project) -> Hardware:
