@@ -6,6 +6,7 @@ known by its seed: it begins when `began` says so, and trains until `open_gate`.
 
 import errno
 import json
+import os
 import queue
 import time
 from collections.abc import Callable, Iterator
@@ -106,6 +107,7 @@ class GatedWorker:
             yield
             return
         with launch(["sleep", "600"], cwd=Path("/"), env={}) as guarded:
+            self.gates.set("host", seed, str(os.getpid()))
             self.gates.set("pid", seed, str(guarded.pid))
             yield
 

@@ -16,6 +16,7 @@ from autoresearch.execution.trial import Checkout, Host, ReadyScorer, Scorer, Wa
 
 __all__ = [
     "Checkout", "Ended", "Executor", "FetchingShelf", "Host", "HostFacts", "HostPlan",
-    "LocalExecutor", "Message", "Pruner", "PruningReference", "RayExecutor", "ReadyScorer", "Scorer", "StudyHost",
-    "Terms", "Told", "TrialResult", "TrialSpec", "Watch", "execute_trial", "pack", "unpack", "wire",
+    "LocalExecutor", "Message", "Pruner", "PruningReference", "RayExecutor", "ReadyScorer",
+    "Scorer", "StudyHost", "Terms", "Told", "TrialResult", "TrialSpec", "Watch", "execute_trial",
+    "pack", "unpack", "wire",
 ]  # fmt: skip
