@@ -16,7 +16,7 @@ from autoresearch.commands.fleet import packed
 from autoresearch.execution import Executor, FetchingShelf, Host, RayExecutor, TrialResult, pack
 from autoresearch.records.events import TrialStarted
 from autoresearch.records.tables import Trial
-from autoresearch.records.values import ExperimentState, FailureKind, Verdict
+from autoresearch.records.values import ExperimentState, FailureKind, Purpose, Verdict
 from autoresearch.research import StopRules
 from autoresearch.research.recording import settled
 from autoresearch.workers.shelf import Shelf
@@ -101,7 +101,9 @@ def test_a_study_outlives_its_machines(cluster: Cluster, tmp_path: Path, ideas: 
     counted = Counter((each.experiment_id, each.seed) for each in trials(night) if settled(each))
     assert set(counted.values()) == {1}, "nothing is trained twice"
     gone = [each for each in trials(night) if each.failure is FailureKind.MACHINE]
-    assert [each.detail for each in gone] == [f"{struck[0]} is gone"]
+    assert {each.detail for each in gone} == {f"{struck[0]} is gone"}
+    gone = [each for each in gone if each.purpose is not Purpose.CANARY]
+    assert len(gone) == 1
     assert (gone[0].experiment_id, gone[0].seed) in counted
     kept = [
         str(each.commit_sha) for each in rows if each.verdict is Verdict.KEEP and each.parent_id
