@@ -17,12 +17,16 @@ from autoresearch.execution import Executor, FetchingShelf, Host, RayExecutor, T
 from autoresearch.records.events import TrialStarted
 from autoresearch.records.tables import Trial
 from autoresearch.records.values import ExperimentState, FailureKind, Purpose, Verdict
+from autoresearch.registry import Registry
 from autoresearch.research import StopRules
 from autoresearch.research.recording import settled
+from autoresearch.sandbox import detect
 from autoresearch.workers.shelf import Shelf
 from tests.clusters import TERMS, Cluster, GatedHost, StubHost, begin, executor
+from tests.commands import autoresearch
 from tests.executors import PATIENCE, Gates, Rig, spec, until
 from tests.stubs import Night, Scripted, git, make_project, variant
+from tests.test_end_to_end import a_poem
 from tests.test_executors import TestEveryExecutor as Contract
 
 
@@ -142,3 +146,31 @@ class TestRay(Contract):
         child = int(rig.gates.read("pid", 1))
         until(lambda: not Path(f"/proc/{child}").exists())
         assert isinstance(rig.run(slot, spec(2)), TrialResult), "the slot has another host"
+
+
+@pytest.mark.thorough
+@pytest.mark.timeout(600)  # true trainings, on a machine that may be busy
+def test_the_template_trains_on_a_cluster(cluster: Cluster, tmp_path: Path) -> None:
+    """The command, the tiny GPT and the real evaluator; the corpus is brought to the machines."""
+    poem, root = tmp_path / "poem.txt", tmp_path / "gpt"
+    poem.write_text(a_poem(1500))
+    autoresearch("init", str(root), "--profile", "cpu")
+    autoresearch("prepare", "--corpus", str(poem), cwd=root)
+    night = ["run", "--ray", cluster.address, "--proposer", "optuna", "--budget", "1s"]
+    ran = autoresearch(*night, "--experiments", "2", cwd=root)
+    assert "the corpus is brought to" in ran.err
+    assert "raylet" not in ran.out + ran.err
+    registry = Registry.open(root / ".autoresearch" / "registry.db")
+    study = registry.study()
+    assert study is not None
+    assert study.allowance is not None, "measured on a machine of the cluster, kept here"
+    rows = registry.experiments(study)
+    assert len(rows) == 2
+    first = registry.trials(rows[0])
+    assert {each.worker for each in first} == {"ray"}
+    assert {each.trust for each in first} == {detect({}).trust}
+    assert all(each.hardware["torch"] for each in first)
+    assert list((root / ".autoresearch" / "checkpoints").iterdir()), "the baseline's came back"
+    brought = cluster.folder / "data" / "brought"
+    assert list(brought.rglob("val.docs"))
+    assert not list(brought.rglob("test.*"))
