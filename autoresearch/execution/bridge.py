@@ -187,15 +187,12 @@ class Bridge:
         self._tell(wire.Ready(seat.slot))
 
     def _actor(self, seat: Seat) -> Any:
-        share = {"num_gpus": 1, "num_cpus": 0} if self._begin.gpus else {"num_cpus": self._cores}
+        begin = self._begin
+        share = {"num_gpus": 1, "num_cpus": 0} if begin.gpus else {"num_cpus": begin.cores}
         there = NodeAffinitySchedulingStrategy(seat.node, soft=False)
         kind = ray.remote(**share, max_restarts=0, max_task_retries=0)(HostServer)
         made = kind.options(max_concurrency=_BESIDE, scheduling_strategy=there)
-        return made.remote(self._begin.plan)
-
-    @property
-    def _cores(self) -> int:
-        return self._begin.cores
+        return made.remote(begin.plan)
 
     def _ask(self, seat: Seat, answer: Any) -> Any:
         """Return an actor's answer; others may hold its machine's share for any time."""

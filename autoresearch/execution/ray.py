@@ -5,39 +5,27 @@ machine lets down is its failure, and never an idea's.
 """
 
 import errno
-import os
 import pickle
-import socket
-import subprocess
-import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
-from queue import SimpleQueue
 from types import TracebackType
 from typing import Self
 
-from autoresearch.config import without_secrets
 from autoresearch.errors import ProjectError, SlotLostError
 from autoresearch.execution import wire
 from autoresearch.execution.base import Ended, Message, Told
 from autoresearch.execution.hosting import HostFacts, misfit
+from autoresearch.execution.link import LOOK_SECONDS, Link
 from autoresearch.execution.serving import lost
 from autoresearch.execution.spec import TrialResult, TrialSpec
 from autoresearch.records.events import Event, Notice
 from autoresearch.records.scores import Score
 
-_LOOK_SECONDS = 0.2  # how often it is asked whether to stop
 _QUIET_SECONDS = 3.0  # without a further machine, until the first look around is over
 _END_SECONDS = 30.0
-_FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 60.0
-_MOST_CODES = 32  # commits that the cluster knows at once
-
-Pack = Callable[[str], bytes]
 
 
 @dataclass(frozen=True)
@@ -62,7 +50,7 @@ class RayExecutor:
 
     name = "ray"
 
-    def __init__(self, begin: wire.Begin, pack: Pack) -> None:
+    def __init__(self, begin: wire.Begin, pack: Callable[[str], bytes]) -> None:
         """Build it and connect.
 
         Args:
@@ -70,7 +58,6 @@ class RayExecutor:
             pack: returns a commit's files, as `packing.pack` does.
         """
         self._begin = begin
-        self._pack = pack
         self._see: Callable[[Event], None] = lambda _event: None
         self._stop: Callable[[], bool] = lambda: False
         self._terms: Terms | None = None
@@ -78,17 +65,14 @@ class RayExecutor:
         self._slots: tuple[str, ...] = ()
         self._calls: dict[str, _Call] = {}
         self._last_call = 0
-        self._known: OrderedDict[str, None] = OrderedDict()
         self._refused: set[str] = set()
         self._fetching: dict[Path, Callable[[bool], None]] = {}
         self._holders: dict[int, str] = {}
         self._changed = threading.Condition()
-        self._outbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._ended = threading.Event()
         self._fault = ""
-        self._connection, self._process = _start(begin)
-        for act in (self._listen, self._speak):
-            threading.Thread(target=act, daemon=True, name=f"ray {act.__name__}").start()
+        self._stopping = False
+        self._link = Link(begin, pack, hear=self._hear, lost=self._lose_all, tick=self._heed_stop)
+        self._link.open()
 
     def __enter__(self) -> Self:
         """Return it."""
@@ -101,14 +85,7 @@ class RayExecutor:
         _trace: TracebackType | None,
     ) -> None:
         """Leave the cluster. What is at work there ends."""
-        self._ended.set()
-        with suppress(OSError):
-            self._connection.close()
-        try:
-            self._process.wait(_END_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._link.close()
 
     # --- the machines
 
@@ -120,7 +97,7 @@ class RayExecutor:
         """
         with self._changed:
             while not self._found and not self._fault:
-                self._changed.wait(_LOOK_SECONDS)
+                self._changed.wait(LOOK_SECONDS)
             while not self._fault and self._changed.wait(_QUIET_SECONDS):
                 pass
             if not self._found:
@@ -155,9 +132,9 @@ class RayExecutor:
             return
         machine, fault = slot.rpartition(":")[0], misfit(facts, self._terms.key)
         if not fault:
-            self._send(wire.Accept(slot, self._terms.study))
+            self._link.send(wire.Accept(slot, self._terms.study))
             return
-        self._send(wire.Refuse(slot))
+        self._link.send(wire.Refuse(slot))
         if machine not in self._refused:
             self._refused.add(machine)
             self._see(Notice(f"{machine} is not used: {fault}"))
@@ -180,22 +157,22 @@ class RayExecutor:
         if gone:
             tell(Ended(slot, _gone(slot)))
         else:
-            self._outbox.put(lambda: self._begin_call(slot, call))
+            self._link.soon(lambda: self._begin_call(slot, call))
 
     def cancel(self, slot: str) -> None:
         """Have the trial on a slot end as interrupted."""
         if (call := self._calls.get(slot)) is not None:
-            self._outbox.put(lambda: self._send(wire.Cancel(slot, call.number)))
+            self._link.soon(wire.Cancel(slot, call.number))
 
     def release(self, slot: str, number: int) -> None:
         """Remove what is held of a trial."""
-        self._outbox.put(lambda: self._send(wire.Release(slot, number)))
+        self._link.soon(wire.Release(slot, number))
 
     def prepare(self) -> None:
         """Have idle hosts start what their next scorings need; do not wait."""
         for slot in self._slots:
             if slot not in self._calls:
-                self._outbox.put(lambda slot=slot: self._send(wire.Prepare(slot)))  # type: ignore[misc]
+                self._link.soon(wire.Prepare(slot))
 
     def close(self) -> None:
         """End every trial and wait until all have ended, as far as their machines answer."""
@@ -216,7 +193,7 @@ class RayExecutor:
     def drop(self, number: int) -> None:
         """Forget a checkpoint."""
         slot = self._holders.pop(number)
-        self._outbox.put(lambda: self._send(wire.Fetch(slot, number, None)))
+        self._link.soon(wire.Fetch(slot, number, None))
 
     def fetch(self, number: int, folder: Path, then: Callable[[bool], None]) -> None:
         """Bring a checkpoint into a new folder.
@@ -228,63 +205,30 @@ class RayExecutor:
         """
         slot = self._holders.pop(number)
         self._fetching[folder] = then
-        self._outbox.put(lambda: self._send(wire.Fetch(slot, number, folder)))
+        self._link.soon(wire.Fetch(slot, number, folder))
 
     # --- the other process
 
     def _begin_call(self, slot: str, call: _Call) -> None:
         try:
-            self._make_known(call.spec.commit)
+            self._link.make_known(call.spec.commit)
         except Exception as fault:  # noqa: BLE001 - it is raised where the result is asked for
             self._end(slot, fault, call.number)
             return
-        self._send(wire.Submit(slot, call.number, call.spec))
+        self._link.send(wire.Submit(slot, call.number, call.spec))
 
-    def _make_known(self, commit: str) -> None:
-        """Have the cluster know a commit's files; the one that was not asked for longest goes."""
-        if commit not in self._known:
-            self._send(wire.Code(commit, self._pack(commit)))
-        self._known[commit] = None
-        self._known.move_to_end(commit)
-        while len(self._known) > _MOST_CODES:
-            oldest, _ = self._known.popitem(last=False)
-            self._send(wire.Code(oldest, None))
-
-    def _send(self, command: wire.Command) -> None:
-        with suppress(OSError):  # `_listen` finds out, and begins anew
-            self._connection.send(command)
-
-    def _speak(self) -> None:
-        """Do what takes its time, one after another."""
-        while not self._ended.is_set():
-            self._outbox.get()()
-
-    def _listen(self) -> None:
-        """Hear the other process; where that ends, all slots are gone, and it is begun anew."""
-        failures, stopping = 0, False
-        while not self._ended.is_set():
-            try:
-                if self._connection.poll(_LOOK_SECONDS):
-                    self._hear(self._connection.recv())
-                    failures = 0
-            except (EOFError, OSError):
-                self._lose_all(failures)
-                failures += 1
-                if not self._ended.wait(min(_FIRST_PAUSE * 2.0**failures, _LONGEST_PAUSE)):
-                    self._process.wait()
-                    self._connection, self._process = _start(self._begin)
-            if self._stop() and not stopping:
-                for slot in list(self._calls):
-                    self.cancel(slot)
-            stopping = self._stop()
+    def _heed_stop(self) -> None:
+        """Have every trial end once the run is to stop."""
+        stop = self._stop()
+        if stop and not self._stopping:
+            for slot in list(self._calls):
+                self.cancel(slot)
+        self._stopping = stop
 
     def _lose_all(self, failures: int) -> None:
-        if self._ended.is_set():
-            return
         if not failures:
             why = self._fault or "the connection was lost"
             self._see(Notice(f"the Ray cluster at {self._begin.address}: {why}; it is tried again"))
-        self._known.clear()
         self._found.clear()
         self._holders.clear()
         for slot in self._slots:
@@ -328,7 +272,7 @@ class RayExecutor:
     def _failed(self, slot: str, number: int, reason: str, *, full: bool) -> None:
         call = self._calls.get(slot)
         if call is not None:
-            self._known.pop(call.spec.commit, None)  # perhaps it was that which was lost
+            self._link.doubt(call.spec.commit)  # perhaps it was that which was lost
         told = f"the cluster lost the trial: {reason}"
         fault = OSError(errno.ENOSPC, "the object store of the Ray cluster is full")
         self._end(slot, fault if full else lost(told), number)
@@ -355,7 +299,7 @@ class RayExecutor:
             was = slot in self._slots
             self._slots = tuple(each for each in self._slots if each != slot)
             self._changed.notify_all()
-        if was and not self._ended.is_set():
+        if was:
             self._see(Notice(f"{slot} is gone; what was at work there is run elsewhere"))
         for number in [each for each, where in self._holders.items() if where == slot]:
             del self._holders[number]
@@ -364,26 +308,6 @@ class RayExecutor:
 
 def _gone(slot: str) -> SlotLostError:
     return SlotLostError(f"{slot} is gone")
-
-
-def _start(begin: wire.Begin) -> tuple[Connection, subprocess.Popen[bytes]]:
-    """Start the process that speaks to the cluster; nothing of what Ray prints reaches ours."""
-    ours, theirs = socket.socketpair()
-    with theirs:
-        descriptor = theirs.fileno()
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "autoresearch.execution.bridge", str(descriptor)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            pass_fds=(descriptor,),
-            start_new_session=True,  # Ctrl-C is the controller's
-            env={**without_secrets(os.environ), "RAY_USAGE_STATS_ENABLED": "0"},
-        )
-    connection = Connection(ours.detach())
-    with suppress(OSError):
-        connection.send(begin)
-    return connection, process
 
 
 __all__ = ["RayExecutor", "Terms"]
