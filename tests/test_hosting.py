@@ -84,7 +84,8 @@ def test_points_are_spaced_and_nothing_else_waits() -> None:
     now, inbox = [0.0], SimpleQueue[Said]()
     points = [TrialPoint(Point(at, 1.0, 1, 0.1, 1.0)) for at in range(6)]
     end = lost("gone")
-    for said in (*points[:3], Scoring(), *points[3:5]):
+    first: tuple[Said, ...] = (*points[:3], Scoring(), *points[3:5])
+    for said in first:
         inbox.put(said)
     heard = spaced(inbox, lambda: now[0])
     assert [next(heard) for _ in range(3)] == [points[0], points[2], Scoring()]

@@ -114,7 +114,7 @@ def test_a_study_outlives_its_machines(cluster: Cluster, tmp_path: Path, ideas: 
     ]
     branch = git(project.root, "rev-list", "--reverse", f"{rows[0].commit_sha}..autoresearch/night")
     assert branch.split() == kept
-    assert len(kept) > 1
+    assert kept
     newest = {each.experiment_id: int(each.id or 0) for each in trials(night) if settled(each)}
     assert shelf.find(newest[int(night.registry.incumbent(night.study()).id or 0)])  # type: ignore[union-attr]
 
