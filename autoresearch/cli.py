@@ -137,6 +137,13 @@ def run(
     detach: Annotated[
         bool, typer.Option("--detach", help="Leave this terminal once it is at work.")
     ] = False,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            help="Train on the machines of this Ray cluster: HOST:PORT of its head, or auto.",
+            metavar="ADDRESS",
+        ),
+    ] = None,
 ) -> None:
     """Start a study or continue one: propose, train, score, keep or discard."""
     begun = None
@@ -160,6 +167,7 @@ def run(
             confirm_share,
             control,
             devices,
+            ray,
         ),
         begun,
     )

@@ -208,6 +208,12 @@ def test_bad_values_of_run(run: Run, prepared: Path) -> None:
         assert branches == "", (option, value)
 
 
+def test_a_run_is_here_or_on_a_cluster(run: Run, prepared: Path) -> None:
+    code, _out, err = run("run", "--ray", "auto", "--devices", "all")
+    assert code == 2
+    one_line(err, "leave one of them out")
+
+
 def test_words_where_numbers_belong_are_usage_errors(run: Run, project: Path) -> None:
     code, _out, err = run("run", "--experiments", "many")
     assert code == 2

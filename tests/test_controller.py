@@ -1,19 +1,21 @@
 """Several slots: what is at work at once, what a keep does to what waits, and the order of ends."""
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from autoresearch.config import find_project
-from autoresearch.errors import Interrupted
-from autoresearch.records.events import TrialStarted
+from autoresearch.errors import Interrupted, SlotLostError
+from autoresearch.execution import Ended, Executor, Host, Message, TrialSpec
+from autoresearch.records.events import TrialStarted, Waiting
 from autoresearch.records.tables import Experiment
-from autoresearch.records.values import ExperimentState, Purpose, TrialState, Verdict
+from autoresearch.records.values import ExperimentState, FailureKind, Purpose, TrialState, Verdict
 from autoresearch.research import StopRules, tasks
 from autoresearch.research.books import Books
 from tests import stubs
-from tests.inline import ShuffledExecutor
+from tests.inline import InlineExecutor, ShuffledExecutor
 from tests.stubs import TRAIN, Night, Scripted, git, make_project, variant
 
 LINES = "".join(f"LINE_{at} = 0\n" for at in range(20))  # room between the places that ideas change
@@ -252,3 +254,51 @@ def test_a_training_that_several_wait_for_is_run_once(tmp_path: Path) -> None:
     for row in rows(night):
         seeds = [each.seed for each in night.registry.trials(row)]
         assert len(seeds) == len(set(seeds)), row.id
+
+
+class ComingExecutor(InlineExecutor):
+    """Has no slot at first, then two, and loses one of them at its third trial."""
+
+    looks = 0
+    begun = 0
+    gone = ""
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        self.looks += 1
+        if self.looks < 8:
+            return ()
+        return tuple(each for each in ("0", "1") if each != self.gone)
+
+    def submit(self, slot: str, spec: TrialSpec, tell: Callable[[Message], None]) -> None:
+        self.begun += 1
+        if self.begun == 3:
+            self.gone = slot
+            tell(Ended(slot, SlotLostError("it is gone")))
+        else:
+            assert slot in self.slots
+            super().submit(slot, spec, tell)
+
+
+class ComingNight(Night):
+    """A night on slots that come and go."""
+
+    def _executor(self, hosts: Mapping[str, Host]) -> Executor:
+        return ComingExecutor(hosts, self.stopped)
+
+
+def test_it_waits_for_a_slot_and_runs_elsewhere_what_one_took_with_it(tmp_path: Path) -> None:
+    sources = [changed(BONUS=at / 10) for at in range(1, 4)]
+    project = make_project(tmp_path / "project", SPACIOUS)
+    night = ComingNight(project, Scripted([*sources]), slots=2)
+    night.run()
+    assert Verdict.CRASH not in verdicts(night)
+    assert {each.state for each in rows(night)} == {ExperimentState.DONE}
+    trials = [each for row in rows(night) for each in night.registry.trials(row)]
+    lost = [each for each in trials if each.failure is FailureKind.MACHINE]
+    assert [each.detail for each in lost] == ["it is gone"]
+    again = [each for each in trials if each.experiment_id == lost[0].experiment_id]
+    assert [each.val_bpb is None for each in again if each.seed == lost[0].seed] == [True, False]
+    told = [each for each in night.events if isinstance(each, Waiting)]
+    assert len(told) == 1, "why it waits is told once"
+    assert "no machine" in told[0].reason

@@ -1,6 +1,7 @@
 """What trials need, whoever asks for them: the sandbox, the corpus, the registry, the run lock."""
 
 import hashlib
+import json
 import os
 import signal
 import threading
@@ -14,13 +15,14 @@ import typer
 
 from autoresearch import corpus as corpora
 from autoresearch import sandbox as sandboxes
+from autoresearch.commands.fleet import Fleet
 from autoresearch.config import Project, parse_duration
 from autoresearch.corpus import Corpus
 from autoresearch.devices import Access, access
 from autoresearch.diagnosis import missing_device
 from autoresearch.errors import ProjectError
 from autoresearch.evaluation import Evaluator
-from autoresearch.execution import Host, LocalExecutor
+from autoresearch.execution import Executor, Host, HostFacts, LocalExecutor, Terms
 from autoresearch.gitrepo import GitRepo
 from autoresearch.records.money import Caps, GpuPrice
 from autoresearch.records.scores import Document
@@ -61,11 +63,17 @@ class Workshop:
     repo: GitRepo
     lock: RunLock
 
-    def study(self, tag: str | None, budget: float | None = None) -> Study:
-        """Return the study to work on; see `open_study`."""
+    def study(
+        self, tag: str | None, budget: float | None = None, fleet: HostFacts | None = None
+    ) -> Study:
+        """Return the study to work on, on machines of a cluster if those are given.
+
+        See `open_study`.
+        """
         return open_study(
             self.registry, self.repo, self.project, self.corpus,
-            tag=tag, budget=budget, trust=self.trust, hardware=self.stations[0].slot.hardware,
+            tag=tag, budget=budget, trust=fleet.trust if fleet else self.trust,
+            hardware=fleet.hardware if fleet else self.stations[0].slot.hardware,
         )  # fmt: skip
 
     def purse(self, study: Study, max_cost: float | None = None) -> Purse:
@@ -83,6 +91,7 @@ class Workshop:
         patience: Patience,
         purse: Purse,
         stopping: Callable[[], str | None] = lambda: None,
+        fleet: Fleet | None = None,
     ) -> TrialRunner:
         """Return what trains and scores on val.
 
@@ -91,6 +100,7 @@ class Workshop:
             patience: who is told what happens, and what ends the trial at work.
             purse: asked before each trial.
             stopping: asked before each trial, too: why none may begin any more.
+            fleet: the cluster's machines; None: this one's.
 
         Raises:
             CorpusError: the sealed text is damaged.
@@ -104,15 +114,12 @@ class Workshop:
             budget=settings.budget(study.budget_seconds),
             limits=settings.limits(),
             base_commit=study.base_commit,
+            tolerance=settings.evaluation.tolerance,
         )
-        shelf, compiled = shelf_of(self.project), self._compiled(study)
-        hosts = {
-            each.slot.name: self._host(each, study, patience, shelf, compiled)
-            for each in self.stations
-        }
+        shelf, executor = self._executor(study, patience, fleet)
         return TrialRunner(
             setup,
-            executor=LocalExecutor(hosts, patience.stop),
+            executor=executor,
             patience=patience,
             registry=self.registry,
             repo=self.repo,
@@ -120,6 +127,20 @@ class Workshop:
             shelf=shelf,
             racing=Racing(settings, self.registry, self.repo),
         )
+
+    def _executor(
+        self, study: Study, patience: Patience, fleet: Fleet | None
+    ) -> tuple[Shelf, Executor]:
+        if fleet is not None:
+            terms = Terms(json.loads(study.comparability), _name_of(study))
+            fleet.executor.accept(terms, patience.see, patience.stop)
+            return fleet.shelf, fleet.executor
+        shelf, compiled = shelf_of(self.project), self._compiled(study)
+        hosts = {
+            each.slot.name: self._host(each, study, patience, shelf, compiled)
+            for each in self.stations
+        }
+        return shelf, LocalExecutor(hosts, patience.stop)
 
     def _host(
         self,
@@ -129,21 +150,22 @@ class Workshop:
         shelf: Shelf,
         compiled: CompileCache,
     ) -> Host:
+        evaluator = self.evaluator(study, self.corpus.val(), patience.stop, station)
         return Host(
             worker=LocalWorker(station.sandbox, compiled=compiled),
-            evaluator=self.evaluator(study, self.corpus.val(), patience.stop, station),
+            evaluator=evaluator,
             checkout=self.repo.workspace,
             train_files=self.corpus.train_files(),
             token_bytes=self.corpus.token_bytes,
             work=self.project.work,
             keep=shelf.put,
+            allow=evaluator.allow,
             cores=station.slot.cores,
         )
 
     def _compiled(self, study: Study) -> CompileCache:
         """Return the compile cache of a study's first commit, on this machine."""
-        of = f"{study.base_commit} {study.comparability}"
-        return CompileCache(self.project.compiled(hashlib.sha256(of.encode()).hexdigest()[:12]))
+        return CompileCache(self.project.compiled(_name_of(study)))
 
     def evaluator(
         self,
@@ -177,6 +199,12 @@ class Workshop:
             stop=stop,
             allowance=lambda: allowance(self.registry, study.tag, settings.evaluation.tolerance),
         )
+
+
+def _name_of(study: Study) -> str:
+    """Return a name that stands for a study's first commit and what its scores rest on."""
+    of = f"{study.base_commit} {study.comparability}"
+    return hashlib.sha256(of.encode()).hexdigest()[:12]
 
 
 def slot_chooser(project: Project) -> SlotChooser:

@@ -171,9 +171,12 @@ class Queries:
         """Return the bits of every val document, by the seed of an experiment's scored trials."""
         return readings.document_bits(self._database, experiment)
 
-    def worth_shelving(self, trials: Collection[int]) -> list[int]:
-        """Return which of these trials' checkpoints `promote` may ask for, most needed first."""
-        return worth_shelving(self._database, trials)
+    def worth_shelving(self, trials: Collection[int], *, decided: bool = False) -> list[int]:
+        """Return which of these trials' checkpoints `promote` may ask for, most needed first.
+
+        `decided` leaves out those of experiments that have no verdict yet.
+        """
+        return worth_shelving(self._database, trials, decided=decided)
 
     def at_work(self) -> list[int]:
         """Return the trials that are being executed, by their rows."""

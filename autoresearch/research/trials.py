@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from autoresearch.errors import Interrupted
+from autoresearch.errors import Interrupted, SlotLostError
 from autoresearch.evaluation import Cause
 from autoresearch.execution import Executor, TrialResult, TrialSpec
 from autoresearch.gitrepo import GitRepo
@@ -12,7 +12,7 @@ from autoresearch.records.scores import Unscored
 from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.values import FailureKind, Purpose
 from autoresearch.registry import Registry
-from autoresearch.research.auditing import keep_measured
+from autoresearch.research.auditing import allowance, keep_measured
 from autoresearch.research.health import STRIKES, Health
 from autoresearch.research.patience import Patience
 from autoresearch.research.profiling import quoted
@@ -144,6 +144,9 @@ class TrialRunner:
         except Interrupted as stopped:
             recording.interrupted(trial, str(stopped))
             raise
+        except SlotLostError as gone:
+            recording.lost(trial, str(gone))
+            raise
         files = self._patience.through(lambda: self._repo.read_files(commit, ("**/*.py",)))
         profile = quoted(result.outcome.profile, files)
         result = replace(result, outcome=replace(result.outcome, profile=profile))
@@ -211,6 +214,9 @@ class TrialRunner:
         except Interrupted as stopped:
             recording.interrupted(trial, str(stopped))
             raise
+        except SlotLostError as gone:
+            recording.lost(trial, str(gone))
+            raise
         finally:
             self.executor.release(slot, int(trial.id or 0))
         keep_measured(self._registry, experiment, result.score, self._see)
@@ -220,6 +226,8 @@ class TrialRunner:
 
     def _spec(self, trial: Trial, experiment: Experiment, request: Request) -> TrialSpec:
         spec = self._setup.spec(trial, str(experiment.commit_sha))
+        study = self._registry.study_of(experiment)
+        spec = replace(spec, allowance=allowance(self._registry, study.tag, self._setup.tolerance))
         raced = request.purpose is Purpose.SCREENING and not request.incumbent
         if self._racing is None or not raced:
             return spec
