@@ -14,7 +14,8 @@ from rich.text import Text
 from autoresearch import corpus as corpora
 from autoresearch.commands.output import stdout
 from autoresearch.commands.proposers import keys_of
-from autoresearch.commands.workshop import sandbox_for, slot_chooser, trust_of
+from autoresearch.commands.stations import sandbox_for, slot_chooser
+from autoresearch.commands.workshop import trust_of
 from autoresearch.config import (
     Keys,
     Project,

@@ -9,8 +9,8 @@ from autoresearch import policy
 from autoresearch.commands.manifest import leave_manifest
 from autoresearch.commands.output import stdout
 from autoresearch.commands.proving import Examination, earn, examine
+from autoresearch.commands.stations import require_devices, stations_for
 from autoresearch.commands.status import chosen_study
-from autoresearch.commands.workshop import require_devices, stations_for
 from autoresearch.config import find_project, scrub_git_environment
 from autoresearch.errors import GitError, RegistryError, UsageFault
 from autoresearch.gitrepo import CommitOptions, GitRepo

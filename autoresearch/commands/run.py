@@ -13,14 +13,9 @@ import typer
 from autoresearch import patching
 from autoresearch.commands.fleet import Fleet, fleet_at
 from autoresearch.commands.proposers import chosen, keys_of, makers, seats
+from autoresearch.commands.stations import require_devices, stations_for
 from autoresearch.commands.watching import watching
-from autoresearch.commands.workshop import (
-    Workshop,
-    require_devices,
-    stations_for,
-    stop_flag,
-    workshop,
-)
+from autoresearch.commands.workshop import Workshop, stop_flag, workshop
 from autoresearch.config import FIXED, Project, find_project, parse_duration, scrub_git_environment
 from autoresearch.errors import ProjectError, UsageFault
 from autoresearch.gitrepo import GitRepo

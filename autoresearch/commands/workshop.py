@@ -2,11 +2,9 @@
 
 import hashlib
 import json
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -14,12 +12,10 @@ from types import FrameType
 import typer
 
 from autoresearch import corpus as corpora
-from autoresearch import sandbox as sandboxes
 from autoresearch.commands.fleet import Fleet
+from autoresearch.commands.stations import Station
 from autoresearch.config import Project, parse_duration
 from autoresearch.corpus import Corpus
-from autoresearch.devices import Access, access
-from autoresearch.diagnosis import missing_device
 from autoresearch.errors import ProjectError
 from autoresearch.evaluation import Evaluator
 from autoresearch.execution import Executor, Host, HostFacts, LocalExecutor, Terms
@@ -40,15 +36,6 @@ from autoresearch.sandbox import Sandbox
 from autoresearch.workers import LocalWorker
 from autoresearch.workers.compiled import CompileCache
 from autoresearch.workers.shelf import Shelf
-from autoresearch.workers.slots import Slot, SlotChooser
-
-
-@dataclass(frozen=True)
-class Station:
-    """A slot of this machine, and the sandbox in which its trials reach its device alone."""
-
-    slot: Slot
-    sandbox: Sandbox
 
 
 @dataclass(frozen=True)
@@ -207,28 +194,6 @@ def _name_of(study: Study) -> str:
     return hashlib.sha256(of.encode()).hexdigest()[:12]
 
 
-def slot_chooser(project: Project) -> SlotChooser:
-    """Return what knows which slots this project's trainings can have here."""
-    training = project.settings.training
-    return SlotChooser.here(training.device, training.threads, os.environ)
-
-
-def stations_for(project: Project, devices: str | None = None) -> tuple[Station, ...]:
-    """Return where trials run: on the devices that --devices names, without it on one.
-
-    Raises:
-        UsageFault: there are no such devices, or they are of different kinds.
-        ProjectError: trials must be sealed, and here they cannot be.
-    """
-    found: list[Station] = []
-    for slot in slot_chooser(project).slots(devices):
-        # Slots of a CPU reach the same; that of a card is tried with its own nodes.
-        same = (each.sandbox for each in found if each.slot.access == slot.access)
-        sandbox = next(same, None) or sandbox_for(project, slot.access)
-        found.append(Station(slot, sandbox))
-    return tuple(found)
-
-
 @contextmanager
 def workshop(project: Project, stations: Sequence[Station]) -> Iterator[Workshop]:
     """Yield a project's workshop, the run lock held.
@@ -247,40 +212,6 @@ def workshop(project: Project, stations: Sequence[Station]) -> Iterator[Workshop
         registry = Registry.open(project.registry, create=True)
         repo = GitRepo.open(project.root)
         yield Workshop(project, corpus, stations, trust, registry, repo, lock)
-
-
-def require_devices(project: Project, stations: Sequence[Station]) -> None:
-    """Return if the devices that trainings are promised are there, in their sandboxes too.
-
-    Raises:
-        ProjectError: one is not; the message says what to do.
-    """
-    device = project.settings.training.device
-    sandboxes = [each.sandbox for each in stations if device != "cpu"]
-    with ThreadPoolExecutor() as pool:  # each imports PyTorch
-        faults = pool.map(lambda sandbox: missing_device(device, sandbox), sandboxes)
-    for station, fault in zip(stations, faults, strict=False):
-        if fault:
-            which = f"device {station.slot.name}: " if len(stations) > 1 else ""
-            raise ProjectError(f"{which}{fault}")
-
-
-def sandbox_for(project: Project, reach: Access | None = None) -> Sandbox:
-    """Return what trials run in; the project, its corpus and its history stay out of their reach.
-
-    Args:
-        project: whose trials.
-        reach: to their device; by default the one that is used without --devices.
-
-    Raises:
-        ProjectError: it must be sealed, and here it cannot be.
-    """
-    reach = reach or access(project.settings.training.device, os.environ)
-    found = sandboxes.examine(os.environ, project.hidden, reach)
-    if project.settings.sandbox.require and found.sandbox.trust is not Trust.SEALED:
-        msg = f"autoresearch.toml requires a sealed sandbox; {found.notes[0]}"
-        raise ProjectError(msg)
-    return found.sandbox
 
 
 def trust_of(project: Project, sandbox: Sandbox, corpus: Corpus) -> Trust:
