@@ -9,6 +9,8 @@ from typing import Annotated, NoReturn
 import typer
 
 from autoresearch import __version__
+from autoresearch.commands import completion as complete
+from autoresearch.commands.examples import epilog
 from autoresearch.handler import run as run_to_its_end
 
 app = typer.Typer(
@@ -16,12 +18,13 @@ app = typer.Typer(
     help="Machine-learning research overnight that can be believed in the morning.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Experiment = Annotated[int, typer.Argument(help="An experiment's number.", metavar="ID")]
-Tag = Annotated[str | None, typer.Option(help="The study; without it the latest one.")]
+Tag = Annotated[
+    str | None,
+    typer.Option(help="The study; without it the latest one.", autocompletion=complete.tags),
+]
 
 
 def main() -> NoReturn:
@@ -45,7 +48,7 @@ def _root(
     del version
 
 
-@app.command()
+@app.command(epilog=epilog("init"))
 def init(
     path: Annotated[Path, typer.Argument(help="The project's directory.")] = Path(),
     *,
@@ -65,13 +68,14 @@ def init(
     verb(path, template=template, profile=profile, merge=merge)
 
 
-@app.command()
+@app.command(epilog=epilog("prepare"))
 def prepare(
     corpus: Annotated[
         str,
         typer.Option(
             help="stdlib, climbmix, tinystories, hf:NAME[:CONFIG], or a file or directory "
-            "of .txt .md .py .jsonl .json .csv .tsv .parquet, also with .gz .bz2 .xz .zst."
+            "of .txt .md .py .jsonl .json .csv .tsv .parquet, also with .gz .bz2 .xz .zst.",
+            autocompletion=complete.corpora,
         ),
     ] = "stdlib",
     *,
@@ -90,7 +94,7 @@ def prepare(
     verb(corpus, text_column)
 
 
-@app.command()
+@app.command(epilog=epilog("run"))
 def run(
     *,
     hours: Annotated[float | None, typer.Option(help="Stop after this many hours.")] = None,
@@ -102,7 +106,8 @@ def run(
         list[str] | None,
         typer.Option(
             help="[WEIGHT:]SPEC, may be repeated: anthropic:MODEL, openai:MODEL[@BASE_URL], "
-            "command:CLI, optuna, random, patches:DIR."
+            "command:CLI, optuna, random, patches:DIR.",
+            autocompletion=complete.proposers,
         ),
     ] = None,
     control: Annotated[
@@ -112,7 +117,10 @@ def run(
         ),
     ] = None,
     budget: Annotated[str | None, typer.Option(help="Training time a trial: 5m, 20s.")] = None,
-    tag: Annotated[str | None, typer.Option(help="The study to start or continue.")] = None,
+    tag: Annotated[
+        str | None,
+        typer.Option(help="The study to start or continue.", autocompletion=complete.tags),
+    ] = None,
     patience: Annotated[
         int | None, typer.Option(help="Stop after training this many without a keep.")
     ] = None,
@@ -129,6 +137,13 @@ def run(
     detach: Annotated[
         bool, typer.Option("--detach", help="Leave this terminal once it is at work.")
     ] = False,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            help="Train on the machines of this Ray cluster: HOST:PORT of its head, or auto.",
+            metavar="ADDRESS",
+        ),
+    ] = None,
 ) -> None:
     """Start a study or continue one: propose, train, score, keep or discard."""
     begun = None
@@ -152,12 +167,13 @@ def run(
             confirm_share,
             control,
             devices,
+            ray,
         ),
         begun,
     )
 
 
-@app.command()
+@app.command(epilog=epilog("stop"))
 def stop(
     *,
     now: Annotated[
@@ -171,7 +187,7 @@ def stop(
     ask(Ask.STOP_NOW if now else Ask.STOP)
 
 
-@app.command()
+@app.command(epilog=epilog("pause"))
 def pause() -> None:
     """Let the run that is at work here begin nothing new; the clock of --hours goes on."""
     from autoresearch.commands.stop import ask
@@ -180,7 +196,7 @@ def pause() -> None:
     ask(Ask.PAUSE)
 
 
-@app.command()
+@app.command(epilog=epilog("resume"))
 def resume() -> None:
     """Let a paused run go on."""
     from autoresearch.commands.stop import ask
@@ -189,9 +205,12 @@ def resume() -> None:
     ask(Ask.RESUME)
 
 
-@app.command()
+@app.command(epilog=epilog("status"))
 def status(
-    experiment: Annotated[int | None, typer.Argument(help="One in full.", metavar="[ID]")] = None,
+    experiment: Annotated[
+        int | None,
+        typer.Argument(help="One in full.", metavar="[ID]", autocompletion=complete.experiments),
+    ] = None,
     *,
     tag: Tag = None,
     everything: Annotated[bool, typer.Option("--all", help="Every experiment.")] = False,
@@ -206,11 +225,37 @@ def status(
     verb(StatusOptions(experiment, tag, everything, log, as_json, as_tsv))
 
 
-@app.command()
+@app.command(epilog=epilog("report"))
+def report(
+    tag: Annotated[
+        str | None,
+        typer.Argument(
+            help="The study; without it the latest one.",
+            metavar="[TAG]",
+            autocompletion=complete.tags,
+        ),
+    ] = None,
+    *,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write; without it .autoresearch/report.")
+    ] = None,
+    no_open: Annotated[bool, typer.Option("--no-open", help="Do not show it.")] = False,
+) -> None:
+    """Write the morning as a page, report.html, and as a picture, progress.png."""
+    from autoresearch.commands.report import ReportOptions
+    from autoresearch.commands.report import report as verb
+
+    verb(ReportOptions(tag, out, no_open))
+
+
+@app.command(epilog=epilog("doctor"))
 def doctor(
     *,
     proposer: Annotated[
-        list[str] | None, typer.Option(help="As for run, may be repeated: is it ready?")
+        list[str] | None,
+        typer.Option(
+            help="As for run, may be repeated: is it ready?", autocompletion=complete.proposers
+        ),
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Call no model.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
@@ -222,25 +267,88 @@ def doctor(
     verb(DoctorOptions(tuple(proposer or ()), offline, as_json))
 
 
-@app.command()
+@app.command(epilog=epilog("diff"))
 def diff(
-    first: Experiment,
-    second: Annotated[int | None, typer.Argument(help="Compare with.", metavar="[ID]")] = None,
+    first: Annotated[
+        int | None,
+        typer.Argument(help="An experiment.", metavar="[ID]", autocompletion=complete.experiments),
+    ] = None,
+    second: Annotated[
+        int | None,
+        typer.Argument(help="Compare with.", metavar="[ID]", autocompletion=complete.experiments),
+    ] = None,
+    *,
+    baseline: Annotated[
+        bool,
+        typer.Option("--baseline", help="With the unchanged project: ID, or all that was kept."),
+    ] = False,
+    tag: Tag = None,
+    stat: Annotated[bool, typer.Option("--stat", help="Only which files, how many lines.")] = False,
+    patch: Annotated[bool, typer.Option("--patch", help="For git apply, byte for byte.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Compare two experiments (one: with its incumbent), the code and its effect."""
+    from autoresearch.commands.diff import DiffOptions
     from autoresearch.commands.diff import diff as verb
 
-    verb(first, second)
+    verb(DiffOptions(first, second, baseline, tag, stat, as_json, patch))
 
 
-@app.command()
+@app.command(epilog=epilog("note"))
+def note(
+    text: Annotated[str | None, typer.Argument(help="What to heed.", metavar="[TEXT]")] = None,
+    *,
+    listed: Annotated[bool, typer.Option("--list", help="Show what was told.")] = False,
+    drop: Annotated[
+        int | None,
+        typer.Option(help="Take this note back.", metavar="N", autocompletion=complete.notes),
+    ] = None,
+    tag: Tag = None,
+) -> None:
+    """Say a word to the researcher, also while it runs: every brief has it from then on."""
+    from autoresearch.commands.note import NoteOptions
+    from autoresearch.commands.note import note as verb
+
+    verb(NoteOptions(text, tag, listed, drop))
+
+
+@app.command(epilog=epilog("export"))
+def export(
+    path: Annotated[Path, typer.Argument(help="A file: .csv, .jsonl or .parquet.")],
+    *,
+    table: Annotated[
+        str, typer.Option(help="experiments, trials, calls or notes.")
+    ] = "experiments",
+    tag: Tag = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over the file.")] = False,
+) -> None:
+    """Write a study as a table for other programs."""
+    from autoresearch.commands.export import ExportOptions
+    from autoresearch.commands.export import export as verb
+
+    verb(ExportOptions(path, table, tag, force))
+
+
+@app.command(epilog=epilog("promote"))
 def promote(
     experiments: Annotated[
-        list[int], typer.Argument(help="Confirmed experiments.", metavar="ID...")
-    ],
+        list[int] | None,
+        typer.Argument(
+            help="Confirmed experiments.", metavar="[ID]...", autocompletion=complete.keeps
+        ),
+    ] = None,
     *,
+    all_confirmed: Annotated[
+        bool, typer.Option("--all-confirmed", help="Every confirmed one of a study.")
+    ] = False,
+    tag: Tag = None,
     onto: Annotated[str | None, typer.Option(help="A branch; without it the current.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be.")] = False,
+    squash: Annotated[bool, typer.Option("--squash", help="All of them as one commit.")] = False,
+    branches: Annotated[
+        bool,
+        typer.Option("--branches", help="For review: a branch each, autoresearch-promoted/ID."),
+    ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Also what is not confirmed, or was not kept.")
     ] = False,
@@ -261,9 +369,12 @@ def promote(
     ] = False,
 ) -> None:
     """Bring discoveries home: score them on test, cherry-pick them onto your own branch."""
-    from autoresearch.commands.promote import PromoteOptions
+    from autoresearch.commands.promote import Chosen, PromoteOptions
     from autoresearch.commands.promote import promote as verb
     from autoresearch.gitrepo import CommitOptions
+    from autoresearch.promotion import Shape
 
     commits = CommitOptions(not no_verify, not no_gpg_sign, signoff)
-    verb(PromoteOptions(tuple(experiments), onto, dry_run, force, confirm, pairs, commits))
+    chosen = Chosen(tuple(experiments or ()), all_confirmed, tag)
+    shape = Shape.of(squash=squash, branches=branches)
+    verb(PromoteOptions(chosen, onto, dry_run, force, confirm, pairs, commits, shape))

@@ -81,6 +81,10 @@ class WorkerError(AutoresearchError):
     """The machine cannot run a trial at all (not: this trial failed)."""
 
 
+class SlotLostError(AutoresearchError):
+    """The machine of a slot is gone, and what was at work there with it: that is run elsewhere."""
+
+
 class EvaluationError(AutoresearchError):
     """The evaluator itself cannot work (not: this checkpoint failed)."""
 

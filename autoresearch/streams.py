@@ -87,6 +87,25 @@ class _Answer(_Stream):
         self._raise_if_lost()
         super().flush()
 
+    @property
+    def buffer(self) -> "_Bytes":
+        """What takes bytes as they are, after the text before them."""
+        return _Bytes(self)
+
+    def put(self, data: bytes) -> int:
+        """Write bytes.
+
+        Raises:
+            OutputFault: they cannot be written.
+        """
+        self.flush()
+        try:
+            self._stream.buffer.write(data)
+            self._stream.buffer.flush()
+        except OSError as fault:
+            self._failed(fault)
+        return len(data)
+
     def _raise_if_lost(self) -> None:
         if self._lost is not None:
             raise self._lost
@@ -95,6 +114,14 @@ class _Answer(_Stream):
         super()._failed(fault)
         self._lost = OutputFault(fault)
         raise self._lost from None
+
+
+class _Bytes:
+    """The bytes' side of stdout."""
+
+    def __init__(self, answer: _Answer) -> None:
+        self.write = answer.put
+        self.flush = answer.flush
 
 
 @contextmanager

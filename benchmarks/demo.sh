@@ -1,5 +1,5 @@
 #!/bin/sh
-# The main job from nothing: init, prepare, run, status, diff. Ends with an error if anything does.
+# The main job from nothing: init, prepare, run, status, diff, report. Ends with an error if anything does.
 # usage: demo.sh DIRECTORY BUDGET EXPERIMENTS
 set -eu
 directory=$1 budget=$2 experiments=$3
@@ -19,3 +19,4 @@ say autoresearch run --proposer optuna --budget "$budget" --experiments "$experi
 say autoresearch status
 say autoresearch diff "$(autoresearch status --tsv | wc -l | awk '{print $1 - 1}')"
 say git log --oneline --all --graph
+say autoresearch report --no-open

@@ -27,7 +27,8 @@ from sys import path as sys_path
 
 sys_path.insert(0, str(Path(__file__).parent.parent))
 
-from autoresearch.commands.workshop import stations_for, workshop
+from autoresearch.commands.stations import stations_for
+from autoresearch.commands.workshop import workshop
 from autoresearch.config import LlmSettings, PriceSettings, find_project
 from autoresearch.proposers.asking import Asker
 from autoresearch.proposers.llm import LlmProposer

@@ -150,6 +150,9 @@ class InlineEvaluator:
     def _tokens(self, document: Document) -> NDArray[np.int64]:
         return np.array(self.tokenizer.encode(document.data), dtype=np.int64)
 
+    def allow(self, allowance: object) -> None:
+        """It allows nothing and everything."""
+
     def prepare(self, place: Path) -> None:
         """It needs nothing."""
 

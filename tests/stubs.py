@@ -13,7 +13,7 @@ import pytest
 
 from autoresearch.config import Project, find_project
 from autoresearch.errors import Interrupted
-from autoresearch.execution import Host, LocalExecutor, ReadyScorer
+from autoresearch.execution import Executor, Host, LocalExecutor, ReadyScorer
 from autoresearch.gitrepo import GitRepo
 from autoresearch.proposers import Brief, Check, Proposer, Unable
 from autoresearch.records.events import Event, TrialStarted
@@ -41,6 +41,7 @@ from autoresearch.research.rota import Seat
 from autoresearch.research.shelving import shelf_of
 from autoresearch.sandbox import detect
 from autoresearch.workers import LocalWorker, Worker
+from autoresearch.workers.shelf import Shelf
 from tests.inline import InlineExecutor, InlineWorker, ShuffledExecutor
 from tests.rows import a_study
 
@@ -250,7 +251,7 @@ class Night:
         return late or self.stop.is_set()
 
     def runner(self) -> TrialRunner:
-        patience, shelf = self.patience, shelf_of(self.project)
+        patience, shelf = self.patience, self._shelf()
         host = Host(
             worker=self.worker,
             evaluator=self.scorer,
@@ -271,7 +272,10 @@ class Night:
             racing=Racing(self.project.settings, self.registry, self.repo, self.chance),
         )
 
-    def _executor(self, hosts: Mapping[str, Host]) -> LocalExecutor:
+    def _shelf(self) -> Shelf:
+        return shelf_of(self.project)
+
+    def _executor(self, hosts: Mapping[str, Host]) -> Executor:
         if not isinstance(self.worker, InlineWorker):
             return LocalExecutor(hosts, self.stopped)
         if self.shuffled is None:

@@ -16,6 +16,7 @@ from autoresearch.gitrepo import GitRepo
 from autoresearch.proposers import Brief, Measuring, Remaining, TextSize
 from autoresearch.proposers.prompting import Prompting
 from autoresearch.records.hardware import Hardware
+from autoresearch.records.notes import Note
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.training import ProfileRow
 from autoresearch.records.values import (
@@ -135,6 +136,20 @@ def test_a_brief_holds_all_that_the_study_knows(desk: Desk, first: Experiment) -
     assert brief.remaining == Remaining(60.0, 3, 1.5)
 
 
+def test_a_brief_has_the_notes_that_stand(desk: Desk, first: Experiment) -> None:
+    def add(text: str, **changes: Any) -> None:
+        number = int(desk.study.id or 0)
+        desk.registry.save(Note(study_id=number, text=text, created_at=BEGAN, **changes))
+
+    add("leave the tokenizer alone")
+    assert desk.brief(first).notes == ("leave the tokenizer alone",)
+    add("an old one", dropped_at=BEGAN)
+    add("look at the schedule")
+    assert desk.brief(first).notes == ("leave the tokenizer alone", "look at the schedule")
+    other = desk.registry.save(a_study("other"))
+    assert desk.registry.notes(other) == []
+
+
 def test_a_brief_tells_what_the_incumbent_and_the_machine_are(
     desk: Desk, first: Experiment
 ) -> None:
@@ -231,13 +246,13 @@ def test_the_past_is_read_once_and_estimates_each_time(desk: Desk, first: Experi
     seen.clear()
     after = desk.brief(first)
     assert [each for each in seen if "FROM trial" in each and "traceback" in each] == seen[-2:-1]
-    assert len(seen) == 5
+    assert len(seen) == 6
     assert (after.history[0].val_bpb, after.history[0].error) == (1.8, 0.001)
     assert after.history[1:-1] == before.history[1:]
     assert after.history[-1].id == new.id
     seen.clear()
     assert desk.brief(first) == after
-    assert len(seen) == 3
+    assert len(seen) == 4
 
 
 def test_a_new_briefing_tells_the_same_as_one_that_remembers(desk: Desk, first: Experiment) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from autoresearch.commands.examples import EXAMPLES
 from autoresearch.config import find_project
 from autoresearch.records.values import Trust
 from autoresearch.registry import Registry, RunLock, schema
@@ -98,18 +99,7 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
 def test_help_names_every_command(run: Run) -> None:
     code, out, _ = run("--help")
     assert code == 0
-    for command in (
-        "init",
-        "prepare",
-        "run",
-        "status",
-        "diff",
-        "promote",
-        "doctor",
-        "stop",
-        "pause",
-        "resume",
-    ):
+    for command in EXAMPLES:
         assert command in out
 
 
@@ -216,6 +206,12 @@ def test_bad_values_of_run(run: Run, prepared: Path) -> None:
         one_line(err)
         branches = git(prepared, "branch", "--list", "autoresearch/*")
         assert branches == "", (option, value)
+
+
+def test_a_run_is_here_or_on_a_cluster(run: Run, prepared: Path) -> None:
+    code, _out, err = run("run", "--ray", "auto", "--devices", "all")
+    assert code == 2
+    one_line(err, "leave one of them out")
 
 
 def test_words_where_numbers_belong_are_usage_errors(run: Run, project: Path) -> None:
@@ -386,6 +382,24 @@ def test_wrong_settings(run: Run, project: Path) -> None:
     one_line(err, "bugdet", "budget")
 
 
+def test_a_report_is_two_files_that_git_does_not_see(run: Run, studied: Path) -> None:
+    code, out, _err = run("report")
+    assert code == 0
+    page, picture = (Path(each) for each in out.split())
+    assert page == studied / ".autoresearch" / "report" / "report.html"
+    assert "bpb below the baseline" in page.read_text("utf-8")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert git(studied, "status", "--porcelain") == ""
+    (studied.parent / "taken").touch()
+    code, out, err = run("report", "--out", str(studied.parent / "taken"))
+    assert (code, out) == (1, "")
+    one_line(err, "cannot be written", "--out")
+    code, _out, err = run("report", "may1", "--out", str(studied.parent / "elsewhere"))
+    assert code == 1
+    one_line(err, "no study 'may1'")
+    assert not (studied.parent / "elsewhere").exists()
+
+
 def test_status_diff_and_promote_tell_the_story(run: Run, studied: Path) -> None:
     code, out, _err = run("status")
     assert code == 0
@@ -420,9 +434,56 @@ def test_diff_of_a_refused_one_shows_what_was_written(run: Run, project: Path) -
     code, out, _err = run("diff", "3")
     assert code == 0
     assert "def main(:" in out
-    code, _out, err = run("diff", "3", "2")
-    assert code == 1
-    one_line(err, "experiment 3 was refused before training")
+    for arguments in (["3", "2"], ["3", "--patch"], ["3", "--stat"]):
+        code, out, err = run("diff", *arguments)
+        assert (code, out) == (1, "")
+        one_line(err, "experiment 3 was refused before training")
+    assert "def main(:" in json.loads(run("diff", "3", "--json")[1])["patch"]
+
+
+def test_the_whole_way_from_the_baseline(run: Run, studied: Path) -> None:
+    code, out, _err = run("diff", "--baseline")
+    assert (code, "+QUALITY = 1.9" in out) == (0, True)
+    assert out.splitlines()[-1] == "Next: autoresearch promote 2 --confirm"
+    assert "+QUALITY = 2.5" in run("diff", "3", "--baseline")[1]
+    code, out, _err = run("diff", "--baseline", "--tag", "night", "--stat")
+    assert code == 0
+    assert [" ".join(line.split()) for line in out.splitlines()] == [
+        "train.py +1 -1",
+        "1 file: 1 line added, 1 removed",
+    ]
+
+
+def test_a_patch_applies_and_json_has_it_too(run: Run, studied: Path) -> None:
+    code, patch, _err = run("diff", "2", "--patch")
+    assert code == 0
+    told = json.loads(run("diff", "1", "2", "--json")[1])
+    assert told["patch"] == patch
+    assert (told["comparable"], told["files"][0]["path"]) == (True, "train.py")
+    assert told["delta"] < 0
+    subprocess.run(["git", "apply", "-"], cwd=studied, input=patch, text=True, check=True)
+    there = git(studied, "show", "refs/autoresearch/night/2:train.py")
+    assert (studied / "train.py").read_text().rstrip("\n") == there.rstrip("\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ([], 2, "name an experiment (`diff 7`), two (`diff 3 7`), or --baseline"),
+        (["1", "2", "--baseline"], 2, "leave the second out"),
+        (["2", "--tag", "night"], 2, "--tag belongs to --baseline alone"),
+        (["--baseline", "--tag", "may1"], 1, "no study 'may1': they are night"),
+        (["2", "--json", "--stat"], 2, "exclude each other"),
+        (["2", "99", "--patch"], 1, "no experiment 99: they are 1 to 3"),
+        (["1"], 1, "experiment 1 is a baseline: name another"),
+    ],
+)
+def test_what_cannot_be_compared(
+    run: Run, studied: Path, arguments: list[str], code: int, said: str
+) -> None:
+    ended, out, err = run("diff", *arguments)
+    assert (ended, out) == (code, "")
+    one_line(err, said)
 
 
 def test_promote_refuses_what_it_should(run: Run, studied: Path) -> None:

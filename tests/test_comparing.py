@@ -1,67 +1,97 @@
-"""Scores made under other conditions are never compared silently."""
+"""How commits differ, byte for byte: what is written applies again, whatever is in the files."""
 
-import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from autoresearch.commands.promote import warn_of_incomparable
-from autoresearch.gitrepo import GitRepo
-from autoresearch.records.comparing import differences, warning
-from autoresearch.registry import Registry
-from autoresearch.research.conditions import fixed_files
-from tests.rows import a_study, an_experiment
-from tests.stubs import git, make_project
+from autoresearch.gitrepo import FileChange, GitRepo
+from tests.stubs import git
+
+OLD = {
+    "train.py": b"A = 1\nB = 2\n",
+    "lines.txt": b"one\r\ntwo\r\n",
+    "end.txt": b"no end",
+    "latin.txt": b"caf\xe9\n",
+    "blob.bin": bytes(range(256)),
+    "gone.txt": b"gone\n",
+    "tool.sh": b"#!/bin/sh\n",
+}
+NEW = {
+    "train.py": b"A = 1\nB = 3\n",
+    "lines.txt": b"one\r\ntwo\nthree\r\n",
+    "end.txt": b"no end either",
+    "latin.txt": b"caf\xe8\n",
+    "blob.bin": bytes(range(255, -1, -1)),
+    "tool.sh": b"#!/bin/sh\n",
+    "odd \x1b name.txt": b"\x1b[2J\n",
+}
 
 
-def test_differences_are_told_by_name() -> None:
-    first, second = {"device": "cpu", "budget": "300 s"}, {"device": "cuda", "budget": "300 s"}
-    assert list(differences(json.dumps(first), json.dumps(first))) == []
-    assert list(differences(json.dumps(first), json.dumps(second))) == ["device cpu and cuda"]
-    assert list(differences("{}", json.dumps({"software": "torch 2.6"}))) == [
-        "software unknown and torch 2.6"
-    ]
-    assert list(differences(json.dumps({"package": "autoresearch 0.1.0"}), "{}")) == []
+@pytest.fixture(params=["", "sub/"])
+def repo(request: pytest.FixtureRequest, tmp_path: Path) -> GitRepo:
+    """Two commits of a project, at the top of its repository and below it."""
+    top = tmp_path / "repo"
+    place = top / request.param
+    place.mkdir(parents=True)
+    git(top, "init", "-q")
+    (top / ".gitattributes").write_text("*.py -diff\n*.txt text eol=lf\n")
+    for files in (OLD, NEW):
+        for path in place.iterdir():
+            if path.is_file() and path.name != ".gitattributes":
+                path.unlink()
+        for name, data in files.items():
+            (place / name).write_bytes(data)
+        if files is NEW:
+            (place / "tool.sh").chmod(0o755)
+        (top / "other.txt").write_bytes(b"%d\n" % len(files))
+        stage(top)
+        git(top, "commit", "-q", "-m", "all", "--allow-empty")
+    return GitRepo.open(place)
 
 
-def test_of_many_studies_each_difference_is_told_once() -> None:
-    keys = [json.dumps({"device": each, "clock": "wall"}) for each in ("cpu", "cuda", "cuda")]
-    said = "their scores are not comparable, for they differ in device cpu and cuda"
-    assert warning(keys) == said
-    assert warning(keys[1:]) == ""
+def stage(top: Path) -> None:
+    """Stage bytes as they are: a filter would make line feeds of them."""
+    (top / ".git" / "info" / "attributes").write_text("* -text\n")
+    git(top, "add", "-A")
+    (top / ".git" / "info" / "attributes").unlink()
 
 
-def test_promote_warns_of_experiments_of_studies_that_differ(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    registry = Registry.open(tmp_path / "registry.db", create=True)
-    for tag, device in (("a", "cpu"), ("b", "cuda")):
-        study = registry.save(a_study(tag, comparability=json.dumps({"device": device})))
-        for _ in range(2):
-            registry.save(an_experiment(study))
-    warn_of_incomparable(registry, (1, 2))
-    assert capsys.readouterr().err == ""
-    warn_of_incomparable(registry, (2, 3, 4))
-    assert capsys.readouterr().err == (
-        "warning: their scores are not comparable, for they differ in device cpu and cuda\n"
-    )
+def test_the_patch_makes_the_one_tree_of_the_other(repo: GitRepo, tmp_path: Path) -> None:
+    old, new = (git(repo.root, "rev-parse", each) for each in ("HEAD~1", "HEAD"))
+    found = repo.difference(old, new)
+    clean = tmp_path / "clean"
+    git(tmp_path, "clone", "-q", "--no-checkout", str(repo.checkout_root), str(clean))
+    git(clean, "checkout", "-q", old, "--", ".")
+    git(clean, "reset", "-q", old)
+    subprocess.run(["git", "apply", "--cached", "-"], cwd=clean, input=found.patch, check=True)
+    place = repo.prefix or "."
+    assert git(clean, "diff", "--cached", "--name-only", new, "--", place) == ""
 
 
-def test_what_is_fixed_decides_and_what_may_change_does_not(tmp_path: Path) -> None:
-    root = make_project(tmp_path / "project").root
-    repo = GitRepo.open(root)
+def test_it_says_what_happened_to_each_file(repo: GitRepo) -> None:
+    old, new = (git(repo.root, "rev-parse", each) for each in ("HEAD~1", "HEAD"))
+    found = repo.difference(old, new)
+    told = {
+        each.path.removeprefix(repo.prefix): (each.added, each.removed, each.said)
+        for each in found.files
+    }
+    assert told == {
+        "train.py": (1, 1, ""),  # whatever the attributes say
+        "lines.txt": (2, 1, ""),
+        "end.txt": (1, 1, ""),
+        "latin.txt": (1, 1, ""),
+        "blob.bin": (None, None, "binary"),
+        "gone.txt": (0, 1, "deleted"),
+        "tool.sh": (0, 0, "mode 100644 to 100755"),
+        "odd \x1b name.txt": (1, 0, "new"),
+    }
+    assert b"\\ No newline at end of file" in found.text
+    assert b"Binary files" in found.text
+    assert b"GIT binary patch" in found.patch
 
-    def digest_after(name: str, text: str) -> str:
-        (root / name).parent.mkdir(exist_ok=True)
-        (root / name).write_text(text)
-        git(root, "add", name)
-        git(root, "commit", "--quiet", "-m", "change")
-        return fixed_files(repo, repo.head(), ("train.py",))
 
-    first = digest_after("prepare.py", "A = 1")
-    assert digest_after("train.py", "B = 2") == first
-    assert digest_after("notes.md", "words") == first
-    second = digest_after("prepare.py", "A = 2")
-    assert second != first
-    assert digest_after("tools/data.py", "A = 2") not in (first, second)
-    assert digest_after("prepare.py", "A = 1") != first
+def test_the_same_commit_differs_in_nothing(repo: GitRepo) -> None:
+    head = git(repo.root, "rev-parse", "HEAD")
+    assert repo.difference(head, head).files == ()
+    assert FileChange("x", "100644", "100644", 1, 1).said == ""

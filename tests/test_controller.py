@@ -1,19 +1,22 @@
 """Several slots: what is at work at once, what a keep does to what waits, and the order of ends."""
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from autoresearch.config import find_project
-from autoresearch.errors import Interrupted
+from autoresearch.errors import Interrupted, SlotLostError
+from autoresearch.execution import Ended, Executor, Host, Message, TrialSpec
 from autoresearch.proposers import Brief, Check, Several
-from autoresearch.records.events import TrialStarted
+from autoresearch.records.events import TrialStarted, Waiting
 from autoresearch.records.tables import Experiment
 from autoresearch.records.values import (
     Category,
     ExperimentState,
+    FailureKind,
     Proposal,
     Purpose,
     TrialState,
@@ -23,7 +26,7 @@ from autoresearch.research import StopRules, tasks
 from autoresearch.research.books import Books
 from autoresearch.research.rota import Seat
 from tests import stubs
-from tests.inline import ShuffledExecutor
+from tests.inline import InlineExecutor, ShuffledExecutor
 from tests.stubs import TRAIN, Night, Scripted, git, make_project, variant, whole
 
 LINES = "".join(f"LINE_{at} = 0\n" for at in range(20))  # room between the places that ideas change
@@ -291,3 +294,51 @@ def test_one_call_fills_the_slots_and_a_stopped_run_forgets_nothing_of_it(tmp_pa
     assert verdicts(night) == [Verdict.KEEP] + [Verdict.DISCARD] * 4
     trials = [each for row in rows(night) for each in night.registry.trials(row)]
     assert all(each.slot_seconds is not None for each in trials), "of each it is known"
+
+
+class ComingExecutor(InlineExecutor):
+    """Has no slot at first, then two, and loses one of them at its third trial."""
+
+    looks = 0
+    begun = 0
+    gone = ""
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        self.looks += 1
+        if self.looks < 8:
+            return ()
+        return tuple(each for each in ("0", "1") if each != self.gone)
+
+    def submit(self, slot: str, spec: TrialSpec, tell: Callable[[Message], None]) -> None:
+        self.begun += 1
+        if self.begun == 3:
+            self.gone = slot
+            tell(Ended(slot, SlotLostError("it is gone")))
+        else:
+            assert slot in self.slots
+            super().submit(slot, spec, tell)
+
+
+class ComingNight(Night):
+    """A night on slots that come and go."""
+
+    def _executor(self, hosts: Mapping[str, Host]) -> Executor:
+        return ComingExecutor(hosts, self.stopped)
+
+
+def test_it_waits_for_a_slot_and_runs_elsewhere_what_one_took_with_it(tmp_path: Path) -> None:
+    sources = [changed(BONUS=at / 10) for at in range(1, 4)]
+    project = make_project(tmp_path / "project", SPACIOUS)
+    night = ComingNight(project, Scripted([*sources]), slots=2)
+    night.run()
+    assert Verdict.CRASH not in verdicts(night)
+    assert {each.state for each in rows(night)} == {ExperimentState.DONE}
+    trials = [each for row in rows(night) for each in night.registry.trials(row)]
+    lost = [each for each in trials if each.failure is FailureKind.MACHINE]
+    assert [each.detail for each in lost] == ["it is gone"]
+    again = [each for each in trials if each.experiment_id == lost[0].experiment_id]
+    assert [each.val_bpb is None for each in again if each.seed == lost[0].seed] == [True, False]
+    told = [each for each in night.events if isinstance(each, Waiting)]
+    assert len(told) == 1, "why it waits is told once"
+    assert "no machine" in told[0].reason

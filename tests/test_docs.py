@@ -1,11 +1,15 @@
 """What the guides say is what the code does: examples load, names exist, nothing is left out."""
 
 import re
+import shlex
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 import pytest
+import typer.main
 
+from autoresearch import cli
+from autoresearch.commands.examples import EXAMPLES, epilog
 from autoresearch.config import PriceSettings, Settings, load_settings
 from autoresearch.proposers import specs
 from autoresearch.proposers.prompting.templates import OWN
@@ -76,6 +80,42 @@ def test_the_form_of_the_answer_names_the_categories() -> None:
     (line,) = re.findall(r"^category: (.*)$", PROPOSERS, re.MULTILINE)
     known = [str(each) for each in Category if each not in (Category.BASELINE, Category.OTHER)]
     assert line.split(" | ") == known
+
+
+def commands_in(text: str) -> list[str]:
+    """Return the commands that a guide tells its reader to type."""
+    blocks = re.findall(r"^```(?:sh|bash|console)?\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    lines = [line.strip() for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    return [line for line in lines if line.startswith("autoresearch ")]
+
+
+def typed(line: str) -> tuple[str, list[str]]:
+    """Return the name of a command and its arguments, as a shell would."""
+    line = line.partition("  # ")[0].partition(" > ")[0].partition(" && ")[0]
+    _, name, *arguments = shlex.split(line, comments=True)
+    return name, arguments
+
+
+GUIDES = (*sorted(DOCS.glob("*.md")), DOCS.parent / "README.md")
+TYPED = [
+    *(line for path in GUIDES for line in commands_in(path.read_text("utf-8"))),
+    *(f"autoresearch {name} {words}" for name in EXAMPLES for words, _ in EXAMPLES[name]),
+]
+
+
+@pytest.mark.parametrize("line", dict.fromkeys(TYPED))
+def test_what_guides_and_help_tell_one_to_type_is_understood(line: str) -> None:
+    name, arguments = typed(line)
+    command = typer.main.get_group(cli.app).commands[name]
+    command.make_context(name, arguments)
+
+
+def test_every_command_has_examples_in_its_help() -> None:
+    commands = typer.main.get_group(cli.app).commands
+    assert set(commands) == set(EXAMPLES)
+    for name, command in commands.items():
+        assert command.epilog == epilog(name)
+        assert f"autoresearch {name}" in epilog(name)
 
 
 def test_links_between_the_guides_lead_somewhere() -> None:

@@ -115,7 +115,8 @@ def test_a_sound_project_has_no_fault_and_is_left_as_it_was(
     assert "fault" not in out
     assert "proposer optuna, as run chooses" in out
     assert "needs no key and no network; 3 constants in train.py" in out or "optuna" in out
-    assert out.splitlines()[-1].startswith("ready to run; warnings: ")
+    assert out.splitlines()[-2].startswith("ready to run; warnings: ")
+    assert out.splitlines()[-1] == "Next: autoresearch run --hours 8"
     assert snapshot(prepared) == before
     assert not (prepared / ".autoresearch" / "registry.db").exists()
 

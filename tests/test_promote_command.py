@@ -1,6 +1,7 @@
 """`promote` by hand, on trainings and scorings that take no time: what it earns first."""
 
 import json
+import shlex
 import shutil
 import signal
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch.records.tables import Experiment
-from autoresearch.records.values import Purpose, Standing, Verdict
+from autoresearch.records.values import Purpose, Reading, Standing, Verdict
 from autoresearch.registry import Registry, RunLock
 from autoresearch.workers.shelf import Shelf
 from tests import counting
@@ -110,14 +111,34 @@ def test_by_force_it_is_scored_on_test_once(run: Run, project: Path) -> None:
     assert base.test_bpb is not None
     assert kept.test_bpb is not None
     assert kept.test_bpb < base.test_bpb
+    assert base.commit_sha is not None
+    assert kept.delta is not None
+    assert kept.delta_error is not None
     assert kept.test_gain == pytest.approx(kept.test_bpb - base.test_bpb, abs=1e-4)
     assert kept.val_gain == pytest.approx(kept.test_gain, rel=0.2)
     assert kept.test_gain_error is not None
     assert f"Autoresearch-Test-Bpb: {kept.test_bpb:.4f}" in message(project)
     assert "Autoresearch-Confirmed" not in message(project)
-    said = out.splitlines()[-1]
-    assert said.startswith(f"experiment 2 on test: {kept.test_bpb:.4f}")
-    assert said.endswith("on test: the gain holds on test")
+    lines = out.splitlines()
+    acts = next(at for at, line in enumerate(lines) if line.startswith("experiment 2 is now"))
+    shown = {line.split()[0]: line for line in lines[1:acts]}
+    low, high = kept.delta - 1.96 * kept.delta_error, kept.delta + 1.96 * kept.delta_error
+    assert f"(95%: {low:+.4f} to {high:+.4f}); 100% better" in shown["effect"]
+    assert shown["pairs"].endswith("* on seed 2; * fresh")
+    assert "fresh pair" in shown["claim"]
+    assert shown["test"].endswith("on test: the gain holds on test")
+    told = json.loads(
+        next((project / ".autoresearch/promoted").glob("*/manifest.json")).read_text()
+    )
+    assert git(project, "notes", "--ref=autoresearch", "show", "HEAD").startswith('{\n "format": 1')
+    (each,) = told["evidence"]
+    assert [pair["seed"] for pair in each["pairs"]] == [1, 2]
+    assert [one["seed"] for one in each["parent_readings"]] == [1, 2]
+    assert (each["commit"], each["study"]["corpus"][:5]) == (kept.commit_sha, "texts")
+    assert told["replay"][0].endswith(f"../replay-2 {base.commit_sha[:12]}")
+    assert told["promoted"][0]["sha"] == git(project, "rev-parse", "HEAD")
+    assert lines[-1].startswith("Next: git show ")
+    said = f"experiment 2 on test: {shown['test'].split(None, 1)[1]}"
 
     code, out, _err = run("status", "2")
     assert "the gain holds on test" in out
@@ -209,6 +230,9 @@ def test_money_is_asked_first(run: Run, project: Path) -> None:
         (["--pairs", "3"], "--pairs belongs to --confirm"),
         (["--pairs", "0", "--confirm"], "must be at least 1"),
         (["--confirm", "--dry-run"], "--dry-run trains nothing"),
+        (["--all-confirmed"], "and not both"),
+        (["--tag", "night"], "--tag belongs to --all-confirmed"),
+        (["--squash", "--branches"], "choose one"),
     ],
 )
 def test_options_that_make_no_sense(
@@ -217,6 +241,50 @@ def test_options_that_make_no_sense(
     code, _out, err = run("promote", "2", *arguments)
     assert code == 2
     last_line(err, said)
+
+
+def test_all_that_is_confirmed_is_found_by_itself(run: Run, project: Path) -> None:
+    code, _out, err = run("promote", "--all-confirmed")
+    assert code == 1
+    last_line(err, "no experiment of study night is confirmed yet", "--confirm")
+    code, _out, err = run("promote")
+    assert code == 2
+    last_line(err, "name experiments", "--all-confirmed")
+    confirm_by_hand(project, 2)
+    code, out, err = run("promote", "--all-confirmed", "--branches")
+    assert code == 0, err
+    assert "on autoresearch-promoted/2, on top of main: believe it" in out
+    assert out.splitlines()[-1] == "Next: git push origin autoresearch-promoted/2"
+    assert "SHARPNESS = 0.5" in (project / "train.py").read_text()
+
+
+def confirm_by_hand(project: Path, number: int) -> None:
+    registry = Registry.open(project / ".autoresearch" / "registry.db")
+    claimed = {"standing": Standing.CONFIRMED, "claim": 0.99, "claim_pairs": 2}
+    registry.save(registry.experiment(number).model_copy(update=claimed))
+    registry.close()
+
+
+@pytest.mark.thorough  # a night of its own; by force above, the manifest's readings and commands
+def test_the_evidence_can_be_trained_again(run: Run, project: Path) -> None:
+    assert run("promote", "2", "--force")[0] == 0
+    place = next((project / ".autoresearch" / "promoted").glob("*/manifest.json"))
+    told = json.loads(place.read_text())
+    tree, _cd, _prepare, again = told["replay"]
+    git(project, *shlex.split(tree)[1:])
+    replay = project.parent / "replay-2"
+    (replay / ".autoresearch").mkdir()
+    shutil.copy(project / ".autoresearch" / "corpus.json", replay / ".autoresearch")
+    autoresearch(*shlex.split(again)[1:], cwd=replay)
+    found = [(each.seed, each.bpb) for each in readings(replay)[2]]
+    assert found == [(each["seed"], each["val_bpb"]) for each in told["evidence"][0]["readings"]]
+
+
+def readings(project: Path) -> dict[int, list[Reading]]:
+    registry = Registry.open(project / ".autoresearch" / "registry.db")
+    study = registry.study()
+    assert study is not None
+    return registry.readings(study)
 
 
 def test_confirm_earns_it_on_the_spot(run: Run, project: Path) -> None:

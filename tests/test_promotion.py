@@ -15,7 +15,7 @@ import pytest
 
 from autoresearch.errors import GitError
 from autoresearch.gitrepo import CommitOptions, GitRepo, commit_message
-from autoresearch.promotion import Promotable, Promotion, promote
+from autoresearch.promotion import Promotable, Promotion, Shape, promote
 from autoresearch.records.values import Standing, Verdict
 from tests.commands import Forked
 from tests.counting import environment
@@ -59,9 +59,12 @@ class Night:
         dry_run: bool = False,
         force: bool = False,
         commits: CommitOptions | None = None,
+        shape: Shape = Shape.COMMITS,
     ) -> Promotion:
         chosen = [self.experiments[each] for each in ids]
-        return promote(self.repo, chosen, onto=onto, dry_run=dry_run, force=force, commits=commits)
+        return promote(
+            self.repo, chosen, onto=onto, dry_run=dry_run, force=force, commits=commits, shape=shape
+        )
 
     def become(self, number: int, **changes: Any) -> None:
         self.experiments[number] = replace(self.experiments[number], **changes)
@@ -136,6 +139,62 @@ def make(checkout: Path) -> Night:
     rows.append(Promotable(6, None, "mar8", Verdict.INVALID, "refused"))
     repo.ensure_branch("autoresearch/mar8", fifth)
     return Night(checkout, repo, {row.id: row for row in rows})
+
+
+class TestSquashed:
+    def test_one_commit_has_all_changes_and_all_trailers(self, night: Night) -> None:
+        result = night.promote(2, 5, 3, shape=Shape.SQUASH)
+        assert {each.sha for each in result.commits} == {result.new}
+        assert night.source(result.new) == changed(SOURCE, {0: 2, 2: 5})
+        assert git(night.checkout, "rev-parse", "HEAD~1") == result.old
+        message = git(night.checkout, "log", "-1", "--format=%B")
+        assert message.startswith("Promote experiments 2, 3, 5\n\nexperiment 2: idea 2\n")
+        found = git(night.checkout, "log", "-1", "--format=%(trailers:key=Autoresearch-Experiment)")
+        assert re.findall(r"\d+", found) == ["2", "3", "5"]
+        assert message.count("Autoresearch-Confirmed: 97% (3 fresh pairs)") == 3
+
+    def test_what_is_in_one_is_on_the_branch(self, night: Night) -> None:
+        night.promote(2, 3, shape=Shape.SQUASH)
+        night.refused(2, 3, match="experiments 2, 3 are on main already")
+        assert night.promote(2, 3, 5, shape=Shape.SQUASH).already == (2, 3)
+
+    def test_a_hook_has_its_say_once(self, night: Night) -> None:
+        hook = night.checkout / ".git" / "hooks" / "commit-msg"
+        hook.write_text(f"#!/bin/sh\necho once >> {night.checkout.parent}/seen\n")
+        hook.chmod(0o755)
+        options = CommitOptions(signoff=True)
+        night.promote(2, 3, shape=Shape.SQUASH, commits=options)
+        assert (night.checkout.parent / "seen").read_text() == "once\n"
+        assert "Signed-off-by: Ada <ada@example.org>" in git(night.checkout, "log", "-1")
+
+
+class TestBranches:
+    def test_each_has_a_branch_of_its_own_and_the_checkout_stays(self, night: Night) -> None:
+        (night.checkout / "proj" / "train.py").write_text("uncommitted\n")
+        head = night.repo.head()
+        result = night.promote(2, 3, 5, shape=Shape.BRANCHES)
+        assert [(each.branch, each.base) for each in result.commits] == [
+            ("autoresearch-promoted/2", "main"),
+            ("autoresearch-promoted/3", "main"),
+            ("autoresearch-promoted/5", "autoresearch-promoted/3"),  # it does not fit without 3
+        ]
+        sources = [night.source(night.repo.branch_tip(each.branch)) for each in result.commits]
+        assert sources == [changed(SOURCE, each) for each in ({0: 2}, {2: 3}, {2: 5})]
+        assert night.repo.head() == head == result.new == result.old
+        assert (night.checkout / "proj" / "train.py").read_text() == "uncommitted\n"
+        again = night.promote(2, 3, 5, shape=Shape.BRANCHES)
+        assert again.commits == result.commits
+
+    def test_what_does_not_fit_alone_names_what_it_needs(self, night: Night) -> None:
+        with pytest.raises(GitError, match="it builds on experiments 2, 3, promote them as well"):
+            night.promote(5, shape=Shape.BRANCHES)
+        assert not night.repo.branch_exists("autoresearch-promoted/5")
+
+    def test_a_branch_of_that_name_is_never_moved(self, night: Night) -> None:
+        git(night.checkout, "branch", "autoresearch-promoted/3")
+        with pytest.raises(GitError, match="git branch -D autoresearch-promoted/3"):
+            night.promote(2, 3, shape=Shape.BRANCHES)
+        assert not night.repo.branch_exists("autoresearch-promoted/2")
 
 
 class TestPromoted:

@@ -6,7 +6,8 @@ from rich.console import Console
 
 from autoresearch.records.money import CallEnding, Caps, Intent, Settlement
 from autoresearch.records.values import Ending, TrialState, Verdict
-from autoresearch.render.experiment import code, experiment, log
+from autoresearch.render.experiment import experiment, log
+from autoresearch.render.patch import code
 from tests.rendering import HOSTILE, START, Fabricated, plain
 
 

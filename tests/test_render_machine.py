@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from autoresearch.records.values import Verdict
-from autoresearch.render.machine import write_experiment_json, write_study_json, write_tsv
+from autoresearch.render.machine import write_experiment_json, write_study_json
+from autoresearch.render.tsv import write_tsv
 from tests.rendering import HOSTILE, Fabricated
 
 
@@ -50,6 +51,7 @@ bea057b\t0.986041\t43.9\tkeep\thalve batch 524K to 262K (more steps in 5 min)
 e05a87d\t0.000000\t0.0\tcrash\tbatch 131K (assert fail: not divisible by device batch)
 \t0.000000\t0.0\tcrash\tedit the fixed file (invalid)
 d70987b\t0.000000\t0.0\tcrash\tread the future (disqualified)
+0dd0dd0\t0.980000\t44.0\tdiscard\tovertaken (stale)
 """
 
 
@@ -67,6 +69,8 @@ def test_tsv_is_upstreams_to_the_byte(made: Fabricated) -> None:
     made.registry.save(refused.model_copy(update={"commit_sha": None}))
     made.add(Verdict.DISQUALIFIED, 0.5, "read the future", commit="d70987b0")
     made.add(None, None, "still running")
+    made.add(Verdict.STALE, None, "never trained")
+    made.add(Verdict.STALE, 0.98, "overtaken", memory=gib(44.0), commit="0dd0dd0d")
     assert tsv(made) == GOLDEN
 
 

@@ -9,8 +9,9 @@ import pytest
 from autoresearch.records.values import Ending, TrialState, Verdict
 from autoresearch.registry import Raced
 from autoresearch.render import racing
-from autoresearch.render.machine import write_study_json, write_tsv
+from autoresearch.render.machine import write_study_json
 from autoresearch.render.status import status
+from autoresearch.render.tsv import write_tsv
 from tests.rendering import Fabricated, plain
 
 AT_MOST = " (at most {}% of the hopeless win, 95% sure)"

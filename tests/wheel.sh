@@ -20,3 +20,4 @@ cd project
 autoresearch prepare
 autoresearch run --proposer optuna --budget 2s --experiments 2
 autoresearch status
+autoresearch report --no-open

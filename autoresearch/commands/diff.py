@@ -1,36 +1,131 @@
 """`autoresearch diff`."""
 
-from autoresearch import patching
+import json
+import sys
+from dataclasses import dataclass
+
+import typer
+
 from autoresearch.commands.output import stdout
+from autoresearch.commands.status import chosen_study
 from autoresearch.config import find_project, scrub_git_environment
-from autoresearch.errors import RegistryError
-from autoresearch.gitrepo import GitRepo
+from autoresearch.errors import RegistryError, UsageFault
+from autoresearch.gitrepo import Difference, GitRepo
 from autoresearch.records.tables import Experiment
+from autoresearch.records.values import Standing, Verdict
 from autoresearch.registry import Registry
 from autoresearch.render import diff as view
+from autoresearch.render.patch import code
 
 
-def diff(first: int, second: int | None) -> None:
+@dataclass(frozen=True)
+class DiffOptions:
+    """The options as typed; see `autoresearch diff --help`."""
+
+    first: int | None
+    second: int | None = None
+    baseline: bool = False
+    tag: str | None = None
+    stat: bool = False
+    as_json: bool = False
+    patch: bool = False
+
+
+def diff(options: DiffOptions) -> None:
     """Compare two experiments: the code and its effect."""
+    _require_sense(options)
     scrub_git_environment()
     project = find_project()
     registry = Registry.look(project.registry)
-    before, after = view.sides(registry, first, second)
-    repo = GitRepo.open(project.root)
-    editable = project.settings.target.editable
-    changes = _changes(repo, before, after, editable)
-    view.diff(registry, registry.study_of(after), before, after, changes=changes, console=stdout())
+    before, after = _sides(registry, options)
+    found = _difference(GitRepo.open(project.root), before, after)
+    if options.patch or options.stat:
+        _show_code(_committed(found, before, after), options)
+    elif options.as_json:
+        _show_json(registry, before, after, found)
+    else:
+        study, text = registry.study_of(after), after.change_text
+        changes = found.text.decode("utf-8", "backslashreplace") if found else text
+        view.diff(registry, study, before, after, changes=changes, console=stdout())
+        if told := _next_step(after):
+            typer.echo(told)
 
 
-def _changes(
-    repo: GitRepo, before: Experiment, after: Experiment, editable: tuple[str, ...]
-) -> str:
+def _require_sense(options: DiffOptions) -> None:
+    if options.baseline and options.second is not None:
+        msg = "--baseline compares one experiment with the unchanged project: leave the second out"
+        raise UsageFault(msg)
+    if options.first is None and not options.baseline:
+        msg = "name an experiment (`diff 7`), two (`diff 3 7`), or --baseline for all that was kept"
+        raise UsageFault(msg)
+    if options.tag is not None and (options.first is not None or not options.baseline):
+        msg = "--tag belongs to --baseline alone: an experiment's number says its study"
+        raise UsageFault(msg)
+    if sum([options.stat, options.as_json, options.patch]) > 1:
+        msg = "--stat, --json and --patch exclude each other"
+        raise UsageFault(msg)
+
+
+def _sides(registry: Registry, options: DiffOptions) -> tuple[Experiment, Experiment]:
+    if options.baseline:
+        if options.first is None:
+            return view.since_baseline(registry, chosen_study(registry, options.tag))
+        study = registry.study_of(registry.experiment(options.first))
+        return view.since_baseline(registry, study, options.first)
+    assert options.first is not None
+    return view.sides(registry, options.first, options.second)
+
+
+def _difference(repo: GitRepo, before: Experiment, after: Experiment) -> Difference | None:
+    """Return how the code differs; None: nothing of it was committed, only what was written."""
     if after.commit_sha is None and after.parent_id == before.id:
-        return after.change_text  # refused before training: what its proposer wrote
+        return None
     for row in (before, after):
         if row.commit_sha is None:
             msg = f"experiment {row.id} was refused before training: try `diff {row.id}` alone"
             raise RegistryError(msg)
-    old = repo.read_files(str(before.commit_sha), editable)
-    new = repo.read_files(str(after.commit_sha), editable)
-    return patching.unified_diff(old, new)
+    return repo.difference(str(before.commit_sha), str(after.commit_sha))
+
+
+def _committed(found: Difference | None, before: Experiment, after: Experiment) -> Difference:
+    if found is None:
+        msg = (
+            f"experiment {after.id} was refused before training, so no commit differs from "
+            f"experiment {before.id}: `diff {after.id}` shows what was proposed"
+        )
+        raise RegistryError(msg)
+    return found
+
+
+def _show_code(found: Difference, options: DiffOptions) -> None:
+    if options.stat:
+        view.stat(found.files, stdout())
+    elif sys.stdout.isatty():
+        # As it stands it might steer the terminal.
+        code(found.patch.decode("utf-8", "backslashreplace"), stdout())
+        typer.echo("for `git apply` write it to a file: autoresearch diff … --patch > it", err=True)
+    else:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(found.patch)
+
+
+def _show_json(
+    registry: Registry, before: Experiment, after: Experiment, found: Difference | None
+) -> None:
+    files = found.files if found else ()
+    patch: str | None = after.change_text
+    if found:
+        try:
+            patch = found.patch.decode()
+        except UnicodeDecodeError:
+            patch = None
+    told = view.plain(registry, before, after, files=files, patch=patch)
+    typer.echo(json.dumps(told, indent=2, allow_nan=False))
+
+
+def _next_step(after: Experiment) -> str:
+    """Return what to do with a keep."""
+    if after.verdict is not Verdict.KEEP or after.parent_id is None:
+        return ""
+    more = "" if after.standing is Standing.CONFIRMED else " --confirm"
+    return f"Next: autoresearch promote {after.id}{more}"

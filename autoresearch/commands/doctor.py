@@ -14,7 +14,8 @@ from rich.text import Text
 from autoresearch import corpus as corpora
 from autoresearch.commands.output import stdout
 from autoresearch.commands.proposers import keys_of
-from autoresearch.commands.workshop import sandbox_for, slot_chooser, trust_of
+from autoresearch.commands.stations import sandbox_for, slot_chooser
+from autoresearch.commands.workshop import trust_of
 from autoresearch.config import (
     Keys,
     Project,
@@ -105,3 +106,5 @@ def _conclude(console: Console, found: list[Chapter]) -> None:
     faults, warnings = levels.count(Level.FAULT), levels.count(Level.WARNING)
     said = f"{faults} to mend first" if faults else "ready to run"
     console.print(Text(f"{said}; warnings: {warnings}", style=_STYLES[worst(found)]))
+    if not faults:
+        console.print("Next: autoresearch run --hours 8", highlight=False)

@@ -39,6 +39,7 @@ def prepare(source: str, text_column: str = "") -> None:
         typer.echo(f"  left out: {left_out}")
     for doubt in corpus.doubts(made):
         typer.echo(f"warning: {doubt.said}; {doubt.mend}", err=True)
+    typer.echo("Next: autoresearch doctor, then autoresearch run --hours 8")
 
 
 def _tell(console: Console, line: str) -> None:

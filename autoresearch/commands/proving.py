@@ -10,7 +10,8 @@ import typer
 from rich.console import Console
 
 from autoresearch import policy
-from autoresearch.commands.workshop import Workshop, stations_for, stop_flag, workshop
+from autoresearch.commands.stations import stations_for
+from autoresearch.commands.workshop import Workshop, stop_flag, workshop
 from autoresearch.config import Project
 from autoresearch.errors import AutoresearchError, Interrupted, ProjectError
 from autoresearch.process import remove

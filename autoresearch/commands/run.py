@@ -1,5 +1,6 @@
 """`autoresearch run`."""
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,15 +11,11 @@ from functools import partial
 import typer
 
 from autoresearch import patching
+from autoresearch.commands.fleet import Fleet, fleet_at
 from autoresearch.commands.proposers import chosen, keys_of, makers, seats
+from autoresearch.commands.stations import require_devices, stations_for
 from autoresearch.commands.watching import watching
-from autoresearch.commands.workshop import (
-    Workshop,
-    require_devices,
-    stations_for,
-    stop_flag,
-    workshop,
-)
+from autoresearch.commands.workshop import Workshop, stop_flag, workshop
 from autoresearch.config import FIXED, Project, find_project, parse_duration, scrub_git_environment
 from autoresearch.errors import ProjectError, UsageFault
 from autoresearch.gitrepo import GitRepo
@@ -48,6 +45,7 @@ class RunOptions:
     confirm_share: float | None = None
     control: str | None = None
     devices: str | None = None
+    ray: str | None = None
 
 
 def run(options: RunOptions, begun: Callable[[str], None] | None = None) -> None:
@@ -62,18 +60,20 @@ def run(options: RunOptions, begun: Callable[[str], None] | None = None) -> None
     project = find_project()
     share = _confirm_share(options.confirm_share, project)
     _refuse_bad_globs(project)
+    _refuse_two_places(options)
     stations = stations_for(project, options.devices)
-    require_devices(project, stations)
+    if options.ray is None:
+        require_devices(project, stations)
     sandbox = stations[0].sandbox
     keys = keys_of(project)
     specs = chosen(options.proposers, keys, options.control)
     proposers = makers(specs, project, keys, sandbox)
     profile = project.settings.llm.profile and any(each.reads_briefs for each in specs)
-    with workshop(project, stations) as shop:
+    with workshop(project, stations) as shop, _fleet(options, shop) as fleet:
         registry, repo = shop.registry, shop.repo
         repo.identity()
         _warn_of_uncommitted(repo, project)
-        study = shop.study(options.tag, budget)
+        study = shop.study(options.tag, budget, fleet.facts if fleet else None)
         recover(registry, repo, project, study)
         project.make_work()
         _warn_of_changed_rules(repo, study)
@@ -90,7 +90,7 @@ def run(options: RunOptions, begun: Callable[[str], None] | None = None) -> None
             )  # fmt: skip
             registry.be_patient(patience.pause)
             purse = shop.purse(study, options.max_cost)
-            trials = shop.trials(study, patience, purse, control.why)
+            trials = shop.trials(study, patience, purse, control.why, fleet)
             ledger = HeldLedger(purse.ledger, control, partial(trials.too_late, int(study.id or 0)))
             controller = controller_for(
                 study, project=project, registry=registry, repo=repo, trials=trials,
@@ -100,6 +100,8 @@ def run(options: RunOptions, begun: Callable[[str], None] | None = None) -> None
                 profile=profile,
             )  # fmt: skip
             reason = controller.run()
+            if fleet is not None:
+                fleet.bring_home()
     if controller.failed:
         raise ProjectError(reason)
 
@@ -125,6 +127,19 @@ def _controlled(shop: Workshop, asked: threading.Event, watcher: Watcher) -> Ite
 
     with listening(shop.project.control, take, tell):
         yield control
+
+
+@contextmanager
+def _fleet(options: RunOptions, shop: Workshop) -> Iterator[Fleet | None]:
+    """Yield the machines of a cluster, if one is asked for."""
+    if options.ray is None:
+        yield None
+        return
+    shop.project.make_work()
+    study = shop.registry.study(options.tag)
+    known = json.loads(study.comparability) if study else {}
+    with fleet_at(options.ray, shop.project, shop.corpus, shop.repo, known) as fleet:
+        yield fleet
 
 
 def _rehearsal(
@@ -155,6 +170,12 @@ def _rules(options: RunOptions) -> StopRules:
             raise UsageFault(msg)
     deadline = time.monotonic() + options.hours * 3600 if options.hours else None
     return StopRules(deadline, options.experiments, options.patience)
+
+
+def _refuse_two_places(options: RunOptions) -> None:
+    if options.ray is not None and options.devices is not None:
+        msg = "--devices is about this machine's: with --ray every machine of the cluster that fits"
+        raise UsageFault(f"{msg} is used; leave one of them out")
 
 
 def _budget(text: str | None) -> float | None:

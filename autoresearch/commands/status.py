@@ -9,7 +9,7 @@ from autoresearch.devices import DeviceTree, names
 from autoresearch.errors import RegistryError, UsageFault
 from autoresearch.records.tables import Study
 from autoresearch.registry import Registry, run_at_work
-from autoresearch.render import at_work, machine, money
+from autoresearch.render import at_work, machine, money, tsv
 from autoresearch.render import experiment as one
 from autoresearch.render.status import status as table
 
@@ -72,7 +72,7 @@ def _show_study(
     if options.as_json:
         machine.write_study_json(registry, study, sys.stdout, tariff, at_work.plain(note))
     elif options.as_tsv:
-        machine.write_tsv(registry, study, sys.stdout)
+        tsv.write_tsv(registry, study, sys.stdout)
     else:
         last = None if options.everything else SHOWN
         console = stdout()

@@ -1,11 +1,10 @@
 """What trials need, whoever asks for them: the sandbox, the corpus, the registry, the run lock."""
 
 import hashlib
-import os
+import json
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -13,14 +12,13 @@ from types import FrameType
 import typer
 
 from autoresearch import corpus as corpora
-from autoresearch import sandbox as sandboxes
+from autoresearch.commands.fleet import Fleet
+from autoresearch.commands.stations import Station
 from autoresearch.config import Project, parse_duration
 from autoresearch.corpus import Corpus
-from autoresearch.devices import Access, access
-from autoresearch.diagnosis import missing_device
 from autoresearch.errors import ProjectError
 from autoresearch.evaluation import Evaluator
-from autoresearch.execution import Host, LocalExecutor
+from autoresearch.execution import Executor, Host, HostFacts, LocalExecutor, Terms
 from autoresearch.gitrepo import GitRepo
 from autoresearch.records.money import Caps, GpuPrice
 from autoresearch.records.scores import Document
@@ -38,15 +36,6 @@ from autoresearch.sandbox import Sandbox
 from autoresearch.workers import LocalWorker
 from autoresearch.workers.compiled import CompileCache
 from autoresearch.workers.shelf import Shelf
-from autoresearch.workers.slots import Slot, SlotChooser
-
-
-@dataclass(frozen=True)
-class Station:
-    """A slot of this machine, and the sandbox in which its trials reach its device alone."""
-
-    slot: Slot
-    sandbox: Sandbox
 
 
 @dataclass(frozen=True)
@@ -61,11 +50,17 @@ class Workshop:
     repo: GitRepo
     lock: RunLock
 
-    def study(self, tag: str | None, budget: float | None = None) -> Study:
-        """Return the study to work on; see `open_study`."""
+    def study(
+        self, tag: str | None, budget: float | None = None, fleet: HostFacts | None = None
+    ) -> Study:
+        """Return the study to work on, on machines of a cluster if those are given.
+
+        See `open_study`.
+        """
         return open_study(
             self.registry, self.repo, self.project, self.corpus,
-            tag=tag, budget=budget, trust=self.trust, hardware=self.stations[0].slot.hardware,
+            tag=tag, budget=budget, trust=fleet.trust if fleet else self.trust,
+            hardware=fleet.hardware if fleet else self.stations[0].slot.hardware,
         )  # fmt: skip
 
     def purse(self, study: Study, max_cost: float | None = None) -> Purse:
@@ -83,6 +78,7 @@ class Workshop:
         patience: Patience,
         purse: Purse,
         stopping: Callable[[], str | None] = lambda: None,
+        fleet: Fleet | None = None,
     ) -> TrialRunner:
         """Return what trains and scores on val.
 
@@ -91,6 +87,7 @@ class Workshop:
             patience: who is told what happens, and what ends the trial at work.
             purse: asked before each trial.
             stopping: asked before each trial, too: why none may begin any more.
+            fleet: the cluster's machines; None: this one's.
 
         Raises:
             CorpusError: the sealed text is damaged.
@@ -104,15 +101,12 @@ class Workshop:
             budget=settings.budget(study.budget_seconds),
             limits=settings.limits(),
             base_commit=study.base_commit,
+            tolerance=settings.evaluation.tolerance,
         )
-        shelf, compiled = shelf_of(self.project), self._compiled(study)
-        hosts = {
-            each.slot.name: self._host(each, study, patience, shelf, compiled)
-            for each in self.stations
-        }
+        shelf, executor = self._executor(study, patience, fleet)
         return TrialRunner(
             setup,
-            executor=LocalExecutor(hosts, patience.stop),
+            executor=executor,
             patience=patience,
             registry=self.registry,
             repo=self.repo,
@@ -120,6 +114,20 @@ class Workshop:
             shelf=shelf,
             racing=Racing(settings, self.registry, self.repo),
         )
+
+    def _executor(
+        self, study: Study, patience: Patience, fleet: Fleet | None
+    ) -> tuple[Shelf, Executor]:
+        if fleet is not None:
+            terms = Terms(json.loads(study.comparability), _name_of(study))
+            fleet.executor.accept(terms, patience.see, patience.stop)
+            return fleet.shelf, fleet.executor
+        shelf, compiled = shelf_of(self.project), self._compiled(study)
+        hosts = {
+            each.slot.name: self._host(each, study, patience, shelf, compiled)
+            for each in self.stations
+        }
+        return shelf, LocalExecutor(hosts, patience.stop)
 
     def _host(
         self,
@@ -129,21 +137,22 @@ class Workshop:
         shelf: Shelf,
         compiled: CompileCache,
     ) -> Host:
+        evaluator = self.evaluator(study, self.corpus.val(), patience.stop, station)
         return Host(
             worker=LocalWorker(station.sandbox, compiled=compiled),
-            evaluator=self.evaluator(study, self.corpus.val(), patience.stop, station),
+            evaluator=evaluator,
             checkout=self.repo.workspace,
             train_files=self.corpus.train_files(),
             token_bytes=self.corpus.token_bytes,
             work=self.project.work,
             keep=shelf.put,
+            allow=evaluator.allow,
             cores=station.slot.cores,
         )
 
     def _compiled(self, study: Study) -> CompileCache:
         """Return the compile cache of a study's first commit, on this machine."""
-        of = f"{study.base_commit} {study.comparability}"
-        return CompileCache(self.project.compiled(hashlib.sha256(of.encode()).hexdigest()[:12]))
+        return CompileCache(self.project.compiled(_name_of(study)))
 
     def evaluator(
         self,
@@ -179,26 +188,10 @@ class Workshop:
         )
 
 
-def slot_chooser(project: Project) -> SlotChooser:
-    """Return what knows which slots this project's trainings can have here."""
-    training = project.settings.training
-    return SlotChooser.here(training.device, training.threads, os.environ)
-
-
-def stations_for(project: Project, devices: str | None = None) -> tuple[Station, ...]:
-    """Return where trials run: on the devices that --devices names, without it on one.
-
-    Raises:
-        UsageFault: there are no such devices, or they are of different kinds.
-        ProjectError: trials must be sealed, and here they cannot be.
-    """
-    found: list[Station] = []
-    for slot in slot_chooser(project).slots(devices):
-        # Slots of a CPU reach the same; that of a card is tried with its own nodes.
-        same = (each.sandbox for each in found if each.slot.access == slot.access)
-        sandbox = next(same, None) or sandbox_for(project, slot.access)
-        found.append(Station(slot, sandbox))
-    return tuple(found)
+def _name_of(study: Study) -> str:
+    """Return a name that stands for a study's first commit and what its scores rest on."""
+    of = f"{study.base_commit} {study.comparability}"
+    return hashlib.sha256(of.encode()).hexdigest()[:12]
 
 
 @contextmanager
@@ -219,40 +212,6 @@ def workshop(project: Project, stations: Sequence[Station]) -> Iterator[Workshop
         registry = Registry.open(project.registry, create=True)
         repo = GitRepo.open(project.root)
         yield Workshop(project, corpus, stations, trust, registry, repo, lock)
-
-
-def require_devices(project: Project, stations: Sequence[Station]) -> None:
-    """Return if the devices that trainings are promised are there, in their sandboxes too.
-
-    Raises:
-        ProjectError: one is not; the message says what to do.
-    """
-    device = project.settings.training.device
-    sandboxes = [each.sandbox for each in stations if device != "cpu"]
-    with ThreadPoolExecutor() as pool:  # each imports PyTorch
-        faults = pool.map(lambda sandbox: missing_device(device, sandbox), sandboxes)
-    for station, fault in zip(stations, faults, strict=False):
-        if fault:
-            which = f"device {station.slot.name}: " if len(stations) > 1 else ""
-            raise ProjectError(f"{which}{fault}")
-
-
-def sandbox_for(project: Project, reach: Access | None = None) -> Sandbox:
-    """Return what trials run in; the project, its corpus and its history stay out of their reach.
-
-    Args:
-        project: whose trials.
-        reach: to their device; by default the one that is used without --devices.
-
-    Raises:
-        ProjectError: it must be sealed, and here it cannot be.
-    """
-    reach = reach or access(project.settings.training.device, os.environ)
-    found = sandboxes.examine(os.environ, project.hidden, reach)
-    if project.settings.sandbox.require and found.sandbox.trust is not Trust.SEALED:
-        msg = f"autoresearch.toml requires a sealed sandbox; {found.notes[0]}"
-        raise ProjectError(msg)
-    return found.sandbox
 
 
 def trust_of(project: Project, sandbox: Sandbox, corpus: Corpus) -> Trust:

@@ -1,9 +1,15 @@
 """autoresearch.toml, the project's paths, and the environment: read here and nowhere below."""
 
 from autoresearch.config.durations import parse_duration
-from autoresearch.config.environment import Keys, data_home, endpoints, scrub_git_environment
+from autoresearch.config.environment import (
+    Keys,
+    data_home,
+    endpoints,
+    scrub_git_environment,
+    without_secrets,
+)
 from autoresearch.config.loading import load_settings
-from autoresearch.config.project import FIXED, PROMPTS, Project, find_project
+from autoresearch.config.project import FIXED, PROMPTS, Project, find_project, make_private
 from autoresearch.config.settings import (
     CommandSettings,
     CorpusSettings,
@@ -34,6 +40,8 @@ __all__ = [
     "endpoints",
     "find_project",
     "load_settings",
+    "make_private",
     "parse_duration",
     "scrub_git_environment",
+    "without_secrets",
 ]

@@ -26,6 +26,15 @@ def scrub_git_environment(environment: MutableMapping[str, str] = os.environ) ->
             del environment[name]
 
 
+def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without what looks like a secret by its name; Ray's own stay."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name.startswith("RAY_") or not _SECRET.search(name)
+    }
+
+
 class Keys:
     """The secrets of the environment, by variable name. Never printed, never written down.
 

@@ -62,6 +62,11 @@ class Project:
         """The checkpoints of kept experiments, for a score on test at `promote`."""
         return self.state / "checkpoints"
 
+    @property
+    def promoted(self) -> Path:
+        """The manifests of what was promoted, a folder each."""
+        return self.state / "promoted"
+
     def compiled(self, name: str) -> Path:
         """Where a compile cache lies that trials begin with; no trial can reach it."""
         return self.state / "compiled" / name
@@ -83,17 +88,8 @@ class Project:
         Raises:
             ProjectError: another user made it first, or it cannot be made.
         """
-        for place in (self.work.parent, self.work):
-            try:
-                place.mkdir(mode=0o700, parents=True, exist_ok=True)
-                facts = place.lstat()
-            except OSError as fault:
-                msg = f"cannot make {place}: {fault.strerror}"
-                raise ProjectError(msg) from None
-            mine = stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid()
-            if not mine or facts.st_mode & 0o022:
-                msg = f"{place} is not yours alone: remove it, or set TMPDIR to another folder"
-                raise ProjectError(msg)
+        make_private(self.work.parent)
+        make_private(self.work)
 
     def keep_fault(self, trace: str) -> None:
         """Append a bug's traceback to the state folder's faults.log; best effort."""
@@ -114,6 +110,24 @@ class Project:
         except OSError as fault:
             msg = f"cannot write {self.state}: {fault.strerror}"
             raise ProjectError(msg) from None
+
+
+def make_private(place: Path) -> None:
+    """Make a folder among the temporary ones that nobody else may reach into.
+
+    Raises:
+        ProjectError: another user made it first, or it cannot be made.
+    """
+    try:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        facts = place.lstat()
+    except OSError as fault:
+        msg = f"cannot make {place}: {fault.strerror}"
+        raise ProjectError(msg) from None
+    mine = stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid()
+    if not mine or facts.st_mode & 0o022:
+        msg = f"{place} is not yours alone: remove it, or set TMPDIR to another folder"
+        raise ProjectError(msg)
 
 
 def find_project(start: Path | None = None) -> Project:

@@ -88,6 +88,10 @@ class Evaluator:
             msg = "there is no text to score on: run `autoresearch prepare` with a larger corpus"
             raise EvaluationError(msg)
 
+    def allow(self, allowance: Allowance | None) -> None:
+        """Let predictions differ so far in the scorings that follow; None has it measured."""
+        self._allowance = lambda: allowance
+
     def prepare(self, place: Path) -> None:
         """Start the servers of the next scoring in a new folder in `place`; do not wait.
 

@@ -3,13 +3,20 @@
 `execute_trial` knows neither registry nor git nor money; an `Executor` runs it on its slots.
 """
 
+from autoresearch.execution import wire
 from autoresearch.execution.base import Ended, Executor, Message, Told
+from autoresearch.execution.fetching import FetchingShelf
+from autoresearch.execution.hosting import HostFacts, HostPlan, StudyHost
 from autoresearch.execution.local import LocalExecutor
+from autoresearch.execution.packing import pack, unpack
 from autoresearch.execution.pruning import Pruner, PruningReference
+from autoresearch.execution.ray import RayExecutor, Terms
 from autoresearch.execution.spec import TrialResult, TrialSpec
-from autoresearch.execution.trial import Host, ReadyScorer, Scorer, Watch, execute_trial
+from autoresearch.execution.trial import Checkout, Host, ReadyScorer, Scorer, Watch, execute_trial
 
 __all__ = [
-    "Ended", "Executor", "Host", "LocalExecutor", "Message", "Pruner", "PruningReference",
-    "ReadyScorer", "Scorer", "Told", "TrialResult", "TrialSpec", "Watch", "execute_trial",
+    "Checkout", "Ended", "Executor", "FetchingShelf", "Host", "HostFacts", "HostPlan",
+    "LocalExecutor", "Message", "Pruner", "PruningReference", "RayExecutor", "ReadyScorer",
+    "Scorer", "StudyHost", "Terms", "Told", "TrialResult", "TrialSpec", "Watch", "execute_trial",
+    "pack", "unpack", "wire",
 ]  # fmt: skip

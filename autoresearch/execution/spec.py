@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from autoresearch.execution.pruning import PruningReference
-from autoresearch.records.scores import Score, Unscored
+from autoresearch.records.scores import Allowance, Score, Unscored
 from autoresearch.records.training import Budget, Limits, Outcome
 from autoresearch.records.values import FailureKind
 
@@ -16,8 +16,9 @@ class TrialSpec:
     `corpus` the fingerprint of the text; `scored` whether a score is wanted; `profiled` whether it
     is watched for where its time goes. `reference` stops it
     early where it is hopeless; None lets it run. `trusted` says that the code is the person's own:
-    what it compiles may serve others. `again` asks for another scoring of the checkpoint
-    that the host still holds of this trial: nothing is trained.
+    what it compiles may serve others. `allowance` is how far its predictions may differ when they
+    are computed again; None has that measured, on the person's own code. `again` asks for another
+    scoring of the checkpoint that the host still holds of this trial: nothing is trained.
     """
 
     number: int
@@ -32,6 +33,7 @@ class TrialSpec:
     trusted: bool = False
     profiled: bool = False
     reference: PruningReference | None = None
+    allowance: Allowance | None = None
     again: bool = False
 
 

@@ -13,7 +13,7 @@ from autoresearch.execution.pruning import Pruner
 from autoresearch.execution.spec import TrialResult, TrialSpec
 from autoresearch.process import remove
 from autoresearch.records.events import Event, Notice, Scoring, TrialPoint
-from autoresearch.records.scores import Score, Unscored
+from autoresearch.records.scores import Allowance, Score, Unscored
 from autoresearch.records.text import safe_line
 from autoresearch.records.training import Outcome
 from autoresearch.records.values import Ending, FailureKind
@@ -29,6 +29,10 @@ class Scorer(Protocol):
     def score(self, tree: Path, checkpoint: Path, scratch: Path) -> Score | Unscored:
         """Return the score, or why there is none."""
         ...
+
+
+def _unheard(_allowance: Allowance | None) -> None:
+    """Leave how far predictions may differ to the scorer."""
 
 
 class ReadyScorer(Scorer, Protocol):
@@ -53,7 +57,8 @@ class Host:
 
     `train_files` hold the train split, tokens of `token_bytes` bytes each; `work` is a folder of
     the host's own. `keep` is given a trial's number and the checkpoint of one that has its score;
-    it returns false where there is no room. `held` are trials whose folders wait for another
+    it returns false where there is no room. `allow` is told before a scoring how far predictions
+    may differ in it; None: that is to be measured. `held` are trials whose folders wait for another
     scoring, with their checkpoints. What a trial here starts keeps to `cores`; none: to any.
     """
 
@@ -64,6 +69,7 @@ class Host:
     token_bytes: int
     work: Path
     keep: Callable[[int, Path], bool] = lambda _number, _checkpoint: True
+    allow: Callable[[Allowance | None], None] = _unheard
     held: dict[int, TrialResult] = field(default_factory=dict)
     cores: frozenset[int] = frozenset()
 
@@ -185,6 +191,7 @@ def _scored(spec: TrialSpec, host: Host, watch: Watch, result: TrialResult) -> T
 
 def _score(spec: TrialSpec, host: Host, watch: Watch, checkpoint: Path) -> Score | Unscored:
     place = host.place(spec.number)
+    host.allow(spec.allowance)
     try:
         # Another export: the training process could have written into the first one.
         with host.checkout(spec.commit, place / "tree", watch.stop) as tree:

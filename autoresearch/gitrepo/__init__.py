@@ -1,6 +1,7 @@
 """Every git question and act: one repository, its trees, its refs, its messages."""
 
 from autoresearch.gitrepo.committing import CommitOptions
+from autoresearch.gitrepo.comparing import Difference, FileChange
 from autoresearch.gitrepo.gaps import Gap
 from autoresearch.gitrepo.messages import (
     CONFIRMED,
@@ -9,8 +10,10 @@ from autoresearch.gitrepo.messages import (
     STUDY,
     TEST,
     Commit,
+    MessagePart,
     commit_message,
     read_trailers,
+    squash_message,
 )
 from autoresearch.gitrepo.picking import Conflict, Nothing, Picked, Picker
 from autoresearch.gitrepo.refs import NO_REF, default_tag
@@ -26,12 +29,16 @@ __all__ = [
     "Commit",
     "CommitOptions",
     "Conflict",
+    "Difference",
+    "FileChange",
     "Gap",
     "GitRepo",
+    "MessagePart",
     "Nothing",
     "Picked",
     "Picker",
     "commit_message",
     "default_tag",
     "read_trailers",
+    "squash_message",
 ]

@@ -184,3 +184,12 @@ def after_commit(git: Git, old: str, new: str, *, here: bool) -> str | None:
     if Git(git.directory, personal=True).attempt("-c", call, "run-hook").status != 0:
         return "your post-commit hook failed, after all was done"
     return None
+
+
+def annotate(git: Git, sha: str, text: str) -> None:
+    """Attach a note to a commit; see `GitRepo.annotate`."""
+    note = ("notes", "--ref=autoresearch", "add", "--force", "--no-stripspace", "--file=-", sha)
+    if (
+        git.attempt(*note, stdin=text.encode()).status != 0
+    ):  # older versions know no --no-stripspace
+        git.text(*(each for each in note if each != "--no-stripspace"), stdin=text.encode())

@@ -2,7 +2,7 @@
 
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from autoresearch.records.text import safe_line
@@ -33,13 +33,48 @@ class Commit:
     @property
     def experiment(self) -> int | None:
         """The experiment whose change this is, by its trailer."""
-        told = read_trailers(self.message).get(EXPERIMENT, "")
-        return int(told) if told.isascii() and told.isdigit() and len(told) < 19 else None
+        return _number(read_trailers(self.message).get(EXPERIMENT, ""))
+
+    @property
+    def experiments(self) -> frozenset[tuple[str, int]]:
+        """All experiments whose changes it has, with the tags of their studies."""
+        found, number = set[tuple[str, int]](), None
+        for name, told in all_trailers(self.message):
+            if name == EXPERIMENT:
+                number = _number(told)
+            elif name == STUDY and number is not None:
+                found.add((told, number))
+        return frozenset(found)
 
     @property
     def study(self) -> str | None:
         """The tag of the study it belongs to, by its trailer."""
         return read_trailers(self.message).get(STUDY)
+
+
+@dataclass(frozen=True)
+class MessagePart:
+    """One of several experiments in a message; `hypothesis` is untrusted, `trailers` are ours."""
+
+    hypothesis: str
+    experiment: int
+    study: str
+    trailers: Mapping[str, str]
+
+
+def squash_message(parts: Iterable[MessagePart]) -> str:
+    """Return the message of one commit for several experiments: a line and all trailers of each.
+
+    Each experiment's trailers follow its number, so that they can be told apart.
+    """
+    lines, trailers, numbers = list[str](), list[str](), list[str]()
+    for each in parts:
+        numbers.append(str(each.experiment))
+        lines.append(safe_line(f"experiment {each.experiment}: {each.hypothesis}", _WIDTH))
+        told = {EXPERIMENT: numbers[-1], STUDY: each.study, **each.trailers}
+        trailers += _trailers(told)
+    subject = safe_line(f"Promote experiments {', '.join(numbers)}", _WIDTH)
+    return "\n\n".join([subject, "\n".join(lines), "\n".join(trailers)]) + "\n"
 
 
 def commit_message(
@@ -58,22 +93,34 @@ def commit_message(
     paragraphs = [_subject(words) or f"experiment {experiment}"]
     if len(words) > _WIDTH:
         paragraphs.append("\n".join(_harmless(line) for line in textwrap.wrap(words, _WIDTH - 2)))
-    told = [f"{name}: {safe_line(value, 200)}" for name, value in trailers.items()]
-    return "\n\n".join([*paragraphs, "\n".join(told)]) + "\n"
+    return "\n\n".join([*paragraphs, "\n".join(_trailers(trailers))]) + "\n"
+
+
+def _trailers(named: Mapping[str, str]) -> list[str]:
+    return [f"{name}: {safe_line(value, 200)}" for name, value in named.items()]
 
 
 def read_trailers(message: str) -> dict[str, str]:
-    """Return the trailers: the `Name: value` lines at the end, if there is a subject above them.
+    """Return the trailers by their names, of those that come twice the last; see `all_trailers`."""
+    return dict(all_trailers(message))
+
+
+def all_trailers(message: str) -> list[tuple[str, str]]:
+    """Return the trailers in their order: the `Name: value` lines at the end, below a subject.
 
     A hook of the person's may have added a paragraph of its own: all that hold nothing else count.
     """
-    found: dict[str, str] = {}
+    found = list[tuple[str, str]]()
     for paragraph in message.rstrip().split("\n\n")[:0:-1]:
         lines = [_TRAILER.fullmatch(line) for line in paragraph.split("\n")]
         if not all(lines):
             break
-        found = {each[1]: each[2] for each in lines if each} | found
+        found = [(each[1], each[2]) for each in lines if each] + found
     return found
+
+
+def _number(told: str) -> int | None:
+    return int(told) if told.isascii() and told.isdigit() and len(told) < 19 else None
 
 
 def _subject(words: str) -> str:

@@ -58,13 +58,19 @@ class Picker:
         """Put the reverse of one commit's change on top; else as `pick`."""
         return self._put(["revert", "--no-commit", sha], message, when)
 
+    def take(self, sha: str, message: str, when: int) -> Picked | Nothing:
+        """Put one commit on top that has all files as another commit has them; else as `pick`."""
+        return self._commit(self._bench.text("rev-parse", f"{sha}^{{tree}}"), message, when)
+
     def _put(self, command: Sequence[str], message: str, when: int) -> Picked | Nothing | Conflict:
         answer = self._bench.attempt(*command)
         if answer.status != 0:
             told = self._bench.data("diff", "--name-only", "--diff-filter=U", "-z")
             files = tuple(told.decode("utf-8", "replace").split("\0")[:-1])
             return Conflict(files, answer.fault)
-        tree = self._bench.text("write-tree")
+        return self._commit(self._bench.text("write-tree"), message, when)
+
+    def _commit(self, tree: str, message: str, when: int) -> Picked | Nothing:
         if tree == self._bench.text("rev-parse", f"{self.head}^{{tree}}"):
             return Nothing()
         self.head = self._write(tree, self.head, message, when)

@@ -7,9 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from autoresearch.errors import GitError
-from autoresearch.gitrepo import checkout, exporting, gaps, picking, refs, trees
+from autoresearch.gitrepo import checkout, comparing, exporting, gaps, picking, refs, trees
 from autoresearch.gitrepo.command import Git, identity, unusable
-from autoresearch.gitrepo.committing import CommitConfig, CommitOptions, after_commit
+from autoresearch.gitrepo.committing import CommitConfig, CommitOptions, after_commit, annotate
 from autoresearch.gitrepo.messages import Commit
 
 
@@ -252,6 +252,10 @@ class GitRepo:
         """Return one commit with its trailers; GitError where there is none."""
         return trees.read_commit(self._git, sha)
 
+    def difference(self, old: str, new: str) -> comparing.Difference:
+        """Return how the project differs between two commits; GitError where one is none."""
+        return comparing.difference(self._git, old, new, self.prefix)
+
     def picking(
         self, onto: str, options: CommitOptions | None = None
     ) -> AbstractContextManager[picking.Picker]:
@@ -289,3 +293,7 @@ class GitRepo:
         branch is checked out `here`.
         """
         return after_commit(self._git, old, new, here=here)
+
+    def annotate(self, sha: str, text: str) -> None:
+        """Attach a text to a commit, in refs/notes/autoresearch; what was there is replaced."""
+        annotate(self._git, sha, text)

@@ -181,11 +181,11 @@ class Brief:
     `fixed_files` all other text files of that commit, path to text; `entry` is the one that
     trains, `editable` the globs. `number` is the experiment's that is asked for; `history` is
     oldest first and holds every finished experiment of the study, whatever became of it; `pending`
-    are those that have no verdict yet. `score`
-    is the incumbent's val_bpb as it is estimated now, `profile` where a step of it spends its time,
-    `parameters` how many it says that it has; `baseline` are the scores that were read of the
-    unchanged project, by seed; `noise` what is known of the noise, None
-    until something was repeated; `measuring` what the numbers rest on. `salt` is the study's secret
+    are those that have no verdict yet. `notes` are what the person has added to `program` since the
+    study began. `score` is the incumbent's val_bpb as it is estimated now, `profile` where a step
+    of it spends its time, `parameters` how many it says that it has; `baseline` are the scores that
+    were read of the unchanged project, by seed; `noise` what is known of the noise, None until
+    something was repeated; `measuring` what the numbers rest on. `salt` is the study's secret
     for marks that no hostile text can foresee; `wanted` is how many proposals have a slot to go
     to, for who can make several at once. The same brief gives the same proposal from a proposer
     that does not think.
@@ -200,6 +200,7 @@ class Brief:
     base_files: Mapping[str, str]
     history: tuple[Past, ...] = ()
     pending: tuple[Pending, ...] = ()
+    notes: tuple[str, ...] = ()
     fixed_files: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     editable: tuple[str, ...] = ("train.py",)
     score: Estimate | None = None

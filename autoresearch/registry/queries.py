@@ -10,6 +10,7 @@ from autoresearch.errors import RegistryError
 from autoresearch.policy import Duty
 from autoresearch.records.arms import Trained
 from autoresearch.records.hardware import Hardware, RanOn
+from autoresearch.records.notes import Note
 from autoresearch.records.tables import Call, Experiment, Study, Trial
 from autoresearch.records.values import (
     UNCOUNTED,
@@ -172,9 +173,12 @@ class Queries:
         """Return the bits of every val document, by the seed of an experiment's scored trials."""
         return readings.document_bits(self._database, experiment)
 
-    def worth_shelving(self, trials: Collection[int]) -> list[int]:
-        """Return which of these trials' checkpoints `promote` may ask for, most needed first."""
-        return worth_shelving(self._database, trials)
+    def worth_shelving(self, trials: Collection[int], *, decided: bool = False) -> list[int]:
+        """Return which of these trials' checkpoints `promote` may ask for, most needed first.
+
+        `decided` leaves out those of experiments that have no verdict yet.
+        """
+        return worth_shelving(self._database, trials, decided=decided)
 
     def at_work(self) -> list[int]:
         """Return the trials that are being executed, by their rows."""
@@ -224,6 +228,11 @@ class Queries:
             col(Experiment.verdict).is_(None) | col(Experiment.verdict).not_in(UNCOUNTED),
         )
         return dict(self._database.all(query.group_by(col(Experiment.effect_hash))))
+
+    def notes(self, study: Study) -> list[Note]:
+        """Return all that the person told the researcher of a study, oldest first."""
+        query = select(Note).where(Note.study_id == study.id)
+        return self._database.all(query.order_by(col(Note.id)))
 
     def summary(self, study: Study) -> Summary:
         """Return a study in numbers."""

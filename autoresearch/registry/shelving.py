@@ -10,20 +10,24 @@ from autoresearch.records.values import Standing, TrialState, Verdict
 from autoresearch.registry.database import Database
 
 
-def worth_shelving(database: Database, trials: Collection[int]) -> list[int]:
+def worth_shelving(
+    database: Database, trials: Collection[int], *, decided: bool = False
+) -> list[int]:
     """Return which of these trials may be asked for at `promote`, the most needed first.
 
     It is the newest of every experiment that was kept and not refuted since, or has no verdict yet:
+    (where `decided`, those of the latter are left out);
     the newest, because an experiment was chosen by its first one, whose score flatters it.
     Baselines, which all others are compared with, go before them, then the newer before the older.
     """
+    kept = col(Experiment.verdict) == Verdict.KEEP
     query = (
         select(Trial.id, Trial.experiment_id, Experiment.parent_id)
         .join(Experiment)
         .where(
             col(Trial.id).in_(trials),
             col(Trial.val_bpb).is_not(None),
-            or_(col(Experiment.verdict).is_(None), col(Experiment.verdict) == Verdict.KEEP),
+            kept if decided else or_(col(Experiment.verdict).is_(None), kept),
             or_(col(Experiment.standing).is_(None), col(Experiment.standing) != Standing.REFUTED),
         )
     )

@@ -1,7 +1,7 @@
 """`diff A [B]`: two experiments side by side: the code, and what it did."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import fmean
 
 from rich.console import Console
@@ -9,13 +9,16 @@ from rich.table import Table
 from rich.text import Text
 
 from autoresearch.errors import RegistryError
+from autoresearch.gitrepo import FileChange
 from autoresearch.records.comparing import warning
 from autoresearch.records.tables import Experiment, Study, Trial
-from autoresearch.records.text import safe_line
+from autoresearch.records.text import counted, safe_line
 from autoresearch.records.values import Purpose, Trust
 from autoresearch.registry import Registry
 from autoresearch.render import evidence, words
-from autoresearch.render.experiment import code
+from autoresearch.render.patch import code
+
+VERSION = 1  # of what programs are given
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,9 @@ class Effect:
     constants: dict[str, str]
 
 
-def sides(registry: Registry, first: int, second: int | None) -> tuple[Experiment, Experiment]:
+def sides(
+    registry: Registry, first: int, second: int | None = None
+) -> tuple[Experiment, Experiment]:
     """Return before and after: A and B, or the incumbent that A changed, and A.
 
     Raises:
@@ -47,6 +52,22 @@ def sides(registry: Registry, first: int, second: int | None) -> tuple[Experimen
         msg = f"experiment {first} is a baseline: name another one to compare it with"
         raise RegistryError(msg)
     return registry.experiment(named.parent_id), named
+
+
+def since_baseline(
+    registry: Registry, study: Study, last: int | None = None
+) -> tuple[Experiment, Experiment]:
+    """Return a study's baseline, and one of its experiments or its best: all that led there.
+
+    Raises:
+        RegistryError: no such experiment, or nothing was kept.
+    """
+    summary = registry.summary(study)
+    after = summary.incumbent if last is None else registry.experiment(last)
+    if summary.baseline is None or after is None:
+        msg = f"study {study.tag} has no baseline yet: `autoresearch run --tag {study.tag}`"
+        raise RegistryError(msg)
+    return registry.experiment(int(summary.baseline.id or 0)), registry.experiment(after.id or 0)
 
 
 def diff(
@@ -63,13 +84,14 @@ def diff(
     Raises:
         RegistryError: the registry is damaged.
     """
-    console.print(words.study_line(study), highlight=False)
+    other = registry.study_of(before)
+    for each in {int(row.id or 0): row for row in (other, study)}.values():
+        console.print(words.study_line(each), highlight=False)
     if changes.strip():
         code(changes, console)
     else:
         console.print(Text("no difference in the code", style="dim"))
-    other = registry.study_of(before)
-    apart = safe_line(warning([other.comparability, study.comparability]), 400)
+    apart = incomparable(other, study)
     if apart:
         console.print(Text(apart, style="yellow"))
     effects = _effect(registry, before), _effect(registry, after)
@@ -78,6 +100,72 @@ def diff(
     console.print(table, highlight=False)
     if not apart and (found := evidence.by_document(registry, before, after)):
         console.print(f"document by document: {evidence.documents(found)}", highlight=False)
+
+
+def incomparable(one: Study, other: Study) -> str:
+    """Return why the scores of two studies say nothing of each other; "" where they do."""
+    return safe_line(warning([one.comparability, other.comparability]), 400)
+
+
+def stat(files: Sequence[FileChange], console: Console) -> None:
+    """Print what changed by file: lines added and removed, modes, binaries."""
+    table = Table.grid(padding=(0, 2))
+    for justify in ("left", "right", "right", "left"):
+        table.add_column(justify=justify, overflow="fold")
+    for each in files:
+        counts = [
+            Text("" if count is None else f"{sign}{count}", style=style)
+            for sign, count, style in (("+", each.added, "green"), ("-", each.removed, "red"))
+        ]
+        table.add_row(words.line(each.path), *counts, Text(each.said, style="yellow"))
+    console.print(table, highlight=False)
+    added, removed = (
+        sum(count or 0 for count in counts)
+        for counts in ([each.added for each in files], [each.removed for each in files])
+    )
+    total = f"{counted(len(files), 'file')}: {counted(added, 'line')} added, {removed:,} removed"
+    console.print(Text(total), highlight=False)
+
+
+def plain(
+    registry: Registry,
+    before: Experiment,
+    after: Experiment,
+    *,
+    files: Sequence[FileChange],
+    patch: str | None,
+) -> dict[str, object]:
+    """Return it for programs; `patch` is None where it is no UTF-8 (then `--patch` has it)."""
+    studies = registry.study_of(before), registry.study_of(after)
+    apart = incomparable(*studies)
+    paired = not apart and after.parent_id == before.id
+    return {
+        "version": VERSION,
+        "before": _plain_side(registry, studies[0], before),
+        "after": _plain_side(registry, studies[1], after),
+        "comparable": not apart,
+        "why": apart,
+        "delta": after.delta if paired else None,
+        "delta_error": after.delta_error if paired else None,
+        "files": [asdict(each) for each in files],
+        "patch": patch,
+    }
+
+
+def _plain_side(registry: Registry, study: Study, row: Experiment) -> dict[str, object]:
+    effect = asdict(_effect(registry, row))
+    del effect["name"]
+    return {
+        "experiment": row.id,
+        "study": study.tag,
+        "commit": row.commit_sha,
+        "verdict": row.verdict,
+        "standing": row.standing,
+        "hypothesis": row.hypothesis,
+        **effect,
+        "val_bpb": row.val_bpb,
+        "val_bpb_error": row.val_bpb_error,
+    }
 
 
 def _effect(registry: Registry, row: Experiment) -> Effect:

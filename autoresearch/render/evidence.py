@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from rich.text import Text
 
@@ -12,32 +12,11 @@ from autoresearch.records.text import counted
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack_counts
 from autoresearch.render import words
+from autoresearch.report import machine
 
 
-@dataclass(frozen=True)
-class Machine:
-    """A study's noise, what can be seen through it, and where the machine was looked at again."""
-
-    noise: policy.Noise
-    sight: policy.Sight
-    advice: str | None
-    checks: tuple[tuple[int, policy.Drift], ...]
-
-    @classmethod
-    def of(cls, registry: Registry, study: Study) -> "Machine":
-        """Read it from a study's trials; a check is told with the number of its trial.
-
-        Raises:
-            RegistryError: the registry is damaged.
-        """
-        usual, ideas = policy.usual_noise(study.device), policy.usual_ideas(study.device)
-        noise = policy.noise(registry.readings(study), usual)
-        sight = policy.sight(noise, usual, ideas)
-        checks = tuple(
-            (each.trial, policy.drift(each.again, each.then, noise))
-            for each in registry.repeats(study)
-        )
-        return cls(noise, sight, policy.advice(sight, study.device, study.clock), checks)
+class Machine(machine.Machine):
+    """A study's noise and its checks of the machine, in words and as values."""
 
     def lines(self, study: Study) -> Iterator[Text]:
         """Yield what `status` says of it; nothing before anything was trained twice."""

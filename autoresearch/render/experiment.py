@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import Console
 from rich.padding import Padding
-from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
@@ -16,6 +15,7 @@ from autoresearch.records.values import UNCOUNTED, FailureKind, Notes
 from autoresearch.registry import Registry
 from autoresearch.registry.store import unpack
 from autoresearch.render import evidence, leaks, money, testset, words
+from autoresearch.render.patch import code
 
 
 def experiment(registry: Registry, study: Study, row: Experiment, console: Console) -> None:
@@ -58,12 +58,6 @@ def log(registry: Registry, row: Experiment, console: Console) -> None:
         console.print(Text(text or "(no output)"), soft_wrap=True, highlight=False)
     if not trials:
         console.print("no trial, so no log", highlight=False)
-
-
-def code(diff: str, console: Console) -> None:
-    """Print a unified diff in colour, with everything hidden in it made visible."""
-    shown = Syntax(words.source(diff), "diff", theme="ansi_dark", word_wrap=True)
-    console.print(shown, highlight=False)
 
 
 def _section(console: Console, name: str) -> None:

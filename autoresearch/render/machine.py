@@ -1,4 +1,4 @@
-"""`--json` and `--tsv`: the registry for programs, and as upstream's results.tsv."""
+"""`--json`: the registry for programs."""
 
 import json
 import math
@@ -12,19 +12,14 @@ from sqlmodel import SQLModel
 
 from autoresearch.policy.arms import Record, calibrations, compare, records
 from autoresearch.records.tables import Experiment, Study
-from autoresearch.records.text import safe_line
-from autoresearch.records.values import Verdict
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack
-from autoresearch.render import duty, evidence, racing
+from autoresearch.render import duty, evidence, notes, racing
 from autoresearch.render.money import Tariff
 
 VERSION = 3
 NOTHING_KNOWN = Tariff()
-TSV_HEADER = "commit\tval_bpb\tmemory_gb\tstatus\tdescription"
-_BULK = frozenset({"log", "doc_bits", "doc_bytes", "test_bits", "answer", "salt"})
-# What a spreadsheet takes for a formula or an open quote, at full width too.
-_LEADING = ("=", "+", "-", "@", '"', "\uff1d", "\uff0b", "\uff0d", "\uff20")
+BULK = frozenset({"log", "doc_bits", "doc_bytes", "test_bits", "answer", "salt"})
 
 
 def write_study_json(
@@ -36,7 +31,7 @@ def write_study_json(
 ) -> None:
     """Write a study as one JSON object, an experiment a line.
 
-    ``{"version", "study", "experiments": [...], "trials": [...], "calls": [...],
+    ``{"version", "study", "notes": [...], "experiments": [...], "trials": [...], "calls": [...],
     "spending": [...], "racing": {...}, "duty": {...}, "money": {...}, "machine": {...},
     "arms": [...], "comparisons": [...], "calibrations": {...}, "run"}``; trials and calls name
     their experiment, `spending` is an account a proposer, `racing` that of trials stopped early,
@@ -48,24 +43,25 @@ def write_study_json(
     Everything is in it except logs, the scores of single documents and what models answered.
     """
     machine = evidence.Machine.of(registry, study).plain()
-    out.write(f'{{"version": {VERSION}, "study": {_dump(_plain(study))},\n"experiments": [')
+    out.write(f'{{"version": {VERSION}, "study": {dump(plain(study))},')
+    out.write(f'\n"notes": {dump(notes.plain(registry.notes(study)))},\n"experiments": [')
     experiments = registry.experiments(study, whole=True)
-    _write_items(out, (_plain(each) for each in experiments))
+    _write_items(out, (plain(each) for each in experiments))
     out.write('],\n"trials": [')
     _write_items(out, chain.from_iterable(_trials(registry, each) for each in experiments))
     out.write('],\n"calls": [')
-    _write_items(out, (_plain(each) for each in registry.calls(study)))
+    _write_items(out, (plain(each) for each in registry.calls(study)))
     out.write('],\n"spending": [')
     _write_items(out, (asdict(each) for each in registry.spending(study)))
-    out.write(f'],\n"racing": {_dump(racing.plain(registry.raced(study)))},')
-    out.write(f'\n"duty": {_dump(duty.plain(registry.duty(study)))},')
-    out.write(f'\n"money": {_dump(asdict(tariff))},\n"machine": {_dump(machine)},\n"arms": [')
+    out.write(f'],\n"racing": {dump(racing.plain(registry.raced(study)))},')
+    out.write(f'\n"duty": {dump(duty.plain(registry.duty(study)))},')
+    out.write(f'\n"money": {dump(asdict(tariff))},\n"machine": {dump(machine)},\n"arms": [')
     trained = registry.trained(study)
     _write_items(out, (_record(each) for each in records(trained)))
     out.write('],\n"comparisons": [')
     _write_items(out, (asdict(each) for each in compare(trained)))
     found = {name: asdict(each) for name, each in calibrations(trained).items()}
-    out.write(f'],\n"calibrations": {_dump(found)},\n"run": {_dump(run)}}}\n')
+    out.write(f'],\n"calibrations": {dump(found)},\n"run": {dump(run)}}}\n')
 
 
 def write_experiment_json(
@@ -79,53 +75,16 @@ def write_experiment_json(
     """
     answer = {
         "version": VERSION,
-        "study": _plain(study),
-        "experiment": _plain(experiment),
+        "study": plain(study),
+        "experiment": plain(experiment),
         "documents": _documents(registry, experiment),
         "trials": list(_trials(registry, experiment)),
         "calls": [
-            _plain(each) | {"answer": unpack(each.answer).decode("utf-8", "replace")}
+            plain(each) | {"answer": unpack(each.answer).decode("utf-8", "replace")}
             for each in registry.calls_of(experiment, whole=True)
         ],
     }
-    out.write(_dump(answer, indent=2) + "\n")
-
-
-def write_tsv(registry: Registry, study: Study, out: TextIO) -> None:
-    """Write a study exactly as upstream's results.tsv.
-
-    That format knows keep, discard and crash only. What was refused before training (invalid),
-    broke a rule (disqualified) or was discarded without a score (stopped early) becomes a crash row
-    with ``0.000000`` and ``0.0`` whose description ends in its verdict, such as "(invalid)".
-    Unfinished experiments have no status, and are left out.
-    """
-    out.write(TSV_HEADER + "\n")
-    for experiment in registry.experiments(study):
-        if experiment.verdict is not None:
-            out.write(_tsv_row(experiment, experiment.verdict) + "\n")
-
-
-def _tsv_row(experiment: Experiment, verdict: Verdict) -> str:
-    judged = verdict in (Verdict.KEEP, Verdict.DISCARD)
-    scored = judged and experiment.val_bpb is not None
-    bpb = experiment.val_bpb or 0.0 if scored else 0.0
-    memory = experiment.peak_memory / 2**30 if scored else 0.0
-    foreign = not scored and verdict is not Verdict.CRASH
-    return "\t".join(
-        [
-            (experiment.commit_sha or "")[:7],
-            f"{bpb:.6f}",
-            f"{memory:.1f}",
-            str(verdict if scored else Verdict.CRASH),
-            _description(experiment.hypothesis) + (f" ({verdict})" if foreign else ""),
-        ]
-    )
-
-
-def _description(hypothesis: str) -> str:
-    """Return one line without tabs that no spreadsheet takes for a formula or a quoted cell."""
-    text = safe_line(hypothesis, 10_000)
-    return f"'{text}" if text.startswith(_LEADING) else text
+    out.write(dump(answer, indent=2) + "\n")
 
 
 def _documents(registry: Registry, experiment: Experiment) -> dict[str, object] | None:
@@ -138,7 +97,7 @@ def _documents(registry: Registry, experiment: Experiment) -> dict[str, object] 
 
 def _trials(registry: Registry, experiment: Experiment) -> Iterator[dict[str, object]]:
     for trial in registry.trials(experiment, whole=True):
-        yield _plain(trial)
+        yield plain(trial)
 
 
 def _record(record: Record) -> dict[str, object]:
@@ -149,21 +108,21 @@ def _record(record: Record) -> dict[str, object]:
 def _write_items(out: TextIO, items: Iterator[dict[str, object]]) -> None:
     separator = "\n"
     for item in items:
-        out.write(separator + _dump(item))
+        out.write(separator + dump(item))
         separator = ",\n"
 
 
-def _plain(row: SQLModel) -> dict[str, object]:
-    return {
-        name: _value(getattr(row, name)) for name in type(row).model_fields if name not in _BULK
-    }
+def plain(row: SQLModel) -> dict[str, object]:
+    """Return a row as values that JSON has, without what is large or secret."""
+    return {name: _value(getattr(row, name)) for name in type(row).model_fields if name not in BULK}
 
 
 def _value(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def _dump(value: object, indent: int | None = None) -> str:
+def dump(value: object, indent: int | None = None) -> str:
+    """Return a value as JSON, in ASCII alone."""
     try:
         return json.dumps(value, allow_nan=False, indent=indent)
     except ValueError:  # the registry lets nothing in that is not finite; another program did

@@ -11,7 +11,7 @@ from rich.text import Text
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.values import StudyState, TrialState, Verdict
 from autoresearch.registry import Registry, Summary
-from autoresearch.render import duty, leaks, money, racing, testset, words
+from autoresearch.render import duty, leaks, money, notes, racing, testset, words
 from autoresearch.render.arms import arms
 from autoresearch.render.evidence import Machine
 
@@ -72,11 +72,11 @@ def status(
         _print(console, line)
     for line in testset.lines(registry, study, experiments):
         _print(console, line)
-    if (told := racing.line(registry.raced(study))) is not None:
+    for told in filter(None, (racing.line(registry.raced(study)), duty.line(registry.duty(study)))):
         _print(console, told)
-    if (share := duty.line(registry.duty(study))) is not None:
-        _print(console, share)
     for line in money.limits(registry, study):
+        _print(console, line)
+    for line in notes.lines([each for each in registry.notes(study) if each.stands]):
         _print(console, line)
     money.accounts(registry, study, console, tariff)
     _print(console, summary_line(summary))

@@ -6,9 +6,9 @@ from rich.text import Text
 
 from autoresearch import policy
 from autoresearch.records.tables import Experiment, Study
-from autoresearch.records.values import Estimate
 from autoresearch.registry import Registry
 from autoresearch.render import words
+from autoresearch.report.experiments import compared
 
 
 def line(registry: Registry, study: Study, row: Experiment) -> Text:
@@ -36,15 +36,6 @@ def told(registry: Registry, study: Study, row: Experiment, digits: int = 4) -> 
         said.append(f", {distance}")
     found = compared(row)
     return said if found is None else said.append("; ").append_text(_judged(found))
-
-
-def compared(row: Experiment) -> policy.Gap | None:
-    """Return how an experiment fares against the baseline on val and on test, once known."""
-    if row.val_gain is None or row.test_gain is None:
-        return None
-    return policy.Gap(
-        Estimate(row.val_gain, row.val_gain_error), Estimate(row.test_gain, row.test_gain_error)
-    )
 
 
 def _gap(registry: Registry, study: Study, row: Experiment) -> str:

@@ -5,7 +5,7 @@ from datetime import datetime
 from rich.text import Text
 
 from autoresearch.records.tables import Experiment, Study
-from autoresearch.records.text import safe_line, safe_text
+from autoresearch.records.text import safe_line, whole_text
 from autoresearch.records.values import Clock, Standing, Trust, Verdict
 
 STYLES = {
@@ -25,13 +25,13 @@ def line(text: str, width: int = 200, style: str = "") -> Text:
 
 
 def source(text: str) -> str:
-    """Return code or a diff as printable text with nothing hidden: all of its lines, to the end.
+    """Return code or a diff as printable text with nothing hidden: all of its lines, to their ends.
 
     What a log may drop (escape sequences, text overwritten by a carriage return) is spelled out
     here, since it could hide code from a reader.
     """
     spelled = text.expandtabs(4).replace("\x1b", "\\x1b").replace("\r", "\\r")
-    return safe_text(spelled, lines=10**9, size=10**9)
+    return whole_text(spelled.encode("utf-8", "backslashreplace"))
 
 
 def verdict(word: Verdict) -> Text:

@@ -61,6 +61,7 @@ class Briefing:
             remaining: what is left of the run.
             pending: experiments that are at work or wait for their turn.
         """
+        notes = tuple(each.text for each in self._registry.notes(study) if each.stands)
         readings = self._registry.readings(study)
         history = self._pasts.of(study, readings)
         waiting = self._pending(pending)
@@ -77,6 +78,7 @@ class Briefing:
             base_files=editable,
             history=history,
             pending=waiting,
+            notes=notes,
             fixed_files={path: text for path, text in files.items() if path not in editable},
             editable=self._editable,
             score=_score(incumbent),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from autoresearch import policy
-from autoresearch.errors import AutoresearchError, Interrupted
+from autoresearch.errors import AutoresearchError, Interrupted, SlotLostError
 from autoresearch.proposers import Brief, Remaining
 from autoresearch.records.events import Event, Waiting
 from autoresearch.records.phases import IdleReason
@@ -98,6 +98,7 @@ class Controller:
         self._see: Callable[[Event], None] = patience.see
         self._budget = budget
         self._ahead = ahead
+        self._stranded = False
 
     def run(self) -> str:
         """Work until a rule, the proposers or the person ends it; return why.
@@ -143,11 +144,20 @@ class Controller:
         begun = self._begin()
         self._think()
         to_come = self._rota.thinks or self._control.paused
-        if self._agenda.running or (to_come and not self._ends()):
+        if self._agenda.running or self._is_stranded() or (to_come and not self._ends()):
             for done in self._tasks.turn(self._turn_seconds(), self._idle()):
                 self._end(done)
             return True
         return begun or self._goes_on()
+
+    def _is_stranded(self) -> bool:
+        """Whether there is something to do and no slot to do it on; said once."""
+        wants = (self._agenda.works or not self._rota.over) and not self._ends()
+        stranded = bool(wants) and not self._trials.executor.slots
+        if stranded and not self._stranded:
+            self._see(Waiting("there is no machine to train on; it goes on once there is one"))
+        self._stranded = stranded
+        return stranded
 
     def _goes_on(self) -> bool:
         """With nothing at work, and nobody thinking: return whether something is to come."""
@@ -188,6 +198,8 @@ class Controller:
         request = self._agenda.end(done.slot, trial)
         if trial is not None and self._agenda.drifting.moved(self.study):
             self._reread()
+        if isinstance(done.value, SlotLostError):
+            return  # what it was to answer is still wanted, and falls due on another slot
         if isinstance(done.value, Interrupted):
             self._ending.stop(self._ends() or str(done.value))
         elif isinstance(done.value, Exception):

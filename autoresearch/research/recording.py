@@ -59,6 +59,11 @@ class Recording:
         ending = {"ending": Ending.INTERRUPTED, "detail": reason, **_took(took)}
         return self._finished(trial.model_copy(update=ending))
 
+    def lost(self, trial: Trial, reason: str) -> Trial:
+        """Write and return the row of a trial whose machine is gone; it is no idea's fault."""
+        ending = {"ending": Ending.NOT_STARTED, "detail": reason, "failure": FailureKind.MACHINE}
+        return self._finished(trial.model_copy(update=ending))
+
     def _finished(self, trial: Trial) -> Trial:
         trial.state, trial.finished_at = TrialState.DONE, self._registry.now()
         return self._registry.save(trial)

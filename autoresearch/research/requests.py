@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from autoresearch.config import EvaluationSettings
 from autoresearch.execution import TrialSpec
 from autoresearch.records.tables import Trial
 from autoresearch.records.training import Budget, Limits
@@ -10,7 +11,11 @@ from autoresearch.records.values import Purpose
 
 @dataclass(frozen=True)
 class TrialSetup:
-    """What all trials of a study share; see `TrialSpec`. `base_commit` is the person's own code."""
+    """What all trials of a study share; see `TrialSpec`.
+
+    `base_commit` is the person's own code; `tolerance` how far predictions may differ where a study
+    has not measured that.
+    """
 
     entry: str
     device: str
@@ -18,6 +23,7 @@ class TrialSetup:
     budget: Budget
     limits: Limits
     base_commit: str = ""
+    tolerance: float = EvaluationSettings().tolerance
 
     def spec(self, trial: Trial, commit: str) -> TrialSpec:
         """Return what is asked for with a trial's row."""

@@ -18,3 +18,4 @@ def tidy(shelf: Shelf, registry: Registry) -> None:
     """
     if kept := shelf.trials():
         shelf.tidy(registry.worth_shelving(kept), registry.at_work())
+        shelf.secure(registry.worth_shelving(kept, decided=True))

@@ -65,11 +65,13 @@ class Tasks(Generic[T]):
         self._at_work: dict[str, _AtWork[T]] = {}
         self._done: list[Done[T]] = []
         self._woken = False
+        self._slots = executor.slots  # as last looked at
 
     @property
     def free(self) -> list[str]:
         """The slots on which nothing is at work."""
-        return [slot for slot in self._executor.slots if slot not in self._at_work]
+        self._slots = self._executor.slots
+        return [slot for slot in self._slots if slot not in self._at_work]
 
     def wake(self) -> None:
         """Let `turn` return soon; for any thread."""
@@ -96,7 +98,9 @@ class Tasks(Generic[T]):
     def turn(
         self, longest: float | None = None, idle: IdleReason = IdleReason.PROPOSALS
     ) -> list[Done[T]]:
-        """Wait until a task is over, or `wake` was called, or the run is to stop, or it takes long.
+        """Wait until a task is over, or something changes, or the run is to stop, or it takes long.
+
+        A change is a call of `wake`, or a slot that comes or goes.
 
         Args:
             longest: seconds to wait at most, None: any time.
@@ -106,7 +110,7 @@ class Tasks(Generic[T]):
             The tasks that are over.
         """
         ends = None if longest is None else self._patience.clock() + longest
-        while not self._done and not self._woken:
+        while not self._done and not self._woken and self._executor.slots == self._slots:
             if self._patience.stop() and not self._at_work:
                 break
             left = None if ends is None else ends - self._patience.clock()
@@ -116,6 +120,7 @@ class Tasks(Generic[T]):
             self._beat()
             self._resume_paused()
         self._take_all()
+        self._slots = self._executor.slots
         self._woken, done, self._done = False, self._done, []
         return done
 

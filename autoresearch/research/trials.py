@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from autoresearch.errors import Interrupted
+from autoresearch.errors import Interrupted, SlotLostError
 from autoresearch.evaluation import Cause
 from autoresearch.execution import Executor, TrialResult, TrialSpec
 from autoresearch.gitrepo import GitRepo
@@ -13,7 +13,7 @@ from autoresearch.records.scores import Unscored
 from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.values import FailureKind, Purpose
 from autoresearch.registry import Registry
-from autoresearch.research.auditing import keep_measured
+from autoresearch.research.auditing import allowance, keep_measured
 from autoresearch.research.health import STRIKES, Health
 from autoresearch.research.patience import Patience
 from autoresearch.research.profiling import quoted
@@ -153,6 +153,10 @@ class TrialRunner:
         except Interrupted as stopped:
             recording.interrupted(trial, str(stopped), self.slot_clock.end(slot))
             raise
+        except SlotLostError as gone:
+            self.slot_clock.end(slot)
+            recording.lost(trial, str(gone))
+            raise
         took = self.slot_clock.end(slot)
         files = self._patience.through(lambda: self._repo.read_files(commit, ("**/*.py",)))
         profile = quoted(result.outcome.profile, files)
@@ -224,6 +228,10 @@ class TrialRunner:
             took = took or self.slot_clock.end(slot)
             recording.interrupted(trial, str(stopped), took)
             raise
+        except SlotLostError as gone:
+            took = took or self.slot_clock.end(slot)
+            recording.lost(trial, str(gone))
+            raise
         finally:
             self.executor.release(slot, int(trial.id or 0))
         keep_measured(self._registry, experiment, result.score, self._see)
@@ -233,6 +241,8 @@ class TrialRunner:
 
     def _spec(self, trial: Trial, experiment: Experiment, request: Request) -> TrialSpec:
         spec = self._setup.spec(trial, str(experiment.commit_sha))
+        study = self._registry.study_of(experiment)
+        spec = replace(spec, allowance=allowance(self._registry, study.tag, self._setup.tolerance))
         raced = request.purpose is Purpose.SCREENING and not request.incumbent
         if self._racing is None or not raced:
             return spec

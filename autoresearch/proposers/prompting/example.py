@@ -53,6 +53,7 @@ def examples(proposer: str) -> tuple[Brief, Brief]:
         fixed_files={"prepare.py": "B = 1\n", "other.py": "C = 1\n"},
         history=(_BASELINE, *(replace(past, proposer=proposer) for past in pasts)),
         pending=(Pending(7, proposer, "another rate", Change.none(), Category.SCHEDULE),),
+        notes=("Leave the tokenizer alone.",),
         score=Estimate(2.0, 0.001),
         noise=Noise(),
         measuring=_MEASURING,

@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import re
 import unicodedata
+from collections.abc import Sequence
 
 from autoresearch.records.text import counted, safe_line, safe_text
 
@@ -55,6 +56,11 @@ class Frames:
         nonce = self._nonce("program", "", text)
         body = text.removesuffix("\n")
         return f"<<program {nonce}>>\n{body}\n<<end {nonce}>>"
+
+    def added(self, notes: Sequence[str]) -> str:
+        """Return what the person has added in such a frame, oldest first; "" for nothing."""
+        told = "\n".join(f"- {code(each)}" for each in notes)
+        return self.instructions(told) if told else ""
 
     def key(self, text: str) -> str:
         """Return a short name for something, which tells nothing of it."""

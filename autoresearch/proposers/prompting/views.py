@@ -122,7 +122,7 @@ class Now:
     """What is new in every brief.
 
     `more_steps` is what two fifths more steps are worth, `smallest` the gain that a few pairs would
-    confirm, both in bpb.
+    confirm, both in bpb. `notes` are the person's own words, framed as such.
     """
 
     incumbent: int
@@ -143,6 +143,7 @@ class Now:
     ideas: tuple[Idea, ...]
     near: tuple[NearMiss, ...]
     crashes: tuple[CrashKind, ...]
+    notes: str
 
 
 def setting(brief: Brief, proposals: int) -> Setting:
@@ -225,6 +226,7 @@ def now(brief: Brief, frame: Frames, proposer: str = "") -> Now:
         ),
         near=tuple(_near(past, line, frame) for past in near),
         crashes=tuple(_crash(same, frame) for same in crashes),
+        notes=frame.added(brief.notes),
     )
 
 

@@ -1,0 +1,103 @@
+"""The machines of a Ray cluster, for `run --ray`."""
+
+import importlib.util
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from autoresearch.config import Project
+from autoresearch.corpus import Corpus
+from autoresearch.errors import ProjectError, UsageFault
+from autoresearch.execution import FetchingShelf, HostFacts, RayExecutor, StudyHost, pack, wire
+from autoresearch.gitrepo import GitRepo
+from autoresearch.records.values import Trust
+
+_FETCH_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """The machines of a cluster, what most of them are, and where their checkpoints go."""
+
+    executor: RayExecutor
+    facts: HostFacts
+    shelf: FetchingShelf
+
+    def bring_home(self) -> None:
+        """Have the checkpoints brought here that may still be asked for."""
+        self.shelf.finish(_FETCH_SECONDS)
+
+
+@contextmanager
+def fleet_at(
+    address: str, project: Project, corpus: Corpus, repo: GitRepo, known: Mapping[str, str]
+) -> Iterator[Fleet]:
+    """Yield the machines of the cluster at an address; leave it afterwards.
+
+    Args:
+        address: HOST:PORT of its head, or "auto".
+        project: whose trials they will run.
+        corpus: its text, brought to those that lack it.
+        repo: its code.
+        known: the comparability key of the study, if there is one already.
+
+    Raises:
+        ProjectError: Ray is not installed, or there is no cluster there.
+        UsageFault: no such address can be.
+    """
+    _require(address)
+    typer.echo(f"Looking for machines of the Ray cluster at {address}.", err=True)
+    begin = _begin(address, project, corpus)
+    with RayExecutor(begin, lambda commit: packed(repo, commit, project.work)) as executor:
+        facts = executor.survey(known)
+        if project.settings.sandbox.require and facts.trust is not Trust.SEALED:
+            msg = "autoresearch.toml requires a sealed sandbox; the cluster's machines have none"
+            raise ProjectError(msg)
+        room = project.settings.checkpoint_bytes
+        shelf = FetchingShelf(project.checkpoints, room, executor, project.work)
+        yield Fleet(executor, facts, shelf)
+
+
+def packed(repo: GitRepo, commit: str, work: Path) -> bytes:
+    """Return the project's files at a commit, as they cross to another machine.
+
+    Raises:
+        GitError: there is no such commit, or it cannot be written out.
+    """
+    with repo.workspace(commit, work / f"packed-{commit}") as tree:
+        return pack(tree)
+
+
+def _require(address: str) -> None:
+    if "://" in address:
+        msg = (
+            f"--ray {address}: this machine must be part of the cluster: type "
+            "`ray start --address=HOST:PORT --num-gpus=0` here, then give --ray auto"
+        )
+        raise UsageFault(msg)
+    if importlib.util.find_spec("ray") is None:
+        msg = "--ray needs Ray: install autoresearch[ray], here and on the cluster's machines"
+        raise ProjectError(msg)
+
+
+def _begin(address: str, project: Project, corpus: Corpus) -> wire.Begin:
+    settings = project.settings
+    plan = StudyHost(
+        entry=settings.target.entry,
+        device=settings.training.device,
+        evaluation=settings.evaluation,
+        limits=settings.limits(),
+        corpus=corpus.fingerprint,
+        lies_open=corpus.lies_open,
+        room=settings.checkpoint_bytes,
+    )
+    return wire.Begin(
+        address=address,
+        plan=plan,
+        cores=settings.training.threads,
+        gpus=settings.training.device != "cpu",
+        corpus=corpus.directory,
+    )

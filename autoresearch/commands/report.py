@@ -1,0 +1,80 @@
+"""`autoresearch report`."""
+
+import os
+import sys
+import webbrowser
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoresearch.commands.output import stdout
+from autoresearch.commands.status import chosen_study
+from autoresearch.config import Project, find_project
+from autoresearch.devices import DeviceTree, names
+from autoresearch.errors import ProjectError
+from autoresearch.registry import Registry
+from autoresearch.render.page import page
+from autoresearch.render.picture import picture
+from autoresearch.report import StudyReport, study_report
+from autoresearch.report.tariff import tariff
+
+PAGE, PICTURE = "report.html", "progress.png"
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """The options as typed; see `autoresearch report --help`."""
+
+    tag: str | None
+    out: Path | None
+    no_open: bool
+
+
+def report(options: ReportOptions) -> None:
+    """Write a study's page and picture, say where they are, and show the page."""
+    project = find_project()
+    made = _made(project, options.tag)
+    folder = options.out or project.state / "report"
+    written = [
+        _write(folder, PAGE, page(made).encode()),
+        _write(folder, PICTURE, picture(made)),
+    ]
+    for path in written:
+        stdout().print(str(path), highlight=False, markup=False, soft_wrap=True)
+    if not options.no_open and _has_a_desktop():
+        webbrowser.open(written[0].as_uri())
+
+
+def _made(project: Project, tag: str | None) -> StudyReport:
+    registry = Registry.look(project.registry)
+    study = chosen_study(registry, tag)
+    card = next(iter(names(DeviceTree())), None)
+    return study_report(registry, study, tariff(project.settings.money, study, card))
+
+
+def _write(folder: Path, name: str, data: bytes) -> Path:
+    """Write a file whole or not at all, and return where it is.
+
+    Raises:
+        ProjectError: the folder cannot be written.
+    """
+    path, part = folder.absolute() / name, folder / f".{name}.part"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(data)
+        part.replace(path)
+    except OSError as fault:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        msg = f"{path} cannot be written ({fault.strerror}): name another folder with --out"
+        raise ProjectError(msg) from None
+    return path
+
+
+def _has_a_desktop() -> bool:
+    """Whether a browser opens beside the terminal, and somebody sits there to see it.
+
+    Without a display some systems have a browser that takes the terminal instead.
+    """
+    shown = sys.platform != "linux" or "DISPLAY" in os.environ or "WAYLAND_DISPLAY" in os.environ
+    return shown and sys.stdout.isatty()

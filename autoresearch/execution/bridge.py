@@ -1,0 +1,300 @@
+"""The process that speaks to a Ray cluster on the controller's behalf.
+
+Ray prints, takes signals, and ends its process when a head is lost: none of that is the
+controller's. This process ends when the controller does, by whatever end, and with it end the
+actors on all machines; each trial's guard kills what an actor leaves behind.
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing.connection import Connection
+from typing import Any
+
+import ray
+from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayActorError, RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from autoresearch import corpus as corpora
+from autoresearch.corpus.manifest import read_manifest
+from autoresearch.errors import AutoresearchError
+from autoresearch.execution import wire
+from autoresearch.execution.packing import unpack
+from autoresearch.execution.serving import HostServer
+from autoresearch.process import remove
+
+_LOOK_SECONDS = 1.0  # between two looks at which machines there are
+_FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 120.0
+_END_SECONDS = 10.0
+_BESIDE = 4  # calls of a host that may run beside one that executes
+_FULL = (ObjectStoreFullError, OutOfDiskError)
+
+
+@dataclass
+class Seat:
+    """A slot: a share of one machine, and the actor that is its host."""
+
+    slot: str
+    node: str
+    actor: Any = None
+    study: str = ""
+    answered: threading.Event = field(default_factory=threading.Event)  # accepted, refused or gone
+    ready: threading.Event = field(default_factory=threading.Event)
+    broken: threading.Event = field(default_factory=threading.Event)
+    gone: bool = False
+
+
+class Bridge:
+    """Follows a cluster's machines and the trials on them; one thread a slot, one a trial."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Build it; `connection` is the controller's."""
+        self._connection = connection
+        self._sending = threading.Lock()
+        self._seats: dict[str, Seat] = {}
+        self._code: dict[str, Any] = {}
+        self._begin: wire.Begin
+
+    def run(self) -> None:
+        """Do what the controller says, until it is gone."""
+        with suppress(EOFError, OSError):
+            self._begin = self._connection.recv()
+            if not self._connect():
+                return
+            self._apart(self._follow)
+            while True:
+                self._obey(self._connection.recv())
+
+    def end(self) -> None:
+        """Let hosts end what is at work and remove what is left of it."""
+        seats = [each for each in self._seats.values() if each.actor is not None and not each.gone]
+        for seat in seats:
+            seat.gone = True
+        with suppress(Exception):
+            closing = [each.actor.close.remote() for each in seats]
+            ray.wait(closing, num_returns=len(closing), timeout=_END_SECONDS)
+        with suppress(Exception):
+            ray.shutdown()
+
+    def _connect(self) -> bool:
+        try:
+            ray.init(
+                address=self._begin.address,
+                log_to_driver=False,
+                configure_logging=False,
+                logging_level="ERROR",
+            )
+        except Exception as fault:  # noqa: BLE001 - Ray's are of every kind
+            self._tell(wire.Unreachable(_line(fault)))
+            return False
+        return True
+
+    def _tell(self, report: wire.Report) -> None:
+        with self._sending, suppress(OSError):  # a controller that is gone hears nothing
+            self._connection.send(report)
+
+    def _apart(self, act: Callable[[], None]) -> None:
+        threading.Thread(target=act, daemon=True).start()
+
+    def _obey(self, command: wire.Command) -> None:
+        match command:
+            case wire.Code(commit, None):
+                self._code.pop(commit, None)
+            case wire.Code(commit, data):
+                with suppress(*_FULL):  # the trial that needs it will say so
+                    self._code[commit] = ray.put(data)
+            case wire.Submit():
+                self._apart(partial(self._execute, command))
+            case wire.Fetch():
+                self._apart(partial(self._fetch, command))
+            case wire.Begin():
+                pass
+            case _:
+                if (seat := self._seats.get(command.slot)) is not None:
+                    _direct(seat, command)
+
+    # --- machines
+
+    def _follow(self) -> None:
+        """Look again and again which machines there are."""
+        while True:
+            try:
+                nodes = {each["NodeID"]: each for each in ray.nodes() if each["Alive"]}
+            except Exception as fault:  # noqa: BLE001 - see above
+                self._tell(wire.Unreachable(_line(fault)))
+                os._exit(1)
+            for seat in list(self._seats.values()):
+                if seat.node not in nodes and not seat.gone:
+                    self._forget(seat)
+            for node, facts in nodes.items():
+                self._seat(node, facts)
+            time.sleep(_LOOK_SECONDS)
+
+    def _seat(self, node: str, facts: dict[str, Any]) -> None:
+        """Begin with the slots of a machine that is new."""
+        has, begin = facts["Resources"], self._begin
+        shares = int(has.get("GPU", 0)) if begin.gpus else int(has.get("CPU", 0) // begin.cores)
+        for share in range(shares):
+            slot = f"{facts['NodeManagerHostname']}-{node[:6]}:{share}"
+            if slot not in self._seats:
+                seat = self._seats[slot] = Seat(slot, node)
+                self._apart(partial(self._host, seat))
+
+    def _forget(self, seat: Seat) -> None:
+        seat.gone = True
+        for event in (seat.answered, seat.ready, seat.broken):
+            event.set()
+        self._tell(wire.Gone(seat.slot))
+
+    def _is_alive(self, node: str) -> bool:
+        return any(each["NodeID"] == node and each["Alive"] for each in ray.nodes())
+
+    def _host(self, seat: Seat) -> None:
+        """Have a host at work on a slot for as long as its machine is there."""
+        failures = 0
+        while not seat.gone:
+            try:
+                self._open(seat)
+                failures = 0
+                seat.broken.wait()
+            except (RayError, AutoresearchError, OSError) as fault:
+                if not seat.gone and not failures:
+                    self._tell(wire.Note(f"{seat.slot} cannot be used now: {_line(fault)}"))
+                failures += 1
+                time.sleep(min(_FIRST_PAUSE * 2.0**failures, _LONGEST_PAUSE))
+            _dismiss(seat)
+
+    def _open(self, seat: Seat) -> None:
+        seat.ready.clear()
+        seat.broken.clear()
+        seat.answered.clear()
+        seat.actor = self._actor(seat)
+        facts = self._ask(seat, seat.actor.facts.remote())
+        self._tell(wire.Found(seat.slot, facts))
+        seat.answered.wait()
+        if seat.gone:
+            return
+        if not facts.has_corpus and self._begin.corpus is not None:
+            self._bring(seat)
+        self._ask(seat, seat.actor.open.remote(seat.study))
+        seat.ready.set()
+        self._tell(wire.Ready(seat.slot))
+
+    def _actor(self, seat: Seat) -> Any:
+        begin = self._begin
+        share = {"num_gpus": 1, "num_cpus": 0} if begin.gpus else {"num_cpus": begin.cores}
+        there = NodeAffinitySchedulingStrategy(seat.node, soft=False)
+        kind = ray.remote(**share, max_restarts=0, max_task_retries=0)(HostServer)
+        made = kind.options(max_concurrency=_BESIDE, scheduling_strategy=there)
+        return made.remote(begin.plan)
+
+    def _ask(self, seat: Seat, answer: Any) -> Any:
+        """Return an actor's answer; others may hold its machine's share for any time."""
+        while not seat.gone and not ray.wait([answer], timeout=_LOOK_SECONDS)[0]:
+            pass
+        return None if seat.gone else ray.get(answer)
+
+    def _bring(self, seat: Seat) -> None:
+        """Bring a host the corpus, part by part, each taken before the next is read."""
+        assert self._begin.corpus is not None
+        corpus = corpora.portion(read_manifest(self._begin.corpus, "run `autoresearch prepare`"))
+        self._tell(wire.Note(f"the corpus is brought to {seat.slot}"))
+        self._ask(seat, seat.actor.expect.remote(corpus))
+        for name, data in corpora.parts(corpus):
+            if not seat.gone:
+                self._ask(seat, seat.actor.take.remote(name, data))
+
+    # --- trials
+
+    def _execute(self, asked: wire.Submit) -> None:
+        seat = self._seats[asked.slot]
+        seat.ready.wait()
+        if seat.gone:
+            return  # the controller knows
+        try:
+            code = self._code.get(asked.spec.commit)
+            if code is None:
+                msg = "the cluster's object store has no room for the code"
+                raise ObjectStoreFullError(msg)  # noqa: TRY301 - as where Ray itself finds out
+            for each in seat.actor.execute.options(num_returns="streaming").remote(
+                asked.call, asked.spec, code
+            ):
+                self._tell(wire.Told(asked.slot, asked.call, ray.get(each)))
+        except Exception as fault:  # noqa: BLE001 - Ray's are of every kind
+            self._fail(seat, asked, fault)
+
+    def _fail(self, seat: Seat, asked: wire.Submit, fault: Exception) -> None:
+        """Tell that a trial was let down by the cluster; a machine that is gone tells it itself."""
+        if isinstance(fault, RayActorError):
+            seat.ready.clear()
+            seat.broken.set()
+            with suppress(Exception):
+                if not self._is_alive(seat.node):
+                    return
+        full = isinstance(fault, _FULL) or isinstance(fault.__cause__, _FULL)
+        self._tell(wire.Failed(asked.slot, asked.call, _line(fault), full=full))
+
+    def _fetch(self, asked: wire.Fetch) -> None:
+        seat, here = self._seats[asked.slot], False
+        with suppress(Exception):
+            data = None if seat.gone else ray.get(seat.actor.checkpoint.remote(asked.number))
+            if data is not None and asked.folder is not None:
+                unpack(data, asked.folder, links=False)
+                here = True
+        if asked.folder is not None:
+            if not here:
+                remove(asked.folder)
+            self._tell(wire.Fetched(asked.number, asked.folder, here))
+
+
+def _direct(seat: Seat, command: wire.Command) -> None:
+    """Do what asks for no answer."""
+    with suppress(RayError):
+        match command:
+            case wire.Accept(_, study):
+                seat.study = study
+                seat.answered.set()
+            case wire.Refuse():
+                seat.gone = True
+                for event in (seat.answered, seat.ready, seat.broken):
+                    event.set()
+            case wire.Cancel(_, call):
+                seat.actor.cancel.remote(call)
+            case wire.Release(_, number):
+                seat.actor.release.remote(number)
+            case wire.Prepare() if seat.ready.is_set():
+                seat.actor.prepare.remote()
+
+
+def _dismiss(seat: Seat) -> None:
+    with suppress(Exception):
+        ray.get(seat.actor.close.remote(), timeout=5.0)
+    with suppress(Exception):
+        ray.kill(seat.actor)
+
+
+def _line(fault: BaseException) -> str:
+    """Return the line of a fault that says most: the last of what went wrong on a host."""
+    lines = [line.strip() for line in str(fault).splitlines() if line.strip()]
+    remote = type(fault).__name__ == "RayTaskError" or "ray::" in str(fault)
+    return (lines[-1] if remote else lines[0]) if lines else type(fault).__name__
+
+
+def main() -> None:
+    """Serve the controller at the other end of the descriptor that is the first argument."""
+    for number in (signal.SIGINT, signal.SIGHUP):  # the controller decides when it ends
+        signal.signal(number, signal.SIG_IGN)
+    bridge = Bridge(Connection(int(sys.argv[1])))
+    bridge.run()
+    bridge.end()
+    os._exit(0)  # what Ray still waits for is nobody's concern
+
+
+if __name__ == "__main__":
+    main()

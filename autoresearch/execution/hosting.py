@@ -1,0 +1,182 @@
+"""How a machine of a cluster becomes a host: what it must be, and what it trains and scores with.
+
+All of this runs there. What crosses to it is a `StudyHost`, which names no place of any machine.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import psutil
+
+from autoresearch import __version__
+from autoresearch import corpus as corpora
+from autoresearch import sandbox as sandboxes
+from autoresearch.config import EvaluationSettings, data_home, make_private
+from autoresearch.corpus import Corpus
+from autoresearch.devices import access
+from autoresearch.errors import CorpusError
+from autoresearch.evaluation import PROTOCOL, Evaluator
+from autoresearch.execution.trial import Checkout, Host
+from autoresearch.process import remove
+from autoresearch.records.hardware import MACHINE, Hardware
+from autoresearch.records.training import Limits
+from autoresearch.records.values import Trust
+from autoresearch.sandbox import Sandbox
+from autoresearch.workers import LocalWorker
+from autoresearch.workers.compiled import CompileCache
+from autoresearch.workers.hardware import hardware
+from autoresearch.workers.shelf import Shelf
+
+
+@dataclass(frozen=True)
+class HostFacts:
+    """What a machine is, as far as scores hang on it; `has_corpus`: the study's text is there."""
+
+    hardware: Hardware
+    trust: Trust
+    has_corpus: bool = True
+    version: str = __version__
+    protocol: int = PROTOCOL
+
+    @property
+    def key(self) -> dict[str, str]:
+        """The parts of a comparability key that a machine decides."""
+        rest = {"trust": str(self.trust), "evaluator": f"protocol {self.protocol}"}
+        return {**self.hardware.key, **rest}
+
+
+def misfit(facts: HostFacts, key: Mapping[str, str]) -> str:
+    """Return why scores of a machine could not stand beside a study's; "" where they can.
+
+    `key` is the study's comparability key.
+    """
+    if facts.version != __version__:
+        return f"it has autoresearch {facts.version}, and here is {__version__}"
+    own = facts.key
+    for name in (*MACHINE, "trust", "evaluator"):
+        if own.get(name) != key.get(name):
+            return f"its {name} is {own.get(name, 'unknown')}, the study's {key.get(name, 'none')}"
+    return ""
+
+
+class HostPlan(Protocol):
+    """How a machine becomes a host. It is sent to that machine."""
+
+    def facts(self) -> HostFacts:
+        """Return what this machine is."""
+        ...
+
+    def open(self, checkout: Checkout, stop: Callable[[], bool], study: str) -> Host:
+        """Return what this machine trains and scores with.
+
+        Args:
+            checkout: gives the code of a commit.
+            stop: asked often; true ends a scoring as Interrupted.
+            study: a name that stands for the study's first commit and what its scores rest on.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class StudyHost:
+    """What a machine must know of a study to train and score for it; see `HostPlan`.
+
+    `corpus` is a fingerprint; `lies_open` says that the text is on every machine anyhow; `room`
+    is how many bytes of checkpoints may wait there to be fetched.
+    """
+
+    entry: str
+    device: str
+    evaluation: EvaluationSettings
+    limits: Limits
+    corpus: str
+    lies_open: bool
+    room: int
+
+    def facts(self) -> HostFacts:
+        """Return what this machine is; see `HostPlan`."""
+        sandbox = self._sandbox()
+        return HostFacts(
+            hardware(self.device, self.limits.threads, sandbox.access.variables),
+            self._trust(sandbox),
+            has_corpus=corpora.find(data_home(), self.corpus) is not None,
+        )
+
+    def open(self, checkout: Checkout, stop: Callable[[], bool], study: str) -> Host:
+        """Return the host; see `HostPlan`.
+
+        Raises:
+            CorpusError: the corpus is not here, or damaged.
+            ProjectError: there is no private folder for trials.
+        """
+        sandbox, corpus, work = self._sandbox(), self._corpus(), private_work()
+        evaluator = Evaluator(
+            self.evaluation,
+            sandbox=sandbox,
+            limits=self.limits,
+            device=self.device,
+            tokenizer=corpus.tokenizer(),
+            documents=corpus.val(),
+            entry=self.entry,
+            trust=self._trust(sandbox),
+            stop=stop,
+        )
+        return Host(
+            worker=LocalWorker(sandbox, compiled=CompileCache(data_home() / "compiled" / study)),
+            evaluator=evaluator,
+            checkout=checkout,
+            train_files=corpus.train_files(),
+            token_bytes=corpus.token_bytes,
+            work=work,
+            keep=Shelf(work / "checkpoints", self.room).put,
+            allow=evaluator.allow,
+        )
+
+    def _sandbox(self) -> Sandbox:
+        reach = access(self.device, os.environ)
+        return sandboxes.examine(os.environ, (data_home(),), reach).sandbox
+
+    def _trust(self, sandbox: Sandbox) -> Trust:
+        return Trust.UNSEALED if self.lies_open else sandbox.trust
+
+    def _corpus(self) -> Corpus:
+        found = corpora.find(data_home(), self.corpus)
+        if found is None:
+            msg = f"there is no corpus {self.corpus[:12]} below {data_home()}"
+            raise CorpusError(msg)
+        corpora.verify_changed(found, lambda _told: None)
+        return found
+
+
+def private_work() -> Path:
+    """Make and return a folder for this process's trials; those of dead processes are removed.
+
+    Raises:
+        ProjectError: nobody else may reach into it, and somebody could.
+    """
+    shared = Path(tempfile.gettempdir()) / f"autoresearch-{os.getuid()}"
+    make_private(shared)
+    for old in _abandoned(shared):
+        remove(old)
+    own = shared / f"host-{os.getpid()}-{_born(os.getpid())}"
+    make_private(own)
+    return own
+
+
+def _abandoned(shared: Path) -> Iterator[Path]:
+    for folder in shared.glob("host-*-*"):
+        _, pid, born = folder.name.split("-")
+        if _born(int(pid)) != born:
+            yield folder
+
+
+def _born(pid: int) -> str:
+    """Return when a process began; "" for one that is no more."""
+    with suppress(psutil.Error):
+        return f"{psutil.Process(pid).create_time():.2f}"
+    return ""

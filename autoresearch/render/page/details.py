@@ -1,0 +1,158 @@
+"""Each experiment in full, packed in blocks that the page opens when somebody asks for one.
+
+All texts are made printable here, as for a terminal: what is hidden in them is spelled out.
+"""
+
+import base64
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from autoresearch.records.money import dollars
+from autoresearch.records.text import counted, safe_line, safe_text
+from autoresearch.render import words
+from autoresearch.render.page.data import curve_of
+from autoresearch.report import ExperimentReport, StudyReport, TrialReport
+from autoresearch.report.values import Pair
+
+BLOCK = 25  # experiments
+LARGEST = 3_300_000  # characters that all blocks may take of a page of 5 MB
+CUT = "\n… the rest is in `autoresearch diff {}`"
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many characters of each text are told."""
+
+    change: int
+    log: int
+    line: int
+
+
+# In the order in which texts give way as a study grows.
+SIZES = (Sizes(60_000, 4_000, 4_000), Sizes(8_000, 1_500, 1_000), Sizes(2_000, 400, 400))
+LEAST = Sizes(300, 0, 160)
+
+
+def details(report: StudyReport) -> dict[str, object]:
+    """Return the experiments in `blocks` of `size`: base64 of zlib of JSON, in their order."""
+    for sizes in SIZES:
+        blocks = _blocks(report, sizes)
+        if sum(map(len, blocks)) <= LARGEST:
+            break
+    else:
+        blocks = _blocks(report, LEAST)
+    return {"size": BLOCK, "blocks": blocks}
+
+
+def _blocks(report: StudyReport, sizes: Sizes) -> list[str]:
+    by_number = {each.number: each for each in report.experiments}
+    told = [
+        _detail(each, by_number.get(each.parent or 0), report, sizes) for each in report.experiments
+    ]
+    return [_packed(told[at : at + BLOCK]) for at in range(0, len(told), BLOCK)]
+
+
+def _packed(value: object) -> str:
+    plain = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return base64.b64encode(zlib.compress(plain.encode(), 6)).decode()
+
+
+def _detail(
+    row: ExperimentReport, parent: ExperimentReport | None, report: StudyReport, sizes: Sizes
+) -> dict[str, object]:
+    seed = next((each.seed for each in row.trials if len(each.curve) > 1), None)
+    return {
+        "number": row.number,
+        "fate": row.fate,
+        "hypothesis": safe_line(row.hypothesis, sizes.line),
+        "rows": [*_rows(row, report, sizes)],
+        "pairs": list(map(_pair, row.pairs)),
+        "trials": [_trial(each) for each in row.trials],
+        "change": _cut(row, sizes.change),
+        "log": row.log[-sizes.log :] if sizes.log else "",
+        "traceback": safe_text(row.traceback, size=max(sizes.log, 300)),
+        "later": [f"{each.number} {_later(each.text, each.fate)}" for each in row.later],
+        "curve": curve_of(row),
+        "before": curve_of(parent, seed) if parent else (),
+    }
+
+
+def _pair(each: Pair) -> Sequence[str]:
+    scores = (words.bpb(score, None, 6) for score in (each.incumbent, each.experiment))
+    return [str(each.seed), *scores, words.delta(each.difference, None, 6)]
+
+
+def _later(text: str, fate: str) -> str:
+    return safe_line(text, 400) + (f" ({fate})" if fate else "")
+
+
+def _cut(row: ExperimentReport, size: int) -> str:
+    whole = words.source(row.change[: 2 * size])
+    cut = len(row.change) > size or len(whole) > size
+    return whole[:size] + CUT.format(row.number) if cut else whole
+
+
+def _rows(row: ExperimentReport, report: StudyReport, sizes: Sizes) -> Iterator[Sequence[str]]:
+    yield "proposer", safe_line(row.proposer) + (" (as control)" if _own_turn(row) else "")
+    yield "category", row.category
+    if row.risk:
+        yield "risk", safe_line(row.risk, sizes.line)
+    yield "reason", safe_line(row.reason, sizes.line) or "-"
+    if row.bpb is not None:
+        score = words.bpb(row.bpb.mean, row.bpb.error, 6)
+        yield "val_bpb", f"{score} ({report.study.trust})"
+    yield from _effect(row)
+    yield from _history(row)
+
+
+def _own_turn(row: ExperimentReport) -> bool:
+    return row.control == row.proposer
+
+
+def _effect(row: ExperimentReport) -> Iterator[Sequence[str]]:
+    if row.delta is not None:
+        against = f" to experiment {row.parent}" if row.parent else ""
+        yield f"effect{against}", words.delta(row.delta.mean, row.delta.error, 6)
+    if row.predicted is not None:
+        yield "predicted effect", words.delta(row.predicted, None, 6)
+    if row.measured is not None:
+        pairs = counted(len(row.pairs), "pair")
+        yield "measured", f"{words.delta(row.measured.mean, row.measured.error, 6)} on {pairs}"
+    if row.chances is not None:
+        yield "believed", str(row.chances)
+    if row.claim or row.standing:
+        yield "claim", f"{row.standing or 'not confirmed'}: {safe_line(row.claim)}"
+    if row.test_bpb is not None:
+        judged = f"; {row.gap.words}" if row.gap else ""
+        yield "on test", f"{words.bpb(row.test_bpb, None, 6)}{judged}"
+
+
+def _history(row: ExperimentReport) -> Iterator[Sequence[str]]:
+    yield "took", words.duration(row.seconds)
+    if row.cost.calls:
+        tokens = f"{words.count(row.cost.tokens_in)} tokens in, {words.count(row.cost.tokens_out)}"
+        count = counted(row.cost.calls, "call")
+        yield "calls", f"{dollars(row.cost.usd)} in {count}: {tokens} out"
+    if row.memory:
+        yield "peak memory", words.memory(row.memory)
+    yield "lines", f"+{row.lines[0]} -{row.lines[1]}"
+    yield "commit", safe_line(row.commit, 40) or "-"
+    yield "opened", words.moment(row.opened)
+
+
+def _trial(row: TrialReport) -> Sequence[str]:
+    fault = " (the machine's fault)" if row.faulty else ""
+    return [
+        str(row.number),
+        str(row.seed),
+        row.purpose,
+        f"{row.ending}{fault}" + (f": {safe_line(row.detail, 120)}" if row.detail else ""),
+        words.bpb(row.bpb, None, 6),
+        words.duration(row.startup),
+        words.duration(row.training),
+        words.duration(row.scoring),
+        words.count(row.steps),
+        words.memory(row.memory),
+    ]

@@ -1,0 +1,224 @@
+"""The page's tables: everything that needs no chart, in words."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from autoresearch import policy
+from autoresearch.policy.arms import Record
+from autoresearch.records.money import dollars
+from autoresearch.records.text import counted, safe_line
+from autoresearch.registry import Spending
+from autoresearch.render import arms, leaks, racing, words
+from autoresearch.report import ExperimentReport, StudyReport
+from autoresearch.report.tariff import Tariff
+from autoresearch.report.values import Proposers
+
+NAME = 60
+SHOWN = 160
+NUMBERS = 12  # experiments of a group that are named
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with notes below it; `numeric` are the columns that stand to the right.
+
+    `key` places it on the page. A first column of experiments' numbers is clickable there.
+    """
+
+    key: str
+    columns: tuple[str, ...] = ()
+    numeric: frozenset[int] = frozenset()
+    rows: tuple[tuple[str, ...], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def tables(report: StudyReport) -> dict[str, Table]:
+    """Return every table of the page by its key."""
+    made: Sequence[Callable[[StudyReport], Table]] = (
+        _proposers, _categories, _money, _time, _noise, _near_misses, _failures, _test, _later,
+        _machines,
+    )  # fmt: skip
+    return {table.key: table for table in (make(report) for make in made)}
+
+
+def _proposers(report: StudyReport) -> Table:
+    found = report.proposers
+    notes = [arms.compared(each).plain for each in found.comparisons]
+    notes += [
+        arms.calibrated(name, each).plain
+        for name, each in found.calibrations.items()
+        if each.pairs >= arms.FEWEST
+    ]
+    return _records("proposers", found, tuple(notes))
+
+
+def _categories(report: StudyReport) -> Table:
+    notes = tuple(arms.compared(each).plain for each in report.categories.comparisons)
+    return _records("categories", report.categories, notes)
+
+
+def _records(key: str, found: Proposers, notes: tuple[str, ...]) -> Table:
+    columns = ("", "trained", "kept", "confirmed", "gained, bpb", "an experiment", "an hour")
+    rows = tuple(map(_record, found.records))
+    return Table(key, columns, frozenset(range(1, 7)), rows, notes)
+
+
+def _record(each: Record) -> tuple[str, ...]:
+    name = safe_line(each.proposer, NAME)
+    return (
+        f"control {name}" if each.control else name,
+        words.count(each.trained),
+        words.count(each.kept),
+        words.count(each.confirmed),
+        f"{each.gained:.4f} ± {each.gained_error:.4f}",
+        f"{each.per_experiment:.5f}",
+        "-" if each.per_hour is None else f"{each.per_hour:.4f}",
+    )
+
+
+def _money(report: StudyReport) -> Table:
+    columns = ("", "calls", "failed", "tokens in", "cached", "tokens out", "calls, $", "machine, $",
+               "$ a keep", "$ a confirmed")  # fmt: skip
+    rows = tuple(_account(each, report.tariff) for each in report.spending)
+    return Table("money", columns, frozenset(range(1, 10)), rows)
+
+
+def _account(each: Spending, tariff: Tariff) -> tuple[str, ...]:
+    total = tariff.total(each)
+    return (
+        safe_line(each.proposer, NAME),
+        words.count(each.calls),
+        words.count(each.failed),
+        words.count(each.tokens_in),
+        "-" if each.cached_share is None else f"{each.cached_share:.0%}",
+        words.count(each.tokens_out),
+        dollars(each.usd),
+        dollars(tariff.gpu.cost(each.gpu_seconds)) if tariff.gpu else "-",
+        dollars(total / each.keeps) if each.keeps else "-",
+        dollars(total / each.confirmed) if each.confirmed else "-",
+    )
+
+
+def _time(report: StudyReport) -> Table:
+    phases = report.phases
+    parts = [
+        ("start-up", phases.startup),
+        ("… of it compiling", phases.compiling),
+        ("training", phases.training),
+        ("scoring", phases.scoring),
+    ]
+    if (rest := report.at_work - phases.total) > 0:  # with several slots at work there is none
+        parts.append(("between trials: thinking, checks, waiting", rest))
+    whole = max(report.at_work, phases.total)
+    rows = [_part(name, seconds, whole) for name, seconds in parts if seconds or whole]
+    rows += [
+        _part(f"trials for {why}", seconds, whole)
+        for why, seconds in sorted(report.seconds_by_purpose.items(), key=lambda each: -each[1])
+    ]
+    told = racing.line(report.raced)
+    notes = () if told is None else (told.plain,)
+    return Table("time", ("", "took", "share"), frozenset((1, 2)), tuple(rows), notes)
+
+
+def _part(name: str, seconds: float, whole: float) -> tuple[str, ...]:
+    return name, words.duration(round(seconds)), f"{seconds / whole:.0%}" if whole else "-"
+
+
+def _noise(report: StudyReport) -> Table:
+    noise, sight = report.machine.noise, report.machine.sight
+    rows = (
+        _loud("a trial between seeds of the same code", noise.seed, noise.seed_repeats),
+        _loud("a pair's difference between seeds", noise.pair, noise.pair_repeats),
+    )
+    notes = [report.machine.advice or sight.told]
+    if not noise.measured:
+        notes = [f"Nothing was repeated yet: this is what is usual. {notes[0]}"]
+    notes.append(
+        f"What is smaller than {sight.gain:.4f} bpb is mostly not seen: of what was discarded, "
+        "some may be a small gain."
+    )
+    notes += [f"Trial {trial} looked for drift: it {each.told}" for trial, each in _checks(report)]
+    columns = ("noise, as a standard deviation", "bpb", "repeats behind it")
+    return Table("noise", columns, frozenset((1, 2)), rows, tuple(notes))
+
+
+def _loud(name: str, deviation: float, repeats: float) -> tuple[str, ...]:
+    return name, f"{deviation:.4f}", f"{repeats:.1f}"
+
+
+def _checks(report: StudyReport) -> Sequence[tuple[int, policy.Drift]]:
+    return report.machine.checks[-5:]
+
+
+def _near_misses(report: StudyReport) -> Table:
+    rows = tuple(
+        (
+            str(each.number),
+            words.delta(each.delta.mean, each.delta.error) if each.delta else "-",
+            str(len(each.pairs)),
+            str(each.chances or "-"),
+            safe_line(each.hypothesis, SHOWN),
+        )
+        for each in (report[number] for number in report.near_misses)
+    )
+    columns = ("experiment", "effect", "pairs", "believed", "hypothesis")
+    return Table("near", columns, frozenset((0, 1, 2)), rows)
+
+
+def _failures(report: StudyReport) -> Table:
+    rows = tuple(
+        (
+            ", ".join(map(str, each.experiments[-NUMBERS:])),
+            str(each.verdict),
+            words.count(len(each.experiments)),
+            safe_line(each.example, SHOWN),
+        )
+        for each in report.failures
+    )
+    spoiled = sum(trial.faulty for each in report.experiments for trial in each.trials)
+    notes = (f"{counted(spoiled, 'trial')} spoiled by the machine, no verdict's fault",)
+    columns = ("experiments", "verdict", "times", "what the last one said")
+    return Table("failures", columns, frozenset((2,)), rows, notes if spoiled else ())
+
+
+def _test(report: StudyReport) -> Table:
+    scored = [each for each in report.experiments if each.test_bpb is not None]
+    columns = ("experiment", "test_bpb", "gain on val", "gain on test", "what it comes to")
+    return Table("test", columns, frozenset((0, 1, 2, 3)), tuple(map(_tested, scored)))
+
+
+def _tested(each: ExperimentReport) -> tuple[str, ...]:
+    val, test = (each.gap.val, each.gap.test) if each.gap else (None, None)
+    return (
+        str(each.number),
+        words.bpb(each.test_bpb),
+        words.delta(val.mean, val.error) if val else "-",
+        words.delta(test.mean, test.error) if test else "-",
+        each.gap.words if each.gap else "the baseline" if each.parent is None else "-",
+    )
+
+
+def _later(report: StudyReport) -> Table:
+    ideas = [idea for each in report.experiments for idea in each.later]
+    rows = tuple(
+        (each.number, each.fate or "open", safe_line(each.text, SHOWN)) for each in ideas[::-1]
+    )
+    return Table("later", ("idea", "what became of it", ""), frozenset(), rows[:50])
+
+
+def _machines(report: StudyReport) -> Table:
+    rows = tuple((safe_line(name, 300), words.count(count)) for name, count in report.hardware)
+    return Table("machines", ("hardware", "trials"), frozenset((1,)), rows, tuple(_audit(report)))
+
+
+def _audit(report: StudyReport) -> Iterator[str]:
+    if (found := report.allowance) is None:
+        return
+    told = f"A prediction computed again may differ by {found.tolerance:.2g} nats"
+    trials = report[report.best].trials if report.best else ()
+    known = [each.detectable for each in trials if each.detectable is not None]
+    if known:
+        told += f"; in the best's score a leak worth {leaks.bpb(max(known))} would have been found"
+    yield f"{told}."
+    if policy.at_ceiling(found):
+        yield policy.too_noisy(found)

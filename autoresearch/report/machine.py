@@ -1,0 +1,34 @@
+"""How loud a study's noise is, what can be seen through it, where the machine was looked at."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from autoresearch import policy
+from autoresearch.records.tables import Study
+from autoresearch.registry import Registry
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A study's noise, what can be seen through it, and where the machine was looked at again."""
+
+    noise: policy.Noise
+    sight: policy.Sight
+    advice: str | None
+    checks: tuple[tuple[int, policy.Drift], ...]
+
+    @classmethod
+    def of(cls, registry: Registry, study: Study) -> Self:
+        """Read it from a study's trials; a check is told with the number of its trial.
+
+        Raises:
+            RegistryError: the registry is damaged.
+        """
+        usual, ideas = policy.usual_noise(study.device), policy.usual_ideas(study.device)
+        noise = policy.noise(registry.readings(study), usual)
+        sight = policy.sight(noise, usual, ideas)
+        checks = tuple(
+            (each.trial, policy.drift(each.again, each.then, noise))
+            for each in registry.repeats(study)
+        )
+        return cls(noise, sight, policy.advice(sight, study.device, study.clock), checks)

@@ -1,0 +1,277 @@
+"""What a report holds. Scores and effects in bits per byte, times in seconds, money in US dollars.
+
+Texts of proposals and trainings are as they were written, and hostile: whoever shows them escapes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+
+from autoresearch import policy
+from autoresearch.policy.arms import Comparison, Record
+from autoresearch.policy.calibration import Calibration
+from autoresearch.records.scores import Allowance
+from autoresearch.records.tables import Study
+from autoresearch.records.values import (
+    Chances,
+    Clock,
+    Estimate,
+    Standing,
+    StudyState,
+    Trust,
+    Verdict,
+)
+from autoresearch.registry import Raced, Spending
+from autoresearch.report.machine import Machine
+from autoresearch.report.tariff import Tariff
+
+NORMAL_95 = 1.96  # standard errors to either side
+
+
+@dataclass(frozen=True)
+class StudyFacts:
+    """What a reader must know of a study before any of its scores."""
+
+    tag: str
+    branch: str
+    device: str
+    corpus: str
+    profile: str
+    trust: Trust
+    budget_seconds: float
+    clock: Clock
+    state: StudyState
+    began: datetime
+
+    @classmethod
+    def of(cls, study: Study) -> "StudyFacts":
+        """Return them from its row."""
+        return cls(
+            tag=study.tag,
+            branch=study.branch,
+            device=study.device,
+            corpus=study.corpus,
+            profile=study.profile,
+            trust=study.trust,
+            budget_seconds=study.budget_seconds,
+            clock=study.clock,
+            state=study.state,
+            began=study.created_at,
+        )
+
+
+@dataclass(frozen=True)
+class TrialReport:
+    """One training. `training` is by the budget's clock, the other seconds by the wall.
+
+    `curve` are points of progress (0 to 1) and loss, thinned out; `faulty` that the machine spoiled
+    it; `detectable` the smallest leak that scoring would have found.
+    """
+
+    number: int
+    seed: int
+    purpose: str
+    ending: str
+    faulty: bool
+    bpb: float | None
+    detail: str
+    startup: float
+    compiling: float
+    training: float
+    scoring: float
+    total: float
+    steps: int
+    tokens: int
+    memory: int
+    hardware: str
+    detectable: float | None
+    curve: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An experiment's score and its incumbent's, on one seed and one state of the machine."""
+
+    seed: int
+    incumbent: float
+    experiment: float
+
+    @property
+    def difference(self) -> float:
+        """The experiment's score less the incumbent's: below zero = better."""
+        return self.experiment - self.incumbent
+
+
+@dataclass(frozen=True)
+class LaterIdea:
+    """What an author noted beside a proposal for later, and what became of it ("" = nothing)."""
+
+    number: str
+    text: str
+    fate: str
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the calls behind a proposal cost; of a call that made several, the equal share."""
+
+    usd: float = 0.0
+    calls: int = 0
+    tokens_in: float = 0.0
+    tokens_out: float = 0.0
+
+    def __add__(self, other: "Cost") -> "Cost":
+        """Return both together."""
+        return Cost(
+            self.usd + other.usd,
+            self.calls + other.calls,
+            self.tokens_in + other.tokens_in,
+            self.tokens_out + other.tokens_out,
+        )
+
+
+@dataclass(frozen=True)
+class ExperimentReport:
+    """One proposal and its fate. Estimates are None where nothing is known yet.
+
+    `delta` is the believed effect, `measured` the mean of its pairs; `gap` what test says of it.
+    `change` is the diff, or of what was refused the change as proposed; `log` the end of the last
+    training's log, and `traceback` that of the last one that left any.
+    """
+
+    number: int
+    parent: int | None
+    verdict: Verdict | None
+    standing: Standing | None
+    state: str
+    proposer: str
+    control: str
+    category: str
+    hypothesis: str
+    risk: str
+    reason: str
+    bpb: Estimate | None
+    delta: Estimate | None
+    predicted: float | None
+    measured: Estimate | None
+    pairs: tuple[Pair, ...]
+    chances: Chances | None
+    claim: str
+    test_bpb: float | None
+    gap: policy.Gap | None
+    seconds: float
+    memory: int
+    commit: str
+    lines: tuple[int, int]
+    opened: datetime
+    finished: datetime | None
+    reverts: int | None
+    cost: Cost
+    change: str
+    log: str
+    traceback: str
+    later: tuple[LaterIdea, ...]
+    trials: tuple[TrialReport, ...]
+
+    @property
+    def kept(self) -> bool:
+        """Whether it was kept, and has not been taken back."""
+        return self.verdict is Verdict.KEEP and self.standing is not Standing.REFUTED
+
+    @property
+    def fate(self) -> str:
+        """Its verdict in a word; of a keep, and of one that was taken back, the standing."""
+        return str(self.standing or self.verdict or self.state)
+
+
+@dataclass(frozen=True)
+class FailureGroup:
+    """Experiments that failed in the same way, oldest first, and what the last one said."""
+
+    verdict: Verdict
+    fingerprint: str
+    experiments: tuple[int, ...]
+    example: str
+
+
+@dataclass(frozen=True)
+class Phases:
+    """Where the wall seconds of a study's trials went; `compiling` is a part of `startup`."""
+
+    startup: float = 0.0
+    compiling: float = 0.0
+    training: float = 0.0
+    scoring: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """All that the trials took."""
+        return self.startup + self.training + self.scoring
+
+
+@dataclass(frozen=True)
+class Proposers:
+    """What each side gained, beside the control, and what became of its predictions."""
+
+    records: tuple[Record, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    calibrations: Mapping[str, Calibration] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True)
+class StudyReport:
+    """A study, whole. `made` is when it was read.
+
+    `gain` is what the best is believed to have gained on the baseline: the effects of the keeps
+    between them, added up, below zero = better. `at_work` are the seconds of its runs, without the
+    pauses between them; `hardware` the machines with the number of trials on each.
+    """
+
+    study: StudyFacts
+    made: datetime
+    verdicts: Mapping[Verdict, int]
+    confirmed: int
+    unfinished: int
+    per_hour: float | None
+    at_work: float
+    baseline: int | None
+    best: int | None
+    gain: Estimate | None
+    experiments: tuple[ExperimentReport, ...]
+    machine: Machine
+    allowance: Allowance | None
+    proposers: Proposers
+    categories: Proposers
+    spending: tuple[Spending, ...]
+    tariff: Tariff
+    phases: Phases
+    seconds_by_purpose: Mapping[str, float]
+    raced: Raced
+    near_misses: tuple[int, ...]
+    failures: tuple[FailureGroup, ...]
+    hardware: tuple[tuple[str, int], ...]
+
+    def __getitem__(self, number: int) -> ExperimentReport:
+        """Return the experiment with this number.
+
+        Raises:
+            KeyError: the study has none.
+        """
+        for each in self.experiments:
+            if each.number == number:
+                return each
+        raise KeyError(number)
+
+    @property
+    def usd(self) -> float:
+        """What all calls cost."""
+        return sum(each.usd for each in self.spending)
+
+
+def interval(estimate: Estimate) -> tuple[float, float] | None:
+    """Return the 95% interval of an estimate; None where its error is not known."""
+    if estimate.error is None:
+        return None
+    reach = NORMAL_95 * estimate.error
+    return estimate.mean - reach, estimate.mean + reach

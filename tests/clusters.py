@@ -1,0 +1,184 @@
+"""A Ray cluster of fake GPUs on this machine, and hosts for it that train stubs."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from autoresearch.execution import (
+    Checkout,
+    Host,
+    HostFacts,
+    HostPlan,
+    RayExecutor,
+    Terms,
+    wire,
+)
+from autoresearch.execution.hosting import private_work
+from autoresearch.records.hardware import Hardware
+from autoresearch.records.training import Outcome, Point
+from autoresearch.records.values import Trust
+from autoresearch.workers import Assignment, Race, unraced
+from autoresearch.workers.shelf import Shelf
+from tests.executors import PATIENCE, Gates, gated_host
+from tests.inline import InlineWorker
+from tests.stubs import ConfigScorer
+
+FACTS = HostFacts(Hardware("cuda", "Fake"), Trust.UNSEALED)
+TERMS = Terms(FACTS.key, "study")
+_STORE = 80 * 2**20
+_ROOT = Path(__file__).parents[1]
+_ANSWER = "> "
+
+
+class Cluster:
+    """Machines of one fake GPU each, that can be taken away.
+
+    They are made by a process of their own, which Ray may do with as it likes.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Make the first machine, the head, in which trials are also run."""
+        self.folder = folder
+        self._maker = subprocess.Popen(
+            [sys.executable, "-P", "-m", "tests.clusters"],
+            cwd=_ROOT,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(_ROOT),
+                "TMPDIR": str(folder),
+                "AUTORESEARCH_HOME": str(folder / "data"),
+                "RAY_DISABLE_MEMORY_MONITOR": "1",
+            },
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self.head = self.add()
+        self.address = self._say("address")
+
+    def add(self) -> str:
+        """Add a machine and return its name."""
+        return self._say("add")
+
+    def lose(self, slot: str) -> None:
+        """Take the machine of a slot away."""
+        self._say(f"lose {slot.rpartition(':')[0].rpartition('-')[2]}")
+
+    def is_head(self, slot: str) -> bool:
+        return f"-{self.head[:6]}:" in slot
+
+    def close(self) -> None:
+        self._maker.communicate("", PATIENCE)
+
+    def _say(self, line: str) -> str:
+        assert self._maker.stdin is not None
+        assert self._maker.stdout is not None
+        self._maker.stdin.write(f"{line}\n")
+        self._maker.stdin.flush()
+        for answer in self._maker.stdout:
+            if answer.startswith(_ANSWER):
+                return answer.removeprefix(_ANSWER).strip()
+        raise AssertionError(line)
+
+
+def _make_machines() -> None:
+    from ray.cluster_utils import Cluster as Made  # noqa: PLC0415 - it is an extra
+
+    made, nodes = Made(), dict[str, Any]()
+    for line in sys.stdin:
+        word, _, rest = line.strip().partition(" ")
+        answer = ""
+        if word == "add":
+            node = made.add_node(num_cpus=1, num_gpus=1, object_store_memory=_STORE)
+            answer = node.node_id
+            nodes[answer[:6]] = node
+        elif word == "lose":
+            made.remove_node(nodes.pop(rest), allow_graceful=False)
+        elif word == "address":
+            answer = made.address
+        print(f"{_ANSWER}{answer}", flush=True)  # noqa: T201 - it is read by `Cluster`
+    made.shutdown()
+
+
+@dataclass
+class HeldWorker(InlineWorker):
+    """Trains stubs, but not as long as "hold" is said; says that it is "held" then."""
+
+    gates: Gates = field(kw_only=True)
+
+    def train(
+        self,
+        assignment: Assignment,
+        *,
+        on_point: Callable[[Point], None],
+        stop: Callable[[], bool],
+        race: Race = unraced,
+        at_rest: Callable[[], bool] = lambda: True,
+    ) -> Outcome:
+        del at_rest
+        while self.gates.said("hold", 0) and not stop():
+            self.gates.set("held", os.getpid())
+            time.sleep(0.01)
+        return super().train(assignment, on_point=on_point, stop=stop, race=race)
+
+
+@dataclass(frozen=True)
+class StubHost:
+    """Trains stubs where it runs, without a process for each; `name` is of its card."""
+
+    tokens: Path
+    gates: Path
+    name: str = "Fake"
+
+    def facts(self) -> HostFacts:
+        return replace(FACTS, hardware=Hardware("cuda", self.name))
+
+    def open(self, checkout: Checkout, stop: Callable[[], bool], study: str) -> Host:
+        work = private_work()
+        return Host(
+            worker=HeldWorker(gates=Gates(self.gates)),
+            evaluator=ConfigScorer(),
+            checkout=checkout,
+            train_files=(self.tokens,),
+            token_bytes=2,
+            work=work,
+            keep=Shelf(work / "checkpoints", 2**20).put,
+        )
+
+
+@dataclass(frozen=True)
+class GatedHost:
+    """Trains at gates; see `gated_host`."""
+
+    gates: Path
+
+    def facts(self) -> HostFacts:
+        return FACTS
+
+    def open(self, checkout: Checkout, stop: Callable[[], bool], study: str) -> Host:
+        return replace(gated_host(self.gates, private_work()), checkout=checkout)
+
+
+def begin(cluster: Cluster, plan: HostPlan) -> wire.Begin:
+    return wire.Begin(cluster.address, plan, cores=1, gpus=True, corpus=None)
+
+
+@contextmanager
+def executor(
+    cluster: Cluster, plan: HostPlan, code: Callable[[str], bytes], slots: int
+) -> Iterator[RayExecutor]:
+    with RayExecutor(begin(cluster, plan), code) as made:
+        made.accept(TERMS, lambda _event: None, lambda: False)
+        assert made.wait_for_slots(slots, PATIENCE)
+        yield made
+
+
+if __name__ == "__main__":
+    _make_machines()

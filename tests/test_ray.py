@@ -1,0 +1,198 @@
+"""Trials on a Ray cluster: machines of one fake GPU each, all of them this one."""
+
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("ray", reason="Ray, an extra, is not installed")
+
+from autoresearch.commands.fleet import packed
+from autoresearch.execution import Executor, FetchingShelf, Host, RayExecutor, TrialResult, pack
+from autoresearch.records.events import TrialStarted
+from autoresearch.records.scores import Score
+from autoresearch.records.tables import Trial
+from autoresearch.records.values import ExperimentState, FailureKind, Purpose, Verdict
+from autoresearch.registry import Registry
+from autoresearch.research import StopRules
+from autoresearch.research.recording import settled
+from autoresearch.sandbox import detect
+from autoresearch.workers.shelf import Shelf
+from tests.clusters import TERMS, Cluster, GatedHost, StubHost, begin, executor
+from tests.commands import autoresearch
+from tests.executors import PATIENCE, Gates, Rig, spec, until
+from tests.stubs import Night, Scripted, git, make_project, variant
+from tests.test_end_to_end import a_poem
+from tests.test_executors import TestEveryExecutor as Contract
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Three machines; a test that takes one away adds another."""
+    made = Cluster(tmp_path_factory.mktemp("cluster"))
+    made.add()
+    made.add()
+    yield made
+    made.close()
+
+
+def test_a_trial_is_trained_and_scored_on_a_machine_of_a_cluster(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    gates, tree = tmp_path / "gates", tmp_path / "tree"
+    gates.mkdir()
+    tree.mkdir()
+    (tree / "train.py").write_text("# trains nothing\n")
+    with (
+        closing(Cluster(tmp_path_factory.mktemp("alone"))) as alone,
+        executor(alone, GatedHost(gates), lambda _commit: pack(tree), 1) as made,
+    ):
+        found = Rig(made, Gates(gates), [alone.folder]).run(made.slots[0], spec(1))
+    assert isinstance(found, TrialResult), found
+    assert isinstance(found.score, Score)
+    assert found.score.bpb == 1.0
+
+
+@dataclass
+class RayNight(Night):
+    """A night on a cluster's machines."""
+
+    ray: RayExecutor = field(kw_only=True)
+
+    def shelf(self) -> FetchingShelf:
+        room = self.project.settings.checkpoint_bytes
+        return FetchingShelf(self.project.checkpoints, room, self.ray, self.project.work)
+
+    def _shelf(self) -> Shelf:
+        return self.shelf()
+
+    def _executor(self, hosts: Mapping[str, Host]) -> Executor:
+        self.ray.accept(TERMS, self.see, self.stopped)
+        return self.ray
+
+
+def trials(night: Night) -> list[Trial]:
+    rows = night.registry.experiments(night.study())
+    return [each for row in rows for each in night.registry.trials(row)]
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("ideas", [11, 29])
+def test_a_study_outlives_its_machines(cluster: Cluster, tmp_path: Path, ideas: int) -> None:
+    """One is lost in mid-trial, another comes: nothing is lost, doubled, or judged by that."""
+    gates, struck = Gates(tmp_path), list[str]()
+    project = make_project(tmp_path / "project")
+    project.make_work()
+    sources = [variant(QUALITY=2.0 + (at * 5 % 7 - 3) / 100 + at / 1e4) for at in range(ideas)]
+    host = StubHost(project.state / "00000.bin", gates.folder)
+
+    def strike(slot: str) -> None:
+        until(lambda: any(gates.folder.glob("held-*")))
+        cluster.lose(slot)
+        cluster.add()
+        gates.clear("hold", 0)
+
+    with RayExecutor(
+        begin(cluster, host), lambda commit: packed(night.repo, commit, project.work)
+    ) as ray:
+        night = RayNight(project, Scripted([*sources]), StopRules(experiments=ideas + 1), ray=ray)
+
+        def look(event: object) -> None:
+            begun = sum(isinstance(each, TrialStarted) for each in night.events)
+            # The head is not a machine that the others can do without.
+            if isinstance(event, TrialStarted) and begun >= 5 and not struck:
+                if cluster.is_head(event.slot):
+                    return
+                gates.set("hold", 0)
+                struck.append(event.slot)
+                threading.Thread(target=strike, args=(event.slot,)).start()
+
+        night.on_event = look
+        night.run()
+        shelf = night.shelf()
+        shelf.finish(PATIENCE)
+
+    rows = night.registry.experiments(night.study())
+    assert len(rows) == ideas + 1
+    assert {each.state for each in rows} == {ExperimentState.DONE}
+    assert not {each.verdict for each in rows} & {Verdict.CRASH, Verdict.INVALID}
+    counted = Counter((each.experiment_id, each.seed) for each in trials(night) if settled(each))
+    assert set(counted.values()) == {1}, "nothing is trained twice"
+    gone = [each for each in trials(night) if each.failure is FailureKind.MACHINE]
+    assert {each.detail for each in gone} == {f"{struck[0]} is gone"}
+    gone = [each for each in gone if each.purpose is not Purpose.CANARY]
+    assert len(gone) == 1
+    (lost,) = [each for each in rows if each.id == gone[0].experiment_id]
+    # Where another was kept meanwhile, its change is tried on top of that instead.
+    assert lost.verdict is Verdict.STALE or (lost.id, gone[0].seed) in counted, lost.reason
+    kept = [
+        str(each.commit_sha) for each in rows if each.verdict is Verdict.KEEP and each.parent_id
+    ]
+    branch = git(project.root, "rev-list", "--reverse", f"{rows[0].commit_sha}..autoresearch/night")
+    assert branch.split() == kept
+    assert kept
+    newest = {each.experiment_id: int(each.id or 0) for each in trials(night) if settled(each)}
+    assert shelf.find(newest[int(night.registry.incumbent(night.study()).id or 0)])  # type: ignore[union-attr]
+
+
+@pytest.mark.thorough
+class TestRay(Contract):
+    """What holds of every executor."""
+
+    @pytest.fixture
+    def rig(self, cluster: Cluster, tmp_path: Path) -> Iterator[Rig]:
+        gates = tmp_path / "gates"
+        gates.mkdir()
+        tree = tmp_path / "tree"
+        tree.mkdir()
+        (tree / "train.py").write_text("# trains nothing\n")
+        with executor(cluster, GatedHost(gates), lambda _commit: pack(tree), 3) as made:
+            yield Rig(made, Gates(gates), [cluster.folder])
+
+    def test_a_task_that_is_killed_is_the_machines_failure(self, rig: Rig) -> None:
+        slot = rig.executor.slots[0]
+        rig.gates.set("child", 1)
+        rig.submit(slot, spec(1))
+        rig.began(slot)
+        host = int(rig.gates.read("host", 1))
+        os.kill(host, signal.SIGKILL)
+        found = rig.ended()[1]
+        assert isinstance(found, TrialResult)
+        assert found.failure is FailureKind.MACHINE
+        child = int(rig.gates.read("pid", 1))
+        until(lambda: not Path(f"/proc/{child}").exists())
+        assert isinstance(rig.run(slot, spec(2)), TrialResult), "the slot has another host"
+
+
+@pytest.mark.thorough
+@pytest.mark.timeout(600)  # true trainings, on a machine that may be busy
+def test_the_template_trains_on_a_cluster(cluster: Cluster, tmp_path: Path) -> None:
+    """The command, the tiny GPT and the real evaluator; the corpus is brought to the machines."""
+    poem, root = tmp_path / "poem.txt", tmp_path / "gpt"
+    poem.write_text(a_poem(1500))
+    autoresearch("init", str(root), "--profile", "cpu")
+    autoresearch("prepare", "--corpus", str(poem), cwd=root)
+    night = ["run", "--ray", cluster.address, "--proposer", "optuna", "--budget", "1s"]
+    ran = autoresearch(*night, "--experiments", "2", cwd=root)
+    assert "the corpus is brought to" in ran.err
+    assert "raylet" not in ran.out + ran.err
+    registry = Registry.open(root / ".autoresearch" / "registry.db")
+    study = registry.study()
+    assert study is not None
+    assert study.allowance is not None, "measured on a machine of the cluster, kept here"
+    rows = registry.experiments(study)
+    assert len(rows) == 2
+    first = registry.trials(rows[0])
+    assert {each.worker.partition(":")[0] for each in first} == {"ray"}
+    assert {each.trust for each in first} == {detect({}).trust}
+    assert all(each.hardware["torch"] for each in first)
+    assert list((root / ".autoresearch" / "checkpoints").iterdir()), "the baseline's came back"
+    brought = cluster.folder / "data" / "brought"
+    assert list(brought.rglob("val.docs"))
+    assert not list(brought.rglob("test.*"))
