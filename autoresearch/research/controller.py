@@ -336,7 +336,7 @@ class Controller:
         wanted = self._proposals_wanted()
         at_once = self._proposals_at_once(wanted)
         # What is for a slot that is free now, and what is not.
-        now = len(self._tasks.free) - len(self._agenda.waiting) - self._rota.thinks
+        now = self._tasks.spare - len(self._agenda.waiting) - self._rota.thinks
         while wanted > 0:
             self._trials.executor.prepare()
             asked = self._reverse(incumbent) or self._ideas.ask(
@@ -398,7 +398,7 @@ class Controller:
     def _slot_ends(self) -> list[float]:
         """Return in how many seconds each slot will be free; 0 where it is."""
         ends = self._agenda.busy(self.study, self._patience.clock())
-        return [*ends, *(0.0 for _ in self._tasks.free)]
+        return [*ends, *(0.0 for _ in range(self._tasks.spare))]
 
     def _brief(self, incumbent: Experiment) -> Brief:
         rows = [each.row for each in self._agenda.works.values()]

@@ -69,9 +69,14 @@ class Tasks(Generic[T]):
 
     @property
     def free(self) -> list[str]:
-        """The slots on which nothing is at work."""
+        """The slots on which nothing is at work; `turn` returns once there are others."""
         self._slots = self._executor.slots
         return [slot for slot in self._slots if slot not in self._at_work]
+
+    @property
+    def spare(self) -> int:
+        """How many of the slots that `free` last looked at have nothing at work."""
+        return sum(slot not in self._at_work for slot in self._slots)
 
     def wake(self) -> None:
         """Let `turn` return soon; for any thread."""
