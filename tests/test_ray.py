@@ -42,6 +42,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     made.close()
 
 
+@pytest.mark.thorough  # a cluster takes half a minute, and more on a busy machine
 def test_a_trial_is_trained_and_scored_on_a_machine_of_a_cluster(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
