@@ -10,13 +10,12 @@ from autoresearch.records.values import Purpose
 from autoresearch.research.plan import (
     Pace,
     State,
-    Wanted,
     plan,
     proposals_at_once,
     proposals_wanted,
     until_wanted,
 )
-from autoresearch.research.requests import Request
+from autoresearch.research.requests import Request, Wanted
 
 
 def group(of: int, size: int, purpose: Purpose) -> Wanted:

@@ -4,7 +4,7 @@ import math
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -139,7 +139,7 @@ class Evaluator:
     def _try(self, tree: Path, checkpoint: Path, scratch: Path, batch: int) -> Score | Unscored:
         began = time.monotonic()
         try:
-            with self._take() or Servers(self._site(scratch)) as servers:
+            with closing(self._take() or Servers(self._site(scratch))) as servers:
                 return self._score(servers, tree, checkpoint, batch, began)
         except NoScore as reason:
             return reason.found

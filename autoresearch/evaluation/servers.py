@@ -3,8 +3,6 @@
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from autoresearch.evaluation.protocol import post_load
 from autoresearch.evaluation.server import ServerHandle
@@ -13,7 +11,7 @@ from autoresearch.process import remove
 
 
 class Servers:
-    """Two servers that share nothing but what is shown to both. A context manager that kills.
+    """Two servers that share nothing but what is shown to both; `close` kills them.
 
     Until `load` they run nothing but this package and PyTorch: a pair that waits has seen no
     tree, no checkpoint and no text.
@@ -77,16 +75,3 @@ class Servers:
     def close(self) -> None:
         """Kill both and all that they started; nothing is left of their folders."""
         self._held.close()
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        fault: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close it."""
-        self.close()

@@ -15,7 +15,6 @@ from autoresearch.process import remove
 from autoresearch.records.events import Event, Notice, Scoring, TrialPoint
 from autoresearch.records.scores import Allowance, Score, Unscored
 from autoresearch.records.text import safe_line
-from autoresearch.records.training import Outcome
 from autoresearch.records.values import Ending, FailureKind
 from autoresearch.workers import Assignment, Worker, unraced
 
@@ -207,4 +206,4 @@ def _make(scratch: Path) -> None:
     scratch.mkdir(parents=True, mode=0o700)
 
 
-__all__ = ["Checkout", "Host", "Outcome", "ReadyScorer", "Scorer", "Watch", "execute_trial"]
+__all__ = ["Checkout", "Host", "ReadyScorer", "Scorer", "Watch", "execute_trial"]

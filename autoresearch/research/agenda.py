@@ -13,9 +13,9 @@ from autoresearch.registry import Registry
 from autoresearch.research.comparing import Comparing
 from autoresearch.research.confirming import Confirming
 from autoresearch.research.drift import Drifting
-from autoresearch.research.plan import State, Wanted
+from autoresearch.research.plan import State
 from autoresearch.research.profiling import seed_to_profile
-from autoresearch.research.requests import Request
+from autoresearch.research.requests import Request, Wanted
 from autoresearch.research.trials import PROFILE_PARTS, TrialRunner
 
 
@@ -85,9 +85,13 @@ class Agenda:
         """The open experiments that have not begun, oldest first."""
         return [work for _, work in sorted(self.works.items()) if not work.begun]
 
-    def busy(self, study: Study, now: float) -> list[float]:
-        """Return in how many seconds each trial at work will be over, above zero."""
-        trial = self._registry.quickest(int(study.id or 0))
+    def busy(self, trial: float, now: float) -> list[float]:
+        """Return in how many seconds each trial at work will be over, above zero.
+
+        Args:
+            trial: seconds that one takes.
+            now: on the run's clock.
+        """
         return [max(each.ends(trial) - now, 1e-3) for each in self.running.values()]
 
     def is_busy(self, of: int) -> bool:
@@ -125,6 +129,7 @@ class Agenda:
             now: on the run's clock.
             ready: returns what at most so many waiting experiments need.
         """
+        trial = self._registry.quickest(int(study.id or 0))
         taken = {each.request.code for each in self.running.values() if each.request.is_reading}
         wanted = [each.wanted for each in self.works.values() if each.begun and each.wanted]
         begun = [_new(each, taken) for each in wanted]
@@ -138,14 +143,14 @@ class Agenda:
         spare -= len(profile)
         return State(
             free=free,
-            busy=self.busy(study, now),
+            busy=self.busy(trial, now),
             comparing=begun,
             drift=drift,
             confirming=confirming,
             profile=profile,
             waiting=[_new(each, taken) for each in ready(spare)] if spare > 0 and not ends else (),
             room=room,
-            seconds=self._registry.quickest(int(study.id or 0)),
+            seconds=trial,
             left=left,
         )
 

@@ -8,7 +8,7 @@ from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.values import Ending, FailureKind, Purpose, Reading, Verdict
 from autoresearch.registry import Registry
 from autoresearch.research.remembering import epoch, remember
-from autoresearch.research.requests import Request
+from autoresearch.research.requests import Request, Wanted
 from autoresearch.research.trials import TrialRunner
 
 # After so many seeds that it failed on, an incumbent is given no fresh one to be compared on.
@@ -19,7 +19,6 @@ _MAY_LACK = (Ending.EXCEPTION, Ending.NO_FINISH, Ending.BAD_CHECKPOINT, Ending.S
 
 
 Side = Mapping[int, Trial]  # what a code has trained, by seed
-Wanted = tuple[Request, ...]  # trials still to be run, the most needed first; none are known
 
 
 class Comparing:

@@ -8,9 +8,10 @@ from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.values import Ending, Purpose, Standing
 from autoresearch.registry import Registry
 from autoresearch.research.books import Books, Keep
-from autoresearch.research.comparing import Comparing, Wanted
+from autoresearch.research.comparing import Comparing
 from autoresearch.research.recording import settled
 from autoresearch.research.remembering import Memory, remember
+from autoresearch.research.requests import Wanted
 from autoresearch.research.trials import TrialRunner
 
 _FAILURES = 1

@@ -27,7 +27,6 @@ from autoresearch.research.ideas import Ideas
 from autoresearch.research.patience import Patience
 from autoresearch.research.plan import (
     Pace,
-    Wanted,
     plan,
     proposals_at_once,
     proposals_wanted,
@@ -35,7 +34,7 @@ from autoresearch.research.plan import (
 )
 from autoresearch.research.proposing import Made
 from autoresearch.research.purse import Purse
-from autoresearch.research.requests import Request
+from autoresearch.research.requests import Request, Wanted
 from autoresearch.research.rota import Rota
 from autoresearch.research.tasks import Done, Tasks
 from autoresearch.research.trials import TrialRunner
@@ -333,10 +332,17 @@ class Controller:
             if not self._agenda.works:
                 self._take_up(self._ideas.baseline(self.study))
             return
-        wanted = self._proposals_wanted()
-        at_once = self._proposals_at_once(wanted)
+        pace, room = self._pace(), self._ending.room(self._agenda.begun)
+        ends = self._slot_ends(pace)
+        waiting, thinking = len(self._agenda.waiting), self._rota.thinks
+        wanted = proposals_wanted(
+            ends, waiting, thinking, pace, ahead=self._ahead, room=room, left=self._patience.left
+        )
+        at_once = proposals_at_once(
+            wanted, ends, waiting + thinking, pace, ahead=self._ahead, room=room
+        )
         # What is for a slot that is free now, and what is not.
-        now = self._tasks.spare - len(self._agenda.waiting) - self._rota.thinks
+        now = self._tasks.spare - waiting - thinking
         while wanted > 0:
             self._trials.executor.prepare()
             asked = self._reverse(incumbent) or self._ideas.ask(
@@ -364,40 +370,17 @@ class Controller:
         left = self._patience.left
         return None if left is None else left - self._registry.quickest(int(self.study.id or 0))
 
-    def _proposals_wanted(self) -> int:
-        pace = self._pace()
-        return proposals_wanted(
-            self._slot_ends(),
-            waiting=len(self._agenda.waiting),
-            thinking=self._rota.thinks,
-            pace=pace,
-            ahead=self._ahead,
-            room=self._ending.room(self._agenda.begun),
-            left=self._patience.left,
-        )
-
-    def _proposals_at_once(self, wanted: int) -> int:
-        pace = self._pace()
-        return proposals_at_once(
-            wanted,
-            self._slot_ends(),
-            len(self._agenda.waiting) + self._rota.thinks,
-            pace,
-            ahead=self._ahead,
-            room=self._ending.room(self._agenda.begun),
-        )
-
     def _turn_seconds(self) -> float:
         """Return after how long what is due is looked at again, though nothing has happened."""
         pace = self._pace()
-        return min(_TURN_SECONDS, until_wanted(self._slot_ends(), pace) + _PAST)
+        return min(_TURN_SECONDS, until_wanted(self._slot_ends(pace), pace) + _PAST)
 
     def _pace(self) -> Pace:
         return Pace(self._ideas.seconds, self._registry.quickest(int(self.study.id or 0)))
 
-    def _slot_ends(self) -> list[float]:
+    def _slot_ends(self, pace: Pace) -> list[float]:
         """Return in how many seconds each slot will be free; 0 where it is."""
-        ends = self._agenda.busy(self.study, self._patience.clock())
+        ends = self._agenda.busy(pace.trial, self._patience.clock())
         return [*ends, *(0.0 for _ in range(self._tasks.spare))]
 
     def _brief(self, incumbent: Experiment) -> Brief:

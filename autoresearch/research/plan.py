@@ -10,9 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autoresearch.research.requests import Request
-
-Wanted = tuple[Request, ...]
+from autoresearch.research.requests import Request, Wanted
 
 
 @dataclass(frozen=True)

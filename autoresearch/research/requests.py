@@ -67,3 +67,6 @@ class Request:
     def incumbent(self) -> bool:
         """Whether it is the other side of a pair."""
         return self.experiment != self.of
+
+
+Wanted = tuple[Request, ...]  # trials still to be run, the most needed first; none are known

@@ -4,7 +4,7 @@ import os
 import selectors
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -145,7 +145,7 @@ class LocalWorker:
         assignment.out.mkdir(mode=0o700)
         shards = [held.enter_context(path.open("rb", 0)) for path in assignment.train_files]
         if standby is None:
-            process = held.enter_context(self._launch(assignment))
+            process = held.enter_context(closing(self._launch(assignment)))
         else:
             process = standby.begin(assignment)
         with suppress(OSError):  # it is gone: how it ended will be seen

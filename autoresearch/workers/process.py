@@ -7,11 +7,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from autoresearch.process import launch, link_tree, remove
 from autoresearch.records.training import Limits
@@ -84,19 +82,6 @@ class TrialProcess:
         """Kill it, with all that it started, and close the streams."""
         self._held.close()
 
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        fault: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close it."""
-        self.close()
-
 
 class Standby:
     """A process that waits for its trial in a folder of its own, with PyTorch in memory.
@@ -116,7 +101,7 @@ class Standby:
             berth = Berth(self.place / "shown", self.place / "scratch", device, limits)
             berth.shown.mkdir()
             berth.scratch.mkdir(mode=0o700)
-            self.process = held.enter_context(TrialProcess(sandbox, berth, "standby", ()))
+            self.process = held.enter_context(closing(TrialProcess(sandbox, berth, "standby", ())))
             self._held = held.pop_all()
 
     def suits(self, assignment: Assignment) -> bool:
