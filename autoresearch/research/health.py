@@ -7,7 +7,6 @@ incumbent, which is known to train, is trained for a moment on a seed that it ca
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from autoresearch.errors import Interrupted, SlotLostError
 from autoresearch.execution import TrialSpec
 from autoresearch.records.events import Notice
 from autoresearch.records.tables import Experiment, Trial
@@ -107,14 +106,8 @@ class Health:
         trial = self.recording.begin(incumbent, seed, Purpose.CANARY)
         spec = self.setup.spec(trial, str(incumbent.commit_sha))
         spec = replace(spec, scored=False, budget=self._budget())
-        try:
+        with self.recording.broken_off(trial):
             result = yield from executed(self.patience, spec)
-        except Interrupted as stopped:
-            self.recording.interrupted(trial, str(stopped))
-            raise
-        except SlotLostError as gone:
-            self.recording.lost(trial, str(gone))
-            raise
         failure = None if _came_through(result.outcome) else FailureKind.MACHINE
         self.recording.end(trial, result, failure)
         return result.outcome

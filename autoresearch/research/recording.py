@@ -1,7 +1,9 @@
 """The rows of trials: each is written before its training begins and after it ends."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
+from autoresearch.errors import Interrupted, SlotLostError
 from autoresearch.execution import TrialResult
 from autoresearch.records.phases import SlotTime
 from autoresearch.records.scores import Score, Unscored
@@ -53,6 +55,24 @@ class Recording:
         elif isinstance(result.score, Unscored):
             done.detail = f"{result.score.cause}: {result.score.reason}"
         return self._finished(done)
+
+    @contextmanager
+    def broken_off(
+        self, trial: Trial, took: Callable[[], SlotTime | None] = lambda: None
+    ) -> Iterator[None]:
+        """Write a trial's row where it is broken off, by the end of the run or of its machine.
+
+        `took` returns its time on its slot, and is called in either case.
+        """
+        try:
+            yield
+        except Interrupted as stopped:
+            self.interrupted(trial, str(stopped), took())
+            raise
+        except SlotLostError as gone:
+            took()
+            self.lost(trial, str(gone))
+            raise
 
     def interrupted(self, trial: Trial, reason: str, took: SlotTime | None = None) -> Trial:
         """Write and return the row of a trial that was given up because the run is to stop."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from autoresearch.errors import Interrupted, SlotLostError
+from autoresearch.errors import Interrupted
 from autoresearch.evaluation import Cause
 from autoresearch.execution import Executor, TrialResult, TrialSpec
 from autoresearch.gitrepo import GitRepo
@@ -146,17 +146,10 @@ class TrialRunner:
         whole = self._setup.budget
         short = min(whole.training, max(whole.training / PROFILE_PARTS, _LEAST_SECONDS))
         spec = replace(self._setup.spec(trial, commit), scored=False, profiled=True)
-        try:
+        with recording.broken_off(trial, lambda: self.slot_clock.end(slot)):
             result = yield from executed(
                 self._patience, replace(spec, budget=replace(whole, training=short))
             )
-        except Interrupted as stopped:
-            recording.interrupted(trial, str(stopped), self.slot_clock.end(slot))
-            raise
-        except SlotLostError as gone:
-            self.slot_clock.end(slot)
-            recording.lost(trial, str(gone))
-            raise
         took = self.slot_clock.end(slot)
         files = self._patience.through(lambda: self._repo.read_files(commit, ("**/*.py",)))
         profile = quoted(result.outcome.profile, files)
@@ -213,25 +206,18 @@ class TrialRunner:
         trial = recording.begin(experiment, request.seed, request.purpose)
         took: SlotTime | None = None
         try:
-            spec = self._spec(trial, experiment, request)
-            result = yield from executed(self._patience, spec)
-            took = self.slot_clock.end(slot)  # what more is done here looks into the machine
-            result = yield from self._scored(experiment, spec, result, health)
-            # What scoring failed for was looked into while the checkpoint was still there.
-            failure = yield from health.judge(
-                experiment,
-                result.failure,
-                doubtful=result.outcome.doubtful,
-                strikes=STRIKES if isinstance(result.score, Unscored) else strikes,
-            )
-        except Interrupted as stopped:
-            took = took or self.slot_clock.end(slot)
-            recording.interrupted(trial, str(stopped), took)
-            raise
-        except SlotLostError as gone:
-            took = took or self.slot_clock.end(slot)
-            recording.lost(trial, str(gone))
-            raise
+            with recording.broken_off(trial, lambda: took or self.slot_clock.end(slot)):
+                spec = self._spec(trial, experiment, request)
+                result = yield from executed(self._patience, spec)
+                took = self.slot_clock.end(slot)  # what more is done here looks into the machine
+                result = yield from self._scored(experiment, spec, result, health)
+                # What scoring failed for was looked into while the checkpoint was still there.
+                failure = yield from health.judge(
+                    experiment,
+                    result.failure,
+                    doubtful=result.outcome.doubtful,
+                    strikes=STRIKES if isinstance(result.score, Unscored) else strikes,
+                )
         finally:
             self.executor.release(slot, int(trial.id or 0))
         keep_measured(self._registry, experiment, result.score, self._see)
