@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from threading import Event as Flag
 
@@ -106,19 +106,20 @@ def _earn(shop: Workshop, study: Study, numbers: Sequence[int], pairs: int) -> N
         watcher.see(telling.study_opened(registry.summary(study), budget, ()))
         patience = Patience(time.monotonic, time.sleep, watcher.see, asked.is_set)
         registry.be_patient(patience.pause)
-        trials = shop.trials(study, patience, shop.purse(study))
-        books = Books(registry, shop.repo, watcher.see)
-        confirming = Confirming(0.0, registry, Comparing(registry, trials), books)
-        for number in numbers:
-            if registry.experiment(number).standing is None:
-                trained = earn_claim(confirming, trials, study, number, pairs)
+        # What waits for a next trial is not left to wait while test is scored.
+        with closing(shop.trials(study, patience, shop.purse(study))) as trials:
+            books = Books(registry, shop.repo, watcher.see)
+            confirming = Confirming(0.0, registry, Comparing(registry, trials), books)
+            for number in numbers:
                 if registry.experiment(number).standing is None:
-                    watcher.see(Notice(_in_vain(number, trained, pairs)))
-        rows = map(registry.experiment, numbers)
-        if proven := [row for row in rows if row.standing is Standing.CONFIRMED]:
-            _train_missing(shop, study, proven, trials)
-            books.settle(study)
-        trials.tidy()
+                    trained = earn_claim(confirming, trials, study, number, pairs)
+                    if registry.experiment(number).standing is None:
+                        watcher.see(Notice(_in_vain(number, trained, pairs)))
+            rows = map(registry.experiment, numbers)
+            if proven := [row for row in rows if row.standing is Standing.CONFIRMED]:
+                _train_missing(shop, study, proven, trials)
+                books.settle(study)
+            trials.tidy()
 
 
 def _in_vain(number: int, trained: int, most: int) -> str:
