@@ -92,9 +92,11 @@ def test_a_real_training_tells_where_its_steps_spend_their_time(tmp_path: Path) 
 
 def test_a_step_longer_than_the_budget_is_told_before_it_ends(tmp_path: Path) -> None:
     bench = Bench(tmp_path, profiled=True, budget=Budget(0.2, Clock.WALL, grace=0.2))
-    outcome = bench.run("data = session.start()\ntime.sleep(60)\n")
+    trained = "data = session.start()\ntime.sleep(60)\n"
+    outcome = bench.run(trained)
     assert outcome.ending is Ending.HANG
-    assert [row.share for row in outcome.profile] == [1.0]
+    # A busy machine may still be seen in the line before.
+    assert outcome.profile[-1].line == len((PRELUDE + trained).splitlines())
 
 
 @pytest.mark.parametrize(
