@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch.config import (
+    GuardSettings,
     Keys,
     PriceSettings,
     Settings,
@@ -16,7 +17,10 @@ from autoresearch.config import (
     scrub_git_environment,
 )
 from autoresearch.errors import ProjectError
+from autoresearch.records.metric import BITS_PER_BYTE, Metric, MetricSource
 from autoresearch.records.values import Clock
+
+OWN = "[target]\ncommand = 'make'\n[metric]\nsummary = 'loss'\n"
 
 
 def settings_file(tmp_path: Path, text: str) -> Path:
@@ -55,6 +59,21 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
         ("[training]\nmemory_gib = nan", "memory_gib: nan is not of the type"),
         ("[target]\neditable = []", "names no file"),
         ("[target]\neditable = [1]", "editable: \\[1\\] is not of the type"),
+        ("[metric]\nname = 'accuracy'", "metric: say where it comes from"),
+        ("[metric]\nsummary = 'loss'", "a \\[target\\] command goes with a metric of its own"),
+        ("[target]\ncommand = 'make'", "a \\[target\\] command goes with a metric of its own"),
+        (OWN + "evaluator = 'evaluate.py'", "metric: has one of"),
+        (OWN + "key = 'loss'", "metric key: goes with file"),
+        ("[target]\ncommand = 'make'\n[metric]\nfile = 'a.json'", "metric file: needs key"),
+        (OWN + "direction = 'up'", "metric direction: must be lower or higher"),
+        (OWN + "[data]\ntest = ['a']", "held_out and test go with \\[metric\\] evaluator"),
+        (OWN + "[[guard]]\nname = 'seconds'", "guard: needs least or most"),
+        (OWN + "[[guard]]\nnme = 'seconds'", r"guard\[0\]: unknown setting 'nme'"),
+        (OWN + "[[guard]]\nmost = 3", "name is missing"),
+        (OWN + "[training]\ntotal = 'soon'", "is no duration"),
+        ("[sandbox]\nnetwork = true", "go with \\[target\\] command"),
+        ("[target]\nseed = 'SEED'", "target seed: goes with command"),
+        ("[training]\ntotal = '5m'", "training total: goes with command"),
         ("[corpus]\nval_share = 0.0", "val_share and test_share"),
         ("[corpus]\nvocab_size = 100", "vocab_size: must be"),
         ("[evaluation]\ncontext = 1", "context: must be"),
@@ -117,7 +136,10 @@ def test_every_setting_is_read_somewhere_else() -> None:
     templates = Path(__file__).parent.parent / "templates"
     texts += [path.read_text() for path in templates.rglob("*.py")]
     everything = "\n".join(texts)
-    kinds = {each.name: each.type for each in fields(Settings)} | {"prices": PriceSettings}
+    kinds = {each.name: each.type for each in fields(Settings)} | {
+        "prices": PriceSettings,
+        "guard": GuardSettings,
+    }
     for name, kind in kinds.items():
         for setting in fields(kind):  # type: ignore[arg-type]  # every section is a dataclass
             assert f".{setting.name}" in everything, f"{name}.{setting.name} is never read"
@@ -196,3 +218,11 @@ def test_a_hooks_git_variables_are_dropped() -> None:
     environment = {"GIT_DIR": "/x", "GIT_INDEX_FILE": "/y", "GIT_AUTHOR_NAME": "A", "PATH": "/bin"}
     scrub_git_environment(environment)
     assert environment == {"GIT_AUTHOR_NAME": "A", "PATH": "/bin"}
+
+
+def test_a_metric_of_ones_own_is_read_whole(tmp_path: Path) -> None:
+    text = OWN + "name = 'val_loss'\n[[guard]]\nname = 'peak_memory_gib'\nmost = 22\n"
+    settings = load_settings(settings_file(tmp_path, text))
+    assert settings.metric.metric == Metric("val_loss", "loss", source=MetricSource.SUMMARY)
+    assert settings.guard == (GuardSettings("peak_memory_gib", most=22.0),)
+    assert Settings().metric.metric == BITS_PER_BYTE

@@ -12,6 +12,7 @@ from typing import Any, get_args, get_origin
 from autoresearch.config.durations import parse_duration
 from autoresearch.config.settings import Settings
 from autoresearch.errors import ProjectError
+from autoresearch.records.metric import Direction, MetricSource
 from autoresearch.records.values import Clock
 
 
@@ -64,6 +65,8 @@ def _typed(kind: Any, value: object, name: str) -> object:
         return _build(kind, value, name)
     if get_origin(kind) is tuple and isinstance(value, list):
         item = get_args(kind)[0]
+        if is_dataclass(item):
+            return tuple(_typed(item, each, f"{name}[{at}]") for at, each in enumerate(value))
         if all(isinstance(each, item) for each in value):
             return tuple(value)
     allowed = get_args(kind) if isinstance(kind, UnionType) else (kind,)
@@ -100,13 +103,52 @@ def _check(settings: Settings, where: str) -> None:
         (settings.evaluation.challenges >= 1, "evaluation challenges: must be at least 1"),
         (settings.evaluation.tolerance > 0, "evaluation tolerance: must be above 0"),
     )
-    for holds, rule in (*rules, *_thinking_rules(settings)):
+    for holds, rule in (*rules, *_metric_rules(settings), *_thinking_rules(settings)):
         if not holds:
             msg = f"{where}: {rule}"
             raise ProjectError(msg)
     settings.budget()
+    if settings.training.total:
+        parse_duration(settings.training.total)
     for timeout in (settings.evaluation, settings.preflight, settings.llm, settings.command):
         parse_duration(timeout.timeout)
+
+
+def _metric_rules(settings: Settings) -> tuple[tuple[bool, str], ...]:
+    metric, command, data = settings.metric, settings.target.command, settings.data
+    sealed = metric.source is MetricSource.SEALED
+    given = [bool(each) for each in (metric.evaluator, metric.file, metric.summary)]
+    own = (metric.name, metric.unit, metric.key, metric.least, metric.most)
+    opened = (*settings.sandbox.readable, *data.held_out, *data.test)
+    return (
+        (sum(given) <= 1, "metric: has one of evaluator, file and summary"),
+        (bool(metric.file) or not metric.key, "metric key: goes with file"),
+        (bool(metric.key) or not metric.file, "metric file: needs key, the number's name in it"),
+        (metric.direction in tuple(Direction), "metric direction: must be lower or higher"),
+        (0 <= metric.decimals <= 12, "metric decimals: must be 0 to 12"),
+        (
+            not sealed or (not any(own) and metric.direction == Direction.LOWER),
+            "metric: say where it comes from: evaluator, file or summary",
+        ),
+        (sealed != bool(command), "metric: a [target] command goes with a metric of its own"),
+        (bool(command) or not settings.target.seed, "target seed: goes with command"),
+        (
+            bool(command) or not settings.training.total,
+            "training total: goes with command",
+        ),
+        (
+            bool(command) or not (opened or settings.sandbox.network),
+            "sandbox readable, network and [data]: go with [target] command",
+        ),
+        (
+            bool(metric.evaluator) or not (data.held_out or data.test),
+            "data: held_out and test go with [metric] evaluator",
+        ),
+        (
+            all(each.least is not None or each.most is not None for each in settings.guard),
+            "guard: needs least or most",
+        ),
+    )
 
 
 def _thinking_rules(settings: Settings) -> tuple[tuple[bool, str], ...]:

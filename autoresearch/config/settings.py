@@ -4,22 +4,95 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from autoresearch.config.durations import parse_duration
+from autoresearch.records.metric import BITS_PER_BYTE, Direction, Metric, MetricSource
 from autoresearch.records.training import Budget, Limits
 from autoresearch.records.values import Clock
 
 
 @dataclass(frozen=True)
 class TargetSettings:
-    """[target]: which files a proposer may change (globs relative to the project)."""
+    """[target]: which files a proposer may change (globs relative to the project).
+
+    `command` is a shell line that runs the project as it is, for one that does not know the
+    session API; empty: `entry` does. `seed` says how such a command takes a seed: the name of an
+    environment variable, or arguments that hold {seed}; empty: it takes none.
+    """
 
     editable: tuple[str, ...] = ("train.py",)
     entry: str = "train.py"
+    command: str = ""
+    seed: str = ""
+
+
+@dataclass(frozen=True)
+class MetricSettings:
+    """[metric]: what is made better, and where it comes from.
+
+    With none of `evaluator`, `file` and `summary` it is bits per byte by the sealed evaluator.
+    `evaluator` is a fixed program of the project's that prints one JSON object; `file` is what a
+    trial leaves, with the number under `key`; `summary` the name in a line `name: value` that it
+    prints. A score outside `least` to `most` is refused. `decimals` are those shown.
+    """
+
+    name: str = ""
+    unit: str = ""
+    direction: str = "lower"
+    evaluator: str = ""
+    file: str = ""
+    key: str = ""
+    summary: str = ""
+    least: float | None = None
+    most: float | None = None
+    decimals: int = 4
+
+    @property
+    def source(self) -> MetricSource:
+        """Where scores come from."""
+        if self.evaluator:
+            return MetricSource.EVALUATED
+        if self.file:
+            return MetricSource.FILE
+        return MetricSource.SUMMARY if self.summary else MetricSource.SEALED
+
+    @property
+    def metric(self) -> Metric:
+        """The metric as a study holds it."""
+        if self.source is MetricSource.SEALED:
+            return BITS_PER_BYTE
+        name = self.name or self.key or self.summary or "score"
+        unit = self.unit or name.removeprefix("val_")
+        return Metric(name, unit, Direction(self.direction), self.source, self.decimals)
+
+
+@dataclass(frozen=True)
+class GuardSettings:
+    """[[guard]]: a number that must stay in bounds, whatever the score: `least` to `most`.
+
+    `name` is peak_memory_gib, or another number that the evaluator or the metric's file gives.
+    """
+
+    name: str
+    least: float | None = None
+    most: float | None = None
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """[data]: files of the project that no trial may read (globs relative to it).
+
+    `held_out` are what the evaluator scores on; `test` what `promote` does.
+    """
+
+    held_out: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
     """[training]: the device, the clock and the limits of one trial (seconds, GiB, MiB).
 
+    `total` caps a [target] command from outside, by the wall, start-up and all; empty: `startup`,
+    `budget` and `grace` together.
     `checkpoints_gib` bounds what is kept of all trials for a score on test at `promote`.
     """
 
@@ -29,6 +102,7 @@ class TrainingSettings:
     budget: str = "5m"
     grace: str = "5s"
     startup: str = "5m"
+    total: str = ""
     threads: int = 1
     memory_gib: float = 16.0
     file_gib: float = 8.0
@@ -167,9 +241,15 @@ class RacingSettings:
 
 @dataclass(frozen=True)
 class SandboxSettings:
-    """[sandbox]: `require` refuses to run where nothing seals trials off from the machine."""
+    """[sandbox]: `require` refuses to run where nothing seals trials off from the machine.
+
+    What a [target] command needs beside its files: `readable` files and folders (absolute, below
+    ~, or relative to the project, where the trial finds them at the same place), and `network`.
+    """
 
     require: bool = False
+    readable: tuple[str, ...] = ()
+    network: bool = False
 
 
 @dataclass(frozen=True)
@@ -187,6 +267,9 @@ class Settings:
     policy: PolicySettings = field(default_factory=PolicySettings)
     racing: RacingSettings = field(default_factory=RacingSettings)
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
+    metric: MetricSettings = field(default_factory=MetricSettings)
+    guard: tuple[GuardSettings, ...] = ()
+    data: DataSettings = field(default_factory=DataSettings)
     prices: Mapping[str, PriceSettings] = field(default_factory=dict)
 
     def budget(self, override: float | None = None) -> Budget:

@@ -1,6 +1,7 @@
 """What the evaluator reads and says: sealed documents, scores, and why there is none."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from autoresearch.records.values import FailureKind, Trust
 
@@ -27,7 +28,12 @@ class Allowance:
 
 @dataclass(frozen=True)
 class Score:
-    """Bits per byte over raw bytes of whole documents, and what stands behind it.
+    """A study's metric, lower where it is better, and what stands behind it.
+
+    `bpb` is the score in the metric's unit: bits per byte over raw bytes of whole documents, where
+    it is not another metric's; then `doc_bits` are the scores of its units (examples, folds) and
+    `doc_bytes` their weights, empty where it has none. `numbers` are others of the evaluator's, by
+    name, for guards. For bits per byte:
 
     `doc_bits[i]` is the code length in bits of the i-th document of `doc_bytes[i]` bytes;
     `challenged` positions were recomputed and audited, and `mismatch` is the largest difference
@@ -46,6 +52,7 @@ class Score:
     seconds: float
     detectable: float | None = None
     measured: Allowance | None = None
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

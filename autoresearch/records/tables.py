@@ -7,6 +7,7 @@ from sqlalchemy import JSON, BigInteger, Index, LargeBinary
 from sqlmodel import Field, SQLModel
 
 from autoresearch.records.columns import Finite, Plain, Utc, Word
+from autoresearch.records.metric import Metric
 from autoresearch.records.money import CallEnding, CallState
 from autoresearch.records.scores import Allowance
 from autoresearch.records.values import (
@@ -50,7 +51,10 @@ class Study(SQLModel, table=True):
     `idle` are the seconds, by `IdleReason`, that slots stood idle after the last trial of a run.
     `audit_tolerance` and `audit_noise` are what recomputed predictions may differ by, in nats, as
     the baseline's scoring measured it; None in studies of older versions. `facts` are what a run
-    tells of the training text and of the machine (`research.surroundings`).
+    tells of the training text and of the machine (`research.surroundings`). `measure` is the metric
+    as in `Metric.stored`, empty for bits per byte. Scores and effects of all tables are in its
+    unit, lower where they are better, whatever the columns are called; `doc_bits` and `doc_bytes`
+    are then the scores and weights of its units (examples, folds), where it has any.
     """
 
     id: int | None = Field(default=None, primary_key=True)
@@ -74,7 +78,13 @@ class Study(SQLModel, table=True):
     audit_noise: float | None = Field(default=None, sa_type=Finite)
     facts: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
     idle: dict[str, float] = Field(default_factory=dict, sa_type=JSON)
+    measure: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
     created_at: datetime = Field(sa_type=Utc)
+
+    @property
+    def metric(self) -> Metric:
+        """What its scores are."""
+        return Metric.of(self.measure)
 
     @property
     def allowance(self) -> Allowance | None:

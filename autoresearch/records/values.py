@@ -32,9 +32,14 @@ class Clock(StrEnum):
 
 
 class Trust(StrEnum):
-    """How far a score could have been touched by the code it scores."""
+    """How far a score could have been touched by the code it scores.
+
+    SEALED: by nothing. EVALUATED: a fixed program of the project's read what the code left, with
+    data out of its reach. UNSEALED: no sandbox stood between them. SELF_REPORTED: it is its word.
+    """
 
     SEALED = "sealed"
+    EVALUATED = "evaluated"
     UNSEALED = "unsealed"
     SELF_REPORTED = "self-reported"
 

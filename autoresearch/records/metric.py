@@ -1,0 +1,81 @@
+"""The number that a study makes better: its name, unit and direction, and where it comes from."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+
+
+class Direction(StrEnum):
+    """Which way is better."""
+
+    LOWER = "lower"
+    HIGHER = "higher"
+
+
+class MetricSource(StrEnum):
+    """Where a score comes from; how far it can be believed follows from that.
+
+    SEALED: the harness's own evaluator, over raw bytes. EVALUATED: a fixed program of the
+    project's, on data that the trial could not read. FILE and SUMMARY: the trial's own word, in a
+    file that it left or in a line that it printed.
+    """
+
+    SEALED = "sealed"
+    EVALUATED = "evaluated"
+    FILE = "file"
+    SUMMARY = "summary"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A study's metric.
+
+    The registry and the policy know one direction: a stored score is lower where it is better. So
+    that of a metric which is better where it is higher is stored below zero, and turned round
+    wherever a person or a program reads it: in `shown`, `text` and `delta`.
+    """
+
+    name: str = "val_bpb"
+    unit: str = "bpb"
+    direction: Direction = Direction.LOWER
+    source: MetricSource = MetricSource.SEALED
+    decimals: int = 4
+
+    @classmethod
+    def of(cls, stored: Mapping[str, object]) -> "Metric":
+        """Return the metric from what `stored` gave; bits per byte from nothing."""
+        known = {each.name: each for each in fields(cls)}
+        given = {name: value for name, value in stored.items() if name in known}
+        metric = cls(**given)  # type: ignore[arg-type]
+        direction, source = Direction(metric.direction), MetricSource(metric.source)
+        return cls(metric.name, metric.unit, direction, source, metric.decimals)
+
+    @property
+    def stored(self) -> dict[str, object]:
+        """This metric for a JSON column; empty for bits per byte."""
+        return {} if self == BITS_PER_BYTE else asdict(self)
+
+    @property
+    def is_bits_per_byte(self) -> bool:
+        """Whether scores are code lengths of text, for which much is known beforehand."""
+        return self.source is MetricSource.SEALED
+
+    @property
+    def test_name(self) -> str:
+        """What the same number is called on data that no study looks at."""
+        return f"test_{self.name.removeprefix('val_')}"
+
+    def shown(self, stored: float) -> float:
+        """Return a stored score or difference as the project knows it; or the other way round."""
+        return -stored + 0.0 if self.direction is Direction.HIGHER else stored
+
+    def text(self, stored: float) -> str:
+        """Return a stored score in digits, without its unit: "0.9979"."""
+        return f"{self.shown(stored):.{self.decimals}f}"
+
+    def delta(self, stored: float) -> str:
+        """Return a stored difference or effect in digits with its sign, without its unit."""
+        return f"{self.shown(stored):+.{self.decimals}f}"
+
+
+BITS_PER_BYTE = Metric()
