@@ -214,15 +214,41 @@ def status(
     *,
     tag: Tag = None,
     everything: Annotated[bool, typer.Option("--all", help="Every experiment.")] = False,
+    kept: Annotated[bool, typer.Option("--kept", help="Only what was kept, and still is.")] = False,
+    last: Annotated[int | None, typer.Option(help="Only the newest so many.", metavar="N")] = None,
+    proposer: Annotated[
+        str | None,
+        typer.Option(
+            help="Only those of proposers whose names begin so.", autocompletion=complete.proposers
+        ),
+    ] = None,
+    category: Annotated[
+        str | None,
+        typer.Option(help="Only those of this kind.", autocompletion=complete.categories),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(help='Only those since then: 8h ago, or 2026-11-23, or "2026-11-23 22:00".'),
+    ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            help="By number, score, effect, seconds or cost.", autocompletion=complete.orders
+        ),
+    ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Stay and follow the run; Ctrl-C ends it.")
+    ] = False,
     log: Annotated[bool, typer.Option("--log", help="The training log of ID.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     as_tsv: Annotated[bool, typer.Option("--tsv", help="As results.tsv.")] = False,
 ) -> None:
     """Show what a study has tried and learned, or one experiment in full."""
-    from autoresearch.commands.status import StatusOptions
+    from autoresearch.commands.status import Chosen, StatusOptions
     from autoresearch.commands.status import status as verb
 
-    verb(StatusOptions(experiment, tag, everything, log, as_json, as_tsv))
+    chosen = Chosen(everything, kept, last, proposer, category, since, sort)
+    verb(StatusOptions(experiment, tag, chosen, log, watch, as_json, as_tsv))
 
 
 @app.command(epilog=epilog("report"))

@@ -38,6 +38,14 @@ _PROPOSERS = (
 _USED = (
     "SELECT DISTINCT proposer, '', 'was asked before' FROM experiment WHERE proposer <> 'baseline'"
 )
+_CATEGORIES = "SELECT DISTINCT category, '', '' FROM experiment ORDER BY category"
+_ORDERS = (
+    ("number", "the oldest first"),
+    ("score", "the best score first"),
+    ("effect", "the best effect first"),
+    ("seconds", "the longest first"),
+    ("cost", "the dearest first"),
+)
 _CORPORA = (
     ("stdlib", "the standard library's own source"),
     ("climbmix", "web text"),
@@ -49,6 +57,16 @@ _CORPORA = (
 def experiments(incomplete: str) -> Found:
     """Return the experiments whose number begins so, newest first."""
     return _beginning(incomplete, _rows(_EXPERIMENTS))
+
+
+def categories(incomplete: str) -> Found:
+    """Return the categories that experiments have."""
+    return _beginning(incomplete, _rows(_CATEGORIES))
+
+
+def orders(incomplete: str) -> Found:
+    """Return what `status` can sort by."""
+    return _beginning(incomplete, _ORDERS)
 
 
 def keeps(incomplete: str) -> Found:

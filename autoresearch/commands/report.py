@@ -3,20 +3,18 @@
 import os
 import sys
 import webbrowser
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch.commands.output import stdout
-from autoresearch.commands.status import chosen_study
+from autoresearch.commands.status import chosen_study, read_report
 from autoresearch.config import Project, find_project
-from autoresearch.devices import DeviceTree, names
 from autoresearch.errors import ProjectError
 from autoresearch.registry import Registry
 from autoresearch.render.page import page
 from autoresearch.render.picture import picture
-from autoresearch.report import StudyReport, study_report
-from autoresearch.report.tariff import tariff
+from autoresearch.report import StudyReport
 
 PAGE, PICTURE = "report.html", "progress.png"
 
@@ -46,10 +44,8 @@ def report(options: ReportOptions) -> None:
 
 
 def _made(project: Project, tag: str | None) -> StudyReport:
-    registry = Registry.look(project.registry)
-    study = chosen_study(registry, tag)
-    card = next(iter(names(DeviceTree())), None)
-    return study_report(registry, study, tariff(project.settings.money, study, card))
+    with closing(Registry.look(project.registry)) as registry:
+        return read_report(registry, chosen_study(registry, tag), project, whole=True)
 
 
 def _write(folder: Path, name: str, data: bytes) -> Path:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import typer
@@ -73,6 +74,7 @@ def run(options: RunOptions, begun: Callable[[str], None] | None = None) -> None
         registry, repo = shop.registry, shop.repo
         repo.identity()
         _warn_of_uncommitted(repo, project)
+        shop.lock.note_end(_end(options.hours), options.experiments)
         study = shop.study(options.tag, budget, fleet.facts if fleet else None)
         recover(registry, repo, project, study)
         project.make_work()
@@ -170,6 +172,10 @@ def _rules(options: RunOptions) -> StopRules:
             raise UsageFault(msg)
     deadline = time.monotonic() + options.hours * 3600 if options.hours else None
     return StopRules(deadline, options.experiments, options.patience)
+
+
+def _end(hours: float | None) -> datetime | None:
+    return None if hours is None else datetime.now(UTC) + timedelta(hours=hours)
 
 
 def _refuse_two_places(options: RunOptions) -> None:

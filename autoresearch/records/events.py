@@ -7,6 +7,7 @@ proposer or the training process wrote it; a watcher escapes it for its own sink
 from dataclasses import dataclass
 from typing import Protocol
 
+from autoresearch.records.metric import BITS_PER_BYTE, Metric
 from autoresearch.records.training import Budget, Point
 from autoresearch.records.values import Category, Purpose, Standing, Trust, Verdict
 
@@ -15,7 +16,8 @@ from autoresearch.records.values import Category, Purpose, Standing, Trust, Verd
 class StudyOpened:
     """A run begins or continues a study, on these slots.
 
-    `best_bpb` is the incumbent's, None before a baseline.
+    `best_bpb` is the incumbent's, None before a baseline; `metric` says what this and the scores
+    and effects of all later events are.
     """
 
     tag: str
@@ -29,6 +31,7 @@ class StudyOpened:
     baseline_bpb: float | None = None
     best_bpb: float | None = None
     slots: tuple[str, ...] = ()
+    metric: Metric = BITS_PER_BYTE
 
 
 @dataclass(frozen=True)

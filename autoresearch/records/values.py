@@ -1,7 +1,7 @@
 """Frozen values and enums that the rooms exchange. No SQL here, no behaviour beyond their own."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -288,12 +288,20 @@ class Chances:
         return max(1.0 - self.better - self.neutral, 0.0)
 
     def __str__(self) -> str:
+        better, neutral, worse = self._percents()
+        return f"{better}% better, {neutral}% no difference, {worse}% worse"
+
+    @property
+    def short(self) -> str:
+        """The same percents alone: better, no difference, worse."""
+        return "/".join(map(str, self._percents()))
+
+    def _percents(self) -> Sequence[int]:
         exact = [100 * each for each in (self.better, self.neutral, self.worse)]
         whole = [math.floor(each) for each in exact]
         # Those with the largest remainders are rounded up.
         up = sorted(range(3), key=lambda at: whole[at] - exact[at])[: 100 - sum(whole)]
-        better, neutral, worse = (each + (at in up) for at, each in enumerate(whole))
-        return f"{better}% better, {neutral}% no difference, {worse}% worse"
+        return [each + (at in up) for at, each in enumerate(whole)]
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,9 @@ from typing import Self
 class RunNote:
     """Who holds the run lock: process and host, since when, and from which terminal, "" for none.
 
+    `until` is when it will begin nothing new, "" where nobody said; `experiments` how many it is to
+    train at most, 0 for any number.
+
     A killed process leaves its note behind: it counts only while the lock is held.
     """
 
@@ -22,6 +25,8 @@ class RunNote:
     since: str
     terminal: str
     paused: bool = False
+    until: str = ""
+    experiments: int = 0
 
     @classmethod
     def of_this_process(cls) -> Self:
@@ -40,6 +45,7 @@ class RunNote:
         with suppress(OSError, ValueError, TypeError):
             note = cls(**json.loads(path.read_text("utf-8")))
             datetime.fromisoformat(note.since)
+            datetime.fromisoformat(note.until or note.since)
             return note
         return None
 
@@ -52,6 +58,11 @@ class RunNote:
     def with_paused(self, *, paused: bool) -> Self:
         """Return the note of a run that is paused, or is no more."""
         return replace(self, paused=paused)
+
+    def with_end(self, until: datetime | None, experiments: int | None) -> Self:
+        """Return the note of a run that has an end."""
+        when = until.isoformat(timespec="seconds") if until else ""
+        return replace(self, until=when, experiments=experiments or 0)
 
     def without_terminal(self) -> Self:
         """Return the note of a run whose terminal is gone."""

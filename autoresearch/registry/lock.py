@@ -2,6 +2,7 @@
 
 import threading
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -51,6 +52,10 @@ class RunLock:
     def note_paused(self, *, paused: bool) -> None:
         """Let others know whether the run is paused."""
         self._change(self._note.with_paused(paused=paused))
+
+    def note_end(self, until: datetime | None, experiments: int | None) -> None:
+        """Let others know when the run begins nothing new, or after how many experiments."""
+        self._change(self._note.with_end(until, experiments))
 
     def note_hung_up(self) -> None:
         """Let others know that the terminal is gone."""

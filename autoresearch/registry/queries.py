@@ -141,6 +141,16 @@ class Queries:
             query = query.options(*without(Trial, _TRIAL_BODY))
         return self._database.all(query.order_by(col(Trial.id)))
 
+    def trials_of_all(self, study: Study, *, whole: bool = False) -> dict[int, list[Trial]]:
+        """Return every trial of a study by its experiment's number, oldest first; as `trials`."""
+        query = select(Trial).join(Experiment).where(Experiment.study_id == study.id)
+        if not whole:
+            query = query.options(*without(Trial, _TRIAL_BODY))
+        found: dict[int, list[Trial]] = {}
+        for trial in self._database.all(query.order_by(col(Trial.id))):
+            found.setdefault(trial.experiment_id, []).append(trial)
+        return found
+
     def ran_on(self, study: Study) -> list[RanOn]:
         """Return what a study's trials ran on, oldest first.
 
@@ -151,6 +161,11 @@ class Queries:
         rows = self._database.all(query.order_by(col(Trial.id)))
         known = ((number, worker, Hardware.of(stored)) for number, worker, stored in rows)
         return [RanOn(number, worker, hardware) for number, worker, hardware in known if hardware]
+
+    def newest_hardware(self, study: Study) -> Hardware | None:
+        """Return what a study's last trial ran on; None where that is not known."""
+        query = select(Trial.hardware).join(Experiment).where(Experiment.study_id == study.id)
+        return Hardware.of(self._database.first(query.order_by(col(Trial.id).desc())) or {})
 
     def readings(self, study: Study) -> dict[int, list[Reading]]:
         """Return every scored trial of a study by its experiment's number, oldest first.

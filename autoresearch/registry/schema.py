@@ -82,6 +82,16 @@ def create(path: Path) -> None:
             left.unlink(missing_ok=True)
 
 
+def changed_at(path: Path) -> tuple[tuple[int, int], ...]:
+    """Return what is another value once something was written: sizes and times of its files."""
+    found = []
+    for each in (path, Path(f"{path}-wal")):
+        with suppress(FileNotFoundError):
+            facts = each.stat()
+            found.append((facts.st_mtime_ns, facts.st_size))
+    return tuple(found)
+
+
 def _version_of(engine: Engine, path: Path) -> str:
     """Return a registry's version, refusing what is none and what is from a newer one."""
     try:

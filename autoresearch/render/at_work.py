@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.text import Text
 
+from autoresearch.records.text import counted
 from autoresearch.registry import RunNote
 from autoresearch.render import words
 
@@ -26,6 +27,16 @@ def lines(note: RunNote, now: datetime, log: Path) -> list[Text]:
     if note.paused:
         told.append(" · paused: nothing new begins until `autoresearch resume`", "yellow")
     return [told, words.line(f"watch: tail -F {_shown(log)} · {HOW}", 600, "dim")]
+
+
+def left(note: RunNote, now: datetime) -> str:
+    """Return how much longer a run begins something new."""
+    if note.until:
+        rest = (datetime.fromisoformat(note.until) - now).total_seconds()
+        return f"{words.duration(round(rest))} left" if rest > 0 else "ending"
+    if note.experiments:
+        return f"the run ends after {counted(note.experiments, 'experiment')}"
+    return "the run has no set end"
 
 
 def plain(note: RunNote | None) -> dict[str, object] | None:

@@ -1,6 +1,6 @@
 """`diff A [B]`: two experiments side by side: the code, and what it did."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
 
@@ -13,10 +13,13 @@ from autoresearch.gitrepo import FileChange
 from autoresearch.records.comparing import warning
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.text import counted, safe_line
-from autoresearch.records.values import Purpose, Trust
+from autoresearch.records.values import Purpose
 from autoresearch.registry import Registry
 from autoresearch.render import evidence, words
+from autoresearch.render.machine import shown
 from autoresearch.render.patch import code
+from autoresearch.render.scores import ScoreFormat
+from autoresearch.report.full import by_document
 
 VERSION = 1  # of what programs are given
 
@@ -26,7 +29,6 @@ class Effect:
     """What one experiment's scored trials did: means, memory as the peak; None = not known."""
 
     name: str
-    val_bpb: str
     tokens_per_second: float | None
     steps: float | None
     tokens: float | None
@@ -94,16 +96,25 @@ def diff(
     apart = incomparable(other, study)
     if apart:
         console.print(Text(apart, style="yellow"))
-    effects = _effect(registry, before), _effect(registry, after)
-    difference = "not comparable" if apart else _difference(before, after)
-    table = _table(*effects, dict.fromkeys([other.trust, study.trust]), difference)
+    forms = ScoreFormat.of(other), ScoreFormat.of(study)
+    sides = [
+        Side(_effect(registry, row), row, form)
+        for row, form in zip((before, after), forms, strict=True)
+    ]
+    table = _table(
+        sides[0], sides[1], "not comparable" if apart else _difference(before, after, forms[1])
+    )
     console.print(table, highlight=False)
-    if not apart and (found := evidence.by_document(registry, before, after)):
-        console.print(f"document by document: {evidence.documents(found)}", highlight=False)
+    if not apart and (found := by_document(registry, before, after)):
+        told = evidence.documents(found, forms[1])
+        console.print(f"document by document: {told}", highlight=False)
 
 
 def incomparable(one: Study, other: Study) -> str:
     """Return why the scores of two studies say nothing of each other; "" where they do."""
+    if one.metric != other.metric:
+        names = " and ".join(safe_line(each.metric.name, 40) for each in (one, other))
+        return f"they are scored by different metrics, {names}"
     return safe_line(warning([one.comparability, other.comparability]), 400)
 
 
@@ -145,7 +156,8 @@ def plain(
         "after": _plain_side(registry, studies[1], after),
         "comparable": not apart,
         "why": apart,
-        "delta": after.delta if paired else None,
+        "metric": asdict(studies[1].metric),
+        "delta": shown(after, "delta", studies[1].metric) if paired else None,
         "delta_error": after.delta_error if paired else None,
         "files": [asdict(each) for each in files],
         "patch": patch,
@@ -163,7 +175,7 @@ def _plain_side(registry: Registry, study: Study, row: Experiment) -> dict[str, 
         "standing": row.standing,
         "hypothesis": row.hypothesis,
         **effect,
-        "val_bpb": row.val_bpb,
+        "val_bpb": shown(row, "val_bpb", study.metric),
         "val_bpb_error": row.val_bpb_error,
     }
 
@@ -177,7 +189,6 @@ def _effect(registry: Registry, row: Experiment) -> Effect:
     facts = trials[-1].facts if trials else {}
     return Effect(
         name=f"experiment {row.id}" + (f" ({row.verdict})" if row.verdict else ""),
-        val_bpb=words.bpb(row.val_bpb, row.val_bpb_error),
         tokens_per_second=_mean(
             [each for each in trials if each.training_seconds > 0],
             lambda trial: trial.tokens / trial.training_seconds,
@@ -202,18 +213,37 @@ def _number(value: object) -> float | None:
     return float(value) if known else None  # type: ignore[arg-type]  # known says it is a number
 
 
-def _table(before: Effect, after: Effect, trusts: Iterable[Trust], difference: str) -> Table:
+@dataclass(frozen=True)
+class Side:
+    """An experiment, what it did, and how its scores are shown."""
+
+    effect: Effect
+    row: Experiment
+    form: ScoreFormat
+
+    @property
+    def score(self) -> Text:
+        """Its score in digits."""
+        return Text(self.form.number(self.row.val_bpb, self.row.val_bpb_error))
+
+
+def _table(before_side: Side, after_side: Side, difference: str) -> Table:
+    before, after = before_side.effect, after_side.effect
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in ("", before.name, after.name, "difference"):
         table.add_column(Text(name), justify="left" if not name else "right", overflow="fold")
+    labels = dict.fromkeys(each.form.trust for each in (before_side, after_side))
+    names = dict.fromkeys(each.form.name for each in (before_side, after_side))
     table.add_row(
-        Text.assemble("val_bpb (", Text(" and ").join(map(words.trust, trusts)), ")"),
-        Text(before.val_bpb),
-        Text(after.val_bpb),
+        Text.assemble(
+            f"{' and '.join(names)} (", Text(" and ").join(map(words.trust, labels)), ")"
+        ),
+        before_side.score,
+        after_side.score,
         Text(difference),
     )
-    for name, old, new, shown in _rows(before, after):
-        table.add_row(name, _shown(old, shown), _shown(new, shown), Text(_share(old, new)))
+    for name, old, new, worded in _rows(before, after):
+        table.add_row(name, _shown(old, worded), _shown(new, worded), Text(_share(old, new)))
     for name in sorted(before.constants.keys() | after.constants.keys()):
         old_value, new_value = before.constants.get(name, "-"), after.constants.get(name, "-")
         if old_value != new_value:
@@ -235,17 +265,17 @@ def _rows(
     ]
 
 
-def _shown(value: float | None, shown: Callable[[float], str]) -> Text:
-    return Text("-" if value is None else shown(value))
+def _shown(value: float | None, worded: Callable[[float], str]) -> Text:
+    return Text("-" if value is None else worded(value))
 
 
-def _difference(before: Experiment, after: Experiment) -> str:
+def _difference(before: Experiment, after: Experiment, form: ScoreFormat) -> str:
     """Return the paired effect where these two were compared, else the bare difference."""
     if after.parent_id == before.id and after.delta is not None:
-        return words.delta(after.delta, after.delta_error)
+        return form.delta(after.delta, after.delta_error)
     if before.val_bpb is None or after.val_bpb is None:
         return "-"
-    return words.delta(after.val_bpb - before.val_bpb)
+    return form.delta(after.val_bpb - before.val_bpb)
 
 
 def _share(old: float | None, new: float | None) -> str:

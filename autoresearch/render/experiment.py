@@ -1,6 +1,8 @@
 """`status ID`: one experiment in full, and its training logs."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from math import fsum
 
 from rich.console import Console
 from rich.padding import Padding
@@ -8,56 +10,57 @@ from rich.table import Table
 from rich.text import Text
 
 from autoresearch.records.hardware import Hardware
-from autoresearch.records.tables import Experiment, Study, Trial
+from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.text import counted, safe_text, whole_text
 from autoresearch.records.training import ProfileRow
-from autoresearch.records.values import UNCOUNTED, FailureKind, Notes
-from autoresearch.registry import Registry
-from autoresearch.registry.store import unpack
-from autoresearch.render import evidence, leaks, money, testset, words
+from autoresearch.records.values import FailureKind, Standing, Verdict
+from autoresearch.registry.packing import unpack
+from autoresearch.render import evidence, money, testset, words
 from autoresearch.render.patch import code
+from autoresearch.render.scores import ScoreFormat
+from autoresearch.report.full import ExperimentInFull
+
+FINER = 2  # digits more than in a table
 
 
-def experiment(registry: Registry, study: Study, row: Experiment, console: Console) -> None:
-    """Print every field of an experiment in words, its calls, trials, traceback and patch.
-
-    `row` must be whole (with its patch).
-
-    Raises:
-        RegistryError: the registry is damaged.
-    """
-    trials, calls = registry.trials(row, whole=True), registry.calls_of(row)
-    made = registry.made_by(calls)
-    console.print(words.study_line(study), highlight=False)
+def experiment(found: ExperimentInFull, console: Console) -> None:
+    """Print every field of an experiment in words, its calls, trials, traceback and patch."""
+    row, form = found.row, ScoreFormat.of(found.study)
+    console.print(words.study_line(found.study), highlight=False)
     console.print(_title(row), highlight=False)
-    proof = (*_evidence(registry, study, row), *_later(registry, study, row))
-    cost = [("cost", money.cost(calls, made))] if calls else []
-    fields = _fields(row, study, (*proof, *_history(row), *cost))
-    console.print(Padding(fields, (0, 0, 0, 2)), highlight=False)
-    money.calls(calls, made, console)
-    for trial in trials:
-        console.print(_trial_title(trial, study), highlight=False)
-        console.print(Padding(Text("\n").join(_trial_lines(trial)), (0, 0, 0, 2)), highlight=False)
-    for trial in [each for each in trials if each.traceback][-1:]:
+    console.print(Padding(_fields(found, form), (0, 0, 0, 2)), highlight=False)
+    for line in money.calls(found.calls, found.made):
+        console.print(line, highlight=False)
+    for trial in found.trials:
+        console.print(_trial_title(trial, form), highlight=False)
+        lines = Text("\n").join(_trial_lines(trial, form))
+        console.print(Padding(lines, (0, 0, 0, 2)), highlight=False)
+    for trial in [each for each in found.trials if each.traceback][-1:]:
         _section(console, f"traceback of trial {trial.id}")
         console.print(Padding(Text(safe_text(trial.traceback)), (0, 0, 0, 2)), highlight=False)
     _patch(row, console)
+    console.print(Text(f"Next: {_next_step(found)}", style="dim"), highlight=False)
 
 
-def log(registry: Registry, row: Experiment, console: Console) -> None:
-    """Print all that is stored of every training log of an experiment, safe for a terminal.
-
-    Raises:
-        RegistryError: the registry is damaged.
-    """
-    trials = registry.trials(row, whole=True)
-    for trial in trials:
-        if len(trials) > 1:
+def log(found: ExperimentInFull, console: Console) -> None:
+    """Print all that is stored of every training log of an experiment, safe for a terminal."""
+    for trial in found.trials:
+        if len(found.trials) > 1:
             console.print(Text(f"==> trial {trial.id}, seed {trial.seed} <==", style="bold"))
         text = whole_text(unpack(trial.log))  # it was capped when it was taken
         console.print(Text(text or "(no output)"), soft_wrap=True, highlight=False)
-    if not trials:
+    if not found.trials:
         console.print("no trial, so no log", highlight=False)
+
+
+def _next_step(found: ExperimentInFull) -> str:
+    row = found.row
+    steps = [f"autoresearch diff {row.id}"] if row.parent_id is not None else []
+    steps += [f"autoresearch status {row.id} --log"] if found.trials else []
+    if row.verdict is Verdict.KEEP and row.parent_id is not None:
+        more = "" if row.standing is Standing.CONFIRMED else " --confirm"
+        steps.append(f"autoresearch promote {row.id}{more}")
+    return " · ".join(steps) or "autoresearch status"
 
 
 def _section(console: Console, name: str) -> None:
@@ -69,12 +72,13 @@ def _title(row: Experiment) -> Text:
     return words.joined([Text(f"experiment {row.id}", style="bold"), state])
 
 
-def _fields(row: Experiment, study: Study, further: Sequence[tuple[str, Text | str]]) -> Table:
+def _fields(found: ExperimentInFull, form: ScoreFormat) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True, style="dim")
     table.add_column(overflow="fold")
-    for name, value in (*_idea(row), *_effect(row, study), *further):
-        table.add_row(name, value if isinstance(value, Text) else Text(value))
+    for part in (_idea(found.row), _effect(found, form), _evidence(found, form), _history(found)):
+        for name, value in part:
+            table.add_row(name, value if isinstance(value, Text) else Text(value))
     return table
 
 
@@ -90,57 +94,61 @@ def _idea(row: Experiment) -> Iterator[tuple[str, Text | str]]:
     yield "reason", words.line(row.reason, 2000) if row.reason else "-"
 
 
-def _later(registry: Registry, study: Study, row: Experiment) -> Iterator[tuple[str, Text]]:
-    """Yield the ideas that its author noted beside it, and what became of each."""
-    ideas = Notes.of(row.notes).later
-    others = registry.experiments(study) if ideas else []
-    for place, idea in enumerate(ideas, 1):
-        number = f"{row.id}.{place}"
-        yield f"later {number}", words.line(idea, 400).append(_fate(number, row, others), "dim")
-
-
-def _fate(number: str, row: Experiment, others: Sequence[Experiment]) -> str:
-    mine = [each for each in others if each.proposer == row.proposer]
-    for each in mine:
-        if number in Notes.of(each.notes).takes and each.verdict not in UNCOUNTED:
-            return f" (taken up by experiment {each.id})"
-    dropped = any(number in Notes.of(each.notes).drops for each in mine)
-    return " (dropped)" if dropped else ""
-
-
-def _effect(row: Experiment, study: Study) -> Iterator[tuple[str, Text | str]]:
-    yield "val_bpb", words.score(row.val_bpb, row.val_bpb_error, study.trust, 6)
+def _effect(found: ExperimentInFull, form: ScoreFormat) -> Iterator[tuple[str, Text | str]]:
+    row = found.row
+    yield form.name, form.score(row.val_bpb, row.val_bpb_error, FINER)
     against = f" to experiment {row.parent_id}" if row.parent_id else ""
-    yield f"Δ{against}", words.delta(row.delta, row.delta_error, 6)
-    yield "predicted Δ", words.delta(row.predicted_delta, None, 6)
+    yield f"Δ{against}", form.delta(row.delta, row.delta_error, FINER)
+    yield "predicted Δ", form.delta(row.predicted_delta, None, FINER)
     if row.standing or row.claim_pairs:
         told = words.standing(row.standing) if row.standing else Text("not confirmed")
         yield "claim", told.append(": ").append_text(words.line(row.claim_reason, 400))
 
 
-def _evidence(
-    registry: Registry, study: Study, row: Experiment
-) -> Iterator[tuple[str, Text | str]]:
-    if row.measured is not None:
-        yield "measured", evidence.measured(row)
-    if row.parent_id is not None:
-        parent = registry.experiment(row.parent_id)
-        if found := evidence.by_document(registry, parent, row):
-            yield "by document", evidence.documents(found, 6)
-    yield "test_bpb", testset.told(registry, study, row, 6)
+def _evidence(found: ExperimentInFull, form: ScoreFormat) -> Iterator[tuple[str, Text | str]]:
+    if found.row.measured is not None:
+        yield "measured", evidence.measured(found.row, form, FINER)
+    if found.documents is not None:
+        yield "by document", evidence.documents(found.documents, form, FINER)
+    yield form.test_name, testset.told(found.test, form, FINER)
+    for each in found.later:
+        fate = f" ({each.fate})" if each.fate else ""
+        yield f"later {each.number}", words.line(each.text, 400).append(fate, "dim")
 
 
-def _history(row: Experiment) -> Iterator[tuple[str, Text | str]]:
+def _history(found: ExperimentInFull) -> Iterator[tuple[str, Text | str]]:
+    row = found.row
     yield "took", words.duration(row.seconds)
+    if found.trials:
+        yield "of that", _phases(found.trials)
     yield "peak memory", words.memory(row.peak_memory) if row.peak_memory else "-"
     yield "lines", f"+{row.lines_added} -{row.lines_removed}"
     yield "commit", words.line(f"{row.commit_sha or '-'} on {row.parent_sha or '-'}")
     yield "effect hash", words.line(row.effect_hash or "-")
     yield "opened", words.moment(row.created_at)
     yield "finished", words.moment(row.finished_at) if row.finished_at else f"not yet ({row.state})"
+    if found.calls:
+        yield "cost", money.cost(found.calls, found.made)
 
 
-def _trial_title(trial: Trial, study: Study) -> Text:
+def _phases(trials: Sequence[Trial]) -> str:
+    """Return where the wall seconds of an experiment's own trials went."""
+    compiling = fsum(each.compile_seconds or 0.0 for each in trials)
+    startup = words.duration(round(fsum(each.startup_seconds for each in trials), 1))
+    compiled = f" ({words.duration(round(compiling, 1))} compiling)" if compiling else ""
+    training = fsum(max(each.total_seconds - each.startup_seconds, 0.0) for each in trials)
+    parts = [
+        f"start-up {startup}{compiled}",
+        f"training {words.duration(round(training, 1))}",
+        f"scoring {words.duration(round(fsum(each.scoring_seconds for each in trials), 1))}",
+    ]
+    waited = fsum(each.waiting_seconds or 0.0 for each in trials)
+    parts += [f"waiting for a slot {words.duration(round(waited, 1))}"] if waited else []
+    return f"{', '.join(parts)}, in {counted(len(trials), 'trial')}"
+
+
+def _trial_title(trial: Trial, form: ScoreFormat) -> Text:
+    form = replace(form, trust=trial.trust or form.trust)
     ending = str(trial.ending or trial.state)
     parts: list[Text | str] = [
         Text(f"trial {trial.id}", style="bold"),
@@ -148,15 +156,13 @@ def _trial_title(trial: Trial, study: Study) -> Text:
         str(trial.purpose),
         Text(ending, style="" if ending == "finished" else "red"),
         *(["the machine's fault: run again"] if trial.failure is FailureKind.MACHINE else []),
-        Text("val_bpb ").append_text(
-            words.score(trial.val_bpb, None, trial.trust or study.trust, 6)
-        ),
+        Text(f"{form.name} ").append_text(form.score(trial.val_bpb, None, FINER)),
         words.line(f"worker {trial.worker}", 60),
     ]
     return words.joined(parts)
 
 
-def _trial_lines(trial: Trial) -> Iterator[Text]:
+def _trial_lines(trial: Trial, form: ScoreFormat) -> Iterator[Text]:
     yield words.joined(
         [
             f"start-up {words.duration(trial.startup_seconds)}{_compiling(trial)}",
@@ -171,12 +177,14 @@ def _trial_lines(trial: Trial) -> Iterator[Text]:
         f"peak memory {words.memory(trial.peak_memory)}",
     ]
     parts += [f"mismatch {trial.mismatch:.2g} nats"] if trial.mismatch is not None else []
-    parts += [f"leaks found from {leaks.bpb(trial.detectable)}"] if trial.detectable else []
+    parts += [f"leaks found from {form.leak(trial.detectable)}"] if trial.detectable else []
     parts += [f"exit code {trial.exit_code}"] if trial.exit_code is not None else []
     parts += [f"signal {trial.signal}"] if trial.signal is not None else []
     yield words.joined(parts)
     if hardware := Hardware.of(trial.hardware):
         yield words.line(f"on {hardware}", 300)
+    if slot := _slot(trial):
+        yield Text(slot)
     yield _times(trial)
     if trial.detail:
         yield words.line(trial.detail, 400, "yellow")
@@ -191,6 +199,18 @@ def _compiling(trial: Trial) -> str:
     if not trial.compile_seconds:
         return ""
     return f" ({words.duration(trial.compile_seconds)} of it compiling)"
+
+
+def _slot(trial: Trial) -> str:
+    """Return what its slot did between the trial before it and this one, where that is known."""
+    held = {
+        "idle": trial.idle_seconds,
+        "paused": trial.paused_seconds,
+        "waiting for the machine": trial.machine_seconds,
+        "deciding": trial.deciding_seconds,
+    }
+    told = [f"{name} {words.duration(round(each, 1))}" for name, each in held.items() if each]
+    return f"its slot before it: {', '.join(told)}" if told else ""
 
 
 def _times(trial: Trial) -> Text:

@@ -11,10 +11,11 @@ from typing import Any, get_args
 
 from sqlmodel import SQLModel
 
+from autoresearch.records.metric import Metric
 from autoresearch.records.notes import Note
 from autoresearch.records.tables import Call, Experiment, Study, Trial
 from autoresearch.registry import Registry
-from autoresearch.render.machine import BULK, dump, plain
+from autoresearch.render.machine import BULK, dump, plain, shown
 from autoresearch.render.tsv import harmless
 
 # What a terminal or an editor obeys; tabs and line ends are safe in a quoted cell.
@@ -39,7 +40,7 @@ def export(registry: Registry, study: Study, table: Table, ending: str) -> bytes
     """
     kind, rows = _rows(registry, study, table)
     columns = [name for name in kind.model_fields if name not in BULK]
-    return FORMS[ending](kind, columns, rows)
+    return FORMS[ending](kind, columns, rows, study.metric)
 
 
 def _rows(
@@ -55,12 +56,14 @@ def _rows(
     return Trial, (row for each in experiments for row in registry.trials(each, whole=True))
 
 
-def _csv(_kind: type[SQLModel], columns: Sequence[str], rows: Iterable[SQLModel]) -> bytes:
+def _csv(
+    _kind: type[SQLModel], columns: Sequence[str], rows: Iterable[SQLModel], metric: Metric
+) -> bytes:
     """Return rows for spreadsheets: no cell is taken for a formula, no character is obeyed."""
     out = io.StringIO(newline="")
     sheet = csv.writer(out, lineterminator="\n")
     sheet.writerow(columns)
-    for row in map(plain, rows):
+    for row in (plain(each, metric) for each in rows):
         sheet.writerow([_cell(row[name]) for name in columns])
     return out.getvalue().encode()
 
@@ -73,11 +76,15 @@ def _cell(value: object) -> object:
     return harmless(_CONTROLS.sub(lambda odd: f"\\u{ord(odd[0]):04x}", value))
 
 
-def _lines(_kind: type[SQLModel], _columns: Sequence[str], rows: Iterable[SQLModel]) -> bytes:
-    return "".join(f"{dump(plain(row))}\n" for row in rows).encode()
+def _lines(
+    _kind: type[SQLModel], _columns: Sequence[str], rows: Iterable[SQLModel], metric: Metric
+) -> bytes:
+    return "".join(f"{dump(plain(row, metric))}\n" for row in rows).encode()
 
 
-def _parquet(kind: type[SQLModel], columns: Sequence[str], rows: Iterable[SQLModel]) -> bytes:
+def _parquet(
+    kind: type[SQLModel], columns: Sequence[str], rows: Iterable[SQLModel], metric: Metric
+) -> bytes:
     """Return rows with the same column types in every export, whatever is in them."""
     import pyarrow as pa  # noqa: PLC0415 - it costs a fifth of a second, and other forms need it not
     from pyarrow import parquet  # noqa: PLC0415
@@ -86,7 +93,7 @@ def _parquet(kind: type[SQLModel], columns: Sequence[str], rows: Iterable[SQLMod
         int: pa.int64(), float: pa.float64(), bool: pa.bool_(), datetime: pa.timestamp("us", "UTC"),
     }  # fmt: skip
     fields = [(name, types.get(_type(kind, name), pa.string())) for name in columns]
-    told = [{name: _stored(getattr(row, name)) for name in columns} for row in rows]
+    told = [{name: _stored(shown(row, name, metric)) for name in columns} for row in rows]
     out = io.BytesIO()
     parquet.write_table(pa.Table.from_pylist(told, schema=pa.schema(fields)), out)
     return out.getvalue()
@@ -104,5 +111,5 @@ def _stored(value: object) -> object:
     return str(value) if isinstance(value, str) else value  # of an enum its word
 
 
-Form = Callable[[type[SQLModel], Sequence[str], Iterable[SQLModel]], bytes]
+Form = Callable[[type[SQLModel], Sequence[str], Iterable[SQLModel], Metric], bytes]
 FORMS: Mapping[str, Form] = MappingProxyType({".csv": _csv, ".jsonl": _lines, ".parquet": _parquet})

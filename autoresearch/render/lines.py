@@ -16,16 +16,17 @@ from autoresearch.records.events import (
     Waiting,
 )
 from autoresearch.records.text import counted
-from autoresearch.records.values import Purpose, Trust
+from autoresearch.records.values import Purpose
 from autoresearch.render import words
+from autoresearch.render.scores import ScoreFormat
 
 WIDTH = 300
 
 
-def sentence(event: Event, trust: Trust, *, several: bool = False) -> Text | None:  # noqa: C901, PLR0911 - a return a kind of event
+def sentence(event: Event, form: ScoreFormat, *, several: bool = False) -> Text | None:  # noqa: C901, PLR0911 - a return a kind of event
     """Return an event in one line; None for those that only a live view shows.
 
-    Every score carries `trust`, the study's label. With `several` slots it is said which one a
+    `form` says how the study's scores are shown. With `several` slots it is said which one a
     trial is on, and whose it is: lines of several trials stand between each other.
     """
     match event:
@@ -36,9 +37,9 @@ def sentence(event: Event, trust: Trust, *, several: bool = False) -> Text | Non
         case TrialStarted():
             return _started(event, several=several)
         case TrialScored():
-            return _scored(event, trust, several=several)
+            return _scored(event, form, several=several)
         case ExperimentDone():
-            return experiment_done(event, trust)
+            return experiment_done(event, form)
         case Settled():
             return _settled(event)
         case Waiting():
@@ -48,7 +49,7 @@ def sentence(event: Event, trust: Trust, *, several: bool = False) -> Text | Non
         case NoProposal():
             return _no_proposal(event)
         case StudyStopped():
-            return stopped(event, trust)
+            return stopped(event, form)
     return None
 
 
@@ -65,8 +66,9 @@ def _opened(event: StudyOpened) -> Text:
         parts.append(words.line(f"proposer {', '.join(event.proposers)}", 100))
     parts.append(words.trust(event.trust))
     if event.best_bpb is not None:
-        best = words.score(event.best_bpb, None, event.trust)
-        parts.append(Text("continues from val_bpb ").append_text(best))
+        form = ScoreFormat(event.metric, event.trust)
+        best = form.score(event.best_bpb)
+        parts.append(Text(f"continues from {form.name} ").append_text(best))
     return words.joined(parts)
 
 
@@ -110,23 +112,22 @@ def _on(slot: str) -> Text:
     return Text("  ").append_text(words.line(f"slot {slot}", 60)).append(": ")
 
 
-def _scored(event: TrialScored, trust: Trust, *, several: bool) -> Text:
+def _scored(event: TrialScored, form: ScoreFormat, *, several: bool) -> Text:
     said = Text(f"  seed {event.seed}: ")
     if several:
         said = _on(event.slot).append(f"experiment {event.experiment_id}, seed {event.seed}: ")
     if event.bpb is None:
         return said.append("no score").append_text(_because(event.detail))
-    return said.append("val_bpb ").append_text(words.score(event.bpb, None, trust))
+    return said.append(f"{form.name} ").append_text(form.score(event.bpb))
 
 
-def experiment_done(event: ExperimentDone, trust: Trust) -> Text:
+def experiment_done(event: ExperimentDone, form: ScoreFormat) -> Text:
     """Return an experiment's verdict, with its score, effect and reason."""
     said = Text(f"experiment {event.experiment_id}: ").append_text(words.verdict(event.verdict))
     if event.val_bpb is not None:
-        said.append("  val_bpb ")
-        said.append_text(words.score(event.val_bpb, event.error, trust))
+        said.append(f"  {form.name} ").append_text(form.score(event.val_bpb, event.error))
     if event.delta is not None:
-        said.append(f"  Δ {words.delta(event.delta, event.delta_error)}")
+        said.append(f"  Δ {form.delta(event.delta, event.delta_error)}")
     said.append(f"  {words.duration(event.seconds)}")
     return said.append_text(_because(event.reason))
 
@@ -142,7 +143,7 @@ def _because(reason: str) -> Text:
     return Text("  ").append_text(words.line(reason, WIDTH, "dim"))
 
 
-def stopped(event: StudyStopped, trust: Trust) -> Text:
+def stopped(event: StudyStopped, form: ScoreFormat) -> Text:
     """Return how a run ended and what the study holds by now."""
     said = words.line(f"stopped: {event.reason}", WIDTH, "bold")
     said = Text().append_text(said).append(f"\n{counted(event.finished, 'experiment')}: ")
@@ -154,7 +155,8 @@ def stopped(event: StudyStopped, trust: Trust) -> Text:
         said.append(f", {event.per_hour:.1f} an hour")
     if event.best_bpb is None:
         return said
-    said.append("; best val_bpb ").append_text(words.score(event.best_bpb, None, trust))
+    said.append(f"; best {form.name} ").append_text(form.score(event.best_bpb))
     if event.baseline_bpb is not None and event.kept > 1:
-        said.append(f", {words.improvement(event.best_bpb, event.baseline_bpb)}")
+        effect = event.best_bpb - event.baseline_bpb
+        said.append(f", {form.improvement(effect, event.baseline_bpb)}")
     return said

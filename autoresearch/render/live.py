@@ -32,8 +32,10 @@ from autoresearch.records.values import Trust, Verdict
 from autoresearch.render import words
 from autoresearch.render.lanes import Lanes
 from autoresearch.render.lines import experiment_opened, sentence, training
+from autoresearch.render.scores import ScoreFormat
 
 BAR_WIDTH = 24
+UNKNOWN = ScoreFormat(trust=Trust.UNSEALED)  # until the study has been opened
 
 
 class PlainWatcher:
@@ -41,15 +43,15 @@ class PlainWatcher:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._trust = Trust.UNSEALED
+        self._form = UNKNOWN
         self._lanes = Lanes()
 
     def see(self, event: Event) -> None:
         """Print the event's line, if it has one."""
         if isinstance(event, StudyOpened):
-            self._trust = event.trust
+            self._form = ScoreFormat(event.metric, event.trust)
         self._lanes = self._lanes.after(event, 0.0)
-        said = sentence(event, self._trust, several=self._lanes.several)
+        said = sentence(event, self._form, several=self._lanes.several)
         if said is not None:
             _say(self._console, said, soft_wrap=True)
 
@@ -64,7 +66,7 @@ class View:
     experiment: ExperimentOpened | None = None
     point: Point | None = None
     budget: float = 0.0
-    trust: Trust = Trust.UNSEALED
+    form: ScoreFormat = UNKNOWN
     best: float | None = None
     counts: dict[Verdict, int] = field(default_factory=dict)
     lanes: Lanes = field(default_factory=Lanes)
@@ -76,7 +78,8 @@ class View:
     def _after(self, event: Event, now: float) -> "View":  # noqa: C901, PLR0911 - a return a kind of event
         match event:
             case StudyOpened():
-                seen = replace(self, trust=event.trust, best=event.best_bpb, began=now)
+                form = ScoreFormat(event.metric, event.trust)
+                seen = replace(self, form=form, best=event.best_bpb, began=now)
                 return replace(seen, budget=event.budget.training, since=now)
             case ExperimentOpened():
                 return self._turn("checking", now, experiment=event)
@@ -141,7 +144,7 @@ class View:
     def _standing(self, now: float) -> Text:
         parts: list[Text | str] = []
         if self.best is not None:
-            parts.append(Text("best ").append_text(words.score(self.best, None, self.trust)))
+            parts.append(Text("best ").append_text(self.form.score(self.best)))
         parts += [words.verdict(word).append(f" {n}") for word, n in self.counts.items()]
         return words.joined([*parts, f"at work for {words.duration(round(now - self.began))}"])
 
@@ -158,7 +161,7 @@ class LiveWatcher:
         """Take the event into the view; print what should stay above it."""
         self._view = self._view.after(event, self._now())
         if not isinstance(event, ExperimentOpened | TrialStarted | TrialScored):
-            said = sentence(event, self._view.trust)
+            said = sentence(event, self._view.form)
             if said is not None:
                 _say(self._console, said)
 

@@ -5,99 +5,121 @@ import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
-from itertools import chain
 from typing import TextIO
 
 from sqlmodel import SQLModel
 
-from autoresearch.policy.arms import Record, calibrations, compare, records
-from autoresearch.records.tables import Experiment, Study
-from autoresearch.registry import Registry
+from autoresearch.policy import ByDocument
+from autoresearch.policy.arms import Record
+from autoresearch.records.metric import BITS_PER_BYTE, Metric
+from autoresearch.registry import RunNote
 from autoresearch.registry.packing import unpack
-from autoresearch.render import duty, evidence, notes, racing
-from autoresearch.render.money import Tariff
+from autoresearch.render import at_work, duty, evidence, notes, racing
+from autoresearch.report import StudyReport
+from autoresearch.report.full import ExperimentInFull
+from autoresearch.report.rows import StudyRows
+from autoresearch.report.values import interval
 
 VERSION = 3
-NOTHING_KNOWN = Tariff()
+# Scores and effects, which are stored lower where they are better.
+SCORES = frozenset(
+    {"val_bpb", "delta", "predicted_delta", "measured", "test_bpb", "val_gain", "test_gain"}
+)
 BULK = frozenset({"log", "doc_bits", "doc_bytes", "test_bits", "answer", "salt"})
 
 
 def write_study_json(
-    registry: Registry,
-    study: Study,
-    out: TextIO,
-    tariff: Tariff = NOTHING_KNOWN,
-    run: dict[str, object] | None = None,
+    report: StudyReport, rows: StudyRows, out: TextIO, run: RunNote | None = None
 ) -> None:
     """Write a study as one JSON object, an experiment a line.
 
-    ``{"version", "study", "notes": [...], "experiments": [...], "trials": [...], "calls": [...],
-    "spending": [...], "racing": {...}, "duty": {...}, "money": {...}, "machine": {...},
-    "arms": [...], "comparisons": [...], "calibrations": {...}, "run"}``; trials and calls name
-    their experiment, `spending` is an account a proposer, `racing` that of trials stopped early,
-    `duty` what became of the seconds of the slots, `money` the study's cap and what an hour of the
-    machine costs, `machine` how loud it is, what can be seen through that, and its checks for
-    drift. `arms` are what proposers gained, `comparisons` what they did beside a control,
-    `calibrations` what became of each one's predictions: see `policy.arms`. `run` is the run at
-    work in the project, or null.
+    ``{"version", "study", "metric": {...}, "summary": {...}, "notes": [...], "experiments": [...],
+    "trials": [...], "calls": [...], "spending": [...], "racing": {...}, "duty": {...},
+    "money": {...}, "machine": {...}, "arms": [...], "comparisons": [...], "calibrations": {...},
+    "run"}``; `metric` is what scores and effects are, which are as it goes: of one that is better
+    where it is higher, an effect above zero is better. `summary` is what a person reads first.
+    Trials and calls name their experiment, `spending` is an account a proposer, `racing` that of
+    trials stopped early, `duty` what became of the seconds of the slots, `money` the study's cap
+    and what an hour of the machine costs, `machine` how loud it is, what can be seen through that,
+    and its checks for drift. `arms` are what proposers gained, above zero = better, `comparisons`
+    what they did beside a control, `calibrations` what became of each one's predictions: see
+    `policy.arms`. `run` is the run at work in the project, or null.
     Everything is in it except logs, the scores of single documents and what models answered.
     """
-    machine = evidence.Machine.of(registry, study).plain()
-    out.write(f'{{"version": {VERSION}, "study": {dump(plain(study))},')
-    out.write(f'\n"notes": {dump(notes.plain(registry.notes(study)))},\n"experiments": [')
-    experiments = registry.experiments(study, whole=True)
-    _write_items(out, (plain(each) for each in experiments))
+    metric = report.study.metric
+    out.write(f'{{"version": {VERSION}, "study": {dump(plain(rows.study))},')
+    out.write(f'\n"metric": {dump(asdict(metric))},\n"summary": {dump(summary(report))},')
+    out.write(f'\n"notes": {dump(notes.plain(rows.notes))},\n"experiments": [')
+    _write_items(out, (plain(each, metric) for each in rows.experiments))
     out.write('],\n"trials": [')
-    _write_items(out, chain.from_iterable(_trials(registry, each) for each in experiments))
+    _write_items(out, (plain(each, metric) for each in rows.trials))
     out.write('],\n"calls": [')
-    _write_items(out, (plain(each) for each in registry.calls(study)))
+    _write_items(out, (plain(each) for each in rows.calls))
     out.write('],\n"spending": [')
-    _write_items(out, (asdict(each) for each in registry.spending(study)))
-    out.write(f'],\n"racing": {dump(racing.plain(registry.raced(study)))},')
-    out.write(f'\n"duty": {dump(duty.plain(registry.duty(study)))},')
-    out.write(f'\n"money": {dump(asdict(tariff))},\n"machine": {dump(machine)},\n"arms": [')
-    trained = registry.trained(study)
-    _write_items(out, (_record(each) for each in records(trained)))
+    _write_items(out, (asdict(each) for each in report.spending))
+    out.write(f'],\n"racing": {dump(racing.plain(report.raced))},')
+    out.write(f'\n"duty": {dump(duty.plain(report.duty))},')
+    out.write(f'\n"money": {dump(asdict(report.tariff))},')
+    out.write(f'\n"machine": {dump(evidence.plain(report.machine, metric))},\n"arms": [')
+    _write_items(out, (_record(each) for each in report.proposers.records))
     out.write('],\n"comparisons": [')
-    _write_items(out, (asdict(each) for each in compare(trained)))
-    found = {name: asdict(each) for name, each in calibrations(trained).items()}
-    out.write(f'],\n"calibrations": {dump(found)},\n"run": {dump(run)}}}\n')
+    _write_items(out, (asdict(each) for each in report.proposers.comparisons))
+    out.write(f'],\n"calibrations": {dump(_calibrations(report))},')
+    out.write(f'\n"run": {dump(at_work.plain(run))}}}\n')
 
 
-def write_experiment_json(
-    registry: Registry, study: Study, experiment: Experiment, out: TextIO
-) -> None:
+def summary(report: StudyReport) -> dict[str, object]:
+    """Return what a person reads first: `gain` is an effect on the metric, with its interval."""
+    metric, gain = report.study.metric, report.gain
+    ends = interval(gain) if gain else None
+    return {
+        "best": report.best,
+        "baseline": report.baseline,
+        "gain": None if gain is None else metric.shown(gain.mean),
+        "gain_interval": None if ends is None else sorted(map(metric.shown, ends)),
+        "trust": report.study.trust,
+        "verdicts": {str(name): count for name, count in report.verdicts.items()},
+        "confirmed": report.confirmed,
+        "unfinished": report.unfinished,
+        "experiments_an_hour": report.per_hour,
+        "seconds_at_work": report.at_work,
+        "usd": report.usd,
+    }
+
+
+def write_experiment_json(found: ExperimentInFull, out: TextIO) -> None:
     """Write one experiment with all that belongs to it.
 
-    ``{"version", "study", "experiment", "documents", "trials": [...], "calls": [...]}``.
-    `experiment` must be whole (with its patch); `documents` is how it differs from its parent
-    document by document, or null. A call has what the model answered, as text.
+    ``{"version", "study", "metric", "experiment", "documents", "trials": [...], "calls": [...]}``.
+    `documents` is how it differs from its parent document by document, or null. A call has what the
+    model answered, as text.
     """
+    metric = found.study.metric
     answer = {
         "version": VERSION,
-        "study": plain(study),
-        "experiment": plain(experiment),
-        "documents": _documents(registry, experiment),
-        "trials": list(_trials(registry, experiment)),
+        "study": plain(found.study),
+        "metric": asdict(metric),
+        "experiment": plain(found.row, metric),
+        "documents": _documents(found.documents, metric),
+        "trials": [plain(each, metric) for each in found.trials],
         "calls": [
             plain(each) | {"answer": unpack(each.answer).decode("utf-8", "replace")}
-            for each in registry.calls_of(experiment, whole=True)
+            for each in found.calls
         ],
     }
     out.write(dump(answer, indent=2) + "\n")
 
 
-def _documents(registry: Registry, experiment: Experiment) -> dict[str, object] | None:
-    if experiment.parent_id is None:
-        return None
-    parent = registry.experiment(experiment.parent_id)
-    found = evidence.by_document(registry, parent, experiment)
-    return asdict(found) if found else None
+def _documents(found: ByDocument | None, metric: Metric) -> dict[str, object] | None:
+    return None if found is None else asdict(found) | {"bpb": metric.shown(found.bpb)}
 
 
-def _trials(registry: Registry, experiment: Experiment) -> Iterator[dict[str, object]]:
-    for trial in registry.trials(experiment, whole=True):
-        yield plain(trial)
+def _calibrations(report: StudyReport) -> dict[str, object]:
+    shown = report.study.metric.shown
+    return {
+        name: asdict(each) | {"predicted": shown(each.predicted), "actual": shown(each.actual)}
+        for name, each in report.proposers.calibrations.items()
+    }
 
 
 def _record(record: Record) -> dict[str, object]:
@@ -112,9 +134,16 @@ def _write_items(out: TextIO, items: Iterator[dict[str, object]]) -> None:
         separator = ",\n"
 
 
-def plain(row: SQLModel) -> dict[str, object]:
+def plain(row: SQLModel, metric: Metric = BITS_PER_BYTE) -> dict[str, object]:
     """Return a row as values that JSON has, without what is large or secret."""
-    return {name: _value(getattr(row, name)) for name in type(row).model_fields if name not in BULK}
+    names = (name for name in type(row).model_fields if name not in BULK)
+    return {name: _value(shown(row, name, metric)) for name in names}
+
+
+def shown(row: SQLModel, name: str, metric: Metric) -> object:
+    """Return a field of a row; scores and effects as the metric goes."""
+    value = getattr(row, name)
+    return metric.shown(value) if name in SCORES and value is not None else value
 
 
 def _value(value: object) -> object:

@@ -1,54 +1,56 @@
 """What a study cost: a table of its proposers' accounts, a line of totals, single calls."""
 
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from rich.cells import cell_len
-from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from autoresearch.records.money import CallEnding, CallState, dollars
-from autoresearch.records.tables import Call, Study
+from autoresearch.records.tables import Call
 from autoresearch.records.text import counted
-from autoresearch.registry import Registry, Spending
+from autoresearch.registry import Spending
 from autoresearch.render import words
+from autoresearch.render.scores import ScoreFormat
+from autoresearch.report import StudyReport
 from autoresearch.report.tariff import CARD_HOUR_USD, GpuRate, Tariff, tariff
+from autoresearch.report.values import Limited
 
 __all__ = [
-    "CARD_HOUR_USD", "GpuRate", "Tariff", "accounts", "calls", "cost", "limits", "tariff", "totals",
+    "CARD_HOUR_USD", "GpuRate", "Tariff", "accounts", "calls", "cost", "limits", "spent", "tariff",
+    "totals",
 ]  # fmt: skip
 
 GAP = 2
 NARROWEST = 12  # columns of a proposer's name
 
 
-def accounts(registry: Registry, study: Study, console: Console, tariff: Tariff) -> None:
-    """Print what a study's proposers cost and brought; nothing where no money is in play.
-
-    Raises:
-        RegistryError: the registry is damaged.
-    """
-    if tariff.gpu is None and not registry.has_calls(study):
+def accounts(report: StudyReport, width: int) -> Iterator[Table | Text]:
+    """Yield what a study's proposers cost and brought; nothing where no money is in play."""
+    if report.tariff.gpu is None and not report.called:
         return
-    spent = registry.spending(study)
-    proposers = [each for each in spent if each.experiments or each.calls]
+    proposers = [each for each in report.spending if each.experiments or each.calls]
     if proposers:
-        console.print(_table(proposers, tariff, console.width))
-    console.print(totals(spent, tariff), highlight=False)
+        yield _table(proposers, report, width)
+    yield totals(report.spending, report.tariff)
 
 
-def totals(spent: Sequence[Spending], tariff: Tariff) -> Text:
+def spent(accounts: Iterable[Spending], tariff: Tariff) -> float:
+    """Return what counts against a study's cap: calls, and training where the settings price it."""
+    gpu = tariff.gpu if tariff.gpu and tariff.gpu.counted else None
+    return sum(each.usd + (gpu.cost(each.gpu_seconds) if gpu else 0.0) for each in accounts)
+
+
+def totals(accounts: Sequence[Spending], tariff: Tariff) -> Text:
     """Return all that was spent in one line, beside the study's cap."""
-    calls = sum(each.usd for each in spent)
-    reserved = sum(each.reserved_usd for each in spent)
-    seconds = sum(each.gpu_seconds for each in spent)
+    calls = sum(each.usd for each in accounts)
+    reserved = sum(each.reserved_usd for each in accounts)
+    seconds = sum(each.gpu_seconds for each in accounts)
     gpu = tariff.gpu
-    counted = gpu.cost(seconds) if gpu and gpu.counted else 0.0
     of = "" if tariff.study_usd is None else f" of {dollars(tariff.study_usd)}"
-    line = Text(f"spent {dollars(calls + counted)}{of}")
-    line.append(f", calls {dollars(calls)}" if counted else "")
+    line = Text(f"spent {dollars(spent(accounts, tariff))}{of}")
+    line.append(f", calls {dollars(calls)}" if gpu and gpu.counted else "")
     line.append(f" ({dollars(reserved)} reserved)" if reserved else "")
     return line.append(f", {_machine(gpu, seconds)}") if gpu else line
 
@@ -69,82 +71,82 @@ def _cached(account: Spending) -> str:
     return "-" if account.cached_share is None else f"{account.cached_share:.0%}"
 
 
-def _error(account: Spending) -> str:
-    error = account.prediction_error
-    return "-" if error is None else f"{error:.4f}"
-
-
 def _gpu(account: Spending, tariff: Tariff) -> str:
     return dollars(tariff.gpu.cost(account.gpu_seconds)) if tariff.gpu else "-"
 
 
-_COLUMNS: Mapping[str, Callable[[Spending, Tariff], str]] = MappingProxyType(
-    {
-        "experiments": lambda account, _: words.count(account.experiments),
-        "keeps": lambda account, _: words.count(account.keeps),
-        "confirmed": lambda account, _: words.count(account.confirmed),
-        "calls": lambda account, _: dollars(account.usd) if account.calls else "-",
-        "GPU": _gpu,
-        "$/experiment": lambda each, tariff: _share(tariff.total(each), each.experiments),
-        "$/keep": lambda each, tariff: _share(tariff.total(each), each.keeps),
-        "$/confirmed": lambda each, tariff: _share(tariff.total(each), each.confirmed),
-        "cached": lambda account, _: _cached(account),
-        "Δ missed by": lambda account, _: _error(account),
-    }
-)
+Cells = Mapping[str, Callable[[Spending], str]]
 # As the terminal narrows.
 _GIVE_WAY = ("Δ missed by", "cached", "GPU", "$/experiment", "$/keep", "confirmed")
 
 
-def _table(proposers: Sequence[Spending], tariff: Tariff, width: int) -> Table:
-    columns, room = _fit(proposers, tariff, width)
+def _cells(report: StudyReport) -> Cells:
+    tariff, form = report.tariff, ScoreFormat.of(report.study)
+    gpu: Cells = {"GPU": lambda each: _gpu(each, tariff)} if tariff.gpu else {}
+    return {
+        "experiments": lambda each: words.count(each.experiments),
+        "keeps": lambda each: words.count(each.keeps),
+        "confirmed": lambda each: words.count(each.confirmed),
+        "calls": lambda each: dollars(each.usd) if each.calls else "-",
+        **gpu,
+        "$/experiment": lambda each: _share(tariff.total(each), each.experiments),
+        "$/keep": lambda each: _share(tariff.total(each), each.keeps),
+        "$/confirmed": lambda each: _share(tariff.total(each), each.confirmed),
+        "cached": _cached,
+        "Δ missed by": lambda each: _missed(each, form),
+    }
+
+
+def _missed(account: Spending, form: ScoreFormat) -> str:
+    error = account.prediction_error
+    return "-" if error is None else form.metric.size(error)
+
+
+def _table(proposers: Sequence[Spending], report: StudyReport, width: int) -> Table:
+    cells, room = _fit(proposers, _cells(report), width)
     table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
     table.add_column("proposer", no_wrap=True, max_width=room)
-    for name in columns:
+    for name in cells:
         table.add_column(name, no_wrap=True, justify="right")
     for each in proposers:
         proposer = words.line(each.proposer, 60)
         proposer.truncate(room, overflow="ellipsis")
-        table.add_row(proposer, *(_COLUMNS[column](each, tariff) for column in columns))
+        table.add_row(proposer, *(cell(each) for cell in cells.values()))
     return table
 
 
-def _fit(proposers: Sequence[Spending], tariff: Tariff, width: int) -> tuple[list[str], int]:
+def _fit(proposers: Sequence[Spending], cells: Cells, width: int) -> tuple[Cells, int]:
     """Return the columns that fit beside the proposers' names, and the room that these have."""
-    columns = [name for name in _COLUMNS if name != "GPU" or tariff.gpu]
+    left = dict(cells)
     widths = {
-        name: max(cell_len(each) for each in (name, *(cell(row, tariff) for row in proposers)))
-        for name, cell in _COLUMNS.items()
+        name: max(cell_len(each) for each in (name, *map(cell, proposers)))
+        for name, cell in cells.items()
     }
     for name in (*_GIVE_WAY, None):
-        room = width - sum(widths[each] + GAP for each in columns) - GAP
+        room = width - sum(widths[each] + GAP for each in left) - GAP
         if room >= NARROWEST or name is None:
             break
-        columns = [each for each in columns if each != name]
-    return columns, max(room, 1)
+        left.pop(name, None)
+    return left, max(room, 1)
 
 
-def limits(registry: Registry, study: Study) -> list[Text]:
-    """Return a line for each proposer whose last call found its provider's limit reached."""
-    last = {call.proposer: call for call in registry.calls(study)}
-    return [
-        words.line(f"{call.proposer}: {call.detail or call.ending}", 300, "yellow")
-        for call in last.values()
-        if call.ending is CallEnding.RATE_LIMITED
-    ]
+def limits(limited: Iterable[Limited]) -> Iterator[Text]:
+    """Yield a line for each proposer whose last call found its provider's limit reached."""
+    for each in limited:
+        yield words.line(f"{each.proposer}: {each.said}", 300, "yellow")
 
 
-def calls(rows: Sequence[Call], made: Mapping[int, Sequence[int]], console: Console) -> None:
-    """Print calls, each in a line, with what was sent back and what went wrong below it.
+def calls(rows: Sequence[Call], made: Mapping[int, Sequence[int]]) -> Iterator[Text | Padding]:
+    """Yield calls, each in a line, with what was sent back and what went wrong below it.
 
     `made` are the experiments that each of them has made, by its number.
     """
     for call in rows:
-        console.print(_call(call, made.get(int(call.id or 0), ())), highlight=False)
+        yield _call(call, made.get(int(call.id or 0), ()))
         for note, text in (("sent back", call.sent_back), (str(call.ending), call.detail)):
             if text:
                 said = words.line(f"{note}: {text}", 400, "yellow")
-                console.print(Padding(said, (0, 0, 0, 2)), highlight=False)
+                yield Padding(said, (0, 0, 0, 2))
 
 
 def cost(rows: Sequence[Call], made: Mapping[int, Sequence[int]]) -> str:

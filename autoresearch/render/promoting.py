@@ -5,10 +5,12 @@ from collections.abc import Iterator, Sequence
 from rich.text import Text
 
 from autoresearch.records.tables import Experiment, Study
+from autoresearch.records.values import Estimate
 from autoresearch.registry import Registry
 from autoresearch.render import testset, words
+from autoresearch.render.scores import ScoreFormat
+from autoresearch.report.full import test_score
 
-_INTERVAL = 1.96  # standard errors on either side that hold the effect with 95 %
 _MOST = 12  # pairs that are told one by one
 
 
@@ -21,39 +23,38 @@ def lines(
         registry: where it is.
         study: its own.
         row: the experiment.
-        pairs: seed, difference in bits per byte, and whether it is a fresh one.
+        pairs: seed, difference in the metric's unit, and whether it is a fresh one.
 
     Raises:
         RegistryError: the registry is damaged.
     """
+    form = ScoreFormat.of(study)
     head = [Text(f"experiment {row.id}", style="bold"), words.fate(row), words.trust(study.trust)]
     yield words.joined([*head, words.line(row.hypothesis, 100)])
-    yield Text(f"  effect  {effect(row)}")
-    yield Text(f"  pairs   {_told(pairs)}")
+    yield Text(f"  effect  {effect(row, form)}")
+    yield Text(f"  pairs   {_told(pairs, form)}")
     claim = row.claim_reason or "none yet: --confirm trains fresh pairs"
     yield Text("  claim   ").append_text(words.line(claim, 200))
     if row.test_bpb is not None:
-        yield Text("  test    ").append_text(testset.told(registry, study, row))
+        yield Text("  test    ").append_text(testset.told(test_score(registry, study, row), form))
 
 
-def effect(row: Experiment, digits: int = 4) -> str:
+def effect(row: Experiment, form: ScoreFormat) -> str:
     """Return the effect that is believed, with its interval and what is likely."""
     if row.delta is None:
         return "not known"
-    told = words.delta(row.delta, row.delta_error, digits)
-    if row.delta_error is not None:
-        reach = _INTERVAL * row.delta_error
-        low, high = (words.delta(row.delta + each, None, digits) for each in (-reach, reach))
-        told += f" (95%: {low} to {high})"
+    told = form.delta(row.delta, row.delta_error)
+    if interval := form.interval(Estimate(row.delta, row.delta_error)):
+        told += f" (95%: {interval})"
     return f"{told}; {row.chances}" if row.chances else told
 
 
-def _told(pairs: Sequence[tuple[int, float, bool]]) -> str:
+def _told(pairs: Sequence[tuple[int, float, bool]], form: ScoreFormat) -> str:
     """Return the differences by seed; the fresh ones have a star."""
     if not pairs:
         return "none"
     shown = [
-        f"{words.delta(difference)}{'*' if fresh else ''} on seed {seed}"
+        f"{form.delta(difference)}{'*' if fresh else ''} on seed {seed}"
         for seed, difference, fresh in pairs[:_MOST]
     ]
     shown += [f"and {len(pairs) - _MOST} more"] if len(pairs) > _MOST else []

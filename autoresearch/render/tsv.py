@@ -1,13 +1,14 @@
 """`status --tsv`: a study as upstream's results.tsv, and what a spreadsheet takes for a cell."""
 
+from collections.abc import Iterable
 from typing import TextIO
 
-from autoresearch.records.tables import Experiment, Study
+from autoresearch.records.metric import Metric
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import Verdict
-from autoresearch.registry import Registry
+from autoresearch.report import ExperimentReport
 
-TSV_HEADER = "commit\tval_bpb\tmemory_gb\tstatus\tdescription"
+TSV_HEADER = "commit\t{}\tmemory_gb\tstatus\tdescription"
 # What a spreadsheet takes for a formula or an open quote, at full width too.
 _LEADING = ("=", "+", "-", "@", '"', "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
@@ -23,8 +24,8 @@ def harmless(text: str) -> str:
     return f"'{text}" if text.startswith(_LEADING) else text
 
 
-def write_tsv(registry: Registry, study: Study, out: TextIO) -> None:
-    """Write a study exactly as upstream's results.tsv.
+def write_tsv(rows: Iterable[ExperimentReport], metric: Metric, out: TextIO) -> None:
+    """Write experiments exactly as upstream's results.tsv; its second column has the metric's name.
 
     That format knows keep, discard and crash only. What was refused before training (invalid),
     broke a rule (disqualified) or was discarded without a score (stopped early) becomes a crash row
@@ -32,23 +33,23 @@ def write_tsv(registry: Registry, study: Study, out: TextIO) -> None:
     another keep overtook (stale) is a discard that says so, if it has a score. Without one nothing
     came of it that upstream has a word for: it is left out, as the unfinished are.
     """
-    out.write(TSV_HEADER + "\n")
-    for experiment in registry.experiments(study):
-        verdict, scored = experiment.verdict, experiment.val_bpb is not None
+    out.write(TSV_HEADER.format(_cell(metric.name)) + "\n")
+    for row in rows:
+        verdict, scored = row.verdict, row.bpb is not None
         if verdict is not None and (verdict is not Verdict.STALE or scored):
-            out.write(_tsv_row(experiment, verdict) + "\n")
+            out.write(_tsv_row(row, verdict, metric) + "\n")
 
 
-def _tsv_row(experiment: Experiment, verdict: Verdict) -> str:
+def _tsv_row(row: ExperimentReport, verdict: Verdict, metric: Metric) -> str:
     status = _STATUS.get(verdict, Verdict.CRASH)
-    bpb = None if status is Verdict.CRASH else experiment.val_bpb
-    status = Verdict.CRASH if bpb is None else status
-    memory = 0.0 if bpb is None else experiment.peak_memory / 2**30
+    score = None if status is Verdict.CRASH or row.bpb is None else row.bpb.mean
+    status = Verdict.CRASH if score is None else status
+    memory = 0.0 if score is None else row.memory / 2**30
+    shown = f"{0.0 if score is None else metric.shown(score):.{metric.decimals + 2}f}"
     foreign = f" ({verdict})" if verdict is not status else ""
-    commit = (experiment.commit_sha or "")[:7]
-    description = _description(experiment.hypothesis) + foreign
-    return f"{commit}\t{bpb or 0.0:.6f}\t{memory:.1f}\t{status}\t{description}"
+    description = _cell(row.hypothesis) + foreign
+    return f"{row.commit[:7]}\t{shown}\t{memory:.1f}\t{status}\t{description}"
 
 
-def _description(hypothesis: str) -> str:
-    return harmless(safe_line(hypothesis, 10_000))  # one line, without tabs
+def _cell(text: str) -> str:
+    return harmless(safe_line(text, 10_000))  # one line, without tabs

@@ -7,6 +7,7 @@ from rich.text import Text
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.text import safe_line, whole_text
 from autoresearch.records.values import Clock, Standing, Trust, Verdict
+from autoresearch.report.values import ExperimentReport, StudyFacts
 
 STYLES = {
     Verdict.KEEP: "bold green",
@@ -44,7 +45,7 @@ def standing(word: Standing) -> Text:
     return Text(str(word), style="bold green" if word is Standing.CONFIRMED else "red")
 
 
-def fate(row: Experiment) -> Text:
+def fate(row: Experiment | ExperimentReport) -> Text:
     """Return an experiment's verdict, or of a keep the standing where it has one."""
     if row.verdict is None:
         return Text(str(row.state))
@@ -104,14 +105,6 @@ def trust(label: Trust) -> Text:
     return Text(str(label), style="green" if label is Trust.SEALED else "bold yellow")
 
 
-def score(value: float | None, error: float | None, label: Trust, digits: int = 4) -> Text:
-    """Return a score with its trust, as every score outside a labelled table is shown."""
-    shown = Text(bpb(value, error, digits))
-    if value is not None and label is not Trust.SEALED:
-        shown.append(" (").append_text(trust(label)).append(")")
-    return shown
-
-
 def joined(parts: list[Text | str], separator: str = " · ") -> Text:
     """Return parts in one line."""
     return Text(separator).join(part if isinstance(part, Text) else Text(part) for part in parts)
@@ -124,7 +117,7 @@ def study_name(tag: str, branch: str) -> Text:
     )
 
 
-def study_line(study: Study) -> Text:
+def study_line(study: Study | StudyFacts) -> Text:
     """Return what a reader must know of a study before any of its scores."""
     return joined(
         [
@@ -135,11 +128,3 @@ def study_line(study: Study) -> Text:
             trust(study.trust),
         ]
     )
-
-
-def improvement(best: float, baseline: float) -> str:
-    """Return how far a score lies from the baseline's, in bits per byte and in percent."""
-    gain = baseline - best
-    side = "below" if gain >= 0 else "above"
-    share = f" ({abs(gain) / baseline:.2%})" if baseline else ""
-    return f"{abs(gain):.4f} bpb{share} {side} the baseline's {baseline:.4f}"

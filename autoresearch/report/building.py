@@ -1,47 +1,35 @@
 """From the registry to a report."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from math import fsum, sqrt
 
-from autoresearch.policy.arms import calibrations, compare, records
-from autoresearch.records.arms import Trained
+from autoresearch.records.money import CallEnding
 from autoresearch.records.tables import Call, Experiment, Study
-from autoresearch.records.values import UNCOUNTED, Category, Estimate, Standing, Verdict
 from autoresearch.registry import Registry
-from autoresearch.report.experiments import experiment_report, later_ideas
-from autoresearch.report.failures import failures
+from autoresearch.report.derived import compared
+from autoresearch.report.experiments import Fates, experiment_report, later_ideas
 from autoresearch.report.machine import Machine
+from autoresearch.report.study import StudyReport
 from autoresearch.report.tariff import Tariff
-from autoresearch.report.values import (
-    Cost,
-    ExperimentReport,
-    LaterIdea,
-    Phases,
-    Proposers,
-    StudyFacts,
-    StudyReport,
-    TrialReport,
-)
+from autoresearch.report.values import Cost, ExperimentReport, LaterIdea, Limited, StudyFacts
 
-NEAR = 0.25  # the probability of being better from which a discard is a near miss
-NEAREST = 12
 NOTHING_KNOWN = Tariff()
 NO_COST = Cost()
 
 
-def study_report(registry: Registry, study: Study, tariff: Tariff = NOTHING_KNOWN) -> StudyReport:
+def study_report(
+    registry: Registry, study: Study, tariff: Tariff = NOTHING_KNOWN, *, whole: bool = True
+) -> StudyReport:
     """Return all that a study has tried and learned.
+
+    Unless `whole`, the texts of code and logs and the curves stay in the registry: they are empty,
+    and crashes are told apart by their reasons.
 
     Raises:
         RegistryError: the registry is damaged.
     """
     summary = registry.summary(study)
-    experiments = tuple(_experiments(registry, study))
-    best = summary.incumbent.id if summary.incumbent else None
-    trained = registry.trained(study)
-    trials = [trial for each in experiments for trial in each.trials]
+    calls = registry.calls(study)
+    experiments = tuple(_experiments(registry, study, calls, whole=whole))
     return StudyReport(
         study=StudyFacts.of(study),
         made=registry.now(),
@@ -51,46 +39,53 @@ def study_report(registry: Registry, study: Study, tariff: Tariff = NOTHING_KNOW
         per_hour=summary.per_hour,
         at_work=summary.at_work,
         baseline=summary.baseline.id if summary.baseline else None,
-        best=best,
-        gain=_gain(experiments, best),
+        best=summary.incumbent.id if summary.incumbent else None,
         experiments=experiments,
         machine=Machine.of(registry, study),
         allowance=study.allowance,
-        proposers=_compared(trained),
-        categories=_compared(_by_category(experiments)),
+        proposers=compared(registry.trained(study)),
         spending=tuple(registry.spending(study)),
         tariff=tariff,
-        phases=_phases(trials),
         seconds_by_purpose={str(why): each for why, each in registry.seconds(study).items()},
         raced=registry.raced(study),
-        near_misses=_near_misses(experiments),
-        failures=failures(experiments),
-        hardware=tuple(Counter(each.hardware for each in trials if each.hardware).most_common()),
+        duty=registry.duty(study),
+        notes=tuple(each for each in registry.notes(study) if each.stands),
+        called=bool(calls),
+        limited=tuple(_limited(calls)),
     )
 
 
-def _experiments(registry: Registry, study: Study) -> Iterator[ExperimentReport]:
-    rows = registry.experiments(study, whole=True)
+def _experiments(
+    registry: Registry, study: Study, calls: Sequence[Call], *, whole: bool
+) -> Iterator[ExperimentReport]:
+    rows = registry.experiments(study, whole=whole)
+    trials = registry.trials_of_all(study, whole=whole)
     readings = registry.readings(study)
-    costs = _costs(registry.calls(study), rows)
+    costs = _costs(calls, rows)
     later = _later(rows)
     for row in rows:
         number = row.id or 0
         yield experiment_report(
             row,
-            registry.trials(row, whole=True),
+            trials.get(number, ()),
             readings,
             cost=costs.get(number, NO_COST),
             later=later.get(number, ()),
+            whole=whole,
         )
 
 
+def _limited(calls: Iterable[Call]) -> Iterator[Limited]:
+    last = {call.proposer: call for call in calls}
+    for call in last.values():
+        if call.ending is CallEnding.RATE_LIMITED:
+            yield Limited(call.proposer, call.detail or str(call.ending))
+
+
 def _later(rows: Sequence[Experiment]) -> Mapping[int, tuple[LaterIdea, ...]]:
-    noted: dict[str, list[Experiment]] = {}  # who noted nothing has taken or dropped nothing
-    for row in rows:
-        if row.notes:
-            noted.setdefault(row.proposer, []).append(row)
-    return {row.id or 0: later_ideas(row, those) for those in noted.values() for row in those}
+    noting = [row for row in rows if row.notes]  # who noted nothing has taken or dropped nothing
+    fates = Fates.of(noting)
+    return {row.id or 0: later_ideas(row, fates) for row in noting}
 
 
 def _costs(calls: Sequence[Call], rows: Iterable[Experiment]) -> Mapping[int, Cost]:
@@ -107,82 +102,3 @@ def _costs(calls: Sequence[Call], rows: Iterable[Experiment]) -> Mapping[int, Co
         for number in made:
             found[number or 0] = found.get(number or 0, NO_COST) + part
     return found
-
-
-def _gain(experiments: Sequence[ExperimentReport], best: int | None) -> Estimate | None:
-    """Return what the keeps from the baseline to the best are believed to have done, added up.
-
-    Each was measured in pairs on shared seeds, which tells it apart from the noise between seeds
-    that the difference of two mean scores is full of.
-    """
-    chain = list(_chain({each.number: each for each in experiments}, best))
-    effects = [each.delta for each in chain if each.delta is not None]
-    if not chain or len(effects) < len(chain):
-        return None
-    errors = [each.error for each in effects if each.error is not None]
-    error = sqrt(fsum(each**2 for each in errors)) if len(errors) == len(effects) else None
-    return Estimate(fsum(each.mean for each in effects), error)
-
-
-def _chain(
-    by_number: Mapping[int, ExperimentReport], best: int | None
-) -> Iterator[ExperimentReport]:
-    """Yield the best and what it builds on, as far as the baseline, which is left out."""
-    row = by_number.get(best or 0)
-    while row is not None and row.parent is not None:
-        yield row
-        row = by_number.get(row.parent)
-
-
-def _compared(trained: Sequence[Trained]) -> Proposers:
-    return Proposers(tuple(records(trained)), tuple(compare(trained)), calibrations(trained))
-
-
-def _by_category(experiments: Iterable[ExperimentReport]) -> list[Trained]:
-    """Return trained experiments with their category in the place of the proposer.
-
-    A control's own turns stay the control's: they are what categories are compared with.
-    """
-    return [
-        each if each.is_control else replace(each, proposer=row.category)
-        for row in experiments
-        for each in _trained(row)
-    ]
-
-
-def _trained(row: ExperimentReport) -> Iterator[Trained]:
-    judged = row.verdict is not None and row.verdict not in UNCOUNTED
-    if judged and row.category != Category.BASELINE and row.reverts is None:
-        yield Trained(
-            proposer=row.proposer,
-            control=row.control,
-            seconds=row.seconds,
-            kept=row.kept,
-            confirmed=row.standing is Standing.CONFIRMED,
-            delta=row.delta.mean if row.delta else None,
-            delta_error=row.delta.error if row.delta else None,
-        )
-
-
-def _phases(trials: Iterable[TrialReport]) -> Phases:
-    """Return where the trials' wall seconds went; what is no start-up counts as training."""
-    trials = list(trials)
-    return Phases(
-        startup=fsum(each.startup for each in trials),
-        compiling=fsum(each.compiling for each in trials),
-        training=fsum(max(each.total - each.startup, 0.0) for each in trials),
-        scoring=fsum(each.scoring for each in trials),
-    )
-
-
-def _near_misses(experiments: Iterable[ExperimentReport]) -> tuple[int, ...]:
-    """Return the discards that are the likeliest to be better all the same, likeliest first."""
-    found = [
-        (-each.chances.better, each.number)
-        for each in experiments
-        if each.verdict is Verdict.DISCARD
-        and each.standing is not Standing.REFUTED
-        and each.chances is not None
-        and each.chances.better >= NEAR
-    ]
-    return tuple(number for _, number in sorted(found)[:NEAREST])

@@ -1,12 +1,21 @@
 """One experiment's rows as a value: its evidence, its cost, its trainings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
 
 from autoresearch import policy
 from autoresearch.records.hardware import Hardware
 from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.text import safe_text
-from autoresearch.records.values import UNCOUNTED, Estimate, FailureKind, Notes, Reading
+from autoresearch.records.values import (
+    UNCOUNTED,
+    Estimate,
+    FailureKind,
+    Notes,
+    Reading,
+    TrialState,
+)
 from autoresearch.registry.packing import unpack
 from autoresearch.report.values import Cost, ExperimentReport, LaterIdea, Pair, TrialReport
 
@@ -14,6 +23,7 @@ POINTS = 60  # of a learning curve
 LOG_BYTES = 16_384
 LOG_LINES = 40
 LOG_SIZE = 4_000
+_NO_TEXTS = {"change": "", "log": "", "traceback": ""}
 
 
 def experiment_report(
@@ -23,8 +33,12 @@ def experiment_report(
     *,
     cost: Cost,
     later: tuple[LaterIdea, ...],
+    whole: bool = True,
 ) -> ExperimentReport:
-    """Return an experiment as a value; `row` and `trials` must be whole, `readings` the study's."""
+    """Return an experiment as a value; `readings` are the study's.
+
+    Unless `row` and `trials` are whole it has no texts of code and logs, and no curves.
+    """
     return ExperimentReport(
         number=int(row.id or 0),
         parent=row.parent_id,
@@ -45,6 +59,7 @@ def experiment_report(
         chances=row.chances,
         claim=row.claim_reason,
         test_bpb=row.test_bpb,
+        test_distance=distance(row, trials),
         gap=compared(row),
         seconds=row.seconds,
         memory=row.peak_memory,
@@ -54,11 +69,9 @@ def experiment_report(
         finished=row.finished_at,
         reverts=row.reverts_id,
         cost=cost,
-        change=row.patch or row.change_text,
-        log=_log(trials),
-        traceback=next((each.traceback for each in reversed(trials) if each.traceback), ""),
         later=later,
-        trials=tuple(map(_trial, trials)),
+        trials=tuple(_trial(each, whole=whole) for each in trials),
+        **(_texts(row, trials) if whole else _NO_TEXTS),
     )
 
 
@@ -74,22 +87,45 @@ def compared(row: Experiment) -> policy.Gap | None:
     return None if val is None or test is None else policy.Gap(val, test)
 
 
-def later_ideas(row: Experiment, others: Sequence[Experiment]) -> tuple[LaterIdea, ...]:
-    """Return the ideas that an author noted beside a proposal, and what became of each.
-
-    `others` are the study's experiments of the same proposer.
-    """
-    ideas = Notes.of(row.notes).later
-    numbered = ((f"{row.id}.{place}", idea) for place, idea in enumerate(ideas, 1))
-    return tuple(LaterIdea(number, idea, _fate(number, others)) for number, idea in numbered)
+def distance(row: Experiment, trials: Sequence[Trial]) -> float | None:
+    """Return how far test lies from val for the checkpoint that was scored on test."""
+    val = next((each.val_bpb for each in trials if each.id == row.test_trial_id), None)
+    return None if row.test_bpb is None or val is None else row.test_bpb - val
 
 
-def _fate(number: str, others: Sequence[Experiment]) -> str:
-    for each in others:
-        if number in Notes.of(each.notes).takes and each.verdict not in UNCOUNTED:
-            return f"taken up by experiment {each.id}"
-    dropped = any(number in Notes.of(each.notes).drops for each in others)
-    return "dropped" if dropped else ""
+@dataclass(frozen=True)
+class Fates:
+    """What became of ideas for later, by proposer and number of the idea."""
+
+    taken: Mapping[tuple[str, str], int]
+    dropped: Collection[tuple[str, str]]
+
+    @classmethod
+    def of(cls, rows: Iterable[Experiment]) -> Self:
+        """Read them from the notes of a study's experiments, oldest first."""
+        taken: dict[tuple[str, str], int] = {}
+        dropped = set[tuple[str, str]]()
+        for row in rows:
+            notes = Notes.of(row.notes)
+            dropped.update((row.proposer, number) for number in notes.drops)
+            if row.verdict not in UNCOUNTED:
+                for number in notes.takes:
+                    taken.setdefault((row.proposer, number), row.id or 0)
+        return cls(taken, dropped)
+
+    def of_idea(self, proposer: str, number: str) -> str:
+        """Return what became of one in words; "" of one that is still open."""
+        if by := self.taken.get((proposer, number)):
+            return f"taken up by experiment {by}"
+        return "dropped" if (proposer, number) in self.dropped else ""
+
+
+def later_ideas(row: Experiment, fates: Fates) -> tuple[LaterIdea, ...]:
+    """Return the ideas that an author noted beside a proposal, and what became of each."""
+    numbered = ((f"{row.id}.{at}", idea) for at, idea in enumerate(Notes.of(row.notes).later, 1))
+    return tuple(
+        LaterIdea(number, idea, fates.of_idea(row.proposer, number)) for number, idea in numbered
+    )
 
 
 def _pairs(row: Experiment, readings: Mapping[int, Sequence[Reading]]) -> tuple[Pair, ...]:
@@ -101,6 +137,12 @@ def _pairs(row: Experiment, readings: Mapping[int, Sequence[Reading]]) -> tuple[
     )
 
 
+def _texts(row: Experiment, trials: Sequence[Trial]) -> dict[str, str]:
+    traced = (each.traceback for each in reversed(trials) if each.traceback)
+    change = row.patch or row.change_text
+    return {"change": change, "log": _log(trials), "traceback": next(traced, "")}
+
+
 def _log(trials: Sequence[Trial]) -> str:
     for each in reversed(trials):
         if each.log:
@@ -109,7 +151,7 @@ def _log(trials: Sequence[Trial]) -> str:
     return ""
 
 
-def _trial(row: Trial) -> TrialReport:
+def _trial(row: Trial, *, whole: bool) -> TrialReport:
     hardware = Hardware.of(row.hardware)
     return TrialReport(
         number=int(row.id or 0),
@@ -129,7 +171,9 @@ def _trial(row: Trial) -> TrialReport:
         memory=row.peak_memory,
         hardware=str(hardware) if hardware else "",
         detectable=row.detectable,
-        curve=_thinned(row.curve),
+        curve=_thinned(row.curve) if whole else (),
+        at_work=row.state is TrialState.RUNNING,
+        last_sign=row.finished_at or row.heartbeat_at,
     )
 
 

@@ -31,4 +31,5 @@ class Machine:
             (each.trial, policy.drift(each.again, each.then, noise))
             for each in registry.repeats(study)
         )
-        return cls(noise, sight, policy.advice(sight, study.device, study.clock), checks)
+        advice = policy.advice(sight, study.device, study.clock, study.metric)
+        return cls(noise, sight, advice, checks)

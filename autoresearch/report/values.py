@@ -1,4 +1,6 @@
-"""What a report holds. Scores and effects in bits per byte, times in seconds, money in US dollars.
+"""What a report holds: scores and effects as they are stored, lower where they are better.
+
+`StudyFacts.metric` says what they are. Times are in seconds, money in US dollars.
 
 Texts of proposals and trainings are as they were written, and hostile: whoever shows them escapes.
 """
@@ -11,7 +13,7 @@ from types import MappingProxyType
 from autoresearch import policy
 from autoresearch.policy.arms import Comparison, Record
 from autoresearch.policy.calibration import Calibration
-from autoresearch.records.scores import Allowance
+from autoresearch.records.metric import Metric
 from autoresearch.records.tables import Study
 from autoresearch.records.values import (
     Chances,
@@ -22,9 +24,6 @@ from autoresearch.records.values import (
     Trust,
     Verdict,
 )
-from autoresearch.registry import Raced, Spending
-from autoresearch.report.machine import Machine
-from autoresearch.report.tariff import Tariff
 
 NORMAL_95 = 1.96  # standard errors to either side
 
@@ -43,6 +42,8 @@ class StudyFacts:
     clock: Clock
     state: StudyState
     began: datetime
+    metric: Metric
+    steady_since: int
 
     @classmethod
     def of(cls, study: Study) -> "StudyFacts":
@@ -58,6 +59,8 @@ class StudyFacts:
             clock=study.clock,
             state=study.state,
             began=study.created_at,
+            metric=study.metric,
+            steady_since=study.steady_since,
         )
 
 
@@ -66,7 +69,8 @@ class TrialReport:
     """One training. `training` is by the budget's clock, the other seconds by the wall.
 
     `curve` are points of progress (0 to 1) and loss, thinned out; `faulty` that the machine spoiled
-    it; `detectable` the smallest leak that scoring would have found.
+    it; `detectable` the smallest leak that scoring would have found. `last_sign` is its end or, of
+    one at work, when it was last known to be alive.
     """
 
     number: int
@@ -87,6 +91,8 @@ class TrialReport:
     hardware: str
     detectable: float | None
     curve: tuple[tuple[float, float], ...]
+    at_work: bool
+    last_sign: datetime
 
 
 @dataclass(frozen=True)
@@ -135,7 +141,8 @@ class Cost:
 class ExperimentReport:
     """One proposal and its fate. Estimates are None where nothing is known yet.
 
-    `delta` is the believed effect, `measured` the mean of its pairs; `gap` what test says of it.
+    `delta` is the believed effect, `measured` the mean of its pairs; `gap` what test says of it,
+    and `test_distance` how far test lies from val for the checkpoint that was scored on it.
     `change` is the diff, or of what was refused the change as proposed; `log` the end of the last
     training's log, and `traceback` that of the last one that left any.
     """
@@ -159,6 +166,7 @@ class ExperimentReport:
     chances: Chances | None
     claim: str
     test_bpb: float | None
+    test_distance: float | None
     gap: policy.Gap | None
     seconds: float
     memory: int
@@ -211,62 +219,20 @@ class Phases:
 
 
 @dataclass(frozen=True)
+class Limited:
+    """A proposer whose last call found its provider's limit reached, and what was said of it."""
+
+    proposer: str
+    said: str
+
+
+@dataclass(frozen=True)
 class Proposers:
     """What each side gained, beside the control, and what became of its predictions."""
 
     records: tuple[Record, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     calibrations: Mapping[str, Calibration] = field(default_factory=lambda: MappingProxyType({}))
-
-
-@dataclass(frozen=True)
-class StudyReport:
-    """A study, whole. `made` is when it was read.
-
-    `gain` is what the best is believed to have gained on the baseline: the effects of the keeps
-    between them, added up, below zero = better. `at_work` are the seconds of its runs, without the
-    pauses between them; `hardware` the machines with the number of trials on each.
-    """
-
-    study: StudyFacts
-    made: datetime
-    verdicts: Mapping[Verdict, int]
-    confirmed: int
-    unfinished: int
-    per_hour: float | None
-    at_work: float
-    baseline: int | None
-    best: int | None
-    gain: Estimate | None
-    experiments: tuple[ExperimentReport, ...]
-    machine: Machine
-    allowance: Allowance | None
-    proposers: Proposers
-    categories: Proposers
-    spending: tuple[Spending, ...]
-    tariff: Tariff
-    phases: Phases
-    seconds_by_purpose: Mapping[str, float]
-    raced: Raced
-    near_misses: tuple[int, ...]
-    failures: tuple[FailureGroup, ...]
-    hardware: tuple[tuple[str, int], ...]
-
-    def __getitem__(self, number: int) -> ExperimentReport:
-        """Return the experiment with this number.
-
-        Raises:
-            KeyError: the study has none.
-        """
-        for each in self.experiments:
-            if each.number == number:
-                return each
-        raise KeyError(number)
-
-    @property
-    def usd(self) -> float:
-        """What all calls cost."""
-        return sum(each.usd for each in self.spending)
 
 
 def interval(estimate: Estimate) -> tuple[float, float] | None:

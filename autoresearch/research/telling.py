@@ -31,6 +31,7 @@ def study_opened(
         baseline_bpb=summary.baseline.val_bpb if summary.baseline else None,
         best_bpb=summary.incumbent.val_bpb if summary.incumbent else None,
         slots=tuple(slots),
+        metric=study.metric,
     )
 
 

@@ -1,0 +1,139 @@
+"""A study in a few lines: what improved and how sure that is, what was tried, time and money."""
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from autoresearch.records.money import dollars
+from autoresearch.records.values import StudyState, Verdict
+from autoresearch.registry import RunNote
+from autoresearch.render import at_work, money, words
+from autoresearch.render.scores import ScoreFormat
+from autoresearch.render.sparkline import ASCII, BLOCKS, sparkline
+from autoresearch.report import ExperimentReport, StudyReport
+
+WIDEST = 60  # of the line of the best so far
+NARROWEST = 10
+LABEL = 9  # columns that the lines' names take
+
+
+def headline(report: StudyReport, console: Console, run: RunNote | None = None) -> Table:
+    """Return what a reader must know first, a line each with its name.
+
+    Args:
+        report: the study.
+        console: where it will be shown.
+        run: the run at work in the project, if there is one.
+    """
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, told in (
+        *_best(report),
+        *_so_far(report, console),
+        ("tried", counts(report)),
+        *_time(report, run),
+        *_money(report),
+    ):
+        grid.add_row(name, told)
+    return grid
+
+
+def _best(report: StudyReport) -> Iterator[tuple[str, Text]]:
+    form = ScoreFormat.of(report.study)
+    if report.best is None or (best := report[report.best]).bpb is None:
+        yield "best", Text("no score yet")
+        return
+    score = form.score(best.bpb.mean, best.bpb.error)
+    if report.best == report.baseline:
+        yield "best", Text(f"the unchanged project, {form.name} ").append_text(score)
+        return
+    yield "best", Text(f"experiment {best.number}, {form.name} ").append_text(score)
+    if told := _gain(report, form):
+        yield "gain", told
+    if told := _why(best):
+        yield "why", told
+
+
+def _gain(report: StudyReport, form: ScoreFormat) -> Text | None:
+    base = report[report.baseline].bpb if report.baseline is not None else None
+    if report.gain is None or base is None:
+        return None
+    told = Text(form.improvement(report.gain.mean, base.mean), style="bold")
+    if not (interval := form.gained(report.gain)):
+        return told.append(", how sure that is cannot be told: nothing was repeated", "dim")
+    told.append(f", 95%: {interval}", style="not bold")
+    unsure = not interval[:1].isdigit()  # it has signs, since it holds zero
+    return told.append(" (it may be no gain at all)", "not bold yellow") if unsure else told
+
+
+def _why(best: ExperimentReport) -> Text | None:
+    """Return why the best was kept, and what became of that."""
+    parts: list[Text | str] = [str(best.chances)] if best.chances else []
+    if best.standing is not None:
+        claim = words.line(f": {best.claim}", 120) if best.claim else Text()
+        parts.append(words.standing(best.standing).append_text(claim))
+    elif best.reason:
+        parts.append(words.line(best.reason.partition(":")[0], 120))
+    return words.joined(parts) if parts else None
+
+
+def _so_far(report: StudyReport, console: Console) -> Iterator[tuple[str, Text]]:
+    levels = best_so_far(report)
+    width = min(console.width - LABEL, WIDEST)
+    if len(set(levels)) > 1 and width >= NARROWEST:
+        shown = [report.study.metric.shown(each) for each in levels]
+        blocks = ASCII if console.options.ascii_only else BLOCKS
+        yield "so far", Text(sparkline(shown, width, blocks), style="green")
+
+
+def best_so_far(report: StudyReport) -> Sequence[float]:
+    """Return what the best was believed to have gained on the baseline by each experiment."""
+    level: dict[int, float] = {}
+    found, best = [], 0.0
+    for each in report.experiments:
+        if each.kept:
+            step = each.delta.mean if each.delta and each.parent is not None else 0.0
+            best = level[each.number] = level.get(each.parent or 0, 0.0) + step
+        found.append(best)
+    return found
+
+
+def counts(report: StudyReport) -> Text:
+    """Return how many experiments ended in which way; what is rare is said where there is any."""
+    number = {each: report.verdicts.get(each, 0) for each in Verdict}
+    told = [
+        f"{words.count(number[Verdict.KEEP])} kept ({words.count(report.confirmed)} confirmed)",
+        f"{words.count(number[Verdict.DISCARD])} discarded",
+        f"{words.count(number[Verdict.CRASH])} crashed",
+        f"{words.count(number[Verdict.INVALID])} refused (invalid)",
+    ]
+    rare = {
+        "disqualified": number[Verdict.DISQUALIFIED],
+        "stale": number[Verdict.STALE],
+        "unfinished": report.unfinished,
+    }
+    told += [f"{words.count(count)} {kind}" for kind, count in rare.items() if count]
+    return Text(", ".join(told))
+
+
+def _time(report: StudyReport, run: RunNote | None) -> Iterator[tuple[str, Text]]:
+    told = [f"{report.per_hour:.1f} experiments an hour"] if report.per_hour else []
+    told += [f"{words.duration(round(report.at_work))} at work"] if report.at_work else []
+    if report.duty is not None and report.duty.share is not None:
+        told.append(f"duty {report.duty.share:.0%}")
+    said = Text(" · ".join(told))
+    if run is not None and report.study.state is StudyState.RUNNING:
+        said.append(" · " if told else "").append(at_work.left(run, report.made), style="cyan")
+    if said:
+        yield "time", said
+
+
+def _money(report: StudyReport) -> Iterator[tuple[str, Text]]:
+    if not report.called and report.tariff.gpu is None:
+        return
+    told = dollars(money.spent(report.spending, report.tariff))
+    cap = report.tariff.study_usd
+    yield "spent", Text(told if cap is None else f"{told} of {dollars(cap)}")

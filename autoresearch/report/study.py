@@ -1,0 +1,112 @@
+"""The report: a frozen value. What follows from its experiments alone is worked out when asked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from autoresearch import policy
+from autoresearch.records.notes import Note
+from autoresearch.records.scores import Allowance
+from autoresearch.records.values import Estimate, Verdict
+from autoresearch.registry import Raced, Spending
+from autoresearch.report import derived
+from autoresearch.report.failures import failures
+from autoresearch.report.machine import Machine
+from autoresearch.report.tariff import Tariff
+from autoresearch.report.values import (
+    ExperimentReport,
+    FailureGroup,
+    Limited,
+    Phases,
+    Proposers,
+    StudyFacts,
+    TrialReport,
+)
+
+
+@dataclass(frozen=True)
+class StudyReport:
+    """A study, whole. `made` is when it was read.
+
+    `at_work` are the seconds of its runs, without the pauses between them. `called` says whether a
+    provider was ever asked; `notes` are those of the person that stand.
+    """
+
+    study: StudyFacts
+    made: datetime
+    verdicts: Mapping[Verdict, int]
+    confirmed: int
+    unfinished: int
+    per_hour: float | None
+    at_work: float
+    baseline: int | None
+    best: int | None
+    experiments: tuple[ExperimentReport, ...]
+    machine: Machine
+    allowance: Allowance | None
+    proposers: Proposers
+    spending: tuple[Spending, ...]
+    tariff: Tariff
+    seconds_by_purpose: Mapping[str, float]
+    raced: Raced
+    duty: policy.Duty | None
+    notes: tuple[Note, ...]
+    called: bool
+    limited: tuple[Limited, ...]
+
+    def __getitem__(self, number: int) -> ExperimentReport:
+        """Return the experiment with this number.
+
+        Raises:
+            KeyError: the study has none.
+        """
+        return self._by_number[number]
+
+    @property
+    def finished(self) -> int:
+        """How many experiments have a verdict."""
+        return sum(self.verdicts.values())
+
+    @property
+    def usd(self) -> float:
+        """What all calls cost."""
+        return sum(each.usd for each in self.spending)
+
+    @cached_property
+    def gain(self) -> Estimate | None:
+        """What the best is believed to have gained on the baseline, below zero = better."""
+        return derived.gain(self._by_number, self.best)
+
+    @cached_property
+    def categories(self) -> Proposers:
+        """What each category gained, beside the control."""
+        return derived.categories(self.experiments)
+
+    @cached_property
+    def phases(self) -> Phases:
+        """Where the trials' wall seconds went."""
+        return derived.phases(self._trials)
+
+    @cached_property
+    def near_misses(self) -> tuple[int, ...]:
+        """The discards that are the likeliest to be better all the same, likeliest first."""
+        return derived.near_misses(self.experiments)
+
+    @cached_property
+    def failures(self) -> tuple[FailureGroup, ...]:
+        """What failed in the same way, the largest group first."""
+        return failures(self.experiments)
+
+    @cached_property
+    def hardware(self) -> tuple[tuple[str, int], ...]:
+        """The machines, with the number of trials on each."""
+        return derived.hardware(self._trials)
+
+    @cached_property
+    def _by_number(self) -> Mapping[int, ExperimentReport]:
+        return {each.number: each for each in self.experiments}
+
+    @property
+    def _trials(self) -> Sequence[TrialReport]:
+        return [trial for each in self.experiments for trial in each.trials]
