@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from autoresearch.records.hardware import Hardware
-from autoresearch.records.tables import Experiment, Trial
+from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.values import (
     Category,
     Ending,
@@ -22,8 +22,18 @@ from autoresearch.records.values import (
     Trust,
     Verdict,
 )
-from autoresearch.registry import Registry
+from autoresearch.registry import Registry, RunNote
 from autoresearch.registry.packing import pack_counts, pack_reals
+from autoresearch.render.experiment import experiment
+from autoresearch.render.machine import write_experiment_json, write_study_json
+from autoresearch.render.status import ALL, status
+from autoresearch.render.tsv import write_tsv
+from autoresearch.report import study_report
+from autoresearch.report.building import NOTHING_KNOWN
+from autoresearch.report.full import experiment_in_full
+from autoresearch.report.rows import StudyRows
+from autoresearch.report.selection import Selection
+from autoresearch.report.tariff import Tariff
 from tests.rows import a_study
 
 HARDWARE = Hardware("cpu", "Ada Core 9", threads=2, python="3.11", torch="2.8.0")
@@ -182,3 +192,44 @@ class Fabricated:
 def plain(width: int = 160) -> Console:
     """Return a console that writes to memory as if it were piped."""
     return Console(record=True, width=width, file=io.StringIO(), force_terminal=False)
+
+
+def show_status(
+    registry: Registry,
+    study: Study,
+    console: Console,
+    *,
+    tariff: Tariff = NOTHING_KNOWN,
+    chosen: Selection = ALL,
+    run: RunNote | None = None,
+) -> None:
+    """Print a study of a registry as `status` does."""
+    report = study_report(registry, study, tariff, whole=False)
+    status(report, console, chosen=chosen, run=run, log=Path("run.log") if run else None)
+
+
+def study_json(registry: Registry, study: Study, tariff: Tariff = NOTHING_KNOWN) -> str:
+    """Return a study as `status --json` writes it."""
+    out = io.StringIO()
+    report = study_report(registry, study, tariff, whole=False)
+    write_study_json(report, StudyRows.of(registry, study), out)
+    return out.getvalue()
+
+
+def study_tsv(registry: Registry, study: Study) -> str:
+    """Return a study as `status --tsv` writes it."""
+    out = io.StringIO()
+    write_tsv(study_report(registry, study, whole=False).experiments, study.metric, out)
+    return out.getvalue()
+
+
+def experiment_json(registry: Registry, number: int) -> str:
+    """Return an experiment as `status ID --json` writes it."""
+    out = io.StringIO()
+    write_experiment_json(experiment_in_full(registry, number), out)
+    return out.getvalue()
+
+
+def show_experiment(registry: Registry, number: int, console: Console) -> None:
+    """Print an experiment of a registry as `status ID` does."""
+    experiment(experiment_in_full(registry, number), console)

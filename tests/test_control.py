@@ -15,12 +15,9 @@ from autoresearch.proposers import Brief, Check, Unable
 from autoresearch.records.events import NoProposal, StudyOpened
 from autoresearch.records.tables import Experiment
 from autoresearch.records.values import Category, Change, Proposal, Standing, Verdict
-from autoresearch.render.experiment import experiment
-from autoresearch.render.machine import write_study_json
-from autoresearch.render.status import status
 from autoresearch.research import StopRules
 from autoresearch.research.rota import Seat
-from tests.rendering import Fabricated, plain
+from tests.rendering import Fabricated, plain, show_experiment, show_status, study_json
 from tests.shares import THOROUGH
 from tests.stubs import Night, Scripted, make_project, variant
 
@@ -61,14 +58,12 @@ def rows(night: Night) -> list[Experiment]:
 
 def shown(night: Night, width: int = 200) -> str:
     console = plain(width)
-    status(night.registry, night.study(), console)
+    show_status(night.registry, night.study(), console)
     return console.export_text()
 
 
 def read(night: Night) -> Any:
-    out = io.StringIO()
-    write_study_json(night.registry, night.study(), out)
-    return json.loads(out.getvalue())
+    return json.loads(study_json(night.registry, night.study()))
 
 
 @pytest.fixture(scope="module")
@@ -140,8 +135,7 @@ def test_json_holds_arms_comparisons_and_calibrations(night: Night) -> None:
 def test_one_experiment_tells_of_its_turn(night: Night) -> None:
     for number, words in ((2, "it could have had the turn"), (3, "a turn of its own")):
         console = plain()
-        row = night.registry.experiment(number)
-        experiment(night.registry, night.study(), row, console)
+        show_experiment(night.registry, number, console)
         assert f"chance: {words}" in console.export_text()
 
 
@@ -152,7 +146,7 @@ def test_names_of_arms_stay_text(night: Night, tmp_path: Path) -> None:
     )  # fmt: skip
     made.run()
     out = io.StringIO()
-    status(made.registry, made.study(), Console(file=out, width=200, force_terminal=True))
+    show_status(made.registry, made.study(), Console(file=out, width=200, force_terminal=True))
     assert "control [bold red]x[/]" in out.getvalue()
     assert "\x1b[2J" not in out.getvalue()
     assert "\u202e" not in out.getvalue()

@@ -1,6 +1,5 @@
 """The line about duty, the same for programs, and what older trials leave unknown."""
 
-import io
 import json
 from pathlib import Path
 
@@ -9,9 +8,7 @@ import pytest
 from autoresearch.policy import Duty
 from autoresearch.records.values import Ending, Purpose, Verdict
 from autoresearch.render import duty
-from autoresearch.render.machine import write_study_json
-from autoresearch.render.status import status
-from tests.rendering import Fabricated, plain
+from tests.rendering import Fabricated, plain, show_status, study_json
 
 
 @pytest.mark.parametrize(
@@ -44,7 +41,7 @@ def test_status_and_json_sum_it_up_over_the_study(tmp_path: Path) -> None:
     made, console = Fabricated(tmp_path), plain()
     kept = made.add(Verdict.KEEP, 1.9)
     made.trial(kept, 1.9)
-    status(made.registry, made.study, console)
+    show_status(made.registry, made.study, console)
     assert duty.UNKNOWN in console.export_text()
     took = {"idle_seconds": 15.0, "machine_seconds": 0.0, "paused_seconds": 0.0}
     took |= {"deciding_seconds": 1.0, "slot_seconds": 30.0, "waiting_seconds": 0.0}
@@ -53,12 +50,10 @@ def test_status_and_json_sum_it_up_over_the_study(tmp_path: Path) -> None:
     made.trial(kept, None, purpose=Purpose.CANARY)  # its seconds are another trial's
     made.study = made.registry.save(made.study.model_copy(update={"idle": {"end": 8.0}}))
     console = plain()
-    status(made.registry, made.study, console)
+    show_status(made.registry, made.study, console)
     text = " ".join(console.export_text().split())
     assert "duty 20% of 1 min 40 s, 36.0 experiments an hour a device; of the rest: " in text
     assert "(without 1 trial of unknown seconds)" in text
-    out = io.StringIO()
-    write_study_json(made.registry, made.study, out)
-    told = json.loads(out.getvalue())["duty"]
+    told = json.loads(study_json(made.registry, made.study))["duty"]
     assert (told["share"], told["unknown"], told["held"]["proposals"]) == (0.2, 1, 30.0)
     assert told["held"]["interrupted"] == 30.0

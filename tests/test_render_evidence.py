@@ -1,6 +1,5 @@
 """Noise, drift and documents as they are shown."""
 
-import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +9,16 @@ import pytest
 
 from autoresearch.records.values import Purpose, Verdict
 from autoresearch.registry.packing import pack_counts
-from autoresearch.render import machine
 from autoresearch.render.diff import diff
-from autoresearch.render.evidence import by_document
-from autoresearch.render.experiment import experiment
-from autoresearch.render.status import status
-from tests.rendering import Fabricated, plain
+from autoresearch.report.full import by_document
+from tests.rendering import (
+    Fabricated,
+    experiment_json,
+    plain,
+    show_experiment,
+    show_status,
+    study_json,
+)
 from tests.rows import a_study
 
 BY_DOCUMENT = "-0.1000 ± 0.1500 bpb, better on 75% of the text (2 documents)"
@@ -29,9 +32,9 @@ def made(tmp_path: Path) -> Fabricated:
 def shown(made: Fabricated, number: int | None = None) -> str:
     console = plain(200)
     if number is None:
-        status(made.registry, made.study, console)
+        show_status(made.registry, made.study, console)
     else:
-        experiment(made.registry, made.study, made.registry.experiment(number), console)
+        show_experiment(made.registry, number, console)
     return " ".join(console.export_text().split())
 
 
@@ -43,13 +46,9 @@ def compared(made: Fabricated) -> str:
 
 
 def as_json(made: Fabricated, number: int | None = None) -> Any:
-    out = io.StringIO()
     if number is None:
-        machine.write_study_json(made.registry, made.study, out)
-    else:
-        row = made.registry.experiment(number)
-        machine.write_experiment_json(made.registry, made.study, row, out)
-    return json.loads(out.getvalue())
+        return json.loads(study_json(made.registry, made.study))
+    return json.loads(experiment_json(made.registry, number))
 
 
 def test_two_experiments_are_compared_document_by_document(made: Fabricated) -> None:

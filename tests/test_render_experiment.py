@@ -6,9 +6,10 @@ from rich.console import Console
 
 from autoresearch.records.money import CallEnding, Caps, Intent, Settlement
 from autoresearch.records.values import Ending, TrialState, Verdict
-from autoresearch.render.experiment import experiment, log
+from autoresearch.render.experiment import log
 from autoresearch.render.patch import code
-from tests.rendering import HOSTILE, START, Fabricated, plain
+from autoresearch.report.full import experiment_in_full
+from tests.rendering import HOSTILE, START, Fabricated, plain, show_experiment
 
 
 @pytest.fixture
@@ -18,14 +19,14 @@ def made(tmp_path: Path) -> Fabricated:
 
 def shown(made: Fabricated, number: int, width: int = 160) -> str:
     console = plain(width)
-    experiment(made.registry, made.study, made.registry.experiment(number), console)
+    show_experiment(made.registry, number, console)
     return console.export_text()
 
 
 def logged(made: Fabricated, number: int) -> str:
     out = io.StringIO()
-    row = made.registry.experiment(number)
-    log(made.registry, row, Console(file=out, width=60, force_terminal=True))
+    found = experiment_in_full(made.registry, number)
+    log(found, Console(file=out, width=60, force_terminal=True))
     return out.getvalue()
 
 
@@ -140,7 +141,7 @@ def test_hostile_text_stays_text(made: Fabricated, width: int) -> None:
     made.trial(row, 1.9, detail=HOSTILE, traceback=HOSTILE, facts={HOSTILE: HOSTILE})
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=True)
-    experiment(made.registry, made.study, made.registry.experiment(1), console)
+    show_experiment(made.registry, 1, console)
     text = out.getvalue()
     assert "[bold" in text
     for forbidden in ("\x1b]", "\x1b[2J", "\t", "\u202e", "\x9b", "\x07"):

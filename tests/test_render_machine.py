@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from autoresearch.records.values import Verdict
-from autoresearch.render.machine import write_experiment_json, write_study_json
-from autoresearch.render.tsv import write_tsv
+from tests import rendering
 from tests.rendering import HOSTILE, Fabricated
 
 
@@ -21,9 +20,7 @@ def made(tmp_path: Path) -> Fabricated:
 
 
 def tsv(made: Fabricated) -> str:
-    out = io.StringIO()
-    write_tsv(made.registry, made.study, out)
-    return out.getvalue()
+    return rendering.study_tsv(made.registry, made.study)
 
 
 def refuse(constant: str) -> None:
@@ -31,16 +28,11 @@ def refuse(constant: str) -> None:
 
 
 def study_json(made: Fabricated) -> Any:
-    out = io.StringIO()
-    write_study_json(made.registry, made.study, out)
-    return json.loads(out.getvalue(), parse_constant=refuse)
+    return json.loads(rendering.study_json(made.registry, made.study), parse_constant=refuse)
 
 
 def experiment_json(made: Fabricated, number: int) -> Any:
-    out = io.StringIO()
-    row = made.registry.experiment(number)
-    write_experiment_json(made.registry, made.study, row, out)
-    return json.loads(out.getvalue(), parse_constant=refuse)
+    return json.loads(rendering.experiment_json(made.registry, number), parse_constant=refuse)
 
 
 GOLDEN = """\
@@ -142,9 +134,7 @@ def test_one_experiments_json_has_patch_trials_and_curve(made: Fabricated) -> No
 
 def test_json_carries_no_raw_control_characters(made: Fabricated) -> None:
     made.add(Verdict.DISCARD, 1.9, HOSTILE)
-    out = io.StringIO()
-    write_study_json(made.registry, made.study, out)
-    assert "\x1b" not in out.getvalue()
+    assert "\x1b" not in rendering.study_json(made.registry, made.study)
     assert study_json(made)["experiments"][0]["hypothesis"] == HOSTILE
 
 

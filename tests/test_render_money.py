@@ -11,11 +11,17 @@ from autoresearch.config import MoneySettings
 from autoresearch.records.money import CallEnding, Caps, Intent, Settlement, Usage
 from autoresearch.records.tables import Experiment
 from autoresearch.records.values import Category, Standing, TrialState, Verdict
-from autoresearch.render.experiment import experiment
-from autoresearch.render.machine import write_experiment_json, write_study_json
 from autoresearch.render.money import GpuRate, Tariff, tariff
-from autoresearch.render.status import NOTHING_KNOWN, status
-from tests.rendering import HOSTILE, Fabricated, plain
+from autoresearch.report.building import NOTHING_KNOWN
+from tests.rendering import (
+    HOSTILE,
+    Fabricated,
+    experiment_json,
+    plain,
+    show_experiment,
+    show_status,
+    study_json,
+)
 from tests.rows import a_study
 
 SPEC = "openai:gpt-5.5"
@@ -70,7 +76,7 @@ def night(made: Fabricated) -> Fabricated:
 
 def shown(made: Fabricated, tariff: Tariff = NOTHING_KNOWN, width: int = 160) -> str:
     console = plain(width)
-    status(made.registry, made.study, console, tariff=tariff)
+    show_status(made.registry, made.study, console, tariff=tariff)
     return console.export_text()
 
 
@@ -83,14 +89,12 @@ def account(text: str, proposer: str) -> str:
 
 def one(made: Fabricated, number: int) -> str:
     console = plain()
-    experiment(made.registry, made.study, made.registry.experiment(number), console)
+    show_experiment(made.registry, number, console)
     return " ".join(console.export_text().split())
 
 
-def study_json(made: Fabricated, tariff: Tariff) -> Any:
-    out = io.StringIO()
-    write_study_json(made.registry, made.study, out, tariff)
-    return json.loads(out.getvalue())
+def read_json(made: Fabricated, tariff: Tariff) -> Any:
+    return json.loads(study_json(made.registry, made.study, tariff))
 
 
 def test_each_proposer_has_a_row_and_the_totals_a_line(night: Fabricated) -> None:
@@ -145,7 +149,7 @@ def test_accounts_fit_every_width(night: Fabricated, width: int) -> None:
     by(night, HOSTILE, night.add(Verdict.DISCARD, 1.9))
     by(night, "語" * 80, night.add(Verdict.DISCARD, 1.9))
     console = plain(width)
-    status(night.registry, night.study, console, tariff=Tariff(gpu=H100.gpu))
+    show_status(night.registry, night.study, console, tariff=Tariff(gpu=H100.gpu))
     lines = console.export_text().splitlines()
     assert max(cell_len(line) for line in lines) <= width
     (header,) = [line for line in lines if line.startswith("proposer") and "keeps" in line]
@@ -161,8 +165,8 @@ def test_hostile_names_and_reasons_stay_text(made: Fabricated) -> None:
     made.registry.save(row, calls=(number,))
     out = io.StringIO()
     console = Console(file=out, width=200, force_terminal=True)
-    status(made.registry, made.study, console)
-    experiment(made.registry, made.study, made.registry.experiment(1), console)
+    show_status(made.registry, made.study, console)
+    show_experiment(made.registry, 1, console)
     assert "[bold red]raise[/]" in out.getvalue()
     for forbidden in ("\x1b]", "\x1b[2J", "\t", "\u202e", "\x9b", "\x07"):
         assert forbidden not in out.getvalue()
@@ -190,7 +194,7 @@ def test_an_experiment_tells_its_calls(night: Fabricated) -> None:
 
 
 def test_json_has_calls_accounts_and_the_tariff(night: Fabricated) -> None:
-    read = study_json(night, H100)
+    read = read_json(night, H100)
     assert [each["cost_usd"] for each in read["calls"]] == [0.02, 0.03, 0.5]
     assert read["calls"][0]["sent_back"] == "the block was not found"
     assert "answer" not in read["calls"][0]
@@ -202,14 +206,13 @@ def test_json_has_calls_accounts_and_the_tariff(night: Fabricated) -> None:
         "study_usd": 5.0,
         "gpu": {"hour_usd": 2.5, "name": "H100", "counted": False},
     }
-    assert study_json(night, NOTHING_KNOWN)["money"] == {"study_usd": None, "gpu": None}
+    assert read_json(night, NOTHING_KNOWN)["money"] == {"study_usd": None, "gpu": None}
 
 
 def test_an_experiments_json_has_what_was_answered(night: Fabricated) -> None:
-    out = io.StringIO()
-    write_experiment_json(night.registry, night.study, night.registry.experiment(2), out)
-    assert "\x1b" not in out.getvalue()
-    read = json.loads(out.getvalue())
+    written = experiment_json(night.registry, 2)
+    assert "\x1b" not in written
+    read = json.loads(written)
     assert [each["answer"] for each in read["calls"]] == ["DEPTH = 9 \x1b[2J"] * 2
 
 

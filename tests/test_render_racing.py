@@ -1,6 +1,5 @@
 """The line about trials stopped early, and the same for programs."""
 
-import io
 import json
 from pathlib import Path
 
@@ -9,10 +8,7 @@ import pytest
 from autoresearch.records.values import Ending, TrialState, Verdict
 from autoresearch.registry import Raced
 from autoresearch.render import racing
-from autoresearch.render.machine import write_study_json
-from autoresearch.render.status import status
-from autoresearch.render.tsv import write_tsv
-from tests.rendering import Fabricated, plain
+from tests.rendering import Fabricated, plain, show_status, study_json, study_tsv
 
 AT_MOST = " (at most {}% of the hopeless win, 95% sure)"
 
@@ -54,27 +50,26 @@ def a_raced_study(folder: Path) -> Fabricated:
 
 def test_status_has_the_line_where_trials_were_condemned(tmp_path: Path) -> None:
     made, console = a_raced_study(tmp_path), plain()
-    status(made.registry, made.study, console)
+    show_status(made.registry, made.study, console)
     assert "1 stopped early, 0 s of training saved; of 1 run on" in console.export_text()
 
 
 def test_status_has_no_line_where_none_was(tmp_path: Path) -> None:
     made, console = Fabricated(tmp_path), plain()
     made.night()
-    status(made.registry, made.study, console)
+    show_status(made.registry, made.study, console)
     assert "stopped early" not in console.export_text()
 
 
 def test_in_upstreams_table_no_score_is_not_a_perfect_one(tmp_path: Path) -> None:
-    made, out = a_raced_study(tmp_path), io.StringIO()
-    write_tsv(made.registry, made.study, out)
-    (row,) = [line for line in out.getvalue().splitlines() if "deeper" in line]
+    made = a_raced_study(tmp_path)
+    written = study_tsv(made.registry, made.study)
+    (row,) = [line for line in written.splitlines() if "deeper" in line]
     assert row.split("\t")[1:] == ["0.000000", "0.0", "crash", "deeper (discard)"]
 
 
 def test_programs_get_the_account_too(tmp_path: Path) -> None:
-    made, out = a_raced_study(tmp_path), io.StringIO()
-    write_study_json(made.registry, made.study, out)
-    told = json.loads(out.getvalue())["racing"]
+    made = a_raced_study(tmp_path)
+    told = json.loads(study_json(made.registry, made.study))["racing"]
     assert told.pop("lost_at_most") == pytest.approx(0.95, abs=1e-3)
     assert told == {"stopped": 1, "saved_seconds": 0.0, "audited": 1, "kept": 0}

@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import pytest
+from rich.text import Text
 
 from autoresearch.records.tables import Experiment
 from autoresearch.records.values import Trust, Verdict
 from autoresearch.render import testset
-from autoresearch.render.status import status
-from tests.rendering import Fabricated, plain
+from autoresearch.render.scores import ScoreFormat
+from autoresearch.report.full import test_score as score_of
+from tests.rendering import Fabricated, plain, show_status
 
 
 @pytest.fixture
@@ -28,39 +30,44 @@ def scored(made: Fabricated, row: Experiment, val: float, test: float, gain: boo
     made.registry.save(row)
 
 
+def line(made: Fabricated, number: int) -> Text:
+    found = score_of(made.registry, made.study, made.registry.experiment(number))
+    return testset.told(found, ScoreFormat.of(made.study))
+
+
 def told(made: Fabricated, number: int) -> str:
-    return testset.line(made.registry, made.study, made.registry.experiment(number)).plain
+    return line(made, number).plain
 
 
 def test_a_gain_that_holds(made: Fabricated) -> None:
     scored(made, made.add(Verdict.KEEP, 1.8, parent=1), 1.8, 1.812, gain=True)
     assert told(made, 2) == (
-        "experiment 2 on test: 1.8120, +0.0120 to val (the baseline's: +0.0100); against the "
+        "1.8120, +0.0120 to val (the baseline's: +0.0100); against the "
         "baseline -0.1000 ± 0.0010 on val and -0.0980 ± 0.0020 on test: the gain holds on test"
     )
 
 
 def test_what_is_fitted_to_val_is_made_to_be_seen(made: Fabricated) -> None:
     scored(made, made.add(Verdict.KEEP, 1.8, parent=1), 1.8, 1.9, gain=True)
-    line = testset.line(made.registry, made.study, made.registry.experiment(2))
-    assert line.plain.endswith(
+    found = line(made, 2)
+    assert found.plain.endswith(
         ": it is fitted to val in part: the gap to test widens by +0.0900 ± 0.0022 bpb"
     )
-    assert "yellow" in {str(span.style) for span in line.spans}
+    assert "yellow" in {str(span.style) for span in found.spans}
 
 
 def test_without_a_baseline_to_compare_with_only_the_score_is_told(made: Fabricated) -> None:
     blank = {"test_bpb": None, "test_trial_id": None}
     made.registry.save(made.registry.experiment(1).model_copy(update=blank))
     scored(made, made.add(Verdict.KEEP, 1.8, parent=1), 1.8, 1.812)
-    assert told(made, 2) == "experiment 2 on test: 1.8120, +0.0120 to val"
+    assert told(made, 2) == "1.8120, +0.0120 to val"
 
 
 def test_a_study_shows_the_newest_score_and_every_warning(made: Fabricated) -> None:
     for number, test in enumerate((1.9, 1.81, 1.82), start=2):
         scored(made, made.add(Verdict.KEEP, 1.8, parent=number - 1), 1.8, test, gain=True)
     console = plain(200)
-    status(made.registry, made.study, console)
+    show_status(made.registry, made.study, console)
     lines = [line for line in console.export_text().splitlines() if "on test: " in line]
     assert [line.split()[1] for line in lines if line.startswith("experiment")] == ["2", "4"]
 
@@ -69,5 +76,5 @@ def test_a_study_that_promoted_nothing_shows_nothing(tmp_path: Path) -> None:
     fresh = Fabricated(tmp_path)
     fresh.night()
     console = plain(200)
-    status(fresh.registry, fresh.study, console)
+    show_status(fresh.registry, fresh.study, console)
     assert "test" not in console.export_text()

@@ -101,9 +101,8 @@ def diff(
         Side(_effect(registry, row), row, form)
         for row, form in zip((before, after), forms, strict=True)
     ]
-    table = _table(
-        sides[0], sides[1], "not comparable" if apart else _difference(before, after, forms[1])
-    )
+    difference = "not comparable" if apart else _difference(before, after, forms[1])
+    table = _table(sides[0], sides[1], difference)
     console.print(table, highlight=False)
     if not apart and (found := by_document(registry, before, after)):
         told = evidence.documents(found, forms[1])

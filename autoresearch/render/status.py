@@ -48,8 +48,11 @@ def status(
     """
     for part in (*top(report, console, chosen, run), *_behind(report, console)):
         console.print(part, highlight=False)
-    for line in _at_work(report, run, log):
-        console.print(line, highlight=False, soft_wrap=True)
+    if run is None or log is None:
+        console.print(Text(f"Next: {next_step(report)}", style="dim"), highlight=False)
+        return
+    for line in at_work.lines(run, report.made, log):
+        console.print(line, highlight=False, soft_wrap=True)  # its path can be copied
 
 
 def top(
@@ -71,7 +74,8 @@ def live(
     report: StudyReport, console: Console, chosen: Selection, run: RunNote | None, log: Path
 ) -> Group:
     """Return what `status --watch` shows: what comes first, and the run at work."""
-    return Group(*top(report, console, chosen, run), *_at_work(report, run, log))
+    at_its_end = at_work.lines(run, report.made, log) if run else [Text("no run is at work")]
+    return Group(*top(report, console, chosen, run), *at_its_end)
 
 
 def _left_out(report: StudyReport, chosen: Selection, number: int) -> str:
@@ -92,13 +96,6 @@ def _behind(report: StudyReport, console: Console) -> Iterator[RenderableType]:
     yield from money.limits(report.limited)
     yield from notes.lines(report.notes)
     yield from money.accounts(report, console.width)
-
-
-def _at_work(report: StudyReport, run: RunNote | None, log: Path | None) -> Iterator[Text]:
-    if run is not None and log is not None:
-        yield from at_work.lines(run, report.made, log)
-    else:
-        yield Text(f"Next: {next_step(report)}", style="dim")
 
 
 def next_step(report: StudyReport) -> str:
