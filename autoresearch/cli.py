@@ -11,6 +11,7 @@ import typer
 from autoresearch import __version__
 from autoresearch.commands import completion as complete
 from autoresearch.commands.examples import epilog
+from autoresearch.commands.quick import uncollected
 from autoresearch.handler import run as run_to_its_end
 
 app = typer.Typer(
@@ -244,11 +245,12 @@ def status(
     as_tsv: Annotated[bool, typer.Option("--tsv", help="As results.tsv.")] = False,
 ) -> None:
     """Show what a study has tried and learned, or one experiment in full."""
-    from autoresearch.commands.status import Chosen, StatusOptions
-    from autoresearch.commands.status import status as verb
+    with uncollected(quick=not watch):
+        from autoresearch.commands.status import Chosen, StatusOptions
+        from autoresearch.commands.status import status as verb
 
-    chosen = Chosen(everything, kept, last, proposer, category, since, sort)
-    verb(StatusOptions(experiment, tag, chosen, log, watch, as_json, as_tsv))
+        chosen = Chosen(everything, kept, last, proposer, category, since, sort)
+        verb(StatusOptions(experiment, tag, chosen, log, watch, as_json, as_tsv))
 
 
 @app.command(epilog=epilog("report"))
@@ -314,10 +316,11 @@ def diff(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Compare two experiments (one: with its incumbent), the code and its effect."""
-    from autoresearch.commands.diff import DiffOptions
-    from autoresearch.commands.diff import diff as verb
+    with uncollected():
+        from autoresearch.commands.diff import DiffOptions
+        from autoresearch.commands.diff import diff as verb
 
-    verb(DiffOptions(first, second, baseline, tag, stat, as_json, patch))
+        verb(DiffOptions(first, second, baseline, tag, stat, as_json, patch))
 
 
 @app.command(epilog=epilog("note"))
@@ -332,10 +335,11 @@ def note(
     tag: Tag = None,
 ) -> None:
     """Say a word to the researcher, also while it runs: every brief has it from then on."""
-    from autoresearch.commands.note import NoteOptions
-    from autoresearch.commands.note import note as verb
+    with uncollected():
+        from autoresearch.commands.note import NoteOptions
+        from autoresearch.commands.note import note as verb
 
-    verb(NoteOptions(text, tag, listed, drop))
+        verb(NoteOptions(text, tag, listed, drop))
 
 
 @app.command(epilog=epilog("export"))

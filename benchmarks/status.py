@@ -1,11 +1,13 @@
-"""How long `status` takes on a registry with 1,000, 10,000 and 100,000 experiments.
+"""What `status` costs on a registry with 1,000, 10,000 and 100,000 experiments.
 
-    python benchmarks/status.py [--in-process] [SIZE ...]
+    python benchmarks/status.py [--in-process] [--against CHECKOUT] [SIZE ...]
 
 Registries are filled by bulk insertion with patches, logs, curves and document scores of the
 size that real ones have (about 30 KB an experiment: 100,000 need 3 GB of temporary disk). Times
 are the median of several calls: in this process (query and rendering, the registry opened anew
-each time), and of the whole command `autoresearch status`.
+each time), and of the whole command `autoresearch status`, of which CPU seconds (user and system)
+are told beside the wall's. With `--against` another checkout's command takes turns with this one's,
+so that both are measured on the same machine, as busy as it is.
 """
 
 import argparse
@@ -13,13 +15,14 @@ import io
 import json
 import os
 import random
+import resource
 import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,9 +33,11 @@ from autoresearch.records.tables import Study
 from autoresearch.records.values import Clock, StudyState, Trust
 from autoresearch.registry import Registry
 from autoresearch.render.status import status
+from autoresearch.report import study_report
 
 SIZES = (1_000, 10_000, 100_000)
 CALLS = 7
+ROOT = Path(__file__).parent.parent
 START = datetime(2026, 1, 1, tzinfo=UTC)
 EXPERIMENT = (
     "id, study_id, parent_id, state, verdict, proposer, hypothesis, category, reason, val_bpb, "
@@ -52,17 +57,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("sizes", nargs="*", type=int, default=SIZES, metavar="SIZE")
     parser.add_argument("--in-process", action="store_true", help="leave the whole command out")
+    parser.add_argument(
+        "--against", type=Path, help="another checkout, whose command is measured too"
+    )
     asked = parser.parse_args()
-    print(f"{'experiments':>12} {'file, MB':>9} {'in process, ms':>15} {'command, ms':>12}")
+    roots = [ROOT] if asked.against is None else [asked.against.resolve(), ROOT]
+    print(f"{'experiments':>12} {'file, MB':>9} {'in process, ms':>15}  command: CPU s (wall s)")
     for size in asked.sizes:
         with tempfile.TemporaryDirectory() as folder:
             project = make_project(Path(folder), size)
             path = project / ".autoresearch" / "registry.db"
             inside = median_ms(in_process, path)
-            outside = None if asked.in_process else median_ms(command, project)
+            costs = [] if asked.in_process else commands(project, roots)
             megabytes = path.stat().st_size / 1e6
-            told = "-" if outside is None else f"{outside:.0f}"
-            print(f"{size:>12,} {megabytes:>9,.0f} {inside:>15.1f} {told:>12}", flush=True)
+            told = ", before and after ".join(f"{cpu:.2f} ({wall:.2f})" for cpu, wall in costs)
+            print(f"{size:>12,} {megabytes:>9,.0f} {inside:>15.1f}  {told or '-'}", flush=True)
 
 
 def median_ms(act: Callable[[Path], None], where: Path) -> float:
@@ -80,16 +89,31 @@ def in_process(path: Path) -> None:
     registry = Registry.open(path)
     study = registry.study()
     assert study is not None
-    status(registry, study, Console(file=io.StringIO(), width=120))
+    report = study_report(registry, study, whole=False)
+    status(report, Console(file=io.StringIO(), width=120))
     registry.close()
 
 
-def command(project: Path) -> None:
-    """Run `autoresearch status` in the project."""
+def commands(project: Path, roots: Sequence[Path]) -> list[tuple[float, float]]:
+    """Return the median CPU and wall seconds of each checkout's `autoresearch status`, in turns."""
+    taken: list[list[tuple[float, float]]] = [[] for _ in roots]
+    for _ in range(CALLS):
+        for root, found in zip(roots, taken, strict=True):
+            found.append(command(project, root))
+    return [
+        (statistics.median(cpu for cpu, _ in each), statistics.median(wall for _, wall in each))
+        for each in taken
+    ]
+
+
+def command(project: Path, root: Path) -> tuple[float, float]:
+    """Run a checkout's `autoresearch status` in the project; return its CPU and wall seconds."""
     argv = [sys.executable, "-m", "autoresearch", "status"]
-    root = Path(__file__).parent.parent
     environment = {**os.environ, "PYTHONPATH": str(root)}
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run(argv, cwd=project, check=True, stdout=subprocess.DEVNULL, env=environment)
+    wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, wall
 
 
 def make_project(folder: Path, size: int) -> Path:

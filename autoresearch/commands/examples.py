@@ -30,6 +30,8 @@ EXAMPLES = MappingProxyType(
         "resume": (("", "go on after a pause"),),
         "status": (
             ("", "the morning"),
+            ("--watch", "the night, as it goes on"),
+            ("--kept --sort effect", "what was kept, the best first"),
             ("7", "one experiment in full"),
             ("7 --log", "its training log"),
             ("--tsv", "as results.tsv"),
