@@ -5,11 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
+from rich.text import Text
 
 from autoresearch.records.values import Verdict
 from autoresearch.registry import RunNote, changed_at
-from autoresearch.render.watching import AROUND, READ_EVERY, Frame, watch
+from autoresearch.render.watching import READ_EVERY, Frame, watch
 from autoresearch.report import study_report
 from autoresearch.report.selection import Selection
 from tests.rendering import START, Fabricated
@@ -72,14 +74,19 @@ def test_clocks_go_on_where_nothing_is_written(watched: Watched) -> None:
     assert watched.reads == 2
 
 
-def test_no_more_experiments_are_drawn_than_the_terminal_has_lines_for(watched: Watched) -> None:
+@pytest.mark.parametrize(("width", "height"), [(60, 24), (100, 20), (200, 60), (80, 5)])
+def test_as_many_experiments_are_drawn_as_the_terminal_has_lines_for(
+    watched: Watched, width: int, height: int
+) -> None:
     for number in range(30):
         watched.made.add(Verdict.DISCARD, 1.9, f"idea {number} ")
-    height = AROUND + 5
-    after = watched.watch(terminal(watched, height=height)).rpartition("\x1b[?1049l")[2]
-    assert [number for number in range(30) if f"idea {number} " in after] == [25, 26, 27, 28, 29]
-    assert len(after.splitlines()) <= height
-    assert "… 25 earlier" in after
+    screen = watched.watch(terminal(watched, width=width, height=height))
+    after = screen.rpartition("\x1b[?1049l")[2]
+    drawn = [number for number in range(30) if f"idea {number} " in after]
+    assert drawn == list(range(30 - len(drawn), 30))
+    lines = after.splitlines()
+    assert len(lines) == height or len(drawn) in (3, 30)
+    assert all(cell_len(Text.from_ansi(line).plain) <= width for line in lines)
 
 
 @pytest.mark.parametrize("console", ["piped", "dumb"])

@@ -16,8 +16,7 @@ from autoresearch.report.selection import Selection
 
 LOOK_EVERY = 1.0  # seconds between looks at whether something was written
 READ_EVERY = 10  # looks after which it is read anew all the same, since clocks go on
-AROUND = 12  # lines that stand around the experiments
-FEWEST = 3
+FEWEST = 3  # experiments, however low a terminal is
 
 
 @dataclass(frozen=True)
@@ -29,15 +28,13 @@ class Frame:
     run: RunNote | None
     log: Path
 
-    def fitted(self, height: int) -> "Frame":
-        """Return it with so many experiments as a terminal of this height has room for."""
-        room = max(height - AROUND, FEWEST)
-        return replace(self, chosen=replace(self.chosen, most=room))
-
     def drawn(self, console: Console) -> Group:
-        """Return it as it fits a terminal."""
-        shown = self.fitted(console.height)
-        return live(self.report, console, shown.chosen, self.run, self.log)
+        """Return it with as many experiments, each on its line, as a terminal has room for."""
+        lines = len(console.render_lines(self._with(1, console), pad=False))
+        return self._with(max(1 + console.height - lines, FEWEST), console)
+
+    def _with(self, most: int, console: Console) -> Group:
+        return live(self.report, console, replace(self.chosen, most=most), self.run, self.log)
 
 
 def watch(
