@@ -1,5 +1,6 @@
 """The command line by hand: every mistake is one clear line, the right exit code, nothing lost."""
 
+import gc
 import gzip
 import json
 import os
@@ -331,10 +332,39 @@ def test_options_that_exclude_each_other(run: Run, studied: Path) -> None:
         ["1", "--all"],
         ["1", "--tag", "x"],
         ["1", "--json", "--log"],
+        ["--watch", "--json"],
+        ["1", "--watch"],
+        ["1", "--kept"],
+        ["--all", "--last", "3"],
     ):
         code, _out, err = run("status", *arguments)
         assert code == 2
         one_line(err)
+
+
+def test_what_status_cannot_select_is_said_with_what_it_can(run: Run, studied: Path) -> None:
+    for option, typed, said in (
+        ("--last", "0", "must be above zero"),
+        ("--category", "luck", "it is one of baseline, architecture, "),
+        ("--sort", "luck", "it is one of number, score, effect, seconds, cost"),
+        ("--since", "luck", 'write how long ago, 8h or 30m, or when, 2026-11-23 or "2026-11-23'),
+    ):
+        code, out, err = run("status", option, typed)
+        assert (code, out) == (2, "")
+        one_line(err, f"{option} {typed}: ", said)
+
+
+def test_what_is_selected_is_in_every_form(run: Run, studied: Path) -> None:
+    kept = ["status", "--kept", "--since", "2020-01-01"]
+    table, tsv = run(*kept)[1], run(*kept, "--tsv")[1]
+    read = json.loads(run(*kept, "--json")[1])
+    assert "2 of 3 are asked for" in table
+    assert [row.split("\t")[3] for row in tsv.splitlines()] == ["status", "keep", "keep"]
+    assert [each["id"] for each in read["experiments"]] == [1, 2]
+    assert {each["experiment_id"] for each in read["trials"]} == {1, 2}
+    assert len(json.loads(run("status", "--json")[1])["experiments"]) == 3
+    assert "0 of 3 are asked for" in run("status", "--since", "1s")[1]
+    assert gc.isenabled()  # what ends at once collects nothing, and leaves it as it was
 
 
 def test_a_registry_from_the_future(run: Run, studied: Path) -> None:

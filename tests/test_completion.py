@@ -9,6 +9,7 @@ import pytest
 
 from autoresearch.commands import completion
 from autoresearch.records.values import Verdict
+from autoresearch.report.selection import Order
 from tests.rendering import Fabricated
 
 ASKED = (
@@ -79,3 +80,10 @@ def test_the_shell_is_answered_without_anything_heavy(project: Path) -> None:
     )  # fmt: skip
     assert done.stdout.split("HEAVY")[0].split() == list("654321"), done.stderr
     assert "HEAVY []" in done.stdout
+
+
+def test_categories_and_orders_are_completed_too(project: Path) -> None:
+    assert completion.categories("") == []
+    Fabricated(project / ".autoresearch").night()
+    assert [name for name, _ in completion.categories("o")] == ["optimizer"]
+    assert [name for name, _ in completion.orders("")] == list(Order)

@@ -25,6 +25,7 @@ from autoresearch.records.training import Budget, Point
 from autoresearch.records.values import Category, Clock, Purpose, Trust, Verdict
 from autoresearch.render.lines import sentence, training
 from autoresearch.render.live import LiveWatcher, PlainWatcher, View, watcher_for
+from autoresearch.render.scores import BPB
 from tests.rendering import HOSTILE
 
 OPENED = StudyOpened(
@@ -265,7 +266,7 @@ sys.exit(7)
 
 
 def test_a_notice_is_a_line_and_changes_nothing() -> None:
-    said = sentence(Notice("changes are not rehearsed: \x1b[2Jwhy"), Trust.SEALED)
+    said = sentence(Notice("changes are not rehearsed: \x1b[2Jwhy"), BPB)
     assert said is not None
     assert said.plain == "changes are not rehearsed: why"
     view = View()
@@ -273,7 +274,7 @@ def test_a_notice_is_a_line_and_changes_nothing() -> None:
 
 
 def test_a_lost_claim_is_a_line_of_its_own() -> None:
-    said = sentence(Settled(4, None, "the noise is larger"), Trust.SEALED)
+    said = sentence(Settled(4, None, "the noise is larger"), BPB)
     assert said is not None
     assert said.plain == "experiment 4: no longer confirmed  the noise is larger"
 

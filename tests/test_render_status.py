@@ -22,8 +22,15 @@ from autoresearch.records.values import (
 )
 from autoresearch.registry import RunNote
 from autoresearch.render import duty
+from autoresearch.render.experiment import experiment
 from autoresearch.render.experiment_table import STALE_SECONDS
+from autoresearch.render.machine import write_experiment_json, write_study_json
 from autoresearch.render.sparkline import ASCII, sparkline
+from autoresearch.render.status import status
+from autoresearch.render.tsv import write_tsv
+from autoresearch.report import study_report
+from autoresearch.report.full import experiment_in_full
+from autoresearch.report.rows import StudyRows
 from autoresearch.report.selection import Order, Selection
 from tests.rendering import HOSTILE, START, Fabricated, plain, show_status, study_json, study_tsv
 
@@ -167,12 +174,28 @@ def test_only_what_is_asked_for_is_shown(made: Fabricated) -> None:
         ({"order": Order.EFFECT, "most": 2}, ["2", "3"]),
         ({"order": Order.EFFECT, "last": 4}, ["3", "4", "5", "6"]),
     ):
-        found = [row[0] for row in rows(shown(made, **asked)) if row[0].isdigit()]  # type: ignore[arg-type]
+        found = [row[0] for row in rows(shown(made, **asked)) if row[0].isdigit()]
         assert found == numbers, asked
     assert "2 of 6 are asked for" in shown(made, kept=True)
     nobody = shown(made, proposer="nobody")
     assert "0 of 6 are asked for" in nobody
     assert "hypothesis" not in nobody
+
+
+def test_what_is_shown_of_a_report_asks_the_registry_nothing(made: Fabricated) -> None:
+    made.night()
+    report = study_report(made.registry, made.study, whole=False)
+    rows_of_it, one = StudyRows.of(made.registry, made.study), experiment_in_full(made.registry, 2)
+    made.registry.close()
+    Path(str(made.registry._engine.url.database)).unlink()
+    console, out = plain(), io.StringIO()
+    status(report, console)
+    experiment(one, console)
+    write_study_json(report, rows_of_it, out)
+    write_experiment_json(one, out)
+    write_tsv(report.experiments, report.study.metric, out)
+    assert "look ahead" in console.export_text()
+    assert "look ahead" in out.getvalue()
 
 
 def test_the_best_so_far_is_a_line_that_goes_as_the_metric_goes() -> None:

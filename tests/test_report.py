@@ -41,6 +41,22 @@ def test_a_gain_has_no_interval_where_one_effect_has_no_error(tmp_path: Path) ->
     assert found.gain == Estimate(-0.1, None)
 
 
+def test_what_is_not_whole_leaves_texts_and_trials_and_tells_the_same(
+    tmp_path: Path, report: StudyReport
+) -> None:
+    registry, study = long_night(tmp_path, 60)
+    found = study_report(registry, study, whole=False)
+    assert (found.gain, found.best, found.verdicts) == (report.gain, report.best, report.verdicts)
+    assert found.near_misses == report.near_misses
+    assert found.categories.comparisons == report.categories.comparisons
+    assert [each.delta for each in found.experiments] == [each.delta for each in report.experiments]
+    assert not any(each.change or each.log or each.pairs for each in found.experiments)
+    assert found[1].trials
+    assert found[found.best or 1].trials
+    with pytest.raises(AssertionError):
+        assert found.phases
+
+
 def test_an_empty_study_has_a_report(tmp_path: Path) -> None:
     made = Fabricated(tmp_path)
     found = study_report(made.registry, made.study)

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -270,13 +271,19 @@ def test_a_holder_of_the_lock_is_named_with_its_host(places: tuple[Path, Path]) 
         note = RunNote.read(RunNote.path(places[1]))
         assert note is not None
         assert (note.paused, note.host) == (True, socket.gethostname())
+        lock.note_end(datetime(2026, 11, 30, 6, tzinfo=UTC), None)
+        ending = RunNote.read(RunNote.path(places[1]))
+        assert ending == replace(note, until="2026-11-30T06:00:00+00:00")
         replace(note, host="node7").write(RunNote.path(places[1]))
         with pytest.raises(RegistryError, match=rf"\(process {os.getpid()} on node7\)"):
             RunLock(places[1]).__enter__()
     assert RunNote.read(RunNote.path(places[1])) is None
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"pid": 1}', "12", "null", "\udcff"])
+ODD_END = '{"pid": 1, "host": "", "since": "2026-11-30", "terminal": "", "until": "soon"}'
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"pid": 1}', "12", "null", "\udcff", ODD_END])
 def test_a_note_that_cannot_be_read_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "run.json").write_bytes(text.encode("utf-8", "surrogateescape"))
     assert RunNote.read(tmp_path / "run.json") is None

@@ -141,9 +141,16 @@ class Queries:
             query = query.options(*without(Trial, _TRIAL_BODY))
         return self._database.all(query.order_by(col(Trial.id)))
 
-    def trials_of_all(self, study: Study, *, whole: bool = False) -> dict[int, list[Trial]]:
-        """Return every trial of a study by its experiment's number, oldest first; as `trials`."""
+    def trials_by_experiment(
+        self, study: Study, *, only: Collection[int] | None = None, whole: bool = False
+    ) -> dict[int, list[Trial]]:
+        """Return a study's trials by their experiment's number, oldest first; see `trials`.
+
+        With `only` those of these experiments alone, which should be few.
+        """
         query = select(Trial).join(Experiment).where(Experiment.study_id == study.id)
+        if only is not None:
+            query = query.where(col(Trial.experiment_id).in_(only))
         if not whole:
             query = query.options(*without(Trial, _TRIAL_BODY))
         found: dict[int, list[Trial]] = {}

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from autoresearch.records.money import CallEnding
-from autoresearch.records.tables import Call, Experiment, Study
-from autoresearch.registry import Registry
+from autoresearch.records.tables import Call, Experiment, Study, Trial
+from autoresearch.records.values import Reading
+from autoresearch.registry import Registry, Summary
 from autoresearch.report.derived import compared
 from autoresearch.report.experiments import Fates, experiment_report, later_ideas
 from autoresearch.report.machine import Machine
@@ -21,17 +22,21 @@ def study_report(
 ) -> StudyReport:
     """Return all that a study has tried and learned.
 
-    Unless `whole`, the texts of code and logs and the curves stay in the registry: they are empty,
-    and crashes are told apart by their reasons.
+    Unless `whole`, code, logs, pairs and most trials stay in the registry; see `StudyReport`.
 
     Raises:
         RegistryError: the registry is damaged.
     """
     summary = registry.summary(study)
     calls = registry.calls(study)
-    experiments = tuple(_experiments(registry, study, calls, whole=whole))
+    rows = registry.experiments(study, whole=whole)
+    wanted = None if whole else _looked_at(rows, summary)
+    trials = registry.trials_by_experiment(study, only=wanted, whole=whole)
+    readings = registry.readings(study)
+    experiments = tuple(_experiments(rows, trials, readings if whole else {}, calls, whole=whole))
     return StudyReport(
         study=StudyFacts.of(study),
+        whole=whole,
         made=registry.now(),
         verdicts=summary.verdicts,
         confirmed=summary.confirmed,
@@ -41,7 +46,7 @@ def study_report(
         baseline=summary.baseline.id if summary.baseline else None,
         best=summary.incumbent.id if summary.incumbent else None,
         experiments=experiments,
-        machine=Machine.of(registry, study),
+        machine=Machine.of(registry, study, readings),
         allowance=study.allowance,
         proposers=compared(registry.trained(study)),
         spending=tuple(registry.spending(study)),
@@ -55,12 +60,21 @@ def study_report(
     )
 
 
+def _looked_at(rows: Iterable[Experiment], summary: Summary) -> set[int]:
+    """Return the experiments whose trials are looked at though a report is not whole."""
+    ends = {row.id for row in (summary.baseline, summary.incumbent) if row is not None}
+    told = {row.id for row in rows if row.verdict is None or row.test_bpb is not None}
+    return {number for number in ends | told if number is not None}
+
+
 def _experiments(
-    registry: Registry, study: Study, calls: Sequence[Call], *, whole: bool
+    rows: Sequence[Experiment],
+    trials: Mapping[int, Sequence[Trial]],
+    readings: Mapping[int, Sequence[Reading]],
+    calls: Sequence[Call],
+    *,
+    whole: bool,
 ) -> Iterator[ExperimentReport]:
-    rows = registry.experiments(study, whole=whole)
-    trials = registry.trials_of_all(study, whole=whole)
-    readings = registry.readings(study)
     costs = _costs(calls, rows)
     later = _later(rows)
     for row in rows:

@@ -37,7 +37,7 @@ def experiment_report(
 ) -> ExperimentReport:
     """Return an experiment as a value; `readings` are the study's.
 
-    Unless `row` and `trials` are whole it has no texts of code and logs, and no curves.
+    Unless `row` and `trials` are `whole` it has no texts of code and logs, and no curves.
     """
     return ExperimentReport(
         number=int(row.id or 0),

@@ -1,10 +1,12 @@
 """How loud a study's noise is, what can be seen through it, where the machine was looked at."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from autoresearch import policy
 from autoresearch.records.tables import Study
+from autoresearch.records.values import Reading
 from autoresearch.registry import Registry
 
 
@@ -18,14 +20,16 @@ class Machine:
     checks: tuple[tuple[int, policy.Drift], ...]
 
     @classmethod
-    def of(cls, registry: Registry, study: Study) -> Self:
+    def of(
+        cls, registry: Registry, study: Study, readings: Mapping[int, Sequence[Reading]]
+    ) -> Self:
         """Read it from a study's trials; a check is told with the number of its trial.
 
         Raises:
             RegistryError: the registry is damaged.
         """
         usual, ideas = policy.usual_noise(study.device), policy.usual_ideas(study.device)
-        noise = policy.noise(registry.readings(study), usual)
+        noise = policy.noise(readings, usual)
         sight = policy.sight(noise, usual, ideas)
         checks = tuple(
             (each.trial, policy.drift(each.again, each.then, noise))

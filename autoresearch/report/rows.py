@@ -25,7 +25,7 @@ class StudyRows:
         Raises:
             RegistryError: the registry is damaged.
         """
-        trials = registry.trials_of_all(study, whole=True)
+        trials = registry.trials_by_experiment(study, whole=True)
         experiments = tuple(registry.experiments(study, whole=True))
         return cls(
             study=study,

@@ -27,13 +27,18 @@ from autoresearch.report.values import (
 
 @dataclass(frozen=True)
 class StudyReport:
-    """A study, whole. `made` is when it was read.
+    """A study. `made` is when it was read.
+
+    Where it is not `whole`, experiments have no texts of code and logs and no pairs, and trials are
+    there of the baseline and the best, of what is unfinished, and of what was scored on test; so
+    `phases`, `hardware` and `failures` may be asked of a whole one alone.
 
     `at_work` are the seconds of its runs, without the pauses between them. `called` says whether a
     provider was ever asked; `notes` are those of the person that stand.
     """
 
     study: StudyFacts
+    whole: bool
     made: datetime
     verdicts: Mapping[Verdict, int]
     confirmed: int
@@ -96,6 +101,7 @@ class StudyReport:
     @cached_property
     def failures(self) -> tuple[FailureGroup, ...]:
         """What failed in the same way, the largest group first."""
+        assert self.whole
         return failures(self.experiments)
 
     @cached_property
@@ -109,4 +115,5 @@ class StudyReport:
 
     @property
     def _trials(self) -> Sequence[TrialReport]:
+        assert self.whole
         return [trial for each in self.experiments for trial in each.trials]
