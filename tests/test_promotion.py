@@ -16,6 +16,7 @@ import pytest
 from autoresearch.errors import GitError
 from autoresearch.gitrepo import CommitOptions, GitRepo, commit_message
 from autoresearch.promotion import Promotable, Promotion, Shape, promote
+from autoresearch.records.metric import Direction, Metric, MetricSource
 from autoresearch.records.values import Standing, Verdict
 from tests.commands import Forked
 from tests.counting import environment
@@ -226,6 +227,14 @@ class TestPromoted:
         night.promote(2)
         message = git(night.checkout, "log", "-1", "--format=%B").strip()
         assert message.endswith("\nAutoresearch-Test-Bpb: 2.0346")
+
+    def test_the_message_has_the_metrics_name_and_goes_as_it_goes(self, night: Night) -> None:
+        up = Metric("val_accuracy", "", Direction.HIGHER, MetricSource.EVALUATED, 3)
+        night.become(2, metric=up, val_bpb=-0.87, delta=-0.02, test_bpb=-0.861)
+        night.promote(2)
+        message = git(night.checkout, "log", "-1", "--format=%B").strip()
+        assert "\nAutoresearch-Score: val_accuracy 0.870 (+0.020)\n" in message
+        assert message.endswith("\nAutoresearch-Test: test_accuracy 0.861")
 
     def test_the_message_claims_nothing_that_was_not_earned(self, night: Night) -> None:
         night.become(2, standing=None, claim=0.999)

@@ -155,10 +155,11 @@ def warn_of_incomparable(registry: Registry, numbers: Iterable[int]) -> None:
 
 def _promotable(registry: Registry, number: int) -> Promotable:
     row = registry.experiment(number)
+    study = registry.study_of(row)
     return Promotable(
         id=number,
         sha=row.commit_sha,
-        study=registry.study_of(row).tag,
+        study=study.tag,
         verdict=row.verdict,
         hypothesis=row.hypothesis,
         val_bpb=row.val_bpb,
@@ -169,6 +170,7 @@ def _promotable(registry: Registry, number: int) -> Promotable:
         claim_reason=row.claim_reason,
         simpler=policy.kept_as_simpler(row.measured, row.delta),
         test_bpb=row.test_bpb,
+        metric=study.metric,
     )
 
 

@@ -9,9 +9,11 @@ from autoresearch.records.text import safe_line
 
 EXPERIMENT = "Autoresearch-Experiment"
 STUDY = "Autoresearch-Study"
-SCORE = "Autoresearch-Val-Bpb"
+SCORE = "Autoresearch-Score"
+VAL_BPB = "Autoresearch-Val-Bpb"
 CONFIRMED = "Autoresearch-Confirmed"
-TEST = "Autoresearch-Test-Bpb"
+TEST = "Autoresearch-Test"
+TEST_BPB = "Autoresearch-Test-Bpb"
 
 _WIDTH = 72
 # What git, `git am` or a rebase would read as more than words at the start of a line.

@@ -4,9 +4,19 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from autoresearch.gitrepo import CONFIRMED, SCORE, TEST, MessagePart, commit_message, squash_message
+from autoresearch.gitrepo import (
+    CONFIRMED,
+    SCORE,
+    TEST,
+    TEST_BPB,
+    VAL_BPB,
+    MessagePart,
+    commit_message,
+    squash_message,
+)
 from autoresearch.policy import CONFIRMED as CLAIMED
-from autoresearch.records.text import counted
+from autoresearch.records.metric import BITS_PER_BYTE, Metric
+from autoresearch.records.text import counted, safe_line
 from autoresearch.records.values import Standing, Verdict
 
 
@@ -16,7 +26,8 @@ class Promotable:
 
     `claim` is the probability of a true improvement by `claim_pairs` fresh pairs, `claim_reason` a
     sentence about it. `simpler`: it was kept as shorter code that is as good, not as a better one.
-    `test_bpb` is its score on the sealed test set, once there is one.
+    `test_bpb` is its score on the sealed test set, once there is one; `metric` says what scores and
+    effects are.
     """
 
     id: int
@@ -32,6 +43,7 @@ class Promotable:
     claim_reason: str = ""
     simpler: bool = False
     test_bpb: float | None = None
+    metric: Metric = BITS_PER_BYTE
 
     @property
     def sure(self) -> str:
@@ -87,16 +99,25 @@ def message_of_all(experiments: Sequence[Promotable]) -> str:
 
 def _trailers(experiment: Promotable) -> Mapping[str, str]:
     score, delta, extra = experiment.val_bpb, experiment.delta, dict[str, str]()
+    metric = experiment.metric
+    score_key, test_key = (VAL_BPB, TEST_BPB) if metric.is_bits_per_byte else (SCORE, TEST)
     if score is not None and math.isfinite(score):
-        effect = f" ({delta:+.4f})" if delta is not None and math.isfinite(delta) else ""
-        extra[SCORE] = f"{score:.4f}{effect}"
+        known = delta is not None and math.isfinite(delta)
+        effect = f" ({metric.delta(delta)})" if delta is not None and known else ""
+        extra[score_key] = f"{_named(metric.name, metric)}{metric.text(score)}{effect}"
     if experiment.standing is Standing.CONFIRMED and experiment.claim is not None:
         extra[CONFIRMED] = (
             f"{_percent(experiment.claim)} ({counted(experiment.claim_pairs, 'fresh pair')})"
         )
     if experiment.test_bpb is not None:
-        extra[TEST] = f"{experiment.test_bpb:.4f}"
+        told = metric.text(experiment.test_bpb)
+        extra[test_key] = f"{_named(metric.test_name, metric)}{told}"
     return extra
+
+
+def _named(name: str, metric: Metric) -> str:
+    """Return the metric's name before its score; of bits per byte the trailer's key says it."""
+    return "" if metric.is_bits_per_byte else f"{safe_line(name, 40)} "
 
 
 def _percent(probability: float) -> str:

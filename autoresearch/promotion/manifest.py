@@ -4,7 +4,7 @@ import hashlib
 import json
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from autoresearch import __version__, policy
 from autoresearch.gitrepo import GitRepo
 from autoresearch.promotion.home import Promotion
 from autoresearch.promotion.picking import Promoted
+from autoresearch.records.metric import Metric
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.values import Purpose, Reading
 from autoresearch.registry import Registry
@@ -34,7 +35,7 @@ class ReadingTold:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two trials on one seed; the difference is in bits per byte, below zero = better.
+    """Two trials on one seed; the difference is in the metric's unit.
 
     `fresh`: it is not the first, which made it look good, so a claim may rest on it.
     """
@@ -57,6 +58,7 @@ class StudyTold:
     trust: str
     comparability: dict[str, str]
     settings: str
+    metric: Metric
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ class Evidence:
     """An experiment, its commit and its parent's, and all that was read of the two.
 
     `effect` is what is believed, `measured` what the pairs read, each with its standard error; the
-    gains are against the baseline. `ref` keeps the commit.
+    gains are against the baseline. `ref` keeps the commit. Scores and effects are as stored, lower
+    where they are better; in a manifest they are as the study's metric goes.
     """
 
     experiment: int
@@ -89,6 +92,30 @@ class Evidence:
     parent_readings: tuple[ReadingTold, ...]
     study: StudyTold
     patch: str
+
+    @property
+    def shown(self) -> "Evidence":
+        """The same, scores and effects as the metric goes."""
+        shown = self.study.metric.shown
+        readings = [
+            tuple(replace(each, val_bpb=shown(each.val_bpb)) for each in those)
+            for those in (self.readings, self.parent_readings)
+        ]
+        effect, measured, val_gain, test_gain = (
+            (None if mean is None else shown(mean), error)
+            for mean, error in (self.effect, self.measured, self.val_gain, self.test_gain)
+        )
+        return replace(
+            self,
+            effect=effect,
+            measured=measured,
+            val_gain=val_gain,
+            test_gain=test_gain,
+            test_bpb=None if self.test_bpb is None else shown(self.test_bpb),
+            pairs=tuple(replace(each, difference=shown(each.difference)) for each in self.pairs),
+            readings=readings[0],
+            parent_readings=readings[1],
+        )
 
 
 @dataclass(frozen=True)
@@ -117,7 +144,7 @@ def manifest(
     """Return the manifest of a promotion."""
     return Manifest(
         FORMAT, __version__, now.isoformat(), done.branch, done.old, done.new, done.commits,
-        tuple(evidence), tuple(replay),
+        tuple(each.shown for each in evidence), tuple(replay),
     )  # fmt: skip
 
 
@@ -205,5 +232,5 @@ def _study(study: Study, repo: GitRepo) -> StudyTold:
     return StudyTold(
         study.tag, study.base_commit, study.device, study.clock, study.budget_seconds,
         study.corpus, study.trust, json.loads(study.comparability),
-        hashlib.sha256(settings.encode()).hexdigest(),
+        hashlib.sha256(settings.encode()).hexdigest(), study.metric,
     )  # fmt: skip

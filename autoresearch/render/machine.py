@@ -25,7 +25,7 @@ VERSION = 3
 SCORES = frozenset(
     {"val_bpb", "delta", "predicted_delta", "measured", "test_bpb", "val_gain", "test_gain"}
 )
-BULK = frozenset({"log", "doc_bits", "doc_bytes", "test_bits", "answer", "salt"})
+BULK = frozenset({"log", "doc_bits", "doc_bytes", "test_bits", "test_bytes", "answer", "salt"})
 
 
 def write_study_json(
