@@ -11,7 +11,7 @@ import typer
 from autoresearch import __version__
 from autoresearch.commands import completion as complete
 from autoresearch.commands.examples import epilog
-from autoresearch.commands.quick import uncollected
+from autoresearch.commands.quick import quick
 from autoresearch.handler import run as run_to_its_end
 
 app = typer.Typer(
@@ -245,7 +245,7 @@ def status(
     as_tsv: Annotated[bool, typer.Option("--tsv", help="As results.tsv.")] = False,
 ) -> None:
     """Show what a study has tried and learned, or one experiment in full."""
-    with uncollected(quick=not watch):
+    with quick(really=not watch):
         from autoresearch.commands.status import Chosen, StatusOptions
         from autoresearch.commands.status import status as verb
 
@@ -316,7 +316,7 @@ def diff(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Compare two experiments (one: with its incumbent), the code and its effect."""
-    with uncollected():
+    with quick():
         from autoresearch.commands.diff import DiffOptions
         from autoresearch.commands.diff import diff as verb
 
@@ -335,7 +335,7 @@ def note(
     tag: Tag = None,
 ) -> None:
     """Say a word to the researcher, also while it runs: every brief has it from then on."""
-    with uncollected():
+    with quick():
         from autoresearch.commands.note import NoteOptions
         from autoresearch.commands.note import note as verb
 
