@@ -106,6 +106,8 @@ def run(options: RunOptions, begun: Callable[[str], None] | None = None) -> None
                 fleet.bring_home()
     if controller.failed:
         raise ProjectError(reason)
+    if begun is None:  # somebody sits at this terminal
+        typer.echo("Next: autoresearch status · autoresearch report", err=True)
 
 
 @contextmanager

@@ -6,7 +6,8 @@ from autoresearch.config import find_project
 from autoresearch.registry import Ask, send
 
 _TOLD = {
-    Ask.STOP: "it stops once what is at work has ended; `autoresearch stop --now` does not wait",
+    Ask.STOP: "it stops once what is at work has ended; `autoresearch stop --now` does not wait, "
+    "`autoresearch status --watch` shows it",
     Ask.STOP_NOW: "it stops now, with everything saved",
     Ask.PAUSE: "what is at work ends, and nothing new begins until `autoresearch resume`; "
     "the clock of --hours goes on",

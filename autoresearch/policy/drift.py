@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass
 
 from autoresearch.policy.noise import PRIOR_REPEATS, Noise
-from autoresearch.records.metric import BITS_PER_BYTE, Metric
 from autoresearch.records.values import Reading
 
 # How often a machine that did not change may look as if it had, by scores and by steps each.
@@ -26,14 +25,9 @@ class Drift:
 
     @property
     def told(self) -> str:
-        """The finding in words, in bits per byte."""
-        return self.tell(BITS_PER_BYTE)
-
-    def tell(self, metric: Metric) -> str:
-        """Return the finding in words."""
+        """The finding in words."""
         speed = "" if self.steps is None else f" at {self.steps:.2f} times the steps"
-        read = metric.with_unit(metric.delta(self.bpb))
-        return f"reads {read} (noise {metric.size(self.expected)}){speed}"
+        return f"reads {self.bpb:+.4f} bpb (noise {self.expected:.4f}){speed}"
 
 
 def drift(again: Reading, then: Reading, noise: Noise) -> Drift:

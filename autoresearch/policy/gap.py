@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from autoresearch.policy.documents import by_document
 from autoresearch.policy.verdicts import TIE
-from autoresearch.records.metric import BITS_PER_BYTE, Metric
 from autoresearch.records.values import Estimate
 
 _SURE = 2.0  # standard errors
@@ -49,12 +48,8 @@ class Gap:
 
     @property
     def words(self) -> str:
-        """What it comes to, in a sentence, in bits per byte."""
-        return self.tell(BITS_PER_BYTE)
-
-    def tell(self, metric: Metric) -> str:
-        """Return what it comes to, in a sentence."""
-        wider = metric.with_unit(_signed(self.widening, metric))
+        """What it comes to, in a sentence."""
+        wider = f"{_signed(self.widening)} bpb"
         if self.fitted and self.test.mean >= 0:
             return f"it is fitted to val: on test it gains nothing, and the gap widens by {wider}"
         if self.fitted:
@@ -92,6 +87,6 @@ def _surely_above_zero(estimate: Estimate) -> bool:
     return estimate.error is not None and estimate.mean > _SURE * estimate.error
 
 
-def _signed(estimate: Estimate, metric: Metric) -> str:
-    error = f" ± {metric.size(estimate.error)}" if estimate.error is not None else ""
-    return f"{metric.delta(estimate.mean)}{error}"
+def _signed(estimate: Estimate) -> str:
+    error = f" ± {estimate.error:.4f}" if estimate.error is not None else ""
+    return f"{estimate.mean:+.4f}{error}"

@@ -7,7 +7,6 @@ from autoresearch.policy.claims import CONFIRMED
 from autoresearch.policy.effects import Prior, weigh
 from autoresearch.policy.noise import Noise, Usual
 from autoresearch.policy.verdicts import ENOUGH_REPEATS, MAX_PAIRS
-from autoresearch.records.metric import BITS_PER_BYTE, Metric
 from autoresearch.records.values import Clock
 
 NIGHT = 100  # trainings: eight hours of five minutes each
@@ -35,15 +34,10 @@ class Sight:
 
     @property
     def told(self) -> str:
-        """The finding in words, in bits per byte."""
-        return self.tell(BITS_PER_BYTE)
-
-    def tell(self, metric: Metric) -> str:
-        """Return the finding in words."""
-        pair, gain = (metric.with_unit(metric.size(each)) for each in (self.pair, self.gain))
+        """The finding in words."""
         return (
-            f"a pair's difference has a noise of {pair}, so {MAX_PAIRS} pairs confirm "
-            f"gains from {gain}: {self.share:.0%} of the ideas that work"
+            f"a pair's difference has a noise of {self.pair:.4f} bpb, so {MAX_PAIRS} pairs confirm "
+            f"gains from {self.gain:.4f} bpb: {self.share:.0%} of the ideas that work"
         )
 
 
@@ -64,14 +58,13 @@ def sight(noise: Noise, usual: Usual, ideas: Prior) -> Sight:
     return Sight(pair, gain, share, NIGHT * ideas.better * share)
 
 
-def advice(found: Sight, device: str, clock: Clock, metric: Metric = BITS_PER_BYTE) -> str | None:
+def advice(found: Sight, device: str, clock: Clock) -> str | None:
     """Return what to do about the noise in a sentence or two; None where it does no harm.
 
     Args:
         found: what the study can see.
         device: what it trains on.
         clock: what its budget counts.
-        metric: what its scores are.
     """
     if not found.blind:
         return None
@@ -79,10 +72,9 @@ def advice(found: Sight, device: str, clock: Clock, metric: Metric = BITS_PER_BY
     if device == "cpu" and clock is Clock.WALL:
         steps.append('count CPU seconds ([training] clock = "cpu")')
     steps.append("find a quieter machine")
-    told = f"{found.tell(metric)}, {found.expected:.1f} in {NIGHT} trainings"
     return (
-        f"this study is louder than what it looks for: {told}. "
-        f"Start another with --tag: {', or '.join(steps)}"
+        f"this study is louder than what it looks for: {found.told}, {found.expected:.1f} in "
+        f"{NIGHT} trainings. Start another with --tag: {', or '.join(steps)}"
     )
 
 

@@ -77,13 +77,5 @@ class Metric:
         """Return a stored difference or effect in digits with its sign, without its unit."""
         return f"{self.shown(stored):+.{self.decimals}f}"
 
-    def size(self, amount: float) -> str:
-        """Return an amount in digits, without sign and unit."""
-        return f"{abs(amount):.{self.decimals}f}"
-
-    def with_unit(self, digits: str) -> str:
-        """Return digits with the unit, where there is one."""
-        return f"{digits} {self.unit}" if self.unit else digits
-
 
 BITS_PER_BYTE = Metric()

@@ -99,7 +99,7 @@ def _cells(report: StudyReport) -> Cells:
 
 def _missed(account: Spending, form: ScoreFormat) -> str:
     error = account.prediction_error
-    return "-" if error is None else form.metric.size(error)
+    return "-" if error is None else form.amount(error)
 
 
 def _table(proposers: Sequence[Spending], report: StudyReport, width: int) -> Table:

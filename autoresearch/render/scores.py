@@ -62,9 +62,13 @@ class ScoreFormat:
         shown = f"{round(self.metric.shown(stored), digits) + 0.0:+.{digits}f}"
         return shown + self._error(error, digits)
 
+    def amount(self, size: float, finer: int = 0) -> str:
+        """Return an amount without sign and unit."""
+        return f"{abs(size):.{self.metric.decimals + finer}f}"
+
     def size(self, amount: float, finer: int = 0) -> str:
         """Return an amount without a sign, with its unit: "0.0691 bpb"."""
-        return f"{abs(amount):.{self.metric.decimals + finer}f}{self.unit}"
+        return f"{self.amount(amount, finer)}{self.unit}"
 
     def leak(self, amount: float) -> str:
         """Return a small amount, rounded to two digits, with its unit."""

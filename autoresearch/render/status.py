@@ -89,12 +89,12 @@ def _behind(report: StudyReport, console: Console) -> Iterator[RenderableType]:
     """Yield what stands behind the scores, and what they cost."""
     form = ScoreFormat.of(report.study)
     yield from arms.arms(report.proposers, form, console.width)
-    yield from evidence.machine(report, form)
+    yield from evidence.machine(report)
     yield from leaks.lines(report, form)
     yield from testset.lines(report, form)
     yield from filter(None, (racing.line(report.raced), duty.line(report.duty)))
     yield from money.limits(report.limited)
-    yield from notes.lines(report.notes)
+    yield from notes.lines([each for each in report.notes if each.stands])
     yield from money.accounts(report, console.width)
 
 

@@ -40,4 +40,4 @@ def _found(row: ExperimentReport, report: StudyReport) -> TestScore:
 def _judged(found: policy.Gap, form: ScoreFormat) -> Text:
     val, test = (form.delta(each.mean, each.error) for each in (found.val, found.test))
     said = Text(f"against the baseline {val} on val and {test} on test: ")
-    return said.append(found.tell(form.metric), style="yellow" if found.fitted else "")
+    return said.append(found.words, style="yellow" if found.fitted else "")

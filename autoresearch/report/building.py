@@ -54,7 +54,7 @@ def study_report(
         seconds_by_purpose={str(why): each for why, each in registry.seconds(study).items()},
         raced=registry.raced(study),
         duty=registry.duty(study),
-        notes=tuple(each for each in registry.notes(study) if each.stands),
+        notes=tuple(registry.notes(study)),
         called=bool(calls),
         limited=tuple(_limited(calls)),
     )

@@ -14,19 +14,30 @@ NEAR = 0.25  # the probability of being better from which a discard is a near mi
 NEAREST = 12
 
 
-def gain(by_number: Mapping[int, ExperimentReport], best: int | None) -> Estimate | None:
+def gain(
+    by_number: Mapping[int, ExperimentReport], baseline: int | None, best: int | None
+) -> Estimate | None:
     """Return what the keeps from the baseline to the best are believed to have done, added up.
 
     Each was measured in pairs on shared seeds, which tells it apart from the noise between seeds
-    that the difference of two mean scores is full of.
+    that the difference of two mean scores is full of. That difference is all there is where a
+    table was imported.
     """
+    if best is None or best == baseline:
+        return None
     chain = list(_chain(by_number, best))
     effects = [each.delta for each in chain if each.delta is not None]
     if not chain or len(effects) < len(chain):
-        return None
+        return _difference(by_number[best], by_number.get(baseline or 0))
     errors = [each.error for each in effects if each.error is not None]
     error = sqrt(fsum(each**2 for each in errors)) if len(errors) == len(effects) else None
     return Estimate(fsum(each.mean for each in effects), error)
+
+
+def _difference(best: ExperimentReport, baseline: ExperimentReport | None) -> Estimate | None:
+    if best.bpb is None or baseline is None or baseline.bpb is None:
+        return None
+    return Estimate(best.bpb.mean - baseline.bpb.mean)
 
 
 def _chain(

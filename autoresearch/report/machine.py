@@ -35,5 +35,4 @@ class Machine:
             (each.trial, policy.drift(each.again, each.then, noise))
             for each in registry.repeats(study)
         )
-        advice = policy.advice(sight, study.device, study.clock, study.metric)
-        return cls(noise, sight, advice, checks)
+        return cls(noise, sight, policy.advice(sight, study.device, study.clock), checks)

@@ -34,7 +34,7 @@ class StudyReport:
     `phases`, `hardware` and `failures` may be asked of a whole one alone.
 
     `at_work` are the seconds of its runs, without the pauses between them. `called` says whether a
-    provider was ever asked; `notes` are those of the person that stand.
+    provider was ever asked.
     """
 
     study: StudyFacts
@@ -74,14 +74,24 @@ class StudyReport:
         return sum(self.verdicts.values())
 
     @property
+    def trained_here(self) -> bool:
+        """Whether its scores are of its own trainings; those of an imported table are not."""
+        trials = any(each.trials for each in self.experiments)
+        return trials or all(each.bpb is None for each in self.experiments)
+
+    @property
     def usd(self) -> float:
         """What all calls cost."""
         return sum(each.usd for each in self.spending)
 
     @cached_property
     def gain(self) -> Estimate | None:
-        """What the best is believed to have gained on the baseline, below zero = better."""
-        return derived.gain(self._by_number, self.best)
+        """What the best is believed to have gained on the baseline, below zero = better.
+
+        The effects of the keeps between them, added up; of what was imported the difference of two
+        scores, without an error.
+        """
+        return derived.gain(self._by_number, self.baseline, self.best)
 
     @cached_property
     def categories(self) -> Proposers:

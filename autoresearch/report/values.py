@@ -38,11 +38,11 @@ class StudyFacts:
     corpus: str
     profile: str
     trust: Trust
+    metric: Metric
     budget_seconds: float
     clock: Clock
     state: StudyState
     began: datetime
-    metric: Metric
     steady_since: int
 
     @classmethod
@@ -55,11 +55,11 @@ class StudyFacts:
             corpus=study.corpus,
             profile=study.profile,
             trust=study.trust,
+            metric=study.metric,
             budget_seconds=study.budget_seconds,
             clock=study.clock,
             state=study.state,
             began=study.created_at,
-            metric=study.metric,
             steady_since=study.steady_since,
         )
 
@@ -141,8 +141,9 @@ class Cost:
 class ExperimentReport:
     """One proposal and its fate. Estimates are None where nothing is known yet.
 
-    `delta` is the believed effect, `measured` the mean of its pairs; `gap` what test says of it,
-    and `test_distance` how far test lies from val for the checkpoint that was scored on it.
+    `delta` is the believed effect, `measured` the mean of its pairs; `documents_error` what the
+    choice of val documents (or units) leaves open in it; `gap` what test says of it, and
+    `test_distance` how far test lies from val for the checkpoint that was scored on it.
     `change` is the diff, or of what was refused the change as proposed; `log` the end of the last
     training's log, and `traceback` that of the last one that left any.
     """
@@ -162,6 +163,7 @@ class ExperimentReport:
     delta: Estimate | None
     predicted: float | None
     measured: Estimate | None
+    documents_error: float | None
     pairs: tuple[Pair, ...]
     chances: Chances | None
     claim: str
