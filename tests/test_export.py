@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow.parquet
 import pytest
 
+from autoresearch.records.metric import Direction, Metric, MetricSource
 from autoresearch.records.notes import Note
 from autoresearch.records.values import Verdict
 from autoresearch.render.export import FORMS, Table, export
@@ -91,3 +92,13 @@ def test_the_command_writes_one_whole_file(
         assert said in err
     assert run("export", "night.jsonl", "--force")[0] == 0
     assert len((project.root / "night.jsonl").read_text().splitlines()) == 6
+
+
+def test_a_metric_that_goes_up_is_written_as_it_goes(made: Fabricated) -> None:
+    up = Metric("accuracy", direction=Direction.HIGHER, source=MetricSource.FILE)
+    made.study = made.registry.save(made.study.model_copy(update={"measure": up.stored}))
+    row = made.registry.experiments(made.study)[1]
+    made.registry.save(row.model_copy(update={"val_bpb": -0.87, "delta": -0.02}))
+    for ending in FORMS:
+        found = read(made, Table.EXPERIMENTS, ending)[1]
+        assert (float(found["val_bpb"]), float(found["delta"])) == (0.87, 0.02), ending

@@ -4,8 +4,10 @@ from pathlib import Path
 import pytest
 
 from autoresearch.errors import RegistryError
+from autoresearch.records.metric import Direction, Metric, MetricSource
 from autoresearch.records.values import Ending, Trust
-from autoresearch.render.diff import diff, sides
+from autoresearch.render.diff import diff, incomparable, sides
+from autoresearch.render.diff import plain as view_plain
 from tests.rendering import HOSTILE, PATCH, Fabricated, plain
 from tests.rows import a_study, an_experiment
 
@@ -103,3 +105,23 @@ def test_a_baseline_alone_has_nothing_to_be_compared_with(made: Fabricated) -> N
         sides(made.registry, 1, None)
     with pytest.raises(RegistryError, match="no experiment 99"):
         sides(made.registry, 1, 99)
+
+
+def test_a_metric_that_goes_up_is_compared_as_it_goes(made: Fabricated) -> None:
+    accuracy = Metric("val_accuracy", "", Direction.HIGHER, MetricSource.EVALUATED, 3)
+    up = {"measure": accuracy.stored, "trust": Trust.EVALUATED}
+    other = made.study
+    made.study = made.registry.save(made.study.model_copy(update=up))
+    for number, score, delta in ((1, -0.85, None), (2, -0.87, -0.02)):
+        row = made.registry.experiment(number)
+        made.registry.save(row.model_copy(update={"val_bpb": score, "delta": delta}))
+    found = rows(shown(made, 2, None))
+    assert "val_accuracy (evaluated) 0.850 ± 0.003 0.870 ± 0.003 +0.020 ± 0.004" in found
+    before, after = sides(made.registry, 2)
+    told = view_plain(made.registry, before, after, files=(), patch=None)
+    assert told["delta"] == 0.02
+    assert told["after"]["val_bpb"] == 0.87  # type: ignore[index]
+    assert told["metric"]["name"] == "val_accuracy"  # type: ignore[index]
+    assert incomparable(other, made.study) == (
+        "they are scored by different metrics, val_bpb and val_accuracy"
+    )

@@ -21,12 +21,13 @@ from autoresearch.records.events import (
     TrialStarted,
     Waiting,
 )
+from autoresearch.records.metric import Direction, Metric, MetricSource
 from autoresearch.records.training import Budget, Point
 from autoresearch.records.values import Category, Clock, Purpose, Trust, Verdict
 from autoresearch.render.lines import sentence, training
 from autoresearch.render.live import LiveWatcher, PlainWatcher, View, watcher_for
 from autoresearch.render.scores import BPB
-from tests.rendering import HOSTILE
+from tests.rendering import HOSTILE, plain
 
 OPENED = StudyOpened(
     tag="nov23",
@@ -42,7 +43,7 @@ TRAINING = TrialStarted(2, 5, Purpose.SCREENING)
 POINT = TrialPoint(Point(step=100, loss=3.25, tokens=102_400, progress=0.5, seconds=10.0))
 KEPT = ExperimentDone(2, Verdict.KEEP, 1.8432, 0.0031, -0.0691, "better", 42.4, 0.004)
 STOPPED = StudyStopped(
-    "the time is up", 5, 2, 1, 1, 1, 1, 0, per_hour=31.0, baseline_bpb=1.9123, best_bpb=1.8432
+    "the time is up", 5, 2, 1, 1, 1, 1, 0, 31.0, baseline_bpb=1.9123, best_bpb=1.8432, gain=-0.0691
 )
 NIGHT: list[Event] = [
     OPENED,
@@ -342,3 +343,23 @@ def test_slots_that_come_later_are_told_apart_from_then_on() -> None:
     view = View().after(replace(OPENED, slots=("0",)), 0.0)
     assert not view.after(replace(TRAINING, slot="0"), 1.0).lanes.several
     assert view.after(BESIDE, 1.0).lanes.several
+
+
+def test_a_metric_that_goes_up_is_told_as_it_goes() -> None:
+    accuracy = Metric("val_accuracy", "", Direction.HIGHER, MetricSource.EVALUATED, 3)
+    opened = replace(OPENED, metric=accuracy, trust=Trust.EVALUATED, best_bpb=-0.85)
+    console = plain(200)
+    watcher = PlainWatcher(console)
+    kept = ExperimentDone(2, Verdict.KEEP, -0.87, 0.003, -0.02, "better", 9.0, 0.004)
+    stopped = replace(STOPPED, baseline_bpb=-0.85, best_bpb=-0.87, gain=-0.018)
+    for event in (opened, TrialScored(2, 5, -0.87), kept, stopped):
+        watcher.see(event)
+    text = " ".join(console.export_text().split())
+    assert "continues from val_accuracy 0.850 (evaluated)" in text
+    assert "seed 5: val_accuracy 0.870 (evaluated)" in text
+    assert "keep val_accuracy 0.870 ± 0.003 (evaluated) Δ +0.020 ± 0.004" in text
+    assert text.endswith(
+        "best val_accuracy 0.870 (evaluated), 0.018 (2.12%) above the baseline's 0.850"
+    )
+    view = View().after(opened, 0.0)
+    assert "best 0.850 (evaluated)" in view._standing(1.0).plain

@@ -133,7 +133,10 @@ class Notice:
 
 @dataclass(frozen=True)
 class StudyStopped:
-    """The run is over. The numbers count the whole study, earlier runs included."""
+    """The run is over. The numbers count the whole study, earlier runs included.
+
+    `gain` is what the best is believed to have gained on the baseline, below zero = better.
+    """
 
     reason: str
     finished: int = 0
@@ -146,6 +149,7 @@ class StudyStopped:
     per_hour: float | None = None
     baseline_bpb: float | None = None
     best_bpb: float | None = None
+    gain: float | None = None
 
 
 Event = (

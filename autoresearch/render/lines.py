@@ -156,7 +156,6 @@ def stopped(event: StudyStopped, form: ScoreFormat) -> Text:
     if event.best_bpb is None:
         return said
     said.append(f"; best {form.name} ").append_text(form.score(event.best_bpb))
-    if event.baseline_bpb is not None and event.kept > 1:
-        effect = event.best_bpb - event.baseline_bpb
-        said.append(f", {form.improvement(effect, event.baseline_bpb)}")
+    if event.baseline_bpb is not None and event.gain is not None:
+        said.append(f", {form.improvement(event.gain, event.baseline_bpb)}")
     return said

@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from math import fsum, sqrt
+from math import fsum
 
 from autoresearch.policy.arms import calibrations, compare, records
+from autoresearch.policy.lineage import believed_gain
 from autoresearch.records.arms import Trained
 from autoresearch.records.values import UNCOUNTED, Category, Estimate, Standing, Verdict
 from autoresearch.report.values import ExperimentReport, Phases, Proposers, TrialReport
@@ -19,35 +20,19 @@ def gain(
 ) -> Estimate | None:
     """Return what the keeps from the baseline to the best are believed to have done, added up.
 
-    Each was measured in pairs on shared seeds, which tells it apart from the noise between seeds
-    that the difference of two mean scores is full of. That difference is all there is where a
-    table was imported.
+    The difference of their two scores is all there is where a table was imported.
     """
     if best is None or best == baseline:
         return None
-    chain = list(_chain(by_number, best))
-    effects = [each.delta for each in chain if each.delta is not None]
-    if not chain or len(effects) < len(chain):
-        return _difference(by_number[best], by_number.get(baseline or 0))
-    errors = [each.error for each in effects if each.error is not None]
-    error = sqrt(fsum(each**2 for each in errors)) if len(errors) == len(effects) else None
-    return Estimate(fsum(each.mean for each in effects), error)
+    lineage = {number: (each.parent, each.delta) for number, each in by_number.items()}
+    found = believed_gain(lineage, best)
+    return found or _difference(by_number[best], by_number.get(baseline or 0))
 
 
 def _difference(best: ExperimentReport, baseline: ExperimentReport | None) -> Estimate | None:
     if best.bpb is None or baseline is None or baseline.bpb is None:
         return None
     return Estimate(best.bpb.mean - baseline.bpb.mean)
-
-
-def _chain(
-    by_number: Mapping[int, ExperimentReport], best: int | None
-) -> Iterator[ExperimentReport]:
-    """Yield the best and what it builds on, as far as the baseline, which is left out."""
-    row = by_number.get(best or 0)
-    while row is not None and row.parent is not None:
-        yield row
-        row = by_number.get(row.parent)
 
 
 def compared(trained: Sequence[Trained]) -> Proposers:

@@ -419,7 +419,8 @@ class Controller:
     def _leave(self, reason: str) -> None:
         with suppress(Interrupted):  # it waits for the registry, and may wait no longer
             self._set_state(StudyState.STOPPED, self._trials.slot_clock.rest())
-        self._see(telling.study_stopped(self._registry.summary(self.study), reason))
+        summary, rows = self._registry.summary(self.study), self._registry.experiments(self.study)
+        self._see(telling.study_stopped(summary, rows, reason))
 
     def _reread(self) -> None:
         self._trials.tidy()

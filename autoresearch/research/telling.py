@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from autoresearch.policy.lineage import believed_gain
 from autoresearch.records.events import (
     ExperimentDone,
     ExperimentOpened,
@@ -10,7 +11,7 @@ from autoresearch.records.events import (
 )
 from autoresearch.records.tables import Experiment
 from autoresearch.records.training import Budget
-from autoresearch.records.values import Verdict
+from autoresearch.records.values import Estimate, Verdict
 from autoresearch.registry import Summary
 
 
@@ -35,9 +36,11 @@ def study_opened(
     )
 
 
-def study_stopped(summary: Summary, reason: str) -> StudyStopped:
-    """Return the last event of a run."""
-    counts = summary.verdicts
+def study_stopped(summary: Summary, rows: Sequence[Experiment], reason: str) -> StudyStopped:
+    """Return the last event of a run; `rows` are the study's experiments."""
+    counts, best = summary.verdicts, summary.incumbent
+    lineage = {int(row.id or 0): (row.parent_id, _effect(row)) for row in rows}
+    gain = believed_gain(lineage, best.id if best else None)
     return StudyStopped(
         reason=reason,
         finished=summary.finished,
@@ -49,8 +52,13 @@ def study_stopped(summary: Summary, reason: str) -> StudyStopped:
         disqualified=counts.get(Verdict.DISQUALIFIED, 0),
         per_hour=summary.per_hour,
         baseline_bpb=summary.baseline.val_bpb if summary.baseline else None,
-        best_bpb=summary.incumbent.val_bpb if summary.incumbent else None,
+        best_bpb=best.val_bpb if best else None,
+        gain=gain.mean if gain else None,
     )
+
+
+def _effect(row: Experiment) -> Estimate | None:
+    return None if row.delta is None else Estimate(row.delta, row.delta_error)
 
 
 def experiment_opened(row: Experiment) -> ExperimentOpened:
