@@ -12,6 +12,7 @@ from autoresearch.config import LlmSettings, Project
 from autoresearch.corpus import Split
 from autoresearch.errors import ProjectError
 from autoresearch.evaluation import PROTOCOL
+from autoresearch.execution import TextTask, text_task
 from autoresearch.gitrepo import GitRepo
 from autoresearch.proposers import Brief, Measuring, Remaining, TextSize
 from autoresearch.proposers.prompting import Prompting
@@ -33,7 +34,6 @@ from autoresearch.records.values import (
 )
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import pack_counts, unpack_counts
-from autoresearch.research import conditions
 from autoresearch.research.briefing import Briefing
 from autoresearch.research.pasts import Target, fingerprint, smoothed
 from autoresearch.research.study import open_study
@@ -172,7 +172,7 @@ def test_a_study_knows_its_training_text_and_its_machine(desk: Desk, tmp_path: P
         desk.registry,
         desk.repo,
         desk.project,
-        corpus,
+        TextTask.of(corpus, desk.project.settings),
         tag="new",
         budget=None,
         trust=Trust.SEALED,
@@ -298,7 +298,7 @@ def test_every_study_has_a_salt_of_its_own_and_keeps_it(desk: Desk, tmp_path: Pa
             desk.registry,
             desk.repo,
             desk.project,
-            corpus,
+            TextTask.of(corpus, desk.project.settings),
             tag=tag,
             budget=None,
             trust=Trust.SEALED,
@@ -320,9 +320,11 @@ def test_a_newer_release_goes_on_with_a_study_and_another_protocol_does_not(
 ) -> None:
     corpus, _ = make(make_text(tmp_path / "text"), tmp_path)
 
+    task = TextTask.of(corpus, desk.project.settings)
+
     def opened() -> Study:
         return open_study(
-            desk.registry, desk.repo, desk.project, corpus, tag="new", budget=None,
+            desk.registry, desk.repo, desk.project, task, tag="new", budget=None,
             trust=Trust.SEALED, hardware=Hardware("cpu"),
         )  # fmt: skip
 
@@ -332,7 +334,7 @@ def test_a_newer_release_goes_on_with_a_study_and_another_protocol_does_not(
     old = json.dumps(key | {"package": "autoresearch 0.0.9"})
     desk.registry.save(opened().model_copy(update={"comparability": old}))
     assert json.loads(opened().comparability) == key
-    monkeypatch.setattr(conditions, "PROTOCOL", PROTOCOL + 1)
+    monkeypatch.setattr(text_task, "PROTOCOL", PROTOCOL + 1)
     with pytest.raises(ProjectError, match="was run with evaluator protocol"):
         opened()
 
@@ -341,9 +343,11 @@ def test_a_study_knows_the_sizes_of_its_documents(desk: Desk, tmp_path: Path) ->
     corpus, _ = make(make_text(tmp_path / "text"), tmp_path)
     sizes = tuple(len(each.data) for each in corpus.val())
 
+    task = TextTask.of(corpus, desk.project.settings)
+
     def opened() -> Study:
         return open_study(
-            desk.registry, desk.repo, desk.project, corpus, tag="new", budget=None,
+            desk.registry, desk.repo, desk.project, task, tag="new", budget=None,
             trust=Trust.SEALED, hardware=Hardware("cpu"),
         )  # fmt: skip
 

@@ -11,11 +11,10 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from autoresearch import corpus as corpora
 from autoresearch.commands.output import stdout
 from autoresearch.commands.proposers import keys_of
 from autoresearch.commands.stations import sandbox_for, slot_chooser
-from autoresearch.commands.workshop import trust_of
+from autoresearch.commands.tasks import task_of, trust_of
 from autoresearch.config import (
     Keys,
     Project,
@@ -83,13 +82,13 @@ def _situation(options: DoctorOptions) -> Situation:
 
 def _opens(project: Project) -> str:
     """Return the tag of the study that `run` would open; raise what it would; change nothing."""
-    corpus = corpora.load(project.corpus_pointer)
-    trust = trust_of(project, sandbox_for(project), corpus)
+    task = task_of(project)
+    trust = trust_of(project, task, sandbox_for(project))
     repo, (slot,) = GitRepo.open(project.root), slot_chooser(project).slots(None)
     if not project.registry.exists():
-        return require_openable(None, repo, project, corpus, trust, slot.hardware)
+        return require_openable(None, repo, project, task, trust, slot.hardware)
     with closing(Registry.look(project.registry)) as registry:
-        return require_openable(registry, repo, project, corpus, trust, slot.hardware)
+        return require_openable(registry, repo, project, task, trust, slot.hardware)
 
 
 def _show(console: Console, chapter: Chapter) -> None:

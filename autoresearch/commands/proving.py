@@ -13,6 +13,7 @@ from autoresearch import policy
 from autoresearch.commands.stations import stations_for
 from autoresearch.commands.workshop import Workshop, stop_flag, workshop
 from autoresearch.config import Project
+from autoresearch.corpus import Split
 from autoresearch.errors import AutoresearchError, Interrupted, ProjectError
 from autoresearch.process import remove
 from autoresearch.records.events import Notice
@@ -20,6 +21,7 @@ from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.text import counted
 from autoresearch.records.values import Purpose, Reading, Standing
 from autoresearch.registry import Registry
+from autoresearch.registry.packing import unpack_counts, unpack_reals
 from autoresearch.render.live import watcher_for
 from autoresearch.research import TrialRunner, recover, telling
 from autoresearch.research.books import Books
@@ -116,7 +118,8 @@ def _earn(shop: Workshop, study: Study, numbers: Sequence[int], pairs: int) -> N
                     if registry.experiment(number).standing is None:
                         watcher.see(Notice(_in_vain(number, trained, pairs)))
             rows = map(registry.experiment, numbers)
-            if proven := [row for row in rows if row.standing is Standing.CONFIRMED]:
+            proven = [row for row in rows if row.standing is Standing.CONFIRMED]
+            if proven and shop.task.has_test:
                 _train_missing(shop, study, proven, trials)
                 books.settle(study)
             trials.tidy()
@@ -158,11 +161,13 @@ def _train_missing(
 
 def _examine(shop: Workshop, study: Study, numbers: Sequence[int]) -> Iterator[_Unscored]:
     project, registry = shop.project, shop.registry
+    if not shop.task.has_test:
+        yield _Unscored(f"study {study.tag}", Unexamined("[data] test names no files"))
+        return
     remove(project.work)  # what lies there belongs to the dead: the run lock is ours
     project.make_work()
     examiner = Examiner(
-        registry, shop.repo, shelf_of(project),
-        lambda: shop.evaluator(study, shop.corpus.test()), project.work,
+        registry, shop.repo, shelf_of(project), lambda: shop.test_scorer(study), project.work,
         lambda told: typer.echo(told, err=True),
     )  # fmt: skip
     baseline = registry.summary(study).baseline
@@ -171,11 +176,13 @@ def _examine(shop: Workshop, study: Study, numbers: Sequence[int]) -> Iterator[_
         if why := examiner.examine(number):
             name = f"experiment {number}" + (", the baseline" if number == base else "")
             yield _Unscored(name, why)
-    sizes = _sizes(shop)
+    sizes = _sizes(shop, study, registry.experiment(base) if base else None)
     for number in numbers:
         examiner.compare(number, base, sizes)
 
 
-def _sizes(shop: Workshop) -> Sizes:
-    val, test = shop.corpus.val(), shop.corpus.test()
-    return Sizes([len(each.data) for each in val], [len(each.data) for each in test])
+def _sizes(shop: Workshop, study: Study, baseline: Experiment | None) -> Sizes:
+    """Return the weights of what val and test scores are made of; units of a metric have one."""
+    val, test = (shop.task.sizes(split) for split in (Split.VAL, Split.TEST))
+    bits = unpack_reals(baseline.test_bits) if baseline else ()
+    return Sizes(val or unpack_counts(study.doc_bytes), test or (1,) * len(bits))

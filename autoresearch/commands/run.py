@@ -138,7 +138,7 @@ def _fleet(options: RunOptions, shop: Workshop) -> Iterator[Fleet | None]:
     shop.project.make_work()
     study = shop.registry.study(options.tag)
     known = json.loads(study.comparability) if study else {}
-    with fleet_at(options.ray, shop.project, shop.corpus, shop.repo, known) as fleet:
+    with fleet_at(options.ray, shop.project, shop.task, shop.repo, known) as fleet:
         yield fleet
 
 

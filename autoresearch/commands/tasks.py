@@ -1,0 +1,46 @@
+"""What a project's trials learn from and are scored by, as its settings and `prepare` left it."""
+
+import typer
+
+from autoresearch import corpus as corpora
+from autoresearch.config import Project
+from autoresearch.errors import ProjectError
+from autoresearch.execution import Task, TextTask
+from autoresearch.records.values import Trust
+from autoresearch.sandbox import Sandbox
+
+
+def task_of(project: Project) -> Task:
+    """Return a project's task; its data may have changed since, see `verified`.
+
+    Raises:
+        CorpusError: nothing is prepared yet, or it is damaged.
+    """
+    return TextTask.of(corpora.load(project.corpus_pointer), project.settings)
+
+
+def verified(task: Task) -> Task:
+    """Return a task whose data are what they were; files that look touched are hashed again.
+
+    Raises:
+        CorpusError: they are not.
+    """
+    if isinstance(task, TextTask):
+        corpora.verify_changed(task.corpus, lambda told: typer.echo(told, err=True))
+    return task
+
+
+def trust_of(project: Project, task: Task, sandbox: Sandbox) -> Trust:
+    """Return how far a project's scores can be believed here.
+
+    Raises:
+        ProjectError: they must be sealed, and cannot be.
+    """
+    trust = task.trust(sandbox)
+    if trust is Trust.UNSEALED and project.settings.sandbox.require:
+        msg = (
+            "autoresearch.toml requires sealed scores, but the stdlib corpus lies open to every "
+            "trial: prepare another one"
+        )
+        raise ProjectError(msg)
+    return trust
