@@ -48,8 +48,10 @@ def parse_object(text: str, what: str) -> Mapping[str, object]:
         raise NoScore(Cause.METRIC, f"{what} is no JSON object: {said}")
     rest = text[end:].strip(_SPACE)
     if rest:
-        more = "is more than one JSON object" if rest.startswith("{") else "has text after its JSON"
-        raise NoScore(Cause.METRIC, f"{what} {more}: {safe_line(rest, 60)}")
+        more = "another" if rest.startswith("{") else "text"
+        raise NoScore(
+            Cause.METRIC, f"{what} has {more} after its JSON object: {safe_line(rest, 60)}"
+        )
     return found
 
 
@@ -69,7 +71,7 @@ def checked_score(value: object, name: str, settings: MetricSettings) -> float:
         NoScore: it is missing, text, not finite, or outside the metric's range.
     """
     if value is None:
-        raise NoScore(Cause.METRIC, f"there is no {name}")
+        raise NoScore(Cause.METRIC, f"{name} is missing")
     score = _number(value, name)
     least, most = settings.least, settings.most
     if (least is not None and score < least) or (most is not None and score > most):

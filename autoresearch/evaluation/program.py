@@ -1,17 +1,15 @@
 """Scores from a fixed program of the project's, on data that no trial could read."""
 
-import os
 import signal
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from autoresearch.config import MetricSettings
 from autoresearch.errors import EvaluationError, Interrupted
 from autoresearch.evaluation.own_metric import Found, OwnMetricScorer
-from autoresearch.evaluation.parsing import find, numbers, parse_object
+from autoresearch.evaluation.parsing import numbers, parse_object
 from autoresearch.evaluation.rules import Cause, NoScore
 from autoresearch.process import Breach, Ran, remove, run
 from autoresearch.records.text import safe_line
@@ -19,23 +17,12 @@ from autoresearch.records.training import Limits
 from autoresearch.records.values import Trust
 from autoresearch.runtime import evaluate
 from autoresearch.sandbox import Sandbox
+from autoresearch.sandbox.data import OUT_VARIABLE, DataLink, place, strip
 
-OUT, SPLIT = "AUTORESEARCH_OUT", "AUTORESEARCH_SPLIT"
+SPLIT_VARIABLE = "AUTORESEARCH_SPLIT"
 VAL, TEST = "val", "test"
 _KEPT_BYTES = 8 * 2**20  # of what it prints
 _RUNNER = Path(evaluate.__file__)  # every sandbox shows it
-
-
-class DataLink(Protocol):
-    """A file or folder of the person's, `source`, at the same `relative` place in a tree."""
-
-    @property
-    def relative(self) -> str:
-        """Where it is in the project."""
-
-    @property
-    def source(self) -> Path:
-        """Where it is on this machine."""
 
 
 def trust_of(
@@ -71,10 +58,11 @@ class ProgramScorer(OwnMetricScorer):
         limits: Limits,
         timeout: float,
         data: Sequence[DataLink],
+        shown: Sequence[DataLink] = (),
+        hidden: Sequence[str] = (),
         split: str = VAL,
         device: str = "cpu",
         python: str = sys.executable,
-        readable: Sequence[Path] = (),
         network: bool = False,
         trust: Trust | None = None,
         stop: Callable[[], bool] = lambda: False,
@@ -88,10 +76,12 @@ class ProgramScorer(OwnMetricScorer):
             timeout: seconds that it may take.
             data: what the split is scored on; in the evaluator's tree it is where it is in the
                 project.
+            shown: what else of the person's it finds in its tree or home: what trials are shown,
+                such as the packages of `python`.
+            hidden: globs of committed files that it must not have: the other split's.
             split: what it is told in AUTORESEARCH_SPLIT: VAL, or TEST at `promote`.
             device: what it computes on.
             python: the interpreter that runs it.
-            readable: what else it may read: what the interpreter and its packages need.
             network: let it use the network.
             trust: what the score carries, where that is less than `trust_of`.
             stop: asked often; true ends a scoring as Interrupted.
@@ -100,11 +90,11 @@ class ProgramScorer(OwnMetricScorer):
         self._sandbox = sandbox
         self._limits = limits
         self._timeout = timeout
-        self._data = tuple(data)
+        self._shown = (*data, *shown)
+        self._hidden = tuple(hidden)
         self._split = split
         self._device = device
         self._python = python
-        self._readable = tuple(readable)
         self._network = network
         self._stop = stop
 
@@ -113,13 +103,13 @@ class ProgramScorer(OwnMetricScorer):
         if not (tree / self._settings.evaluator).is_file():
             msg = f"[metric] evaluator: {name} is not in the commit: write it, and commit it"
             raise EvaluationError(msg)
-        for each in self._data:
-            _link(each, tree)
-        place = Path(tempfile.mkdtemp(prefix="evaluation-", dir=scratch))
+        own = Path(tempfile.mkdtemp(prefix="evaluation-", dir=scratch))
         try:
-            ran = self._run(tree, checkpoint / "out", place)
+            strip(tree, self._hidden)
+            place(self._shown, tree, own)
+            ran = self._run(tree, checkpoint / "out", own)
         finally:
-            remove(place)
+            remove(own)
         _require_end(ran, name, self._timeout, self._limits)
         if len(ran.answer) >= _KEPT_BYTES:
             reason = f"{name} printed more than {_KEPT_BYTES // 2**20} MiB"
@@ -127,16 +117,16 @@ class ProgramScorer(OwnMetricScorer):
         values = parse_object(ran.answer.decode("utf-8", "replace"), f"what {name} printed")
         rest = {key: each for key, each in values.items() if key not in ("score", "units")}
         what = f"the score that {name} printed"
-        return Found(what, find(values, "score"), values.get("units"), numbers(rest))
+        return Found(what, values.get("score"), values.get("units"), numbers(rest))
 
     def _run(self, tree: Path, out: Path, scratch: Path) -> Ran:
         argv = [self._python, str(_RUNNER), self._settings.evaluator]
-        sources = [each.source for each in self._data]
-        told = {OUT: str(out), SPLIT: self._split}
+        sources = [each.source for each in self._shown]
+        told = {OUT_VARIABLE: str(out), SPLIT_VARIABLE: self._split}
         return run(
             self._sandbox.command(
                 argv,
-                readable=[tree, out, *sources, *self._readable],
+                readable=[tree, out, *sources],
                 writable=[scratch],
                 limits=self._limits,
                 network=self._network,
@@ -150,14 +140,6 @@ class ProgramScorer(OwnMetricScorer):
             scratch=scratch,
             kept=_KEPT_BYTES,
         )
-
-
-def _link(data: DataLink, tree: Path) -> None:
-    """Put data where it is in the project; what is committed there is there already."""
-    place = tree / data.relative
-    if not os.path.lexists(place):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.symlink_to(data.source)
 
 
 def _require_end(ran: Ran, name: str, timeout: float, limits: Limits) -> None:

@@ -1,7 +1,6 @@
 """One untrusted process under a clock and its limits, and what it says of itself."""
 
 import os
-import selectors
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,11 +12,10 @@ from pathlib import Path
 from autoresearch.process.appetite import Appetite
 from autoresearch.process.confined import Confined
 from autoresearch.process.guarded import Exit, Guarded, launch
+from autoresearch.process.supervising import Pipe, supervise
 from autoresearch.records.training import Limits
 
-TICK_SECONDS = 0.1
 PATIENCE_SECONDS = 1.0  # between interrupt, termination and kill: it may say where it hung
-_READ_BYTES = 2**16
 _KEPT_BYTES = 2**17  # of an answer or a log, at its end
 
 
@@ -91,16 +89,14 @@ def run(
                 file_size=limits.file_size,
             )  # fmt: skip
         held.enter_context(tree)
-        tails = {answer: _Tail(kept), log: _Tail(kept)}
+        answered, logged = _Tail(kept), _Tail(kept)
         appetite = Appetite(tree, limits, scratch) if scratch else None
         watch = _Watch(tree, limits.memory, began + timeout, stop, appetite)
-        breach = watch.follow(tails)
-        ended, seconds = tree.kill(), time.monotonic() - began
-        while _pump(tails):
-            pass
+        pipes = [Pipe(answer, answered.write), Pipe(log, logged.write)]
+        supervise(tree, pipes, tick=watch.tick, ended=watch.ended)
         return Ran(
-            ended, breach, bytes(tails[answer].data), bytes(tails[log].data), seconds,
-            exhausted=tree.ran_out_of_memory, excess=watch.excess,
+            tree.kill(), watch.breach, bytes(answered.data), bytes(logged.data),
+            watch.at_end - began, exhausted=tree.ran_out_of_memory, excess=watch.excess,
         )  # fmt: skip
 
 
@@ -118,42 +114,36 @@ class _Tail:
 
 
 def _pipe(held: ExitStack) -> tuple[int, int]:
-    """Return a pipe's ends; the reading one is ours and never waits."""
+    """Return a pipe's ends; the reading one is ours."""
     ours, theirs = os.pipe()
     held.callback(os.close, ours)
-    os.set_blocking(ours, False)
     return ours, theirs
 
 
 @dataclass
 class _Watch:
-    """Looks after a running tree; `excess` is what it used too much of."""
+    """Ends a tree that has to be ended; `excess` is what it used too much of."""
 
     tree: Guarded
     memory: int
     deadline: float
     stop: Callable[[], bool]
     appetite: Appetite | None
+    breach: Breach | None = None
     excess: str = ""
+    at_end: float = 0.0
 
-    def follow(self, tails: Mapping[int, _Tail]) -> Breach | None:
-        """Read what it writes until it has ended or has to; return why it has to."""
-        with selectors.DefaultSelector() as selector:
-            selector.register(self.tree, selectors.EVENT_READ)
-            for each in tails:
-                selector.register(each, selectors.EVENT_READ)
-            while self.tree.poll() is None:
-                ready = selector.select(TICK_SECONDS)
-                if not _pump(tails) and ready:
-                    time.sleep(TICK_SECONDS / 10)  # a pipe at its end is always ready
-                breach = self._breach()
-                if breach is Breach.TIME:
-                    self.tree.stop(PATIENCE_SECONDS)
-                if breach is not None:
-                    return breach
-        return None
+    def tick(self) -> None:
+        self.breach = self._found()
+        if self.breach is Breach.TIME:
+            self.tree.stop(PATIENCE_SECONDS)
+        elif self.breach is not None:
+            self.tree.kill()
 
-    def _breach(self) -> Breach | None:
+    def ended(self) -> None:
+        self.at_end = time.monotonic()
+
+    def _found(self) -> Breach | None:
         if self.stop():
             return Breach.STOPPED
         if time.monotonic() >= self.deadline:
@@ -162,16 +152,3 @@ class _Watch:
             return Breach.MEMORY
         self.excess = (self.appetite and self.appetite.excess()) or ""
         return Breach.USAGE if self.excess else None
-
-
-def _pump(tails: Mapping[int, _Tail]) -> bool:
-    """Read what is there, keep the end of it; return whether there was anything."""
-    read = 0
-    for descriptor, tail in tails.items():
-        try:
-            data = os.read(descriptor, _READ_BYTES)
-        except BlockingIOError:
-            continue
-        tail.write(data)
-        read += len(data)
-    return read > 0
