@@ -138,6 +138,7 @@ def _trained(spec: TrialSpec, host: Host, watch: Watch) -> TrialResult:
             token_bytes=host.token_bytes,
             trusted=spec.trusted,
             profiled=spec.profiled,
+            canary=spec.canary,
         )
         outcome = host.worker.train(
             assignment,

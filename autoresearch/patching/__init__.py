@@ -10,8 +10,8 @@ from autoresearch.patching.family import steering_change
 from autoresearch.patching.hunks import find_hunks
 from autoresearch.patching.lines import split_lines, unindented
 from autoresearch.patching.naming import heading_path, path_above, path_in
-from autoresearch.patching.paths import glob_fault, matches, matching
 from autoresearch.patching.syntax import syntax_fault
+from autoresearch.records.globs import glob_fault, matches, matching
 
 __all__ = [
     "Constant",

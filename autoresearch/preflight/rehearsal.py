@@ -29,9 +29,8 @@ from autoresearch.devices import HIDDEN
 from autoresearch.preflight.answering import answered
 from autoresearch.preflight.hidden import bears_on
 from autoresearch.preflight.judging import MEMORY, SIZELESS, TIME, Outcome, Verdict, judge
-from autoresearch.preflight.running import Breach, Ran, run
 from autoresearch.preflight.staging import Scale, scaled, write_data, write_files
-from autoresearch.process import remove
+from autoresearch.process import Breach, Ran, remove, run
 from autoresearch.records.values import Rejection
 from autoresearch.runtime.rehearse import ANSWER_FD, Request
 from autoresearch.sandbox import Sandbox

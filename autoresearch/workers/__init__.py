@@ -1,6 +1,16 @@
 """Workers execute trials. One Protocol, one implementation a file."""
 
 from autoresearch.workers.base import Assignment, Race, Worker, always, unraced
+from autoresearch.workers.command import CommandRun, CommandWorker
 from autoresearch.workers.local import LocalWorker
 
-__all__ = ["Assignment", "LocalWorker", "Race", "Worker", "always", "unraced"]
+__all__ = [
+    "Assignment",
+    "CommandRun",
+    "CommandWorker",
+    "LocalWorker",
+    "Race",
+    "Worker",
+    "always",
+    "unraced",
+]
