@@ -68,7 +68,8 @@ def run(options: RunOptions, begun: Callable[[str], None] | None = None) -> None
     keys = keys_of(project)
     specs = chosen(options.proposers, keys, options.control)
     proposers = makers(specs, project, keys, sandbox)
-    profile = project.settings.llm.profile and any(each.reads_briefs for each in specs)
+    session = not project.settings.target.command
+    profile = session and project.settings.llm.profile and any(each.reads_briefs for each in specs)
     with workshop(project, stations) as shop, _fleet(options, shop) as fleet:
         registry, repo = shop.registry, shop.repo
         repo.identity()
@@ -96,7 +97,8 @@ def run(options: RunOptions, begun: Callable[[str], None] | None = None) -> None
                 study, project=project, registry=registry, repo=repo, trials=trials,
                 seats=seats(proposers, ledger, stop, tell), purse=purse, rules=rules,
                 patience=patience, interrupted=asked.is_set, control=control,
-                rehearse=_rehearsal(project, sandbox, stop, tell), confirm_share=share,
+                rehearse=_rehearsal(project, sandbox, stop, tell) if session else None,
+                confirm_share=share,
                 profile=profile,
             )  # fmt: skip
             reason = controller.run()
@@ -187,11 +189,12 @@ def _budget(text: str | None) -> float | None:
 
 
 def _warn_of_uncommitted(repo: GitRepo, project: Project) -> None:
-    if repo.is_dirty((*project.settings.target.editable, *FIXED)):
+    settings = project.settings
+    if repo.is_dirty((*settings.target.editable, *FIXED)):
         typer.echo(
             "warning: the project has uncommitted changes; a study starts from the commit", err=True
         )
-    gaps = repo.gaps(repo.head(), project.settings.target.entry)
+    gaps = repo.gaps(repo.head(), settings.target.entry, settings.sandbox.readable)
     if gaps:
         rest = ", ".join(each.path for each in gaps[1:])
         more = f"; `autoresearch doctor` tells of {rest}, too" if rest else ""

@@ -5,7 +5,9 @@ import typer
 from autoresearch import corpus as corpora
 from autoresearch.config import Project
 from autoresearch.errors import ProjectError
-from autoresearch.execution import Task, TextTask
+from autoresearch.evaluation import require_fixed, runs_editable
+from autoresearch.execution import CommandTask, Task, TextTask
+from autoresearch.gitrepo import GitRepo
 from autoresearch.records.values import Trust
 from autoresearch.sandbox import Sandbox
 
@@ -15,8 +17,22 @@ def task_of(project: Project) -> Task:
 
     Raises:
         CorpusError: nothing is prepared yet, or it is damaged.
+        ProjectError: what decides scores is not there, or a proposal could change it.
+        GitError: there is no repository.
     """
+    if project.settings.target.command:
+        return _command_task(project)
     return TextTask.of(corpora.load(project.corpus_pointer), project.settings)
+
+
+def _command_task(project: Project) -> CommandTask:
+    settings, repo = project.settings, GitRepo.open(project.root)
+    evaluator, editable = settings.metric.evaluator, settings.target.editable
+    if not evaluator:
+        return CommandTask(project)
+    files = repo.read_files(repo.head(), ("**",))
+    require_fixed(settings, files)
+    return CommandTask(project, runs_editable(evaluator, files, editable))
 
 
 def verified(task: Task) -> Task:
@@ -38,9 +54,7 @@ def trust_of(project: Project, task: Task, sandbox: Sandbox) -> Trust:
     """
     trust = task.trust(sandbox)
     if trust is Trust.UNSEALED and project.settings.sandbox.require:
-        msg = (
-            "autoresearch.toml requires sealed scores, but the stdlib corpus lies open to every "
-            "trial: prepare another one"
-        )
+        why = task.unsealed(sandbox)
+        msg = f"[sandbox] require: {why}"
         raise ProjectError(msg)
     return trust

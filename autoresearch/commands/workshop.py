@@ -93,6 +93,7 @@ class Workshop:
             corpus=self.task.fingerprint,
             budget=settings.budget(study.budget_seconds),
             limits=settings.limits(),
+            shown=settings.sandbox.readable,
             base_commit=study.base_commit,
             tolerance=settings.evaluation.tolerance,
         )
@@ -105,7 +106,7 @@ class Workshop:
             repo=self.repo,
             broke=lambda: stopping() or purse.empty(),
             shelf=shelf,
-            racing=Racing(settings, self.registry, self.repo),
+            racing=None if settings.target.command else Racing(settings, self.registry, self.repo),
         )
 
     def _executor(

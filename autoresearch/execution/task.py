@@ -81,6 +81,10 @@ class Task(Protocol):
         """Return how far scores can be believed that come about in a sandbox."""
         ...
 
+    def unsealed(self, sandbox: Sandbox) -> str:
+        """Return why trials could reach what decides their scores; "" where none can."""
+        ...
+
     def host(self, place: Place) -> Host:
         """Return what trains and scores on val.
 

@@ -85,6 +85,12 @@ class TextTask:
         """See `Task`."""
         return Trust.UNSEALED if self.corpus.lies_open else sandbox.trust
 
+    def unsealed(self, sandbox: Sandbox) -> str:
+        """See `Task`."""
+        if self.corpus.lies_open:
+            return "the stdlib corpus lies open to every trial: prepare another one"
+        return "" if sandbox.trust is Trust.SEALED else "no sandbox here keeps trials from the text"
+
     def host(self, place: Place) -> Host:
         """See `Task`."""
         evaluator = self._evaluator(place, self.corpus.val())

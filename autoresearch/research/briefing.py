@@ -112,7 +112,9 @@ class Briefing:
             constants=patching.numbers(code.get(entry, "")),
         )
 
-    def _measuring(self, study: Study) -> Measuring:
+    def _measuring(self, study: Study) -> Measuring | None:
+        if self._settings.target.command:  # what it reads, and how, is its own affair
+            return None
         settings, sizes = self._settings, unpack_counts(study.doc_bytes)
         return Measuring(
             vocabulary=settings.corpus.vocab_size,
@@ -151,8 +153,8 @@ def _baseline(
 
 
 def _train(study: Study) -> TextSize | None:
-    sizes = [study.facts[name] for name in ("documents", "bytes", "tokens") if study.facts]
-    return TextSize(*sizes) if sizes else None
+    names = ("documents", "bytes", "tokens")
+    return TextSize(*(study.facts[name] for name in names)) if {*names} <= {*study.facts} else None
 
 
 def _machine(study: Study) -> Machine | None:

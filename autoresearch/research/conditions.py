@@ -40,6 +40,11 @@ def comparability(
     }
 
 
+def is_begun(registry: Registry, study: Study) -> bool:
+    """Return whether anything of a study is scored, or may be from where a killed run was."""
+    return registry.incumbent(study) is not None or bool(registry.unfinished(study))
+
+
 def on_this_machine(registry: Registry, study: Study, key: Mapping[str, str]) -> Study:
     """Return the study, not saved, with what its key does not say of the machine yet.
 
@@ -47,9 +52,8 @@ def on_this_machine(registry: Registry, study: Study, key: Mapping[str, str]) ->
     machine's scores could not be compared with: then all of it is as it is now.
     """
     before: dict[str, str] = json.loads(study.comparability)
-    begun = registry.incumbent(study) is not None or registry.unfinished(study)
     machine = {name: key[name] for name in MACHINE if name in key}
-    known = before | machine if not begun else machine | before
+    known = before | machine if not is_begun(registry, study) else machine | before
     return study.model_copy(update={"comparability": json.dumps(known, sort_keys=True)})
 
 

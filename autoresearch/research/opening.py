@@ -171,7 +171,7 @@ class Opening:
             proposal,
             files,
             editable=self._target.editable,
-            entry=self._target.entry,
+            entry="" if self._target.command else self._target.entry,
             # Code that was there before is no new idea, and a reversal need not be one.
             seen={} if proposal.reverts else self._registry.effects(study, but=but),
             apply_diff=partial(apply_diff, prefix=self._repo.prefix),

@@ -13,8 +13,9 @@ from autoresearch.records.values import Purpose
 class TrialSetup:
     """What all trials of a study share; see `TrialSpec`.
 
-    `base_commit` is the person's own code; `tolerance` how far predictions may differ where a study
-    has not measured that.
+    `shown` are files and folders of the project's that they find beside their commit;
+    `base_commit` is the person's own code; `tolerance` how far predictions may differ where a
+    study has not measured that.
     """
 
     entry: str
@@ -22,6 +23,7 @@ class TrialSetup:
     corpus: str
     budget: Budget
     limits: Limits
+    shown: tuple[str, ...] = ()
     base_commit: str = ""
     tolerance: float = EvaluationSettings().tolerance
 

@@ -5,6 +5,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from autoresearch.config import Project
 from autoresearch.corpus import Split
@@ -21,6 +22,7 @@ from autoresearch.registry.packing import pack_counts
 from autoresearch.research.conditions import (
     comparability,
     fixed_files,
+    is_begun,
     on_this_machine,
     refuse_incomparable,
 )
@@ -71,6 +73,9 @@ def open_study(
         _require_new(repo, project, name, registry.newest())
         return _new_study(registry, repo, project, task, name, chosen, trust, key)
     found = on_this_machine(registry, found, key)
+    if not is_begun(registry, found):  # nothing is scored: it may all be otherwise by now
+        terms = _terms(project, task, chosen, trust, key)
+        found = found.model_copy(update={**terms, "doc_bytes": None, "token_bytes": None})
     refuse_incomparable(found, key)
     repo.require_clear(found.tag, registry.newest())
     return begin_anew(registry, repo, _completed(registry, found, task))
@@ -107,7 +112,8 @@ def require_openable(
     fixed = fixed_files(repo, found.base_commit, settings.target.editable)
     budget = settings.budget(found.budget_seconds)
     key = comparability(project, task, budget, trust, fixed, hardware)
-    refuse_incomparable(on_this_machine(registry, found, key), key)
+    if is_begun(registry, found):
+        refuse_incomparable(on_this_machine(registry, found, key), key)
     repo.require_clear(found.tag, registry.newest())
     repo.require_unused(found.branch)
     incumbent = registry.incumbent(found)
@@ -185,24 +191,33 @@ def _new_study(
         tag=tag,
         branch=f"autoresearch/{tag}",
         base_commit=repo.head(),
-        profile=project.settings.training.profile,
-        device=project.settings.training.device,
-        corpus=task.name,
-        measure=task.metric.stored,
-        comparability=json.dumps(key, sort_keys=True),
-        budget_seconds=budget.training,
-        clock=budget.clock,
-        trust=trust,
         state=StudyState.STOPPED,
         created_at=registry.now(),
+        **_terms(project, task, budget, trust, key),
     )
     return _completed(registry, study, task)
+
+
+def _terms(
+    project: Project, task: Task, budget: Budget, trust: Trust, key: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the columns of a study that say what its scores rest on."""
+    return {
+        "profile": project.settings.training.profile,
+        "device": project.settings.training.device,
+        "corpus": task.name,
+        "measure": task.metric.stored,
+        "comparability": json.dumps(key, sort_keys=True),
+        "budget_seconds": budget.training,
+        "clock": budget.clock,
+        "trust": trust,
+    }
 
 
 def begin_anew(registry: Registry, repo: GitRepo, study: Study) -> Study:
     """Let a study whose baseline never worked start from the commit that is there now."""
     head = repo.head()
-    if registry.incumbent(study) is not None or registry.unfinished(study):
+    if is_begun(registry, study):
         return study
     if head == study.base_commit:
         return study
