@@ -15,7 +15,7 @@ from autoresearch.errors import GitError, ProjectError
 from autoresearch.gitrepo import GitRepo
 from autoresearch.records.text import safe_line
 
-TEMPLATES = ("gpt",)
+TEMPLATES = ("gpt", "blank")
 _PROFILES = "profiles.toml"
 AUTO = "auto"
 # GB by which cards are sold, and the profile for one that has at least these.
@@ -28,6 +28,7 @@ COPIED = {
     "program.md": "program.md",
     "prepare.py": "prepare.py",
     "train.py": "train.py",
+    "evaluate.py": "evaluate.py",
     "autoresearch.toml": "autoresearch.toml",
     "README.md": "README.md",
     "gitignore": ".gitignore",
@@ -80,7 +81,7 @@ def create_project(
     root = _resolved(root)
     _refuse_unknown("template", template, TEMPLATES)
     _refuse_unknown("profile", profile, (AUTO, *profiles(template)))
-    choice = (detect or detect_profile)() if profile == AUTO else Choice(profile)
+    choice = _choice(template, profile, detect or detect_profile)
     texts = render(template, choice.profile)
     _refuse_collisions(root, texts, merge=merge)
     kept = tuple(name for name in YIELDING if (root / name).exists())
@@ -95,6 +96,13 @@ def create_project(
         msg = f"cannot write {fault.filename}: {fault.strerror}"
         raise ProjectError(msg) from None
     return Scaffold(root, choice.profile, choice.reason, _commit(root, tuple(texts)), kept)
+
+
+def _choice(template: str, profile: str, detect: Callable[[], Choice]) -> Choice:
+    known = profiles(template)
+    if profile != AUTO or len(known) == 1:
+        return Choice(known[0] if profile == AUTO else profile)
+    return detect()
 
 
 def _resolved(root: Path) -> Path:
@@ -177,7 +185,8 @@ def template_directory(template: str) -> Path:
 def render(template: str, profile: str) -> dict[str, str]:
     """Return a new project's files, name to text, with the profile's values written in."""
     source = template_directory(template)
-    texts = {name: (source / kept).read_text("utf-8") for kept, name in COPIED.items()}
+    there = {name: source / kept for kept, name in COPIED.items() if (source / kept).is_file()}
+    texts = {name: path.read_text("utf-8") for name, path in there.items()}
     changes = loads((source / _PROFILES).read_text("utf-8")).get(profile, {})
     texts["train.py"] = patching.set_constants(texts["train.py"], changes.get("train", {}))
     for section, values in changes.get("settings", {}).items():

@@ -80,11 +80,13 @@ class GuardSettings:
 class DataSettings:
     """[data]: files of the project that no trial may read (globs relative to it).
 
-    `held_out` are what the evaluator scores on; `test` what `promote` does.
+    `held_out` are what the evaluator scores on; `test` what `promote` does. `prepare` is the line
+    for the shell by which `autoresearch prepare` makes the data.
     """
 
     held_out: tuple[str, ...] = ()
     test: tuple[str, ...] = ()
+    prepare: str = ""
 
 
 @dataclass(frozen=True)
