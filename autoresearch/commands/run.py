@@ -191,7 +191,8 @@ def _warn_of_uncommitted(repo: GitRepo, project: Project) -> None:
         typer.echo(
             "warning: the project has uncommitted changes; a study starts from the commit", err=True
         )
-    gaps = repo.gaps(repo.head(), project.settings.target.entry)
+    settings = project.settings
+    gaps = repo.gaps(repo.head(), settings.target.entry, settings.sandbox.readable)
     if gaps:
         rest = ", ".join(each.path for each in gaps[1:])
         more = f"; `autoresearch doctor` tells of {rest}, too" if rest else ""

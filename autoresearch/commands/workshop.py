@@ -102,6 +102,7 @@ class Workshop:
             limits=settings.limits(),
             base_commit=study.base_commit,
             tolerance=settings.evaluation.tolerance,
+            shown=settings.sandbox.readable,
         )
         shelf, executor = self._executor(study, patience, fleet)
         return TrialRunner(

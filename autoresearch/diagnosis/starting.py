@@ -40,7 +40,7 @@ def starts(
         files = repo.read_files(head, ("**",))
     except GitError:
         return
-    gaps = repo.gaps(head, entry)
+    gaps = repo.gaps(head, entry, project.settings.sandbox.readable)
     yield from _files(gaps)
     if _is_at_work(project):
         yield ok("start", "not tried: a run is at work")

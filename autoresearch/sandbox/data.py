@@ -14,6 +14,7 @@ from pathlib import Path
 
 from autoresearch.errors import ProjectError
 from autoresearch.process import remove
+from autoresearch.records import lfs
 from autoresearch.records.globs import matches
 from autoresearch.sandbox import paths
 
@@ -94,7 +95,9 @@ def strip(tree: Path, globs: Sequence[str]) -> None:
 
 
 def place(shown: Iterable[DataLink], tree: Path, home: Path) -> None:
-    """Put links to data into a trial's tree, and below its home; what is committed stands.
+    """Put links to data into a trial's tree, and below its home.
+
+    What is committed stands, but for what only points to its content by Git LFS.
 
     Raises:
         OSError: they cannot be written.
@@ -114,11 +117,19 @@ def _place(source: Path, top: Path, relative: str) -> None:
             return  # a commit says what is there: never write through a link of its
         top.mkdir(exist_ok=True)
     target = top / name
+    if _is_lfs_pointer(target) and source.is_file():
+        target.unlink()
     if not os.path.lexists(target):
         target.symlink_to(source)
     elif target.is_dir() and not target.is_symlink() and source.is_dir():
         for child in sorted(source.iterdir()):
             _place(child, target, child.name)
+
+
+def _is_lfs_pointer(path: Path) -> bool:
+    if path.is_symlink() or not path.is_file():
+        return False
+    return path.stat().st_size < lfs.MOST_BYTES and lfs.is_pointer(path.read_bytes())
 
 
 def _link(word: str, root: Path, home: Path) -> DataLink:
@@ -150,8 +161,9 @@ def _interpreter(folder: Path) -> Iterator[DataLink]:
         for line in (folder / "pyvenv.cfg").read_text("utf-8").splitlines():
             name, _, value = line.partition("=")
             base = Path(value.strip()).parent
-            if name.strip() == "home" and base.is_dir() and paths.is_narrow(base):
-                yield DataLink("", base.absolute())
+            absolute = name.strip() == "home" and base.is_absolute()
+            if absolute and base.is_dir() and paths.is_narrow(base):
+                yield DataLink("", base)
 
 
 def _named(root: Path, glob: str, *, follow: bool) -> Iterator[str]:

@@ -17,6 +17,8 @@ from autoresearch.workers.process import pipe
 EVENTS_VARIABLE = "AUTORESEARCH_EVENTS_FD"
 _SHELL = "/bin/sh"
 _SEED = "{seed}"
+# Without a network: programs that would wait long for one do as well with what is there.
+_OFFLINE = {"UV_OFFLINE": "1", "HF_HUB_OFFLINE": "1", "WANDB_MODE": "offline"}
 
 
 @dataclass(frozen=True)
@@ -124,12 +126,12 @@ def _environment(sandbox: Sandbox, run: CommandRun, assignment: Assignment) -> d
 
     Caches are where programs look for them below its home, so that those shown to it are found.
     """
-    given = sandbox.environment(assignment.scratch, assignment.limits)
-    given.pop("XDG_CACHE_HOME", None)
-    # What uv would do at every start is done: it has no way to the network, or a ready environment.
-    uv = {
-        "UV_PYTHON_DOWNLOADS": "never",
-        **({} if run.network else {"UV_OFFLINE": "1"}),
-        **({"UV_NO_SYNC": "1"} if (assignment.tree / ".venv").exists() else {}),
-    }
-    return {**given, **uv, OUT_VARIABLE: str(assignment.out), **run.variables(assignment.seed)}
+    tree, given = assignment.tree, sandbox.environment(assignment.scratch, assignment.limits)
+    del given["XDG_CACHE_HOME"]
+    # An environment in which the project is installed as a link to the person's checkout must not
+    # make that the code which is trained.
+    given["PYTHONPATH"] = f"{tree / 'src'}:{tree}" if (tree / "src").is_dir() else str(tree)
+    given |= {} if run.network else _OFFLINE
+    if (tree / ".venv").exists():  # the person's, read-only: `uv run` takes it as it is
+        given |= {"UV_NO_SYNC": "1", "UV_PYTHON_DOWNLOADS": "never"}
+    return {**given, OUT_VARIABLE: str(assignment.out), **run.variables(assignment.seed)}
