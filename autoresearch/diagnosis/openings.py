@@ -9,7 +9,7 @@ from autoresearch.errors import ProjectError
 from autoresearch.records.text import counted
 from autoresearch.records.values import Trust
 from autoresearch.sandbox import Sandbox
-from autoresearch.sandbox.data import links, named
+from autoresearch.sandbox.data import link_of, links, named
 
 
 def openings(project: Project, sandbox: Sandbox) -> Iterator[Finding]:
@@ -31,12 +31,12 @@ def openings(project: Project, sandbox: Sandbox) -> Iterator[Finding]:
 def _readable(project: Project) -> Iterator[Finding]:
     words, data = project.settings.sandbox.readable, project.settings.data
     try:
-        shown = links(project.root, words, (*data.held_out, *data.test), project.hidden)
+        links(project.root, words, (*data.held_out, *data.test), project.hidden)
     except ProjectError as error:
         yield refusal("readable", error, "mend [sandbox] readable")
         return
-    home = Path.home()
-    if any(home.is_relative_to(each.source) for each in shown):
+    home, opened = Path.home(), [link_of(each, project.root).source for each in words]
+    if any(home.is_relative_to(each) for each in opened):
         yield warning(
             "readable",
             "trials read your whole home, keys among it, and what they print reaches briefs",

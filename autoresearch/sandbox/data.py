@@ -56,12 +56,11 @@ def links(
     Raises:
         ProjectError: one is not there, or files that are held out lie among too many others.
     """
-    home = home or Path.home()
     held = [_real(each.source) for each in named(root, hidden)]
     held += [_real(each) for each in closed]
     found: list[DataLink] = []
     for word in readable:
-        link = _link(word, root, home)
+        link = link_of(word, root, home)
         try:
             for each in (link, *_interpreter(link.source)):
                 for part in _open_parts(each, held):
@@ -71,6 +70,16 @@ def links(
             msg = f"[sandbox] readable: {word} cannot be read: {fault.strerror}"
             raise ProjectError(msg) from None
     return tuple(dict.fromkeys(found))
+
+
+def link_of(word: str, root: Path, home: Path | None = None) -> DataLink:
+    """Return where a readable file or folder is, and where a trial finds it."""
+    home = home or Path.home()
+    top, prefix = (home, _HOME) if word.startswith(_HOME) else (root, "")
+    path = Path(os.path.normpath(top / word.removeprefix(_HOME)))
+    if path.is_relative_to(top) and path != top:
+        return DataLink(f"{prefix}{path.relative_to(top).as_posix()}", path)
+    return DataLink("", path)
 
 
 def named(root: Path, globs: Sequence[str]) -> tuple[DataLink, ...]:
@@ -130,15 +139,6 @@ def _is_lfs_pointer(path: Path) -> bool:
     if path.is_symlink() or not path.is_file():
         return False
     return path.stat().st_size < lfs.MOST_BYTES and lfs.is_pointer(path.read_bytes())
-
-
-def _link(word: str, root: Path, home: Path) -> DataLink:
-    """Return where a readable file or folder is, and where a trial finds it."""
-    top, prefix = (home, _HOME) if word.startswith(_HOME) else (root, "")
-    path = Path(os.path.normpath(top / word.removeprefix(_HOME)))
-    if path.is_relative_to(top) and path != top:
-        return DataLink(f"{prefix}{path.relative_to(top).as_posix()}", path)
-    return DataLink("", path)
 
 
 def _open_parts(link: DataLink, held: Sequence[Path]) -> Iterator[DataLink]:
