@@ -52,7 +52,9 @@ def _root(
 def init(
     path: Annotated[Path, typer.Argument(help="The project's directory.")] = Path(),
     *,
-    template: Annotated[str, typer.Option(help="What to start from: gpt, or blank for a metric of your own.")] = "gpt",
+    template: Annotated[
+        str, typer.Option(help="What to start from: gpt; or blank, for a metric of your own.")
+    ] = "gpt",
     profile: Annotated[
         str,
         typer.Option(

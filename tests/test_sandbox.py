@@ -223,15 +223,15 @@ with open(sys.argv[1] + "/fill", "wb") as file:
         (software / "state" / "secret").write_text("secret")
         (software / "state" / "tree" / "x").write_text("shown")
         (software / "library").write_text("code")
-        cell = Cell(
-            tmp_path,
-            replace(sealed, base=(*sealed.base, software), hidden=(software / "state",)),
-        )
+        (software / "labels").write_text("secret")
+        hidden = (software / "state", software / "labels")
+        cell = Cell(tmp_path, replace(sealed, base=(*sealed.base, software), hidden=hidden))
         cell.tree = software / "state" / "tree"
         assert cell.reached("open(sys.argv[1]).read()", software / "library") == "'code'"
         assert cell.reached("open(sys.argv[1]).read()", software / "state" / "secret") is None
         assert cell.reached("open(sys.argv[1]).read()", software / "state" / "tree" / "x")
         assert cell.reached("open(sys.argv[1], 'w')", software / "state" / "new") is None
+        assert cell.reached("open(sys.argv[1]).read() or None.x", software / "labels") is None
 
     def test_links_on_the_way_lead_where_they_should(self, tmp_path: Path, box: Cell) -> None:
         real = tmp_path / "real"

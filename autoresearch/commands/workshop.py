@@ -93,9 +93,9 @@ class Workshop:
             corpus=self.task.fingerprint,
             budget=settings.budget(study.budget_seconds),
             limits=settings.limits(),
-            shown=settings.sandbox.readable,
             base_commit=study.base_commit,
             tolerance=settings.evaluation.tolerance,
+            shown=settings.sandbox.readable,
         )
         shelf, executor = self._executor(study, patience, fleet)
         return TrialRunner(

@@ -9,7 +9,7 @@ from pathlib import Path
 from autoresearch import sandbox as sandboxes
 from autoresearch.config import PROMPTS, Keys, Project, Settings
 from autoresearch.devices import Access, DeviceTree, access
-from autoresearch.diagnosis import machine, program, starting
+from autoresearch.diagnosis import machine, openings, program, starting
 from autoresearch.diagnosis import project as projects
 from autoresearch.diagnosis.finding import Chapter, Finding, fault, ok, refusal
 from autoresearch.diagnosis.proposers import Bench, proposer
@@ -116,6 +116,8 @@ def _machine(at: Situation) -> Iterator[Finding]:
         yield machine.disk("work disk", Path(work.said))
     yield machine.disk("corpus disk", at.data)
     yield machine.sandbox(found, required=at.settings.sandbox.require)
+    if at.found is not None:
+        yield from openings.openings(at.found, found.sandbox)
 
 
 def _no_project(error: ProjectError) -> Finding:

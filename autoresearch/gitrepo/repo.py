@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from autoresearch.errors import GitError
 from autoresearch.gitrepo import checkout, comparing, exporting, gaps, picking, refs, trees
@@ -229,16 +229,12 @@ class GitRepo:
         Args:
             commit: its sha.
             entry: the program a trial runs; what it imports and reads is looked for, too.
-            shown: files and folders of the project that they are shown beside it.
+            shown: files and folders of the project that they are shown beside the commit.
 
         Raises:
             GitError: there is no such commit, or the project is not in it.
         """
-        found = gaps.gaps(self._git, commit, self.prefix, self.root, entry)
-        there = [PurePosixPath(each) for each in shown]
-        return tuple(
-            gap for gap in found if not any(map(PurePosixPath(gap.path).is_relative_to, there))
-        )
+        return gaps.gaps(self._git, commit, self.prefix, self.root, entry, shown)
 
     def lineage(self, base: str, tip: str) -> tuple[Commit, ...]:
         """Return the commits that `tip` has and `base` has not, oldest first, with their trailers.

@@ -13,9 +13,8 @@ from autoresearch.records.values import Purpose
 class TrialSetup:
     """What all trials of a study share; see `TrialSpec`.
 
-    `shown` are files and folders of the project's that they find beside their commit;
-    `base_commit` is the person's own code; `tolerance` how far predictions may differ where a
-    study has not measured that.
+    `base_commit` is the person's own code; `tolerance` how far predictions may differ where a study
+    has not measured that; `shown` what trials find beside their commit.
     """
 
     entry: str
@@ -23,9 +22,9 @@ class TrialSetup:
     corpus: str
     budget: Budget
     limits: Limits
-    shown: tuple[str, ...] = ()
     base_commit: str = ""
     tolerance: float = EvaluationSettings().tolerance
+    shown: tuple[str, ...] = ()
 
     def spec(self, trial: Trial, commit: str) -> TrialSpec:
         """Return what is asked for with a trial's row."""

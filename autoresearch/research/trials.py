@@ -192,7 +192,8 @@ class TrialRunner:
 
     def lacks(self, experiment: Experiment) -> str:
         """Return in one line what its trials lack of the person's checkout; empty if nothing."""
-        found = self._repo.gaps(str(experiment.commit_sha), self._setup.entry, self._setup.shown)
+        commit, setup = str(experiment.commit_sha), self._setup
+        found = self._repo.gaps(commit, setup.entry, setup.shown)
         return "; ".join(map(str, found[:3]))
 
     def tidy(self) -> None:

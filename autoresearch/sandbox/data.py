@@ -14,6 +14,7 @@ from pathlib import Path
 
 from autoresearch.errors import ProjectError
 from autoresearch.process import remove
+from autoresearch.records import lfs
 from autoresearch.records.globs import matches
 from autoresearch.sandbox import paths
 
@@ -55,12 +56,11 @@ def links(
     Raises:
         ProjectError: one is not there, or files that are held out lie among too many others.
     """
-    home = home or Path.home()
     held = [_real(each.source) for each in named(root, hidden)]
     held += [_real(each) for each in closed]
     found: list[DataLink] = []
     for word in readable:
-        link = _link(word, root, home)
+        link = link_of(word, root, home)
         try:
             for each in (link, *_interpreter(link.source)):
                 for part in _open_parts(each, held):
@@ -70,6 +70,16 @@ def links(
             msg = f"[sandbox] readable: {word} cannot be read: {fault.strerror}"
             raise ProjectError(msg) from None
     return tuple(dict.fromkeys(found))
+
+
+def link_of(word: str, root: Path, home: Path | None = None) -> DataLink:
+    """Return where a readable file or folder is, and where a trial finds it."""
+    home = home or Path.home()
+    top, prefix = (home, _HOME) if word.startswith(_HOME) else (root, "")
+    path = Path(os.path.normpath(top / word.removeprefix(_HOME)))
+    if path.is_relative_to(top) and path != top:
+        return DataLink(f"{prefix}{path.relative_to(top).as_posix()}", path)
+    return DataLink("", path)
 
 
 def named(root: Path, globs: Sequence[str]) -> tuple[DataLink, ...]:
@@ -94,7 +104,9 @@ def strip(tree: Path, globs: Sequence[str]) -> None:
 
 
 def place(shown: Iterable[DataLink], tree: Path, home: Path) -> None:
-    """Put links to data into a trial's tree, and below its home; what is committed stands.
+    """Put links to data into a trial's tree, and below its home.
+
+    What is committed stands, but for what only points to its content by Git LFS.
 
     Raises:
         OSError: they cannot be written.
@@ -114,6 +126,8 @@ def _place(source: Path, top: Path, relative: str) -> None:
             return  # a commit says what is there: never write through a link of its
         top.mkdir(exist_ok=True)
     target = top / name
+    if _is_lfs_pointer(target) and source.is_file():
+        target.unlink()
     if not os.path.lexists(target):
         target.symlink_to(source)
     elif target.is_dir() and not target.is_symlink() and source.is_dir():
@@ -121,13 +135,10 @@ def _place(source: Path, top: Path, relative: str) -> None:
             _place(child, target, child.name)
 
 
-def _link(word: str, root: Path, home: Path) -> DataLink:
-    """Return where a readable file or folder is, and where a trial finds it."""
-    top, prefix = (home, _HOME) if word.startswith(_HOME) else (root, "")
-    path = Path(os.path.normpath(top / word.removeprefix(_HOME)))
-    if path.is_relative_to(top) and path != top:
-        return DataLink(f"{prefix}{path.relative_to(top).as_posix()}", path)
-    return DataLink("", path)
+def _is_lfs_pointer(path: Path) -> bool:
+    if path.is_symlink() or not path.is_file():
+        return False
+    return path.stat().st_size < lfs.MOST_BYTES and lfs.is_pointer(path.read_bytes())
 
 
 def _open_parts(link: DataLink, held: Sequence[Path]) -> Iterator[DataLink]:
@@ -150,8 +161,9 @@ def _interpreter(folder: Path) -> Iterator[DataLink]:
         for line in (folder / "pyvenv.cfg").read_text("utf-8").splitlines():
             name, _, value = line.partition("=")
             base = Path(value.strip()).parent
-            if name.strip() == "home" and base.is_dir() and paths.is_narrow(base):
-                yield DataLink("", base.absolute())
+            absolute = name.strip() == "home" and base.is_absolute()
+            if absolute and base.is_dir() and paths.is_narrow(base):
+                yield DataLink("", base)
 
 
 def _named(root: Path, glob: str, *, follow: bool) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from autoresearch.workers.base import Assignment, Race, Worker, always, unraced
 from autoresearch.workers.command import CommandRun, CommandWorker
+from autoresearch.workers.command_process import with_python
 from autoresearch.workers.local import LocalWorker
 
 __all__ = [
@@ -13,4 +14,5 @@ __all__ = [
     "Worker",
     "always",
     "unraced",
+    "with_python",
 ]

@@ -3,6 +3,7 @@
 import shlex
 import shutil
 import subprocess
+import sys
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,10 @@ from autoresearch.workers.process import pipe
 EVENTS_VARIABLE = "AUTORESEARCH_EVENTS_FD"
 _SHELL = "/bin/sh"
 _SEED = "{seed}"
+_PYTHON = "{python}"
+_SHIMS = "shims"  # of pyenv, asdf, mise: a folder of scripts that start what lies beside it
+# Without a network: programs that would wait long for one do as well with what is there.
+_OFFLINE = {"UV_OFFLINE": "1", "HF_HUB_OFFLINE": "1", "WANDB_MODE": "offline"}
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class CommandRun:
     """How a project's command is run.
 
     Attributes:
-        command: a line for the shell.
+        command: a line for the shell; see `with_python`.
         seed: the name of the variable that takes the seed, or arguments that hold {seed}, which
             are put behind the command; "" where it takes none.
         total: wall seconds after which it is ended, start-up and all.
@@ -45,22 +50,31 @@ class CommandRun:
 
     def line(self, seed: int) -> str:
         """Return the line for the shell."""
-        if _SEED not in self.seed:
-            return self.command
-        return f"{self.command} {self.seed.replace(_SEED, str(seed))}"
+        command = with_python(self.command)
+        return f"{command} {self.seed.replace(_SEED, str(seed))}" if _SEED in self.seed else command
 
     def variables(self, seed: int) -> dict[str, str]:
         """Return the variable that takes the seed, if one does."""
         return {self.seed: str(seed)} if self.seed and _SEED not in self.seed else {}
 
     def program(self, search: str | None) -> Path | None:
-        """Return the program that the command begins with, if it is one of the search path."""
+        """Return the program that the command begins with, if it is one of the search path.
+
+        Of a version manager's it is all that lies below the manager's folder.
+        """
         with suppress(ValueError):
             words = (each for each in shlex.split(self.command) if "=" not in each)
             word = next(words, "")
             found = shutil.which(word, path=search) if "/" not in word else None
-            return Path(found) if found else None
+            if found:
+                folder = Path(found).parent
+                return folder.parent if folder.name == _SHIMS else Path(found)
         return None
+
+
+def with_python(line: str) -> str:
+    """Return a line for the shell with the interpreter that runs this in place of {python}."""
+    return line.replace(_PYTHON, shlex.quote(sys.executable))
 
 
 class CommandProcess:
@@ -124,12 +138,12 @@ def _environment(sandbox: Sandbox, run: CommandRun, assignment: Assignment) -> d
 
     Caches are where programs look for them below its home, so that those shown to it are found.
     """
-    given = sandbox.environment(assignment.scratch, assignment.limits)
-    given.pop("XDG_CACHE_HOME", None)
-    # What uv would do at every start is done: it has no way to the network, or a ready environment.
-    uv = {
-        "UV_PYTHON_DOWNLOADS": "never",
-        **({} if run.network else {"UV_OFFLINE": "1"}),
-        **({"UV_NO_SYNC": "1"} if (assignment.tree / ".venv").exists() else {}),
-    }
-    return {**given, **uv, OUT_VARIABLE: str(assignment.out), **run.variables(assignment.seed)}
+    tree, given = assignment.tree, sandbox.environment(assignment.scratch, assignment.limits)
+    del given["XDG_CACHE_HOME"]
+    # An environment in which the project is installed as a link to the person's checkout must not
+    # make that the code which is trained.
+    given["PYTHONPATH"] = f"{tree / 'src'}:{tree}" if (tree / "src").is_dir() else str(tree)
+    given |= {} if run.network else _OFFLINE
+    if (tree / ".venv").exists():  # the person's, read-only: `uv run` takes it as it is
+        given |= {"UV_NO_SYNC": "1", "UV_PYTHON_DOWNLOADS": "never"}
+    return {**given, OUT_VARIABLE: str(assignment.out), **run.variables(assignment.seed)}

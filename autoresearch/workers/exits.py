@@ -30,8 +30,6 @@ def failure_of(exit_: Exit, *, ran_out_of_memory: bool) -> Failed:
     """
     if ran_out_of_memory and exit_.signal not in CRASHES:
         return Failed(Ending.OUT_OF_MEMORY, OOM_KILLED, doubtful=True)
-    if exit_.signal == signal.SIGXFSZ:
-        return Failed(Ending.OVER_LIMIT, "wrote a larger file than it may")
     if exit_.signal is not None:
         fault = FailureKind.IDEA if exit_.signal in CRASHES else FailureKind.MACHINE
         died = f"died by {signal_name(exit_.signal)}"

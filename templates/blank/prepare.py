@@ -32,8 +32,8 @@ def draw(font: FT2Font, sign: str, rng: np.random.Generator) -> np.ndarray:
     font.draw_glyphs_to_bitmap(antialiased=True)
     drawn = np.asarray(font)[:SIZE, :SIZE]
     # In the middle, or a pixel beside it.
-    top, left = ((SIZE - side) // 2 + rng.integers(-1, 2) for side in drawn.shape)
-    top, left = (min(max(at, 0), SIZE - side) for at, side in zip((top, left), drawn.shape, strict=True))
+    room = [SIZE - side for side in drawn.shape]
+    top, left = (min(max(each // 2 + rng.integers(-1, 2), 0), each) for each in room)
     picture = np.zeros((SIZE, SIZE))
     picture[top : top + drawn.shape[0], left : left + drawn.shape[1]] = drawn
     noisy = picture * rng.uniform(0.5, 1.0) + rng.normal(0.0, 25.0, picture.shape)
@@ -47,9 +47,7 @@ def main() -> None:
         rng = np.random.default_rng(number)
         opened = [FT2Font(str(fonts / f"{name}.ttf")) for name in names]
         signs = list(enumerate(SIGNS)) * DRAWINGS
-        pictures = [
-            (draw(font, sign, rng), label) for font in opened for label, sign in signs
-        ]
+        pictures = [(draw(font, sign, rng), label) for font in opened for label, sign in signs]
         folder = Path("data") / split
         folder.mkdir(parents=True, exist_ok=True)
         np.save(folder / "images.npy", np.stack([image for image, _ in pictures]))

@@ -57,10 +57,10 @@ class Network:
         chances /= len(labels)
         back = (chances @ self.weights[2].T) * (hidden > 0)
         slopes = [rows.T @ back, back.sum(0), hidden.T @ chances, chances.sum(0)]
-        for weight, speed, slope in zip(self.weights, self.speeds, slopes, strict=True):
-            speed *= MOMENTUM
-            speed -= rate * (slope + WEIGHT_DECAY * weight)
-            weight += speed
+        for at, slope in enumerate(slopes):
+            pull = rate * (slope + WEIGHT_DECAY * self.weights[at])
+            self.speeds[at] = MOMENTUM * self.speeds[at] - pull
+            self.weights[at] += self.speeds[at]
         return loss
 
 
