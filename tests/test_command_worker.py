@@ -1,8 +1,10 @@
 """A project's own command as a trial: real shell lines under the guard, in the sandbox."""
 
 import os
+import re
 import shutil
 import socket
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -353,6 +355,15 @@ class TestEvents:
         assert (point.step, point.loss, point.tokens) == (1, 2.5, 0)
         assert 0 < point.progress < 1
         assert yard.points == [point]
+
+    def test_as_its_page_shows(self, yard: Yard) -> None:
+        page = (Path(__file__).parents[1] / "docs/events.md").read_text()
+        (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+        outcome = yard.run(f"{sys.executable} -I -S say.py", {"say.py": code})
+        assert [(each.step, each.loss) for each in outcome.curve] == [(10, 2.31)]
+        assert outcome.timing.startup > 0.01
+        (line,) = re.findall(r"`(echo .*)`", page)
+        assert yard.run(f"sleep 0.1; {line}").timing.startup > 0.1
 
     def test_without_a_word_the_whole_counts(self, yard: Yard) -> None:
         timing = yard.run("sleep 0.1").timing
