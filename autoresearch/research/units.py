@@ -37,7 +37,7 @@ class StudyUnits:
         study = self._registry.study_of(experiment)
         if not isinstance(score, Score) or study.metric.is_bits_per_byte:
             return score
-        if study.doc_bytes is None and experiment.parent_id is None:
+        if self._is_first(experiment):
             weights = pack_counts(score.doc_bytes)
             self._registry.save(study.model_copy(update={"doc_bytes": weights}))
             return score
@@ -48,6 +48,11 @@ class StudyUnits:
             self._told = True
             self._see(Notice(_told(experiment, len(score.doc_bytes), len(known))))
         return replace(score, doc_bits=(), doc_bytes=())
+
+    def _is_first(self, experiment: Experiment) -> bool:
+        """Return whether nothing of a baseline was scored yet; its row is written after this."""
+        scored = (each.val_bpb is not None for each in self._registry.trials(experiment))
+        return experiment.parent_id is None and not any(scored)
 
 
 def _told(experiment: Experiment, units: int, known: int) -> str:
