@@ -64,8 +64,8 @@ def test_the_baselines_first_score_says_what_the_units_are(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("units", "said"),
     [
-        ((2, 4, 1), "has 3 units, the baseline's 2"),
-        ((), "has 0 units, the baseline's 2"),
+        ((2, 4, 1), "has 3 units, the first score's 2"),
+        ((), "has 0 units, the first score's 2"),
         ((4, 2), "has units of other weights"),
     ],
 )
@@ -88,6 +88,18 @@ def test_a_baseline_without_units_has_none(tmp_path: Path) -> None:
     book.kept(book.baseline, replace(FOLDS, doc_bits=(), doc_bytes=()))
     assert book.kept(book.candidate, FOLDS) == ()
     assert by_document({1: ()}, {1: ()}, unpack_counts(book.study.doc_bytes)) is None
+
+
+def test_on_test_the_first_score_says_what_the_units_are(tmp_path: Path) -> None:
+    book = Book(tmp_path)
+    assert book.units.on_test(book.candidate, FOLDS) is FOLDS
+    assert unpack_counts(book.study.test_bytes) == (2, 4)
+    assert book.units.on_test(book.baseline, FOLDS) is FOLDS
+    other = book.units.on_test(book.baseline, replace(FOLDS, doc_bytes=(1, 1)))
+    assert (other.bpb, other.doc_bits, len(book.told)) == (FOLDS.bpb, (), 1)
+    corpus = Book(tmp_path / "corpus", Metric())
+    assert corpus.units.on_test(corpus.baseline, FOLDS) is FOLDS
+    assert corpus.study.test_bytes is None
 
 
 def test_another_baseline_has_units_of_its_own(tmp_path: Path) -> None:
