@@ -236,7 +236,10 @@ def held_out(tmp_path: Path) -> tuple[DataLink, ...]:
 class TestProgram:
     def test_it_scores_what_a_trial_left_on_data_that_is_held_out(self, tmp_path: Path) -> None:
         data = held_out(tmp_path)
-        judge = scorer(data, level("bubblewrap"), split=TEST)
+        judge = scorer(data, level("bubblewrap"), split=TEST, hidden=("data/val/**",))
+        forged = tmp_path / "tree" / "data" / "val"  # a proposal's, where the labels are looked for
+        forged.mkdir(parents=True)
+        (forged / "labels.json").write_text("[1, 2, 0, 4]")
         # What pretends to be the evaluator's own output is a file like any other.
         lie = b'{"score": 1.0}'
         out = {"answers.json": b"[1, 2, 0, 4]", "score.json": lie, "evaluate.py": b"print(1)"}
@@ -446,12 +449,11 @@ def test_a_cheat_is_scored_by_its_answers_alone(tmp_path: Path, committed: bool)
     git(root, "commit", "--quiet", "-m", "begin")
     sandbox, data = level("bubblewrap"), named(root, hidden)
     work.mkdir()
-    run = CommandRun(
-        f"{sys.executable} train.py", data=links(root, ("data",), hidden), hidden=hidden
-    )
+    shown = links(root, ("data",), hidden)
+    run = CommandRun(f"{sys.executable} train.py", data=shown, hidden=hidden)
     host = Host(
         worker=CommandWorker(sandbox, run),
-        evaluator=scorer(data, sandbox),
+        evaluator=scorer(data, sandbox, hidden=hidden),
         checkout=GitRepo.open(root).workspace,
         train_files=(),
         token_bytes=1,
