@@ -233,9 +233,7 @@ class TestProgram:
     def test_it_scores_what_a_trial_left_on_data_that_is_held_out(self, tmp_path: Path) -> None:
         data = held_out(tmp_path, TEST)
         judge = scorer(data, level("bubblewrap"), split=TEST, hidden=("data/test/**",))
-        forged = (
-            tmp_path / "tree" / "data" / "test"
-        )  # a proposal's, where the labels are looked for
+        forged = tmp_path / "tree" / "data" / "test"  # a proposal's, in the place of the labels
         forged.mkdir(parents=True)
         (forged / "labels.json").write_text("[1, 2, 0, 4]")
         # What pretends to be the evaluator's own output is a file like any other.
