@@ -7,6 +7,7 @@ without one: what it prints and how it ends is read alike.
 import json
 import os
 import pickle
+import re
 import socket
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from autoresearch.config.settings import TargetSettings
 from autoresearch.errors import EvaluationError, Interrupted, ProjectError
 from autoresearch.evaluation import (
     TEST,
+    VAL,
     ProgramScorer,
     ReportedScorer,
     require_fixed,
@@ -35,6 +37,7 @@ from autoresearch.workers import CommandRun, CommandWorker
 from tests.sandboxes import level
 from tests.stubs import git
 
+DOCS = Path(__file__).parent.parent / "docs" / "metric.md"
 PLAIN = Unsealed({"PATH": os.environ["PATH"]})
 LIMITS = Limits(memory=2**30)
 
@@ -214,38 +217,34 @@ def measured(
     return found
 
 
-ACCURACY = """
-import json, os, pathlib
-right = json.loads(pathlib.Path("data/val/labels.json").read_text())
-said = json.loads((pathlib.Path(os.environ["AUTORESEARCH_OUT"]) / "answers.json").read_text())
-units = [float(a == b) for a, b in zip(right, said, strict=True)]
-score = sum(units) / len(units)
-print(json.dumps({"score": score, "units": units, "split": os.environ["AUTORESEARCH_SPLIT"],
-                  "seconds": 3}))
-"""
+# The one that docs/metric.md shows.
+(ACCURACY,) = re.findall(r"```python\n(.*?)```", DOCS.read_text("utf-8"), re.DOTALL)
 
 
-def held_out(tmp_path: Path) -> tuple[DataLink, ...]:
+def held_out(tmp_path: Path, split: str) -> tuple[DataLink, ...]:
     """Return a project's held-out labels."""
-    folder = tmp_path / "project" / "data" / "val"
+    folder = tmp_path / "project" / "data" / split
     folder.mkdir(parents=True)
     (folder / "labels.json").write_text("[1, 2, 3, 4]")
-    return named(tmp_path / "project", ("data/val/**",))
+    return named(tmp_path / "project", (f"data/{split}/**",))
 
 
 class TestProgram:
     def test_it_scores_what_a_trial_left_on_data_that_is_held_out(self, tmp_path: Path) -> None:
-        data = held_out(tmp_path)
-        judge = scorer(data, level("bubblewrap"), split=TEST)
+        data = held_out(tmp_path, TEST)
+        judge = scorer(data, level("bubblewrap"), split=TEST, hidden=("data/test/**",))
+        forged = tmp_path / "tree" / "data" / "test"  # a proposal's, in the place of the labels
+        forged.mkdir(parents=True)
+        (forged / "labels.json").write_text("[1, 2, 0, 4]")
         # What pretends to be the evaluator's own output is a file like any other.
         lie = b'{"score": 1.0}'
-        out = {"answers.json": b"[1, 2, 0, 4]", "score.json": lie, "evaluate.py": b"print(1)"}
+        out = {"test_answers.json": b"[1, 2, 0, 4]", "score.json": lie, "evaluate.py": b"print(1)"}
         found = measured(tmp_path, ACCURACY, judge, out)
         assert isinstance(found, Score)
         assert (found.bpb, found.trust) == (-0.75, Trust.EVALUATED)
         assert found.doc_bits == (-1.0, -1.0, 0.0, -1.0)
         assert found.doc_bytes == (1, 1, 1, 1)
-        assert found.numbers == {"seconds": 3.0}
+        assert found.numbers == {"answers": 4.0}
         assert (found.tokens, found.challenged, found.measured) == (0, 0, None)
 
     def test_what_it_runs_of_a_trial_stays_in_its_sandbox(self, tmp_path: Path) -> None:
@@ -425,7 +424,7 @@ for place in PLACES:
         answers = json.loads(pathlib.Path(place, "labels.json").read_text())
     except OSError:
         pass
-(out / "answers.json").write_text(json.dumps(answers))
+(out / "val_answers.json").write_text(json.dumps(answers))
 (out / "score.json").write_text('{"score": 1.0}')
 for name in ("evaluate.py", "json.py"):
     pathlib.Path(name).write_text("print('{\\"score\\": 1.0}'); raise SystemExit")
@@ -436,7 +435,7 @@ print("---\\nscore: 1.0")
 
 @pytest.mark.parametrize("committed", [True, False])
 def test_a_cheat_is_scored_by_its_answers_alone(tmp_path: Path, committed: bool) -> None:
-    held_out(tmp_path)
+    held_out(tmp_path, VAL)
     root, work, hidden = tmp_path / "project", tmp_path / "work", ("data/val/**",)
     places = ["data/val", str(root / "data/val"), "../project/data/val"]
     (root / "train.py").write_text(CHEAT.replace("PLACES", repr(places)))
@@ -446,12 +445,11 @@ def test_a_cheat_is_scored_by_its_answers_alone(tmp_path: Path, committed: bool)
     git(root, "commit", "--quiet", "-m", "begin")
     sandbox, data = level("bubblewrap"), named(root, hidden)
     work.mkdir()
-    run = CommandRun(
-        f"{sys.executable} train.py", data=links(root, ("data",), hidden), hidden=hidden
-    )
+    shown = links(root, ("data",), hidden)
+    run = CommandRun(f"{sys.executable} train.py", data=shown, hidden=hidden)
     host = Host(
         worker=CommandWorker(sandbox, run),
-        evaluator=scorer(data, sandbox),
+        evaluator=scorer(data, sandbox, hidden=hidden),
         checkout=GitRepo.open(root).workspace,
         train_files=(),
         token_bytes=1,

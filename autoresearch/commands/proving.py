@@ -21,7 +21,7 @@ from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.text import counted
 from autoresearch.records.values import Purpose, Reading, Standing
 from autoresearch.registry import Registry
-from autoresearch.registry.packing import unpack_counts, unpack_reals
+from autoresearch.registry.packing import unpack_counts
 from autoresearch.render.live import watcher_for
 from autoresearch.research import TrialRunner, recover, telling
 from autoresearch.research.books import Books
@@ -176,13 +176,12 @@ def _examine(shop: Workshop, study: Study, numbers: Sequence[int]) -> Iterator[_
         if why := examiner.examine(number):
             name = f"experiment {number}" + (", the baseline" if number == base else "")
             yield _Unscored(name, why)
-    sizes = _sizes(shop, study, registry.experiment(base) if base else None)
+    sizes = _sizes(shop, registry.study(study.tag) or study)
     for number in numbers:
         examiner.compare(number, base, sizes)
 
 
-def _sizes(shop: Workshop, study: Study, baseline: Experiment | None) -> Sizes:
-    """Return the weights of what val and test scores are made of; units of a metric have one."""
+def _sizes(shop: Workshop, study: Study) -> Sizes:
+    """Return the weights of what val and test scores are made of."""
     val, test = (shop.task.sizes(split) for split in (Split.VAL, Split.TEST))
-    bits = unpack_reals(baseline.test_bits) if baseline else ()
-    return Sizes(val or unpack_counts(study.doc_bytes), test or (1,) * len(bits))
+    return Sizes(val or unpack_counts(study.doc_bytes), test or unpack_counts(study.test_bytes))

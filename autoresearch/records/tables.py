@@ -54,7 +54,8 @@ class Study(SQLModel, table=True):
     tells of the training text and of the machine (`research.surroundings`). `measure` is the metric
     as in `Metric.stored`, empty for bits per byte. Scores and effects of all tables are in its
     unit, lower where they are better, whatever the columns are called; `doc_bits` and `doc_bytes`
-    are then the scores and weights of its units (examples, folds), where it has any.
+    are then the scores and weights of its units (examples, folds), where it has any, and
+    `test_bytes` the weights of those on test.
     """
 
     id: int | None = Field(default=None, primary_key=True)
@@ -73,6 +74,7 @@ class Study(SQLModel, table=True):
     salt: str = Field(default="", sa_type=Plain)
     machine_changes: list[int] = Field(default_factory=list, sa_type=JSON)
     doc_bytes: bytes | None = Field(default=None, sa_type=LargeBinary)
+    test_bytes: bytes | None = Field(default=None, sa_type=LargeBinary)
     token_bytes: float | None = Field(default=None, sa_type=Finite)
     audit_tolerance: float | None = Field(default=None, sa_type=Finite)
     audit_noise: float | None = Field(default=None, sa_type=Finite)

@@ -19,7 +19,7 @@ from autoresearch.render.money import Tariff
 
 VERSION = 3
 NOTHING_KNOWN = Tariff()
-BULK = frozenset({"log", "doc_bits", "doc_bytes", "test_bits", "answer", "salt"})
+BULK = frozenset({"log", "doc_bits", "doc_bytes", "test_bits", "test_bytes", "answer", "salt"})
 
 
 def write_study_json(
