@@ -335,6 +335,9 @@ def test_a_newer_release_goes_on_with_a_study_and_another_protocol_does_not(
     desk.registry.save(opened().model_copy(update={"comparability": old}))
     assert json.loads(opened().comparability) == key
     monkeypatch.setattr(text_task, "PROTOCOL", PROTOCOL + 1)
+    assert json.loads(opened().comparability)["evaluator"] == f"protocol {PROTOCOL + 1}"
+    desk.registry.save(an_experiment(opened(), verdict=Verdict.KEEP, commit_sha="a" * 40))
+    monkeypatch.setattr(text_task, "PROTOCOL", PROTOCOL + 2)
     with pytest.raises(ProjectError, match="was run with evaluator protocol"):
         opened()
 

@@ -18,11 +18,11 @@ from autoresearch.diagnosis.endings import Endpoint, judged
 from autoresearch.diagnosis.finding import Level, ok
 from autoresearch.diagnosis.project import registry as registry_findings
 from autoresearch.records.money import CallEnding, Settlement
-from autoresearch.records.values import Trust
+from autoresearch.records.values import Trust, Verdict
 from autoresearch.registry import Registry, RunLock
 from autoresearch.sandbox import Detection, Unsealed
 from tests.fake_llm import FakeLlm, Tokens, answer, failure, hang, raw
-from tests.rows import a_study
+from tests.rows import a_study, an_experiment
 from tests.stubs import TRAIN, git, make_project, snapshot
 from tests.test_migrations import first_registry, version_of
 from tests.test_program import GOOD
@@ -325,7 +325,9 @@ def test_a_study_that_a_run_would_not_continue(
     assert doctor.finds("study")[0] == "ok"
     registry = Registry.open(prepared / ".autoresearch" / "registry.db", create=True)
     head = git(prepared, "rev-parse", "HEAD")
-    registry.save(a_study("night", base_commit=head, comparability='{"device": "cuda"}'))
+    study = registry.save(a_study("night", base_commit=head, comparability='{"device": "cuda"}'))
+    assert doctor.finds("study")[0] == "ok"  # nothing is scored: it may begin anew
+    registry.save(an_experiment(study, verdict=Verdict.KEEP, commit_sha=head, val_bpb=1.9))
     registry.close()
     level, said, mend = doctor.finds("study")
     assert level == "fault"

@@ -55,6 +55,6 @@ def trust_of(project: Project, task: Task, sandbox: Sandbox) -> Trust:
     trust = task.trust(sandbox)
     if trust is Trust.UNSEALED and project.settings.sandbox.require:
         why = task.unsealed(sandbox)
-        msg = f"[sandbox] require: {why}"
+        msg = f"autoresearch.toml requires sealed scores, but {why}"
         raise ProjectError(msg)
     return trust
