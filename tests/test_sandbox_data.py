@@ -105,6 +105,10 @@ class TestNamed:
     ) -> None:
         assert places(named(root, (glob,))) == expected
 
+    def test_what_is_no_glob_is_said(self, root: Path) -> None:
+        with pytest.raises(ProjectError, match=r"'data/\[z-a\]' is no glob"):
+            named(root, ("data/[z-a]",))
+
 
 class TestStrip:
     def test_it_removes_what_is_named(self, root: Path) -> None:

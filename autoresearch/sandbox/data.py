@@ -15,7 +15,7 @@ from pathlib import Path
 from autoresearch.errors import ProjectError
 from autoresearch.process import remove
 from autoresearch.records import lfs
-from autoresearch.records.globs import matches
+from autoresearch.records.globs import glob_fault, matches
 from autoresearch.sandbox import paths
 
 OUT_VARIABLE = "AUTORESEARCH_OUT"  # names the folder for what a trial leaves
@@ -86,10 +86,12 @@ def named(root: Path, globs: Sequence[str]) -> tuple[DataLink, ...]:
     """Return the files and folders of a project that globs name: of a folder named whole, itself.
 
     Raises:
-        ProjectError: there are too many.
+        ProjectError: there are too many, or one is no glob.
     """
     found: list[DataLink] = []
     for glob in globs:
+        if said := glob_fault(glob):
+            raise ProjectError(said)
         for relative in _named(root, glob, follow=True):
             found.append(DataLink(relative, root / relative))
             _require_few(found, glob)

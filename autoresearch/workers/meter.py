@@ -46,9 +46,10 @@ class Meter:
         return self._started is not None
 
     def start(self) -> None:
-        """Let the budget run from here."""
-        self._started_wall = self._now()
-        self._started = self._clock()
+        """Let the budget run from here; where it is frozen already, that stays."""
+        if self._spent is None:
+            self._started_wall = self._now()
+            self._started = self._clock()
 
     def spent(self) -> float:
         """Return the seconds of the budget that are spent."""
