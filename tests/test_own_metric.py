@@ -84,7 +84,10 @@ class TestPrinted:
             ("", "printed no line `val_loss: NUMBER`"),
             ("step 3 val_loss: 2\n", "printed no line `val_loss: NUMBER`"),
             ("val_loss: 2\n---\nloss: 2\n", "no line `val_loss: NUMBER` after its last line ---"),
-            ("---\nval_loss: 2\nval_loss: 3\n", "more than once after its last line ---: 2 and 3"),
+            (
+                "---\nval_loss: 2\nval_loss: 2\nval_loss: 3\n",
+                "more than once after its last line ---: 2 and 3",
+            ),
             ("val_loss: nan\n", "val_loss is not finite"),
             ("val_loss: -inf\n", "val_loss is not finite"),
             ("val_loss: 1e30\n", "val_loss is too large to be one"),
@@ -109,6 +112,13 @@ class TestPrinted:
         found = reported(left(tmp_path, log=log), MetricSettings(summary="val_loss"))
         assert isinstance(found, Score)
         assert found.numbers == {"val_loss": 0.5, "peak_vram_mb": 45060.2}
+
+    def test_of_a_long_running_log_the_last_numbers_count(self, tmp_path: Path) -> None:
+        log = "".join(f"epoch {at}: {at}\nmib: {at}\n" for at in range(300))
+        found = reported(left(tmp_path, log=f"val_loss: 1\n{log}"), MetricSettings(summary="mib"))
+        assert isinstance(found, Score)
+        assert found.numbers["mib"] == found.numbers["epoch 299"] == 299
+        assert len(found.numbers) == 200
 
 
 class TestFile:

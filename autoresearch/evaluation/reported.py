@@ -62,12 +62,14 @@ def _printed(checkpoint: Path, settings: MetricSettings) -> Found:
     name, where = safe_line(settings.summary, 80), f" after its last line {_RULE}" if rules else ""
     if not said:
         raise NoScore(Cause.METRIC, f"the trial printed no line `{name}: NUMBER`{where}")
-    if rules and len(set(said)) > 1:
-        values = " and ".join(safe_line(each, 30) for each in said[:2])
+    if rules and len(different := list(dict.fromkeys(said))) > 1:
+        values = " and ".join(safe_line(each, 30) for each in different[:2])
         raise NoScore(Cause.METRIC, f"the trial printed {name} more than once{where}: {values}")
     score = number(said[-1])
-    others = numbers({each: number(value) for each, value in lines})
-    return Found(name, said[-1] if score is None else score, numbers=others)
+    latest: dict[str, object] = {}  # a running log has many names: those of its end count
+    for each, value in reversed(lines):
+        latest.setdefault(each, number(value))
+    return Found(name, said[-1] if score is None else score, numbers=numbers(latest))
 
 
 def _lines(rows: list[str]) -> Iterator[tuple[str, str]]:

@@ -151,7 +151,7 @@ class CommandTask:
 
     def _program(self, place: Place, split: str) -> ProgramScorer:
         settings, root, data = self.settings, self.project.root, self.settings.data
-        mine, other = (data.held_out, data.test) if split == VAL else (data.test, data.held_out)
+        mine = data.held_out if split == VAL else data.test
         return ProgramScorer(
             settings.metric,
             sandbox=place.sandbox,
@@ -159,7 +159,7 @@ class CommandTask:
             timeout=parse_duration(settings.evaluation.timeout),
             data=named(root, mine),
             shown=self._shown(),
-            hidden=other,
+            hidden=self._hidden,
             split=split,
             device=settings.training.device,
             python=self._python(),
