@@ -14,7 +14,7 @@ from autoresearch.process import Confined, Exit, Guarded, launch
 from autoresearch.records.training import Limits
 
 TICK_SECONDS = 0.1
-PATIENCE_SECONDS = 1.0  # between interrupt, termination and kill: it may say where it hung
+PATIENCE_SECONDS = 5.0  # between interrupt, termination and kill: it may say where it hung
 _READ_BYTES = 2**16
 _KEPT_BYTES = 2**17  # of an answer or a log, at its end
 
@@ -51,6 +51,7 @@ def run(
     limits: Limits,
     timeout: float,
     stop: Callable[[], bool],
+    now: Callable[[], float] = time.monotonic,
 ) -> Ran:
     """Run a command to its end, or end it; nothing of it is alive afterwards.
 
@@ -62,6 +63,7 @@ def run(
         limits: memory and file size, in bytes.
         timeout: in wall seconds.
         stop: asked often; true ends it.
+        now: the clock, in seconds.
 
     Raises:
         OSError: no process can be started here.
@@ -69,7 +71,7 @@ def run(
     with ExitStack() as held:
         answer, answer_end = _pipe(held)
         log, log_end = _pipe(held)
-        began = time.monotonic()
+        began = now()
         with os.fdopen(answer_end, "wb", 0), os.fdopen(log_end, "wb", 0):
             tree = launch(
                 command, cwd=cwd, env={**env, answer_variable: str(answer_end)},
@@ -78,8 +80,9 @@ def run(
             )  # fmt: skip
         held.enter_context(tree)
         tails = {answer: bytearray(), log: bytearray()}
-        breach = _watch(tree, tails, limits.memory, began + timeout, stop)
-        ended, seconds = tree.kill(), time.monotonic() - began
+        ends = began + timeout
+        breach = _watch(tree, tails, limits.memory, lambda: now() >= ends, stop)
+        ended, seconds = tree.kill(), now() - began
         while _pump(tails):
             pass
         return Ran(
@@ -100,7 +103,7 @@ def _watch(
     tree: Guarded,
     tails: Mapping[int, bytearray],
     memory: int,
-    deadline: float,
+    late: Callable[[], bool],
     stop: Callable[[], bool],
 ) -> Breach | None:
     with selectors.DefaultSelector() as selector:
@@ -111,7 +114,7 @@ def _watch(
             ready = selector.select(TICK_SECONDS)
             if not _pump(tails) and ready:
                 time.sleep(TICK_SECONDS / 10)  # a pipe at its end is always ready
-            breach = _breach(tree, memory, deadline, stop)
+            breach = _breach(tree, memory, late, stop)
             if breach is Breach.TIME:
                 tree.stop(PATIENCE_SECONDS)
             if breach is not None:
@@ -119,10 +122,12 @@ def _watch(
     return None
 
 
-def _breach(tree: Guarded, memory: int, deadline: float, stop: Callable[[], bool]) -> Breach | None:
+def _breach(
+    tree: Guarded, memory: int, late: Callable[[], bool], stop: Callable[[], bool]
+) -> Breach | None:
     if stop():
         return Breach.STOPPED
-    if time.monotonic() >= deadline:
+    if late():
         return Breach.TIME
     if tree.resident() > memory and tree.resident(exact=True) > memory:
         return Breach.MEMORY
