@@ -18,8 +18,8 @@ from autoresearch.registry import schema
 
 Run = Callable[..., tuple[int, str, str]]
 
-# On a busy machine any example may take long, to draw as well. They are the same every time, so that
-# a change is judged by itself; `--hypothesis-profile=default` looks for new ones.
+# On a busy machine any example may take long, to draw as well. They are the same every time, so
+# that a change is judged by itself; `--hypothesis-profile=default` looks for new ones.
 settings.register_profile(
     "share", deadline=None, derandomize=True, database=None, max_examples=30,
     suppress_health_check=[HealthCheck.too_slow],

@@ -18,11 +18,12 @@ from autoresearch.proposers.models.anthropic import AnthropicModel
 from autoresearch.proposers.models.chat import ChatModel
 from autoresearch.proposers.models.line import Line, Said
 from autoresearch.proposers.models.responses import ResponsesModel
-from autoresearch.proposers.models.wire import Wire
+from autoresearch.proposers.models.wire import Wire, _Attempt
 from autoresearch.records.money import CallEnding, Usage
 from tests.fake_llm import FakeLlm, Scene, Tokens, answer, broken, cut, drip, failure, hang, raw
 from tests.fake_scenes import stream
 from tests.fake_wire import failed_event
+from tests.processes import until
 
 KEY = "sk-test-0123456789abcdefghij"
 APIS = ("anthropic", "openai", "chat")
@@ -397,23 +398,32 @@ def test_whatever_is_raised_by_reading_an_answer_is_told_and_not_raised(error: E
 
 
 def late(*scenes: Scene, timeout: float) -> list[Reply]:
-    """Return what becomes of these scenes with every API: all at once, so that they wait once."""
+    """Return what becomes of these scenes with every API: all at once, so that they wait once.
+
+    Their time counts once the request is sent, however slow the machine is.
+    """
     rows = [(api, scene) for api in APIS for scene in scenes]
-    with ThreadPoolExecutor(len(rows)) as pool:
+
+    def join(attempt: _Attempt[Said], seconds: float) -> None:
+        until(lambda: attempt.wire.sent or not attempt.is_alive())
+        threading.Thread.join(attempt, seconds)
+
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(len(rows)) as pool:
+        patch.setattr(_Attempt, "join", join)
         return list(pool.map(lambda row: asked(*row, timeout=timeout), rows))
 
 
 def test_a_server_that_hangs_or_drips_ends_with_the_timeout() -> None:
     endless = "never " * 999
     drips = (drip(endless, every=0.3), drip(endless, every=0.3, headers=True))
-    for reply in late(hang(), hang("begun"), *drips, timeout=4):
+    for reply in late(hang(), hang("begun"), *drips, timeout=1):
         assert reply.ending is CallEnding.TIMED_OUT
-        assert "4 s" in reply.detail
-        assert 3.9 < reply.latency < 200  # what drips would take half an hour
+        assert "1 s" in reply.detail
+        assert 0.9 < reply.latency < 200  # what drips would take half an hour
 
 
 def test_an_attempt_that_timed_out_leaves_no_thread_behind() -> None:
-    late(drip("never " * 999, every=0.2), timeout=2)
+    late(drip("never " * 999, every=0.2), timeout=1)
     for thread in threading.enumerate():
         if thread.name == "model":
             thread.join(200)  # what drips would take longer
