@@ -121,7 +121,12 @@ def lingering(project: Path, seconds: float) -> None:
 def grown(pid: int) -> list[psutil.Process]:
     """Wait until a run has a trial's processes below it, and return them."""
     tree: list[psutil.Process] = []
-    until(lambda: tree.extend(psutil.Process(pid).children(recursive=True)) or tree)
+
+    def grow() -> bool:
+        tree[:] = psutil.Process(pid).children(recursive=True)
+        return bool(tree)
+
+    until(grow)
     return tree
 
 
