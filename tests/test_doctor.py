@@ -607,11 +607,11 @@ def test_a_server_that_is_not_there(doctor: Doctor, project: Path) -> None:
 def test_a_server_that_hangs_is_not_waited_for_longer_than_a_call_may_take(
     doctor: Doctor, project: Path
 ) -> None:
-    configure(project, '[llm]\ntimeout = "1s"')
+    configure(project, '[llm]\ntimeout = "4s"')
     with FakeLlm([hang()]) as fake:
         began = time.monotonic()
         level, _, mend = doctor.finds("call", "--proposer", f"openai:fake@{fake.v1}")
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - began < 150  # a server of one's own has three minutes
     assert level == "warning"
     assert "loading" in mend
 

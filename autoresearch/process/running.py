@@ -15,7 +15,7 @@ from autoresearch.process.guarded import Exit, Guarded, launch
 from autoresearch.process.supervising import Pipe, supervise
 from autoresearch.records.training import Limits
 
-PATIENCE_SECONDS = 1.0  # between interrupt, termination and kill: it may say where it hung
+PATIENCE_SECONDS = 5.0  # between interrupt, termination and kill: it may say where it hung
 _KEPT_BYTES = 2**17  # of an answer or a log, at its end
 
 
@@ -56,6 +56,7 @@ def run(
     answer_variable: str = "",
     scratch: Path | None = None,
     kept: int = _KEPT_BYTES,
+    now: Callable[[], float] = time.monotonic,
 ) -> Ran:
     """Run a command to its end, or end it; nothing of it is alive afterwards.
 
@@ -71,6 +72,7 @@ def run(
             its standard output, and the log its standard error.
         scratch: the folder whose size and number of files are watched, if any is.
         kept: bytes of its answer and of its log that are kept at least, where there are so many.
+        now: the clock, in seconds.
 
     Raises:
         OSError: no process can be started here.
@@ -79,7 +81,7 @@ def run(
         answer, answer_end = _pipe(held)
         log, log_end = _pipe(held)
         apart = {answer_variable: str(answer_end)} if answer_variable else {}
-        began = time.monotonic()
+        began = now()
         with os.fdopen(answer_end, "wb", 0), os.fdopen(log_end, "wb", 0):
             tree = launch(
                 command, cwd=cwd, env={**env, **apart},
@@ -91,7 +93,7 @@ def run(
         held.enter_context(tree)
         answered, logged = _Tail(kept), _Tail(kept)
         appetite = Appetite(tree, limits, scratch) if scratch else None
-        watch = _Watch(tree, limits.memory, began + timeout, stop, appetite)
+        watch = _Watch(tree, limits.memory, began + timeout, stop, appetite, now)
         pipes = [Pipe(answer, answered.write), Pipe(log, logged.write)]
         supervise(tree, pipes, tick=watch.tick, ended=watch.ended)
         return Ran(
@@ -129,6 +131,7 @@ class _Watch:
     deadline: float
     stop: Callable[[], bool]
     appetite: Appetite | None
+    now: Callable[[], float]
     breach: Breach | None = None
     excess: str = ""
     at_end: float = 0.0
@@ -141,12 +144,12 @@ class _Watch:
             self.tree.kill()
 
     def ended(self) -> None:
-        self.at_end = time.monotonic()
+        self.at_end = self.now()
 
     def _found(self) -> Breach | None:
         if self.stop():
             return Breach.STOPPED
-        if time.monotonic() >= self.deadline:
+        if self.now() >= self.deadline:
             return Breach.TIME
         if self.tree.resident() > self.memory and self.tree.resident(exact=True) > self.memory:
             return Breach.MEMORY
