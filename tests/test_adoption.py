@@ -236,6 +236,14 @@ class TestWhatIsFound:
     def test_the_device(self, source: str, machine: Machine, device: str) -> None:
         assert found({"train.py": f"{TRAIN}{source}\n"}, machine=machine).device == device
 
+    def test_what_trials_will_lack_is_told(self, tmp_path: Path) -> None:
+        files = {"train.py": f"import other\n{TRAIN}open('data.bin')\n", "program.md": "Lower it."}
+        root = project(tmp_path / "p", files)
+        for name in ("other.py", "data.bin"):
+            (root / name).touch()
+        (note,) = made(root, NONE).notes
+        assert note.startswith("other.py is in no commit, and train.py imports it")
+
     def test_a_metric_of_ones_own_lowers_or_raises_the_trust(self, tmp_path: Path) -> None:
         root = project(tmp_path / "p", {"train.py": TRAIN, "evaluate.py": ""})
         wishes = Wishes(metric="f1", evaluator="evaluate.py")
@@ -296,7 +304,7 @@ def test_a_name_tells_its_direction_or_does_not() -> None:
         ({"train.py": TRAIN}, Wishes(editable=("fit.py",)), "no committed file is called so"),
         ({"train.py": TRAIN}, Wishes(editable=("../a",)), "--editable ../a"),
         ({"train.py": TRAIN}, Wishes(command="python 'train.py"), "No closing quotation"),
-        ({"train.py": TRAIN}, Wishes(budget="soon"), "no duration"),
+        ({"train.py": TRAIN}, Wishes(budget="soon"), "--budget: 'soon' is no duration"),
     ],
 )
 def test_what_cannot_be_told_is_asked_for_in_one_line(

@@ -106,16 +106,16 @@ def _checked(text: str) -> Settings:
         return load_settings(path)
 
 
-def _keep(project: Project, repo: GitRepo, history: History | None, found: Found) -> Iterator[str]:
-    """Make the state folder and put the earlier results in it; yield what was left as it was."""
+def _keep(project: Project, repo: GitRepo, history: History | None, found: Found) -> list[str]:
+    """Make the state folder, put the earlier results into it; return what was left as it was."""
     project.make_state()
     if history is None:
-        return
+        return []
     with closing(Registry.open(project.registry, create=True)) as registry:
         if registry.study(TAG):
-            yield f"study {TAG} is in the registry already, and stays as it is"
-        else:
-            import_history(registry, repo, history, found)
+            return [f"study {TAG} is in the registry already, and stays as it is"]
+        import_history(registry, repo, history, found)
+    return []
 
 
 def _notes(sources: Sources, found: Found, machine: Machine) -> Iterator[str]:
@@ -139,7 +139,7 @@ def _prints(sources: Sources, metric: str) -> bool:
 
 def _gaps(repo: GitRepo, head: str, found: Found) -> Iterator[str]:
     """Yield what trials will lack of what the checkout has, and cannot read all the same."""
-    gaps = [each for each in repo.gaps(head, found.entry) if each.path not in found.readable]
+    gaps = repo.gaps(head, found.entry, found.readable)
     yield from (f"{gap}: {gap.mend}" for gap in gaps[:_GAPS])
     if len(gaps) > _GAPS:
         yield f"{len(gaps) - _GAPS} more files that a trial lacks: `autoresearch doctor` names them"

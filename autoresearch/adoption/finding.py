@@ -65,7 +65,7 @@ def find(sources: Sources, wishes: Wishes, machine: Machine) -> Found:
     entry = _entry(sources, program, editable)
     metric, names = _metric(sources, (entry, program), wishes)
     direction = wishes.direction or str(direction_of(metric) or "")
-    seconds = parse_duration(wishes.budget) if wishes.budget else _budget(sources, entry)
+    seconds = _seconds(wishes.budget) if wishes.budget else _budget(sources, entry)
     _refuse_unclear(
         {
             "which file may change (--editable train.py)": editable,
@@ -94,6 +94,14 @@ def find(sources: Sources, wishes: Wishes, machine: Machine) -> Found:
         readable=_readable(sources, command, machine, upstream=upstream),
         upstream=upstream,
     )
+
+
+def _seconds(budget: str) -> float:
+    try:
+        return parse_duration(budget)
+    except ProjectError as fault:
+        msg = f"--budget: {fault}"
+        raise UsageFault(msg) from None
 
 
 def _refuse_unclear(known: Mapping[str, object]) -> None:
