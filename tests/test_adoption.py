@@ -1,5 +1,7 @@
 """`init --adopt`: what is found, what is refused, and that no file of the person's changes."""
 
+import shlex
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,7 @@ from autoresearch.adoption.writing import duration
 from autoresearch.config import load_settings, parse_duration
 from autoresearch.config.project import FIXED
 from autoresearch.errors import GitError, ProjectError, UsageFault
+from autoresearch.patching import unified_diff
 from autoresearch.patching.interface import caches, data_read, printed, seed_taken
 from autoresearch.records.metric import Direction
 from autoresearch.registry import Registry
@@ -491,3 +494,39 @@ def test_the_guides_commands_lead_to_a_night(
     assert before.items() <= contents(root).items()
     assert git(root, "status", "--porcelain") == ""
     assert git(root, "rev-list", "--count", "HEAD") == "1"
+
+
+@pytest.mark.thorough
+def test_what_a_clone_keeps_is_confirmed_promoted_and_trained_again(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two characters say more than one, by far more than the noise of a clock."""
+    root = upstream(tmp_path / "clone", prepared=True)
+    monkeypatch.chdir(root)
+    assert run("init", "--adopt")[0] == 0
+    before = contents(root)
+    patches = tmp_path / "patches"
+    patches.mkdir()
+    change = unified_diff(
+        {"train.py": (old := (root / "train.py").read_text())},
+        {"train.py": old.replace("DEPTH = 1", "DEPTH = 2")},
+    )
+    (patches / "deeper.patch").write_text(f"Subject: look two back\n\n{change}")
+    code, out, err = run("run", "--experiments", "2", "--proposer", f"patches:{patches}")
+    assert code == 0, err
+    assert contents(root) == before
+    code, out, err = run("promote", "6", "--confirm")
+    assert code == 0, err
+    assert "experiment 6 · confirmed · self-reported" in out
+    assert "DEPTH = 2" in (root / "train.py").read_text()
+    assert {name for name, data in contents(root).items() if data != before[name]} == {"train.py"}
+    (again,) = [line for line in out.splitlines() if line.startswith("train it again: ")]
+    assert f"cp {root}/autoresearch.toml ." in again
+    place = tmp_path / "replay-6"
+    *_, trains = again.removeprefix("train it again: ").split(" && ")
+    git(root, "worktree", "add", "--quiet", "--detach", str(place), "HEAD~1")
+    shutil.copy(root / "autoresearch.toml", place)
+    monkeypatch.chdir(place)
+    code, out, err = run(*shlex.split(trains)[1:])
+    assert code == 0, err
+    assert "2 kept" in out + err
