@@ -98,12 +98,13 @@ def init(
     """Make a project, from a template or of a repository that is there (--adopt)."""
     from autoresearch.adoption import Wishes
     from autoresearch.commands.init import init as verb
-    from autoresearch.commands.init import init_adopted, refuse_adopting
+    from autoresearch.commands.init import init_adopted, refuse_adopting, refuse_template
 
     wishes = Wishes(
         command, metric, direction, tuple(editable or ()), budget, seed, evaluator, file, key
     )
     if adopt:
+        refuse_template(template, profile, merge=merge)
         init_adopted(path, wishes, dry_run=dry_run)
         return
     refuse_adopting(wishes, dry_run=dry_run)

@@ -12,6 +12,7 @@ from autoresearch.adoption import Adopted, Found, Machine, Wishes, adopt, told
 from autoresearch.adoption.finding import Sources, find
 from autoresearch.adoption.metrics import direction_of, likeliest
 from autoresearch.adoption.writing import duration
+from autoresearch.commands import completion
 from autoresearch.config import load_settings, parse_duration
 from autoresearch.config.project import FIXED
 from autoresearch.errors import GitError, ProjectError, UsageFault
@@ -428,6 +429,8 @@ class TestTheCommand:
             2,
             "autoresearch: --metric goes with --adopt: a template has its own\n",
         )
+        code, _out, err = run("init", "--adopt", "--profile", "gpu", str(tmp_path))
+        assert (code, "--profile goes with a template" in err) == (2, True)
         code, _out, err = run("init", "--adopt", str(tmp_path / "nowhere"))
         assert (code, "is no folder" in err) == (1, True)
 
@@ -447,6 +450,9 @@ class TestTheCommand:
         assert code == 0
         assert out.startswith("study imported · read from results.tsv, nothing of it was trained")
         assert out.splitlines()[-1].endswith("0.3000 bpb (7.69%) below the baseline's 3.9000")
+        assert completion.keeps("") == []
+        assert [tag for tag, _ in completion.tags("")] == ["imported"]
+        assert "imported" not in dict(completion.proposers(""))
         code, out, _err = run("report", "imported", "--no-open")
         assert code == 0
         assert (root / ".autoresearch/report/progress.png").stat().st_size > 10_000

@@ -10,7 +10,7 @@ from autoresearch.adoption import AGENTS_FILE, Adopted, Wishes, adopt, told
 from autoresearch.config import scrub_git_environment
 from autoresearch.config.project import SETTINGS_FILE
 from autoresearch.errors import ProjectError, UsageFault
-from autoresearch.scaffold import agents_text, create_project
+from autoresearch.scaffold import AUTO, TEMPLATES, agents_text, create_project
 
 
 def init(path: Path, *, template: str, profile: str, merge: bool) -> None:
@@ -57,6 +57,18 @@ def refuse_adopting(wishes: Wishes, *, dry_run: bool) -> None:
     given += ["dry-run"] if dry_run else []
     if given:
         msg = f"--{given[0]} goes with --adopt: a template has its own"
+        raise UsageFault(msg)
+
+
+def refuse_template(template: str, profile: str, *, merge: bool) -> None:
+    """Return if none of the options is there that go with a template alone.
+
+    Raises:
+        UsageFault: one is.
+    """
+    given = {"template": template != TEMPLATES[0], "profile": profile != AUTO, "merge": merge}
+    for name in (each for each, said in given.items() if said):
+        msg = f"--{name} goes with a template: --adopt takes the project as it is"
         raise UsageFault(msg)
 
 
