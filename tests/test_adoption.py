@@ -181,6 +181,8 @@ class TestWhatIsFound:
             ({"nets/train_small.py": TRAIN, "a.py": ""}, "", "nets/train_small.py"),
             ({"run.sh": "", "train.py": TRAIN}, "bash run.sh", "train.py"),
             ({"fit.py": TRAIN, "train.py": TRAIN}, "python ./fit.py", "fit.py"),
+            ({"src/net/fit.py": TRAIN, "train.py": TRAIN}, "python -m net.fit", "src/net/fit.py"),
+            ({"net/__main__.py": TRAIN, "a.py": ""}, "uv run -m net", "net/__main__.py"),
         ],
     )
     def test_the_program(self, files: dict[str, str], command: str, entry: str) -> None:

@@ -142,14 +142,19 @@ def _program(sources: Sources, wishes: Wishes) -> str:
 
 
 def _words(command: str) -> Iterator[str]:
-    """Yield the words of a command as paths: `-m package.module` is package/module.py."""
+    """Yield the words of a command as paths; `-m package.module` has several it may mean."""
     try:
         words = shlex.split(command)
     except ValueError as fault:
         msg = f"--command {command}: {fault}"
         raise UsageFault(msg) from None
     for before, word in zip(["", *words], words, strict=False):
-        yield f"{word.replace('.', '/')}.py" if before == "-m" else posixpath.normpath(word)
+        if before == "-m":
+            module = word.replace(".", "/")
+            ends = (f"{module}.py", f"{module}/__main__.py")
+            yield from (f"{top}{end}" for top in ("", "src/") for end in ends)
+        else:
+            yield posixpath.normpath(word)
 
 
 def _entry(sources: Sources, program: str, editable: Sequence[str]) -> str:
