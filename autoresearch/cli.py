@@ -4,7 +4,7 @@ Nothing heavy is imported before a command runs, so that --help and --version an
 """
 
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -20,6 +20,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+_FOUND: dict[str, Any] = {
+    "rich_help_panel": "With --adopt, for what it does not find by itself",
+    "show_default": False,
+}
 
 Tag = Annotated[
     str | None,
@@ -63,10 +68,46 @@ def init(
         ),
     ] = "auto",
     merge: Annotated[bool, typer.Option("--merge", help="Write beside files there.")] = False,
+    adopt: Annotated[
+        bool,
+        typer.Option("--adopt", help="Research the repository that is there; its files stay."),
+    ] = False,
+    command: Annotated[str, typer.Option(help="What trains, as 'uv run train.py'.", **_FOUND)] = "",
+    metric: Annotated[str, typer.Option(help="The number's name.", **_FOUND)] = "",
+    direction: Annotated[
+        str, typer.Option(help="Which is better, lower or higher.", **_FOUND)
+    ] = "",
+    editable: Annotated[
+        list[str] | None,
+        typer.Option(help="A file that may change; may be repeated.", **_FOUND),
+    ] = None,
+    budget: Annotated[str, typer.Option(help="How long one training takes.", **_FOUND)] = "",
+    seed: Annotated[
+        str,
+        typer.Option(help="How it takes a seed: SEED, '--seed {seed}'.", **_FOUND),
+    ] = "",
+    evaluator: Annotated[
+        str, typer.Option(help="A program that scores what a trial left.", **_FOUND)
+    ] = "",
+    file: Annotated[str, typer.Option(help="JSON that a trial leaves.", **_FOUND)] = "",
+    key: Annotated[str, typer.Option(help="The number's name.", **_FOUND)] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="With --adopt: only say what would be.")
+    ] = False,
 ) -> None:
-    """Make a project: program.md, prepare.py, train.py, its settings and its git repository."""
+    """Make a project, from a template or of a repository that is there (--adopt)."""
+    from autoresearch.adoption import Wishes
     from autoresearch.commands.init import init as verb
+    from autoresearch.commands.init import init_adopted, refuse_adopting, refuse_template
 
+    wishes = Wishes(
+        command, metric, direction, tuple(editable or ()), budget, seed, evaluator, file, key
+    )
+    if adopt:
+        refuse_template(template, profile, merge=merge)
+        init_adopted(path, wishes, dry_run=dry_run)
+        return
+    refuse_adopting(wishes, dry_run=dry_run)
     verb(path, template=template, profile=profile, merge=merge)
 
 

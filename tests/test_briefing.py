@@ -14,10 +14,11 @@ from autoresearch.errors import ProjectError
 from autoresearch.evaluation import PROTOCOL
 from autoresearch.execution import TextTask, text_task
 from autoresearch.gitrepo import GitRepo
-from autoresearch.proposers import Brief, Measuring, Remaining, TextSize
+from autoresearch.proposers import Brief, KnownIdea, Measuring, Remaining, TextSize
 from autoresearch.proposers.prompting import Prompting
 from autoresearch.records.hardware import Hardware
 from autoresearch.records.notes import Note
+from autoresearch.records.results import read_results
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.training import ProfileRow
 from autoresearch.records.values import (
@@ -426,3 +427,18 @@ def queries(registry: Registry) -> list[str]:
             seen.append(" ".join(statement.split()))
 
     return seen
+
+
+@pytest.mark.parametrize("where", ["the base", "another branch", "nowhere"])
+def test_what_came_with_the_project_is_told_with_where_its_best_is(
+    desk: Desk, first: Experiment, where: str
+) -> None:
+    repo = desk.repo
+    other = repo.write_commit(repo.head(), {"train.py": "A = 1\n"}, "another", BEGAN)
+    shas = {"the base": repo.head(), "another branch": other, "nowhere": "d4e5f60"}
+    table = f"commit\tacc\tmemory_gb\tstatus\twhat\n{shas[where][:9]}\t0.5\t1.0\tkeep\t\n"
+    study = a_study("imported", origin="results.tsv", measure={"direction": "higher"})
+    desk.registry.add_imported(study, read_results(table.encode()).rows, repo.resolve)
+    (known,) = desk.briefing.brief(desk.study, first).known
+    assert (known.origin, known.ideas) == ("results.tsv", (KnownIdea(Verdict.KEEP, 0.5, ""),))
+    assert known.inside is {"the base": True, "another branch": False}.get(where)

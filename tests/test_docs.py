@@ -111,7 +111,8 @@ def typed(line: str) -> tuple[str, list[str]]:
     return name, arguments
 
 
-GUIDES = (*sorted(DOCS.glob("*.md")), DOCS.parent / "README.md")
+AGENTS = DOCS.parent / "templates" / "AGENTS.md"
+GUIDES = (*sorted(DOCS.glob("*.md")), DOCS.parent / "README.md", AGENTS)
 TYPED = [
     *(line for path in GUIDES for line in commands_in(path.read_text("utf-8"))),
     *(f"autoresearch {name} {words}" for name in EXAMPLES for words, _ in EXAMPLES[name]),

@@ -9,10 +9,19 @@ import pytest
 from autoresearch.config import LlmSettings
 from autoresearch.errors import ProposerError
 from autoresearch.policy import Noise
-from autoresearch.proposers import Machine, Measuring, Pending, Remaining, TextSize
+from autoresearch.proposers import (
+    Known,
+    KnownIdea,
+    Machine,
+    Measuring,
+    Pending,
+    Remaining,
+    TextSize,
+)
 from autoresearch.proposers.prompting import Prompting, digest
 from autoresearch.proposers.prompting.history import History, Told, estimate, shortened
 from autoresearch.proposers.prompting.templates import OWN, Templates, duration
+from autoresearch.records.metric import Direction, Metric
 from autoresearch.records.training import Budget, ProfileRow
 from autoresearch.records.values import (
     Category,
@@ -548,3 +557,48 @@ def told(text: str) -> dict[int, Verdict]:
     for number, verdict in re.findall(r"^(?:## )?(\d+): (\w+), ", text, re.MULTILINE):
         found[int(number)] = Verdict(verdict)
     return found
+
+
+def known(rows: int = 0, *, inside: bool | None = None) -> Known:
+    """Earlier results: a baseline, a keep, and so many discards after them."""
+    ideas = [KnownIdea(Verdict.KEEP, 0.5, "the baseline"), KnownIdea(Verdict.KEEP, 0.75, "wider")]
+    ideas += [KnownIdea(Verdict.DISCARD, 0.7, f"discard {number}") for number in range(rows)]
+    metric = Metric("accuracy", "accuracy", Direction.HIGHER)
+    return Known("results.tsv", metric, (*ideas, KnownIdea(Verdict.CRASH, None, "odd")), inside)
+
+
+def test_what_was_known_before_stands_with_what_is_fixed(prompting: Prompting) -> None:
+    brief = a_brief(a_past(2), known=(known(1, inside=False),))
+    prompt = prompting.prompt(brief)
+    told = prompt.user[0].text
+    assert told.index("# Fixed files") < told.index("# Known before this study")
+    assert "2 kept, 1 discarded, 1 crashed, oldest first below." in told
+    assert "accuracy went from 0.50000 to 0.75000 there; higher is better." in told
+    assert "The best of it is not in the code that this study began with" in told
+    assert "kept 0.50000: the baseline\nkept 0.75000: wider\ndiscarded 0.70000: discard 0\n" in told
+    assert "crashed: odd\n<<end" in told
+    assert told in prompting.text(brief)
+    assert prompting.prompt(longer(brief, a_past(3))).user[0] == prompt.user[0]
+    bare = prompting.prompt(a_brief(a_past(2)))
+    assert "Known before" not in whole(bare)
+
+
+@pytest.mark.parametrize(
+    ("inside", "said"),
+    [(True, "What was kept there is in the code"), (None, "is not known: look at the code")],
+)
+def test_where_the_kept_ideas_are_is_said(
+    prompting: Prompting, inside: bool | None, said: str
+) -> None:
+    assert said in whole(prompting.prompt(a_brief(known=(known(inside=inside),))))
+
+
+def test_of_much_that_was_known_the_keeps_and_the_newest_are_told(prompting: Prompting) -> None:
+    brief = a_brief(known=(known(500),))
+    told = prompting.prompt(brief, tokens=20_000).user[0].text
+    assert "kept 0.50000: the baseline" in told
+    assert "discard 499" in told
+    assert "discard 9:" not in told
+    assert " of the rows left out, the oldest that were not kept first)" in told
+    section = told.partition("# Known before")[2]
+    assert estimate(section) < 20_000 / 12 + 400

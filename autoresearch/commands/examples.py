@@ -10,6 +10,8 @@ EXAMPLES = MappingProxyType(
         "init": (
             ("my-research", "a project with the profile that fits this machine"),
             (". --merge", "beside the files that are here"),
+            ("--adopt", "the repository that is here, such as a clone of karpathy/autoresearch"),
+            ("--adopt --command 'python fit.py' --budget 2m", "with what it cannot find"),
         ),
         "prepare": (
             ("", "the standard library's own source: no download"),

@@ -98,7 +98,7 @@ def registry(project: Project) -> tuple[Finding, ...]:
     try:
         found = Registry.look(project.registry)
         found.check()
-        studies = found.studies()
+        studies = [each for each in found.studies() if not each.is_imported]
         found.close()
     except RegistryError as error:
         return (refusal("registry", error),)

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from autoresearch.policy import Noise
+from autoresearch.proposers.known import Known
 from autoresearch.records.training import Budget, ProfileRow
 from autoresearch.records.values import (
     NO_NOTES,
@@ -185,10 +186,10 @@ class Brief:
     study began. `score` is the incumbent's val_bpb as it is estimated now, `profile` where a step
     of it spends its time, `parameters` how many it says that it has; `baseline` are the scores that
     were read of the unchanged project, by seed; `noise` what is known of the noise, None until
-    something was repeated; `measuring` what the numbers rest on. `salt` is the study's secret
-    for marks that no hostile text can foresee; `wanted` is how many proposals have a slot to go
-    to, for who can make several at once. The same brief gives the same proposal from a proposer
-    that does not think.
+    something was repeated; `measuring` what the numbers rest on; `known` what the person had found
+    out before. `salt` is the study's secret for marks that no hostile text can foresee; `wanted` is
+    how many proposals have a slot to go to, for who can make several at once. The same brief gives
+    the same proposal from a proposer that does not think.
     """
 
     study: str
@@ -214,6 +215,7 @@ class Brief:
     remaining: Remaining = Remaining()
     wanted: int = 1
     salt: str = ""
+    known: tuple[Known, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,9 @@ class Study(SQLModel, table=True):
     as in `Metric.stored`, empty for bits per byte. Scores and effects of all tables are in its
     unit, lower where they are better, whatever the columns are called; `doc_bits` and `doc_bytes`
     are then the scores and weights of its units (examples, folds), where it has any, and
-    `test_bytes` the weights of those on test.
+    `test_bytes` the weights of those on test. `origin` names the file that an imported study was
+    read from: nothing of it was trained here, it has no trials, no branch and no further
+    experiments, and none of its scores is compared with another study's.
     """
 
     id: int | None = Field(default=None, primary_key=True)
@@ -81,7 +83,13 @@ class Study(SQLModel, table=True):
     facts: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
     idle: dict[str, float] = Field(default_factory=dict, sa_type=JSON)
     measure: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    origin: str = Field(default="", sa_type=Plain)
     created_at: datetime = Field(sa_type=Utc)
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether it was read from a file of the person's, not trained here."""
+        return bool(self.origin)
 
     @property
     def metric(self) -> Metric:

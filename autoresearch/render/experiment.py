@@ -41,7 +41,7 @@ def experiment(registry: Registry, study: Study, row: Experiment, console: Conso
     for trial in [each for each in trials if each.traceback][-1:]:
         _section(console, f"traceback of trial {trial.id}")
         console.print(Padding(Text(safe_text(trial.traceback)), (0, 0, 0, 2)), highlight=False)
-    _patch(row, console)
+    _patch(study, row, console)
 
 
 def log(registry: Registry, row: Experiment, console: Console) -> None:
@@ -209,7 +209,7 @@ def _profiled(row: ProfileRow) -> Text:
     return Text(share).append_text(words.line(f"{row.path}:{row.line} {row.text}", 160))
 
 
-def _patch(row: Experiment, console: Console) -> None:
+def _patch(study: Study, row: Experiment, console: Console) -> None:
     if row.patch:
         _section(console, "patch")
         code(row.patch, console)
@@ -217,4 +217,5 @@ def _patch(row: Experiment, console: Console) -> None:
         _section(console, f"change as proposed ({words.line(row.change_format, 20)})")
         code(row.change_text, console)
     else:
-        _section(console, "no change to the code")
+        told = f"{study.origin} says no more" if study.is_imported else "no change to the code"
+        _section(console, told)

@@ -52,12 +52,12 @@ def study_report(registry: Registry, study: Study, tariff: Tariff = NOTHING_KNOW
         at_work=summary.at_work,
         baseline=summary.baseline.id if summary.baseline else None,
         best=best,
-        gain=_gain(experiments, best),
+        gain=_gain(experiments, best, imported=study.is_imported),
         experiments=experiments,
         machine=Machine.of(registry, study),
         allowance=study.allowance,
         proposers=_compared(trained),
-        categories=_compared(_by_category(experiments)),
+        categories=_compared([] if study.is_imported else _by_category(experiments)),
         spending=tuple(registry.spending(study)),
         tariff=tariff,
         phases=_phases(trials),
@@ -109,19 +109,33 @@ def _costs(calls: Sequence[Call], rows: Iterable[Experiment]) -> Mapping[int, Co
     return found
 
 
-def _gain(experiments: Sequence[ExperimentReport], best: int | None) -> Estimate | None:
+def _gain(
+    experiments: Sequence[ExperimentReport], best: int | None, *, imported: bool
+) -> Estimate | None:
     """Return what the keeps from the baseline to the best are believed to have done, added up.
 
     Each was measured in pairs on shared seeds, which tells it apart from the noise between seeds
-    that the difference of two mean scores is full of.
+    that the difference of two mean scores is full of. Of an imported study there is nothing but
+    that difference.
     """
     chain = list(_chain({each.number: each for each in experiments}, best))
+    if imported:
+        return _difference(chain, experiments)
     effects = [each.delta for each in chain if each.delta is not None]
     if not chain or len(effects) < len(chain):
         return None
     errors = [each.error for each in effects if each.error is not None]
     error = sqrt(fsum(each**2 for each in errors)) if len(errors) == len(effects) else None
     return Estimate(fsum(each.mean for each in effects), error)
+
+
+def _difference(
+    chain: Sequence[ExperimentReport], experiments: Sequence[ExperimentReport]
+) -> Estimate | None:
+    base = next((each for each in experiments if chain and each.number == chain[-1].parent), None)
+    if base is None or base.bpb is None or chain[0].bpb is None:
+        return None
+    return Estimate(chain[0].bpb.mean - base.bpb.mean)
 
 
 def _chain(

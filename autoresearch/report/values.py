@@ -42,6 +42,7 @@ class StudyFacts:
     budget_seconds: float
     clock: Clock
     state: StudyState
+    origin: str
     began: datetime
 
     @classmethod
@@ -57,6 +58,7 @@ class StudyFacts:
             budget_seconds=study.budget_seconds,
             clock=study.clock,
             state=study.state,
+            origin=study.origin,
             began=study.created_at,
         )
 

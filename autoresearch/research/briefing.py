@@ -6,12 +6,22 @@ from collections.abc import Mapping, Sequence
 from autoresearch import patching, policy
 from autoresearch.config import Project
 from autoresearch.gitrepo import GitRepo
-from autoresearch.proposers import Brief, Machine, Measuring, Past, Pending, Remaining, TextSize
+from autoresearch.proposers import (
+    Brief,
+    Known,
+    Machine,
+    Measuring,
+    Past,
+    Pending,
+    Remaining,
+    TextSize,
+)
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.training import ProfileRow
 from autoresearch.records.values import Category, Change, ChangeFormat, Estimate, Reading
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack_counts
+from autoresearch.research.knowing import known
 from autoresearch.research.pasts import Pasts, Target
 
 PROGRAM = "program.md"
@@ -28,6 +38,7 @@ class Briefing:
         self._editable = project.settings.target.editable
         self._pasts = Pasts(registry, repo, Target(self._settings.target.entry, self._editable))
         self._files: dict[str, Mapping[str, str]] = {}
+        self._before: tuple[Known, ...] | None = None
         self._waiting: dict[str, Pending] = {}  # by their commits
 
     def files(self, commit: str) -> Mapping[str, str]:
@@ -91,7 +102,17 @@ class Briefing:
             budget=self._settings.budget(study.budget_seconds),
             remaining=remaining,
             salt=study.salt,
+            known=self._known(study),
         )
+
+    def _known(self, study: Study) -> tuple[Known, ...]:
+        """Return what came with the project; an imported study never changes."""
+        if self._before is None:
+            self._before = tuple(
+                known(self._registry, self._repo, each, study.base_commit)
+                for each in self._registry.imported()
+            )
+        return self._before
 
     def _pending(self, rows: Sequence[Experiment]) -> tuple[Pending, ...]:
         commits = [(str(row.commit_sha), row) for row in rows if row.parent_id is not None]

@@ -17,7 +17,7 @@ from autoresearch.records.hardware import Hardware
 from autoresearch.records.tables import Study
 from autoresearch.records.training import Budget
 from autoresearch.records.values import ExperimentState, StudyState, Trust
-from autoresearch.registry import Registry
+from autoresearch.registry import Registry, refuse_imported
 from autoresearch.registry.packing import pack_counts
 from autoresearch.research.conditions import (
     comparability,
@@ -59,10 +59,13 @@ def open_study(
     Raises:
         UsageFault: a bad tag.
         ProjectError: the study's scores would not be comparable.
+        RegistryError: it was read from a file, not trained here.
         GitError: the tag's branch belongs to no study, a branch or ref of the person's is in the
             way of the study's, or there is nothing to start from.
     """
     found = registry.study(tag)
+    if found:
+        refuse_imported(found, "go on with: start a study of another --tag")
     name = found.tag if found else default_tag(registry.now()) if tag is None else tag
     seconds = budget or (found.budget_seconds if found else None)
     chosen = project.settings.budget(seconds)

@@ -13,6 +13,8 @@ from autoresearch.proposers.base import (
     Run,
     TextSize,
 )
+from autoresearch.proposers.known import Known, KnownIdea
+from autoresearch.records.metric import BITS_PER_BYTE
 from autoresearch.records.training import ProfileRow
 from autoresearch.records.values import Category, Chances, Change, Estimate, Notes, Verdict
 
@@ -61,6 +63,7 @@ def examples(proposer: str) -> tuple[Brief, Brief]:
         parameters=1000,
         baseline=((1, 2.0),),
         remaining=Remaining(3600.0, 10, 5.0),
+        known=(Known("results.tsv", BITS_PER_BYTE, (KnownIdea(Verdict.KEEP, 2.0, "an idea"),)),),
     )
     return bare, rich
 

@@ -12,10 +12,12 @@ from autoresearch.proposers.prompting import frames, views
 from autoresearch.proposers.prompting.example import examples
 from autoresearch.proposers.prompting.frames import Frames
 from autoresearch.proposers.prompting.history import History, estimate, section
+from autoresearch.proposers.prompting.known import known_view
 from autoresearch.proposers.prompting.templates import Templates
 from autoresearch.records.values import Rejection
 
 NOW_TOKENS = 2500  # set aside for what is new in every brief, so that its size moves nothing else
+_KNOWN_SHARE = 12  # a twelfth may go to what was known before the study
 _HISTORY_SHARE = 8  # an eighth of the tokens is the history's before any fixed file is shown
 _ANSWERS = {"blocks": "answer_blocks", "file": "answer_file"}
 _COMMAND = "answer_command"
@@ -121,11 +123,13 @@ class Prompting:
         incumbent = self._section("incumbent", incumbent=views.incumbent(brief, frame))
         heading = self._section("history")
         now = self._section("now", now=views.now(brief, frame, self._proposer), setting=setting)
-        fixed = sum(map(estimate, (rules, how, incumbent, heading)))
+        known = self._known(brief, frame, most // _KNOWN_SHARE)
+        fixed = sum(map(estimate, (rules, how, incumbent, heading, known)))
         project = self._project(brief, frame, most - fixed - NOW_TOKENS - most // _HISTORY_SHARE)
         room = most - fixed - estimate(project) - max(NOW_TOKENS, estimate(now))
         history = _history(self._templates, brief)
         rows = history.fitting(history.rows(brief.history), room)
+        project += known
         return _within(_Pieces(rules, how, project, incumbent, heading, rows, now), most)
 
     def _project(self, brief: Brief, frame: Frames, room: int) -> str:
@@ -137,6 +141,11 @@ class Prompting:
             if estimate(text) <= room or not shown:
                 return text
             dropped.append(shown.popitem()[0])
+
+    def _known(self, brief: Brief, frame: Frames, room: int) -> str:
+        """Return what was known before the study; "" where that is nothing."""
+        told = [known_view(each, frame, room // len(brief.known)) for each in brief.known]
+        return "".join(self._section("known", known=each) for each in told)
 
     def _section(self, name: str, **values: object) -> str:
         return section(self._templates.render(name, **values))
