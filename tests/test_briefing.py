@@ -40,7 +40,7 @@ from autoresearch.research.pasts import Target, fingerprint, smoothed
 from autoresearch.research.study import open_study
 from autoresearch.workers.hardware import hardware
 from tests.briefs import whole
-from tests.rows import a_study
+from tests.rows import a_study, an_experiment
 from tests.stubs import make_project
 from tests.test_corpus import make, make_text
 
