@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from autoresearch.patching import unified_diff
 from autoresearch.proposers.prompting.frames import Frames
-from autoresearch.proposers.reading import header, read, read_change, unread
+from autoresearch.proposers.reading import header, predicted, read, read_change, unread
 from autoresearch.records.values import Category, Change, ChangeFormat, Notes, Proposal, Rejection
 from tests import answers
 from tests.answers import (
@@ -72,7 +72,7 @@ def test_ideas_for_later_are_kept_and_echoes_of_the_form_are_none() -> None:
     assert all(each.isprintable() for each in made.notes.later)
     assert (made.notes.takes, made.notes.drops) == (("4.2",), ("4.1", "5.3"))
     assert read(GOOD, "fake:model", a_brief()).notes == Notes()  # type: ignore[union-attr]
-    assert unread(answer, "fake:model", Rejection("no")).notes == made.notes
+    assert unread(answer, "fake:model", Rejection("no"), a_brief()).notes == made.notes
 
 
 def test_what_is_unclear_is_sent_back_with_its_fault() -> None:
@@ -173,7 +173,7 @@ def test_a_predicted_effect_is_taken_only_where_it_is_a_number() -> None:
         ("1.812", None), ("negative 0.004", -0.004), ("-0.004, confidence 0.6", None),
         ("improves by 0.004 to 1.81", None),
     ):  # fmt: skip
-        told = header(f"hypothesis: x\npredicted_delta: {said}").predicted_delta
+        told = predicted(header(f"hypothesis: x\npredicted_delta: {said}").predicted, a_brief())
         assert told == meant, (said, told)
 
 
@@ -212,10 +212,10 @@ def test_hostile_words_are_made_printable_and_cost_no_time() -> None:
 
 
 def test_an_answer_that_cannot_be_read_is_kept_and_no_change() -> None:
-    kept = unread(GOOD, "fake:model", Rejection("it was cut"))
+    kept = unread(GOOD, "fake:model", Rejection("it was cut"), a_brief())
     assert kept.change == Change(ChangeFormat.ANSWER, GOOD)
     assert (kept.hypothesis, kept.fault) == ("a larger rate helps", "it was cut")
-    assert unread("hm", "m", Rejection("no blocks")).hypothesis == (
+    assert unread("hm", "m", Rejection("no blocks"), a_brief()).hypothesis == (
         "an answer that could not be read: no blocks"
     )
 

@@ -29,7 +29,7 @@ def learned(usual: Prior, measured: Sequence[tuple[float, float]]) -> Prior:
 
     Args:
         usual: what to expect before the first.
-        measured: each idea's measured effect (bpb) and the variance of its error.
+        measured: each idea's measured effect and the variance of its error.
     """
     if not measured:
         return usual

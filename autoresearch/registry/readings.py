@@ -1,6 +1,7 @@
 """What trials of a study read: scores as the policy sees them, and documents one by one."""
 
 from bisect import bisect_left
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,7 @@ from sqlalchemy import func
 from sqlmodel import col, select
 
 from autoresearch.records.tables import Experiment, Study, Trial
-from autoresearch.records.values import Purpose, Reading, TrialState
+from autoresearch.records.values import Category, Purpose, Reading, TrialState
 from autoresearch.registry.database import Database
 from autoresearch.registry.packing import unpack_reals
 
@@ -34,6 +35,17 @@ def readings(database: Database, study: Study) -> dict[int, list[Reading]]:
         epoch = bisect_left(study.machine_changes, trial)
         found.setdefault(number, []).append(Reading(seed, bpb, steps, epoch))
     return found
+
+
+def baseline(database: Database, study: Study, known: Mapping[int, list[Reading]]) -> list[Reading]:
+    """Return what a study's last baseline read; empty where nothing is learned from it."""
+    if study.metric.is_bits_per_byte:
+        return []
+    query = select(Experiment.id).where(
+        Experiment.study_id == study.id, Experiment.category == Category.BASELINE
+    )
+    numbers = database.all(query.order_by(col(Experiment.id).desc()))
+    return next((known[number] for number in numbers if number in known), [])
 
 
 def repeats(database: Database, study: Study) -> list[Repeat]:

@@ -12,6 +12,7 @@ from autoresearch.records.training import ProfileRow
 from autoresearch.records.values import Category, Change, ChangeFormat, Estimate, Reading
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack_counts
+from autoresearch.research.guarding import guards_of
 from autoresearch.research.pasts import Pasts, Target
 
 PROGRAM = "program.md"
@@ -64,8 +65,8 @@ class Briefing:
         notes = tuple(each.text for each in self._registry.notes(study) if each.stands)
         readings = self._registry.readings(study)
         history = self._pasts.of(study, readings)
-        waiting = self._pending(pending)
-        noise = policy.noise(readings, policy.usual_noise(study.device), incumbent.id)
+        waiting, scale = self._pending(pending), self._registry.scale(study)
+        noise = policy.noise(readings, scale.noise, incumbent.id)
         trials = self._registry.trials(incumbent)
         files, editable = self.files(study.base_commit), self.editable(study.base_commit)
         return Brief(
@@ -85,8 +86,11 @@ class Briefing:
             profile=_profile(trials),
             parameters=_parameters(trials),
             baseline=_baseline(history, readings),
+            scale=scale,
             noise=noise if noise.measured else None,
-            measuring=self._measuring(study),
+            guards=guards_of(self._settings),
+            command=self._settings.target.command,
+            measuring=self._measuring(study) if study.metric.is_bits_per_byte else None,
             device=study.device,
             budget=self._settings.budget(study.budget_seconds),
             remaining=remaining,

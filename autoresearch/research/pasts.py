@@ -205,5 +205,6 @@ def _run(trial: Trial) -> Run:
         speed=trial.tokens / trial.training_seconds if trial.training_seconds > 0 else 0.0,
         memory=trial.peak_memory,
         seconds=trial.training_seconds,
+        gauges=trial.gauges,
         curve=tuple(smoothed([(point[3], point[1]) for point in trial.curve])),
     )
