@@ -1,7 +1,7 @@
 """What the policy holds in a metric's unit: what to expect of noise and ideas, and its own prices.
 
 For bits per byte much is known before the first training. Of any other metric nothing is, so the
-unit is the noise of its own baseline: all else lies to that as it does for bits per byte.
+unit is the noise of the study's own code: all else lies to that as it does for bits per byte.
 """
 
 import math
@@ -16,7 +16,7 @@ from autoresearch.records.metric import BITS_PER_BYTE, Metric
 from autoresearch.records.values import Reading
 
 # A metric's scores differ from seed to seed by half a percent of their size, ten times as much or
-# a tenth of that, until the baseline says better: a weak guess, which two repeats outweigh.
+# a tenth of that, until the baseline says better: a weak guess, which a few repeats outweigh.
 _SHARE, _DOUBT = 0.005, math.log(10)
 _LEAST, _MOST = 1e-9, 10.0  # of the scores' size: what lies outside is no noise of a metric
 _POINTS = 400
@@ -72,21 +72,24 @@ GPU_SCALE = Scale(GPU, GPU_IDEAS)
 
 
 def scale_of(
-    metric: Metric, device: str, baseline: Sequence[Reading], *, paired: bool = True
+    metric: Metric, device: str, best: Sequence[Sequence[Reading]], *, paired: bool = True
 ) -> Scale:
     """Return the scale of a study.
 
     Args:
         metric: what it makes better.
         device: what it trains on.
-        baseline: what the unchanged project read; may be empty.
+        best: what the code read that was the best of its time: the baseline, then each keep. Other
+            code may be as loud as it is bad. May be empty.
         paired: whether trainings take the seed they are given. Without one, two trainings on a
             "seed" share nothing but its number, and their difference is as loud as two scores are.
     """
     if metric.is_bits_per_byte:
         return CPU_SCALE if device == "cpu" else GPU_SCALE
-    size = math.sqrt(sum(each.bpb**2 for each in baseline) / max(len(baseline), 1)) or 1.0
-    usual = _usual(_deviation(size, *repeated(baseline)), paired=paired)
+    first = [each.bpb for each in best[0]] if best else []
+    size = math.hypot(*first) / math.sqrt(max(len(first), 1)) or 1.0
+    squares, freedom = (sum(each) for each in zip((0.0, 0.0), *map(repeated, best), strict=True))
+    usual = _usual(_deviation(size, squares, freedom), paired=paired)
     scale = CPU_SCALE.times(usual.seed / CPU.seed)
     return replace(scale, noise=usual, metric=metric)
 
@@ -101,13 +104,13 @@ def _usual(seed: float, *, paired: bool) -> Usual:
 
 
 def _deviation(size: float, squares: float, freedom: float) -> float:
-    """Return the deviation between seeds that the baseline shows; never zero.
+    """Return the deviation between seeds that repeats show; never zero.
 
     Scores that are all equal say that it is small, the more so the more of them there are.
 
     Args:
         size: of a score.
-        squares: sum of squares of the scores about their mean.
+        squares: sum of squares of scores about the mean of their code.
         freedom: how many repeats stand behind it.
 
     Source: the posterior mean of ln(deviation), with a normal prior on it.

@@ -58,9 +58,9 @@ class Past:
     Scores in the metric's unit, differences to the incumbent of its time (`parent_id`), below zero
     = better. `pairs` are the differences as they were read up to the verdict, by seed; `delta` is
     the effect that is believed after weighing them, with its standard error where that is known,
-    and `chances` go with it. `run` is its first scored training, `beside` the incumbent's on the same
-    seed. `steers` is the place in the code where the change altered what a training loss on the way
-    means, "" where it did not.
+    and `chances` go with it. `run` is its first scored training, `beside` the incumbent's on the
+    same seed. `steers` is the place in the code where the change altered what a training loss on
+    the way means, "" where it did not.
 
     `val_bpb` and `error` may be estimated anew as the incumbent serves in more pairs, and further
     pairs may give a keep a `standing`, or take it back: then it is a discard with a new `reason`.

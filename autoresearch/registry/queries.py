@@ -164,8 +164,8 @@ class Queries:
     def scale(self, study: Study) -> Scale:
         """Return what the policy holds in the unit of a study's metric."""
         read = self.readings(study)
-        baseline = readings.baseline(self._database, study, read)
-        return scale_of(study.metric, study.device, baseline, paired=study.seeded)
+        best = readings.of_the_best(self._database, study, read)
+        return scale_of(study.metric, study.device, best, paired=study.seeded)
 
     def repeats(self, study: Study) -> list[Repeat]:
         """Return every repetition that looked for drift and came to a score, oldest first."""

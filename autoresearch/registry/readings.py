@@ -9,7 +9,7 @@ from sqlalchemy import func
 from sqlmodel import col, select
 
 from autoresearch.records.tables import Experiment, Study, Trial
-from autoresearch.records.values import Category, Purpose, Reading, TrialState
+from autoresearch.records.values import Category, Purpose, Reading, TrialState, Verdict
 from autoresearch.registry.database import Database
 from autoresearch.registry.packing import unpack_reals
 
@@ -37,15 +37,21 @@ def readings(database: Database, study: Study) -> dict[int, list[Reading]]:
     return found
 
 
-def baseline(database: Database, study: Study, known: Mapping[int, list[Reading]]) -> list[Reading]:
-    """Return what a study's last baseline read; empty where nothing is learned from it."""
+def of_the_best(
+    database: Database, study: Study, known: Mapping[int, list[Reading]]
+) -> list[list[Reading]]:
+    """Return what a study's baseline read, then each of its keeps.
+
+    Nothing of one that measures bits per byte: its scale is known.
+    """
     if study.metric.is_bits_per_byte:
         return []
-    query = select(Experiment.id).where(
-        Experiment.study_id == study.id, Experiment.category == Category.BASELINE
+    query = (
+        select(Experiment.id).where(Experiment.study_id == study.id).order_by(col(Experiment.id))
     )
-    numbers = database.all(query.order_by(col(Experiment.id).desc()))
-    return next((known[number] for number in numbers if number in known), [])
+    kept = database.all(query.where(Experiment.verdict == Verdict.KEEP))
+    begun = database.all(query.where(Experiment.category == Category.BASELINE))
+    return [known[number] for number in kept or begun[-1:] if number in known]
 
 
 def repeats(database: Database, study: Study) -> list[Repeat]:
