@@ -43,7 +43,7 @@ class Kind:
     @property
     def metric(self) -> Metric:
         """The metric as a study holds it."""
-        return Metric(self.name, "", self.direction, MetricSource.EVALUATED)
+        return Metric(self.name, "points", self.direction, MetricSource.EVALUATED)
 
 
 KINDS = (

@@ -62,6 +62,8 @@ class Past:
     same seed. `steers` is the place in the code where the change altered what a training loss on
     the way means, "" where it did not.
 
+    `broke` says how a trial broke a guard, for which it was discarded whatever its score.
+
     `val_bpb` and `error` may be estimated anew as the incumbent serves in more pairs, and further
     pairs may give a keep a `standing`, or take it back: then it is a discard with a new `reason`.
     All else stays as it is. `traceback` is the safe tail of a crash, and `fingerprint` is equal for
@@ -92,6 +94,7 @@ class Past:
     run: Run | None = None
     beside: Run | None = None
     steers: str = ""
+    broke: str = ""
     constants: Mapping[str, int | float | bool] = field(
         default_factory=lambda: MappingProxyType({})
     )
@@ -233,10 +236,13 @@ class Brief:
 
     @property
     def example_delta(self) -> str:
-        """A modest gain as its author would write it down."""
-        gain = _EXAMPLE * self.scale.ideas.gain
-        digits = max(0, -math.floor(math.log10(gain)))
-        return f"{self.scale.metric.shown(-gain):+.{digits}f}"
+        """A modest gain as its author would write it down.
+
+        Where gains are only guessed, it is a power of ten: so it hardly ever changes in a study.
+        """
+        metric, usual = self.scale.metric, self.scale.ideas.gain
+        gain = _EXAMPLE * usual if metric.is_bits_per_byte else 10 ** math.floor(math.log10(usual))
+        return f"{metric.shown(-gain):+.{max(0, -math.floor(math.log10(gain)))}f}"
 
 
 @dataclass(frozen=True)

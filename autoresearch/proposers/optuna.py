@@ -61,7 +61,7 @@ def _tell(study: optuna.Study, space: Mapping[str, Span], past: Past) -> None:
     scored = past.val_bpb is not None and math.isfinite(past.val_bpb)
     failed = past.verdict in (Verdict.CRASH, Verdict.DISQUALIFIED)
     # Stopped early, or out of bounds: its score is none to come near.
-    failed = failed or (past.verdict is Verdict.DISCARD and (not scored or past.delta is None))
+    failed = failed or (past.verdict is Verdict.DISCARD and not scored) or bool(past.broke)
     if not values or not (scored or failed):
         return
     study.add_trial(

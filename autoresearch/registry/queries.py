@@ -163,8 +163,9 @@ class Queries:
 
     def scale(self, study: Study) -> Scale:
         """Return what the policy holds in the unit of a study's metric."""
-        read = self.readings(study)
-        best = readings.of_the_best(self._database, study, read)
+        best: Sequence[Sequence[Reading]] = ()
+        if not study.metric.is_bits_per_byte:  # whose scale hangs on nothing that was read
+            best = readings.of_the_best(self._database, study, self.readings(study))
         return scale_of(study.metric, study.device, best, paired=study.seeded)
 
     def repeats(self, study: Study) -> list[Repeat]:

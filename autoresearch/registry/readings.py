@@ -40,12 +40,7 @@ def readings(database: Database, study: Study) -> dict[int, list[Reading]]:
 def of_the_best(
     database: Database, study: Study, known: Mapping[int, list[Reading]]
 ) -> list[list[Reading]]:
-    """Return what a study's baseline read, then each of its keeps.
-
-    Nothing of one that measures bits per byte: its scale is known.
-    """
-    if study.metric.is_bits_per_byte:
-        return []
+    """Return what a study's baseline read, then each of its keeps; `known` is every reading."""
     query = (
         select(Experiment.id).where(Experiment.study_id == study.id).order_by(col(Experiment.id))
     )

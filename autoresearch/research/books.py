@@ -97,7 +97,7 @@ class Books:
 
     def broken(self, experiment: Experiment) -> str:
         """Return how one of its trials breaks a guard; empty where none does."""
-        return broken(self._registry, experiment, self._guards)
+        return broken(self._registry.trials(experiment), self._guards) if self._guards else ""
 
     def take_back(self, study: Study, experiment: Experiment, reason: str) -> None:
         """Un-keep a keep that was none. Where others build on it, it is marked and stays."""

@@ -27,7 +27,10 @@ class Briefing:
         self._repo = repo
         self._settings = project.settings
         self._editable = project.settings.target.editable
-        self._pasts = Pasts(registry, repo, Target(self._settings.target.entry, self._editable))
+        self._guards = guards_of(self._settings)
+        self._pasts = Pasts(
+            registry, repo, Target(self._settings.target.entry, self._editable), self._guards
+        )
         self._files: dict[str, Mapping[str, str]] = {}
         self._waiting: dict[str, Pending] = {}  # by their commits
 
@@ -88,7 +91,7 @@ class Briefing:
             baseline=_baseline(history, readings),
             scale=scale,
             noise=noise if noise.measured else None,
-            guards=guards_of(self._settings),
+            guards=self._guards,
             command=self._settings.target.command,
             measuring=self._measuring(study) if study.metric.is_bits_per_byte else None,
             device=study.device,

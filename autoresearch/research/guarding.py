@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from autoresearch import policy
 from autoresearch.config import Settings
 from autoresearch.errors import ProjectError
-from autoresearch.records.tables import Experiment, Study, Trial
+from autoresearch.records.tables import Study, Trial
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import Verdict
 from autoresearch.registry import Registry
@@ -33,9 +33,9 @@ def unguarded(trials: Sequence[Trial], guards: Guards) -> policy.Decision | None
     return None
 
 
-def broken(registry: Registry, experiment: Experiment, guards: Guards) -> str:
-    """Return how an experiment breaks a guard; empty where it does not."""
-    found = unguarded(registry.trials(experiment), guards) if guards else None
+def broken(trials: Sequence[Trial], guards: Guards) -> str:
+    """Return how an experiment's trials break a guard; empty where they do not."""
+    found = unguarded(trials, guards)
     return found.reason if found else ""
 
 

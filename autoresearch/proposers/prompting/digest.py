@@ -34,13 +34,13 @@ def near_misses(history: Sequence[Past]) -> list[Past]:
 
     One that read no better is none, however little is known of it: nothing and nothing add up to
     nothing. A keep that was taken back is none either: what it read when it was kept was luck. Nor
-    is one of which no effect is believed: it was discarded for something else, such as a guard.
+    is one that broke a guard: what it read is not to be had.
     """
     found = [
         past
         for past in history
         if past.verdict is Verdict.DISCARD
-        and past.delta is not None
+        and not past.broke
         and (past.measured or 0.0) < 0
         and not _refuted(past)
     ]

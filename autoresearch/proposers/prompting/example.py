@@ -65,7 +65,7 @@ def examples(proposer: str) -> tuple[Brief, Brief, Brief]:
         baseline=((1, 2.0),),
         remaining=Remaining(3600.0, 10, 5.0),
     )
-    accuracy = Metric("accuracy", "", Direction.HIGHER, MetricSource.EVALUATED)
+    accuracy = Metric("accuracy", "accuracy", Direction.HIGHER, MetricSource.EVALUATED)
     other = replace(
         rich,
         command="python train.py",

@@ -18,13 +18,14 @@ class Setting:
     """What never changes in a study.
 
     `command` is what a training runs, empty where that is `entry` with a session; `paired` says
-    whether it takes a seed, `source` where its score comes from. `guards` are bounds in words.
+    whether it takes a seed. `guards` are bounds in words.
+    `line_price` and `tie` are in the metric's unit; or they are `shares` of the noise between
+    seeds, where that is still being learned: what is told here stays the same all night.
     """
 
     entry: str
     command: str
     paired: bool
-    source: str
     guards: tuple[str, ...]
     example: str
     editable: str
@@ -38,6 +39,7 @@ class Setting:
     measuring: Measuring | None
     machine: str
     compiles: bool | None
+    shares: bool
     line_price: float
     tie: float
     first_repeats: int
@@ -47,12 +49,12 @@ class Setting:
 
 def setting_of(brief: Brief, proposals: int) -> Setting:
     """Return what the rules, and how to answer, are told."""
+    unit = 1.0 if brief.scale.metric.is_bits_per_byte else brief.scale.noise.seed
     machine = brief.measuring.machine if brief.measuring else None
     return Setting(
         entry=frames.line(brief.entry, 120),
         command=frames.line(brief.command, 300),
         paired=brief.scale.noise.paired,
-        source=str(brief.scale.metric.source),
         guards=tuple(f"`{each.name}` {each.told}" for each in brief.guards),
         example=brief.example_delta,
         editable=frames.line(", ".join(brief.editable), 300),
@@ -66,8 +68,9 @@ def setting_of(brief: Brief, proposals: int) -> Setting:
         measuring=brief.measuring,
         machine=_machine(machine) if machine else "",
         compiles=machine.compiles if machine else None,
-        line_price=brief.scale.line_price,
-        tie=brief.scale.tie,
+        shares=unit != 1.0,
+        line_price=brief.scale.line_price / unit,
+        tie=brief.scale.tie / unit,
         first_repeats=ENOUGH_REPEATS,
         most_pairs=MAX_PAIRS,
         confirmed=CONFIRMED,

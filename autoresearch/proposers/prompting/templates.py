@@ -88,6 +88,11 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
+def share(value: float) -> str:
+    """Return a share in percent: 47 %, 0.4 %."""
+    return f"{100 * value:.{0 if value >= 0.01 or not value else 1}f} %"
+
+
 def curve(losses: Sequence[float | None]) -> str:
     """Return losses in a row, a dash where there is none."""
     return " ".join("-" if loss is None else f"{loss:.3f}" for loss in losses)
@@ -138,7 +143,7 @@ _FILTERS = MappingProxyType(
         "score": score,
         "delta": delta,
         "size": size,
-        "share": lambda value: f"{100 * value:.0f} %",
+        "share": share,
         "gib": lambda value: f"{value / 2**30:.2f}",
         "duration": duration,
         "curve": curve,
