@@ -11,7 +11,7 @@ from autoresearch.config import find_project
 from autoresearch.errors import ProjectError
 from autoresearch.records.metric import Direction, Metric, MetricSource
 from autoresearch.records.scores import Score, Unscored
-from autoresearch.records.tables import Experiment
+from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.values import Reading, Standing, Trust, Verdict
 from tests.stubs import TRAIN, ConfigScorer, Night, Scripted, make_project, variant
 
@@ -143,6 +143,15 @@ def test_higher_is_better_where_the_metric_says_so(tmp_path: Path) -> None:
     assert brief.measuring is None
 
 
+def test_a_score_that_diverged_is_no_score_and_ends_no_night(tmp_path: Path) -> None:
+    made = higher(night(tmp_path, source(1e300), source(-1e300), source(1.0), guard=""))
+    made.run()
+    _, claimed, lost, last = rows(made)
+    assert claimed.verdict is lost.verdict is Verdict.CRASH
+    assert claimed.reason == "non-finite: the score -1e+300 is no number to compare"
+    assert last.verdict is Verdict.DISCARD
+
+
 def test_a_scale_follows_the_baseline_and_the_keeps(tmp_path: Path) -> None:
     made = higher(night(tmp_path, base=source(0.9), guard=""))
     read: Callable[[], float] = lambda: made.registry.scale(made.study()).noise.seed  # noqa: E731
@@ -150,11 +159,7 @@ def test_a_scale_follows_the_baseline_and_the_keeps(tmp_path: Path) -> None:
     made.run()
     assert read() == pytest.approx(0.0045, rel=0.01)
     trial = made.registry.trials(rows(made)[0])[0]
-    again = replace_row(trial, seed=2, val_bpb=-0.94)
-    made.registry.save(again)
+    again = trial.model_dump(exclude={"id"}) | {"seed": 2, "val_bpb": -0.94}
+    made.registry.save(Trial(**again))
     assert 0.008 < read() < 0.04
-    assert Reading(2, -0.94, again.steps) in made.registry.readings(made.study())[1]
-
-
-def replace_row(row, **changes):  # type: ignore[no-untyped-def]
-    return type(row)(**{**row.model_dump(exclude={"id"}), **changes})
+    assert Reading(2, -0.94, trial.steps) in made.registry.readings(made.study())[1]

@@ -32,7 +32,7 @@ from autoresearch.policy import (
     worth_confirming,
 )
 from autoresearch.records.metric import BITS_PER_BYTE, Direction, Metric, MetricSource
-from autoresearch.records.values import Clock, Reading
+from autoresearch.records.values import Clock, Reading, Verdict
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 from metrics import KINDS, MEASURED, Kind, night
@@ -102,6 +102,24 @@ def test_equal_scores_say_that_there_is_little_noise_the_more_the_more_there_are
     alone, two, six = of(-0.9), of(-0.9, -0.9), of(*[-0.9] * 6)
     assert alone.noise.seed == pytest.approx(0.005 * 0.9, rel=0.05)
     assert alone.noise.seed > 100 * two.noise.seed > 100 * six.noise.seed > 0
+
+
+@pytest.mark.parametrize("far", [1e3, 1e12, 1e38])
+@pytest.mark.parametrize("first", [(-0.9, -0.9), (-0.9, -0.904), (1e-30, 2e-30)])
+def test_what_goes_astray_is_discarded_and_moves_nothing(
+    first: tuple[float, float], far: float
+) -> None:
+    base, lost = readings(first), readings([far])
+    scale = scale_of(ACCURACY, "cpu", [base])
+    known = noise({1: base, 2: lost, 3: readings([first[0], far])}, scale.noise, 1)
+    past = [Past(1, None, kept=True, readings=base), Past(2, 1, kept=False, readings=lost)]
+    calm, after = recall(past[:1], known, scale), recall(past, known, scale)
+    assert after.score.mean == pytest.approx(calm.score.mean, abs=3 * known.seed)
+    judged = judge(lost, base, belief=after)
+    assert isinstance(judged, Decision)
+    assert judged.verdict is Verdict.DISCARD
+    kept = Kept(readings([-far, -far, far]), readings([0.0, 0.0, 0.0]))
+    assert not claim(kept, known, scale.ideas, scale).confirmed
 
 
 def test_without_a_seed_nothing_is_shared() -> None:

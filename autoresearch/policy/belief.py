@@ -21,6 +21,7 @@ from autoresearch.policy.scale import CPU_SCALE, Scale
 from autoresearch.records.values import Estimate, Reading
 
 Vector = NDArray[np.float64]
+_ASTRAY = 1e5  # times a first guess's deviation
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,8 @@ class Belief:
         seeds = tuple(reading.seed for reading in experiment)
         places = self._places(seeds)
         bits = np.array([reading.bpb for reading in experiment])
-        surprise = bits - mean[0] - mean[places]
+        # A training that went astray is bad whatever it reads: the rest would only cost digits.
+        surprise = np.minimum(bits - mean[0] - mean[places], _ASTRAY * self.scale.vague)
         reach, precision = self._reach(places)
         weights = precision.sum(axis=0)
         variance = 1 / float(weights.sum())

@@ -27,6 +27,7 @@ _ENOUGH_REPEATS = 3
 # A claim on a single pair would hang on that one training's luck, whatever its probability says.
 _FEWEST_PAIRS = 2
 _GOLDEN = 0.618
+_DIGITS = 1e-12  # of a number: nearer than that nothing can be told apart
 
 
 @dataclass(frozen=True)
@@ -207,7 +208,8 @@ def _believed(
     if not differences:
         return weigh(prior, 0.0, 1e6 * noise.pair**2)
     low, high = min(differences), max(differences)
-    while high - low > 0.01 * noise.pair:
+    near = max(0.01 * noise.pair, _DIGITS * max(abs(low), abs(high)))
+    while high - low > near:
         left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
         if best(capped(left)) > best(capped(right)):
             high = right

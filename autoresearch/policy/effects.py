@@ -90,10 +90,10 @@ def weigh(prior: Prior, measured: float, variance: float) -> Posterior:
     total = sum(shares)
     up, flat, down = (share / total for share in shares)
     mean = down * loss - up * gain
-    square = up * (gain_variance + gain**2) + down * (loss_variance + loss**2)
-    return Posterior(
-        mean, max(square - mean**2, 0.0), up, flat, down, gain, loss, top + math.log(total)
-    )
+    # About the mean: the square of an effect may be all that a float holds of it.
+    above, below = loss_variance + (loss - mean) ** 2, gain_variance + (gain + mean) ** 2
+    spread = up * below + flat * mean**2 + down * above
+    return Posterior(mean, spread, up, flat, down, gain, loss, top + math.log(total))
 
 
 def densities(
