@@ -49,13 +49,13 @@ class Study(SQLModel, table=True):
     are the sizes of the val documents, in the order of every trial's `doc_bits` (zlib-compressed
     little-endian uint32); `token_bytes` the bytes of training text in a token, on average.
     `idle` are the seconds, by `IdleReason`, that slots stood idle after the last trial of a run.
+    Trainings that are not `seeded` take no seed: two on one share nothing but its number.
     `audit_tolerance` and `audit_noise` are what recomputed predictions may differ by, in nats, as
     the baseline's scoring measured it; None in studies of older versions. `facts` are what a run
     tells of the training text and of the machine (`research.surroundings`). `measure` is the metric
     as in `Metric.stored`, empty for bits per byte. Scores and effects of all tables are in its
     unit, lower where they are better, whatever the columns are called; `doc_bits` and `doc_bytes`
-    are then the scores and weights of its units (examples, folds), where it has any. Trainings
-    that are not `seeded` take no seed: those of one share nothing but its number.
+    are then the scores and weights of its units (examples, folds), where it has any.
     """
 
     id: int | None = Field(default=None, primary_key=True)
