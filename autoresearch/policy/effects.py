@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 Vector = NDArray[np.float64]
 _ROOT_2 = math.sqrt(2)
 _LOG_ROOT_2PI = 0.5 * math.log(2 * math.pi)
+_DIGITS = 1e-9  # of a square: a smaller part of it is told with less than seven digits
 _FAR = 6.0  # standard deviations beyond which a continued fraction is the better tail
 
 
@@ -90,9 +91,11 @@ def weigh(prior: Prior, measured: float, variance: float) -> Posterior:
     total = sum(shares)
     up, flat, down = (share / total for share in shares)
     mean = down * loss - up * gain
-    # About the mean: the square of an effect may be all that a float holds of it.
-    above, below = loss_variance + (loss - mean) ** 2, gain_variance + (gain + mean) ** 2
-    spread = up * below + flat * mean**2 + down * above
+    square = up * (gain_variance + gain**2) + down * (loss_variance + loss**2)
+    spread = square - mean**2
+    if spread < _DIGITS * square:  # the difference holds too few digits: about the mean, then
+        above, below = loss_variance + (loss - mean) ** 2, gain_variance + (gain + mean) ** 2
+        spread = up * below + flat * mean**2 + down * above
     return Posterior(mean, spread, up, flat, down, gain, loss, top + math.log(total))
 
 
