@@ -77,7 +77,20 @@ def test_a_registry_of_the_first_version_is_brought_forward_with_its_rows(tmp_pa
 
 @pytest.mark.parametrize(
     "version",
-    ["0001", "0002", "0003", "0004", "0006", "0007", "0008", "0009", "0010", "0011", "0012"],
+    [
+        "0001",
+        "0002",
+        "0003",
+        "0004",
+        "0006",
+        "0007",
+        "0008",
+        "0009",
+        "0010",
+        "0011",
+        "0012",
+        "0013",
+    ],
 )
 def test_looking_reads_every_older_version_and_leaves_it_as_it_was(
     tmp_path: Path, version: str

@@ -8,8 +8,9 @@ import pytest
 
 from autoresearch.config import LlmSettings
 from autoresearch.errors import ProposerError
-from autoresearch.policy import Noise
+from autoresearch.policy import Guard, Noise, scale_of
 from autoresearch.proposers import (
+    Brief,
     Known,
     KnownIdea,
     Machine,
@@ -21,7 +22,7 @@ from autoresearch.proposers import (
 from autoresearch.proposers.prompting import Prompting, digest
 from autoresearch.proposers.prompting.history import History, Told, estimate, shortened
 from autoresearch.proposers.prompting.templates import OWN, Templates, duration
-from autoresearch.records.metric import Direction, Metric
+from autoresearch.records.metric import Direction, Metric, MetricSource
 from autoresearch.records.training import Budget, ProfileRow
 from autoresearch.records.values import (
     Category,
@@ -30,6 +31,7 @@ from autoresearch.records.values import (
     Clock,
     Estimate,
     Notes,
+    Reading,
     Rejection,
     Standing,
     Verdict,
@@ -602,3 +604,80 @@ def test_of_much_that_was_known_the_keeps_and_the_newest_are_told(prompting: Pro
     assert " of the rows left out, the oldest that were not kept first)" in told
     section = told.partition("# Known before")[2]
     assert estimate(section) < 20_000 / 12 + 400
+
+
+ACCURACY = Metric("accuracy", "points", Direction.HIGHER, MetricSource.EVALUATED)
+
+
+def of_its_own(**changes: object) -> Brief:
+    """A brief of a project with a command, a metric and guards of its own."""
+    known = [[Reading(1, -0.9), Reading(2, -0.904)]]
+    gauges = {"peak_memory_gib": 21.3, "f1": 0.61, "odd": 7.0}
+    run = replace(RUN, val_bpb=-0.91, steps=0, tokens=0, curve=(), gauges=gauges)
+    better = a_past(3, delta=-0.02, pairs=((1, -0.02),), run=run, predicted_delta=-0.01)
+    broke = a_past(4, delta=None, pairs=((1, -0.07),), run=run, broke="f1 0.4 is below 0.5")
+    return replace(
+        a_brief(better, broke),
+        scale=scale_of(ACCURACY, "cpu", known, paired=False),
+        score=Estimate(-0.9, 0.002),
+        baseline=((1, -0.9),),
+        noise=Noise(0.003, 0.004, 5, 5, slope=0.0),
+        command="uv run train.py",
+        guards=(Guard("peak_memory_gib", most=22.0), Guard("f1", least=0.5)),
+        measuring=None,
+        program="",
+        **changes,  # type: ignore[arg-type]
+    )
+
+
+def test_a_metric_of_the_project_s_own_is_told_in_its_own_direction(prompting: Prompting) -> None:
+    told = whole(prompting.prompt(of_its_own()))
+    for words in (
+        "One\nnumber counts: accuracy in points. Higher is better.",
+        "A training runs `uv run train.py`.",
+        "above zero is\n   better",
+        "minus 0.4 % of the usual noise for each line",
+        "worse by less than 4 % of that noise",
+        "it takes no seed",
+        "predicted_delta: +0.001\n",
+        "change of\n  accuracy in points; above zero is better.",
+        "raise accuracy.",
+        "The incumbent is experiment 1, accuracy 0.90000 ± 0.00200",
+        "The baseline read 0.90000 on seed 1.",
+        "accuracy of the same code varies by 0.00300 from training to training",
+        "read +0.02000 on seed 1",
+        "predicted +0.01000",
+        "accuracy 0.91000; 20.0 s, 1.00 GiB",
+        "read +0.02000 against 1; 20% better",
+    ):
+        assert words in told, words
+    for words in ("bpb", "bits per", "session.", "Lower", "Steps are score"):
+        assert words not in told, words
+
+
+def test_guards_are_rules_and_their_numbers_stand_beside_the_score(prompting: Prompting) -> None:
+    for told in (whole(prompting.prompt(of_its_own())), prompting.text(of_its_own())):
+        assert "bounds: `peak_memory_gib` at most 22, `f1` at least 0.5." in told
+        assert "guarded: peak_memory_gib 21.3 (at most 22), f1 0.61 (at least 0.5)" in told
+        # What broke one is no near miss, however good it looked.
+        assert "- experiment 4: read" not in told
+    assert "bounds" not in whole(prompting.prompt(a_brief()))
+
+
+def test_the_rules_of_a_metric_stay_as_they_are_while_its_noise_is_learned(
+    prompting: Prompting,
+) -> None:
+    louder = scale_of(ACCURACY, "cpu", [[Reading(1, -0.9), Reading(2, -0.906)]], paired=False)
+    first, second = of_its_own(), replace(of_its_own(), scale=louder)
+    assert louder.line_price > 1.1 * first.scale.line_price
+    assert prompting.prompt(first).system == prompting.prompt(second).system
+
+
+def test_a_score_that_is_the_training_s_own_word_may_not_be_told_otherwise(
+    prompting: Prompting,
+) -> None:
+    own = replace(ACCURACY, source=MetricSource.SUMMARY)
+    brief = of_its_own()
+    told = whole(prompting.prompt(replace(brief, scale=replace(brief.scale, metric=own))))
+    assert "The score is what the training itself reports." in told
+    assert "A fixed program" not in told

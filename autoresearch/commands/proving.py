@@ -28,6 +28,7 @@ from autoresearch.research.books import Books
 from autoresearch.research.comparing import Comparing
 from autoresearch.research.confirming import Confirming, earn_claim
 from autoresearch.research.examining import Examiner, Sizes, Unexamined
+from autoresearch.research.guarding import guards_of
 from autoresearch.research.patience import Patience
 from autoresearch.research.requests import Request
 from autoresearch.research.shelving import shelf_of
@@ -110,8 +111,10 @@ def _earn(shop: Workshop, study: Study, numbers: Sequence[int], pairs: int) -> N
         registry.be_patient(patience.pause)
         # What waits for a next trial is not left to wait while test is scored.
         with closing(shop.trials(study, patience, shop.purse(study))) as trials:
-            books = Books(registry, shop.repo, watcher.see)
-            confirming = Confirming(0.0, registry, Comparing(registry, trials), books)
+            guards = guards_of(project.settings)
+            books = Books(registry, shop.repo, watcher.see, guards)
+            comparing = Comparing(registry, trials, guards=guards)
+            confirming = Confirming(0.0, registry, comparing, books)
             for number in numbers:
                 if registry.experiment(number).standing is None:
                     trained = earn_claim(confirming, trials, study, number, pairs)

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 from autoresearch.records.values import FailureKind, Trust
 
+# A score beyond it, in whatever unit, is none: 32 bits of a float do not hold it.
+LARGEST = 1e38
+
 
 @dataclass(frozen=True)
 class Document:

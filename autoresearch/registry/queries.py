@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, and_, func, or_
 from sqlmodel import col, select
 
 from autoresearch.errors import RegistryError
-from autoresearch.policy import Duty
+from autoresearch.policy import Duty, Scale, scale_of
 from autoresearch.records.arms import Trained
 from autoresearch.records.hardware import Hardware, RanOn
 from autoresearch.records.notes import Note
@@ -168,6 +168,13 @@ class Queries:
         if held := self._held(study):
             return held.readings(study)
         return readings.readings(self._database, study)
+
+    def scale(self, study: Study) -> Scale:
+        """Return what the policy holds in the unit of a study's metric."""
+        best: Sequence[Sequence[Reading]] = ()
+        if not study.metric.is_bits_per_byte:  # whose scale hangs on nothing that was read
+            best = readings.of_the_best(self._database, study, self.readings(study))
+        return scale_of(study.metric, study.device, best, paired=study.seeded)
 
     def repeats(self, study: Study) -> list[Repeat]:
         """Return every repetition that looked for drift and came to a score, oldest first."""

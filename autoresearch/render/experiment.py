@@ -170,6 +170,7 @@ def _trial_lines(trial: Trial) -> Iterator[Text]:
         counted(trial.tokens, "token"),
         f"peak memory {words.memory(trial.peak_memory)}",
     ]
+    parts += [words.line(f"{name} {each:.4g}", 60) for name, each in sorted(trial.numbers.items())]
     parts += [f"mismatch {trial.mismatch:.2g} nats"] if trial.mismatch is not None else []
     parts += [f"leaks found from {leaks.bpb(trial.detectable)}"] if trial.detectable else []
     parts += [f"exit code {trial.exit_code}"] if trial.exit_code is not None else []

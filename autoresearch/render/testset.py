@@ -20,7 +20,7 @@ def lines(registry: Registry, study: Study, rows: Sequence[Experiment]) -> Itera
     """Yield a line for the newest of these rows that has a score on test, and for the fitted."""
     scored = [row for row in rows if row.test_bpb is not None and row.parent_id is not None]
     for row in scored:
-        found = compared(row)
+        found = compared(row, registry.scale(study))
         if row is scored[-1] or (found is not None and found.fitted):
             yield line(registry, study, row)
 
@@ -34,7 +34,7 @@ def told(registry: Registry, study: Study, row: Experiment, digits: int = 4) -> 
     said = words.score(row.test_bpb, None, study.trust, digits)
     if distance := _gap(registry, study, row):
         said.append(f", {distance}")
-    found = compared(row)
+    found = compared(row, registry.scale(study))
     return said if found is None else said.append("; ").append_text(_judged(found))
 
 

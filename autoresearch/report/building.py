@@ -74,12 +74,14 @@ def _experiments(registry: Registry, study: Study) -> Iterator[ExperimentReport]
     readings = registry.readings(study)
     costs = _costs(registry.calls(study), rows)
     later = _later(rows)
+    scale = registry.scale(study)
     for row in rows:
         number = row.id or 0
         yield experiment_report(
             row,
             registry.trials(row, whole=True),
             readings,
+            scale=scale,
             cost=costs.get(number, NO_COST),
             later=later.get(number, ()),
         )

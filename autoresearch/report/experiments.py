@@ -21,10 +21,14 @@ def experiment_report(
     trials: Sequence[Trial],
     readings: Mapping[int, Sequence[Reading]],
     *,
+    scale: policy.Scale,
     cost: Cost,
     later: tuple[LaterIdea, ...],
 ) -> ExperimentReport:
-    """Return an experiment as a value; `row` and `trials` must be whole, `readings` the study's."""
+    """Return an experiment as a value.
+
+    `row` and `trials` must be whole, `readings` and `scale` are the study's.
+    """
     return ExperimentReport(
         number=int(row.id or 0),
         parent=row.parent_id,
@@ -45,7 +49,7 @@ def experiment_report(
         chances=row.chances,
         claim=row.claim_reason,
         test_bpb=row.test_bpb,
-        gap=compared(row),
+        gap=compared(row, scale),
         seconds=row.seconds,
         memory=row.peak_memory,
         commit=row.commit_sha or "",
@@ -67,11 +71,11 @@ def estimate(mean: float | None, error: float | None) -> Estimate | None:
     return None if mean is None else Estimate(mean, error)
 
 
-def compared(row: Experiment) -> policy.Gap | None:
+def compared(row: Experiment, scale: policy.Scale) -> policy.Gap | None:
     """Return how an experiment fares against the baseline on val and on test, once known."""
     val = estimate(row.val_gain, row.val_gain_error)
     test = estimate(row.test_gain, row.test_gain_error)
-    return None if val is None or test is None else policy.Gap(val, test)
+    return None if val is None or test is None else policy.Gap(val, test, scale)
 
 
 def later_ideas(row: Experiment, others: Sequence[Experiment]) -> tuple[LaterIdea, ...]:

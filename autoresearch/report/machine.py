@@ -24,11 +24,11 @@ class Machine:
         Raises:
             RegistryError: the registry is damaged.
         """
-        usual, ideas = policy.usual_noise(study.device), policy.usual_ideas(study.device)
-        noise = policy.noise(registry.readings(study), usual)
-        sight = policy.sight(noise, usual, ideas)
+        scale = registry.scale(study)
+        noise = policy.noise(registry.readings(study), scale.noise)
+        sight = policy.sight(noise, scale)
         checks = tuple(
-            (each.trial, policy.drift(each.again, each.then, noise))
+            (each.trial, policy.drift(each.again, each.then, noise, study.metric))
             for each in registry.repeats(study)
         )
         return cls(noise, sight, policy.advice(sight, study.device, study.clock), checks)

@@ -14,6 +14,7 @@ from autoresearch.research.control import Control
 from autoresearch.research.controller import Controller
 from autoresearch.research.drift import Drifting
 from autoresearch.research.ending import Ending, StopRules
+from autoresearch.research.guarding import guards_of, require_numbers
 from autoresearch.research.ideas import Ideas
 from autoresearch.research.opening import Rehearse
 from autoresearch.research.patience import Patience
@@ -56,12 +57,17 @@ def controller_for(
         rehearse: tries a change on a small scale; None: nothing is rehearsed.
         interrupted: whether the person stopped it.
         control: what else they ask of it while it is at work.
+
+    Raises:
+        ProjectError: a guard is set on a number that the study's trials do not give.
     """
     settings, tasks = project.settings.policy, trials.tasks()
     control = control or Control()
     control.wake = tasks.wake
-    books = Books(registry, repo, patience.see)
-    comparing = Comparing(registry, trials, settings.replicates)
+    guards = guards_of(project.settings)
+    require_numbers(registry, study, guards)
+    books = Books(registry, repo, patience.see, guards)
+    comparing = Comparing(registry, trials, settings.replicates, guards)
     agenda = Agenda(
         registry,
         trials,

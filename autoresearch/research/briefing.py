@@ -21,6 +21,7 @@ from autoresearch.records.training import ProfileRow
 from autoresearch.records.values import Category, Change, ChangeFormat, Estimate, Reading
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack_counts
+from autoresearch.research.guarding import guards_of
 from autoresearch.research.knowing import known
 from autoresearch.research.pasts import Pasts, Target
 
@@ -36,7 +37,10 @@ class Briefing:
         self._repo = repo
         self._settings = project.settings
         self._editable = project.settings.target.editable
-        self._pasts = Pasts(registry, repo, Target(self._settings.target.entry, self._editable))
+        self._guards = guards_of(self._settings)
+        self._pasts = Pasts(
+            registry, repo, Target(self._settings.target.entry, self._editable), self._guards
+        )
         self._files: dict[str, Mapping[str, str]] = {}
         self._before: tuple[Known, ...] | None = None
         self._waiting: dict[str, Pending] = {}  # by their commits
@@ -75,8 +79,8 @@ class Briefing:
         notes = tuple(each.text for each in self._registry.notes(study) if each.stands)
         readings = self._registry.readings(study)
         history = self._pasts.of(study, readings)
-        waiting = self._pending(pending)
-        noise = policy.noise(readings, policy.usual_noise(study.device), incumbent.id)
+        waiting, scale = self._pending(pending), self._registry.scale(study)
+        noise = policy.noise(readings, scale.noise, incumbent.id)
         trials = self._registry.trials(incumbent)
         files, editable = self.files(study.base_commit), self.editable(study.base_commit)
         return Brief(
@@ -96,8 +100,11 @@ class Briefing:
             profile=_profile(trials),
             parameters=_parameters(trials),
             baseline=_baseline(history, readings),
+            scale=scale,
             noise=noise if noise.measured else None,
-            measuring=self._measuring(study),
+            guards=self._guards,
+            command=self._settings.target.command,
+            measuring=self._measuring(study) if study.metric.is_bits_per_byte else None,
             device=study.device,
             budget=self._settings.budget(study.budget_seconds),
             remaining=remaining,

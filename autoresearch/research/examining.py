@@ -100,6 +100,7 @@ class Examiner:
         gap = policy.gap(
             policy.Sides(mine.val, theirs.val, sizes.val),
             policy.Sides(mine.test, theirs.test, sizes.test),
+            self._registry.scale(self._registry.study_of(row)),
         )
         if gap is None:
             return None
