@@ -258,13 +258,16 @@ def doctor(
         ),
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Call no model.")] = False,
+    notify: Annotated[
+        bool, typer.Option("--notify", help="Send a test to every URL of [notify].")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Name every fault of the set-up and its mend; models get a call of a fraction of a cent."""
     from autoresearch.commands.doctor import DoctorOptions
     from autoresearch.commands.doctor import doctor as verb
 
-    verb(DoctorOptions(tuple(proposer or ()), offline, as_json))
+    verb(DoctorOptions(tuple(proposer or ()), offline, as_json, notify))
 
 
 @app.command(epilog=epilog("diff"))

@@ -41,6 +41,7 @@ EXAMPLES = MappingProxyType(
         "doctor": (
             ("", "is all there?"),
             ("--proposer 'command:claude -p' --offline", "a proposer, without calling it"),
+            ("--notify", "does a notification arrive?"),
         ),
         "diff": (
             ("7", "what experiment 7 changed, and what that did"),

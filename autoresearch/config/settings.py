@@ -173,6 +173,17 @@ class SandboxSettings:
 
 
 @dataclass(frozen=True)
+class NotifySettings:
+    """[notify]: `urls` that are told what a person should know of a run; see docs/notifications.md.
+
+    "$NAME" stands for what that environment variable holds: this file is committed, and trials can
+    read it.
+    """
+
+    urls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything autoresearch.toml can say, with its defaults."""
 
@@ -187,6 +198,7 @@ class Settings:
     policy: PolicySettings = field(default_factory=PolicySettings)
     racing: RacingSettings = field(default_factory=RacingSettings)
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
+    notify: NotifySettings = field(default_factory=NotifySettings)
     prices: Mapping[str, PriceSettings] = field(default_factory=dict)
 
     def budget(self, override: float | None = None) -> Budget:

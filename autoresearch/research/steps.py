@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from autoresearch.errors import is_passing
 from autoresearch.execution import TrialResult, TrialSpec
-from autoresearch.records.events import Notice, Waiting
+from autoresearch.records.events import Notice, WaitCause, Waiting
 from autoresearch.research.patience import LOOK_SECONDS, Patience, growing_pause
 
 T = TypeVar("T")
@@ -34,14 +34,16 @@ class Pause:
 Steps = Generator[Execute | Pause, TrialResult | None, T]
 
 
-def pause(patience: Patience, reason: str, attempt: int) -> Steps[None]:
+def pause(
+    patience: Patience, reason: str, attempt: int, cause: WaitCause = WaitCause.OTHER
+) -> Steps[None]:
     """Let a pause pass, each longer than the one before; the first is told with its reason.
 
     Raises:
         Interrupted: the run is to stop.
     """
     if attempt == 0:
-        patience.see(Waiting(f"{reason}; it is tried again until it works"))
+        patience.see(Waiting(f"{reason}; it is tried again until it works", cause))
     yield Pause(growing_pause(attempt), reason)
 
 
