@@ -63,6 +63,8 @@ EXAMPLES = MappingProxyType(
         "export": (
             ("night.csv", "for a spreadsheet"),
             ("trials.parquet --table trials", "for pandas or DuckDB"),
+            ("runs/ --to tensorboard", "every curve, beside its parameters"),
+            ("http://localhost:5000 --to mlflow", "on a tracking server"),
         ),
     }
 )  # fmt: skip
