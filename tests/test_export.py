@@ -18,6 +18,7 @@ from autoresearch.records.text import safe_line
 from autoresearch.records.values import Ending, TrialState, Verdict
 from autoresearch.render.export import FORMS, Table, export
 from autoresearch.render.tracking import mlflow, tensorboard, tracked_runs
+from autoresearch.render.tsv import harmless
 from tests.conftest import Run
 from tests.rendering import HOSTILE, START, Fabricated
 from tests.stubs import make_project
@@ -72,6 +73,12 @@ def test_a_cell_is_no_formula_and_steers_no_terminal(made: Fabricated) -> None:
     data = export(made.registry, made.study, Table.EXPERIMENTS, ".csv").decode()
     assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(data)
     assert read(made, Table.NOTES, ".csv")[0]["text"] == 'a, b\n"c"'
+
+
+@pytest.mark.parametrize("lead", ["=", "+", "-", "@", "\t=", "\r\n=", " =", "\u3000\uff1d", '"'])
+def test_what_a_spreadsheet_may_take_for_a_formula_is_marked_as_text(lead: str) -> None:
+    assert harmless(f"{lead}cmd|'/c calc'!A0") == f"'{lead}cmd|'/c calc'!A0"
+    assert harmless(f"a{lead}b") == f"a{lead}b"
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from autoresearch.notify.channels import Channel
 from autoresearch.notify.notification import Notification
 
 MOST_WAITING = 16  # notifications; the next one is dropped
-SECONDS = 15.0  # for one notification, over all channels
+SECONDS = 9.0  # for one notification, over all channels
 Make = Callable[[], Notification]
 
 

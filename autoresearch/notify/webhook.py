@@ -8,7 +8,7 @@ import httpx2
 from autoresearch import __version__
 from autoresearch.notify.notification import Notification
 
-SECONDS = 5.0  # between two signs of life of the server
+SECONDS = 4.0  # between two signs of life of the server
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,11 @@ _STATUS = {
 
 
 def harmless(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula or a quoted cell."""
-    return f"'{text}" if text.startswith(_LEADING) else text
+    """Return a text that no spreadsheet takes for a formula or a quoted cell.
+
+    Some pass over blanks, tabs and line ends before they look.
+    """
+    return f"'{text}" if text.lstrip().startswith(_LEADING) else text
 
 
 def write_tsv(registry: Registry, study: Study, out: TextIO) -> None:
