@@ -44,6 +44,7 @@ from autoresearch.records.values import Category, Standing
 from autoresearch.render import notifications
 from autoresearch.render.notifications import Situation, notification, quoted
 from autoresearch.report import study_report
+from autoresearch.research.patience import waiting
 from tests.listener import Listener, dead_url
 from tests.rendering import HOSTILE, Fabricated
 from tests.stubs import Night, Scripted, make_project, variant
@@ -107,7 +108,7 @@ probability 0.99 by 4 pairs""",
         (
             SICK,
             Kind.MACHINE,
-            "my-research nov23: the machine is sick",
+            "my-research nov23: the run stands still",
             "the machine cannot train: the driver is gone",
         ),
         (
@@ -143,6 +144,17 @@ def test_a_rest_says_why_until_somebody_proposes_again() -> None:
     assert told(RESTING, now)[2].startswith("openai:m: rate limited\nanthropic:n: overloaded\n")
     now = now.after(ExperimentOpened(4, "openai:m", "idea", Category.OTHER))
     assert told(RESTING, now)[2] == "anthropic:n: overloaded\nIt goes on by itself."
+
+
+def test_a_wait_becomes_worth_a_word_after_minutes_and_a_sick_machine_is_at_once() -> None:
+    told = [waiting("the disk is full", attempt) for attempt in range(20)]
+    assert [at for at, event in enumerate(told) if event] == [0, 6]
+    kinds = [notification(event, NOW) for event in told if event]
+    assert kinds[0] is None
+    assert kinds[1] is not None
+    assert kinds[1].text == "the disk is full; so for 5 minutes by now"
+    sick = [waiting("it fails", attempt, WaitCause.MACHINE) for attempt in range(20)]
+    assert [at for at, event in enumerate(sick) if event] == [0]
 
 
 def test_the_end_is_told_with_a_summary_in_words(tmp_path: Path) -> None:
@@ -407,7 +419,7 @@ def test_trouble_that_comes_and_goes_is_told_once_an_hour(project: Project) -> N
         watcher.see(SICK)
         watcher.see(CONFIRMED)
     sender.close(30)
-    assert sum("sick" in title for title in kept.got) == 2
+    assert sum("stands still" in title for title in kept.got) == 2
     assert sum("confirmed" in title for title in kept.got) == 5
 
 

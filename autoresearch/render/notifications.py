@@ -132,7 +132,7 @@ def _settled(event: Settled, now: Situation) -> Notification | None:
 def _waiting(event: Waiting, now: Situation) -> Notification | None:
     if event.cause is WaitCause.MACHINE:
         said = now.quoted(event.reason)
-        return now.notification(Kind.MACHINE, "the machine is sick", said)
+        return now.notification(Kind.MACHINE, "the run stands still", said)
     if event.cause is not WaitCause.PROPOSERS or (event.seconds or 0.0) < LONG_PAUSE:
         return None
     title = f"no proposer can be asked for {words.duration(round(event.seconds or 0.0))}"

@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from autoresearch.errors import is_passing
 from autoresearch.execution import TrialResult, TrialSpec
-from autoresearch.records.events import Notice, WaitCause, Waiting
-from autoresearch.research.patience import LOOK_SECONDS, Patience, growing_pause
+from autoresearch.records.events import Notice, WaitCause
+from autoresearch.research.patience import LOOK_SECONDS, Patience, growing_pause, waiting
 
 T = TypeVar("T")
 
@@ -42,8 +42,8 @@ def pause(
     Raises:
         Interrupted: the run is to stop.
     """
-    if attempt == 0:
-        patience.see(Waiting(f"{reason}; it is tried again until it works", cause))
+    if told := waiting(reason, attempt, cause):
+        patience.see(told)
     yield Pause(growing_pause(attempt), reason)
 
 

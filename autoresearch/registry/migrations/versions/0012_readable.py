@@ -21,11 +21,13 @@ END
 EXPERIMENTS = f"""
 CREATE VIEW experiments_readable AS
 SELECT s.tag AS study, e.id AS experiment, {STATUS} AS status, e.hypothesis, e.proposer, e.category,
-       e.val_bpb, e.val_bpb_error, s.trust, e.delta AS effect, e.delta_error AS effect_error,
+       ROUND(e.val_bpb, 6) AS val_bpb, ROUND(e.val_bpb_error, 6) AS val_bpb_error, s.trust,
+       ROUND(e.delta, 6) AS effect, ROUND(e.delta_error, 6) AS effect_error,
        ROUND(100 * e.p_better, 1) AS percent_better,
        ROUND(100 * e.p_neutral, 1) AS percent_no_difference,
        ROUND(100 * (1 - e.p_better - e.p_neutral), 1) AS percent_worse,
-       e.pairs, e.claim_pairs AS confirming_pairs, e.test_bpb, e.parent_id AS builds_on, e.reason,
+       e.pairs, e.claim_pairs AS confirming_pairs, ROUND(e.test_bpb, 6) AS test_bpb,
+       e.parent_id AS builds_on, e.reason,
        ROUND(e.seconds / 60, 1) AS minutes, ROUND(e.peak_memory / 1073741824.0, 2) AS memory_gib,
        e.lines_added, e.lines_removed, e.commit_sha AS "commit",
        datetime(e.created_at) AS opened, datetime(e.finished_at) AS finished
@@ -36,8 +38,11 @@ ORDER BY e.id DESC
 TRIALS = f"""
 CREATE VIEW trials_readable AS
 SELECT s.tag AS study, t.experiment_id AS experiment, {STATUS} AS experiment_status, t.id AS trial,
-       t.seed, t.purpose, COALESCE(t.ending, t.state) AS ended, t.failure AS fault_of, t.val_bpb,
-       t.trust, t.training_seconds, t.startup_seconds, t.scoring_seconds, t.total_seconds, t.steps,
+       t.seed, t.purpose, COALESCE(t.ending, t.state) AS ended, t.failure AS fault_of,
+       ROUND(t.val_bpb, 6) AS val_bpb, t.trust, ROUND(t.training_seconds, 1) AS training_seconds,
+       ROUND(t.startup_seconds, 1) AS startup_seconds,
+       ROUND(t.scoring_seconds, 1) AS scoring_seconds,
+       ROUND(t.total_seconds, 1) AS total_seconds, t.steps,
        t.tokens, ROUND(t.tokens / NULLIF(t.training_seconds, 0)) AS tokens_a_second,
        ROUND(t.peak_memory / 1073741824.0, 2) AS memory_gib, t.worker, t.detail,
        datetime(t.started_at) AS started, datetime(t.finished_at) AS finished
@@ -67,8 +72,9 @@ WITH tried AS (
 )
 SELECT s.tag AS study, n.proposer, COALESCE(t.experiments, 0) AS experiments, t.kept, t.confirmed,
        t.refuted, t.discarded, t.crashed, t.refused, t.disqualified, t.unfinished,
-       t.best AS best_effect, ROUND(t.hours, 2) AS training_hours, COALESCE(p.calls, 0) AS calls,
-       p.tokens_in, p.tokens_out, ROUND(COALESCE(p.usd, 0), 4) AS calls_usd
+       ROUND(t.best, 6) AS best_effect, ROUND(t.hours, 2) AS training_hours,
+       COALESCE(p.calls, 0) AS calls, p.tokens_in, p.tokens_out,
+       ROUND(COALESCE(p.usd, 0), 4) AS calls_usd
 FROM named AS n JOIN study AS s ON s.id = n.study_id
 LEFT JOIN tried AS t ON t.study_id = n.study_id AND t.proposer = n.proposer
 LEFT JOIN paid AS p ON p.study_id = n.study_id AND p.proposer = n.proposer
@@ -91,9 +97,9 @@ SELECT s.tag AS study, s.state, s.branch, s.device, s.corpus, s.trust, s.budget_
        COUNT(e.id) AS experiments,
        COALESCE(SUM(e.verdict IS 'keep' AND e.standing IS NOT 'refuted'), 0) AS kept,
        COALESCE(SUM(e.standing IS 'confirmed'), 0) AS confirmed,
-       MAX(CASE WHEN e.category = 'baseline' THEN e.val_bpb END) AS baseline_val_bpb,
+       ROUND(MAX(CASE WHEN e.category = 'baseline' THEN e.val_bpb END), 6) AS baseline_val_bpb,
        (
-           SELECT tip.val_bpb FROM experiment AS tip
+           SELECT ROUND(tip.val_bpb, 6) FROM experiment AS tip
            WHERE tip.study_id = s.id AND tip.verdict = 'keep' AND NOT EXISTS (
                SELECT 1 FROM experiment AS above
                WHERE above.study_id = s.id AND above.verdict = 'keep' AND above.parent_id = tip.id
