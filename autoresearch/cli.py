@@ -301,13 +301,16 @@ def doctor(
         ),
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Call no model.")] = False,
+    notify: Annotated[
+        bool, typer.Option("--notify", help="Send a test to every URL of [notify].")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Name every fault of the set-up and its mend; models get a call of a fraction of a cent."""
     from autoresearch.commands.doctor import DoctorOptions
     from autoresearch.commands.doctor import doctor as verb
 
-    verb(DoctorOptions(tuple(proposer or ()), offline, as_json))
+    verb(DoctorOptions(tuple(proposer or ()), offline, as_json, notify))
 
 
 @app.command(epilog=epilog("diff"))
@@ -357,19 +360,30 @@ def note(
 
 @app.command(epilog=epilog("export"))
 def export(
-    path: Annotated[Path, typer.Argument(help="A file: .csv, .jsonl or .parquet.")],
+    place: Annotated[
+        str,
+        typer.Argument(
+            help="A file: .csv, .jsonl or .parquet; with --to a folder or a tracking URI.",
+            metavar="PATH",
+        ),
+    ],
     *,
     table: Annotated[
-        str, typer.Option(help="experiments, trials, calls or notes.")
-    ] = "experiments",
+        str | None,
+        typer.Option(help="Of a file: experiments (by default), trials, calls or notes."),
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(help="tensorboard or mlflow: runs with curves.", metavar="PROGRAM"),
+    ] = None,
     tag: Tag = None,
-    force: Annotated[bool, typer.Option("--force", help="Write over the file.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write over what is there.")] = False,
 ) -> None:
-    """Write a study as a table for other programs."""
+    """Write a study for other programs: as a table, or as runs."""
     from autoresearch.commands.export import ExportOptions
     from autoresearch.commands.export import export as verb
 
-    verb(ExportOptions(path, table, tag, force))
+    verb(ExportOptions(place, table, tag, force, to))
 
 
 @app.command(epilog=epilog("promote"))

@@ -22,6 +22,7 @@ from autoresearch.records.values import Trust, Verdict
 from autoresearch.registry import Registry, RunLock
 from autoresearch.sandbox import Detection, Unsealed
 from tests.fake_llm import FakeLlm, Tokens, answer, failure, hang, raw
+from tests.listener import Listener
 from tests.rows import a_study, an_experiment
 from tests.stubs import TRAIN, git, make_project, snapshot
 from tests.test_migrations import first_registry, version_of
@@ -130,6 +131,18 @@ def test_every_finding_is_one_line_and_every_fault_has_its_mend(
             assert lines[number + 1].strip().startswith("→ ")
     assert lines[-1].startswith("2 to mend first")
     assert doctor.code == 1
+
+
+def test_a_test_notification_is_sent_where_it_is_asked_for(
+    doctor: Doctor, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(project, '[notify]\nurls = ["$PHONE"]')
+    with Listener() as phone:
+        monkeypatch.setenv("PHONE", phone.url("up"))
+        assert doctor.finds("$PHONE", "--notify", "--offline")[0] == "ok"
+        assert phone.bodies == []
+        assert "was taken" in doctor.finds("$PHONE", "--notify")[1]
+        assert phone.bodies[0]["title"] == "project: a test"
 
 
 def test_outside_a_project_the_machine_and_the_proposers_are_still_looked_at(

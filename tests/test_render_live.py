@@ -12,6 +12,7 @@ from autoresearch.records.events import (
     ExperimentDone,
     ExperimentOpened,
     Notice,
+    ProposersOut,
     Scoring,
     Settled,
     StudyOpened,
@@ -227,6 +228,7 @@ def test_hostile_text_stays_text(kind: type[PlainWatcher | LiveWatcher]) -> None
         TrialScored(2, 5, None, HOSTILE),
         replace(KEPT, reason=HOSTILE),
         Waiting(HOSTILE),
+        ProposersOut(HOSTILE),
         replace(STOPPED, reason=HOSTILE + "x" * 100_000),
     ]
     for event in events:

@@ -33,6 +33,7 @@ from autoresearch.research.control import Control, HeldLedger
 from tests import counting
 from tests.commands import Command, Forked, autoresearch
 from tests.inline import InlineWorker
+from tests.listener import Listener, dead_url
 from tests.processes import PATIENCE, until
 from tests.rendering import HOSTILE
 from tests.stubs import FreeLedger, Night, Scripted, git, make_project, variant
@@ -395,10 +396,21 @@ def test_a_detached_run_outlives_its_terminal_and_hears_from_others(project: Pat
 
 
 def test_a_stop_from_another_terminal_ends_a_run_after_its_trial(project: Path) -> None:
+    notify = '\n[notify]\nurls = ["$HOOK", "$DEAD"]\n'
+    settings = project / "autoresearch.toml"
+    settings.write_text(settings.read_text() + notify)
     lingering(project, 0.5)
-    running = Command(*NIGHT, cwd=project).until("training")
-    assert "once what is at work has ended" in autoresearch("stop", cwd=project).out
-    assert running.wait() == 0
+    with Listener() as phone:
+        hooks = {**os.environ, "HOOK": phone.url("up/secret-token"), "DEAD": dead_url()}
+        running = Command(*NIGHT, cwd=project, env=hooks).until("training")
+        assert "once what is at work has ended" in autoresearch("stop", cwd=project).out
+        assert running.wait() == 0
+    (end,) = phone.bodies
+    assert "Stopped: by 'autoresearch stop'; 'autoresearch run' continues" in end["text"]
+    assert "1 experiment" in end["text"]
+    log = find_project(project).log.read_text()
+    assert log.count("no notification reached $DEAD: it cannot be reached (ConnectError)") == 1
+    assert "token" not in log
     assert "stopped: by `autoresearch stop`; `autoresearch run` continues" in running.err
     registry = Registry.open(find_project(project).registry)
     assert registry.experiment(1).verdict is Verdict.KEEP

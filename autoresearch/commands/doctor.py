@@ -26,7 +26,9 @@ from autoresearch.config import (
 from autoresearch.diagnosis import Chapter, Level, Situation, diagnose, plain, worst
 from autoresearch.errors import ExitCode, ProjectError
 from autoresearch.gitrepo import GitRepo
+from autoresearch.notify import Notification
 from autoresearch.registry import Registry
+from autoresearch.render import notifications
 from autoresearch.research.study import require_openable
 
 _STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.FAULT: "bold red"}
@@ -39,6 +41,7 @@ class DoctorOptions:
     proposers: tuple[str, ...]
     offline: bool
     as_json: bool
+    notify: bool = False
 
 
 def doctor(options: DoctorOptions) -> None:
@@ -76,8 +79,14 @@ def _situation(options: DoctorOptions) -> Situation:
         environment=dict(os.environ),
         proposers=tuple(dict.fromkeys(options.proposers)),
         offline=options.offline,
+        trial=_sample(project) if options.notify and not options.offline else None,
         opens=partial(_opens, project) if isinstance(project, Project) else None,
     )
+
+
+def _sample(project: Project | ProjectError) -> Notification:
+    root = project.root if isinstance(project, Project) else Path.cwd()
+    return notifications.sample(notifications.Situation(root.name))
 
 
 def _opens(project: Project) -> str:

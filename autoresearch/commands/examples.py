@@ -43,6 +43,7 @@ EXAMPLES = MappingProxyType(
         "doctor": (
             ("", "is all there?"),
             ("--proposer 'command:claude -p' --offline", "a proposer, without calling it"),
+            ("--notify", "does a notification arrive?"),
         ),
         "diff": (
             ("7", "what experiment 7 changed, and what that did"),
@@ -64,6 +65,8 @@ EXAMPLES = MappingProxyType(
         "export": (
             ("night.csv", "for a spreadsheet"),
             ("trials.parquet --table trials", "for pandas or DuckDB"),
+            ("runs/ --to tensorboard", "every curve, beside its parameters"),
+            ("http://localhost:5000 --to mlflow", "on a tracking server"),
         ),
     }
 )  # fmt: skip

@@ -3,7 +3,7 @@
 import os
 import sys
 import webbrowser
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +33,7 @@ class ReportOptions:
 def report(options: ReportOptions) -> None:
     """Write a study's page and picture, say where they are, and show the page."""
     project = find_project()
-    made = _made(project, options.tag)
+    made = study_report_of(project, options.tag)
     folder = options.out or project.state / "report"
     written = [
         _write(folder, PAGE, page(made).encode()),
@@ -45,11 +45,16 @@ def report(options: ReportOptions) -> None:
         webbrowser.open(written[0].as_uri())
 
 
-def _made(project: Project, tag: str | None) -> StudyReport:
-    registry = Registry.look(project.registry)
-    study = chosen_study(registry, tag)
-    card = next(iter(names(DeviceTree())), None)
-    return study_report(registry, study, tariff(project.settings.money, study, card))
+def study_report_of(project: Project, tag: str | None) -> StudyReport:
+    """Return a study of a project, the latest where no tag is given, as one value.
+
+    Raises:
+        RegistryError: there is none, or the registry is damaged.
+    """
+    with closing(Registry.look(project.registry)) as registry:
+        study = chosen_study(registry, tag)
+        card = next(iter(names(DeviceTree())), None)
+        return study_report(registry, study, tariff(project.settings.money, study, card))
 
 
 def _write(folder: Path, name: str, data: bytes) -> Path:

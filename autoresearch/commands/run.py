@@ -12,6 +12,7 @@ import typer
 
 from autoresearch import patching
 from autoresearch.commands.fleet import Fleet, fleet_at
+from autoresearch.commands.notifying import Outlets, notifying
 from autoresearch.commands.proposers import chosen, keys_of, makers, seats
 from autoresearch.commands.stations import require_devices, stations_for
 from autoresearch.commands.watching import watching
@@ -66,6 +67,7 @@ def run(options: RunOptions, begun: Callable[[str], None] | None = None) -> None
         require_devices(project, stations)
     sandbox = stations[0].sandbox
     keys = keys_of(project)
+    outlets = Outlets.of(project, keys)
     specs = chosen(options.proposers, keys, options.control)
     proposers = makers(specs, project, keys, sandbox)
     session = not project.settings.target.command
@@ -80,7 +82,8 @@ def run(options: RunOptions, begun: Callable[[str], None] | None = None) -> None
         _warn_of_changed_rules(repo, study)
         with (
             stop_flag(shop.lock.note_hung_up) as asked,
-            watching(project, begun) as watcher,
+            watching(project, begun) as onlookers,
+            notifying(project, onlookers, outlets) as watcher,
             _controlled(shop, asked, watcher) as control,
         ):
             stop = _stop_when(asked, rules.deadline)

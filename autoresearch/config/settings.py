@@ -255,6 +255,17 @@ class SandboxSettings:
 
 
 @dataclass(frozen=True)
+class NotifySettings:
+    """[notify]: `urls` that are told what a person should know of a run; see docs/notifications.md.
+
+    "$NAME" stands for what that environment variable holds: this file is committed, and trials can
+    read it.
+    """
+
+    urls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything autoresearch.toml can say, with its defaults."""
 
@@ -272,6 +283,7 @@ class Settings:
     metric: MetricSettings = field(default_factory=MetricSettings)
     guard: tuple[GuardSettings, ...] = ()
     data: DataSettings = field(default_factory=DataSettings)
+    notify: NotifySettings = field(default_factory=NotifySettings)
     prices: Mapping[str, PriceSettings] = field(default_factory=dict)
 
     def budget(self, override: float | None = None) -> Budget:

@@ -72,8 +72,11 @@ def header(metric: str = "val_bpb") -> str:
 
 
 def harmless(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula or a quoted cell."""
-    return f"'{text}" if text.startswith(_LEADING) else text
+    """Return a text that no spreadsheet takes for a formula or a quoted cell.
+
+    Some pass over blanks, tabs and line ends before they look.
+    """
+    return f"'{text}" if text.lstrip().startswith(_LEADING) else text
 
 
 def read_results(data: bytes) -> ResultsTable:
@@ -131,7 +134,7 @@ def _words(cells: Sequence[str], places: Mapping[str, int]) -> str:
     at = places.get("description", len(cells))
     last = at == max(places.values(), default=0)
     text = " ".join(_filled(cells[at:] if last else cells[at : at + 1]))[:LONGEST]
-    return text[1:] if text.startswith("'") and text[1:].startswith(_LEADING) else text
+    return text[1:] if text.startswith("'") and text[1:].lstrip().startswith(_LEADING) else text
 
 
 def _filled(cells: Iterable[str]) -> list[str]:

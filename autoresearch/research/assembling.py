@@ -7,6 +7,7 @@ from autoresearch.gitrepo import GitRepo
 from autoresearch.records.tables import Study
 from autoresearch.registry import Registry
 from autoresearch.research.agenda import Agenda
+from autoresearch.research.alarms import Alarms
 from autoresearch.research.books import Books
 from autoresearch.research.comparing import Comparing
 from autoresearch.research.confirming import Confirming
@@ -98,6 +99,7 @@ def controller_for(
         control=control,
         purse=purse,
         patience=patience,
+        alarms=Alarms(purse, rota, patience.see),
         budget=project.settings.budget(study.budget_seconds),
         ahead=settings.ahead,
     )

@@ -169,7 +169,12 @@ class Books:
     def _tell(self, study: Study, row: Experiment, standing: Standing | None) -> None:
         incumbent = self._registry.incumbent(study)
         best = incumbent.val_bpb if incumbent else None
-        self._see(Settled(int(row.id or 0), standing, row.claim_reason, best))
+        self._see(
+            Settled(
+                int(row.id or 0), standing, row.claim_reason, best,
+                row.hypothesis, row.delta, row.delta_error,
+            )
+        )  # fmt: skip
 
 
 def _kept(row: Experiment, mine: Sequence[Reading], theirs: Sequence[Reading]) -> policy.Kept:

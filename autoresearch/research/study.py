@@ -210,6 +210,7 @@ def _terms(
         "device": project.settings.training.device,
         "corpus": task.name,
         "measure": task.metric.stored,
+        "seeded": not project.settings.target.command or bool(project.settings.target.seed),
         "comparability": json.dumps(key, sort_keys=True),
         "budget_seconds": budget.training,
         "clock": budget.clock,
