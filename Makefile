@@ -15,7 +15,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml constraints.txt
-	@echo "Installing into $(VENV) at the versions of constraints.txt: 1.9 GB, most of it PyTorch."
+	@echo "Installing into $(VENV) at the versions of constraints.txt: 2.1 GB, most of it PyTorch."
 	@echo "Two minutes on a fast line; pip says nothing meanwhile."
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) "pip>=25.1"

@@ -4,7 +4,7 @@ Nothing heavy is imported before a command runs, so that --help and --version an
 """
 
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -21,6 +21,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+_FOUND: dict[str, Any] = {
+    "rich_help_panel": "With --adopt, for what it does not find by itself",
+    "show_default": False,
+}
 
 Tag = Annotated[
     str | None,
@@ -53,7 +58,9 @@ def _root(
 def init(
     path: Annotated[Path, typer.Argument(help="The project's directory.")] = Path(),
     *,
-    template: Annotated[str, typer.Option(help="What to start from: gpt.")] = "gpt",
+    template: Annotated[
+        str, typer.Option(help="What to start from: gpt; or blank, for a metric of your own.")
+    ] = "gpt",
     profile: Annotated[
         str,
         typer.Option(
@@ -62,10 +69,46 @@ def init(
         ),
     ] = "auto",
     merge: Annotated[bool, typer.Option("--merge", help="Write beside files there.")] = False,
+    adopt: Annotated[
+        bool,
+        typer.Option("--adopt", help="Research the repository that is there; its files stay."),
+    ] = False,
+    command: Annotated[str, typer.Option(help="What trains, as 'uv run train.py'.", **_FOUND)] = "",
+    metric: Annotated[str, typer.Option(help="The number's name.", **_FOUND)] = "",
+    direction: Annotated[
+        str, typer.Option(help="Which is better, lower or higher.", **_FOUND)
+    ] = "",
+    editable: Annotated[
+        list[str] | None,
+        typer.Option(help="A file that may change; may be repeated.", **_FOUND),
+    ] = None,
+    budget: Annotated[str, typer.Option(help="How long one training takes.", **_FOUND)] = "",
+    seed: Annotated[
+        str,
+        typer.Option(help="How it takes a seed: SEED, '--seed {seed}'.", **_FOUND),
+    ] = "",
+    evaluator: Annotated[
+        str, typer.Option(help="A program that scores what a trial left.", **_FOUND)
+    ] = "",
+    file: Annotated[str, typer.Option(help="JSON that a trial leaves.", **_FOUND)] = "",
+    key: Annotated[str, typer.Option(help="The number's name.", **_FOUND)] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="With --adopt: only say what would be.")
+    ] = False,
 ) -> None:
-    """Make a project: program.md, prepare.py, train.py, its settings and its git repository."""
+    """Make a project, from a template or of a repository that is there (--adopt)."""
+    from autoresearch.adoption import Wishes
     from autoresearch.commands.init import init as verb
+    from autoresearch.commands.init import init_adopted, refuse_adopting, refuse_template
 
+    wishes = Wishes(
+        command, metric, direction, tuple(editable or ()), budget, seed, evaluator, file, key
+    )
+    if adopt:
+        refuse_template(template, profile, merge=merge)
+        init_adopted(path, wishes, dry_run=dry_run)
+        return
+    refuse_adopting(wishes, dry_run=dry_run)
     verb(path, template=template, profile=profile, merge=merge)
 
 
@@ -286,13 +329,16 @@ def doctor(
         ),
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Call no model.")] = False,
+    notify: Annotated[
+        bool, typer.Option("--notify", help="Send a test to every URL of [notify].")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Name every fault of the set-up and its mend; models get a call of a fraction of a cent."""
     from autoresearch.commands.doctor import DoctorOptions
     from autoresearch.commands.doctor import doctor as verb
 
-    verb(DoctorOptions(tuple(proposer or ()), offline, as_json))
+    verb(DoctorOptions(tuple(proposer or ()), offline, as_json, notify))
 
 
 @app.command(epilog=epilog("diff"))
@@ -344,19 +390,30 @@ def note(
 
 @app.command(epilog=epilog("export"))
 def export(
-    path: Annotated[Path, typer.Argument(help="A file: .csv, .jsonl or .parquet.")],
+    place: Annotated[
+        str,
+        typer.Argument(
+            help="A file: .csv, .jsonl or .parquet; with --to a folder or a tracking URI.",
+            metavar="PATH",
+        ),
+    ],
     *,
     table: Annotated[
-        str, typer.Option(help="experiments, trials, calls or notes.")
-    ] = "experiments",
+        str | None,
+        typer.Option(help="Of a file: experiments (by default), trials, calls or notes."),
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(help="tensorboard or mlflow: runs with curves.", metavar="PROGRAM"),
+    ] = None,
     tag: Tag = None,
-    force: Annotated[bool, typer.Option("--force", help="Write over the file.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write over what is there.")] = False,
 ) -> None:
-    """Write a study as a table for other programs."""
+    """Write a study for other programs: as a table, or as runs."""
     from autoresearch.commands.export import ExportOptions
     from autoresearch.commands.export import export as verb
 
-    verb(ExportOptions(path, table, tag, force))
+    verb(ExportOptions(place, table, tag, force, to))
 
 
 @app.command(epilog=epilog("promote"))

@@ -15,7 +15,7 @@ from autoresearch.errors import GitError, ProjectError
 from autoresearch.gitrepo import GitRepo
 from autoresearch.records.text import safe_line
 
-TEMPLATES = ("gpt",)
+TEMPLATES = ("gpt", "blank")
 _PROFILES = "profiles.toml"
 AUTO = "auto"
 # GB by which cards are sold, and the profile for one that has at least these.
@@ -28,12 +28,14 @@ COPIED = {
     "program.md": "program.md",
     "prepare.py": "prepare.py",
     "train.py": "train.py",
+    "evaluate.py": "evaluate.py",
     "autoresearch.toml": "autoresearch.toml",
     "README.md": "README.md",
     "gitignore": ".gitignore",
 }
+AGENTS = "AGENTS.md"  # the same for every project, also for one that is adopted
 # With --merge these stay as the person has them; all others must not be there.
-YIELDING = ("README.md", ".gitignore")
+YIELDING = ("README.md", ".gitignore", AGENTS)
 Value = int | float | bool | str
 
 
@@ -80,7 +82,7 @@ def create_project(
     root = _resolved(root)
     _refuse_unknown("template", template, TEMPLATES)
     _refuse_unknown("profile", profile, (AUTO, *profiles(template)))
-    choice = (detect or detect_profile)() if profile == AUTO else Choice(profile)
+    choice = _choice(template, profile, detect or detect_profile)
     texts = render(template, choice.profile)
     _refuse_collisions(root, texts, merge=merge)
     kept = tuple(name for name in YIELDING if (root / name).exists())
@@ -95,6 +97,13 @@ def create_project(
         msg = f"cannot write {fault.filename}: {fault.strerror}"
         raise ProjectError(msg) from None
     return Scaffold(root, choice.profile, choice.reason, _commit(root, tuple(texts)), kept)
+
+
+def _choice(template: str, profile: str, detect: Callable[[], Choice]) -> Choice:
+    known = profiles(template)
+    if profile != AUTO or len(known) == 1:
+        return Choice(known[0] if profile == AUTO else profile)
+    return detect()
 
 
 def _resolved(root: Path) -> Path:
@@ -169,15 +178,26 @@ def profiles(template: str) -> tuple[str, ...]:
 
 def template_directory(template: str) -> Path:
     """Return where a template's files lie: in the wheel, or beside the package's sources."""
+    return _templates() / template
+
+
+def agents_text() -> str:
+    """Return what a project tells coding agents: how a study is read and steered."""
+    return (_templates() / AGENTS).read_text("utf-8")
+
+
+def _templates() -> Path:
     package = Path(str(files("autoresearch")))
-    shipped = package / "templates" / template
-    return shipped if shipped.is_dir() else package.parent / "templates" / template
+    shipped = package / "templates"
+    return shipped if shipped.is_dir() else package.parent / "templates"
 
 
 def render(template: str, profile: str) -> dict[str, str]:
     """Return a new project's files, name to text, with the profile's values written in."""
     source = template_directory(template)
-    texts = {name: (source / kept).read_text("utf-8") for kept, name in COPIED.items()}
+    there = {name: source / kept for kept, name in COPIED.items() if (source / kept).is_file()}
+    texts = {name: path.read_text("utf-8") for name, path in there.items()}
+    texts[AGENTS] = agents_text()
     changes = loads((source / _PROFILES).read_text("utf-8")).get(profile, {})
     texts["train.py"] = patching.set_constants(texts["train.py"], changes.get("train", {}))
     for section, values in changes.get("settings", {}).items():
@@ -225,8 +245,19 @@ def _refuse_collisions(root: Path, texts: Mapping[str, str], *, merge: bool) -> 
         raise ProjectError(msg)
     taken = [name for name in texts if name not in YIELDING and (root / name).exists()]
     if taken:
-        msg = f"{root} has {', '.join(taken)} already: nothing is overwritten; choose another place"
+        msg = (
+            f"{root} has {', '.join(taken)} already: nothing is overwritten; choose another place, "
+            "or --adopt to research the project that is here"
+        )
         raise ProjectError(msg)
     if not merge and any(each.name != ".git" for each in root.iterdir()):
-        msg = f"{root} is not empty: choose another place, or add --merge to write beside its files"
+        adopts = ", --adopt to research the project that is here" if _is_repository(root) else ""
+        msg = (
+            f"{root} is not empty: choose another place{adopts}, or --merge to write beside its "
+            "files"
+        )
         raise ProjectError(msg)
+
+
+def _is_repository(root: Path) -> bool:
+    return any((each / ".git").exists() for each in (root, *root.parents))

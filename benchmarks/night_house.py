@@ -1,5 +1,6 @@
 """The policy at work on a simulated night, as the loop does it: confirming, un-keeping, racing."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from night_rules import RACE, Lab, Night, Race
@@ -10,11 +11,15 @@ from autoresearch.records.values import Reading, Verdict
 
 @dataclass(frozen=True)
 class Ways:
-    """How the night is played: trainings of the baseline at its start; a share for confirming."""
+    """How the night is played: trainings of the baseline at its start; a share for confirming.
+
+    `scale` makes the policy's scale of what the baseline and the keeps read.
+    """
 
     replicates: int = 2
     confirm: float = 0.15
     race: Race | None = None
+    scale: Callable[[Sequence[Sequence[Reading]]], policy.Scale] = lambda _: policy.CPU_SCALE
 
 
 @dataclass
@@ -50,7 +55,8 @@ class House:
     def recall(self) -> None:
         """Go through the study again, as the loop does before every verdict."""
         self.repeats = self._repeated()
-        self.noise = policy.noise(self.readings, incumbent=self.incumbent)
+        self.scale = self.ways.scale([self.readings[number] for number in self.kept])
+        self.noise = policy.noise(self.readings, self.scale.noise, self.incumbent)
         kept = set(self.kept)
         past = [
             policy.Past(
@@ -58,7 +64,7 @@ class House:
             )
             for number, mine in self.readings.items()
         ]
-        self.belief, self.idle = policy.recall(past, self.noise), False
+        self.belief, self.idle = policy.recall(past, self.noise, self.scale), False
 
     def play(self) -> None:
         """Try ideas until the slots are used; before each, confirm what is due."""
@@ -150,7 +156,8 @@ class House:
             self.pair(number, self.parents[number], worth[1])
             self.spent += before - self.lab.left
             self.recall()
-            if policy.should_unkeep(self.beside(number), self.noise, self.belief.prior):
+            prior = self.belief.prior
+            if policy.should_unkeep(self.beside(number), self.noise, prior, self.scale):
                 self.take_back(number)
 
     def within(self) -> bool:
@@ -183,7 +190,7 @@ class House:
         start = self.true[1]
         night = Night(
             self.true[self.incumbent] - start,
-            self.belief.score.mean - start,
+            self.lab.true(self.belief.score.mean) - start,
             doubtful=self.doubtful(),
             kept=len(self.kept) - 1,
             taken_back=self.taken_back,
@@ -199,20 +206,21 @@ class House:
 
 def searching(lab: Lab) -> Night:
     """The policy with every slot for the search."""
-    return _played(lab, Ways(confirm=0.0))
+    return played(lab, Ways(confirm=0.0))
 
 
 def confirming(lab: Lab) -> Night:
     """The policy with the usual share for confirming."""
-    return _played(lab, Ways())
+    return played(lab, Ways())
 
 
 def shipped(lab: Lab) -> Night:
     """The policy as the loop ships: with confirming and racing."""
-    return _played(lab, Ways(race=RACE))
+    return played(lab, Ways(race=RACE))
 
 
-def _played(lab: Lab, ways: Ways) -> Night:
-    played = House(lab, ways)
-    played.play()
-    return played.result()
+def played(lab: Lab, ways: Ways) -> Night:
+    """Return what the policy makes of a night that is played this way."""
+    house = House(lab, ways)
+    house.play()
+    return house.result()

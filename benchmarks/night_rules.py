@@ -110,6 +110,10 @@ class Lab:
         louder = math.exp(_LOUDER * max(true - START, 0.0))
         return Reading(seed, true + louder * (self._offsets[seed] + next(self._noise)))
 
+    def true(self, score: float) -> float:
+        """Return a score that was read, or is believed, in bpb."""
+        return score
+
     def stopped(self, effect: float, race: "Race") -> bool:
         """Return whether racing stops a first trial with this true effect; its time is taken."""
         chance = next(self._races) if effect else 1.0

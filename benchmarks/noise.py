@@ -102,11 +102,11 @@ def sight() -> Iterator[str]:
     """Yield which gains six pairs confirm, by the noise of a pair's difference."""
     yield "| machine | a pair's noise, bpb | smallest gain | of the ideas that work | in a night |"
     yield "|---|---|---|---|---|"
-    kinds = (("CPU", CPU, policy.CPU_IDEAS), ("GPU", GPU, policy.GPU_IDEAS))
-    for name, usual, ideas in kinds:
+    for name, scale in (("CPU", policy.CPU_SCALE), ("GPU", policy.GPU_SCALE)):
+        usual = scale.noise
         for times in (0.5, 1.0, 2.0, 3.0, 4.0):
             known = policy.Noise(seed=usual.seed, pair=times * usual.pair, pair_repeats=8)
-            found = policy.sight(known, usual, ideas)
+            found = policy.sight(known, scale)
             blind = " (blind)" if found.blind else ""
             yield (
                 f"| {name} | {found.pair:.4f} | {found.gain:.4f} | {found.share:.0%} "

@@ -25,8 +25,9 @@ from autoresearch.records.training import Outcome, Point
 from autoresearch.records.values import Trust
 from autoresearch.workers import Assignment, Race, unraced
 from autoresearch.workers.shelf import Shelf
-from tests.executors import PATIENCE, Gates, gated_host
+from tests.executors import Gates, gated_host
 from tests.inline import InlineWorker
+from tests.processes import PATIENCE
 from tests.stubs import ConfigScorer
 
 FACTS = HostFacts(Hardware("cuda", "Fake"), Trust.UNSEALED)

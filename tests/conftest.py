@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine
 
 from autoresearch import cli
@@ -18,9 +18,12 @@ from autoresearch.registry import schema
 
 Run = Callable[..., tuple[int, str, str]]
 
-# On a busy machine any example may take long. They are the same every time, so that a change is
-# judged by itself; `--hypothesis-profile=default` looks for new ones.
-settings.register_profile("share", deadline=None, derandomize=True, database=None, max_examples=30)
+# On a busy machine any example may take long, to draw as well. They are the same every time, so
+# that a change is judged by itself; `--hypothesis-profile=default` looks for new ones.
+settings.register_profile(
+    "share", deadline=None, derandomize=True, database=None, max_examples=30,
+    suppress_health_check=[HealthCheck.too_slow],
+)  # fmt: skip
 settings.register_profile("all", settings.get_profile("share"), max_examples=100)
 
 

@@ -20,8 +20,8 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from autoresearch.commands import workshop
 from autoresearch.corpus import Tokenizer
+from autoresearch.execution import text_task
 from autoresearch.records.scores import Document, Score
 from autoresearch.records.values import Trust
 from autoresearch.sandbox import Sandbox
@@ -165,7 +165,7 @@ class InlineEvaluator:
 
 def score_inline(patch: pytest.MonkeyPatch) -> None:
     """Let commands of this process, and those forked from it, score with the InlineEvaluator."""
-    patch.setattr(workshop, "Evaluator", InlineEvaluator)
+    patch.setattr(text_task, "Evaluator", InlineEvaluator)
 
 
 def environment(place: Path) -> dict[str, str]:

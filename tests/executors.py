@@ -31,8 +31,7 @@ from autoresearch.records.scores import Score, Unscored
 from autoresearch.records.training import Budget, Limits, Outcome, Point
 from autoresearch.records.values import Clock, Ending, FailureKind, Trust
 from autoresearch.workers import Assignment, Race, unraced
-
-PATIENCE = 60.0  # seconds until a test gives up
+from tests.processes import PATIENCE, until
 
 
 @dataclass(frozen=True)
@@ -222,14 +221,6 @@ class Rig:
     def left(self) -> list[Path]:
         """What lies in the folders of its hosts."""
         return [path for work in self.works for path in work.glob("**/trial-*")]
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Wait for what comes to pass by itself."""
-    ends = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < ends, "it never came to pass"
-        time.sleep(0.005)
 
 
 def is_alive(pid: int) -> bool:

@@ -1,10 +1,20 @@
-"""Looking for what should be dead."""
+"""Waiting for what other processes do, and looking for what should be dead."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
+
+PATIENCE = 240.0  # seconds until what does not come to pass is taken for a fault
+
+
+def until(holds: Callable[[], object]) -> None:
+    """Wait for what comes to pass by itself."""
+    ends = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < ends, "it never came to pass"
+        time.sleep(0.005)
 
 
 def guarded_children() -> list[psutil.Process]:
@@ -19,9 +29,9 @@ def guarded_children() -> list[psutil.Process]:
     return found
 
 
-def dies_out(folder: Path, patience: float = 20.0) -> bool:
+def dies_out(folder: Path) -> bool:
     """Wait until no process names this folder or lives in it; return whether that came to pass."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + PATIENCE
     while any(_of(folder)):
         if time.monotonic() > deadline:
             return False

@@ -324,9 +324,9 @@ class Night:
         return controller.run()
 
 
-def processes() -> LocalWorker:
+def processes(now: Callable[[], float] = time.monotonic) -> LocalWorker:
     """The worker of a real night, for what an inline one cannot show: processes and their ends."""
-    return LocalWorker(detect({}))
+    return LocalWorker(detect({}), now)
 
 
 def snapshot(root: Path) -> dict[str, str]:

@@ -12,11 +12,13 @@ from autoresearch.config import LlmSettings, Project
 from autoresearch.corpus import Split
 from autoresearch.errors import ProjectError
 from autoresearch.evaluation import PROTOCOL
+from autoresearch.execution import TextTask, text_task
 from autoresearch.gitrepo import GitRepo
-from autoresearch.proposers import Brief, Measuring, Remaining, TextSize
+from autoresearch.proposers import Brief, KnownIdea, Measuring, Remaining, TextSize
 from autoresearch.proposers.prompting import Prompting
 from autoresearch.records.hardware import Hardware
 from autoresearch.records.notes import Note
+from autoresearch.records.results import read_results
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.training import ProfileRow
 from autoresearch.records.values import (
@@ -33,13 +35,12 @@ from autoresearch.records.values import (
 )
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import pack_counts, unpack_counts
-from autoresearch.research import conditions
 from autoresearch.research.briefing import Briefing
 from autoresearch.research.pasts import Target, fingerprint, smoothed
 from autoresearch.research.study import open_study
 from autoresearch.workers.hardware import hardware
 from tests.briefs import whole
-from tests.rows import a_study
+from tests.rows import a_study, an_experiment
 from tests.stubs import make_project
 from tests.test_corpus import make, make_text
 
@@ -172,7 +173,7 @@ def test_a_study_knows_its_training_text_and_its_machine(desk: Desk, tmp_path: P
         desk.registry,
         desk.repo,
         desk.project,
-        corpus,
+        TextTask.of(corpus, desk.project.settings),
         tag="new",
         budget=None,
         trust=Trust.SEALED,
@@ -298,7 +299,7 @@ def test_every_study_has_a_salt_of_its_own_and_keeps_it(desk: Desk, tmp_path: Pa
             desk.registry,
             desk.repo,
             desk.project,
-            corpus,
+            TextTask.of(corpus, desk.project.settings),
             tag=tag,
             budget=None,
             trust=Trust.SEALED,
@@ -320,9 +321,11 @@ def test_a_newer_release_goes_on_with_a_study_and_another_protocol_does_not(
 ) -> None:
     corpus, _ = make(make_text(tmp_path / "text"), tmp_path)
 
+    task = TextTask.of(corpus, desk.project.settings)
+
     def opened() -> Study:
         return open_study(
-            desk.registry, desk.repo, desk.project, corpus, tag="new", budget=None,
+            desk.registry, desk.repo, desk.project, task, tag="new", budget=None,
             trust=Trust.SEALED, hardware=Hardware("cpu"),
         )  # fmt: skip
 
@@ -332,7 +335,10 @@ def test_a_newer_release_goes_on_with_a_study_and_another_protocol_does_not(
     old = json.dumps(key | {"package": "autoresearch 0.0.9"})
     desk.registry.save(opened().model_copy(update={"comparability": old}))
     assert json.loads(opened().comparability) == key
-    monkeypatch.setattr(conditions, "PROTOCOL", PROTOCOL + 1)
+    monkeypatch.setattr(text_task, "PROTOCOL", PROTOCOL + 1)
+    assert json.loads(opened().comparability)["evaluator"] == f"protocol {PROTOCOL + 1}"
+    desk.registry.save(an_experiment(opened(), verdict=Verdict.KEEP, commit_sha="a" * 40))
+    monkeypatch.setattr(text_task, "PROTOCOL", PROTOCOL + 2)
     with pytest.raises(ProjectError, match="was run with evaluator protocol"):
         opened()
 
@@ -341,9 +347,11 @@ def test_a_study_knows_the_sizes_of_its_documents(desk: Desk, tmp_path: Path) ->
     corpus, _ = make(make_text(tmp_path / "text"), tmp_path)
     sizes = tuple(len(each.data) for each in corpus.val())
 
+    task = TextTask.of(corpus, desk.project.settings)
+
     def opened() -> Study:
         return open_study(
-            desk.registry, desk.repo, desk.project, corpus, tag="new", budget=None,
+            desk.registry, desk.repo, desk.project, task, tag="new", budget=None,
             trust=Trust.SEALED, hardware=Hardware("cpu"),
         )  # fmt: skip
 
@@ -419,3 +427,18 @@ def queries(registry: Registry) -> list[str]:
             seen.append(" ".join(statement.split()))
 
     return seen
+
+
+@pytest.mark.parametrize("where", ["the base", "another branch", "nowhere"])
+def test_what_came_with_the_project_is_told_with_where_its_best_is(
+    desk: Desk, first: Experiment, where: str
+) -> None:
+    repo = desk.repo
+    other = repo.write_commit(repo.head(), {"train.py": "A = 1\n"}, "another", BEGAN)
+    shas = {"the base": repo.head(), "another branch": other, "nowhere": "d4e5f60"}
+    table = f"commit\tacc\tmemory_gb\tstatus\twhat\n{shas[where][:9]}\t0.5\t1.0\tkeep\t\n"
+    study = a_study("imported", origin="results.tsv", measure={"direction": "higher"})
+    desk.registry.add_imported(study, read_results(table.encode()).rows, repo.resolve)
+    (known,) = desk.briefing.brief(desk.study, first).known
+    assert (known.origin, known.ideas) == ("results.tsv", (KnownIdea(Verdict.KEEP, 0.5, ""),))
+    assert known.inside is {"the base": True, "another branch": False}.get(where)

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -81,11 +80,15 @@ def by_its_fault(proposal: Proposal) -> Rejection | None:
 
 
 class Desk:
-    """A registry, a folder for programs, and what commands are built from."""
+    """A registry, a folder for programs, and what commands are built from.
+
+    A program's time is up once it has made the file `here`, however slow the machine is.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.work = folder / "work"
+        self.here = folder / "here"
         self.keys = Keys({"OPENAI_API_KEY": KEY})
         self.registry = Registry.open(folder / "registry.db", create=True)
         self.study = self.registry.save(a_study("t"))
@@ -106,7 +109,7 @@ class Desk:
         return CommandProposer(
             f"command:{command}",
             command,
-            settings=CommandSettings(**{"timeout": "20s", **settings}),  # type: ignore[arg-type]
+            settings=CommandSettings(**{"timeout": "20m", **settings}),  # type: ignore[arg-type]
             write=lambda told: f"Improve {told.entry}.",
             explain=lambda _told, refused: f"<data>{refused.reason}</data>",
             ledger=self.registry.ledger(self.study, caps or Caps()),
@@ -115,6 +118,7 @@ class Desk:
             environment={**os.environ, "OPENAI_API_KEY": KEY},
             hide=self.keys.hide,
             stop=stop,
+            now=lambda: time.monotonic() + 10_000 * self.here.exists(),
             date=lambda: datetime(2026, 11, 29, 1, 0, tzinfo=UTC),
         )
 
@@ -371,11 +375,12 @@ class TestRepair:
         assert len(proposal.calls) == 2
 
     @pytest.mark.parametrize(
-        "worse", ["git checkout -q .", "sleep 60", "rm train.py; mkfifo train.py"]
+        "worse", ["git checkout -q .", "touch {}; sleep 600", "rm train.py; mkfifo train.py"]
     )
     def test_a_repair_that_makes_it_worse_leaves_the_first(self, desk: Desk, worse: str) -> None:
+        worse = worse.format(desk.here)
         script = f"if grep -q refused; then {worse}; else echo 'A = 1' > train.py; fi"
-        proposal = proposed(desk.propose(script, check=lambda _: Rejection("no"), timeout="1s"))
+        proposal = proposed(desk.propose(script, check=lambda _: Rejection("no")))
         assert after(proposal)["train.py"] == "A = 1\n"
         assert len(proposal.calls) == 2
 
@@ -501,11 +506,9 @@ class TestLimits:
 
 class TestTime:
     def test_a_hanging_program_and_its_children_are_ended(self, desk: Desk) -> None:
-        began = time.monotonic()
-        script = "trap '' INT TERM; sleep 61 & echo thinking; sleep 62; sleep 63"
-        got = unable(desk.propose(script, timeout="1s", usd=0.5))
-        assert time.monotonic() - began < 30
-        assert got.reason == "sh was ended after 1 second: thinking"
+        script = f"trap '' INT TERM; sleep 601 & echo thinking; touch {desk.here}; sleep 602"
+        got = unable(desk.propose(script, usd=0.5))
+        assert got.reason == "sh was ended after 1200 seconds: thinking"
         assert not got.final
         assert (desk.call().ending, desk.call().cost_usd) == (CallEnding.TIMED_OUT, 0.5)
 
@@ -518,23 +521,18 @@ if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
         os.write(write, str(os.getpid()).encode())
-        time.sleep(60)
+        time.sleep(600)
     os._exit(0)
 print(os.read(read, 100).decode())
 open("train.py", "w").write("A = 1")
 """
-        began = time.monotonic()
         assert proposed(desk.python(script)).hypothesis.isdigit()
-        assert time.monotonic() - began < 30
         pid = int(answer(desk.call()))
         assert not psutil.pid_exists(pid)
 
     def test_we_can_end_it(self, desk: Desk) -> None:
-        asked = threading.Event()
-        threading.Timer(0.5, asked.set).start()
-        began = time.monotonic()
-        got = unable(desk.propose("sleep 60", stop=asked.is_set))
-        assert time.monotonic() - began < 30
+        asked = desk.folder / "asked"
+        got = unable(desk.propose(f"touch {asked}; sleep 600", stop=asked.exists))
         assert got.reason == "sh was ended: the run stops"
 
 
@@ -607,9 +605,7 @@ class TestWhatItLeaves:
     ) -> None:
         monkeypatch.setattr(copies, "MAX_ENTRIES", 300)
         script, reason = NASTY[nasty]
-        began = time.monotonic()
         got = unable(desk.propose(f"grep -q refused || {{ {script}; }}"))
-        assert time.monotonic() - began < 60
         assert reason in got.reason
         first, second = desk.calls()
         assert first.ending is second.ending is CallEnding.MALFORMED
@@ -720,7 +716,7 @@ class TestExecution:
     def test_files_have_a_largest_size(self, tmp_path: Path) -> None:
         ran = run(
             ["sh", "-c", "head -c 5000 /dev/zero > big"], cwd=tmp_path, environment=os.environ,
-            told="", timeout=20, limits=Limits(file_size=1000), stop=lambda: False,
+            told="", timeout=200, limits=Limits(file_size=1000), stop=lambda: False,
         )  # fmt: skip
         assert ran.oddity != ""
         assert (tmp_path / "big").stat().st_size <= 1000

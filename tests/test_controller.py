@@ -342,3 +342,14 @@ def test_it_waits_for_a_slot_and_runs_elsewhere_what_one_took_with_it(tmp_path: 
     told = [each for each in night.events if isinstance(each, Waiting)]
     assert len(told) == 1, "why it waits is told once"
     assert "no machine" in told[0].reason
+
+
+def test_a_change_beside_that_of_a_keep_is_put_on_top_of_it(tmp_path: Path) -> None:
+    # Git calls lines side by side a conflict.
+    night = ahead(tmp_path, changed(BONUS=-0.1), changed(NOISE=-0.05))
+    night.run()
+    _, first, second = rows(night)
+    assert (first.verdict, second.parent_id) == (Verdict.KEEP, first.id)
+    code = git(night.project.root, "show", f"{second.commit_sha}:train.py")
+    assert "BONUS = -0.1\nNOISE = -0.05\n" in code
+    assert second.verdict is not Verdict.STALE

@@ -11,8 +11,10 @@ import typer.main
 from autoresearch import cli
 from autoresearch.commands.examples import EXAMPLES, epilog
 from autoresearch.config import PriceSettings, Settings, load_settings
+from autoresearch.evaluation import Cause
 from autoresearch.proposers import specs
 from autoresearch.proposers.prompting.templates import OWN
+from autoresearch.records.metric import Direction, Metric, MetricSource
 from autoresearch.records.money import CallEnding
 from autoresearch.records.values import Category
 from autoresearch.scaffold import render
@@ -58,6 +60,19 @@ def test_a_new_projects_commented_settings_can_be_opened_too(tmp_path: Path, pro
     assert load(tmp_path, text).llm == Settings().llm
 
 
+def test_the_metric_to_copy_goes_with_a_command(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```toml\n(.*?)```", (DOCS / "metric.md").read_text("utf-8"), re.DOTALL)
+    found = load(tmp_path, f"[target]\ncommand = 'make'\n{block}").metric
+    assert found.metric == Metric("accuracy", "accuracy", Direction.HIGHER, MetricSource.EVALUATED)
+
+
+def test_every_cause_of_a_missing_metric_is_in_the_guide() -> None:
+    table = (DOCS / "metric.md").read_text("utf-8").partition("## When there is no score")[2]
+    named = set(re.findall(r"`([a-z -]+)`", table))
+    causes = ("METRIC", "NON_FINITE", "EXCEPTION", "TIMEOUT", "MEMORY", "LIMIT", "DEATH", "START")
+    assert {str(Cause[each]) for each in causes} <= named
+
+
 def test_every_spec_in_the_guide_names_a_proposer() -> None:
     named = re.findall(r"`((?:anthropic|openai|command|patches|optuna|[\d.]+):[^`]+)`", PROPOSERS)
     assert len(named) > 12
@@ -96,7 +111,8 @@ def typed(line: str) -> tuple[str, list[str]]:
     return name, arguments
 
 
-GUIDES = (*sorted(DOCS.glob("*.md")), DOCS.parent / "README.md")
+AGENTS = DOCS.parent / "templates" / "AGENTS.md"
+GUIDES = (*sorted(DOCS.glob("*.md")), DOCS.parent / "README.md", AGENTS)
 TYPED = [
     *(line for path in GUIDES for line in commands_in(path.read_text("utf-8"))),
     *(f"autoresearch {name} {words}" for name in EXAMPLES for words, _ in EXAMPLES[name]),

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import time
 from pathlib import Path
 
 import psutil
@@ -17,6 +16,7 @@ from autoresearch.sandbox import Unsealed, detect
 from tests import counting
 from tests.commands import Command, autoresearch
 from tests.counting import TRAIN, change
+from tests.processes import PATIENCE, until
 from tests.stubs import git, snapshot
 
 
@@ -120,10 +120,13 @@ def lingering(project: Path, seconds: float) -> None:
 
 def grown(pid: int) -> list[psutil.Process]:
     """Wait until a run has a trial's processes below it, and return them."""
-    deadline = time.monotonic() + 60
-    while not (tree := psutil.Process(pid).children(recursive=True)):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    tree: list[psutil.Process] = []
+
+    def grow() -> bool:
+        tree[:] = psutil.Process(pid).children(recursive=True)
+        return bool(tree)
+
+    until(grow)
     return tree
 
 
@@ -141,7 +144,7 @@ def test_kill_in_the_middle_of_a_training_loses_nothing(
     tree = grown(first.pid)
     first.send_signal(signal.SIGKILL)
     assert first.wait() == -signal.SIGKILL
-    _gone, alive = psutil.wait_procs(tree, timeout=20)
+    _gone, alive = psutil.wait_procs(tree, timeout=PATIENCE)
     assert not alive
     autoresearch(*arguments, cwd=project)
     registry = registry_of(project)
@@ -180,7 +183,7 @@ def test_a_closed_terminal_ends_no_night(project: Path) -> None:
     assert all(each.is_running() for each in tree)
     autoresearch("stop", "--now", cwd=project)
     assert running.wait() == 130
-    assert psutil.wait_procs(tree, timeout=20)[1] == []
+    assert psutil.wait_procs(tree, timeout=PATIENCE)[1] == []
     registry = registry_of(project)
     study = registry.study()
     assert study is not None
@@ -191,16 +194,23 @@ def test_a_closed_terminal_ends_no_night(project: Path) -> None:
     assert not (project / ".autoresearch" / "faults.log").exists()
 
 
-def a_poem(verses: int) -> str:
-    lines = [f"Verse {n}: the {n % 7} winds of {n % 11} è più {n * n} 風" for n in range(verses)]
-    return "\n\n".join(lines)
+def a_tiny_gpt(root: Path) -> None:
+    """Make the template's project on a poem, whose trials may take as long as they like."""
+    verse = "Verse {}: the {} winds of {} è più {} 風"
+    poem = root.with_name("poem.txt")
+    poem.write_text("\n\n".join(verse.format(n, n % 7, n % 11, n * n) for n in range(1500)))
+    autoresearch("init", str(root), "--profile", "cpu")
+    toml = root / "autoresearch.toml"
+    patient = toml.read_text().replace('grace = "5s"', 'grace = "10m"')
+    assert patient != toml.read_text()
+    toml.write_text(patient)
+    git(root, "commit", "--quiet", "-am", "patience")
+    assert "train" in autoresearch("prepare", "--corpus", str(poem), cwd=root).out
 
 
 def test_the_template_goes_the_whole_line(tmp_path: Path) -> None:
-    poem, root = tmp_path / "poem.txt", tmp_path / "gpt"
-    poem.write_text(a_poem(1500))
-    autoresearch("init", str(root), "--profile", "cpu")
-    assert "train" in autoresearch("prepare", "--corpus", str(poem), cwd=root).out
+    root = tmp_path / "gpt"
+    a_tiny_gpt(root)
     night = ["run", "--proposer", "optuna", "--budget", "1s", "--experiments", "1"]
     slots = min(len(usable()), 2)  # of a machine with one core there is one
     ran = autoresearch(*night, "--devices", str(slots), cwd=root)
@@ -222,7 +232,6 @@ FAULT = ("\nUNEMBEDDING_LR = 0.015", "\nUNEMBEDDING_LR = 0.0")
 
 
 @pytest.mark.thorough
-@pytest.mark.timeout(900)  # true trainings, on a machine that may be busy
 def test_the_template_on_the_standard_library(tmp_path: Path) -> None:
     root = tmp_path / "gpt"
     autoresearch("init", str(root), "--profile", "cpu")

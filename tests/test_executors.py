@@ -10,7 +10,8 @@ from autoresearch.errors import Interrupted, is_passing
 from autoresearch.execution import TrialResult
 from autoresearch.records.events import Scoring, TrialPoint
 from autoresearch.records.scores import Score, Unscored
-from tests.executors import RIGS, Rig, is_alive, spec, until
+from tests.executors import RIGS, Rig, is_alive, spec
+from tests.processes import until
 
 
 @pytest.fixture(params=RIGS)

@@ -9,10 +9,11 @@ import pytest
 
 from autoresearch.config import LlmSettings
 from autoresearch.patching import apply_blocks
-from autoresearch.proposers import Brief, Pending
+from autoresearch.proposers import Brief, Known, KnownIdea, Pending
 from autoresearch.proposers.models import Prompt
 from autoresearch.proposers.prompting import Prompting, frames
 from autoresearch.proposers.prompting.frames import Frames
+from autoresearch.records.metric import BITS_PER_BYTE
 from autoresearch.records.values import Change, Rejection, Verdict
 from tests.briefs import SALT, a_brief, a_past, whole
 from tests.trials import Bench
@@ -75,6 +76,7 @@ def poisoned(text: str) -> Brief:
         files={"train.py": f"DEPTH = 4\nNOTE = '''{text}'''\n", f"lib/{text}.py": "A = 1\n"},
         pending=(Pending(7, text, text, Change.none()),),
         fixed_files={"prepare.py": f"# {text}\n", f"data/{text}": "x\n", text: "y\n"},
+        known=(Known("results.tsv", BITS_PER_BYTE, (KnownIdea(Verdict.KEEP, 1.5, text),)),),
     )
 
 

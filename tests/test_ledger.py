@@ -288,7 +288,9 @@ ACTS = st.lists(
 
 
 @settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(acts=ACTS, run_cap=AMOUNTS, study_cap=st.floats(0, 4), call_cap=AMOUNTS)
 def test_caps_hold_in_whatever_order_runs_reserve_and_settle(

@@ -221,13 +221,13 @@ def test_no_key_reaches_the_code_that_is_trained(
 def test_a_stop_while_a_model_thinks_is_quick_and_loses_nothing(start: Start) -> None:
     def play(_request: Request) -> Scene:
         night.stop.set()
-        return answer("too late", after=20)
+        return answer("too late", after=600)
 
     with FakeLlm(play) as fake:
         night = start(Thinker(fake))
         began = time.monotonic()
         with pytest.raises(Interrupted, match="everything is saved"):
             night.run()
-        assert time.monotonic() - began < 15
+        assert time.monotonic() - began < 250
     calls = night.registry.calls(night.study())
     assert calls[0].cost_usd == calls[0].reserved_usd > 0

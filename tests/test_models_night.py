@@ -2,6 +2,7 @@
 
 import math
 import os
+import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from autoresearch.proposers.models import wire
 from autoresearch.records.money import CallEnding, CallState
 from autoresearch.records.tables import Call
 from autoresearch.records.values import Verdict
@@ -23,7 +25,7 @@ from tests.stubs import git
 KEYS = {"ANTHROPIC_API_KEY": "sk-ant-not-a-key-0123456789", "OPENAI_API_KEY": "sk-oa-9876543210ab"}
 LIMITS = """
 [llm]
-timeout = "4s"
+timeout = "20m"
 max_output = 4000
 [money]
 study_usd = 50.0
@@ -83,9 +85,10 @@ class Hurried:
 
 
 class Script:
-    """What each model says, request by request."""
+    """What each model says, request by request; a file says when one hangs."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, hung: Path) -> None:
+        self._hung = hung
         good = edit("SHARPNESS", "0.9", old="0.5", why="it believes too little")
         bad = edit("SHARPNESS", "0.2", old="0.9", why="a lower degree")
         lost = edit("LOST", "1", old="2", why="a line that is not there")
@@ -145,12 +148,29 @@ class Script:
     def __call__(self, request: Request) -> Scene:
         """Play the next scene; whoever has turned the caller away for good does so again."""
         scenes = self._scenes[request.api]
-        return scenes.pop(0) if len(scenes) > 1 else scenes[0]
+        scene = scenes.pop(0) if len(scenes) > 1 else scenes[0]
+        if scene == hang():
+            self._hung.touch()
+        return scene
 
 
-def test_a_night_with_every_ending(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def give_up_once(patch: pytest.MonkeyPatch, hung: Path) -> None:
+    """Let the time of an attempt be up when its model hangs, however slow the machine is."""
+
+    def join(attempt: threading.Thread, _seconds: float) -> None:
+        while attempt.is_alive() and not hung.exists():
+            threading.Thread.join(attempt, 0.01)
+        hung.unlink(missing_ok=True)
+
+    patch.setattr(wire._Attempt, "join", join)
+
+
+def test_a_night_with_every_ending(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("autoresearch.commands.run.time", Hurried)
-    with FakeLlm(Script((project / "train.py").read_text())) as fake:
+    give_up_once(monkeypatch, tmp_path / "hung")
+    with FakeLlm(Script((project / "train.py").read_text(), tmp_path / "hung")) as fake:
         done = run(
             project, fake, "--tag", "models", "--max-cost", "20",
             "--proposer", "4:anthropic:thinker",

@@ -133,7 +133,6 @@ def all_new(count: int) -> str:
 
 
 @THOROUGH
-@pytest.mark.timeout(900)  # forty times the whole preflight
 def test_null_patches_are_new_to_the_preflight_and_together_change_nothing_that_a_probe_sees(
     tmp_path: Path,
 ) -> None:

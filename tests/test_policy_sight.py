@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch.policy import CONFIRMED, CPU, CPU_IDEAS, GPU, GPU_IDEAS, Noise, advice, sight
+from autoresearch.policy import (
+    CONFIRMED,
+    CPU,
+    CPU_IDEAS,
+    CPU_SCALE,
+    GPU,
+    GPU_SCALE,
+    Noise,
+    advice,
+    sight,
+)
 from autoresearch.policy.effects import weigh
 from autoresearch.records.values import Clock
 
@@ -14,7 +24,7 @@ KNOWN = Noise(seed_repeats=10, pair_repeats=8)
 
 
 def test_what_is_seen_is_what_six_pairs_confirm() -> None:
-    found = sight(KNOWN, CPU, CPU_IDEAS)
+    found = sight(KNOWN, CPU_SCALE)
     error = KNOWN.pair**2 / 6 * 8 / 6
     assert weigh(CPU_IDEAS, -found.gain, error).better == pytest.approx(CONFIRMED, abs=1e-6)
     assert 0.004 < found.gain < 0.010
@@ -23,7 +33,7 @@ def test_what_is_seen_is_what_six_pairs_confirm() -> None:
 
 
 def test_a_loud_study_is_told_what_to_do() -> None:
-    found = sight(replace(KNOWN, pair=0.05), CPU, CPU_IDEAS)
+    found = sight(replace(KNOWN, pair=0.05), CPU_SCALE)
     assert found.blind
     said = advice(found, "cpu", Clock.WALL)
     assert said is not None
@@ -35,20 +45,20 @@ def test_a_loud_study_is_told_what_to_do() -> None:
 
 def test_two_loud_replicates_foretell_loud_pairs() -> None:
     loud = Noise(seed=0.1, seed_repeats=1)
-    assert sight(loud, CPU, CPU_IDEAS).pair == pytest.approx(loud.pair * 0.1 / CPU.seed)
-    assert sight(loud, CPU, CPU_IDEAS).blind
-    assert sight(replace(loud, pair_repeats=1), CPU, CPU_IDEAS).pair == loud.pair
-    assert not sight(Noise(seed=0.001, seed_repeats=1), CPU, CPU_IDEAS).blind
+    assert sight(loud, CPU_SCALE).pair == pytest.approx(loud.pair * 0.1 / CPU.seed)
+    assert sight(loud, CPU_SCALE).blind
+    assert sight(replace(loud, pair_repeats=1), CPU_SCALE).pair == loud.pair
+    assert not sight(Noise(seed=0.001, seed_repeats=1), CPU_SCALE).blind
 
 
 def test_what_is_usual_is_not_blind() -> None:
-    assert not sight(KNOWN, CPU, CPU_IDEAS).blind
-    assert not sight(replace(KNOWN, seed=GPU.seed, pair=GPU.pair), GPU, GPU_IDEAS).blind
+    assert not sight(KNOWN, CPU_SCALE).blind
+    assert not sight(replace(KNOWN, seed=GPU.seed, pair=GPU.pair), GPU_SCALE).blind
 
 
 @given(st.floats(1e-4, 0.3), st.floats(1.01, 4))
 def test_more_noise_shows_less(pair: float, louder: float) -> None:
-    quiet = sight(replace(KNOWN, pair=pair), CPU, CPU_IDEAS)
-    loud = sight(replace(KNOWN, pair=pair * louder), CPU, CPU_IDEAS)
+    quiet = sight(replace(KNOWN, pair=pair), CPU_SCALE)
+    loud = sight(replace(KNOWN, pair=pair * louder), CPU_SCALE)
     assert loud.gain > quiet.gain
     assert loud.expected <= quiet.expected

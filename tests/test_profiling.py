@@ -1,7 +1,9 @@
+import os
 from pathlib import Path
 
 import pytest
 
+from autoresearch import sandbox
 from autoresearch.proposers.specs import parse
 from autoresearch.records.events import TrialStarted
 from autoresearch.records.training import Budget, Outcome, ProfileRow
@@ -9,10 +11,11 @@ from autoresearch.records.values import Clock, Ending, Purpose
 from autoresearch.research import StopRules
 from autoresearch.research.profiling import quoted
 from autoresearch.runtime.profiler import MAX_ROWS, Place, Sampler, Stack, rows
+from autoresearch.workers import LocalWorker
 from autoresearch.workers.streams import parse_profile
 from tests.inline import InlineWorker
 from tests.stubs import Night, Scripted, make_project, variant
-from tests.trials import PRELUDE, Bench
+from tests.trials import PRELUDE, Ahead, Bench
 
 TRAINED = """
 def slow():
@@ -91,12 +94,15 @@ def test_a_real_training_tells_where_its_steps_spend_their_time(tmp_path: Path) 
 
 
 def test_a_step_longer_than_the_budget_is_told_before_it_ends(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, profiled=True, budget=Budget(0.2, Clock.WALL, grace=0.2))
-    trained = "data = session.start()\ntime.sleep(60)\n"
-    outcome = bench.run(trained)
+    clock = Ahead()
+    bench = Bench(tmp_path, profiled=True, budget=Budget(0.5, Clock.WALL, grace=1000.0))
+    bench.worker = LocalWorker(sandbox.detect(os.environ), clock)
+    step = "session.start()\nsession._over.wait()\n"  # as long as it is looked at
+    told = "session._tell()\nsession.log(step=1, loss=1.0, tokens=1)\ntime.sleep(600)\n"
+    outcome = bench.run(step + told, on_point=lambda _point: clock.skip(5000.0))
     assert outcome.ending is Ending.HANG
     # A busy machine may still be seen in the line before.
-    assert outcome.profile[-1].line == len((PRELUDE + trained).splitlines())
+    assert outcome.profile[-1].line == len((PRELUDE + step).splitlines())
 
 
 @pytest.mark.parametrize(

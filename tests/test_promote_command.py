@@ -6,16 +6,20 @@ import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from autoresearch.records.tables import Experiment
+from autoresearch.records.training import Outcome
 from autoresearch.records.values import Purpose, Reading, Standing, Verdict
 from autoresearch.registry import Registry, RunLock
+from autoresearch.workers import Assignment, LocalWorker
 from autoresearch.workers.shelf import Shelf
 from tests import counting
 from tests.commands import Command, autoresearch
 from tests.counting import TRAIN, change
+from tests.processes import until
 from tests.stubs import git
 
 Run = Callable[..., tuple[int, str, str]]
@@ -310,7 +314,15 @@ def test_confirm_earns_it_on_the_spot(run: Run, project: Path) -> None:
 
 def interrupted(project: Path) -> None:
     """Start `promote --confirm` in a process of its own and press Ctrl-C in its first training."""
-    running = Command("promote", "2", "--confirm", cwd=project)
+    train = LocalWorker.train
+
+    def train_once_stopped(worker: LocalWorker, assignment: Assignment, **how: Any) -> Outcome:
+        until(how["stop"])
+        return train(worker, assignment, **how)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LocalWorker, "train", train_once_stopped)
+        running = Command("promote", "2", "--confirm", cwd=project)
     running.until("training (").send_signal(signal.SIGINT)
     assert running.wait() == 130, running.err
     err = running.err

@@ -8,11 +8,21 @@ import pytest
 
 from autoresearch.config import LlmSettings
 from autoresearch.errors import ProposerError
-from autoresearch.policy import Noise
-from autoresearch.proposers import Machine, Measuring, Pending, Remaining, TextSize
+from autoresearch.policy import Guard, Noise, scale_of
+from autoresearch.proposers import (
+    Brief,
+    Known,
+    KnownIdea,
+    Machine,
+    Measuring,
+    Pending,
+    Remaining,
+    TextSize,
+)
 from autoresearch.proposers.prompting import Prompting, digest
 from autoresearch.proposers.prompting.history import History, Told, estimate, shortened
 from autoresearch.proposers.prompting.templates import OWN, Templates, duration
+from autoresearch.records.metric import Direction, Metric, MetricSource
 from autoresearch.records.training import Budget, ProfileRow
 from autoresearch.records.values import (
     Category,
@@ -21,6 +31,7 @@ from autoresearch.records.values import (
     Clock,
     Estimate,
     Notes,
+    Reading,
     Rejection,
     Standing,
     Verdict,
@@ -548,3 +559,125 @@ def told(text: str) -> dict[int, Verdict]:
     for number, verdict in re.findall(r"^(?:## )?(\d+): (\w+), ", text, re.MULTILINE):
         found[int(number)] = Verdict(verdict)
     return found
+
+
+def known(rows: int = 0, *, inside: bool | None = None) -> Known:
+    """Earlier results: a baseline, a keep, and so many discards after them."""
+    ideas = [KnownIdea(Verdict.KEEP, 0.5, "the baseline"), KnownIdea(Verdict.KEEP, 0.75, "wider")]
+    ideas += [KnownIdea(Verdict.DISCARD, 0.7, f"discard {number}") for number in range(rows)]
+    metric = Metric("accuracy", "accuracy", Direction.HIGHER)
+    return Known("results.tsv", metric, (*ideas, KnownIdea(Verdict.CRASH, None, "odd")), inside)
+
+
+def test_what_was_known_before_stands_with_what_is_fixed(prompting: Prompting) -> None:
+    brief = a_brief(a_past(2), known=(known(1, inside=False),))
+    prompt = prompting.prompt(brief)
+    told = prompt.user[0].text
+    assert told.index("# Fixed files") < told.index("# Known before this study")
+    assert "2 kept, 1 discarded, 1 crashed, oldest first below." in told
+    assert "accuracy went from 0.50000 to 0.75000 there; higher is better." in told
+    assert "The best of it is not in the code that this study began with" in told
+    assert "kept 0.50000: the baseline\nkept 0.75000: wider\ndiscarded 0.70000: discard 0\n" in told
+    assert "crashed: odd\n<<end" in told
+    assert told in prompting.text(brief)
+    assert prompting.prompt(longer(brief, a_past(3))).user[0] == prompt.user[0]
+    bare = prompting.prompt(a_brief(a_past(2)))
+    assert "Known before" not in whole(bare)
+
+
+@pytest.mark.parametrize(
+    ("inside", "said"),
+    [(True, "What was kept there is in the code"), (None, "is not known: look at the code")],
+)
+def test_where_the_kept_ideas_are_is_said(
+    prompting: Prompting, inside: bool | None, said: str
+) -> None:
+    assert said in whole(prompting.prompt(a_brief(known=(known(inside=inside),))))
+
+
+def test_of_much_that_was_known_the_keeps_and_the_newest_are_told(prompting: Prompting) -> None:
+    brief = a_brief(known=(known(500),))
+    told = prompting.prompt(brief, tokens=20_000).user[0].text
+    assert "kept 0.50000: the baseline" in told
+    assert "discard 499" in told
+    assert "discard 9:" not in told
+    assert " of the rows left out, the oldest that were not kept first)" in told
+    section = told.partition("# Known before")[2]
+    assert estimate(section) < 20_000 / 12 + 400
+
+
+ACCURACY = Metric("accuracy", "points", Direction.HIGHER, MetricSource.EVALUATED)
+
+
+def of_its_own(**changes: object) -> Brief:
+    """A brief of a project with a command, a metric and guards of its own."""
+    known = [[Reading(1, -0.9), Reading(2, -0.904)]]
+    gauges = {"peak_memory_gib": 21.3, "f1": 0.61, "odd": 7.0}
+    run = replace(RUN, val_bpb=-0.91, steps=0, tokens=0, curve=(), gauges=gauges)
+    better = a_past(3, delta=-0.02, pairs=((1, -0.02),), run=run, predicted_delta=-0.01)
+    broke = a_past(4, delta=None, pairs=((1, -0.07),), run=run, broke="f1 0.4 is below 0.5")
+    return replace(
+        a_brief(better, broke),
+        scale=scale_of(ACCURACY, "cpu", known, paired=False),
+        score=Estimate(-0.9, 0.002),
+        baseline=((1, -0.9),),
+        noise=Noise(0.003, 0.004, 5, 5, slope=0.0),
+        command="uv run train.py",
+        guards=(Guard("peak_memory_gib", most=22.0), Guard("f1", least=0.5)),
+        measuring=None,
+        program="",
+        **changes,  # type: ignore[arg-type]
+    )
+
+
+def test_a_metric_of_the_project_s_own_is_told_in_its_own_direction(prompting: Prompting) -> None:
+    told = whole(prompting.prompt(of_its_own()))
+    for words in (
+        "One\nnumber counts: accuracy in points. Higher is better.",
+        "A training runs `uv run train.py`.",
+        "above zero is\n   better",
+        "minus 0.4 % of the usual noise for each line",
+        "worse by less than 4 % of that noise",
+        "it takes no seed",
+        "predicted_delta: +0.001\n",
+        "change of\n  accuracy in points; above zero is better.",
+        "raise accuracy.",
+        "The incumbent is experiment 1, accuracy 0.90000 ± 0.00200",
+        "The baseline read 0.90000 on seed 1.",
+        "accuracy of the same code varies by 0.00300 from training to training",
+        "read +0.02000 on seed 1",
+        "predicted +0.01000",
+        "accuracy 0.91000; 20.0 s, 1.00 GiB",
+        "read +0.02000 against 1; 20% better",
+    ):
+        assert words in told, words
+    for words in ("bpb", "bits per", "session.", "Lower", "Steps are score"):
+        assert words not in told, words
+
+
+def test_guards_are_rules_and_their_numbers_stand_beside_the_score(prompting: Prompting) -> None:
+    for told in (whole(prompting.prompt(of_its_own())), prompting.text(of_its_own())):
+        assert "bounds: `peak_memory_gib` at most 22, `f1` at least 0.5." in told
+        assert "guarded: peak_memory_gib 21.3 (at most 22), f1 0.61 (at least 0.5)" in told
+        # What broke one is no near miss, however good it looked.
+        assert "- experiment 4: read" not in told
+    assert "bounds" not in whole(prompting.prompt(a_brief()))
+
+
+def test_the_rules_of_a_metric_stay_as_they_are_while_its_noise_is_learned(
+    prompting: Prompting,
+) -> None:
+    louder = scale_of(ACCURACY, "cpu", [[Reading(1, -0.9), Reading(2, -0.906)]], paired=False)
+    first, second = of_its_own(), replace(of_its_own(), scale=louder)
+    assert louder.line_price > 1.1 * first.scale.line_price
+    assert prompting.prompt(first).system == prompting.prompt(second).system
+
+
+def test_a_score_that_is_the_training_s_own_word_may_not_be_told_otherwise(
+    prompting: Prompting,
+) -> None:
+    own = replace(ACCURACY, source=MetricSource.SUMMARY)
+    brief = of_its_own()
+    told = whole(prompting.prompt(replace(brief, scale=replace(brief.scale, metric=own))))
+    assert "The score is what the training itself reports." in told
+    assert "A fixed program" not in told

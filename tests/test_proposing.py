@@ -13,6 +13,7 @@ from autoresearch.records.values import Change, ChangeFormat, Proposal
 from autoresearch.research.patience import Patience
 from autoresearch.research.proposing import Proposing
 from autoresearch.research.rota import Rota, Seat
+from tests.processes import PATIENCE
 from tests.stubs import accepted
 
 GOOD = Proposal("a", "an idea", Change(ChangeFormat.DIFF, "x"))
@@ -62,7 +63,7 @@ class Bench:
         """Ask one after another until there is a proposal, none can come, or time is up."""
         while not self.patience.stop():
             if self.proposing.ask(lambda: BRIEF, accepted):
-                assert self.answered.wait(10)
+                assert self.answered.wait(PATIENCE)
                 self.answered.clear()
                 if found := self.proposing.answers():
                     return found[0].proposal
@@ -146,7 +147,7 @@ def test_nobody_waits_for_who_thinks_and_others_are_asked() -> None:
         go_on: threading.Event = field(default_factory=threading.Event)
 
         def propose(self, brief: Brief, check: Check) -> Proposal | Unable | None:
-            self.go_on.wait(30)
+            self.go_on.wait(PATIENCE)
             return GOOD
 
     slow = Slow()
@@ -155,7 +156,7 @@ def test_nobody_waits_for_who_thinks_and_others_are_asked() -> None:
     assert bench.proposing.answers() == []
     assert bench.next() == GOOD
     slow.go_on.set()
-    assert bench.answered.wait(10)
+    assert bench.answered.wait(PATIENCE)
     (made,) = bench.proposing.answers()
     assert made.turn.seat.proposer is slow
     assert not bench.seats[0].thinks

@@ -26,9 +26,10 @@ from autoresearch.sandbox import detect
 from autoresearch.workers.shelf import Shelf
 from tests.clusters import TERMS, Cluster, GatedHost, StubHost, begin, executor
 from tests.commands import autoresearch
-from tests.executors import PATIENCE, Gates, Rig, spec, until
+from tests.executors import Gates, Rig, spec
+from tests.processes import PATIENCE, until
 from tests.stubs import Night, Scripted, git, make_project, variant
-from tests.test_end_to_end import a_poem
+from tests.test_end_to_end import a_tiny_gpt
 from tests.test_executors import TestEveryExecutor as Contract
 
 
@@ -172,13 +173,10 @@ class TestRay(Contract):
 
 
 @pytest.mark.thorough
-@pytest.mark.timeout(600)  # true trainings, on a machine that may be busy
 def test_the_template_trains_on_a_cluster(cluster: Cluster, tmp_path: Path) -> None:
     """The command, the tiny GPT and the real evaluator; the corpus is brought to the machines."""
-    poem, root = tmp_path / "poem.txt", tmp_path / "gpt"
-    poem.write_text(a_poem(1500))
-    autoresearch("init", str(root), "--profile", "cpu")
-    autoresearch("prepare", "--corpus", str(poem), cwd=root)
+    root = tmp_path / "gpt"
+    a_tiny_gpt(root)
     night = ["run", "--ray", cluster.address, "--proposer", "optuna", "--budget", "1s"]
     ran = autoresearch(*night, "--experiments", "2", cwd=root)
     assert "the corpus is brought to" in ran.err

@@ -1,13 +1,26 @@
 """What models answer: what is clear is applied, all else is sent back; never something else."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from autoresearch.patching import unified_diff
+from autoresearch.policy import scale_of
 from autoresearch.proposers.prompting.frames import Frames
-from autoresearch.proposers.reading import header, read, read_change, unread
-from autoresearch.records.values import Category, Change, ChangeFormat, Notes, Proposal, Rejection
+from autoresearch.proposers.reading import header, predicted, read, read_change, unread
+from autoresearch.records.metric import Direction, Metric, MetricSource
+from autoresearch.records.values import (
+    Category,
+    Change,
+    ChangeFormat,
+    Estimate,
+    Notes,
+    Proposal,
+    Reading,
+    Rejection,
+)
 from tests import answers
 from tests.answers import (
     BARE,
@@ -72,7 +85,7 @@ def test_ideas_for_later_are_kept_and_echoes_of_the_form_are_none() -> None:
     assert all(each.isprintable() for each in made.notes.later)
     assert (made.notes.takes, made.notes.drops) == (("4.2",), ("4.1", "5.3"))
     assert read(GOOD, "fake:model", a_brief()).notes == Notes()  # type: ignore[union-attr]
-    assert unread(answer, "fake:model", Rejection("no")).notes == made.notes
+    assert unread(answer, "fake:model", Rejection("no"), a_brief()).notes == made.notes
 
 
 def test_what_is_unclear_is_sent_back_with_its_fault() -> None:
@@ -173,8 +186,28 @@ def test_a_predicted_effect_is_taken_only_where_it_is_a_number() -> None:
         ("1.812", None), ("negative 0.004", -0.004), ("-0.004, confidence 0.6", None),
         ("improves by 0.004 to 1.81", None),
     ):  # fmt: skip
-        told = header(f"hypothesis: x\npredicted_delta: {said}").predicted_delta
+        told = predicted(header(f"hypothesis: x\npredicted_delta: {said}").predicted, a_brief())
         assert told == meant, (said, told)
+
+
+def test_a_predicted_effect_is_in_the_direction_of_the_metric_and_stored_below_zero() -> None:
+    accuracy = Metric("accuracy", "points", Direction.HIGHER, MetricSource.EVALUATED)
+    loss = replace(accuracy, name="val_loss", unit="nats", direction=Direction.LOWER)
+    read = [[Reading(1, 350.0), Reading(2, 354.0)]]
+    for metric, said, meant in (
+        (accuracy, "+0.02", -0.02), (accuracy, "0.02", -0.02), (accuracy, "-0.02", 0.02),
+        (accuracy, "improves by 0.02", -0.02), (accuracy, "0.02 higher", -0.02),
+        (accuracy, "drops by 0.02", 0.02), (accuracy, "0.02 worse", 0.02),
+        (accuracy, "0.02 points", -0.02), (accuracy, "+0.02 accuracy", -0.02),
+        (accuracy, "+0.02 lower", None), (accuracy, "-0.02 better", None),
+        (accuracy, "2 %", None), (accuracy, "rises to 0.93", None), (accuracy, "0.93", None),
+        (loss, "-3.5", -3.5), (loss, "-3.5 nats", -3.5), (loss, "lower by 3.5", -3.5),
+        (loss, "345", None), (loss, "3.5 higher", 3.5),
+    ):  # fmt: skip
+        higher = metric is accuracy
+        scale = scale_of(metric, "cpu", [[Reading(1, -0.9)]] if higher else read)
+        brief = replace(a_brief(), scale=scale, score=Estimate(-0.9 if higher else 352.0))
+        assert predicted(said, brief) == meant, (metric.name, said)
 
 
 def test_a_category_is_the_nearest_one() -> None:
@@ -212,10 +245,10 @@ def test_hostile_words_are_made_printable_and_cost_no_time() -> None:
 
 
 def test_an_answer_that_cannot_be_read_is_kept_and_no_change() -> None:
-    kept = unread(GOOD, "fake:model", Rejection("it was cut"))
+    kept = unread(GOOD, "fake:model", Rejection("it was cut"), a_brief())
     assert kept.change == Change(ChangeFormat.ANSWER, GOOD)
     assert (kept.hypothesis, kept.fault) == ("a larger rate helps", "it was cut")
-    assert unread("hm", "m", Rejection("no blocks")).hypothesis == (
+    assert unread("hm", "m", Rejection("no blocks"), a_brief()).hypothesis == (
         "an answer that could not be read: no blocks"
     )
 

@@ -270,6 +270,52 @@ def test_the_leaderboard_ranks_only_what_can_be_compared(
     assert rows == [(2, "b", 1.0, "sealed"), (1, "c", 1.5, "sealed"), (1, "a", 2.0, "sealed")]
 
 
+def test_the_views_for_people_say_each_fate_in_a_word_and_add_up(
+    registry: Registry, tmp_path: Path
+) -> None:
+    study = new_study(registry)
+    base = new_experiment(
+        registry, study, proposer="baseline", category=Category.BASELINE, verdict=Verdict.KEEP,
+        val_bpb=2.0,
+    )  # fmt: skip
+    kept = new_experiment(
+        registry, study, verdict=Verdict.KEEP, standing=Standing.CONFIRMED, val_bpb=1.8,
+        delta=-0.2, parent_id=base.id, p_better=0.91, p_neutral=0.08,
+    )  # fmt: skip
+    new_trial(registry, kept, val_bpb=1.8, state=TrialState.DONE)
+    new_trial(registry, kept, val_bpb=1.8, state=TrialState.DONE)
+    for verdict, standing in (
+        (Verdict.DISCARD, None), (Verdict.DISCARD, Standing.REFUTED), (Verdict.CRASH, None),
+        (Verdict.INVALID, None), (Verdict.STALE, None), (None, None),
+    ):  # fmt: skip
+        new_experiment(registry, study, verdict=verdict, standing=standing)
+    ledger = registry.ledger(study, Caps())
+    for _ in range(2):
+        ledger.reserve(Intent("optuna", "openai", "m", "propose", 0.25))
+    with closing(sqlite3.connect(tmp_path / "registry.db")) as browser:
+        statuses = browser.execute("SELECT status FROM experiments_readable").fetchall()
+        (proposer,) = browser.execute(
+            "SELECT experiments, kept, confirmed, refuted, discarded, crashed, refused, "
+            "unfinished, best_effect, calls, calls_usd FROM proposers_readable"
+        ).fetchall()
+        (one,) = browser.execute(
+            "SELECT experiments, kept, confirmed, baseline_val_bpb, best_val_bpb, calls_usd "
+            "FROM studies_readable"
+        ).fetchall()
+        chances = browser.execute(
+            "SELECT percent_better, percent_no_difference, percent_worse "
+            "FROM experiments_readable WHERE experiment = 2"
+        ).fetchone()
+        trials = browser.execute("SELECT experiment_status FROM trials_readable").fetchall()
+    assert [status for (status,) in statuses] == [
+        "unfinished", "stale", "refused", "crashed", "refuted", "discarded", "confirmed", "kept",
+    ]  # fmt: skip
+    assert proposer == (7, 1, 1, 1, 1, 1, 1, 1, -0.2, 2, 0.5)
+    assert one == (8, 2, 1, 2.0, 1.8, 0.5)
+    assert chances == (91.0, 8.0, 1.0)
+    assert trials == [("confirmed",), ("confirmed",)]
+
+
 def test_without_a_registry_the_next_step_is_named(tmp_path: Path) -> None:
     with pytest.raises(RegistryError, match="autoresearch run"):
         Registry.open(tmp_path / "registry.db")

@@ -16,12 +16,14 @@ from autoresearch.records.events import (
     Notice,
     StudyStopped,
     TrialPoint,
+    TrialStarted,
 )
 from autoresearch.records.values import (
     Change,
     ChangeFormat,
     Ending,
     ExperimentState,
+    Purpose,
     TrialState,
     Verdict,
 )
@@ -43,6 +45,7 @@ from tests.stubs import (
     variant,
     whole,
 )
+from tests.trials import Ahead
 
 
 def verdicts(night: Night) -> list[Verdict | None]:
@@ -220,10 +223,11 @@ def test_a_proposer_that_writes_only_nonsense_ends_the_run(tmp_path: Path) -> No
 
 
 def test_an_interrupted_run_continues_where_it_was(tmp_path: Path) -> None:
+    clock = Ahead()
     night = Night(
         make_project(tmp_path / "project"),
         Scripted([variant(QUALITY=1.9, BEHAVIOUR="slow"), variant(QUALITY=1.5)]),
-        worker=processes(),
+        worker=processes(clock),
     )
 
     def stop_in_experiment_two(event: object) -> None:
@@ -239,11 +243,14 @@ def test_an_interrupted_run_continues_where_it_was(tmp_path: Path) -> None:
     assert night.registry.trials(row)[0].ending is Ending.INTERRUPTED
     assert not guarded_children()
 
+    def let_it_hang(event: object) -> None:
+        started = [each for each in night.events if isinstance(each, TrialStarted)][-1]
+        slow = started.experiment_id == 2 and started.purpose is Purpose.SCREENING
+        if isinstance(event, TrialPoint) and slow:
+            clock.skip(1000.0)
+
     night.stop.clear()
-    night.on_event = lambda _event: None
-    night.setup = type(night.setup)(
-        **{**night.setup.__dict__, "budget": night.project.settings.budget(1.0)}
-    )
+    night.on_event = let_it_hang
     night.run()
     assert verdicts(night) == [Verdict.KEEP, Verdict.CRASH, Verdict.KEEP]
     agree(night)

@@ -8,8 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from autoresearch.records.values import Ending
 from autoresearch.sandbox import Bubblewrap, Sandbox
 from autoresearch.workers import LocalWorker
 from tests import sandboxes
+from tests.processes import PATIENCE, until
 from tests.shares import rows
 from tests.trials import FINISH, GOOD, Bench
 
@@ -94,7 +94,7 @@ class Cell:
             with launch(
                 command, cwd=self.scratch, env=environment, stdout=out.fileno(), stderr=out.fileno()
             ) as guarded:
-                ended = guarded.wait(60)
+                ended = guarded.wait(PATIENCE)
                 assert ended is not None
         return ended, (self.folder / "out").read_text(errors="replace")
 
@@ -223,15 +223,15 @@ with open(sys.argv[1] + "/fill", "wb") as file:
         (software / "state" / "secret").write_text("secret")
         (software / "state" / "tree" / "x").write_text("shown")
         (software / "library").write_text("code")
-        cell = Cell(
-            tmp_path,
-            replace(sealed, base=(*sealed.base, software), hidden=(software / "state",)),
-        )
+        (software / "labels").write_text("secret")
+        hidden = (software / "state", software / "labels")
+        cell = Cell(tmp_path, replace(sealed, base=(*sealed.base, software), hidden=hidden))
         cell.tree = software / "state" / "tree"
         assert cell.reached("open(sys.argv[1]).read()", software / "library") == "'code'"
         assert cell.reached("open(sys.argv[1]).read()", software / "state" / "secret") is None
         assert cell.reached("open(sys.argv[1]).read()", software / "state" / "tree" / "x")
         assert cell.reached("open(sys.argv[1], 'w')", software / "state" / "new") is None
+        assert cell.reached("open(sys.argv[1]).read() or None.x", software / "labels") is None
 
     def test_links_on_the_way_lead_where_they_should(self, tmp_path: Path, box: Cell) -> None:
         real = tmp_path / "real"
@@ -314,12 +314,12 @@ class TestProcesses:
     def test_a_command_that_is_not_there(self, cell: Cell) -> None:
         command = cell.sandbox.command(["/no/such"], readable=(), writable=(cell.scratch,))
         with launch(command, cwd=cell.scratch, env={}) as guarded:
-            assert guarded.wait(20) == Exit(127, None)
+            assert guarded.wait(PATIENCE) == Exit(127, None)
 
     def test_a_sandbox_that_cannot_be_set_up(self, box: Cell) -> None:
         command = box.sandbox.command(["true"], readable=[box.folder / "gone"], writable=())
         with launch(command, cwd=box.scratch, env={}) as guarded:
-            assert guarded.wait(20) == Exit(127, None)
+            assert guarded.wait(PATIENCE) == Exit(127, None)
 
 
 REFUSED = {
@@ -402,7 +402,7 @@ class TestNetwork:
         argv = [sys.executable, "-I", "-c", code, str(server.getsockname()[1])]
         command = cell.sandbox.command(argv, readable=(), writable=[cell.scratch], network=True)
         with launch(command, cwd=cell.scratch, env={}) as guarded:
-            assert guarded.wait(20) == Exit(0, None)
+            assert guarded.wait(PATIENCE) == Exit(0, None)
 
 
 class TestLimits:
@@ -479,10 +479,10 @@ for turn in range(24):
 class TestNobodySurvives:
     def test_supervisors_and_guards_that_are_killed_at_any_moment(self, box: Cell) -> None:
         root = Path(__file__).parent.parent
-        seconds = f"61.{os.getpid()}"  # nobody else's
+        seconds = f"901.{os.getpid()}"  # nobody else's
         command = [sys.executable, "-c", ORPHANS, str(box.scratch), seconds]
         subprocess.run(command, cwd=root, check=True)
-        wait_until(lambda: not sleeping(seconds))
+        until(lambda: not sleeping(seconds))
 
     def test_a_daemon(self, box: Cell) -> None:
         code = "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n"
@@ -501,10 +501,3 @@ def sleeping(seconds: str) -> list[psutil.Process]:
         except psutil.NoSuchProcess:
             continue
     return found
-
-
-def wait_until(condition: Callable[[], bool], patience: float = 30.0) -> None:
-    deadline = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

@@ -13,10 +13,10 @@ from autoresearch.config import load_settings
 from autoresearch.devices import DeviceTree, Step
 from autoresearch.errors import GitError, ProjectError
 from autoresearch.scaffold import (
-    COPIED,
     SIZES,
     Choice,
     Scaffold,
+    agents_text,
     create_project,
     detect_profile,
     profiles,
@@ -33,7 +33,7 @@ def make(root: Path, *, profile: str = "cpu", merge: bool = False) -> Scaffold:
 
 def test_a_project_is_a_repository_with_one_commit(tmp_path: Path) -> None:
     made = make(tmp_path / "new" / "project")
-    assert sorted(git(made.root, "ls-files").splitlines()) == sorted(COPIED.values())
+    assert sorted(git(made.root, "ls-files").splitlines()) == sorted(render("gpt", "cpu"))
     assert git(made.root, "rev-list", "--count", "HEAD") == "1"
     assert git(made.root, "status", "--porcelain") == ""
     assert git(made.root, "rev-parse", "HEAD") == made.commit
@@ -183,13 +183,23 @@ def test_no_file_is_ever_overwritten(tmp_path: Path) -> None:
     assert [each.name for each in root.iterdir()] == ["train.py"]
 
 
-def test_a_readme_and_a_gitignore_of_ones_own_stay(tmp_path: Path) -> None:
+def test_texts_of_ones_own_stay(tmp_path: Path) -> None:
     root = tmp_path / "project"
     root.mkdir()
-    (root / "README.md").write_text("mine")
+    for name in ("README.md", "AGENTS.md"):
+        (root / name).write_text("mine")
     made = make(root, merge=True)
-    assert made.kept == ("README.md",)
-    assert (root / "README.md").read_text() == "mine"
+    assert made.kept == ("README.md", "AGENTS.md")
+    assert [(root / name).read_text() for name in made.kept] == ["mine", "mine"]
+    assert (root / ".gitignore").exists()
+
+
+def test_coding_agents_are_told_how_to_read_a_study(tmp_path: Path) -> None:
+    text = (make(tmp_path / "project").root / "AGENTS.md").read_text()
+    assert text == agents_text()
+    for command in ("status --json", "diff 7 --json", "note ", "run --experiments"):
+        assert f"autoresearch {command}" in text
+    assert text.count("\n") <= 50
 
 
 def test_a_project_may_be_a_folder_of_a_repository(tmp_path: Path) -> None:

@@ -34,18 +34,12 @@ from autoresearch.research.control import Control, HeldLedger
 from tests import counting
 from tests.commands import Command, Forked, autoresearch
 from tests.inline import InlineWorker
+from tests.listener import Listener, dead_url
+from tests.processes import PATIENCE, until
 from tests.rendering import HOSTILE
 from tests.stubs import FreeLedger, Night, Scripted, git, make_project, variant
 
 IDEAS = [variant(QUALITY=2.0 + at / 10) for at in range(1, 6)]
-
-
-def until(true: Callable[[], object], patience: float = 60.0) -> None:
-    """Wait for what another process is about to do."""
-    deadline = time.monotonic() + patience
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 # --- what a night does
@@ -402,17 +396,28 @@ def test_a_detached_run_outlives_its_terminal_and_hears_from_others(project: Pat
     assert tree
     assert "stops now" in autoresearch("stop", "--now", cwd=project).out
     until(lambda: not run.is_running() or run.status() == psutil.STATUS_ZOMBIE)
-    assert psutil.wait_procs(tree, timeout=20)[1] == []
+    assert psutil.wait_procs(tree, timeout=PATIENCE)[1] == []
     assert log.read_text().splitlines()[-1].startswith("autoresearch: interrupted; everything is")
     assert "no run is at work" in autoresearch("stop", cwd=project, code=1).err
     assert json.loads(autoresearch("status", "--json", cwd=project).out)["run"] is None
 
 
 def test_a_stop_from_another_terminal_ends_a_run_after_its_trial(project: Path) -> None:
+    notify = '\n[notify]\nurls = ["$HOOK", "$DEAD"]\n'
+    settings = project / "autoresearch.toml"
+    settings.write_text(settings.read_text() + notify)
     lingering(project, 0.5)
-    running = Command(*NIGHT, cwd=project).until("training")
-    assert "once what is at work has ended" in autoresearch("stop", cwd=project).out
-    assert running.wait() == 0
+    with Listener() as phone:
+        hooks = {**os.environ, "HOOK": phone.url("up/secret-token"), "DEAD": dead_url()}
+        running = Command(*NIGHT, cwd=project, env=hooks).until("training")
+        assert "once what is at work has ended" in autoresearch("stop", cwd=project).out
+        assert running.wait() == 0
+    (end,) = phone.bodies
+    assert "Stopped: by 'autoresearch stop'; 'autoresearch run' continues" in end["text"]
+    assert "1 experiment" in end["text"]
+    log = find_project(project).log.read_text()
+    assert log.count("no notification reached $DEAD: it cannot be reached (ConnectError)") == 1
+    assert "token" not in log
     assert "stopped: by `autoresearch stop`; `autoresearch run` continues" in running.err
     registry = Registry.open(find_project(project).registry)
     assert registry.experiment(1).verdict is Verdict.KEEP
@@ -451,5 +456,5 @@ def test_ctrl_c_at_its_start_ends_a_detached_run() -> None:
 
     typed = Forked(work).until("starting")
     typed.send_signal(signal.SIGINT)
-    assert typed.wait(20) == 130
+    assert typed.wait() == 130
     assert "autoresearch: interrupted" in typed.err

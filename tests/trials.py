@@ -1,6 +1,7 @@
 """Trials for the worker's tests: second-long train.py stubs in plain Python, really executed."""
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,14 +49,37 @@ def daemon(act):
     os.wait()
 
 
+def until_gate():
+    """Wait until the test opens the gate; see `Bench.open_gate`."""
+    while not (Path.home() / "gate").exists():
+        time.sleep(0.005)
+
+
 session = open_session()
 '''
 FINISH = "data = session.start()\nsession.log(step=1, loss=2.0, tokens=3)\nsave(session)\n"
 GOOD = FINISH + "session.finish()\ntime.sleep(60)\n"
 
 
-LONG = Budget(training=20.0, clock=Clock.WALL, startup=60.0, grace=5.0)
+# So long that a busy machine brings nothing to its end that should not come to one.
+LONG = Budget(training=120.0, clock=Clock.WALL, startup=240.0, grace=20.0)
 ROOMY = Limits(memory=2 * 2**30, log=64 * 1024)
+
+
+@dataclass
+class Ahead:
+    """A clock that runs as the machine's does, and is put forward by a test.
+
+    So a limit is passed when something has happened, and not before, however slow the machine is.
+    """
+
+    seconds: float = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.seconds
+
+    def skip(self, seconds: float) -> None:
+        self.seconds += seconds
 
 
 @dataclass
@@ -92,6 +116,10 @@ class Bench:
         )
         assert alive_under(assignment.scratch) == []
         return outcome
+
+    def open_gate(self) -> None:
+        """Let the trial at work go on that waits in `until_gate`."""
+        (self.folder / f"trial-{self.count}" / "scratch" / "gate").touch()
 
     def assignment(self, source: str, seed: int = 5) -> Assignment:
         self.count += 1

@@ -23,7 +23,7 @@ _EXPERIMENTS = (
 )
 _PROMISING = (
     "SELECT id, coalesce(standing, verdict), hypothesis FROM experiment "
-    "WHERE verdict = 'keep' AND parent_id IS NOT NULL ORDER BY id DESC"
+    "WHERE verdict = 'keep' AND parent_id IS NOT NULL AND proposer <> 'imported' ORDER BY id DESC"
 )
 _TAGS = "SELECT tag, '', branch FROM study ORDER BY id DESC"
 _NOTES = "SELECT id, '', text FROM note WHERE dropped_at IS NULL ORDER BY id DESC"
@@ -36,7 +36,8 @@ _PROPOSERS = (
     ("patches:", "a folder of patches"),
 )
 _USED = (
-    "SELECT DISTINCT proposer, '', 'was asked before' FROM experiment WHERE proposer <> 'baseline'"
+    "SELECT DISTINCT proposer, '', 'was asked before' FROM experiment "
+    "WHERE proposer NOT IN ('baseline', 'imported')"
 )
 _CATEGORIES = "SELECT DISTINCT category, '', '' FROM experiment ORDER BY category"
 _ORDERS = (

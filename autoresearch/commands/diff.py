@@ -38,7 +38,9 @@ def diff(options: DiffOptions) -> None:
     project = find_project()
     registry = Registry.look(project.registry)
     before, after = _sides(registry, options)
-    found = _difference(GitRepo.open(project.root), before, after)
+    repo = GitRepo.open(project.root)
+    _refuse_unknown(registry, repo, before, after)
+    found = _difference(repo, before, after)
     if options.patch or options.stat:
         _show_code(_committed(found, before, after), options)
     elif options.as_json:
@@ -47,7 +49,7 @@ def diff(options: DiffOptions) -> None:
         study, text = registry.study_of(after), after.change_text
         changes = found.text.decode("utf-8", "backslashreplace") if found else text
         view.diff(registry, study, before, after, changes=changes, console=stdout())
-        if told := _next_step(after):
+        if not study.is_imported and (told := _next_step(after)):
             typer.echo(told)
 
 
@@ -74,6 +76,16 @@ def _sides(registry: Registry, options: DiffOptions) -> tuple[Experiment, Experi
         return view.since_baseline(registry, study, options.first)
     assert options.first is not None
     return view.sides(registry, options.first, options.second)
+
+
+def _refuse_unknown(registry: Registry, repo: GitRepo, *rows: Experiment) -> None:
+    """Return if there is a commit behind every experiment that was read from a file."""
+    for row in rows:
+        study = registry.study_of(row)
+        if study.is_imported and (row.commit_sha is None or repo.resolve(row.commit_sha) is None):
+            named = f"commit {row.commit_sha}, which is not here" if row.commit_sha else "no commit"
+            msg = f"experiment {row.id} was read from {study.origin}, with {named}: "
+            raise RegistryError(msg + "there is nothing to compare")
 
 
 def _difference(repo: GitRepo, before: Experiment, after: Experiment) -> Difference | None:

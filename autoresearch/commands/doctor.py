@@ -11,11 +11,10 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from autoresearch import corpus as corpora
 from autoresearch.commands.output import stdout
 from autoresearch.commands.proposers import keys_of
 from autoresearch.commands.stations import sandbox_for, slot_chooser
-from autoresearch.commands.workshop import trust_of
+from autoresearch.commands.tasks import task_of, trust_of
 from autoresearch.config import (
     Keys,
     Project,
@@ -27,7 +26,9 @@ from autoresearch.config import (
 from autoresearch.diagnosis import Chapter, Level, Situation, diagnose, plain, worst
 from autoresearch.errors import ExitCode, ProjectError
 from autoresearch.gitrepo import GitRepo
+from autoresearch.notify import Notification
 from autoresearch.registry import Registry
+from autoresearch.render import notifications
 from autoresearch.research.study import require_openable
 
 _STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.FAULT: "bold red"}
@@ -40,6 +41,7 @@ class DoctorOptions:
     proposers: tuple[str, ...]
     offline: bool
     as_json: bool
+    notify: bool = False
 
 
 def doctor(options: DoctorOptions) -> None:
@@ -77,19 +79,25 @@ def _situation(options: DoctorOptions) -> Situation:
         environment=dict(os.environ),
         proposers=tuple(dict.fromkeys(options.proposers)),
         offline=options.offline,
+        trial=_sample(project) if options.notify and not options.offline else None,
         opens=partial(_opens, project) if isinstance(project, Project) else None,
     )
 
 
+def _sample(project: Project | ProjectError) -> Notification:
+    root = project.root if isinstance(project, Project) else Path.cwd()
+    return notifications.sample(notifications.Situation(root.name))
+
+
 def _opens(project: Project) -> str:
     """Return the tag of the study that `run` would open; raise what it would; change nothing."""
-    corpus = corpora.load(project.corpus_pointer)
-    trust = trust_of(project, sandbox_for(project), corpus)
+    task = task_of(project)
+    trust = trust_of(project, task, sandbox_for(project))
     repo, (slot,) = GitRepo.open(project.root), slot_chooser(project).slots(None)
     if not project.registry.exists():
-        return require_openable(None, repo, project, corpus, trust, slot.hardware)
+        return require_openable(None, repo, project, task, trust, slot.hardware)
     with closing(Registry.look(project.registry)) as registry:
-        return require_openable(registry, repo, project, corpus, trust, slot.hardware)
+        return require_openable(registry, repo, project, task, trust, slot.hardware)
 
 
 def _show(console: Console, chapter: Chapter) -> None:

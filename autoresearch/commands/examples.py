@@ -10,6 +10,8 @@ EXAMPLES = MappingProxyType(
         "init": (
             ("my-research", "a project with the profile that fits this machine"),
             (". --merge", "beside the files that are here"),
+            ("--adopt", "the repository that is here, such as a clone of karpathy/autoresearch"),
+            ("--adopt --command 'python fit.py' --budget 2m", "with what it cannot find"),
         ),
         "prepare": (
             ("", "the standard library's own source: no download"),
@@ -43,6 +45,7 @@ EXAMPLES = MappingProxyType(
         "doctor": (
             ("", "is all there?"),
             ("--proposer 'command:claude -p' --offline", "a proposer, without calling it"),
+            ("--notify", "does a notification arrive?"),
         ),
         "diff": (
             ("7", "what experiment 7 changed, and what that did"),
@@ -64,6 +67,8 @@ EXAMPLES = MappingProxyType(
         "export": (
             ("night.csv", "for a spreadsheet"),
             ("trials.parquet --table trials", "for pandas or DuckDB"),
+            ("runs/ --to tensorboard", "every curve, beside its parameters"),
+            ("http://localhost:5000 --to mlflow", "on a tracking server"),
         ),
     }
 )  # fmt: skip

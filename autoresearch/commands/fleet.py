@@ -11,7 +11,16 @@ import typer
 from autoresearch.config import Project
 from autoresearch.corpus import Corpus
 from autoresearch.errors import ProjectError, UsageFault
-from autoresearch.execution import FetchingShelf, HostFacts, RayExecutor, StudyHost, pack, wire
+from autoresearch.execution import (
+    FetchingShelf,
+    HostFacts,
+    RayExecutor,
+    StudyHost,
+    Task,
+    TextTask,
+    pack,
+    wire,
+)
 from autoresearch.gitrepo import GitRepo
 from autoresearch.records.values import Trust
 
@@ -33,14 +42,14 @@ class Fleet:
 
 @contextmanager
 def fleet_at(
-    address: str, project: Project, corpus: Corpus, repo: GitRepo, known: Mapping[str, str]
+    address: str, project: Project, task: Task, repo: GitRepo, known: Mapping[str, str]
 ) -> Iterator[Fleet]:
     """Yield the machines of the cluster at an address; leave it afterwards.
 
     Args:
         address: HOST:PORT of its head, or "auto".
         project: whose trials they will run.
-        corpus: its text, brought to those that lack it.
+        task: what they learn from; a text is brought to those that lack it.
         repo: its code.
         known: the comparability key of the study, if there is one already.
 
@@ -50,7 +59,7 @@ def fleet_at(
     """
     _require(address)
     typer.echo(f"Looking for machines of the Ray cluster at {address}.", err=True)
-    begin = _begin(address, project, corpus)
+    begin = _begin(address, project, _text(task))
     with RayExecutor(begin, lambda commit: packed(repo, commit, project.work)) as executor:
         facts = executor.survey(known)
         if project.settings.sandbox.require and facts.trust is not Trust.SEALED:
@@ -81,6 +90,13 @@ def _require(address: str) -> None:
     if importlib.util.find_spec("ray") is None:
         msg = "--ray needs Ray: install autoresearch[ray], here and on the cluster's machines"
         raise ProjectError(msg)
+
+
+def _text(task: Task) -> Corpus:
+    if isinstance(task, TextTask):
+        return task.corpus
+    msg = "--ray runs projects of the session API alone: one with a [target] command runs here"
+    raise ProjectError(msg)
 
 
 def _begin(address: str, project: Project, corpus: Corpus) -> wire.Begin:

@@ -10,6 +10,7 @@ import typer
 
 from autoresearch import corpus as corpora
 from autoresearch.config import Project
+from autoresearch.config.project import SETTINGS_FILE
 from autoresearch.errors import AutoresearchError, CorpusError
 from autoresearch.gitrepo import GitRepo
 from autoresearch.promotion import Evidence, Promotion, manifest, replay
@@ -29,13 +30,11 @@ def leave_manifest(
     mine = {each.id for each in done.commits}
     proven = [each for each in evidence if each.experiment in mine]
     folder = project.promoted / done.commits[-1].sha[:12]
-    prepare = _prepare(project)
+    prepare = _prepare(project, repo)
     commands = [
-        line
-        for each in proven
-        for line in replay(each, repo.prefix, prepare, str(folder / str(each.experiment)))
+        replay(each, repo.prefix, prepare, str(folder / str(each.experiment))) for each in proven
     ]
-    text = manifest(done, proven, commands, now).json
+    text = manifest(done, proven, [line for lines in commands for line in lines], now).json
     try:
         _write(folder, proven, text)
         for sha in dict.fromkeys(each.sha for each in done.commits):
@@ -45,15 +44,21 @@ def leave_manifest(
         return
     shown = os.path.relpath(folder / _NAME)
     typer.echo(f"evidence: {shown}, and `git notes --ref=autoresearch show {folder.name}`")
-    typer.echo(f"train it again: {' && '.join(commands[:4])}")
+    typer.echo(f"train it again: {' && '.join(commands[0])}")
     typer.echo(f"Next: {_next_step(done)}")
 
 
-def _prepare(project: Project) -> str:
+def _prepare(project: Project, repo: GitRepo) -> list[str]:
+    """Return what has to be done in another checkout before the project can be run there."""
+    told = list[str]()
+    if SETTINGS_FILE not in repo.read_files(repo.head(), (SETTINGS_FILE,)):
+        told.append(shlex.join(["cp", str(project.root / SETTINGS_FILE), "."]))
+    if project.settings.target.command:
+        return [*told, *(["autoresearch prepare"] if project.settings.data.prepare else [])]
     try:
-        return corpora.load(project.corpus_pointer).command or _UNKNOWN
+        return [*told, corpora.load(project.corpus_pointer).command or _UNKNOWN]
     except CorpusError:
-        return _UNKNOWN
+        return [*told, _UNKNOWN]
 
 
 def _write(folder: Path, evidence: Sequence[Evidence], text: str) -> None:

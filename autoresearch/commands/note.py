@@ -11,7 +11,7 @@ from autoresearch.config import find_project
 from autoresearch.errors import RegistryError, UsageFault
 from autoresearch.records.notes import LONGEST, MOST, Note
 from autoresearch.records.tables import Study
-from autoresearch.registry import Registry
+from autoresearch.registry import Registry, refuse_imported
 from autoresearch.render import notes as view
 
 
@@ -55,6 +55,7 @@ def _text(options: NoteOptions) -> str:
 
 
 def _add(registry: Registry, study: Study, text: str) -> None:
+    refuse_imported(study, "note")
     if sum(each.stands for each in registry.notes(study)) >= MOST:
         msg = f"{MOST} notes stand already: take one back with `autoresearch note --drop N`"
         raise RegistryError(msg)

@@ -1,5 +1,6 @@
 """`autoresearch prepare`."""
 
+import subprocess
 from functools import partial
 
 import typer
@@ -7,14 +8,26 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from autoresearch import corpus
-from autoresearch.config import data_home, find_project
+from autoresearch.config import Project, data_home, find_project
+from autoresearch.errors import ProjectError, UsageFault
 from autoresearch.records.text import safe_line
+from autoresearch.workers import with_python
+
+DEFAULT = "stdlib"
 
 
 def prepare(source: str, text_column: str = "") -> None:
-    """Prepare a corpus for this project and say what came of it."""
+    """Prepare a corpus for this project and say what came of it.
+
+    Raises:
+        UsageFault: the project prepares its data itself, and has no corpus.
+        ProjectError: its own way to prepare them failed.
+    """
     project = find_project()
     project.make_state()
+    if project.settings.target.command:
+        _run_own(project, asked=bool(text_column) or source != DEFAULT)
+        return
     with _progress() as bar:
         tasks: dict[str, int] = {}
 
@@ -39,6 +52,20 @@ def prepare(source: str, text_column: str = "") -> None:
         typer.echo(f"  left out: {left_out}")
     for doubt in corpus.doubts(made):
         typer.echo(f"warning: {doubt.said}; {doubt.mend}", err=True)
+    typer.echo("Next: autoresearch doctor, then autoresearch run --hours 8")
+
+
+def _run_own(project: Project, *, asked: bool) -> None:
+    """Run the project's own line; it is the person's, so it runs as if they had typed it."""
+    if asked:
+        msg = "--corpus is for text: this project's command reads data of its own"
+        raise UsageFault(msg)
+    line = with_python(project.settings.data.prepare)
+    if not line:
+        typer.echo("There is nothing to prepare: this project's command reads data of its own.")
+    elif code := subprocess.run(line, shell=True, cwd=project.root, check=False).returncode:  # noqa: S602 - theirs
+        msg = f"[data] prepare: {project.settings.data.prepare!r} ended with exit code {code}"
+        raise ProjectError(msg)
     typer.echo("Next: autoresearch doctor, then autoresearch run --hours 8")
 
 

@@ -19,7 +19,7 @@ from autoresearch.promotion import promote as cherry_pick
 from autoresearch.records.comparing import warning
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import Standing, Verdict
-from autoresearch.registry import Registry
+from autoresearch.registry import Registry, refuse_imported
 from autoresearch.render import promoting as view
 
 PAIRS = 6
@@ -82,6 +82,7 @@ def promote(options: PromoteOptions) -> None:
     opened = Registry.look if options.dry_run else Registry.open
     registry, repo = opened(project.registry), GitRepo.open(project.root)
     numbers = options.chosen.of(registry)
+    _refuse_imported(registry, numbers)
     warn_of_incomparable(registry, numbers)
     # What git refuses is refused before anything is trained or scored.
     ahead = _as_if_confirmed(_chosen(registry, numbers)) if pairs else _chosen(registry, numbers)
@@ -101,6 +102,11 @@ def promote(options: PromoteOptions) -> None:
     done = _pick(repo, chosen, options, dry_run=False, commits=options.commits)
     _say(done)
     leave_manifest(project, repo, done, evidence, registry.now())
+
+
+def _refuse_imported(registry: Registry, numbers: Iterable[int]) -> None:
+    for number in numbers:
+        refuse_imported(registry.study_of(registry.experiment(number)), "promote")
 
 
 def _show_evidence(registry: Registry, repo: GitRepo, numbers: Sequence[int]) -> list[Evidence]:

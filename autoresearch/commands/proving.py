@@ -13,6 +13,7 @@ from autoresearch import policy
 from autoresearch.commands.stations import stations_for
 from autoresearch.commands.workshop import Workshop, stop_flag, workshop
 from autoresearch.config import Project
+from autoresearch.corpus import Split
 from autoresearch.errors import AutoresearchError, Interrupted, ProjectError
 from autoresearch.process import remove
 from autoresearch.records.events import Notice
@@ -20,12 +21,14 @@ from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.text import counted
 from autoresearch.records.values import Purpose, Reading, Standing
 from autoresearch.registry import Registry
+from autoresearch.registry.packing import unpack_counts
 from autoresearch.render.live import watcher_for
 from autoresearch.research import TrialRunner, recover, telling
 from autoresearch.research.books import Books
 from autoresearch.research.comparing import Comparing
 from autoresearch.research.confirming import Confirming, earn_claim
 from autoresearch.research.examining import Examiner, Sizes, Unexamined
+from autoresearch.research.guarding import guards_of
 from autoresearch.research.patience import Patience
 from autoresearch.research.requests import Request
 from autoresearch.research.shelving import shelf_of
@@ -108,15 +111,18 @@ def _earn(shop: Workshop, study: Study, numbers: Sequence[int], pairs: int) -> N
         registry.be_patient(patience.pause)
         # What waits for a next trial is not left to wait while test is scored.
         with closing(shop.trials(study, patience, shop.purse(study))) as trials:
-            books = Books(registry, shop.repo, watcher.see)
-            confirming = Confirming(0.0, registry, Comparing(registry, trials), books)
+            guards = guards_of(project.settings)
+            books = Books(registry, shop.repo, watcher.see, guards)
+            comparing = Comparing(registry, trials, guards=guards)
+            confirming = Confirming(0.0, registry, comparing, books)
             for number in numbers:
                 if registry.experiment(number).standing is None:
                     trained = earn_claim(confirming, trials, study, number, pairs)
                     if registry.experiment(number).standing is None:
                         watcher.see(Notice(_in_vain(number, trained, pairs)))
             rows = map(registry.experiment, numbers)
-            if proven := [row for row in rows if row.standing is Standing.CONFIRMED]:
+            proven = [row for row in rows if row.standing is Standing.CONFIRMED]
+            if proven and shop.task.has_test:
                 _train_missing(shop, study, proven, trials)
                 books.settle(study)
             trials.tidy()
@@ -158,11 +164,13 @@ def _train_missing(
 
 def _examine(shop: Workshop, study: Study, numbers: Sequence[int]) -> Iterator[_Unscored]:
     project, registry = shop.project, shop.registry
+    if not shop.task.has_test:
+        yield _Unscored(f"study {study.tag}", Unexamined("[data] test names no files"))
+        return
     remove(project.work)  # what lies there belongs to the dead: the run lock is ours
     project.make_work()
     examiner = Examiner(
-        registry, shop.repo, shelf_of(project),
-        lambda: shop.evaluator(study, shop.corpus.test()), project.work,
+        registry, shop.repo, shelf_of(project), lambda: shop.test_scorer(study), project.work,
         lambda told: typer.echo(told, err=True),
     )  # fmt: skip
     baseline = registry.summary(study).baseline
@@ -171,11 +179,12 @@ def _examine(shop: Workshop, study: Study, numbers: Sequence[int]) -> Iterator[_
         if why := examiner.examine(number):
             name = f"experiment {number}" + (", the baseline" if number == base else "")
             yield _Unscored(name, why)
-    sizes = _sizes(shop)
+    sizes = _sizes(shop, registry.study(study.tag) or study)
     for number in numbers:
         examiner.compare(number, base, sizes)
 
 
-def _sizes(shop: Workshop) -> Sizes:
-    val, test = shop.corpus.val(), shop.corpus.test()
-    return Sizes([len(each.data) for each in val], [len(each.data) for each in test])
+def _sizes(shop: Workshop, study: Study) -> Sizes:
+    """Return the weights of what val and test scores are made of."""
+    val, test = (shop.task.sizes(split) for split in (Split.VAL, Split.TEST))
+    return Sizes(val or unpack_counts(study.doc_bytes), test or unpack_counts(study.test_bytes))

@@ -31,7 +31,7 @@ class ReportOptions:
 def report(options: ReportOptions) -> None:
     """Write a study's page and picture, say where they are, and show the page."""
     project = find_project()
-    made = _made(project, options.tag)
+    made = study_report_of(project, options.tag)
     folder = options.out or project.state / "report"
     written = [
         _write(folder, PAGE, page(made).encode()),
@@ -43,7 +43,12 @@ def report(options: ReportOptions) -> None:
         webbrowser.open(written[0].as_uri())
 
 
-def _made(project: Project, tag: str | None) -> StudyReport:
+def study_report_of(project: Project, tag: str | None) -> StudyReport:
+    """Return a study of a project, the latest where no tag is given, as one value.
+
+    Raises:
+        RegistryError: there is none, or the registry is damaged.
+    """
     with closing(Registry.look(project.registry)) as registry:
         return read_report(registry, chosen_study(registry, tag), project, whole=True)
 

@@ -13,6 +13,7 @@ import typer
 
 from autoresearch import patching
 from autoresearch.commands.fleet import Fleet, fleet_at
+from autoresearch.commands.notifying import Outlets, notifying
 from autoresearch.commands.proposers import chosen, keys_of, makers, seats
 from autoresearch.commands.stations import require_devices, stations_for
 from autoresearch.commands.watching import watching
@@ -67,9 +68,11 @@ def run(options: RunOptions, begun: Callable[[str], None] | None = None) -> None
         require_devices(project, stations)
     sandbox = stations[0].sandbox
     keys = keys_of(project)
+    outlets = Outlets.of(project, keys)
     specs = chosen(options.proposers, keys, options.control)
     proposers = makers(specs, project, keys, sandbox)
-    profile = project.settings.llm.profile and any(each.reads_briefs for each in specs)
+    session = not project.settings.target.command
+    profile = session and project.settings.llm.profile and any(each.reads_briefs for each in specs)
     with workshop(project, stations) as shop, _fleet(options, shop) as fleet:
         registry, repo = shop.registry, shop.repo
         repo.identity()
@@ -81,7 +84,8 @@ def run(options: RunOptions, begun: Callable[[str], None] | None = None) -> None
         _warn_of_changed_rules(repo, study)
         with (
             stop_flag(shop.lock.note_hung_up) as asked,
-            watching(project, begun) as watcher,
+            watching(project, begun) as onlookers,
+            notifying(project, onlookers, outlets) as watcher,
             _controlled(shop, asked, watcher) as control,
         ):
             stop = _stop_when(asked, rules.deadline)
@@ -98,7 +102,8 @@ def run(options: RunOptions, begun: Callable[[str], None] | None = None) -> None
                 study, project=project, registry=registry, repo=repo, trials=trials,
                 seats=seats(proposers, ledger, stop, tell), purse=purse, rules=rules,
                 patience=patience, interrupted=asked.is_set, control=control,
-                rehearse=_rehearsal(project, sandbox, stop, tell), confirm_share=share,
+                rehearse=_rehearsal(project, sandbox, stop, tell) if session else None,
+                confirm_share=share,
                 profile=profile,
             )  # fmt: skip
             reason = controller.run()
@@ -142,7 +147,7 @@ def _fleet(options: RunOptions, shop: Workshop) -> Iterator[Fleet | None]:
     shop.project.make_work()
     study = shop.registry.study(options.tag)
     known = json.loads(study.comparability) if study else {}
-    with fleet_at(options.ray, shop.project, shop.corpus, shop.repo, known) as fleet:
+    with fleet_at(options.ray, shop.project, shop.task, shop.repo, known) as fleet:
         yield fleet
 
 
@@ -195,11 +200,12 @@ def _budget(text: str | None) -> float | None:
 
 
 def _warn_of_uncommitted(repo: GitRepo, project: Project) -> None:
-    if repo.is_dirty((*project.settings.target.editable, *FIXED)):
+    settings = project.settings
+    if repo.is_dirty((*settings.target.editable, *FIXED)):
         typer.echo(
             "warning: the project has uncommitted changes; a study starts from the commit", err=True
         )
-    gaps = repo.gaps(repo.head(), project.settings.target.entry)
+    gaps = repo.gaps(repo.head(), settings.target.entry, settings.sandbox.readable)
     if gaps:
         rest = ", ".join(each.path for each in gaps[1:])
         more = f"; `autoresearch doctor` tells of {rest}, too" if rest else ""

@@ -1,6 +1,7 @@
 """`autoresearch status`."""
 
 import sys
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -76,10 +77,16 @@ def chosen_study(registry: Registry, tag: str | None) -> Study:
     """
     study = registry.study(tag)
     if study is None:
-        known = ", ".join(each.tag for each in registry.studies())
-        msg = f"no study {tag!r}: they are {known}" if known else "no study yet: `autoresearch run`"
-        raise RegistryError(msg)
+        raise RegistryError(_none(tag, [each.tag for each in registry.studies()]))
     return study
+
+
+def _none(tag: str | None, known: Sequence[str]) -> str:
+    if not known:
+        return "no study yet: `autoresearch run`"
+    if tag is not None:
+        return f"no study {tag!r}: they are {', '.join(known)}"
+    return f"no study was run yet: `autoresearch run`, or --tag {known[-1]} for what came with it"
 
 
 def read_report(registry: Registry, study: Study, project: Project, *, whole: bool) -> StudyReport:

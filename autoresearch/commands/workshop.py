@@ -7,21 +7,16 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 
-import typer
-
-from autoresearch import corpus as corpora
 from autoresearch.commands.fleet import Fleet
 from autoresearch.commands.stations import Station
+from autoresearch.commands.tasks import task_of, trust_of, verified
 from autoresearch.config import Project, parse_duration
-from autoresearch.corpus import Corpus
-from autoresearch.errors import ProjectError
-from autoresearch.evaluation import Evaluator
-from autoresearch.execution import Executor, Host, HostFacts, LocalExecutor, Terms
+from autoresearch.execution import Executor, HostFacts, LocalExecutor, Place, Scorer, Task, Terms
 from autoresearch.gitrepo import GitRepo
 from autoresearch.records.money import Caps, GpuPrice
-from autoresearch.records.scores import Document
 from autoresearch.records.tables import Study
 from autoresearch.records.values import Trust
 from autoresearch.registry import Registry, RunLock
@@ -32,8 +27,6 @@ from autoresearch.research.purse import Purse
 from autoresearch.research.racing import Racing
 from autoresearch.research.requests import TrialSetup
 from autoresearch.research.shelving import shelf_of
-from autoresearch.sandbox import Sandbox
-from autoresearch.workers import LocalWorker
 from autoresearch.workers.compiled import CompileCache
 from autoresearch.workers.shelf import Shelf
 
@@ -43,7 +36,7 @@ class Workshop:
     """A project whose machine is ours: nobody else trains in it while the run lock is held."""
 
     project: Project
-    corpus: Corpus
+    task: Task
     stations: Sequence[Station]
     trust: Trust
     registry: Registry
@@ -58,7 +51,7 @@ class Workshop:
         See `open_study`.
         """
         return open_study(
-            self.registry, self.repo, self.project, self.corpus,
+            self.registry, self.repo, self.project, self.task,
             tag=tag, budget=budget, trust=fleet.trust if fleet else self.trust,
             hardware=fleet.hardware if fleet else self.stations[0].slot.hardware,
         )  # fmt: skip
@@ -97,11 +90,12 @@ class Workshop:
         setup = TrialSetup(
             entry=settings.target.entry,
             device=settings.training.device,
-            corpus=self.corpus.fingerprint,
+            corpus=self.task.fingerprint,
             budget=settings.budget(study.budget_seconds),
             limits=settings.limits(),
             base_commit=study.base_commit,
             tolerance=settings.evaluation.tolerance,
+            shown=settings.sandbox.readable,
         )
         shelf, executor = self._executor(study, patience, fleet)
         return TrialRunner(
@@ -112,7 +106,7 @@ class Workshop:
             repo=self.repo,
             broke=lambda: stopping() or purse.empty(),
             shelf=shelf,
-            racing=Racing(settings, self.registry, self.repo),
+            racing=None if settings.target.command else Racing(settings, self.registry, self.repo),
         )
 
     def _executor(
@@ -122,70 +116,39 @@ class Workshop:
             terms = Terms(json.loads(study.comparability), _name_of(study))
             fleet.executor.accept(terms, patience.see, patience.stop)
             return fleet.shelf, fleet.executor
-        shelf, compiled = shelf_of(self.project), self._compiled(study)
-        hosts = {
-            each.slot.name: self._host(each, study, patience, shelf, compiled)
-            for each in self.stations
-        }
-        return shelf, LocalExecutor(hosts, patience.stop)
+        places = {each.slot.name: self.place(study, patience.stop, each) for each in self.stations}
+        hosts = {name: self.task.host(place) for name, place in places.items()}
+        return shelf_of(self.project), LocalExecutor(hosts, patience.stop)
 
-    def _host(
+    def place(
         self,
-        station: Station,
         study: Study,
-        patience: Patience,
-        shelf: Shelf,
-        compiled: CompileCache,
-    ) -> Host:
-        evaluator = self.evaluator(study, self.corpus.val(), patience.stop, station)
-        return Host(
-            worker=LocalWorker(station.sandbox, compiled=compiled),
-            evaluator=evaluator,
+        stop: Callable[[], bool] = lambda: False,
+        station: Station | None = None,
+    ) -> Place:
+        """Return where trials of a study run and are scored; by default at the first station."""
+        station = station or self.stations[0]
+        return Place(
+            sandbox=station.sandbox,
             checkout=self.repo.workspace,
-            train_files=self.corpus.train_files(),
-            token_bytes=self.corpus.token_bytes,
             work=self.project.work,
-            keep=shelf.put,
-            allow=evaluator.allow,
+            compiled=CompileCache(self.project.compiled(_name_of(study))),
+            keep=shelf_of(self.project).put,
+            trust=study.trust,
+            stop=stop,
             cores=station.slot.cores,
         )
 
-    def _compiled(self, study: Study) -> CompileCache:
-        """Return the compile cache of a study's first commit, on this machine."""
-        return CompileCache(self.project.compiled(_name_of(study)))
-
-    def evaluator(
-        self,
-        study: Study,
-        documents: Sequence[Document],
-        stop: Callable[[], bool] = lambda: False,
-        station: Station | None = None,
-    ) -> Evaluator:
-        """Return who scores checkpoints of a study on these sealed documents.
-
-        Args:
-            study: whose rules count.
-            documents: what is scored.
-            stop: where it comes true, scoring ends as Interrupted.
-            station: where; by default the first.
+    def test_scorer(self, study: Study) -> Scorer:
+        """Return what scores checkpoints of a study on test, where there is one.
 
         Raises:
-            CorpusError: the tokenizer is damaged.
-            EvaluationError: there is no text in them.
+            CorpusError: the sealed text is damaged.
+            EvaluationError: there is no text in it.
         """
-        settings = self.project.settings
-        return Evaluator(
-            settings.evaluation,
-            sandbox=(station or self.stations[0]).sandbox,
-            limits=settings.limits(),
-            device=settings.training.device,
-            tokenizer=self.corpus.tokenizer(),
-            documents=documents,
-            entry=settings.target.entry,
-            trust=study.trust,
-            stop=stop,
-            allowance=lambda: allowance(self.registry, study.tag, settings.evaluation.tolerance),
-        )
+        tolerance = self.project.settings.evaluation.tolerance
+        allowed = partial(allowance, self.registry, study.tag, tolerance)
+        return self.task.test_scorer(self.place(study), allowed)
 
 
 def _name_of(study: Study) -> str:
@@ -204,31 +167,13 @@ def workshop(project: Project, stations: Sequence[Station]) -> Iterator[Workshop
         RegistryError: another run is at work, or the registry is damaged.
         GitError: there is no repository.
     """
-    corpus = corpora.load(project.corpus_pointer)
-    corpora.verify_changed(corpus, lambda told: typer.echo(told, err=True))
-    trust = trust_of(project, stations[0].sandbox, corpus)
+    task = verified(task_of(project))
+    trust = trust_of(project, task, stations[0].sandbox)
     project.make_state()
     with RunLock(project.lock) as lock:
         registry = Registry.open(project.registry, create=True)
         repo = GitRepo.open(project.root)
-        yield Workshop(project, corpus, stations, trust, registry, repo, lock)
-
-
-def trust_of(project: Project, sandbox: Sandbox, corpus: Corpus) -> Trust:
-    """Return how far scores on this corpus can be believed.
-
-    Raises:
-        ProjectError: they must be sealed, and on this corpus cannot be.
-    """
-    if not corpus.lies_open:
-        return sandbox.trust
-    if project.settings.sandbox.require:
-        msg = (
-            "autoresearch.toml requires sealed scores, but the stdlib corpus lies open to every "
-            "trial: prepare another one"
-        )
-        raise ProjectError(msg)
-    return Trust.UNSEALED
+        yield Workshop(project, task, stations, trust, registry, repo, lock)
 
 
 @contextmanager

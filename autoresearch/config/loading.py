@@ -119,7 +119,7 @@ def _metric_rules(settings: Settings) -> tuple[tuple[bool, str], ...]:
     sealed = metric.source is MetricSource.SEALED
     given = [bool(each) for each in (metric.evaluator, metric.file, metric.summary)]
     own = (metric.name, metric.unit, metric.key, metric.least, metric.most)
-    opened = (*settings.sandbox.readable, *data.held_out, *data.test)
+    opened = (*settings.sandbox.readable, *data.held_out, *data.test, *filter(None, [data.prepare]))
     return (
         (sum(given) <= 1, "metric: has one of evaluator, file and summary"),
         (bool(metric.file) or not metric.key, "metric key: goes with file"),

@@ -80,11 +80,13 @@ class GuardSettings:
 class DataSettings:
     """[data]: files of the project that no trial may read (globs relative to it).
 
-    `held_out` are what the evaluator scores on; `test` what `promote` does.
+    `held_out` are what the evaluator scores on; `test` what `promote` does. `prepare` is the line
+    for the shell by which `autoresearch prepare` makes the data.
     """
 
     held_out: tuple[str, ...] = ()
     test: tuple[str, ...] = ()
+    prepare: str = ""
 
 
 @dataclass(frozen=True)
@@ -253,6 +255,17 @@ class SandboxSettings:
 
 
 @dataclass(frozen=True)
+class NotifySettings:
+    """[notify]: `urls` that are told what a person should know of a run; see docs/notifications.md.
+
+    "$NAME" stands for what that environment variable holds: this file is committed, and trials can
+    read it.
+    """
+
+    urls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything autoresearch.toml can say, with its defaults."""
 
@@ -270,6 +283,7 @@ class Settings:
     metric: MetricSettings = field(default_factory=MetricSettings)
     guard: tuple[GuardSettings, ...] = ()
     data: DataSettings = field(default_factory=DataSettings)
+    notify: NotifySettings = field(default_factory=NotifySettings)
     prices: Mapping[str, PriceSettings] = field(default_factory=dict)
 
     def budget(self, override: float | None = None) -> Budget:

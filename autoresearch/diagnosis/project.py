@@ -65,7 +65,12 @@ def _committed(repo: GitRepo, project: Project, head: str) -> Finding:
 
 
 def corpus(project: Project) -> tuple[Finding, ...]:
-    """Return whether a corpus is prepared, to the bit as it was, for these settings, and enough."""
+    """Return whether a corpus is prepared, to the bit as it was, for these settings, and enough.
+
+    A project with a command of its own has none: what it reads is told in the machine's chapter.
+    """
+    if project.settings.target.command:
+        return ()
     try:
         found = corpora.load(project.corpus_pointer)
         corpora.verify(found)
@@ -93,7 +98,7 @@ def registry(project: Project) -> tuple[Finding, ...]:
     try:
         found = Registry.look(project.registry)
         found.check()
-        studies = found.studies()
+        studies = [each for each in found.studies() if not each.is_imported]
         found.close()
     except RegistryError as error:
         return (refusal("registry", error),)

@@ -9,11 +9,13 @@ from pathlib import Path
 from autoresearch import sandbox as sandboxes
 from autoresearch.config import PROMPTS, Keys, Project, Settings
 from autoresearch.devices import Access, DeviceTree, access
-from autoresearch.diagnosis import machine, program, starting
+from autoresearch.diagnosis import machine, openings, program, starting
 from autoresearch.diagnosis import project as projects
 from autoresearch.diagnosis.finding import Chapter, Finding, fault, ok, refusal
+from autoresearch.diagnosis.notifications import notifications
 from autoresearch.diagnosis.proposers import Bench, proposer
 from autoresearch.errors import AutoresearchError, ProjectError, RegistryError
+from autoresearch.notify import Notification
 from autoresearch.process.cores import usable
 from autoresearch.proposers import Means, specs
 from autoresearch.records.money import Caps, Ledger
@@ -28,6 +30,7 @@ class Situation:
 
     `project` is the fault where there is none; `here` the folder one stands in; `proposers` are
     specs, none for what `run` would choose; `data` is where corpora lie; `offline`: no calls;
+    `trial` is a notification to send;
     `opens` returns the tag of the study that `run` would open, or raises what `run` would; `tree`
     is where cards are looked for.
     """
@@ -40,6 +43,7 @@ class Situation:
     environment: Mapping[str, str]
     proposers: tuple[str, ...] = ()
     offline: bool = False
+    trial: Notification | None = None
     opens: Callable[[], str] | None = None
     tree: DeviceTree = field(default_factory=DeviceTree)
 
@@ -81,6 +85,11 @@ def _chapters(situation: Situation) -> Iterator[Chapter]:
             lambda: starting.starts(project, partial(_sandbox, situation), situation.opens),
         )
         yield _chapter("program.md", lambda: _program(project))
+        urls = project.settings.notify.urls
+        if urls or situation.trial:
+            yield _chapter(
+                "notify", lambda: notifications(urls, situation.environment, situation.trial)
+            )
     for spec in situation.proposers:
         yield _chapter(f"proposer {spec}", partial(_proposer, spec, situation))
     if not situation.proposers:
@@ -116,6 +125,8 @@ def _machine(at: Situation) -> Iterator[Finding]:
         yield machine.disk("work disk", Path(work.said))
     yield machine.disk("corpus disk", at.data)
     yield machine.sandbox(found, required=at.settings.sandbox.require)
+    if at.found is not None:
+        yield from openings.openings(at.found, found.sandbox)
 
 
 def _no_project(error: ProjectError) -> Finding:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from autoresearch.config import Project, Settings
+from autoresearch.diagnosis import trying
 from autoresearch.diagnosis.finding import Finding, fault, ok, refusal, warning
 from autoresearch.errors import CorpusError, GitError, ProjectError, RegistryError
 from autoresearch.gitrepo import Gap, GitRepo, default_tag
@@ -40,7 +41,7 @@ def starts(
         files = repo.read_files(head, ("**",))
     except GitError:
         return
-    gaps = repo.gaps(head, entry)
+    gaps = repo.gaps(head, entry, project.settings.sandbox.readable)
     yield from _files(gaps)
     if _is_at_work(project):
         yield ok("start", "not tried: a run is at work")
@@ -49,7 +50,9 @@ def starts(
     yield refs
     if opens is not None and not refs.mend:
         yield from _study(opens)
-    if entry in files:
+    if project.settings.target.command:
+        yield trying.command(project, sandbox(), repo)
+    elif entry in files:
         yield program(project, sandbox(), files, lambda to: repo.export(head, to), gaps)
 
 

@@ -18,6 +18,7 @@ class Cause(StrEnum):
     MEMORY = "out of memory"
     LIMIT = "over limit"
     NON_FINITE = "non-finite"
+    METRIC = "metric"
     START = "start"
     DEATH = "death"
     DEVICE = "device"
@@ -36,6 +37,7 @@ class Cause(StrEnum):
 
 
 # START: no server can run here. DEATH: a signal that was not ours. DEVICE: the accelerator's.
+# METRIC is nobody's but the idea's: there is no number where the project's metric should be.
 _MACHINE = frozenset({Cause.START, Cause.DEATH, Cause.DEVICE})
 _RULES = frozenset(
     {

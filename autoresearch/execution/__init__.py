@@ -5,6 +5,7 @@
 
 from autoresearch.execution import wire
 from autoresearch.execution.base import Ended, Executor, Message, Told
+from autoresearch.execution.command_task import CommandTask
 from autoresearch.execution.fetching import FetchingShelf
 from autoresearch.execution.hosting import HostFacts, HostPlan, StudyHost
 from autoresearch.execution.local import LocalExecutor
@@ -12,11 +13,13 @@ from autoresearch.execution.packing import pack, unpack
 from autoresearch.execution.pruning import Pruner, PruningReference
 from autoresearch.execution.ray import RayExecutor, Terms
 from autoresearch.execution.spec import TrialResult, TrialSpec
+from autoresearch.execution.task import Place, Task
+from autoresearch.execution.text_task import TextTask
 from autoresearch.execution.trial import Checkout, Host, ReadyScorer, Scorer, Watch, execute_trial
 
 __all__ = [
-    "Checkout", "Ended", "Executor", "FetchingShelf", "Host", "HostFacts", "HostPlan",
-    "LocalExecutor", "Message", "Pruner", "PruningReference", "RayExecutor", "ReadyScorer",
-    "Scorer", "StudyHost", "Terms", "Told", "TrialResult", "TrialSpec", "Watch", "execute_trial",
-    "pack", "unpack", "wire",
+    "Checkout", "CommandTask", "Ended", "Executor", "FetchingShelf", "Host", "HostFacts",
+    "HostPlan", "LocalExecutor", "Message", "Place", "Pruner", "PruningReference", "RayExecutor",
+    "ReadyScorer", "Scorer", "StudyHost", "Task", "Terms", "TextTask", "Told", "TrialResult",
+    "TrialSpec", "Watch", "execute_trial", "pack", "unpack", "wire",
 ]  # fmt: skip

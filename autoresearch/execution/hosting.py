@@ -20,14 +20,15 @@ from autoresearch.config import EvaluationSettings, data_home, make_private
 from autoresearch.corpus import Corpus
 from autoresearch.devices import access
 from autoresearch.errors import CorpusError
-from autoresearch.evaluation import PROTOCOL, Evaluator
+from autoresearch.evaluation import PROTOCOL
+from autoresearch.execution.task import Place
+from autoresearch.execution.text_task import TextTask
 from autoresearch.execution.trial import Checkout, Host
 from autoresearch.process import remove
 from autoresearch.records.hardware import MACHINE, Hardware
 from autoresearch.records.training import Limits
 from autoresearch.records.values import Trust
 from autoresearch.sandbox import Sandbox
-from autoresearch.workers import LocalWorker
 from autoresearch.workers.compiled import CompileCache
 from autoresearch.workers.hardware import hardware
 from autoresearch.workers.shelf import Shelf
@@ -115,27 +116,16 @@ class StudyHost:
             ProjectError: there is no private folder for trials.
         """
         sandbox, corpus, work = self._sandbox(), self._corpus(), private_work()
-        evaluator = Evaluator(
-            self.evaluation,
-            sandbox=sandbox,
-            limits=self.limits,
-            device=self.device,
-            tokenizer=corpus.tokenizer(),
-            documents=corpus.val(),
-            entry=self.entry,
-            trust=self._trust(sandbox),
-            stop=stop,
+        place = Place(
+            sandbox,
+            checkout,
+            work,
+            CompileCache(data_home() / "compiled" / study),
+            Shelf(work / "checkpoints", self.room).put,
+            self._trust(sandbox),
+            stop,
         )
-        return Host(
-            worker=LocalWorker(sandbox, compiled=CompileCache(data_home() / "compiled" / study)),
-            evaluator=evaluator,
-            checkout=checkout,
-            train_files=corpus.train_files(),
-            token_bytes=corpus.token_bytes,
-            work=work,
-            keep=Shelf(work / "checkpoints", self.room).put,
-            allow=evaluator.allow,
-        )
+        return TextTask(corpus, self.entry, self.device, self.evaluation, self.limits).host(place)
 
     def _sandbox(self) -> Sandbox:
         reach = access(self.device, os.environ)

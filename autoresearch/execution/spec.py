@@ -36,6 +36,11 @@ class TrialSpec:
     allowance: Allowance | None = None
     again: bool = False
 
+    @property
+    def canary(self) -> bool:
+        """Whether it only shows that the machine can train."""
+        return not self.scored and not self.profiled
+
 
 @dataclass(frozen=True)
 class TrialResult:

@@ -13,7 +13,7 @@ from autoresearch.execution.pruning import Pruner
 from autoresearch.execution.spec import TrialResult, TrialSpec
 from autoresearch.process import remove
 from autoresearch.records.events import Event, Notice, Scoring, TrialPoint
-from autoresearch.records.scores import Allowance, Score, Unscored
+from autoresearch.records.scores import LARGEST, Allowance, Score, Unscored
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import Ending, FailureKind
 from autoresearch.workers import Assignment, Worker, unraced
@@ -138,6 +138,7 @@ def _trained(spec: TrialSpec, host: Host, watch: Watch) -> TrialResult:
             token_bytes=host.token_bytes,
             trusted=spec.trusted,
             profiled=spec.profiled,
+            canary=spec.canary,
         )
         outcome = host.worker.train(
             assignment,
@@ -194,11 +195,19 @@ def _score(spec: TrialSpec, host: Host, watch: Watch, checkpoint: Path) -> Score
     try:
         # Another export: the training process could have written into the first one.
         with host.checkout(spec.commit, place / "tree", watch.stop) as tree:
-            return host.evaluator.score(tree, checkpoint, place / "scratch")
+            return _comparable(host.evaluator.score(tree, checkpoint, place / "scratch"))
     except Exception as fault:
         if not is_passing(fault):
             raise
         return Unscored(Cause.START, safe_line(str(fault)), FailureKind.MACHINE)
+
+
+def _comparable(score: Score | Unscored) -> Score | Unscored:
+    """Return a score, or that it is none: it has diverged, whatever it is a measure of."""
+    if isinstance(score, Unscored) or abs(score.bpb) <= LARGEST:
+        return score
+    reason = f"the score {score.bpb:.3g} is no number to compare"
+    return Unscored(Cause.NON_FINITE, reason, FailureKind.IDEA)
 
 
 def _make(scratch: Path) -> None:

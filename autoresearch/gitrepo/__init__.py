@@ -1,5 +1,6 @@
 """Every git question and act: one repository, its trees, its refs, its messages."""
 
+from autoresearch.gitrepo.cloned import committed, exclude, unignored
 from autoresearch.gitrepo.committing import CommitOptions
 from autoresearch.gitrepo.comparing import Difference, FileChange
 from autoresearch.gitrepo.gaps import Gap
@@ -42,7 +43,10 @@ __all__ = [
     "Picked",
     "Picker",
     "commit_message",
+    "committed",
     "default_tag",
+    "exclude",
     "read_trailers",
     "squash_message",
+    "unignored",
 ]

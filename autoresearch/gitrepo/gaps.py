@@ -14,10 +14,9 @@ from autoresearch.gitrepo.command import Git
 from autoresearch.gitrepo.trees import LINK, REGULAR, SUBMODULE, Entry, listing, read_blobs
 from autoresearch.gitrepo.trees import read_files as read_texts
 from autoresearch.patching.imports import files_read, imported
+from autoresearch.records.lfs import MOST_BYTES, is_pointer
 from autoresearch.records.text import safe_line
 
-_POINTER = b"version https://git-lfs.github.com/spec/"
-_POINTER_BYTES = 1024  # a pointer is smaller
 _CONVERTING = ("filter", "working-tree-encoding")
 
 
@@ -33,18 +32,26 @@ class Gap:
         return safe_line(f"{self.path} {self.said}", 200)
 
 
-def gaps(git: Git, commit: str, prefix: str, root: Path, entry: str) -> tuple[Gap, ...]:
+def gaps(
+    git: Git, commit: str, prefix: str, root: Path, entry: str, shown: Sequence[str] = ()
+) -> tuple[Gap, ...]:
     """Return what trials of a commit lack; see `GitRepo.gaps`."""
     found = listing(git, commit, prefix)
     sources = read_texts(git, commit, prefix, ("**/*.py",))
     missing = _Missing(root, found)
-    return (
+    places = [posixpath.normpath(each) for each in shown]
+    lacked = (
         *(_submodule(each) for each in found if each.mode == SUBMODULE),
         *_pointers(git, found),
         *_links(git, found),
         *missing.of(entry, sources),
         *_converted(git, found, prefix, root),
     )
+    return tuple(each for each in lacked if not _is_in(each.path, places))
+
+
+def _is_in(path: str, places: Iterable[str]) -> bool:
+    return any(path == each or path.startswith(f"{each}/") for each in places)
 
 
 def _submodule(entry: Entry) -> Gap:
@@ -56,9 +63,9 @@ def _submodule(entry: Entry) -> Gap:
 
 
 def _pointers(git: Git, found: Iterable[Entry]) -> Iterator[Gap]:
-    small = [each for each in found if each.mode in REGULAR and each.size < _POINTER_BYTES]
+    small = [each for each in found if each.mode in REGULAR and each.size < MOST_BYTES]
     for entry, data in read_blobs(git, small):
-        if data.startswith(_POINTER):
+        if is_pointer(data):
             yield Gap(
                 entry.path,
                 "is a Git LFS pointer: a trial gets the pointer, not what it points to",

@@ -223,17 +223,18 @@ class GitRepo:
         finally:
             trees.remove_tree(directory)
 
-    def gaps(self, commit: str, entry: str) -> tuple[gaps.Gap, ...]:
+    def gaps(self, commit: str, entry: str, shown: Sequence[str] = ()) -> tuple[gaps.Gap, ...]:
         """Return what trials of a commit lack of what the checkout has: they get what it holds.
 
         Args:
             commit: its sha.
             entry: the program a trial runs; what it imports and reads is looked for, too.
+            shown: files and folders of the project that they are shown beside the commit.
 
         Raises:
             GitError: there is no such commit, or the project is not in it.
         """
-        return gaps.gaps(self._git, commit, self.prefix, self.root, entry)
+        return gaps.gaps(self._git, commit, self.prefix, self.root, entry, shown)
 
     def lineage(self, base: str, tip: str) -> tuple[Commit, ...]:
         """Return the commits that `tip` has and `base` has not, oldest first, with their trailers.

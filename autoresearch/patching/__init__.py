@@ -9,9 +9,10 @@ from autoresearch.patching.effect import effect_hash
 from autoresearch.patching.family import steering_change
 from autoresearch.patching.hunks import find_hunks
 from autoresearch.patching.lines import split_lines, unindented
+from autoresearch.patching.merging import merge_files
 from autoresearch.patching.naming import heading_path, path_above, path_in
-from autoresearch.patching.paths import glob_fault, matches, matching
 from autoresearch.patching.syntax import syntax_fault
+from autoresearch.records.globs import glob_fault, matches, matching
 
 __all__ = [
     "Constant",
@@ -33,6 +34,7 @@ __all__ = [
     "heading_path",
     "matches",
     "matching",
+    "merge_files",
     "named_files",
     "numbers",
     "parse_blocks",

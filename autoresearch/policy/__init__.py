@@ -1,4 +1,4 @@
-"""Decisions, pure: no git, no SQL, no clock. Scores are in bits per byte; lower is better.
+"""Decisions, pure: no git, no SQL, no clock. Scores are in the metric's unit; lower is better.
 
 `docs/statistics.md` tells a person what is done here and why.
 """
@@ -17,8 +17,9 @@ from autoresearch.policy.claims import (
 from autoresearch.policy.documents import ByDocument, by_document
 from autoresearch.policy.drift import Drift, drift
 from autoresearch.policy.duty import Duty, Phases, duty
-from autoresearch.policy.effects import CPU_IDEAS, GPU_IDEAS, Prior, usual_ideas
+from autoresearch.policy.effects import CPU_IDEAS, GPU_IDEAS, Prior
 from autoresearch.policy.gap import Gap, Sides, gap
+from autoresearch.policy.guards import Guard, broken, lacking
 from autoresearch.policy.memory import Past, average, recall, replay
 from autoresearch.policy.noise import (
     CPU,
@@ -29,7 +30,6 @@ from autoresearch.policy.noise import (
     noise,
     paired,
     steadied,
-    usual_noise,
 )
 from autoresearch.policy.racing import (
     PLENTY,
@@ -56,6 +56,7 @@ from autoresearch.policy.rounding import (
     smallest_leak,
     too_noisy,
 )
+from autoresearch.policy.scale import CPU_SCALE, GPU_SCALE, Scale, scale_of
 from autoresearch.policy.shipped import shipped_ladder
 from autoresearch.policy.sight import Sight, advice, sight
 from autoresearch.policy.verdicts import (
@@ -68,14 +69,13 @@ from autoresearch.policy.verdicts import (
 )
 
 __all__ = [
-    "CONFIRMED", "CPU", "CPU_IDEAS", "FIRST_SEED", "GPU", "GPU_IDEAS", "MEASURED", "MOST",
-    "PLENTY", "QUIETER", "Belief", "ByDocument", "Calibration", "Claim", "Condemned", "Decision",
-    "Drift", "Duty", "Finished", "Gap", "Kept", "Ladder", "Lags", "MoreTrials", "Noise", "Past",
-    "Phases", "Prior", "Race", "Sides", "Sight", "Usual", "Yardstick", "advice", "allow",
-    "at_ceiling", "average", "by_document", "by_seed", "calibrate", "calibrated", "claim",
-    "doubtful", "drift", "duty", "gap",
-    "judge", "kept_as_simpler", "ladder", "lags", "most_lean", "most_noise", "next_seed", "noise",
-    "paired", "probes_needed", "recall", "replay", "share_bound", "shipped_ladder",
-    "should_unkeep", "sight", "smallest_leak", "steadied", "too_noisy", "usual_ideas",
-    "usual_noise", "worth_confirming",
+    "CONFIRMED", "CPU", "CPU_IDEAS", "CPU_SCALE", "FIRST_SEED", "GPU", "GPU_IDEAS", "GPU_SCALE",
+    "MEASURED", "MOST", "PLENTY", "QUIETER", "Belief", "ByDocument", "Calibration", "Claim",
+    "Condemned", "Decision", "Drift", "Duty", "Finished", "Gap", "Guard", "Kept", "Ladder", "Lags",
+    "MoreTrials", "Noise", "Past", "Phases", "Prior", "Race", "Scale", "Sides", "Sight", "Usual",
+    "Yardstick", "advice", "allow", "at_ceiling", "average", "broken", "by_document", "by_seed",
+    "calibrate", "calibrated", "claim", "doubtful", "drift", "duty", "gap", "judge",
+    "kept_as_simpler", "lacking", "ladder", "lags", "most_lean", "most_noise", "next_seed", "noise",
+    "paired", "probes_needed", "recall", "replay", "scale_of", "share_bound", "shipped_ladder",
+    "should_unkeep", "sight", "smallest_leak", "steadied", "too_noisy", "worth_confirming",
 ]  # fmt: skip

@@ -1,8 +1,8 @@
 """What each proposer is worth, and whether that is more than the control arm is.
 
-An experiment's gain is what its keep is believed to have done to val_bpb, in bits per byte and
-above zero = better; whatever was not kept, or not to this day, gained nothing. Gains are rare and
-skewed, so no normal interval holds: a mean gain is drawn as share of keeps times mean gain of a
+An experiment's gain is what its keep is believed to have done to the score, in the metric's unit
+and above zero = better; whatever was not kept, or not to this day, gained nothing. Gains are rare
+and skewed, so no normal interval holds: a mean gain is drawn as share of keeps times mean gain of a
 keep. The share has a Jeffreys posterior (Beta; half a keep and half a failure added), the gain of
 a keep a Bayesian bootstrap (Rubin, 1981) of the arm's own keeps and, worth a single one, those of
 both arms: so an arm that has kept nothing is not known to be worth nothing. Each gain is drawn with
@@ -31,7 +31,7 @@ _HOUR = 3600.0
 
 @dataclass(frozen=True)
 class Record:
-    """What a proposer's trained experiments came to; `gained` in bpb, with its standard error.
+    """What a proposer's trained experiments came to; `gained` with its standard error.
 
     `control` tells its turns as a control from those of its own. `seconds` are all that its
     experiments were trained for, until their verdicts.
@@ -48,18 +48,18 @@ class Record:
 
     @property
     def per_experiment(self) -> float:
-        """The gain of a trained experiment, in bpb."""
+        """The gain of a trained experiment."""
         return self.gained / self.trained
 
     @property
     def per_hour(self) -> float | None:
-        """The gain of an hour of training, in bpb; None where none was trained for any time."""
+        """The gain of an hour of training; None where none was trained for any time."""
         return self.gained * _HOUR / self.seconds if self.seconds > 0 else None
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How much more than the control, in bpb, with its 95% interval; above zero = better."""
+    """How much more than the control, with its 95% interval; above zero = better."""
 
     value: float
     low: float

@@ -17,17 +17,18 @@ from numpy.typing import NDArray
 
 from autoresearch.policy.effects import CPU_IDEAS, Posterior, Prior, weigh
 from autoresearch.policy.noise import Noise
+from autoresearch.policy.scale import CPU_SCALE, Scale
 from autoresearch.records.values import Estimate, Reading
 
 Vector = NDArray[np.float64]
-_VAGUE = 1.0  # bpb: the deviation of a first guess at the baseline's score
+_ASTRAY = 1e5  # times a first guess's deviation
 
 
 @dataclass(frozen=True)
 class Evidence:
     """What an experiment's readings say of its effect against the incumbent.
 
-    `measured` with `variance` is the generalised least squares difference (bpb), `prior` what was
+    `measured` with `variance` is the generalised least squares difference, `prior` what was
     expected of it, `effect` its posterior; `gains` carries the surprise of each reading back to
     the incumbent's state.
     """
@@ -57,6 +58,7 @@ class Belief:
     mean: Vector | None = None
     covariance: Vector | None = None
     epoch: int = 0
+    scale: Scale = CPU_SCALE
 
     @property
     def score(self) -> Estimate:
@@ -106,7 +108,7 @@ class Belief:
         )
 
     def _begun(self, guess: float) -> "Belief":
-        return replace(self, mean=np.array([guess]), covariance=np.array([[_VAGUE**2]]))
+        return replace(self, mean=np.array([guess]), covariance=np.array([[self.scale.vague**2]]))
 
     def knowing(self, seeds: Iterable[int]) -> "Belief":
         """Return the belief with a place for these seeds' offsets, of which nothing is known."""
@@ -117,7 +119,7 @@ class Belief:
         size, more = len(mean), len(new)
         wider = np.zeros((size + more, size + more))
         wider[:size, :size] = covariance
-        offset = _VAGUE if self.epoch else self.noise.shared
+        offset = self.scale.vague if self.epoch else self.noise.shared
         wider[range(size, size + more), range(size, size + more)] = offset**2
         return replace(
             self,
@@ -132,7 +134,8 @@ class Belief:
         seeds = tuple(reading.seed for reading in experiment)
         places = self._places(seeds)
         bits = np.array([reading.bpb for reading in experiment])
-        surprise = bits - mean[0] - mean[places]
+        # A training that went astray is bad whatever it reads: the rest would only cost digits.
+        surprise = np.minimum(bits - mean[0] - mean[places], _ASTRAY * self.scale.vague)
         reach, precision = self._reach(places)
         weights = precision.sum(axis=0)
         variance = 1 / float(weights.sum())

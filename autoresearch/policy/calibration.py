@@ -1,4 +1,4 @@
-"""How far a proposer's predictions can be believed: predicted against believed effects, in bpb."""
+"""How far a proposer's predictions can be believed: predicted against believed effects."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -11,7 +11,8 @@ from statistics import fmean
 
 from autoresearch.policy.effects import Posterior, Prior, prospects, weigh
 from autoresearch.policy.noise import Noise, paired, steadied
-from autoresearch.policy.verdicts import TIE, next_seed
+from autoresearch.policy.scale import CPU_SCALE, Scale
+from autoresearch.policy.verdicts import next_seed
 from autoresearch.records.text import counted
 from autoresearch.records.values import Estimate, Reading
 
@@ -26,14 +27,15 @@ _ENOUGH_REPEATS = 3
 # A claim on a single pair would hang on that one training's luck, whatever its probability says.
 _FEWEST_PAIRS = 2
 _GOLDEN = 0.618
+_DIGITS = 1e-12  # of a number: nearer than that nothing can be told apart
 
 
 @dataclass(frozen=True)
 class Kept:
     """A kept experiment beside the incumbent it replaced: readings of both, oldest first.
 
-    `lines` is how many more its code has. `sampling` is the standard error, in bpb, that the choice
-    of val documents leaves in the difference: all pairs share it, so no number of pairs shrinks it.
+    `lines` is how many more its code has. `sampling` is the standard error that the choice of
+    val documents leaves in the difference: all pairs share it, so no number of pairs shrinks it.
     A `reversal` is no idea: it is taken back by the ideas' prior with its sides exchanged. It is
     claimed by the plain one, in which most things are no better.
     """
@@ -49,7 +51,7 @@ class Kept:
 class Claim:
     """How sure a kept improvement is, by `pairs` fresh pairs.
 
-    `effect` is the expected effect (bpb, below zero = better), `probability` that it is below zero.
+    `effect` is the expected effect (below zero = better), `probability` that it is below zero.
     """
 
     confirmed: bool
@@ -59,13 +61,14 @@ class Claim:
     reason: str
 
 
-def claim(kept: Kept, noise: Noise, prior: Prior) -> Claim:
+def claim(kept: Kept, noise: Noise, prior: Prior, scale: Scale = CPU_SCALE) -> Claim:
     """Return what may be claimed of a kept experiment.
 
     Args:
         kept: the experiment and the incumbent of its time.
         noise: the study's.
         prior: what the study's ideas are like.
+        scale: whose unit the reason is told in.
     """
     fresh = _fresh(kept, noise)
     believed = _believed(kept, fresh, noise, prior, _sure)
@@ -73,7 +76,7 @@ def claim(kept: Kept, noise: Noise, prior: Prior) -> Claim:
         return _claim(believed, 0, "no fresh pair yet", sure=False)
     # Its own pairs are repeats, too, whatever other code's are worth beside them.
     known = max(noise.pair_repeats, len(fresh)) >= _ENOUGH_REPEATS
-    told = _told(fresh, believed)
+    told = _told(fresh, believed, scale)
     if not known:
         return _claim(believed, len(fresh), f"{told}, but the noise is not known yet", sure=False)
     sure = believed.better >= CONFIRMED and len(fresh) >= _FEWEST_PAIRS
@@ -85,14 +88,14 @@ def _claim(believed: Posterior, pairs: int, reason: str, *, sure: bool) -> Claim
     return Claim(sure, believed.better, effect, pairs, reason)
 
 
-def should_unkeep(kept: Kept, noise: Noise, prior: Prior) -> bool:
+def should_unkeep(kept: Kept, noise: Noise, prior: Prior, scale: Scale = CPU_SCALE) -> bool:
     """Return whether the readings by now say that a keep was none.
 
     Here the screening pair counts too: it is evidence like the others, and leaving it out would
     drop what it said in favour. Shorter code may be as much worse as when a tie let it in.
     """
     differences = _differences(kept, noise)
-    allowed = TIE if kept.lines < 0 else 0.0
+    allowed = scale.tie if kept.lines < 0 else 0.0
     # A keep needs readings below zero, whatever the prior hopes; so it falls by readings above it,
     # whatever the prior fears: most of what the prior alone takes back is truly better.
     if not differences or fmean(differences) <= 0:
@@ -205,7 +208,8 @@ def _believed(
     if not differences:
         return weigh(prior, 0.0, 1e6 * noise.pair**2)
     low, high = min(differences), max(differences)
-    while high - low > 0.01 * noise.pair:
+    near = max(0.01 * noise.pair, _DIGITS * max(abs(low), abs(high)))
+    while high - low > near:
         left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
         if best(capped(left)) > best(capped(right)):
             high = right
@@ -242,6 +246,6 @@ def _beside(side: Sequence[Reading], other: Sequence[Reading]) -> list[Reading]:
     return [each for each in side if (each.seed, each.epoch) in known]
 
 
-def _told(fresh: Sequence[float], believed: Posterior) -> str:
+def _told(fresh: Sequence[float], believed: Posterior, scale: Scale) -> str:
     pairs = counted(len(fresh), "fresh pair")
-    return f"{fmean(fresh):+.4f} bpb on {pairs}, better with probability {believed.better:.1%}"
+    return f"{scale.told(fmean(fresh))} on {pairs}, better with probability {believed.better:.1%}"

@@ -1,4 +1,8 @@
-"""Two codes document by document: how far a difference hangs on which documents val holds."""
+"""Two codes document by document: how far a difference hangs on which documents val holds.
+
+Of another metric than bits per byte the documents are its units (examples, folds), their bits the
+units' scores and their bytes the units' weights.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +16,7 @@ Bits = Mapping[int, Sequence[float]]
 
 @dataclass(frozen=True)
 class ByDocument:
-    """A difference in bpb, after minus before, over `documents` documents on `pairs` shared seeds.
+    """A difference, after minus before, over `documents` documents on `pairs` shared seeds.
 
     `error` is the standard error that the choice of documents leaves in it, None with a single
     one: all seeds are scored on the same documents, so no number of pairs makes it smaller.

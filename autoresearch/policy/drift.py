@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from autoresearch.policy.noise import PRIOR_REPEATS, Noise
+from autoresearch.records.metric import BITS_PER_BYTE, Metric
 from autoresearch.records.values import Reading
 
 # How often a machine that did not change may look as if it had, by scores and by steps each.
@@ -14,23 +15,25 @@ FALSE_ALARM = 0.003
 class Drift:
     """The same code on the same seed, once more: what it reads, beside what it read then.
 
-    `bpb` is again minus then, `expected` the standard deviation of that on a machine that did not
-    change; `steps` is again over then, None where steps were not told.
+    `bpb` is again minus then in the metric's unit, `expected` the standard deviation of that on a
+    machine that did not change; `steps` is again over then, None where steps were not told.
     """
 
     bpb: float
     expected: float
     steps: float | None
     changed: bool
+    metric: Metric = BITS_PER_BYTE
 
     @property
     def told(self) -> str:
         """The finding in words."""
         speed = "" if self.steps is None else f" at {self.steps:.2f} times the steps"
-        return f"reads {self.bpb:+.4f} bpb (noise {self.expected:.4f}){speed}"
+        read = f"{self.metric.delta(self.bpb)} {self.metric.unit}"
+        return f"reads {read} (noise {self.metric.amount(self.expected)}){speed}"
 
 
-def drift(again: Reading, then: Reading, noise: Noise) -> Drift:
+def drift(again: Reading, then: Reading, noise: Noise, metric: Metric = BITS_PER_BYTE) -> Drift:
     """Return what a repetition says of the machine.
 
     A score out of line is a changed machine, whatever the steps. Steps out of line are one only
@@ -41,17 +44,19 @@ def drift(again: Reading, then: Reading, noise: Noise) -> Drift:
         then: the reading that it repeats, of the same code and seed.
         noise: the study's. Its deviation of a pair is at least that of a repetition: two codes on
             one seed differ by all that two trainings of one code differ by.
+        metric: what was read.
     """
     freedom = PRIOR_REPEATS + int(noise.pair_repeats)
     difference = again.bpb - then.bpb
     changed = tail(difference / noise.pair, freedom) < FALSE_ALARM
     if not (again.steps > 0 and then.steps > 0):
-        return Drift(difference, noise.pair, None, changed)
+        return Drift(difference, noise.pair, None, changed, metric)
     ratio = again.steps / then.steps
     logs = math.log(ratio)
     slower = tail(logs / (math.sqrt(2) * noise.speed), PRIOR_REPEATS + int(noise.seed_repeats))
     matters = abs(noise.slope * logs) > noise.trial
-    return Drift(difference, noise.pair, ratio, changed or (matters and slower < FALSE_ALARM))
+    changed = changed or (matters and slower < FALSE_ALARM)
+    return Drift(difference, noise.pair, ratio, changed, metric)
 
 
 def tail(value: float, freedom: int) -> float:

@@ -1,15 +1,15 @@
 """What an idea's effect may be: before it is tried, and after.
 
-Effects are differences of val_bpb in bits per byte, below zero = better. The prior is a mixture: an
-idea is truly better by an exponentially distributed gain, changes nothing (a point mass at zero),
-or is worse by an exponentially distributed loss. A normally distributed measurement of the effect
-then has a posterior in closed form: a mixture of two truncated normals and the point.
+Effects are differences of scores in the metric's unit, below zero = better. The prior is a mixture:
+an idea is truly better by an exponentially distributed gain, changes nothing (a point mass at
+zero), or is worse by an exponentially distributed loss. A normally distributed measurement of the
+effect then has a posterior in closed form: a mixture of two truncated normals and the point.
 Source: the exponentially modified normal distribution.
 """
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 Vector = NDArray[np.float64]
 _ROOT_2 = math.sqrt(2)
 _LOG_ROOT_2PI = 0.5 * math.log(2 * math.pi)
+_DIGITS = 1e-9  # of a square: a smaller part of it is told with less than seven digits
 _FAR = 6.0  # standard deviations beyond which a continued fraction is the better tail
 
 
 @dataclass(frozen=True)
 class Prior:
-    """How often ideas are better, neutral and worse (sums to 1), and by how many bpb on average."""
+    """How often ideas are better, neutral and worse (sums to 1), and by how much on average."""
 
     better: float = 0.15
     neutral: float = 0.25
@@ -35,6 +36,10 @@ class Prior:
         """What to expect of taking such an idea back: what was worse is better then."""
         return Prior(self.worse, self.neutral, self.better, self.loss, self.gain)
 
+    def times(self, factor: float) -> "Prior":
+        """Return this for scores that are so many times as large."""
+        return replace(self, gain=factor * self.gain, loss=factor * self.loss)
+
     def of(self, *, reversal: bool) -> "Prior":
         """Return what to expect of the next experiment: of an idea, or of a reversal."""
         return self.reversed if reversal else self
@@ -43,11 +48,6 @@ class Prior:
 # The GPU's sizes are read off one published night of 126 five-minute experiments.
 CPU_IDEAS = Prior()
 GPU_IDEAS = Prior(gain=0.002, loss=0.004)
-
-
-def usual_ideas(device: str) -> Prior:
-    """Return what ideas are like on a device before the first one is tried."""
-    return CPU_IDEAS if device == "cpu" else GPU_IDEAS
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Posterior:
 
     @property
     def deviation(self) -> float:
-        """Standard deviation, in bpb."""
+        """Standard deviation."""
         return math.sqrt(self.variance)
 
 
@@ -78,8 +78,8 @@ def weigh(prior: Prior, measured: float, variance: float) -> Posterior:
 
     Args:
         prior: what such effects are like.
-        measured: the measurement, in bpb.
-        variance: of its error, in bpb squared; above zero.
+        measured: the measurement.
+        variance: of its error; above zero.
     """
     deviation = math.sqrt(variance)
     better, gain, gain_variance = _one_sided(prior.gain, measured, variance)
@@ -92,9 +92,11 @@ def weigh(prior: Prior, measured: float, variance: float) -> Posterior:
     up, flat, down = (share / total for share in shares)
     mean = down * loss - up * gain
     square = up * (gain_variance + gain**2) + down * (loss_variance + loss**2)
-    return Posterior(
-        mean, max(square - mean**2, 0.0), up, flat, down, gain, loss, top + math.log(total)
-    )
+    spread = square - mean**2
+    if spread < _DIGITS * square:  # the difference holds too few digits: about the mean, then
+        above, below = loss_variance + (loss - mean) ** 2, gain_variance + (gain + mean) ** 2
+        spread = up * below + flat * mean**2 + down * above
+    return Posterior(mean, spread, up, flat, down, gain, loss, top + math.log(total))
 
 
 def densities(
@@ -105,7 +107,7 @@ def densities(
     Args:
         gains: mean gains, one density each.
         losses: mean losses, one density each.
-        measured: the measurement, in bpb.
+        measured: the measurement.
         variance: of its error.
 
     All are relative to the densest of them.
@@ -160,7 +162,7 @@ def prospects(
 
     Args:
         prior: what such effects are like.
-        measured: the measurement so far, in bpb.
+        measured: the measurement so far.
         variance: of its error.
         further: variance of the further measurement's own error.
 
@@ -189,14 +191,14 @@ def prospects(
 def worth_of_pair(
     prior: Prior, measured: float, variance: float, further: float, price: float = 0.0
 ) -> float:
-    """Return what deciding after a further measurement gains over deciding now, in bpb.
+    """Return what deciding after a further measurement gains over deciding now.
 
     Args:
         prior: what such effects are like.
-        measured: the measurement so far, in bpb.
+        measured: the measurement so far.
         variance: of its error.
         further: variance of the further measurement's own error.
-        price: what an improvement must exceed to be kept, in bpb.
+        price: what an improvement must exceed to be kept.
     """
     now = max(0.0, -weigh(prior, measured, variance).mean - price)
     later = prospects(prior, measured, variance, further)
@@ -208,7 +210,7 @@ def worth_of_idea(prior: Prior, variance: float) -> float:
 
     Args:
         prior: what such effects are like.
-        variance: of that measurement's error, in bpb squared.
+        variance: of that measurement's error.
     """
     step = math.sqrt(prior.gain**2 + variance) / 2
     posteriors = [weigh(prior, -number * step, variance) for number in range(-1, 9)]

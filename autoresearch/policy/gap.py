@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autoresearch.policy.documents import by_document
-from autoresearch.policy.verdicts import TIE
+from autoresearch.policy.scale import CPU_SCALE, Scale
 from autoresearch.records.values import Estimate
 
 _SURE = 2.0  # standard errors
@@ -19,13 +19,14 @@ _MATERIAL = 0.1  # the share of a gain below which its loss is no matter
 
 @dataclass(frozen=True)
 class Gap:
-    """The same two checkpoints' difference on val and on test, in bpb, below zero = better.
+    """The same two checkpoints' difference on val and on test, below zero = better.
 
-    The errors are of the choice of documents alone.
+    The errors are of the choice of documents alone; all is in the unit of `scale`.
     """
 
     val: Estimate
     test: Estimate
+    scale: Scale = CPU_SCALE
 
     @property
     def widening(self) -> Estimate:
@@ -39,7 +40,9 @@ class Gap:
     def fitted(self) -> bool:
         """Whether part of the gain is fitted to val: surely, and enough of it to matter."""
         wider = self.widening
-        return _surely_above_zero(wider) and wider.mean > max(TIE, _MATERIAL * abs(self.val.mean))
+        return _surely_above_zero(wider) and wider.mean > max(
+            self.scale.tie, _MATERIAL * abs(self.val.mean)
+        )
 
     @property
     def holds(self) -> bool:
@@ -49,7 +52,7 @@ class Gap:
     @property
     def words(self) -> str:
         """What it comes to, in a sentence."""
-        wider = f"{_signed(self.widening)} bpb"
+        wider = self._told(self.widening)
         if self.fitted and self.test.mean >= 0:
             return f"it is fitted to val: on test it gains nothing, and the gap widens by {wider}"
         if self.fitted:
@@ -57,6 +60,11 @@ class Gap:
         if self.holds:
             return "the gain holds on test"
         return "the test documents are too few to tell"
+
+    def _told(self, estimate: Estimate) -> str:
+        metric = self.scale.metric
+        error = "" if estimate.error is None else f" ± {metric.amount(estimate.error)}"
+        return f"{metric.delta(estimate.mean)}{error} {metric.unit}"
 
 
 @dataclass(frozen=True)
@@ -68,13 +76,13 @@ class Sides:
     sizes: Sequence[int]
 
 
-def gap(val: Sides, test: Sides) -> Gap | None:
+def gap(val: Sides, test: Sides, scale: Scale = CPU_SCALE) -> Gap | None:
     """Return how an experiment fares against a baseline on both splits.
 
     None where the bits are not of these documents.
     """
     on_val, on_test = _difference(val), _difference(test)
-    return None if on_val is None or on_test is None else Gap(on_val, on_test)
+    return None if on_val is None or on_test is None else Gap(on_val, on_test, scale)
 
 
 def _difference(sides: Sides) -> Estimate | None:
@@ -85,8 +93,3 @@ def _difference(sides: Sides) -> Estimate | None:
 
 def _surely_above_zero(estimate: Estimate) -> bool:
     return estimate.error is not None and estimate.mean > _SURE * estimate.error
-
-
-def _signed(estimate: Estimate) -> str:
-    error = f" ± {estimate.error:.4f}" if estimate.error is not None else ""
-    return f"{estimate.mean:+.4f}{error}"

@@ -21,6 +21,7 @@ Vector = NDArray[np.float64]
 _BETTER = ((0.1, 0.4, 1.0, 2.0), (0.1, 0.2, 0.4, 0.3))
 _IDLE = ((1.0, 2.5, 10.0), (0.75, 0.15, 0.10))
 _MOST_LOSS = 5.0  # times the usual: a larger one teaches no more
+_LEAST = np.finfo(float).tiny  # of a density: what a quiet study measures rules most priors out
 _SIZES = ((0.25, 0.5, 1.0, 2.0, 5.0, 12.0), (0.1, 0.2, 0.45, 0.15, 0.07, 0.03))
 
 
@@ -29,7 +30,7 @@ def learned(usual: Prior, measured: Sequence[tuple[float, float]]) -> Prior:
 
     Args:
         usual: what to expect before the first.
-        measured: each idea's measured effect (bpb) and the variance of its error.
+        measured: each idea's measured effect and the variance of its error.
     """
     if not measured:
         return usual
@@ -72,7 +73,7 @@ class _Grid:
         for effect, variance in measured:
             up, flat, down = densities(self.gains, self.losses, effect, variance)
             mixed = self.better * up[:, None] + self.neutral * flat + self.worse * down
-            logs = logs + np.log(mixed)
+            logs = logs + np.log(np.maximum(mixed, _LEAST))
         weights = np.exp(logs - logs.max())
         return np.asarray(weights / weights.sum())
 

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from autoresearch.policy.belief import Belief, Evidence
-from autoresearch.policy.effects import CPU_IDEAS, Prior
 from autoresearch.policy.ideas import learned
 from autoresearch.policy.noise import Noise, steadied
+from autoresearch.policy.scale import CPU_SCALE, Scale
 from autoresearch.records.values import Estimate, Reading
 
 
@@ -53,7 +53,7 @@ class Replay:
         return self.last.since(epoch).seeing(_steady(self.incumbent, self.last.noise))
 
 
-def replay(past: Iterable[Past], noise: Noise, usual: Prior = CPU_IDEAS) -> Replay:
+def replay(past: Iterable[Past], noise: Noise, scale: Scale = CPU_SCALE) -> Replay:
     """Return what these experiments come to, oldest first.
 
     Noise and prior are today's, for all of them: what the first verdicts could not know yet is
@@ -63,21 +63,21 @@ def replay(past: Iterable[Past], noise: Noise, usual: Prior = CPU_IDEAS) -> Repl
     Args:
         past: the experiments with a verdict.
         noise: the study's.
-        usual: what ideas are like before the first.
+        scale: in what unit, and what ideas are like before the first.
     """
-    steps = _steps(past, noise, usual)
+    steps = _steps(past, Belief(noise, scale.ideas, scale=scale))
     if not steps:
-        return Replay(Belief(noise, usual), _NOTHING, {})
+        return Replay(Belief(noise, scale.ideas, scale=scale), _NOTHING, {})
     last = {each.incumbent.number: each for each in steps if each.incumbent.number}
     scores = {number: each.belief.score for number, each in last.items()}
     return Replay(steps[-1].belief, steps[-1].incumbent, scores)
 
 
 def recall(
-    past: Iterable[Past], noise: Noise, usual: Prior = CPU_IDEAS, *, epoch: int = 0
+    past: Iterable[Past], noise: Noise, scale: Scale = CPU_SCALE, *, epoch: int = 0
 ) -> Belief:
     """Return what is believed after these experiments, in an epoch; see `replay`."""
-    return replay(past, noise, usual).belief(epoch)
+    return replay(past, noise, scale).belief(epoch)
 
 
 def average(readings: Sequence[Reading], noise: Noise) -> Estimate:
@@ -86,16 +86,16 @@ def average(readings: Sequence[Reading], noise: Noise) -> Estimate:
     return Estimate(fmean(each.bpb for each in readings), error)
 
 
-def _steps(past: Iterable[Past], noise: Noise, usual: Prior) -> list[_Step]:
+def _steps(past: Iterable[Past], blank: Belief) -> list[_Step]:
     # Twice: effects teach what ideas are like, and that changes what is believed of each effect.
     past = list(past)
-    first = list(_told(past, Belief(noise, usual)))
+    first = list(_told(past, blank))
     ideas = [step for step, each in zip(first, past, strict=True) if not each.reversal]
     effects = [step.evidence for step in ideas if step.evidence]
     if not effects:
         return first
-    prior = learned(usual, [(each.measured, each.variance) for each in effects])
-    return list(_told(past, Belief(noise, prior)))
+    prior = learned(blank.prior, [(each.measured, each.variance) for each in effects])
+    return list(_told(past, replace(blank, prior=prior)))
 
 
 def _told(past: Iterable[Past], belief: Belief) -> Iterator[_Step]:

@@ -6,6 +6,7 @@ wherever the two share initialisation and data order.
 """
 
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
@@ -19,16 +20,18 @@ PRIOR_REPEATS = 3
 # Repeats of code whose score lies this share of the incumbent's away count for a third. What
 # forgets faster trusts the few repeats that are near too much. Found with benchmarks/nights.py.
 _NEAR = 0.15
+_TINY = sys.float_info.min
 
 
 @dataclass(frozen=True)
 class Usual:
-    """What to expect of the noise before anything is measured, in bpb.
+    """What to expect of the noise before anything is measured, in the metric's unit.
 
     With a few of the study's own repeats the expectation gives way, and yet two repeats that happen
-    to agree never make the noise look like nothing. `slope` is bpb per unit of ln(steps),
+    to agree never make the noise look like nothing. `slope` is score per unit of ln(steps),
     `slope_error` how far a study's own may be from it; `speed` is the deviation of ln(steps) among
-    trials of the same code.
+    trials of the same code. `near` is a difference of scores at which another code's repeats count
+    at least for a third. `paired` says whether two codes trained on one seed share anything.
     """
 
     seed: float
@@ -36,6 +39,19 @@ class Usual:
     slope: float = -0.15
     slope_error: float = 0.05
     speed: float = 0.05
+    near: float = 0.0
+    paired: bool = True
+
+    def times(self, factor: float) -> "Usual":
+        """Return this for scores that are so many times as large."""
+        return replace(
+            self,
+            seed=factor * self.seed,
+            pair=factor * self.pair,
+            slope=factor * self.slope,
+            slope_error=factor * self.slope_error,
+            near=factor * self.near,
+        )
 
 
 # Measured with a tiny GPT on two shared cores: 20 s budgets, 8 repeats; pairs of small and of
@@ -44,14 +60,9 @@ CPU = Usual(seed=0.014, pair=0.005)
 GPU = Usual(seed=0.0015, pair=0.001, slope=-0.05, speed=0.01)
 
 
-def usual_noise(device: str) -> Usual:
-    """Return what to expect on a device."""
-    return CPU if device == "cpu" else GPU
-
-
 @dataclass(frozen=True)
 class Noise:
-    """Standard deviations in bits per byte, and how many repeats stand behind them.
+    """Standard deviations in the metric's unit, and how many repeats stand behind them.
 
     `seed` is of one trial's score between seeds of the same code, `pair` of a paired difference
     between seeds; `seed_repeats` and `pair_repeats` are the degrees of freedom that stand behind
@@ -100,17 +111,27 @@ def noise(
 
     Args:
         readings: every experiment's readings, by its number.
-        usual: what to expect on such a device and clock.
+        usual: what to expect of such a study. Where nothing is paired, what one trial has for
+            itself is all that it differs by from another of the same code.
         incumbent: the number of the code to be compared with; None counts all repeats alike.
     """
     groups = [part for mine in readings.values() for part in _epochs(mine) if len(part) > 1]
-    weights = _nearness(groups, readings.get(incumbent, ()) if incumbent else ())
+    beside = readings.get(incumbent, ()) if incumbent else ()
+    weights = _nearness(groups, beside, usual.near)
     seed = _within([[each.bpb for each in mine] for mine in groups], weights)
-    trial = _beside_seeds(groups, weights)
+    trial = _beside_seeds(groups, weights) if usual.paired else seed
     deviation = _shrunk(usual.seed, *seed)
     pair = math.sqrt(2) * _shrunk(usual.pair / math.sqrt(2), *trial)
     speed = _shrunk(usual.speed, *_within([_log_steps(mine) for mine in groups]))
     return Noise(deviation, pair, seed[1], trial[1], slope(groups, usual, deviation), speed)
+
+
+def repeated(readings: Sequence[Reading]) -> tuple[float, float]:
+    """Return the sum of squares of one code's scores about their mean, and its freedom.
+
+    Each epoch has its own mean.
+    """
+    return _within([[each.bpb for each in part] for part in _epochs(readings)])
 
 
 def paired(experiment: Sequence[Reading], incumbent: Sequence[Reading]) -> list[float]:
@@ -126,12 +147,12 @@ def by_seed(experiment: Sequence[Reading], incumbent: Sequence[Reading]) -> list
 
 
 def slope(groups: Iterable[Sequence[Reading]], usual: Usual, deviation: float) -> float:
-    """Return bpb per unit of ln(steps) between trials of the same code; never above zero.
+    """Return score per unit of ln(steps) between trials of the same code; never above zero.
 
     Args:
         groups: readings of one code each.
         usual: the slope it is shrunk to, and how far it may be from it.
-        deviation: of a score between trials of the same code, in bpb.
+        deviation: of a score between trials of the same code.
 
     Source: regression within groups with a normal prior on its slope (ridge).
     """
@@ -157,7 +178,7 @@ def steadied(readings: Sequence[Reading], slope: float) -> list[Reading]:
 
     Args:
         readings: of one code.
-        slope: bpb per unit of ln(steps).
+        slope: score per unit of ln(steps).
     """
     return [each for part in _epochs(readings) for each in _as_one_speed(part, slope)]
 
@@ -184,13 +205,15 @@ def _log_steps(readings: Sequence[Reading]) -> list[float]:
     return [math.log(each.steps) for each in readings if each.steps > 0]
 
 
-def _nearness(groups: Sequence[Sequence[Reading]], incumbent: Sequence[Reading]) -> list[float]:
+def _nearness(
+    groups: Sequence[Sequence[Reading]], incumbent: Sequence[Reading], near: float
+) -> list[float]:
     """Return how much each group's repeats count, from 1 at the incumbent's score down to 0."""
     if not incumbent:
         return [1.0] * len(groups)
     here = fmean(each.bpb for each in incumbent)
     levels = [fmean(each.bpb for each in group) for group in groups]
-    far = [abs(level - here) / max(_NEAR * abs(here), 1e-12) for level in levels]
+    far = [abs(level - here) / max(_NEAR * abs(here), near, _TINY) for level in levels]
     return [math.exp(-each) for each in far]
 
 

@@ -87,7 +87,7 @@ class Finished:
     """A training that ran to its end beside its incumbent's, on one seed.
 
     `lags` is how far it was behind when 1, 2, ... stretches were over, `difference` its score less
-    the incumbent's, in bits per byte: below zero it won.
+    the incumbent's: below zero it won.
     """
 
     lags: Lags

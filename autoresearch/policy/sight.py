@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from autoresearch.policy.claims import CONFIRMED
 from autoresearch.policy.effects import Prior, weigh
-from autoresearch.policy.noise import Noise, Usual
+from autoresearch.policy.noise import Noise
+from autoresearch.policy.scale import Scale
 from autoresearch.policy.verdicts import ENOUGH_REPEATS, MAX_PAIRS
+from autoresearch.records.metric import BITS_PER_BYTE, Metric
 from autoresearch.records.values import Clock
 
 NIGHT = 100  # trainings: eight hours of five minutes each
@@ -15,17 +17,20 @@ _STEPS = 40  # halvings of an interval: far below any error that matters
 
 @dataclass(frozen=True)
 class Sight:
-    """The smallest gain (bpb) that pairs would confirm, and how many such a night has to offer.
+    """The smallest gain that pairs would confirm, and how many such a night has to offer.
 
     `pair` is the deviation of a pair's difference that it rests on. `gain` is confirmed in every
     other case by as many pairs as a verdict may take; `share` of the ideas that work are as large,
-    `expected` of them among the ideas of a night.
+    `expected` of them among the ideas of a night; both in the unit of `metric`. Where trainings
+    take no seed, nothing is truly `paired`.
     """
 
     pair: float
     gain: float
     share: float
     expected: float
+    metric: Metric = BITS_PER_BYTE
+    paired: bool = True
 
     @property
     def blind(self) -> bool:
@@ -35,27 +40,30 @@ class Sight:
     @property
     def told(self) -> str:
         """The finding in words."""
+        pair, gain = (self.metric.amount(each) for each in (self.pair, self.gain))
+        unit = self.metric.unit
         return (
-            f"a pair's difference has a noise of {self.pair:.4f} bpb, so {MAX_PAIRS} pairs confirm "
-            f"gains from {self.gain:.4f} bpb: {self.share:.0%} of the ideas that work"
+            f"a pair's difference has a noise of {pair} {unit}, so {MAX_PAIRS} pairs confirm "
+            f"gains from {gain} {unit}: {self.share:.0%} of the ideas that work"
         )
 
 
-def sight(noise: Noise, usual: Usual, ideas: Prior) -> Sight:
+def sight(noise: Noise, scale: Scale) -> Sight:
     """Return what a study with this noise can see.
 
     Args:
         noise: the study's.
-        usual: what was expected of it. Until pairs are repeated, theirs is taken to be as much
-            louder than usual as the noise between seeds is.
-        ideas: how often ideas are better, and by how much.
+        scale: what was expected of it, and of ideas. Until pairs are repeated, their noise is taken
+            to be as much louder than usual as the noise between seeds is.
     """
+    usual, ideas = scale.noise, scale.ideas
     louder = 1.0 if noise.pair_repeats >= 1 else noise.seed / usual.seed
     pair = noise.pair * max(louder, 1.0)
     freedom = max(noise.pair_repeats, ENOUGH_REPEATS)
     gain = _smallest(ideas, pair**2 / MAX_PAIRS * freedom / (freedom - 2))
     share = math.exp(-gain / ideas.gain)
-    return Sight(pair, gain, share, NIGHT * ideas.better * share)
+    expected = NIGHT * ideas.better * share
+    return Sight(pair, gain, share, expected, scale.metric, usual.paired)
 
 
 def advice(found: Sight, device: str, clock: Clock) -> str | None:
@@ -68,7 +76,8 @@ def advice(found: Sight, device: str, clock: Clock) -> str | None:
     """
     if not found.blind:
         return None
-    steps = ["train longer (--budget)"]
+    steps = [] if found.paired else ["let the command take a seed ([target] seed)"]
+    steps.append("train longer (--budget)")
     if device == "cpu" and clock is Clock.WALL:
         steps.append('count CPU seconds ([training] clock = "cpu")')
     steps.append("find a quieter machine")

@@ -7,20 +7,18 @@ from dataclasses import dataclass
 from autoresearch.policy.belief import Belief, Evidence
 from autoresearch.policy.effects import worth_of_idea, worth_of_pair
 from autoresearch.policy.noise import paired, steadied
+from autoresearch.policy.scale import Scale
 from autoresearch.records.text import counted
 from autoresearch.records.values import Chances, Estimate, Reading, Verdict
 
 FIRST_SEED = 1
-# Upstream's program.md: 0.001 bpb for twenty lines of hacky code is probably not worth it.
-LINE_PRICE = 5e-5
-# Simpler code wins a tie, and this much (bpb) is one.
-TIE = 5e-4
 # Before this many repeated pairs the noise is a guess, and no single pair is believed.
 ENOUGH_REPEATS = 8
 MAX_PAIRS = 6
 # What a pair tells of this verdict is a third of its worth: it also tells of the incumbent and of
 # the noise, on which every later verdict rests. Found with benchmarks/nights.py.
 OWN_SHARE = 0.35
+_LITTLE = 1e-14  # of what is known: the least that a further pair is taken to tell
 
 
 @dataclass(frozen=True)
@@ -81,22 +79,12 @@ def judge(
     evidence = belief.weighing(common, reversal=reversal)
     seed = _next_seed(experiment, belief)
     if (seed in belief.read or not last) and _worth_a_pair(belief, evidence, seed, lines):
-        return MoreTrials(seed, f"in doubt: {_told(evidence)}")
+        return MoreTrials(seed, f"in doubt: {_told(evidence, belief.scale)}")
     return _decided(evidence, belief, lines)
 
 
-def expected_gain(evidence: Evidence, lines: int) -> float:
-    """Return the expected improvement in bpb, less the price of the lines it adds."""
-    return -evidence.effect.mean - price(lines)
-
-
-def price(lines: int) -> float:
-    """Return what an improvement must exceed, in bpb, to be worth this many more lines."""
-    return LINE_PRICE * max(lines, 0)
-
-
 def kept_as_simpler(measured: float | None, effect: float | None) -> bool:
-    """Return whether a keep was one for its shorter code alone, by its evidence in bpb.
+    """Return whether a keep was one for its shorter code alone, by its evidence.
 
     `measured` is None in studies of older versions, both are for a baseline.
     """
@@ -124,11 +112,12 @@ def _next_seed(experiment: Sequence[Reading], belief: Belief) -> int:
 def _worth_a_pair(belief: Belief, evidence: Evidence, seed: int, lines: int) -> bool:
     pairs = len(evidence.seeds)
     if pairs == 1 and belief.noise.pair_repeats < ENOUGH_REPEATS:
-        return evidence.measured < 0 or _tie(evidence, lines)
+        return evidence.measured < 0 or _tie(evidence, belief.scale, lines)
     if pairs >= MAX_PAIRS or evidence.measured >= 0:
         return False
     effect = evidence.effect
-    surely = effect.worse * effect.loss if _better(evidence, lines) else effect.better * effect.gain
+    better = _better(evidence, belief.scale, lines)
+    surely = effect.worse * effect.loss if better else effect.better * effect.gain
     cost = _cost_of_pair(belief, seed)
     return surely > cost and _worth(belief, evidence, seed, lines) > cost
 
@@ -143,49 +132,49 @@ def _worth(belief: Belief, evidence: Evidence, seed: int, lines: int) -> float:
     if seed not in belief.read:
         belief = belief.with_fresh(seed)
     after = belief.spread([*evidence.seeds, seed])
-    further = 1 / max(1 / after - 1 / evidence.variance, 1e-9)
+    further = 1 / max(1 / after - 1 / evidence.variance, _LITTLE / after)
     measured, variance = evidence.measured, evidence.variance
-    return worth_of_pair(evidence.prior, measured, variance, further, price(lines))
+    return worth_of_pair(evidence.prior, measured, variance, further, belief.scale.price(lines))
 
 
 def _decided(evidence: Evidence, belief: Belief, lines: int) -> Decision:
     error = evidence.effect.deviation if belief.noise.measured else None
     effect = Estimate(evidence.effect.mean, error)
-    verdict, why = _verdict(evidence, lines)
+    verdict, why = _verdict(evidence, belief.scale, lines)
     measured = Estimate(evidence.measured, math.sqrt(evidence.variance) if error else None)
     return Decision(
         verdict,
         effect,
-        f"{why}: {_told(evidence)}",
+        f"{why}: {_told(evidence, belief.scale)}",
         measured,
         len(evidence.seeds),
         _chances(evidence),
     )
 
 
-def _verdict(evidence: Evidence, lines: int) -> tuple[Verdict, str]:
-    if _better(evidence, lines):
+def _verdict(evidence: Evidence, scale: Scale, lines: int) -> tuple[Verdict, str]:
+    if _better(evidence, scale, lines):
         return Verdict.KEEP, "expected to be better"
-    if _tie(evidence, lines):
+    if _tie(evidence, scale, lines):
         return Verdict.KEEP, f"as good with {counted(-lines, 'fewer line')}"
     if evidence.effect.mean < 0:
         return Verdict.DISCARD, f"not worth its {counted(lines, 'more line')}"
     return Verdict.DISCARD, "no better"
 
 
-def _better(evidence: Evidence, lines: int) -> bool:
+def _better(evidence: Evidence, scale: Scale, lines: int) -> bool:
     # Whatever the prior hopes, the readings themselves must say so.
-    return evidence.measured < 0 and expected_gain(evidence, lines) > 0
+    return evidence.measured < 0 and -evidence.effect.mean > scale.price(lines)
 
 
-def _tie(evidence: Evidence, lines: int) -> bool:
-    return lines < 0 and evidence.effect.neutral >= 0.5 and evidence.effect.mean < TIE
+def _tie(evidence: Evidence, scale: Scale, lines: int) -> bool:
+    return lines < 0 and evidence.effect.neutral >= 0.5 and evidence.effect.mean < scale.tie
 
 
-def _told(evidence: Evidence) -> str:
+def _told(evidence: Evidence, scale: Scale) -> str:
     pairs = counted(len(evidence.seeds), "pair")
-    read, believed = evidence.measured, evidence.effect.mean
-    return f"{read:+.4f} bpb on {pairs}, believed {believed:+.4f} ({_chances(evidence)})"
+    read, believed = scale.told(evidence.measured), scale.metric.delta(evidence.effect.mean)
+    return f"{read} on {pairs}, believed {believed} ({_chances(evidence)})"
 
 
 def _chances(evidence: Evidence) -> Chances:

@@ -46,7 +46,7 @@ def check(
         editable: globs of the files that may change.
         seen: effect hashes of the study's experiments, to their numbers.
         apply_diff: applies a unified diff (`patching.apply_diff`).
-        entry: the program that a trial runs.
+        entry: the program that uses the session API; "" where none does.
 
     Returns:
         A Patch whose `files` are all editable files afterwards; only the baseline may be empty.
@@ -67,7 +67,7 @@ def check(
     made = _new(before, after, seen)
     if isinstance(made, Rejection):
         return _line(made)
-    refusal = broken(before, after, entry) or new_game(before, after, _modules(files))
+    refusal = (entry and broken(before, after, entry)) or new_game(before, after, _modules(files))
     return _line(refusal) if refusal else made
 
 

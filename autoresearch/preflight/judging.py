@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from autoresearch.preflight.running import Breach, Ran
-from autoresearch.process import Exit, signal_name
+from autoresearch.process import Breach, Exit, Ran, signal_name
 from autoresearch.records.text import safe_line, safe_reason, safe_text
 from autoresearch.runtime.rehearse import NO_FINISH
 from autoresearch.runtime.rehearse_faults import ACCELERATOR, FlawError, hint

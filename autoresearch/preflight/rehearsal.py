@@ -18,6 +18,7 @@ The code runs in the sandbox, under a guard, with made-up text: nothing is learn
 import json
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
@@ -29,9 +30,8 @@ from autoresearch.devices import HIDDEN
 from autoresearch.preflight.answering import answered
 from autoresearch.preflight.hidden import bears_on
 from autoresearch.preflight.judging import MEMORY, SIZELESS, TIME, Outcome, Verdict, judge
-from autoresearch.preflight.running import Breach, Ran, run
 from autoresearch.preflight.staging import Scale, scaled, write_data, write_files
-from autoresearch.process import remove
+from autoresearch.process import Breach, Ran, remove, run
 from autoresearch.records.values import Rejection
 from autoresearch.runtime.rehearse import ANSWER_FD, Request
 from autoresearch.sandbox import Sandbox
@@ -56,6 +56,7 @@ class Rehearsal:
         stop: Callable[[], bool] = lambda: False,
         tell: Callable[[str], None] = lambda _: None,
         furnish: Callable[[Path], None] = Path.mkdir,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         """Build it.
 
@@ -68,6 +69,7 @@ class Rehearsal:
                 rehearsed, and why.
             furnish: makes the folder that the text files are written into, and may put beside them
                 what is no text.
+            now: the clock, in seconds.
         """
         self._settings = settings
         self._sandbox = sandbox
@@ -75,6 +77,7 @@ class Rehearsal:
         self._stop = stop
         self._tell = tell
         self._furnish = furnish
+        self._now = now
         self._toy = Scale.toy_of(settings)
         self._full = Scale.full_of(settings)
         self._own = Scale.own_of(settings)
@@ -228,5 +231,5 @@ class Rehearsal:
         more = {"PYTHONPATH": str(_PACKAGES), **HIDDEN}
         return run(
             command, answer_variable=ANSWER_FD, cwd=tree, env={**environment, **more},
-            limits=limits, timeout=scale.timeout, stop=self._stop,
+            limits=limits, timeout=scale.timeout, stop=self._stop, now=self._now,
         )  # fmt: skip

@@ -12,8 +12,10 @@ from autoresearch.process.appetite import Appetite
 from autoresearch.process.confined import LIFELINE, Confined
 from autoresearch.process.folders import link_tree, remove
 from autoresearch.process.guarded import Exit, Guarded, launch, signal_name
+from autoresearch.process.running import Breach, Ran, run
+from autoresearch.process.supervising import Pipe, supervise
 
 __all__ = [
-    "LIFELINE", "Appetite", "Confined", "Exit", "Guarded", "launch", "link_tree", "remove",
-    "signal_name",
+    "LIFELINE", "Appetite", "Breach", "Confined", "Exit", "Guarded", "Pipe", "Ran", "launch",
+    "link_tree", "remove", "run", "signal_name", "supervise",
 ]  # fmt: skip

@@ -19,12 +19,16 @@ class Usage:
 
 
 class Appetite:
-    """Compares a tree and its scratch folder with the limits, some four times a second."""
+    """Compares a tree and the folders it writes with the limits, some four times a second."""
 
-    def __init__(self, tree: Guarded, limits: Limits, scratch: Path) -> None:
+    def __init__(
+        self, tree: Guarded, limits: Limits, *folders: Path, before: Usage = Usage(0, 0)
+    ) -> None:
+        """Build it; `before` is what lay in the folders already, which counts for nothing."""
         self._tree = tree
         self._limits = limits
-        self._scratch = scratch
+        self._folders = folders
+        self._before = before
         self._looks = 0
 
     def excess(self) -> str | None:
@@ -34,10 +38,11 @@ class Appetite:
             return f"ran more than {self._limits.processes} processes"
         if self._looks % _DISK_EVERY:
             return None
-        used = usage(self._scratch, self._limits.entries)
-        if used.entries > self._limits.entries:
+        most = self._limits.entries + self._before.entries
+        used = [usage(each, most) for each in self._folders]
+        if sum(each.entries for each in used) > most:
             return f"made more than {self._limits.entries} files"
-        if used.size > self._limits.disk:
+        if sum(each.size for each in used) - self._before.size > self._limits.disk:
             return f"wrote more than {self._limits.disk / 2**30:.3g} GiB"
         return None
 

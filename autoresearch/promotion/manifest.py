@@ -185,13 +185,13 @@ def evidence_of(registry: Registry, repo: GitRepo, number: int) -> Evidence:
     )
 
 
-def replay(each: Evidence, prefix: str, prepare: str, patches: str) -> list[str]:
+def replay(each: Evidence, prefix: str, prepare: Sequence[str], patches: str) -> list[str]:
     """Return the commands that train an experiment and its parent again, in a study of its own.
 
     Args:
         each: the experiment.
         prefix: the project's folder in its repository, "" for the top.
-        prepare: the command that made the corpus.
+        prepare: the commands that make another checkout ready, such as that for the corpus.
         patches: the folder that holds its patch.
     """
     name = f"replay-{each.experiment}"
@@ -200,7 +200,7 @@ def replay(each: Evidence, prefix: str, prepare: str, patches: str) -> list[str]
     return [
         f"git worktree add --detach {up}../{name} {(each.parent_commit or '')[:12]}",
         shlex.join(["cd", f"{up}{place}"]),
-        prepare,
+        *prepare,
         shlex.join(
             ["autoresearch", "run", "--tag", name, "--budget", f"{each.study.budget_seconds:g}s",
              "--experiments", "2", "--proposer", f"patches:{patches}"]

@@ -16,6 +16,7 @@ from autoresearch.proposers.base import (
     Unable,
 )
 from autoresearch.proposers.building import Means, build
+from autoresearch.proposers.known import Known, KnownIdea
 from autoresearch.proposers.specs import KNOWN, Spec
 
 __all__ = [
@@ -23,6 +24,8 @@ __all__ = [
     "MOST_AT_ONCE",
     "Brief",
     "Check",
+    "Known",
+    "KnownIdea",
     "Machine",
     "Means",
     "Measuring",

@@ -1,12 +1,14 @@
 """What a proposer is shown, and what every proposer can do."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from statistics import fmean
 from types import MappingProxyType
 from typing import Protocol
 
-from autoresearch.policy import Noise
+from autoresearch.policy import CPU_SCALE, Guard, Noise, Scale
+from autoresearch.proposers.known import Known
 from autoresearch.records.training import Budget, ProfileRow
 from autoresearch.records.values import (
     NO_NOTES,
@@ -23,6 +25,7 @@ from autoresearch.records.values import (
 )
 
 MOST_AT_ONCE = 5  # proposals of one call: with more of them each is thought about too little
+_EXAMPLE = 0.4  # of a usual gain
 Check = Callable[[Proposal], Rejection | None]
 
 
@@ -32,7 +35,7 @@ class Run:
 
     `curve` is the training loss in nats per token, the mean of each eighth of the budget (None
     where nothing was told); `speed` is in tokens a second of the budget's clock, of which it used
-    `seconds`; `memory` in bytes, at its peak.
+    `seconds`; `memory` in bytes, at its peak; `gauges` are the numbers that guards are set on.
     """
 
     val_bpb: float
@@ -42,6 +45,7 @@ class Run:
     memory: int
     seconds: float = 0.0
     curve: tuple[float | None, ...] = ()
+    gauges: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True)
@@ -52,12 +56,14 @@ class Past:
     no change could be read; `patch` is the unified diff that was trained, empty where nothing could
     be. `constants` are the numbers at the top of the entry file that it trained.
 
-    Scores in bits per byte, differences to the incumbent of its time (`parent_id`), below zero =
-    better. `pairs` are the differences as they were read up to the verdict, by seed; `delta` is the
-    effect that is believed after weighing them, with its standard error where that is known, and
-    `chances` go with it. `run` is its first scored training, `beside` the incumbent's on the same
-    seed. `steers` is the place in the code where the change altered what a training loss on the way
-    means, "" where it did not.
+    Scores in the metric's unit, differences to the incumbent of its time (`parent_id`), below zero
+    = better. `pairs` are the differences as they were read up to the verdict, by seed; `delta` is
+    the effect that is believed after weighing them, with its standard error where that is known,
+    and `chances` go with it. `run` is its first scored training, `beside` the incumbent's on the
+    same seed. `steers` is the place in the code where the change altered what a training loss on
+    the way means, "" where it did not.
+
+    `broke` says how a trial broke a guard, for which it was discarded whatever its score.
 
     `val_bpb` and `error` may be estimated anew as the incumbent serves in more pairs, and further
     pairs may give a keep a `standing`, or take it back: then it is a discard with a new `reason`.
@@ -89,13 +95,14 @@ class Past:
     run: Run | None = None
     beside: Run | None = None
     steers: str = ""
+    broke: str = ""
     constants: Mapping[str, int | float | bool] = field(
         default_factory=lambda: MappingProxyType({})
     )
 
     @property
     def measured(self) -> float | None:
-        """The mean difference as it was read, in bits per byte; None without a pair."""
+        """The mean difference as it was read; None without a pair."""
         return fmean(difference for _, difference in self.pairs) if self.pairs else None
 
 
@@ -182,13 +189,15 @@ class Brief:
     trains, `editable` the globs. `number` is the experiment's that is asked for; `history` is
     oldest first and holds every finished experiment of the study, whatever became of it; `pending`
     are those that have no verdict yet. `notes` are what the person has added to `program` since the
-    study began. `score` is the incumbent's val_bpb as it is estimated now, `profile` where a step
+    study began. `score` is the incumbent's as it is estimated now, `profile` where a step
     of it spends its time, `parameters` how many it says that it has; `baseline` are the scores that
-    were read of the unchanged project, by seed; `noise` what is known of the noise, None until
-    something was repeated; `measuring` what the numbers rest on. `salt` is the study's secret
-    for marks that no hostile text can foresee; `wanted` is how many proposals have a slot to go
-    to, for who can make several at once. The same brief gives the same proposal from a proposer
-    that does not think.
+    were read of the unchanged project, by seed; `scale` is the metric and what its unit is worth;
+    `noise` what is known of the noise, None until something was repeated; `guards` are numbers that
+    must stay in bounds; `command` is what a training runs where it is not `entry` with a session;
+    `measuring` what the numbers rest on; `known` what the person had found out before. `salt` is
+    the study's secret for marks that no hostile text can foresee; `wanted` is how many proposals
+    have a slot to go to, for who can make several at once. The same brief gives the same proposal
+    from a proposer that does not think.
     """
 
     study: str
@@ -208,12 +217,34 @@ class Brief:
     parameters: int | None = None
     baseline: tuple[tuple[int, float], ...] = ()
     noise: Noise | None = None
+    scale: Scale = CPU_SCALE
+    guards: tuple[Guard, ...] = ()
+    command: str = ""
     measuring: Measuring | None = None
     device: str = "cpu"
     budget: Budget = field(default_factory=lambda: Budget(300.0, Clock.WALL))
     remaining: Remaining = Remaining()
     wanted: int = 1
     salt: str = ""
+    known: tuple[Known, ...] = ()
+
+    @property
+    def largest_difference(self) -> float:
+        """What no two scores of the study differ by: what is more is a score itself."""
+        metric, vague = self.scale.metric, self.scale.vague
+        if metric.is_bits_per_byte or self.score is None:
+            return vague
+        return max(vague, abs(self.score.mean) / 2)
+
+    @property
+    def example_delta(self) -> str:
+        """A modest gain as its author would write it down.
+
+        Where gains are only guessed, it is a power of ten: so it hardly ever changes in a study.
+        """
+        metric, usual = self.scale.metric, self.scale.ideas.gain
+        gain = _EXAMPLE * usual if metric.is_bits_per_byte else 10 ** math.floor(math.log10(usual))
+        return f"{metric.shown(-gain):+.{max(0, -math.floor(math.log10(gain)))}f}"
 
 
 @dataclass(frozen=True)

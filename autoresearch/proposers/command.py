@@ -25,7 +25,7 @@ from autoresearch.proposers.checkout import Checkout, checkout
 from autoresearch.proposers.execution import Ran, run
 from autoresearch.proposers.limits import told_limit
 from autoresearch.proposers.programs import Confine, find_program
-from autoresearch.proposers.reading import HYPOTHESIS, header, unread
+from autoresearch.proposers.reading import HYPOTHESIS, header, predicted, unread
 from autoresearch.proposers.taking import complaint, last_line, said_apart, take
 from autoresearch.records.money import CallEnding, CapReached, Intent, Ledger, Settlement
 from autoresearch.records.text import counted, safe_line, safe_text
@@ -212,13 +212,13 @@ class CommandProposer:
             fault = self._hidden(taken.fault)
             return _Attempt(Rejection(fault), CallEnding.MALFORMED, fault)
         if taken.unread is not None and not cut:
-            proposal = unread(self._hide(printed), self._name, taken.unread)
+            proposal = unread(self._hide(printed), self._name, taken.unread, brief)
             return _Attempt(proposal, CallEnding.ANSWERED, taken.note)
         if taken.change is None or cut:
             return self._nothing(ran, changed=bool(taken.change or taken.fault))
         # The last line of printed edits is a mark, not a word.
         last = "" if taken.printed else last_line(printed)
-        proposal = self._proposal(taken.change, (note, printed, aside), last)
+        proposal = self._proposal(taken.change, (note, printed, aside), last, brief)
         detail = "; ".join(part for part in (ran.oddity, taken.note) if part)
         return _Attempt(proposal, CallEnding.ANSWERED, detail)
 
@@ -243,7 +243,7 @@ class CommandProposer:
         rested = self._unable(ending, what, limit.said)
         return replace(rested, result=Unable(rested.detail, retry_after=limit.seconds))
 
-    def _proposal(self, change: Change, words: Sequence[str], last: str) -> Proposal:
+    def _proposal(self, change: Change, words: Sequence[str], last: str, brief: Brief) -> Proposal:
         """Return a change with what its author says of it: the first header, or a last line."""
         texts = [self._hide(text) for text in words]
         said = next((each for each in map(header, texts) if each.hypothesis), header(texts[0]))
@@ -254,7 +254,7 @@ class CommandProposer:
             or f"a change by {self._program}",
             Change(change.format, self._hide(change.text)),
             said.category,
-            said.predicted_delta,
+            predicted(said.predicted, brief),
             said.risk,
             notes=said.notes,
         )

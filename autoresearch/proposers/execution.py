@@ -6,7 +6,6 @@ returns, nobody of its process tree is alive, whoever daemonised included (see
 """
 
 import os
-import selectors
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,13 +13,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoresearch.process import Confined, Exit, Guarded, launch, signal_name
+from autoresearch.process import Confined, Exit, Guarded, Pipe, launch, signal_name, supervise
 from autoresearch.records.training import Limits
 
-_TICK_SECONDS = 0.05
 _PATIENCE_SECONDS = 0.5  # between the interrupt, the termination and the kill
-_DRAIN_SECONDS = 2.0
-_READ_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -89,62 +85,42 @@ def run(
         OSError: it cannot be started at all, for example since `cwd` is gone.
     """
     out, error = _Tail(limits.log), _Tail(limits.log)
-    with ExitStack() as held, selectors.DefaultSelector() as selector:
+    with ExitStack() as held:
         given = held.enter_context(tempfile.TemporaryFile())
         given.write(told.encode("utf-8", "replace"))
         given.seek(0)
         with ExitStack() as theirs:
-            ends = [_pipe(selector, tail, held, theirs) for tail in (out, error)]
+            (out_end, outs), (error_end, errors) = (_pipe(held, theirs) for _ in range(2))
             tree = launch(
                 argv, cwd=cwd, env=environment, stdin=given.fileno(),
-                stdout=ends[0], stderr=ends[1], file_size=limits.file_size,
+                stdout=outs, stderr=errors, file_size=limits.file_size,
             )  # fmt: skip
             held.enter_context(tree)
         deadline = now() + timeout
-        late, stopped = _follow(tree, selector, lambda: now() >= deadline, stop)
-        exit_ = tree.stop(_PATIENCE_SECONDS)
-        _drain(selector)
-    return Ran(exit_, late, stopped, out.text(), error.text())
+        watch = _Watch(tree, lambda: now() >= deadline, stop)
+        pipes = [Pipe(out_end, out.write), Pipe(error_end, error.write)]
+        supervise(tree, pipes, tick=watch.tick, ended=lambda: None)
+        return Ran(tree.kill(), watch.late, watch.stopped, out.text(), error.text())
 
 
-def _pipe(selector: selectors.BaseSelector, tail: _Tail, ours: ExitStack, theirs: ExitStack) -> int:
-    """Return the end that the command writes to; what comes out of the other goes to `tail`."""
-    read, write = os.pipe()
-    ours.callback(os.close, read)
-    theirs.callback(os.close, write)
-    selector.register(read, selectors.EVENT_READ, tail)
-    return write
+def _pipe(ours: ExitStack, theirs: ExitStack) -> tuple[int, int]:
+    ends = os.pipe()
+    for stack, end in zip((ours, theirs), ends, strict=True):
+        stack.callback(os.close, end)
+    return ends
 
 
-def _follow(
-    tree: Guarded,
-    selector: selectors.BaseSelector,
-    late: Callable[[], bool],
-    stop: Callable[[], bool],
-) -> tuple[bool, bool]:
-    """Read until the tree has ended or has to; return whether it is late and whether stopped."""
-    while tree.poll() is None:
-        _pump(selector, _TICK_SECONDS)
-        is_late, is_stopped = late(), stop()
-        if (is_late or is_stopped) and tree.poll() is None:
-            return is_late, is_stopped
-    return False, False
+@dataclass
+class _Watch:
+    """Ends a tree that is late, or that is to stop."""
 
+    tree: Guarded
+    is_late: Callable[[], bool]
+    is_stopped: Callable[[], bool]
+    late: bool = False
+    stopped: bool = False
 
-def _pump(selector: selectors.BaseSelector, timeout: float) -> bool:
-    """Read once from each stream that has something; return whether any had."""
-    ready = selector.select(timeout)
-    for key, _ in ready:
-        data = os.read(key.fd, _READ_BYTES)
-        if data:
-            key.data.write(data)
-        else:
-            selector.unregister(key.fd)
-    return bool(ready)
-
-
-def _drain(selector: selectors.BaseSelector) -> None:
-    """Read what the dead have left in the pipes."""
-    deadline = time.monotonic() + _DRAIN_SECONDS
-    while selector.get_map() and time.monotonic() < deadline and _pump(selector, 0):
-        pass
+    def tick(self) -> None:
+        self.late, self.stopped = self.is_late(), self.is_stopped()
+        if self.late or self.stopped:
+            self.tree.stop(_PATIENCE_SECONDS)

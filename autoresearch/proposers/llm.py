@@ -79,7 +79,7 @@ class LlmProposer:
         if fault is not None:
             self._asker.send_back(answer, fault.reason)
         if isinstance(read, Rejection):
-            return reading.unread(answer.reply.text, self._name, read), (), [*before, read]
+            return reading.unread(answer.reply.text, self._name, read, brief), (), [*before, read]
         if fault is not None:
             return replace(read, fault=fault.reason), (), [*before, fault]
         return read, list(self._sound(others, answer, check)), before

@@ -60,7 +60,8 @@ def _tell(study: optuna.Study, space: Mapping[str, Span], past: Past) -> None:
     }
     scored = past.val_bpb is not None and math.isfinite(past.val_bpb)
     failed = past.verdict in (Verdict.CRASH, Verdict.DISQUALIFIED)
-    failed = failed or (past.verdict is Verdict.DISCARD and not scored)  # stopped early
+    # Stopped early, or out of bounds: its score is none to come near.
+    failed = failed or (past.verdict is Verdict.DISCARD and not scored) or bool(past.broke)
     if not values or not (scored or failed):
         return
     study.add_trial(

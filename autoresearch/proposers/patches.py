@@ -5,6 +5,7 @@ from pathlib import Path
 from autoresearch.errors import ProposerError
 from autoresearch.proposers.base import Brief, Check
 from autoresearch.proposers.patchfile import MOST_BYTES, said_of, text_of
+from autoresearch.proposers.reading import predicted
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import Change, ChangeFormat, Proposal
 
@@ -33,7 +34,7 @@ class PatchesProposer:
         tried = {(past.proposer, past.change.text) for past in brief.history}
         tried |= {(each.proposer, each.change.text) for each in brief.pending}
         for path in self._files():
-            proposal = _read(path)
+            proposal = _read(path, brief)
             if (proposal.proposer, proposal.change.text) not in tried:
                 return proposal
         return None
@@ -51,7 +52,7 @@ def _bare(path: Path) -> Path:
     return path.with_suffix("") if path.suffix in _PACKED else path
 
 
-def _read(path: Path) -> Proposal:
+def _read(path: Path, brief: Brief) -> Proposal:
     """Return a file as a proposal, whatever is in it: what is no patch is refused later."""
     name = safe_line(path.name, 120)
     try:
@@ -65,6 +66,6 @@ def _read(path: Path) -> Proposal:
         said.hypothesis,
         Change(ChangeFormat.DIFF, text),
         said.category,
-        said.predicted_delta,
+        predicted(said.predicted, brief),
         said.risk,
     )

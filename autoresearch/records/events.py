@@ -5,6 +5,7 @@ proposer or the training process wrote it; a watcher escapes it for its own sink
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from autoresearch.records.metric import BITS_PER_BYTE, Metric
@@ -100,19 +101,36 @@ class Settled:
     """What may be claimed of a keep has changed; `best_bpb` is the incumbent's by now.
 
     `standing` is None where a claim is lost: by further pairs, or by noise that is known better.
+    `delta` is the believed effect, as in `ExperimentDone`.
     """
 
     experiment_id: int
     standing: Standing | None
     reason: str
     best_bpb: float | None = None
+    hypothesis: str = ""
+    delta: float | None = None
+    delta_error: float | None = None
+
+
+class WaitCause(StrEnum):
+    """What a run stands still for."""
+
+    MACHINE = "machine"
+    PROPOSERS = "proposers"
+    OTHER = "other"
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """The run stands still for a stated reason, and goes on by itself."""
+    """The run stands still for a stated reason, and goes on by itself.
+
+    `seconds` are those after which it tries again, None where that is not known.
+    """
 
     reason: str
+    cause: WaitCause = WaitCause.OTHER
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +140,22 @@ class NoProposal:
     proposer: str
     reason: str
     again: float | None
+
+
+@dataclass(frozen=True)
+class ProposersOut:
+    """No proposer is asked any more in this run; it ends once what is open has its verdict."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class MoneyLow:
+    """A cap is nearly reached. `spent` US dollars of `cap` are spent or reserved."""
+
+    name: str
+    spent: float
+    cap: float
 
 
 @dataclass(frozen=True)
@@ -163,6 +197,8 @@ Event = (
     | Settled
     | Waiting
     | NoProposal
+    | ProposersOut
+    | MoneyLow
     | Notice
     | StudyStopped
 )

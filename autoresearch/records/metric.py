@@ -65,6 +65,18 @@ class Metric:
         """What the same number is called on data that no study looks at."""
         return f"test_{self.name.removeprefix('val_')}"
 
+    @property
+    def side(self) -> str:
+        """On which side of zero a difference is better, as it is shown: "below" or "above"."""
+        return "above" if self.direction is Direction.HIGHER else "below"
+
+    @property
+    def named(self) -> str:
+        """Its name with its unit, where that says more: "val_bpb in bits per byte"."""
+        if self.is_bits_per_byte:
+            return f"{self.name} in bits per byte"
+        return self.name if self.unit in self.name else f"{self.name} in {self.unit}"
+
     def shown(self, stored: float) -> float:
         """Return a stored score or difference as the project knows it; or the other way round."""
         return -stored + 0.0 if self.direction is Direction.HIGHER else stored
@@ -72,6 +84,10 @@ class Metric:
     def text(self, stored: float) -> str:
         """Return a stored score in digits, without its unit: "0.9979"."""
         return f"{self.shown(stored):.{self.decimals}f}"
+
+    def amount(self, size: float) -> str:
+        """Return a size that has no direction (a noise, an error) in digits, without its unit."""
+        return f"{size:.{self.decimals}f}"
 
     def delta(self, stored: float) -> str:
         """Return a stored difference or effect in digits with its sign, without its unit."""

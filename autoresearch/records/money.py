@@ -5,6 +5,7 @@ the provider reports. What was never reported stays spent: a cap that holds on a
 hold in the worst case.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -153,6 +154,20 @@ class GpuPrice:
 
 
 @dataclass(frozen=True)
+class CapUse:
+    """How much of a cap on a sum is spent or reserved."""
+
+    name: str
+    cap: float
+    spent: float
+
+    @property
+    def left(self) -> float:
+        """What may still be spent."""
+        return max(self.cap - self.spent, 0.0)
+
+
+@dataclass(frozen=True)
 class CapReached:
     """Why a call may not be made. `call`: it alone is too dear, a smaller one may be made."""
 
@@ -177,6 +192,14 @@ class Ledger(Protocol):
 
     def remaining(self) -> float | None:
         """Return what the tightest cap of run and study leaves; None where there is none."""
+        ...
+
+
+class Account(Ledger, Protocol):
+    """A ledger that also says how far each of its caps is used up."""
+
+    def uses(self) -> Sequence[CapUse]:
+        """Return the caps of run and study, those that there are."""
         ...
 
 

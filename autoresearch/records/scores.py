@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 from autoresearch.records.values import FailureKind, Trust
 
+# A score beyond it, in whatever unit, is none: 32 bits of a float do not hold it.
+LARGEST = 1e38
+
 
 @dataclass(frozen=True)
 class Document:
@@ -31,9 +34,9 @@ class Score:
     """A study's metric, lower where it is better, and what stands behind it.
 
     `bpb` is the score in the metric's unit: bits per byte over raw bytes of whole documents, where
-    it is not another metric's; then `doc_bits` are the scores of its units (examples, folds) and
-    `doc_bytes` their weights, empty where it has none. `numbers` are others of the evaluator's, by
-    name, for guards. For bits per byte:
+    it is not another metric's; then `doc_bits` are the scores of its units (examples, folds) times
+    their weights and `doc_bytes` the weights, empty where it has none. `numbers` are others of the
+    evaluator's, by name, for guards. For bits per byte:
 
     `doc_bits[i]` is the code length in bits of the i-th document of `doc_bytes[i]` bytes;
     `challenged` positions were recomputed and audited, and `mismatch` is the largest difference

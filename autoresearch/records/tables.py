@@ -49,12 +49,16 @@ class Study(SQLModel, table=True):
     are the sizes of the val documents, in the order of every trial's `doc_bits` (zlib-compressed
     little-endian uint32); `token_bytes` the bytes of training text in a token, on average.
     `idle` are the seconds, by `IdleReason`, that slots stood idle after the last trial of a run.
+    Trainings that are not `seeded` take no seed: two on one share nothing but its number.
     `audit_tolerance` and `audit_noise` are what recomputed predictions may differ by, in nats, as
     the baseline's scoring measured it; None in studies of older versions. `facts` are what a run
     tells of the training text and of the machine (`research.surroundings`). `measure` is the metric
     as in `Metric.stored`, empty for bits per byte. Scores and effects of all tables are in its
     unit, lower where they are better, whatever the columns are called; `doc_bits` and `doc_bytes`
-    are then the scores and weights of its units (examples, folds), where it has any.
+    are then the scores and weights of its units (examples, folds), where it has any, and
+    `test_bytes` the weights of those on test. `origin` names the file that an imported study was
+    read from: nothing of it was trained here, it has no trials, no branch and no further
+    experiments, and none of its scores is compared with another study's.
     """
 
     id: int | None = Field(default=None, primary_key=True)
@@ -73,13 +77,21 @@ class Study(SQLModel, table=True):
     salt: str = Field(default="", sa_type=Plain)
     machine_changes: list[int] = Field(default_factory=list, sa_type=JSON)
     doc_bytes: bytes | None = Field(default=None, sa_type=LargeBinary)
+    test_bytes: bytes | None = Field(default=None, sa_type=LargeBinary)
     token_bytes: float | None = Field(default=None, sa_type=Finite)
     audit_tolerance: float | None = Field(default=None, sa_type=Finite)
     audit_noise: float | None = Field(default=None, sa_type=Finite)
     facts: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
     idle: dict[str, float] = Field(default_factory=dict, sa_type=JSON)
     measure: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    origin: str = Field(default="", sa_type=Plain)
+    seeded: bool = True
     created_at: datetime = Field(sa_type=Utc)
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether it was read from a file of the person's, not trained here."""
+        return bool(self.origin)
 
     @property
     def metric(self) -> Metric:
@@ -104,7 +116,7 @@ class Experiment(SQLModel, table=True):
 
     `parent_sha` is the commit it changes, `commit_sha` the commit that was trained (also for a
     discard: it stays reachable under refs/autoresearch/). `delta` is the believed effect on
-    val_bpb against the incumbent of its time, below zero = better. `control` names the control
+    the score against the incumbent of its time, below zero = better. `control` names the control
     proposer that could have had its turn as well, "" where there was no such choice; the turn was
     the control's own where that is `proposer`. `notes` are as in `Notes.stored`.
 
@@ -202,6 +214,7 @@ class Trial(SQLModel, table=True):
     `compile_seconds` are a part of those of start-up. From `waiting_seconds` to `slot_seconds` they
     are wall seconds as in `SlotTime`, None where nobody wrote them down. `hardware` is as in
     `Hardware.stored`; `profile` a list of [depth, share, path, line, text], as in `ProfileRow`.
+    `numbers` are others than the score that came with it, by name, for guards.
     """
 
     # Rows are long and lie apart: what every verdict asks for is answered by the index alone.
@@ -246,10 +259,17 @@ class Trial(SQLModel, table=True):
     finished_at: datetime | None = Field(default=None, sa_type=Utc)
     traceback: str = Field(default="", sa_type=Plain)
     facts: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    numbers: dict[str, float] = Field(default_factory=dict, sa_type=JSON)
     profile: list[list[Any]] = Field(default_factory=list, sa_type=JSON)
     curve: list[list[float]] = Field(default_factory=list, sa_type=JSON)
     doc_bits: bytes | None = Field(default=None, sa_type=LargeBinary)
     log: bytes | None = Field(default=None, sa_type=LargeBinary)
+
+    @property
+    def gauges(self) -> dict[str, float]:
+        """Every number but the score that a guard may be set on."""
+        memory = {"peak_memory_gib": self.peak_memory / 2**30} if self.peak_memory else {}
+        return self.numbers | memory
 
 
 class Call(SQLModel, table=True):

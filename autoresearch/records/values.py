@@ -210,7 +210,7 @@ NO_NOTES = Notes()
 
 @dataclass(frozen=True)
 class Proposal:
-    """One suggested change and why. `predicted_delta` is in bits per byte, below zero = better.
+    """One suggested change and why. `predicted_delta` is as scores are stored: below zero = better.
 
     `risk` is what its author thinks may go wrong, `notes` are for its own next turns; `calls` are
     the ledger's numbers of what it cost, `shares` that of a call of another proposal's which made

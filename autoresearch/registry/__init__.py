@@ -2,6 +2,7 @@
 
 from autoresearch.registry.at_work import RunNote
 from autoresearch.registry.control import Ask, listening, run_at_work, send
+from autoresearch.registry.importing import refuse_imported
 from autoresearch.registry.lock import RunLock
 from autoresearch.registry.racing import Raced
 from autoresearch.registry.schema import changed_at
@@ -11,5 +12,5 @@ from autoresearch.registry.summary import Summary
 
 __all__ = [
     "Ask", "Raced", "Registry", "RunLock", "RunNote", "Spending", "Summary", "changed_at",
-    "listening", "run_at_work", "send",
+    "listening", "refuse_imported", "run_at_work", "send",
 ]  # fmt: skip

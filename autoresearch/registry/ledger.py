@@ -13,6 +13,7 @@ from autoresearch.records.money import (
     CallState,
     CapReached,
     Caps,
+    CapUse,
     GpuPrice,
     Intent,
     Settlement,
@@ -101,13 +102,19 @@ class StudyLedger:
 
         Training counts too, where it has a price: `GpuPrice.trial_worst` is what a trial needs.
         """
+        return min((each.left for each in self.uses()), default=None)
+
+    def uses(self) -> list[CapUse]:
+        """Return how far the caps of run and study are used up, those that there are."""
         sums = self._sums()
 
-        def read() -> list[float]:
+        def read() -> list[CapUse]:
             with self._database.engine.connect() as connection:
-                return [cap - self._spent(connection, since) for _, cap, since in sums]
+                return [
+                    CapUse(name, cap, self._spent(connection, since)) for name, cap, since in sums
+                ]
 
-        return max(min(self._database.through(read)), 0.0) if sums else None
+        return self._database.through(read) if sums else []
 
     def _reserve(self, connection: Connection, intent: Intent) -> int | CapReached:
         reached = self._reached(connection, intent.worst)

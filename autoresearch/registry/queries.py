@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, and_, func, or_
 from sqlmodel import col, select
 
 from autoresearch.errors import RegistryError
-from autoresearch.policy import Duty
+from autoresearch.policy import Duty, Scale, scale_of
 from autoresearch.records.arms import Trained
 from autoresearch.records.hardware import Hardware, RanOn
 from autoresearch.records.notes import Note
@@ -53,16 +53,24 @@ class Queries:
         return self._database.all(select(Study).order_by(col(Study.id)))
 
     def study(self, tag: str | None = None) -> Study | None:
-        """Return the study with this tag, or without one the study that was at work last."""
+        """Return the study with this tag, or without one the study that was at work last.
+
+        An imported one is never at work.
+        """
         query = select(Study).order_by(col(Study.id).desc())
         if tag is not None:
             query = query.where(Study.tag == tag)
         else:
-            last = select(Experiment.study_id).order_by(col(Experiment.id).desc())
-            if newest := self._database.first(last):
+            query = query.where(Study.origin == "")
+            last = select(Experiment.study_id).join(Study).where(Study.origin == "")
+            if newest := self._database.first(last.order_by(col(Experiment.id).desc())):
                 query = query.where(Study.id == newest)
         found: Study | None = self._database.first(query)
         return found
+
+    def imported(self) -> list[Study]:
+        """Return the studies that were read from files of the person's, oldest first."""
+        return [each for each in self.studies() if each.is_imported]
 
     def study_of(self, experiment: Experiment) -> Study:
         """Return the study that an experiment belongs to."""
@@ -183,6 +191,13 @@ class Queries:
             return held.readings(study)
         return readings.readings(self._database, study)
 
+    def scale(self, study: Study) -> Scale:
+        """Return what the policy holds in the unit of a study's metric."""
+        best: Sequence[Sequence[Reading]] = ()
+        if not study.metric.is_bits_per_byte:  # whose scale hangs on nothing that was read
+            best = readings.of_the_best(self._database, study, self.readings(study))
+        return scale_of(study.metric, study.device, best, paired=study.seeded)
+
     def repeats(self, study: Study) -> list[Repeat]:
         """Return every repetition that looked for drift and came to a score, oldest first."""
         return readings.repeats(self._database, study)
@@ -293,7 +308,7 @@ class Queries:
 
     def trained(self, study: Study) -> list[Trained]:
         """Return what a study's trained experiments say of their proposers."""
-        return trained(self._database, study)
+        return [] if study.is_imported else trained(self._database, study)
 
     def raced(self, study: Study) -> Raced:
         """Return what stopping hopeless trials early saved a study, and what its audit found."""

@@ -1,6 +1,7 @@
 """What trials of a study read: scores as the policy sees them, and documents one by one."""
 
 from bisect import bisect_left
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,7 @@ from sqlalchemy import func
 from sqlmodel import col, select
 
 from autoresearch.records.tables import Experiment, Study, Trial
-from autoresearch.records.values import Purpose, Reading, TrialState
+from autoresearch.records.values import Category, Purpose, Reading, TrialState, Verdict
 from autoresearch.registry.database import Database
 from autoresearch.registry.packing import unpack_reals
 
@@ -34,6 +35,18 @@ def readings(database: Database, study: Study) -> dict[int, list[Reading]]:
         epoch = bisect_left(study.machine_changes, trial)
         found.setdefault(number, []).append(Reading(seed, bpb, steps, epoch))
     return found
+
+
+def of_the_best(
+    database: Database, study: Study, known: Mapping[int, list[Reading]]
+) -> list[list[Reading]]:
+    """Return what a study's baseline read, then each of its keeps; `known` is every reading."""
+    query = (
+        select(Experiment.id).where(Experiment.study_id == study.id).order_by(col(Experiment.id))
+    )
+    kept = database.all(query.where(Experiment.verdict == Verdict.KEEP))
+    begun = database.all(query.where(Experiment.category == Category.BASELINE))
+    return [known[number] for number in kept or begun[-1:] if number in known]
 
 
 def repeats(database: Database, study: Study) -> list[Repeat]:

@@ -12,12 +12,13 @@ from sqlmodel import Session, SQLModel, col, select
 
 from autoresearch.errors import RegistryError
 from autoresearch.records.money import Caps, GpuPrice
+from autoresearch.records.results import ResultsRow
 from autoresearch.records.tables import Call, Study, Trial
 from autoresearch.records.values import (
     StudyState,
     TrialState,
 )
-from autoresearch.registry import schema
+from autoresearch.registry import importing, schema
 from autoresearch.registry.database import Database
 from autoresearch.registry.ledger import StudyLedger
 from autoresearch.registry.packing import pack, unpack
@@ -118,6 +119,18 @@ class Registry(Queries):
         if self._rows is not None:
             self._rows.written(stored)
         return stored
+
+    def add_imported(
+        self, study: Study, rows: Sequence[ResultsRow], commit: Callable[[str], str | None]
+    ) -> Study:
+        """Write an imported study whole, or nothing of it; see `importing.add_imported`.
+
+        Raises:
+            RegistryError: there is a study of its tag, or disk trouble.
+        """
+        return self._database.through(
+            lambda: importing.add_imported(self._engine, study, rows, commit)
+        )
 
     @contextmanager
     def holding(self, study: Study) -> Iterator[None]:

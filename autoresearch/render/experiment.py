@@ -38,7 +38,7 @@ def experiment(found: ExperimentInFull, console: Console) -> None:
     for trial in [each for each in found.trials if each.traceback][-1:]:
         _section(console, f"traceback of trial {trial.id}")
         console.print(Padding(Text(safe_text(trial.traceback)), (0, 0, 0, 2)), highlight=False)
-    _patch(row, console)
+    _patch(found, console)
     console.print(Text(f"Next: {_next_step(found)}", style="dim"), highlight=False)
 
 
@@ -57,7 +57,8 @@ def _next_step(found: ExperimentInFull) -> str:
     row = found.row
     steps = [f"autoresearch diff {row.id}"] if row.parent_id is not None else []
     steps += [f"autoresearch status {row.id} --log"] if found.trials else []
-    if row.verdict is Verdict.KEEP and row.parent_id is not None:
+    mine = not found.study.is_imported
+    if mine and row.verdict is Verdict.KEEP and row.parent_id is not None:
         more = "" if row.standing is Standing.CONFIRMED else " --confirm"
         steps.append(f"autoresearch promote {row.id}{more}")
     return " · ".join(steps) or "autoresearch status"
@@ -176,6 +177,7 @@ def _trial_lines(trial: Trial, form: ScoreFormat) -> Iterator[Text]:
         counted(trial.tokens, "token"),
         f"peak memory {words.memory(trial.peak_memory)}",
     ]
+    parts += [words.line(f"{name} {each:.4g}", 60) for name, each in sorted(trial.numbers.items())]
     parts += [f"mismatch {trial.mismatch:.2g} nats"] if trial.mismatch is not None else []
     parts += [f"leaks found from {form.leak(trial.detectable)}"] if trial.detectable else []
     parts += [f"exit code {trial.exit_code}"] if trial.exit_code is not None else []
@@ -229,7 +231,8 @@ def _profiled(row: ProfileRow) -> Text:
     return Text(share).append_text(words.line(f"{row.path}:{row.line} {row.text}", 160))
 
 
-def _patch(row: Experiment, console: Console) -> None:
+def _patch(found: ExperimentInFull, console: Console) -> None:
+    row, study = found.row, found.study
     if row.patch:
         _section(console, "patch")
         code(row.patch, console)
@@ -237,4 +240,5 @@ def _patch(row: Experiment, console: Console) -> None:
         _section(console, f"change as proposed ({words.line(row.change_format, 20)})")
         code(row.change_text, console)
     else:
-        _section(console, "no change to the code")
+        told = f"{study.origin} says no more" if study.is_imported else "no change to the code"
+        _section(console, told)

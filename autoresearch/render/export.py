@@ -13,10 +13,10 @@ from sqlmodel import SQLModel
 
 from autoresearch.records.metric import Metric
 from autoresearch.records.notes import Note
+from autoresearch.records.results import harmless
 from autoresearch.records.tables import Call, Experiment, Study, Trial
 from autoresearch.registry import Registry
 from autoresearch.render.machine import BULK, dump, plain, shown
-from autoresearch.render.tsv import harmless
 
 # What a terminal or an editor obeys; tabs and line ends are safe in a quoted cell.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")

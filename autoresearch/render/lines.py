@@ -6,8 +6,10 @@ from autoresearch.records.events import (
     Event,
     ExperimentDone,
     ExperimentOpened,
+    MoneyLow,
     NoProposal,
     Notice,
+    ProposersOut,
     Settled,
     StudyOpened,
     StudyStopped,
@@ -15,6 +17,7 @@ from autoresearch.records.events import (
     TrialStarted,
     Waiting,
 )
+from autoresearch.records.money import dollars
 from autoresearch.records.text import counted
 from autoresearch.records.values import Purpose
 from autoresearch.render import words
@@ -48,6 +51,10 @@ def sentence(event: Event, form: ScoreFormat, *, several: bool = False) -> Text 
             return words.line(event.text, WIDTH, "yellow")
         case NoProposal():
             return _no_proposal(event)
+        case ProposersOut():
+            return words.line(f"nobody is left to propose: {event.reason}", WIDTH, "yellow")
+        case MoneyLow():
+            return words.line(money_low(event), WIDTH, "yellow")
         case StudyStopped():
             return stopped(event, form)
     return None
@@ -135,6 +142,12 @@ def experiment_done(event: ExperimentDone, form: ScoreFormat) -> Text:
 def _no_proposal(event: NoProposal) -> Text:
     again = "asked no more" if event.again is None else f"asked again in {event.again:.0f} s"
     return words.line(f"{event.proposer}: {event.reason} ({again})", WIDTH, "yellow")
+
+
+def money_low(event: MoneyLow) -> str:
+    """Return how much of a cap is used up."""
+    used = f"{dollars(event.spent)} of {dollars(event.cap)}"
+    return f"{event.spent / event.cap:.0%} of {event.name} are spent or reserved: {used}"
 
 
 def _because(reason: str) -> Text:

@@ -15,8 +15,10 @@ from autoresearch.records.events import (
     Event,
     ExperimentDone,
     ExperimentOpened,
+    MoneyLow,
     NoProposal,
     Notice,
+    ProposersOut,
     Scoring,
     Settled,
     StudyOpened,
@@ -96,7 +98,7 @@ class View:
                 return replace(self, best=event.best_bpb or self.best)
             case Waiting() | NoProposal():
                 return self._turn(f"waiting: {event.reason}", now)
-            case Notice():
+            case Notice() | ProposersOut() | MoneyLow():
                 return self
             case StudyStopped():
                 return self._turn("stopped", now, experiment=None)

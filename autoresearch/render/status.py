@@ -100,6 +100,8 @@ def _behind(report: StudyReport, console: Console) -> Iterator[RenderableType]:
 
 def next_step(report: StudyReport) -> str:
     """Return what a person does now that no run is at work."""
+    if report.study.is_imported:
+        return "autoresearch run, to find more than that"
     kept = [each for each in report.experiments if each.kept and each.parent is not None]
     confirmed = [each for each in kept if each.standing is Standing.CONFIRMED]
     if confirmed:

@@ -1,27 +1,19 @@
-"""`status --tsv`: a study as upstream's results.tsv, and what a spreadsheet takes for a cell."""
+"""`status --tsv`: a study as upstream's results.tsv."""
 
 from collections.abc import Iterable
 from typing import TextIO
 
 from autoresearch.records.metric import Metric
+from autoresearch.records.results import LONGEST, ResultsRow, header
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import Verdict
 from autoresearch.report import ExperimentReport
-
-TSV_HEADER = "commit\t{}\tmemory_gb\tstatus\tdescription"
-# What a spreadsheet takes for a formula or an open quote, at full width too.
-_LEADING = ("=", "+", "-", "@", '"', "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 _STATUS = {
     Verdict.KEEP: Verdict.KEEP,
     Verdict.DISCARD: Verdict.DISCARD,
     Verdict.STALE: Verdict.DISCARD,
 }
-
-
-def harmless(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula or a quoted cell."""
-    return f"'{text}" if text.startswith(_LEADING) else text
 
 
 def write_tsv(rows: Iterable[ExperimentReport], metric: Metric, out: TextIO) -> None:
@@ -33,23 +25,20 @@ def write_tsv(rows: Iterable[ExperimentReport], metric: Metric, out: TextIO) -> 
     another keep overtook (stale) is a discard that says so, if it has a score. Without one nothing
     came of it that upstream has a word for: it is left out, as the unfinished are.
     """
-    out.write(TSV_HEADER.format(_cell(metric.name)) + "\n")
+    out.write(header(safe_line(metric.name, LONGEST)) + "\n")
     for row in rows:
         verdict, scored = row.verdict, row.bpb is not None
         if verdict is not None and (verdict is not Verdict.STALE or scored):
-            out.write(_tsv_row(row, verdict, metric) + "\n")
+            out.write(_row(row, verdict, metric).line + "\n")
 
 
-def _tsv_row(row: ExperimentReport, verdict: Verdict, metric: Metric) -> str:
-    status = _STATUS.get(verdict, Verdict.CRASH)
-    score = None if status is Verdict.CRASH or row.bpb is None else row.bpb.mean
-    status = Verdict.CRASH if score is None else status
-    memory = 0.0 if score is None else row.memory / 2**30
-    shown = f"{0.0 if score is None else metric.shown(score):.{metric.decimals + 2}f}"
+def _row(row: ExperimentReport, verdict: Verdict, metric: Metric) -> ResultsRow:
+    status = Verdict.CRASH if row.bpb is None else _STATUS.get(verdict, Verdict.CRASH)
     foreign = f" ({verdict})" if verdict is not status else ""
-    description = _cell(row.hypothesis) + foreign
-    return f"{row.commit[:7]}\t{shown}\t{memory:.1f}\t{status}\t{description}"
-
-
-def _cell(text: str) -> str:
-    return harmless(safe_line(text, 10_000))  # one line, without tabs
+    return ResultsRow(
+        commit=row.commit,
+        score=None if row.bpb is None else metric.shown(row.bpb.mean),
+        memory_gb=row.memory / 2**30,
+        verdict=status,
+        description=safe_line(row.hypothesis, LONGEST - len(foreign)) + foreign,
+    )

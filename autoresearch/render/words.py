@@ -119,6 +119,9 @@ def study_name(tag: str, branch: str) -> Text:
 
 def study_line(study: Study | StudyFacts) -> Text:
     """Return what a reader must know of a study before any of its scores."""
+    if study.is_imported:
+        name = Text("study ").append_text(line(study.tag, 64, "bold"))
+        return joined([name, line(came_from(study.origin)), trust(study.trust)])
     return joined(
         [
             study_name(study.tag, study.branch),
@@ -128,3 +131,8 @@ def study_line(study: Study | StudyFacts) -> Text:
             trust(study.trust),
         ]
     )
+
+
+def came_from(origin: str) -> str:
+    """Return where an imported study is from."""
+    return f"read from {origin}, nothing of it was trained here"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from autoresearch.policy import Scale
 from autoresearch.records.money import CallEnding
 from autoresearch.records.tables import Call, Experiment, Study, Trial
 from autoresearch.records.values import Reading
@@ -33,7 +34,10 @@ def study_report(
     wanted = None if whole else _looked_at(rows, summary)
     trials = registry.trials_by_experiment(study, only=wanted, whole=whole)
     readings = registry.readings(study)
-    experiments = tuple(_experiments(rows, trials, readings if whole else {}, calls, whole=whole))
+    scale = registry.scale(study)
+    experiments = tuple(
+        _experiments(rows, trials, readings if whole else {}, calls, scale, whole=whole)
+    )
     return StudyReport(
         study=StudyFacts.of(study),
         whole=whole,
@@ -46,7 +50,7 @@ def study_report(
         baseline=summary.baseline.id if summary.baseline else None,
         best=summary.incumbent.id if summary.incumbent else None,
         experiments=experiments,
-        machine=Machine.of(registry, study, readings),
+        machine=Machine.of(registry, study, readings, scale),
         allowance=study.allowance,
         proposers=compared(registry.trained(study)),
         spending=tuple(registry.spending(study)),
@@ -72,6 +76,7 @@ def _experiments(
     trials: Mapping[int, Sequence[Trial]],
     readings: Mapping[int, Sequence[Reading]],
     calls: Sequence[Call],
+    scale: Scale,
     *,
     whole: bool,
 ) -> Iterator[ExperimentReport]:
@@ -83,6 +88,7 @@ def _experiments(
             row,
             trials.get(number, ()),
             readings,
+            scale=scale,
             cost=costs.get(number, NO_COST),
             later=later.get(number, ()),
             whole=whole,

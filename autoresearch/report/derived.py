@@ -16,7 +16,11 @@ NEAREST = 12
 
 
 def gain(
-    by_number: Mapping[int, ExperimentReport], baseline: int | None, best: int | None
+    by_number: Mapping[int, ExperimentReport],
+    baseline: int | None,
+    best: int | None,
+    *,
+    imported: bool,
 ) -> Estimate | None:
     """Return what the keeps from the baseline to the best are believed to have done, added up.
 
@@ -24,9 +28,10 @@ def gain(
     """
     if best is None or best == baseline:
         return None
+    if imported:
+        return _difference(by_number[best], by_number.get(baseline or 0))
     lineage = {number: (each.parent, each.delta) for number, each in by_number.items()}
-    found = believed_gain(lineage, best)
-    return found or _difference(by_number[best], by_number.get(baseline or 0))
+    return believed_gain(lineage, best)
 
 
 def _difference(best: ExperimentReport, baseline: ExperimentReport | None) -> Estimate | None:

@@ -31,11 +31,12 @@ def experiment_report(
     trials: Sequence[Trial],
     readings: Mapping[int, Sequence[Reading]],
     *,
+    scale: policy.Scale,
     cost: Cost,
     later: tuple[LaterIdea, ...],
     whole: bool = True,
 ) -> ExperimentReport:
-    """Return an experiment as a value; `readings` are the study's.
+    """Return an experiment as a value; `readings` and `scale` are the study's.
 
     Unless `row` and `trials` are `whole` it has no texts of code and logs, and no curves.
     """
@@ -61,7 +62,7 @@ def experiment_report(
         claim=row.claim_reason,
         test_bpb=row.test_bpb,
         test_distance=distance(row, trials),
-        gap=compared(row),
+        gap=compared(row, scale),
         seconds=row.seconds,
         memory=row.peak_memory,
         commit=row.commit_sha or "",
@@ -81,11 +82,11 @@ def estimate(mean: float | None, error: float | None) -> Estimate | None:
     return None if mean is None else Estimate(mean, error)
 
 
-def compared(row: Experiment) -> policy.Gap | None:
+def compared(row: Experiment, scale: policy.Scale) -> policy.Gap | None:
     """Return how an experiment fares against the baseline on val and on test, once known."""
     val = estimate(row.val_gain, row.val_gain_error)
     test = estimate(row.test_gain, row.test_gain_error)
-    return None if val is None or test is None else policy.Gap(val, test)
+    return None if val is None or test is None else policy.Gap(val, test, scale)
 
 
 def distance(row: Experiment, trials: Sequence[Trial]) -> float | None:

@@ -77,7 +77,7 @@ def test_score(registry: Registry, study: Study, row: Experiment) -> TestScore:
     if base is not None and base.id != row.id:
         theirs = distance(base, registry.trials(base))
     mine = distance(row, registry.trials(row))
-    return TestScore(row.test_bpb, mine, theirs, compared(row))
+    return TestScore(row.test_bpb, mine, theirs, compared(row, registry.scale(study)))
 
 
 def by_document(

@@ -21,18 +21,21 @@ class Machine:
 
     @classmethod
     def of(
-        cls, registry: Registry, study: Study, readings: Mapping[int, Sequence[Reading]]
+        cls,
+        registry: Registry,
+        study: Study,
+        readings: Mapping[int, Sequence[Reading]],
+        scale: policy.Scale,
     ) -> Self:
         """Read it from a study's trials; a check is told with the number of its trial.
 
         Raises:
             RegistryError: the registry is damaged.
         """
-        usual, ideas = policy.usual_noise(study.device), policy.usual_ideas(study.device)
-        noise = policy.noise(readings, usual)
-        sight = policy.sight(noise, usual, ideas)
+        noise = policy.noise(readings, scale.noise)
+        sight = policy.sight(noise, scale)
         checks = tuple(
-            (each.trial, policy.drift(each.again, each.then, noise))
+            (each.trial, policy.drift(each.again, each.then, noise, study.metric))
             for each in registry.repeats(study)
         )
         return cls(noise, sight, policy.advice(sight, study.device, study.clock), checks)

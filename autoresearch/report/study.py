@@ -91,12 +91,14 @@ class StudyReport:
         The effects of the keeps between them, added up; of what was imported the difference of two
         scores, without an error.
         """
-        return derived.gain(self._by_number, self.baseline, self.best)
+        imported = self.study.is_imported
+        return derived.gain(self._by_number, self.baseline, self.best, imported=imported)
 
     @cached_property
     def categories(self) -> Proposers:
         """What each category gained, beside the control."""
-        return derived.categories(self.experiments)
+        mine = () if self.study.is_imported else self.experiments
+        return derived.categories(mine)
 
     @cached_property
     def phases(self) -> Phases:

@@ -42,8 +42,14 @@ class StudyFacts:
     budget_seconds: float
     clock: Clock
     state: StudyState
+    origin: str
     began: datetime
     steady_since: int
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether it was read from a file, and nothing of it was trained here."""
+        return bool(self.origin)
 
     @classmethod
     def of(cls, study: Study) -> "StudyFacts":
@@ -59,6 +65,7 @@ class StudyFacts:
             budget_seconds=study.budget_seconds,
             clock=study.clock,
             state=study.state,
+            origin=study.origin,
             began=study.created_at,
             steady_since=study.steady_since,
         )

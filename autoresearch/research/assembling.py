@@ -7,6 +7,7 @@ from autoresearch.gitrepo import GitRepo
 from autoresearch.records.tables import Study
 from autoresearch.registry import Registry
 from autoresearch.research.agenda import Agenda
+from autoresearch.research.alarms import Alarms
 from autoresearch.research.books import Books
 from autoresearch.research.comparing import Comparing
 from autoresearch.research.confirming import Confirming
@@ -14,6 +15,7 @@ from autoresearch.research.control import Control
 from autoresearch.research.controller import Controller
 from autoresearch.research.drift import Drifting
 from autoresearch.research.ending import Ending, StopRules
+from autoresearch.research.guarding import guards_of, require_numbers
 from autoresearch.research.ideas import Ideas
 from autoresearch.research.opening import Rehearse
 from autoresearch.research.patience import Patience
@@ -56,12 +58,17 @@ def controller_for(
         rehearse: tries a change on a small scale; None: nothing is rehearsed.
         interrupted: whether the person stopped it.
         control: what else they ask of it while it is at work.
+
+    Raises:
+        ProjectError: a guard is set on a number that the study's trials do not give.
     """
     settings, tasks = project.settings.policy, trials.tasks()
     control = control or Control()
     control.wake = tasks.wake
-    books = Books(registry, repo, patience.see)
-    comparing = Comparing(registry, trials, settings.replicates)
+    guards = guards_of(project.settings)
+    require_numbers(registry, study, guards)
+    books = Books(registry, repo, patience.see, guards)
+    comparing = Comparing(registry, trials, settings.replicates, guards)
     agenda = Agenda(
         registry,
         trials,
@@ -92,6 +99,7 @@ def controller_for(
         control=control,
         purse=purse,
         patience=patience,
+        alarms=Alarms(purse, rota, patience.see),
         budget=project.settings.budget(study.budget_seconds),
         ahead=settings.ahead,
     )

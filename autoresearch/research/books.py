@@ -12,10 +12,9 @@ from autoresearch.records.values import ExperimentState, Reading, Standing, Verd
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack_counts
 from autoresearch.research import telling
+from autoresearch.research.guarding import Guards, broken
 from autoresearch.research.remembering import Memory, remember
 from autoresearch.research.study import follow
-
-_SAME = 1e-6  # bpb: a score that moved by less is not written again
 
 
 @dataclass(frozen=True)
@@ -29,10 +28,18 @@ class Keep:
 class Books:
     """Writes verdicts and what follows from them. Whatever is killed half-way is found again."""
 
-    def __init__(self, registry: Registry, repo: GitRepo, see: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        repo: GitRepo,
+        see: Callable[[Event], None],
+        guards: Guards = (),
+    ) -> None:
+        """Build it; what breaks one of `guards` on a later trial has no claim."""
         self._registry = registry
         self._repo = repo
         self._see = see
+        self._guards = guards
         self._stuck = ""
 
     def follow(self, study: Study) -> None:
@@ -88,6 +95,10 @@ class Books:
             if row.parent_id in readings and row.standing is not Standing.REFUTED
         ]
 
+    def broken(self, experiment: Experiment) -> str:
+        """Return how one of its trials breaks a guard; empty where none does."""
+        return broken(self._registry.trials(experiment), self._guards) if self._guards else ""
+
     def take_back(self, study: Study, experiment: Experiment, reason: str) -> None:
         """Un-keep a keep that was none. Where others build on it, it is marked and stays."""
         experiment = self._registry.experiment(int(experiment.id or 0))
@@ -125,8 +136,7 @@ class Books:
         self._claim(study, memory)
 
     def _advise(self, study: Study, memory: Memory) -> None:
-        usual = policy.usual_noise(study.device)
-        found = policy.sight(memory.noise, usual, memory.ideas)
+        found = policy.sight(memory.noise, memory.scale)
         if advice := policy.advice(found, study.device, study.clock):
             self._see(Notice(advice))
 
@@ -144,8 +154,9 @@ class Books:
 
     def _claim(self, study: Study, memory: Memory) -> None:
         for keep in self.keeps(study, memory):
-            claim = policy.claim(keep.kept, memory.noise, memory.belief.prior)
-            row, standing = keep.row, Standing.CONFIRMED if claim.confirmed else None
+            claim = policy.claim(keep.kept, memory.noise, memory.belief.prior, memory.scale)
+            row, sure = keep.row, claim.confirmed and not self.broken(keep.row)
+            standing = Standing.CONFIRMED if sure else None
             before = (row.standing, row.claim_pairs, row.claim_reason)
             row.claim_pairs, row.claim_reason = claim.pairs, claim.reason
             row.claim = claim.probability if claim.pairs else None
@@ -158,7 +169,12 @@ class Books:
     def _tell(self, study: Study, row: Experiment, standing: Standing | None) -> None:
         incumbent = self._registry.incumbent(study)
         best = incumbent.val_bpb if incumbent else None
-        self._see(Settled(int(row.id or 0), standing, row.claim_reason, best))
+        self._see(
+            Settled(
+                int(row.id or 0), standing, row.claim_reason, best,
+                row.hypothesis, row.delta, row.delta_error,
+            )
+        )  # fmt: skip
 
 
 def _kept(row: Experiment, mine: Sequence[Reading], theirs: Sequence[Reading]) -> policy.Kept:
@@ -190,4 +206,4 @@ def _estimate(experiment: Experiment, memory: Memory) -> bool:
         return False
     before = experiment.val_bpb
     experiment.val_bpb, experiment.val_bpb_error = estimate.mean, estimate.error
-    return before is None or abs(before - estimate.mean) > _SAME
+    return before is None or abs(before - estimate.mean) > memory.scale.same

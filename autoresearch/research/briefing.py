@@ -6,12 +6,23 @@ from collections.abc import Mapping, Sequence
 from autoresearch import patching, policy
 from autoresearch.config import Project
 from autoresearch.gitrepo import GitRepo
-from autoresearch.proposers import Brief, Machine, Measuring, Past, Pending, Remaining, TextSize
+from autoresearch.proposers import (
+    Brief,
+    Known,
+    Machine,
+    Measuring,
+    Past,
+    Pending,
+    Remaining,
+    TextSize,
+)
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.training import ProfileRow
 from autoresearch.records.values import Category, Change, ChangeFormat, Estimate, Reading
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack_counts
+from autoresearch.research.guarding import guards_of
+from autoresearch.research.knowing import known
 from autoresearch.research.pasts import Pasts, Target
 
 PROGRAM = "program.md"
@@ -26,8 +37,12 @@ class Briefing:
         self._repo = repo
         self._settings = project.settings
         self._editable = project.settings.target.editable
-        self._pasts = Pasts(registry, repo, Target(self._settings.target.entry, self._editable))
+        self._guards = guards_of(self._settings)
+        self._pasts = Pasts(
+            registry, repo, Target(self._settings.target.entry, self._editable), self._guards
+        )
         self._files: dict[str, Mapping[str, str]] = {}
+        self._before: tuple[Known, ...] | None = None
         self._waiting: dict[str, Pending] = {}  # by their commits
 
     def files(self, commit: str) -> Mapping[str, str]:
@@ -64,8 +79,8 @@ class Briefing:
         notes = tuple(each.text for each in self._registry.notes(study) if each.stands)
         readings = self._registry.readings(study)
         history = self._pasts.of(study, readings)
-        waiting = self._pending(pending)
-        noise = policy.noise(readings, policy.usual_noise(study.device), incumbent.id)
+        waiting, scale = self._pending(pending), self._registry.scale(study)
+        noise = policy.noise(readings, scale.noise, incumbent.id)
         trials = self._registry.trials(incumbent)
         files, editable = self.files(study.base_commit), self.editable(study.base_commit)
         return Brief(
@@ -85,13 +100,26 @@ class Briefing:
             profile=_profile(trials),
             parameters=_parameters(trials),
             baseline=_baseline(history, readings),
+            scale=scale,
             noise=noise if noise.measured else None,
-            measuring=self._measuring(study),
+            guards=self._guards,
+            command=self._settings.target.command,
+            measuring=self._measuring(study) if study.metric.is_bits_per_byte else None,
             device=study.device,
             budget=self._settings.budget(study.budget_seconds),
             remaining=remaining,
             salt=study.salt,
+            known=self._known(study),
         )
+
+    def _known(self, study: Study) -> tuple[Known, ...]:
+        """Return what came with the project; an imported study never changes."""
+        if self._before is None:
+            self._before = tuple(
+                known(self._registry, self._repo, each, study.base_commit)
+                for each in self._registry.imported()
+            )
+        return self._before
 
     def _pending(self, rows: Sequence[Experiment]) -> tuple[Pending, ...]:
         commits = [(str(row.commit_sha), row) for row in rows if row.parent_id is not None]
@@ -112,7 +140,9 @@ class Briefing:
             constants=patching.numbers(code.get(entry, "")),
         )
 
-    def _measuring(self, study: Study) -> Measuring:
+    def _measuring(self, study: Study) -> Measuring | None:
+        if self._settings.target.command:  # what it reads, and how, is its own affair
+            return None
         settings, sizes = self._settings, unpack_counts(study.doc_bytes)
         return Measuring(
             vocabulary=settings.corpus.vocab_size,
@@ -151,8 +181,8 @@ def _baseline(
 
 
 def _train(study: Study) -> TextSize | None:
-    sizes = [study.facts[name] for name in ("documents", "bytes", "tokens") if study.facts]
-    return TextSize(*sizes) if sizes else None
+    names = ("documents", "bytes", "tokens")
+    return TextSize(*(study.facts[name] for name in names)) if {*names} <= {*study.facts} else None
 
 
 def _machine(study: Study) -> Machine | None:

@@ -7,13 +7,13 @@ from autoresearch import policy
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.values import Ending, FailureKind, Purpose, Reading, Verdict
 from autoresearch.registry import Registry
+from autoresearch.research.guarding import Guards, unguarded
 from autoresearch.research.remembering import epoch, remember
 from autoresearch.research.requests import Request, Wanted
 from autoresearch.research.trials import TrialRunner
 
 # After so many seeds that it failed on, an incumbent is given no fresh one to be compared on.
 _FAILURES = 3
-_LOSS = 0.01  # bpb that a code may lose where it trains on seeds on which the incumbent fails
 # How a program ends that misses a file.
 _MAY_LACK = (Ending.EXCEPTION, Ending.NO_FINISH, Ending.BAD_CHECKPOINT, Ending.SIGNAL)
 
@@ -24,11 +24,25 @@ Side = Mapping[int, Trial]  # what a code has trained, by seed
 class Comparing:
     """Says what an experiment is still to be trained on, or its verdict: from the rows alone."""
 
-    def __init__(self, registry: Registry, trials: TrialRunner, replicates: int = 1) -> None:
-        """Build it; `replicates` is the number of seeds that the baseline is trained on."""
+    def __init__(
+        self,
+        registry: Registry,
+        trials: TrialRunner,
+        replicates: int = 1,
+        guards: Guards = (),
+    ) -> None:
+        """Build it.
+
+        Args:
+            registry: where the rows are.
+            trials: knows what was trained.
+            replicates: the number of seeds that the baseline is trained on.
+            guards: what must stay in bounds, whatever the score.
+        """
         self._registry = registry
         self._trials = trials
         self._replicates = replicates
+        self._guards = guards
 
     def step(self, study: Study, experiment: Experiment) -> policy.Decision | Wanted:
         """Return the verdict on an experiment that has its commit, or the trials it still needs."""
@@ -38,13 +52,22 @@ class Comparing:
         if parent.verdict is not Verdict.KEEP:
             reason = f"experiment {parent.id}, which it builds on, was taken back"
             return policy.Decision(Verdict.DISCARD, None, reason)
-        found = self._compared(study, experiment, parent)
-        if isinstance(found, tuple) or found.verdict is not Verdict.DISCARD or _surely_worse(found):
+        broken = self._unguarded(experiment)
+        found = broken or self._compared(study, experiment, parent)
+        if isinstance(found, tuple) or broken or found.verdict is not Verdict.DISCARD:
+            return found
+        if _surely_worse(found, self._registry.scale(study)):
             return found
         mended = self._mended(experiment, parent)
         if isinstance(mended, tuple):
             return mended
         return replace(found, verdict=Verdict.KEEP, reason=mended) if mended else found
+
+    def _unguarded(self, experiment: Experiment) -> policy.Decision | None:
+        """Return its verdict where a trial broke a guard: no further one could mend that."""
+        if not self._guards:
+            return None
+        return unguarded(list(self._trials.known(experiment).values()), self._guards)
 
     def _compared(
         self, study: Study, experiment: Experiment, parent: Experiment
@@ -132,6 +155,9 @@ class Comparing:
         first = known.get(policy.FIRST_SEED)
         if first is not None and first.val_bpb is None:
             return self._unchanged_failure(experiment, first)
+        if broken := self._unguarded(experiment):
+            reason = f"the [[guard]] does not fit the unchanged project: {broken.reason}"
+            return replace(broken, reason=reason)
         seeds = range(policy.FIRST_SEED, policy.FIRST_SEED + max(self._replicates, 1))
         missing = tuple(
             _request(
@@ -189,6 +215,6 @@ def _failure(trial: Trial) -> policy.Decision:
     return policy.Decision(Verdict.DISQUALIFIED if broken else Verdict.CRASH, None, reason)
 
 
-def _surely_worse(decision: policy.Decision) -> bool:
+def _surely_worse(decision: policy.Decision, scale: policy.Scale) -> bool:
     """Return whether an effect is known, and is a loss that training more often cannot outweigh."""
-    return decision.effect is not None and decision.effect.mean > _LOSS
+    return decision.effect is not None and decision.effect.mean > scale.forgiven

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from autoresearch import patching
 from autoresearch.config import Project
-from autoresearch.corpus import Corpus
 from autoresearch.errors import ProjectError
-from autoresearch.evaluation import PROTOCOL
+from autoresearch.execution import Task
 from autoresearch.gitrepo import GitRepo
 from autoresearch.records.hardware import MACHINE, Hardware
 from autoresearch.records.tables import Study
@@ -19,32 +18,31 @@ from autoresearch.registry import Registry
 
 def comparability(
     project: Project,
-    corpus: Corpus,
+    task: Task,
     budget: Budget,
     trust: Trust,
     fixed: str,
     hardware: Hardware,
 ) -> dict[str, str]:
-    """Return what two scores must share to be compared at all; `fixed` is of `fixed_files`.
-
-    Of this package it is the evaluator's protocol that counts: a release that scores as before
-    goes on with the studies of the one before it.
-    """
+    """Return what two scores must share to be compared at all; `fixed` is of `fixed_files`."""
     target = project.settings.target
     return {
         "entry": target.entry,
         "editable files": ", ".join(target.editable),
         "device": project.settings.training.device,
-        "corpus": corpus.fingerprint,
+        **task.key,
         "budget": f"{budget.training:g} s",
         "clock": str(budget.clock),
-        "context": f"{project.settings.evaluation.context} tokens",
         "threads": str(project.settings.training.threads),
-        "evaluator": f"protocol {PROTOCOL}",
         "trust": str(trust),
         "fixed files": fixed,
         **hardware.key,
     }
+
+
+def is_begun(registry: Registry, study: Study) -> bool:
+    """Return whether anything of a study is scored, or may be from where a killed run was."""
+    return registry.incumbent(study) is not None or bool(registry.unfinished(study))
 
 
 def on_this_machine(registry: Registry, study: Study, key: Mapping[str, str]) -> Study:
@@ -54,9 +52,8 @@ def on_this_machine(registry: Registry, study: Study, key: Mapping[str, str]) ->
     machine's scores could not be compared with: then all of it is as it is now.
     """
     before: dict[str, str] = json.loads(study.comparability)
-    begun = registry.incumbent(study) is not None or registry.unfinished(study)
     machine = {name: key[name] for name in MACHINE if name in key}
-    known = before | machine if not begun else machine | before
+    known = before | machine if not is_begun(registry, study) else machine | before
     return study.model_copy(update={"comparability": json.dumps(known, sort_keys=True)})
 
 

@@ -145,17 +145,22 @@ class Confirming:
         return memory, self._books.keeps(study, memory)
 
     def _fallen(self, study: Study, memory: Memory, keeps: Sequence[Keep]) -> Fallen | None:
-        """Return a keep that further pairs refute, or one refuted before that is on top by now."""
+        """Return a keep that falls, or one refuted before that is on top by now.
+
+        It falls by further pairs, or by a guard that a further trial breaks.
+        """
         incumbent = self._registry.incumbent(study)
         if incumbent is not None and incumbent.standing is Standing.REFUTED:
             return Fallen(incumbent, incumbent.claim_reason)
         for keep in keeps:
+            if broken := self._books.broken(keep.row):
+                return Fallen(keep.row, broken)
             if _paired_since(keep) and self._refuted(keep, memory):
                 return Fallen(keep.row, f"further pairs: {keep.row.claim_reason}")
         return None
 
     def _refuted(self, keep: Keep, memory: Memory) -> bool:
-        return policy.should_unkeep(keep.kept, memory.noise, memory.belief.prior)
+        return policy.should_unkeep(keep.kept, memory.noise, memory.belief.prior, memory.scale)
 
     def _next(
         self,

@@ -6,7 +6,7 @@ from contextlib import suppress
 from autoresearch import policy
 from autoresearch.errors import AutoresearchError, Interrupted, SlotLostError
 from autoresearch.proposers import Brief, Remaining
-from autoresearch.records.events import Event, Waiting
+from autoresearch.records.events import Event, WaitCause, Waiting
 from autoresearch.records.phases import IdleReason
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.training import Budget
@@ -20,6 +20,7 @@ from autoresearch.records.values import (
 from autoresearch.registry import Registry
 from autoresearch.research import telling
 from autoresearch.research.agenda import Agenda, Work
+from autoresearch.research.alarms import Alarms
 from autoresearch.research.books import Books
 from autoresearch.research.control import Control
 from autoresearch.research.ending import Ending
@@ -61,6 +62,7 @@ class Controller:
         control: Control,
         purse: Purse,
         patience: Patience,
+        alarms: Alarms,
         budget: Budget,
         ahead: int,
     ) -> None:
@@ -79,6 +81,7 @@ class Controller:
             control: what the person asks of it meanwhile.
             purse: its money.
             patience: its clock, and who is told what happens.
+            alarms: tells what a person may have to act on.
             budget: of a training, for who looks on.
             ahead: how many proposals may be made for slots that are not free yet.
         """
@@ -95,6 +98,7 @@ class Controller:
         self._purse = purse
         self._patience = patience
         self._see: Callable[[Event], None] = patience.see
+        self._alarms = alarms
         self._budget = budget
         self._ahead = ahead
         self._stranded = False
@@ -122,6 +126,9 @@ class Controller:
         except AutoresearchError as fault:
             reason = str(fault)
             raise
+        except Exception as fault:
+            reason = f"a bug ended it: {type(fault).__name__}"
+            raise
         finally:
             self._tasks.close()
             self._leave(reason)
@@ -144,6 +151,7 @@ class Controller:
         self._think()
         to_come = self._rota.thinks or self._control.paused
         if self._agenda.running or self._is_stranded() or (to_come and not self._ends()):
+            self._alarms.look()
             for done in self._tasks.turn(self._turn_seconds(), self._idle()):
                 self._end(done)
             return True
@@ -154,7 +162,8 @@ class Controller:
         wants = (self._agenda.works or not self._rota.over) and not self._ends()
         stranded = bool(wants) and not self._trials.executor.slots
         if stranded and not self._stranded:
-            self._see(Waiting("there is no machine to train on; it goes on once there is one"))
+            told = "there is no machine to train on; it goes on once there is one"
+            self._see(Waiting(told, WaitCause.MACHINE))
         self._stranded = stranded
         return stranded
 
@@ -175,7 +184,7 @@ class Controller:
             return False
         pause = self._rota.pause(self._for_thought()) or 0.0
         if pause > 0:
-            self._see(Waiting(f"for a proposer, {pause:.0f} s"))
+            self._see(Waiting(f"for a proposer, {pause:.0f} s", WaitCause.PROPOSERS, pause))
             self._tasks.linger(pause, IdleReason.PAUSED, until=lambda: self._control.holds)
         return True
 

@@ -83,7 +83,7 @@ class Drifting:
             self.see(Notice(f"{said}: {again.ending}: {again.detail}"))
         elif then is not None:
             noise = remember(self.registry, study).noise
-            found = policy.drift(_reading(again), _reading(then), noise)
+            found = policy.drift(_reading(again), _reading(then), noise, study.metric)
             if found.changed:
                 told = f"the incumbent (experiment {of.id}), trained again on the same seed, "
                 self._rest(study, int(again.id or 0), told + found.told)

@@ -14,6 +14,7 @@ from autoresearch.records.tables import Experiment
 from autoresearch.records.values import FailureKind
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import pack_reals, unpack_reals
+from autoresearch.research.units import StudyUnits
 from autoresearch.workers.shelf import Shelf
 
 
@@ -54,6 +55,7 @@ class Examiner:
         self._evaluator: Scorer | None = None
         self._work = work
         self._tell = tell
+        self._units = StudyUnits(registry, lambda notice: tell(notice.text))
 
     def examine(self, number: int) -> Unexamined | None:
         """Give an experiment its score on test, unless it has one; return why it has none.
@@ -77,6 +79,7 @@ class Examiner:
         if isinstance(score, Unscored):
             own = score.kind is not FailureKind.MACHINE
             return Unexamined(f"{score.cause}: {score.reason}", breach=own)
+        score = self._units.on_test(row, score)
         row.test_bpb, row.test_trial_id = score.bpb, trial
         row.test_bits = pack_reals(score.doc_bits)
         self._registry.save(row)
@@ -97,6 +100,7 @@ class Examiner:
         gap = policy.gap(
             policy.Sides(mine.val, theirs.val, sizes.val),
             policy.Sides(mine.test, theirs.test, sizes.test),
+            self._registry.scale(self._registry.study_of(row)),
         )
         if gap is None:
             return None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from autoresearch.execution import TrialSpec
-from autoresearch.records.events import Notice
+from autoresearch.records.events import Notice, WaitCause
 from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.training import Budget, Outcome
 from autoresearch.records.values import Ending, FailureKind, Purpose
@@ -121,7 +121,7 @@ class Health:
         attempt = 0
         while self.sick:
             why = f"the machine cannot train: the unchanged incumbent fails ({self._why})"
-            yield from pause(self.patience, why, attempt)
+            yield from pause(self.patience, why, attempt, WaitCause.MACHINE)
             attempt += 1
             yield from self.is_well(experiment)
         self.failures = 0

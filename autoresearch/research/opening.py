@@ -7,7 +7,7 @@ from functools import partial
 from autoresearch import preflight
 from autoresearch.config import Project
 from autoresearch.gitrepo import Conflict, GitRepo, Nothing, commit_message
-from autoresearch.patching import apply_diff, effect_hash, unified_diff
+from autoresearch.patching import apply_diff, effect_hash, merge_files, unified_diff
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.values import (
     Category,
@@ -144,11 +144,17 @@ class Opening:
         tip, commit = str(incumbent.commit_sha), self._repo.commit(str(experiment.commit_sha))
         with self._repo.picking(tip) as picker:
             picked = picker.pick(commit.sha, f"Experiment {experiment.id} again", commit.when)
-        if isinstance(picked, Conflict):
-            return Rejection(f"its change conflicts in {', '.join(picked.files) or 'a file'}")
         if isinstance(picked, Nothing):
             return Rejection("its change is there already")
-        before, after = (self._briefing.editable(sha) for sha in (tip, picked.sha))
+        before = self._briefing.editable(tip)
+        if isinstance(picked, Conflict):
+            base, mine = (self._briefing.editable(sha) for sha in (commit.parents[0], commit.sha))
+            merged = merge_files(base, mine, before)
+            if merged is None:
+                return Rejection(f"its change conflicts in {', '.join(picked.files) or 'a file'}")
+            after = merged
+        else:
+            after = self._briefing.editable(picked.sha)
         diff = Change(ChangeFormat.DIFF, unified_diff(before, after))
         return _Moved(replace(_proposal(experiment), change=diff, fault=""), tip, after)
 
@@ -171,7 +177,7 @@ class Opening:
             proposal,
             files,
             editable=self._target.editable,
-            entry=self._target.entry,
+            entry="" if self._target.command else self._target.entry,
             # Code that was there before is no new idea, and a reversal need not be one.
             seen={} if proposal.reverts else self._registry.effects(study, but=but),
             apply_diff=partial(apply_diff, prefix=self._repo.prefix),

@@ -13,6 +13,7 @@ from autoresearch.proposers import Past, Run
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.values import Change, ChangeFormat, Notes, Purpose, Reading, Verdict
 from autoresearch.registry import Registry
+from autoresearch.research.guarding import Guards, broken
 from autoresearch.research.recording import settled
 
 CURVE_PARTS = 8
@@ -40,10 +41,13 @@ class Pasts:
     Little of a row ever changes (`_fresh` knows what), so all else is remembered.
     """
 
-    def __init__(self, registry: Registry, repo: GitRepo, target: Target) -> None:
+    def __init__(
+        self, registry: Registry, repo: GitRepo, target: Target, guards: Guards = ()
+    ) -> None:
         self._registry = registry
         self._repo = repo
         self._target = target
+        self._guards = guards
         self._known: dict[int, Past] = {}
         self._codes: dict[str, Mapping[str, str]] = {}
         self._besides: dict[tuple[int, int], Run] = {}
@@ -96,6 +100,7 @@ class Pasts:
             fingerprint=fingerprint(traceback, row.reason, self._target) if crashed else "",
             run=_run(first) if first else None,
             beside=self._beside(row.parent_id, first.seed) if first and row.parent_id else None,
+            broke=broken(trials, self._guards),
             steers=patching.steering_change(old, code) or "",
             constants=patching.numbers(code.get(self._target.entry, "")),
         )
@@ -205,5 +210,6 @@ def _run(trial: Trial) -> Run:
         speed=trial.tokens / trial.training_seconds if trial.training_seconds > 0 else 0.0,
         memory=trial.peak_memory,
         seconds=trial.training_seconds,
+        gauges=trial.gauges,
         curve=tuple(smoothed([(point[3], point[1]) for point in trial.curve])),
     )

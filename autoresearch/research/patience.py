@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from autoresearch.errors import Interrupted, is_passing
-from autoresearch.records.events import Event, Notice, Waiting
+from autoresearch.records.events import Event, Notice, WaitCause, Waiting
 
 FIRST_PAUSE = 5.0  # seconds; doubled by each further one
 LONGEST_PAUSE = 300.0
+LONG = 6  # pauses, of five minutes together: no passing thing any more
 LOOK_SECONDS = 0.2  # how often a wait looks whether it should end
 T = TypeVar("T")
 
@@ -19,13 +20,23 @@ def growing_pause(failures: int) -> float:
     return min(FIRST_PAUSE * 2.0 ** min(failures, 10), LONGEST_PAUSE)
 
 
+def waiting(reason: str, attempt: int, cause: WaitCause = WaitCause.OTHER) -> Waiting | None:
+    """Return what is to be told before a pause: of the first one, and that it has become long."""
+    if attempt == 0:
+        return Waiting(f"{reason}; it is tried again until it works", cause)
+    if attempt == LONG and cause is WaitCause.OTHER:
+        minutes = sum(map(growing_pause, range(LONG))) / 60
+        return Waiting(f"{reason}; so for {minutes:.0f} minutes by now", WaitCause.MACHINE)
+    return None
+
+
 @dataclass(frozen=True)
 class Patience:
     """Lets time pass and tries again. Every wait ends at once when the run is to stop.
 
-    `clock` and `sleep` are the run's, in seconds; `see` is told why it waits, once for each wait;
-    `stop` is asked often; `deadline` is on the clock, None: there is none. While `paused` is true
-    nothing is to be executed.
+    `clock` and `sleep` are the run's, in seconds; `see` is told why it waits, once for each wait
+    and once more where it becomes a long one; `stop` is asked often; `deadline` is on the clock,
+    None: there is none. While `paused` is true nothing is to be executed.
     """
 
     clock: Callable[[], float]
@@ -68,8 +79,8 @@ class Patience:
         Raises:
             Interrupted: the run is to stop.
         """
-        if attempt == 0:
-            self.see(Waiting(f"{reason}; it is tried again until it works"))
+        if told := waiting(reason, attempt):
+            self.see(told)
         self.linger(growing_pause(attempt))
         if self.stop():
             msg = f"stopped while waiting: {reason}"

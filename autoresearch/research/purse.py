@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from autoresearch.records.money import Ledger
+from autoresearch.records.money import Account
 
 
 @dataclass(frozen=True)
 class Purse:
     """The run's money. `trial_usd` is the most that one trial can cost on this machine."""
 
-    ledger: Ledger
+    ledger: Account
     trial_usd: float = 0.0
 
     @property

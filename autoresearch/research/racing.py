@@ -117,6 +117,8 @@ class Racing:
         return self._families[number]
 
     def _shipped(self, study: Study) -> policy.Ladder | None:
+        if not study.metric.is_bits_per_byte:  # it was made from losses that foretell those
+            return None
         return policy.shipped_ladder(
             profile=study.profile,
             clock=study.clock,

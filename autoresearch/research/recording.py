@@ -1,5 +1,6 @@
 """The rows of trials: each is written before its training begins and after it ends."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -145,4 +146,5 @@ def _scored(score: Score) -> Mapping[str, object]:
         "detectable": score.detectable,
         "scoring_seconds": score.seconds,
         "doc_bits": pack_reals(score.doc_bits),
+        "numbers": {name: each for name, each in score.numbers.items() if math.isfinite(each)},
     }

@@ -15,24 +15,24 @@ from autoresearch.registry import Registry
 class Memory:
     """What a study's readings come to.
 
-    `ideas` is what to expect of them on such a device; `epoch` the one that now is.
+    `scale` is in what unit they are and what to expect of them; `epoch` the one that now is.
     """
 
     noise: policy.Noise
     past: tuple[policy.Past, ...]
-    ideas: policy.Prior
+    scale: policy.Scale
     epoch: int = 0
 
     @cached_property
     def belief(self) -> policy.Belief:
         """What is believed of the incumbent, and of the next idea."""
-        return _replay(self.past, self.noise, self.ideas).belief(self.epoch)
+        return _replay(self.past, self.noise, self.scale).belief(self.epoch)
 
     @cached_property
     def scores(self) -> dict[int, Estimate]:
         """The score of every experiment with a verdict; an incumbent's is a posterior."""
         means = {each.number: policy.average(each.readings, self.noise) for each in self.past}
-        return {**means, **_replay(self.past, self.noise, self.ideas).scores}
+        return {**means, **_replay(self.past, self.noise, self.scale).scores}
 
 
 # A verdict is reached and written from the same rows, and the next one often begins with them.
@@ -59,11 +59,12 @@ def remember(
         rows = [closing if row.id == closing.id else row for row in rows]
     line = lineage(rows) if at is None else lineage(rows, int(at.id or 0))
     rows = [row for row in rows if row.verdict is not Verdict.KEEP or row.id in line]
-    noise = policy.noise(readings, policy.usual_noise(study.device), line[-1] if line else None)
+    scale = registry.scale(study)
+    noise = policy.noise(readings, scale.noise, line[-1] if line else None)
     decided = sorted((row for row in rows if row.verdict), key=_decided_at)
     past = (_past(row, readings.get(int(row.id or 0), []), parents) for row in decided)
     with_readings = tuple(each for each in past if each.readings)
-    return Memory(noise, with_readings, policy.usual_ideas(study.device), epoch(study))
+    return Memory(noise, with_readings, scale, epoch(study))
 
 
 def lineage(rows: Sequence[Experiment], tip: int | None = None) -> list[int]:

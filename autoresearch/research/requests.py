@@ -14,7 +14,7 @@ class TrialSetup:
     """What all trials of a study share; see `TrialSpec`.
 
     `base_commit` is the person's own code; `tolerance` how far predictions may differ where a study
-    has not measured that.
+    has not measured that; `shown` what trials find beside their commit.
     """
 
     entry: str
@@ -24,6 +24,7 @@ class TrialSetup:
     limits: Limits
     base_commit: str = ""
     tolerance: float = EvaluationSettings().tolerance
+    shown: tuple[str, ...] = ()
 
     def spec(self, trial: Trial, commit: str) -> TrialSpec:
         """Return what is asked for with a trial's row."""

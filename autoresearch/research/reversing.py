@@ -55,7 +55,7 @@ class Reversing:
 def _proposal(row: Experiment, change: Change) -> Proposal:
     return Proposal(
         PROPOSER,
-        f"take back experiment {row.id}: further pairs say that it is no improvement",
+        f"take back experiment {row.id} ({row.claim_reason})",
         change,
         Category.OTHER,
         reverts=int(row.id or 0),

@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from autoresearch.errors import is_passing
 from autoresearch.execution import TrialResult, TrialSpec
-from autoresearch.records.events import Notice, Waiting
-from autoresearch.research.patience import LOOK_SECONDS, Patience, growing_pause
+from autoresearch.records.events import Notice, WaitCause
+from autoresearch.research.patience import LOOK_SECONDS, Patience, growing_pause, waiting
 
 T = TypeVar("T")
 
@@ -34,14 +34,16 @@ class Pause:
 Steps = Generator[Execute | Pause, TrialResult | None, T]
 
 
-def pause(patience: Patience, reason: str, attempt: int) -> Steps[None]:
+def pause(
+    patience: Patience, reason: str, attempt: int, cause: WaitCause = WaitCause.OTHER
+) -> Steps[None]:
     """Let a pause pass, each longer than the one before; the first is told with its reason.
 
     Raises:
         Interrupted: the run is to stop.
     """
-    if attempt == 0:
-        patience.see(Waiting(f"{reason}; it is tried again until it works"))
+    if told := waiting(reason, attempt, cause):
+        patience.see(told)
     yield Pause(growing_pause(attempt), reason)
 
 

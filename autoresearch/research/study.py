@@ -5,21 +5,24 @@ import re
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from autoresearch.config import Project
-from autoresearch.corpus import Corpus, Split
+from autoresearch.corpus import Split
 from autoresearch.errors import BranchMovedError, GitError, UsageFault
+from autoresearch.execution import Task
 from autoresearch.gitrepo import NO_REF, GitRepo, default_tag
 from autoresearch.process import remove
 from autoresearch.records.hardware import Hardware
 from autoresearch.records.tables import Study
 from autoresearch.records.training import Budget
 from autoresearch.records.values import ExperimentState, StudyState, Trust
-from autoresearch.registry import Registry
+from autoresearch.registry import Registry, refuse_imported
 from autoresearch.registry.packing import pack_counts
 from autoresearch.research.conditions import (
     comparability,
     fixed_files,
+    is_begun,
     on_this_machine,
     refuse_incomparable,
 )
@@ -34,7 +37,7 @@ def open_study(
     registry: Registry,
     repo: GitRepo,
     project: Project,
-    corpus: Corpus,
+    task: Task,
     *,
     tag: str | None,
     budget: float | None,
@@ -47,7 +50,7 @@ def open_study(
         registry: where studies are.
         repo: the project's repository; a new study starts from its head.
         project: with its settings.
-        corpus: the prepared one.
+        task: what its trials learn from and are scored by.
         tag: None continues the latest study, or starts one named after today.
         budget: training seconds a trial; None takes the study's, or the settings'.
         trust: what this machine's sandbox promises.
@@ -56,30 +59,36 @@ def open_study(
     Raises:
         UsageFault: a bad tag.
         ProjectError: the study's scores would not be comparable.
+        RegistryError: it was read from a file, not trained here.
         GitError: the tag's branch belongs to no study, a branch or ref of the person's is in the
             way of the study's, or there is nothing to start from.
     """
     found = registry.study(tag)
+    if found:
+        refuse_imported(found, "go on with: start a study of another --tag")
     name = found.tag if found else default_tag(registry.now()) if tag is None else tag
     seconds = budget or (found.budget_seconds if found else None)
     chosen = project.settings.budget(seconds)
     base = found.base_commit if found else repo.head()
     fixed = fixed_files(repo, base, project.settings.target.editable)
-    key = comparability(project, corpus, chosen, trust, fixed, hardware)
+    key = comparability(project, task, chosen, trust, fixed, hardware)
     if found is None:
         _require_new(repo, project, name, registry.newest())
-        return _new_study(registry, repo, project, corpus, name, chosen, trust, key)
+        return _new_study(registry, repo, project, task, name, chosen, trust, key)
     found = on_this_machine(registry, found, key)
+    if not is_begun(registry, found):  # nothing is scored: it may all be otherwise by now
+        terms = _terms(project, task, chosen, trust, key)
+        found = found.model_copy(update={**terms, "doc_bytes": None, "token_bytes": None})
     refuse_incomparable(found, key)
     repo.require_clear(found.tag, registry.newest())
-    return begin_anew(registry, repo, _completed(registry, found, corpus))
+    return begin_anew(registry, repo, _completed(registry, found, task))
 
 
 def require_openable(
     registry: Registry | None,
     repo: GitRepo,
     project: Project,
-    corpus: Corpus,
+    task: Task,
     trust: Trust,
     hardware: Hardware,
 ) -> str:
@@ -89,7 +98,7 @@ def require_openable(
         registry: None where there is none yet.
         repo: the project's repository.
         project: with its settings.
-        corpus: the prepared one.
+        task: what its trials learn from and are scored by.
         trust: what this machine's sandbox promises.
         hardware: what trainings run on here.
 
@@ -105,8 +114,9 @@ def require_openable(
     settings = project.settings
     fixed = fixed_files(repo, found.base_commit, settings.target.editable)
     budget = settings.budget(found.budget_seconds)
-    key = comparability(project, corpus, budget, trust, fixed, hardware)
-    refuse_incomparable(on_this_machine(registry, found, key), key)
+    key = comparability(project, task, budget, trust, fixed, hardware)
+    if is_begun(registry, found):
+        refuse_incomparable(on_this_machine(registry, found, key), key)
     repo.require_clear(found.tag, registry.newest())
     repo.require_unused(found.branch)
     incumbent = registry.incumbent(found)
@@ -174,7 +184,7 @@ def _new_study(
     registry: Registry,
     repo: GitRepo,
     project: Project,
-    corpus: Corpus,
+    task: Task,
     tag: str,
     budget: Budget,
     trust: Trust,
@@ -184,23 +194,34 @@ def _new_study(
         tag=tag,
         branch=f"autoresearch/{tag}",
         base_commit=repo.head(),
-        profile=project.settings.training.profile,
-        device=project.settings.training.device,
-        corpus=f"{corpus.name} {corpus.fingerprint[:12]}",
-        comparability=json.dumps(key, sort_keys=True),
-        budget_seconds=budget.training,
-        clock=budget.clock,
-        trust=trust,
         state=StudyState.STOPPED,
         created_at=registry.now(),
+        **_terms(project, task, budget, trust, key),
     )
-    return _completed(registry, study, corpus)
+    return _completed(registry, study, task)
+
+
+def _terms(
+    project: Project, task: Task, budget: Budget, trust: Trust, key: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the columns of a study that say what its scores rest on."""
+    return {
+        "profile": project.settings.training.profile,
+        "device": project.settings.training.device,
+        "corpus": task.name,
+        "measure": task.metric.stored,
+        "seeded": not project.settings.target.command or bool(project.settings.target.seed),
+        "comparability": json.dumps(key, sort_keys=True),
+        "budget_seconds": budget.training,
+        "clock": budget.clock,
+        "trust": trust,
+    }
 
 
 def begin_anew(registry: Registry, repo: GitRepo, study: Study) -> Study:
     """Let a study whose baseline never worked start from the commit that is there now."""
     head = repo.head()
-    if registry.incumbent(study) is not None or registry.unfinished(study):
+    if is_begun(registry, study):
         return study
     if head == study.base_commit:
         return study
@@ -220,7 +241,7 @@ def begin_anew(registry: Registry, repo: GitRepo, study: Study) -> Study:
     return registry.save(study.model_copy(update=changes))
 
 
-def _completed(registry: Registry, study: Study, corpus: Corpus) -> Study:
+def _completed(registry: Registry, study: Study, task: Task) -> Study:
     """Return the study as this version makes one: with a salt and its documents' sizes.
 
     Without the number of the package, too, which older versions held against newer ones.
@@ -231,12 +252,11 @@ def _completed(registry: Registry, study: Study, corpus: Corpus) -> Study:
         changes["comparability"] = json.dumps(key, sort_keys=True)
     if not study.salt:
         changes["salt"] = secrets.token_hex(_SALT_BYTES)
-    if study.doc_bytes is None:
-        changes["doc_bytes"] = pack_counts([len(each.data) for each in corpus.val()])
+    if study.doc_bytes is None and (sizes := task.sizes(Split.VAL)) is not None:
+        changes["doc_bytes"] = pack_counts(sizes)
     if study.token_bytes is None:
-        train = corpus.counts[Split.TRAIN]
-        changes["token_bytes"] = train.bytes / max(train.tokens, 1)
-    changes["facts"] = surroundings(corpus, study.device)  # it may be another machine
+        changes["token_bytes"] = task.token_bytes
+    changes["facts"] = surroundings(task, study.device)  # it may be another machine
     return registry.save(study.model_copy(update=changes))
 
 

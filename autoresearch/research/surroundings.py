@@ -1,18 +1,16 @@
-"""What a study's corpus is, and what compiles here, as a brief tells it; looked at for each run."""
+"""What a study trains on, and what compiles here, as a brief tells it; looked at for each run."""
 
 import importlib.util
 import shutil
 
-from autoresearch.corpus import Corpus, Split
+from autoresearch.execution import Task
 
 _COMPILERS = ("c++", "g++", "clang++")
 
 
-def surroundings(corpus: Corpus, device: str) -> dict[str, int | bool]:
+def surroundings(task: Task, device: str) -> dict[str, int | bool]:
     """Return the size of the training text, and whether `torch.compile` has what it needs."""
-    train = corpus.counts[Split.TRAIN]
-    sizes = {"documents": train.documents, "bytes": train.bytes, "tokens": train.tokens}
-    return {**sizes, "compiles": compiles(device)}
+    return {**task.facts, "compiles": compiles(device)}
 
 
 def compiles(device: str) -> bool:

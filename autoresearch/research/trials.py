@@ -24,6 +24,7 @@ from autoresearch.research.shelving import tidy
 from autoresearch.research.slot_clock import SlotClock
 from autoresearch.research.steps import Steps, executed, pause
 from autoresearch.research.tasks import Tasks
+from autoresearch.research.units import StudyUnits
 from autoresearch.workers.shelf import Shelf
 
 _BEAT_SECONDS = 10.0
@@ -67,6 +68,7 @@ class TrialRunner:
         self._broke = broke
         self._shelf = shelf
         self._racing = racing
+        self._units = StudyUnits(registry, patience.see)
         self._beaten = patience.clock()
         self._healths: dict[str, Health] = {}
         self.slot_clock = SlotClock(patience.clock)
@@ -190,7 +192,8 @@ class TrialRunner:
 
     def lacks(self, experiment: Experiment) -> str:
         """Return in one line what its trials lack of the person's checkout; empty if nothing."""
-        found = self._repo.gaps(str(experiment.commit_sha), self._setup.entry)
+        commit, setup = str(experiment.commit_sha), self._setup
+        found = self._repo.gaps(commit, setup.entry, setup.shown)
         return "; ".join(map(str, found[:3]))
 
     def tidy(self) -> None:
@@ -211,6 +214,8 @@ class TrialRunner:
                 result = yield from executed(self._patience, spec)
                 took = self.slot_clock.end(slot)  # what more is done here looks into the machine
                 result = yield from self._scored(experiment, spec, result, health)
+                score = self._units.comparable(experiment, result.score)
+                result = replace(result, score=score)
                 # What scoring failed for was looked into while the checkpoint was still there.
                 failure = yield from health.judge(
                     experiment,

@@ -178,8 +178,10 @@ class Profiled(sessions.Session):
         super().finish()
 
     def _sample(self) -> None:
-        while not self._over.wait(_EVERY_SECONDS) and self.progress < 1:
-            self.sampler.look()
+        while not self._over.wait(_EVERY_SECONDS):
+            self.sampler.look()  # once at least, however busy the machine is
+            if self.progress >= 1:
+                break
         self._tell()
 
     def _tell(self) -> None:

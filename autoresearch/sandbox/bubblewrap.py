@@ -122,7 +122,7 @@ def _shown(
     """Return the arguments that show files, and the links on the way to them."""
     wanted = [(path, Mode.READ) for path in (*base, paths.RUNTIME, *readable)]
     wanted += [(path, Mode.WRITE) for path in writable]
-    wanted += [(path, Mode.HIDDEN) for path in hidden if path.is_dir()]
+    wanted += [(path, Mode.HIDDEN) for path in hidden if path.exists()]
     shown, links = paths.layout(wanted)
     words: list[str] = []
     for path, mode in shown:
@@ -130,11 +130,13 @@ def _shown(
     for link in links:
         words += ["--symlink", link.target, str(link.at)]
     for path, mode in shown:
-        words += ["--remount-ro", str(path)] if mode is Mode.HIDDEN else []
+        words += ["--remount-ro", str(path)] if mode is Mode.HIDDEN and path.is_dir() else []
     return words
 
 
 def _mount(path: str, mode: Mode) -> list[str]:
+    if mode is Mode.HIDDEN and not Path(path).is_dir():
+        return ["--ro-bind", os.devnull, path]
     if mode is Mode.HIDDEN:
         return ["--perms", "0500", "--tmpfs", path]
     return ["--bind" if mode is Mode.WRITE else "--ro-bind", path, path]

@@ -23,7 +23,7 @@ from autoresearch.sandbox.landlock import Landlock
 from autoresearch.sandbox.plain import Unsealed
 from autoresearch.sandbox.seccomp import NETWORKED, compile_filter
 
-_PATIENCE = 20.0
+_PATIENCE = 120.0  # seconds: a busy machine must not be taken for one without a sandbox
 _OLDEST = (0, 8)
 _NO_DEVICE = Access()
 # What the probe finds open makes its exit code, from 64 on so that bwrap's own is told apart.

@@ -48,7 +48,7 @@ def interpreter(environment: Mapping[str, str]) -> list[Path]:
     paths = {Path(each) for each in found}
     # Not Path.exists, which raises where a folder on the way may not be entered.
     there = (each for each in paths if each.is_absolute() and os.path.exists(each))  # noqa: PTH110
-    return sorted(each for each in there if _is_narrow(each))
+    return sorted(each for each in there if is_narrow(each))
 
 
 def system(*, network: bool) -> list[Path]:
@@ -57,7 +57,7 @@ def system(*, network: bool) -> list[Path]:
     return [path for path in map(Path, names) if path.exists()]
 
 
-def _is_narrow(path: Path) -> bool:
+def is_narrow(path: Path) -> bool:
     """Tell a folder of software from one that holds somebody's files, too."""
     home = Path(os.path.realpath(Path.home()))
     real = Path(os.path.realpath(path))

@@ -1,6 +1,18 @@
 """Workers execute trials. One Protocol, one implementation a file."""
 
 from autoresearch.workers.base import Assignment, Race, Worker, always, unraced
+from autoresearch.workers.command import CommandRun, CommandWorker
+from autoresearch.workers.command_process import with_python
 from autoresearch.workers.local import LocalWorker
 
-__all__ = ["Assignment", "LocalWorker", "Race", "Worker", "always", "unraced"]
+__all__ = [
+    "Assignment",
+    "CommandRun",
+    "CommandWorker",
+    "LocalWorker",
+    "Race",
+    "Worker",
+    "always",
+    "unraced",
+    "with_python",
+]

@@ -28,7 +28,8 @@ class Assignment:
     private folder that is the caller's to remove; `entry` is the program in `tree`;
     `train_files` are the train split's files, tokens of `token_bytes` bytes each; `trusted` is what
     no proposal has touched: what it compiles is kept for the trials that follow. One that is
-    `profiled` is watched for where its time goes, and trains a little slower.
+    `profiled` is watched for where its time goes, and trains a little slower. A `canary` only shows
+    whether the machine can train: what has no short way to do so need not come to its end.
     """
 
     tree: Path
@@ -42,6 +43,7 @@ class Assignment:
     token_bytes: int
     trusted: bool = False
     profiled: bool = False
+    canary: bool = False
 
     @property
     def out(self) -> Path:

@@ -1,15 +1,15 @@
 """The worker on this machine: one trial at a time, on the supervisor's clock."""
 
-import os
-import selectors
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from autoresearch.devices import HERE, DeviceTree
 from autoresearch.errors import WorkerError
+from autoresearch.process import Appetite, Pipe, supervise
 from autoresearch.records.hardware import Hardware
 from autoresearch.records.text import safe_line
 from autoresearch.records.training import Limits, Outcome, Point
@@ -21,14 +21,9 @@ from autoresearch.workers.compiled import CompileCache
 from autoresearch.workers.hardware import hardware
 from autoresearch.workers.meter import Meter
 from autoresearch.workers.process import Berth, Standby, TrialProcess
-from autoresearch.workers.streams import Stream
+from autoresearch.workers.streams import LINE_BYTES, Stream
 from autoresearch.workers.trial import RunningTrial, hello
 from autoresearch.workers.warming import Warmer
-
-TICK_SECONDS = 0.05
-DRAIN_SECONDS = 1.0
-# What is read at once: a stream that floods must leave time for the clocks. Lines cost more.
-_READ_BYTES = {Stream.CONTROL: 2**14, Stream.METRICS: 2**14, Stream.LOG: 2**16}
 
 
 class LocalWorker:
@@ -86,7 +81,7 @@ class LocalWorker:
             except OSError as fault:
                 why = f"cannot start a trial: {fault.strerror or fault}"
                 return Outcome(Ending.NOT_STARTED, safe_line(why))
-            self._watch(trial, process, stop)
+            self._follow(trial, process, stop)
             outcome = replace(trial.outcome(), hardware=self._hardware(assignment))
             if outcome.timing.compiling is not None:  # so PyTorch was there
                 self._kind = assignment.device, assignment.limits
@@ -129,6 +124,20 @@ class LocalWorker:
         finally:
             standby.close()
 
+    def _follow(self, trial: RunningTrial, process: TrialProcess, stop: Callable[[], bool]) -> None:
+        control = process.control.fileno()
+        supervise(
+            process.tree,
+            [
+                Pipe(control, partial(trial.feed, Stream.CONTROL), LINE_BYTES),
+                Pipe(process.metrics, partial(trial.feed, Stream.METRICS), LINE_BYTES),
+                Pipe(process.log, partial(trial.feed, Stream.LOG)),
+            ],
+            tick=lambda: trial.tick(stop=stop()),
+            ended=trial.ended,
+            now=self._now,
+        )
+
     def _hardware(self, assignment: Assignment) -> Hardware:
         variables = self._sandbox.access.variables
         return hardware(assignment.device, assignment.limits.threads, variables, tree=self._tree)
@@ -151,7 +160,8 @@ class LocalWorker:
         with suppress(OSError):  # it is gone: how it ended will be seen
             process.control.sendall(hello(assignment, process.metrics_fd))
         tree, limits = process.tree, assignment.limits
-        meter = Meter(tree, assignment.budget, limits, assignment.scratch, self._now)
+        appetite = Appetite(tree, limits, assignment.scratch)
+        meter = Meter(tree, appetite, assignment.budget, limits, self._now)
         trial = RunningTrial(
             assignment,
             tree,
@@ -171,43 +181,6 @@ class LocalWorker:
         arguments = (assignment.entry, assignment.device)
         return TrialProcess(self._sandbox, berth, module, arguments)
 
-    def _watch(
-        self,
-        trial: RunningTrial,
-        process: TrialProcess,
-        stop: Callable[[], bool],
-    ) -> None:
-        """Follow the streams until the tree is gone, then read what is left in them."""
-        tree = process.tree
-        streams = {
-            Stream.CONTROL: process.control.fileno(),
-            Stream.METRICS: process.metrics,
-            Stream.LOG: process.log,
-        }
-        with selectors.DefaultSelector() as selector:
-            for stream, descriptor in streams.items():
-                os.set_blocking(descriptor, False)
-                selector.register(descriptor, selectors.EVENT_READ, stream)
-            selector.register(tree, selectors.EVENT_READ)
-            tree_key = selector.get_key(tree)
-            due = self._now()
-            while True:
-                _pump(selector, trial, TICK_SECONDS)
-                if self._now() >= due:
-                    # Streams before clocks: a `finish` that waits in the socket is honoured,
-                    # though whoever looks on may have kept us from reading it.
-                    _pump(selector, trial, 0)
-                    due = self._now() + TICK_SECONDS
-                    if tree.poll() is None:
-                        trial.tick(stop=stop())
-                if tree.poll() is not None:
-                    break
-            selector.unregister(tree_key.fd)
-            trial.ended()
-            deadline = time.monotonic() + DRAIN_SECONDS
-            while selector.get_map() and time.monotonic() < deadline and _pump(selector, trial, 0):
-                pass
-
 
 def _brought(outcome: Outcome, assignment: Assignment) -> Outcome:
     """Return the outcome with its checkpoint in the assignment's own folder."""
@@ -215,20 +188,3 @@ def _brought(outcome: Outcome, assignment: Assignment) -> Outcome:
     if checkpoint is None or checkpoint == own:
         return outcome
     return replace(outcome, checkpoint=checkpoint.rename(own))
-
-
-def _pump(selector: selectors.BaseSelector, trial: RunningTrial, timeout: float) -> bool:
-    """Hand what can be read to the trial, `control` first; return whether there was anything."""
-    ready = [key for key, _ in selector.select(timeout) if key.data is not None]
-    for key in sorted(ready, key=lambda each: each.data):
-        try:
-            data = os.read(key.fd, _READ_BYTES[key.data])
-        except BlockingIOError:
-            continue
-        except OSError:
-            data = b""
-        if data:
-            trial.feed(key.data, data)
-        else:
-            selector.unregister(key.fd)
-    return bool(ready)

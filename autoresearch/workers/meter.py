@@ -1,7 +1,6 @@
 """The clocks and the memory of one trial, as the supervisor sees them."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 from autoresearch.process import Appetite, Guarded
 from autoresearch.records.training import Budget, Limits, Timing
@@ -18,13 +17,13 @@ class Meter:
     def __init__(
         self,
         tree: Guarded,
+        appetite: Appetite,
         budget: Budget,
         limits: Limits,
-        scratch: Path,
         now: Callable[[], float],
     ) -> None:
         self._tree = tree
-        self._appetite = Appetite(tree, limits, scratch)
+        self._appetite = appetite
         self._budget = budget
         self._limits = limits
         self._now = now
@@ -37,14 +36,20 @@ class Meter:
         self.peak = 0  # bytes
 
     @property
+    def age(self) -> float:
+        """The wall seconds since the launch."""
+        return self._now() - self._born
+
+    @property
     def started(self) -> bool:
         """Whether the budget runs, or ran."""
         return self._started is not None
 
     def start(self) -> None:
-        """Let the budget run from here."""
-        self._started_wall = self._now()
-        self._started = self._clock()
+        """Let the budget run from here; where it is frozen already, that stays."""
+        if self._spent is None:
+            self._started_wall = self._now()
+            self._started = self._clock()
 
     def spent(self) -> float:
         """Return the seconds of the budget that are spent."""

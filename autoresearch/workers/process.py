@@ -49,8 +49,8 @@ class TrialProcess:
             self.control, control = socket.socketpair()
             ours.enter_context(self.control)
             theirs.enter_context(control)
-            self.metrics, self.metrics_fd = _pipe(ours, theirs)
-            self.log, log = _pipe(ours, theirs)
+            self.metrics, self.metrics_fd = pipe(ours, theirs)
+            self.log, log = pipe(ours, theirs)
             command = [sys.executable, "-P", "-m", f"autoresearch.runtime.{module}", *arguments]
             # -P: a folder `autoresearch` in the tree must not stand in for this package.
             environment = sandbox.environment(berth.scratch, berth.limits)
@@ -133,7 +133,8 @@ class Standby:
         self._held.close()
 
 
-def _pipe(ours: ExitStack, theirs: ExitStack) -> tuple[int, int]:
+def pipe(ours: ExitStack, theirs: ExitStack) -> tuple[int, int]:
+    """Return a pipe's ends: the one to read from is closed by `ours`, the other by `theirs`."""
     ends = os.pipe()
     for stack, end in zip((ours, theirs), ends, strict=True):
         stack.callback(os.close, end)

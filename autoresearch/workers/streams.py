@@ -15,6 +15,7 @@ from autoresearch.records.training import Point, ProfileRow
 from autoresearch.runtime.profiler import MAX_ROWS
 
 MAX_CONTROL_BYTES = 64 * 1024
+LINE_BYTES = 2**14  # read at once of what comes in lines: they cost more to work off
 MAX_CURVE = 512
 MAX_FACTS = 200
 MAX_ROW_BYTES = 4096
@@ -149,6 +150,21 @@ def parse_metric(line: bytes) -> Point | None:
     if step is None or tokens is None or loss is None or progress is None or seconds is None:
         return None
     return Point(step=step, loss=loss, tokens=tokens, progress=progress, seconds=seconds)
+
+
+def parse_step(event: Mapping[str, object], *, progress: float, seconds: float) -> Point | None:
+    """Return the point that a command's `step` event states, or None for what is none.
+
+    Args:
+        event: needs `step` and `loss`; may have `tokens` and `progress`.
+        progress: what counts where it tells none.
+        seconds: since its training began.
+    """
+    step, tokens = _count(event.get("step")), _count(event.get("tokens", 0))
+    loss, told = real(event.get("loss")), real(event.get("progress", progress))
+    if step is None or tokens is None or loss is None or told is None:
+        return None
+    return Point(step=step, loss=loss, tokens=tokens, progress=told, seconds=seconds)
 
 
 def parse_control(line: bytes) -> Mapping[str, object] | None:

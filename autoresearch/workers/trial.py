@@ -1,20 +1,20 @@
 """The supervisor's half of the session with one running trial, and the judgement of its end."""
 
 import json
-import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-from autoresearch.process import Exit, Guarded, signal_name
+from autoresearch.process import Exit, Guarded
 from autoresearch.records.text import safe_reason, safe_text
 from autoresearch.records.training import Outcome, Point, ProfileRow, Timing
 from autoresearch.records.values import Ending, FailureKind
 from autoresearch.runtime.session import MAX_METRIC_BYTES
 from autoresearch.workers.base import Assignment, Race
 from autoresearch.workers.checkpoint import BadCheckpointError, take
+from autoresearch.workers.exits import OOM_KILLED, failure_of
 from autoresearch.workers.meter import Meter
 from autoresearch.workers.streams import (
     MAX_CONTROL_BYTES,
@@ -33,11 +33,7 @@ TRACEBACK_LINES = 40
 _KINDS = {
     "nan": Ending.NAN, "out of memory": Ending.OUT_OF_MEMORY, "no device": Ending.NOT_STARTED,
 }  # fmt: skip
-# What a sick machine makes of good code, too, and the signals of code that broke by itself.
-_DOUBTFUL = (Ending.START_TIMEOUT, Ending.HANG)
-_CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGSYS)
-
-_OOM_KILLED = "the system ran out of memory, and killed a process of it"
+_DOUBTFUL = (Ending.START_TIMEOUT, Ending.HANG)  # what a sick machine makes of good code, too
 _SHARED = "</torch_"  # how PyTorch names what its processes share, in messages that do not say so
 
 
@@ -233,25 +229,12 @@ class RunningTrial:
             return self._take(self._digests)
         if self._failure:
             self._blame(str(self._failure.get("kind")))
-        elif self._was_killed_for_memory(exit_):
-            self._decide(Ending.OUT_OF_MEMORY, _OOM_KILLED, doubtful=True)
-        elif exit_.signal is not None:
-            own = exit_.signal in _CRASHES
-            fault = FailureKind.IDEA if own else FailureKind.MACHINE
-            self._decide(
-                Ending.SIGNAL, f"died by {signal_name(exit_.signal)}", fault, doubtful=True
-            )
         elif exit_.code == 0:
             self._decide(Ending.NO_FINISH, "exited without handing in a checkpoint")
-        elif exit_.code is None:
-            killed = "its guard was killed, and it with it"
-            self._decide(Ending.SIGNAL, killed, FailureKind.MACHINE, doubtful=True)
-        self._decide(Ending.EXCEPTION, f"exited with code {exit_.code}", doubtful=True)
+        else:
+            told = failure_of(exit_, ran_out_of_memory=self._tree.ran_out_of_memory)
+            self._decide(told.ending, told.detail, told.failure, doubtful=told.doubtful)
         return None
-
-    def _was_killed_for_memory(self, exit_: Exit) -> bool:
-        own = exit_.code == 0 or exit_.signal in _CRASHES
-        return self._tree.ran_out_of_memory and not own
 
     def _blame(self, kind: str) -> None:
         """Decide by what the trial said of its own failure; see `runtime.launch.kind_of`."""
@@ -260,7 +243,7 @@ class RunningTrial:
         if _SHARED in said and "shared memory" not in said:
             said += " (a file in shared memory: smaller batches, or no loader workers)"
         if kind == "doubtful" and self._tree.ran_out_of_memory:  # a process of a loader's, say
-            ending, said = Ending.OUT_OF_MEMORY, f"{said} ({_OOM_KILLED})"
+            ending, said = Ending.OUT_OF_MEMORY, f"{said} ({OOM_KILLED})"
         fault = FailureKind.MACHINE if kind == "machine" else None
         doubtful = kind in ("machine", "doubtful", "out of memory", "no device")
         self._decide(ending, said.removeprefix(": "), fault, doubtful=doubtful)

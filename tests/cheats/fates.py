@@ -28,7 +28,7 @@ from tests.trials import alive_under
 TRAIN = ("argparse", "ast", "configparser", "inspect")
 VAL = ("textwrap", "shlex", "fnmatch")
 # Long, for a machine that others keep busy: counting pairs takes a tenth of a second.
-BUDGET = Budget(training=30.0, clock=Clock.WALL, startup=60.0, grace=5.0)
+BUDGET = Budget(training=120.0, clock=Clock.WALL, startup=240.0, grace=5.0)
 LIMITS = Limits(memory=2 * 2**30, file_size=64 * 2**20, log=64 * 1024)
 
 
@@ -78,7 +78,7 @@ class Range:
     servers: Sandbox | None = None
     budget: Budget = BUDGET
     limits: Limits = LIMITS
-    timeout: str = "60s"
+    timeout: str = "240s"
     evaluator: Evaluator = field(init=False)
 
     def __post_init__(self) -> None:

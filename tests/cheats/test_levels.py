@@ -91,7 +91,6 @@ LEVELS = [
 pytestmark = [
     # What it can do to the machine is tried one by one in test_zoo.py, with a sandbox and without.
     pytest.mark.thorough,
-    pytest.mark.timeout(600),
     pytest.mark.skipif(not Path("/proc/self/ns").exists(), reason="Linux only"),
 ]
 

@@ -18,7 +18,6 @@ from tests.stubs import git, snapshot
 
 pytestmark = [
     pytest.mark.thorough,  # each harm is tried on the zoo's stub in test_zoo.py
-    pytest.mark.timeout(900),
     pytest.mark.skipif(not shutil.which("bwrap"), reason="bubblewrap is not installed"),
 ]
 COMMAND = [sys.executable, "-m", "autoresearch"]

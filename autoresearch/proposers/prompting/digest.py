@@ -33,12 +33,16 @@ def near_misses(history: Sequence[Past]) -> list[Past]:
     """Return the discards whose pairs read better than the incumbent, the likeliest gains first.
 
     One that read no better is none, however little is known of it: nothing and nothing add up to
-    nothing. A keep that was taken back is none either: what it read when it was kept was luck.
+    nothing. A keep that was taken back is none either: what it read when it was kept was luck. Nor
+    is one that broke a guard: what it read is not to be had.
     """
     found = [
         past
         for past in history
-        if past.verdict is Verdict.DISCARD and (past.measured or 0.0) < 0 and not _refuted(past)
+        if past.verdict is Verdict.DISCARD
+        and not past.broke
+        and (past.measured or 0.0) < 0
+        and not _refuted(past)
     ]
     return sorted(found, key=_likeliest)[:MOST]
 

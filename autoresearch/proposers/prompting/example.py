@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from autoresearch.policy import Noise
+from autoresearch.policy import Guard, Noise, scale_of
 from autoresearch.proposers.base import (
     Brief,
     Machine,
@@ -13,10 +13,12 @@ from autoresearch.proposers.base import (
     Run,
     TextSize,
 )
+from autoresearch.proposers.known import Known, KnownIdea
+from autoresearch.records.metric import BITS_PER_BYTE, Direction, Metric, MetricSource
 from autoresearch.records.training import ProfileRow
 from autoresearch.records.values import Category, Chances, Change, Estimate, Notes, Verdict
 
-_RUN = Run(2.0, 100, 1000, 50.0, 2**30, 20.0, (4.0, None, 3.0))
+_RUN = Run(2.0, 100, 1000, 50.0, 2**30, 20.0, (4.0, None, 3.0), {"peak_memory_gib": 1.0})
 _MEASURING = Measuring(
     2048,
     128,
@@ -32,8 +34,10 @@ _BASELINE = Past(
 )
 
 
-def examples(proposer: str) -> tuple[Brief, Brief]:
-    """Return a brief that holds nothing but its files, and one with a bit of everything.
+def examples(proposer: str) -> tuple[Brief, Brief, Brief]:
+    """Return a brief that holds nothing but its files, one with a bit of everything, and another.
+
+    The last is of a project whose metric and command are its own.
 
     `proposer` is who is told of its own predictions, so that these are in it.
     """
@@ -49,7 +53,7 @@ def examples(proposer: str) -> tuple[Brief, Brief]:
     pasts = (_discard(2), _crash(3), _crash(4), _invalid(5), _surprise(6))
     rich = replace(
         bare,
-        program="Lower val_bpb.\n",
+        program="Make it better.\n",
         fixed_files={"prepare.py": "B = 1\n", "other.py": "C = 1\n"},
         history=(_BASELINE, *(replace(past, proposer=proposer) for past in pasts)),
         pending=(Pending(7, proposer, "another rate", Change.none(), Category.SCHEDULE),),
@@ -61,8 +65,17 @@ def examples(proposer: str) -> tuple[Brief, Brief]:
         parameters=1000,
         baseline=((1, 2.0),),
         remaining=Remaining(3600.0, 10, 5.0),
+        known=(Known("results.tsv", BITS_PER_BYTE, (KnownIdea(Verdict.KEEP, 2.0, "an idea"),)),),
     )
-    return bare, rich
+    accuracy = Metric("accuracy", "accuracy", Direction.HIGHER, MetricSource.EVALUATED)
+    other = replace(
+        rich,
+        command="python train.py",
+        scale=scale_of(accuracy, "cpu", (), paired=False),
+        guards=(Guard("peak_memory_gib", most=22.0),),
+        measuring=None,
+    )
+    return bare, rich, other
 
 
 def _discard(number: int) -> Past:

@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
+from autoresearch.policy import Guard
 from autoresearch.proposers.base import Past, Run
 from autoresearch.proposers.prompting import frames
 from autoresearch.proposers.prompting.frames import Frames
 from autoresearch.proposers.prompting.templates import Templates
+from autoresearch.records.metric import BITS_PER_BYTE, Metric
 from autoresearch.records.values import Chances, Verdict
 
 WORDS = 300  # characters of a hypothesis, a risk or a reason
@@ -30,8 +32,8 @@ class Row:
     `pairs` are the differences as they were read, by seed; `believed` with its `error` is the
     effect after weighing them. `curve` and `beside`, the incumbent's, are training losses by
     eighths of the budget, in bits per byte if `in_bytes`, else in nats per token; `steers` says
-    that only their ends can be compared. `data` is a frame around everything that someone else
-    has written.
+    that only their ends can be compared; `guarded` are the numbers that guards are set on. `data`
+    is a frame around everything that someone else has written.
     """
 
     number: int
@@ -53,6 +55,7 @@ class Row:
     beside: Sequence[float | None] = ()
     in_bytes: bool = False
     steers: bool = False
+    guarded: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,17 +71,28 @@ class Told:
 class History:
     """Tells the past."""
 
-    def __init__(self, templates: Templates, salt: str, token_bytes: float | None = None) -> None:
+    def __init__(
+        self,
+        templates: Templates,
+        salt: str,
+        token_bytes: float | None = None,
+        metric: Metric = BITS_PER_BYTE,
+        guards: Sequence[Guard] = (),
+    ) -> None:
         """Build it.
 
         Args:
             templates: of rows.
             salt: the study's.
             token_bytes: of training text in a token, so that losses are told in bits per byte.
+            metric: in whose direction scores are told.
+            guards: whose numbers are told beside them.
         """
         self._templates = templates
         self._frames = Frames(salt)
         self._token_bytes = token_bytes
+        self._metric = metric
+        self._guards = guards
 
     def rows(self, past: Sequence[Past]) -> list[Told]:
         """Return every experiment in all its lengths, oldest first."""
@@ -108,14 +122,14 @@ class History:
         places = groupby(enumerate(rows), key=lambda at: (at[1].verdict, at[1].number - at[0]))
         runs = [[row for _, row in same] for _, same in places]
         spans = [(run[0].number, run[-1].number, str(run[0].verdict)) for run in runs]
-        return self._templates.render("verdicts", verdicts=spans)
+        return self._templates.render("verdicts", self._metric, verdicts=spans)
 
     def _told(self, past: Past) -> Told:
         framed = self._frames.data("experiment", _data(past))
         words = self._frames.inline("hypothesis", frames.line(past.hypothesis, 160))
         row = self._row(past, framed)
-        full = self._templates.render("experiment", row=row)
-        line = self._templates.render("line", row=replace(row, data=words))
+        full = self._templates.render("experiment", self._metric, row=row)
+        line = self._templates.render("line", self._metric, row=replace(row, data=words))
         return Told(past.id, past.verdict, section(full), f"{line}\n")
 
     def _row(self, past: Past, data: str) -> Row:
@@ -140,7 +154,14 @@ class History:
             beside=self._curve(past.beside),
             in_bytes=self._token_bytes is not None,
             steers=bool(past.steers),
+            guarded=self._guarded(past.run),
         )
+
+    def _guarded(self, run: Run | None) -> str:
+        """Return the numbers that guards are set on, with their bounds."""
+        known = run.gauges if run is not None else {}
+        found = [(each, known[each.name]) for each in self._guards if each.name in known]
+        return ", ".join(f"{guard.name} {number:.6g} ({guard.told})" for guard, number in found)
 
     def _curve(self, run: Run | None) -> Sequence[float | None]:
         """Return a curve in bits per byte where the bytes of a token are known."""

@@ -1,14 +1,23 @@
 """The texts of a prompt: jinja2 files of the package, any of which a project may replace."""
 
+import math
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from jinja2 import FileSystemLoader, StrictUndefined, TemplateError, TemplateSyntaxError
+from jinja2 import (
+    FileSystemLoader,
+    StrictUndefined,
+    TemplateError,
+    TemplateSyntaxError,
+    pass_context,
+)
+from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from autoresearch.errors import ProposerError
+from autoresearch.records.metric import Metric
 from autoresearch.records.text import counted, safe_line
 
 SUFFIX = ".md.j2"
@@ -47,14 +56,23 @@ class Templates:
         )
         self._environment.filters.update(_FILTERS)
 
-    def render(self, name: str, **values: object) -> str:
+    def render(self, name: str, metric: Metric, **values: object) -> str:
         """Return a template's text with these values, without line ends around it.
+
+        Args:
+            name: the template's.
+            metric: in whose direction scores and differences are told.
+            values: what else it tells.
 
         Raises:
             ProposerError: the template is broken; with its file, line and what is wrong.
         """
         try:
-            return self._environment.get_template(name + SUFFIX).render(**values).strip("\n")
+            return (
+                self._environment.get_template(name + SUFFIX)
+                .render(metric=metric, **values)
+                .strip("\n")
+            )
         except _BROKEN as fault:
             msg = f"{_place(fault, name)}: {safe_line(str(fault)) or type(fault).__name__}"
             raise ProposerError(msg) from None
@@ -70,9 +88,46 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
+def share(value: float) -> str:
+    """Return a share in percent: 47 %, 0.4 %."""
+    return f"{100 * value:.{0 if value >= 0.01 or not value else 1}f} %"
+
+
 def curve(losses: Sequence[float | None]) -> str:
     """Return losses in a row, a dash where there is none."""
     return " ".join("-" if loss is None else f"{loss:.3f}" for loss in losses)
+
+
+@pass_context
+def score(context: Context, value: float) -> str:
+    """Return a stored score as the project knows it."""
+    metric = _metric(context)
+    return f"{metric.shown(value):.{_digits(metric)}f}"
+
+
+@pass_context
+def delta(context: Context, value: float) -> str:
+    """Return a stored difference as the project knows it, with its sign."""
+    metric = _metric(context)
+    return f"{metric.shown(value):+.{_digits(metric)}f}"
+
+
+@pass_context
+def size(context: Context, value: float) -> str:
+    """Return a size that has no direction: a noise, an error, a price; never as nothing."""
+    least = -math.floor(math.log10(value)) if 0 < value < 1 else 0
+    return f"{value:.{max(_digits(_metric(context)), least)}f}"
+
+
+def _metric(context: Context) -> Metric:
+    metric = context["metric"]
+    assert isinstance(metric, Metric)
+    return metric
+
+
+def _digits(metric: Metric) -> int:
+    # One more than is shown elsewhere: a model compares what a person looks over.
+    return metric.decimals + 1
 
 
 def _place(fault: BaseException, name: str) -> str:
@@ -85,9 +140,10 @@ def _place(fault: BaseException, name: str) -> str:
 
 _FILTERS = MappingProxyType(
     {
-        "bpb": lambda value: f"{value:.5f}",
-        "delta": lambda value: f"{value:+.5f}",
-        "share": lambda value: f"{100 * value:.0f} %",
+        "score": score,
+        "delta": delta,
+        "size": size,
+        "share": share,
         "gib": lambda value: f"{value / 2**30:.2f}",
         "duration": duration,
         "curve": curve,

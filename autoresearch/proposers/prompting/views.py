@@ -5,45 +5,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from autoresearch import patching
-from autoresearch.policy import Calibration, Noise, sight, usual_ideas, usual_noise
-from autoresearch.policy.claims import CONFIRMED
-from autoresearch.policy.verdicts import ENOUGH_REPEATS, LINE_PRICE, MAX_PAIRS, TIE
-from autoresearch.proposers.base import Brief, Machine, Measuring, Past, Pending, Remaining
+from autoresearch.policy import Calibration, Noise, sight
+from autoresearch.proposers.base import Brief, Past, Pending, Remaining
 from autoresearch.proposers.prompting import digest, frames
 from autoresearch.proposers.prompting.digest import Tally
 from autoresearch.proposers.prompting.frames import Frames
 from autoresearch.records.values import Category, Chances, Estimate, Standing
 
-CATEGORIES = " | ".join(
-    each for each in Category if each not in (Category.BASELINE, Category.OTHER)
-)
 _PROGRAM = "program.md"
 _NAMES = 40  # of fixed files that are not shown
 _READINGS = 12  # of the baseline
 _NUMBERS = 8  # of experiments that are at work, or crashed in the same way
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What never changes in a study."""
-
-    entry: str
-    editable: str
-    several: bool
-    device: str
-    seconds: float
-    clock: str
-    startup: float
-    categories: str
-    proposals: int
-    measuring: Measuring | None
-    machine: str
-    compiles: bool | None
-    line_price: float
-    tie: float
-    first_repeats: int
-    most_pairs: int
-    confirmed: float
 
 
 @dataclass(frozen=True)
@@ -122,7 +94,7 @@ class Now:
     """What is new in every brief.
 
     `more_steps` is what two fifths more steps are worth, `smallest` the gain that a few pairs would
-    confirm, both in bpb. `notes` are the person's own words, framed as such.
+    confirm. `notes` are the person's own words, framed as such.
     """
 
     incumbent: int
@@ -144,30 +116,6 @@ class Now:
     near: tuple[NearMiss, ...]
     crashes: tuple[CrashKind, ...]
     notes: str
-
-
-def setting(brief: Brief, proposals: int) -> Setting:
-    """Return what the rules, and how to answer, are told."""
-    machine = brief.measuring.machine if brief.measuring else None
-    return Setting(
-        entry=frames.line(brief.entry, 120),
-        editable=frames.line(", ".join(brief.editable), 300),
-        several=len(brief.editable) > 1 or "*" in brief.editable[0],
-        device=frames.line(brief.device, 40),
-        seconds=brief.budget.training,
-        clock=str(brief.budget.clock),
-        startup=brief.budget.startup,
-        categories=CATEGORIES,
-        proposals=proposals,
-        measuring=brief.measuring,
-        machine=_machine(machine) if machine else "",
-        compiles=machine.compiles if machine else None,
-        line_price=LINE_PRICE,
-        tie=TIE,
-        first_repeats=ENOUGH_REPEATS,
-        most_pairs=MAX_PAIRS,
-        confirmed=CONFIRMED,
-    )
 
 
 def shown_files(brief: Brief, globs: Sequence[str]) -> dict[str, str]:
@@ -210,7 +158,7 @@ def now(brief: Brief, frame: Frames, proposer: str = "") -> Now:
         baseline=brief.baseline[:_READINGS],
         noise=brief.noise,
         more_steps=brief.noise.slope * math.log(1.4) if brief.noise else 0.0,
-        smallest=_smallest(brief.noise, brief.device) if brief.noise else 0.0,
+        smallest=sight(brief.noise, brief.scale).gain if brief.noise else 0.0,
         since_keep=digest.since_keep(history),
         pending=tuple(_pending(each, frame) for each in brief.pending[:_NUMBERS]),
         line=tuple(_keep(past, frame) for past in line[1:]),
@@ -234,11 +182,6 @@ def _files(frame: Frames, files: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(frame.data("file", frames.code(text), name) for name, text in files.items())
 
 
-def _machine(machine: Machine) -> str:
-    told = (machine.processor, machine.card, machine.software)
-    return frames.line(", ".join(filter(None, told)), 200)
-
-
 def _profile(brief: Brief) -> str:
     """Return the rows of a profile as lines; only what lies outside the entry names its file."""
     lines = list[str]()
@@ -257,10 +200,6 @@ def _names(frame: Frames, paths: Sequence[str]) -> str:
     if left := len(paths) - _NAMES:
         lines += [f"and {left} more"] if left > 0 else []
     return frame.data("names", "\n".join(lines))
-
-
-def _smallest(noise: Noise, device: str) -> float:
-    return sight(noise, usual_noise(device), usual_ideas(device)).gain
 
 
 def _experiments(pasts: Sequence[Past]) -> str:

@@ -12,10 +12,14 @@ from autoresearch.proposers.prompting import frames, views
 from autoresearch.proposers.prompting.example import examples
 from autoresearch.proposers.prompting.frames import Frames
 from autoresearch.proposers.prompting.history import History, estimate, section
+from autoresearch.proposers.prompting.known import known_view
+from autoresearch.proposers.prompting.setting import setting_of
 from autoresearch.proposers.prompting.templates import Templates
+from autoresearch.records.metric import Metric
 from autoresearch.records.values import Rejection
 
 NOW_TOKENS = 2500  # set aside for what is new in every brief, so that its size moves nothing else
+_KNOWN_SHARE = 12  # a twelfth may go to what was known before the study
 _HISTORY_SHARE = 8  # an eighth of the tokens is the history's before any fixed file is shown
 _ANSWERS = {"blocks": "answer_blocks", "file": "answer_file"}
 _COMMAND = "answer_command"
@@ -100,7 +104,7 @@ class Prompting:
     def objection(self, brief: Brief, rejection: Rejection) -> str:
         """Return what an author is told whose answer was refused."""
         told = {"reason": self.reason(brief, rejection)}
-        return self._templates.render("objection", objection=told)
+        return self._templates.render("objection", brief.scale.metric, objection=told)
 
     def reason(self, brief: Brief, rejection: Rejection) -> str:
         """Return why something was refused, as data."""
@@ -116,16 +120,19 @@ class Prompting:
 
     def _pieces(self, brief: Brief, answer: str, most: int, proposals: int = 1) -> _Pieces:
         frame = Frames(brief.salt)
-        setting = views.setting(brief, proposals)
-        rules, how = (self._section(name, setting=setting) for name in ("rules", answer))
-        incumbent = self._section("incumbent", incumbent=views.incumbent(brief, frame))
-        heading = self._section("history")
-        now = self._section("now", now=views.now(brief, frame, self._proposer), setting=setting)
-        fixed = sum(map(estimate, (rules, how, incumbent, heading)))
+        setting, metric = setting_of(brief, proposals), brief.scale.metric
+        rules, how = (self._section(name, metric, setting=setting) for name in ("rules", answer))
+        incumbent = self._section("incumbent", metric, incumbent=views.incumbent(brief, frame))
+        heading = self._section("history", metric, setting=setting)
+        told = views.now(brief, frame, self._proposer)
+        now = self._section("now", metric, now=told, setting=setting)
+        known = self._known(brief, frame, most // _KNOWN_SHARE)
+        fixed = sum(map(estimate, (rules, how, incumbent, heading, known)))
         project = self._project(brief, frame, most - fixed - NOW_TOKENS - most // _HISTORY_SHARE)
         room = most - fixed - estimate(project) - max(NOW_TOKENS, estimate(now))
         history = _history(self._templates, brief)
         rows = history.fitting(history.rows(brief.history), room)
+        project += known
         return _within(_Pieces(rules, how, project, incumbent, heading, rows, now), most)
 
     def _project(self, brief: Brief, frame: Frames, room: int) -> str:
@@ -133,13 +140,19 @@ class Prompting:
         shown, dropped = views.shown_files(brief, self._settings.show), list[str]()
         while True:
             view = views.project(brief, frame, shown, dropped)
-            text = self._section("project", project=view)
+            text = self._section("project", brief.scale.metric, project=view)
             if estimate(text) <= room or not shown:
                 return text
             dropped.append(shown.popitem()[0])
 
-    def _section(self, name: str, **values: object) -> str:
-        return section(self._templates.render(name, **values))
+    def _known(self, brief: Brief, frame: Frames, room: int) -> str:
+        """Return what was known before the study; "" where that is nothing."""
+        told = [known_view(each, frame, room // len(brief.known)) for each in brief.known]
+        metric = brief.scale.metric
+        return "".join(self._section("known", metric, known=each) for each in told)
+
+    def _section(self, name: str, metric: Metric, **values: object) -> str:
+        return section(self._templates.render(name, metric, **values))
 
     def _try(self) -> None:
         for brief in examples(self._proposer):
@@ -152,7 +165,8 @@ class Prompting:
 
 
 def _history(templates: Templates, brief: Brief) -> History:
-    return History(templates, brief.salt, brief.measuring.token_bytes if brief.measuring else None)
+    token_bytes = brief.measuring.token_bytes if brief.measuring else None
+    return History(templates, brief.salt, token_bytes, brief.scale.metric, brief.guards)
 
 
 def _within(pieces: _Pieces, most: int) -> _Pieces:

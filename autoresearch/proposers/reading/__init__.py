@@ -9,9 +9,11 @@ unless it may not be meant (`doubting`, with `enclosures` for what is a thought)
 
 from autoresearch.proposers.reading.answers import header, read, read_change, unread
 from autoresearch.proposers.reading.headers import HYPOTHESIS, Header
+from autoresearch.proposers.reading.numbers import predicted
 from autoresearch.proposers.reading.objecting import NoChange
 from autoresearch.proposers.reading.several import read_several
 
 __all__ = [
-    "HYPOTHESIS", "Header", "NoChange", "header", "read", "read_change", "read_several", "unread",
+    "HYPOTHESIS", "Header", "NoChange", "header", "predicted", "read", "read_change",
+    "read_several", "unread",
 ]  # fmt: skip

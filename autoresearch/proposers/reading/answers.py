@@ -12,6 +12,7 @@ from autoresearch.proposers.base import Brief
 from autoresearch.proposers.reading.choosing import choose
 from autoresearch.proposers.reading.doubting import fault_in
 from autoresearch.proposers.reading.headers import Header, groups
+from autoresearch.proposers.reading.numbers import predicted
 from autoresearch.proposers.reading.parts import Taken, known_files, lines_of, take_apart
 from autoresearch.proposers.reading.wholes import Whole
 from autoresearch.records.text import safe_line
@@ -37,7 +38,7 @@ def read(answer: str, proposer: str, brief: Brief) -> Proposal | Rejection:
         said.hypothesis,
         change,
         said.category,
-        said.predicted_delta,
+        predicted(said.predicted, brief),
         said.risk,
         notes=said.notes,
     )
@@ -68,7 +69,7 @@ def header(text: str) -> Header:
     return found[-1].said if found else Header()
 
 
-def unread(answer: str, proposer: str, fault: Rejection) -> Proposal:
+def unread(answer: str, proposer: str, fault: Rejection, brief: Brief) -> Proposal:
     """Return an answer that was refused as a proposal that is never trained: nothing is lost."""
     said = header(answer)
     words = said.hypothesis or f"an answer that could not be read: {safe_line(fault.reason, 200)}"
@@ -78,7 +79,7 @@ def unread(answer: str, proposer: str, fault: Rejection) -> Proposal:
         words,
         change,
         said.category,
-        said.predicted_delta,
+        predicted(said.predicted, brief),
         said.risk,
         fault=fault.reason,
         notes=said.notes,

@@ -13,7 +13,6 @@ from difflib import SequenceMatcher, get_close_matches
 from functools import lru_cache
 
 from autoresearch.patching import heading_path
-from autoresearch.proposers.reading.numbers import delta
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import NO_NOTES, Category, Notes
 
@@ -52,11 +51,14 @@ _ALIASES = {"bug": Category.BUG_FIX, "fix": Category.BUG_FIX, "lr": Category.OPT
 
 @dataclass(frozen=True)
 class Header:
-    """What an author says of a change; `hypothesis` is empty where nothing was said."""
+    """What an author says of a change; `hypothesis` is empty where nothing was said.
+
+    `predicted` are the words about its effect, in the metric's own direction.
+    """
 
     hypothesis: str = ""
     category: Category = Category.OTHER
-    predicted_delta: float | None = None
+    predicted: str = ""
     risk: str = ""
     notes: Notes = NO_NOTES
 
@@ -129,7 +131,7 @@ def _group(lines: Sequence[str], fields: Sequence[Field]) -> Group:
     header = Header(
         hypothesis=safe_line(values.get("hypothesis", ""), HYPOTHESIS),
         category=category(values.get("category", "")),
-        predicted_delta=delta(values.get("predicted_delta", "")),
+        predicted=values.get("predicted_delta", ""),
         risk=safe_line(values.get("risk", ""), HYPOTHESIS),
         notes=_notes(fields),
     )

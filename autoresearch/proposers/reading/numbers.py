@@ -1,8 +1,12 @@
 """The predicted effect in an author's words, as a number where it is one."""
 
 import re
+from dataclasses import dataclass
+from functools import cache
 
-_LARGEST = 1.0  # bits per byte: what is more is a score, not a difference of two
+from autoresearch.proposers.base import Brief
+from autoresearch.records.metric import BITS_PER_BYTE, Direction, Metric
+
 _LONGEST = 300  # characters of words about one number
 _MINUS = str.maketrans("\u2212\u2013\u2014\u2010", "----")
 _SPREAD = re.compile(r"(?:±|\+\s*/?\s*-)\s*[\d.,]+(?:e[+-]?\d+)?", re.IGNORECASE)
@@ -15,60 +19,95 @@ _NUMBER = re.compile(
     re.IGNORECASE,
 )
 _UNITS = re.compile(r"(?:val_)?(?:bpb|bits?)?", re.IGNORECASE)
-_BETTER = re.compile(
-    r"\b(?:improv\w*|better|lower\w*|reduc\w*|decreas\w*|drop\w*|gains?|minus|negative|less|down|falls?|besser)\b",
-    re.IGNORECASE,
-)
-_WORSE = re.compile(
-    r"\b(?:worse\w*|higher|increas\w*|regress\w*|rais\w*|rises?|more|up|hurts?|schlechter)\b",
-    re.IGNORECASE,
-)
+_LETTERS = re.compile(r"[a-z/_]*")
+_GOOD = r"improv\w*|better|gains?|besser"
+_BAD = r"worse\w*|regress\w*|hurts?|schlechter"
+_DOWN = r"lower\w*|reduc\w*|decreas\w*|drop\w*|minus|negative|less|down|falls?"
+_UP = r"higher|increas\w*|rais\w*|rises?|more|up"
 _NOT = re.compile(r"\b(?:no|not|never|without|nicht|kein\w*)\b|n't\b", re.IGNORECASE)
 
 
-def delta(text: str) -> float | None:
-    """Return the change of val_bpb that words predict, below zero = better.
+@dataclass(frozen=True)
+class Ways:
+    """Words that say better or worse, the units that are a metric's, and the sign of what gains."""
 
-    None where they hold no number, several, a score, a share (2 %) or another unit, or a number
-    whose sign its words contradict. Without a sign, a word of direction gives it one: "improves by
-    0.004".
+    better: re.Pattern[str]
+    worse: re.Pattern[str]
+    units: frozenset[str]
+    gain: str
+
+    @classmethod
+    @cache
+    def of(cls, metric: Metric) -> "Ways":
+        """Return those of a metric."""
+        lower = metric.direction is Direction.LOWER
+        better, worse = (_DOWN, _UP) if lower else (_UP, _DOWN)
+        names = (metric.name, metric.unit, metric.name.removeprefix("val_"))
+        units = {_LETTERS.match(each.lower())[0] for each in names}  # type: ignore[index]
+        return cls(_any(_GOOD, better), _any(_BAD, worse), frozenset(units), "-" if lower else "+")
+
+    def has(self, unit: str) -> bool:
+        """Return whether what follows a number leaves it one in the metric's unit."""
+        first = unit.strip("/").partition("/")[0]
+        if _UNITS.fullmatch(first) or first.lower() in self.units or unit.lower() in _JOINTS:
+            return True
+        return any(way.fullmatch(unit) for way in (self.better, self.worse))
+
+
+def predicted(text: str, brief: Brief) -> float | None:
+    """Return the change of the score that words predict; see `delta`."""
+    return delta(text, brief.scale.metric, brief.largest_difference)
+
+
+def delta(text: str, metric: Metric = BITS_PER_BYTE, largest: float = 1.0) -> float | None:
+    """Return the change of the score that words predict, as it is stored: below zero = better.
+
+    They speak of the metric in its own direction. None where they hold no number, several, a score,
+    a share (2 %) or another unit, or a number whose sign its words contradict. Without a sign, a
+    word of direction gives it one: "improves by 0.004".
+
+    Args:
+        text: the words.
+        metric: what they speak of.
+        largest: what is more is a score, and no difference of two.
     """
+    ways = Ways.of(metric)
     plain = _SPREAD.sub(" ", text[:_LONGEST].translate(_MINUS))
     if len(text) > _LONGEST or _PRODUCT.search(plain):
         return None
     outside = _ASIDE.sub(" ", plain)
-    found = _numbers(outside)
+    found = _numbers(outside, ways)
     if not found:
-        outside, found = plain, _numbers(plain)
+        outside, found = plain, _numbers(plain, ways)
     if len(found) != 1 or _SCORE.search(outside):
         return None
-    return _signed(found[0], outside)
+    return _signed(found[0], outside, ways, largest)
 
 
-def _numbers(text: str) -> list[tuple[str, str]]:
-    """Return the sign and digits of all numbers that are bits per byte."""
+def _numbers(text: str, ways: Ways) -> list[tuple[str, str]]:
+    """Return the sign and digits of all numbers that are in the metric's unit."""
     found = _NUMBER.finditer(text)
-    return [(each["sign"], each["digits"]) for each in found if _is_bits(each["unit"])]
+    return [(each["sign"], each["digits"]) for each in found if ways.has(each["unit"])]
 
 
-def _is_bits(unit: str) -> bool:
-    words = _UNITS.fullmatch(unit.strip("/").partition("/")[0]) is not None
-    return words or any(way.fullmatch(unit) for way in (_BETTER, _WORSE)) or unit.lower() in _JOINTS
+def _any(*words: str) -> re.Pattern[str]:
+    return re.compile(rf"\b(?:{'|'.join(words)})\b", re.IGNORECASE)
 
 
 _JOINTS = frozenset({"in", "or", "at", "on", "of", "for", "per", "to", "by", "and", "absolute"})
 
 
-def _signed(number: tuple[str, str], words: str) -> float | None:
+def _signed(number: tuple[str, str], words: str, ways: Ways, largest: float) -> float | None:
     sign, digits = number
     size = _size(digits)
-    better, worse = bool(_BETTER.search(words)), bool(_WORSE.search(words))
+    better, worse = bool(ways.better.search(words)), bool(ways.worse.search(words))
     told = better or worse
-    if size is None or size > _LARGEST or (told and _NOT.search(words)) or (better and worse):
+    if size is None or size > largest or (told and _NOT.search(words)) or (better and worse):
         return None
-    if sign and told and (sign == "-") != better:
+    gains = (sign or "+") == ways.gain if sign or not told else better
+    if sign and told and gains != better:
         return None
-    return -size if sign == "-" or (better and not sign) else size
+    return -size if gains else size
 
 
 def _size(digits: str) -> float | None:

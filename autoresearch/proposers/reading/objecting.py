@@ -21,7 +21,7 @@ _IN_JSON = "the change is written as JSON, where code is not read: write it as a
 EXAMPLE = """\
 hypothesis: one sentence: what changes, and why it should help
 category: optimizer
-predicted_delta: -0.004
+predicted_delta: {predicted}
 risk: one sentence: what may go wrong
 
 {entry}
@@ -40,7 +40,7 @@ class NoChange(Rejection):
 
 def headless(parts: Parts, brief: Brief) -> Rejection:
     """Say that there is no header, and what else is missing."""
-    detail = EXAMPLE.format(entry=brief.entry)
+    detail = EXAMPLE.format(entry=brief.entry, predicted=brief.example_delta)
     if parts.headers:
         return Rejection(
             "the line `hypothesis: ...` only repeats the form: say what you change and why", detail
@@ -57,7 +57,7 @@ def headless(parts: Parts, brief: Brief) -> Rejection:
 
 def changeless(parts: Parts, real: Sequence[Group], brief: Brief) -> Rejection:
     """Say why the last header has no change."""
-    detail = EXAMPLE.format(entry=brief.entry)
+    detail = EXAMPLE.format(entry=brief.entry, predicted=brief.example_delta)
     if len(real) > 1 and (parts.edits or parts.wholes):
         return two(real[-2:], "no change below the last one", brief)
     below = [each for each in parts.fences if each.start >= real[-1].start]
@@ -100,5 +100,5 @@ def two(both: Sequence[Group], why: str, brief: Brief) -> Rejection:
     return Rejection(
         f"there are two proposals, {words}, and {why}: give exactly one header, and its change "
         "below it",
-        EXAMPLE.format(entry=brief.entry),
+        EXAMPLE.format(entry=brief.entry, predicted=brief.example_delta),
     )

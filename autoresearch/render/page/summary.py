@@ -6,9 +6,11 @@ from autoresearch.records.money import dollars
 from autoresearch.records.text import counted, safe_line
 from autoresearch.records.values import Standing, StudyState, Trust, Verdict
 from autoresearch.render import arms, money, words
+from autoresearch.render.words import came_from
 from autoresearch.report import ExperimentReport, StudyReport
 from autoresearch.report.values import interval
 
+_BELIEVED = "believed to be "
 NAMED = 8  # experiments of a list
 TRUST = {
     Trust.SEALED: "Scores are sealed: the code under test could touch neither them nor their text.",
@@ -44,6 +46,8 @@ def certainty(report: StudyReport) -> str:
 def facts(report: StudyReport) -> list[str]:
     """Return what a reader must know of a study before any of its scores."""
     study = report.study
+    if study.origin:
+        return [f"study {safe_line(study.tag, 64)}", came_from(study.origin), str(study.trust)]
     return [
         f"study {safe_line(study.tag, 64)} on {safe_line(study.branch)}",
         words.budget(study.budget_seconds, study.clock),
@@ -78,7 +82,9 @@ def _gained(report: StudyReport) -> str:
     assert gain is not None
     share = f" ({abs(gain.mean) / base.mean:.2%})" if base and base.mean else ""
     side = "below" if gain.mean < 0 else "above"
-    said = f"believed to be {abs(gain.mean):.4f} bpb{share} {side} the baseline"
+    said = f"{_BELIEVED}{abs(gain.mean):.4f} bpb{share} {side} the baseline"
+    if report.study.origin:
+        return f"{said.removeprefix(_BELIEVED)}, by that file alone. Each was read once."
     found = interval(gain)
     if found is None:
         return f"{said}. Nothing was repeated, so how sure that is cannot be told."
@@ -117,7 +123,7 @@ def _real(report: StudyReport) -> Iterator[str]:
             f"{count} confirmed by fresh pairs: {_numbers(confirmed)}. "
             f"To bring them home: autoresearch promote {home}"
         )
-    elif keeps:
+    elif keeps and not report.study.origin:
         yield (
             f"None of {counted(len(keeps), 'keep')} is confirmed by fresh pairs yet. To prove and "
             f"bring home the best: autoresearch promote {keeps[-1].number} --confirm"

@@ -8,5 +8,6 @@ down_revision = "0011"
 
 
 def upgrade() -> None:
-    """Add the column; what is there measures bits per byte."""
+    """Add the columns; what is there measures bits per byte."""
     op.add_column("study", sa.Column("measure", sa.JSON, nullable=False, server_default="{}"))
+    op.add_column("study", sa.Column("test_bytes", sa.LargeBinary))

@@ -1,0 +1,95 @@
+"""What all scorers of a project's own metric share: how what was found becomes a score."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autoresearch.config import MetricSettings
+from autoresearch.evaluation.parsing import checked_score, parse_units
+from autoresearch.evaluation.rules import Cause, NoScore
+from autoresearch.records.scores import Score, Unscored
+from autoresearch.records.text import safe_line
+from autoresearch.records.values import Trust
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found where a metric comes from; anything may stand there.
+
+    `name` is what the score is called there, `numbers` are others, in their own direction.
+    """
+
+    name: str
+    score: object
+    units: object = None
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+
+class Unprepared:
+    """A scorer that makes nothing ready beforehand."""
+
+    def prepare(self, place: Path) -> None:
+        """Do nothing; see `ReadyScorer`."""
+
+    def settle(self) -> None:
+        """Do nothing; see `ReadyScorer`."""
+
+    def close(self) -> None:
+        """Do nothing; see `ReadyScorer`."""
+
+
+class OwnMetricScorer(Unprepared, ABC):
+    """A scorer of a metric of the project's own."""
+
+    def __init__(self, settings: MetricSettings, trust: Trust) -> None:
+        """Build it; its scores carry `trust`."""
+        self._settings = settings
+        self._trust = trust
+
+    def score(self, tree: Path, checkpoint: Path, scratch: Path) -> Score | Unscored:
+        """Return the score of a trial, lower where it is better, or why there is none.
+
+        Args:
+            tree: a fresh export of the trial's commit, which may be added to.
+            checkpoint: what the trial left: `out`, `log`, and in `tree` what was collected.
+            scratch: a private folder; nothing is left in it.
+
+        Raises:
+            EvaluationError: the project is to be mended first.
+            Interrupted: the run is to stop.
+        """
+        began = time.monotonic()
+        try:
+            found = self._find(tree, checkpoint, scratch)
+            return self._score(found, began)
+        except NoScore as reason:
+            return reason.found
+        except OSError as fault:
+            return NoScore(Cause.START, safe_line(str(fault))).found
+
+    @abstractmethod
+    def _find(self, tree: Path, checkpoint: Path, scratch: Path) -> Found:
+        """Return what stands where the metric comes from.
+
+        Raises:
+            NoScore: nothing that could be read does.
+            OSError: the machine hinders it.
+        """
+
+    def _score(self, found: Found, began: float) -> Score:
+        value = checked_score(found.score, found.name, self._settings)
+        units = parse_units(found.units, value)
+        turned = self._settings.metric.shown
+        return Score(
+            bpb=turned(value),
+            doc_bits=tuple(map(turned, units.totals)),
+            doc_bytes=units.weights,
+            trust=self._trust,
+            tokens=0,
+            challenged=0,
+            mismatch=0.0,
+            seconds=time.monotonic() - began,
+            numbers=found.numbers,
+        )

@@ -1,0 +1,179 @@
+"""Scores from a fixed program of the project's, on data that no trial could read."""
+
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from autoresearch.config import MetricSettings
+from autoresearch.errors import EvaluationError, Interrupted
+from autoresearch.evaluation.own_metric import Found, OwnMetricScorer
+from autoresearch.evaluation.parsing import numbers, parse_object
+from autoresearch.evaluation.rules import Cause, NoScore
+from autoresearch.process import Breach, Ran, remove, run
+from autoresearch.records.text import safe_line
+from autoresearch.records.training import Limits
+from autoresearch.records.values import Trust
+from autoresearch.runtime import evaluate
+from autoresearch.sandbox import Sandbox
+from autoresearch.sandbox.data import OUT_VARIABLE, DataLink, place, strip
+
+SPLIT_VARIABLE = "AUTORESEARCH_SPLIT"
+VAL, TEST = "val", "test"
+_KEPT_BYTES = 8 * 2**20  # of what it prints
+_RUNNER = Path(evaluate.__file__)  # every sandbox shows it
+
+
+def trust_of(
+    sandbox: Sandbox, data: Sequence[DataLink], *, network: bool = False, imports: str = ""
+) -> Trust:
+    """Return how far scores of an evaluator can be believed.
+
+    They are `evaluated` where a sandbox keeps the data from trials, what reads it cannot send it
+    away, and no code of a trial's runs beside it: `imports` is the editable file that the
+    evaluator imports, if it does; see `runs_editable`.
+    """
+    kept = sandbox.trust is Trust.SEALED and bool(data) and not network and not imports
+    return Trust.EVALUATED if kept else Trust.UNSEALED
+
+
+class ProgramScorer(OwnMetricScorer):
+    """Runs the project's evaluator on what a trial left, in a sandbox of its own.
+
+    It reads a fresh export of the commit, the data and the trial's output, and writes nothing but
+    a private folder (HOME and TMPDIR). One JSON object on its standard output is the score; its
+    standard error is a log, of which the last line is told where it fails.
+
+    What a trial left is hostile, and so is what the evaluator becomes by running it: unpickling
+    a file of the trial's, or importing its code, lets it print any score. Nothing of that is
+    opened here, and none of it gets out of the sandbox.
+    """
+
+    def __init__(
+        self,
+        settings: MetricSettings,
+        *,
+        sandbox: Sandbox,
+        limits: Limits,
+        timeout: float,
+        data: Sequence[DataLink],
+        shown: Sequence[DataLink] = (),
+        hidden: Sequence[str] = (),
+        split: str = VAL,
+        device: str = "cpu",
+        python: str = sys.executable,
+        network: bool = False,
+        trust: Trust | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Build it.
+
+        Args:
+            settings: with the `evaluator`, a path in the project.
+            sandbox: what it runs in; it must not hide `data`.
+            limits: of its process tree.
+            timeout: seconds that it may take.
+            data: what the split is scored on, as it lies in the person's folder; the evaluator
+                finds it at the same place.
+            shown: what else of the person's it finds in its tree or home: what trials are shown,
+                such as the packages of `python`.
+            hidden: globs of what is held out, of both splits: nothing in the commit stands in for
+                `data`, and it has nothing of the other split.
+            split: what it is told in AUTORESEARCH_SPLIT: VAL, or TEST at `promote`.
+            device: what it computes on.
+            python: the interpreter that runs it.
+            network: let it use the network.
+            trust: what the score carries, where that is less than `trust_of`.
+            stop: asked often; true ends a scoring as Interrupted.
+        """
+        super().__init__(settings, trust or trust_of(sandbox, data, network=network))
+        self._sandbox = sandbox
+        self._limits = limits
+        self._timeout = timeout
+        self._shown = (*data, *shown)
+        self._hidden = tuple(hidden)
+        self._split = split
+        self._device = device
+        self._python = python
+        self._network = network
+        self._stop = stop
+
+    def _find(self, tree: Path, checkpoint: Path, scratch: Path) -> Found:
+        name = safe_line(self._settings.evaluator, 80)
+        if not (tree / self._settings.evaluator).is_file():
+            msg = f"[metric] evaluator: {name} is not in the commit: write it, and commit it"
+            raise EvaluationError(msg)
+        own = Path(tempfile.mkdtemp(prefix="evaluation-", dir=scratch))
+        try:
+            strip(tree, self._hidden)
+            place(self._shown, tree, own)
+            ran = self._run(tree, checkpoint / "out", own)
+        finally:
+            remove(own)
+        _require_end(ran, name, self._timeout, self._limits)
+        if len(ran.answer) >= _KEPT_BYTES:
+            reason = f"{name} printed more than {_KEPT_BYTES // 2**20} MiB"
+            raise NoScore(Cause.METRIC, reason)
+        values = parse_object(ran.answer.decode("utf-8", "replace"), f"what {name} printed")
+        rest = {key: each for key, each in values.items() if key not in ("score", "units")}
+        what = f"the score that {name} printed"
+        return Found(what, values.get("score"), values.get("units"), numbers(rest))
+
+    def _run(self, tree: Path, out: Path, scratch: Path) -> Ran:
+        argv = [self._python, str(_RUNNER), self._settings.evaluator]
+        sources = [each.source for each in self._shown]
+        told = {OUT_VARIABLE: str(out), SPLIT_VARIABLE: self._split}
+        return run(
+            self._sandbox.command(
+                argv,
+                readable=[tree, out, *sources],
+                writable=[scratch],
+                limits=self._limits,
+                network=self._network,
+                devices=self._device != "cpu",
+            ),
+            cwd=tree,
+            env={**self._sandbox.environment(scratch, self._limits), **told},
+            limits=self._limits,
+            timeout=self._timeout,
+            stop=self._stop,
+            scratch=scratch,
+            kept=_KEPT_BYTES,
+        )
+
+
+def _require_end(ran: Ran, name: str, timeout: float, limits: Limits) -> None:
+    """Return if an evaluator came to its end.
+
+    Raises:
+        NoScore: it did not.
+        Interrupted: the run is to stop.
+    """
+    if ran.breach is Breach.STOPPED:
+        msg = "stopped by the person or the deadline"
+        raise Interrupted(msg)
+    if ran.breach is Breach.TIME:
+        raise NoScore(Cause.TIMEOUT, f"{name} did not end within {timeout:g} s")
+    if ran.breach is Breach.MEMORY:
+        raise NoScore(Cause.MEMORY, f"{name} took more than {limits.memory / 2**30:.3g} GiB")
+    if ran.breach is Breach.USAGE:
+        raise NoScore(Cause.LIMIT, f"{name} {ran.excess}")
+    if ran.exit.signal is not None and ran.exhausted:
+        reason = f"the system ran out of memory, and killed {name}"
+        raise NoScore(Cause.MEMORY, reason)
+    if ran.exit.signal is not None:
+        how = signal.strsignal(ran.exit.signal) or f"signal {ran.exit.signal}"
+        raise NoScore(Cause.DEATH, f"{name} was killed: {how}")
+    if ran.exit.code is None:
+        raise NoScore(Cause.DEATH, f"the guard of {name} was killed, and it with it")
+    if ran.exit.code == evaluate.OUT_OF_MEMORY:
+        raise NoScore(Cause.MEMORY, f"{name} ran out of memory{_last(ran)}")
+    if ran.exit.code:
+        raise NoScore(Cause.EXCEPTION, f"{name} ended with exit code {ran.exit.code}{_last(ran)}")
+
+
+def _last(ran: Ran) -> str:
+    """Return the last line of its log, to be put behind what is said of it."""
+    rows = ran.log.decode("utf-8", "backslashreplace").strip().splitlines()
+    return f": {safe_line(rows[-1], 160)}" if rows else ""

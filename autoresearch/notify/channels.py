@@ -1,0 +1,86 @@
+"""Where notifications go: a channel for each URL of `[notify] urls`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from autoresearch.errors import ProjectError
+from autoresearch.notify.notification import Notification
+
+WEB = ("http", "https")
+
+
+class Channel(Protocol):
+    """Brings notifications to one place.
+
+    `name` says which without its URL: there is hardly a part of one that may not be the secret.
+    """
+
+    @property
+    def name(self) -> str:
+        """Return what it is called in every line about it."""
+        ...
+
+    def send(self, notification: Notification) -> str:
+        """Bring it there; return "", or why that failed in a few words without any secret."""
+        ...
+
+
+@dataclass(frozen=True)
+class Address:
+    """One of `[notify] urls`. `name` is its variable, or its place; `literal`: it stands there."""
+
+    name: str
+    url: str
+    literal: bool
+
+    @property
+    def scheme(self) -> str:
+        """What stands before `://`, in lower case."""
+        return self.url.partition("://")[0].lower()
+
+
+def addresses(urls: Sequence[str], environment: Mapping[str, str]) -> list[Address]:
+    """Return every URL of the settings; `$NAME` is what that environment variable holds.
+
+    Raises:
+        ProjectError: a variable is not set, or what should be a URL is none.
+    """
+    found = list[Address]()
+    for place, text in enumerate(dict.fromkeys(urls), 1):
+        literal = not text.startswith("$")
+        name = f"URL {place}" if literal else text
+        url = text if literal else environment.get(text[1:].strip("{}"), "").strip()
+        if not url:
+            msg = f"autoresearch.toml [notify] urls: {name} is not set: set it, or leave it out"
+            raise ProjectError(msg)
+        found.append(Address(name, url, literal))
+        _refuse_no_url(found[-1])
+    return found
+
+
+def channel(address: Address) -> Channel:
+    """Return who sends to an address: a webhook for http and https, apprise for all others.
+
+    Raises:
+        ProjectError: apprise is needed and not installed, or knows no such service.
+    """
+    # Each costs its library's import, and nearly every run has none of them.
+    if address.scheme in WEB:
+        from autoresearch.notify.webhook import Webhook  # noqa: PLC0415
+
+        return Webhook(address.name, address.url)
+    from autoresearch.notify.services import Service  # noqa: PLC0415
+
+    return Service.of(address.name, address.url)
+
+
+def _refuse_no_url(address: Address) -> None:
+    try:
+        named = address.scheme not in WEB or urlsplit(address.url).hostname
+    except ValueError:
+        named = None
+    if "://" not in address.url or not named:
+        msg = f"autoresearch.toml [notify] urls: {address.name} is no URL: write https://… or SERVICE://…"
+        raise ProjectError(msg)

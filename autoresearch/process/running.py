@@ -1,0 +1,157 @@
+"""One untrusted process under a clock and its limits, and what it says of itself."""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from autoresearch.process.appetite import Appetite
+from autoresearch.process.confined import Confined
+from autoresearch.process.guarded import Exit, Guarded, launch
+from autoresearch.process.supervising import Pipe, supervise
+from autoresearch.records.training import Limits
+
+PATIENCE_SECONDS = 5.0  # between interrupt, termination and kill: it may say where it hung
+_KEPT_BYTES = 2**17  # of an answer or a log, at its end
+
+
+class Breach(Enum):
+    """Why a process was ended by us. USAGE: it ran too many processes, or wrote too much."""
+
+    TIME = "time"
+    MEMORY = "memory"
+    USAGE = "usage"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How it went: `answer` and `log` are the ends of what it wrote (hostile), `seconds` wall.
+
+    `exhausted`: meanwhile the system killed processes for want of memory, its children perhaps.
+    `excess` says in words what a breach of USAGE was.
+    """
+
+    exit: Exit
+    breach: Breach | None
+    answer: bytes
+    log: bytes
+    seconds: float
+    exhausted: bool = False
+    excess: str = ""
+
+
+def run(
+    command: Sequence[str] | Confined,
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    limits: Limits,
+    timeout: float,
+    stop: Callable[[], bool],
+    answer_variable: str = "",
+    scratch: Path | None = None,
+    kept: int = _KEPT_BYTES,
+    now: Callable[[], float] = time.monotonic,
+) -> Ran:
+    """Run a command to its end, or end it; nothing of it is alive afterwards.
+
+    Args:
+        command: its arguments.
+        cwd: its working directory.
+        env: its whole environment.
+        limits: of these, memory and file size, in bytes; with `scratch` also processes and disk.
+        timeout: in wall seconds.
+        stop: asked often; true ends it.
+        answer_variable: names the environment variable that tells it the descriptor that its
+            answer goes to; its log is then both standard streams. Where it is empty the answer is
+            its standard output, and the log its standard error.
+        scratch: the folder whose size and number of files are watched, if any is.
+        kept: bytes of its answer and of its log that are kept at least, where there are so many.
+        now: the clock, in seconds.
+
+    Raises:
+        OSError: no process can be started here.
+    """
+    with ExitStack() as held:
+        answer, answer_end = _pipe(held)
+        log, log_end = _pipe(held)
+        apart = {answer_variable: str(answer_end)} if answer_variable else {}
+        began = now()
+        with os.fdopen(answer_end, "wb", 0), os.fdopen(log_end, "wb", 0):
+            tree = launch(
+                command, cwd=cwd, env={**env, **apart},
+                pass_fds=(answer_end,) if apart else (),
+                stdout=log_end if apart else answer_end,
+                stderr=subprocess.STDOUT if apart else log_end,
+                file_size=limits.file_size,
+            )  # fmt: skip
+        held.enter_context(tree)
+        answered, logged = _Tail(kept), _Tail(kept)
+        appetite = Appetite(tree, limits, scratch) if scratch else None
+        watch = _Watch(tree, limits.memory, began + timeout, stop, appetite, now)
+        pipes = [Pipe(answer, answered.write), Pipe(log, logged.write)]
+        supervise(tree, pipes, tick=watch.tick, ended=watch.ended)
+        return Ran(
+            tree.kill(), watch.breach, bytes(answered.data), bytes(logged.data),
+            watch.at_end - began, exhausted=tree.ran_out_of_memory, excess=watch.excess,
+        )  # fmt: skip
+
+
+class _Tail:
+    """The end of a stream: `kept` bytes at least, and at most twice as many."""
+
+    def __init__(self, kept: int) -> None:
+        self._kept = kept
+        self.data = bytearray()
+
+    def write(self, data: bytes) -> None:
+        self.data += data
+        if len(self.data) > 2 * self._kept:
+            del self.data[: -self._kept]
+
+
+def _pipe(held: ExitStack) -> tuple[int, int]:
+    """Return a pipe's ends; the reading one is ours."""
+    ours, theirs = os.pipe()
+    held.callback(os.close, ours)
+    return ours, theirs
+
+
+@dataclass
+class _Watch:
+    """Ends a tree that has to be ended; `excess` is what it used too much of."""
+
+    tree: Guarded
+    memory: int
+    deadline: float
+    stop: Callable[[], bool]
+    appetite: Appetite | None
+    now: Callable[[], float]
+    breach: Breach | None = None
+    excess: str = ""
+    at_end: float = 0.0
+
+    def tick(self) -> None:
+        self.breach = self._found()
+        if self.breach is Breach.TIME:
+            self.tree.stop(PATIENCE_SECONDS)
+        elif self.breach is not None:
+            self.tree.kill()
+
+    def ended(self) -> None:
+        self.at_end = self.now()
+
+    def _found(self) -> Breach | None:
+        if self.stop():
+            return Breach.STOPPED
+        if self.now() >= self.deadline:
+            return Breach.TIME
+        if self.tree.resident() > self.memory and self.tree.resident(exact=True) > self.memory:
+            return Breach.MEMORY
+        self.excess = (self.appetite and self.appetite.excess()) or ""
+        return Breach.USAGE if self.excess else None

@@ -1,0 +1,79 @@
+"""What was known before a study, for a brief: the keeps, and of the rest what there is room for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from autoresearch.proposers.known import Known, KnownIdea
+from autoresearch.proposers.prompting import frames
+from autoresearch.proposers.prompting.frames import Frames
+from autoresearch.proposers.prompting.history import estimate
+from autoresearch.records.metric import Direction
+from autoresearch.records.values import Verdict
+
+_WORDS = 160  # characters of an idea
+_WORD = {Verdict.KEEP: "kept", Verdict.DISCARD: "discarded", Verdict.CRASH: "crashed"}
+
+
+@dataclass(frozen=True)
+class KnownView:
+    """What the template is given; `told` is framed, `left` how many rows did not fit into it.
+
+    `first` is the score of the first keep, `best` that of the best, in digits; "" for none.
+    """
+
+    origin: str
+    metric: str
+    direction: Direction
+    counts: str
+    first: str
+    best: str
+    inside: bool | None
+    told: str
+    left: int
+
+
+def known_view(known: Known, frame: Frames, room: int) -> KnownView:
+    """Return what is told of earlier results, in about `room` tokens."""
+    keeps = [each.score for each in known.ideas if _kept(each) and each.score is not None]
+    higher = known.metric.direction is Direction.HIGHER
+    best = (max if higher else min)(keeps, default=None)
+    lines = [frames.line(_line(each, known), _WORDS) for each in known.ideas]
+    shown = _fitting(known.ideas, lines, room)
+    return KnownView(
+        origin=frames.line(known.origin, 120),
+        metric=frames.line(known.metric.name, 60),
+        direction=known.metric.direction,
+        counts=", ".join(
+            f"{sum(each.verdict is verdict for each in known.ideas)} {word}"
+            for verdict, word in _WORD.items()
+        ),
+        first=_digits(keeps[0] if keeps else None, known),
+        best=_digits(best, known),
+        inside=known.inside,
+        told=frame.data("results", "\n".join(lines[at] for at in shown)) if shown else "",
+        left=len(lines) - len(shown),
+    )
+
+
+def _fitting(ideas: Sequence[KnownIdea], lines: Sequence[str], room: int) -> list[int]:
+    """Return which rows are told, in their order: keeps come first, and newer ones before older."""
+    found = list[int]()
+    for at in sorted(range(len(ideas)), key=lambda at: (not _kept(ideas[at]), -at)):
+        room -= estimate(f"{lines[at]}\n")
+        if room < 0:
+            break
+        found.append(at)
+    return sorted(found)
+
+
+def _line(idea: KnownIdea, known: Known) -> str:
+    score = f" {digits}" if (digits := _digits(idea.score, known)) else ""
+    return f"{_WORD.get(idea.verdict, idea.verdict)}{score}: {idea.words}"
+
+
+def _digits(score: float | None, known: Known) -> str:
+    return "" if score is None else f"{score:.{known.metric.decimals + 1}f}"
+
+
+def _kept(idea: KnownIdea) -> bool:
+    return idea.verdict is Verdict.KEEP

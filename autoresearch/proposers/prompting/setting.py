@@ -1,0 +1,82 @@
+"""What the rules of a study, and how to answer, are told."""
+
+from dataclasses import dataclass
+
+from autoresearch.policy.claims import CONFIRMED
+from autoresearch.policy.verdicts import ENOUGH_REPEATS, MAX_PAIRS
+from autoresearch.proposers.base import Brief, Machine, Measuring
+from autoresearch.proposers.prompting import frames
+from autoresearch.records.values import Category
+
+CATEGORIES = " | ".join(
+    each for each in Category if each not in (Category.BASELINE, Category.OTHER)
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What never changes in a study.
+
+    `command` is what a training runs, empty where that is `entry` with a session; `paired` says
+    whether it takes a seed. `guards` are bounds in words.
+    `line_price` and `tie` are in the metric's unit; or they are `shares` of the noise between
+    seeds, where that is still being learned: what is told here stays the same all night.
+    """
+
+    entry: str
+    command: str
+    paired: bool
+    guards: tuple[str, ...]
+    example: str
+    editable: str
+    several: bool
+    device: str
+    seconds: float
+    clock: str
+    startup: float
+    categories: str
+    proposals: int
+    measuring: Measuring | None
+    machine: str
+    compiles: bool | None
+    shares: bool
+    line_price: float
+    tie: float
+    first_repeats: int
+    most_pairs: int
+    confirmed: float
+
+
+def setting_of(brief: Brief, proposals: int) -> Setting:
+    """Return what the rules, and how to answer, are told."""
+    unit = 1.0 if brief.scale.metric.is_bits_per_byte else brief.scale.noise.seed
+    machine = brief.measuring.machine if brief.measuring else None
+    return Setting(
+        entry=frames.line(brief.entry, 120),
+        command=frames.line(brief.command, 300),
+        paired=brief.scale.noise.paired,
+        guards=tuple(f"`{each.name}` {each.told}" for each in brief.guards),
+        example=brief.example_delta,
+        editable=frames.line(", ".join(brief.editable), 300),
+        several=len(brief.editable) > 1 or "*" in brief.editable[0],
+        device=frames.line(brief.device, 40),
+        seconds=brief.budget.training,
+        clock=str(brief.budget.clock),
+        startup=brief.budget.startup,
+        categories=CATEGORIES,
+        proposals=proposals,
+        measuring=brief.measuring,
+        machine=_machine(machine) if machine else "",
+        compiles=machine.compiles if machine else None,
+        shares=unit != 1.0,
+        line_price=brief.scale.line_price / unit,
+        tie=brief.scale.tie / unit,
+        first_repeats=ENOUGH_REPEATS,
+        most_pairs=MAX_PAIRS,
+        confirmed=CONFIRMED,
+    )
+
+
+def _machine(machine: Machine) -> str:
+    told = (machine.processor, machine.card, machine.software)
+    return frames.line(", ".join(filter(None, told)), 200)

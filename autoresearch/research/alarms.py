@@ -1,0 +1,32 @@
+"""What a person may have to act on at night, told once a run: nobody left to propose, money low."""
+
+from collections.abc import Callable
+
+from autoresearch.records.events import Event, MoneyLow, ProposersOut
+from autoresearch.research.purse import Purse
+from autoresearch.research.rota import Rota
+
+LOW = 0.8  # of a cap
+
+
+class Alarms:
+    """Looks at money and proposers, and tells each thing once."""
+
+    def __init__(self, purse: Purse, rota: Rota, see: Callable[[Event], None]) -> None:
+        self._purse = purse
+        self._rota = rota
+        self._see = see
+        self._told: set[str] = set()
+
+    def look(self) -> None:
+        """Tell what has come since the last look."""
+        if self._rota.over:
+            self._once("proposers", ProposersOut(self._rota.why()))
+        for use in self._purse.ledger.uses():
+            if use.cap and use.spent >= LOW * use.cap:
+                self._once(use.name, MoneyLow(use.name, use.spent, use.cap))
+
+    def _once(self, name: str, event: Event) -> None:
+        if name not in self._told:
+            self._told.add(name)
+            self._see(event)
