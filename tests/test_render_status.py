@@ -141,7 +141,7 @@ def test_a_metric_that_goes_up_is_shown_as_it_goes(made: Fabricated) -> None:
     assert told["metric"]["direction"] == "higher"
     header, _, row = study_tsv(made.registry, made.study).splitlines()
     assert header.split("\t")[1] == "val_accuracy"
-    assert row.split("\t")[1] == "0.87000"
+    assert row.split("\t")[1] == "0.870000"
 
 
 def test_the_time_that_a_run_has_left_is_said(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def _tsv_row(row: ExperimentReport, verdict: Verdict, metric: Metric) -> str:
     score = None if status is Verdict.CRASH or row.bpb is None else row.bpb.mean
     status = Verdict.CRASH if score is None else status
     memory = 0.0 if score is None else row.memory / 2**30
-    shown = f"{0.0 if score is None else metric.shown(score):.{metric.decimals + 2}f}"
+    shown = f"{0.0 if score is None else metric.shown(score):.6f}"
     foreign = f" ({verdict})" if verdict is not status else ""
     description = _cell(row.hypothesis) + foreign
     return f"{row.commit[:7]}\t{shown}\t{memory:.1f}\t{status}\t{description}"
