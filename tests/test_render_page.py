@@ -125,7 +125,7 @@ def test_long_texts_give_way_where_a_study_is_large(
 def test_the_gain_stands_at_the_top_with_its_interval_and_its_trust(tmp_path: Path) -> None:
     made = Fabricated(tmp_path, trust=Trust.SELF_REPORTED)
     made.add(Verdict.KEEP, 2.0, patch="")
-    made.add(Verdict.KEEP, 1.8, delta=-0.1, parent=1)
+    made.trial(made.add(Verdict.KEEP, 1.8, delta=-0.1, parent=1), 1.8)
     report = study_report(made.registry, made.study)
     assert heading(report) == "0.1000 bpb below the baseline"
     assert certainty(report) == "95%: 0.0922 to 0.1078 · self-reported"
@@ -178,7 +178,7 @@ def test_in_a_browser_it_draws_opens_zooms_and_lets_nothing_out(
         assert tab.run("document.documentElement.scrollWidth <= innerWidth")
         tab.open(path.as_uri())
         drawn = tab.run("[...document.querySelectorAll('[data-chart]')].map(e => e.innerHTML)")
-        assert len(drawn) == 7
+        assert len(drawn) == 8
         assert all(re.match("<svg", each) for each in drawn)
         tab.click("#experiments tbody button")
         tab.wait("document.querySelector('dialog').open")
