@@ -9,7 +9,7 @@ from autoresearch.records.money import dollars
 from autoresearch.records.notes import LONGEST
 from autoresearch.records.text import counted, safe_line
 from autoresearch.registry import Spending
-from autoresearch.render import arms, leaks, racing, words
+from autoresearch.render import arms, duty, leaks, racing, words
 from autoresearch.render.scores import ScoreFormat
 from autoresearch.report import ExperimentReport, StudyReport
 from autoresearch.report.tariff import Tariff
@@ -105,24 +105,14 @@ def _account(each: Spending, tariff: Tariff) -> tuple[str, ...]:
 
 
 def _time(report: StudyReport) -> Table:
-    phases = report.phases
-    parts = [
-        ("start-up", phases.startup),
-        ("… of it compiling", phases.compiling),
-        ("training", phases.training),
-        ("scoring", phases.scoring),
-    ]
-    if (rest := report.at_work - phases.total) > 0:  # with several slots at work there is none
-        parts.append(("between trials: thinking, checks, waiting", rest))
-    whole = max(report.at_work, phases.total)
-    rows = [_part(name, seconds, whole) for name, seconds in parts if seconds or whole]
-    rows += [
-        _part(f"trials for {why}", seconds, whole)
-        for why, seconds in sorted(report.seconds_by_purpose.items(), key=lambda each: -each[1])
-    ]
-    told = racing.line(report.raced)
-    notes = () if told is None else (told.plain,)
-    return Table("time", ("", "took", "share"), frozenset((1, 2)), tuple(rows), notes)
+    purposes = sorted(report.seconds_by_purpose.items(), key=lambda each: -each[1])
+    whole = sum(seconds for _, seconds in purposes)
+    rows = [_part(f"for {why}", seconds, whole) for why, seconds in purposes]
+    if report.phases.compiling:
+        rows.append(_part("compiling, in their start-up", report.phases.compiling, whole))
+    lines = (duty.line(report.duty), racing.line(report.raced))
+    notes = tuple(sentence(each.plain) for each in lines if each is not None)
+    return Table("time", ("trials", "took", "share"), frozenset((1, 2)), tuple(rows), notes)
 
 
 def _part(name: str, seconds: float, whole: float) -> tuple[str, ...]:

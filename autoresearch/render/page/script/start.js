@@ -19,6 +19,7 @@ addEventListener("resize", () => {
   clearTimeout(waiting);
   waiting = setTimeout(drawAll, 120);
 });
+matchMedia("print").addEventListener("change", drawAll);
 for (const name of ["axis", "range"]) byId(name).onchange = () => progress(box("progress"));
 byId("whole").onclick = () => zoom(0, 1);
 filter.onchange = find.oninput = () => { listed = PAGE; list(); };
