@@ -14,7 +14,7 @@ import pytest
 from autoresearch.commands.serving import LivePage, ReportServer, Source
 from autoresearch.errors import ProjectError, RegistryBusyError
 from autoresearch.records.notes import Note
-from autoresearch.records.values import Verdict
+from autoresearch.records.values import TrialState, Verdict
 from autoresearch.report import StudyReport, study_report
 from tests.browser import CHROMIUM, browser
 from tests.rendering import START, Fabricated
@@ -74,6 +74,12 @@ def server(night: Night) -> Iterator[ReportServer]:
         yield found
 
 
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReportServer]:
+    with serving(Night(tmp_path_factory.mktemp("quiet")).live) as found:
+        yield found
+
+
 def asked(
     server: ReportServer, path: str = "", *, method: str = "GET", host: str | None = None
 ) -> Answer:
@@ -91,15 +97,15 @@ def version(server: ReportServer) -> str:
     return asked(server, f"/{server.token}/version").text
 
 
-def test_the_page_is_served_with_the_version_that_it_is_of(server: ReportServer) -> None:
-    found = asked(server)
+def test_the_page_is_served_with_the_version_that_it_is_of(quiet: ReportServer) -> None:
+    found = asked(quiet)
     assert (found.status, found.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
-    assert f'data-live="{version(server)}"' in found.text
+    assert f'data-live="{version(quiet)}"' in found.text
     assert "connect-src &#39;self&#39;; " in found.text
     assert found.headers["Content-Security-Policy"] == "frame-ancestors 'none'"
     assert found.headers["Cache-Control"] == "no-store"
-    assert server.server_address[0] == "127.0.0.1"
-    assert server.url.startswith("http://127.0.0.1:")
+    assert quiet.server_address[0] == "127.0.0.1"
+    assert quiet.url.startswith("http://127.0.0.1:")
 
 
 @pytest.mark.parametrize(
@@ -124,32 +130,32 @@ def test_the_page_is_served_with_the_version_that_it_is_of(server: ReportServer)
     ],
 )
 def test_only_who_asks_this_machine_for_this_address_to_read_is_answered(
-    server: ReportServer, method: str, path: str, host: str | None, status: int
+    quiet: ReportServer, method: str, path: str, host: str | None, status: int
 ) -> None:
-    found = asked(server, path, method=method, host=host)
+    found = asked(quiet, path, method=method, host=host)
     assert found.status == status
     assert ("<html" in found.text) is (status == 200)
 
 
-def test_what_is_no_request_is_answered_or_left(server: ReportServer) -> None:
+def test_what_is_no_request_is_answered_or_left(quiet: ReportServer) -> None:
     for said in (b"\r\n\r\n", b"GET\r\n\r\n", b"\x00\xff" * 40, b"GET /" + b"a" * 70_000):
-        with socket.create_connection(server.server_address[:2], timeout=20) as line:
+        with socket.create_connection(("127.0.0.1", quiet.server_address[1]), timeout=20) as line:
             line.sendall(said)
             line.shutdown(socket.SHUT_WR)
             line.recv(100)
-    assert asked(server).status == 200
+    assert asked(quiet).status == 200
 
 
 def test_what_is_new_has_another_version_and_a_sign_of_life_has_not(
     night: Night, server: ReportServer
 ) -> None:
     before = version(server)
-    trial = night.trial(night.add(None, parent=2), None, state="running", ending=None)
+    trial = night.trial(night.add(None, parent=2), None, state=TrialState.RUNNING, ending=None)
     begun = version(server)
     assert begun != before
     night.registry.heartbeat()
     assert version(server) == begun
-    night.registry.save(trial.model_copy(update={"state": "done", "val_bpb": 1.8}))
+    night.registry.save(trial.model_copy(update={"state": TrialState.DONE, "val_bpb": 1.8}))
     ended = version(server)
     assert ended != begun
     night.registry.save(Note(study_id=night.study.id or 0, text="look closer", created_at=START))

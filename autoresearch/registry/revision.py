@@ -18,14 +18,14 @@ def revision(database: Database, study: Study) -> str:
 
     A sign of life of a trial at work tells nothing new, and what a finished trial holds stays.
     """
-    experiment = Experiment.study_id == study.id
+    experiment = col(Experiment.study_id) == study.id
     trials = select(Trial.id, Trial.state, Trial.ending, Trial.val_bpb).join(Experiment)
     calls = select(func.count(), func.max(Call.id), func.sum(Call.cost_usd))
     queries = (
         _columns(Study).where(col(Study.id) == study.id),
         _columns(Experiment, *EXPERIMENT_BODY).where(experiment).order_by(col(Experiment.id)),
         trials.where(experiment).order_by(col(Trial.id)),
-        calls.where(Call.study_id == study.id),
+        calls.where(col(Call.study_id) == study.id),
         _columns(Note).where(col(Note.study_id) == study.id),
     )
     found = [list(map(tuple, database.all(query))) for query in queries]
