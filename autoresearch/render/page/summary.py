@@ -31,7 +31,8 @@ def heading(report: StudyReport) -> str:
     if report.best == report.baseline or gain is None:
         return "Nothing better than the baseline yet"
     form = ScoreFormat.of(report.study)
-    return f"{form.size(gain.mean)} {direction.side(form.metric, gain.mean)} the baseline"
+    name = "" if form.unit else f"{form.name} "
+    return f"{name}{form.size(gain.mean)} {direction.side(form.metric, gain.mean)} the baseline"
 
 
 def certainty(report: StudyReport) -> str:
@@ -126,7 +127,7 @@ def _real(report: StudyReport) -> Iterator[str]:
     if not report.trained_here:
         yield (
             "None of it was trained here: it is what a table says, and nothing of it can be "
-            "confirmed, promoted or opened."
+            "confirmed or promoted."
         )
         return
     keeps = [each for each in report.experiments if each.kept and each.parent is not None]

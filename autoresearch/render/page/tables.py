@@ -51,16 +51,18 @@ def _proposers(report: StudyReport) -> Table:
         for name, each in found.calibrations.items()
         if each.pairs >= arms.FEWEST
     ]
-    return _records("proposers", found, form, tuple(notes))
+    return _records("proposers", found, form, tuple(notes) if report.trained_here else None)
 
 
 def _categories(report: StudyReport) -> Table:
     form = ScoreFormat.of(report.study)
     notes = tuple(arms.compared(each, form).plain for each in report.categories.comparisons)
-    return _records("categories", report.categories, form, notes)
+    return _records("categories", report.categories, form, notes if report.trained_here else None)
 
 
-def _records(key: str, found: Proposers, form: ScoreFormat, notes: tuple[str, ...]) -> Table:
+def _records(key: str, found: Proposers, form: ScoreFormat, notes: tuple[str, ...] | None) -> Table:
+    if notes is None:
+        return Table(key, notes=("Nothing was trained here: what anybody gained is not known.",))
     gained = f"gained,{form.unit}" if form.unit else "gained"
     columns = ("", "trained", "kept", "confirmed", gained, "an experiment", "an hour")
     rows = tuple(_record(each, form.metric.decimals) for each in found.records)

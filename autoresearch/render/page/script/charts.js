@@ -107,7 +107,7 @@ const time = (where) => {
   where.replaceChildren(svg, keys);
 };
 const effects = (where) => {
-  forest(data.effects, "Nothing was kept yet.", data.seen)(where);
+  forest(data.effects, "No effect was measured yet.", data.seen)(where);
   if (data.effects.length) {
     where.append(note(
       "what keeps and near misses are believed to have gained, with 95% intervals" +
