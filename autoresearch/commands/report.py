@@ -7,6 +7,8 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.console import Console
+
 from autoresearch.commands.output import stdout
 from autoresearch.commands.serving import LivePage, ReportServer, Source
 from autoresearch.commands.status import chosen_study
@@ -75,7 +77,7 @@ def _serve(project: Project, options: ReportOptions) -> None:
     live.version()  # where there is nothing to show, that is said at once
     with ReportServer(live, options.port) as server, suppress(KeyboardInterrupt):
         stdout().print(server.url, highlight=False, markup=False, soft_wrap=True)
-        stdout().print("live, for this machine alone; Ctrl-C ends it", style="dim")
+        Console(stderr=True).print("live, for this machine alone; Ctrl-C ends it", style="dim")
         if not options.no_open and _has_a_desktop():
             webbrowser.open(server.url)
         server.serve_forever()
