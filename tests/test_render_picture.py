@@ -1,6 +1,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from autoresearch.records.metric import Direction, Metric, MetricSource
@@ -94,7 +95,7 @@ def test_where_higher_is_better_progress_goes_up(tmp_path: Path) -> None:
     made.add(Verdict.KEEP, -0.5, patch="")
     made.add(Verdict.KEEP, -0.75, delta=-0.25, parent=1)
     (axes,) = progress(study_report(made.registry, made.study)).axes
-    assert list(axes.lines[0].get_ydata()) == [0.5, 0.75, 0.75]
+    assert np.asarray(axes.lines[0].get_ydata()).tolist() == [0.5, 0.75, 0.75]
     assert axes.get_ylabel() == "top-5 $x$ (higher is better, evaluated)"
     assert {each.get_rotation() for each in axes.texts} == {330}
 

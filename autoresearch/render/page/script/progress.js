@@ -15,7 +15,7 @@ const yRange = (shown, bests) => {
   if (byId("range").value !== "all" && levels.length) {
     const [low, high] = extent(levels);
     const [bottom, top] = widened([Math.min(low, quantile(values, 0.02)), Math.max(high, quantile(values, 0.6))], 0.08);
-    range = [bottom, top + (top - bottom) * 0.12]; // for the outermost labels
+    range = [bottom, top + (top - bottom) * 0.18]; // for the outermost labels
   }
   return way() > 0 ? range : [-range[1], -range[0]];
 };
