@@ -1,27 +1,18 @@
 """How scores are shown: with the metric's name, unit and digits, its way round, and their trust."""
 
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Self
 
 from rich.text import Text
 
 from autoresearch.records.metric import BITS_PER_BYTE, Direction, Metric
+from autoresearch.records.tables import Study
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import Estimate, Trust
 from autoresearch.render import words
+from autoresearch.report.values import StudyFacts, interval
 
 NAME = 40
-NORMAL_95 = 1.96  # standard errors to either side
-
-
-class Scored(Protocol):
-    """What has scores: a study, or what a report tells of one."""
-
-    @property
-    def metric(self) -> Metric: ...  # noqa: D102 - as its name says
-
-    @property
-    def trust(self) -> Trust: ...  # noqa: D102 - the same
 
 
 @dataclass(frozen=True)
@@ -35,7 +26,7 @@ class ScoreFormat:
     trust: Trust = Trust.SEALED
 
     @classmethod
-    def of(cls, study: Scored) -> Self:
+    def of(cls, study: Study | StudyFacts) -> Self:
         """Return the words for a study."""
         return cls(study.metric, study.trust)
 
@@ -71,9 +62,13 @@ class ScoreFormat:
         shown = f"{round(self.metric.shown(stored), digits) + 0.0:+.{digits}f}"
         return shown + self._error(error, digits)
 
+    def amount(self, size: float, finer: int = 0) -> str:
+        """Return an amount without sign and unit."""
+        return f"{abs(size):.{self.metric.decimals + finer}f}"
+
     def size(self, amount: float, finer: int = 0) -> str:
         """Return an amount without a sign, with its unit: "0.0691 bpb"."""
-        return f"{abs(amount):.{self.metric.decimals + finer}f}{self.unit}"
+        return f"{self.amount(amount, finer)}{self.unit}"
 
     def leak(self, amount: float) -> str:
         """Return a small amount, rounded to two digits, with its unit."""
@@ -86,13 +81,19 @@ class ScoreFormat:
             shown.append(" (").append_text(words.trust(self.trust)).append(")")
         return shown
 
+    def gained(self, effect: Estimate) -> str:
+        """Return the 95% interval of an improvement; above zero is better, "" without an error."""
+        if (ends := interval(effect)) is None:
+            return ""
+        low, high = sorted(-each for each in ends)
+        digits, sign = self.metric.decimals, "" if low > 0 else "+"
+        return f"{low:{sign}.{digits}f} to {high:{sign}.{digits}f}"
+
     def interval(self, estimate: Estimate, finer: int = 0) -> str:
         """Return the 95% interval of a difference; "" where its error is not known."""
-        if estimate.error is None:
+        if (ends := interval(estimate)) is None:
             return ""
-        reach = NORMAL_95 * estimate.error
-        ends = sorted(self.metric.shown(estimate.mean + each) for each in (-reach, reach))
-        low, high = (self.delta(self.metric.shown(each), None, finer) for each in ends)
+        low, high = (self.delta(each, None, finer) for each in sorted(ends, key=self.metric.shown))
         return f"{low} to {high}"
 
     def improvement(self, effect: float, baseline: float) -> str:
@@ -105,3 +106,6 @@ class ScoreFormat:
     @staticmethod
     def _error(error: float | None, digits: int) -> str:
         return "" if error is None else f" ± {error:.{digits}f}"
+
+
+BPB = ScoreFormat()

@@ -27,7 +27,7 @@ const code = (text) => html("pre", {}, ...text.split("\n").map((each) => {
 const part = (name, ...made) => [html("h3", {}, name), ...made];
 const written = (row, full, chart) => [
   html("h2", {}, `experiment ${row.number} · `, html("span", { class: full.fate }, full.fate)),
-  html("p", {}, html("bdi", {}, full.hypothesis)),
+  html("p", { class: "hypothesis" }, html("bdi", {}, full.hypothesis)),
   html("dl", {}, ...full.rows.flatMap(([name, value]) => [html("dt", {}, name), html("dd", {}, html("bdi", {}, value))])),
   ...(full.pairs.length ? part(`evidence, pair by pair: ${data.metric.name} (${data.metric.trust})`,
     table(["seed", "incumbent", "this", "difference"], full.pairs)) : []),
