@@ -246,6 +246,13 @@ def test_in_a_browser_it_draws_opens_zooms_and_lets_nothing_out(
         tab.wait("document.querySelector('dialog h2').innerText.startsWith('experiment 39 ')")
         tab.press("Escape")
         tab.wait("!document.querySelector('dialog').open")
+        tab.run("document.querySelector('[data-chart=progress]').focus()")
+        tab.press("ArrowLeft")
+        tab.wait("document.querySelector('#chosen').textContent.startsWith('38 ·')")
+        tab.press("Enter")
+        tab.wait("document.querySelector('dialog').open")
+        tab.press("Escape")
+        tab.wait("!document.querySelector('dialog').open")
         before = tab.run("document.querySelectorAll('[data-chart=progress] circle').length")
         x, y = tab.run(
             "(() => { scrollTo(0, 0); const b = document.querySelector("
