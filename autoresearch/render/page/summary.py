@@ -141,8 +141,9 @@ def _real(report: StudyReport) -> Iterator[str]:
             f"To bring them home: autoresearch promote {home}"
         )
     elif keeps:
+        which = "The keep is not" if len(keeps) == 1 else f"None of {len(keeps)} keeps is"
         yield (
-            f"None of {counted(len(keeps), 'keep')} is confirmed by fresh pairs yet. To prove and "
+            f"{which} confirmed by fresh pairs yet. To prove and "
             f"bring home the best: autoresearch promote {keeps[-1].number} --confirm"
         )
     if refuted:
