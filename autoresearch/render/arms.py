@@ -20,11 +20,13 @@ from autoresearch.policy.calibration import Calibration
 from autoresearch.records.tables import Study
 from autoresearch.registry import Registry
 from autoresearch.render import words
+from autoresearch.render.scores import ScoreFormat
 
 FEWEST = 3  # predictions that are worth a line
 GAP = 2
 NARROWEST = 12  # columns of a proposer's name
 NAME = 60
+BPB = ScoreFormat()
 _COLUMNS: Mapping[str, Callable[[Record], str]] = MappingProxyType(
     {
         "trained": lambda each: words.count(each.trained),
@@ -57,7 +59,7 @@ def arms(registry: Registry, study: Study, console: Console) -> None:
             console.print(calibrated(name, each), highlight=False)
 
 
-def compared(comparison: Comparison) -> Text:
+def compared(comparison: Comparison, form: ScoreFormat = BPB) -> Text:
     """Return in words whether a proposer beats the control.
 
     It does, or falls short, where both intervals say so: an experiment, and an hour of training.
@@ -70,16 +72,16 @@ def compared(comparison: Comparison) -> Text:
     if one.seen and (hour is None or (hour.seen and _alike(one, hour))):
         verb = "beats" if one.value > 0 else "falls short of"
         name.append(f" {verb} the control ").append_text(control)
-        return name.append(f" by {_amounts(one, hour, signed=False)}")
-    unseen = f": no difference can be seen yet, {_amounts(one, hour, signed=True)}"
+        return name.append(f" by {_amounts(one, hour, form, signed=False)}")
+    unseen = f": no difference can be seen yet, {_amounts(one, hour, form, signed=True)}"
     return name.append(" and the control ").append_text(control).append(unseen)
 
 
-def calibrated(name: str, calibration: Calibration) -> Text:
+def calibrated(name: str, calibration: Calibration, form: ScoreFormat = BPB) -> Text:
     """Return in words what became of a proposer's predictions."""
     told = (
-        f" predicted {words.delta(calibration.predicted)} in the middle of "
-        f"{calibration.pairs}, came out {words.delta(calibration.actual)}"
+        f" predicted {form.delta(calibration.predicted)} in the middle of "
+        f"{calibration.pairs}, came out {form.delta(calibration.actual)}"
     )
     if calibration.signs is not None:
         right, chance = calibration.signs
@@ -95,9 +97,10 @@ def _alike(one: Difference, other: Difference) -> bool:
     return (one.value > 0) is (other.value > 0)
 
 
-def _amounts(one: Difference, hour: Difference | None, *, signed: bool) -> str:
-    told = _interval(one, "bpb an experiment", 5, signed=signed)
-    return told + (f", {_interval(hour, 'an hour', 4, signed=signed)}" if hour else "")
+def _amounts(one: Difference, hour: Difference | None, form: ScoreFormat, *, signed: bool) -> str:
+    digits = form.metric.decimals
+    told = _interval(one, f"{form.unit} an experiment", digits + 1, signed=signed)
+    return told + (f", {_interval(hour, ' an hour', digits, signed=signed)}" if hour else "")
 
 
 def _interval(difference: Difference, unit: str, digits: int, *, signed: bool) -> str:
@@ -106,7 +109,7 @@ def _interval(difference: Difference, unit: str, digits: int, *, signed: bool) -
         told = [words.delta(each, digits=digits) for each in (low, value, high)]
     else:
         told = [f"{each:.{digits}f}" for each in sorted(map(abs, (low, value, high)))]
-    return f"{told[1]} {unit} ({told[0]} to {told[2]})"
+    return f"{told[1]}{unit} ({told[0]} to {told[2]})"
 
 
 def _table(rows: Sequence[Record], width: int) -> Table:

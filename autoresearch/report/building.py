@@ -39,6 +39,7 @@ def study_report(registry: Registry, study: Study, tariff: Tariff = NOTHING_KNOW
     """
     summary = registry.summary(study)
     experiments = tuple(_experiments(registry, study))
+    baseline = summary.baseline.id if summary.baseline else None
     best = summary.incumbent.id if summary.incumbent else None
     trained = registry.trained(study)
     trials = [trial for each in experiments for trial in each.trials]
@@ -50,9 +51,9 @@ def study_report(registry: Registry, study: Study, tariff: Tariff = NOTHING_KNOW
         unfinished=summary.unfinished,
         per_hour=summary.per_hour,
         at_work=summary.at_work,
-        baseline=summary.baseline.id if summary.baseline else None,
+        baseline=baseline,
         best=best,
-        gain=_gain(experiments, best, imported=study.is_imported),
+        gain=_gain(experiments, baseline, best),
         experiments=experiments,
         machine=Machine.of(registry, study),
         allowance=study.allowance,
@@ -61,6 +62,8 @@ def study_report(registry: Registry, study: Study, tariff: Tariff = NOTHING_KNOW
         spending=tuple(registry.spending(study)),
         tariff=tariff,
         phases=_phases(trials),
+        duty=registry.duty(study),
+        notes=tuple(registry.notes(study)),
         seconds_by_purpose={str(why): each for why, each in registry.seconds(study).items()},
         raced=registry.raced(study),
         near_misses=_near_misses(experiments),
@@ -112,32 +115,30 @@ def _costs(calls: Sequence[Call], rows: Iterable[Experiment]) -> Mapping[int, Co
 
 
 def _gain(
-    experiments: Sequence[ExperimentReport], best: int | None, *, imported: bool
+    experiments: Sequence[ExperimentReport], baseline: int | None, best: int | None
 ) -> Estimate | None:
     """Return what the keeps from the baseline to the best are believed to have done, added up.
 
     Each was measured in pairs on shared seeds, which tells it apart from the noise between seeds
-    that the difference of two mean scores is full of. Of an imported study there is nothing but
-    that difference.
+    that the difference of two mean scores is full of. That difference is all there is where a
+    table was imported.
     """
-    chain = list(_chain({each.number: each for each in experiments}, best))
-    if imported:
-        return _difference(chain, experiments)
+    by_number = {each.number: each for each in experiments}
+    if best is None or best == baseline:
+        return None
+    chain = list(_chain(by_number, best))
     effects = [each.delta for each in chain if each.delta is not None]
     if not chain or len(effects) < len(chain):
-        return None
+        return _difference(by_number[best], by_number.get(baseline or 0))
     errors = [each.error for each in effects if each.error is not None]
     error = sqrt(fsum(each**2 for each in errors)) if len(errors) == len(effects) else None
     return Estimate(fsum(each.mean for each in effects), error)
 
 
-def _difference(
-    chain: Sequence[ExperimentReport], experiments: Sequence[ExperimentReport]
-) -> Estimate | None:
-    base = next((each for each in experiments if chain and each.number == chain[-1].parent), None)
-    if base is None or base.bpb is None or chain[0].bpb is None:
+def _difference(best: ExperimentReport, baseline: ExperimentReport | None) -> Estimate | None:
+    if best.bpb is None or baseline is None or baseline.bpb is None:
         return None
-    return Estimate(chain[0].bpb.mean - base.bpb.mean)
+    return Estimate(best.bpb.mean - baseline.bpb.mean)
 
 
 def _chain(

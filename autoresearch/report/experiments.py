@@ -45,6 +45,7 @@ def experiment_report(
         delta=estimate(row.delta, row.delta_error),
         predicted=row.predicted_delta,
         measured=estimate(row.measured, row.measured_error),
+        documents_error=row.documents_error,
         pairs=_pairs(row, readings),
         chances=row.chances,
         claim=row.claim_reason,

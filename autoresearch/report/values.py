@@ -1,4 +1,4 @@
-"""What a report holds. Scores and effects in bits per byte, times in seconds, money in US dollars.
+"""What a report holds. Scores and effects as stored (`Metric`), seconds, money in US dollars.
 
 Texts of proposals and trainings are as they were written, and hostile: whoever shows them escapes.
 """
@@ -11,6 +11,8 @@ from types import MappingProxyType
 from autoresearch import policy
 from autoresearch.policy.arms import Comparison, Record
 from autoresearch.policy.calibration import Calibration
+from autoresearch.records.metric import Metric
+from autoresearch.records.notes import Note
 from autoresearch.records.scores import Allowance
 from autoresearch.records.tables import Study
 from autoresearch.records.values import (
@@ -39,6 +41,7 @@ class StudyFacts:
     corpus: str
     profile: str
     trust: Trust
+    metric: Metric
     budget_seconds: float
     clock: Clock
     state: StudyState
@@ -55,6 +58,7 @@ class StudyFacts:
             corpus=study.corpus,
             profile=study.profile,
             trust=study.trust,
+            metric=study.metric,
             budget_seconds=study.budget_seconds,
             clock=study.clock,
             state=study.state,
@@ -137,7 +141,8 @@ class Cost:
 class ExperimentReport:
     """One proposal and its fate. Estimates are None where nothing is known yet.
 
-    `delta` is the believed effect, `measured` the mean of its pairs; `gap` what test says of it.
+    `delta` is the believed effect, `measured` the mean of its pairs; `documents_error` what the
+    choice of val documents (or units) leaves open in it; `gap` what test says of it.
     `change` is the diff, or of what was refused the change as proposed; `log` the end of the last
     training's log, and `traceback` that of the last one that left any.
     """
@@ -157,6 +162,7 @@ class ExperimentReport:
     delta: Estimate | None
     predicted: float | None
     measured: Estimate | None
+    documents_error: float | None
     pairs: tuple[Pair, ...]
     chances: Chances | None
     claim: str
@@ -226,8 +232,9 @@ class StudyReport:
     """A study, whole. `made` is when it was read.
 
     `gain` is what the best is believed to have gained on the baseline: the effects of the keeps
-    between them, added up, below zero = better. `at_work` are the seconds of its runs, without the
-    pauses between them; `hardware` the machines with the number of trials on each.
+    between them, added up, below zero = better; of what was imported the difference of two scores,
+    without an error. `at_work` are the seconds of its runs, without the pauses between them;
+    `hardware` the machines with the number of trials on each.
     """
 
     study: StudyFacts
@@ -248,6 +255,8 @@ class StudyReport:
     spending: tuple[Spending, ...]
     tariff: Tariff
     phases: Phases
+    duty: policy.Duty | None
+    notes: tuple[Note, ...]
     seconds_by_purpose: Mapping[str, float]
     raced: Raced
     near_misses: tuple[int, ...]
@@ -264,6 +273,11 @@ class StudyReport:
             if each.number == number:
                 return each
         raise KeyError(number)
+
+    @property
+    def trained_here(self) -> bool:
+        """Whether its scores are of its own trainings; those of an imported table are not."""
+        return not self.study.origin
 
     @property
     def usd(self) -> float:

@@ -1,0 +1,111 @@
+"""How scores are shown: with the metric's name, unit and digits, its way round, and their trust."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from rich.text import Text
+
+from autoresearch.records.metric import BITS_PER_BYTE, Direction, Metric
+from autoresearch.records.tables import Study
+from autoresearch.records.text import safe_line
+from autoresearch.records.values import Estimate, Trust
+from autoresearch.render import words
+from autoresearch.report.values import StudyFacts, interval
+
+NAME = 40
+
+
+@dataclass(frozen=True)
+class ScoreFormat:
+    """Words for a study's scores; all take them as they are stored, lower where they are better.
+
+    `finer` is how many digits more are shown than the metric's own.
+    """
+
+    metric: Metric = BITS_PER_BYTE
+    trust: Trust = Trust.SEALED
+
+    @classmethod
+    def of(cls, study: Study | StudyFacts) -> Self:
+        """Return the words for a study."""
+        return cls(study.metric, study.trust)
+
+    @property
+    def name(self) -> str:
+        """What the score is called."""
+        return safe_line(self.metric.name, NAME)
+
+    @property
+    def test_name(self) -> str:
+        """What it is called on test."""
+        return safe_line(self.metric.test_name, NAME)
+
+    @property
+    def unit(self) -> str:
+        """The unit with a space before it; empty where the metric has none."""
+        return f" {safe_line(self.metric.unit, NAME)}" if self.metric.unit else ""
+
+    def number(self, stored: float | None, error: float | None = None, finer: int = 0) -> str:
+        """Return a score in digits, with the standard error where one is known."""
+        if stored is None:
+            return "-"
+        digits = self.metric.decimals + finer
+        shown = f"{round(self.metric.shown(stored), digits) + 0.0:.{digits}f}"
+        return shown + self._error(error, digits)
+
+    def delta(self, stored: float | None, error: float | None = None, finer: int = 0) -> str:
+        """Return a difference with its sign, as the metric goes."""
+        if stored is None:
+            return "-"
+        digits = self.metric.decimals + finer
+        # Adding zero turns a rounded "-0.0000" into "+0.0000".
+        shown = f"{round(self.metric.shown(stored), digits) + 0.0:+.{digits}f}"
+        return shown + self._error(error, digits)
+
+    def amount(self, size: float, finer: int = 0) -> str:
+        """Return an amount without sign and unit."""
+        return f"{abs(size):.{self.metric.decimals + finer}f}"
+
+    def size(self, amount: float, finer: int = 0) -> str:
+        """Return an amount without a sign, with its unit: "0.0691 bpb"."""
+        return f"{self.amount(amount, finer)}{self.unit}"
+
+    def leak(self, amount: float) -> str:
+        """Return a small amount, rounded to two digits, with its unit."""
+        return f"{amount:.2g}{self.unit}"
+
+    def score(self, stored: float | None, error: float | None = None, finer: int = 0) -> Text:
+        """Return a score with its trust, as every score outside a labelled table is shown."""
+        shown = Text(self.number(stored, error, finer))
+        if stored is not None and self.trust is not Trust.SEALED:
+            shown.append(" (").append_text(words.trust(self.trust)).append(")")
+        return shown
+
+    def gained(self, effect: Estimate) -> str:
+        """Return the 95% interval of an improvement; above zero is better, "" without an error."""
+        if (ends := interval(effect)) is None:
+            return ""
+        low, high = sorted(-each for each in ends)
+        digits, sign = self.metric.decimals, "" if low > 0 else "+"
+        return f"{low:{sign}.{digits}f} to {high:{sign}.{digits}f}"
+
+    def interval(self, estimate: Estimate, finer: int = 0) -> str:
+        """Return the 95% interval of a difference; "" where its error is not known."""
+        if (ends := interval(estimate)) is None:
+            return ""
+        low, high = (self.delta(each, None, finer) for each in sorted(ends, key=self.metric.shown))
+        return f"{low} to {high}"
+
+    def improvement(self, effect: float, baseline: float) -> str:
+        """Return an effect as a distance from the baseline's score, also in percent of it."""
+        share = f" ({abs(effect / baseline):.2%})" if baseline else ""
+        below = (effect <= 0) is (self.metric.direction is Direction.LOWER)
+        side = "below" if below else "above"
+        return f"{self.size(effect)}{share} {side} the baseline's {self.number(baseline)}"
+
+    @staticmethod
+    def _error(error: float | None, digits: int) -> str:
+        return "" if error is None else f" ± {error:.{digits}f}"
+
+
+BPB = ScoreFormat()
