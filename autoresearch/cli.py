@@ -311,12 +311,19 @@ def report(
         Path | None, typer.Option(help="Where to write; without it .autoresearch/report.")
     ] = None,
     no_open: Annotated[bool, typer.Option("--no-open", help="Do not show it.")] = False,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Serve the page live, to this machine alone.")
+    ] = False,
+    port: Annotated[
+        int | None,
+        typer.Option(help="For --serve; without it a free one.", min=1, max=65535),
+    ] = None,
 ) -> None:
     """Write the morning as a page, report.html, and as a picture, progress.png."""
     from autoresearch.commands.report import ReportOptions
     from autoresearch.commands.report import report as verb
 
-    verb(ReportOptions(tag, out, no_open))
+    verb(ReportOptions(tag, out, no_open, serve, port))
 
 
 @app.command(epilog=epilog("doctor"))

@@ -6,8 +6,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from autoresearch.commands.examples import EXAMPLES
 from autoresearch.config import find_project
 from autoresearch.records.values import Trust
 from autoresearch.registry import Registry, RunLock, schema
+from tests.commands import Command
 from tests.shares import THOROUGH
 from tests.stubs import Night, Scripted, git, make_project, snapshot, variant
 
@@ -428,6 +431,30 @@ def test_a_report_is_two_files_that_git_does_not_see(run: Run, studied: Path) ->
     assert code == 1
     one_line(err, "no study 'may1'")
     assert not (studied.parent / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_report_is_served_until_it_is_interrupted(studied: Path, number: int) -> None:
+    serving = Command("report", "--serve").until("Ctrl-C ends it")
+    with urllib.request.urlopen(serving.out.strip(), timeout=60) as answer:
+        assert b"bpb below the baseline" in answer.read()
+    serving.send_signal(number)
+    assert serving.wait() == 0
+    assert len(serving.err.splitlines()) == 1
+    assert git(studied, "status", "--porcelain") == ""
+
+
+def test_a_report_is_served_or_written(run: Run, studied: Path) -> None:
+    for arguments, said in (
+        (["--port", "8000"], "--port is for --serve"),
+        (["--serve", "--out", "x"], "writes no file"),
+    ):
+        code, out, err = run("report", *arguments)
+        assert (code, out) == (2, "")
+        one_line(err, said)
+    code, _out, err = run("report", "may1", "--serve")
+    assert code == 1
+    one_line(err, "no study 'may1'")
 
 
 def test_status_diff_and_promote_tell_the_story(run: Run, studied: Path) -> None:

@@ -299,8 +299,7 @@ def test_the_views_for_people_say_each_fate_in_a_word_and_add_up(
             "unfinished, best_effect, calls, calls_usd FROM proposers_readable"
         ).fetchall()
         (one,) = browser.execute(
-            "SELECT experiments, kept, confirmed, baseline_val_bpb, best_val_bpb, calls_usd "
-            "FROM studies_readable"
+            "SELECT experiments, kept, confirmed, baseline, best, calls_usd FROM studies_readable"
         ).fetchall()
         chances = browser.execute(
             "SELECT percent_better, percent_no_difference, percent_worse "

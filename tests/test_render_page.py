@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from autoresearch.records.metric import Direction, Metric, MetricSource
+from autoresearch.records.notes import Note
 from autoresearch.records.values import Trust, Verdict
 from autoresearch.render.page import details, page
 from autoresearch.render.page.summary import certainty, heading, told
@@ -18,6 +20,7 @@ from autoresearch.report import StudyReport, study_report
 from tests.browser import CHROMIUM, browser
 from tests.long_night import long_night
 from tests.rendering import Fabricated
+from tests.test_render_picture import a_table, imported
 
 HOSTILE = (
     "</script><script>document.title='owned'</script>",
@@ -125,7 +128,7 @@ def test_long_texts_give_way_where_a_study_is_large(
 def test_the_gain_stands_at_the_top_with_its_interval_and_its_trust(tmp_path: Path) -> None:
     made = Fabricated(tmp_path, trust=Trust.SELF_REPORTED)
     made.add(Verdict.KEEP, 2.0, patch="")
-    made.add(Verdict.KEEP, 1.8, delta=-0.1, parent=1)
+    made.trial(made.add(Verdict.KEEP, 1.8, delta=-0.1, parent=1), 1.8)
     report = study_report(made.registry, made.study)
     assert heading(report) == "0.1000 bpb below the baseline"
     assert certainty(report) == "95%: 0.0922 to 0.1078 · self-reported"
@@ -136,6 +139,61 @@ def test_the_gain_stands_at_the_top_with_its_interval_and_its_trust(tmp_path: Pa
     )
     assert "each is what the code under test said of itself" in sentences[1]
     assert any("autoresearch promote 2 --confirm" in each for each in sentences)
+
+
+def test_a_metric_that_is_better_higher_is_told_as_it_is(tmp_path: Path) -> None:
+    made = Fabricated(tmp_path, trust=Trust.EVALUATED)
+    metric = Metric("accuracy", "", Direction.HIGHER, MetricSource.EVALUATED, 3)
+    changes = {"measure": metric.stored}
+    made.study = made.registry.save(made.study.model_copy(update=changes))
+    made.trial(made.add(Verdict.KEEP, -0.5, patch=""), -0.5)
+    made.trial(made.add(Verdict.KEEP, -0.6, delta=-0.1, parent=1), -0.6)
+    report = study_report(made.registry, made.study)
+    assert heading(report) == "accuracy 0.100 above the baseline"
+    assert certainty(report) == "95%: 0.092 to 0.108 · evaluated"
+    best, trust, *_ = told(report)
+    assert best == (
+        "The best is experiment 2, at accuracy 0.600 ± 0.003 (evaluated): believed to be 0.100 "
+        "(20.00%) above the baseline, with 95% certainty 0.092 to 0.108."
+    )
+    assert "a fixed program of the project's read" in trust
+    outline = Outline(page(report))
+    data, shown = outline.json("data"), outline.json("details")
+    row = dict(zip(data["columns"], data["experiments"][1], strict=True))
+    assert (row["score"], row["effect"], row["predicted"]) == (0.6, 0.1, 0.01)
+    assert data["metric"]["axis"] == "accuracy (higher is better, evaluated)"
+    assert (data["effects"][0]["value"], data["metric"]["better"]) == (0.1, "above zero is better")
+    detail = dict(opened(shown)[1]["rows"])
+    assert detail["accuracy"] == "0.60000 ± 0.00310 (evaluated)"
+    assert detail["effect to experiment 1"] == "+0.10000 ± 0.00400"
+
+
+def test_an_imported_table_is_told_for_what_it_is(tmp_path: Path) -> None:
+    report = study_report(*imported(tmp_path, a_table()))
+    assert heading(report) == "0.0282 bpb below the baseline"
+    assert certainty(report) == "without an error: nothing was repeated · self-reported"
+    sentences = told(report)
+    assert "0.0282 bpb (2.83%) below the baseline, by that file alone." in sentences[0]
+    assert sentences[2] == "126 experiments: 23 kept, 102 discarded, 1 crashed."
+    assert not any("autoresearch promote" in each for each in sentences)
+    assert "0.0000 ± 0.0000" not in page(report)
+
+
+def test_notes_and_duty_are_told(tmp_path: Path) -> None:
+    registry, study = long_night(tmp_path, 6)
+    told_at = study.created_at
+    for text, dropped in (("look </bdi> closer", None), ("no more layers", told_at)):
+        registry.save(
+            Note(study_id=study.id or 0, text=text, created_at=told_at, dropped_at=dropped)
+        )
+    report = study_report(registry, study)
+    assert any(each.startswith("Duty 8") for each in told(report))
+    text = page(report)
+    assert "look &lt;/bdi&gt; closer" in text
+    assert "it stands" in text
+    time = dict(Outline(text).json("data")["time"])
+    assert {"counted training", "proposals", "start-up", "scoring"} <= time.keys()
+    assert sum(time.values()) == pytest.approx(report.duty.slot_seconds if report.duty else 0)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +236,7 @@ def test_in_a_browser_it_draws_opens_zooms_and_lets_nothing_out(
         assert tab.run("document.documentElement.scrollWidth <= innerWidth")
         tab.open(path.as_uri())
         drawn = tab.run("[...document.querySelectorAll('[data-chart]')].map(e => e.innerHTML)")
-        assert len(drawn) == 7
+        assert len(drawn) == 8
         assert all(re.match("<svg", each) for each in drawn)
         tab.click("#experiments tbody button")
         tab.wait("document.querySelector('dialog').open")
@@ -186,6 +244,13 @@ def test_in_a_browser_it_draws_opens_zooms_and_lets_nothing_out(
         assert tab.run("document.querySelectorAll('dialog pre .add').length") > 5
         tab.press("ArrowLeft")
         tab.wait("document.querySelector('dialog h2').innerText.startsWith('experiment 39 ')")
+        tab.press("Escape")
+        tab.wait("!document.querySelector('dialog').open")
+        tab.run("document.querySelector('[data-chart=progress]').focus()")
+        tab.press("ArrowLeft")
+        tab.wait("document.querySelector('#chosen').textContent.startsWith('38 ·')")
+        tab.press("Enter")
+        tab.wait("document.querySelector('dialog').open")
         tab.press("Escape")
         tab.wait("!document.querySelector('dialog').open")
         before = tab.run("document.querySelectorAll('[data-chart=progress] circle').length")

@@ -1,10 +1,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 
+from autoresearch.records.metric import Direction, Metric, MetricSource
 from autoresearch.records.tables import Experiment, Study
-from autoresearch.records.values import Category, Verdict
+from autoresearch.records.values import Category, Trust, Verdict
 from autoresearch.registry import Registry
 from autoresearch.render.picture import picture, progress
 from autoresearch.report import study_report
@@ -30,19 +32,20 @@ def a_table() -> str:
 
 
 def imported(folder: Path, text: str) -> tuple[Registry, Study]:
-    """Return a registry with the rows of a results.tsv, each one compared with the best so far."""
+    """Return a registry with the rows of a results.tsv: scores, and nothing that was trained."""
     registry = Registry.open(folder / "registry.db", create=True, now=lambda: START)
-    study = registry.save(a_night_study())
+    study = registry.save(
+        a_night_study().model_copy(update={"trust": Trust.SELF_REPORTED, "origin": "results.tsv"})
+    )
     store(registry, _table(study, text))
     return registry, study
 
 
 def _table(study: Study, text: str) -> Iterator[Experiment]:
-    parent, best = None, 0.0
+    parent = None
     for number, line in enumerate(text.splitlines()[1:], 1):
         _, score, _, status, description = line.split("\t")
         bpb = None if status == "crash" else float(score)
-        delta = None if bpb is None or parent is None else bpb - best
         yield an_experiment(
             study,
             id=number,
@@ -51,11 +54,10 @@ def _table(study: Study, text: str) -> Iterator[Experiment]:
             hypothesis=description,
             category=Category.OTHER if parent else Category.BASELINE,
             val_bpb=bpb,
-            delta=delta,
             finished_at=START,
         )
         if status == "keep" and bpb is not None:
-            parent, best = number, bpb
+            parent = number
 
 
 def scatter(figure: Figure) -> dict[str, int]:
@@ -85,6 +87,19 @@ def test_a_night_of_upstreams_looks_as_its_user_knows_it(tmp_path: Path) -> None
     assert step.get_drawstyle() == "steps-post"
     assert {each.get_rotation() for each in axes.texts} == {30}
     assert len(axes.texts) == 23
+
+
+def test_where_higher_is_better_progress_goes_up(tmp_path: Path) -> None:
+    made = Fabricated(tmp_path, trust=Trust.EVALUATED)
+    metric = Metric("top-5 $x$", "", Direction.HIGHER, MetricSource.EVALUATED)
+    changes = {"measure": metric.stored}
+    made.study = made.registry.save(made.study.model_copy(update=changes))
+    made.add(Verdict.KEEP, -0.5, patch="")
+    made.add(Verdict.KEEP, -0.75, delta=-0.25, parent=1)
+    (axes,) = progress(study_report(made.registry, made.study)).axes
+    assert np.asarray(axes.lines[0].get_ydata()).tolist() == [0.5, 0.75, 0.75]
+    assert axes.get_ylabel() == "top-5 $x$ (higher is better, evaluated)"
+    assert {each.get_rotation() for each in axes.texts} == {330}
 
 
 def test_hostile_labels_are_drawn_as_they_are_written(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ EXAMPLES = MappingProxyType(
         "report": (
             ("", "the morning as a page and a picture"),
             ("--out shared/ --no-open", "to hand on"),
+            ("--serve", "the same live, while a run is at work"),
         ),
         "doctor": (
             ("", "is all there?"),

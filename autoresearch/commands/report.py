@@ -7,10 +7,13 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.console import Console
+
 from autoresearch.commands.output import stdout
+from autoresearch.commands.serving import LivePage, ReportServer, Source
 from autoresearch.commands.status import chosen_study, read_report
 from autoresearch.config import Project, find_project
-from autoresearch.errors import ProjectError
+from autoresearch.errors import ProjectError, UsageFault
 from autoresearch.registry import Registry
 from autoresearch.render.page import page
 from autoresearch.render.picture import picture
@@ -26,11 +29,19 @@ class ReportOptions:
     tag: str | None
     out: Path | None
     no_open: bool
+    serve: bool = False
+    port: int | None = None
 
 
 def report(options: ReportOptions) -> None:
-    """Write a study's page and picture, say where they are, and show the page."""
+    """Write a study's page and picture, say where they are, and show the page; or serve it live."""
     project = find_project()
+    if options.serve:
+        _serve(project, options)
+        return
+    if options.port is not None:
+        msg = "--port is for --serve"
+        raise UsageFault(msg)
     made = study_report_of(project, options.tag)
     folder = options.out or project.state / "report"
     written = [
@@ -51,6 +62,30 @@ def study_report_of(project: Project, tag: str | None) -> StudyReport:
     """
     with closing(Registry.look(project.registry)) as registry:
         return read_report(registry, chosen_study(registry, tag), project, whole=True)
+
+
+def _serve(project: Project, options: ReportOptions) -> None:
+    """Serve a study's page until Ctrl-C, as it is at any time."""
+    if options.out is not None:
+        msg = "--serve writes no file: leave --out out"
+        raise UsageFault(msg)
+    live = LivePage(_source(project, options.tag))
+    live.version()  # where there is nothing to show, that is said at once
+    with ReportServer(live, options.port) as server, suppress(KeyboardInterrupt):
+        stdout().print(server.url, highlight=False, markup=False, soft_wrap=True)
+        Console(stderr=True).print("live, for this machine alone; Ctrl-C ends it", style="dim")
+        if not options.no_open and _has_a_desktop():
+            webbrowser.open(server.url)
+        server.serve_forever()
+
+
+def _source(project: Project, tag: str | None) -> Source:
+    def revision() -> str:
+        with closing(Registry.look(project.registry)) as registry:
+            return registry.revision(chosen_study(registry, tag))
+
+    log = project.registry.with_name(f"{project.registry.name}-wal")
+    return Source((project.registry, log), revision, lambda: study_report_of(project, tag))
 
 
 def _write(folder: Path, name: str, data: bytes) -> Path:

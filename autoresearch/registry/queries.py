@@ -27,6 +27,7 @@ from autoresearch.registry.database import Database, without
 from autoresearch.registry.phases import duty
 from autoresearch.registry.racing import Raced, curves, raced
 from autoresearch.registry.readings import Repeat
+from autoresearch.registry.revision import revision
 from autoresearch.registry.rows import EXPERIMENT_BODY, StudyRows
 from autoresearch.registry.shelving import at_work, worth_shelving
 from autoresearch.registry.spending import Spending, spending
@@ -270,6 +271,10 @@ class Queries:
         """Return all that the person told the researcher of a study, oldest first."""
         query = select(Note).where(Note.study_id == study.id)
         return self._database.all(query.order_by(col(Note.id)))
+
+    def revision(self, study: Study) -> str:
+        """Return a word for the state of a study, another one once more can be told of it."""
+        return revision(self._database, study)
 
     def summary(self, study: Study) -> Summary:
         """Return a study in numbers."""

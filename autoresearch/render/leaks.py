@@ -21,8 +21,3 @@ def lines(report: StudyReport, form: ScoreFormat) -> Iterator[Text]:
     yield Text(told, style="dim")
     if policy.at_ceiling(found):
         yield Text(policy.too_noisy(found), style="yellow")
-
-
-def bpb(leak: float) -> str:
-    """Return a leak in bits per byte, rounded to two digits."""
-    return f"{leak:.2g} bpb"

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from autoresearch.records.metric import BITS_PER_BYTE, Direction, Metric
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import Standing, Verdict
+from autoresearch.render import direction
+from autoresearch.render.scores import ScoreFormat
 from autoresearch.report import ExperimentReport, StudyReport
 
 INCHES = (16, 8)
@@ -34,23 +37,26 @@ def progress(report: StudyReport) -> Figure:
     """Return the figure: discards grey, keeps green and named, the best so far as a step line."""
     figure = Figure(figsize=INCHES, dpi=DPI, layout="tight")
     axes = figure.add_subplot()
+    form = ScoreFormat.of(report.study)
     scored = [
-        (place, row.bpb.mean, row)
+        (place, form.metric.shown(row.bpb.mean), row)
         for place, row in enumerate(report.experiments)
         if row.bpb is not None
     ]
     kept = [each for each in scored if each[2].verdict is Verdict.KEEP]
     _points(axes, scored)
     _best_so_far(axes, kept, len(report.experiments) - 1)
-    _labels(axes, kept)
+    _labels(axes, kept, form.metric)
     _limits(axes, kept)
     count, keeps = len(report.experiments), report.verdicts.get(Verdict.KEEP, 0)
     axes.set_title(f"Autoresearch Progress: {count} Experiments, {keeps} Kept Improvements")
     axes.set_xlabel("Experiment #")
-    axes.set_ylabel(f"Validation BPB (lower is better, {report.study.trust})")
+    name = "Validation BPB" if form.metric == BITS_PER_BYTE else form.name
+    better = f"{direction.of_scores(form.metric)}, {form.trust}"
+    axes.set_ylabel(f"{name} ({better})", parse_math=False)
     axes.grid(visible=True, alpha=0.2)
     if scored:
-        axes.legend(loc="upper right")
+        axes.legend(loc="upper right" if is_lower_better(form.metric) else "lower right")
     else:
         axes.text(0.5, 0.5, "no score yet", ha="center", transform=axes.transAxes)
     return figure
@@ -81,19 +87,27 @@ def _best_so_far(axes: Axes, kept: Scored, last: int) -> None:
         axes.step(x, y, where="post", color=GREEN, linewidth=2, alpha=0.7, label="Running best")
 
 
-def _labels(axes: Axes, kept: Scored) -> None:
+def is_lower_better(metric: Metric) -> bool:
+    """Whether progress goes down."""
+    return metric.direction is Direction.LOWER
+
+
+def _labels(axes: Axes, kept: Scored, metric: Metric) -> None:
+    """Name the keeps on the side of the line that lies behind them: over it where it falls."""
+    up = 1 if is_lower_better(metric) else -1
     steps = sorted(kept, key=lambda each: each[2].delta.mean if each[2].delta else -1e9)
     for place, bpb, row in steps[:LABELS]:
         label = axes.annotate(
             safe_line(row.hypothesis, LABEL),
             (place, bpb),
-            xytext=(6, 6),
+            xytext=(6, 6 * up),
             textcoords="offset points",
             fontsize=8,
             color="#1a7a3a" if row.kept else RED,
             alpha=0.9,
-            rotation=30,
+            rotation=30 * up,
             rotation_mode="anchor",
+            verticalalignment="bottom" if up > 0 else "top",
             parse_math=False,  # a dollar sign in a hypothesis is one
             clip_on=True,
         )
@@ -101,8 +115,8 @@ def _labels(axes: Axes, kept: Scored) -> None:
 
 
 def _limits(axes: Axes, kept: Scored) -> None:
-    """Show from just under the best to just above the baseline: what is far worse is no news."""
+    """Show from just beyond the best to just before the baseline: what is far worse is no news."""
     scores = [each[1] for each in kept]
     if scores and max(scores) > min(scores):
         room = ROOM * (max(scores) - min(scores))
-        axes.set_ylim(min(scores) - room, max(scores[0], *scores) + room)
+        axes.set_ylim(min(scores) - room, max(scores) + room)

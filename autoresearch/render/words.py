@@ -53,22 +53,6 @@ def fate(row: Experiment | ExperimentReport) -> Text:
     return standing(row.standing) if kept and row.standing else verdict(row.verdict)
 
 
-def bpb(value: float | None, error: float | None = None, digits: int = 4) -> str:
-    """Return bits per byte, with the standard error where one is known."""
-    if value is None:
-        return "-"
-    return f"{value:.{digits}f}" + (f" ± {error:.{digits}f}" if error is not None else "")
-
-
-def delta(value: float | None, error: float | None = None, digits: int = 4) -> str:
-    """Return a signed difference in bits per byte; below zero is better."""
-    if value is None:
-        return "-"
-    # Adding zero turns a rounded "-0.0000" into "+0.0000".
-    shown = f"{round(value, digits) + 0.0:+.{digits}f}"
-    return shown + (f" ± {error:.{digits}f}" if error is not None else "")
-
-
 def duration(seconds: float) -> str:
     """Return seconds as a person says them."""
     if seconds < 99.95:

@@ -76,8 +76,7 @@ class StudyReport:
     @property
     def trained_here(self) -> bool:
         """Whether its scores are of its own trainings; those of an imported table are not."""
-        trials = any(each.trials for each in self.experiments)
-        return trials or all(each.bpb is None for each in self.experiments)
+        return not self.study.is_imported
 
     @property
     def usd(self) -> float:

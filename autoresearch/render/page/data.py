@@ -4,7 +4,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
 from autoresearch.policy.arms import Comparison
+from autoresearch.records.metric import Direction
 from autoresearch.records.text import safe_line
+from autoresearch.render import direction
+from autoresearch.render.scores import ScoreFormat
 from autoresearch.report import ExperimentReport, StudyReport
 from autoresearch.report.values import interval
 
@@ -13,31 +16,45 @@ NAME = 40
 CURVES = 12
 EFFECTS = 40
 COLUMNS = (
-    "number", "fate", "kept", "bpb", "error", "delta", "delta_error", "predicted", "proposer",
+    "number", "fate", "kept", "score", "error", "effect", "effect_error", "predicted", "proposer",
     "category", "hypothesis", "minutes", "parent", "usd", "seconds",
 )  # fmt: skip
 
 
 def chart_data(report: StudyReport) -> dict[str, object]:
-    """Return the study as lists: `experiments` are rows of `columns`, oldest first."""
+    """Return the study as lists: `experiments` are rows of `columns`, oldest first.
+
+    Scores and effects are as the project knows them; in `effects`, `proposers` and `categories`
+    stand gains, which are better above zero whatever the metric.
+    """
+    form = ScoreFormat.of(report.study)
     return {
         "columns": COLUMNS,
         "experiments": _experiments(report),
-        "trust": str(report.study.trust),
+        "metric": {
+            "name": form.name,
+            "unit": form.unit.strip() or form.name,
+            "digits": form.metric.decimals,
+            "higher": form.metric.direction is Direction.HIGHER,
+            "better": direction.of_effects(form.metric),
+            "axis": f"{form.name} ({direction.of_scores(form.metric)}, {form.trust})",
+            "trust": str(form.trust),
+        },
         "best": report.best,
         "baseline": report.baseline,
         "near": report.near_misses,
-        "seen": report.machine.sight.gain,
+        "seen": report.machine.sight.gain if report.trained_here else None,
         "curves": list(_curves(report)),
         "proposers": list(_beside(report.proposers.comparisons)),
         "categories": list(_beside(report.categories.comparisons)),
         "effects": list(_effects(report)),
         "money": report.tariff.gpu is not None or report.usd > 0,
+        "time": list(_time(report)),
     }
 
 
 def _experiments(report: StudyReport) -> list[list[object]]:
-    gpu = report.tariff.gpu
+    gpu, shown = report.tariff.gpu, report.study.metric.shown
     costs = (each.cost.usd + (gpu.cost(each.seconds) if gpu else 0) for each in report.experiments)
     spent = accumulate(costs)
     began = report.experiments[0].opened if report.experiments else report.made
@@ -46,11 +63,11 @@ def _experiments(report: StudyReport) -> list[list[object]]:
             each.number,
             each.fate,
             int(each.kept),
-            _short(each.bpb.mean if each.bpb else None),
+            _short(shown(each.bpb.mean) if each.bpb else None),
             _short(each.bpb.error if each.bpb else None),
-            _short(each.delta.mean if each.delta else None),
+            _short(shown(each.delta.mean) if each.delta else None),
             _short(each.delta.error if each.delta else None),
-            _short(each.predicted),
+            _short(None if each.predicted is None else shown(each.predicted)),
             safe_line(each.proposer, NAME),
             each.category,
             safe_line(each.hypothesis, SHOWN),
@@ -72,6 +89,21 @@ def _curves(report: StudyReport) -> Iterator[dict[str, object]]:
     for each in [*kept[:1], *kept[1:][-CURVES:]]:
         if curve := curve_of(each):
             yield {"number": each.number, "points": curve}
+
+
+def _time(report: StudyReport) -> Iterator[tuple[str, float]]:
+    """Yield what the slots' seconds went to, as far as it is known; first what trained."""
+    duty = report.duty
+    if duty is not None and duty.share is not None:
+        yield "counted training", round(duty.share * duty.slot_seconds, 1)
+        for why, seconds in duty.held.items():
+            yield why, round(seconds, 1)
+    elif (phases := report.phases).total:
+        yield "training", round(phases.training, 1)
+        yield "start-up", round(phases.startup, 1)
+        yield "scoring", round(phases.scoring, 1)
+        if (rest := report.at_work - phases.total) > 0:
+            yield "between trials", round(rest, 1)
 
 
 def curve_of(row: ExperimentReport, seed: int | None = None) -> Sequence[tuple[float, float]]:

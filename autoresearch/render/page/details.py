@@ -13,9 +13,11 @@ from autoresearch.records.money import dollars
 from autoresearch.records.text import counted, safe_line, safe_text
 from autoresearch.render import words
 from autoresearch.render.page.data import curve_of
+from autoresearch.render.scores import ScoreFormat
 from autoresearch.report import ExperimentReport, StudyReport, TrialReport
 from autoresearch.report.values import Pair
 
+EXACT = 2  # digits more than the metric's own
 BLOCK = 25  # experiments
 LARGEST = 3_300_000  # characters that all blocks may take of a page of 5 MB
 CUT = "\n… the rest is in `autoresearch diff {}`"
@@ -63,13 +65,14 @@ def _detail(
     row: ExperimentReport, parent: ExperimentReport | None, report: StudyReport, sizes: Sizes
 ) -> dict[str, object]:
     seed = next((each.seed for each in row.trials if len(each.curve) > 1), None)
+    form = ScoreFormat.of(report.study)
     return {
         "number": row.number,
         "fate": row.fate,
         "hypothesis": safe_line(row.hypothesis, sizes.line),
         "rows": [*_rows(row, report, sizes)],
-        "pairs": list(map(_pair, row.pairs)),
-        "trials": [_trial(each) for each in row.trials],
+        "pairs": [_pair(each, form) for each in row.pairs],
+        "trials": [_trial(each, form) for each in row.trials],
         "change": _cut(row, sizes.change),
         "log": row.log[-sizes.log :] if sizes.log else "",
         "traceback": safe_text(row.traceback, size=max(sizes.log, 300)),
@@ -79,9 +82,9 @@ def _detail(
     }
 
 
-def _pair(each: Pair) -> Sequence[str]:
-    scores = (words.bpb(score, None, 6) for score in (each.incumbent, each.experiment))
-    return [str(each.seed), *scores, words.delta(each.difference, None, 6)]
+def _pair(each: Pair, form: ScoreFormat) -> Sequence[str]:
+    read = (form.number(score, None, EXACT) for score in (each.incumbent, each.experiment))
+    return [str(each.seed), *read, form.delta(each.difference, None, EXACT)]
 
 
 def _later(text: str, fate: str) -> str:
@@ -95,15 +98,16 @@ def _cut(row: ExperimentReport, size: int) -> str:
 
 
 def _rows(row: ExperimentReport, report: StudyReport, sizes: Sizes) -> Iterator[Sequence[str]]:
+    form = ScoreFormat.of(report.study)
     yield "proposer", safe_line(row.proposer) + (" (as control)" if _own_turn(row) else "")
     yield "category", row.category
     if row.risk:
         yield "risk", safe_line(row.risk, sizes.line)
     yield "reason", safe_line(row.reason, sizes.line) or "-"
     if row.bpb is not None:
-        score = words.bpb(row.bpb.mean, row.bpb.error, 6)
-        yield "val_bpb", f"{score} ({report.study.trust})"
-    yield from _effect(row)
+        score = form.number(row.bpb.mean, row.bpb.error, EXACT)
+        yield form.name, f"{score} ({form.trust})"
+    yield from _effect(row, form)
     yield from _history(row)
 
 
@@ -111,22 +115,25 @@ def _own_turn(row: ExperimentReport) -> bool:
     return row.control == row.proposer
 
 
-def _effect(row: ExperimentReport) -> Iterator[Sequence[str]]:
+def _effect(row: ExperimentReport, form: ScoreFormat) -> Iterator[Sequence[str]]:
     if row.delta is not None:
         against = f" to experiment {row.parent}" if row.parent else ""
-        yield f"effect{against}", words.delta(row.delta.mean, row.delta.error, 6)
+        told = form.delta(row.delta.mean, row.delta.error, EXACT)
+        yield f"effect{against}", f"{told}{form.unit}"
     if row.predicted is not None:
-        yield "predicted effect", words.delta(row.predicted, None, 6)
+        yield "predicted effect", form.delta(row.predicted, None, EXACT)
     if row.measured is not None:
-        pairs = counted(len(row.pairs), "pair")
-        yield "measured", f"{words.delta(row.measured.mean, row.measured.error, 6)} on {pairs}"
+        told = form.delta(row.measured.mean, row.measured.error, EXACT)
+        open_ = row.documents_error
+        left = "" if open_ is None else f"; the choice of val data leaves ± {open_:.6f}"
+        yield "measured", f"{told} on {counted(len(row.pairs), 'pair')}{left}"
     if row.chances is not None:
         yield "believed", str(row.chances)
     if row.claim or row.standing:
         yield "claim", f"{row.standing or 'not confirmed'}: {safe_line(row.claim)}"
     if row.test_bpb is not None:
         judged = f"; {row.gap.words}" if row.gap else ""
-        yield "on test", f"{words.bpb(row.test_bpb, None, 6)}{judged}"
+        yield form.test_name, f"{form.number(row.test_bpb, None, EXACT)} ({form.trust}){judged}"
 
 
 def _history(row: ExperimentReport) -> Iterator[Sequence[str]]:
@@ -142,14 +149,14 @@ def _history(row: ExperimentReport) -> Iterator[Sequence[str]]:
     yield "opened", words.moment(row.opened)
 
 
-def _trial(row: TrialReport) -> Sequence[str]:
+def _trial(row: TrialReport, form: ScoreFormat) -> Sequence[str]:
     fault = " (the machine's fault)" if row.faulty else ""
     return [
         str(row.number),
         str(row.seed),
         row.purpose,
         f"{row.ending}{fault}" + (f": {safe_line(row.detail, 120)}" if row.detail else ""),
-        words.bpb(row.bpb, None, 6),
+        form.number(row.bpb, None, EXACT),
         words.duration(row.startup),
         words.duration(row.training),
         words.duration(row.scoring),

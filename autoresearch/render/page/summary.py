@@ -5,16 +5,19 @@ from collections.abc import Iterator
 from autoresearch.records.money import dollars
 from autoresearch.records.text import counted, safe_line
 from autoresearch.records.values import Standing, StudyState, Trust, Verdict
-from autoresearch.render import arms, money, words
+from autoresearch.render import arms, direction, duty, money, words
+from autoresearch.render.page.tables import sentence
+from autoresearch.render.scores import ScoreFormat
 from autoresearch.render.words import came_from
 from autoresearch.report import ExperimentReport, StudyReport
 from autoresearch.report.values import interval
 
-_BELIEVED = "believed to be "
 NAMED = 8  # experiments of a list
 TRUST = {
     Trust.SEALED: "Scores are sealed: the code under test could touch neither them nor their text.",
-    Trust.UNSEALED: "Scores are unsealed: no sandbox kept the code under test from the val text, "
+    Trust.EVALUATED: "Scores are evaluated: a fixed program of the project's read what the code "
+    "under test left, with data out of its reach.",
+    Trust.UNSEALED: "Scores are unsealed: no sandbox kept the code under test from the val {data}, "
     "so believe them no further than that code.",
     Trust.SELF_REPORTED: "Scores are self-reported: each is what the code under test said of "
     "itself.",
@@ -28,8 +31,9 @@ def heading(report: StudyReport) -> str:
         return "No score yet"
     if report.best == report.baseline or gain is None:
         return "Nothing better than the baseline yet"
-    side = "below" if gain.mean < 0 else "above"
-    return f"{abs(gain.mean):.4f} bpb {side} the baseline"
+    form = ScoreFormat.of(report.study)
+    name = "" if form.unit else f"{form.name} "
+    return f"{name}{form.size(gain.mean)} {direction.side(form.metric, gain.mean)} the baseline"
 
 
 def certainty(report: StudyReport) -> str:
@@ -39,61 +43,66 @@ def certainty(report: StudyReport) -> str:
     found = interval(report.gain)
     if found is None:
         return f"without an error: nothing was repeated · {report.study.trust}"
-    low, high = sorted(-each for each in found)
-    return f"95%: {low:.4f} to {high:.4f} · {report.study.trust}"
+    return f"95%: {_from_to(report, found)} · {report.study.trust}"
 
 
 def facts(report: StudyReport) -> list[str]:
     """Return what a reader must know of a study before any of its scores."""
     study = report.study
-    if study.origin:
+    if not report.trained_here:
         return [f"study {safe_line(study.tag, 64)}", came_from(study.origin), str(study.trust)]
     return [
         f"study {safe_line(study.tag, 64)} on {safe_line(study.branch)}",
         words.budget(study.budget_seconds, study.clock),
         safe_line(study.device, 40),
-        f"corpus {safe_line(study.corpus, 100)}",
+        *([f"corpus {safe_line(study.corpus, 100)}"] if study.corpus else []),
         str(study.trust),
     ]
 
 
 def told(report: StudyReport) -> list[str]:
     """Return the study in sentences."""
-    return [*_best(report), _counts(report), *_real(report), *_proposers(report), *_cost(report)]
+    parts = (_best, _counts, _time, _real, _proposers, _cost)
+    return [sentence for part in parts for sentence in part(report)]
 
 
 def _best(report: StudyReport) -> Iterator[str]:
     if report.best is None or (best := report[report.best]).bpb is None:
         return
-    score = words.bpb(best.bpb.mean, best.bpb.error, 4)
+    form = ScoreFormat.of(report.study)
+    score = f"{form.name} {form.number(best.bpb.mean, best.bpb.error)} ({form.trust})"
     if report.best == report.baseline or report.gain is None:
-        yield f"The best is the unchanged project, at val_bpb {score} ({report.study.trust})."
+        yield f"The best is the unchanged project, at {score}."
     else:
-        yield (
-            f"The best is experiment {report.best}, at val_bpb {score} ({report.study.trust}): "
-            f"{_gained(report)}"
-        )
-    yield TRUST[report.study.trust]
+        yield f"The best is experiment {report.best}, at {score}: {_gained(report, form)}"
+    data = "text" if form.metric.is_bits_per_byte else "data"
+    yield TRUST[report.study.trust].format(data=data)
 
 
-def _gained(report: StudyReport) -> str:
+def _gained(report: StudyReport, form: ScoreFormat) -> str:
     gain = report.gain
     base = report[report.baseline].bpb if report.baseline is not None else None
     assert gain is not None
-    share = f" ({abs(gain.mean) / base.mean:.2%})" if base and base.mean else ""
-    side = "below" if gain.mean < 0 else "above"
-    said = f"{_BELIEVED}{abs(gain.mean):.4f} bpb{share} {side} the baseline"
-    if report.study.origin:
-        return f"{said.removeprefix(_BELIEVED)}, by that file alone. Each was read once."
+    share = f" ({abs(gain.mean / base.mean):.2%})" if base and base.mean else ""
+    said = f"{form.size(gain.mean)}{share} {direction.side(form.metric, gain.mean)} the baseline"
+    if not report.trained_here:
+        return f"{said}, by that file alone. Each was read once."
+    said = f"believed to be {said}"
     found = interval(gain)
     if found is None:
         return f"{said}. Nothing was repeated, so how sure that is cannot be told."
-    low, high = sorted(-each for each in found)
-    unsure = "" if low > 0 else " That interval holds zero: it may be no gain at all."
-    return f"{said}, with 95% certainty {low:.4f} to {high:.4f}.{unsure}"
+    unsure = "" if max(found) < 0 else " That interval holds zero: it may be no gain at all."
+    return f"{said}, with 95% certainty {_from_to(report, found)}.{unsure}"
 
 
-def _counts(report: StudyReport) -> str:
+def _from_to(report: StudyReport, found: tuple[float, float]) -> str:
+    """Return an interval of a gain, in which more is better."""
+    digits = report.study.metric.decimals
+    low, high = (f"{each + 0.0:.{digits}f}" for each in sorted(-each for each in found))
+    return f"{low} to {high}"
+
+
+def _counts(report: StudyReport) -> Iterator[str]:
     number = {each: report.verdicts.get(each, 0) for each in Verdict}
     kinds = {
         "kept": number[Verdict.KEEP],
@@ -109,10 +118,21 @@ def _counts(report: StudyReport) -> str:
     rate = f", {report.per_hour:.1f} an hour" if report.per_hour else ""
     running = " The run is still at work." if report.study.state is StudyState.RUNNING else ""
     count = counted(len(report.experiments), "experiment")
-    return f"{count}{took}{rate}: {listed or 'none has a verdict yet'}.{running}"
+    yield f"{count}{took}{rate}: {listed or 'none has a verdict yet'}.{running}"
+
+
+def _time(report: StudyReport) -> Iterator[str]:
+    if report.duty is not None and (line := duty.line(report.duty)) is not None:
+        yield sentence(line.plain)
 
 
 def _real(report: StudyReport) -> Iterator[str]:
+    if not report.trained_here:
+        yield (
+            "None of it was trained here: it is what a table says, and nothing of it can be "
+            "confirmed or promoted."
+        )
+        return
     keeps = [each for each in report.experiments if each.kept and each.parent is not None]
     confirmed = [each for each in keeps if each.standing is Standing.CONFIRMED]
     refuted = [each for each in report.experiments if each.standing is Standing.REFUTED]
@@ -123,9 +143,10 @@ def _real(report: StudyReport) -> Iterator[str]:
             f"{count} confirmed by fresh pairs: {_numbers(confirmed)}. "
             f"To bring them home: autoresearch promote {home}"
         )
-    elif keeps and not report.study.origin:
+    elif keeps and report.trained_here:
+        which = "The keep is not" if len(keeps) == 1 else f"None of {len(keeps)} keeps is"
         yield (
-            f"None of {counted(len(keeps), 'keep')} is confirmed by fresh pairs yet. To prove and "
+            f"{which} confirmed by fresh pairs yet. To prove and "
             f"bring home the best: autoresearch promote {keeps[-1].number} --confirm"
         )
     if refuted:
@@ -134,7 +155,7 @@ def _real(report: StudyReport) -> Iterator[str]:
     if fitted:
         yield f"Fitted to val, by the look at test: {_numbers(fitted)}."
     if report.machine.advice:
-        yield _sentence(report.machine.advice)
+        yield sentence(report.machine.advice)
 
 
 def _numbers(rows: list[ExperimentReport]) -> str:
@@ -144,17 +165,14 @@ def _numbers(rows: list[ExperimentReport]) -> str:
 
 
 def _proposers(report: StudyReport) -> Iterator[str]:
+    form = ScoreFormat.of(report.study)
     for each in report.proposers.comparisons:
-        yield f"{arms.compared(each).plain}."
+        yield f"{arms.compared(each, form).plain}."
 
 
 def _cost(report: StudyReport) -> Iterator[str]:
     spent = report.spending
     if report.tariff.gpu is not None or any(each.calls for each in spent):
-        line = _sentence(money.totals(spent, report.tariff).plain)
+        line = sentence(money.totals(spent, report.tariff).plain)
         confirmed = f" That is {dollars(report.usd / report.confirmed)} of calls a confirmed keep."
         yield line + (confirmed if report.confirmed and report.usd else "")
-
-
-def _sentence(said: str) -> str:
-    return f"{said[:1].upper()}{said[1:].rstrip('.')}."

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from autoresearch import policy
 from autoresearch.policy.arms import Record
 from autoresearch.records.money import dollars
+from autoresearch.records.notes import LONGEST
 from autoresearch.records.text import counted, safe_line
 from autoresearch.registry import Spending
-from autoresearch.render import arms, leaks, racing, words
+from autoresearch.render import arms, duty, racing, words
+from autoresearch.render.scores import ScoreFormat
 from autoresearch.report import ExperimentReport, StudyReport
 from autoresearch.report.tariff import Tariff
 from autoresearch.report.values import Proposers
@@ -36,50 +38,55 @@ def tables(report: StudyReport) -> dict[str, Table]:
     """Return every table of the page by its key."""
     made: Sequence[Callable[[StudyReport], Table]] = (
         _proposers, _categories, _money, _time, _noise, _near_misses, _failures, _test, _later,
-        _machines,
+        _told, _machines,
     )  # fmt: skip
     return {table.key: table for table in (make(report) for make in made)}
 
 
 def _proposers(report: StudyReport) -> Table:
-    found = report.proposers
-    notes = [arms.compared(each).plain for each in found.comparisons]
+    found, form = report.proposers, ScoreFormat.of(report.study)
+    notes = [arms.compared(each, form).plain for each in found.comparisons]
     notes += [
-        arms.calibrated(name, each).plain
+        arms.calibrated(name, each, form).plain
         for name, each in found.calibrations.items()
         if each.pairs >= arms.FEWEST
     ]
-    return _records("proposers", found, tuple(notes))
+    return _records("proposers", found, form, tuple(notes) if report.trained_here else None)
 
 
 def _categories(report: StudyReport) -> Table:
-    notes = tuple(arms.compared(each).plain for each in report.categories.comparisons)
-    return _records("categories", report.categories, notes)
+    form = ScoreFormat.of(report.study)
+    notes = tuple(arms.compared(each, form).plain for each in report.categories.comparisons)
+    return _records("categories", report.categories, form, notes if report.trained_here else None)
 
 
-def _records(key: str, found: Proposers, notes: tuple[str, ...]) -> Table:
-    columns = ("", "trained", "kept", "confirmed", "gained, bpb", "an experiment", "an hour")
-    rows = tuple(map(_record, found.records))
+def _records(key: str, found: Proposers, form: ScoreFormat, notes: tuple[str, ...] | None) -> Table:
+    if notes is None:
+        return Table(key, notes=("Nothing was trained here: what anybody gained is not known.",))
+    gained = f"gained,{form.unit}" if form.unit else "gained"
+    columns = ("", "trained", "kept", "confirmed", gained, "an experiment", "an hour")
+    rows = tuple(_record(each, form.metric.decimals) for each in found.records)
     return Table(key, columns, frozenset(range(1, 7)), rows, notes)
 
 
-def _record(each: Record) -> tuple[str, ...]:
+def _record(each: Record, digits: int) -> tuple[str, ...]:
     name = safe_line(each.proposer, NAME)
     return (
         f"control {name}" if each.control else name,
         words.count(each.trained),
         words.count(each.kept),
         words.count(each.confirmed),
-        f"{each.gained:.4f} ± {each.gained_error:.4f}",
-        f"{each.per_experiment:.5f}",
-        "-" if each.per_hour is None else f"{each.per_hour:.4f}",
+        f"{each.gained:.{digits}f} ± {each.gained_error:.{digits}f}",
+        f"{each.per_experiment:.{digits + 1}f}",
+        "-" if each.per_hour is None else f"{each.per_hour:.{digits}f}",
     )
 
 
 def _money(report: StudyReport) -> Table:
     columns = ("", "calls", "failed", "tokens in", "cached", "tokens out", "calls, $", "machine, $",
                "$ a keep", "$ a confirmed")  # fmt: skip
-    rows = tuple(_account(each, report.tariff) for each in report.spending)
+    played = report.tariff.gpu is not None or any(each.calls for each in report.spending)
+    rows = tuple(_account(each, report.tariff) for each in report.spending if played)
     return Table("money", columns, frozenset(range(1, 10)), rows)
 
 
@@ -100,24 +107,14 @@ def _account(each: Spending, tariff: Tariff) -> tuple[str, ...]:
 
 
 def _time(report: StudyReport) -> Table:
-    phases = report.phases
-    parts = [
-        ("start-up", phases.startup),
-        ("… of it compiling", phases.compiling),
-        ("training", phases.training),
-        ("scoring", phases.scoring),
-    ]
-    if (rest := report.at_work - phases.total) > 0:  # with several slots at work there is none
-        parts.append(("between trials: thinking, checks, waiting", rest))
-    whole = max(report.at_work, phases.total)
-    rows = [_part(name, seconds, whole) for name, seconds in parts if seconds or whole]
-    rows += [
-        _part(f"trials for {why}", seconds, whole)
-        for why, seconds in sorted(report.seconds_by_purpose.items(), key=lambda each: -each[1])
-    ]
-    told = racing.line(report.raced)
-    notes = () if told is None else (told.plain,)
-    return Table("time", ("", "took", "share"), frozenset((1, 2)), tuple(rows), notes)
+    purposes = sorted(report.seconds_by_purpose.items(), key=lambda each: -each[1])
+    whole = sum(seconds for _, seconds in purposes)
+    rows = [_part(f"for {why}", seconds, whole) for why, seconds in purposes]
+    if report.phases.compiling:
+        rows.append(_part("compiling, in their start-up", report.phases.compiling, whole))
+    lines = (duty.line(report.duty), racing.line(report.raced))
+    notes = tuple(sentence(each.plain) for each in lines if each is not None)
+    return Table("time", ("trials", "took", "share"), frozenset((1, 2)), tuple(rows), notes)
 
 
 def _part(name: str, seconds: float, whole: float) -> tuple[str, ...]:
@@ -125,25 +122,37 @@ def _part(name: str, seconds: float, whole: float) -> tuple[str, ...]:
 
 
 def _noise(report: StudyReport) -> Table:
+    if not report.trained_here:
+        return Table("noise", notes=("Nothing was trained here: the noise is not known.",))
     noise, sight = report.machine.noise, report.machine.sight
+    form = ScoreFormat.of(report.study)
     rows = (
-        _loud("a trial between seeds of the same code", noise.seed, noise.seed_repeats),
-        _loud("a pair's difference between seeds", noise.pair, noise.pair_repeats),
+        _loud("a trial between seeds of the same code", noise.seed, noise.seed_repeats, form),
+        _loud("a pair's difference between seeds", noise.pair, noise.pair_repeats, form),
     )
-    notes = [report.machine.advice or sight.told]
+    notes = [sentence(report.machine.advice or sight.told)]
     if not noise.measured:
         notes = [f"Nothing was repeated yet: this is what is usual. {notes[0]}"]
     notes.append(
-        f"What is smaller than {sight.gain:.4f} bpb is mostly not seen: of what was discarded, "
+        f"What is smaller than {form.size(sight.gain)} is mostly not seen: of what was discarded, "
         "some may be a small gain."
     )
-    notes += [f"Trial {trial} looked for drift: it {each.told}" for trial, each in _checks(report)]
-    columns = ("noise, as a standard deviation", "bpb", "repeats behind it")
+    notes += [f"Trial {trial} looked for drift: it {each.told}." for trial, each in _checks(report)]
+    columns = (
+        "noise, as a standard deviation",
+        form.unit.strip() or form.name,
+        "repeats behind it",
+    )
     return Table("noise", columns, frozenset((1, 2)), rows, tuple(notes))
 
 
-def _loud(name: str, deviation: float, repeats: float) -> tuple[str, ...]:
-    return name, f"{deviation:.4f}", f"{repeats:.1f}"
+def sentence(said: str) -> str:
+    """Return what was said with a capital letter and a full stop."""
+    return f"{said[:1].upper()}{said[1:].rstrip('.')}."
+
+
+def _loud(name: str, deviation: float, repeats: float, form: ScoreFormat) -> tuple[str, ...]:
+    return name, f"{deviation:.{form.metric.decimals}f}", f"{repeats:.1f}"
 
 
 def _checks(report: StudyReport) -> Sequence[tuple[int, policy.Drift]]:
@@ -151,10 +160,11 @@ def _checks(report: StudyReport) -> Sequence[tuple[int, policy.Drift]]:
 
 
 def _near_misses(report: StudyReport) -> Table:
+    form = ScoreFormat.of(report.study)
     rows = tuple(
         (
             str(each.number),
-            words.delta(each.delta.mean, each.delta.error) if each.delta else "-",
+            form.delta(each.delta.mean, each.delta.error) if each.delta else "-",
             str(len(each.pairs)),
             str(each.chances or "-"),
             safe_line(each.hypothesis, SHOWN),
@@ -182,18 +192,21 @@ def _failures(report: StudyReport) -> Table:
 
 
 def _test(report: StudyReport) -> Table:
+    form = ScoreFormat.of(report.study)
     scored = [each for each in report.experiments if each.test_bpb is not None]
-    columns = ("experiment", "test_bpb", "gain on val", "gain on test", "what it comes to")
-    return Table("test", columns, frozenset((0, 1, 2, 3)), tuple(map(_tested, scored)))
+    name = f"{form.test_name} ({form.trust})"
+    columns = ("experiment", name, "effect on val", "effect on test", "what it comes to")
+    rows = tuple(_tested(each, form) for each in scored)
+    return Table("test", columns, frozenset((0, 1, 2, 3)), rows)
 
 
-def _tested(each: ExperimentReport) -> tuple[str, ...]:
+def _tested(each: ExperimentReport, form: ScoreFormat) -> tuple[str, ...]:
     val, test = (each.gap.val, each.gap.test) if each.gap else (None, None)
     return (
         str(each.number),
-        words.bpb(each.test_bpb),
-        words.delta(val.mean, val.error) if val else "-",
-        words.delta(test.mean, test.error) if test else "-",
+        form.number(each.test_bpb),
+        form.delta(val.mean, val.error) if val else "-",
+        form.delta(test.mean, test.error) if test else "-",
         each.gap.words if each.gap else "the baseline" if each.parent is None else "-",
     )
 
@@ -204,6 +217,19 @@ def _later(report: StudyReport) -> Table:
         (each.number, each.fate or "open", safe_line(each.text, SHOWN)) for each in ideas[::-1]
     )
     return Table("later", ("idea", "what became of it", ""), frozenset(), rows[:50])
+
+
+def _told(report: StudyReport) -> Table:
+    rows = tuple(
+        (
+            str(each.id),
+            words.moment(each.created_at),
+            words.moment(each.dropped_at) if each.dropped_at else "it stands",
+            safe_line(each.text, LONGEST),
+        )
+        for each in report.notes
+    )
+    return Table("told", ("note", "told", "dropped", "what"), frozenset((0,)), rows)
 
 
 def _machines(report: StudyReport) -> Table:
@@ -218,7 +244,8 @@ def _audit(report: StudyReport) -> Iterator[str]:
     trials = report[report.best].trials if report.best else ()
     known = [each.detectable for each in trials if each.detectable is not None]
     if known:
-        told += f"; in the best's score a leak worth {leaks.bpb(max(known))} would have been found"
+        leak = ScoreFormat.of(report.study).leak(max(known))
+        told += f"; in the best's score a leak worth {leak} would have been found"
     yield f"{told}."
     if policy.at_ceiling(found):
         yield policy.too_noisy(found)
