@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from autoresearch.records.metric import Metric
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import Ending, Standing, TrialState, Verdict
@@ -60,14 +61,13 @@ def tracked_runs(registry: Registry, study: Study) -> Iterator[TrackedRun]:
 
 
 def _experiment(study: Study, row: Experiment, trials: Sequence[Trial]) -> TrackedRun:
-    key, ended = f"{study.tag}/{row.id}", row.finished_at
+    key, ended, metric = f"{study.tag}/{row.id}", row.finished_at, study.metric
     numbers = {
-        "val_bpb": row.val_bpb,
-        "val_bpb_error": row.val_bpb_error,
-        "effect": row.delta,
+        **_shown(metric, {metric.name: row.val_bpb, "effect": row.delta}),
+        f"{metric.name}_error": row.val_bpb_error,
         "effect_error": row.delta_error,
-        "predicted_effect": row.predicted_delta,
-        "test_bpb": row.test_bpb,
+        **_shown(metric, {"predicted_effect": row.predicted_delta}),
+        **_shown(metric, {metric.test_name: row.test_bpb}),
         "seconds": row.seconds,
         "memory_gib": row.peak_memory / 2**30,
     }
@@ -81,7 +81,7 @@ def _experiment(study: Study, row: Experiment, trials: Sequence[Trial]) -> Track
         params=next((_params(each.facts) for each in trials if each.facts), {}),
         tags=_tags(study, row),
         scalars=_scalars(numbers, int(row.id or 0), ended or row.created_at),
-        trials=tuple(_trial(key, each) for each in trials),
+        trials=tuple(_trial(key, each, metric) for each in trials),
     )
 
 
@@ -103,10 +103,15 @@ def _tags(study: Study, row: Experiment) -> Mapping[str, str]:
     return {name: safe_line(text, TEXT) for name, text in told.items() if text}
 
 
-def _trial(key: str, row: Trial) -> TrackedRun:
+def _shown(metric: Metric, stored: Mapping[str, float | None]) -> dict[str, float | None]:
+    """Return scores and effects as the metric goes."""
+    return {name: None if each is None else metric.shown(each) for name, each in stored.items()}
+
+
+def _trial(key: str, row: Trial, metric: Metric) -> TrackedRun:
     ended = row.finished_at or row.heartbeat_at
     numbers = {
-        "val_bpb": row.val_bpb,
+        **_shown(metric, {metric.name: row.val_bpb}),
         "training_seconds": row.training_seconds,
         "startup_seconds": row.startup_seconds,
         "scoring_seconds": row.scoring_seconds,
