@@ -65,12 +65,12 @@ PLAIN = """\
 study nov23 on autoresearch/nov23 · 20 s of CPU time a trial · cpu · corpus stdlib 0123456789ab \
 · proposer optuna, patches:wins · unsealed
 experiment 2 (optuna, optimizer): raise the rate
-  seed 5: training (screening)
-  seed 5: val_bpb 1.8432 (unsealed)
+  training experiment 2, seed 5, screening
+  experiment 2, seed 5: val_bpb 1.8432 (unsealed)
 experiment 2: keep  val_bpb 1.8432 ± 0.0031 (unsealed)  Δ -0.0691 ± 0.0040  42.4 s  better
 experiment 3 (optuna, optimizer): ten times the rate
-  seed 5: training (screening)
-  seed 5: no score  loss is nan
+  training experiment 3, seed 5, screening
+  experiment 3, seed 5: no score  loss is nan
 experiment 3: crash  3 s  nan: loss is nan
 waiting: the provider asks for patience
 stopped: the time is up

@@ -104,25 +104,23 @@ def _settled(event: Settled) -> Text:
 
 
 def trained(event: TrialStarted) -> str:
-    """Return which trial it is, where several are at work."""
+    """Return which trial it is: others are opened meanwhile."""
     beside = ", incumbent" if event.incumbent else ""
     return f"experiment {event.experiment_id}, seed {event.seed}, {event.purpose}{beside}"
 
 
 def _started(event: TrialStarted, *, several: bool) -> Text:
-    if several:
-        return _on(event.slot).append(f"training {trained(event)}")
-    return Text(f"  seed {event.seed}: training ({training(event)})")
+    return _on(event.slot, several=several).append(f"training {trained(event)}")
 
 
-def _on(slot: str) -> Text:
-    return Text("  ").append_text(words.line(f"slot {slot}", 60)).append(": ")
+def _on(slot: str, *, several: bool) -> Text:
+    said = Text("  ")
+    return said.append_text(words.line(f"slot {slot}", 60)).append(": ") if several else said
 
 
 def _scored(event: TrialScored, form: ScoreFormat, *, several: bool) -> Text:
-    said = Text(f"  seed {event.seed}: ")
-    if several:
-        said = _on(event.slot).append(f"experiment {event.experiment_id}, seed {event.seed}: ")
+    said = _on(event.slot, several=several)
+    said.append(f"experiment {event.experiment_id}, seed {event.seed}: ")
     if event.bpb is None:
         return said.append("no score").append_text(_because(event.detail))
     return said.append(f"{form.name} ").append_text(form.score(event.bpb))
