@@ -10,7 +10,7 @@ DEMO_EXPERIMENTS ?= 6
 PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: install demo test test-all coverage check lint types floors wheel-test clean
+.PHONY: install demo test test-all coverage check lint types floors wheel-test site screenshots clean
 
 install: $(VENV)/.installed
 
@@ -54,6 +54,15 @@ coverage: install
 	$(MAKE) test-all PYTEST_ARGS="--cov --cov-report=term:skip-covered $(PYTEST_ARGS)"
 
 check: lint types floors coverage
+
+# The guides as a site, in build/site; a link that leads nowhere is an error.
+site: install
+	$(INSTALL) --group docs
+	$(BIN)/mkdocs build --quiet --strict
+
+# The pictures in docs/, of a real night on the CPU. Needs Chromium.
+screenshots: install
+	$(BIN)/python -m benchmarks.screenshots docs
 
 # The wheel as a user gets it, the source tree out of reach.
 wheel-test: install

@@ -1,7 +1,10 @@
 """What the guides say is what the code does: examples load, names exist, nothing is left out."""
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
@@ -138,3 +141,27 @@ def test_links_between_the_guides_lead_somewhere() -> None:
     for path in (*DOCS.glob("*.md"), DOCS.parent / "README.md"):
         for link in re.findall(r"\]\(([^)#:]+)\)", path.read_text("utf-8")):
             assert (path.parent / link).exists(), f"{path.name}: {link}"
+
+
+def test_every_guide_has_its_place_on_the_site() -> None:
+    site = (DOCS.parent / "mkdocs.yml").read_text("utf-8")
+    named = re.findall(r": ([\w-]+\.md)$", site, re.MULTILINE)
+    assert {path.name for path in DOCS.glob("*.md")} <= set(named)
+
+
+@pytest.mark.thorough
+def test_the_tutorial_leads_from_init_to_promote(tmp_path: Path) -> None:
+    text = (DOCS / "tutorial.md").read_text("utf-8")
+    script = "".join(re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
+    here = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "-eu", "-c", script], cwd=tmp_path, env={**os.environ, "PATH": here}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert "ready to run; warnings: 0" in done.stdout
+    assert "experiment 2: confirmed" in done.stdout
+    assert "the gain holds on test" in done.stdout
+    assert done.stdout.count("shift every batch by a pixel at random: the fonts are few") > 3
+    assert "np.roll" in (tmp_path / "letters" / "train.py").read_text("utf-8")
+    assert (tmp_path / "letters" / ".autoresearch" / "report" / "report.html").exists()

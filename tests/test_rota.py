@@ -334,11 +334,15 @@ def test_each_proposal_of_a_call_is_as_good_as_a_turn() -> None:
     )  # fmt: skip
 
 
-def test_a_series_is_not_asked_ahead_of_what_is_at_work() -> None:
-    series, other = Seat(Named("series"), weight=9, ahead=False), Seat(Named("other"))
+def test_a_series_is_not_asked_ahead_of_what_is_at_work_and_keeps_its_turn() -> None:
+    series, other = Seat(Named("series"), weight=2, ahead=False), Seat(Named("other"))
     rota = Rota([series, other], Clock())
-    found = [rota.next(ahead=True) for _ in range(3)]
-    assert {each.seat.proposer.name for each in found if each} == {"other"}
+    assert rota.next(ahead=True) is None
+    found = []
+    for _ in range(6):
+        ahead = rota.next(ahead=True)
+        found.append(ahead.seat if ahead else turn(rota))
+    assert found == [series, other, series] * 2
     other.thinks = 1
     assert rota.next(ahead=True) is None
     assert turn(rota) is series

@@ -86,18 +86,21 @@ class Rota:
     def next(self, within: float | None = None, *, ahead: bool = False) -> Turn | None:
         """Return whose turn it is; None while everyone thinks, rests or is out.
 
-        Nobody is asked who would need more than `within` seconds for the answer, nor `ahead` of the
-        trials at work who is not to be.
+        Nobody is asked who would need more than `within` seconds for the answer. Whoever is not to
+        be asked `ahead` of the trials at work keeps the turn until they have ended: nobody has it
+        meanwhile, or those who can be asked at any time would have them all.
         """
         ready = [seat for seat in self._in_time(within) if self._is_ready(seat)]
-        ready = [seat for seat in ready if seat.ahead or not ahead]
         others = [seat for seat in ready if not seat.share]
         controls = [seat for seat in ready if seat.share]
         rival = controls[0] if controls and others else None
-        if rival and rival.credit + rival.share >= DUE:
-            return Turn(rival, rival)
-        chosen = _by_weight(others or controls)
-        return Turn(chosen, rival) if chosen else None
+        due = rival if rival and rival.credit + rival.share >= DUE else None
+        chosen = due or _by_weight(others or controls)
+        if chosen is None or (ahead and not chosen.ahead):
+            return None
+        if not due:
+            _charge(chosen, others or controls)
+        return Turn(chosen, rival)
 
     def served(self, turn: Turn, proposals: int = 1, seconds: float = 0.0) -> None:
         """Note that proposals came, and after how long: each further one is as good as a turn."""
@@ -178,11 +181,8 @@ class Rota:
 
 
 def _by_weight(ready: Sequence[Seat]) -> Seat | None:
-    if not ready:
-        return None
-    chosen = max(ready, key=lambda seat: seat.credit + seat.weight)  # of equals the first
-    _charge(chosen, ready)
-    return chosen
+    """Return who is owed most; of equals the first."""
+    return max(ready, key=lambda seat: seat.credit + seat.weight, default=None)
 
 
 def _charge(chosen: Seat, ready: Sequence[Seat], turns: int = 1) -> None:
