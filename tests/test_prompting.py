@@ -249,8 +249,8 @@ def test_the_rules_tell_the_training_text_and_the_machine(prompting: Prompting) 
     rules = prompting.prompt(a_brief(measuring=measuring)).system[0].text
     assert "on average; training text of 30,000 tokens, 7 documents.\n" in rules
     assert (
-        "1 thread of the processor (a processor, a card, torch 2) and 16 GiB of RAM, all its "
-        "processes together. `torch.compile` finds no" in rules
+        "1 thread of the processor (a processor, a card, torch 2) and 16 GiB of RAM. `tor"
+        "ch.compile` finds no" in rules
     )
     assert "`torch.compile`" not in prompting.prompt(a_brief()).system[0].text
     end = prompting.prompt(a_brief(baseline=((1, 1.9), (2, 1.95)))).user[-1].text
@@ -514,6 +514,7 @@ def test_the_rules_name_the_study_s_own_clock_and_files(prompting: Prompting) ->
     assert "You may change: go.py, lib/*.py." in rules
     assert "more than 0.00005 bpb for each line that the code has grown by" in rules
     assert "Further pairs, up to 6 in all," in rules
+    assert "a `discard` without a score" in rules
     assert "- A vocabulary of 2,048 tokens, 3.00 bytes of training text in a token" in rules
     assert "read on 10 documents, 10,000 bytes, in windows of 128 tokens" in rules
 
