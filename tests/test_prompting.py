@@ -37,6 +37,7 @@ from autoresearch.records.values import (
     Verdict,
 )
 from tests.briefs import RUN, SALT, a_brief, a_past, longer, patch, whole
+from tests.recorded import PAGE, page
 
 TEMPLATE = Path(__file__).parent.parent / "templates" / "gpt"
 
@@ -667,7 +668,7 @@ def test_a_metric_of_the_project_s_own_is_told_in_its_own_direction(prompting: P
         "above zero is better",
         "more than 0.4 % of the noise of a training for each line",
         "worse than none by less than 4 % of that noise",
-        "So a line more must\nearn ",
+        "So a line more\nmust earn ",
         "after 10 min of wall time, start-up and all,",
         "it takes no seed",
         "predicted_delta: +0.001\n",
@@ -720,3 +721,15 @@ def test_a_score_that_is_the_training_s_own_word_may_not_be_told_otherwise(
     told = whole(prompting.prompt(replace(brief, scale=replace(brief.scale, metric=own))))
     assert "The score is what the training itself reports." in told
     assert "A fixed program" not in told
+
+
+def test_the_page_of_an_example_says_what_the_templates_say() -> None:
+    told = page()
+    assert PAGE.read_text(encoding="utf-8") == told, "python -m tests.recorded writes it anew"
+    for part in (
+        "Near misses",
+        "Crashes that came back",
+        "Your ideas for later",
+        "What the person",
+    ):
+        assert part in told
