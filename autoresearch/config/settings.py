@@ -296,6 +296,14 @@ class Settings:
         )
 
     @property
+    def total(self) -> float:
+        """Wall seconds that a [target] command may take, start-up and all."""
+        if self.training.total:
+            return parse_duration(self.training.total)
+        budget = self.budget()
+        return budget.startup + budget.wall_limit
+
+    @property
     def checkpoint_bytes(self) -> int:
         """Bytes that the checkpoints kept for `promote` may take together."""
         return int(self.training.checkpoints_gib * 2**30)
