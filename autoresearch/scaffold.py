@@ -14,8 +14,13 @@ from autoresearch.devices import Card, DeviceTree, Step, Vendor
 from autoresearch.errors import GitError, ProjectError
 from autoresearch.gitrepo import GitRepo
 from autoresearch.records.text import safe_line
+from autoresearch.records.values import Rejection
 
-TEMPLATES = ("gpt", "blank")
+TEMPLATES = ("gpt", "curriculum", "mlx", "blank")
+# What a template has no file of its own for it takes from its base, changed by its patch if it has
+# one.
+BASES = {"curriculum": "gpt", "mlx": "gpt"}
+_PATCH = "changes.patch"
 _PROFILES = "profiles.toml"
 AUTO = "auto"
 # GB by which cards are sold, and the profile for one that has at least these.
@@ -103,7 +108,10 @@ def _choice(template: str, profile: str, detect: Callable[[], Choice]) -> Choice
     known = profiles(template)
     if profile != AUTO or len(known) == 1:
         return Choice(known[0] if profile == AUTO else profile)
-    return detect()
+    found = detect()
+    if found.profile in known:
+        return found
+    return Choice("cpu", f"the template {template} has none for {found.reason}")
 
 
 def _resolved(root: Path) -> Path:
@@ -172,8 +180,7 @@ def choose_profile(card: Card) -> Choice:
 
 def profiles(template: str) -> tuple[str, ...]:
     """Return the names of a template's profiles."""
-    text = (template_directory(template) / _PROFILES).read_text("utf-8")
-    return tuple(sorted(loads(text)))
+    return tuple(sorted(loads(_read(template, _PROFILES))))
 
 
 def template_directory(template: str) -> Path:
@@ -186,6 +193,13 @@ def agents_text() -> str:
     return (_templates() / AGENTS).read_text("utf-8")
 
 
+def _read(template: str, name: str) -> str:
+    """Return a file of a template's, or of its base's where it has none; "" if there is neither."""
+    folders = map(template_directory, filter(None, (template, BASES.get(template))))
+    paths = (folder / name for folder in folders)
+    return next((path.read_text("utf-8") for path in paths if path.is_file()), "")
+
+
 def _templates() -> Path:
     package = Path(str(files("autoresearch")))
     shipped = package / "templates"
@@ -194,15 +208,24 @@ def _templates() -> Path:
 
 def render(template: str, profile: str) -> dict[str, str]:
     """Return a new project's files, name to text, with the profile's values written in."""
-    source = template_directory(template)
-    there = {name: source / kept for kept, name in COPIED.items() if (source / kept).is_file()}
-    texts = {name: path.read_text("utf-8") for name, path in there.items()}
+    texts = {name: _read(template, kept) for kept, name in COPIED.items()}
+    texts = {name: text for name, text in texts.items() if text}
+    patch = template_directory(template) / _PATCH
+    if patch.is_file():
+        texts = _patched(texts, patch.read_text("utf-8"))
     texts[AGENTS] = agents_text()
-    changes = loads((source / _PROFILES).read_text("utf-8")).get(profile, {})
+    changes = loads(_read(template, _PROFILES)).get(profile, {})
     texts["train.py"] = patching.set_constants(texts["train.py"], changes.get("train", {}))
     for section, values in changes.get("settings", {}).items():
         texts["autoresearch.toml"] = set_keys(texts["autoresearch.toml"], section, values)
     return texts
+
+
+def _patched(texts: Mapping[str, str], patch: str) -> dict[str, str]:
+    found = patching.apply_diff(texts, patch)
+    if isinstance(found, Rejection):  # templates are ours, so this is a bug
+        raise TypeError(found.reason)
+    return found
 
 
 def set_keys(document: str, section: str, values: Mapping[str, Value]) -> str:

@@ -1,9 +1,12 @@
 """Studies whose `run` is killed: after every single write, and 200 times at random.
 
-    python benchmarks/faults.py [--every N] [--kills N] [--slots 1,3] [--seed N] [--write]
+    python benchmarks/faults.py [--each N] [--kills N] [--slots 1,3] [--seed N] [--write]
+                                [--log FILE] [--minutes N]
 
-For every write of a study of eight ideas (a row, a commit, a ref, the branch, a folder) a study is
-begun whose run is killed right after it, and run again to its end. Then runs with real training
+For every write of a study of ten ideas (a row, a note, a commit, a ref, the branch, a folder) a
+study is begun whose run is killed right after it, and run again to its end; `--each N` takes N of
+each kind, the first one and others spread over the study. What is in the log is not done again, so
+with `--minutes` it can be done in parts. Then runs with real training
 processes are killed after a random time, again and again, until there were as many kills as asked
 for. After every kill the next start must bring registry and branch together, and no process may be
 left; after every study each idea must have come to one end, nothing be trained twice, and no folder
@@ -11,6 +14,7 @@ be left. What is found goes into results/faults.md with --write.
 """
 
 import argparse
+import json
 import os
 import platform
 import random
@@ -48,31 +52,93 @@ class Found:
     seconds: float = 0.0
 
 
-def due_at(number: int) -> Callable[[str], bool]:
-    """Return what is true at the N-th write."""
-    count = iter(range(1, 10**9))
-    return lambda _name: next(count) == number
+@dataclass(frozen=True)
+class Point:
+    """The N-th write of a kind in a study's first run."""
+
+    kind: str
+    number: int
+
+    def due(self) -> Callable[[str], bool]:
+        """Return what is true at this write."""
+        count = iter(range(1, 10**9))
+        return lambda name: name == self.kind and next(count) == self.number
 
 
-def every_write(place: Path, slots: int, every: int) -> Found:
-    """Kill a study's run after each of its writes in turn, or every so many-th, a study each."""
-    found = Found()
+class Log:
+    """Studies that were killed after a write, one a line; what is there is not done again."""
+
+    def __init__(self, path: Path | None, minutes: float) -> None:
+        """Read what is there; no study begins after so many minutes."""
+        self._path = path
+        self._end = time.monotonic() + 60 * minutes
+        lines = path.read_text().splitlines() if path and path.exists() else []
+        self._known = [json.loads(line) for line in lines]
+
+    def of(self, slots: int) -> Found:
+        """Return what came of the studies with so many slots."""
+        found = Found()
+        for each in self._known:
+            if each["slots"] == slots:
+                found.studies += 1
+                found.kills += each["killed"]
+                found.kinds[each["kind"]] += each["killed"]
+                found.experiments += each["experiments"]
+                found.faults += each["faults"]
+                found.seconds += each["seconds"]
+        return found
+
+    def left(self, slots: int, points: list[Point]) -> Iterator[Point]:
+        """Yield the points that are still to be tried, as long as there is time."""
+        known = {(each["slots"], each["kind"], each["number"]) for each in self._known}
+        for point in points:
+            if (slots, point.kind, point.number) not in known and time.monotonic() < self._end:
+                yield point
+
+    def add(self, slots: int, point: Point, found: Found) -> None:
+        """Note a study."""
+        line = {
+            "slots": slots, "kind": point.kind, "number": point.number, "killed": found.kills,
+            "experiments": found.experiments, "faults": found.faults, "seconds": found.seconds,
+        }  # fmt: skip
+        self._known.append(line)
+        if self._path:
+            with self._path.open("a") as file:
+                file.write(f"{json.dumps(line)}\n")
+
+
+def points_of(writes: list[str], each: int) -> list[Point]:
+    """Return the first write of every kind, then so many more of each, spread over the study."""
+    totals = Counter(writes)
+    rounds = [
+        [Point(kind, 1 + at * count // min(each, count)) for kind, count in totals.items()
+         if at < min(each, count)]
+        for at in range(min(each, max(totals.values())))
+    ]  # fmt: skip
+    return [point for found in rounds for point in found]
+
+
+def every_write(place: Path, slots: int, each: int, log: Log) -> Found:
+    """Kill a study's run after its writes, a study each."""
     whole = partial(a_night, place / "whole", slots)
     whole()
     writes = run_killed(whole, lambda _name: False)[:-1]
     check_whole(whole())
-    for number in range(1, len(writes) + 1, every) if every else ():
+    points = points_of(writes, each)
+    for number, point in enumerate(log.left(slots, points)):
+        found, begun = Found(), time.monotonic()
         night = partial(a_night, place / f"write-{number}", slots)
         night()
-        last = run_killed(night, due_at(number))[-1]
-        killed = last != "finished"  # threads decide a little: not every study has as many writes
-        found.kills += killed
-        found.kinds[last] += killed
-        _agree_after(found, night(), f"write {number} ({last})")
+        what = f"{slots} slots, write {point.number} of kind {point.kind}"
+        found.kills = run_killed(night, point.due())[-1] != "finished"  # not every study has it
+        _agree_after(found, night(), what)
         run_killed(night, lambda _name: False)
-        _end(found, night(), f"write {number} ({last})")
-        print(f"{slots} slots: {number} of {len(writes)}, {last}", flush=True)
-    return found
+        _end(found, night(), what)
+        found.seconds = time.monotonic() - begun
+        log.add(slots, point, found)
+    done = log.of(slots)
+    print(f"{slots} slots: {done.studies} of {len(points)} writes of {len(set(writes))} kinds")
+    return done
 
 
 def random_kills(place: Path, slots: int, kills: int, dice: random.Random) -> Found:
@@ -140,25 +206,29 @@ def lines(name: str, slots: int, found: Found) -> Iterator[str]:
 def main() -> None:
     """Kill, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--every", type=int, default=1, metavar="N", help="N-th write; 0: none")
+    parser.add_argument("--each", type=int, default=10**6, metavar="N", help="of a kind; 0: none")
     parser.add_argument("--kills", type=int, default=100, metavar="N", help="for each --slots")
     parser.add_argument("--slots", default="1,3", metavar="N,N")
     parser.add_argument("--seed", type=int, default=1, metavar="N")
     parser.add_argument("--write", action="store_true", help="into results/")
+    parser.add_argument("--log", type=Path, metavar="FILE", help="go on with what is there")
+    parser.add_argument("--minutes", type=float, default=1e6, metavar="N", help="for --each")
     options = parser.parse_args()
-    told, kinds = list[str](), Counter[str]()
+    told, kinds, log = list[str](), Counter[str](), Log(options.log, options.minutes)
     for slots in map(int, options.slots.split(",")):
-        tries = {
-            "after every write": partial(every_write, every=options.every),
-            "at random, real processes": partial(
-                random_kills, kills=options.kills, dice=random.Random(options.seed)
-            ),
-        }
+        tries: dict[str, Callable[[Path, int], Found]] = {}
+        if options.each:
+            tries["after a write"] = partial(every_write, each=options.each, log=log)
+        if options.kills:
+            dice = random.Random(options.seed)
+            tries["at random, real processes"] = partial(
+                random_kills, kills=options.kills, dice=dice
+            )
         for name, attempt in tries.items():
             with tempfile.TemporaryDirectory(prefix="faults-") as place:
                 begun = time.monotonic()
                 found = attempt(Path(place), slots)
-                found.seconds = time.monotonic() - begun
+                found.seconds = found.seconds or time.monotonic() - begun
             told += lines(name, slots, found)
             kinds += found.kinds
             print("\n".join(told), flush=True)

@@ -17,6 +17,7 @@ from autoresearch.execution import Executor, Host, LocalExecutor, ReadyScorer
 from autoresearch.gitrepo import GitRepo
 from autoresearch.proposers import Brief, Check, Proposer, Unable
 from autoresearch.records.events import Event, TrialStarted
+from autoresearch.records.metric import Metric
 from autoresearch.records.money import CapReached, Caps, Intent, Settlement
 from autoresearch.records.scores import Score, Unscored
 from autoresearch.records.tables import Study
@@ -207,6 +208,7 @@ class Night:
     slots: int = 1
     shuffled: int | None = None  # a seed: trials end in another order than they began
     control: Control = field(default_factory=Control)
+    metric: Metric = field(default_factory=Metric)
 
     def __post_init__(self) -> None:
         self.registry = Registry.open(self.project.registry, create=True)
@@ -231,6 +233,7 @@ class Night:
                 base_commit=self.repo.head(),
                 budget_seconds=self.budget,
                 clock=Clock.WALL,
+                measure=self.metric.stored,
             )
         )
 

@@ -200,7 +200,9 @@ def test_a_server_that_lost_its_device_runs_none_of_the_trees_code(
 ) -> None:
     monkeypatch.setattr(runtime, "fault", lambda device: f"{device} is gone")
     (tmp_path / "train.py").write_text("raise SystemError('it ran')")
-    header: dict[str, object] = {"device": "cuda", "threads": 1, "checkpoint": str(tmp_path)}
+    header: dict[str, object] = {
+        "device": "cuda", "threads": 1, "checkpoint": str(tmp_path), "arrays": "torch"
+    }  # fmt: skip
     with pytest.raises(runtime.AcceleratorError, match="cuda is gone"):
         ModelServer(tmp_path, "train.py").load(header, bytearray())
     assert runtime.AcceleratorError.__name__ in server._OTHERS

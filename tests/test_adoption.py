@@ -1,10 +1,16 @@
 """`init --adopt`: what is found, what is refused, and that no file of the person's changes."""
 
+import io
+import os
 import shlex
 import shutil
-from collections.abc import Mapping
+import signal
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import BuiltinFunctionType, FrameType, ModuleType
 
 import pytest
 
@@ -22,7 +28,9 @@ from autoresearch.records.metric import Direction
 from autoresearch.registry import Registry
 from autoresearch.scaffold import agents_text
 from tests.clones import contents, project, upstream
+from tests.commands import Forked
 from tests.conftest import Run
+from tests.shares import THOROUGH
 from tests.stubs import git
 from tests.test_docs import DOCS, commands_in, typed
 
@@ -127,6 +135,54 @@ class TestAClone:
         assert again.excluded == ()
         assert any("study imported is in the registry already" in note for note in again.notes)
         assert (root / ".git/info/exclude").read_text().count("autoresearch.toml") == 1
+
+    @pytest.mark.parametrize(
+        "writes", [("autoresearch.toml",), pytest.param((), marks=THOROUGH)], ids=["last", "all"]
+    )
+    def test_killed_before_a_write_it_is_finished_by_the_next_try(
+        self, tmp_path: Path, writes: tuple[str, ...]
+    ) -> None:
+        whole, root = upstream(tmp_path / "whole"), upstream(tmp_path / "clone")
+        made(whole)
+        for number in range(1, 99):
+            forked = Forked(partial(_killed, number, writes, partial(made, root)))
+            if forked.wait() == 0:
+                break
+            assert forked.wait() == -signal.SIGKILL, forked.err
+        assert number > (1 if writes else 12)
+        assert contents(root) == contents(whole)
+        excluded = (each / ".git/info/exclude" for each in (root, whole))
+        assert len({each.read_text() for each in excluded}) == 1
+        registry = Registry.open(root / ".autoresearch" / "registry.db")
+        assert [len(registry.experiments(each)) for each in registry.imported()] == [4]
+        assert not list((root / ".autoresearch").glob("*.part"))
+
+
+def _killed(number: int, writes: tuple[str, ...], act: Callable[[], object]) -> None:
+    """Do something, and be killed right before its N-th change of a file or folder.
+
+    `writes` are names of files: only what is written into these counts then, whole or in part.
+    """
+    left = number
+
+    def counts(called: BuiltinFunctionType) -> bool:
+        of, name = called.__self__, called.__name__
+        if isinstance(of, io.IOBase):
+            written = str(getattr(of, "name", ""))
+            return name == "write" and "/" in written and (not writes or writes[0] in written)
+        changes = name in ("link", "mkdir", "rename", "replace", "unlink")
+        return isinstance(of, ModuleType) and changes and not writes
+
+    def look(_frame: FrameType, event: str, called: object) -> None:
+        nonlocal left
+        if event == "c_call" and isinstance(called, BuiltinFunctionType) and counts(called):
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.setprofile(look)
+    act()
+    sys.setprofile(None)
 
 
 class TestAFolderOfARepository:
@@ -451,7 +507,7 @@ class TestTheCommand:
         code, out, _err = run("status", "--tag", "imported")
         assert code == 0
         assert out.startswith("study imported · read from results.tsv, nothing of it was trained")
-        assert out.splitlines()[-1].endswith("0.3000 bpb (7.69%) below the baseline's 3.9000")
+        assert "0.3000 bpb (7.69%) below the baseline's 3.9000" in out
         assert completion.keeps("") == []
         assert [tag for tag, _ in completion.tags("")] == ["imported"]
         assert "imported" not in dict(completion.proposers(""))

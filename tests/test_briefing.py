@@ -133,6 +133,8 @@ def test_a_brief_holds_all_that_the_study_knows(desk: Desk, first: Experiment) -
     assert brief.noise is None  # nothing was repeated yet
     assert brief.measuring == Measuring(2048, 128, 1, 2, 700, 3.5)
     assert (brief.device, brief.salt) == ("cuda", "secret")
+    settings = desk.project.settings
+    assert (brief.total, brief.limits) == (settings.total, settings.limits())
     assert (brief.budget.training, brief.budget.clock) == (60.0, Clock.WALL)
     assert brief.remaining == Remaining(60.0, 3, 1.5)
 
@@ -218,11 +220,23 @@ def test_a_past_holds_all_that_its_row_and_first_scored_trial_say(
     assert [seed for seed, _ in past.pairs] == [1, 2]
     assert [difference for _, difference in past.pairs] == pytest.approx([0.02, 0.03])
     assert past.measured == pytest.approx(0.025)
+    assert past.further == ()  # it was not kept
     assert past.chances == Chances(0.1, 0.7)
     assert past.steers == ""
     assert len(past.run.curve) == 8
     assert past.run.curve[0] == pytest.approx(4.935)
     assert past.constants["QUALITY"] == 2.0
+
+
+def test_a_keep_tells_what_further_pairs_have_read_since(desk: Desk, first: Experiment) -> None:
+    row = desk.experiment(Verdict.KEEP, parent_id=1)
+    desk.trial(row, val_bpb=1.8, purpose=Purpose.SCREENING)
+    assert desk.brief(row).history[-1].further == ()
+    for each, bpb in ((row, 1.4), (first, 1.6)):
+        desk.trial(each, seed=3, val_bpb=bpb, purpose=Purpose.CONFIRMING)
+    past = desk.brief(row).history[-1]
+    assert [seed for seed, _ in past.pairs] == [1]
+    assert past.further == ((3, pytest.approx(-0.2)),)
 
 
 def test_a_crash_has_its_traceback_and_a_fingerprint_and_no_run(
@@ -288,7 +302,7 @@ def test_a_brief_from_the_registry_makes_a_prompt(desk: Desk, first: Experiment)
     )
     assert "QUALITY = 2.0\n" in whole(prompt)
     assert "FIXED = True\n" in whole(prompt)
-    assert "read +0.10000 on seed 1 against 1\nbelieved +0.10000\n" in whole(prompt)
+    assert "read +0.10000 on seed 1 against experiment 1\nbelieved +0.10000\n" in whole(prompt)
 
 
 def test_every_study_has_a_salt_of_its_own_and_keeps_it(desk: Desk, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Several slots: what is at work at once, what a keep does to what waits, and the order of ends."""
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,8 +11,8 @@ import pytest
 from autoresearch.config import find_project
 from autoresearch.errors import Interrupted, SlotLostError
 from autoresearch.execution import Ended, Executor, Host, Message, TrialSpec
-from autoresearch.proposers import Brief, Check, Several
-from autoresearch.records.events import TrialStarted, Waiting
+from autoresearch.proposers import Brief, Check, Several, Unable
+from autoresearch.records.events import ExperimentDone, TrialStarted, Waiting
 from autoresearch.records.tables import Experiment
 from autoresearch.records.values import (
     Category,
@@ -134,6 +135,32 @@ def test_what_waits_is_put_on_top_of_a_keep_or_is_stale(tmp_path: Path) -> None:
     stale = [row for row in ideas if row.verdict is Verdict.STALE]
     assert all("was kept" in row.reason for row in stale)
     assert tip(night) == kept[-1].commit_sha
+
+
+def test_what_was_thought_of_before_a_keep_does_not_undo_it(tmp_path: Path) -> None:
+    kept = threading.Event()
+
+    class Late(Scripted):
+        """Answers with its second whole file once the first one's change was kept."""
+
+        def propose(self, brief: Brief, check: Check) -> Proposal | Unable | None:
+            made = super().propose(brief, check)
+            if isinstance(made, Proposal) and made.hypothesis == "idea 2":
+                assert kept.wait(60)
+            return made
+
+    night = ahead(tmp_path)
+    night.proposer = Late([changed(BONUS=-0.1), changed(QUALITY=1.9)])
+    night.on_event = lambda event: (
+        kept.set() if isinstance(event, ExperimentDone) and event.experiment_id == 2 else None
+    )
+    night.run()
+    assert [brief.incumbent_id for brief in night.proposer.briefs[:2]] == [1, 1]
+    assert [row.parent_id for row in rows(night)] == [None, 1, 2]
+    assert verdicts(night) == [Verdict.KEEP] * 3
+    code = git(night.project.root, "show", f"{tip(night)}:train.py")
+    assert "BONUS = -0.1" in code
+    assert "QUALITY = 1.9" in code
 
 
 def test_proposals_can_be_made_one_after_another(tmp_path: Path) -> None:

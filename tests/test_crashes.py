@@ -10,7 +10,8 @@ from tests.shares import THOROUGH
 
 FEW = {
     "experiment open", "ref", "trial running pair", "trial done pair", "experiment committing keep",
-    "branch", "experiment done stale", "trial done confirming",
+    "branch", "experiment done stale", "trial done confirming", "study running", "note",
+    "again, line by line, ref", "experiment withdrawing discard",
 }  # fmt: skip
 
 

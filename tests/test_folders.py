@@ -1,12 +1,13 @@
 """Removing folders that hostile code made deep, unreadable or full of links."""
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
 from autoresearch.gitrepo.trees import remove_tree
-from autoresearch.process import remove
+from autoresearch.process import folders, put_new, remove
 
 
 def deep(folder: Path, depth: int, name: str = "d") -> None:
@@ -69,3 +70,22 @@ def test_a_file_goes_and_nothing_is_no_fault(tmp_path: Path) -> None:
 
 def test_what_cannot_be_removed_is_told_and_raises_nothing() -> None:
     assert not remove(Path("/proc/self/status"))
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_new_file_has_its_name_at_once_and_takes_nobodys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    def refused(*_: Path) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    if not links:
+        monkeypatch.setattr(folders.os, "link", refused)
+    draft, path = tmp_path / "draft", tmp_path / "new"
+    draft.write_text("mine")
+    put_new(draft, path)
+    assert (path.read_text(), draft.exists()) == ("mine", False)
+    draft.write_text("other")
+    with pytest.raises(OSError):  # noqa: PT011 - whichever the file system gives
+        put_new(draft, path)
+    assert (path.read_text(), draft.exists()) == ("mine", False)

@@ -13,8 +13,9 @@ from autoresearch.records.tables import Trial
 from autoresearch.records.training import Outcome
 from autoresearch.records.values import Change, Ending, FailureKind, Purpose, Verdict
 from autoresearch.research import StopRules
-from autoresearch.research.health import STRIKES
+from autoresearch.research.health import LEAST_STRIKES, Health
 from autoresearch.research.patience import FIRST_PAUSE, LONGEST_PAUSE
+from autoresearch.research.recording import Recording
 from autoresearch.workers import Assignment
 from tests.inline import InlineWorker
 from tests.shares import rows
@@ -181,9 +182,24 @@ def test_what_only_a_machine_explains_is_tried_three_times(tmp_path: Path) -> No
     assert verdicts(night) == [Verdict.KEEP, Verdict.CRASH, Verdict.KEEP]
     mine = night.registry.trials(night.registry.experiment(2))
     assert [each.failure for each in mine] == [
-        *[FailureKind.MACHINE] * (STRIKES - 1), FailureKind.IDEA,
+        *[FailureKind.MACHINE] * (LEAST_STRIKES - 1), FailureKind.IDEA,
     ]  # fmt: skip
     assert "device lost" in night.registry.experiment(2).reason
+
+
+@pytest.mark.parametrize(
+    ("fine", "spoiled", "strikes"),
+    [(0, 0, 3), (300, 0, 3), (1, 1, 4), (270, 30, 5), (100, 50, 9), (1, 900, 12)],
+)
+def test_an_idea_is_blamed_the_later_the_more_often_the_machine_fails_others(
+    tmp_path: Path, fine: int, spoiled: int, strikes: int
+) -> None:
+    night = a_night(tmp_path)
+    recording = Recording(night.registry, "local")
+    health = Health(night.registry, recording, night.setup, night.patience)
+    for strikes_before in (spoiled, *[0] * (fine - 1))[:fine]:
+        health.came_through(strikes_before)
+    assert health.strikes == strikes
 
 
 def test_two_failures_in_a_row_of_whatever_kind_have_the_machine_looked_at(tmp_path: Path) -> None:
@@ -205,7 +221,7 @@ def test_a_baseline_has_no_canary_and_its_reason_is_told(tmp_path: Path) -> None
     night = a_night(tmp_path, worker=InlineWorker(fault=lambda _assignment: LOST))
     assert "device lost" in night.run()
     assert verdicts(night) == [Verdict.CRASH]
-    assert len(trials(night)) == STRIKES
+    assert len(trials(night)) == LEAST_STRIKES
 
 
 def test_a_stop_while_the_machine_rests_leaves_the_idea_open(tmp_path: Path) -> None:
@@ -238,7 +254,7 @@ def test_a_scoring_that_dies_is_repeated_and_nothing_trained_again(tmp_path: Pat
 
 
 def test_a_scoring_that_always_dies_is_the_ideas_fault(tmp_path: Path) -> None:
-    scorer = Faltering(answers=iter([None, *[KILLED] * STRIKES]))
+    scorer = Faltering(answers=iter([None, *[KILLED] * LEAST_STRIKES]))
     night = a_night(tmp_path, scorer=scorer)
     night.run()
     assert verdicts(night) == [Verdict.KEEP, Verdict.CRASH, Verdict.KEEP]

@@ -102,6 +102,13 @@ def test_added_lines_have_a_price() -> None:
     assert "not worth its 400 more lines" in verbose.reason
 
 
+def test_what_read_no_better_is_not_called_too_long_whatever_is_believed() -> None:
+    hopeful = Belief(QUIET, Prior(0.6, 0.3, 0.1))
+    judged = judge(readings(2.0001), readings(2.0), belief=hopeful)
+    assert isinstance(judged, Decision)
+    assert judged.reason.startswith("no better: +0.0001 bpb on 1 pair, believed -0.0")
+
+
 def test_a_tie_goes_to_the_simpler_code() -> None:
     tied = readings(2.0, 2.0)
     assert not kept(ruled(tied, tied))

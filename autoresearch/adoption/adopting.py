@@ -17,6 +17,7 @@ from autoresearch.config.project import SETTINGS_FILE, STATE_DIRECTORY
 from autoresearch.errors import ProjectError
 from autoresearch.gitrepo import GitRepo, committed, exclude, unignored
 from autoresearch.patching.interface import printed
+from autoresearch.process import put_new
 from autoresearch.registry import Registry
 
 AGENTS_FILE = "AGENTS.md"
@@ -84,8 +85,9 @@ def adopt(
         exclude(root, seen)
         notes += _keep(project, repo, history, found)
         if writes_agents:
-            _write(root / AGENTS_FILE, agents)
-        _write(settings_file, text)  # the last: while it is missing all of this can be done again
+            _publish(project, root / AGENTS_FILE, agents)
+        # The last: while it is missing all of this can be done again.
+        _publish(project, settings_file, text)
     return Adopted(root, text, found, seen, writes_agents, history, tuple(notes))
 
 
@@ -145,8 +147,22 @@ def _gaps(repo: GitRepo, head: str, found: Found) -> Iterator[str]:
         yield f"{len(gaps) - _GAPS} more files that a trial lacks: `autoresearch doctor` names them"
 
 
+def _publish(project: Project, path: Path, text: str) -> None:
+    """Write a new file whole or not at all; one that came meanwhile is never overwritten.
+
+    Half of one would be taken for the person's own by the next try.
+    """
+    draft = project.state / f"{path.name}.part"
+    draft.unlink(missing_ok=True)  # a killed try's
+    _write(draft, text)
+    try:
+        put_new(draft, path)
+    except OSError as fault:
+        msg = f"cannot write {path}: {fault.strerror}"
+        raise ProjectError(msg) from None
+
+
 def _write(path: Path, text: str) -> None:
-    """Write a new file; one that came meanwhile is never overwritten."""
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)

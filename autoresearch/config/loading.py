@@ -101,6 +101,10 @@ def _check(settings: Settings, where: str) -> None:
         (settings.evaluation.context >= 2, "evaluation context: must be at least 2"),
         (settings.evaluation.batch >= 1, "evaluation batch: must be at least 1"),
         (settings.evaluation.challenges >= 1, "evaluation challenges: must be at least 1"),
+        (
+            settings.evaluation.arrays in ("torch", "numpy"),
+            "evaluation arrays: must be torch or numpy",
+        ),
         (settings.evaluation.tolerance > 0, "evaluation tolerance: must be above 0"),
     )
     for holds, rule in (*rules, *_metric_rules(settings), *_thinking_rules(settings)):

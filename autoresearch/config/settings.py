@@ -127,7 +127,8 @@ class EvaluationSettings:
     """[evaluation]: window length in tokens, rows per request, probes, tolerance in nats.
 
     `challenges` and `tolerance` are the least: noisy arithmetic is probed more, and allowed what
-    the study's baseline needs.
+    the study's baseline needs. `arrays` are what `load_model`'s model takes and gives: tensors of
+    PyTorch ("torch"), or what NumPy can read ("numpy").
     """
 
     context: int = 128
@@ -135,6 +136,7 @@ class EvaluationSettings:
     challenges: int = 256
     tolerance: float = 1e-3
     timeout: str = "10m"
+    arrays: str = "torch"
 
 
 @dataclass(frozen=True)
@@ -294,6 +296,14 @@ class Settings:
             startup=parse_duration(self.training.startup),
             grace=parse_duration(self.training.grace),
         )
+
+    @property
+    def total(self) -> float:
+        """Wall seconds that a [target] command may take, start-up and all."""
+        if self.training.total:
+            return parse_duration(self.training.total)
+        budget = self.budget()
+        return budget.startup + budget.wall_limit
 
     @property
     def checkpoint_bytes(self) -> int:

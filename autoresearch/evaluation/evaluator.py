@@ -161,6 +161,7 @@ class Evaluator:
             device=self._device,
             sandbox=self._sandbox,
             limits=self._limits,
+            arrays=self._settings.arrays,
             stop=self._stop,
         )
 

@@ -8,7 +8,6 @@ logits of two would not fit everywhere. Either way nobody audits what it committ
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +23,7 @@ from autoresearch.evaluation.challenge import (
 from autoresearch.evaluation.plan import Block, Integers, Plan, Reals
 from autoresearch.evaluation.rules import Cause, NoScore
 from autoresearch.evaluation.server import ServerHandle
+from autoresearch.evaluation.site import Site
 from autoresearch.evaluation.text import MAX_VOCABULARY, Tokens
 
 EPSILON = 1e-4  # nats above zero that rounding may give a log-probability
@@ -51,10 +51,17 @@ class Commitment:
     owner: NDArray[np.int8]
 
 
-def post_load(server: ServerHandle, checkpoint: Path, device: str, threads: int) -> None:
-    """Tell a server to load the model and try it on two tokens; do not wait."""
+def post_load(server: ServerHandle, site: Site) -> None:
+    """Tell a server to load the model that is shown and try it on two tokens; do not wait."""
     probe = np.zeros(2, "<i4").tobytes()  # token 0 is in every vocabulary
-    server.post("load", probe, checkpoint=str(checkpoint), device=device, threads=threads)
+    server.post(
+        "load",
+        probe,
+        checkpoint=str(site.checkpoint),
+        device=site.device,
+        threads=site.limits.threads,
+        arrays=site.arrays,
+    )
 
 
 def vocabulary(servers: Sequence[ServerHandle], plan: Plan) -> int:

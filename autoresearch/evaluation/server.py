@@ -77,13 +77,13 @@ class ServerHandle:
         self.deadline = self._looked + STARTUP_SECONDS
 
     @classmethod
-    def start(cls, site: Site, name: str, *, torch: bool = True) -> Self:
+    def start(cls, site: Site, name: str, *, models: bool = True) -> Self:
         """Start a server in a scratch folder of its own, named after it; do not wait.
 
         Args:
             site: where.
             name: what its folder is called.
-            torch: it imports PyTorch before it greets.
+            models: it is to serve a model: it imports what that computes with before it greets.
 
         Raises:
             EvaluationError: the machine cannot start a process.
@@ -92,7 +92,7 @@ class ServerHandle:
         mine, theirs = socket.socketpair()
         with theirs:
             try:
-                guarded = cls._launch(site, scratch, theirs.fileno(), torch=torch)
+                guarded = cls._launch(site, scratch, theirs.fileno(), models=models)
             except OSError as fault:
                 mine.close()
                 msg = f"cannot start a model server: {fault}"
@@ -101,13 +101,13 @@ class ServerHandle:
         return cls(guarded, mine, site, scratch)
 
     @staticmethod
-    def _launch(site: Site, scratch: Path, channel: int, *, torch: bool) -> Guarded:
+    def _launch(site: Site, scratch: Path, channel: int, *, models: bool) -> Guarded:
         module = "autoresearch.runtime.serve"
         argv = [sys.executable, "-P", "-m", module, str(channel), str(site.tree), site.entry]
         environment = site.sandbox.environment(scratch, site.limits)
         return launch(
             site.sandbox.command(
-                [*argv, *(("torch",) if torch else ())],
+                [*argv, *((site.arrays,) if models else ())],
                 readable=(site.shown, PACKAGES / "autoresearch"),
                 writable=(scratch,),
                 limits=site.limits,

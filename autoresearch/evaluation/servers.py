@@ -13,7 +13,7 @@ from autoresearch.process import remove
 class Servers:
     """Two servers that share nothing but what is shown to both; `close` kills them.
 
-    Until `load` they run nothing but this package and PyTorch: a pair that waits has seen no
+    Until `load` they run nothing but this package and PyTorch or NumPy: a pair that waits has seen no
     tree, no checkpoint and no text.
     """
 
@@ -39,7 +39,7 @@ class Servers:
         return all(server.alive for server in self.pair)
 
     def greet(self) -> None:
-        """Wait until both have PyTorch in memory and wait themselves.
+        """Wait until both have their library in memory and wait themselves.
 
         Raises:
             EvaluationError: they cannot run here.
@@ -60,7 +60,7 @@ class Servers:
         self._deadline = time.monotonic() + timeout
         for server in self.pair:
             server.deadline = self._deadline
-            post_load(server, self.site.checkpoint, self.site.device, self.site.limits.threads)
+            post_load(server, self.site)
 
     def tokenizer(self) -> ServerHandle:
         """Start a third one, for the text and within what is left of the time; after `load`.
@@ -68,7 +68,7 @@ class Servers:
         Raises:
             EvaluationError: the machine cannot start a process.
         """
-        server = ServerHandle.start(self.site, "tokenizer", torch=False)
+        server = ServerHandle.start(self.site, "tokenizer", models=False)
         server.deadline = self._deadline
         return server
 

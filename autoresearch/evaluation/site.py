@@ -6,6 +6,7 @@ from pathlib import Path
 
 from autoresearch.process import link_tree
 from autoresearch.records.training import Limits
+from autoresearch.runtime.arrays import TORCH
 from autoresearch.sandbox import Sandbox
 
 
@@ -22,6 +23,7 @@ class Site:
     device: str
     sandbox: Sandbox
     limits: Limits
+    arrays: str = TORCH  # what the model takes and gives: tensors of PyTorch, or NumPy's arrays
     stop: Callable[[], bool] = lambda: False  # asked often; true ends every wait for a server
 
     def __post_init__(self) -> None:

@@ -59,7 +59,7 @@ class CommandTask:
         return {
             "command": settings.target.command,
             "seed": settings.target.seed or "none",
-            "total": f"{self._total():g} s",
+            "total": f"{self.settings.total:g} s",
             "metric": ", ".join(f"{name} {value}" for name, value in metric.items() if value),
             "held-out data": self._held_out[:12] or "none",
             "opened": ", ".join(opened) or "nothing",
@@ -137,7 +137,7 @@ class CommandTask:
         return CommandRun(
             command=settings.target.command,
             seed=settings.target.seed,
-            total=self._total(),
+            total=self.settings.total,
             collect=(settings.metric.file,) if settings.metric.file else (),
             data=self._shown(),
             hidden=self._hidden,
@@ -181,12 +181,6 @@ class CommandTask:
     @property
     def _hidden(self) -> tuple[str, ...]:
         return (*self.settings.data.held_out, *self.settings.data.test)
-
-    def _total(self) -> float:
-        if self.settings.training.total:
-            return parse_duration(self.settings.training.total)
-        budget = self.settings.budget()
-        return budget.startup + budget.wall_limit
 
     @cached_property
     def _held_out(self) -> str:

@@ -18,6 +18,7 @@ MAX_PAIRS = 6
 # What a pair tells of this verdict is a third of its worth: it also tells of the incumbent and of
 # the noise, on which every later verdict rests. Found with benchmarks/nights.py.
 OWN_SHARE = 0.35
+BETTER, NO_BETTER = "expected to be better", "no better"  # how a reason begins
 _LITTLE = 1e-14  # of what is known: the least that a further pair is taken to tell
 
 
@@ -154,12 +155,12 @@ def _decided(evidence: Evidence, belief: Belief, lines: int) -> Decision:
 
 def _verdict(evidence: Evidence, scale: Scale, lines: int) -> tuple[Verdict, str]:
     if _better(evidence, scale, lines):
-        return Verdict.KEEP, "expected to be better"
+        return Verdict.KEEP, BETTER
     if _tie(evidence, scale, lines):
         return Verdict.KEEP, f"as good with {counted(-lines, 'fewer line')}"
-    if evidence.effect.mean < 0:
+    if evidence.measured < 0 and evidence.effect.mean < 0:
         return Verdict.DISCARD, f"not worth its {counted(lines, 'more line')}"
-    return Verdict.DISCARD, "no better"
+    return Verdict.DISCARD, NO_BETTER
 
 
 def _better(evidence: Evidence, scale: Scale, lines: int) -> bool:

@@ -33,6 +33,7 @@ from autoresearch.preflight.judging import MEMORY, SIZELESS, TIME, Outcome, Verd
 from autoresearch.preflight.staging import Scale, scaled, write_data, write_files
 from autoresearch.process import Breach, Ran, remove, run
 from autoresearch.records.values import Rejection
+from autoresearch.runtime.arrays import TORCH
 from autoresearch.runtime.rehearse import ANSWER_FD, Request
 from autoresearch.sandbox import Sandbox
 
@@ -163,6 +164,8 @@ class Rehearsal:
         return Rejection(proof.reason, proof.detail) if proof and proven else None
 
     def _verdict(self, files: Mapping[str, str], scale: Scale) -> Verdict:
+        if scale.abstract and self._settings.evaluation.arrays != TORCH:
+            return Verdict(Outcome.UNKNOWN)  # tensors without numbers are PyTorch's
         small = scaled(files, scale, self._settings)
         key = self._key(small, scale)
         if key in self._known:
@@ -218,6 +221,7 @@ class Rehearsal:
             token_bytes=write_data(data, vocab=vocab, context=scale.context),
             memory=scale.memory,
             abstract=scale.abstract,
+            arrays=self._settings.evaluation.arrays,
         )
         limits = replace(self._settings.limits(), threads=scale.threads, memory=scale.memory)
         environment = self._sandbox.environment(scratch, limits)

@@ -10,12 +10,12 @@ with a pid namespace neither happens: nobody in it sees the guard, and all die w
 
 from autoresearch.process.appetite import Appetite
 from autoresearch.process.confined import LIFELINE, Confined
-from autoresearch.process.folders import link_tree, remove
+from autoresearch.process.folders import link_tree, put_new, remove
 from autoresearch.process.guarded import Exit, Guarded, launch, signal_name
 from autoresearch.process.running import Breach, Ran, run
 from autoresearch.process.supervising import Pipe, supervise
 
 __all__ = [
     "LIFELINE", "Appetite", "Breach", "Confined", "Exit", "Guarded", "Pipe", "Ran", "launch",
-    "link_tree", "remove", "run", "signal_name", "supervise",
+    "link_tree", "put_new", "remove", "run", "signal_name", "supervise",
 ]  # fmt: skip

@@ -45,6 +45,24 @@ def link_tree(source: Path, target: Path) -> None:
     shutil.copytree(source, target, symlinks=True, copy_function=_link)
 
 
+def put_new(draft: Path, path: Path) -> None:
+    """Give a finished file its name at once; the draft is gone then, in any case.
+
+    Raises:
+        OSError: something has that name, or the folder cannot be written.
+    """
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        raise
+    except OSError:  # another file system, or one without links
+        if os.path.lexists(path):
+            raise
+        shutil.move(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
 def _link(source: str, target: str) -> None:
     try:
         os.link(source, target, follow_symlinks=False)

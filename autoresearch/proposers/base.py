@@ -9,7 +9,7 @@ from typing import Protocol
 
 from autoresearch.policy import CPU_SCALE, Guard, Noise, Scale
 from autoresearch.proposers.known import Known
-from autoresearch.records.training import Budget, ProfileRow
+from autoresearch.records.training import Budget, Limits, ProfileRow
 from autoresearch.records.values import (
     NO_NOTES,
     Category,
@@ -57,15 +57,15 @@ class Past:
     be. `constants` are the numbers at the top of the entry file that it trained.
 
     Scores in the metric's unit, differences to the incumbent of its time (`parent_id`), below zero
-    = better. `pairs` are the differences as they were read up to the verdict, by seed; `delta` is
-    the effect that is believed after weighing them, with its standard error where that is known,
-    and `chances` go with it. `run` is its first scored training, `beside` the incumbent's on the
-    same seed. `steers` is the place in the code where the change altered what a training loss on
-    the way means, "" where it did not.
+    = better. `pairs` are the differences as they were read up to the verdict, by seed, and
+    `further` those of a keep that were read since; `delta` is the effect that is believed after
+    weighing `pairs`, with its standard error where that is known, and `chances` go with it. `run`
+    is its first scored training, `beside` the incumbent's on the same seed. `steers` is the place
+    in the code where the change altered what a training loss on the way means, "" where it did not.
 
     `broke` says how a trial broke a guard, for which it was discarded whatever its score.
 
-    `val_bpb` and `error` may be estimated anew as the incumbent serves in more pairs, and further
+    `val_bpb` and `error` may be estimated anew as the incumbent serves in more pairs, and `further`
     pairs may give a keep a `standing`, or take it back: then it is a discard with a new `reason`.
     All else stays as it is. `traceback` is the safe tail of a crash, and `fingerprint` is equal for
     crashes of the same kind at the same place. Every text may be hostile.
@@ -85,6 +85,7 @@ class Past:
     delta_error: float | None = None
     chances: Chances | None = None
     pairs: tuple[tuple[int, float], ...] = ()
+    further: tuple[tuple[int, float], ...] = ()
     predicted_delta: float | None = None
     risk: str = ""
     notes: Notes = NO_NOTES
@@ -193,7 +194,8 @@ class Brief:
     of it spends its time, `parameters` how many it says that it has; `baseline` are the scores that
     were read of the unchanged project, by seed; `scale` is the metric and what its unit is worth;
     `noise` what is known of the noise, None until something was repeated; `guards` are numbers that
-    must stay in bounds; `command` is what a training runs where it is not `entry` with a session;
+    must stay in bounds; `command` is what a training runs where it is not `entry` with a session,
+    and `total` the wall seconds that it may take; `limits` are what any training may use;
     `measuring` what the numbers rest on; `known` what the person had found out before. `salt` is
     the study's secret for marks that no hostile text can foresee; `wanted` is how many proposals
     have a slot to go to, for who can make several at once. The same brief gives the same proposal
@@ -220,6 +222,8 @@ class Brief:
     scale: Scale = CPU_SCALE
     guards: tuple[Guard, ...] = ()
     command: str = ""
+    total: float = 600.0
+    limits: Limits = field(default_factory=Limits)
     measuring: Measuring | None = None
     device: str = "cpu"
     budget: Budget = field(default_factory=lambda: Budget(300.0, Clock.WALL))

@@ -104,6 +104,8 @@ class Briefing:
             noise=noise if noise.measured else None,
             guards=self._guards,
             command=self._settings.target.command,
+            total=self._settings.total,
+            limits=self._settings.limits(),
             measuring=self._measuring(study) if study.metric.is_bits_per_byte else None,
             device=study.device,
             budget=self._settings.budget(study.budget_seconds),

@@ -271,9 +271,12 @@ class Controller:
     # --- what begins
 
     def _admit(self, made: Made) -> None:
-        """Make a row of a proposal, and check it."""
-        incumbent = self._registry.incumbent(self.study)
-        row = self._ideas.open(self.study, made.proposal, incumbent, made.turn.control)
+        """Make a row of a proposal on what its author was shown, and check it.
+
+        Where another was kept meanwhile, it is put on top of that like all that waits.
+        """
+        shown = self._registry.experiment(made.incumbent)
+        row = self._ideas.open(self.study, made.proposal, shown, made.turn.control)
         self._ideas.judged(made, refused=not self._take_up(row))
 
     def _take_up(self, row: Experiment) -> bool:

@@ -4,6 +4,7 @@ A sick machine makes every idea look broken. So after a failure that could be th
 incumbent, which is known to train, is trained for a moment on a seed that it came through before.
 """
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -17,7 +18,11 @@ from autoresearch.research.patience import Patience
 from autoresearch.research.recording import Recording
 from autoresearch.research.steps import Steps, executed, pause
 
-STRIKES = 3  # failures that only a machine explains, on one that trains, until it is the idea's
+# Failures in a row that only a machine explains, on one that trains, until they are the idea's: so
+# many that chance would hardly bring them, as often as the machine fails others; at least, at most.
+_CHANCE = 1e-5
+LEAST_STRIKES, _MOST_STRIKES = 3, 12
+_FINE = 46  # tries that a machine is credited with before its first: three strikes are enough then
 _IN_A_ROW = 2  # experiments without a score, for whatever reason, until the machine is looked at
 _SHARE = 20  # a canary's budget is this part of a trial's
 _LEAST_SECONDS = 2.0
@@ -38,7 +43,10 @@ class Setup(Protocol):
 
 @dataclass
 class Health:
-    """The state of one slot's machine: `failures` in a row; `sick`, by the last canary."""
+    """The state of one slot's machine: `failures` in a row; `sick`, by the last canary.
+
+    `tries` and `spoiled` say how often it fails what comes through when it is tried again.
+    """
 
     registry: Registry
     recording: Recording
@@ -46,6 +54,8 @@ class Health:
     patience: Patience
     failures: int = field(default=0, init=False)
     sick: bool = field(default=False, init=False)
+    tries: int = field(default=0, init=False)
+    spoiled: int = field(default=0, init=False)
     _why: str = field(default="", init=False)
     _whole: bool = field(default=False, init=False)
 
@@ -78,8 +88,23 @@ class Health:
         if not (yield from self.is_well(experiment)):
             return FailureKind.MACHINE
         self.failures = 0
-        excused = failure is FailureKind.MACHINE and strikes + 1 < STRIKES
+        excused = failure is FailureKind.MACHINE and strikes + 1 < self.strikes
         return FailureKind.MACHINE if excused else FailureKind.IDEA
+
+    @property
+    def strikes(self) -> int:
+        """After how many failures in a row that seem the machine's they are the idea's after all.
+
+        A machine that fails one try of ten at random fails some idea three times in a night.
+        """
+        rate = (self.spoiled + 1) / (self.tries + self.spoiled + _FINE + 1)
+        needed = math.ceil(math.log(_CHANCE) / math.log(rate))
+        return min(max(needed, LEAST_STRIKES), _MOST_STRIKES)
+
+    def came_through(self, strikes: int) -> None:
+        """Note that a training or a scoring came to its end after so many strikes."""
+        self.tries += 1
+        self.spoiled += strikes
 
     def is_well(self, experiment: Experiment) -> Steps[bool]:
         """Train a canary; return whether it came through. Without an incumbent there is none.

@@ -65,7 +65,7 @@ class Pasts:
                 if self._is_new(row):
                     self._known[int(row.id or 0)] = self._past(row, readings)
         done.sort(key=lambda row: (row.finished_at or row.created_at, row.id or 0))
-        return tuple(_fresh(self._known[int(row.id or 0)], row) for row in done)
+        return tuple(_fresh(self._known[int(row.id or 0)], row, readings) for row in done)
 
     def _is_new(self, row: Experiment) -> bool:
         return row.verdict is not None and row.id not in self._known
@@ -125,9 +125,10 @@ class Pasts:
         return self._codes[commit]
 
 
-def _fresh(past: Past, row: Experiment) -> Past:
+def _fresh(past: Past, row: Experiment, readings: Mapping[int, Sequence[Reading]]) -> Past:
     return replace(
         past,
+        further=_further(row, past.pairs, readings),
         val_bpb=row.val_bpb,
         error=row.val_bpb_error,
         standing=row.standing,
@@ -200,6 +201,19 @@ def _pairs(
     seeds = {each.seed for each in trials if each.purpose in (Purpose.SCREENING, Purpose.PAIR)}
     mine = [each for each in readings.get(int(row.id or 0), ()) if each.seed in seeds]
     return tuple(policy.by_seed(mine, readings.get(row.parent_id or 0, ())))
+
+
+def _further(
+    row: Experiment,
+    pairs: Sequence[tuple[int, float]],
+    readings: Mapping[int, Sequence[Reading]],
+) -> tuple[tuple[int, float], ...]:
+    """Return the differences of a keep that were read after its verdict, by seed."""
+    if row.verdict is not Verdict.KEEP or row.parent_id is None:
+        return ()
+    known = {seed for seed, _ in pairs}
+    read = policy.by_seed(readings.get(row.id or 0, ()), readings.get(row.parent_id, ()))
+    return tuple(each for each in read if each[0] not in known)
 
 
 def _run(trial: Trial) -> Run:

@@ -20,16 +20,21 @@ Proposals = tuple[Proposal, ...]
 
 @dataclass(frozen=True)
 class Made:
-    """A proposal, whose it is, and how long its call took, in seconds."""
+    """A proposal, whose it is, the incumbent that it changes, and the seconds its call took.
+
+    Another experiment may have been kept while it was thought of.
+    """
 
     proposal: Proposal
     turn: Turn
+    incumbent: int
     seconds: float
 
 
 @dataclass(frozen=True)
 class _Answer:
     turn: Turn
+    incumbent: int
     made: Proposals | Unable | Interrupted | None
     seconds: float
 
@@ -92,7 +97,7 @@ class Proposing:
 
         def think() -> None:
             made = self._propose(turn.seat.proposer, shown, check)
-            self._answers.put(_Answer(turn, made, self._clock() - began))
+            self._answers.put(_Answer(turn, shown.incumbent_id, made, self._clock() - began))
             self._wake()
 
         threading.Thread(target=think, name="proposer", daemon=True).start()
@@ -114,7 +119,8 @@ class Proposing:
             turn.seat.thinks = 0
             if isinstance(made, tuple):
                 self._rota.served(turn, len(made), answer.seconds)
-                found += [Made(each, turn, answer.seconds) for each in made]
+                shown, took = answer.incumbent, answer.seconds
+                found += [Made(each, turn, shown, took) for each in made]
             elif isinstance(made, Interrupted):
                 raise made
             else:

@@ -9,12 +9,12 @@ from autoresearch.execution import Executor, TrialResult, TrialSpec
 from autoresearch.gitrepo import GitRepo
 from autoresearch.records.events import Event, Notice, TrialScored, TrialStarted
 from autoresearch.records.phases import SlotTime
-from autoresearch.records.scores import Unscored
+from autoresearch.records.scores import Score, Unscored
 from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.values import FailureKind, Purpose
 from autoresearch.registry import Registry
 from autoresearch.research.auditing import allowance, keep_measured
-from autoresearch.research.health import STRIKES, Health
+from autoresearch.research.health import Health
 from autoresearch.research.patience import Patience
 from autoresearch.research.profiling import quoted
 from autoresearch.research.racing import Racing
@@ -125,6 +125,8 @@ class TrialRunner:
                 TrialScored(request.experiment, trial.seed, trial.val_bpb, trial.detail, slot)
             )
             if trial.failure is not FailureKind.MACHINE:
+                if trial.val_bpb is not None:
+                    health.came_through(strikes)
                 return trial
             strikes += not health.sick
             why = f"{trial.ending}: {trial.detail}"
@@ -221,7 +223,7 @@ class TrialRunner:
                     experiment,
                     result.failure,
                     doubtful=result.outcome.doubtful,
-                    strikes=STRIKES if isinstance(result.score, Unscored) else strikes,
+                    strikes=health.strikes if isinstance(result.score, Unscored) else strikes,
                 )
         finally:
             self.executor.release(slot, int(trial.id or 0))
@@ -258,10 +260,12 @@ class TrialRunner:
                 break
             else:
                 strikes += 1
-                if strikes == STRIKES:
+                if strikes == health.strikes:
                     break
                 self._see(Notice(f"scoring failed ({found.cause}: {found.reason}); once more"))
             result = yield from executed(self._patience, replace(spec, again=True))
+        if isinstance(result.score, Score):
+            health.came_through(strikes)
         return result
 
     def _health(self, slot: str) -> Health:

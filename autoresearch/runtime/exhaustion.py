@@ -18,6 +18,7 @@ _SAID = re.compile(
     r"|_ALLOC(?:ATION)?_FAILED\b"  # CUBLAS_STATUS_…, CUDNN_STATUS_…, CUFFT_…, HIPBLAS_STATUS_…
     r"|_OUT_OF_MEMORY\b|ErrorOutOfMemory\b|cudaErrorMemoryAllocation\b"
     r"|rocblas_status_memory_error|miopenStatusAllocFailed"
+    r"|^\[(?:metal::)?malloc\w*\]"  # MLX
     r"|can(?:'|no)t allocate memory|not enough memory|\bbad_alloc\b",  # the machine's
     re.IGNORECASE,
 )
@@ -26,7 +27,7 @@ _SAID = re.compile(
 def out_of_memory(fault: BaseException) -> bool:
     """Return whether an exception, or one that it was raised from, says that memory ran out.
 
-    A message is read only of what PyTorch, Triton and C++ libraries raise: a RuntimeError.
+    A message is read only of what PyTorch, MLX, Triton and C++ libraries raise: a RuntimeError.
     """
     return any(map(_says_so, itertools.islice(_causes(fault), _DEEPEST)))
 

@@ -25,6 +25,7 @@ from pathlib import Path
 
 from autoresearch import runtime
 from autoresearch.runtime import session as sessions
+from autoresearch.runtime.arrays import TORCH
 from autoresearch.runtime.launch import report
 from autoresearch.runtime.rehearse_apart import Apart
 from autoresearch.runtime.rehearse_faults import hint, lacking, scarce, where
@@ -42,7 +43,7 @@ class Request:
 
     `budget` is in seconds, for show; after `patience` seconds of the budget's clock progress no
     longer waits for steps to be logged. `out` takes the checkpoint. `memory` is how many bytes a
-    training may use. `abstract`: tensors have no numbers.
+    training may use. `abstract`: tensors have no numbers. `arrays` are the model's: see [evaluation].
     """
 
     steps: int
@@ -57,6 +58,7 @@ class Request:
     token_bytes: int
     memory: int
     abstract: bool = False
+    arrays: str = TORCH
 
 
 @dataclass
@@ -226,7 +228,9 @@ def _look(program: Path, request: Request) -> bytes:
         rehearse_doubt,
     )
 
-    doubt = rehearse_checkpoint.examine(module, out, request.context, request.vocab)
+    doubt = rehearse_checkpoint.examine(
+        module, out, request.context, request.vocab, request.arrays
+    )
     if doubt is None:
         return _line(event="passed")
     return _line(event="failed", doubt=str(rehearse_doubt.write(doubt, out.parent)))

@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 
+from autoresearch.runtime.arrays import NUMPY, TORCH, as_numpy
 from autoresearch.runtime.rehearse_doubt import (
     Doubt,
     Model,
@@ -40,7 +41,9 @@ _SECONDS = 20  # for a loader that is given nonsense
 _TRIED = 64  # parameters, one by one
 
 
-def examine(program: ModuleType, out: Path, context: int, vocab: int) -> Doubt | None:
+def examine(
+    program: ModuleType, out: Path, context: int, vocab: int, arrays: str = TORCH
+) -> Doubt | None:
     """Load the checkpoint and predict; a program without `load_model` has none to load.
 
     Args:
@@ -48,6 +51,8 @@ def examine(program: ModuleType, out: Path, context: int, vocab: int) -> Doubt |
         out: where the checkpoint is; of what lies there, the evaluator gets the two files alone.
         context: the longest window.
         vocab: tokens that the model must know, unless it brings a tokenizer.
+        arrays: what the model takes and gives. Of one that is none of PyTorch's no parameter is
+            known; that two loads predict alike is looked at all the same.
 
     Returns:
         What else is to be asked of the trained model, if anything.
@@ -61,6 +66,7 @@ def examine(program: ModuleType, out: Path, context: int, vocab: int) -> Doubt |
     with tempfile.TemporaryDirectory(dir=out.parent, ignore_cleanup_errors=True) as place:
         alone, other = Path(place) / "alone", Path(place) / "other"
         _copy(out, alone)
+        program = _in_tensors(program) if arrays == NUMPY else program
         model = load(program, alone, chance=1)
         known = vocab
         if hasattr(program, "load_tokenizer"):
@@ -79,10 +85,24 @@ def load(program: ModuleType, directory: Path, *, chance: int) -> Model:
     """Return the model as the evaluator gets it, loaded from a state of chance."""
     torch.manual_seed(chance)
     random.seed(chance)
-    if numpy := sys.modules.get("numpy"):
-        numpy.random.seed(chance)
+    for name in ("numpy", "mlx.core"):
+        if library := sys.modules.get(name):
+            library.random.seed(chance)
     model: Model = program.load_model(directory, "cpu")
     return model.eval() if isinstance(model, torch.nn.Module) else model
+
+
+def _in_tensors(program: ModuleType) -> ModuleType:
+    """Return a program whose model, of another library, is asked in tensors of PyTorch's."""
+    asked = ModuleType(program.__name__)
+    vars(asked).update(vars(program))
+
+    def load_model(directory: Path, device: str) -> Model:
+        model = program.load_model(directory, device)
+        return lambda tokens: torch.from_numpy(as_numpy(model(tokens.numpy())).copy())
+
+    vars(asked)["load_model"] = load_model
+    return asked
 
 
 def _check(model: Model, context: int, known: int) -> Tensor:

@@ -1,7 +1,7 @@
-"""``python -m autoresearch.runtime.serve FD TREE ENTRY [torch]``: the untrusted model server.
+"""``python -m autoresearch.runtime.serve FD TREE ENTRY [LIBRARY]``: the untrusted model server.
 
-It greets the evaluator on the socket FD, with PyTorch in memory if that was asked for. There need
-be no tree yet: the first request that needs it (``load`` or ``tokenizer``) takes the server there.
+It greets the evaluator on the socket FD, with the library of the model's arrays (torch or numpy) in
+memory if that was asked for. There need be no tree yet: the first request that needs it (``load`` or ``tokenizer``) takes the server there.
 Then it imports the tree's code and answers the evaluator's requests, one at a time: ``load``,
 ``score`` (log-probabilities of given next tokens), ``vectors`` (whole logit vectors at given
 places), ``tokenizer`` and ``encode``. Nothing it says is believed: the code it imports may have
@@ -20,13 +20,10 @@ from array import array
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from autoresearch.runtime import accelerator, wire
+from autoresearch.runtime import accelerator, arrays, wire
 from autoresearch.runtime.launch import kind_of
-
-if TYPE_CHECKING:
-    import torch
 
 
 class TreeTokenizer(Protocol):
@@ -43,10 +40,6 @@ class TreeTokenizer(Protocol):
         ...
 
 
-class ShapeError(Exception):
-    """The model's output is not [B, T, V], or does not cover the tokens."""
-
-
 Header = dict[str, object]
 Reply = tuple[Header, bytes]
 
@@ -57,46 +50,27 @@ class ModelServer:
     def __init__(self, tree: Path, entry: str) -> None:
         self._tree = tree
         self._entry = tree / entry
-        self._device = "cpu"
-        self._model: Callable[[torch.Tensor], torch.Tensor]
+        self._model: arrays.LoadedModel
         self._tokenizer: TreeTokenizer
 
     def load(self, header: Header, payload: bytearray) -> Reply:
         """Build the model from the checkpoint; a first forward of one row tells its vocabulary."""
-        self._device = str(header["device"])
-        if why := accelerator.fault(self._device):
-            raise accelerator.AcceleratorError(why)  # before any code that could be blamed for it
-        program = self._enter()
-        import torch  # noqa: PLC0415 - only a server of models needs it
-
-        torch.set_num_threads(wire.integer(header, "threads"))
-        model = program.load_model(Path(str(header["checkpoint"])), self._device)
-        if isinstance(model, torch.nn.Module):
-            model.eval()
-        self._model = model
-        probe = torch.frombuffer(payload, dtype=torch.int32)
-        return {"vocab": self._logits(probe[None, :]).shape[-1]}, b""
+        kind, device = str(header["arrays"]), str(header["device"])
+        # PyTorch may be needed to look for it: not in this process, where the model has no use of it.
+        ask = accelerator.fault if kind == arrays.TORCH else accelerator.fault_in_child
+        if why := ask(device):  # before any code that could be blamed for it
+            raise accelerator.AcceleratorError(why)
+        program, threads = self._enter(), wire.integer(header, "threads")
+        self._model = arrays.MODELS[kind](program, Path(str(header["checkpoint"])), device, threads)
+        return {"vocab": self._model.vocabulary(payload)}, b""
 
     def score(self, header: Header, payload: bytearray) -> Reply:
         """Return float32 [B, T]: of rows of T + 1 tokens, how likely each token after the first."""
-        import torch  # noqa: PLC0415 - imported by now
-
-        tokens = torch.frombuffer(payload, dtype=torch.int32)
-        tokens = tokens.view(wire.integer(header, "rows"), -1).to(self._device)
-        logits = self._logits(tokens[:, :-1])
-        targets = tokens[:, 1:, None].long()
-        chosen = logits.gather(-1, targets).squeeze(-1)
-        return {}, _raw(chosen - torch.logsumexp(logits, dim=-1))
+        return {}, self._model.score(payload, wire.integer(header, "rows"))
 
     def vectors(self, header: Header, payload: bytearray) -> Reply:
         """Return float32 [B, V]: the logits of B rows, each at the place its last number gives."""
-        import torch  # noqa: PLC0415 - imported by now
-
-        rows = torch.frombuffer(payload, dtype=torch.int32)
-        rows = rows.view(wire.integer(header, "rows"), -1).to(self._device)
-        logits = self._logits(rows[:, :-1])
-        places = rows[:, -1].long()
-        return {}, _raw(logits[torch.arange(len(places), device=logits.device), places])
+        return {}, self._model.vectors(payload, wire.integer(header, "rows"))
 
     def tokenizer(self, header: Header, payload: bytearray) -> Reply:
         """Return the table, uint32 lengths and then the bytes, before any document is seen."""
@@ -120,16 +94,6 @@ class ModelServer:
         os.chdir(self._tree)
         sys.path.insert(0, str(self._tree))
         return import_entry(self._entry)
-
-    def _logits(self, tokens: "torch.Tensor") -> "torch.Tensor":
-        import torch  # noqa: PLC0415 - imported by now
-
-        with torch.inference_mode():
-            logits = self._model(tokens.to(self._device).long())
-            shape = tuple(getattr(logits, "shape", ()))
-            if len(shape) != 3 or shape[:2] != tuple(tokens.shape):
-                raise ShapeError
-            return logits.float()
 
 
 def import_entry(entry: Path) -> ModuleType:
@@ -171,11 +135,6 @@ def _told(fault: BaseException, operation: str) -> Header:
     return told
 
 
-def _raw(values: "torch.Tensor") -> bytes:
-    data: bytes = values.cpu().contiguous().numpy().tobytes()
-    return data
-
-
 def _receive(channel: socket.socket, size: int) -> bytearray:
     data = bytearray(size)
     view, have = memoryview(data), 0
@@ -201,8 +160,10 @@ def main() -> None:
     channel = socket.socket(fileno=int(sys.argv[1]))
     channel.set_inheritable(False)
     server = ModelServer(Path(sys.argv[2]), sys.argv[3])
-    if sys.argv[4:] == ["torch"]:
+    if sys.argv[4:] == [arrays.TORCH]:
         import_torch()
+    elif sys.argv[4:] == [arrays.NUMPY]:
+        import numpy  # noqa: F401, ICN001, PLC0415 - it stays in memory
     channel.sendall(wire.head({"hello": True}, 0))  # no code of the tree has run so far
     try:
         serve(channel, server)

@@ -7,11 +7,13 @@ more than a few rows in full.
 """
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
 from autoresearch.policy import Guard
+from autoresearch.policy.verdicts import BETTER, NO_BETTER
 from autoresearch.proposers.base import Past, Run
 from autoresearch.proposers.prompting import frames
 from autoresearch.proposers.prompting.frames import Frames
@@ -23,17 +25,22 @@ WORDS = 300  # characters of a hypothesis, a risk or a reason
 PATCH_LINES, PATCH_SIZE = 60, 5000
 TRACEBACK_LINES, TRACEBACK_SIZE = 16, 1600
 _BYTES = 3
+_CONSTANT = re.compile(r"[-+][A-Z][A-Z0-9_]* = ")
+_PLAIN = (BETTER, NO_BETTER)  # no more than the verdict
+# Where a trial's copy of the project, or a library, lies: long, and nobody's to know.
+_FOLDER = re.compile(r'^(\s*File ")[^"\n]*/(?:tree|site-packages)/', re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Row:
     """What a row's template is given. `speed`, `steps`, `memory` are shares of the incumbent's.
 
-    `pairs` are the differences as they were read, by seed; `believed` with its `error` is the
-    effect after weighing them. `curve` and `beside`, the incumbent's, are training losses by
-    eighths of the budget, in bits per byte if `in_bytes`, else in nats per token; `steers` says
-    that only their ends can be compared; `guarded` are the numbers that guards are set on. `data`
-    is a frame around everything that someone else has written.
+    `pairs` are the differences as they were read, by seed, which says something where trainings
+    are `paired` by it; `believed` with its `error` is the effect after weighing them. `curve` and
+    `beside`, the incumbent's, are training losses by eighths of the budget, in bits per byte if
+    `in_bytes`, else in nats per token; `steers` says that only their ends can be compared;
+    `guarded` are the numbers that guards are set on. `data` is a frame around everything that
+    someone else has written.
     """
 
     number: int
@@ -43,6 +50,7 @@ class Row:
     parent: int | None = None
     predicted: float | None = None
     pairs: Sequence[tuple[int, float]] = ()
+    paired: bool = True
     measured: float | None = None
     believed: float | None = None
     error: float | None = None
@@ -78,6 +86,8 @@ class History:
         token_bytes: float | None = None,
         metric: Metric = BITS_PER_BYTE,
         guards: Sequence[Guard] = (),
+        *,
+        paired: bool = True,
     ) -> None:
         """Build it.
 
@@ -87,12 +97,14 @@ class History:
             token_bytes: of training text in a token, so that losses are told in bits per byte.
             metric: in whose direction scores are told.
             guards: whose numbers are told beside them.
+            paired: whether a training takes a seed.
         """
         self._templates = templates
         self._frames = Frames(salt)
         self._token_bytes = token_bytes
         self._metric = metric
         self._guards = guards
+        self._paired = paired
 
     def rows(self, past: Sequence[Past]) -> list[Told]:
         """Return every experiment in all its lengths, oldest first."""
@@ -142,6 +154,7 @@ class History:
             parent=past.parent_id,
             predicted=past.predicted_delta,
             pairs=past.pairs,
+            paired=self._paired,
             measured=past.measured,
             believed=past.delta,
             error=past.delta_error,
@@ -158,10 +171,10 @@ class History:
         )
 
     def _guarded(self, run: Run | None) -> str:
-        """Return the numbers that guards are set on, with their bounds."""
+        """Return the numbers that guards are set on."""
         known = run.gauges if run is not None else {}
-        found = [(each, known[each.name]) for each in self._guards if each.name in known]
-        return ", ".join(f"{guard.name} {number:.6g} ({guard.told})" for guard, number in found)
+        found = [each.name for each in self._guards if each.name in known]
+        return ", ".join(f"{name} {known[name]:.4g}" for name in found)
 
     def _curve(self, run: Run | None) -> Sequence[float | None]:
         """Return a curve in bits per byte where the bytes of a token are known."""
@@ -212,9 +225,13 @@ def section(text: str) -> str:
 
 
 def _shares(run: Run | None, parent: Run | None) -> tuple[float | None, ...]:
-    if run is None or parent is None or not min(parent.speed, parent.steps, parent.memory):
+    if run is None or parent is None or not all((*_costs(run), *_costs(parent))):
         return (None, None, None)
-    return run.speed / parent.speed, run.steps / parent.steps, run.memory / parent.memory
+    return tuple(mine / theirs for mine, theirs in zip(_costs(run), _costs(parent), strict=True))
+
+
+def _costs(run: Run) -> tuple[float, ...]:
+    return run.speed, run.steps, run.memory
 
 
 def _data(past: Past) -> str:
@@ -222,13 +239,32 @@ def _data(past: Past) -> str:
 
     So no text can begin a line that looks like another's. The patch of a keep is in the incumbent.
     """
-    # The numbers of a verdict stand above, under names of their own.
-    why = past.reason.partition(": ")[0] if past.chances else past.reason
-    words = {"hypothesis": past.hypothesis, "risk": past.risk, "reason": why}
+    words = {"hypothesis": past.hypothesis, "risk": past.risk, "reason": _why(past)}
     rows = [f"{name}: {frames.line(text, WORDS)}" for name, text in words.items() if text]
     if past.traceback:
-        tail = frames.tail(past.traceback, lines=TRACEBACK_LINES, size=TRACEBACK_SIZE)
+        trace = _FOLDER.sub(r"\g<1>", past.traceback)
+        tail = frames.tail(trace, lines=TRACEBACK_LINES, size=TRACEBACK_SIZE)
         rows += ["traceback:", *(f"| {line}" for line in tail.split("\n"))]
     if past.patch and past.verdict is not Verdict.KEEP:
-        rows += ["patch:", frames.excerpt(past.patch, lines=PATCH_LINES, size=PATCH_SIZE)]
+        rows += ["patch:", frames.excerpt(_lean(past.patch), lines=PATCH_LINES, size=PATCH_SIZE)]
     return "\n".join(rows)
+
+
+def _lean(patch: str) -> str:
+    """Return a patch without the lines around, where all that it changes is constants."""
+    lines = patch.splitlines(keepends=True)
+    heads = [line for line in lines if line.startswith(("--- ", "+++ "))]
+    changed = [line for line in lines if line.startswith(("-", "+")) and line not in heads]
+    return "".join([*heads, *changed]) if all(map(_CONSTANT.match, changed)) else patch
+
+
+def _why(past: Past) -> str:
+    """Return what a reason says beyond the verdict, its numbers and the traceback.
+
+    The numbers stand above, under names of their own.
+    """
+    why = past.reason.partition(": ")[0] if past.chances else past.reason
+    if why in _PLAIN:
+        return ""
+    last = past.traceback.rstrip("\n").rpartition("\n")[2]
+    return why.removesuffix(last).rstrip(": ") if last else why

@@ -17,14 +17,16 @@ CATEGORIES = " | ".join(
 class Setting:
     """What never changes in a study.
 
-    `command` is what a training runs, empty where that is `entry` with a session; `paired` says
-    whether it takes a seed. `guards` are bounds in words.
+    `command` is what a training runs, empty where that is `entry` with a session, and `total` the
+    wall seconds after which it is ended; `paired` says whether it takes a seed. `guards` are
+    bounds in words; `threads` and `memory`, in bytes, are what a training has.
     `line_price` and `tie` are in the metric's unit; or they are `shares` of the noise between
     seeds, where that is still being learned: what is told here stays the same all night.
     """
 
     entry: str
     command: str
+    total: float
     paired: bool
     guards: tuple[str, ...]
     example: str
@@ -37,6 +39,8 @@ class Setting:
     categories: str
     proposals: int
     measuring: Measuring | None
+    threads: int
+    memory: int
     machine: str
     compiles: bool | None
     shares: bool
@@ -54,6 +58,7 @@ def setting_of(brief: Brief, proposals: int) -> Setting:
     return Setting(
         entry=frames.line(brief.entry, 120),
         command=frames.line(brief.command, 300),
+        total=brief.total,
         paired=brief.scale.noise.paired,
         guards=tuple(f"`{each.name}` {each.told}" for each in brief.guards),
         example=brief.example_delta,
@@ -66,6 +71,8 @@ def setting_of(brief: Brief, proposals: int) -> Setting:
         categories=CATEGORIES,
         proposals=proposals,
         measuring=brief.measuring,
+        threads=brief.limits.threads,
+        memory=brief.limits.memory,
         machine=_machine(machine) if machine else "",
         compiles=machine.compiles if machine else None,
         shares=unit != 1.0,

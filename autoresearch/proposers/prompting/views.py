@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from autoresearch import patching
 from autoresearch.policy import Calibration, Noise, sight
@@ -69,12 +70,17 @@ class Idea:
 
 @dataclass(frozen=True)
 class Keep:
-    """One step on the incumbent's way; `standing` is empty where there is no claim yet."""
+    """One step on the incumbent's way; `standing` is empty where there is no claim yet.
+
+    `further` is the mean that `pairs` have read since its verdict; None without.
+    """
 
     number: int
     category: str
     believed: float | None
     error: float | None
+    pairs: int
+    further: float | None
     standing: str
     words: str
 
@@ -93,16 +99,20 @@ class CrashKind:
 class Now:
     """What is new in every brief.
 
-    `more_steps` is what two fifths more steps are worth, `smallest` the gain that a few pairs would
-    confirm. `notes` are the person's own words, framed as such.
+    `first` is the baseline's number. `more_steps` is what two fifths more steps are worth,
+    `smallest` the gain that a few pairs would confirm, `line_price` and `tie` are what the rules
+    tell in shares. `notes` are the person's own words, framed as such.
     """
 
     incumbent: int
     score: Estimate | None
+    first: int
     baseline: tuple[tuple[int, float], ...]
     noise: Noise | None
     more_steps: float
     smallest: float
+    line_price: float
+    tie: float
     since_keep: int
     pending: tuple[PendingView, ...]
     line: tuple[Keep, ...]
@@ -155,10 +165,13 @@ def now(brief: Brief, frame: Frames, proposer: str = "") -> Now:
     return Now(
         incumbent=brief.incumbent_id,
         score=brief.score,
+        first=next((past.id for past in history if past.category is Category.BASELINE), 0),
         baseline=brief.baseline[:_READINGS],
         noise=brief.noise,
         more_steps=brief.noise.slope * math.log(1.4) if brief.noise else 0.0,
         smallest=sight(brief.noise, brief.scale).gain if brief.noise else 0.0,
+        line_price=brief.scale.line_price,
+        tie=brief.scale.tie,
         since_keep=digest.since_keep(history),
         pending=tuple(_pending(each, frame) for each in brief.pending[:_NUMBERS]),
         line=tuple(_keep(past, frame) for past in line[1:]),
@@ -219,9 +232,16 @@ def _pending(each: Pending, frame: Frames) -> PendingView:
 
 
 def _keep(past: Past, frame: Frames) -> Keep:
-    standing = "" if past.standing is None else str(past.standing)
-    words = _words(past, frame)
-    return Keep(past.id, str(past.category), past.delta, past.delta_error, standing, words)
+    return Keep(
+        number=past.id,
+        category=str(past.category),
+        believed=past.delta,
+        error=past.delta_error,
+        pairs=len(past.further),
+        further=fmean(read for _, read in past.further) if past.further else None,
+        standing="" if past.standing is None else str(past.standing),
+        words=_words(past, frame),
+    )
 
 
 def _near(past: Past, line: Sequence[Past], frame: Frames) -> NearMiss:

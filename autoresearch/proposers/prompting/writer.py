@@ -166,7 +166,10 @@ class Prompting:
 
 def _history(templates: Templates, brief: Brief) -> History:
     token_bytes = brief.measuring.token_bytes if brief.measuring else None
-    return History(templates, brief.salt, token_bytes, brief.scale.metric, brief.guards)
+    paired = brief.scale.noise.paired
+    return History(
+        templates, brief.salt, token_bytes, brief.scale.metric, brief.guards, paired=paired
+    )
 
 
 def _within(pieces: _Pieces, most: int) -> _Pieces:
