@@ -120,7 +120,10 @@ def page(night: ShownNight, where: Path, folder: Path) -> None:
 
 def small(path: Path, to: Path) -> None:
     """Write a picture with fewer colours, and so fewer bytes."""
-    Image.open(path).convert("RGB").quantize(160).save(to, optimize=True)
+    few = (
+        Image.open(path).convert("RGB").quantize(160, Image.Quantize.MAXCOVERAGE)
+    )  # rare ones, too
+    few.save(to, optimize=True)
 
 
 if __name__ == "__main__":
