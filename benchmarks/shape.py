@@ -123,7 +123,7 @@ class Trace:
 
     def __exit__(self, *_fault: object) -> None:
         sys.setprofile(None)
-        threading.setprofile(None)  # type: ignore[arg-type]  # as its documentation has it
+        threading.setprofile(None)
 
 
 @dataclass
