@@ -67,7 +67,7 @@ check: lint types floors coverage
 # The guides as a site, in build/site; a link that leads nowhere is an error.
 site: install
 	$(INSTALL) --group docs
-	$(BIN)/mkdocs build --quiet --strict
+	$(BIN)/mkdocs build --strict # with --quiet it would overlook everything
 
 # The pictures in docs/, of a real night on the CPU. Needs Chromium.
 screenshots: install

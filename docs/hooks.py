@@ -14,7 +14,7 @@ OUTSIDE = (
     "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "templates/gpt/program.md",
     "benchmarks/README.md", "benchmarks/results/*",
 )  # fmt: skip
-_LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)#\s]+)|(?<=src=\")(?![a-z]+:)([^\"]+)")
+_LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)#\s]+)|(?<=(?:src|set)=\")([^\":]+)")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

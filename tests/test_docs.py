@@ -139,7 +139,8 @@ def test_every_command_has_examples_in_its_help() -> None:
 
 def test_links_between_the_guides_lead_somewhere() -> None:
     for path in (*DOCS.glob("*.md"), DOCS.parent / "README.md"):
-        for link in re.findall(r"\]\(([^)#:]+)\)", path.read_text("utf-8")):
+        text = path.read_text("utf-8")
+        for link in re.findall(r"(?:\]\(|src=\"|srcset=\")([^)#:\"]+)[)\"]", text):
             assert (path.parent / link).exists(), f"{path.name}: {link}"
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from autoresearch.errors import RegistryError
 from autoresearch.records.metric import Direction, Metric, MetricSource
-from autoresearch.records.values import Ending, Trust
+from autoresearch.records.values import Ending, Trust, Verdict
 from autoresearch.render.diff import diff, incomparable, sides
 from autoresearch.render.diff import plain as view_plain
 from tests.rendering import HOSTILE, PATCH, Fabricated, plain
@@ -78,6 +78,15 @@ def test_what_is_not_known_is_a_dash(made: Fabricated) -> None:
     found = rows(shown(made, 1, 4))
     assert "val_bpb (unsealed) 1.9123 ± 0.0031 - -" in found
     assert "steps 312 - -" in found
+
+
+def test_what_neither_counts_is_left_out(made: Fabricated) -> None:
+    pair = [made.add(Verdict.KEEP, 1.9) for _ in range(2)]
+    for row in pair:
+        made.trial(row, 1.9, steps=0)
+    found = [row.split(" ")[0] for row in rows(shown(made, *[int(row.id or 0) for row in pair]))]
+    assert "peak" in found
+    assert not {"tokens/s", "steps", "tokens"} & set(found)
 
 
 def test_means_are_over_scored_trials_only(made: Fabricated) -> None:

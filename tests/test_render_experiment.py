@@ -61,6 +61,13 @@ def test_every_field_is_told(made: Fabricated) -> None:
         assert told in words
 
 
+def test_what_a_command_does_not_count_is_not_told_as_nothing(made: Fabricated) -> None:
+    made.trial(made.add(Verdict.KEEP, 1.9), 1.9, steps=0)
+    found = shown(made, 1)
+    assert "peak memory 430 MiB" in found
+    assert not [word for word in ("0 steps", "0 tokens", "mismatch") if word in found]
+
+
 def test_ideas_for_later_are_told_with_what_became_of_them(made: Fabricated) -> None:
     made.night()
     notes = (

@@ -25,6 +25,8 @@ def marked(line: Text) -> str:
         (["-a = 1", "-b = 2", "+a = 1", "+b = 3"], ["", "2", "", "3"]),
         (["-x = one(two)", "+something else entirely here"], ["", ""]),
         (["-only gone"], [""]),
+        (["-  f(a)", "+  # why", "+  f(a)"], ["", "# why", ""]),
+        (["-if a:", "-  f(a)", "+if a:", "+    f(a)"], ["", "  ", "", "    "]),
     ],
 )
 def test_changed_words_are_marked(rows: list[str], words: list[str]) -> None:

@@ -55,6 +55,15 @@ def rows(text: str) -> list[list[str]]:
     return [line.split() for line in lines[at + 1 :]]
 
 
+def test_a_keep_that_was_taken_back_is_told_from_what_never_was_one(made: Fabricated) -> None:
+    made.night()
+    row = made.add(Verdict.DISCARD, 1.83, delta=-0.01)
+    made.registry.save(row.model_copy(update={"standing": Standing.REFUTED}))
+    text = shown(made)
+    assert [str(row.id), "refuted"] in [each[:2] for each in rows(text)]
+    assert "2 discarded (1 refuted)" in text
+
+
 def test_every_kind_has_its_row_and_its_count(made: Fabricated) -> None:
     made.night()
     text = shown(made)

@@ -242,6 +242,8 @@ def _table(before_side: Side, after_side: Side, difference: str) -> Table:
         Text(difference),
     )
     for name, old, new, worded in _rows(before, after):
+        if not (old or new):  # such as the steps of a command, which counts none
+            continue
         table.add_row(name, _shown(old, worded), _shown(new, worded), Text(_share(old, new)))
     for name in sorted(before.constants.keys() | after.constants.keys()):
         old_value, new_value = before.constants.get(name, "-"), after.constants.get(name, "-")

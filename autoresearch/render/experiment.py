@@ -172,13 +172,12 @@ def _trial_lines(trial: Trial, form: ScoreFormat) -> Iterator[Text]:
             f"total {words.duration(trial.total_seconds)}",
         ]
     )
-    parts: list[Text | str] = [
-        counted(trial.steps, "step"),
-        counted(trial.tokens, "token"),
-        f"peak memory {words.memory(trial.peak_memory)}",
-    ]
+    counts = ((trial.steps, "step"), (trial.tokens, "token"))  # a command counts neither
+    parts: list[Text | str] = [counted(number, what) for number, what in counts if number]
+    parts += [f"peak memory {words.memory(trial.peak_memory)}"]
     parts += [words.line(f"{name} {each:.4g}", 60) for name, each in sorted(trial.numbers.items())]
-    parts += [f"mismatch {trial.mismatch:.2g} nats"] if trial.mismatch is not None else []
+    if trial.mismatch is not None and trial.tokens:
+        parts += [f"mismatch {trial.mismatch:.2g} nats"]
     parts += [f"leaks found from {form.leak(trial.detectable)}"] if trial.detectable else []
     parts += [f"exit code {trial.exit_code}"] if trial.exit_code is not None else []
     parts += [f"signal {trial.signal}"] if trial.signal is not None else []

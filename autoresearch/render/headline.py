@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autoresearch.records.money import dollars
-from autoresearch.records.values import StudyState, Verdict
+from autoresearch.records.values import Standing, StudyState, Verdict
 from autoresearch.registry import RunNote
 from autoresearch.render import at_work, money, words
 from autoresearch.render.scores import ScoreFormat
@@ -106,7 +106,7 @@ def counts(report: StudyReport) -> Text:
     number = {each: report.verdicts.get(each, 0) for each in Verdict}
     told = [
         f"{words.count(number[Verdict.KEEP])} kept ({words.count(report.confirmed)} confirmed)",
-        f"{words.count(number[Verdict.DISCARD])} discarded",
+        f"{words.count(number[Verdict.DISCARD])} discarded{_refuted(report)}",
         f"{words.count(number[Verdict.CRASH])} crashed",
         f"{words.count(number[Verdict.INVALID])} refused (invalid)",
     ]
@@ -117,6 +117,13 @@ def counts(report: StudyReport) -> Text:
     }
     told += [f"{words.count(count)} {kind}" for kind, count in rare.items() if count]
     return Text(", ".join(told))
+
+
+def _refuted(report: StudyReport) -> str:
+    """Return how many of those that were discarded had been kept before."""
+    taken = [each for each in report.experiments if each.verdict is Verdict.DISCARD]
+    count = sum(each.standing is Standing.REFUTED for each in taken)
+    return f" ({words.count(count)} refuted)" if count else ""
 
 
 def _time(report: StudyReport, run: RunNote | None) -> Iterator[tuple[str, Text]]:

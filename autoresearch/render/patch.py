@@ -60,13 +60,15 @@ def _changed(block: Sequence[str]) -> Iterator[Text]:
     new = [row[1:] for row in block if row[0] == "+"]
     marks = _marks("\n".join(old), "\n".join(new)) if old and new else ([], [])
     for sign, rows, spans in (("-", old, marks[0]), ("+", new, marks[1])):
-        start = 0
+        whole, start = "\n".join(rows), 0
         for row in rows:
             shown = Text(f"{sign}{row}", style=_STYLES[sign])
             for first, last in spans:
-                if first < start + len(row) and last > start:
-                    at = 1 - start
-                    shown.stylize("bold reverse", max(first + at, 1), min(last + at, len(row) + 1))
+                left, right = max(first - start, 0), min(last - start, len(row))
+                if first < start and whole[first:last].strip():  # words, and no indentation alone
+                    left = len(row) - len(row.lstrip())
+                if left < right:
+                    shown.stylize("bold reverse", left + 1, right + 1)
             yield shown
             start += len(row) + 1
 

@@ -46,11 +46,10 @@ def standing(word: Standing) -> Text:
 
 
 def fate(row: Experiment | ExperimentReport) -> Text:
-    """Return an experiment's verdict, or of a keep the standing where it has one."""
+    """Return an experiment's verdict, or what further pairs made of it where it was kept."""
     if row.verdict is None:
         return Text(str(row.state))
-    kept = row.verdict is Verdict.KEEP
-    return standing(row.standing) if kept and row.standing else verdict(row.verdict)
+    return standing(row.standing) if row.standing else verdict(row.verdict)
 
 
 def duration(seconds: float) -> str:
