@@ -82,9 +82,9 @@ def test_a_template_goes_the_whole_line(template: str, tmp_path: Path) -> None:
     told = json.loads(autoresearch("status", "--json", cwd=root).out)
     assert [each["verdict"] for each in told["experiments"]] == ["keep", "keep"], told
     before = git(root, "rev-parse", "HEAD")
-    autoresearch("promote", "2", "--dry-run", cwd=root)
+    autoresearch("promote", "2", "--force", "--dry-run", cwd=root)
     assert git(root, "rev-parse", "HEAD") == before
-    autoresearch("promote", "2", cwd=root)
+    autoresearch("promote", "2", "--force", cwd=root)  # one pair confirms nothing
     assert patching.numbers((root / "train.py").read_text())[constant] == mended
 
 
