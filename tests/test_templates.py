@@ -6,6 +6,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
@@ -15,10 +16,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save_file
 
 from autoresearch import patching
 from autoresearch.config import load_settings
 from autoresearch.records.scores import Score, Unscored
+from autoresearch.runtime.arrays import NUMPY
+from autoresearch.runtime.rehearse_checkpoint import examine
+from autoresearch.runtime.rehearse_faults import FlawError
 from autoresearch.scaffold import TEMPLATES, profiles, render
 from tests.commands import autoresearch
 from tests.counting import change
@@ -73,7 +78,7 @@ def test_a_template_goes_the_whole_line(template: str, tmp_path: Path) -> None:
         (tmp_path / "poem.txt").write_text("\n\n".join(verses))
     autoresearch("prepare", *corpus, cwd=root)
     (tmp_path / "patches").mkdir()
-    patch = f"Subject: let it learn\n\n{change(begun, **{constant: str(mended)})}"
+    patch = f"Subject: let it learn\n\n{change(begun, {constant: str(mended)})}"
     (tmp_path / "patches" / "1.patch").write_text(patch)
 
     night = ["run", "--proposer", f"patches:{tmp_path / 'patches'}", "--budget", "2s"]
@@ -317,3 +322,30 @@ def test_arrays_of_other_libraries_are_scored_without_pytorch(given: str, tmp_pa
     wanted = score(twin, tmp_path, PLAIN.format("logits") + TWIN)
     assert isinstance(wanted, Score), wanted
     assert found.bpb == pytest.approx(wanted.bpb, abs=1e-6)
+
+
+SAVED = "load_file(directory / 'model.safetensors')['w']"
+REHEARSED = {
+    "honest": (SAVED, "w[tokens]", ""),
+    "forgetful": ("np.random.standard_normal((30, 30))", "w[tokens]", "not all of it is saved"),
+    "seeing ahead": (SAVED, "w[np.roll(tokens, -1, 1)]", "tokens that come after it"),
+    "of another shape": (SAVED, "w[tokens[0]]", "not to logits"),
+    "not finite": (SAVED, "w[tokens] / 0", "not finite"),
+}
+
+
+@pytest.mark.parametrize("model", REHEARSED)
+def test_a_rehearsal_asks_a_model_of_another_library(model: str, tmp_path: Path) -> None:
+    weights, logits, said = REHEARSED[model]
+    save_file(
+        {"w": np.random.default_rng(0).standard_normal((30, 30))}, tmp_path / "model.safetensors"
+    )
+    (tmp_path / "config.json").write_text("{}")
+    program = ModuleType("train")
+    source = "import numpy as np\nfrom safetensors.numpy import load_file\n"
+    source += (
+        f"def load_model(directory, device):\n w = {weights}\n return lambda tokens: {logits}\n"
+    )
+    exec(source, vars(program))
+    with np.errstate(all="ignore"), pytest.raises(FlawError, match=said) if said else nullcontext():
+        assert examine(program, tmp_path, 8, 30, NUMPY) is None
