@@ -10,7 +10,7 @@ DEMO_EXPERIMENTS ?= 6
 PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: install demo test test-all coverage check lint types floors wheel-test site screenshots clean
+.PHONY: install demo test test-of test-all coverage check lint types floors wheel-test site screenshots clean
 
 install: $(VENV)/.installed
 
@@ -33,6 +33,15 @@ demo: install
 test: PYTEST_ARGS ?= -n 5 --dist worksteal
 test: install
 	$(PYTEST) $(PYTEST_ARGS)
+
+# The test files that import some rooms directly: make test-of OF="registry gitrepo"
+empty :=
+ROOMS = ($(subst $(empty) $(empty),|,$(strip $(OF))))
+test-of: PYTEST_ARGS ?= -n 2
+test-of: install
+	@test -n "$(OF)" || { echo "make test-of OF=ROOM, or OF=\"ROOM ROOM\": see docs/architecture.md"; exit 2; }
+	files=$$(grep -lE "^(from|import) autoresearch(\.$(ROOMS)\b| import .*\b$(ROOMS)\b)" tests/test_*.py) && \
+	  $(PYTEST) $(PYTEST_ARGS) $$files
 
 # The rest of the zoo on the real template, every sandbox level, every kill: all that is `thorough`.
 # Fewer at a time: true trainings have time limits.

@@ -59,7 +59,11 @@ def init(
     path: Annotated[Path, typer.Argument(help="The project's directory.")] = Path(),
     *,
     template: Annotated[
-        str, typer.Option(help="What to start from: gpt; or blank, for a metric of your own.")
+        str,
+        typer.Option(
+            help="gpt; curriculum: the order of its text, too; mlx: the same for Apple silicon; "
+            "blank: a metric of your own."
+        ),
     ] = "gpt",
     profile: Annotated[
         str,

@@ -47,9 +47,11 @@ class RealNight:
         corpus: str = "stdlib",
         profile: str = "cpu",
         settings: Mapping[str, str] | None = None,
+        template: str = "gpt",
     ) -> None:
         self.root = place / "project"
-        self.act("init", str(self.root), "--profile", profile, here=place)
+        named = ("--template", template, "--profile", profile)
+        self.act("init", str(self.root), *named, here=place)
         begun = {name: (self.root / name).read_text() for name in ("train.py", "autoresearch.toml")}
         changed = {**begun, "train.py": train}
         for old, new in (settings or {}).items():
@@ -58,7 +60,7 @@ class RealNight:
             for name, text in changed.items():
                 (self.root / name).write_text(text)
             self._git("commit", "--quiet", "--all", "--message", "Set the program to begin with")
-        self.act("prepare", "--corpus", corpus)
+        self.act("prepare", *(("--corpus", corpus) if corpus else ()))
 
     def act(self, *arguments: str, here: Path | None = None) -> None:
         """Run the command line; what it prints is shown.

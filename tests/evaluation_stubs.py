@@ -116,9 +116,10 @@ def evaluator(
     sandbox: Sandbox | None = None,
     stop: Callable[[], bool] = lambda: False,
     allowance: Callable[[], Allowance | None] | None = None,
+    arrays: str = "torch",
 ) -> Evaluator:
     return Evaluator(
-        EvaluationSettings(context=32, batch=16, challenges=256, timeout=timeout),
+        EvaluationSettings(context=32, batch=16, challenges=256, timeout=timeout, arrays=arrays),
         sandbox=sandbox or detect(os.environ),
         limits=Limits(threads=1, memory=memory),
         device="cpu",

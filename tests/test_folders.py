@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch.gitrepo.trees import remove_tree
-from autoresearch.process import folders, put_new, remove
+from autoresearch.process import put_new, remove
 
 
 def deep(folder: Path, depth: int, name: str = "d") -> None:
@@ -80,7 +80,7 @@ def test_a_new_file_has_its_name_at_once_and_takes_nobodys(
         raise OSError(errno.EPERM, "no links here")
 
     if not links:
-        monkeypatch.setattr(folders.os, "link", refused)
+        monkeypatch.setattr(os, "link", refused)
     draft, path = tmp_path / "draft", tmp_path / "new"
     draft.write_text("mine")
     put_new(draft, path)

@@ -135,6 +135,15 @@ def test_an_apple_has_its_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert found.profile == "mps"
 
 
+def test_a_card_that_a_template_cannot_use_is_named(tmp_path: Path) -> None:
+    found = Choice("gpu-24gb", "NVIDIA GeForce RTX 4090, 24.0 GiB")
+    made = create_project(
+        tmp_path / "p", template="mlx", profile="auto", merge=False, detect=lambda: found
+    )
+    assert made.profile == "cpu"
+    assert made.reason == f"the template mlx has none for {found.reason}"
+
+
 @pytest.mark.parametrize("profile", profiles("gpt"))
 def test_every_profile_can_be_written_and_read(tmp_path: Path, profile: str) -> None:
     for name, text in render("gpt", profile).items():

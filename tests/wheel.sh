@@ -15,6 +15,9 @@ export AUTORESEARCH_HOME="$place/home" GIT_AUTHOR_NAME=w GIT_AUTHOR_EMAIL=w@loca
 export GIT_COMMITTER_NAME=w GIT_COMMITTER_EMAIL=w@localhost
 PATH="$place/venv/bin:$PATH"
 autoresearch --version
+for template in curriculum mlx blank; do
+    autoresearch init "$template" --template "$template" --profile cpu
+done
 autoresearch init project --profile cpu
 cd project
 autoresearch prepare

@@ -127,8 +127,7 @@ class EvaluationSettings:
     """[evaluation]: window length in tokens, rows per request, probes, tolerance in nats.
 
     `challenges` and `tolerance` are the least: noisy arithmetic is probed more, and allowed what
-    the study's baseline needs. `arrays` are what `load_model`'s model takes and gives: tensors of
-    PyTorch ("torch"), or what NumPy can read ("numpy").
+    the study's baseline needs. `arrays`: tensors ("torch"), or what NumPy can read ("numpy").
     """
 
     context: int = 128

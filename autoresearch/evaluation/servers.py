@@ -13,8 +13,8 @@ from autoresearch.process import remove
 class Servers:
     """Two servers that share nothing but what is shown to both; `close` kills them.
 
-    Until `load` they run nothing but this package and PyTorch or NumPy: a pair that waits has seen no
-    tree, no checkpoint and no text.
+    Until `load` they run nothing but this package and PyTorch or NumPy: a pair that waits has seen
+    no tree, no checkpoint and no text.
     """
 
     def __init__(self, site: Site) -> None:

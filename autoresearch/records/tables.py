@@ -268,7 +268,9 @@ class Trial(SQLModel, table=True):
     @property
     def gauges(self) -> dict[str, float]:
         """Every number but the score that a guard may be set on."""
-        memory = {"peak_memory_gib": self.peak_memory / 2**30} if self.peak_memory else {}
+        # One that ended before it was looked at took next to nothing.
+        seen = self.peak_memory or self.val_bpb is not None
+        memory = {"peak_memory_gib": self.peak_memory / 2**30} if seen else {}
         return self.numbers | memory
 
 

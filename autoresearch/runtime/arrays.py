@@ -113,7 +113,8 @@ class NumpyModel:
         with np.errstate(all="ignore"):  # a logit may be minus infinity; the evaluator looks
             highest = logits.max(-1, keepdims=True)
             total = np.log(np.exp(logits - highest).sum(-1)) + highest[..., 0]
-            return (chosen - total).tobytes()
+            found: bytes = (chosen - total).tobytes()
+        return found
 
     def vectors(self, data: bytearray, rows: int) -> bytes:
         """See `LoadedModel`."""

@@ -43,7 +43,7 @@ class Request:
 
     `budget` is in seconds, for show; after `patience` seconds of the budget's clock progress no
     longer waits for steps to be logged. `out` takes the checkpoint. `memory` is how many bytes a
-    training may use. `abstract`: tensors have no numbers. `arrays` are the model's: see [evaluation].
+    training may use. `abstract`: tensors have no numbers. `arrays`: what the model gives.
     """
 
     steps: int
@@ -228,9 +228,7 @@ def _look(program: Path, request: Request) -> bytes:
         rehearse_doubt,
     )
 
-    doubt = rehearse_checkpoint.examine(
-        module, out, request.context, request.vocab, request.arrays
-    )
+    doubt = rehearse_checkpoint.examine(module, out, request.context, request.vocab, request.arrays)
     if doubt is None:
         return _line(event="passed")
     return _line(event="failed", doubt=str(rehearse_doubt.write(doubt, out.parent)))

@@ -1,12 +1,12 @@
 """``python -m autoresearch.runtime.serve FD TREE ENTRY [LIBRARY]``: the untrusted model server.
 
 It greets the evaluator on the socket FD, with the library of the model's arrays (torch or numpy) in
-memory if that was asked for. There need be no tree yet: the first request that needs it (``load`` or ``tokenizer``) takes the server there.
-Then it imports the tree's code and answers the evaluator's requests, one at a time: ``load``,
-``score`` (log-probabilities of given next tokens), ``vectors`` (whole logit vectors at given
-places), ``tokenizer`` and ``encode``. Nothing it says is believed: the code it imports may have
-replaced any of it. A request that fails is answered with the exception's type and kind, and the
-server ends.
+memory if that was asked for. There need be no tree yet: the first request that needs it (``load``
+or ``tokenizer``) takes the server there. Then it imports the tree's code and answers the
+evaluator's requests, one at a time: ``load``, ``score`` (log-probabilities of given next tokens),
+``vectors`` (whole logit vectors at given places), ``tokenizer`` and ``encode``. Nothing it says is
+believed: the code it imports may have replaced any of it. A request that fails is answered with the
+exception's type and kind, and the server ends.
 """
 
 import gc
@@ -56,7 +56,7 @@ class ModelServer:
     def load(self, header: Header, payload: bytearray) -> Reply:
         """Build the model from the checkpoint; a first forward of one row tells its vocabulary."""
         kind, device = str(header["arrays"]), str(header["device"])
-        # PyTorch may be needed to look for it: not in this process, where the model has no use of it.
+        # It may take PyTorch to look for it, which a model of another library is to do without.
         ask = accelerator.fault if kind == arrays.TORCH else accelerator.fault_in_child
         if why := ask(device):  # before any code that could be blamed for it
             raise accelerator.AcceleratorError(why)
@@ -163,7 +163,7 @@ def main() -> None:
     if sys.argv[4:] == [arrays.TORCH]:
         import_torch()
     elif sys.argv[4:] == [arrays.NUMPY]:
-        import numpy  # noqa: F401, ICN001, PLC0415 - it stays in memory
+        import numpy  # noqa: F401, PLC0415 - it stays in memory
     channel.sendall(wire.head({"hello": True}, 0))  # no code of the tree has run so far
     try:
         serve(channel, server)
