@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
 TEMPLATE = ROOT / "templates" / "blank"
-PARTS, EXPERIMENTS = 5, 8  # runs one after the other, and what each trains
+PARTS, EXPERIMENTS = 6, 9  # runs one after the other, and what each trains
 TAG = "letters"
 NOTE = "Leave CLASSES alone: there are 62 signs."
 
@@ -122,7 +122,7 @@ class ShownNight:
         self.say("init", str(self.root), "--template", "blank", here=ideas)
         self.say("prepare")
         night = (
-            "run", "--tag", TAG, "--experiments", str(EXPERIMENTS), "--confirm-share", "0.4",
+            "run", "--tag", TAG, "--experiments", str(EXPERIMENTS), "--confirm-share", "0.5",
             "--proposer", f"2:patches:{ideas}", "--proposer", "optuna", "--control", "random:0.2",
         )  # fmt: skip
         for part in range(PARTS):
