@@ -323,7 +323,7 @@ def interrupted(project: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(LocalWorker, "train", train_once_stopped)
         running = Command("promote", "2", "--confirm", cwd=project)
-    running.until("training (").send_signal(signal.SIGINT)
+    running.until("training experiment").send_signal(signal.SIGINT)
     assert running.wait() == 130, running.err
     err = running.err
     last_line(err, "interrupted; everything is saved, and the same command goes on")
