@@ -71,7 +71,7 @@ site: install
 
 # The pictures in docs/, of a real night on the CPU. Needs Chromium.
 screenshots: install
-	$(BIN)/python -m benchmarks.screenshots docs
+	$(BIN)/python benchmarks/screenshots.py docs
 
 # The wheel as a user gets it, the source tree out of reach.
 wheel-test: install

@@ -1,6 +1,6 @@
 """The pictures in docs/, of a real night on the CPU: `make screenshots`.
 
-    python -m benchmarks.screenshots DIR [--night PROJECT]
+    python benchmarks/screenshots.py DIR [--night PROJECT]
 
 Terminals are drawn as SVG, from what the commands show on a terminal of that width; the page is
 photographed in Chromium. `--night` shows a project again in which `shown_night.py` had its night.
@@ -17,8 +17,8 @@ from PIL import Image
 from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
+from shown_night import ShownNight
 
-from benchmarks.shown_night import ShownNight
 from tests.browser import browser
 
 THEMES = {

@@ -81,10 +81,10 @@ def test_what_is_not_known_is_a_dash(made: Fabricated) -> None:
 
 
 def test_what_neither_counts_is_left_out(made: Fabricated) -> None:
-    pair = [made.add(Verdict.KEEP, 1.9) for _ in range(2)]
-    for row in pair:
-        made.trial(row, 1.9, steps=0)
-    found = [row.split(" ")[0] for row in rows(shown(made, *[int(row.id or 0) for row in pair]))]
+    first, second = (made.add(Verdict.KEEP, 1.9) for _ in range(2))
+    for each in (first, second):
+        made.trial(each, 1.9, steps=0)
+    found = [row.split(" ")[0] for row in rows(shown(made, first.id or 0, second.id))]
     assert "peak" in found
     assert not {"tokens/s", "steps", "tokens"} & set(found)
 
