@@ -1,7 +1,6 @@
 """Everything that is only read from the registry."""
 
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, and_, func, or_
 from sqlmodel import col, select
@@ -13,14 +12,12 @@ from autoresearch.records.hardware import Hardware, RanOn
 from autoresearch.records.notes import Note
 from autoresearch.records.tables import Call, Experiment, Study, Trial
 from autoresearch.records.values import (
-    UNCOUNTED,
     ExperimentState,
     Purpose,
     Reading,
-    Standing,
     Verdict,
 )
-from autoresearch.registry import readings
+from autoresearch.registry import readings, tried
 from autoresearch.registry.arms import trained
 from autoresearch.registry.database import Database, without
 from autoresearch.registry.phases import duty
@@ -236,25 +233,11 @@ class Queries:
 
         A keep that was taken back counts as one: it must not end a run that it had kept alive.
         """
-        kept = (Experiment.verdict == Verdict.KEEP) | (Experiment.standing == Standing.REFUTED)
-        when = func.coalesce(Experiment.finished_at, Experiment.created_at)
-        mine = select(when, Experiment.id).where(Experiment.study_id == study.id)
-        newest = mine.where(kept).order_by(when.desc(), col(Experiment.id).desc())
-        moment, number = self._database.first(newest) or (datetime.min.replace(tzinfo=UTC), 0)
-        later = (when > moment) | ((when == moment) & (col(Experiment.id) > number))
-        counted = mine.where(col(Experiment.verdict).not_in(UNCOUNTED), later)
-        return len(self._database.all(counted))
+        return tried.since_keep(self._database, study)
 
     def effects(self, study: Study, *, but: int = 0) -> dict[str, int]:
         """Return the effect hash of every experiment but one, with the first one that had it."""
-        query = select(Experiment.effect_hash, func.min(Experiment.id)).where(
-            Experiment.study_id == study.id,
-            col(Experiment.effect_hash).is_not(None),
-            Experiment.id != but,
-            # What waits or is at work is tried already; what became stale may be tried anew.
-            col(Experiment.verdict).is_(None) | col(Experiment.verdict).not_in(UNCOUNTED),
-        )
-        return dict(self._database.all(query.group_by(col(Experiment.effect_hash))))
+        return tried.effects(self._database, study, but)
 
     def notes(self, study: Study) -> list[Note]:
         """Return all that the person told the researcher of a study, oldest first."""
