@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from sqlmodel import SQLModel, col, select
 
 from autoresearch.records.tables import Experiment, Study, Trial
-from autoresearch.records.values import Purpose, Reading, Verdict
+from autoresearch.records.values import Purpose, Reading, TrialState, Verdict
 from autoresearch.registry.database import Database, without
 from autoresearch.registry.readings import quickest, seconds
 
@@ -21,7 +21,7 @@ Readings = dict[int, list[Reading]]
 
 @dataclass
 class Sums:
-    """What was asked of all trials since the last one was written."""
+    """What was asked of all trials since the last one ended."""
 
     quickest: dict[int, float] = field(default_factory=dict)
     seconds: dict[Purpose, float] | None = None
@@ -55,7 +55,8 @@ class StudyRows:
             self._itself = None
         elif isinstance(row, Trial):
             self._trials.pop(row.experiment_id, None)
-            self._sums = Sums()
+            if row.state is TrialState.DONE:
+                self._sums = Sums()
             if row.val_bpb is not None and row.purpose is not Purpose.DRIFT:
                 reading = Reading(row.seed, row.val_bpb, row.steps)
                 self._scored[int(row.id or 0)] = (row.experiment_id, reading)
