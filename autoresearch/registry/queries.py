@@ -168,7 +168,7 @@ class Queries:
         if only is not None:
             query = query.where(col(Trial.experiment_id).in_(only))
         if not whole:
-            query = query.options(*without(Trial, _TRIAL_BODY))
+            query = query.options(*without(Trial, TRIAL_BODY))
         found: dict[int, list[Trial]] = {}
         for trial in self._database.all(query.order_by(col(Trial.id))):
             found.setdefault(trial.experiment_id, []).append(trial)
