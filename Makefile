@@ -78,4 +78,4 @@ wheel-test: install
 	sh tests/wheel.sh $(CURDIR)/$(BIN)/python
 
 clean:
-	rm -rf $(VENV) $(DEMO) dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(DEMO) build dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
