@@ -67,6 +67,7 @@ def replay(past: Iterable[Past], noise: Noise, scale: Scale = CPU_SCALE) -> Repl
         noise: the study's.
         scale: in what unit, and what ideas are like before the first.
     """
+    scale = scale.beside(noise)
     steps = _steps(past, Belief(noise, scale.ideas, scale=scale))
     if not steps:
         return Replay(Belief(noise, scale.ideas, scale=scale), _NOTHING, {})
