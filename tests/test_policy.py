@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import assume, given
@@ -16,11 +17,13 @@ from autoresearch.policy import (
     Prior,
     average,
     judge,
+    memory,
     next_seed,
     paired,
     recall,
     replay,
 )
+from autoresearch.policy.memory import Replay
 from autoresearch.records.values import Reading, Verdict
 
 QUIET = Noise(seed=0.01, pair=0.003, seed_repeats=20, pair_repeats=20)
@@ -323,3 +326,32 @@ def test_a_reversal_teaches_nothing_of_ideas() -> None:
     assert recall([*line, back], QUIET).prior == recall(line, QUIET).prior
     assert recall([*line, back], QUIET).score.mean < recall(line, QUIET).score.mean
     assert Prior().reversed.reversed == Prior()
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 3), st.booleans(), st.lists(near, min_size=1, max_size=3)),
+             min_size=1, max_size=8),
+    st.integers(0, 7), near,
+)  # fmt: skip
+def test_a_study_gone_through_as_it_grows_comes_to_what_it_comes_to_from_scratch(
+    drawn: list[tuple[int, bool, list[float]]], at: int, other: float
+) -> None:
+    past = [Past(1, None, kept=True, readings=readings(2.0, 2.1))]
+    for number, (parent, kept_, scored) in enumerate(drawn, 2):
+        mine = readings(*(2 + each for each in scored))
+        past.append(Past(number, min(parent, number - 1), kept_, mine))
+    # An earlier one has been trained once more, as an incumbent is.
+    earlier = past[at % len(past)]
+    more = replace(earlier, readings=(*earlier.readings, Reading(9, 2 + other)))
+    changed = [more if each is earlier else each for each in past]
+    studies = [*(past[: n + 1] for n in range(len(past))), changed, past]
+    found = [_digits(replay(each, LOUD)) for each in studies]
+    for study, grown in zip(studies, found, strict=True):
+        memory._beginning.cache_clear()
+        assert _digits(replay(study, LOUD)) == grown
+
+
+def _digits(found: Replay) -> tuple[object, ...]:
+    """Return all that a study comes to, to the last digit."""
+    mean, covariance = found.last.state
+    return mean.tobytes(), covariance.tobytes(), found.last.prior, found.incumbent, found.scores

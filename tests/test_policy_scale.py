@@ -226,3 +226,19 @@ def test_true_gains_of_any_metric_are_kept_and_claimed() -> None:
         found = night(30_000, MEASURED, kind, paired=True)
         assert found.true < 0
         assert found.claims >= 1
+
+
+@pytest.mark.parametrize("paired", [True, False])
+@pytest.mark.parametrize("baseline", [(-0.5, -0.5), (-0.36643, -0.36694)])
+def test_repeats_that_agree_by_chance_do_not_make_large_gains_unbelievable(
+    baseline: tuple[float, float], *, paired: bool
+) -> None:
+    before = tuple(Reading(seed, each) for seed, each in enumerate(baseline, 1))
+    after = (Reading(1, baseline[0] - 0.10), Reading(2, baseline[1] - 0.14))
+    scale = scale_of(ACCURACY, "cpu", [before], paired=paired)
+    seen = noise({1: before, 2: after}, scale.noise, 1)
+    belief = recall([Past(1, None, kept=True, readings=before)], seen, scale)
+    found = judge(after, before, belief=belief)
+    assert isinstance(found, Decision)
+    assert found.effect is not None
+    assert found.effect.mean < -0.08

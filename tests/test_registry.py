@@ -407,7 +407,21 @@ def test_rows_held_in_memory_are_those_in_the_file(registry: Registry, tmp_path:
         assert [row.id for row in registry.experiments(study, last=1)] == [other.newest()]
         assert registry.readings(study) == other.readings(study)
         assert registry.parents(study) == other.parents(study)
-        assert registry.incumbent(study) == other.incumbent(study)
+        best, known = registry.incumbent(study), other.incumbent(study)
+        assert best is not None
+        assert known is not None
+        assert best.model_dump(exclude=BODY) == known.model_dump(exclude=BODY)
+        assert registry.study(study.tag) == other.study(study.tag)
+        assert registry.moving(study) == []
+        assert registry.seconds(study) == other.seconds(study)
+        assert registry.quickest(int(study.id or 0)) == other.quickest(int(study.id or 0))
+        for row in other.experiments(study):
+            assert registry.experiment(int(row.id or 0), whole=False).state is row.state
+            mine, there = (
+                [trial.model_dump(exclude=TRIAL_BODY) for trial in each.trials(row)]
+                for each in (registry, other)
+            )
+            assert mine == there
 
     with registry.holding(study):
         agree()
@@ -425,3 +439,4 @@ def test_rows_held_in_memory_are_those_in_the_file(registry: Registry, tmp_path:
 
 
 BODY = {"patch", "change_text", "test_bits"}
+TRIAL_BODY = {"log", "doc_bits", "curve", "traceback"}

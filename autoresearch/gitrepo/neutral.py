@@ -9,6 +9,7 @@ A candidate's files are what its commit holds, so git gets a repository of its o
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 from autoresearch.gitrepo.command import Git, system_refusal
@@ -41,11 +42,7 @@ def _begin(place: Path, of: Git | None) -> Git:
     environment = {"GIT_DIR": str(store), "GIT_WORK_TREE": str(tree)}
     kind: list[str] = []
     if of is not None:
-        objects = of.directory / of.text("rev-parse", "--git-path", "objects")
-        environment["GIT_OBJECT_DIRECTORY"] = str(objects.resolve())
-        # Older versions of git know neither the question nor any other answer.
-        if of.attempt("rev-parse", "--show-object-format").text == "sha256":
-            kind = ["--object-format=sha256"]
+        environment["GIT_OBJECT_DIRECTORY"], kind = _store(of)
     try:
         tree.mkdir()
         git = Git(tree, environment)
@@ -57,6 +54,15 @@ def _begin(place: Path, of: Git | None) -> Git:
     if of is not None:
         _tell_promisors(git, of)
     return git
+
+
+@lru_cache(maxsize=8)
+def _store(of: Git) -> tuple[str, list[str]]:
+    """Return where a repository's objects are, and what `init` is told of their kind."""
+    objects = of.directory / of.text("rev-parse", "--git-path", "objects")
+    # Older versions of git know neither the question nor any other answer.
+    sha256 = of.attempt("rev-parse", "--show-object-format").text == "sha256"
+    return str(objects.resolve()), ["--object-format=sha256"] if sha256 else []
 
 
 def _tell_promisors(git: Git, of: Git) -> None:

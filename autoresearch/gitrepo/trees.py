@@ -1,22 +1,22 @@
-"""Trees and commits by plumbing alone: a private index, so the person's checkout is not touched."""
+"""Trees and commits by plumbing alone: the person's index and checkout are not touched."""
 
 import re
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
 from autoresearch.errors import GitError
-from autoresearch.gitrepo.command import Git, system_refusal
+from autoresearch.gitrepo.command import Git
 from autoresearch.gitrepo.messages import Commit
 from autoresearch.patching import matches
 from autoresearch.process import remove
 
 MAX_TEXT = 4 * 2**20  # bytes; a larger file is data, not text that anyone edits
 SHA = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
+_NOWHERE = "refs/autoresearch-nowhere"
+_REPORT = re.compile(r"^fast-import: dumping crash report to (.+)$", re.MULTILINE)
 REGULAR, LINK, SUBMODULE = ("100644", "100755", "100664"), "120000", "160000"
 
 
@@ -42,9 +42,9 @@ def listing(git: Git, commit: str, prefix: str) -> tuple[Entry, ...]:
 
 
 def _listing(git: Git, commit: str, prefix: str) -> tuple[Entry, ...]:
-    _require(git, commit)
     answer = git.attempt("ls-tree", "-r", "-l", "-z", "--full-tree", _project(commit, prefix))
     if answer.status != 0:
+        _require(git, commit)
         msg = f"{prefix} is in no commit yet: add and commit the project first"
         raise GitError(msg)
     found = []
@@ -99,17 +99,55 @@ def write_commit(
 ) -> str:
     """Write a commit that sets these files of the project; see `GitRepo.write_commit`."""
     modes = {entry.path: entry.mode for entry in entries(git, parent, prefix)}
-    with private_index() as index:
-        git.text("read-tree", parent, environment=index)
-        records = []
-        for path, text in files.items():
-            data = text.encode("utf-8", "surrogatepass")
-            blob = git.text("hash-object", "-w", "--no-filters", "--stdin", stdin=data)
-            records.append(f"{modes.get(path, '100644')} {blob}\t{prefix}{path}\0")
-        told = "".join(records).encode("utf-8", "surrogateescape")
-        git.text("update-index", "-z", "--index-info", stdin=told, environment=index)
-        tree = git.text("write-tree", environment=index)
-    return commit_tree(git, tree, parent, message, int(when.timestamp()))
+    date, told = int(when.timestamp()), message.encode("utf-8", "replace")
+    if b"\0" in told:
+        msg = "a commit message cannot hold NUL"
+        raise GitError(msg)
+    author, committer = _identities(git)
+    stream = [
+        f"commit {_NOWHERE}\nmark :1\nauthor {author} {date} +0000\n".encode(),
+        f"committer {committer} {date} +0000\n".encode(),
+        _data(told),
+        f"from {parent}\n".encode(),
+    ]
+    for path, text in files.items():
+        mode = "100755" if modes.get(path) == "100755" else "100644"
+        stream.append(f"M {mode} inline ".encode() + _quoted(f"{prefix}{path}"))
+        stream.append(_data(text.encode("utf-8", "surrogatepass")))
+    # Cleared at the end, the ref that every commit here needs is never written.
+    stream.append(f"get-mark :1\nreset {_NOWHERE}\ndone\n".encode())
+    return _imported(git, b"".join(stream))
+
+
+def _imported(git: Git, stream: bytes) -> str:
+    """Have one git write all objects of a stream; return what it prints."""
+    # Few objects become loose ones, whatever the person set: a pack for each would slow git down.
+    loose = ("-c", "fastimport.unpackLimit=100")
+    answer = git.attempt(*loose, "fast-import", "--quiet", "--done", stdin=stream)
+    if answer.status == 0:
+        return answer.text
+    if report := _REPORT.search(answer.error):
+        (git.directory / report[1]).unlink(missing_ok=True)  # of no use to the person
+    raise answer.refusal("git fast-import")
+
+
+@lru_cache(maxsize=8)
+def _identities(git: Git) -> tuple[str, str]:
+    """Return author and committer as commits name them; asked for once."""
+    author, committer = (
+        git.text("var", name).rsplit(" ", 2)[0]
+        for name in ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT")
+    )
+    return author, committer
+
+
+def _data(content: bytes) -> bytes:
+    return b"data %d\n%b\n" % (len(content), content)
+
+
+def _quoted(path: str) -> bytes:
+    text = path.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{text}"\n'.encode("utf-8", "surrogateescape")
 
 
 def commit_tree(git: Git, tree: str, parent: str, message: str, when: int) -> str:
@@ -131,17 +169,6 @@ def read_commit(git: Git, sha: str) -> Commit:
     """Return one commit; GitError where there is none."""
     _require(git, sha)
     return _commits(git, "-1", sha, "--")[0]
-
-
-@contextmanager
-def private_index() -> Iterator[Mapping[str, str]]:
-    """An index of our own: a stale or busy index.lock of the person's never concerns us."""
-    try:
-        folder = tempfile.TemporaryDirectory(prefix="autoresearch-index-")
-    except OSError as fault:
-        raise system_refusal("git needs a temporary folder", fault) from None
-    with folder as place:
-        yield {"GIT_INDEX_FILE": str(Path(place) / "index")}
 
 
 def remove_tree(directory: Path) -> None:

@@ -103,7 +103,7 @@ def _units(body: Sequence[ast.stmt], outside: str) -> Iterator[_Unit]:
             node.body = []
             yield _unit(node, outside + node.name)
         else:
-            names = sorted(_names(node, ast.Store))
+            names = sorted(_names(ast.walk(node), ast.Store))
             place = outside + (", ".join(names) or type(node).__name__)
             yield _unit(node, place, binds=() if outside else names, also=_SHAPING)
 
@@ -119,25 +119,26 @@ def _shaping(function: ast.AST, place: str) -> Iterator[_Unit]:
 def _unit(
     node: ast.stmt, place: str, *, binds: Iterable[str] = (), also: frozenset[str] = frozenset()
 ) -> _Unit:
-    words = {word.lower() for name in _mentions(node) for word in _WORD.findall(name)}
+    nodes = list(ast.walk(node))
+    words = {word.lower() for name in {*_mentions(nodes)} for word in _WORD.findall(name)}
     words |= {word.removesuffix("s") for word in words}
     return _Unit(
         place=place,
         said=ast.dump(node),
         steers=bool(words & (_STEERING | also)),
-        uses=_names(node, ast.Load),
+        uses=_names(nodes, ast.Load),
         binds=frozenset(binds),
     )
 
 
-def _names(node: ast.AST, context: type[ast.expr_context]) -> frozenset[str]:
-    inside = (each for each in ast.walk(node) if isinstance(each, ast.Name))
+def _names(nodes: Iterable[ast.AST], context: type[ast.expr_context]) -> frozenset[str]:
+    inside = (each for each in nodes if isinstance(each, ast.Name))
     return frozenset(each.id for each in inside if isinstance(each.ctx, context))
 
 
-def _mentions(node: ast.AST) -> Iterator[str]:
+def _mentions(nodes: Iterable[ast.AST]) -> Iterator[str]:
     """Yield every identifier, also those in texts: getattr(x, "lr")."""
-    for each in ast.walk(node):
+    for each in nodes:
         for _, value in ast.iter_fields(each):
             for item in value if isinstance(value, list) else (value,):
                 if isinstance(item, str) and len(item) <= _LONGEST:

@@ -8,6 +8,7 @@ Source: hierarchical Bayes with the hyperparameters on a grid.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,10 +35,11 @@ def learned(usual: Prior, measured: Sequence[tuple[float, float]]) -> Prior:
     """
     if not measured:
         return usual
-    grid = _Grid.around(usual)
-    # However far a training went astray, it says nothing of how small losses can be.
-    most = _MOST_LOSS * usual.loss
-    weights = grid.weights([(min(effect, most), variance) for effect, variance in measured])
+    grid, logs = _around(usual), np.log(_beforehand())
+    for effect, variance in measured:
+        logs = logs + _foretold(usual, effect, variance)
+    weights = np.exp(logs - logs.max())
+    weights = weights / weights.sum()
     up, flat, down = (float((weights * each).sum()) for each in grid.shares)
     gain = float((weights * grid.better * grid.gains[:, None]).sum()) / up
     loss = float((weights * grid.worse * grid.losses).sum()) / down
@@ -62,20 +64,27 @@ class _Grid:
         gains, losses = (size * np.array(_SIZES[0]) for size in (usual.gain, usual.loss))
         return cls(better, (1 - better) * idle, (1 - better) * (1 - idle), gains, losses)
 
+    def foretelling(self, effect: float, variance: float) -> Vector:
+        """Return the log of how likely each prior makes a measured effect."""
+        up, flat, down = densities(self.gains, self.losses, effect, variance)
+        mixed = self.better * up[:, None] + self.neutral * flat + self.worse * down
+        return np.asarray(np.log(np.maximum(mixed, _LEAST)))
+
     @property
     def shares(self) -> tuple[Vector, Vector, Vector]:
         """How often ideas are better, neutral and worse."""
         return self.better, self.neutral, self.worse
 
-    def weights(self, measured: Sequence[tuple[float, float]]) -> Vector:
-        """Return how likely each prior is after these measurements; sums to 1."""
-        logs = np.log(_beforehand())
-        for effect, variance in measured:
-            up, flat, down = densities(self.gains, self.losses, effect, variance)
-            mixed = self.better * up[:, None] + self.neutral * flat + self.worse * down
-            logs = logs + np.log(np.maximum(mixed, _LEAST))
-        weights = np.exp(logs - logs.max())
-        return np.asarray(weights / weights.sum())
+
+@lru_cache(maxsize=4)
+def _around(usual: Prior) -> _Grid:
+    return _Grid.around(usual)
+
+
+@lru_cache(maxsize=4096)  # a study's ideas are gone through again at every verdict
+def _foretold(usual: Prior, effect: float, variance: float) -> Vector:
+    # However far a training went astray, it says nothing of how small losses can be.
+    return _around(usual).foretelling(min(effect, _MOST_LOSS * usual.loss), variance)
 
 
 def _shares(usual: float, powers: Sequence[float]) -> Vector:

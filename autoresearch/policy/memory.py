@@ -3,6 +3,8 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import accumulate
 from statistics import fmean
 
 from autoresearch.policy.belief import Belief, Evidence
@@ -65,6 +67,7 @@ def replay(past: Iterable[Past], noise: Noise, scale: Scale = CPU_SCALE) -> Repl
         noise: the study's.
         scale: in what unit, and what ideas are like before the first.
     """
+    scale = scale.beside(noise)
     steps = _steps(past, Belief(noise, scale.ideas, scale=scale))
     if not steps:
         return Replay(Belief(noise, scale.ideas, scale=scale), _NOTHING, {})
@@ -89,28 +92,62 @@ def average(readings: Sequence[Reading], noise: Noise) -> Estimate:
 def _steps(past: Iterable[Past], blank: Belief) -> list[_Step]:
     # Twice: effects teach what ideas are like, and that changes what is believed of each effect.
     past = list(past)
-    first = list(_told(past, blank))
+    first = _remembered(past, _beginning(blank.noise, blank.scale))
     ideas = [step for step, each in zip(first, past, strict=True) if not each.reversal]
     effects = [step.evidence for step in ideas if step.evidence]
     if not effects:
         return first
     prior = learned(blank.prior, [(each.measured, each.variance) for each in effects])
-    return list(_told(past, replace(blank, prior=prior)))
+    return list(_told(past, _Step(replace(blank, prior=prior), _NOTHING)))
 
 
-def _told(past: Iterable[Past], belief: Belief) -> Iterator[_Step]:
-    incumbent, evidence = _NOTHING, None
+def _told(past: Iterable[Past], step: _Step) -> Iterator[_Step]:
     for experiment in past:
-        if experiment.parent is None and experiment.kept:
-            incumbent, evidence = experiment, None
-        elif experiment.parent == incumbent.number:
-            belief, evidence = _weighed(belief, incumbent, experiment)
-            if evidence is not None:
-                belief = (belief.keeping if experiment.kept else belief.discarding)(evidence)
-                incumbent = experiment if experiment.kept else incumbent
-        else:
-            evidence = None
-        yield _Step(belief, incumbent, evidence)
+        step = _after(step, experiment)
+        yield step
+
+
+def _after(step: _Step, experiment: Past) -> _Step:
+    """Return the step that an experiment is after another one."""
+    belief, incumbent = step.before, step.incumbent
+    if experiment.parent is None and experiment.kept:
+        return _Step(belief, experiment)
+    if experiment.parent != incumbent.number:
+        return _Step(belief, incumbent)
+    belief, evidence = _weighed(belief, incumbent, experiment)
+    if evidence is None:
+        return _Step(belief, incumbent)
+    belief = (belief.keeping if experiment.kept else belief.discarding)(evidence)
+    return _Step(belief, experiment if experiment.kept else incumbent, evidence)
+
+
+@dataclass
+class _Link:
+    """A step, and the experiment that last came after it with the step that it was."""
+
+    step: _Step
+    experiment: Past | None = None
+    link: "_Link | None" = None
+
+    def then(self, experiment: Past) -> "_Link":
+        """Return the link of an experiment after this one; worked out unless it is known."""
+        if self.link is None or self.experiment != experiment:
+            self.experiment, self.link = experiment, _Link(_after(self.step, experiment))
+        return self.link
+
+
+@lru_cache(maxsize=2)  # a study's, before and after its noise was learned more of
+def _beginning(noise: Noise, scale: Scale) -> _Link:
+    return _Link(_Step(Belief(noise, scale.ideas, scale=scale), _NOTHING))
+
+
+def _remembered(past: Iterable[Past], link: _Link) -> list[_Step]:
+    """Return the steps as `_told` does. What was gone through before is not worked out again.
+
+    A step follows from the one before it and its experiment alone, so it can be no other.
+    """
+    links = accumulate(past, _Link.then, initial=link)
+    return [each.step for each in links][1:]
 
 
 _NOTHING = Past(0, None, kept=False, readings=())
@@ -134,5 +171,10 @@ def _epoch_of(experiment: Past) -> int:
     return experiment.readings[0].epoch
 
 
-def _steady(experiment: Past, noise: Noise) -> list[Reading]:
-    return steadied(experiment.readings, noise.slope)
+def _steady(experiment: Past, noise: Noise) -> Sequence[Reading]:
+    return _steadied(tuple(experiment.readings), noise.slope)
+
+
+@lru_cache(maxsize=64)  # an incumbent's are asked for at every step
+def _steadied(readings: tuple[Reading, ...], slope: float) -> tuple[Reading, ...]:
+    return tuple(steadied(readings, slope))

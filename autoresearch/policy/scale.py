@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from autoresearch.policy.effects import CPU_IDEAS, GPU_IDEAS, Prior
-from autoresearch.policy.noise import CPU, GPU, Usual, repeated
+from autoresearch.policy.noise import CPU, GPU, Noise, Usual, repeated
 from autoresearch.records.metric import BITS_PER_BYTE, Metric
 from autoresearch.records.values import Reading
 
@@ -57,6 +57,16 @@ class Scale:
             vague=factor * self.vague,
             same=factor * self.same,
         )
+
+    def beside(self, noise: Noise) -> "Scale":
+        """Return the scale of a study with this noise: of a metric whose unit is learned from it.
+
+        Few repeats of the best code may agree by chance, and other code says how loud the study
+        is. Ideas thought far smaller than its noise would never be believed.
+        """
+        if self.metric.is_bits_per_byte or noise.seed <= self.noise.seed:
+            return self
+        return replace(self.times(noise.seed / self.noise.seed), noise=self.noise)
 
     def price(self, lines: int) -> float:
         """Return what an improvement must exceed to be worth this many more lines."""

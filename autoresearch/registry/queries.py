@@ -1,7 +1,6 @@
 """Everything that is only read from the registry."""
 
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, and_, func, or_
 from sqlmodel import col, select
@@ -13,28 +12,24 @@ from autoresearch.records.hardware import Hardware, RanOn
 from autoresearch.records.notes import Note
 from autoresearch.records.tables import Call, Experiment, Study, Trial
 from autoresearch.records.values import (
-    UNCOUNTED,
     ExperimentState,
     Purpose,
     Reading,
-    Standing,
-    TrialState,
     Verdict,
 )
-from autoresearch.registry import readings
+from autoresearch.registry import readings, tried
 from autoresearch.registry.arms import trained
 from autoresearch.registry.database import Database, without
 from autoresearch.registry.phases import duty
 from autoresearch.registry.racing import Raced, curves, raced
 from autoresearch.registry.readings import Repeat
 from autoresearch.registry.revision import revision
-from autoresearch.registry.rows import EXPERIMENT_BODY, StudyRows
+from autoresearch.registry.rows import EXPERIMENT_BODY, TRIAL_BODY, StudyRows
 from autoresearch.registry.shelving import at_work, worth_shelving
 from autoresearch.registry.spending import Spending, spending
 from autoresearch.registry.summary import Summary, summarize
 
 _MOVING = (ExperimentState.COMMITTING, ExperimentState.WITHDRAWING)
-_TRIAL_BODY = ("log", "doc_bits", "curve", "traceback")
 _CALL_BODY = ("answer",)
 
 
@@ -45,9 +40,9 @@ class Queries:
         self._database = database
         self._rows: StudyRows | None = None
 
-    def _held(self, study: Study) -> StudyRows | None:
-        """Return a study's rows where they are held in memory."""
-        return self._rows if self._rows is not None and self._rows.study == study.id else None
+    def _held(self, study: int | None) -> StudyRows | None:
+        """Return a study's rows, by its number, where they are held in memory."""
+        return self._rows if self._rows is not None and self._rows.study == study else None
 
     def studies(self) -> list[Study]:
         """Return every study, oldest first."""
@@ -58,6 +53,8 @@ class Queries:
 
         An imported one is never at work.
         """
+        if tag is not None and self._rows is not None and self._rows.itself().tag == tag:
+            return self._rows.itself()
         query = select(Study).order_by(col(Study.id).desc())
         if tag is not None:
             query = query.where(Study.tag == tag)
@@ -75,15 +72,19 @@ class Queries:
 
     def study_of(self, experiment: Experiment) -> Study:
         """Return the study that an experiment belongs to."""
+        if held := self._held(experiment.study_id):
+            return held.itself()
         found: Study = self._database.first(select(Study).where(Study.id == experiment.study_id))
         return found
 
-    def experiment(self, number: int) -> Experiment:
-        """Return one experiment, whole.
+    def experiment(self, number: int, *, whole: bool = True) -> Experiment:
+        """Return one experiment; unless `whole`, one held in memory without patch and text.
 
         Raises:
             RegistryError: there is none with this number.
         """
+        if not whole and self._rows and (held := self._rows.experiment(number)):
+            return held
         found: Experiment | None = self._database.first(
             select(Experiment).where(Experiment.id == number)
         )
@@ -108,7 +109,7 @@ class Queries:
         whole: bool = False,
     ) -> list[Experiment]:
         """Return a study's experiments, oldest first; without patch and text unless `whole`."""
-        if not whole and (held := self._held(study)):
+        if not whole and (held := self._held(study.id)):
             rows = held.experiments()
             rows = rows if verdict is None else [row for row in rows if row.verdict is verdict]
             return rows if last is None else rows[len(rows) - min(last, len(rows)) :]
@@ -126,6 +127,8 @@ class Queries:
 
     def moving(self, study: Study) -> list[Experiment]:
         """Return the experiments whose verdict the branch has not followed yet."""
+        if held := self._held(study.id):
+            return [row for row in held.experiments() if row.state in _MOVING]
         return self._in_state(study, *_MOVING)
 
     def _in_state(self, study: Study, *states: ExperimentState) -> list[Experiment]:
@@ -133,10 +136,12 @@ class Queries:
         return self._database.all(select(Experiment).where(*mine).order_by(col(Experiment.id)))
 
     def incumbent(self, study: Study) -> Experiment | None:
-        """Return the keep that no other builds on: its commit is the branch's tip."""
-        if held := self._held(study):
-            number = held.incumbent()
-            return None if number is None else self.experiment(number)
+        """Return the keep that no other builds on: its commit is the branch's tip.
+
+        It is without patch and text where the study's rows are held in memory.
+        """
+        if held := self._held(study.id):
+            return held.incumbent()
         kept = and_(col(Experiment.study_id) == study.id, col(Experiment.verdict) == Verdict.KEEP)
         built_on = select(Experiment.parent_id).where(kept, col(Experiment.parent_id).is_not(None))
         query = select(Experiment).where(kept, col(Experiment.id).not_in(built_on))
@@ -145,9 +150,11 @@ class Queries:
 
     def trials(self, experiment: Experiment, *, whole: bool = False) -> list[Trial]:
         """Return an experiment's trials, oldest first; without log and curve unless `whole`."""
+        if not whole and (held := self._held(experiment.study_id)):
+            return held.trials(int(experiment.id or 0))
         query = select(Trial).where(Trial.experiment_id == experiment.id)
         if not whole:
-            query = query.options(*without(Trial, _TRIAL_BODY))
+            query = query.options(*without(Trial, TRIAL_BODY))
         return self._database.all(query.order_by(col(Trial.id)))
 
     def trials_by_experiment(
@@ -161,7 +168,7 @@ class Queries:
         if only is not None:
             query = query.where(col(Trial.experiment_id).in_(only))
         if not whole:
-            query = query.options(*without(Trial, _TRIAL_BODY))
+            query = query.options(*without(Trial, TRIAL_BODY))
         found: dict[int, list[Trial]] = {}
         for trial in self._database.all(query.order_by(col(Trial.id))):
             found.setdefault(trial.experiment_id, []).append(trial)
@@ -188,7 +195,7 @@ class Queries:
 
         Those that only looked for drift are left out: they repeat a seed that was read.
         """
-        if held := self._held(study):
+        if held := self._held(study.id):
             return held.readings(study)
         return readings.readings(self._database, study)
 
@@ -224,18 +231,19 @@ class Queries:
 
     def seconds(self, study: Study) -> dict[Purpose, float]:
         """Return the wall seconds of a study's trials, scoring included, by their purpose."""
-        took = func.sum(Trial.total_seconds + Trial.scoring_seconds)
-        query = select(Trial.purpose, took).join(Experiment)
-        query = query.where(Experiment.study_id == study.id, Trial.state == TrialState.DONE)
-        return dict(self._database.all(query.group_by(col(Trial.purpose))))
+        if held := self._held(study.id):
+            return held.seconds()
+        return readings.seconds(self._database, int(study.id or 0))
 
     def quickest(self, study: int, last: int = 10) -> float:
         """Return the wall seconds of the quickest of a study's last scored trials; 0.0 without."""
+        if held := self._held(study):
+            return held.quickest(last)
         return readings.quickest(self._database, study, last)
 
     def parents(self, study: Study) -> dict[int, int]:
         """Return which incumbent each experiment was compared with."""
-        if held := self._held(study):
+        if held := self._held(study.id):
             return {int(row.id or 0): row.parent_id for row in held.experiments() if row.parent_id}
         query = select(Experiment.id, Experiment.parent_id).where(
             Experiment.study_id == study.id, col(Experiment.parent_id).is_not(None)
@@ -247,25 +255,11 @@ class Queries:
 
         A keep that was taken back counts as one: it must not end a run that it had kept alive.
         """
-        kept = (Experiment.verdict == Verdict.KEEP) | (Experiment.standing == Standing.REFUTED)
-        when = func.coalesce(Experiment.finished_at, Experiment.created_at)
-        mine = select(when, Experiment.id).where(Experiment.study_id == study.id)
-        newest = mine.where(kept).order_by(when.desc(), col(Experiment.id).desc())
-        moment, number = self._database.first(newest) or (datetime.min.replace(tzinfo=UTC), 0)
-        later = (when > moment) | ((when == moment) & (col(Experiment.id) > number))
-        counted = mine.where(col(Experiment.verdict).not_in(UNCOUNTED), later)
-        return len(self._database.all(counted))
+        return tried.since_keep(self._database, study)
 
     def effects(self, study: Study, *, but: int = 0) -> dict[str, int]:
         """Return the effect hash of every experiment but one, with the first one that had it."""
-        query = select(Experiment.effect_hash, func.min(Experiment.id)).where(
-            Experiment.study_id == study.id,
-            col(Experiment.effect_hash).is_not(None),
-            Experiment.id != but,
-            # What waits or is at work is tried already; what became stale may be tried anew.
-            col(Experiment.verdict).is_(None) | col(Experiment.verdict).not_in(UNCOUNTED),
-        )
-        return dict(self._database.all(query.group_by(col(Experiment.effect_hash))))
+        return tried.effects(self._database, study, but)
 
     def notes(self, study: Study) -> list[Note]:
         """Return all that the person told the researcher of a study, oldest first."""

@@ -94,6 +94,14 @@ def quickest(database: Database, study: int, last: int) -> float:
     return min(database.all(took.order_by(col(Trial.id).desc()).limit(last)), default=0.0)
 
 
+def seconds(database: Database, study: int) -> dict[Purpose, float]:
+    """Return the wall seconds of a study's trials, scoring included, by their purpose."""
+    took = func.sum(Trial.total_seconds + Trial.scoring_seconds)
+    query = select(Trial.purpose, took).join(Experiment)
+    query = query.where(Experiment.study_id == study, Trial.state == TrialState.DONE)
+    return dict(database.all(query.group_by(col(Trial.purpose))))
+
+
 def _scored(study: Study, which: Any) -> Any:
     query = select(Trial.id, Trial.experiment_id, Trial.seed, Trial.val_bpb).join(Experiment)
     query = query.where(Experiment.study_id == study.id, which, col(Trial.val_bpb).is_not(None))

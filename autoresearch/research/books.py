@@ -87,7 +87,7 @@ class Books:
 
     def keeps(self, study: Study, memory: Memory) -> list[Keep]:
         """Return the keeps that stand for an improvement: neither the baseline nor the refuted."""
-        rows = self._registry.experiments(study, verdict=Verdict.KEEP, whole=True)
+        rows = self._registry.experiments(study, verdict=Verdict.KEEP)
         readings = {each.number: each.readings for each in memory.past}
         return [
             Keep(row, _kept(row, readings[int(row.id or 0)], readings[row.parent_id]))
@@ -127,12 +127,13 @@ class Books:
         if first_known:
             self._advise(study, memory)
         verdict = None if first_known else Verdict.KEEP
-        rows = self._registry.experiments(study, verdict=verdict, whole=True)
-        for row in rows:
-            if _estimate(row, memory) or first_known:
-                self._registry.save(row)
+        for row in self._registry.experiments(study, verdict=verdict):
+            estimated = row.model_copy()
+            if _estimate(estimated, memory) or first_known:
+                self._registry.save(estimated)
         # Last: a run that is killed before it knows the noise for the first time once more.
-        self._registry.save(study.model_copy(update={"sigma": sigma}))
+        if study.sigma != sigma:
+            self._registry.save(study.model_copy(update={"sigma": sigma}))
         self._claim(study, memory)
 
     def _advise(self, study: Study, memory: Memory) -> None:
@@ -144,7 +145,7 @@ class Books:
         """Note how far the difference to its parent hangs on which documents val holds."""
         if experiment.parent_id is None or not study.doc_bytes:
             return
-        parent = self._registry.experiment(experiment.parent_id)
+        parent = self._registry.experiment(experiment.parent_id, whole=False)
         found = policy.by_document(
             self._registry.document_bits(experiment),
             self._registry.document_bits(parent),
@@ -158,13 +159,17 @@ class Books:
             row, sure = keep.row, claim.confirmed and not self.broken(keep.row)
             standing = Standing.CONFIRMED if sure else None
             before = (row.standing, row.claim_pairs, row.claim_reason)
-            row.claim_pairs, row.claim_reason = claim.pairs, claim.reason
-            row.claim = claim.probability if claim.pairs else None
-            news, row.standing = standing is not row.standing, standing
-            if before != (row.standing, row.claim_pairs, row.claim_reason):
-                self._registry.save(row)
-            if news:
-                self._tell(study, row, standing)
+            if before == (standing, claim.pairs, claim.reason):
+                continue
+            said = {
+                "standing": standing,
+                "claim": claim.probability if claim.pairs else None,
+                "claim_pairs": claim.pairs,
+                "claim_reason": claim.reason,
+            }
+            stored = self._registry.save(row.model_copy(update=said))
+            if standing is not row.standing:
+                self._tell(study, stored, standing)
 
     def _tell(self, study: Study, row: Experiment, standing: Standing | None) -> None:
         incumbent = self._registry.incumbent(study)

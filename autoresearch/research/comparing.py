@@ -48,7 +48,7 @@ class Comparing:
         """Return the verdict on an experiment that has its commit, or the trials it still needs."""
         if experiment.parent_id is None:
             return self._baseline(experiment)
-        parent = self._registry.experiment(experiment.parent_id)
+        parent = self._registry.experiment(experiment.parent_id, whole=False)
         if parent.verdict is not Verdict.KEEP:
             reason = f"experiment {parent.id}, which it builds on, was taken back"
             return policy.Decision(Verdict.DISCARD, None, reason)

@@ -108,7 +108,7 @@ class Confirming:
 
     def _pair(self, study: Study, chosen: NextPair) -> Wanted:
         keep = chosen.keep.row
-        parent = self._registry.experiment(int(keep.parent_id or 0))
+        parent = self._registry.experiment(int(keep.parent_id or 0), whole=False)
         return self._comparing.pair(study, keep, parent, chosen.seed, Purpose.CONFIRMING)
 
     def _doubtful(self, memory: Memory, keeps: Sequence[Keep]) -> int:
@@ -183,7 +183,7 @@ class Confirming:
     def _can_be_paired(self, keep: Keep) -> bool:
         # A seed that a side failed on is left out, but one that fails again would take pairs for
         # ever; so would a keep that was raced in one.
-        parent = self._registry.experiment(int(keep.row.parent_id or 0))
+        parent = self._registry.experiment(int(keep.row.parent_id or 0), whole=False)
         for side in (parent, keep.row):
             trials = [each for each in self._registry.trials(side) if settled(each)]
             if sum(each.val_bpb is None for each in trials) > _FAILURES:

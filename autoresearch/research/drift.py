@@ -75,7 +75,7 @@ class Drifting:
 
     def ended(self, study: Study, again: Trial) -> None:
         """Take a repetition in: where the machine has changed, its readings are let rest."""
-        of = self.registry.experiment(again.experiment_id)
+        of = self.registry.experiment(again.experiment_id, whole=False)
         before = [each for each in self.registry.trials(of) if settled(each)]
         then = _newest(study, [each for each in before if each.seed == again.seed])
         if again.val_bpb is None:

@@ -108,7 +108,7 @@ class Pasts:
     def _beside(self, parent: int, seed: int) -> Run | None:
         """Return the parent's training on a seed; None where it came to no score."""
         if (parent, seed) not in self._besides:
-            row = self._registry.experiment(parent)
+            row = self._registry.experiment(parent, whole=False)
             for each in self._registry.trials(row, whole=True):
                 if each.val_bpb is not None and each.purpose is not Purpose.DRIFT:
                     self._besides[parent, each.seed] = _run(each)

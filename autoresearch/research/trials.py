@@ -94,7 +94,9 @@ class TrialRunner:
         """
         if request.purpose is Purpose.DRIFT:
             return None
-        return self.known(self._registry.experiment(request.experiment)).get(request.seed)
+        return self.known(self._registry.experiment(request.experiment, whole=False)).get(
+            request.seed
+        )
 
     def task(self, request: Request, slot: str, waited: float = 0.0) -> Steps[Trial]:
         """Run a trial on a slot, and return its row.
@@ -106,7 +108,7 @@ class TrialRunner:
             Interrupted: the person or the deadline stopped it, and the trial's row says so; or
                 there is no money or no time to begin it.
         """
-        experiment = self._registry.experiment(request.experiment)
+        experiment = self._registry.experiment(request.experiment, whole=False)
         if request.purpose is Purpose.PROFILE:
             return (yield from self._profile(experiment, request, slot, waited))
         told = TrialStarted(
