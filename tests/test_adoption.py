@@ -549,7 +549,7 @@ def test_the_guides_commands_lead_to_a_night(
         said[line.partition("  #")[0].strip()] = out + err
     assert len(said) == 10
     night = said["autoresearch run --experiments 4"]
-    assert "corpus the project's own data" in night
+    assert " · the project's own data · " in night
     assert "1.6" in night
     for each in ("run --experiments 4", "status"):
         assert "self-reported" in said[f"autoresearch {each}"]

@@ -66,7 +66,7 @@ def _opened(event: StudyOpened) -> Text:
         words.budget(event.budget.training, event.budget.clock),
         words.line(event.device, 40),
     ]
-    parts += [words.line(f"corpus {event.corpus}", 100)] if event.corpus else []
+    parts += [words.trained_on(event.corpus, event.metric)] if event.corpus else []
     if len(event.slots) > 1:
         parts.append(words.line(f"slots {', '.join(event.slots)}", 100))
     if event.proposers:

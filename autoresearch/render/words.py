@@ -4,6 +4,7 @@ from datetime import datetime
 
 from rich.text import Text
 
+from autoresearch.records.metric import Metric
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.text import safe_line, whole_text
 from autoresearch.records.values import Clock, Standing, Trust, Verdict
@@ -100,6 +101,11 @@ def study_name(tag: str, branch: str) -> Text:
     )
 
 
+def trained_on(corpus: str, metric: Metric) -> Text:
+    """Return what trials learn from: a corpus, or what their project reads by itself."""
+    return line(f"corpus {corpus}" if metric.is_bits_per_byte else corpus, 100)
+
+
 def study_line(study: Study | StudyFacts) -> Text:
     """Return what a reader must know of a study before any of its scores."""
     if study.is_imported:
@@ -110,7 +116,7 @@ def study_line(study: Study | StudyFacts) -> Text:
             study_name(study.tag, study.branch),
             budget(study.budget_seconds, study.clock),
             line(study.device, 40),
-            line(f"corpus {study.corpus}", 100),
+            trained_on(study.corpus, study.metric),
             trust(study.trust),
         ]
     )

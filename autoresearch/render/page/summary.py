@@ -55,7 +55,7 @@ def facts(report: StudyReport) -> list[str]:
         f"study {safe_line(study.tag, 64)} on {safe_line(study.branch)}",
         words.budget(study.budget_seconds, study.clock),
         safe_line(study.device, 40),
-        *([f"corpus {safe_line(study.corpus, 100)}"] if study.corpus else []),
+        *([words.trained_on(study.corpus, study.metric).plain] if study.corpus else []),
         str(study.trust),
     ]
 
