@@ -41,7 +41,10 @@ def isolation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(git_config))
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     monkeypatch.setenv("COLUMNS", "160")
-    for key in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "XDG_DATA_HOME"):
+    for key in (
+        "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "XDG_DATA_HOME",
+        "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "UV_OFFLINE", "WANDB_MODE",
+    ):  # fmt: skip
         monkeypatch.delenv(key, raising=False)
     scratch = tmp_path / "tmp"
     scratch.mkdir()
