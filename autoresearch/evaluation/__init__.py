@@ -8,7 +8,7 @@ the project's own, `ProgramScorer` runs the project's fixed program on what a tr
 
 from autoresearch.evaluation.evaluator import Evaluator
 from autoresearch.evaluation.fixed import require_fixed, runs_editable
-from autoresearch.evaluation.program import TEST, VAL, ProgramScorer, trust_of
+from autoresearch.evaluation.program import TEST, VAL, ProgramScorer, doubt, trust_of
 from autoresearch.evaluation.reported import ReportedScorer
 from autoresearch.evaluation.rules import Cause
 from autoresearch.evaluation.text import Tokenizer
@@ -24,6 +24,7 @@ __all__ = [
     "ProgramScorer",
     "ReportedScorer",
     "Tokenizer",
+    "doubt",
     "require_fixed",
     "runs_editable",
     "trust_of",

@@ -28,14 +28,28 @@ _RUNNER = Path(evaluate.__file__)  # every sandbox shows it
 def trust_of(
     sandbox: Sandbox, data: Sequence[DataLink], *, network: bool = False, imports: str = ""
 ) -> Trust:
-    """Return how far scores of an evaluator can be believed.
+    """Return how far scores of an evaluator can be believed; see `doubt`."""
+    doubted = doubt(sandbox, data, network=network, imports=imports)
+    return Trust.UNSEALED if doubted else Trust.EVALUATED
 
-    They are `evaluated` where a sandbox keeps the data from trials, what reads it cannot send it
-    away, and no code of a trial's runs beside it: `imports` is the editable file that the
-    evaluator imports, if it does; see `runs_editable`.
+
+def doubt(
+    sandbox: Sandbox, data: Sequence[DataLink], *, network: bool = False, imports: str = ""
+) -> str:
+    """Return why scores of an evaluator are not `evaluated`, and what to do; "" where they are.
+
+    They are where a sandbox keeps the data from trials, what reads it cannot send it away, and no
+    code of a trial's runs beside it: `imports` is the editable file that the evaluator imports, if
+    it does; see `runs_editable`.
     """
-    kept = sandbox.trust is Trust.SEALED and bool(data) and not network and not imports
-    return Trust.EVALUATED if kept else Trust.UNSEALED
+    if imports:
+        return f"the evaluator runs {imports}, which proposals may change"
+    if not data:
+        return "nothing is held out from trials: name it in [data] held_out"
+    if network:
+        return "a trial may send away what it read: [sandbox] network is true"
+    sealed = sandbox.trust is Trust.SEALED
+    return "" if sealed else "no sandbox here keeps trials from what is held out"
 
 
 class ProgramScorer(OwnMetricScorer):

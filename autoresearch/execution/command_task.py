@@ -10,7 +10,7 @@ from pathlib import Path
 
 from autoresearch.config import Project, Settings, parse_duration
 from autoresearch.corpus import Split
-from autoresearch.evaluation import TEST, VAL, ProgramScorer, ReportedScorer, trust_of
+from autoresearch.evaluation import TEST, VAL, ProgramScorer, ReportedScorer, doubt
 from autoresearch.execution.task import Place
 from autoresearch.execution.trial import Host, ReadyScorer
 from autoresearch.records.metric import Metric, MetricSource
@@ -89,21 +89,14 @@ class CommandTask:
         """See `Task`."""
         if self.metric.source is not MetricSource.EVALUATED:
             return Trust.SELF_REPORTED
-        network = self.settings.sandbox.network
-        held = named(self.project.root, self.settings.data.held_out)
-        return trust_of(sandbox, held, network=network, imports=self.imports)
+        return Trust.UNSEALED if self.unsealed(sandbox) else Trust.EVALUATED
 
     def unsealed(self, sandbox: Sandbox) -> str:
-        """See `Task`."""
-        if self.trust(sandbox) is not Trust.UNSEALED:
+        """See `Task`. What a trial says of itself rests on no data that it could reach."""
+        if self.metric.source is not MetricSource.EVALUATED:
             return ""
-        if self.imports:
-            return f"the evaluator runs {self.imports}, which proposals may change"
-        if not self.settings.data.held_out:
-            return "nothing is held out from trials: name it in [data] held_out"
-        if self.settings.sandbox.network:
-            return "a trial may send away what it read: [sandbox] network is true"
-        return "no sandbox here keeps trials from what is held out"
+        network = self.settings.sandbox.network
+        return doubt(sandbox, self._held, network=network, imports=self.imports)
 
     def host(self, place: Place) -> Host:
         """See `Task`.
@@ -139,7 +132,7 @@ class CommandTask:
             seed=settings.target.seed,
             total=self.settings.total,
             collect=(settings.metric.file,) if settings.metric.file else (),
-            data=self._shown(),
+            data=self._shown,
             hidden=self._hidden,
             network=settings.sandbox.network,
         )
@@ -150,15 +143,14 @@ class CommandTask:
         return ReportedScorer(self.settings.metric)
 
     def _program(self, place: Place, split: str) -> ProgramScorer:
-        settings, root, data = self.settings, self.project.root, self.settings.data
-        mine = data.held_out if split == VAL else data.test
+        settings = self.settings
         return ProgramScorer(
             settings.metric,
             sandbox=place.sandbox,
             limits=settings.limits(),
             timeout=parse_duration(settings.evaluation.timeout),
-            data=named(root, mine),
-            shown=self._shown(),
+            data=self._held if split == VAL else named(self.project.root, settings.data.test),
+            shown=self._shown,
             hidden=self._hidden,
             split=split,
             device=settings.training.device,
@@ -168,6 +160,7 @@ class CommandTask:
             stop=place.stop,
         )
 
+    @cached_property
     def _shown(self) -> tuple[DataLink, ...]:
         readable, root = self.settings.sandbox.readable, self.project.root
         return links(root, readable, self._hidden, self.project.hidden)
@@ -175,7 +168,7 @@ class CommandTask:
     def _python(self) -> str:
         """Return the project's own interpreter where trials are shown one, else this one."""
         own = self.project.root / ".venv" / "bin" / "python"
-        shown = any(own.is_relative_to(each.source) for each in self._shown())
+        shown = any(own.is_relative_to(each.source) for each in self._shown)
         return str(own) if shown and own.exists() else sys.executable
 
     @property
@@ -183,15 +176,19 @@ class CommandTask:
         return (*self.settings.data.held_out, *self.settings.data.test)
 
     @cached_property
+    def _held(self) -> tuple[DataLink, ...]:
+        return named(self.project.root, self.settings.data.held_out)
+
+    @cached_property
     def _held_out(self) -> str:
         """A digest of what scores are made on; empty where nothing is held out."""
-        found = list(_digests(named(self.project.root, self.settings.data.held_out)))
+        found = list(_digests(self._held))
         return hashlib.sha256(json.dumps(found).encode()).hexdigest() if found else ""
 
 
 def _digests(held: tuple[DataLink, ...]) -> Iterator[tuple[str, str]]:
     for link in held:
-        for path in sorted(each for each in _files(link.source)):
+        for path in sorted(_files(link.source)):
             with path.open("rb") as file:
                 inner = path.relative_to(link.source).as_posix()
                 yield f"{link.relative}/{inner}", hashlib.file_digest(file, "sha256").hexdigest()

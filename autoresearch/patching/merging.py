@@ -7,9 +7,10 @@ whether it makes sense is for the checks and the training to say.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 
-MAX_LINES = 20_000  # of one text: matching takes the square of it at worst
+from autoresearch.patching.comparing import LineMatcher
+
+MAX_LINES = 20_000  # of one text: every edit is held against those of the other side
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def merge(base: str, mine: str, theirs: str) -> str | None:
 
 
 def _edits(before: list[str], after: list[str]) -> list[_Edit]:
-    matcher = SequenceMatcher(None, before, after, autojunk=False)
+    matcher = LineMatcher(before, after)
     return [
         part
         for tag, i1, i2, j1, j2 in matcher.get_opcodes()

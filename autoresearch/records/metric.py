@@ -81,17 +81,21 @@ class Metric:
         """Return a stored score or difference as the project knows it; or the other way round."""
         return -stored + 0.0 if self.direction is Direction.HIGHER else stored
 
-    def text(self, stored: float) -> str:
-        """Return a stored score in digits, without its unit: "0.9979"."""
-        return f"{self.shown(stored):.{self.decimals}f}"
+    def text(self, stored: float, finer: int = 0) -> str:
+        """Return a stored score in digits, without its unit: "0.9979"; `finer` digits more."""
+        return f"{self._rounded(stored, finer):.{self.decimals + finer}f}"
 
     def amount(self, size: float) -> str:
         """Return a size that has no direction (a noise, an error) in digits, without its unit."""
         return f"{size:.{self.decimals}f}"
 
-    def delta(self, stored: float) -> str:
+    def delta(self, stored: float, finer: int = 0) -> str:
         """Return a stored difference or effect in digits with its sign, without its unit."""
-        return f"{self.shown(stored):+.{self.decimals}f}"
+        return f"{self._rounded(stored, finer):+.{self.decimals + finer}f}"
+
+    def _rounded(self, stored: float, finer: int) -> float:
+        # Adding zero turns a rounded "-0.0000" into "+0.0000".
+        return round(self.shown(stored), self.decimals + finer) + 0.0
 
 
 BITS_PER_BYTE = Metric()

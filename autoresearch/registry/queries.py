@@ -297,10 +297,6 @@ class Queries:
             found.setdefault(call, []).append(experiment)
         return found
 
-    def has_calls(self, study: Study) -> bool:
-        """Return whether any provider was ever asked in a study."""
-        return bool(self._database.first(select(Call.id).where(Call.study_id == study.id)))
-
     def spending(self, study: Study) -> list[Spending]:
         """Return what each proposer of a study cost and brought, in the order of their names."""
         return spending(self._database, study)

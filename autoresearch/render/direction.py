@@ -1,6 +1,6 @@
 """Which way a metric is better, in words."""
 
-from autoresearch.records.metric import Direction, Metric
+from autoresearch.records.metric import Metric
 
 
 def of_scores(metric: Metric) -> str:
@@ -10,7 +10,7 @@ def of_scores(metric: Metric) -> str:
 
 def of_effects(metric: Metric) -> str:
     """Return which effects are good ones."""
-    return f"{'below' if metric.direction is Direction.LOWER else 'above'} zero is better"
+    return f"{metric.side} zero is better"
 
 
 def side(metric: Metric, stored: float) -> str:

@@ -49,18 +49,13 @@ class ScoreFormat:
         """Return a score in digits, with the standard error where one is known."""
         if stored is None:
             return "-"
-        digits = self.metric.decimals + finer
-        shown = f"{round(self.metric.shown(stored), digits) + 0.0:.{digits}f}"
-        return shown + self._error(error, digits)
+        return self.metric.text(stored, finer) + self._error(error, finer)
 
     def delta(self, stored: float | None, error: float | None = None, finer: int = 0) -> str:
         """Return a difference with its sign, as the metric goes."""
         if stored is None:
             return "-"
-        digits = self.metric.decimals + finer
-        # Adding zero turns a rounded "-0.0000" into "+0.0000".
-        shown = f"{round(self.metric.shown(stored), digits) + 0.0:+.{digits}f}"
-        return shown + self._error(error, digits)
+        return self.metric.delta(stored, finer) + self._error(error, finer)
 
     def amount(self, size: float, finer: int = 0) -> str:
         """Return an amount without sign and unit."""
@@ -103,9 +98,8 @@ class ScoreFormat:
         side = "below" if below else "above"
         return f"{self.size(effect)}{share} {side} the baseline's {self.number(baseline)}"
 
-    @staticmethod
-    def _error(error: float | None, digits: int) -> str:
-        return "" if error is None else f" ± {error:.{digits}f}"
+    def _error(self, error: float | None, finer: int) -> str:
+        return "" if error is None else f" ± {error:.{self.metric.decimals + finer}f}"
 
 
 BPB = ScoreFormat()

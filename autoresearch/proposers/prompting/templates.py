@@ -22,6 +22,7 @@ from autoresearch.records.text import counted, safe_line
 
 SUFFIX = ".md.j2"
 OWN = Path(__file__).parent / "templates"
+_FINER = 1  # digits more than is shown elsewhere: a model compares what a person looks over
 _BROKEN = (
     TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError,
     RecursionError, OSError,
@@ -101,33 +102,26 @@ def curve(losses: Sequence[float | None]) -> str:
 @pass_context
 def score(context: Context, value: float) -> str:
     """Return a stored score as the project knows it."""
-    metric = _metric(context)
-    return f"{metric.shown(value):.{_digits(metric)}f}"
+    return _metric(context).text(value, _FINER)
 
 
 @pass_context
 def delta(context: Context, value: float) -> str:
     """Return a stored difference as the project knows it, with its sign."""
-    metric = _metric(context)
-    return f"{metric.shown(value):+.{_digits(metric)}f}"
+    return _metric(context).delta(value, _FINER)
 
 
 @pass_context
 def size(context: Context, value: float) -> str:
     """Return a size that has no direction: a noise, an error, a price; never as nothing."""
     least = -math.floor(math.log10(value)) if 0 < value < 1 else 0
-    return f"{value:.{max(_digits(_metric(context)), least)}f}"
+    return f"{value:.{max(_metric(context).decimals + _FINER, least)}f}"
 
 
 def _metric(context: Context) -> Metric:
     metric = context["metric"]
     assert isinstance(metric, Metric)
     return metric
-
-
-def _digits(metric: Metric) -> int:
-    # One more than is shown elsewhere: a model compares what a person looks over.
-    return metric.decimals + 1
 
 
 def _place(fault: BaseException, name: str) -> str:
