@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from autoresearch.commands.stations import stations_for
+from autoresearch.commands.workshop import workshop
 from autoresearch.config import find_project
 from autoresearch.patching import unified_diff
 from autoresearch.records.tables import Experiment
@@ -144,3 +146,12 @@ def shown(row: Experiment) -> float:
     """Return a row's score as the project knows it."""
     assert row.val_bpb is not None
     return -row.val_bpb
+
+
+def test_the_most_that_a_command_can_cost_is_what_its_cap_lets_it_take(root: Path) -> None:
+    settings = root / "autoresearch.toml"
+    settings.write_text(f"{settings.read_text()}[money]\ngpu_hour_usd = 12\n")
+    project = find_project(root)
+    with workshop(project, stations_for(project)) as shop:
+        purse = shop.purse(shop.study("night"))
+    assert purse.trial_usd == pytest.approx(12 * (5 + 10) / 60)  # total and the evaluator's timeout

@@ -60,8 +60,9 @@ class Workshop:
         """Return the money there is: the caps, and what this machine's hours take of them."""
         money, settings = self.project.settings.money, self.project.settings
         budget = settings.budget(study.budget_seconds)
-        longest = budget.startup + budget.wall_limit + parse_duration(settings.evaluation.timeout)
-        gpu = GpuPrice(money.gpu_hour_usd, longest)
+        # A command keeps its own time: only its cap ends it.
+        own = settings.total if settings.target.command else budget.startup + budget.wall_limit
+        gpu = GpuPrice(money.gpu_hour_usd, own + parse_duration(settings.evaluation.timeout))
         caps = Caps(run=max_cost, study=money.study_usd, call=money.call_usd)
         return Purse(self.registry.ledger(study, caps, gpu=gpu), gpu.trial_worst)
 
