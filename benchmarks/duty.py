@@ -43,8 +43,8 @@ from autoresearch.records.tables import Trial
 from autoresearch.records.values import Purpose, TrialState
 from autoresearch.render.duty import line
 from autoresearch.research import StopRules, controller_for
-from autoresearch.research.patience import Patience
-from autoresearch.research.rota import Seat
+from autoresearch.research.backoff import Backoff
+from autoresearch.research.schedule import Participant
 from tests.stubs import TRAIN, FreeLedger, Night, make_project, processes
 
 _ANSWER = """\
@@ -147,7 +147,7 @@ def night(case: Case, seconds: float, experiments: int) -> Result:
         proposer = LlmProposer("fake:slow", asker, Prompting(llm, folder=None), llm)
         found = Night(
             project,
-            [Seat(proposer, at_once=5)],
+            [Participant(proposer, at_once=5)],
             StopRules(experiments=experiments + 1),
             worker=processes(),
             slots=case.slots,
@@ -214,12 +214,13 @@ def real(root: Path, seconds: float, experiments: int) -> None:
     with workshop(project, stations_for(project, None)) as shop:
         study = shop.study(f"duty-{int(time.time())}", seconds)
         project.make_work()
-        patience = Patience(time.monotonic, time.sleep, _quiet, lambda: False)
-        purse = shop.purse(study)
+        backoff = Backoff(time.monotonic, time.sleep, _quiet, lambda: False)
+        money_cap = shop.money_cap(study)
         controller = controller_for(
             study, project=project, registry=shop.registry, repo=shop.repo,
-            trials=shop.trials(study, patience, purse), seats=[Seat(RandomProposer())],
-            purse=purse, rules=StopRules(experiments=experiments + 1), patience=patience,
+            trials=shop.trials(study, backoff, money_cap), money_cap=money_cap,
+            participants=[Participant(RandomProposer())], backoff=backoff,
+            rules=StopRules(experiments=experiments + 1),
         )  # fmt: skip
         controller.run()
         study = shop.study(study.tag)

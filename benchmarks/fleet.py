@@ -47,7 +47,7 @@ from autoresearch.records.scores import Score
 from autoresearch.records.training import Outcome, Point, Timing
 from autoresearch.records.values import Category, Ending, Proposal, Trust, Verdict
 from autoresearch.research import StopRules, TrialRunner, tasks
-from autoresearch.research.rota import Seat
+from autoresearch.research.schedule import Participant
 from tests.stubs import Night, git, make_project, whole
 
 RESULTS = Path(__file__).parent / "results" / "fleet.md"
@@ -198,13 +198,13 @@ class SimulatedNight(Night):
         ticks = iter(range(10**9))
         self.registry.now = lambda: DAY + timedelta(seconds=self.time.now + 1e-6 * next(ticks))
         self.fleet = Fleet(devices, self.repo, self.time, seed)
-        self.proposer = [Seat(Inventor(Random(seed), self.time))]
+        self.proposer = [Participant(Inventor(Random(seed), self.time))]
         return self
 
     def runner(self) -> TrialRunner:
         """Return one over the fleet."""
         runner = TrialRunner(
-            self.setup, executor=self.fleet, patience=self.patience, registry=self.registry,
+            self.setup, executor=self.fleet, backoff=self.backoff, registry=self.registry,
             repo=self.repo,
         )  # fmt: skip
         self.made = runner.tasks()
@@ -214,7 +214,7 @@ class SimulatedNight(Night):
 
     def _beat(self) -> None:
         """Let time pass when nobody thinks."""
-        if not any(seat.thinks for seat in self.seats()):
+        if not any(participant.awaited for participant in self.participants()):
             self.fleet.step()
 
 

@@ -4,16 +4,16 @@ from dataclasses import replace
 from typing import Any
 
 from autoresearch.policy import Noise
-from autoresearch.proposers import Brief, Measuring, Past, Remaining, Run
+from autoresearch.proposers import Brief, HistoryEntry, Measuring, Remaining, TrialSummary
 from autoresearch.proposers.models import Prompt
 from autoresearch.records.values import Category, Chances, Change, Estimate, Verdict
 
 SALT = "00112233445566778899aabbccddeeff"
-RUN = Run(1.9, 400, 40_000, 2000.0, 2**30, 20.0, (5.0, None, 4.0, 3.5))
+RUN = TrialSummary(1.9, 400, 40_000, 2000.0, 2**30, 20.0, (5.0, None, 4.0, 3.5))
 NOISE = Noise(seed=0.003, pair=0.001, seed_repeats=3, pair_repeats=2)
 
 
-def a_past(number: int, verdict: Verdict = Verdict.DISCARD, **changes: Any) -> Past:
+def a_past(number: int, verdict: Verdict = Verdict.DISCARD, **changes: Any) -> HistoryEntry:
     """A finished experiment; whatever is not said is plausible for its verdict."""
     values: dict[str, Any] = {
         "id": number,
@@ -29,7 +29,7 @@ def a_past(number: int, verdict: Verdict = Verdict.DISCARD, **changes: Any) -> P
         values |= {"delta": -0.01 if verdict is Verdict.KEEP else 0.01, "run": RUN, "beside": RUN}
         values |= {"delta_error": 0.001, "predicted_delta": -0.004, "patch": patch(number)}
         values |= {"pairs": ((1, values["delta"]),), "chances": Chances(0.2, 0.7)}
-    return Past(**(values | changes))
+    return HistoryEntry(**(values | changes))
 
 
 def patch(number: int, lines: int = 3) -> str:
@@ -37,14 +37,14 @@ def patch(number: int, lines: int = 3) -> str:
     return head + "".join(f"+LINE_{number}_{line} = {line}\n" for line in range(lines))
 
 
-def baseline() -> Past:
-    return Past(
+def baseline() -> HistoryEntry:
+    return HistoryEntry(
         1, "baseline", "the unchanged project", Change.none(), Verdict.KEEP, Category.BASELINE,
         reason="the baseline", val_bpb=1.9, error=0.002, run=RUN,
     )  # fmt: skip
 
 
-def a_brief(*past: Past, **changes: Any) -> Brief:
+def a_brief(*past: HistoryEntry, **changes: Any) -> Brief:
     """A brief whose history is the baseline and these."""
     values: dict[str, Any] = {
         "study": "nov23",
@@ -65,7 +65,7 @@ def a_brief(*past: Past, **changes: Any) -> Brief:
     return Brief(**(values | changes))
 
 
-def longer(brief: Brief, *past: Past) -> Brief:
+def longer(brief: Brief, *past: HistoryEntry) -> Brief:
     """The brief after these experiments."""
     return replace(brief, history=(*brief.history, *past), number=brief.number + len(past))
 

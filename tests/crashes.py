@@ -35,9 +35,9 @@ from autoresearch.records.values import (
 )
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack_counts
-from autoresearch.research import opening, tasks
-from autoresearch.research.opening import Opening
-from autoresearch.research.recording import settled
+from autoresearch.research import admission, tasks
+from autoresearch.research.admission import Admission
+from autoresearch.research.trial_recorder import settled
 from autoresearch.workers import Worker
 from tests.commands import Forked
 from tests.inline import InlineWorker
@@ -170,7 +170,7 @@ def watched(at: Callable[[str], None]) -> Iterator[None]:
             held.enter_context(patch.object(owner, method, watched_act))
 
         def within(method: str, course: str) -> None:
-            act = getattr(Opening, method)
+            act = getattr(Admission, method)
 
             @wraps(act)
             def acted(*given: object) -> object:
@@ -180,7 +180,7 @@ def watched(at: Callable[[str], None]) -> Iterator[None]:
                 finally:
                     DOING.reset(before)
 
-            held.enter_context(patch.object(Opening, method, acted))
+            held.enter_context(patch.object(Admission, method, acted))
 
         def merged(*given: Mapping[str, str]) -> dict[str, str] | None:
             DOING.set(f"{DOING.get()}line by line, ")
@@ -195,7 +195,7 @@ def watched(at: Callable[[str], None]) -> Iterator[None]:
 
         within("rebase", "re-based, ")
         within("again", "again, ")
-        held.enter_context(patch.object(opening, "merge_files", merged))
+        held.enter_context(patch.object(admission, "merge_files", merged))
         watch(Registry, "save", lambda _registry, row, *_: _written(row))
         watch(GitRepo, "write_commit", lambda *_: "commit")
         watch(GitRepo, "ensure_branch", lambda *_: "new branch")

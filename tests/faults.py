@@ -169,7 +169,7 @@ def a_tenth_fails(night: Night, dice: Random) -> Iterator[Counter[str]]:
 @contextmanager
 def everything_goes_wrong(night: Night, clock: Clock) -> Iterator[None]:
     """Let what lies outside worker, scorer and provider fail and come back as time passes."""
-    night.registry.be_patient(night.patience.pause)
+    night.registry.be_patient(night.backoff.back_off)
     root, branch = night.project.root, night.study().branch
     with ExitStack() as held:
         held.enter_context(patch.object(execution, "_make", _made_unless_full(clock)))

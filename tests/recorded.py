@@ -12,13 +12,13 @@ from autoresearch.config import LlmSettings
 from autoresearch.policy import Noise
 from autoresearch.proposers import (
     Brief,
+    HistoryEntry,
     Machine,
     Measuring,
-    Past,
     Pending,
     Remaining,
-    Run,
     TextSize,
+    TrialSummary,
 )
 from autoresearch.proposers.prompting import Prompting
 from autoresearch.records.training import Budget, ProfileRow
@@ -46,7 +46,7 @@ tests.recorded` writes this page, and a test holds it to the templates.
 ````text
 """
 LOSSES = (7.21, 6.52, 6.19, 5.98, 5.84, 5.72, 5.63, 5.57)
-FIRST = Run(2.3412, 148, 303_104, 5146.0, 655_360_000, 58.9, LOSSES)
+FIRST = TrialSummary(2.3412, 148, 303_104, 5146.0, 655_360_000, 58.9, LOSSES)
 WIDER = "--- a/train.py\n+++ b/train.py\n@@ -4,7 +4,7 @@\n ASPECT_RATIO = 32\n"
 CODE = """\
 DEPTH = 1
@@ -70,7 +70,7 @@ def night() -> Brief:
     base = replace(baseline(), val_bpb=2.3466, error=0.006, run=FIRST)
     return replace(
         a_brief(),
-        history=(base, *_pasts()),
+        history=(base, *_history()),
         number=11,
         incumbent_id=7,
         pending=(Pending(10, TUNER, "UNEMBEDDING_LR 0.02 → 0.024", Change.none()),),
@@ -99,7 +99,7 @@ def page() -> str:
     return f"{HEAD}{whole(prompt).rstrip()}\n````\n"
 
 
-def _pasts() -> tuple[Past, ...]:
+def _history() -> tuple[HistoryEntry, ...]:
     keep, discard = Verdict.KEEP, Verdict.DISCARD
     same = {"traceback": TRACE, "fingerprint": "same", "parent_id": 2, "category": Category.OTHER}
     why = f"exception: {TRACE.splitlines()[-1]}"
@@ -141,7 +141,7 @@ def _scored(
     *,
     steps: int = 149,
     **changes: object,
-) -> Past:
+) -> HistoryEntry:
     """Return an experiment that was trained; its curve ends as much lower as it has read."""
     beside = INCUMBENTS[changes.get("parent_id", 1)]
     return a_past(
@@ -151,14 +151,14 @@ def _scored(
     )  # fmt: skip
 
 
-def _run(steps: int, better: float) -> Run:
+def _run(steps: int, better: float) -> TrialSummary:
     shift = 2.36 * better  # nats a token
     curve = tuple(loss + shift * (at + 1) / len(LOSSES) for at, loss in enumerate(LOSSES))
     speed = FIRST.speed * steps / FIRST.steps
     return replace(FIRST, val_bpb=FIRST.val_bpb + better, steps=steps, speed=speed, curve=curve)
 
 
-INCUMBENTS: dict[object, Run] = {1: FIRST, 2: _run(149, -0.031), 7: _run(231, -0.0832)}
+INCUMBENTS: dict[object, TrialSummary] = {1: FIRST, 2: _run(149, -0.031), 7: _run(231, -0.0832)}
 
 
 def _profile() -> tuple[ProfileRow, ...]:

@@ -32,14 +32,14 @@ from autoresearch.records.values import (
 )
 from autoresearch.registry import Registry
 from autoresearch.research import StopRules, TrialRunner, controller_for, recover
+from autoresearch.research.admission import SmokeTestRun
+from autoresearch.research.backoff import Backoff
+from autoresearch.research.checkpoints import checkpoint_store_of
 from autoresearch.research.control import Control
-from autoresearch.research.opening import Rehearse
-from autoresearch.research.patience import Patience
-from autoresearch.research.purse import Purse
-from autoresearch.research.racing import Racing
+from autoresearch.research.money_cap import MoneyCap
+from autoresearch.research.reference_curves import ReferenceCurves
 from autoresearch.research.requests import TrialSetup
-from autoresearch.research.rota import Seat
-from autoresearch.research.shelving import shelf_of
+from autoresearch.research.schedule import Participant
 from autoresearch.sandbox import detect
 from autoresearch.workers import LocalWorker, Worker
 from autoresearch.workers.shelf import Shelf
@@ -190,14 +190,14 @@ class Night:
     """A study over a stub project, ready to run and to be run again."""
 
     project: Project
-    proposer: Proposer | Sequence[Seat]
+    proposer: Proposer | Sequence[Participant]
     rules: StopRules = field(default_factory=StopRules)
     events: list[Event] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
     on_event: Callable[[Event], None] = lambda _event: None
     clock: Callable[[], float] = lambda: 0.0
     sleep: Callable[[float], None] = time.sleep
-    rehearse: Rehearse | None = None
+    rehearse: SmokeTestRun | None = None
     caps: Caps = field(default_factory=Caps)
     budget: float = 20.0
     confirm_share: float = 0.0
@@ -241,20 +241,22 @@ class Night:
         self.events.append(event)
         self.on_event(event)
 
-    def seats(self) -> Sequence[Seat]:
-        return self.proposer if isinstance(self.proposer, Sequence) else [Seat(self.proposer)]
+    def participants(self) -> Sequence[Participant]:
+        return (
+            self.proposer if isinstance(self.proposer, Sequence) else [Participant(self.proposer)]
+        )
 
     @property
-    def patience(self) -> Patience:
+    def backoff(self) -> Backoff:
         deadline, paused = self.rules.deadline, lambda: self.control.paused
-        return Patience(self.clock, self.sleep, self.see, self.stopped, deadline, paused)
+        return Backoff(self.clock, self.sleep, self.see, self.stopped, deadline, paused)
 
     def stopped(self) -> bool:
         late = self.rules.deadline is not None and self.clock() >= self.rules.deadline
         return late or self.stop.is_set()
 
     def runner(self) -> TrialRunner:
-        patience, shelf = self.patience, self._shelf()
+        backoff, store = self.backoff, self._store()
         host = Host(
             worker=self.worker,
             evaluator=self.scorer,
@@ -262,21 +264,21 @@ class Night:
             train_files=self.tokens,
             token_bytes=2,
             work=self.project.work,
-            keep=shelf.put,
+            keep=store.put,
         )
         return TrialRunner(
             self.setup,
             executor=self._executor({str(at): host for at in range(self.slots)}),
-            patience=patience,
+            backoff=backoff,
             registry=self.registry,
             repo=self.repo,
             broke=self.control.why,
-            shelf=shelf,
-            racing=Racing(self.project.settings, self.registry, self.repo, self.chance),
+            store=store,
+            racing=ReferenceCurves(self.project.settings, self.registry, self.repo, self.chance),
         )
 
-    def _shelf(self) -> Shelf:
-        return shelf_of(self.project)
+    def _store(self) -> Shelf:
+        return checkpoint_store_of(self.project)
 
     def _executor(self, hosts: Mapping[str, Host]) -> Executor:
         if not isinstance(self.worker, InlineWorker):
@@ -308,9 +310,9 @@ class Night:
             registry=self.registry,
             repo=self.repo,
             trials=trials,
-            seats=self.seats(),
-            purse=Purse(self.registry.ledger(study, self.caps)),
-            patience=self.patience,
+            participants=self.participants(),
+            money_cap=MoneyCap(self.registry.ledger(study, self.caps)),
+            backoff=self.backoff,
             rehearse=self.rehearse,
             confirm_share=self.confirm_share,
             profile=self.profile,
@@ -321,9 +323,9 @@ class Night:
         executor = trials.executor
         if isinstance(executor, ShuffledExecutor):
             # Only when all that could begin has begun, and nobody thinks, does a trial end.
-            rota = controller._rota
+            schedule = controller._schedule
             tasks = controller._tasks
-            tasks._beat = lambda: None if rota.thinks else executor.deal()
+            tasks._beat = lambda: None if schedule.awaited else executor.deal()
         return controller.run()
 
 

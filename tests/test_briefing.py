@@ -36,7 +36,7 @@ from autoresearch.records.values import (
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import pack_counts, unpack_counts
 from autoresearch.research.briefing import Briefing
-from autoresearch.research.pasts import Target, fingerprint, smoothed
+from autoresearch.research.history import Target, fingerprint, smoothed
 from autoresearch.research.study import open_study
 from autoresearch.workers.hardware import hardware
 from tests.briefs import whole

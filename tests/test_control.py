@@ -16,7 +16,7 @@ from autoresearch.records.events import NoProposal, StudyOpened
 from autoresearch.records.tables import Experiment
 from autoresearch.records.values import Category, Change, Proposal, Standing, Verdict
 from autoresearch.research import StopRules
-from autoresearch.research.rota import Seat
+from autoresearch.research.schedule import Participant
 from tests.rendering import Fabricated, plain, show_experiment, show_status, study_json
 from tests.shares import THOROUGH
 from tests.stubs import Night, Scripted, make_project, variant
@@ -48,8 +48,8 @@ def worse(count: int) -> list[str | Change]:
 
 
 def a_night(folder: Path, thinker: Foretelling, control: Scripted, count: int) -> Night:
-    seats = [Seat(thinker), Seat(control, share=0.25)]
-    return Night(make_project(folder / "project"), seats, StopRules(experiments=count + 1))
+    participants = [Participant(thinker), Participant(control, share=0.25)]
+    return Night(make_project(folder / "project"), participants, StopRules(experiments=count + 1))
 
 
 def rows(night: Night) -> list[Experiment]:
@@ -152,7 +152,7 @@ def test_names_of_arms_stay_text(night: Night, tmp_path: Path) -> None:
     assert "\u202e" not in out.getvalue()
 
 
-@pytest.mark.thorough  # test_rota.py has the turns
+@pytest.mark.thorough  # test_schedule.py has the turns
 def test_turns_while_the_proposer_rests_are_out_of_competition(tmp_path: Path) -> None:
     thinker = Foretelling(better(4), "thinker", busy=[2])
     clock = [0.0]
@@ -185,7 +185,7 @@ def test_a_later_run_goes_on_with_the_share_and_one_without_a_control_is_not_com
         night.rules = StopRules(experiments=1)
         night.run()
     assert [row.proposer for row in rows(night)] == ["thinker", "chance", "thinker", "thinker"]
-    night.proposer = [Seat(thinker), Seat(chance)]
+    night.proposer = [Participant(thinker), Participant(chance)]
     night.rules = StopRules(experiments=4)
     night.run()
     assert [row.control for row in rows(night)] == ["chance"] * 4 + [""] * 4

@@ -24,8 +24,8 @@ from autoresearch.records.values import (
     Verdict,
 )
 from autoresearch.research import StopRules, tasks
-from autoresearch.research.books import Books
-from autoresearch.research.rota import Seat
+from autoresearch.research.recorder import Recorder
+from autoresearch.research.schedule import Participant
 from tests import stubs
 from tests.inline import InlineExecutor, ShuffledExecutor
 from tests.stubs import TRAIN, Night, Scripted, git, make_project, variant, whole
@@ -254,7 +254,7 @@ def killed_once(monkeypatch: pytest.MonkeyPatch, night: Night, owner: type, meth
     act = getattr(owner, method)
 
     def die(*given: object) -> object:
-        if method == "close" and given[-1].verdict is not Verdict.STALE:  # type: ignore[attr-defined]
+        if method == "record_verdict" and given[-1].verdict is not Verdict.STALE:  # type: ignore[attr-defined]
             return act(*given)
         raise KeyboardInterrupt
 
@@ -269,7 +269,7 @@ def test_a_late_winner_is_tried_once_though_a_kill_comes_between_its_two_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     night = a_night(tmp_path, changed(QUALITY=1.8), changed(BONUS=-0.15))
-    killed_once(monkeypatch, night, Books, "close")
+    killed_once(monkeypatch, night, Recorder, "record_verdict")
     _, *ideas = rows(night)
     (stale,) = [row for row in ideas if row.verdict is Verdict.STALE]
     again = ideas[-1]
@@ -313,7 +313,7 @@ class Batches:
 def test_one_call_fills_the_slots_and_a_stopped_run_forgets_nothing_of_it(tmp_path: Path) -> None:
     author = Batches([changed(BONUS=each) for each in (0.3, 0.4, 0.5, 0.6)])
     night = a_night(tmp_path, slots=3, shuffled=None)
-    night.proposer = [Seat(author, at_once=5)]
+    night.proposer = [Participant(author, at_once=5)]
     night.run_until(lambda started: started.experiment_id == 2)
     assert author.wanted[0] == 3
     assert [row.state for row in rows(night)][1:] == [ExperimentState.OPEN] * 3

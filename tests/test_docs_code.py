@@ -53,7 +53,7 @@ def defined(path: Path) -> frozenset[str]:
 
 
 def says_code(name: str) -> bool:
-    """Whether a word is surely meant as a name of the code: RunOptions, val_bpb, Rota.next."""
+    """Whether a word is surely meant as a name of the code: RunOptions, val_bpb, Turn.control."""
     is_class = name[:1].isupper() and any(each.islower() for each in name)
     if _PATH.fullmatch(name) or not _NAME.fullmatch(name):
         return False
@@ -93,10 +93,13 @@ def test_the_guides_to_the_code_are_looked_at() -> None:
 @pytest.mark.parametrize(
     ("text", "gone"),
     [
-        ("`research/plan.py` (`plan`) and `Rota.next`, `tests/conftest.py`", []),
+        ("`research/plan.py` (`plan`) and `ProposerSchedule.next`, `tests/conftest.py`", []),
         ("`research/gone.py`", ["research/gone.py"]),
         ("`research/plan.py` (`unplanned`)", ["unplanned in research/plan.py"]),
-        ("`research/rota.py` (`Seat.next`)", ["Seat.next in research/rota.py", "Seat.next"]),
+        (
+            "`research/schedule.py` (`Participant.next`)",
+            ["Participant.next in research/schedule.py", "Participant.next"],
+        ),
         ("`NoSuchClass` of `no_such_field`", ["NoSuchClass", "no_such_field"]),
         ("`base.py` in `proposers/`, `gone.py`", ["gone.py"]),
     ],

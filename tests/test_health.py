@@ -13,9 +13,9 @@ from autoresearch.records.tables import Trial
 from autoresearch.records.training import Outcome
 from autoresearch.records.values import Change, Ending, FailureKind, Purpose, Verdict
 from autoresearch.research import StopRules
+from autoresearch.research.backoff import FIRST_PAUSE, LONGEST_PAUSE
 from autoresearch.research.health import LEAST_STRIKES, Health
-from autoresearch.research.patience import FIRST_PAUSE, LONGEST_PAUSE
-from autoresearch.research.recording import Recording
+from autoresearch.research.trial_recorder import TrialRecorder
 from autoresearch.workers import Assignment
 from tests.inline import InlineWorker
 from tests.shares import rows
@@ -195,8 +195,8 @@ def test_an_idea_is_blamed_the_later_the_more_often_the_machine_fails_others(
     tmp_path: Path, fine: int, spoiled: int, strikes: int
 ) -> None:
     night = a_night(tmp_path)
-    recording = Recording(night.registry, "local")
-    health = Health(night.registry, recording, night.setup, night.patience)
+    recording = TrialRecorder(night.registry, "local")
+    health = Health(night.registry, recording, night.setup, night.backoff)
     for strikes_before in (spoiled, *[0] * (fine - 1))[:fine]:
         health.came_through(strikes_before)
     assert health.strikes == strikes

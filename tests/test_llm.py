@@ -7,7 +7,7 @@ import pytest
 
 from autoresearch.config import LlmSettings, PriceSettings
 from autoresearch.patching import unified_diff
-from autoresearch.proposers import Brief, Check, Past, Several, Unable
+from autoresearch.proposers import Brief, Check, HistoryEntry, Several, Unable
 from autoresearch.proposers.asking import Asker
 from autoresearch.proposers.llm import LlmProposer
 from autoresearch.proposers.models import Prompt, Reply
@@ -274,7 +274,9 @@ def test_a_call_too_dear_is_made_smaller() -> None:
             return super().reserve(intent)
 
     bench = Bench([said(GOOD)], LlmSettings(brief_tokens=60000, max_output=9000), ledger=PerCall())
-    past = Past(2, "fake:model", "words " * 50, Change(ChangeFormat.BLOCKS, BLOCK), Verdict.DISCARD)
+    past = HistoryEntry(
+        2, "fake:model", "words " * 50, Change(ChangeFormat.BLOCKS, BLOCK), Verdict.DISCARD
+    )
     long = replace(brief(), history=tuple(replace(past, id=n) for n in range(2, 200)))
     assert isinstance(bench.proposer.propose(long, accepted), Proposal)
     assert bench.ledger.intents[0].worst <= 60

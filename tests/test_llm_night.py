@@ -21,7 +21,7 @@ from autoresearch.records.money import Caps, Ledger
 from autoresearch.records.values import Rejection, Verdict
 from autoresearch.registry.packing import unpack
 from autoresearch.research import StopRules
-from autoresearch.research.rota import Seat
+from autoresearch.research.schedule import Participant
 from tests.fake_llm import FakeLlm, Request, Scene, answer, failure
 from tests.stubs import TRAIN, Night, make_project, processes
 
@@ -39,19 +39,19 @@ def idea(value: float) -> Scene:
 
 @dataclass
 class Thinker:
-    """A seat for a model behind the fake, made once there is a ledger."""
+    """A participant for a model behind the fake, made once there is a ledger."""
 
     fake: FakeLlm
     spec: str = "anthropic:claude-opus-5"
     settings: LlmSettings = field(default_factory=LlmSettings)
 
-    def seat(self, ledger: Ledger) -> Seat:
+    def participant(self, ledger: Ledger) -> Participant:
         keys = Keys({"ANTHROPIC_API_KEY": KEY, "OPENAI_API_KEY": KEY})
         urls = {"anthropic": self.fake.url, "openai": self.fake.v1}
         priced = model(parse(self.spec), llm=self.settings, prices={}, keys=keys, endpoints=urls)
         asker = Asker(self.spec, priced, ledger=ledger, hide=keys.hide)
         prompting = Prompting(self.settings, folder=None)
-        return Seat(LlmProposer(self.spec, asker, prompting, self.settings))
+        return Participant(LlmProposer(self.spec, asker, prompting, self.settings))
 
 
 @dataclass
@@ -69,9 +69,9 @@ class ModelNight(Night):
     def doze(self, seconds: float) -> None:
         self.now += seconds
 
-    def seats(self) -> list[Seat]:
+    def participants(self) -> list[Participant]:
         ledger = self.registry.ledger(self.study(), self.caps)
-        return [thinker.seat(ledger) for thinker in self.thinkers]
+        return [thinker.participant(ledger) for thinker in self.thinkers]
 
 
 Start = Callable[..., ModelNight]

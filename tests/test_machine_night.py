@@ -17,7 +17,7 @@ from autoresearch.records.training import Outcome
 from autoresearch.records.values import Change, Purpose, Standing, TrialState, Verdict
 from autoresearch.registry.packing import pack_counts
 from autoresearch.research import StopRules
-from autoresearch.research.drift import Drifting
+from autoresearch.research.drift import DriftChecks
 from autoresearch.research.study import begin_anew
 from autoresearch.workers import Assignment
 from tests.inline import InlineWorker
@@ -165,11 +165,11 @@ def test_what_a_repetition_says_is_taken_in_by_the_next_run(
     def die(*_arguments: object) -> None:
         raise KeyboardInterrupt
 
-    ended = Drifting.ended
-    monkeypatch.setattr(Drifting, "ended", die)
+    ended = DriftChecks.ended
+    monkeypatch.setattr(DriftChecks, "ended", die)
     with pytest.raises(KeyboardInterrupt):
         made.run()
-    monkeypatch.setattr(Drifting, "ended", ended)
+    monkeypatch.setattr(DriftChecks, "ended", ended)
     (again,) = [each for each in trials(made, 1) if each.purpose is Purpose.DRIFT]
     assert made.study().machine_changes == []
     for _ in range(2):  # the second run has nothing to take in
@@ -358,7 +358,7 @@ def test_a_power_limit_that_changes_in_the_night_is_a_change_of_the_machine(tmp_
 
 def test_cards_of_several_slots_are_each_held_against_themselves(tmp_path: Path) -> None:
     made, said = Fabricated(tmp_path), list[Event]()
-    drifting, row = Drifting(0, made.registry, said.append), made.add(None)
+    drift_checks, row = DriftChecks(0, made.registry, said.append), made.add(None)
 
     def trained(slot: int, watts: float) -> bool:
         """Return whether the machine is taken for another one after a training on this slot."""
@@ -366,7 +366,7 @@ def test_cards_of_several_slots_are_each_held_against_themselves(tmp_path: Path)
         begun = made.trial(row, 1.9, state=TrialState.RUNNING)
         where = {"worker": f"local:{slot}", "hardware": card.stored, "state": TrialState.DONE}
         made.registry.save(begun.model_copy(update=where))
-        return drifting.moved(made.registry.study_of(row))
+        return drift_checks.moved(made.registry.study_of(row))
 
     assert not any(trained(slot, 700.0) for slot in (0, 1, 0, 1))
     assert trained(1, 450.0)

@@ -153,5 +153,7 @@ def test_the_most_that_a_command_can_cost_is_what_its_cap_lets_it_take(root: Pat
     settings.write_text(f"{settings.read_text()}[money]\ngpu_hour_usd = 12\n")
     project = find_project(root)
     with workshop(project, stations_for(project)) as shop:
-        purse = shop.purse(shop.study("night"))
-    assert purse.trial_usd == pytest.approx(12 * (5 + 10) / 60)  # total and the evaluator's timeout
+        money_cap = shop.money_cap(shop.study("night"))
+    assert money_cap.trial_usd == pytest.approx(
+        12 * (5 + 10) / 60
+    )  # total and the evaluator's timeout

@@ -44,7 +44,7 @@ from autoresearch.records.values import Category, Standing
 from autoresearch.render import notifications
 from autoresearch.render.notifications import Situation, notification, quoted
 from autoresearch.report import study_report
-from autoresearch.research.patience import waiting
+from autoresearch.research.backoff import waiting
 from tests.listener import Listener, dead_url
 from tests.rendering import HOSTILE, Fabricated
 from tests.stubs import Night, Scripted, make_project, variant

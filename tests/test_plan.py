@@ -35,9 +35,9 @@ STATES = st.builds(
     State,
     free=st.integers(0, 6).map(lambda count: [str(at) for at in range(count)]),
     busy=st.lists(st.floats(0.001, 200), max_size=4),
-    comparing=groups(100, Purpose.PAIR),
+    paired_trials=groups(100, Purpose.PAIR),
     drift=st.integers(0, 1).map(lambda size: group(2, size, Purpose.DRIFT)),
-    confirming=st.integers(0, 2).map(lambda size: group(3, size, Purpose.CONFIRMING)),
+    confirmation=st.integers(0, 2).map(lambda size: group(3, size, Purpose.CONFIRMING)),
     waiting=groups(500, Purpose.SCREENING),
     room=st.none() | st.integers(0, 4),
     seconds=st.floats(0, 100),
@@ -56,7 +56,7 @@ def test_a_slot_has_one_trial_and_a_trial_one_slot(state: State) -> None:
 @given(STATES)
 def test_nothing_begins_that_cannot_end_in_time(state: State) -> None:
     begun = {request.of for _, request in plan(state)}
-    everything = [*state.comparing, state.drift, state.confirming, *state.waiting]
+    everything = [*state.paired_trials, state.drift, state.confirmation, *state.waiting]
     for wanted in everything:
         rounds = math.ceil(len(wanted) / max(len(state.free) + len(state.busy), 1))
         if wanted and state.left is not None and rounds * state.seconds > state.left:
@@ -66,7 +66,7 @@ def test_nothing_begins_that_cannot_end_in_time(state: State) -> None:
 @given(STATES)
 def test_all_that_is_begun_can_end_in_time_with_what_it_needs(state: State) -> None:
     begun = {request.of for _, request in plan(state)}
-    groups = [*state.comparing, state.drift, state.confirming, *state.waiting]
+    groups = [*state.paired_trials, state.drift, state.confirmation, *state.waiting]
     frees = sorted([*(0.0 for _ in state.free), *state.busy])
     for request in [each for group in groups if group and group[0].of in begun for each in group]:
         frees = sorted([frees[0] + state.seconds, *frees[1:]])
@@ -89,7 +89,7 @@ def test_a_pair_whose_second_half_finds_no_slot_in_time_is_not_begun() -> None:
 def test_no_slot_stays_free_while_something_fits(state: State) -> None:
     starts = plan(State(**{**state.__dict__, "left": None}))
     new = state.waiting[: state.room]
-    wanted = sum(map(len, [*state.comparing, state.drift, state.confirming, *new]))
+    wanted = sum(map(len, [*state.paired_trials, state.drift, state.confirmation, *new]))
     assert len(starts) == min(len(state.free), wanted)
 
 
@@ -107,9 +107,9 @@ def test_a_full_queue_starves_nothing_that_is_due(
 def test_one_slot_finishes_what_it_began_before_anything_else() -> None:
     pair, due = group(9, 2, Purpose.PAIR), group(3, 2, Purpose.CONFIRMING)
     new = [group(10, 1, Purpose.SCREENING)]
-    begin = State(free=["0"], comparing=[pair], confirming=due, waiting=new)
+    begin = State(free=["0"], paired_trials=[pair], confirmation=due, waiting=new)
     assert plan(begin) == [("0", pair[0])]
-    assert plan(State(free=["0"], confirming=due, waiting=new)) == [("0", due[0])]
+    assert plan(State(free=["0"], confirmation=due, waiting=new)) == [("0", due[0])]
     assert plan(State(free=["0"], waiting=new)) == [("0", new[0][0])]
 
 

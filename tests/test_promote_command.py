@@ -87,8 +87,8 @@ def last_line(err: str, *parts: str) -> None:
 def test_the_night_is_as_the_tests_want_it(project: Path) -> None:
     found = [(each.verdict, each.standing) for each in (row(project, n) for n in (1, 2, 3))]
     assert found == [(Verdict.KEEP, None), (Verdict.KEEP, None), (Verdict.DISCARD, None)]
-    shelf = Shelf(project / ".autoresearch" / "checkpoints", 2**30)
-    assert len(shelf.trials()) == 2
+    store = Shelf(project / ".autoresearch" / "checkpoints", 2**30)
+    assert len(store.trials()) == 2
 
 
 def test_what_is_not_confirmed_is_refused_and_never_sees_test(run: Run, project: Path) -> None:

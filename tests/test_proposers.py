@@ -16,7 +16,7 @@ from autoresearch.config import Keys, Settings
 from autoresearch.errors import ProposerError
 from autoresearch.patching import Number, apply_diff, numbers, set_constants
 from autoresearch.preflight import check
-from autoresearch.proposers import Brief, Means, Past, Proposer, build
+from autoresearch.proposers import Brief, HistoryEntry, Means, Proposer, build
 from autoresearch.proposers.optuna import OptunaProposer
 from autoresearch.proposers.random_search import RandomProposer
 from autoresearch.proposers.space import Choice, Range, rounded, span
@@ -41,7 +41,10 @@ BETAS = (0.8, 0.95)
 
 
 def brief(
-    source: str = SOURCE, history: tuple[Past, ...] = (), number: int = 2, base: str = SOURCE
+    source: str = SOURCE,
+    history: tuple[HistoryEntry, ...] = (),
+    number: int = 2,
+    base: str = SOURCE,
 ) -> Brief:
     return Brief(
         study="t",
@@ -67,8 +70,8 @@ def after(proposal: Proposal, source: str = SOURCE) -> str:
     return files["train.py"]
 
 
-def past(proposal: Proposal, source: str, number: int, bpb: float | None = 2.0) -> Past:
-    return Past(
+def past(proposal: Proposal, source: str, number: int, bpb: float | None = 2.0) -> HistoryEntry:
+    return HistoryEntry(
         id=number,
         proposer=proposal.proposer,
         hypothesis=proposal.hypothesis,
@@ -245,7 +248,7 @@ class TestTuners:
 
     def test_never_repeats_and_ends_when_all_is_tried(self, tuner: Kind) -> None:
         source = "DEPTH = 2\nUSE = False\n"  # four times two combinations, one the incumbent
-        history: list[Past] = []
+        history: list[HistoryEntry] = []
         while (proposal := tuner().propose(
             brief(source, tuple(history), len(history) + 2, source), accepted)
         ) is not None:  # fmt: skip
@@ -283,7 +286,7 @@ class TestTuners:
 
     def test_refused_ones_count_as_tried_only_by_their_number(self, tuner: Kind) -> None:
         first = proposed(tuner(), brief())
-        refused = Past(2, "optuna", first.hypothesis, first.change, Verdict.INVALID)
+        refused = HistoryEntry(2, "optuna", first.hypothesis, first.change, Verdict.INVALID)
         assert proposed(tuner(), brief(history=(refused,), number=3)) != first
 
     def test_the_kind_of_idea_is_told(self, tuner: Kind) -> None:
@@ -294,7 +297,7 @@ class TestTuners:
 class TestOptuna:
     def test_learns_where_it_is_good(self) -> None:
         source = "A_LR = 1.0\n"
-        history: list[Past] = []
+        history: list[HistoryEntry] = []
         for number in range(2, 42):
             proposal = proposed(
                 OptunaProposer(), brief(source, tuple(history), number=number, base=source)
@@ -308,7 +311,7 @@ class TestOptuna:
     @pytest.mark.parametrize("verdict", [Verdict.CRASH, Verdict.DISCARD])
     def test_learns_from_what_came_to_no_score(self, verdict: Verdict) -> None:
         source = "A_LR = 1.0\n"
-        history: list[Past] = []
+        history: list[HistoryEntry] = []
         for number in range(2, 42):
             proposal = proposed(
                 OptunaProposer(), brief(source, tuple(history), number=number, base=source)
@@ -414,7 +417,7 @@ class TestPatches:
         folder.mkdir()
         return folder
 
-    def replay(self, folder: Path, history: tuple[Past, ...] = ()) -> list[Proposal]:
+    def replay(self, folder: Path, history: tuple[HistoryEntry, ...] = ()) -> list[Proposal]:
         found: list[Proposal] = []
         while True:
             proposer = made("patches:wins", folder.parent)  # as after a restart, each time
@@ -556,7 +559,7 @@ LEAST = 1e-30
 
 @pytest.mark.parametrize("kind", [OptunaProposer, RandomProposer])
 def test_a_huge_constant_is_left_as_it_is_and_the_others_move(kind: Kind) -> None:
-    source, history, moved = SOURCE + HUGE, list[Past](), set[str]()
+    source, history, moved = SOURCE + HUGE, list[HistoryEntry](), set[str]()
     for number in range(2, 30):
         told = brief(source, tuple(history), number, base=source)
         proposal = proposed(kind(), told)

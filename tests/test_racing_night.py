@@ -10,7 +10,7 @@ from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.values import Clock, Ending, Purpose, Verdict
 from autoresearch.registry import Raced
 from autoresearch.research import StopRules
-from autoresearch.research.racing import Racing
+from autoresearch.research.reference_curves import ReferenceCurves
 from tests.rows import a_study
 from tests.stubs import TRAIN, Night, Scripted, make_project
 
@@ -165,7 +165,7 @@ def test_a_study_makes_its_own_ladder_where_none_is_shipped(tmp_path: Path) -> N
         finish(made, difference=at / 50, lag=at / 50)
     for at in range(1, 5):
         finish(made, difference=-at / 50, lag=at / 100)
-    racing = Racing(made.project.settings, made.registry, made.repo)
+    racing = ReferenceCurves(made.project.settings, made.registry, made.repo)
     made.rules = StopRules()
     baseline = made.registry.experiments(made.study())[0]
     idea = baseline.model_copy(update={"parent_id": 1, "parent_sha": baseline.commit_sha})

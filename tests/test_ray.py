@@ -21,7 +21,7 @@ from autoresearch.records.tables import Trial
 from autoresearch.records.values import ExperimentState, FailureKind, Purpose, Verdict
 from autoresearch.registry import Registry
 from autoresearch.research import StopRules
-from autoresearch.research.recording import settled
+from autoresearch.research.trial_recorder import settled
 from autoresearch.sandbox import detect
 from autoresearch.workers.shelf import Shelf
 from tests.clusters import TERMS, Cluster, GatedHost, StubHost, begin, executor
@@ -71,7 +71,7 @@ class RayNight(Night):
         room = self.project.settings.checkpoint_bytes
         return FetchingShelf(self.project.checkpoints, room, self.ray, self.project.work)
 
-    def _shelf(self) -> Shelf:
+    def _store(self) -> Shelf:
         return self.shelf()
 
     def _executor(self, hosts: Mapping[str, Host]) -> Executor:

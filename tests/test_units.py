@@ -15,7 +15,7 @@ from autoresearch.records.training import Outcome
 from autoresearch.records.values import Ending, FailureKind, Purpose, Trust
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack_counts
-from autoresearch.research.recording import Recording
+from autoresearch.research.trial_recorder import TrialRecorder
 from autoresearch.research.units import StudyUnits
 from tests.rows import a_study, an_experiment
 
@@ -46,7 +46,7 @@ class Book:
         assert isinstance(found, Score)
         assert found.bpb == score.bpb
         assert len(found.doc_bits) == len(found.doc_bytes)
-        recording = Recording(self.registry, "local")
+        recording = TrialRecorder(self.registry, "local")
         trial = recording.begin(experiment, 1, Purpose.SCREENING)
         recording.end(trial, TrialResult(Outcome(Ending.FINISHED), found), None)
         return found.doc_bytes

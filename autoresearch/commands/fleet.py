@@ -33,11 +33,11 @@ class Fleet:
 
     executor: RayExecutor
     facts: HostFacts
-    shelf: FetchingShelf
+    store: FetchingShelf
 
     def bring_home(self) -> None:
         """Have the checkpoints brought here that may still be asked for."""
-        self.shelf.finish(_FETCH_SECONDS)
+        self.store.finish(_FETCH_SECONDS)
 
 
 @contextmanager
@@ -66,8 +66,8 @@ def fleet_at(
             msg = "autoresearch.toml requires a sealed sandbox; the cluster's machines have none"
             raise ProjectError(msg)
         room = project.settings.checkpoint_bytes
-        shelf = FetchingShelf(project.checkpoints, room, executor, project.work)
-        yield Fleet(executor, facts, shelf)
+        store = FetchingShelf(project.checkpoints, room, executor, project.work)
+        yield Fleet(executor, facts, store)
 
 
 def packed(repo: GitRepo, commit: str, work: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""From `--proposer` options to seats in the rota."""
+"""From `--proposer` options to participants in the schedule."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from autoresearch.proposers import Means, build, specs
 from autoresearch.proposers.building import Maker
 from autoresearch.proposers.specs import Spec
 from autoresearch.records.money import Ledger
-from autoresearch.research.rota import Seat
+from autoresearch.research.schedule import Participant
 from autoresearch.sandbox import Sandbox
 
 Makers = Sequence[tuple[Spec, Maker]]
@@ -98,15 +98,15 @@ def makers(parsed: Sequence[Spec], project: Project, keys: Keys, sandbox: Sandbo
     return [(spec, build(spec, means)) for spec in parsed]
 
 
-def seats(
+def participants(
     made: Makers, ledger: Ledger, stop: Callable[[], bool], tell: Callable[[str], None]
-) -> list[Seat]:
+) -> list[Participant]:
     """Return the proposers with their shares of the turns.
 
     `stop` says when the run is to end; `tell` is given what the person should know.
     """
     return [
-        Seat(
+        Participant(
             make(ledger, stop, tell),
             spec.weight,
             spec.share,

@@ -24,14 +24,14 @@ from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack_counts
 from autoresearch.render.live import watcher_for
 from autoresearch.research import TrialRunner, recover, telling
-from autoresearch.research.books import Books
-from autoresearch.research.comparing import Comparing
-from autoresearch.research.confirming import Confirming, earn_claim
-from autoresearch.research.examining import Examiner, Sizes, Unexamined
+from autoresearch.research.backoff import Backoff
+from autoresearch.research.checkpoints import checkpoint_store_of
+from autoresearch.research.confirmation import Confirmation, earn_claim
 from autoresearch.research.guarding import guards_of
-from autoresearch.research.patience import Patience
+from autoresearch.research.holdout import HoldoutScorer, NoHoldoutScore, Sizes
+from autoresearch.research.paired_trials import PairedTrials
+from autoresearch.research.recorder import Recorder
 from autoresearch.research.requests import Request
-from autoresearch.research.shelving import shelf_of
 
 
 def earn(project: Project, numbers: Sequence[int], pairs: int) -> None:
@@ -83,7 +83,7 @@ def examine(project: Project, numbers: Sequence[int]) -> Examination:
 @dataclass(frozen=True)
 class _Unscored:
     name: str
-    why: Unexamined
+    why: NoHoldoutScore
 
     @property
     def told(self) -> str:
@@ -107,24 +107,24 @@ def _earn(shop: Workshop, study: Study, numbers: Sequence[int], pairs: int) -> N
     with stop_flag() as asked, watcher_for(Console(stderr=True)) as watcher, _ends(asked):
         budget = project.settings.budget(study.budget_seconds)
         watcher.see(telling.study_opened(registry.summary(study), budget, ()))
-        patience = Patience(time.monotonic, time.sleep, watcher.see, asked.is_set)
-        registry.be_patient(patience.pause)
+        backoff = Backoff(time.monotonic, time.sleep, watcher.see, asked.is_set)
+        registry.be_patient(backoff.back_off)
         # What waits for a next trial is not left to wait while test is scored.
-        with closing(shop.trials(study, patience, shop.purse(study))) as trials:
+        with closing(shop.trials(study, backoff, shop.money_cap(study))) as trials:
             guards = guards_of(project.settings)
-            books = Books(registry, shop.repo, watcher.see, guards)
-            comparing = Comparing(registry, trials, guards=guards)
-            confirming = Confirming(0.0, registry, comparing, books)
+            recorder = Recorder(registry, shop.repo, watcher.see, guards)
+            paired_trials = PairedTrials(registry, trials, guards=guards)
+            confirmation = Confirmation(0.0, registry, paired_trials, recorder)
             for number in numbers:
                 if registry.experiment(number).standing is None:
-                    trained = earn_claim(confirming, trials, study, number, pairs)
+                    trained = earn_claim(confirmation, trials, study, number, pairs)
                     if registry.experiment(number).standing is None:
                         watcher.see(Notice(_in_vain(number, trained, pairs)))
             rows = map(registry.experiment, numbers)
             proven = [row for row in rows if row.standing is Standing.CONFIRMED]
             if proven and shop.task.has_test:
                 _train_missing(shop, study, proven, trials)
-                books.settle(study)
+                recorder.refresh_scores(study)
             trials.tidy()
 
 
@@ -152,11 +152,11 @@ def _train_missing(
     shop: Workshop, study: Study, rows: Sequence[Experiment], trials: TrialRunner
 ) -> None:
     """Train once more what has neither a score on test nor a checkpoint to get one from."""
-    registry, shelf = shop.registry, shelf_of(shop.project)
+    registry, store = shop.registry, checkpoint_store_of(shop.project)
     baseline = registry.summary(study).baseline
     for row in [*rows, *([baseline] if baseline else [])]:
         mine = registry.trials(row)
-        if row.test_bpb is None and not any(shelf.find(int(each.id or 0)) for each in mine):
+        if row.test_bpb is None and not any(store.find(int(each.id or 0)) for each in mine):
             used = [Reading(trial.seed, 0.0) for trial in mine]
             number = int(row.id or 0)
             trials.run(Request(number, policy.next_seed(used), Purpose.REPLICATE, of=number))
@@ -165,23 +165,23 @@ def _train_missing(
 def _examine(shop: Workshop, study: Study, numbers: Sequence[int]) -> Iterator[_Unscored]:
     project, registry = shop.project, shop.registry
     if not shop.task.has_test:
-        yield _Unscored(f"study {study.tag}", Unexamined("[data] test names no files"))
+        yield _Unscored(f"study {study.tag}", NoHoldoutScore("[data] test names no files"))
         return
     remove(project.work)  # what lies there belongs to the dead: the run lock is ours
     project.make_work()
-    examiner = Examiner(
-        registry, shop.repo, shelf_of(project), lambda: shop.test_scorer(study), project.work,
-        lambda told: typer.echo(told, err=True),
+    holdout = HoldoutScorer(
+        registry, shop.repo, checkpoint_store_of(project), lambda: shop.test_scorer(study),
+        project.work, lambda told: typer.echo(told, err=True),
     )  # fmt: skip
     baseline = registry.summary(study).baseline
     base = int(baseline.id or 0) if baseline else 0
     for number in dict.fromkeys([base, *numbers]):
-        if why := examiner.examine(number):
+        if why := holdout.score(number):
             name = f"experiment {number}" + (", the baseline" if number == base else "")
             yield _Unscored(name, why)
     sizes = _sizes(shop, registry.study(study.tag) or study)
     for number in numbers:
-        examiner.compare(number, base, sizes)
+        holdout.compare(number, base, sizes)
 
 
 def _sizes(shop: Workshop, study: Study) -> Sizes:

@@ -14,7 +14,7 @@ import typer
 from autoresearch import patching
 from autoresearch.commands.fleet import Fleet, fleet_at
 from autoresearch.commands.notifying import Outlets, notifying
-from autoresearch.commands.proposers import chosen, keys_of, makers, seats
+from autoresearch.commands.proposers import chosen, keys_of, makers, participants
 from autoresearch.commands.stations import require_devices, stations_for
 from autoresearch.commands.watching import watching
 from autoresearch.commands.workshop import Workshop, stop_flag, workshop
@@ -27,9 +27,9 @@ from autoresearch.records.tables import Study
 from autoresearch.records.text import safe_line
 from autoresearch.registry import Ask, listening
 from autoresearch.research import StopRules, controller_for, recover
+from autoresearch.research.admission import SmokeTestRun
+from autoresearch.research.backoff import Backoff
 from autoresearch.research.control import Control, HeldLedger
-from autoresearch.research.opening import Rehearse
-from autoresearch.research.patience import Patience
 from autoresearch.sandbox import Sandbox
 
 
@@ -90,18 +90,20 @@ def run(options: RunOptions, begun: Callable[[str], None] | None = None) -> None
         ):
             stop = _stop_when(asked, rules.deadline)
             tell = _telling(watcher)
-            patience = Patience(
+            backoff = Backoff(
                 time.monotonic, time.sleep, watcher.see, stop, rules.deadline,
                 lambda: control.paused,
             )  # fmt: skip
-            registry.be_patient(patience.pause)
-            purse = shop.purse(study, options.max_cost)
-            trials = shop.trials(study, patience, purse, control.why, fleet)
-            ledger = HeldLedger(purse.ledger, control, partial(trials.too_late, int(study.id or 0)))
+            registry.be_patient(backoff.back_off)
+            money_cap = shop.money_cap(study, options.max_cost)
+            trials = shop.trials(study, backoff, money_cap, control.why, fleet)
+            ledger = HeldLedger(
+                money_cap.ledger, control, partial(trials.too_late, int(study.id or 0))
+            )
             controller = controller_for(
                 study, project=project, registry=registry, repo=repo, trials=trials,
-                seats=seats(proposers, ledger, stop, tell), purse=purse, rules=rules,
-                patience=patience, interrupted=asked.is_set, control=control,
+                participants=participants(proposers, ledger, stop, tell), money_cap=money_cap,
+                rules=rules, backoff=backoff, interrupted=asked.is_set, control=control,
                 rehearse=_rehearsal(project, sandbox, stop, tell) if session else None,
                 confirm_share=share,
                 profile=profile,
@@ -153,7 +155,7 @@ def _fleet(options: RunOptions, shop: Workshop) -> Iterator[Fleet | None]:
 
 def _rehearsal(
     project: Project, sandbox: Sandbox, stop: Callable[[], bool], tell: Callable[[str], None]
-) -> Rehearse:
+) -> SmokeTestRun:
     return Rehearsal(
         project.settings, sandbox=sandbox, work=project.work, stop=stop, tell=tell
     ).rehearse

@@ -22,11 +22,11 @@ from autoresearch.records.values import Trust
 from autoresearch.registry import Registry, RunLock
 from autoresearch.research import TrialRunner, open_study
 from autoresearch.research.auditing import allowance
-from autoresearch.research.patience import Patience
-from autoresearch.research.purse import Purse
-from autoresearch.research.racing import Racing
+from autoresearch.research.backoff import Backoff
+from autoresearch.research.checkpoints import checkpoint_store_of
+from autoresearch.research.money_cap import MoneyCap
+from autoresearch.research.reference_curves import ReferenceCurves
 from autoresearch.research.requests import TrialSetup
-from autoresearch.research.shelving import shelf_of
 from autoresearch.workers.compiled import CompileCache
 from autoresearch.workers.shelf import Shelf
 
@@ -56,7 +56,7 @@ class Workshop:
             hardware=fleet.hardware if fleet else self.stations[0].slot.hardware,
         )  # fmt: skip
 
-    def purse(self, study: Study, max_cost: float | None = None) -> Purse:
+    def money_cap(self, study: Study, max_cost: float | None = None) -> MoneyCap:
         """Return the money there is: the caps, and what this machine's hours take of them."""
         money, settings = self.project.settings.money, self.project.settings
         budget = settings.budget(study.budget_seconds)
@@ -64,13 +64,13 @@ class Workshop:
         own = settings.total if settings.target.command else budget.startup + budget.wall_limit
         gpu = GpuPrice(money.gpu_hour_usd, own + parse_duration(settings.evaluation.timeout))
         caps = Caps(run=max_cost, study=money.study_usd, call=money.call_usd)
-        return Purse(self.registry.ledger(study, caps, gpu=gpu), gpu.trial_worst)
+        return MoneyCap(self.registry.ledger(study, caps, gpu=gpu), gpu.trial_worst)
 
     def trials(
         self,
         study: Study,
-        patience: Patience,
-        purse: Purse,
+        backoff: Backoff,
+        money_cap: MoneyCap,
         stopping: Callable[[], str | None] = lambda: None,
         fleet: Fleet | None = None,
     ) -> TrialRunner:
@@ -78,8 +78,8 @@ class Workshop:
 
         Args:
             study: whose trials they are.
-            patience: who is told what happens, and what ends the trial at work.
-            purse: asked before each trial.
+            backoff: who is told what happens, and what ends the trial at work.
+            money_cap: asked before each trial.
             stopping: asked before each trial, too: why none may begin any more.
             fleet: the cluster's machines; None: this one's.
 
@@ -98,28 +98,30 @@ class Workshop:
             tolerance=settings.evaluation.tolerance,
             shown=settings.sandbox.readable,
         )
-        shelf, executor = self._executor(study, patience, fleet)
+        store, executor = self._executor(study, backoff, fleet)
         return TrialRunner(
             setup,
             executor=executor,
-            patience=patience,
+            backoff=backoff,
             registry=self.registry,
             repo=self.repo,
-            broke=lambda: stopping() or purse.empty(),
-            shelf=shelf,
-            racing=None if settings.target.command else Racing(settings, self.registry, self.repo),
+            broke=lambda: stopping() or money_cap.reached(),
+            store=store,
+            racing=None
+            if settings.target.command
+            else ReferenceCurves(settings, self.registry, self.repo),
         )
 
     def _executor(
-        self, study: Study, patience: Patience, fleet: Fleet | None
+        self, study: Study, backoff: Backoff, fleet: Fleet | None
     ) -> tuple[Shelf, Executor]:
         if fleet is not None:
             terms = Terms(json.loads(study.comparability), _name_of(study))
-            fleet.executor.accept(terms, patience.see, patience.stop)
-            return fleet.shelf, fleet.executor
-        places = {each.slot.name: self.place(study, patience.stop, each) for each in self.stations}
+            fleet.executor.accept(terms, backoff.see, backoff.stop)
+            return fleet.store, fleet.executor
+        places = {each.slot.name: self.place(study, backoff.stop, each) for each in self.stations}
         hosts = {name: self.task.host(place) for name, place in places.items()}
-        return shelf_of(self.project), LocalExecutor(hosts, patience.stop)
+        return checkpoint_store_of(self.project), LocalExecutor(hosts, backoff.stop)
 
     def place(
         self,
@@ -134,7 +136,7 @@ class Workshop:
             checkout=self.repo.workspace,
             work=self.project.work,
             compiled=CompileCache(self.project.compiled(_name_of(study))),
-            keep=shelf_of(self.project).put,
+            keep=checkpoint_store_of(self.project).put,
             trust=study.trust,
             stop=stop,
             cores=station.slot.cores,

@@ -30,7 +30,7 @@ Check = Callable[[Proposal], Rejection | None]
 
 
 @dataclass(frozen=True)
-class Run:
+class TrialSummary:
     """What the first scored trial of an experiment measured; it never changes afterwards.
 
     `curve` is the training loss in nats per token, the mean of each eighth of the budget (None
@@ -49,7 +49,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Past:
+class HistoryEntry:
     """One finished experiment of the study, as the next proposal may learn from it.
 
     `change` is what its proposer would have changed, also where it was refused, or its answer where
@@ -93,8 +93,8 @@ class Past:
     patch: str = ""
     traceback: str = ""
     fingerprint: str = ""
-    run: Run | None = None
-    beside: Run | None = None
+    run: TrialSummary | None = None
+    beside: TrialSummary | None = None
     steers: str = ""
     broke: str = ""
     constants: Mapping[str, int | float | bool] = field(
@@ -209,7 +209,7 @@ class Brief:
     entry: str
     files: Mapping[str, str]
     base_files: Mapping[str, str]
-    history: tuple[Past, ...] = ()
+    history: tuple[HistoryEntry, ...] = ()
     pending: tuple[Pending, ...] = ()
     notes: tuple[str, ...] = ()
     fixed_files: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

@@ -13,7 +13,7 @@ from optuna.distributions import (
 from optuna.trial import TrialState, create_trial
 
 from autoresearch.patching import Number
-from autoresearch.proposers.base import Brief, Past
+from autoresearch.proposers.base import Brief, HistoryEntry
 from autoresearch.proposers.space import Choice, Span, rounded
 from autoresearch.proposers.tuning import ATTEMPTS, Tuner, some_of
 from autoresearch.records.values import Verdict
@@ -52,7 +52,7 @@ def _sampler(seed: int, *, wander: bool) -> optuna.samplers.BaseSampler:
     return optuna.samplers.TPESampler(seed=seed)
 
 
-def _tell(study: optuna.Study, space: Mapping[str, Span], past: Past) -> None:
+def _tell(study: optuna.Study, space: Mapping[str, Span], past: HistoryEntry) -> None:
     values = {
         name: value
         for name, value in past.constants.items()

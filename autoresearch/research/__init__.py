@@ -2,7 +2,7 @@
 
 from autoresearch.research.assembling import controller_for
 from autoresearch.research.controller import Controller
-from autoresearch.research.ending import StopRules
+from autoresearch.research.stopping import StopRules
 from autoresearch.research.study import open_study, recover
 from autoresearch.research.trials import TrialRunner
 

@@ -10,9 +10,9 @@ from autoresearch import policy
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.values import Purpose
 from autoresearch.registry import Registry
-from autoresearch.research.comparing import Comparing
-from autoresearch.research.confirming import Confirming
-from autoresearch.research.drift import Drifting
+from autoresearch.research.confirmation import Confirmation
+from autoresearch.research.drift import DriftChecks
+from autoresearch.research.paired_trials import PairedTrials
 from autoresearch.research.plan import State
 from autoresearch.research.profiling import seed_to_profile
 from autoresearch.research.requests import Request, Wanted
@@ -20,7 +20,7 @@ from autoresearch.research.trials import PROFILE_PARTS, TrialRunner
 
 
 @dataclass
-class Work:
+class OpenExperiment:
     """An experiment without a verdict: whether its trials have begun, and which it still needs.
 
     `wanted` is None while that is not known: after each of its trials. `resumed` was being trained
@@ -56,21 +56,21 @@ class Agenda:
         registry: Registry,
         trials: TrialRunner,
         *,
-        comparing: Comparing,
-        confirming: Confirming,
-        drifting: Drifting,
+        paired_trials: PairedTrials,
+        confirmation: Confirmation,
+        drift_checks: DriftChecks,
         profiles: bool,
         clock: Callable[[], float],
     ) -> None:
         """Build it; `profiles` says whether incumbents are profiled, `clock` is the run's."""
         self._registry = registry
         self._trials = trials
-        self._comparing = comparing
-        self.confirming = confirming
-        self.drifting = drifting
+        self._paired_trials = paired_trials
+        self.confirmation = confirmation
+        self.drift_checks = drift_checks
         self._profiles = profiles
         self._clock = clock
-        self.works: dict[int, Work] = {}
+        self.works: dict[int, OpenExperiment] = {}
         self.running: dict[str, Running] = {}
         self._paired: int | None = None  # the keep whose confirming pair has begun
         self._pair: Wanted = ()  # what of that pair is still to begin
@@ -81,7 +81,7 @@ class Agenda:
         return sum(each.begun for each in self.works.values())
 
     @property
-    def waiting(self) -> list[Work]:
+    def waiting(self) -> list[OpenExperiment]:
         """The open experiments that have not begun, oldest first."""
         return [work for _, work in sorted(self.works.items()) if not work.begun]
 
@@ -98,7 +98,7 @@ class Agenda:
         """Return whether a trial for an experiment's sake is at work."""
         return any(each.request.of == of for each in self.running.values())
 
-    def undecided(self) -> list[Work]:
+    def undecided(self) -> list[OpenExperiment]:
         """Return the experiments of which nothing is at work, or known to be wanted."""
         rows = sorted(self.works.items())
         return [
@@ -136,17 +136,17 @@ class Agenda:
         spare = len(free) - sum(map(len, begun))
         drift = self._drift(study) if spare > 0 and not ends else ()
         spare -= len(drift)
-        confirming = self._confirm(study, ends=ends, idle=idle) if spare > 0 else ()
-        confirming = _new(confirming, taken)
-        spare -= len(confirming)
+        confirmation = self._confirm(study, ends=ends, idle=idle) if spare > 0 else ()
+        confirmation = _new(confirmation, taken)
+        spare -= len(confirmation)
         profile = self._profile(study) if spare > 0 and not ends else ()
         spare -= len(profile)
         return State(
             free=free,
             busy=self.busy(trial, now),
-            comparing=begun,
+            paired_trials=begun,
             drift=drift,
-            confirming=confirming,
+            confirmation=confirmation,
             profile=profile,
             waiting=[_new(each, taken) for each in ready(spare)] if spare > 0 and not ends else (),
             room=room,
@@ -183,9 +183,9 @@ class Agenda:
         over, self._paired = self._paired, None
         return over
 
-    def step(self, study: Study, work: Work) -> policy.Decision | None:
+    def step(self, study: Study, work: OpenExperiment) -> policy.Decision | None:
         """Return an experiment's verdict; None where it needs more trials, noted as wanted."""
-        found = self._comparing.step(study, work.row)
+        found = self._paired_trials.step(study, work.row)
         if isinstance(found, policy.Decision):
             return found
         work.wanted = found
@@ -197,7 +197,7 @@ class Agenda:
         return any(each.request.purpose is purpose for each in self.running.values())
 
     def _drift(self, study: Study) -> Wanted:
-        due = None if self._is_running(Purpose.DRIFT) else self.drifting.due(study)
+        due = None if self._is_running(Purpose.DRIFT) else self.drift_checks.due(study)
         return (due,) if due else ()
 
     def _profile(self, study: Study) -> Wanted:
@@ -216,11 +216,11 @@ class Agenda:
             return self._pair
         if any(each.resumed and not each.begun for each in self.works.values()):
             return ()  # its parent must not be taken back meanwhile
-        self.confirming.catch_up(study)
+        self.confirmation.catch_up(study)
         if ends:
-            wanted = self.confirming.doubtful(study)
+            wanted = self.confirmation.doubtful(study)
         else:
-            wanted = self.confirming.due(study, patient=idle and not self.works)
+            wanted = self.confirmation.due(study, patient=idle and not self.works)
         self._pair = wanted
         return wanted
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from autoresearch.records.events import Event, MoneyLow, ProposersOut
-from autoresearch.research.purse import Purse
-from autoresearch.research.rota import Rota
+from autoresearch.research.money_cap import MoneyCap
+from autoresearch.research.schedule import ProposerSchedule
 
 LOW = 0.8  # of a cap
 
@@ -12,17 +12,19 @@ LOW = 0.8  # of a cap
 class Alarms:
     """Looks at money and proposers, and tells each thing once."""
 
-    def __init__(self, purse: Purse, rota: Rota, see: Callable[[Event], None]) -> None:
-        self._purse = purse
-        self._rota = rota
+    def __init__(
+        self, money_cap: MoneyCap, schedule: ProposerSchedule, see: Callable[[Event], None]
+    ) -> None:
+        self._money_cap = money_cap
+        self._schedule = schedule
         self._see = see
         self._told: set[str] = set()
 
     def look(self) -> None:
         """Tell what has come since the last look."""
-        if self._rota.over:
-            self._once("proposers", ProposersOut(self._rota.why()))
-        for use in self._purse.ledger.uses():
+        if self._schedule.is_over:
+            self._once("proposers", ProposersOut(self._schedule.end_reason()))
+        for use in self._money_cap.ledger.uses():
             if use.cap and use.spent >= LOW * use.cap:
                 self._once(use.name, MoneyLow(use.name, use.spent, use.cap))
 

@@ -6,21 +6,21 @@ from autoresearch.config import Project
 from autoresearch.gitrepo import GitRepo
 from autoresearch.records.tables import Study
 from autoresearch.registry import Registry
+from autoresearch.research.admission import SmokeTestRun
 from autoresearch.research.agenda import Agenda
 from autoresearch.research.alarms import Alarms
-from autoresearch.research.books import Books
-from autoresearch.research.comparing import Comparing
-from autoresearch.research.confirming import Confirming
+from autoresearch.research.backoff import Backoff
+from autoresearch.research.confirmation import Confirmation
 from autoresearch.research.control import Control
 from autoresearch.research.controller import Controller
-from autoresearch.research.drift import Drifting
-from autoresearch.research.ending import Ending, StopRules
+from autoresearch.research.drift import DriftChecks
 from autoresearch.research.guarding import guards_of, require_numbers
-from autoresearch.research.ideas import Ideas
-from autoresearch.research.opening import Rehearse
-from autoresearch.research.patience import Patience
-from autoresearch.research.purse import Purse
-from autoresearch.research.rota import Rota, Seat
+from autoresearch.research.money_cap import MoneyCap
+from autoresearch.research.paired_trials import PairedTrials
+from autoresearch.research.pipeline import ProposalPipeline
+from autoresearch.research.recorder import Recorder
+from autoresearch.research.schedule import Participant, ProposerSchedule
+from autoresearch.research.stopping import Stopper, StopRules
 from autoresearch.research.trials import TrialRunner
 
 
@@ -31,13 +31,13 @@ def controller_for(
     registry: Registry,
     repo: GitRepo,
     trials: TrialRunner,
-    seats: Sequence[Seat],
-    purse: Purse,
+    participants: Sequence[Participant],
+    money_cap: MoneyCap,
     rules: StopRules,
-    patience: Patience,
+    backoff: Backoff,
     confirm_share: float = 0.0,
     profile: bool = False,
-    rehearse: Rehearse | None = None,
+    rehearse: SmokeTestRun | None = None,
     interrupted: Callable[[], bool] = lambda: False,
     control: Control | None = None,
 ) -> Controller:
@@ -49,10 +49,10 @@ def controller_for(
         registry: where the study is.
         repo: the project's repository.
         trials: trains and scores.
-        seats: the proposers, with their shares of the turns.
-        purse: the run's money.
+        participants: the proposers, with their shares of the turns.
+        money_cap: the run's money.
         rules: when it ends by itself.
-        patience: its clock, who is told what happens, and what ends a wait.
+        backoff: its clock, who is told what happens, and what ends a wait.
         confirm_share: of the training time, for further pairs of what was kept.
         profile: whether incumbents are profiled, for briefs.
         rehearse: tries a change on a small scale; None: nothing is rehearsed.
@@ -67,23 +67,31 @@ def controller_for(
     control.wake = tasks.wake
     guards = guards_of(project.settings)
     require_numbers(registry, study, guards)
-    books = Books(registry, repo, patience.see, guards)
-    comparing = Comparing(registry, trials, settings.replicates, guards)
+    recorder = Recorder(registry, repo, backoff.see, guards)
+    paired_trials = PairedTrials(registry, trials, settings.replicates, guards)
     agenda = Agenda(
         registry,
         trials,
-        comparing=comparing,
-        confirming=Confirming(confirm_share, registry, comparing, books, lambda: patience.left),
-        drifting=Drifting(settings.drift_every, registry, patience.see),
+        paired_trials=paired_trials,
+        confirmation=Confirmation(
+            confirm_share, registry, paired_trials, recorder, lambda: backoff.left
+        ),
+        drift_checks=DriftChecks(settings.drift_every, registry, backoff.see),
         profiles=profile,
-        clock=patience.clock,
+        clock=backoff.clock,
     )
-    rota = Rota(seats, patience.clock)
-    ideas = Ideas(
-        project, registry, repo, rota=rota, patience=patience, wake=tasks.wake, rehearse=rehearse
+    schedule = ProposerSchedule(participants, backoff.clock)
+    pipeline = ProposalPipeline(
+        project,
+        registry,
+        repo,
+        schedule=schedule,
+        backoff=backoff,
+        wake=tasks.wake,
+        rehearse=rehearse,
     )
-    ending = Ending(
-        rules, registry=registry, trials=trials, purse=purse, patience=patience,
+    ending = Stopper(
+        rules, registry=registry, trials=trials, money_cap=money_cap, backoff=backoff,
         interrupted=interrupted, control=control,
     )  # fmt: skip
     return Controller(
@@ -92,14 +100,14 @@ def controller_for(
         trials=trials,
         tasks=tasks,
         agenda=agenda,
-        ideas=ideas,
-        books=books,
-        rota=rota,
+        pipeline=pipeline,
+        recorder=recorder,
+        schedule=schedule,
         ending=ending,
         control=control,
-        purse=purse,
-        patience=patience,
-        alarms=Alarms(purse, rota, patience.see),
+        money_cap=money_cap,
+        backoff=backoff,
+        alarms=Alarms(money_cap, schedule, backoff.see),
         budget=project.settings.budget(study.budget_seconds),
         ahead=settings.ahead,
     )

@@ -8,10 +8,10 @@ from autoresearch.config import Project
 from autoresearch.gitrepo import GitRepo
 from autoresearch.proposers import (
     Brief,
+    HistoryEntry,
     Known,
     Machine,
     Measuring,
-    Past,
     Pending,
     Remaining,
     TextSize,
@@ -22,8 +22,8 @@ from autoresearch.records.values import Category, Change, ChangeFormat, Estimate
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack_counts
 from autoresearch.research.guarding import guards_of
-from autoresearch.research.knowing import known
-from autoresearch.research.pasts import Pasts, Target
+from autoresearch.research.history import ExperimentHistory, Target
+from autoresearch.research.prior_studies import known
 
 PROGRAM = "program.md"
 _COMMITS = 4  # whose files are remembered: a base, an incumbent, and one more of each
@@ -38,7 +38,7 @@ class Briefing:
         self._settings = project.settings
         self._editable = project.settings.target.editable
         self._guards = guards_of(self._settings)
-        self._pasts = Pasts(
+        self._history = ExperimentHistory(
             registry, repo, Target(self._settings.target.entry, self._editable), self._guards
         )
         self._files: dict[str, Mapping[str, str]] = {}
@@ -78,7 +78,7 @@ class Briefing:
         """
         notes = tuple(each.text for each in self._registry.notes(study) if each.stands)
         readings = self._registry.readings(study)
-        history = self._pasts.of(study, readings)
+        history = self._history.entries(study, readings)
         waiting, scale = self._pending(pending), self._registry.scale(study)
         noise = policy.noise(readings, scale.noise, incumbent.id)
         trials = self._registry.trials(incumbent)
@@ -176,7 +176,7 @@ def _parameters(trials: Sequence[Trial]) -> int | None:
 
 
 def _baseline(
-    history: Sequence[Past], readings: Mapping[int, Sequence[Reading]]
+    history: Sequence[HistoryEntry], readings: Mapping[int, Sequence[Reading]]
 ) -> tuple[tuple[int, float], ...]:
     found = [readings.get(each.id, ()) for each in history if each.category is Category.BASELINE]
     return tuple((each.seed, each.bpb) for each in next(filter(None, found), ()))

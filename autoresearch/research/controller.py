@@ -19,13 +19,12 @@ from autoresearch.records.values import (
 )
 from autoresearch.registry import Registry
 from autoresearch.research import telling
-from autoresearch.research.agenda import Agenda, Work
+from autoresearch.research.agenda import Agenda, OpenExperiment
 from autoresearch.research.alarms import Alarms
-from autoresearch.research.books import Books
+from autoresearch.research.backoff import Backoff
 from autoresearch.research.control import Control
-from autoresearch.research.ending import Ending
-from autoresearch.research.ideas import Ideas
-from autoresearch.research.patience import Patience
+from autoresearch.research.money_cap import MoneyCap
+from autoresearch.research.pipeline import ProposalPipeline
 from autoresearch.research.plan import (
     Pace,
     plan,
@@ -33,10 +32,11 @@ from autoresearch.research.plan import (
     proposals_wanted,
     until_wanted,
 )
-from autoresearch.research.proposing import Made
-from autoresearch.research.purse import Purse
+from autoresearch.research.recorder import Recorder
+from autoresearch.research.requesting import ReceivedProposal
 from autoresearch.research.requests import Request, Wanted
-from autoresearch.research.rota import Rota
+from autoresearch.research.schedule import ProposerSchedule
+from autoresearch.research.stopping import Stopper
 from autoresearch.research.tasks import Done, Tasks
 from autoresearch.research.trials import TrialRunner
 
@@ -55,13 +55,13 @@ class Controller:
         trials: TrialRunner,
         tasks: Tasks[Trial],
         agenda: Agenda,
-        ideas: Ideas,
-        books: Books,
-        rota: Rota,
-        ending: Ending,
+        pipeline: ProposalPipeline,
+        recorder: Recorder,
+        schedule: ProposerSchedule,
+        ending: Stopper,
         control: Control,
-        purse: Purse,
-        patience: Patience,
+        money_cap: MoneyCap,
+        backoff: Backoff,
         alarms: Alarms,
         budget: Budget,
         ahead: int,
@@ -74,13 +74,13 @@ class Controller:
             trials: makes tasks of trials.
             tasks: where they are at work.
             agenda: what is open, and what falls due.
-            ideas: has proposals made.
-            books: writes verdicts.
-            rota: whose turn it is.
+            pipeline: has proposals made.
+            recorder: writes verdicts.
+            schedule: whose turn it is.
             ending: when the run ends.
             control: what the person asks of it meanwhile.
-            purse: its money.
-            patience: its clock, and who is told what happens.
+            money_cap: its money.
+            backoff: its clock, and who is told what happens.
             alarms: tells what a person may have to act on.
             budget: of a training, for who looks on.
             ahead: how many proposals may be made for slots that are not free yet.
@@ -90,14 +90,14 @@ class Controller:
         self._trials = trials
         self._tasks = tasks
         self._agenda = agenda
-        self._ideas = ideas
-        self._books = books
-        self._rota = rota
+        self._pipeline = pipeline
+        self._recorder = recorder
+        self._schedule = schedule
         self._ending = ending
         self._control = control
-        self._purse = purse
-        self._patience = patience
-        self._see: Callable[[Event], None] = patience.see
+        self._money_cap = money_cap
+        self._backoff = backoff
+        self._see: Callable[[Event], None] = backoff.see
         self._alarms = alarms
         self._budget = budget
         self._ahead = ahead
@@ -119,7 +119,7 @@ class Controller:
             while self._turn():
                 pass
             self._ending.raise_if_interrupted()
-            reason = self._ends() or self._rota.why()
+            reason = self._ends() or self._schedule.end_reason()
         except Interrupted as stopped:
             self._ending.raise_if_interrupted()
             reason = self._ends() or str(stopped)
@@ -137,19 +137,19 @@ class Controller:
     @property
     def failed(self) -> bool:
         """Whether the person must mend something: the unchanged project, a key, an account."""
-        return self._ending.baseline_failed(self.study) is not None or self._rota.faulty
+        return self._ending.baseline_failed(self.study) is not None or self._schedule.faulty
 
     def _turn(self) -> bool:
         """Take in what has happened and begin what is due; return whether there is more to do."""
-        self._books.follow(self.study)
+        self._recorder.follow(self.study)
         if self._control.stopping:
             self._tasks.end_waiting(self._ends())
-        for made in self._ideas.answers():
+        for made in self._pipeline.answers():
             self._admit(made)
         self._decide()
         begun = self._begin()
         self._think()
-        to_come = self._rota.thinks or self._control.paused
+        to_come = self._schedule.awaited or self._control.paused
         if self._agenda.running or self._is_stranded() or (to_come and not self._ends()):
             self._alarms.look()
             for done in self._tasks.turn(self._turn_seconds(), self._idle()):
@@ -159,7 +159,7 @@ class Controller:
 
     def _is_stranded(self) -> bool:
         """Whether there is something to do and no slot to do it on; said once."""
-        wants = (self._agenda.works or not self._rota.over) and not self._ends()
+        wants = (self._agenda.works or not self._schedule.is_over) and not self._ends()
         stranded = bool(wants) and not self._trials.executor.slots
         if stranded and not self._stranded:
             told = "there is no machine to train on; it goes on once there is one"
@@ -176,13 +176,13 @@ class Controller:
             if late := self._trials.too_late(study, len(wanted)):
                 self._ending.stop(late)
                 return False
-        if works or self._rota.over:
+        if works or self._schedule.is_over:
             return bool(works)
-        if self._rota.too_late(self._for_thought()):
-            left = self._patience.left or 0.0
+        if self._schedule.too_late(self._for_thought()):
+            left = self._backoff.left or 0.0
             self._ending.stop(f"the time is up: no proposal and training fit into {left:.0f} s")
             return False
-        pause = self._rota.pause(self._for_thought()) or 0.0
+        pause = self._schedule.seconds_until_ready(self._for_thought()) or 0.0
         if pause > 0:
             self._see(Waiting(f"for a proposer, {pause:.0f} s", WaitCause.PROPOSERS, pause))
             self._tasks.linger(pause, IdleReason.PAUSED, until=lambda: self._control.holds)
@@ -192,7 +192,7 @@ class Controller:
         """Return why slots that are free have nothing to do."""
         if self._ends():
             return IdleReason.END
-        return IdleReason.PROPOSALS if self._rota.thinks else IdleReason.PAUSED
+        return IdleReason.PROPOSALS if self._schedule.awaited else IdleReason.PAUSED
 
     def _ends(self) -> str:
         """Return why nothing new is to begin; "" while it may."""
@@ -204,7 +204,7 @@ class Controller:
         """Take in the end of a trial on a slot."""
         trial = None if isinstance(done.value, Exception) else done.value
         request = self._agenda.end(done.slot, trial)
-        if trial is not None and self._agenda.drifting.moved(self.study):
+        if trial is not None and self._agenda.drift_checks.moved(self.study):
             self._reread()
         if isinstance(done.value, SlotLostError):
             return  # what it was to answer is still wanted, and falls due on another slot
@@ -218,10 +218,10 @@ class Controller:
     def _learn(self, request: Request, trial: Trial) -> None:
         """Draw what conclusions a trial allows beside the verdict that it was for."""
         if request.purpose is Purpose.DRIFT:
-            self._agenda.drifting.ended(self.study, trial)
+            self._agenda.drift_checks.ended(self.study, trial)
             self._reread()
         if (keep := self._agenda.pair_over()) is not None:
-            self._agenda.confirming.ended(self.study, keep)
+            self._agenda.confirmation.pair_ended(self.study, keep)
             self._reread()
 
     def _decide(self) -> None:
@@ -242,7 +242,7 @@ class Controller:
         if good and self._is_overtaken(row):
             decision = self._again(row, decision)
         assert decision is not None
-        self._books.close(self.study, row, decision)
+        self._recorder.record_verdict(self.study, row, decision)
         work = self._agenda.works.pop(int(row.id or 0), None)
         self._reread()
         self._ending.count(decision.verdict, begun=work is not None and work.begun)
@@ -257,7 +257,7 @@ class Controller:
         assert incumbent is not None
         found = decision or policy.Decision(Verdict.STALE, None, "")
         told = f"promising beside experiment {row.parent_id}, but {incumbent.id} was kept meanwhile"
-        again = self._ideas.again(self.study, row, incumbent)
+        again = self._pipeline.repeat_on(self.study, row, incumbent)
         if isinstance(again, Rejection):
             told = f"{told}, and on top of that it does not fit: {again.reason}"
         else:
@@ -270,18 +270,18 @@ class Controller:
 
     # --- what begins
 
-    def _admit(self, made: Made) -> None:
+    def _admit(self, made: ReceivedProposal) -> None:
         """Make a row of a proposal on what its author was shown, and check it.
 
         Where another was kept meanwhile, it is put on top of that like all that waits.
         """
         shown = self._registry.experiment(made.incumbent)
-        row = self._ideas.open(self.study, made.proposal, shown, made.turn.control)
-        self._ideas.judged(made, refused=not self._take_up(row))
+        row = self._pipeline.open(self.study, made.proposal, shown, made.turn.control)
+        self._pipeline.record_check(made, refused=not self._take_up(row))
 
     def _take_up(self, row: Experiment) -> bool:
         """Let an open experiment wait for its turn; return whether its change holds."""
-        found = self._ideas.admit(self.study, row)
+        found = self._pipeline.admit(self.study, row)
         if isinstance(found, Rejection):
             self._close(row, policy.Decision(Verdict.INVALID, None, found.reason))
             return False
@@ -291,7 +291,7 @@ class Controller:
     def _begin(self) -> bool:
         """Begin what is due on the slots that are free; return whether anything was."""
         ends, free = bool(self._ends()), self._tasks.free
-        spent = self._purse.empty() or self._ending.baseline_failed(self.study)
+        spent = self._money_cap.reached() or self._ending.baseline_failed(self.study)
         held = self._ending.interrupted() or self._control.holds
         if held or not free or (ends and spent):
             return False
@@ -299,15 +299,15 @@ class Controller:
             self.study,
             free,
             ends=ends,
-            idle=self._rota.too_late(self._for_thought()),
-            room=self._ending.room(self._agenda.begun),
-            left=self._patience.left,
-            now=self._patience.clock(),
+            idle=self._schedule.too_late(self._for_thought()),
+            room=self._ending.experiments_left(self._agenda.begun),
+            left=self._backoff.left,
+            now=self._backoff.clock(),
             ready=self._ready,
         )
         starts = plan(state)
         for slot, request in starts:
-            waited = self._agenda.begin(slot, request, self._patience.clock())
+            waited = self._agenda.begin(slot, request, self._backoff.clock())
             self._tasks.start(slot, self._trials.task(request, slot, waited))
         return bool(starts)
 
@@ -325,10 +325,10 @@ class Controller:
                     found.append(work.wanted)
         return found
 
-    def _keep_up(self, work: Work) -> bool:
+    def _keep_up(self, work: OpenExperiment) -> bool:
         """Put what waits on top of the incumbent; return whether it fits, and drop it if not."""
         incumbent = self._registry.incumbent(self.study)
-        fault = self._ideas.keep_up(self.study, work, incumbent) if incumbent else None
+        fault = self._pipeline.rebase(self.study, work, incumbent) if incumbent else None
         if incumbent is None or fault is None:
             return True
         told = f"experiment {incumbent.id} was kept before its turn came: {fault.reason}"
@@ -342,13 +342,13 @@ class Controller:
         incumbent = self._registry.incumbent(self.study)
         if incumbent is None:
             if not self._agenda.works:
-                self._take_up(self._ideas.baseline(self.study))
+                self._take_up(self._pipeline.baseline(self.study))
             return
-        pace, room = self._pace(), self._ending.room(self._agenda.begun)
+        pace, room = self._pace(), self._ending.experiments_left(self._agenda.begun)
         ends = self._slot_ends(pace)
-        waiting, thinking = len(self._agenda.waiting), self._rota.thinks
+        waiting, thinking = len(self._agenda.waiting), self._schedule.awaited
         wanted = proposals_wanted(
-            ends, waiting, thinking, pace, ahead=self._ahead, room=room, left=self._patience.left
+            ends, waiting, thinking, pace, ahead=self._ahead, room=room, left=self._backoff.left
         )
         at_once = proposals_at_once(
             wanted, ends, waiting + thinking, pace, ahead=self._ahead, room=room
@@ -357,7 +357,7 @@ class Controller:
         now = self._tasks.spare - waiting - thinking
         while wanted > 0:
             self._trials.executor.prepare()
-            asked = self._reverse(incumbent) or self._ideas.ask(
+            asked = self._reverse(incumbent) or self._pipeline.ask(
                 self.study,
                 incumbent,
                 lambda: self._brief(incumbent),
@@ -372,14 +372,14 @@ class Controller:
 
     def _reverse(self, incumbent: Experiment) -> bool:
         """Take up the reverse of a refuted keep; return whether one was due."""
-        back = self._ideas.reversal(self.study, incumbent)
+        back = self._pipeline.reversal(self.study, incumbent)
         if back is not None:
-            self._take_up(self._ideas.open(self.study, back, incumbent))
+            self._take_up(self._pipeline.open(self.study, back, incumbent))
         return back is not None
 
     def _for_thought(self) -> float | None:
         """Return how long a proposal may take for a training to fit behind it; None: any time."""
-        left = self._patience.left
+        left = self._backoff.left
         return None if left is None else left - self._registry.quickest(int(self.study.id or 0))
 
     def _turn_seconds(self) -> float:
@@ -388,32 +388,32 @@ class Controller:
         return min(_TURN_SECONDS, until_wanted(self._slot_ends(pace), pace) + _PAST)
 
     def _pace(self) -> Pace:
-        return Pace(self._ideas.seconds, self._registry.quickest(int(self.study.id or 0)))
+        return Pace(self._pipeline.seconds, self._registry.quickest(int(self.study.id or 0)))
 
     def _slot_ends(self, pace: Pace) -> list[float]:
         """Return in how many seconds each slot will be free; 0 where it is."""
-        ends = self._agenda.busy(pace.trial, self._patience.clock())
+        ends = self._agenda.busy(pace.trial, self._backoff.clock())
         return [*ends, *(0.0 for _ in range(self._tasks.spare))]
 
     def _brief(self, incumbent: Experiment) -> Brief:
         rows = [each.row for each in self._agenda.works.values()]
         remaining = Remaining(
-            seconds=self._patience.left,
-            experiments=self._ending.room(0),
-            usd=self._purse.left,
+            seconds=self._backoff.left,
+            experiments=self._ending.experiments_left(0),
+            usd=self._money_cap.left,
             training=self._registry.quickest(int(self.study.id or 0)) or None,
         )
-        return self._ideas.briefing.brief(self.study, incumbent, remaining, rows)
+        return self._pipeline.briefing.brief(self.study, incumbent, remaining, rows)
 
     # --- how it begins and ends
 
     def _enter(self) -> None:
         self._set_state(StudyState.RUNNING)
         self._trials.slot_clock.open(self._trials.executor.slots)
-        self._rota.resume(self._registry.experiments(self.study))
+        self._schedule.resume(self._registry.experiments(self.study))
         summary = self._registry.summary(self.study)
         slots = self._trials.executor.slots
-        self._see(telling.study_opened(summary, self._budget, self._rota.names, slots))
+        self._see(telling.study_opened(summary, self._budget, self._schedule.names, slots))
         for row in self._registry.unfinished(self.study):
             if row.state is ExperimentState.OPEN:
                 self._take_up(row)
@@ -421,11 +421,11 @@ class Controller:
 
     def _catch_up(self) -> None:
         """Draw the conclusions that a run was killed before it drew: of repetitions, of pairs."""
-        if again := self._agenda.drifting.missed(self.study):
-            self._agenda.drifting.ended(self.study, again)
+        if again := self._agenda.drift_checks.missed(self.study):
+            self._agenda.drift_checks.ended(self.study, again)
             self._reread()
         if self._registry.incumbent(self.study):
-            self._books.settle(self.study)
+            self._recorder.refresh_scores(self.study)
             self._reread()
 
     def _leave(self, reason: str) -> None:

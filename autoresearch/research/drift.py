@@ -10,9 +10,9 @@ from autoresearch.records.hardware import Hardware, RanOn
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.values import Purpose, Reading
 from autoresearch.registry import Registry
-from autoresearch.research.recording import settled
-from autoresearch.research.remembering import remember
+from autoresearch.research.posterior import fit_posterior
 from autoresearch.research.requests import Request
+from autoresearch.research.trial_recorder import settled
 
 # After so long a machine may be another one; but long trainings are not half of them repetitions.
 _A_WHILE = timedelta(hours=3)
@@ -20,7 +20,7 @@ _TRAININGS = 10
 
 
 @dataclass(frozen=True)
-class Drifting:
+class DriftChecks:
     """Says, after so many trainings, whether the machine is the one it was.
 
     What the incumbent read on another machine is unfair to whatever is compared with it: faster,
@@ -82,7 +82,7 @@ class Drifting:
             said = f"the incumbent, trained again on seed {again.seed}, came to no score"
             self.see(Notice(f"{said}: {again.ending}: {again.detail}"))
         elif then is not None:
-            noise = remember(self.registry, study).noise
+            noise = fit_posterior(self.registry, study).noise
             found = policy.drift(_reading(again), _reading(then), noise, study.metric)
             if found.changed:
                 told = f"the incumbent (experiment {of.id}), trained again on the same seed, "

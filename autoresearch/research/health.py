@@ -14,9 +14,9 @@ from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.training import Budget, Outcome
 from autoresearch.records.values import Ending, FailureKind, Purpose
 from autoresearch.registry import Registry
-from autoresearch.research.patience import Patience
-from autoresearch.research.recording import Recording
+from autoresearch.research.backoff import Backoff
 from autoresearch.research.steps import Steps, executed, pause
+from autoresearch.research.trial_recorder import TrialRecorder
 
 # Failures in a row that only a machine explains, on one that trains, until they are the idea's: so
 # many that chance would hardly bring them, as often as the machine fails others; at least, at most.
@@ -49,9 +49,9 @@ class Health:
     """
 
     registry: Registry
-    recording: Recording
+    recording: TrialRecorder
     setup: Setup
-    patience: Patience
+    backoff: Backoff
     failures: int = field(default=0, init=False)
     sick: bool = field(default=False, init=False)
     tries: int = field(default=0, init=False)
@@ -132,7 +132,7 @@ class Health:
         spec = self.setup.spec(trial, str(incumbent.commit_sha))
         spec = replace(spec, scored=False, budget=self._budget())
         with self.recording.broken_off(trial):
-            result = yield from executed(self.patience, spec)
+            result = yield from executed(self.backoff, spec)
         failure = None if _came_through(result.outcome) else FailureKind.MACHINE
         self.recording.end(trial, result, failure)
         return result.outcome
@@ -146,11 +146,11 @@ class Health:
         attempt = 0
         while self.sick:
             why = f"the machine cannot train: the unchanged incumbent fails ({self._why})"
-            yield from pause(self.patience, why, attempt, WaitCause.MACHINE)
+            yield from pause(self.backoff, why, attempt, WaitCause.MACHINE)
             attempt += 1
             yield from self.is_well(experiment)
         self.failures = 0
-        self.patience.see(Notice("the machine trains again"))
+        self.backoff.see(Notice("the machine trains again"))
 
     def _canary(self, experiment: Experiment) -> tuple[Experiment, int] | None:
         """Return the incumbent and a seed that it came through last; None where none did."""

@@ -18,17 +18,17 @@ class State:
     """What the plan is made from.
 
     The slots `free` have nothing at work; each other one will be free in the seconds that `busy`
-    says. `comparing` has a group for each experiment whose
-    trials have begun, oldest first; `drift`, `confirming` and `profile` are such groups; `waiting`
-    are those of checked proposals, oldest first, of which `room` more may begin (None: any number).
+    says. `paired_trials` has a group for each experiment whose trials have begun, oldest first;
+    `drift`, `confirmation` and `profile` are such groups; `waiting` are those of checked proposals,
+    oldest first, of which `room` more may begin (None: any number).
     A trial takes `seconds` at least, and `left` of them are left (None: no end).
     """
 
     free: Sequence[str]
     busy: Sequence[float] = ()
-    comparing: Sequence[Wanted] = ()
+    paired_trials: Sequence[Wanted] = ()
     drift: Wanted = ()
-    confirming: Wanted = ()
+    confirmation: Wanted = ()
     profile: Wanted = ()
     waiting: Sequence[Wanted] = ()
     room: int | None = None
@@ -44,7 +44,7 @@ def plan(state: State) -> list[tuple[str, Request]]:
     then new ideas. A group that cannot end in time, behind those before it, is not begun.
     """
     frees, wanted, room = [*(0.0 for _ in state.free), *state.busy], list[Request](), state.room
-    due = [*state.comparing, state.drift, state.confirming, state.profile]
+    due = [*state.paired_trials, state.drift, state.confirmation, state.profile]
     for place, group in enumerate([*due, *state.waiting]):
         is_new = place >= len(due)
         after = None if is_new and room == 0 else _after(group, frees, state)

@@ -11,7 +11,7 @@ from typing import TypeVar
 from autoresearch.errors import is_passing
 from autoresearch.execution import TrialResult, TrialSpec
 from autoresearch.records.events import Notice, WaitCause
-from autoresearch.research.patience import LOOK_SECONDS, Patience, growing_pause, waiting
+from autoresearch.research.backoff import LOOK_SECONDS, Backoff, backoff_seconds, waiting
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ Steps = Generator[Execute | Pause, TrialResult | None, T]
 
 
 def pause(
-    patience: Patience, reason: str, attempt: int, cause: WaitCause = WaitCause.OTHER
+    backoff: Backoff, reason: str, attempt: int, cause: WaitCause = WaitCause.OTHER
 ) -> Steps[None]:
     """Let a pause pass, each longer than the one before; the first is told with its reason.
 
@@ -43,11 +43,11 @@ def pause(
         Interrupted: the run is to stop.
     """
     if told := waiting(reason, attempt, cause):
-        patience.see(told)
-    yield Pause(growing_pause(attempt), reason)
+        backoff.see(told)
+    yield Pause(backoff_seconds(attempt), reason)
 
 
-def executed(patience: Patience, spec: TrialSpec) -> Steps[TrialResult]:
+def executed(backoff: Backoff, spec: TrialSpec) -> Steps[TrialResult]:
     """Return a trial's result, tried again for as long as what hinders it may pass.
 
     Nothing is executed while the person has paused the run.
@@ -55,7 +55,7 @@ def executed(patience: Patience, spec: TrialSpec) -> Steps[TrialResult]:
     Raises:
         Interrupted: the run is to stop.
     """
-    while patience.paused():
+    while backoff.paused():
         yield Pause(LOOK_SECONDS, "the run is paused")
     for attempt in itertools.count():
         try:
@@ -63,10 +63,10 @@ def executed(patience: Patience, spec: TrialSpec) -> Steps[TrialResult]:
         except Exception as fault:
             if not is_passing(fault):
                 raise
-            yield from pause(patience, str(fault), attempt)
+            yield from pause(backoff, str(fault), attempt)
         else:
             assert result is not None
             if attempt:
-                patience.see(Notice("it goes on"))
+                backoff.see(Notice("it goes on"))
             return result
     raise AssertionError

@@ -19,6 +19,7 @@ from autoresearch.records.training import Budget
 from autoresearch.records.values import ExperimentState, StudyState, Trust
 from autoresearch.registry import Registry, refuse_imported
 from autoresearch.registry.packing import pack_counts
+from autoresearch.research.checkpoints import checkpoint_store_of, tidy
 from autoresearch.research.conditions import (
     comparability,
     fixed_files,
@@ -26,8 +27,7 @@ from autoresearch.research.conditions import (
     on_this_machine,
     refuse_incomparable,
 )
-from autoresearch.research.shelving import shelf_of, tidy
-from autoresearch.research.surroundings import surroundings
+from autoresearch.research.run_facts import run_facts
 
 _TAG = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?!\.|lock$|$)){0,63}")
 _SALT_BYTES = 16
@@ -137,7 +137,7 @@ def recover(registry: Registry, repo: GitRepo, project: Project, study: Study) -
     registry.check()
     registry.forget_running()
     remove(project.work)
-    tidy(shelf_of(project), registry)
+    tidy(checkpoint_store_of(project), registry)
     repo.prune()
     follow(registry, repo, study)
     _agree(registry, repo, study)
@@ -256,7 +256,7 @@ def _completed(registry: Registry, study: Study, task: Task) -> Study:
         changes["doc_bytes"] = pack_counts(sizes)
     if study.token_bytes is None:
         changes["token_bytes"] = task.token_bytes
-    changes["facts"] = surroundings(task, study.device)  # it may be another machine
+    changes["facts"] = run_facts(task, study.device)  # it may be another machine
     return registry.save(study.model_copy(update=changes))
 
 

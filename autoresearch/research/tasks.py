@@ -10,7 +10,7 @@ from autoresearch.errors import Interrupted
 from autoresearch.execution import Ended, Executor, Told, TrialResult
 from autoresearch.records.events import Event, Scoring, TrialPoint
 from autoresearch.records.phases import IdleReason
-from autoresearch.research.patience import LOOK_SECONDS, Patience
+from autoresearch.research.backoff import LOOK_SECONDS, Backoff
 from autoresearch.research.slot_clock import SlotClock
 from autoresearch.research.steps import Execute, Pause, Steps
 
@@ -45,7 +45,7 @@ class Tasks(Generic[T]):
     def __init__(
         self,
         executor: Executor,
-        patience: Patience,
+        backoff: Backoff,
         beat: Callable[[], None] = lambda: None,
         slot_clock: SlotClock | None = None,
     ) -> None:
@@ -53,14 +53,14 @@ class Tasks(Generic[T]):
 
         Args:
             executor: with the slots.
-            patience: the run's clock, and what ends a wait.
+            backoff: the run's clock, and what ends a wait.
             beat: called at every turn, several times a second while trials run.
             slot_clock: is told what slots without a trial wait for.
         """
         self._executor = executor
-        self._patience = patience
+        self._backoff = backoff
         self._beat = beat
-        self._slot_clock = slot_clock or SlotClock(patience.clock)
+        self._slot_clock = slot_clock or SlotClock(backoff.clock)
         self._inbox: SimpleQueue[Told | Ended | Wake] = SimpleQueue()
         self._at_work: dict[str, _AtWork[T]] = {}
         self._done: list[Done[T]] = []
@@ -114,11 +114,11 @@ class Tasks(Generic[T]):
         Returns:
             The tasks that are over.
         """
-        ends = None if longest is None else self._patience.clock() + longest
+        ends = None if longest is None else self._backoff.clock() + longest
         while not self._done and not self._woken and self._executor.slots == self._slots:
-            if self._patience.stop() and not self._at_work:
+            if self._backoff.stop() and not self._at_work:
                 break
-            left = None if ends is None else ends - self._patience.clock()
+            left = None if ends is None else ends - self._backoff.clock()
             if left is not None and left <= 0:
                 break
             self._wait(left, idle)
@@ -138,9 +138,9 @@ class Tasks(Generic[T]):
     def linger(
         self, seconds: float, idle: IdleReason, until: Callable[[], bool] = lambda: False
     ) -> None:
-        """Let seconds pass with nothing at work; see `Patience.linger`, and `turn` for `idle`."""
+        """Let seconds pass with nothing at work; see `Backoff.wait`, and `turn` for `idle`."""
         with self._told(idle):
-            self._patience.linger(seconds, until)
+            self._backoff.wait(seconds, until)
 
     def close(self) -> None:
         """End every task as interrupted, its rows written, and what the executor made ready."""
@@ -152,11 +152,11 @@ class Tasks(Generic[T]):
     def _wait(self, longest: float | None, idle: IdleReason) -> None:
         """Let time pass until there is a message, or a pause is over, or for a moment."""
         pauses = [each.until for each in self._at_work.values() if each.pause]
-        left = [until - self._patience.clock() for until in pauses]
+        left = [until - self._backoff.clock() for until in pauses]
         left += [] if longest is None else [longest]
         if pauses and len(pauses) == len(self._at_work):
             with self._told(idle):
-                self._patience.linger(max(min(left), 0.0), until=lambda: not self._inbox.empty())
+                self._backoff.wait(max(min(left), 0.0), until=lambda: not self._inbox.empty())
             self._take_all()
             return
         with suppress(Empty):
@@ -169,11 +169,11 @@ class Tasks(Generic[T]):
     @contextmanager
     def _told(self, idle: IdleReason) -> Iterator[None]:
         """Tell the slots' clock what they wait for, while this process waits."""
-        began = self._patience.clock()
+        began = self._backoff.clock()
         try:
             yield
         finally:
-            self._slot_clock.passed(self._patience.clock() - began, self._reasons(idle))
+            self._slot_clock.passed(self._backoff.clock() - began, self._reasons(idle))
 
     def _reasons(self, idle: IdleReason) -> dict[str, IdleReason]:
         """Return why each slot has no trial at work; those that have one are left out."""
@@ -189,19 +189,19 @@ class Tasks(Generic[T]):
                 self._take(self._inbox.get_nowait())
 
     def _resume_paused(self) -> None:
-        stop = self._patience.stop()
+        stop = self._backoff.stop()
         for slot, task in list(self._at_work.items()):
             if task.pause is None:
                 continue
             if stop:
                 self._advance(slot, Interrupted(f"stopped while waiting: {task.pause.reason}"))
-            elif task.until <= self._patience.clock():
+            elif task.until <= self._backoff.clock():
                 self._advance(slot, None)
 
     def _take(self, message: Told | Ended | Wake) -> None:
         match message:
             case Told():
-                self._patience.see(_placed(message.event, message.slot))
+                self._backoff.see(_placed(message.event, message.slot))
             case Ended():
                 self._advance(message.slot, message.result)
             case Wake():
@@ -221,7 +221,7 @@ class Tasks(Generic[T]):
 
     def _follow(self, slot: str, task: _AtWork[T], step: Execute | Pause) -> None:
         if isinstance(step, Pause):
-            task.pause, task.until = step, self._patience.clock() + step.seconds
+            task.pause, task.until = step, self._backoff.clock() + step.seconds
         else:
             task.pause = None
             self._executor.submit(slot, step.spec, self._inbox.put)

@@ -14,16 +14,16 @@ from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.values import FailureKind, Purpose
 from autoresearch.registry import Registry
 from autoresearch.research.auditing import allowance, keep_measured
+from autoresearch.research.backoff import Backoff
+from autoresearch.research.checkpoints import tidy
 from autoresearch.research.health import Health
-from autoresearch.research.patience import Patience
 from autoresearch.research.profiling import quoted
-from autoresearch.research.racing import Racing
-from autoresearch.research.recording import Recording, settled
+from autoresearch.research.reference_curves import ReferenceCurves
 from autoresearch.research.requests import Request, TrialSetup
-from autoresearch.research.shelving import tidy
 from autoresearch.research.slot_clock import SlotClock
 from autoresearch.research.steps import Steps, executed, pause
 from autoresearch.research.tasks import Tasks
+from autoresearch.research.trial_recorder import TrialRecorder, settled
 from autoresearch.research.units import StudyUnits
 from autoresearch.workers.shelf import Shelf
 
@@ -40,42 +40,42 @@ class TrialRunner:
         setup: TrialSetup,
         *,
         executor: Executor,
-        patience: Patience,
+        backoff: Backoff,
         registry: Registry,
         repo: GitRepo,
         broke: Callable[[], str | None] = lambda: None,
-        shelf: Shelf | None = None,
-        racing: Racing | None = None,
+        store: Shelf | None = None,
+        racing: ReferenceCurves | None = None,
     ) -> None:
         """Build it.
 
         Args:
             setup: what all trials share.
             executor: who trains and scores.
-            patience: who is told what happens, and what ends a wait.
+            backoff: who is told what happens, and what ends a wait.
             registry: where trials are written down.
             repo: where their code is.
             broke: returns why there is no money for a trial.
-            shelf: where checkpoints go that `promote` may ask for; None keeps none.
+            store: where checkpoints go that `promote` may ask for; None keeps none.
             racing: who stops hopeless trials early; None lets all run.
         """
         self._setup = setup
         self.executor = executor
-        self._patience = patience
+        self._backoff = backoff
         self._registry = registry
         self._repo = repo
-        self._see: Callable[[Event], None] = patience.see
+        self._see: Callable[[Event], None] = backoff.see
         self._broke = broke
-        self._shelf = shelf
-        self._racing = racing
-        self._units = StudyUnits(registry, patience.see)
-        self._beaten = patience.clock()
+        self._store = store
+        self._reference_curves = racing
+        self._units = StudyUnits(registry, backoff.see)
+        self._beaten = backoff.clock()
         self._healths: dict[str, Health] = {}
-        self.slot_clock = SlotClock(patience.clock)
+        self.slot_clock = SlotClock(backoff.clock)
 
     def tasks(self) -> Tasks[Trial]:
         """Return a place where this runner's tasks can be at work."""
-        return Tasks(self.executor, self._patience, self._beat, self.slot_clock)
+        return Tasks(self.executor, self._backoff, self._beat, self.slot_clock)
 
     def run(self, request: Request) -> Trial:
         """Return a trial that was asked for, with nothing else at work; see `task`.
@@ -154,10 +154,10 @@ class TrialRunner:
         spec = replace(self._setup.spec(trial, commit), scored=False, profiled=True)
         with recording.broken_off(trial, lambda: self.slot_clock.end(slot)):
             result = yield from executed(
-                self._patience, replace(spec, budget=replace(whole, training=short))
+                self._backoff, replace(spec, budget=replace(whole, training=short))
             )
         took = self.slot_clock.end(slot)
-        files = self._patience.through(lambda: self._repo.read_files(commit, ("**/*.py",)))
+        files = self._backoff.retry(lambda: self._repo.read_files(commit, ("**/*.py",)))
         profile = quoted(result.outcome.profile, files)
         result = replace(result, outcome=replace(result.outcome, profile=profile))
         return recording.end(trial, result, None if profile else result.outcome.failure, took)
@@ -167,7 +167,7 @@ class TrialRunner:
 
         The quickest of the last scored ones of a study, by its number, says how long one takes.
         """
-        left = self._patience.left
+        left = self._backoff.left
         if left is None:
             return None
         needed = trials * self._registry.quickest(study)
@@ -202,8 +202,8 @@ class TrialRunner:
 
     def tidy(self) -> None:
         """Remove the checkpoints that nobody will ask for."""
-        if self._shelf is not None:
-            tidy(self._shelf, self._registry)
+        if self._store is not None:
+            tidy(self._store, self._registry)
 
     def _attempt(
         self, experiment: Experiment, request: Request, slot: str, strikes: int
@@ -215,7 +215,7 @@ class TrialRunner:
         try:
             with recording.broken_off(trial, lambda: took or self.slot_clock.end(slot)):
                 spec = self._spec(trial, experiment, request)
-                result = yield from executed(self._patience, spec)
+                result = yield from executed(self._backoff, spec)
                 took = self.slot_clock.end(slot)  # what more is done here looks into the machine
                 result = yield from self._scored(experiment, spec, result, health)
                 score = self._units.comparable(experiment, result.score)
@@ -239,9 +239,9 @@ class TrialRunner:
         study = self._registry.study_of(experiment)
         spec = replace(spec, allowance=allowance(self._registry, study.tag, self._setup.tolerance))
         raced = request.purpose is Purpose.SCREENING and not request.incumbent
-        if self._racing is None or not raced:
+        if self._reference_curves is None or not raced:
             return spec
-        return replace(spec, reference=self._racing.reference(experiment, request.seed))
+        return replace(spec, reference=self._reference_curves.reference(experiment, request.seed))
 
     def _scored(
         self, experiment: Experiment, spec: TrialSpec, result: TrialResult, health: Health
@@ -254,7 +254,7 @@ class TrialRunner:
         strikes = pauses = 0
         while result.held and isinstance(found := result.score, Unscored):
             if found.cause == Cause.START:  # a canary would say nothing: it needs no server
-                yield from pause(self._patience, f"scoring cannot start: {found.reason}", pauses)
+                yield from pause(self._backoff, f"scoring cannot start: {found.reason}", pauses)
                 pauses += 1
             elif not (yield from health.is_well(experiment)):
                 yield from health.rest(experiment)
@@ -265,7 +265,7 @@ class TrialRunner:
                 if strikes == health.strikes:
                     break
                 self._see(Notice(f"scoring failed ({found.cause}: {found.reason}); once more"))
-            result = yield from executed(self._patience, replace(spec, again=True))
+            result = yield from executed(self._backoff, replace(spec, again=True))
         if isinstance(result.score, Score):
             health.came_through(strikes)
         return result
@@ -274,19 +274,19 @@ class TrialRunner:
         """Return the state of a slot's machine; slots may come and go."""
         if slot not in self._healths:
             self._healths[slot] = Health(
-                self._registry, self._recording(slot), self._setup, self._patience
+                self._registry, self._recording(slot), self._setup, self._backoff
             )
         return self._healths[slot]
 
-    def _recording(self, slot: str) -> Recording:
+    def _recording(self, slot: str) -> TrialRecorder:
         """Return what writes a slot's trials, under its name where there are several."""
         name = self.executor.name
         several = len(self.executor.slots) > 1
-        return Recording(self._registry, f"{name}:{slot}" if several else name)
+        return TrialRecorder(self._registry, f"{name}:{slot}" if several else name)
 
     def _beat(self) -> None:
         """Tell the registry now and then that this run is alive, whatever it waits for."""
-        now = self._patience.clock()
+        now = self._backoff.clock()
         if now - self._beaten >= _BEAT_SECONDS:
             self._beaten = now
             self._registry.heartbeat()

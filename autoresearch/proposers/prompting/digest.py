@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autoresearch.policy import Calibration, calibrate
-from autoresearch.proposers.base import Past
+from autoresearch.proposers.base import HistoryEntry
 from autoresearch.records.values import UNCOUNTED, Category, Standing, Verdict
 
 MOST = 6  # of near misses and of crashes
@@ -29,7 +29,7 @@ class Tally:
     best: float | None
 
 
-def near_misses(history: Sequence[Past]) -> list[Past]:
+def near_misses(history: Sequence[HistoryEntry]) -> list[HistoryEntry]:
     """Return the discards whose pairs read better than the incumbent, the likeliest gains first.
 
     One that read no better is none, however little is known of it: nothing and nothing add up to
@@ -47,7 +47,7 @@ def near_misses(history: Sequence[Past]) -> list[Past]:
     return sorted(found, key=_likeliest)[:MOST]
 
 
-def open_ideas(history: Sequence[Past], proposer: str = "") -> list[tuple[str, str]]:
+def open_ideas(history: Sequence[HistoryEntry], proposer: str = "") -> list[tuple[str, str]]:
     """Return the ideas that a proposer has noted and neither tried nor dropped, oldest first.
 
     With their numbers; everyone's without a name. What was refused before any training was not
@@ -64,17 +64,17 @@ def open_ideas(history: Sequence[Past], proposer: str = "") -> list[tuple[str, s
     return [(number, text) for number, text in noted if number not in settled][-_MOST_IDEAS:]
 
 
-def lineage(history: Sequence[Past], incumbent: int) -> list[Past]:
+def lineage(history: Sequence[HistoryEntry], incumbent: int) -> list[HistoryEntry]:
     """Return the incumbent and all that it was built on, from the baseline on."""
     known = {past.id: past for past in history}
-    found: list[Past] = []
+    found: list[HistoryEntry] = []
     while (past := known.pop(incumbent, None)) is not None:
         found.append(past)
         incumbent = past.parent_id or 0
     return found[::-1]
 
 
-def tallies(history: Sequence[Past]) -> list[Tally]:
+def tallies(history: Sequence[HistoryEntry]) -> list[Tally]:
     """Return how each category that was tried has paid, in the order of the enum."""
     found = []
     for category in Category:
@@ -84,12 +84,14 @@ def tallies(history: Sequence[Past]) -> list[Tally]:
     return found
 
 
-def calibration(history: Sequence[Past], proposer: str = "") -> Calibration | None:
+def calibration(history: Sequence[HistoryEntry], proposer: str = "") -> Calibration | None:
     """Return what became of a proposer's predictions, of everyone's without a name."""
     return calibrate([pair for _, pair in _predictions(history, proposer)])
 
 
-def calibrations(history: Sequence[Past], proposer: str = "") -> dict[Category, Calibration]:
+def calibrations(
+    history: Sequence[HistoryEntry], proposer: str = ""
+) -> dict[Category, Calibration]:
     """Return the same for each category of which there are enough, if there is more than one."""
     mine = _predictions(history, proposer)
     by_category = {each: [pair for of, pair in mine if of is each] for each in Category}
@@ -100,7 +102,7 @@ def calibrations(history: Sequence[Past], proposer: str = "") -> dict[Category, 
 
 
 def _predictions(
-    history: Sequence[Past], proposer: str
+    history: Sequence[HistoryEntry], proposer: str
 ) -> list[tuple[Category, tuple[float, float]]]:
     return [
         (past.category, (past.predicted_delta, past.delta))
@@ -111,9 +113,9 @@ def _predictions(
     ]
 
 
-def repeated_crashes(history: Sequence[Past]) -> list[list[Past]]:
+def repeated_crashes(history: Sequence[HistoryEntry]) -> list[list[HistoryEntry]]:
     """Return crashes of a kind that was seen twice or more, the most frequent first."""
-    kinds: dict[str, list[Past]] = {}
+    kinds: dict[str, list[HistoryEntry]] = {}
     for past in history:
         if past.verdict is Verdict.CRASH and past.fingerprint:
             kinds.setdefault(past.fingerprint, []).append(past)
@@ -121,22 +123,22 @@ def repeated_crashes(history: Sequence[Past]) -> list[list[Past]]:
     return sorted(again, key=len, reverse=True)[:MOST]
 
 
-def since_keep(history: Sequence[Past]) -> int:
+def since_keep(history: Sequence[HistoryEntry]) -> int:
     """Return how many experiments were trained since the last keep; refused ones cost none."""
     trained = [past for past in history if past.verdict not in UNCOUNTED]
     kept = [at for at, past in enumerate(trained) if past.verdict is Verdict.KEEP]
     return len(trained) - 1 - kept[-1] if kept else len(trained)
 
 
-def _likeliest(past: Past) -> tuple[float, float]:
+def _likeliest(past: HistoryEntry) -> tuple[float, float]:
     return (-past.chances.better if past.chances else 0.0), past.measured or 0.0
 
 
-def _refuted(past: Past) -> bool:
+def _refuted(past: HistoryEntry) -> bool:
     return past.standing is Standing.REFUTED
 
 
-def _tally(category: Category, mine: Sequence[Past]) -> Tally:
+def _tally(category: Category, mine: Sequence[HistoryEntry]) -> Tally:
     deltas = [past.delta for past in mine if past.delta is not None and not _refuted(past)]
     kept = [past for past in mine if past.verdict is Verdict.KEEP and not _refuted(past)]
     refused = (Verdict.INVALID, Verdict.DISQUALIFIED)

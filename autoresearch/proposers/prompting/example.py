@@ -5,20 +5,20 @@ from dataclasses import replace
 from autoresearch.policy import Guard, Noise, scale_of
 from autoresearch.proposers.base import (
     Brief,
+    HistoryEntry,
     Machine,
     Measuring,
-    Past,
     Pending,
     Remaining,
-    Run,
     TextSize,
+    TrialSummary,
 )
 from autoresearch.proposers.known import Known, KnownIdea
 from autoresearch.records.metric import BITS_PER_BYTE, Direction, Metric, MetricSource
 from autoresearch.records.training import ProfileRow
 from autoresearch.records.values import Category, Chances, Change, Estimate, Notes, Verdict
 
-_RUN = Run(2.0, 100, 1000, 50.0, 2**30, 20.0, (4.0, None, 3.0), {"peak_memory_gib": 1.0})
+_RUN = TrialSummary(2.0, 100, 1000, 50.0, 2**30, 20.0, (4.0, None, 3.0), {"peak_memory_gib": 1.0})
 _MEASURING = Measuring(
     2048,
     128,
@@ -29,7 +29,7 @@ _MEASURING = Measuring(
     TextSize(9, 900, 300),
     Machine("a processor", "", "torch", compiles=True),
 )
-_BASELINE = Past(
+_BASELINE = HistoryEntry(
     1, "baseline", "the unchanged project", Change.none(), Verdict.KEEP, Category.BASELINE, run=_RUN
 )
 
@@ -78,7 +78,7 @@ def examples(proposer: str) -> tuple[Brief, Brief, Brief]:
     return bare, rich, other
 
 
-def _discard(number: int) -> Past:
+def _discard(number: int) -> HistoryEntry:
     return replace(
         _BASELINE,
         id=number,
@@ -99,11 +99,11 @@ def _discard(number: int) -> Past:
     )
 
 
-def _surprise(number: int) -> Past:
+def _surprise(number: int) -> HistoryEntry:
     return replace(_discard(number), delta=-0.002, predicted_delta=0.001)
 
 
-def _crash(number: int) -> Past:
+def _crash(number: int) -> HistoryEntry:
     return replace(
         _discard(number),
         verdict=Verdict.CRASH,
@@ -115,5 +115,5 @@ def _crash(number: int) -> Past:
     )
 
 
-def _invalid(number: int) -> Past:
+def _invalid(number: int) -> HistoryEntry:
     return replace(_crash(number), verdict=Verdict.INVALID, patch="", traceback="", fingerprint="")

@@ -14,7 +14,7 @@ from itertools import groupby
 
 from autoresearch.policy import Guard
 from autoresearch.policy.verdicts import BETTER, NO_BETTER
-from autoresearch.proposers.base import Past, Run
+from autoresearch.proposers.base import HistoryEntry, TrialSummary
 from autoresearch.proposers.prompting import frames
 from autoresearch.proposers.prompting.frames import Frames
 from autoresearch.proposers.prompting.templates import Templates
@@ -55,7 +55,7 @@ class Row:
     believed: float | None = None
     error: float | None = None
     chances: Chances | None = None
-    run: Run | None = None
+    run: TrialSummary | None = None
     speed: float | None = None
     steps: float | None = None
     memory: float | None = None
@@ -106,7 +106,7 @@ class History:
         self._guards = guards
         self._paired = paired
 
-    def rows(self, past: Sequence[Past]) -> list[Told]:
+    def rows(self, past: Sequence[HistoryEntry]) -> list[Told]:
         """Return every experiment in all its lengths, oldest first."""
         return [self._told(each) for each in past]
 
@@ -136,7 +136,7 @@ class History:
         spans = [(run[0].number, run[-1].number, str(run[0].verdict)) for run in runs]
         return self._templates.render("verdicts", self._metric, verdicts=spans)
 
-    def _told(self, past: Past) -> Told:
+    def _told(self, past: HistoryEntry) -> Told:
         framed = self._frames.data("experiment", _data(past))
         words = self._frames.inline("hypothesis", frames.line(past.hypothesis, 160))
         row = self._row(past, framed)
@@ -144,7 +144,7 @@ class History:
         line = self._templates.render("line", self._metric, row=replace(row, data=words))
         return Told(past.id, past.verdict, section(full), f"{line}\n")
 
-    def _row(self, past: Past, data: str) -> Row:
+    def _row(self, past: HistoryEntry, data: str) -> Row:
         speed, steps, memory = _shares(past.run, past.beside)
         return Row(
             number=past.id,
@@ -170,13 +170,13 @@ class History:
             guarded=self._guarded(past.run),
         )
 
-    def _guarded(self, run: Run | None) -> str:
+    def _guarded(self, run: TrialSummary | None) -> str:
         """Return the numbers that guards are set on."""
         known = run.gauges if run is not None else {}
         found = [each.name for each in self._guards if each.name in known]
         return ", ".join(f"{name} {known[name]:.4g}" for name in found)
 
-    def _curve(self, run: Run | None) -> Sequence[float | None]:
+    def _curve(self, run: TrialSummary | None) -> Sequence[float | None]:
         """Return a curve in bits per byte where the bytes of a token are known."""
         if run is None or not any(run.curve):
             return ()
@@ -224,17 +224,17 @@ def section(text: str) -> str:
     return f"{text}\n\n"
 
 
-def _shares(run: Run | None, parent: Run | None) -> tuple[float | None, ...]:
+def _shares(run: TrialSummary | None, parent: TrialSummary | None) -> tuple[float | None, ...]:
     if run is None or parent is None or not all((*_costs(run), *_costs(parent))):
         return (None, None, None)
     return tuple(mine / theirs for mine, theirs in zip(_costs(run), _costs(parent), strict=True))
 
 
-def _costs(run: Run) -> tuple[float, ...]:
+def _costs(run: TrialSummary) -> tuple[float, ...]:
     return run.speed, run.steps, run.memory
 
 
-def _data(past: Past) -> str:
+def _data(past: HistoryEntry) -> str:
     """Return what others have written: a line a word, `| ` before a traceback, the patch last.
 
     So no text can begin a line that looks like another's. The patch of a keep is in the incumbent.
@@ -258,7 +258,7 @@ def _lean(patch: str) -> str:
     return "".join([*heads, *changed]) if all(map(_CONSTANT.match, changed)) else patch
 
 
-def _why(past: Past) -> str:
+def _why(past: HistoryEntry) -> str:
     """Return what a reason says beyond the verdict, its numbers and the traceback.
 
     The numbers stand above, under names of their own.

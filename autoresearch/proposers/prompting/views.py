@@ -7,7 +7,7 @@ from statistics import fmean
 
 from autoresearch import patching
 from autoresearch.policy import Calibration, Noise, sight
-from autoresearch.proposers.base import Brief, Past, Pending, Remaining
+from autoresearch.proposers.base import Brief, HistoryEntry, Pending, Remaining
 from autoresearch.proposers.prompting import digest, frames
 from autoresearch.proposers.prompting.digest import Tally
 from autoresearch.proposers.prompting.frames import Frames
@@ -215,7 +215,7 @@ def _names(frame: Frames, paths: Sequence[str]) -> str:
     return frame.data("names", "\n".join(lines))
 
 
-def _experiments(pasts: Sequence[Past]) -> str:
+def _experiments(pasts: Sequence[HistoryEntry]) -> str:
     """Return experiments by their numbers: "experiments 3, 4 and 7"; empty for none."""
     numbers = [str(past.id) for past in pasts]
     if len(numbers) < 2:
@@ -223,7 +223,7 @@ def _experiments(pasts: Sequence[Past]) -> str:
     return f"experiments {', '.join(numbers[:-1])} and {numbers[-1]}"
 
 
-def _words(past: Past | Pending, frame: Frames) -> str:
+def _words(past: HistoryEntry | Pending, frame: Frames) -> str:
     return frame.inline("hypothesis", frames.line(past.hypothesis, 160))
 
 
@@ -231,7 +231,7 @@ def _pending(each: Pending, frame: Frames) -> PendingView:
     return PendingView(each.id, str(each.category), _words(each, frame))
 
 
-def _keep(past: Past, frame: Frames) -> Keep:
+def _keep(past: HistoryEntry, frame: Frames) -> Keep:
     return Keep(
         number=past.id,
         category=str(past.category),
@@ -244,7 +244,7 @@ def _keep(past: Past, frame: Frames) -> Keep:
     )
 
 
-def _near(past: Past, line: Sequence[Past], frame: Frames) -> NearMiss:
+def _near(past: HistoryEntry, line: Sequence[HistoryEntry], frame: Frames) -> NearMiss:
     # The line holds what was kept, oldest first: what comes after its parent came after it.
     at = next((at for at, each in enumerate(line) if each.id == past.parent_id), len(line))
     mended = _experiments(line[at + 1 :])
@@ -252,6 +252,6 @@ def _near(past: Past, line: Sequence[Past], frame: Frames) -> NearMiss:
     return NearMiss(past.id, past.measured or 0.0, past.chances, past.parent_id, mended, words)
 
 
-def _crash(same: Sequence[Past], frame: Frames) -> CrashKind:
+def _crash(same: Sequence[HistoryEntry], frame: Frames) -> CrashKind:
     words = frame.inline("reason", frames.line(same[-1].reason, 160))
     return CrashKind(len(same), _experiments(same[-_NUMBERS:]), len(same) >= digest.BAN, words)

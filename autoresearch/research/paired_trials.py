@@ -8,7 +8,7 @@ from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.values import Ending, FailureKind, Purpose, Reading, Verdict
 from autoresearch.registry import Registry
 from autoresearch.research.guarding import Guards, unguarded
-from autoresearch.research.remembering import epoch, remember
+from autoresearch.research.posterior import epoch, fit_posterior
 from autoresearch.research.requests import Request, Wanted
 from autoresearch.research.trials import TrialRunner
 
@@ -21,7 +21,7 @@ _MAY_LACK = (Ending.EXCEPTION, Ending.NO_FINISH, Ending.BAD_CHECKPOINT, Ending.S
 Side = Mapping[int, Trial]  # what a code has trained, by seed
 
 
-class Comparing:
+class PairedTrials:
     """Says what an experiment is still to be trained on, or its verdict: from the rows alone."""
 
     def __init__(
@@ -91,7 +91,7 @@ class Comparing:
         judged = policy.judge(
             mine,
             theirs,
-            belief=remember(self._registry, study, at=parent).belief,
+            belief=fit_posterior(self._registry, study, at=parent).belief,
             lines=experiment.lines_added - experiment.lines_removed,
             reversal=experiment.is_reversal,
             last=frail,

@@ -12,7 +12,7 @@ from autoresearch.registry import Registry
 
 
 @dataclass(frozen=True)
-class Memory:
+class StudyPosterior:
     """What a study's readings come to.
 
     `scale` is in what unit they are and what to expect of them; `epoch` the one that now is.
@@ -39,12 +39,12 @@ class Memory:
 _replay = lru_cache(maxsize=2)(policy.replay)
 
 
-def remember(
+def fit_posterior(
     registry: Registry,
     study: Study,
     closing: Experiment | None = None,
     at: Experiment | None = None,
-) -> Memory:
+) -> StudyPosterior:
     """Return the study's memory.
 
     Args:
@@ -64,7 +64,7 @@ def remember(
     decided = sorted((row for row in rows if row.verdict), key=_decided_at)
     past = (_past(row, readings.get(int(row.id or 0), []), parents) for row in decided)
     with_readings = tuple(each for each in past if each.readings)
-    return Memory(noise, with_readings, scale, epoch(study))
+    return StudyPosterior(noise, with_readings, scale, epoch(study))
 
 
 def lineage(rows: Sequence[Experiment], tip: int | None = None) -> list[int]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from autoresearch.proposers import Proposer, Unable
 from autoresearch.records.tables import Experiment
-from autoresearch.research.patience import growing_pause
+from autoresearch.research.backoff import backoff_seconds
 
 LONGEST_REST = 86400.0  # seconds: a usage limit may ask for all of the night, and is believed
 MOST_DOUBTS = 5  # failures in a row that may be final, until they are
@@ -15,7 +15,7 @@ MOST_REFUSALS = 20  # in a row: who writes nothing valid must not fill the disk
 
 
 @dataclass
-class Seat:
+class Participant:
     """One proposer's place. `weight` is its share of the turns; `credit` what it is owed of them.
 
     The control's `share` is one of all turns, whatever the others' weights; 0 for those others.
@@ -36,7 +36,7 @@ class Seat:
     ready_at: float = float("-inf")
     out: str = ""
     fault: bool = False
-    thinks: int = 0
+    awaited: int = 0
     ahead: bool = True
     took: deque[float] = field(default_factory=lambda: deque(maxlen=4))
 
@@ -49,8 +49,8 @@ class Seat:
 class Turn:
     """Whose turn it is; `rival` is the control, where it could have been its or another's."""
 
-    seat: Seat
-    rival: Seat | None
+    participant: Participant
+    rival: Participant | None
 
     @property
     def control(self) -> str:
@@ -58,7 +58,7 @@ class Turn:
         return self.rival.proposer.name if self.rival else ""
 
 
-class Rota:
+class ProposerSchedule:
     """Shares the turns by weight among those who can take one (smooth weighted round robin).
 
     A control has its exact share of the turns that others could have had as well, evenly spread.
@@ -66,22 +66,24 @@ class Rota:
     those turns are no part of a comparison, and nothing is owed for them afterwards.
     """
 
-    def __init__(self, seats: Sequence[Seat], clock: Callable[[], float]) -> None:
-        self._seats = list(seats)
+    def __init__(self, participants: Sequence[Participant], clock: Callable[[], float]) -> None:
+        self._participants = list(participants)
         self._clock = clock
 
     @property
     def names(self) -> tuple[str, ...]:
         """The proposers' names, in the order given; the control's with its share."""
-        return tuple(_named(seat) for seat in self._seats)
+        return tuple(_named(participant) for participant in self._participants)
 
     def resume(self, rows: Sequence[Experiment]) -> None:
         """Take up a control's share where earlier runs of the study left it."""
-        for seat in (each for each in self._seats if each.share):
-            name = seat.proposer.name
+        for participant in (each for each in self._participants if each.share):
+            name = participant.proposer.name
             turns = [row.proposer == name for row in rows if row.control == name]
-            owed = len(turns) * seat.share - sum(turns)
-            seat.credit = min(max(owed, -DUE), DUE)  # a share that was changed is not made up for
+            owed = len(turns) * participant.share - sum(turns)
+            participant.credit = min(
+                max(owed, -DUE), DUE
+            )  # a share that was changed is not made up for
 
     def next(self, within: float | None = None, *, ahead: bool = False) -> Turn | None:
         """Return whose turn it is; None while everyone thinks, rests or is out.
@@ -90,9 +92,11 @@ class Rota:
         be asked `ahead` of the trials at work keeps the turn until they have ended: nobody has it
         meanwhile, or those who can be asked at any time would have them all.
         """
-        ready = [seat for seat in self._in_time(within) if self._is_ready(seat)]
-        others = [seat for seat in ready if not seat.share]
-        controls = [seat for seat in ready if seat.share]
+        ready = [
+            participant for participant in self._in_time(within) if self._is_ready(participant)
+        ]
+        others = [participant for participant in ready if not participant.share]
+        controls = [participant for participant in ready if participant.share]
         rival = controls[0] if controls and others else None
         due = rival if rival and rival.credit + rival.share >= DUE else None
         chosen = due or _by_weight(others or controls)
@@ -102,96 +106,112 @@ class Rota:
             _charge(chosen, others or controls)
         return Turn(chosen, rival)
 
-    def served(self, turn: Turn, proposals: int = 1, seconds: float = 0.0) -> None:
+    def record_answer(self, turn: Turn, proposals: int = 1, seconds: float = 0.0) -> None:
         """Note that proposals came, and after how long: each further one is as good as a turn."""
-        turn.seat.took.append(seconds)
-        turn.seat.failures = turn.seat.doubts = 0
-        if not turn.seat.share:
-            _charge(turn.seat, [seat for seat in self._in() if not seat.share], proposals - 1)
+        turn.participant.took.append(seconds)
+        turn.participant.failures = turn.participant.doubts = 0
+        if not turn.participant.share:
+            _charge(
+                turn.participant,
+                [participant for participant in self._in() if not participant.share],
+                proposals - 1,
+            )
         if turn.rival:  # a turn that came to nothing is none: the share is one of proposals
-            turn.rival.credit += proposals * (turn.rival.share - (turn.seat is turn.rival))
+            turn.rival.credit += proposals * (turn.rival.share - (turn.participant is turn.rival))
 
-    def judged(self, seat: Seat, *, refused: bool) -> None:
-        """Note whether a seat's proposal was refused before any training."""
-        seat.refusals = seat.refusals + 1 if refused else 0
-        if seat.refusals >= MOST_REFUSALS:
-            seat.out = f"{seat.refusals} proposals in a row were refused"
+    def record_check(self, participant: Participant, *, refused: bool) -> None:
+        """Note whether a participant's proposal was refused before any training."""
+        participant.refusals = participant.refusals + 1 if refused else 0
+        if participant.refusals >= MOST_REFUSALS:
+            participant.out = f"{participant.refusals} proposals in a row were refused"
 
-    def failed(self, seat: Seat, why: Unable | None) -> None:
+    def record_failure(self, participant: Participant, why: Unable | None) -> None:
         """Note that none came; None: there is nothing more to try."""
         if why is None or why.final:
-            seat.out = why.reason if why else "nothing more to try"
-            seat.fault = why is not None and not why.planned
+            participant.out = why.reason if why else "nothing more to try"
+            participant.fault = why is not None and not why.planned
             return
         asked = min(why.retry_after or 0.0, LONGEST_REST)
-        seat.ready_at = self._clock() + max(growing_pause(seat.failures), asked)
-        seat.failures += 1
-        seat.doubts = seat.doubts + 1 if why.doubtful else 0
-        if seat.doubts >= MOST_DOUBTS:
-            seat.out, seat.fault = why.reason, True
+        participant.ready_at = self._clock() + max(backoff_seconds(participant.failures), asked)
+        participant.failures += 1
+        participant.doubts = participant.doubts + 1 if why.doubtful else 0
+        if participant.doubts >= MOST_DOUBTS:
+            participant.out, participant.fault = why.reason, True
 
-    def pause(self, within: float | None = None) -> float | None:
+    def seconds_until_ready(self, within: float | None = None) -> float | None:
         """Return in how many seconds someone can be asked again; None: nobody rests.
 
         Who would need more than `within` seconds for the answer is not waited for.
         """
-        seats = self._in_time(within)
-        waits = [seat.ready_at - self._clock() for seat in seats if not seat.thinks]
+        participants = self._in_time(within)
+        waits = [
+            participant.ready_at - self._clock()
+            for participant in participants
+            if not participant.awaited
+        ]
         return max(min(waits), 0.0) if waits else None
 
     @property
-    def thinks(self) -> int:
+    def awaited(self) -> int:
         """For how many proposals somebody was asked who has not answered yet."""
-        return sum(seat.thinks for seat in self._seats)
+        return sum(participant.awaited for participant in self._participants)
 
     @property
-    def ready(self) -> int:
+    def ready_count(self) -> int:
         """How many proposers can be asked now."""
         return sum(map(self._is_ready, self._in()))
 
     @property
-    def over(self) -> bool:
+    def is_over(self) -> bool:
         """Whether nobody is left to be asked, and nobody thinks."""
-        return not self._in() and not self.thinks
+        return not self._in() and not self.awaited
 
     def too_late(self, within: float | None) -> bool:
         """Whether nobody thinks, and nobody could answer within so many seconds."""
-        return not self.thinks and not self._in_time(within)
+        return not self.awaited and not self._in_time(within)
 
     @property
     def faulty(self) -> bool:
         """Whether everyone is out, and someone for a reason that the person must mend."""
-        return not self._in() and any(seat.fault for seat in self._seats)
+        return not self._in() and any(participant.fault for participant in self._participants)
 
-    def why(self) -> str:
+    def end_reason(self) -> str:
         """Return in words why nobody is left."""
-        told = [f"{seat.proposer.name}: {seat.out}" for seat in self._seats if seat.out]
-        plain = all(seat.out == "nothing more to try" for seat in self._seats)
+        told = [
+            f"{participant.proposer.name}: {participant.out}"
+            for participant in self._participants
+            if participant.out
+        ]
+        plain = all(participant.out == "nothing more to try" for participant in self._participants)
         return "the proposers have nothing more to try" if plain else "; ".join(told)
 
-    def _is_ready(self, seat: Seat) -> bool:
-        return not seat.thinks and seat.ready_at <= self._clock()
+    def _is_ready(self, participant: Participant) -> bool:
+        return not participant.awaited and participant.ready_at <= self._clock()
 
-    def _in_time(self, within: float | None) -> list[Seat]:
+    def _in_time(self, within: float | None) -> list[Participant]:
         now = self._clock()
-        return [seat for seat in self._in() if within is None or seat.answers_in(now) <= within]
+        return [
+            participant
+            for participant in self._in()
+            if within is None or participant.answers_in(now) <= within
+        ]
 
-    def _in(self) -> list[Seat]:
-        return [seat for seat in self._seats if not seat.out]
+    def _in(self) -> list[Participant]:
+        return [participant for participant in self._participants if not participant.out]
 
 
-def _by_weight(ready: Sequence[Seat]) -> Seat | None:
+def _by_weight(ready: Sequence[Participant]) -> Participant | None:
     """Return who is owed most; of equals the first."""
-    return max(ready, key=lambda seat: seat.credit + seat.weight, default=None)
+    return max(ready, key=lambda participant: participant.credit + participant.weight, default=None)
 
 
-def _charge(chosen: Seat, ready: Sequence[Seat], turns: int = 1) -> None:
+def _charge(chosen: Participant, ready: Sequence[Participant], turns: int = 1) -> None:
     """Take turns off one who had them, and owe each of those who were ready its share of them."""
-    for seat in ready:
-        seat.credit += turns * seat.weight
-    chosen.credit -= turns * sum(seat.weight for seat in ready)
+    for participant in ready:
+        participant.credit += turns * participant.weight
+    chosen.credit -= turns * sum(participant.weight for participant in ready)
 
 
-def _named(seat: Seat) -> str:
-    share = f" ({seat.share:.0%} as control)" if seat.share else ""
-    return seat.proposer.name + share
+def _named(participant: Participant) -> str:
+    share = f" ({participant.share:.0%} as control)" if participant.share else ""
+    return participant.proposer.name + share

@@ -13,7 +13,7 @@ from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack_counts
 from autoresearch.research import telling
 from autoresearch.research.guarding import Guards, broken
-from autoresearch.research.remembering import Memory, remember
+from autoresearch.research.posterior import StudyPosterior, fit_posterior
 from autoresearch.research.study import follow
 
 
@@ -25,7 +25,7 @@ class Keep:
     kept: policy.Kept
 
 
-class Books:
+class Recorder:
     """Writes verdicts and what follows from them. Whatever is killed half-way is found again."""
 
     def __init__(
@@ -59,7 +59,9 @@ class Books:
             self._see(Notice(f"branch {study.branch} has followed"))
         self._stuck = ""
 
-    def close(self, study: Study, experiment: Experiment, decision: policy.Decision) -> None:
+    def record_verdict(
+        self, study: Study, experiment: Experiment, decision: policy.Decision
+    ) -> None:
         """Write a verdict; a keep moves the branch between two writes of its row."""
         trials = self._registry.trials(experiment)
         kept = decision.verdict is Verdict.KEEP
@@ -68,38 +70,38 @@ class Books:
         experiment.peak_memory = max((trial.peak_memory for trial in trials), default=0)
         experiment.finished_at = self._registry.now()
         experiment.state = ExperimentState.COMMITTING if kept else ExperimentState.DONE
-        memory = remember(self._registry, study, closing=experiment)
-        _estimate(experiment, memory)
+        posterior = fit_posterior(self._registry, study, closing=experiment)
+        _estimate(experiment, posterior)
         self._compare_documents(study, experiment)
         experiment = self._registry.save(experiment)
         if kept:
             self.follow(study)
         if trials:
-            self._refresh(study, memory)
+            self._refresh(study, posterior)
         self._see(telling.experiment_done(experiment))
 
-    def settle(self, study: Study, experiment: Experiment | None = None) -> None:
+    def refresh_scores(self, study: Study, experiment: Experiment | None = None) -> None:
         """Let new readings of kept experiments reach the rows: those of a new pair of one, too."""
         if experiment is not None:
             self._compare_documents(study, experiment)
             self._registry.save(experiment)
-        self._refresh(study, remember(self._registry, study))
+        self._refresh(study, fit_posterior(self._registry, study))
 
-    def keeps(self, study: Study, memory: Memory) -> list[Keep]:
+    def keeps(self, study: Study, posterior: StudyPosterior) -> list[Keep]:
         """Return the keeps that stand for an improvement: neither the baseline nor the refuted."""
         rows = self._registry.experiments(study, verdict=Verdict.KEEP)
-        readings = {each.number: each.readings for each in memory.past}
+        readings = {each.number: each.readings for each in posterior.past}
         return [
             Keep(row, _kept(row, readings[int(row.id or 0)], readings[row.parent_id]))
             for row in rows
             if row.parent_id in readings and row.standing is not Standing.REFUTED
         ]
 
-    def broken(self, experiment: Experiment) -> str:
+    def broken_guard(self, experiment: Experiment) -> str:
         """Return how one of its trials breaks a guard; empty where none does."""
         return broken(self._registry.trials(experiment), self._guards) if self._guards else ""
 
-    def take_back(self, study: Study, experiment: Experiment, reason: str) -> None:
+    def revoke_keep(self, study: Study, experiment: Experiment, reason: str) -> None:
         """Un-keep a keep that was none. Where others build on it, it is marked and stays."""
         experiment = self._registry.experiment(int(experiment.id or 0))
         experiment.standing = Standing.REFUTED
@@ -109,35 +111,35 @@ class Books:
             experiment.verdict = Verdict.DISCARD
             experiment.reason = f"taken back: {reason}"
             experiment.state = ExperimentState.WITHDRAWING
-            memory = remember(self._registry, study, closing=experiment)
-            _estimate(experiment, memory)
+            posterior = fit_posterior(self._registry, study, closing=experiment)
+            _estimate(experiment, posterior)
             experiment = self._registry.save(experiment)
             self.follow(study)
-            self._refresh(study, memory)
+            self._refresh(study, posterior)
         else:
             experiment = self._registry.save(experiment)
         self._tell(study, experiment, Standing.REFUTED)
 
-    def _refresh(self, study: Study, memory: Memory) -> None:
+    def _refresh(self, study: Study, posterior: StudyPosterior) -> None:
         """Bring up to date what readings say: the noise, every incumbent's score, every claim."""
         # Not `study` itself: its row may have changed since it was read.
         study = self._registry.study(study.tag) or study
-        sigma = memory.noise.seed if memory.noise.measured else None
+        sigma = posterior.noise.seed if posterior.noise.measured else None
         first_known = study.sigma is None and sigma is not None
         if first_known:
-            self._advise(study, memory)
+            self._advise(study, posterior)
         verdict = None if first_known else Verdict.KEEP
         for row in self._registry.experiments(study, verdict=verdict):
             estimated = row.model_copy()
-            if _estimate(estimated, memory) or first_known:
+            if _estimate(estimated, posterior) or first_known:
                 self._registry.save(estimated)
         # Last: a run that is killed before it knows the noise for the first time once more.
         if study.sigma != sigma:
             self._registry.save(study.model_copy(update={"sigma": sigma}))
-        self._claim(study, memory)
+        self._claim(study, posterior)
 
-    def _advise(self, study: Study, memory: Memory) -> None:
-        found = policy.sight(memory.noise, memory.scale)
+    def _advise(self, study: Study, posterior: StudyPosterior) -> None:
+        found = policy.sight(posterior.noise, posterior.scale)
         if advice := policy.advice(found, study.device, study.clock):
             self._see(Notice(advice))
 
@@ -153,10 +155,12 @@ class Books:
         )
         experiment.documents_error = found.error if found else None
 
-    def _claim(self, study: Study, memory: Memory) -> None:
-        for keep in self.keeps(study, memory):
-            claim = policy.claim(keep.kept, memory.noise, memory.belief.prior, memory.scale)
-            row, sure = keep.row, claim.confirmed and not self.broken(keep.row)
+    def _claim(self, study: Study, posterior: StudyPosterior) -> None:
+        for keep in self.keeps(study, posterior):
+            claim = policy.claim(
+                keep.kept, posterior.noise, posterior.belief.prior, posterior.scale
+            )
+            row, sure = keep.row, claim.confirmed and not self.broken_guard(keep.row)
             standing = Standing.CONFIRMED if sure else None
             before = (row.standing, row.claim_pairs, row.claim_reason)
             if before == (standing, claim.pairs, claim.reason):
@@ -204,11 +208,11 @@ def _decide(experiment: Experiment, decision: policy.Decision) -> None:
         experiment.delta, experiment.delta_error = decision.effect.mean, decision.effect.error
 
 
-def _estimate(experiment: Experiment, memory: Memory) -> bool:
+def _estimate(experiment: Experiment, posterior: StudyPosterior) -> bool:
     """Give a row its score; return whether that is news."""
-    estimate = memory.scores.get(int(experiment.id or 0))
+    estimate = posterior.scores.get(int(experiment.id or 0))
     if estimate is None:
         return False
     before = experiment.val_bpb
     experiment.val_bpb, experiment.val_bpb_error = estimate.mean, estimate.error
-    return before is None or abs(before - estimate.mean) > memory.scale.same
+    return before is None or abs(before - estimate.mean) > posterior.scale.same

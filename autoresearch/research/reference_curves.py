@@ -33,7 +33,7 @@ class _Curve:
             yield Point(int(step), loss, int(tokens), progress, seconds)
 
 
-class Racing:
+class ReferenceCurves:
     """Who is raced, and by which ladder: the study's own as soon as it has one."""
 
     def __init__(

@@ -15,8 +15,8 @@ from autoresearch.records.scores import Score, Unscored
 from autoresearch.records.values import FailureKind, Standing, Trust, Verdict
 from autoresearch.research import recover
 from autoresearch.research.briefing import Briefing
-from autoresearch.research.examining import Examiner, Sizes, Unexamined
-from autoresearch.research.shelving import shelf_of
+from autoresearch.research.checkpoints import checkpoint_store_of
+from autoresearch.research.holdout import HoldoutScorer, NoHoldoutScore, Sizes
 from tests.stubs import Night, Scripted, make_project, variant
 
 SECRET = 1.23456789
@@ -31,13 +31,13 @@ def a_night(tmp_path: Path, *qualities: float) -> Night:
 
 def shelved(made: Night) -> dict[int, float]:
     """What is on the shelf: an experiment's number and what its checkpoint is worth."""
-    shelf, found = shelf_of(made.project), {}
+    store, found = checkpoint_store_of(made.project), {}
     for row in made.registry.experiments(made.study()):
         for trial in made.registry.trials(row):
-            if place := shelf.find(int(trial.id or 0)):
+            if place := store.find(int(trial.id or 0)):
                 assert row.id not in found, "one trial each"
                 found[int(row.id or 0)] = json.loads((place / "config.json").read_text())["bpb"]
-    assert len(found) == len(shelf.trials())
+    assert len(found) == len(store.trials())
     return found
 
 
@@ -59,10 +59,15 @@ class OnTest:
         return Score(bpb, (bpb * 8.0,) * 2, (8, 8), Trust.UNSEALED, 4, 1, 0.0, 0.1)
 
 
-def examiner(made: Night, scorer: OnTest) -> Examiner:
+def holdout(made: Night, scorer: OnTest) -> HoldoutScorer:
     made.project.make_work()
-    return Examiner(
-        made.registry, made.repo, shelf_of(made.project), lambda: scorer, made.project.work, print
+    return HoldoutScorer(
+        made.registry,
+        made.repo,
+        checkpoint_store_of(made.project),
+        lambda: scorer,
+        made.project.work,
+        print,
     )
 
 
@@ -76,11 +81,11 @@ class TestShelved:
 
     def test_the_newest_trial_stands_for_its_experiment(self, tmp_path: Path) -> None:
         made = a_night(tmp_path, 1.9)
-        shelf = shelf_of(made.project)
+        store = checkpoint_store_of(made.project)
         for number in (1, 2):
             trials = made.registry.trials(made.registry.experiment(number))
             assert len(trials) > 1
-            assert shelf.find(int(trials[-1].id or 0))
+            assert store.find(int(trials[-1].id or 0))
 
     def test_what_is_refuted_or_left_over_goes_at_the_next_start(self, tmp_path: Path) -> None:
         made = a_night(tmp_path, 1.9)
@@ -107,25 +112,25 @@ class TestShelved:
 class TestExamined:
     def test_each_is_scored_once(self, tmp_path: Path) -> None:
         made, scorer = a_night(tmp_path, 1.9), OnTest()
-        assert examiner(made, scorer).examine(2) is None
+        assert holdout(made, scorer).score(2) is None
         row = made.registry.experiment(2)
         assert row.test_bpb == pytest.approx(1.91)
         assert row.test_trial_id == made.registry.trials(row)[-1].id
-        assert examiner(made, scorer).examine(2) is None
+        assert holdout(made, scorer).score(2) is None
         assert scorer.scored == 1
         assert list(made.project.work.iterdir()) == []
 
     def test_a_later_trial_changes_nothing(self, tmp_path: Path) -> None:
         made, scorer = a_night(tmp_path, 1.9), OnTest()
-        examiner(made, scorer).examine(2)
+        holdout(made, scorer).score(2)
         shutil.rmtree(made.project.checkpoints)
-        assert examiner(made, scorer).examine(2) is None
+        assert holdout(made, scorer).score(2) is None
         assert scorer.scored == 1
 
     def test_without_a_checkpoint_there_is_no_score(self, tmp_path: Path) -> None:
         made = a_night(tmp_path, 2.5)
-        found = examiner(made, OnTest()).examine(2)
-        assert found == Unexamined(
+        found = holdout(made, OnTest()).score(2)
+        assert found == NoHoldoutScore(
             "no checkpoint of it was kept; --confirm trains what is confirmed again"
         )
         assert made.registry.experiment(2).test_bpb is None
@@ -133,16 +138,16 @@ class TestExamined:
     def test_a_rule_broken_on_test_is_told_apart(self, tmp_path: Path) -> None:
         made = a_night(tmp_path, 1.9)
         breach = Unscored("causality", "it looks ahead", FailureKind.RULE)
-        found = examiner(made, OnTest(verdicts=iter([breach]))).examine(2)
-        assert found == Unexamined("causality: it looks ahead", breach=True)
+        found = holdout(made, OnTest(verdicts=iter([breach]))).score(2)
+        assert found == NoHoldoutScore("causality: it looks ahead", breach=True)
         assert made.registry.experiment(2).test_bpb is None
 
     def test_the_gap_is_of_the_same_two_checkpoints(self, tmp_path: Path) -> None:
         made = a_night(tmp_path, 1.9)
-        look = examiner(made, OnTest())
+        look = holdout(made, OnTest())
         sizes = Sizes((8,), (8, 8))
         assert look.compare(2, 1, sizes) is None
-        assert (look.examine(1), look.examine(2)) == (None, None)
+        assert (look.score(1), look.score(2)) == (None, None)
         assert look.compare(2, 1, Sizes((8,), (8,))) is None, "documents of another corpus"
         found = look.compare(2, 1, sizes)
         assert found is not None

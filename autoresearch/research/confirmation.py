@@ -7,18 +7,18 @@ from autoresearch import policy
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.values import Ending, Purpose, Standing
 from autoresearch.registry import Registry
-from autoresearch.research.books import Books, Keep
-from autoresearch.research.comparing import Comparing
-from autoresearch.research.recording import settled
-from autoresearch.research.remembering import Memory, remember
+from autoresearch.research.paired_trials import PairedTrials
+from autoresearch.research.posterior import StudyPosterior, fit_posterior
+from autoresearch.research.recorder import Keep, Recorder
 from autoresearch.research.requests import Wanted
+from autoresearch.research.trial_recorder import settled
 from autoresearch.research.trials import TrialRunner
 
 _FAILURES = 1
 
 
 @dataclass(frozen=True)
-class Fallen:
+class RevokedKeep:
     """A keep to take back, and why."""
 
     row: Experiment
@@ -33,15 +33,15 @@ class NextPair:
     seed: int
 
 
-class Confirming:
+class Confirmation:
     """Names the pair nearest to a claim, and takes back what proves to be none."""
 
     def __init__(
         self,
         share: float,
         registry: Registry,
-        comparing: Comparing,
-        books: Books,
+        paired_trials: PairedTrials,
+        recorder: Recorder,
         left: Callable[[], float | None] = lambda: None,
     ) -> None:
         """Build it.
@@ -50,15 +50,15 @@ class Confirming:
             share: of a study's training time, that it may take; what is doubtful at a run's end
                 may cost more. 0: nothing is confirmed.
             registry: where the study is.
-            comparing: knows what of a pair is there.
-            books: writes down what they say.
+            paired_trials: knows what of a pair is there.
+            recorder: writes down what they say.
             left: returns the seconds until the run's deadline; None without one.
         """
         self._share = share
         self._left = left
         self._registry = registry
-        self._comparing = comparing
-        self._books = books
+        self._paired_trials = paired_trials
+        self._recorder = recorder
 
     def due(self, study: Study, *, patient: bool = False) -> Wanted:
         """Return what of a pair is to be trained, if it is worth it and the share not spent.
@@ -66,60 +66,62 @@ class Confirming:
         Where nothing is left to try, what is left of the share may be spent patiently. A keep that
         stands on a single pair in doubt has its further one before the run ends, share or no share.
         """
-        memory, keeps = self._kept(study)
-        if self._is_spent(study) and not self._must(study, memory, keeps, patient=patient):
+        posterior, keeps = self._kept(study)
+        if self._is_spent(study) and not self._must(study, posterior, keeps, patient=patient):
             return ()
-        chosen = self._next(memory, keeps, epoch=memory.epoch, patient=patient)
+        chosen = self._next(posterior, keeps, epoch=posterior.epoch, patient=patient)
         return self._pair(study, chosen) if chosen else ()
 
     def doubtful(self, study: Study) -> Wanted:
         """Return what of a further pair is to be trained for keeps that stand on one in doubt."""
-        memory, keeps = self._kept(study)
-        if not self._doubtful(memory, keeps):
+        posterior, keeps = self._kept(study)
+        if not self._doubtful(posterior, keeps):
             return ()
-        chosen = self._next(memory, keeps, epoch=memory.epoch)
+        chosen = self._next(posterior, keeps, epoch=posterior.epoch)
         return self._pair(study, chosen) if chosen else ()
 
     def earning(self, study: Study, experiment: int) -> Wanted:
         """Return a fresh pair of one keep; none where it has a claim, or none to be hoped for."""
-        memory, keeps = self._kept(study)
+        posterior, keeps = self._kept(study)
         mine = [each for each in keeps if each.row.id == experiment]
         # It may be another day: what one side read that night has no pair on today's machine.
-        chosen = self._next(memory, mine, epoch=None)
+        chosen = self._next(posterior, mine, epoch=None)
         return self._pair(study, chosen) if chosen else ()
 
-    def ended(self, study: Study, experiment: int) -> None:
+    def pair_ended(self, study: Study, experiment: int) -> None:
         """Write the claims after a pair of a keep, and un-keep what was none.
 
         Scores alone refute a keep: a training that broke, of whichever side, says nothing of it.
         """
-        self._books.settle(study, self._registry.experiment(experiment))
+        self._recorder.refresh_scores(study, self._registry.experiment(experiment))
         self._take_back(study)
 
     def catch_up(self, study: Study) -> None:
         """Take back what fell long ago: the run that should have done so was killed."""
         if self._fallen(study, *self._kept(study)):
-            self.weigh(study)
+            self.record_claims(study)
 
-    def weigh(self, study: Study) -> None:
+    def record_claims(self, study: Study) -> None:
         """Write the claims that readings have earned by now, and take back what fell."""
-        self._books.settle(study)
+        self._recorder.refresh_scores(study)
         self._take_back(study)
 
     def _pair(self, study: Study, chosen: NextPair) -> Wanted:
         keep = chosen.keep.row
         parent = self._registry.experiment(int(keep.parent_id or 0), whole=False)
-        return self._comparing.pair(study, keep, parent, chosen.seed, Purpose.CONFIRMING)
+        return self._paired_trials.pair(study, keep, parent, chosen.seed, Purpose.CONFIRMING)
 
-    def _doubtful(self, memory: Memory, keeps: Sequence[Keep]) -> int:
+    def _doubtful(self, posterior: StudyPosterior, keeps: Sequence[Keep]) -> int:
         """Return how many keeps stand on one pair alone and are more likely no better."""
         if not self._share:
             return 0
         kept = [each.kept for each in keeps]
-        places = policy.doubtful(kept, memory.noise, memory.belief.prior)
+        places = policy.doubtful(kept, posterior.noise, posterior.belief.prior)
         return sum(self._can_be_paired(keeps[place]) for place in places)
 
-    def _must(self, study: Study, memory: Memory, keeps: Sequence[Keep], *, patient: bool) -> bool:
+    def _must(
+        self, study: Study, posterior: StudyPosterior, keeps: Sequence[Keep], *, patient: bool
+    ) -> bool:
         """Whether what is doubtful is to be paired now, whatever the share: the run is to end.
 
         Its end is near where two trainings for each, and one more, are about all that the
@@ -128,7 +130,7 @@ class Confirming:
         left = self._left()
         if not patient and left is None:
             return False
-        unsure = self._doubtful(memory, keeps)
+        unsure = self._doubtful(posterior, keeps)
         needed = (2 * unsure + 1) * self._registry.quickest(study.id or 0)
         return unsure > 0 and (patient or (left is not None and left <= needed))
 
@@ -138,33 +140,37 @@ class Confirming:
 
     def _take_back(self, study: Study) -> None:
         while fallen := self._fallen(study, *self._kept(study)):
-            self._books.take_back(study, fallen.row, fallen.reason)
+            self._recorder.revoke_keep(study, fallen.row, fallen.reason)
 
-    def _kept(self, study: Study) -> tuple[Memory, Sequence[Keep]]:
-        memory = remember(self._registry, study)
-        return memory, self._books.keeps(study, memory)
+    def _kept(self, study: Study) -> tuple[StudyPosterior, Sequence[Keep]]:
+        posterior = fit_posterior(self._registry, study)
+        return posterior, self._recorder.keeps(study, posterior)
 
-    def _fallen(self, study: Study, memory: Memory, keeps: Sequence[Keep]) -> Fallen | None:
+    def _fallen(
+        self, study: Study, posterior: StudyPosterior, keeps: Sequence[Keep]
+    ) -> RevokedKeep | None:
         """Return a keep that falls, or one refuted before that is on top by now.
 
         It falls by further pairs, or by a guard that a further trial breaks.
         """
         incumbent = self._registry.incumbent(study)
         if incumbent is not None and incumbent.standing is Standing.REFUTED:
-            return Fallen(incumbent, incumbent.claim_reason)
+            return RevokedKeep(incumbent, incumbent.claim_reason)
         for keep in keeps:
-            if broken := self._books.broken(keep.row):
-                return Fallen(keep.row, broken)
-            if _paired_since(keep) and self._refuted(keep, memory):
-                return Fallen(keep.row, f"further pairs: {keep.row.claim_reason}")
+            if broken := self._recorder.broken_guard(keep.row):
+                return RevokedKeep(keep.row, broken)
+            if _paired_since(keep) and self._refuted(keep, posterior):
+                return RevokedKeep(keep.row, f"further pairs: {keep.row.claim_reason}")
         return None
 
-    def _refuted(self, keep: Keep, memory: Memory) -> bool:
-        return policy.should_unkeep(keep.kept, memory.noise, memory.belief.prior, memory.scale)
+    def _refuted(self, keep: Keep, posterior: StudyPosterior) -> bool:
+        return policy.should_unkeep(
+            keep.kept, posterior.noise, posterior.belief.prior, posterior.scale
+        )
 
     def _next(
         self,
-        memory: Memory,
+        posterior: StudyPosterior,
         keeps: Sequence[Keep],
         *,
         epoch: int | None,
@@ -173,8 +179,8 @@ class Confirming:
         open_ = [each for each in keeps if self._can_be_paired(each)]
         worth = policy.worth_confirming(
             [each.kept for each in open_],
-            memory.noise,
-            memory.belief.prior,
+            posterior.noise,
+            posterior.belief.prior,
             epoch=epoch,
             patient=patient,
         )
@@ -192,12 +198,12 @@ class Confirming:
 
 
 def earn_claim(
-    confirming: Confirming, trials: TrialRunner, study: Study, experiment: int, most: int
+    confirmation: Confirmation, trials: TrialRunner, study: Study, experiment: int, most: int
 ) -> int:
     """Train fresh pairs of one keep until there is a claim, or none to be hoped for.
 
     Args:
-        confirming: knows which pair is worth it.
+        confirmation: knows which pair is worth it.
         trials: trains it.
         study: whose keep it is.
         experiment: its number.
@@ -209,16 +215,16 @@ def earn_claim(
     Raises:
         Interrupted: the run is to stop; everything is saved.
     """
-    confirming.weigh(study)  # a killed run may have trained what it never weighed
+    confirmation.record_claims(study)  # a killed run may have trained what it never weighed
     for trained in range(most):
-        pair = confirming.earning(study, experiment)
+        pair = confirmation.earning(study, experiment)
         if not pair:
             return trained
         trials.require_time(int(study.id or 0), len(pair))
         for request in pair:
             if trials.run(request).val_bpb is None:
                 break
-        confirming.ended(study, experiment)
+        confirmation.pair_ended(study, experiment)
     return most
 
 

@@ -6,7 +6,7 @@ from autoresearch.records.money import Account
 
 
 @dataclass(frozen=True)
-class Purse:
+class MoneyCap:
     """The run's money. `trial_usd` is the most that one trial can cost on this machine."""
 
     ledger: Account
@@ -17,7 +17,7 @@ class Purse:
         """US dollars that the tightest cap leaves; None where there is no cap."""
         return self.ledger.remaining()
 
-    def empty(self) -> str | None:
+    def reached(self) -> str | None:
         """Return why no trial may begin, or None.
 
         Where trials are free only thinking is capped: who has no money makes way for who needs

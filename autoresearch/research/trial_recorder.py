@@ -15,7 +15,7 @@ from autoresearch.registry import Registry
 from autoresearch.registry.packing import pack, pack_reals
 
 
-class Recording:
+class TrialRecorder:
     """Writes trials into the registry."""
 
     def __init__(self, registry: Registry, worker: str) -> None:

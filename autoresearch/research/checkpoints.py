@@ -5,17 +5,17 @@ from autoresearch.registry import Registry
 from autoresearch.workers.shelf import Shelf
 
 
-def shelf_of(project: Project) -> Shelf:
+def checkpoint_store_of(project: Project) -> Shelf:
     """Return where a project keeps checkpoints."""
     return Shelf(project.checkpoints, project.settings.checkpoint_bytes)
 
 
-def tidy(shelf: Shelf, registry: Registry) -> None:
+def tidy(store: Shelf, registry: Registry) -> None:
     """Remove the checkpoints that nobody will ask for; only with the run lock held.
 
     Raises:
         RegistryError: the registry is damaged.
     """
-    if kept := shelf.trials():
-        shelf.tidy(registry.worth_shelving(kept), registry.at_work())
-        shelf.secure(registry.worth_shelving(kept, decided=True))
+    if kept := store.trials():
+        store.tidy(registry.worth_shelving(kept), registry.at_work())
+        store.secure(registry.worth_shelving(kept, decided=True))

@@ -9,12 +9,12 @@ from statistics import fmean
 
 from autoresearch import patching, policy
 from autoresearch.gitrepo import GitRepo
-from autoresearch.proposers import Past, Run
+from autoresearch.proposers import HistoryEntry, TrialSummary
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.values import Change, ChangeFormat, Notes, Purpose, Reading, Verdict
 from autoresearch.registry import Registry
 from autoresearch.research.guarding import Guards, broken
-from autoresearch.research.recording import settled
+from autoresearch.research.trial_recorder import settled
 
 CURVE_PARTS = 8
 _CODES = 4  # commits whose files are remembered
@@ -35,7 +35,7 @@ class Target:
         return (self.entry, *self.editable)
 
 
-class Pasts:
+class ExperimentHistory:
     """Every finished experiment of a study, in the order in which they ended.
 
     Little of a row ever changes (`_fresh` knows what), so all else is remembered.
@@ -48,11 +48,13 @@ class Pasts:
         self._repo = repo
         self._target = target
         self._guards = guards
-        self._known: dict[int, Past] = {}
+        self._known: dict[int, HistoryEntry] = {}
         self._codes: dict[str, Mapping[str, str]] = {}
-        self._besides: dict[tuple[int, int], Run] = {}
+        self._besides: dict[tuple[int, int], TrialSummary] = {}
 
-    def of(self, study: Study, readings: Mapping[int, Sequence[Reading]]) -> tuple[Past, ...]:
+    def entries(
+        self, study: Study, readings: Mapping[int, Sequence[Reading]]
+    ) -> tuple[HistoryEntry, ...]:
         """Return them all, oldest end first: so a history only ever grows at its end.
 
         `readings` are every experiment's, by its number.
@@ -70,14 +72,14 @@ class Pasts:
     def _is_new(self, row: Experiment) -> bool:
         return row.verdict is not None and row.id not in self._known
 
-    def _past(self, row: Experiment, readings: Mapping[int, Sequence[Reading]]) -> Past:
+    def _past(self, row: Experiment, readings: Mapping[int, Sequence[Reading]]) -> HistoryEntry:
         trials = self._registry.trials(row, whole=True)
         crashed = row.verdict is Verdict.CRASH
         traceback = _traceback(trials) if crashed else ""
         code = self._code(row.commit_sha)
         old = self._code(row.parent_sha) if row.parent_sha and row.commit_sha else code
         first = next((trial for trial in trials if trial.val_bpb is not None), None)
-        return Past(
+        return HistoryEntry(
             id=int(row.id or 0),
             proposer=row.proposer,
             hypothesis=row.hypothesis,
@@ -105,7 +107,7 @@ class Pasts:
             constants=patching.numbers(code.get(self._target.entry, "")),
         )
 
-    def _beside(self, parent: int, seed: int) -> Run | None:
+    def _beside(self, parent: int, seed: int) -> TrialSummary | None:
         """Return the parent's training on a seed; None where it came to no score."""
         if (parent, seed) not in self._besides:
             row = self._registry.experiment(parent, whole=False)
@@ -125,7 +127,9 @@ class Pasts:
         return self._codes[commit]
 
 
-def _fresh(past: Past, row: Experiment, readings: Mapping[int, Sequence[Reading]]) -> Past:
+def _fresh(
+    past: HistoryEntry, row: Experiment, readings: Mapping[int, Sequence[Reading]]
+) -> HistoryEntry:
     return replace(
         past,
         further=_further(row, past.pairs, readings),
@@ -216,8 +220,8 @@ def _further(
     return tuple(each for each in read if each[0] not in known)
 
 
-def _run(trial: Trial) -> Run:
-    return Run(
+def _run(trial: Trial) -> TrialSummary:
+    return TrialSummary(
         val_bpb=trial.val_bpb or 0.0,
         steps=trial.steps,
         tokens=trial.tokens,

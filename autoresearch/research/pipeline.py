@@ -11,19 +11,19 @@ from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.values import Proposal, Rejection
 from autoresearch.registry import Registry
 from autoresearch.research import telling
-from autoresearch.research.agenda import Work
+from autoresearch.research.admission import BASELINE, Admission, SmokeTestRun
+from autoresearch.research.agenda import OpenExperiment
+from autoresearch.research.backoff import Backoff
 from autoresearch.research.briefing import Briefing
-from autoresearch.research.opening import BASELINE, Opening, Rehearse
-from autoresearch.research.patience import Patience
-from autoresearch.research.proposing import Made, Proposing
-from autoresearch.research.recording import settled
-from autoresearch.research.reversing import Reversing
-from autoresearch.research.rota import Rota
+from autoresearch.research.requesting import ProposalRequests, ReceivedProposal
+from autoresearch.research.reversals import Reversals
+from autoresearch.research.schedule import ProposerSchedule
+from autoresearch.research.trial_recorder import settled
 
 _LAST = 4  # proposals whose time says how long the next one takes
 
 
-class Ideas:
+class ProposalPipeline:
     """Has proposals made, makes rows of them, and keeps those that wait on top of the incumbent."""
 
     def __init__(
@@ -32,21 +32,21 @@ class Ideas:
         registry: Registry,
         repo: GitRepo,
         *,
-        rota: Rota,
-        patience: Patience,
+        schedule: ProposerSchedule,
+        backoff: Backoff,
         wake: Callable[[], None],
-        rehearse: Rehearse | None,
+        rehearse: SmokeTestRun | None,
     ) -> None:
-        """Build it; see `Proposing` for `wake`."""
+        """Build it; see `ProposalRequests` for `wake`."""
         self._registry = registry
-        self._rota = rota
-        self._through = patience.through
-        self._clock = patience.clock
-        self._see: Callable[[Event], None] = patience.see
+        self._schedule = schedule
+        self._through = backoff.retry
+        self._clock = backoff.clock
+        self._see: Callable[[Event], None] = backoff.see
         self.briefing = Briefing(registry, repo, project)
-        self._opening = Opening(project, registry, repo, self.briefing, rehearse)
-        self._reversing = Reversing(registry, repo, project.settings.target.editable)
-        self._proposing = Proposing(rota, patience, wake, project.keep_fault)
+        self._admission = Admission(project, registry, repo, self.briefing, rehearse)
+        self._reversals = Reversals(registry, repo, project.settings.target.editable)
+        self._requests = ProposalRequests(schedule, backoff, wake, project.keep_fault)
         self._took: list[float] = []
 
     @property
@@ -54,13 +54,13 @@ class Ideas:
         """How long a proposal takes to be made, as the last ones did; 0 before the first."""
         return max(self._took, default=0.0)
 
-    def answers(self) -> list[Made]:
+    def answers(self) -> list[ReceivedProposal]:
         """Return the proposals that have come since.
 
         Raises:
             Interrupted: a proposer was told to stop.
         """
-        found = self._proposing.answers()
+        found = self._requests.answers()
         self._took = [*self._took, *(each.seconds for each in found)][-_LAST:]
         return found
 
@@ -75,18 +75,18 @@ class Ideas:
         *,
         ahead: bool,
     ) -> int:
-        """Ask whoever has the turn; see `Proposing.ask`."""
+        """Ask whoever has the turn; see `ProposalRequests.ask`."""
 
         def check(made: Proposal) -> Rejection | None:
             # What was paid for is not lost because it cannot be looked at now.
-            return self._through(partial(self._opening.check, study, made, incumbent))
+            return self._through(partial(self._admission.check, study, made, incumbent))
 
         through = partial(self._through, brief)
-        return self._proposing.ask(through, check, wanted, at_once, within, ahead=ahead)
+        return self._requests.ask(through, check, wanted, at_once, within, ahead=ahead)
 
     def reversal(self, study: Study, incumbent: Experiment) -> Proposal | None:
         """Return the reverse of a refuted keep that is still below the incumbent, if one is due."""
-        return self._through(partial(self._reversing.next, study, incumbent))
+        return self._through(partial(self._reversals.next, study, incumbent))
 
     def baseline(self, study: Study) -> Experiment:
         """Make a row of the unchanged project."""
@@ -95,34 +95,36 @@ class Ideas:
     def open(
         self, study: Study, proposal: Proposal, incumbent: Experiment | None, control: str = ""
     ) -> Experiment:
-        """Make a row of a proposal; see `Opening.open`."""
-        return self._opening.open(study, proposal, incumbent, control)
+        """Make a row of a proposal; see `Admission.open`."""
+        return self._admission.open(study, proposal, incumbent, control)
 
-    def admit(self, study: Study, row: Experiment) -> Work | Rejection:
+    def admit(self, study: Study, row: Experiment) -> OpenExperiment | Rejection:
         """Make a commit of an open experiment's change, or say why it is refused."""
         self._see(telling.experiment_opened(row))
         trials = self._registry.trials(row)
-        checked = self._through(partial(self._opening.commit, study, row))
+        checked = self._through(partial(self._admission.commit, study, row))
         if isinstance(checked, Rejection):
             return checked
-        return Work(
+        return OpenExperiment(
             checked, begun=any(map(settled, trials)), resumed=bool(trials), since=self._clock()
         )
 
-    def judged(self, made: Made, *, refused: bool) -> None:
+    def record_check(self, made: ReceivedProposal, *, refused: bool) -> None:
         """Note whether a proposal was refused before any training."""
-        self._rota.judged(made.turn.seat, refused=refused)
+        self._schedule.record_check(made.turn.participant, refused=refused)
 
-    def keep_up(self, study: Study, work: Work, incumbent: Experiment) -> Rejection | None:
+    def rebase(self, study: Study, work: OpenExperiment, incumbent: Experiment) -> Rejection | None:
         """Put what waits on top of the incumbent; return why it does not fit there, if so."""
         if work.resumed or work.row.parent_id in (None, incumbent.id):
             return None
-        found = self._through(partial(self._opening.rebase, study, work.row, incumbent))
+        found = self._through(partial(self._admission.rebase, study, work.row, incumbent))
         if isinstance(found, Rejection):
             return found
         work.row = found
         return None
 
-    def again(self, study: Study, row: Experiment, incumbent: Experiment) -> Experiment | Rejection:
+    def repeat_on(
+        self, study: Study, row: Experiment, incumbent: Experiment
+    ) -> Experiment | Rejection:
         """Make a row that tries an experiment's change on another incumbent, if it fits there."""
-        return self._opening.again(study, row, incumbent)
+        return self._admission.repeat_on(study, row, incumbent)

@@ -12,14 +12,14 @@ from autoresearch.proposers import Brief, Check, Proposer, Several, Unable
 from autoresearch.records.events import Event, NoProposal
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import Proposal
-from autoresearch.research.patience import Patience
-from autoresearch.research.rota import Rota, Seat, Turn
+from autoresearch.research.backoff import Backoff
+from autoresearch.research.schedule import Participant, ProposerSchedule, Turn
 
 Proposals = tuple[Proposal, ...]
 
 
 @dataclass(frozen=True)
-class Made:
+class ReceivedProposal:
     """A proposal, whose it is, the incumbent that it changes, and the seconds its call took.
 
     Another experiment may have been kept while it was thought of.
@@ -39,27 +39,27 @@ class _Answer:
     seconds: float
 
 
-class Proposing:
+class ProposalRequests:
     """Asks proposers in their turns. Each thinks in a thread of its own that nobody waits for."""
 
     def __init__(
         self,
-        rota: Rota,
-        patience: Patience,
+        schedule: ProposerSchedule,
+        backoff: Backoff,
         wake: Callable[[], None],
         keep: Callable[[str], None] = lambda _trace: None,
     ) -> None:
         """Build it.
 
         Args:
-            rota: whose turn it is.
-            patience: the run's clock, and who is told of failures.
+            schedule: whose turn it is.
+            backoff: the run's clock, and who is told of failures.
             wake: called from another thread when there is an answer.
             keep: is given the traceback of a bug, which costs a turn and never the night.
         """
-        self._rota = rota
-        self._clock = patience.clock
-        self._see: Callable[[Event], None] = patience.see
+        self._schedule = schedule
+        self._clock = backoff.clock
+        self._see: Callable[[Event], None] = backoff.see
         self._wake = wake
         self._keep = keep
         self._answers: SimpleQueue[_Answer] = SimpleQueue()
@@ -81,56 +81,56 @@ class Proposing:
             check: says whether a proposal would be trained.
             wanted: how many proposals are wanted of all who can be asked.
             at_once: how many of those who can make several at once.
-            within: seconds in which it must answer; see `Rota.next`.
+            within: seconds in which it must answer; see `ProposerSchedule.next`.
             ahead: whether it is for a slot that is not free yet.
 
         Returns:
             For how many it was asked; 0: there was nobody to ask.
         """
-        ready, turn = self._rota.ready, self._rota.next(within, ahead=ahead)
+        ready, turn = self._schedule.ready_count, self._schedule.next(within, ahead=ahead)
         if turn is None:
             return 0
         part = math.ceil(max(wanted, at_once) / ready)  # the others are asked as well
-        asked = min(part, turn.seat.at_once)
+        asked = min(part, turn.participant.at_once)
         shown, began = replace(brief(), wanted=asked), self._clock()
-        turn.seat.thinks = asked
+        turn.participant.awaited = asked
 
         def think() -> None:
-            made = self._propose(turn.seat.proposer, shown, check)
+            made = self._propose(turn.participant.proposer, shown, check)
             self._answers.put(_Answer(turn, shown.incumbent_id, made, self._clock() - began))
             self._wake()
 
         threading.Thread(target=think, name="proposer", daemon=True).start()
         return asked
 
-    def answers(self) -> list[Made]:
-        """Return the proposals that have come since; what else came is noted in the rota.
+    def answers(self) -> list[ReceivedProposal]:
+        """Return the proposals that have come since; what else came is noted in the schedule.
 
         Raises:
             Interrupted: a proposer was told to stop.
         """
-        found = list[Made]()
+        found = list[ReceivedProposal]()
         while True:
             try:
                 answer = self._answers.get_nowait()
             except Empty:
                 return found
             turn, made = answer.turn, answer.made
-            turn.seat.thinks = 0
+            turn.participant.awaited = 0
             if isinstance(made, tuple):
-                self._rota.served(turn, len(made), answer.seconds)
+                self._schedule.record_answer(turn, len(made), answer.seconds)
                 shown, took = answer.incumbent, answer.seconds
-                found += [Made(each, turn, shown, took) for each in made]
+                found += [ReceivedProposal(each, turn, shown, took) for each in made]
             elif isinstance(made, Interrupted):
                 raise made
             else:
-                self._failed(turn.seat, made)
+                self._failed(turn.participant, made)
 
-    def _failed(self, seat: Seat, why: Unable | None) -> None:
-        self._rota.failed(seat, why)
+    def _failed(self, participant: Participant, why: Unable | None) -> None:
+        self._schedule.record_failure(participant, why)
         if why is not None:
-            again = None if seat.out else max(seat.ready_at - self._clock(), 0.0)
-            self._see(NoProposal(seat.proposer.name, why.reason, again))
+            again = None if participant.out else max(participant.ready_at - self._clock(), 0.0)
+            self._see(NoProposal(participant.proposer.name, why.reason, again))
 
     def _propose(
         self, proposer: Proposer, brief: Brief, check: Check

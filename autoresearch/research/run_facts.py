@@ -8,7 +8,7 @@ from autoresearch.execution import Task
 _COMPILERS = ("c++", "g++", "clang++")
 
 
-def surroundings(task: Task, device: str) -> dict[str, int | bool]:
+def run_facts(task: Task, device: str) -> dict[str, int | bool]:
     """Return the size of the training text, and whether `torch.compile` has what it needs."""
     return {**task.facts, "compiles": compiles(device)}
 

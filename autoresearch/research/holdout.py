@@ -19,21 +19,21 @@ from autoresearch.workers.shelf import Shelf
 
 
 @dataclass(frozen=True)
-class Unexamined:
+class NoHoldoutScore:
     """Why an experiment has no score on test; `breach`: its checkpoint broke a rule there."""
 
     reason: str
     breach: bool = False
 
 
-class Examiner:
+class HoldoutScorer:
     """Scores on test. What was scored is not looked at again: every look wears a test set out."""
 
     def __init__(
         self,
         registry: Registry,
         repo: GitRepo,
-        shelf: Shelf,
+        store: Shelf,
         evaluator: Callable[[], Scorer],
         work: Path,
         tell: Callable[[str], None],
@@ -43,21 +43,21 @@ class Examiner:
         Args:
             registry: where scores are written.
             repo: where the code is that a checkpoint belongs to.
-            shelf: where checkpoints are.
+            store: where checkpoints are.
             evaluator: makes the scorer on test when the first checkpoint needs it.
             work: a private folder.
             tell: told what is being done.
         """
         self._registry = registry
         self._repo = repo
-        self._shelf = shelf
+        self._store = store
         self._make = evaluator
         self._evaluator: Scorer | None = None
         self._work = work
         self._tell = tell
         self._units = StudyUnits(registry, lambda notice: tell(notice.text))
 
-    def examine(self, number: int) -> Unexamined | None:
+    def score(self, number: int) -> NoHoldoutScore | None:
         """Give an experiment its score on test, unless it has one; return why it has none.
 
         Raises:
@@ -69,16 +69,16 @@ class Examiner:
         if row.test_bpb is not None:
             return None
         trial = self._newest(row)
-        checkpoint = self._shelf.find(trial)
+        checkpoint = self._store.find(trial)
         if checkpoint is None:
-            return Unexamined(
+            return NoHoldoutScore(
                 "no checkpoint of it was kept; --confirm trains what is confirmed again"
             )
         self._tell(f"experiment {number}: scoring test")
         score = self._score(row, checkpoint)
         if isinstance(score, Unscored):
             own = score.kind is not FailureKind.MACHINE
-            return Unexamined(f"{score.cause}: {score.reason}", breach=own)
+            return NoHoldoutScore(f"{score.cause}: {score.reason}", breach=own)
         score = self._units.on_test(row, score)
         row.test_bpb, row.test_trial_id = score.bpb, trial
         row.test_bits = pack_reals(score.doc_bits)
@@ -114,7 +114,7 @@ class Examiner:
 
         The newest, because an experiment was chosen by its first one, whose val flatters it.
         """
-        there = self._shelf.trials()
+        there = self._store.trials()
         mine = [
             int(each.id or 0) for each in self._registry.trials(row) if each.val_bpb is not None
         ]

@@ -8,9 +8,9 @@ from autoresearch.records.tables import Study
 from autoresearch.records.text import counted
 from autoresearch.records.values import UNCOUNTED, Verdict
 from autoresearch.registry import Registry
+from autoresearch.research.backoff import Backoff
 from autoresearch.research.control import Control
-from autoresearch.research.patience import Patience
-from autoresearch.research.purse import Purse
+from autoresearch.research.money_cap import MoneyCap
 from autoresearch.research.trials import TrialRunner
 
 
@@ -19,7 +19,8 @@ class StopRules:
     """When a run ends by itself. `deadline` is on the run's own clock; None means never.
 
     `experiments` and `patience` count those that were trained. A proposer of which only refusals
-    come ends the run all the same: it is asked no more after a few in a row (`rota.MOST_REFUSALS`).
+    come ends the run all the same: it is asked no more after a few in a row
+    (`schedule.MOST_REFUSALS`).
     """
 
     deadline: float | None = None
@@ -27,7 +28,7 @@ class StopRules:
     patience: int | None = None
 
 
-class Ending:
+class Stopper:
     """Counts what a run has done, and says why it is to end. A reason once found stays."""
 
     def __init__(
@@ -36,16 +37,16 @@ class Ending:
         *,
         registry: Registry,
         trials: TrialRunner,
-        purse: Purse,
-        patience: Patience,
+        money_cap: MoneyCap,
+        backoff: Backoff,
         interrupted: Callable[[], bool],
         control: Control,
     ) -> None:
         self._rules = rules
         self._registry = registry
         self._trials = trials
-        self._purse = purse
-        self._patience = patience
+        self._money_cap = money_cap
+        self._backoff = backoff
         self.interrupted = interrupted
         self._control = control
         self._reason = ""
@@ -57,7 +58,7 @@ class Ending:
         self._finished += 1
         self._trained += begun or verdict not in UNCOUNTED
 
-    def room(self, begun: int) -> int | None:
+    def experiments_left(self, begun: int) -> int | None:
         """Return how many experiments more may begin beside those that have; None: any number."""
         if self._rules.experiments is None:
             return None
@@ -77,8 +78,8 @@ class Ending:
         if not self._finished or self._registry.incumbent(study) is not None:
             return None
         last = self._registry.experiments(study, last=1)[0]
-        see = f"autoresearch status {last.id} --log"
-        return f"the baseline failed ({last.reason}): see `{see}`, mend it, commit and run again"
+        where = f"autoresearch status {last.id} --log"
+        return f"the baseline failed ({last.reason}): see `{where}`, mend it, commit and run again"
 
     def raise_if_interrupted(self) -> None:
         """Return if the person has not stopped the run.
@@ -95,11 +96,11 @@ class Ending:
             return "interrupted"
         if reason := self._control.why():
             return reason
-        return self.baseline_failed(study) or self._rule_reached(study) or self._purse.empty()
+        return self.baseline_failed(study) or self._rule_reached(study) or self._money_cap.reached()
 
     def _rule_reached(self, study: Study) -> str | None:
         rules, done = self._rules, self._trained
-        if rules.deadline is not None and self._patience.clock() >= rules.deadline:
+        if rules.deadline is not None and self._backoff.clock() >= rules.deadline:
             return "the time is up"
         if late := self._trials.too_late(int(study.id or 0)):
             return late

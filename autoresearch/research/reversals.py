@@ -5,12 +5,12 @@ from autoresearch.gitrepo import GitRepo, Picked
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.values import Category, Change, ChangeFormat, Proposal, Standing, Verdict
 from autoresearch.registry import Registry
-from autoresearch.research.recording import settled
+from autoresearch.research.trial_recorder import settled
 
 PROPOSER = "autoresearch"
 
 
-class Reversing:
+class Reversals:
     """Proposes the reverse of every refuted keep that is still below the incumbent, once.
 
     One that was never trained, since what it was to change was taken back itself, does not count.

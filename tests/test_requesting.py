@@ -10,9 +10,9 @@ from autoresearch.errors import GitBusyError, Interrupted, ProposerError
 from autoresearch.proposers import Brief, Check, Unable
 from autoresearch.records.events import Event, NoProposal, Waiting
 from autoresearch.records.values import Change, ChangeFormat, Proposal
-from autoresearch.research.patience import Patience
-from autoresearch.research.proposing import Proposing
-from autoresearch.research.rota import Rota, Seat
+from autoresearch.research.backoff import Backoff
+from autoresearch.research.requesting import ProposalRequests
+from autoresearch.research.schedule import Participant, ProposerSchedule
 from tests.processes import PATIENCE
 from tests.stubs import accepted
 
@@ -40,20 +40,20 @@ class Moody:
 class Bench:
     """Proposing on a clock that only sleeping moves."""
 
-    seats: list[Seat]
+    participants: list[Participant]
     now: float = 0.0
     events: list[Event] = field(default_factory=list)
     until: float = float("inf")
     kept: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.rota = Rota(self.seats, lambda: self.now)
+        self.schedule = ProposerSchedule(self.participants, lambda: self.now)
         self.answered = threading.Event()
-        self.patience = Patience(
+        self.patience = Backoff(
             lambda: self.now, self.sleep, self.events.append, lambda: self.now >= self.until
         )
-        self.proposing = Proposing(
-            self.rota, self.patience, self.answered.set, keep=self.kept.append
+        self.requests = ProposalRequests(
+            self.schedule, self.patience, self.answered.set, keep=self.kept.append
         )
 
     def sleep(self, seconds: float) -> None:
@@ -62,13 +62,13 @@ class Bench:
     def next(self) -> Proposal | None:
         """Ask one after another until there is a proposal, none can come, or time is up."""
         while not self.patience.stop():
-            if self.proposing.ask(lambda: BRIEF, accepted):
+            if self.requests.ask(lambda: BRIEF, accepted):
                 assert self.answered.wait(PATIENCE)
                 self.answered.clear()
-                if found := self.proposing.answers():
+                if found := self.requests.answers():
                     return found[0].proposal
-            elif (pause := self.rota.pause()) is not None:
-                self.patience.linger(pause)
+            elif (pause := self.schedule.seconds_until_ready()) is not None:
+                self.patience.wait(pause)
             else:
                 return None
         return None
@@ -82,7 +82,7 @@ def test_a_provider_that_fails_for_ten_minutes_is_waited_for() -> None:
         def propose(self, brief: Brief, check: Check) -> Proposal | Unable | None:
             return GOOD if bench.now >= 600 else Unable("the provider is overloaded")
 
-    bench = Bench([Seat(Down())])
+    bench = Bench([Participant(Down())])
     assert bench.next() == GOOD
     assert 600 <= bench.now <= 900
     failures = [each for each in bench.events if isinstance(each, NoProposal)]
@@ -92,50 +92,57 @@ def test_a_provider_that_fails_for_ten_minutes_is_waited_for() -> None:
 
 def test_another_proposer_works_while_one_is_down() -> None:
     down = Moody("down", [Unable("overloaded")])
-    bench = Bench([Seat(down, 5), Seat(Moody("up", [GOOD]))])
+    bench = Bench([Participant(down, 5), Participant(Moody("up", [GOOD]))])
     assert [bench.next() for _ in range(4)] == [GOOD] * 4
     assert bench.now == 0
     assert not any(isinstance(each, Waiting) for each in bench.events)
 
 
 def test_nobody_left_ends_it() -> None:
-    bench = Bench([Seat(Moody("a", [Unable("no credit", final=True)])), Seat(Moody("b", [None]))])
+    bench = Bench(
+        [
+            Participant(Moody("a", [Unable("no credit", final=True)])),
+            Participant(Moody("b", [None])),
+        ]
+    )
     assert bench.next() is None
-    assert bench.rota.faulty
+    assert bench.schedule.faulty
     assert [each.again for each in bench.events if isinstance(each, NoProposal)] == [None]
 
 
 def test_a_proposer_that_cannot_go_on_at_all_is_out() -> None:
-    bench = Bench([Seat(Moody("a", [ProposerError("gone")])), Seat(Moody("b", [GOOD]))])
+    bench = Bench(
+        [Participant(Moody("a", [ProposerError("gone")])), Participant(Moody("b", [GOOD]))]
+    )
     assert bench.next() == GOOD
-    assert bench.seats[0].out == "gone"
+    assert bench.participants[0].out == "gone"
 
 
 @pytest.mark.parametrize("fault", [ZeroDivisionError, TimeoutError, RecursionError, OSError])
 def test_a_bug_costs_a_turn_and_keeps_its_traceback(fault: type[Exception]) -> None:
-    bench = Bench([Seat(Moody("a", [fault("a bug")]), 9), Seat(Moody("b", [GOOD]))])
+    bench = Bench([Participant(Moody("a", [fault("a bug")]), 9), Participant(Moody("b", [GOOD]))])
     assert bench.next() == GOOD
     assert "a bug" in bench.kept[0]
     assert "Traceback" in bench.kept[0]
-    assert not bench.seats[0].out
+    assert not bench.participants[0].out
 
 
 def test_a_proposer_that_only_fails_is_out_after_a_while() -> None:
-    bench = Bench([Seat(Moody("a", [KeyError("a bug")]))])
+    bench = Bench([Participant(Moody("a", [KeyError("a bug")]))])
     assert bench.next() is None
     assert len(bench.kept) == 5
-    assert bench.rota.faulty
-    assert bench.rota.why() == "a: it failed: KeyError: 'a bug'"
+    assert bench.schedule.faulty
+    assert bench.schedule.end_reason() == "a: it failed: KeyError: 'a bug'"
 
 
 def test_an_interruption_inside_a_proposer_is_one() -> None:
-    bench = Bench([Seat(Moody("a", [Interrupted("now")]))])
+    bench = Bench([Participant(Moody("a", [Interrupted("now")]))])
     with pytest.raises(Interrupted):
         bench.next()
 
 
 def test_the_end_of_the_night_ends_a_wait() -> None:
-    bench = Bench([Seat(Moody("a", [Unable("busy", retry_after=3600.0)]))], until=60.0)
+    bench = Bench([Participant(Moody("a", [Unable("busy", retry_after=3600.0)]))], until=60.0)
     assert bench.next() is None
     assert 60 <= bench.now < 61
 
@@ -151,20 +158,20 @@ def test_nobody_waits_for_who_thinks_and_others_are_asked() -> None:
             return GOOD
 
     slow = Slow()
-    bench = Bench([Seat(slow, 9), Seat(Moody("b", [GOOD]))])
-    assert bench.proposing.ask(lambda: BRIEF, accepted)
-    assert bench.proposing.answers() == []
+    bench = Bench([Participant(slow, 9), Participant(Moody("b", [GOOD]))])
+    assert bench.requests.ask(lambda: BRIEF, accepted)
+    assert bench.requests.answers() == []
     assert bench.next() == GOOD
     slow.go_on.set()
     assert bench.answered.wait(PATIENCE)
-    (made,) = bench.proposing.answers()
-    assert made.turn.seat.proposer is slow
-    assert not bench.seats[0].thinks
+    (made,) = bench.requests.answers()
+    assert made.turn.participant.proposer is slow
+    assert not bench.participants[0].awaited
 
 
 def test_what_passes_puts_nobody_out() -> None:
     full = OSError(errno.ENOSPC, "No space left on device")
-    bench = Bench([Seat(Moody("anthropic:m", [*[full] * 9, GOOD]))])
+    bench = Bench([Participant(Moody("anthropic:m", [*[full] * 9, GOOD]))])
     assert bench.next() == GOOD
     assert bench.kept == []
 
@@ -173,7 +180,7 @@ def test_a_brief_that_cannot_be_written_leaves_the_proposer_free() -> None:
     def busy() -> Brief:
         raise GitBusyError("index.lock is there")
 
-    bench = Bench([Seat(Moody("a", [GOOD]))])
+    bench = Bench([Participant(Moody("a", [GOOD]))])
     with pytest.raises(GitBusyError):
-        bench.proposing.ask(busy, accepted)
+        bench.requests.ask(busy, accepted)
     assert bench.next() == GOOD

@@ -15,7 +15,7 @@ LOOK_SECONDS = 0.2  # how often a wait looks whether it should end
 T = TypeVar("T")
 
 
-def growing_pause(failures: int) -> float:
+def backoff_seconds(failures: int) -> float:
     """Return the seconds to wait after so many failures in a row before the last one."""
     return min(FIRST_PAUSE * 2.0 ** min(failures, 10), LONGEST_PAUSE)
 
@@ -25,13 +25,13 @@ def waiting(reason: str, attempt: int, cause: WaitCause = WaitCause.OTHER) -> Wa
     if attempt == 0:
         return Waiting(f"{reason}; it is tried again until it works", cause)
     if attempt == LONG and cause is WaitCause.OTHER:
-        minutes = sum(map(growing_pause, range(LONG))) / 60
+        minutes = sum(map(backoff_seconds, range(LONG))) / 60
         return Waiting(f"{reason}; so for {minutes:.0f} minutes by now", WaitCause.MACHINE)
     return None
 
 
 @dataclass(frozen=True)
-class Patience:
+class Backoff:
     """Lets time pass and tries again. Every wait ends at once when the run is to stop.
 
     `clock` and `sleep` are the run's, in seconds; `see` is told why it waits, once for each wait
@@ -51,7 +51,7 @@ class Patience:
         """Seconds until the run is to stop; None where no time is set."""
         return None if self.deadline is None else max(self.deadline - self.clock(), 0.0)
 
-    def through(self, act: Callable[[], T]) -> T:
+    def retry(self, act: Callable[[], T]) -> T:
         """Return what `act` returns, tried again for as long as what hinders it may pass.
 
         Args:
@@ -66,14 +66,14 @@ class Patience:
             except Exception as fault:
                 if not is_passing(fault):
                     raise
-                self.pause(str(fault), attempt)
+                self.back_off(str(fault), attempt)
             else:
                 if attempt:
                     self.see(Notice("it goes on"))
                 return done
         raise AssertionError
 
-    def pause(self, reason: str, attempt: int) -> None:
+    def back_off(self, reason: str, attempt: int) -> None:
         """Let a pause pass, each longer than the one before; the first is told with its reason.
 
         Raises:
@@ -81,12 +81,12 @@ class Patience:
         """
         if told := waiting(reason, attempt):
             self.see(told)
-        self.linger(growing_pause(attempt))
+        self.wait(backoff_seconds(attempt))
         if self.stop():
             msg = f"stopped while waiting: {reason}"
             raise Interrupted(msg)
 
-    def linger(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+    def wait(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
         """Let seconds pass; fewer when the run is to stop, or `until` comes true."""
         end = self.clock() + seconds
         while (left := end - self.clock()) > 0 and not self.stop() and not until():

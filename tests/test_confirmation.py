@@ -25,10 +25,10 @@ from autoresearch.records.values import (
     Verdict,
 )
 from autoresearch.research import StopRules, recover
-from autoresearch.research import books as books_room
-from autoresearch.research.books import Books
-from autoresearch.research.comparing import Comparing
-from autoresearch.research.confirming import Confirming, earn_claim
+from autoresearch.research import recorder as books_room
+from autoresearch.research.confirmation import Confirmation, earn_claim
+from autoresearch.research.paired_trials import PairedTrials
+from autoresearch.research.recorder import Recorder
 from autoresearch.research.requests import Request
 from autoresearch.workers import Assignment
 from tests.commands import Forked
@@ -83,7 +83,7 @@ def test_a_claim_that_is_lost_again_is_told(tmp_path: Path) -> None:
     row = rows(made)[1]
     row.standing = Standing.CONFIRMED  # as if on pairs that are believed less by now
     made.registry.save(row)
-    Books(made.registry, made.repo, made.events.append).settle(made.study())
+    Recorder(made.registry, made.repo, made.events.append).refresh_scores(made.study())
     assert rows(made)[1].standing is None
     told = made.events[-1]
     assert isinstance(told, Settled)
@@ -143,13 +143,13 @@ def test_a_deadline_leaves_time_for_what_stands_on_one_pair_in_doubt(
     monkeypatch.setattr(registry, "seconds", lambda _study: {Purpose.CONFIRMING: 99.0})
     kept = policy.Kept([Reading(1, 1.9)], [Reading(1, 2.0)])
     monkeypatch.setattr(
-        Books, "keeps", lambda *_: [books_room.Keep(row, kept) for row in rows(made)[1:]]
+        Recorder, "keeps", lambda *_: [books_room.Keep(row, kept) for row in rows(made)[1:]]
     )
     pair = (Request(2, 9, Purpose.CONFIRMING, of=2),)
-    monkeypatch.setattr(Confirming, "_pair", lambda *_: pair)
-    comparing = Comparing(registry, made.runner())
+    monkeypatch.setattr(Confirmation, "_pair", lambda *_: pair)
+    paired_trials = PairedTrials(registry, made.runner())
     left: list[float | None] = []
-    confirming = Confirming(0.01, registry, comparing, books(made), lambda: left[-1])
+    confirming = Confirmation(0.01, registry, paired_trials, recorder(made), lambda: left[-1])
     for seconds, count in ((1000.0, 0), (31.0, 0), (30.0, 1), (None, 0)):
         left.append(seconds)
         assert bool(confirming.due(study)) == bool(count), seconds
@@ -281,8 +281,8 @@ def test_a_training_that_was_stopped_as_hopeless_mends_nothing(tmp_path: Path) -
     assert len(made.registry.trials(hopeless)) == 1
 
 
-def books(made: Night) -> Books:
-    return Books(made.registry, made.repo, lambda _event: None)
+def recorder(made: Night) -> Recorder:
+    return Recorder(made.registry, made.repo, lambda _event: None)
 
 
 def trained(made: Night, number: int, seed: int, bpb: float | None) -> None:
@@ -340,7 +340,7 @@ def test_an_open_experiment_has_its_verdict_before_its_parent_is_taken_back(tmp_
 def test_an_open_experiment_whose_parent_is_gone_is_discarded(tmp_path: Path) -> None:
     made = night(tmp_path, source(1.9), source(1.7), share=0.0)
     made.run_until(lambda event: event.experiment_id == 3)
-    books(made).take_back(made.study(), made.registry.experiment(2), "by hand")
+    recorder(made).revoke_keep(made.study(), made.registry.experiment(2), "by hand")
     made.run()
     baseline, _, left = rows(made)
     assert (left.verdict, left.state) == (Verdict.DISCARD, ExperimentState.DONE)
@@ -409,8 +409,8 @@ def test_a_claim_that_a_killed_run_had_earned_is_written_when_it_is_asked_for(
     assert row.standing is Standing.CONFIRMED
     made.registry.save(row.model_copy(update={"standing": None, "claim": None, "claim_pairs": 0}))
     trained = len(made.registry.trials(row))
-    comparing = Comparing(made.registry, made.runner())
-    confirming = Confirming(0.0, made.registry, comparing, books(made))
+    paired_trials = PairedTrials(made.registry, made.runner())
+    confirming = Confirmation(0.0, made.registry, paired_trials, recorder(made))
     assert earn_claim(confirming, made.runner(), made.study(), 2, 3) == 0
     assert made.registry.experiment(2).standing is Standing.CONFIRMED
     assert len(made.registry.trials(row)) == trained
@@ -423,7 +423,9 @@ def test_earning_pairs_what_is_trained_today(tmp_path: Path) -> None:
     trials.run(
         Request(2, 7, Purpose.REPLICATE, of=2)
     )  # of a night that may have had another machine
-    confirming = Confirming(0.0, made.registry, Comparing(made.registry, trials), books(made))
+    confirming = Confirmation(
+        0.0, made.registry, PairedTrials(made.registry, trials), recorder(made)
+    )
     assert earn_claim(confirming, trials, made.study(), 2, 1) == 1
     sides = [made.registry.trials(made.registry.experiment(number))[-1] for number in (1, 2)]
     assert {each.purpose for each in sides} == {Purpose.CONFIRMING}
@@ -440,8 +442,8 @@ def test_a_reversal_that_conflicts_is_left(tmp_path: Path) -> None:
 def test_a_refuted_keep_goes_once_what_was_built_on_it_has_gone(tmp_path: Path) -> None:
     made = night(tmp_path, source(2.0, bonus=-0.1), source(1.9, bonus=-0.1), share=0.0)
     made.run()
-    books(made).take_back(made.study(), made.registry.experiment(2), "by hand")
-    books(made).take_back(made.study(), made.registry.experiment(3), "by hand")
+    recorder(made).revoke_keep(made.study(), made.registry.experiment(2), "by hand")
+    recorder(made).revoke_keep(made.study(), made.registry.experiment(3), "by hand")
     made.run()
     baseline, *others = rows(made)
     assert [each.verdict for each in others] == [Verdict.DISCARD, Verdict.DISCARD]
@@ -470,7 +472,7 @@ def die(*_arguments: object, **_more: object) -> None:
     [
         (books_room, "follow"),
         pytest.param(GitRepo, "set_ref", marks=pytest.mark.thorough),
-        pytest.param(Books, "_refresh", marks=pytest.mark.thorough),
+        pytest.param(Recorder, "_refresh", marks=pytest.mark.thorough),
     ],
 )
 def test_a_take_back_that_is_killed_is_finished_by_the_next_run(
@@ -483,8 +485,8 @@ def test_a_take_back_that_is_killed_is_finished_by_the_next_run(
     def killed() -> None:
         setattr(place, name, die)
         again = Night(made.project, Scripted([]))
-        keeper = Books(again.registry, again.repo, again.see)
-        keeper.take_back(again.study(), again.registry.experiment(2), "by hand")
+        keeper = Recorder(again.registry, again.repo, again.see)
+        keeper.revoke_keep(again.study(), again.registry.experiment(2), "by hand")
 
     assert Forked(killed).wait() == -signal.SIGKILL
     recover(made.registry, made.repo, made.project, made.study())

@@ -26,10 +26,10 @@ BASELINE = Proposal("baseline", "the unchanged project", Change.none(), Category
 
 # Trains a change for a few tiny steps: all text files with the change and without it in, why it
 # would fail out.
-Rehearse = Callable[[Mapping[str, str], Mapping[str, str]], Rejection | None]
+SmokeTestRun = Callable[[Mapping[str, str], Mapping[str, str]], Rejection | None]
 
 
-class Opening:
+class Admission:
     """Opens experiments. What a killed run did already is found, not done again."""
 
     def __init__(
@@ -38,7 +38,7 @@ class Opening:
         registry: Registry,
         repo: GitRepo,
         briefing: Briefing,
-        rehearse: Rehearse | None = None,
+        rehearse: SmokeTestRun | None = None,
     ) -> None:
         self._rehearse = rehearse
         self._target = project.settings.target
@@ -101,7 +101,7 @@ class Opening:
             return checked
         return self._write(study, experiment, checked)
 
-    def again(
+    def repeat_on(
         self, study: Study, experiment: Experiment, incumbent: Experiment
     ) -> Experiment | Rejection:
         """Return a new row and commit of an experiment's change on another incumbent, if it fits.
