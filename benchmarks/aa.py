@@ -24,7 +24,7 @@ from neighbours import neighbours
 from null_patches import null_patches
 from real_night import TAG, Bench, PatchFile, RealNight, machine, place, write_patches
 
-from autoresearch.policy.noise import CPU, slope, steadied
+from autoresearch.policy.noise import CPU, adjust_for_throughput, slope
 from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.values import Clock, Reading, Standing, Verdict
 from autoresearch.scaffold import render
@@ -104,7 +104,7 @@ def noise(bench: Bench, source: str, repeats: int, tell: Tell) -> None:
 def _steadied(pairs: Sequence[tuple[Reading, Reading]]) -> float:
     sides = [[pair[place] for pair in pairs] for place in (0, 1)]
     known = slope(sides, CPU, CPU.seed)
-    first, second = (steadied(side, known) for side in sides)
+    first, second = (adjust_for_throughput(side, known) for side in sides)
     return stdev(b.bpb - a.bpb for a, b in zip(first, second, strict=True))
 
 
@@ -198,7 +198,9 @@ def explained(reads: Sequence[Reading], tell: Tell) -> None:
     known = slope(groups, CPU, CPU.seed)
     tell("\n| Seed | trainings | steps | sd, bpb | sd at equal steps |\n|---|---|---|---|---|")
     for mine in groups:
-        raw, quiet = (stdev(e.bpb for e in each) for each in (mine, steadied(mine, known)))
+        raw, quiet = (
+            stdev(e.bpb for e in each) for each in (mine, adjust_for_throughput(mine, known))
+        )
         tell(f"| {mine[0].seed} | {len(mine)} | {_steps(mine)} | {raw:.4f} | {quiet:.4f} |")
     tell(f"\nThe slope: {known:.3f} bpb per unit of ln(steps).")
 

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from autoresearch.policy.arms import compare
-from autoresearch.policy.effects import Prior, weigh
+from autoresearch.policy.effects import Prior, posterior
+from autoresearch.policy.proposer_comparison import compare
 from autoresearch.records.arms import Trained
 
 HERE = Path(__file__).parent
@@ -76,7 +76,7 @@ def arm(name: str, kind: tuple[float, float], dice: np.random.Generator) -> Arm:
     effects += np.where(sort >= better + 0.25, dice.exponential(0.02, IDEAS), 0.0)
     measured = effects + dice.normal(0, NOISE, IDEAS)
     grid = np.linspace(-0.2, 0.05, 2501)
-    beliefs = [weigh(prior, float(each), NOISE**2) for each in grid]
+    beliefs = [posterior(prior, float(each), NOISE**2) for each in grid]
     means = np.interp(measured, grid, [each.mean for each in beliefs])
     errors = np.interp(measured, grid, [each.deviation for each in beliefs])
     rows = [

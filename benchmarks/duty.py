@@ -142,7 +142,7 @@ def night(case: Case, seconds: float, experiments: int) -> Result:
         llm = LlmSettings(repairs=0)
         flat = price("fake", "slow", own={"fake:slow": PriceSettings(1.0, 1.0)}, base_url=None)
         asker = Asker(
-            "fake:slow", PricedModel(model, flat), ledger=FreeLedger(), hide=str, tell=print
+            "fake:slow", PricedModel(model, flat), ledger=FreeLedger(), redact=str, tell=print
         )
         proposer = LlmProposer("fake:slow", asker, Prompting(llm, folder=None), llm)
         found = Night(

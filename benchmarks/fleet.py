@@ -58,7 +58,7 @@ DAY = datetime(2026, 11, 23, 22, tzinfo=UTC)
 BASE = "".join(f"P{at} = 0.0\n# place {at}\n\n" for at in range(PLACES))
 CODE = f'''"""Places, each with what it adds to the true score."""
 {BASE}'''
-SETTINGS = "[policy]\nreplicates = 2\ndrift_every = 40\n[racing]\nenabled = false\n"
+SETTINGS = "[policy]\nreplicates = 2\ndrift_every = 40\n[pruning]\nenabled = false\n"
 
 
 @dataclass
@@ -294,7 +294,7 @@ def remembers(place: Path, experiments: int) -> list[str]:
     marks: list[tuple[float, float]] = []
     took: list[float] = []
 
-    def see(event: Event) -> None:
+    def on_event(event: Event) -> None:
         if not isinstance(event, ExperimentDone):
             return
         marks.append((time.process_time() + of_children() - night.time.own, time.monotonic()))
@@ -310,7 +310,7 @@ def remembers(place: Path, experiments: int) -> list[str]:
             )
             print(lines[-1], flush=True)
 
-    night.on_event = see
+    night.listener = on_event
     with patch.object(tasks, "LOOK_SECONDS", 0.0005):
         night.run()
     return lines

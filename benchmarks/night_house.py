@@ -1,9 +1,9 @@
-"""The policy at work on a simulated night, as the loop does it: confirming, un-keeping, racing."""
+"""The policy on a simulated night, as the loop does it: confirming, un-keeping, early stopping."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from night_rules import RACE, Lab, Night, Race
+from night_rules import EARLY, EarlyStop, Lab, Night
 
 from autoresearch import policy
 from autoresearch.records.values import Reading, Verdict
@@ -18,7 +18,7 @@ class Ways:
 
     replicates: int = 2
     confirm: float = 0.15
-    race: Race | None = None
+    early: EarlyStop | None = None
     scale: Callable[[Sequence[Sequence[Reading]]], policy.Scale] = lambda _: policy.CPU_SCALE
 
 
@@ -59,12 +59,12 @@ class House:
         self.noise = policy.noise(self.readings, self.scale.noise, self.incumbent)
         kept = set(self.kept)
         past = [
-            policy.Past(
+            policy.DecidedExperiment(
                 number, self.parents.get(number), number in kept, mine, number in self.reversing
             )
             for number, mine in self.readings.items()
         ]
-        self.belief, self.idle = policy.recall(past, self.noise, self.scale), False
+        self.belief, self.idle = policy.belief_after(past, self.noise, self.scale), False
 
     def play(self) -> None:
         """Try ideas until the slots are used; before each, confirm what is due."""
@@ -80,7 +80,7 @@ class House:
             self.close(number, kept=decision.verdict is Verdict.KEEP)
 
     def open(self) -> int | None:
-        """Begin the next experiment; None if there is no time or racing stops it."""
+        """Begin the next experiment; None if there is no time or early stopping stops it."""
         if self.lab.left < 1:
             return None
         before, number = self.true[self.incumbent], len(self.true) + 1
@@ -90,8 +90,8 @@ class House:
             self.true[number] = before + self.true[self.parents[old]] - self.true[old]
         else:
             self.true[number] = self.lab.idea(before)
-        race = self.ways.race
-        if race is not None and self.lab.stopped(self.true[number] - before, race):
+        early = self.ways.early
+        if early is not None and self.lab.stopped(self.true[number] - before, early):
             return None
         self.readings[number] = []
         return number
@@ -215,8 +215,8 @@ def confirming(lab: Lab) -> Night:
 
 
 def shipped(lab: Lab) -> Night:
-    """The policy as the loop ships: with confirming and racing."""
-    return played(lab, Ways(race=RACE))
+    """The policy as the loop ships: with confirming and early stopping."""
+    return played(lab, Ways(early=EARLY))
 
 
 def played(lab: Lab, ways: Ways) -> Night:

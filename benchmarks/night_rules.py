@@ -14,7 +14,7 @@ from statistics import fmean
 
 import numpy as np
 
-from autoresearch.policy.effects import Prior, weigh
+from autoresearch.policy.effects import Prior, posterior
 from autoresearch.records.values import Reading
 
 SLOTS = 100
@@ -114,16 +114,16 @@ class Lab:
         """Return a score that was read, or is believed, in bpb."""
         return score
 
-    def stopped(self, effect: float, race: "Race") -> bool:
-        """Return whether racing stops a first trial with this true effect; its time is taken."""
+    def stopped(self, effect: float, early: "EarlyStop") -> bool:
+        """Return whether a first trial of this true effect is stopped early; its time is taken."""
         chance = next(self._races) if effect else 1.0
-        stops = chance < (race.losers if effect > 0 else race.winners)
-        self.left -= race.at if stops else 0.0
+        stops = chance < (early.losers if effect > 0 else early.winners)
+        self.left -= early.at if stops else 0.0
         return stops
 
 
 @dataclass(frozen=True)
-class Race:
+class EarlyStop:
     """Early stopping: which share of losers and winners it stops, at which share of the budget."""
 
     losers: float
@@ -131,9 +131,9 @@ class Race:
     at: float
 
 
-# As in results/racing.md: two losers of three are stopped, which saves 22% of losers' time. It
+# As in results/pruning.md: two losers of three are stopped, which saves 22% of losers' time. It
 # lost no winner there; at most 2% is what it aims at.
-RACE = Race(losers=0.63, winners=0.02, at=0.65)
+EARLY = EarlyStop(losers=0.63, winners=0.02, at=0.65)
 
 
 @dataclass
@@ -204,10 +204,10 @@ def told(lab: Lab) -> Night:
     while lab.left:
         idea = lab.idea(true)
         read, noise = lab.train(idea).bpb, lab.sigma**2
-        effect = weigh(lab.mix.prior, read - score, variance + noise)
+        effect = posterior(lab.mix.prior, read - score, variance + noise)
         if abs(effect.better - 0.5) < 0.25 and lab.left:
             read, noise = fmean([read, lab.train(idea).bpb]), noise / 2
-            effect = weigh(lab.mix.prior, read - score, variance + noise)
+            effect = posterior(lab.mix.prior, read - score, variance + noise)
         pull = variance / (variance + noise)
         kept = effect.mean < 0
         score += pull * (read - score - effect.mean) + (effect.mean if kept else 0.0)

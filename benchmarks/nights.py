@@ -48,7 +48,7 @@ SIMPLE: dict[str, Callable[[Lab], Night]] = {
 POLICY: dict[str, Callable[[Lab], Night]] = {
     "the policy, search only": searching,
     "the policy, 15% for confirming": confirming,
-    "the policy as shipped: confirming, racing": shipped,
+    "the policy as shipped: confirming, early stopping": shipped,
 }
 HEADER = (
     "| sigma | rule | true improvement | of upstream's | reported - true, in sigma "

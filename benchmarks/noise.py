@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from autoresearch import policy
-from autoresearch.policy.noise import CPU, GPU, Usual
+from autoresearch.policy.noise import CPU, GPU, NoisePrior
 from autoresearch.records.values import Reading
 
 HERE = Path(__file__).parent
@@ -61,7 +61,7 @@ def drift(trials: int) -> Iterator[str]:
             yield f"| {name} | {times:g} | " + " | ".join(f"{each:.1%}" for each in rates) + " |"
 
 
-def _alarms(usual: Usual, times: float, speed: float, trials: int) -> float:
+def _alarms(usual: NoisePrior, times: float, speed: float, trials: int) -> float:
     draw = np.random.default_rng(2)
     machine = _Machine(usual, times, draw)
     alarms = 0
@@ -76,7 +76,7 @@ def _alarms(usual: Usual, times: float, speed: float, trials: int) -> float:
 class _Machine:
     """Trains a code of 1.9 bpb: `times` the usual noise, part of it through the steps taken."""
 
-    def __init__(self, usual: Usual, times: float, draw: np.random.Generator) -> None:
+    def __init__(self, usual: NoisePrior, times: float, draw: np.random.Generator) -> None:
         self._usual, self._draw = usual, draw
         self._speed = times * usual.speed / 2
         own = (times * usual.pair) ** 2 / 2
@@ -106,8 +106,8 @@ def sight() -> Iterator[str]:
         usual = scale.noise
         for times in (0.5, 1.0, 2.0, 3.0, 4.0):
             known = policy.Noise(seed=usual.seed, pair=times * usual.pair, pair_repeats=8)
-            found = policy.sight(known, scale)
-            blind = " (blind)" if found.blind else ""
+            found = policy.power(known, scale)
+            blind = " (blind)" if found.is_too_low else ""
             yield (
                 f"| {name} | {found.pair:.4f} | {found.gain:.4f} | {found.share:.0%} "
                 f"| {found.expected:.1f}{blind} |"

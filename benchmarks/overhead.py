@@ -39,7 +39,7 @@ def main() -> None:
             worker=processes(),
         )
         times: list[tuple[float, Event]] = []
-        night.on_event = lambda event: times.append((time.monotonic(), event))
+        night.listener = lambda event: times.append((time.monotonic(), event))
         night.run()
         rows = night.registry.experiments(night.study())[1:]
         trials = [night.registry.trials(row)[0] for row in rows]

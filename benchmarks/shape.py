@@ -143,7 +143,7 @@ def modules_to_verdict() -> list[str]:
     """Return the modules that a proposal of a stub night passes until it has its verdict."""
     trace = Trace()
 
-    def see(event: Event) -> None:
+    def on_event(event: Event) -> None:
         if isinstance(event, ExperimentDone):
             trace.on = False
 
@@ -152,7 +152,7 @@ def modules_to_verdict() -> list[str]:
             make_project(Path(place) / "project"),
             Traced([TRAIN.replace("= 2.0", "= 1.0", 1)], trace=trace),
             StopRules(experiments=2),
-            on_event=see,
+            listener=on_event,
             clock=time.monotonic,
             worker=processes(),
         )

@@ -23,7 +23,7 @@ from autoresearch.execution.hosting import private_work
 from autoresearch.records.hardware import Hardware
 from autoresearch.records.training import Outcome, Point
 from autoresearch.records.values import Trust
-from autoresearch.workers import Assignment, Race, unraced
+from autoresearch.workers import Assignment, PruneCheck, never_pruned
 from autoresearch.workers.shelf import Shelf
 from tests.executors import Gates, gated_host
 from tests.inline import InlineWorker
@@ -120,14 +120,14 @@ class HeldWorker(InlineWorker):
         *,
         on_point: Callable[[Point], None],
         stop: Callable[[], bool],
-        race: Race = unraced,
+        prune_check: PruneCheck = never_pruned,
         at_rest: Callable[[], bool] = lambda: True,
     ) -> Outcome:
         del at_rest
         while self.gates.said("hold", 0) and not stop():
             self.gates.set("held", os.getpid())
             time.sleep(0.01)
-        return super().train(assignment, on_point=on_point, stop=stop, race=race)
+        return super().train(assignment, on_point=on_point, stop=stop, prune_check=prune_check)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from autoresearch.records.events import Event
 from autoresearch.records.scores import Score, Unscored
 from autoresearch.records.training import Budget, Limits, Outcome, Point
 from autoresearch.records.values import Clock, Ending, FailureKind, Trust
-from autoresearch.workers import Assignment, Race, unraced
+from autoresearch.workers import Assignment, PruneCheck, never_pruned
 from tests.processes import PATIENCE, until
 
 
@@ -88,7 +88,7 @@ class GatedWorker:
         *,
         on_point: Callable[[Point], None],
         stop: Callable[[], bool],
-        race: Race = unraced,
+        prune_check: PruneCheck = never_pruned,
         at_rest: Callable[[], bool] = lambda: True,
     ) -> Outcome:
         """Return how it ended."""

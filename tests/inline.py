@@ -14,7 +14,7 @@ from autoresearch.records.training import Outcome, Point, Timing
 from autoresearch.records.values import Ending, FailureKind
 from autoresearch.runtime.launch import kind_of
 from autoresearch.runtime.session import Session, TrainData, map_paths
-from autoresearch.workers import Assignment, Race, always, unraced
+from autoresearch.workers import Assignment, PruneCheck, always, never_pruned
 from autoresearch.workers.streams import parse_metric
 
 _KINDS = {"nan": Ending.NAN, "out of memory": Ending.OUT_OF_MEMORY}
@@ -34,7 +34,7 @@ class InlineWorker:
     """Runs a stub's `train.py` here, with a real session and no process, no limits, no clock.
 
     It is for stubs of the tests alone: what they do, they do to this process. Endings are those of
-    `LocalWorker` for a program that finishes, raises, ends without finishing or is raced. Where
+    `LocalWorker` for a program that finishes, raises, ends without finishing or is pruned. Where
     `fault` has an outcome, the training ends with that instead.
     """
 
@@ -54,7 +54,7 @@ class InlineWorker:
         *,
         on_point: Callable[[Point], None],
         stop: Callable[[], bool],
-        race: Race = unraced,
+        prune_check: PruneCheck = never_pruned,
         at_rest: Callable[[], bool] = always,
     ) -> Outcome:
         """Return how the training ended."""
@@ -64,7 +64,7 @@ class InlineWorker:
         if stop():
             return Outcome(Ending.INTERRUPTED, "interrupted")
         assignment.out.mkdir()
-        return _Training(assignment, on_point, race).run()
+        return _Training(assignment, on_point, prune_check).run()
 
 
 class InlineExecutor(LocalExecutor):
@@ -113,7 +113,7 @@ class ShuffledExecutor(InlineExecutor):
 class _Training:
     assignment: Assignment
     on_point: Callable[[Point], None]
-    race: Race
+    prune_check: PruneCheck
     curve: list[Point] = field(default_factory=list)
     hopeless: str = ""
     kind: str = ""
@@ -152,7 +152,7 @@ class _Training:
         except _Finished:
             return Ending.FINISHED, "", ""
         except _Raced:
-            return Ending.RACED, self.hopeless, ""
+            return Ending.PRUNED, self.hopeless, ""
         except Exception as fault:  # noqa: BLE001 - whatever the stub does is its outcome
             self.kind = kind_of(fault)
             ending = _KINDS.get(self.kind, Ending.EXCEPTION)
@@ -171,7 +171,7 @@ class _Training:
         assert point is not None
         self.curve.append(point)
         self.on_point(point)
-        self.hopeless = self.race(point) or ""
+        self.hopeless = self.prune_check(point) or ""
         if self.hopeless:
             raise _Raced
 

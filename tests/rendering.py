@@ -129,7 +129,7 @@ class Fabricated:
         steps: int = 312,
         purpose: Purpose = Purpose.SCREENING,
         bits: Sequence[float] = (),
-        condemned_at: float | None = None,
+        pruned_at: float | None = None,
         detectable: float | None = None,
         took: Mapping[str, Any] = MappingProxyType({}),
     ) -> Trial:
@@ -138,7 +138,7 @@ class Fabricated:
                 experiment_id=experiment.id or 0,
                 seed=seed,
                 purpose=purpose,
-                condemned_at=condemned_at,
+                pruned_at=pruned_at,
                 detectable=detectable,
                 worker="local",
                 hardware=HARDWARE.stored,

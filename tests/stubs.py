@@ -194,7 +194,7 @@ class Night:
     rules: StopRules = field(default_factory=StopRules)
     events: list[Event] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
-    on_event: Callable[[Event], None] = lambda _event: None
+    listener: Callable[[Event], None] = lambda _event: None
     clock: Callable[[], float] = lambda: 0.0
     sleep: Callable[[float], None] = time.sleep
     rehearse: SmokeTestRun | None = None
@@ -237,9 +237,9 @@ class Night:
             )
         )
 
-    def see(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         self.events.append(event)
-        self.on_event(event)
+        self.listener(event)
 
     def participants(self) -> Sequence[Participant]:
         return (
@@ -249,7 +249,7 @@ class Night:
     @property
     def backoff(self) -> Backoff:
         deadline, paused = self.rules.deadline, lambda: self.control.paused
-        return Backoff(self.clock, self.sleep, self.see, self.stopped, deadline, paused)
+        return Backoff(self.clock, self.sleep, self.on_event, self.stopped, deadline, paused)
 
     def stopped(self) -> bool:
         late = self.rules.deadline is not None and self.clock() >= self.rules.deadline
@@ -274,7 +274,9 @@ class Night:
             repo=self.repo,
             broke=self.control.why,
             store=store,
-            racing=ReferenceCurves(self.project.settings, self.registry, self.repo, self.chance),
+            reference_curves=ReferenceCurves(
+                self.project.settings, self.registry, self.repo, self.chance
+            ),
         )
 
     def _store(self) -> Shelf:
@@ -294,11 +296,11 @@ class Night:
             if isinstance(event, TrialStarted) and when(event):
                 self.stop.set()
 
-        self.on_event = look
+        self.listener = look
         with pytest.raises(Interrupted, match="interrupted"):
             self.run()
         self.stop.clear()
-        self.on_event = lambda _event: None
+        self.listener = lambda _event: None
 
     def run(self) -> str:
         study = self.study()

@@ -116,7 +116,7 @@ class Desk:
             limits=Limits(log=256 * 1024),
             work=self.work,
             environment={**os.environ, "OPENAI_API_KEY": KEY},
-            hide=self.keys.hide,
+            redact=self.keys.redact,
             stop=stop,
             now=lambda: time.monotonic() + 10_000 * self.here.exists(),
             date=lambda: datetime(2026, 11, 29, 1, 0, tzinfo=UTC),

@@ -87,7 +87,7 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
         ("[prices.'openai:m']\ninput = 1\noutput = 2\ncahced = 1", "did you mean cached"),
         ("[prices.'openai:m']\ninput = -1\noutput = 2", "must not be below 0"),
         ("[preflight.toy]\nDEPTH = 'two'", "toy.DEPTH: 'two' is not of the type int or float"),
-        ("[racing]\naudit = 1.5", "racing audit: must be 0 to 1"),
+        ("[pruning]\naudit = 1.5", "pruning audit: must be 0 to 1"),
         ("[racing]\nenabled = 'no'", "enabled: 'no' is not of the type bool"),
         ("[preflight]\nsteps = -1", "steps: must not be"),
         ("[preflight]\ncontext = 1", "preflight context: must be"),
@@ -172,7 +172,7 @@ def test_keys_are_read_and_never_shown() -> None:
     assert keys.get("OTHER") is None
     assert keys.get("ANTHROPIC_API_KEY") is None
     assert "secret" not in repr(keys)
-    assert keys.hide("no sk-secret-12345678, nor sk-secret-1234") == "no [key], nor [key]"
+    assert keys.redact("no sk-secret-12345678, nor sk-secret-1234") == "no [key], nor [key]"
 
 
 def test_a_project_is_found_from_below(tmp_path: Path) -> None:

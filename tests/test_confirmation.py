@@ -94,7 +94,7 @@ def test_a_claim_that_is_lost_again_is_told(tmp_path: Path) -> None:
 def test_once_nothing_is_left_to_try_the_share_is_spent_patiently(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("autoresearch.policy.claims._AHEAD", ())  # nothing is worth it before
+    monkeypatch.setattr("autoresearch.policy.confirmation._AHEAD", ())  # nothing is worth it before
     made = night(tmp_path, source(1.9), source(2.2))
     made.run()
     trained = [each for each in made.events if isinstance(each, TrialStarted)]
@@ -115,7 +115,7 @@ def test_after_the_last_experiment_that_was_asked_for_no_pair_is_trained(tmp_pat
 def doubting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep on a single pair, and doubt what stands on one."""
     monkeypatch.setattr("autoresearch.policy.verdicts.ENOUGH_REPEATS", 0)
-    monkeypatch.setattr("autoresearch.policy.claims._LIKELY", 1.1)
+    monkeypatch.setattr("autoresearch.policy.confirmation._LIKELY", 1.1)
 
 
 @pytest.mark.parametrize("share", [0.01, 0.0])
@@ -266,15 +266,15 @@ def test_what_mends_an_incumbent_that_fails_on_most_seeds(
 
 
 def test_a_training_that_was_stopped_as_hopeless_mends_nothing(tmp_path: Path) -> None:
-    def raced(assignment: Assignment) -> Outcome | None:
+    def pruned(assignment: Assignment) -> Outcome | None:
         hopeless = "QUALITY = 2.4" in (assignment.tree / assignment.entry).read_text()
-        return Outcome(Ending.RACED, "hopeless") if hopeless and assignment.seed == 1 else None
+        return Outcome(Ending.PRUNED, "hopeless") if hopeless and assignment.seed == 1 else None
 
     made = night(tmp_path, source(2.0001, breaks=2), source(2.4), share=0.0)
     toml = made.project.root / "autoresearch.toml"
     toml.write_text(toml.read_text().replace("replicates = 1", "replicates = 2"))
     begin_with(made, source(2.0, breaks=2))  # it fails on every seed but the first
-    made = Night(find_project(made.project.root), made.proposer, worker=InlineWorker(fault=raced))
+    made = Night(find_project(made.project.root), made.proposer, worker=InlineWorker(fault=pruned))
     made.run()
     hopeless = rows(made)[2]
     assert (hopeless.verdict, hopeless.reason) == (Verdict.DISCARD, "hopeless")
@@ -286,7 +286,7 @@ def recorder(made: Night) -> Recorder:
 
 
 def trained(made: Night, number: int, seed: int, bpb: float | None) -> None:
-    """Write down a confirming trial as a run leaves it that is killed after it; None is raced."""
+    """Write down a confirming trial as a run leaves it that is killed after it; None is pruned."""
     now = made.registry.now()
     made.registry.save(
         Trial(
@@ -295,7 +295,7 @@ def trained(made: Night, number: int, seed: int, bpb: float | None) -> None:
             purpose=Purpose.CONFIRMING,
             worker="local",
             state=TrialState.DONE,
-            ending=Ending.RACED if bpb is None else Ending.FINISHED,
+            ending=Ending.PRUNED if bpb is None else Ending.FINISHED,
             val_bpb=bpb,
             started_at=now,
             heartbeat_at=now,
@@ -318,7 +318,7 @@ def test_a_keep_that_a_killed_run_had_refuted_is_taken_back(tmp_path: Path) -> N
     assert row.val_bpb == pytest.approx(sum(read) / len(read)), "the mean of its trials, as ever"
 
 
-def test_a_raced_keep_is_not_paired_for_ever(tmp_path: Path) -> None:
+def test_a_pruned_keep_is_not_paired_for_ever(tmp_path: Path) -> None:
     made = night(tmp_path, source(1.9), share=0.0)
     made.run()
     trained(made, 2, 3, None)
@@ -457,7 +457,7 @@ def test_what_was_written_to_a_study_meanwhile_stays(tmp_path: Path) -> None:
         if isinstance(event, TrialStarted):
             made.registry.save(made.study().model_copy(update={"salt": "new"}))
 
-    made.on_event = write
+    made.listener = write
     made.run()
     assert made.study().salt == "new"
     assert made.study().sigma is not None
@@ -485,7 +485,7 @@ def test_a_take_back_that_is_killed_is_finished_by_the_next_run(
     def killed() -> None:
         setattr(place, name, die)
         again = Night(made.project, Scripted([]))
-        keeper = Recorder(again.registry, again.repo, again.see)
+        keeper = Recorder(again.registry, again.repo, again.on_event)
         keeper.revoke_keep(again.study(), again.registry.experiment(2), "by hand")
 
     assert Forked(killed).wait() == -signal.SIGKILL

@@ -162,7 +162,7 @@ def test_turns_while_the_proposer_rests_are_out_of_competition(tmp_path: Path) -
             clock[0] += 50.0
 
     night = a_night(tmp_path, thinker, Scripted(worse(20), "chance"), 8)
-    night.clock, night.on_event = (lambda: clock[0]), pass_time
+    night.clock, night.listener = (lambda: clock[0]), pass_time
     night.run()
     told = [(row.proposer, row.control) for row in rows(night)]
     assert told[:3] == [("thinker", "chance"), ("chance", "chance"), ("thinker", "chance")]

@@ -151,7 +151,7 @@ def test_what_was_thought_of_before_a_keep_does_not_undo_it(tmp_path: Path) -> N
 
     night = ahead(tmp_path)
     night.proposer = Late([changed(BONUS=-0.1), changed(QUALITY=1.9)])
-    night.on_event = lambda event: (
+    night.listener = lambda event: (
         kept.set() if isinstance(event, ExperimentDone) and event.experiment_id == 2 else None
     )
     night.run()
@@ -183,13 +183,13 @@ def test_an_interruption_with_several_at_work_loses_and_doubles_nothing(tmp_path
             if len(begun) == 3:
                 night.stop.set()
 
-    night.on_event = stop
+    night.listener = stop
     with pytest.raises(Interrupted):
         night.run()
     running = [each for row in rows(night) for each in night.registry.trials(row)]
     assert all(each.state is TrialState.DONE for each in running)
     night.stop.clear()
-    night.on_event = lambda _event: None
+    night.listener = lambda _event: None
     night.run()
     assert [row.hypothesis for row in rows(night)[1:]] == [f"idea {at}" for at in range(1, 5)]
     assert verdicts(night)[1:] == [Verdict.DISCARD] * 4

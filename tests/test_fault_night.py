@@ -120,7 +120,7 @@ def test_killed_at_fifty_moments_it_comes_to_the_same(
     def run(calls: int, now: float) -> None:
         clock.now = now
         night = a_night(root, clock, experiments, faults=True)
-        night.on_event = lambda _event: _note(noted, clock.now)
+        night.listener = lambda _event: _note(noted, clock.now)
         _die_after(calls)
         with everything_goes_wrong(night, clock):
             night.run()

@@ -317,7 +317,7 @@ def test_no_training_begins_that_the_deadline_makes_useless(tmp_path: Path) -> N
     night.worker = InlineWorker(fault=pass_time)
     proposer = night.proposer
     assert isinstance(proposer, Scripted)
-    night.on_event = lambda _event: None
+    night.listener = lambda _event: None
     quickest = type(night.registry).quickest
     type(night.registry).quickest = lambda *_arguments: 60.0  # type: ignore[method-assign]
     try:
@@ -339,7 +339,7 @@ def test_a_person_may_stop_a_rest(tmp_path: Path) -> None:
         if isinstance(event, Waiting):
             night.stop.set()
 
-    night.worker, night.on_event = InlineWorker(fault=ill), stop
+    night.worker, night.listener = InlineWorker(fault=ill), stop
     with pytest.raises(Interrupted, match="interrupted; everything is saved"):
         night.run()
     assert verdicts(night) == [Verdict.KEEP, None]

@@ -73,13 +73,13 @@ class Bench:
         self.model = Scripted(list(self.replies))
         asker = Asker(
             "fake:model", PricedModel(self.model, FLAT),
-            ledger=self.ledger, hide=hide, tell=self.told.append,
+            ledger=self.ledger, redact=redact, tell=self.told.append,
         )  # fmt: skip
         prompting = Prompting(self.settings, folder=None)
         self.proposer = LlmProposer("fake:model", asker, prompting, self.settings)
 
 
-def hide(text: str) -> str:
+def redact(text: str) -> str:
     return text.replace("sk-secret", "[key]")
 
 

@@ -49,7 +49,7 @@ class Thinker:
         keys = Keys({"ANTHROPIC_API_KEY": KEY, "OPENAI_API_KEY": KEY})
         urls = {"anthropic": self.fake.url, "openai": self.fake.v1}
         priced = model(parse(self.spec), llm=self.settings, prices={}, keys=keys, endpoints=urls)
-        asker = Asker(self.spec, priced, ledger=ledger, hide=keys.hide)
+        asker = Asker(self.spec, priced, ledger=ledger, redact=keys.redact)
         prompting = Prompting(self.settings, folder=None)
         return Participant(LlmProposer(self.spec, asker, prompting, self.settings))
 

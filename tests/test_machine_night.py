@@ -148,12 +148,12 @@ def slow_down_at(made: Night, trainings: int) -> None:
     machine = made.scorer
     assert isinstance(machine, OnAMachine)
 
-    def see(event: Event) -> None:
+    def on_event(event: Event) -> None:
         begun = sum(isinstance(each, TrialStarted) for each in made.events)
         if isinstance(event, TrialStarted) and begun == trainings:
             machine.slower = 0.1
 
-    made.on_event = see
+    made.listener = on_event
 
 
 def test_what_a_repetition_says_is_taken_in_by_the_next_run(
@@ -245,12 +245,12 @@ def test_a_machine_that_changes_twice_leaves_three_kinds_of_readings(tmp_path: P
     machine = made.scorer
     assert isinstance(machine, OnAMachine)
 
-    def see(event: Event) -> None:
+    def on_event(event: Event) -> None:
         begun = sum(isinstance(each, TrialStarted) for each in made.events)
         if isinstance(event, TrialStarted):
             machine.slower = 0.1 if 6 <= begun < 12 else 0.0
 
-    made.on_event = see
+    made.listener = on_event
     made.run()
     changes = made.study().machine_changes
     assert len(changes) == 2

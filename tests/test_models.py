@@ -33,10 +33,10 @@ KEYS = Keys({"ANTHROPIC_API_KEY": KEY})
 
 def model(api: str, url: str, *, timeout: float = 240.0, key: str | None = KEY) -> Model:
     if api == "chat":
-        return ChatModel("m", base_url=f"{url}/v1", key=key, timeout=timeout, hide=KEYS.hide)
+        return ChatModel("m", base_url=f"{url}/v1", key=key, timeout=timeout, redact=KEYS.redact)
     kind = AnthropicModel if api == "anthropic" else ResponsesModel
     base = url if api == "anthropic" else f"{url}/v1"
-    return kind("m", key=key or "", base_url=base, timeout=timeout, hide=KEYS.hide)
+    return kind("m", key=key or "", base_url=base, timeout=timeout, redact=KEYS.redact)
 
 
 def asked(api: str, scene: Scene, *, timeout: float = 240.0, key: str | None = KEY) -> Reply:
@@ -251,20 +251,20 @@ def test_of_what_is_handed_to_programs_only_secrets_are_hidden_and_only_whole() 
     }
     passed = ("GITHUB_TOKEN", "db_password", "SHORT_SECRET", "EDITOR", "OPENAI_API_KEY", "NOT_SET")
     keys = Keys.read("MINE", *passed, environment=environment)
-    assert keys.hide("-".join(environment.values())) == "[key]-[key]-[key]-[key]-train-embedding"
-    assert keys.hide("the embedding_layer, not ghp_embedding") == (
+    assert keys.redact("-".join(environment.values())) == "[key]-[key]-[key]-[key]-train-embedding"
+    assert keys.redact("the embedding_layer, not ghp_embedding") == (
         "the embedding_layer, not ghp_embedding"
     )
     # Of keys the halves are hidden too.
-    assert keys.hide("penai-12345678 sk-openai-1234 sk-openai") == "[key] [key] sk-openai"
-    assert keys.hide("mine-012345 and -0123456789") == "[key] and [key]"
+    assert keys.redact("penai-12345678 sk-openai-1234 sk-openai") == "[key] [key] sk-openai"
+    assert keys.redact("mine-012345 and -0123456789") == "[key] and [key]"
     assert (keys.get("MINE"), keys.get("EDITOR")) == ("mine-0123456789", "embedding")
     assert not any(value in repr(keys) for value in environment.values())
 
 
 def test_values_that_hold_one_another_are_hidden_as_a_whole() -> None:
     keys = Keys({"A": "0123456789ab", "B": "x0123456789abx"})
-    assert keys.hide("x0123456789abx 0123456789ab") == "[key] [key]"
+    assert keys.redact("x0123456789abx 0123456789ab") == "[key] [key]"
 
 
 @pytest.mark.parametrize("api", APIS)
@@ -391,7 +391,7 @@ def test_whatever_is_raised_by_reading_an_answer_is_told_and_not_raised(error: E
         wire.say("half")
         raise error
 
-    reply = Adapting(Line("here", "m", KEY, 5, KEYS.hide), Form({})).attempt(ask, 9)
+    reply = Adapting(Line("here", "m", KEY, 5, KEYS.redact), Form({})).attempt(ask, 9)
     assert (reply.ending, reply.text) == (CallEnding.MALFORMED, "half")
     assert ("KeyError" if isinstance(error, OddError) else type(error).__name__) in reply.detail
     assert KEY not in repr(reply)

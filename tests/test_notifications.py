@@ -203,7 +203,7 @@ def test_hostile_text_is_one_line_that_pings_and_links_nobody(text: str) -> None
 
 def test_a_secret_is_hidden_before_it_is_cut() -> None:
     secret = "sk-" + "secret" * 8
-    now = Situation("p", Keys({"OPENAI_API_KEY": secret}).hide).after(OPENED)
+    now = Situation("p", Keys({"OPENAI_API_KEY": secret}).redact).after(OPENED)
     for place in (200, 220, 238):
         assert "secret" not in told(ProposersOut("x" * place + secret), now)[2]
     assert quoted("see http://host/") == "see http:/ /host/"
@@ -360,7 +360,7 @@ class Seen:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def see(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         if isinstance(event, Notice):
             self.lines.append(event.text)
 
@@ -384,7 +384,7 @@ def test_a_night_is_told_over_servers_that_are_up_slow_dead_and_broken(
     seen = Seen()
     with notifying(project, seen, Outlets(where, str)) as watcher:
         for event in (*NIGHT[:-1], CONFIRMED, NIGHT[-1]):
-            watcher.see(event)
+            watcher.on_event(event)
     came = zip(listener.paths, listener.bodies, strict=True)
     kept, end = [body for path, body in came if path == "/up"]
     assert kept["title"] == "my-research nov23: experiment 2 is confirmed"
@@ -400,7 +400,7 @@ def test_a_night_is_told_over_servers_that_are_up_slow_dead_and_broken(
 def test_where_the_registry_cannot_be_read_the_end_is_told_all_the_same(project: Project) -> None:
     kept = Kept()
     with notifying(project, Seen(), Outlets((kept,), str)) as watcher:
-        watcher.see(NIGHT[-1])
+        watcher.on_event(NIGHT[-1])
     assert kept.got == ["my-research: run ended"]
 
 
@@ -416,8 +416,8 @@ def test_trouble_that_comes_and_goes_is_told_once_an_hour(project: Project) -> N
     watcher = NotifyingWatcher(project, sender, clock=lambda: now[0])
     for minute in (0, 10, 59, 61, 62):
         now[0] = minute * 60.0
-        watcher.see(SICK)
-        watcher.see(CONFIRMED)
+        watcher.on_event(SICK)
+        watcher.on_event(CONFIRMED)
     sender.close(30)
     assert sum("stands still" in title for title in kept.got) == 2
     assert sum("confirmed" in title for title in kept.got) == 5

@@ -10,20 +10,19 @@ from hypothesis import strategies as st
 
 from autoresearch.policy import (
     Belief,
+    DecidedExperiment,
     Decision,
     MoreTrials,
     Noise,
-    Past,
     Prior,
     average,
+    belief_after,
     judge,
-    memory,
     next_seed,
     paired,
-    recall,
     replay,
 )
-from autoresearch.policy.memory import Replay
+from autoresearch.policy.replay import Replay, _beginning
 from autoresearch.records.values import Reading, Verdict
 
 QUIET = Noise(seed=0.01, pair=0.003, seed_repeats=20, pair_repeats=20)
@@ -130,8 +129,13 @@ def test_after_leaps_far_beyond_the_usual_an_idea_that_changes_nothing_is_not_ke
     # Were the leaps taken for luck, the incumbent's own reading would look too good, and the same
     # reading of the next idea like a gain.
     loud = Noise(seed=0.08, pair=0.055, seed_repeats=12, pair_repeats=10)
-    leaps = [Past(n, n - 1, kept=True, readings=[Reading(2, 3.3 - 0.3 * n)]) for n in range(2, 5)]
-    belief = recall([Past(1, None, kept=True, readings=readings(3.0, 3.02)), *leaps], loud)
+    leaps = [
+        DecidedExperiment(n, n - 1, kept=True, readings=[Reading(2, 3.3 - 0.3 * n)])
+        for n in range(2, 5)
+    ]
+    belief = belief_after(
+        [DecidedExperiment(1, None, kept=True, readings=readings(3.0, 3.02)), *leaps], loud
+    )
     assert belief.score.mean == pytest.approx(2.1, abs=0.02)
     judged = judge([Reading(2, 2.1)], [Reading(2, 2.1)], belief=belief)
     assert isinstance(judged, Decision)
@@ -217,9 +221,9 @@ def test_the_level_of_all_scores_does_not_matter(
 def test_a_study_knows_no_level_and_no_names_of_seeds(
     scored: list[list[float]], names: list[int], level: int
 ) -> None:
-    def study(rename: Callable[[int], int], base: float) -> list[Past]:
+    def study(rename: Callable[[int], int], base: float) -> list[DecidedExperiment]:
         return [
-            Past(
+            DecidedExperiment(
                 1 + number,
                 1 if number else None,
                 kept=not number,
@@ -228,8 +232,8 @@ def test_a_study_knows_no_level_and_no_names_of_seeds(
             for number, mine in enumerate(scored)
         ]
 
-    here = recall(study(lambda seed: seed, 2.0), QUIET)
-    there = recall(study(lambda seed: names[seed - 1], 2 + level / 64), QUIET)
+    here = belief_after(study(lambda seed: seed, 2.0), QUIET)
+    there = belief_after(study(lambda seed: names[seed - 1], 2 + level / 64), QUIET)
     moved = there.score.mean - level / 64
     assert moved == pytest.approx(here.score.mean, abs=1e-6)
     assert there.score.error == pytest.approx(here.score.error, abs=1e-9)
@@ -273,10 +277,10 @@ def test_more_trials_shrink_the_error_of_a_mean() -> None:
 
 def test_a_lucky_keep_is_reported_above_its_reading() -> None:
     past = [
-        Past(1, None, kept=True, readings=readings(2.0)),
-        Past(2, 1, kept=True, readings=readings(1.95)),
+        DecidedExperiment(1, None, kept=True, readings=readings(2.0)),
+        DecidedExperiment(2, 1, kept=True, readings=readings(1.95)),
     ]
-    belief = recall(past, LOUD)
+    belief = belief_after(past, LOUD)
     assert 1.96 < belief.score.mean < 2.0
     assert belief.score.error is not None
     assert replay(past, LOUD).scores[2] == belief.score
@@ -284,9 +288,9 @@ def test_a_lucky_keep_is_reported_above_its_reading() -> None:
 
 
 def test_discards_tell_of_the_incumbents_luck() -> None:
-    lucky = [Past(1, None, kept=True, readings=readings(2.0))]
-    others = [Past(2 + n, 1, kept=False, readings=readings(2.1)) for n in range(8)]
-    before, after = recall(lucky, LOUD).score, recall([*lucky, *others], LOUD).score
+    lucky = [DecidedExperiment(1, None, kept=True, readings=readings(2.0))]
+    others = [DecidedExperiment(2 + n, 1, kept=False, readings=readings(2.1)) for n in range(8)]
+    before, after = belief_after(lucky, LOUD).score, belief_after([*lucky, *others], LOUD).score
     assert after.mean > before.mean
     assert after.error is not None
     assert before.error is not None
@@ -295,19 +299,19 @@ def test_discards_tell_of_the_incumbents_luck() -> None:
 
 def test_what_was_compared_with_lost_code_says_nothing() -> None:
     line = [
-        Past(1, None, kept=True, readings=readings(2.0)),
-        Past(2, 1, kept=False, readings=readings(1.9)),  # kept once, and taken back
+        DecidedExperiment(1, None, kept=True, readings=readings(2.0)),
+        DecidedExperiment(2, 1, kept=False, readings=readings(1.9)),  # kept once, and taken back
     ]
-    stray = Past(3, 2, kept=False, readings=readings(1.8))
-    assert recall([*line, stray], QUIET).score == recall(line, QUIET).score
+    stray = DecidedExperiment(3, 2, kept=False, readings=readings(1.8))
+    assert belief_after([*line, stray], QUIET).score == belief_after(line, QUIET).score
 
 
 def test_one_more_trial_of_both_is_seen_from_the_next_verdict_on() -> None:
-    past = [Past(1, None, kept=True, readings=readings(2.0, 2.2))]
-    belief = recall(past, LOUD)
+    past = [DecidedExperiment(1, None, kept=True, readings=readings(2.0, 2.2))]
+    belief = belief_after(past, LOUD)
     assert belief.read == {1, 2}
     assert belief.seeing(readings(2.0, 2.2)) is belief
-    assert recall([], QUIET).mean is None
+    assert belief_after([], QUIET).mean is None
 
 
 def test_a_reversal_is_believed_sooner_than_an_idea_but_not_against_its_readings() -> None:
@@ -319,12 +323,12 @@ def test_a_reversal_is_believed_sooner_than_an_idea_but_not_against_its_readings
 
 def test_a_reversal_teaches_nothing_of_ideas() -> None:
     line = [
-        Past(1, None, kept=True, readings=readings(2.0, 2.0)),
-        Past(2, 1, kept=True, readings=readings(1.98, 1.98)),
+        DecidedExperiment(1, None, kept=True, readings=readings(2.0, 2.0)),
+        DecidedExperiment(2, 1, kept=True, readings=readings(1.98, 1.98)),
     ]
-    back = Past(3, 2, kept=True, readings=readings(1.95, 1.95), reversal=True)
-    assert recall([*line, back], QUIET).prior == recall(line, QUIET).prior
-    assert recall([*line, back], QUIET).score.mean < recall(line, QUIET).score.mean
+    back = DecidedExperiment(3, 2, kept=True, readings=readings(1.95, 1.95), reversal=True)
+    assert belief_after([*line, back], QUIET).prior == belief_after(line, QUIET).prior
+    assert belief_after([*line, back], QUIET).score.mean < belief_after(line, QUIET).score.mean
     assert Prior().reversed.reversed == Prior()
 
 
@@ -336,10 +340,10 @@ def test_a_reversal_teaches_nothing_of_ideas() -> None:
 def test_a_study_gone_through_as_it_grows_comes_to_what_it_comes_to_from_scratch(
     drawn: list[tuple[int, bool, list[float]]], at: int, other: float
 ) -> None:
-    past = [Past(1, None, kept=True, readings=readings(2.0, 2.1))]
+    past = [DecidedExperiment(1, None, kept=True, readings=readings(2.0, 2.1))]
     for number, (parent, kept_, scored) in enumerate(drawn, 2):
         mine = readings(*(2 + each for each in scored))
-        past.append(Past(number, min(parent, number - 1), kept_, mine))
+        past.append(DecidedExperiment(number, min(parent, number - 1), kept_, mine))
     # An earlier one has been trained once more, as an incumbent is.
     earlier = past[at % len(past)]
     more = replace(earlier, readings=(*earlier.readings, Reading(9, 2 + other)))
@@ -347,7 +351,7 @@ def test_a_study_gone_through_as_it_grows_comes_to_what_it_comes_to_from_scratch
     studies = [*(past[: n + 1] for n in range(len(past))), changed, past]
     found = [_digits(replay(each, LOUD)) for each in studies]
     for study, grown in zip(studies, found, strict=True):
-        memory._beginning.cache_clear()
+        _beginning.cache_clear()
         assert _digits(replay(study, LOUD)) == grown
 
 

@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 from autoresearch.policy import (
     CPU,
     CPU_IDEAS,
+    DecidedExperiment,
     Kept,
     Noise,
-    Past,
+    adjust_for_throughput,
+    belief_after,
     claim,
     drift,
     noise,
     paired,
-    recall,
     replay,
-    steadied,
 )
 from autoresearch.policy.drift import FALSE_ALARM, tail
 from autoresearch.records.values import Reading
@@ -48,7 +48,7 @@ def test_a_tail_is_a_probability_that_falls(freedom: int, near: float, more: flo
 def test_a_slow_machine_is_seen() -> None:
     found = drift(Reading(3, 1.931, 246), Reading(3, 1.9, 300), KNOWN)
     assert found.changed
-    assert found.told == "reads +0.0310 bpb (noise 0.0050) at 0.82 times the steps"
+    assert found.description == "reads +0.0310 bpb (noise 0.0050) at 0.82 times the steps"
 
 
 def test_a_faster_machine_is_as_bad() -> None:
@@ -70,7 +70,7 @@ def test_without_steps_the_score_decides_alone() -> None:
     found = drift(Reading(1, 2.0), Reading(1, 1.9), KNOWN)
     assert found.changed
     assert found.steps is None
-    assert found.told == "reads +0.1000 bpb (noise 0.0050)"
+    assert found.description == "reads +0.1000 bpb (noise 0.0050)"
 
 
 def test_a_steady_machine_is_hardly_ever_accused() -> None:
@@ -94,7 +94,7 @@ def test_two_epochs_are_never_compared() -> None:
 def test_each_epoch_has_its_own_speed() -> None:
     before = [Reading(1, 2.0, 300), Reading(2, 2.0, 300)]
     after = late([Reading(5, 2.1, 100), Reading(6, 2.1, 100)])
-    assert steadied([*before, *after], -0.15) == [*before, *after]
+    assert adjust_for_throughput([*before, *after], -0.15) == [*before, *after]
 
 
 def test_a_change_of_the_machine_is_no_noise() -> None:
@@ -108,19 +108,21 @@ def test_a_change_of_the_machine_is_no_noise() -> None:
 
 
 def test_what_the_incumbent_was_on_the_old_machine_is_still_believed() -> None:
-    base = Past(1, None, kept=True, readings=[Reading(1, 2.0), Reading(2, 2.0)])
-    before = recall([base], KNOWN)
-    after = recall([base], KNOWN, epoch=1)
+    base = DecidedExperiment(1, None, kept=True, readings=[Reading(1, 2.0), Reading(2, 2.0)])
+    before = belief_after([base], KNOWN)
+    after = belief_after([base], KNOWN, epoch=1)
     assert after.read == frozenset()
     assert after.score == before.score
     slow = replace(base, readings=[*base.readings, *late([Reading(3, 2.3)])])
-    assert recall([slow], KNOWN, epoch=1).score.mean == pytest.approx(2.0, abs=1e-3)
+    assert belief_after([slow], KNOWN, epoch=1).score.mean == pytest.approx(2.0, abs=1e-3)
 
 
 def test_a_comparison_on_the_new_machine_rests_on_its_own_pair() -> None:
-    base = Past(1, None, kept=True, readings=[Reading(1, 2.0), *late([Reading(3, 2.3)])])
-    better = Past(2, 1, kept=True, readings=late([Reading(3, 2.27)]))
-    belief = recall([base, better], KNOWN, epoch=1)
+    base = DecidedExperiment(
+        1, None, kept=True, readings=[Reading(1, 2.0), *late([Reading(3, 2.3)])]
+    )
+    better = DecidedExperiment(2, 1, kept=True, readings=late([Reading(3, 2.27)]))
+    belief = belief_after([base, better], KNOWN, epoch=1)
     assert belief.read == {3}
     assert belief.score.mean == pytest.approx(1.97, abs=0.003)
     assert replay([base, better], KNOWN).scores[2].mean == pytest.approx(1.97, abs=0.003)

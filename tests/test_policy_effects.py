@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch.policy import CPU, Noise, Prior, noise, steadied
-from autoresearch.policy.effects import prospects, weigh, worth_of_idea, worth_of_pair
-from autoresearch.policy.ideas import learned
+from autoresearch.policy import CPU, Noise, Prior, adjust_for_throughput, noise
+from autoresearch.policy.effect_prior import fit_prior
+from autoresearch.policy.effects import posterior, prospects, value_of_idea, value_of_pair
 from autoresearch.policy.noise import slope
 from autoresearch.records.values import Chances, Reading
 from tests.test_policy import readings
@@ -38,7 +38,7 @@ def by_hand(measured: float, error: float) -> tuple[float, float, float]:
     [(-0.01, 0.0035), (0.02, 0.0035), (-0.05, 0.04), (0.1, 0.01), (0.0, 0.0005), (-0.004, 0.001)],
 )
 def test_the_closed_form_is_the_integral(measured: float, error: float) -> None:
-    found = weigh(IDEAS, measured, error**2)
+    found = posterior(IDEAS, measured, error**2)
     mean, variance, better = by_hand(measured, error)
     assert found.mean == pytest.approx(mean, rel=1e-2, abs=1e-6)
     assert found.variance == pytest.approx(variance, rel=1e-2, abs=1e-10)
@@ -47,7 +47,7 @@ def test_the_closed_form_is_the_integral(measured: float, error: float) -> None:
 
 @given(values, errors)
 def test_a_posterior_is_a_proper_one(measured: float, error: float) -> None:
-    found = weigh(IDEAS, measured, error**2)
+    found = posterior(IDEAS, measured, error**2)
     assert found.better + found.neutral + found.worse == pytest.approx(1)
     assert found.gain >= 0
     assert found.loss >= 0
@@ -57,7 +57,7 @@ def test_a_posterior_is_a_proper_one(measured: float, error: float) -> None:
 
 @given(values, st.floats(0.0, 0.1), errors)
 def test_belief_follows_the_measurement(measured: float, more: float, error: float) -> None:
-    low, high = weigh(IDEAS, measured, error**2), weigh(IDEAS, measured + more, error**2)
+    low, high = posterior(IDEAS, measured, error**2), posterior(IDEAS, measured + more, error**2)
     assert low.mean <= high.mean + 1e-9
     assert low.better >= high.better - 1e-9
 
@@ -66,28 +66,28 @@ def test_belief_follows_the_measurement(measured: float, more: float, error: flo
 def test_prospects_are_probabilities_that_average_to_now(measured: float, error: float) -> None:
     found = prospects(IDEAS, measured, error**2, error**2)
     assert sum(share for share, _, _ in found) == pytest.approx(1)
-    now = weigh(IDEAS, measured, error**2)
+    now = posterior(IDEAS, measured, error**2)
     mean = sum(share * each.mean for share, _, each in found)
     assert mean == pytest.approx(now.mean, abs=0.05 * error)
 
 
 def test_a_pair_is_worth_most_in_doubt() -> None:
-    doubt, clear = (worth_of_pair(IDEAS, each, 1e-5, 1e-5) for each in (-0.003, -0.03))
+    doubt, clear = (value_of_pair(IDEAS, each, 1e-5, 1e-5) for each in (-0.003, -0.03))
     assert doubt > 10 * max(clear, 1e-9)
-    assert worth_of_pair(IDEAS, -0.003, 1e-5, 1e-3) < doubt
+    assert value_of_pair(IDEAS, -0.003, 1e-5, 1e-3) < doubt
 
 
 def test_an_idea_is_worth_less_in_noise() -> None:
-    quiet, loud = worth_of_idea(IDEAS, 0.003**2), worth_of_idea(IDEAS, 0.05**2)
+    quiet, loud = value_of_idea(IDEAS, 0.003**2), value_of_idea(IDEAS, 0.05**2)
     assert 0 < loud < quiet < IDEAS.better * IDEAS.gain
 
 
 def test_the_prior_learns_from_the_study() -> None:
-    assert learned(IDEAS, []) == IDEAS
-    barren = learned(IDEAS, [(0.0, 0.001**2)] * 40)
+    assert fit_prior(IDEAS, []) == IDEAS
+    barren = fit_prior(IDEAS, [(0.0, 0.001**2)] * 40)
     assert barren.neutral > 0.9
     assert barren.better < 0.05
-    rich = learned(IDEAS, [(-0.01, 0.001**2), (0.0, 0.001**2)] * 20)
+    rich = fit_prior(IDEAS, [(-0.01, 0.001**2), (0.0, 0.001**2)] * 20)
     assert rich.better > 0.25
     assert rich.gain == pytest.approx(0.01, abs=0.003)
 
@@ -97,13 +97,13 @@ def test_what_is_learned_is_a_prior_whatever_the_order(
     effects: list[tuple[float, float]], random: Random
 ) -> None:
     measured = [(effect, error**2) for effect, error in effects]
-    found = learned(IDEAS, measured)
+    found = fit_prior(IDEAS, measured)
     assert found.better + found.neutral + found.worse == pytest.approx(1)
     assert min(found.better, found.neutral, found.worse) > 0
     assert 0 < found.gain < 13 * IDEAS.gain
     assert 0 < found.loss < 13 * IDEAS.loss
     random.shuffle(measured)
-    assert learned(IDEAS, measured).better == pytest.approx(found.better)
+    assert fit_prior(IDEAS, measured).better == pytest.approx(found.better)
 
 
 def test_without_repeats_the_noise_is_the_usual() -> None:
@@ -171,7 +171,7 @@ def timed(*pairs: tuple[float, int]) -> list[Reading]:
 def test_a_mean_score_is_never_corrected(pairs: list[tuple[float, int]], slope: float) -> None:
     # So code that is truly slower is forgiven nothing, however slow, on however many trials.
     before = timed(*pairs)
-    after = steadied(before, slope)
+    after = adjust_for_throughput(before, slope)
     for side in (before, after):
         assert len(side) == len(pairs)
     assert sum(each.bpb for each in after) == pytest.approx(sum(each.bpb for each in before))
@@ -180,19 +180,19 @@ def test_a_mean_score_is_never_corrected(pairs: list[tuple[float, int]], slope: 
 
 def test_a_trial_that_a_neighbour_slowed_is_put_right() -> None:
     slowed = timed((2.0, 200), (2.0 + 0.15 * math.log(2), 100))
-    first, second = steadied(slowed, -0.15)
+    first, second = adjust_for_throughput(slowed, -0.15)
     assert first.bpb == pytest.approx(second.bpb)
-    assert steadied(timed((2.0, 0), (2.1, 100)), -0.15) == timed((2.0, 0), (2.1, 100))
-    assert steadied(timed((2.0, 50)), -0.15) == timed((2.0, 50))
+    assert adjust_for_throughput(timed((2.0, 0), (2.1, 100)), -0.15) == timed((2.0, 0), (2.1, 100))
+    assert adjust_for_throughput(timed((2.0, 50)), -0.15) == timed((2.0, 50))
 
 
 def test_a_training_that_went_astray_says_nothing_of_small_losses() -> None:
     usual = [(0.004, 0.001**2), (0.012, 0.001**2), (-0.006, 0.001**2), (0.03, 0.001**2)] * 2
-    calm = learned(IDEAS, usual)
+    calm = fit_prior(IDEAS, usual)
     for outlier in (0.2, 1.0, 50.0):
-        found = learned(IDEAS, [*usual, (outlier, 0.001**2)])
+        found = fit_prior(IDEAS, [*usual, (outlier, 0.001**2)])
         assert found.loss < 2.5 * calm.loss, outlier
-        assert weigh(found, -0.0005, 0.005**2 / 2).mean > 0, "caution stays"
+        assert posterior(found, -0.0005, 0.005**2 / 2).mean > 0, "caution stays"
 
 
 def test_the_slope_is_learned_and_shrunk() -> None:

@@ -36,7 +36,10 @@ def test_what_is_missing_breaks_nothing_and_is_named() -> None:
 
 
 def test_bounds_are_told_in_words() -> None:
-    assert [each.told for each in (MEMORY, FAIR)] == ["at most 22", "at least 0.8 and at most 1"]
+    assert [each.description for each in (MEMORY, FAIR)] == [
+        "at most 22",
+        "at least 0.8 and at most 1",
+    ]
 
 
 @given(st.floats(), st.floats(allow_nan=False), st.floats(allow_nan=False))

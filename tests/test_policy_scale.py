@@ -15,20 +15,20 @@ from autoresearch.policy import (
     CPU_SCALE,
     GPU_SCALE,
     Belief,
+    DecidedExperiment,
     Decision,
     Kept,
     MoreTrials,
     Noise,
-    Past,
     Scale,
     advice,
+    belief_after,
     claim,
     judge,
     noise,
-    recall,
+    power,
     scale_of,
     should_unkeep,
-    sight,
     worth_confirming,
 )
 from autoresearch.records.metric import BITS_PER_BYTE, Direction, Metric, MetricSource
@@ -85,7 +85,7 @@ def test_whatever_a_baseline_reads_a_scale_is_above_zero_and_in_proportion(
     mine, other = readings([*values, 0.0, 0.0][:2]), readings([*values, 1.0, 1.0][:2])
     judged = judge(mine, other, belief=belief)
     assert isinstance(judged, Decision | MoreTrials)
-    assert math.isfinite(sight(belief.noise, scale).gain)
+    assert math.isfinite(power(belief.noise, scale).gain)
 
 
 def test_the_noise_is_near_what_the_baseline_shows_and_nearer_with_each_repeat() -> None:
@@ -112,8 +112,11 @@ def test_what_goes_astray_is_discarded_and_moves_nothing(
     base, lost = readings(first), readings([far])
     scale = scale_of(ACCURACY, "cpu", [base])
     known = noise({1: base, 2: lost, 3: readings([first[0], far])}, scale.noise, 1)
-    past = [Past(1, None, kept=True, readings=base), Past(2, 1, kept=False, readings=lost)]
-    calm, after = recall(past[:1], known, scale), recall(past, known, scale)
+    past = [
+        DecidedExperiment(1, None, kept=True, readings=base),
+        DecidedExperiment(2, 1, kept=False, readings=lost),
+    ]
+    calm, after = belief_after(past[:1], known, scale), belief_after(past, known, scale)
     assert after.score.mean == pytest.approx(calm.score.mean, abs=3 * known.seed)
     judged = judge(lost, base, belief=after)
     assert isinstance(judged, Decision)
@@ -134,7 +137,7 @@ def test_without_a_seed_nothing_is_shared() -> None:
     assert shared.pair < alone.pair
     renamed = {1: known[1], 2: [replace(each, seed=4 - each.seed) for each in known[2]]}
     assert noise(renamed, scale.noise) == alone
-    told = advice(sight(alone, scale), "cpu", Clock.WALL)
+    told = advice(power(alone, scale), "cpu", Clock.WALL)
     assert told is not None
     assert "let the command take a seed" in told
 
@@ -158,7 +161,9 @@ def test_no_verdict_hangs_on_the_unit(
         sides = [times(readings(each), factor) for each in (mine, other)]
         sized = scale.times(factor)
         known = noise(dict(enumerate(sides, 1)), sized.noise, incumbent=2)
-        belief = recall([Past(2, None, kept=True, readings=sides[1])], known, sized)
+        belief = belief_after(
+            [DecidedExperiment(2, None, kept=True, readings=sides[1])], known, sized
+        )
         found.append(judge(*sides, belief=belief, lines=lines))
     one, two = found
     if isinstance(one, MoreTrials):
@@ -237,7 +242,7 @@ def test_repeats_that_agree_by_chance_do_not_make_large_gains_unbelievable(
     after = (Reading(1, baseline[0] - 0.10), Reading(2, baseline[1] - 0.14))
     scale = scale_of(ACCURACY, "cpu", [before], paired=paired)
     seen = noise({1: before, 2: after}, scale.noise, 1)
-    belief = recall([Past(1, None, kept=True, readings=before)], seen, scale)
+    belief = belief_after([DecidedExperiment(1, None, kept=True, readings=before)], seen, scale)
     found = judge(after, before, belief=belief)
     assert isinstance(found, Decision)
     assert found.effect is not None

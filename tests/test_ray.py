@@ -75,7 +75,7 @@ class RayNight(Night):
         return self.shelf()
 
     def _executor(self, hosts: Mapping[str, Host]) -> Executor:
-        self.ray.accept(TERMS, self.see, self.stopped)
+        self.ray.accept(TERMS, self.on_event, self.stopped)
         return self.ray
 
 
@@ -115,7 +115,7 @@ def test_a_study_outlives_its_machines(cluster: Cluster, tmp_path: Path, ideas: 
                 struck.append(event.slot)
                 threading.Thread(target=strike, args=(event.slot,)).start()
 
-        night.on_event = look
+        night.listener = look
         night.run()
         shelf = night.shelf()
         shelf.finish(PATIENCE)

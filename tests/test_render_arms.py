@@ -2,8 +2,8 @@
 
 import pytest
 
-from autoresearch.policy.arms import Comparison, Difference
 from autoresearch.policy.calibration import Calibration
+from autoresearch.policy.proposer_comparison import Difference, ProposerComparison
 from autoresearch.render.arms import calibrated, compared
 
 AHEAD, AHEAD_HOURLY = Difference(0.0012, 0.0003, 0.0024), Difference(0.0144, 0.0036, 0.03)
@@ -45,12 +45,12 @@ OPEN = Difference(0.0001, -0.0003, 0.0006)
 def test_a_lead_is_told_with_its_interval(
     one: Difference | None, hour: Difference | None, said: str
 ) -> None:
-    assert compared(Comparison("a", "r", 9, 3, one, hour)).plain == said
+    assert compared(ProposerComparison("a", "r", 9, 3, one, hour)).plain == said
 
 
 @pytest.mark.parametrize("hour", [OPEN, BEHIND_HOURLY])
 def test_a_lead_an_experiment_alone_is_no_lead(hour: Difference) -> None:
-    said = compared(Comparison("a", "r", 9, 3, AHEAD, hour)).plain
+    said = compared(ProposerComparison("a", "r", 9, 3, AHEAD, hour)).plain
     assert "no difference can be seen yet, +0.00120 bpb an experiment (+0.00030 to" in said
 
 

@@ -112,7 +112,7 @@ def test_plain_lines_are_one_an_event_and_none_a_step() -> None:
     with watcher_for(console) as watcher:
         assert isinstance(watcher, PlainWatcher)
         for event in NIGHT:
-            watcher.see(event)
+            watcher.on_event(event)
     assert written(console) == PLAIN
 
 
@@ -124,7 +124,7 @@ def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_continued_study_says_from_where() -> None:
     console = piped()
-    PlainWatcher(console).see(replace(OPENED, continued=True, best_bpb=1.9))
+    PlainWatcher(console).on_event(replace(OPENED, continued=True, best_bpb=1.9))
     assert "continues from val_bpb 1.9000 (unsealed)" in written(console)
 
 
@@ -132,7 +132,7 @@ def test_sealed_scores_carry_no_warning() -> None:
     console = piped()
     watcher = PlainWatcher(console)
     for event in (replace(OPENED, trust=Trust.SEALED), KEPT, STOPPED):
-        watcher.see(event)
+        watcher.on_event(event)
     assert "unsealed" not in written(console)
 
 
@@ -181,7 +181,7 @@ def test_verdicts_stay_above_the_live_view() -> None:
     clock = Hand()
     watcher = LiveWatcher(console, now=clock)
     for event in NIGHT:
-        watcher.see(event)
+        watcher.on_event(event)
     lines = written(console).splitlines()
     assert [line.split(":")[0] for line in lines if line.startswith("experiment")] == [
         "experiment 2",
@@ -196,7 +196,7 @@ def test_the_live_view_cleans_up_after_itself() -> None:
     with watcher_for(console) as watcher:
         assert isinstance(watcher, LiveWatcher)
         for event in NIGHT:
-            watcher.see(event)
+            watcher.on_event(event)
     text = written(console)
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1
     assert "experiment 3: crash" in text
@@ -234,7 +234,7 @@ def test_hostile_text_stays_text(kind: type[PlainWatcher | LiveWatcher]) -> None
         replace(STOPPED, reason=HOSTILE + "x" * 100_000),
     ]
     for event in events:
-        watcher.see(event)
+        watcher.on_event(event)
         if isinstance(watcher, LiveWatcher):
             console.print(watcher)
     text = written(console)
@@ -330,7 +330,7 @@ def test_with_several_slots_plain_lines_say_which() -> None:
     console = piped()
     watcher = PlainWatcher(console)
     for event in (*SEVERAL, TrialScored(1, 7, 1.9, slot="1"), TrialScored(2, 5, None, "nan", "0")):
-        watcher.see(event)
+        watcher.on_event(event)
     first, _, *trainings = written(console).splitlines()
     assert " · slots 0, 1 · " in first
     assert trainings == [
@@ -355,7 +355,7 @@ def test_a_metric_that_goes_up_is_told_as_it_goes() -> None:
     kept = ExperimentDone(2, Verdict.KEEP, -0.87, 0.003, -0.02, "better", 9.0, 0.004)
     stopped = replace(STOPPED, baseline_bpb=-0.85, best_bpb=-0.87, gain=-0.018)
     for event in (opened, TrialScored(2, 5, -0.87), kept, stopped):
-        watcher.see(event)
+        watcher.on_event(event)
     text = " ".join(console.export_text().split())
     assert "continues from val_accuracy 0.850 (evaluated)" in text
     assert "seed 5: val_accuracy 0.870 (evaluated)" in text

@@ -2,7 +2,7 @@
 
 import pytest
 
-from autoresearch.policy.arms import Comparison, Difference
+from autoresearch.policy.proposer_comparison import Difference, ProposerComparison
 from autoresearch.records.metric import Direction, Metric, MetricSource
 from autoresearch.records.values import Estimate, Trust
 from autoresearch.render.arms import compared
@@ -60,7 +60,7 @@ def test_hostile_names_stay_in_their_line() -> None:
 
 
 def test_a_lead_over_the_control_has_the_metrics_unit_and_digits() -> None:
-    ahead = Comparison("a", "r", 9, 3, Difference(1.2, 0.3, 2.4), None)
+    ahead = ProposerComparison("a", "r", 9, 3, Difference(1.2, 0.3, 2.4), None)
     assert compared(ahead, UP).plain == (
         "a beats the control r by 1.20 % an experiment (0.30 to 2.40)"
     )

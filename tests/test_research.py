@@ -235,7 +235,7 @@ def test_an_interrupted_run_continues_where_it_was(tmp_path: Path) -> None:
         if isinstance(event, TrialPoint) and len(opened) == 2:
             night.stop.set()
 
-    night.on_event = stop_in_experiment_two
+    night.listener = stop_in_experiment_two
     with pytest.raises(Interrupted, match="everything is saved"):
         night.run()
     row = night.registry.experiments(night.study())[1]
@@ -250,7 +250,7 @@ def test_an_interrupted_run_continues_where_it_was(tmp_path: Path) -> None:
             clock.skip(1000.0)
 
     night.stop.clear()
-    night.on_event = let_it_hang
+    night.listener = let_it_hang
     night.run()
     assert verdicts(night) == [Verdict.KEEP, Verdict.CRASH, Verdict.KEEP]
     agree(night)
@@ -318,7 +318,7 @@ def test_a_branch_that_is_checked_out_for_a_while_ends_no_night(tmp_path: Path) 
             states = [row.state for row in night.registry.experiments(night.study())]
             assert states[1:3] == [ExperimentState.COMMITTING] * 2
 
-    night.on_event = look_at_the_branch
+    night.listener = look_at_the_branch
     night.run()
     assert verdicts(night) == [Verdict.KEEP] * 5
     assert git(root, "status", "--porcelain") == ""
@@ -339,7 +339,7 @@ def test_a_branch_that_somebody_moves_is_left_where_it_is(tmp_path: Path) -> Non
         if isinstance(event, ExperimentOpened) and event.experiment_id == 2:
             git(root, "branch", "--force", branch, elsewhere)
 
-    night.on_event = move
+    night.listener = move
     night.run()
     assert verdicts(night) == [Verdict.KEEP] * 3
     assert git(root, "rev-parse", branch) == elsewhere

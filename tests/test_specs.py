@@ -51,7 +51,7 @@ def test_a_base_url_in_capitals_is_asked_like_any_other() -> None:
     with FakeLlm([answer("yes")]) as fake:
         spec = parse(f"openai:m@{fake.v1.replace('http', 'HTTP')}")
         assert spec.base_url is not None
-        model = ChatModel("m", base_url=spec.base_url, key=None, timeout=240, hide=str)
+        model = ChatModel("m", base_url=spec.base_url, key=None, timeout=240, redact=str)
         reply = model.complete(Prompt((), (Section("hi"),)), max_output=9)
     assert reply.ending is CallEnding.ANSWERED
 

@@ -11,7 +11,7 @@ from autoresearch.records.events import TrialStarted
 from autoresearch.records.training import Outcome, Point, Timing
 from autoresearch.records.values import Proposal, Purpose, TrialState, Verdict
 from autoresearch.research import StopRules
-from autoresearch.workers import Assignment, Race, unraced
+from autoresearch.workers import Assignment, PruneCheck, never_pruned
 from tests.inline import InlineWorker
 from tests.stubs import Night, Scripted, make_project, variant
 
@@ -38,11 +38,11 @@ class TimedWorker(InlineWorker):
         *,
         on_point: Callable[[Point], None],
         stop: Callable[[], bool],
-        race: Race = unraced,
+        prune_check: PruneCheck = never_pruned,
         at_rest: Callable[[], bool] = lambda: True,
     ) -> Outcome:
         del at_rest
-        outcome = super().train(assignment, on_point=on_point, stop=stop, race=race)
+        outcome = super().train(assignment, on_point=on_point, stop=stop, prune_check=prune_check)
         self.clock.now += TRAINING
         timing = Timing(startup=0.0, training=TRAINING, total=TRAINING - 0.1)  # it is scored in 0.1
         return replace(outcome, timing=timing)

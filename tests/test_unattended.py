@@ -78,7 +78,7 @@ def asks_at(night: Night, experiment: int, ask: Callable[[], None]) -> None:
         if isinstance(event, TrialStarted) and event.experiment_id == experiment:
             ask()
 
-    night.on_event = look
+    night.listener = look
 
 
 def begun(night: Night) -> list[int]:
@@ -94,7 +94,7 @@ def test_a_stop_lets_what_is_at_work_have_its_verdict(tmp_path: Path, slots: int
     rows = night.registry.experiments(night.study())
     assert [row.verdict for row in rows[:2]] == [Verdict.KEEP, Verdict.DISCARD]
     night.control = Control()
-    night.on_event = lambda _event: None
+    night.listener = lambda _event: None
     night.run()
     rows = night.registry.experiments(night.study())
     assert [row.hypothesis for row in rows[1:]] == [f"idea {at}" for at in range(1, 6)]
@@ -116,7 +116,7 @@ def test_a_stop_waits_for_no_machine_that_is_ill(tmp_path: Path) -> None:
         if isinstance(event, Waiting):
             night.control.stop()
 
-    night.on_event = look
+    night.listener = look
     assert "by `autoresearch stop`" in night.run()
     baseline, idea = night.registry.experiments(night.study())
     assert baseline.verdict is Verdict.KEEP
@@ -291,7 +291,7 @@ def test_the_log_is_bounded_and_its_lines_are_safe(tmp_path: Path) -> None:
     log = LogFile(path, 4000)
     watcher = log.watcher()
     for number in range(200):
-        watcher.see(Notice(f"{number} {HOSTILE}"))
+        watcher.on_event(Notice(f"{number} {HOSTILE}"))
     log.close()
     older = path.with_name("run.log.1")
     assert sorted(tmp_path.iterdir()) == sorted({path, older, *tmp_path.glob("[!r]*")})
@@ -302,7 +302,7 @@ def test_the_log_is_bounded_and_its_lines_are_safe(tmp_path: Path) -> None:
     assert lines[-1].split()[2] == "199"
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", "".join(lines))
     plain = io.StringIO()
-    PlainWatcher(Console(file=plain)).see(Notice(f"199 {HOSTILE}"))
+    PlainWatcher(Console(file=plain)).on_event(Notice(f"199 {HOSTILE}"))
     assert lines[-1][21:] == plain.getvalue().strip()
 
 

@@ -745,8 +745,8 @@ for step in range(10**9):
 
 class TestRacing:
     def test_a_hopeless_trial_is_ended_at_once(self, bench: Bench) -> None:
-        outcome = bench.run(CURVE, race=lambda point: "too far behind" * (point.step >= 20))
-        assert ending_of(outcome) == (Ending.RACED, "too far behind")
+        outcome = bench.run(CURVE, prune_check=lambda point: "too far behind" * (point.step >= 20))
+        assert ending_of(outcome) == (Ending.PRUNED, "too far behind")
         assert outcome.checkpoint is None
         assert outcome.curve[-1].step >= 20
 
@@ -754,14 +754,14 @@ class TestRacing:
         seen: list[int] = []
         body = CURVE.replace("time.sleep(0.02)", "pass").replace("10**9", "200")
         body += "save(session)\nsession.finish()\n"
-        outcome = bench.run(body, race=lambda point: seen.append(point.step))
+        outcome = bench.run(body, prune_check=lambda point: seen.append(point.step))
         assert outcome.ending is Ending.FINISHED
         assert seen == list(range(200))
 
     def test_a_failure_stays_what_it_is(self, bench: Bench) -> None:
         body = START + "session._send({'event': 'failed', 'type': 'KeyError', 'message': 'x'})\n"
         body += "session.log(step=1, loss=9.0, tokens=1)\nos._exit(1)"
-        outcome = bench.run(body, race=lambda _point: "too far behind")
+        outcome = bench.run(body, prune_check=lambda _point: "too far behind")
         assert ending_of(outcome) == (Ending.EXCEPTION, "KeyError: x")
 
 

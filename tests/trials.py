@@ -11,7 +11,7 @@ import psutil
 from autoresearch import sandbox
 from autoresearch.records.training import Budget, Limits, Outcome, Point
 from autoresearch.records.values import Clock
-from autoresearch.workers import Assignment, LocalWorker, Race, always, unraced
+from autoresearch.workers import Assignment, LocalWorker, PruneCheck, always, never_pruned
 
 PRELUDE = '''\
 import json, mmap, os, signal, subprocess, sys, time
@@ -103,7 +103,7 @@ class Bench:
         *,
         on_point: Callable[[Point], None] | None = None,
         stop: Callable[[], bool] = lambda: False,
-        race: Race = unraced,
+        prune_check: PruneCheck = never_pruned,
         seed: int = 5,
         prelude: str = PRELUDE,
         at_rest: Callable[[], bool] = always,
@@ -112,7 +112,7 @@ class Bench:
         assignment = self.assignment(prelude + body, seed)
         look = on_point or self.points.append
         outcome = self.worker.train(
-            assignment, on_point=look, stop=stop, race=race, at_rest=at_rest
+            assignment, on_point=look, stop=stop, prune_check=prune_check, at_rest=at_rest
         )
         assert alive_under(assignment.scratch) == []
         return outcome

@@ -21,10 +21,10 @@ _TROUBLE = (Kind.MACHINE, Kind.PROPOSERS)
 
 @dataclass(frozen=True)
 class Outlets:
-    """Where a project's notifications go; `hide` takes its secrets out of a text."""
+    """Where a project's notifications go; `redact` takes its secrets out of a text."""
 
     channels: tuple[Channel, ...]
-    hide: Callable[[str], str]
+    redact: Callable[[str], str]
 
     @classmethod
     def of(
@@ -37,7 +37,7 @@ class Outlets:
         """
         found = addresses(project.settings.notify.urls, environment)
         urls = Keys({each.name: each.url for each in found})
-        return cls(tuple(map(channel, found)), lambda text: urls.hide(keys.hide(text)))
+        return cls(tuple(map(channel, found)), lambda text: urls.redact(keys.redact(text)))
 
 
 class NotifyingWatcher:
@@ -47,7 +47,7 @@ class NotifyingWatcher:
         self,
         project: Project,
         notifier: Notifier,
-        hide: Callable[[str], str] = str,
+        redact: Callable[[str], str] = str,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Build it.
@@ -55,16 +55,16 @@ class NotifyingWatcher:
         Args:
             project: whose run it is.
             notifier: sends.
-            hide: takes secrets out of a text.
+            redact: takes secrets out of a text.
             clock: seconds.
         """
         self._project = project
         self._notifier = notifier
         self._clock = clock
-        self._now = Situation(project.root.name, hide)
+        self._now = Situation(project.root.name, redact)
         self._last: dict[Kind, float] = {}
 
-    def see(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Send what is to be told of an event."""
         self._now = self._now.after(event)
         if isinstance(event, StudyStopped):
@@ -106,8 +106,8 @@ def notifying(project: Project, onlookers: Watcher, outlets: Outlets) -> Iterato
     if not outlets.channels:
         yield onlookers
         return
-    notifier = Notifier(outlets.channels, lambda line: onlookers.see(Notice(line)))
+    notifier = Notifier(outlets.channels, lambda line: onlookers.on_event(Notice(line)))
     try:
-        yield Watchers((onlookers, NotifyingWatcher(project, notifier, outlets.hide)))
+        yield Watchers((onlookers, NotifyingWatcher(project, notifier, outlets.redact)))
     finally:
         notifier.close(CLOSING_SECONDS)

@@ -106,20 +106,20 @@ def _earn(shop: Workshop, study: Study, numbers: Sequence[int], pairs: int) -> N
     project.make_work()
     with stop_flag() as asked, watcher_for(Console(stderr=True)) as watcher, _ends(asked):
         budget = project.settings.budget(study.budget_seconds)
-        watcher.see(telling.study_opened(registry.summary(study), budget, ()))
-        backoff = Backoff(time.monotonic, time.sleep, watcher.see, asked.is_set)
+        watcher.on_event(telling.study_opened(registry.summary(study), budget, ()))
+        backoff = Backoff(time.monotonic, time.sleep, watcher.on_event, asked.is_set)
         registry.be_patient(backoff.back_off)
         # What waits for a next trial is not left to wait while test is scored.
         with closing(shop.trials(study, backoff, shop.money_cap(study))) as trials:
             guards = guards_of(project.settings)
-            recorder = Recorder(registry, shop.repo, watcher.see, guards)
+            recorder = Recorder(registry, shop.repo, watcher.on_event, guards)
             paired_trials = PairedTrials(registry, trials, guards=guards)
             confirmation = Confirmation(0.0, registry, paired_trials, recorder)
             for number in numbers:
                 if registry.experiment(number).standing is None:
                     trained = earn_claim(confirmation, trials, study, number, pairs)
                     if registry.experiment(number).standing is None:
-                        watcher.see(Notice(_in_vain(number, trained, pairs)))
+                        watcher.on_event(Notice(_in_vain(number, trained, pairs)))
             rows = map(registry.experiment, numbers)
             proven = [row for row in rows if row.standing is Standing.CONFIRMED]
             if proven and shop.task.has_test:

@@ -91,7 +91,7 @@ def run(options: RunOptions, begun: Callable[[str], None] | None = None) -> None
             stop = _stop_when(asked, rules.deadline)
             tell = _telling(watcher)
             backoff = Backoff(
-                time.monotonic, time.sleep, watcher.see, stop, rules.deadline,
+                time.monotonic, time.sleep, watcher.on_event, stop, rules.deadline,
                 lambda: control.paused,
             )  # fmt: skip
             registry.be_patient(backoff.back_off)
@@ -163,7 +163,7 @@ def _rehearsal(
 
 def _telling(watcher: Watcher) -> Callable[[str], None]:
     """Return what tells the person one line."""
-    return lambda line: watcher.see(Notice(line))
+    return lambda line: watcher.on_event(Notice(line))
 
 
 def _refuse_bad_globs(project: Project) -> None:

@@ -23,8 +23,8 @@ class _Leaving:
     lines: PlainWatcher
     leave: Callable[[], None]
 
-    def see(self, event: Event) -> None:
-        self.lines.see(event)
+    def on_event(self, event: Event) -> None:
+        self.lines.on_event(event)
         if isinstance(event, StudyOpened):
             self.leave()
 

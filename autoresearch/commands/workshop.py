@@ -107,7 +107,7 @@ class Workshop:
             repo=self.repo,
             broke=lambda: stopping() or money_cap.reached(),
             store=store,
-            racing=None
+            reference_curves=None
             if settings.target.command
             else ReferenceCurves(settings, self.registry, self.repo),
         )
@@ -117,7 +117,7 @@ class Workshop:
     ) -> tuple[Shelf, Executor]:
         if fleet is not None:
             terms = Terms(json.loads(study.comparability), _name_of(study))
-            fleet.executor.accept(terms, backoff.see, backoff.stop)
+            fleet.executor.accept(terms, backoff.on_event, backoff.stop)
             return fleet.store, fleet.executor
         places = {each.slot.name: self.place(study, backoff.stop, each) for each in self.stations}
         hosts = {name: self.task.host(place) for name, place in places.items()}

@@ -67,7 +67,7 @@ class Keys:
         """Return the key in this variable, or None where it is not set."""
         return self._values.get(name)
 
-    def hide(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """Return a text with every secret in it, keys also but for their ends, made unreadable.
 
         What has fewer than 8 characters stays: such as "none", the key of many a local server.

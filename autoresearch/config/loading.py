@@ -15,6 +15,9 @@ from autoresearch.errors import ProjectError
 from autoresearch.records.metric import Direction, MetricSource
 from autoresearch.records.values import Clock
 
+# Sections under the names that studies of earlier versions have in their base commit.
+_RENAMED = {"racing": "pruning"}
+
 
 def load_settings(path: Path) -> Settings:
     """Return the settings in a file; every key must be known and of the right type.
@@ -27,6 +30,9 @@ def load_settings(path: Path) -> Settings:
     except (OSError, ValueError, RecursionError) as fault:  # no TOML, or numbers of any length
         msg = f"{path.name}: {fault}"
         raise ProjectError(msg) from None
+    for old, name in _RENAMED.items():
+        if old in document and name not in document:
+            document[name] = document.pop(old)
     settings: Settings = _build(Settings, document, path.name)
     _check(settings, path.name)
     return settings
@@ -171,7 +177,7 @@ def _thinking_rules(settings: Settings) -> tuple[tuple[bool, str], ...]:
         (1 <= settings.policy.replicates <= 4, "policy replicates: must be 1 to 4"),
         (settings.policy.drift_every >= 0, "policy drift_every: must not be below 0"),
         (settings.policy.ahead >= 0, "policy ahead: must not be below 0"),
-        (0 <= settings.racing.audit <= 1, "racing audit: must be 0 to 1"),
+        (0 <= settings.pruning.audit <= 1, "pruning audit: must be 0 to 1"),
         (preflight.steps >= 0, "preflight steps: must not be below 0"),
         (preflight.context >= 2, "preflight context: must be at least 2"),
         (llm.brief_tokens >= 4000, "llm brief_tokens: must be at least 4000"),

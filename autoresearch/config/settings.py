@@ -235,8 +235,8 @@ class PolicySettings:
 
 
 @dataclass(frozen=True)
-class RacingSettings:
-    """[racing]: `enabled` stops hopeless trials early; the share `audit` of them runs on."""
+class PruningSettings:
+    """[pruning]: `enabled` stops hopeless trials early; the share `audit` of them runs on."""
 
     enabled: bool = True
     audit: float = 0.05
@@ -279,7 +279,7 @@ class Settings:
     command: CommandSettings = field(default_factory=CommandSettings)
     money: MoneySettings = field(default_factory=MoneySettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
-    racing: RacingSettings = field(default_factory=RacingSettings)
+    pruning: PruningSettings = field(default_factory=PruningSettings)
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     metric: MetricSettings = field(default_factory=MetricSettings)
     guard: tuple[GuardSettings, ...] = ()

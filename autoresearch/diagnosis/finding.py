@@ -49,11 +49,11 @@ class Chapter:
     def __post_init__(self) -> None:
         object.__setattr__(self, "title", safe_line(self.title, LINE_INPUT))
 
-    def shown(self, hide: Callable[[str], str]) -> "Chapter":
-        """Return the chapter as it is shown: keys are taken out by `hide`, then texts are cut."""
+    def shown(self, redact: Callable[[str], str]) -> "Chapter":
+        """Return the chapter as it is shown: keys are taken out by `redact`, then texts are cut."""
 
         def show(text: str) -> str:  # in this order: of a key that is cut, a part would stay
-            return safe_line(hide(text), _WIDTH)
+            return safe_line(redact(text), _WIDTH)
 
         findings = (
             Finding(each.level, show(each.subject), show(each.said), show(each.mend))

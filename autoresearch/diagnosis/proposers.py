@@ -222,7 +222,7 @@ def _call(spec: Spec, endpoint: Endpoint, bench: Bench, prompt: Prompt) -> Itera
             keys=bench.means.keys,
             endpoints=bench.means.endpoints,
         )
-        asker = Asker(spec.text, priced, ledger=witness, hide=bench.means.keys.hide)
+        asker = Asker(spec.text, priced, ledger=witness, redact=bench.means.keys.redact)
         answer = asker.ask(prompt, purpose="check", max_output=MOST_OUTPUT)
     except AutoresearchError as error:
         yield refusal("call", error)

@@ -70,7 +70,7 @@ class Situation:
 
 def diagnose(situation: Situation) -> Iterator[Chapter]:
     """Yield the findings, a chapter at a time, without any key in them; no file is changed."""
-    return (chapter.shown(situation.keys.hide) for chapter in _chapters(situation))
+    return (chapter.shown(situation.keys.redact) for chapter in _chapters(situation))
 
 
 def _chapters(situation: Situation) -> Iterator[Chapter]:

@@ -10,12 +10,12 @@ from autoresearch.records.training import Point
 class PruningReference:
     """What a trial is held against while it trains.
 
-    `points` are the incumbent's curve on the trial's seed, `ladder` how far behind it a trial may
-    be; one that is `spared` runs on to its end, to see what early stopping costs.
+    `points` are the incumbent's curve on the trial's seed, `thresholds` how far behind it a trial
+    may be; one that is `spared` runs on to its end, to see what early stopping costs.
     """
 
     points: tuple[Point, ...]
-    ladder: policy.Ladder
+    thresholds: policy.PruningThresholds
     spared: bool
 
 
@@ -23,25 +23,27 @@ class Pruner:
     """Hears every point of one trial, and says when it is hopeless."""
 
     def __init__(self, reference: PruningReference) -> None:
-        self._race = policy.Race(policy.Yardstick(reference.points), reference.ladder)
+        self._pruning = policy.PruningRun(
+            policy.ReferenceCurve(reference.points), reference.thresholds
+        )
         self._spared = reference.spared
-        self._condemned: policy.Condemned | None = None
+        self._decision: policy.PruneDecision | None = None
 
     @property
-    def condemned_at(self) -> float | None:
+    def pruned_at(self) -> float | None:
         """The progress at which it was given up, if it was."""
-        return self._condemned.progress if self._condemned else None
+        return self._decision.progress if self._decision else None
 
     def __call__(self, point: Point) -> str | None:
         """Return why the trial is to end now, or None; a spared one only has it noted."""
-        if self._condemned is not None:
+        if self._decision is not None:
             return None
-        self._condemned = self._race.see(point)
-        return None if self._condemned is None or self._spared else _words(self._condemned)
+        self._decision = self._pruning.add(point)
+        return None if self._decision is None or self._spared else _words(self._decision)
 
 
-def _words(condemned: policy.Condemned) -> str:
+def _words(decision: policy.PruneDecision) -> str:
     return (
-        f"stopped early at {condemned.progress:.0%}: {condemned.behind:.2f} nats behind the "
-        f"incumbent, where {condemned.limit:.2f} may be made up for"
+        f"stopped early at {decision.progress:.0%}: {decision.behind:.2f} nats behind the "
+        f"incumbent, where {decision.limit:.2f} may be made up for"
     )

@@ -58,7 +58,7 @@ class RayExecutor:
             pack: returns a commit's files, as `packing.pack` does.
         """
         self._begin = begin
-        self._see: Callable[[Event], None] = lambda _event: None
+        self._on_event: Callable[[Event], None] = lambda _event: None
         self._stop: Callable[[], bool] = lambda: False
         self._terms: Terms | None = None
         self._found: OrderedDict[str, HostFacts] = OrderedDict()
@@ -107,16 +107,18 @@ class RayExecutor:
         keys = [each.key for each in facts]
         return max(facts, key=lambda each: (not misfit(each, known or {}), keys.count(each.key)))
 
-    def accept(self, terms: Terms, see: Callable[[Event], None], stop: Callable[[], bool]) -> None:
+    def accept(
+        self, terms: Terms, on_event: Callable[[Event], None], stop: Callable[[], bool]
+    ) -> None:
         """Use every machine, now and later, that is like the study's.
 
         Args:
             terms: what the study's scores rest on.
-            see: told of machines that come, go and are refused; from any thread.
+            on_event: told of machines that come, go and are refused; from any thread.
             stop: asked often; true ends every trial.
         """
         with self._changed:
-            self._terms, self._see, self._stop = terms, see, stop
+            self._terms, self._on_event, self._stop = terms, on_event, stop
             found = list(self._found.items())
         for slot, facts in found:
             self._judge(slot, facts)
@@ -137,7 +139,7 @@ class RayExecutor:
         self._link.send(wire.Refuse(slot))
         if machine not in self._refused:
             self._refused.add(machine)
-            self._see(Notice(f"{machine} is not used: {fault}"))
+            self._on_event(Notice(f"{machine} is not used: {fault}"))
 
     # --- what every executor does
 
@@ -228,7 +230,9 @@ class RayExecutor:
     def _lose_all(self, failures: int) -> None:
         if not failures:
             why = self._fault or "the connection was lost"
-            self._see(Notice(f"the Ray cluster at {self._begin.address}: {why}; it is tried again"))
+            self._on_event(
+                Notice(f"the Ray cluster at {self._begin.address}: {why}; it is tried again")
+            )
         self._found.clear()
         self._holders.clear()
         for slot in self._slots:
@@ -252,7 +256,7 @@ class RayExecutor:
             case wire.Fetched(_, folder, here):
                 self._fetching.pop(folder)(here)
             case wire.Note(text):
-                self._see(Notice(text))
+                self._on_event(Notice(text))
             case wire.Unreachable(reason):
                 with self._changed:
                     self._fault = reason
@@ -300,7 +304,7 @@ class RayExecutor:
             self._slots = tuple(each for each in self._slots if each != slot)
             self._changed.notify_all()
         if was:
-            self._see(Notice(f"{slot} is gone; what was at work there is run elsewhere"))
+            self._on_event(Notice(f"{slot} is gone; what was at work there is run elsewhere"))
         for number in [each for each, where in self._holders.items() if where == slot]:
             del self._holders[number]
         self._end(slot, _gone(slot))

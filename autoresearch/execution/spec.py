@@ -46,14 +46,14 @@ class TrialSpec:
 class TrialResult:
     """How a trial ended. `outcome` names no checkpoint: that is the host's.
 
-    `score` is None where there was nothing to score; `condemned_at` the progress at which early
+    `score` is None where there was nothing to score; `pruned_at` the progress at which early
     stopping gave it up, or would have; `held` says that the host keeps the checkpoint for another
     scoring, until it is released.
     """
 
     outcome: Outcome
     score: Score | Unscored | None = None
-    condemned_at: float | None = None
+    pruned_at: float | None = None
     held: bool = False
 
     @property

@@ -16,7 +16,7 @@ from autoresearch.records.events import Event, Notice, Scoring, TrialPoint
 from autoresearch.records.scores import LARGEST, Allowance, Score, Unscored
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import Ending, FailureKind
-from autoresearch.workers import Assignment, Worker, unraced
+from autoresearch.workers import Assignment, Worker, never_pruned
 
 # The project's files at a commit in a clean directory, gone afterwards; asks often whether to stop.
 Checkout = Callable[[str, Path, Callable[[], bool]], AbstractContextManager[Path]]
@@ -144,12 +144,12 @@ def _trained(spec: TrialSpec, host: Host, watch: Watch) -> TrialResult:
             assignment,
             on_point=lambda point: watch.tell(TrialPoint(point)),
             stop=watch.stop,
-            race=pruner or unraced,
+            prune_check=pruner or never_pruned,
             at_rest=at_rest,
         )
     if outcome.ending is Ending.INTERRUPTED:
         raise Interrupted(outcome.detail)
-    return TrialResult(outcome, condemned_at=pruner.condemned_at if pruner else None)
+    return TrialResult(outcome, pruned_at=pruner.pruned_at if pruner else None)
 
 
 @contextmanager

@@ -5,7 +5,7 @@
 
 from autoresearch.policy.belief import Belief
 from autoresearch.policy.calibration import Calibration, calibrate
-from autoresearch.policy.claims import (
+from autoresearch.policy.confirmation import (
     CONFIRMED,
     Claim,
     Kept,
@@ -14,36 +14,38 @@ from autoresearch.policy.claims import (
     should_unkeep,
     worth_confirming,
 )
+from autoresearch.policy.default_thresholds import default_thresholds
 from autoresearch.policy.documents import ByDocument, by_document
 from autoresearch.policy.drift import Drift, drift
 from autoresearch.policy.duty import Duty, Phases, duty
 from autoresearch.policy.effects import CPU_IDEAS, GPU_IDEAS, Prior
-from autoresearch.policy.gap import Gap, Sides, gap
+from autoresearch.policy.generalization import GeneralizationGap, Sides, generalization_gap
 from autoresearch.policy.guards import Guard, broken, lacking
-from autoresearch.policy.memory import Past, average, recall, replay
 from autoresearch.policy.noise import (
     CPU,
     GPU,
     Noise,
-    Usual,
+    NoisePrior,
+    adjust_for_throughput,
     by_seed,
     noise,
     paired,
-    steadied,
 )
-from autoresearch.policy.racing import (
+from autoresearch.policy.power import Power, advice, power
+from autoresearch.policy.pruning import (
     PLENTY,
-    Condemned,
-    Finished,
-    Ladder,
+    FinishedTraining,
     Lags,
-    Race,
-    Yardstick,
-    calibrated,
-    ladder,
+    PruneDecision,
+    PruningRun,
+    PruningThresholds,
+    ReferenceCurve,
+    calibrated_thresholds,
     lags,
     share_bound,
+    thresholds_for,
 )
+from autoresearch.policy.replay import DecidedExperiment, average, belief_after, replay
 from autoresearch.policy.rounding import (
     MEASURED,
     MOST,
@@ -57,8 +59,6 @@ from autoresearch.policy.rounding import (
     too_noisy,
 )
 from autoresearch.policy.scale import CPU_SCALE, GPU_SCALE, Scale, scale_of
-from autoresearch.policy.shipped import shipped_ladder
-from autoresearch.policy.sight import Sight, advice, sight
 from autoresearch.policy.verdicts import (
     FIRST_SEED,
     Decision,
@@ -69,13 +69,77 @@ from autoresearch.policy.verdicts import (
 )
 
 __all__ = [
-    "CONFIRMED", "CPU", "CPU_IDEAS", "CPU_SCALE", "FIRST_SEED", "GPU", "GPU_IDEAS", "GPU_SCALE",
-    "MEASURED", "MOST", "PLENTY", "QUIETER", "Belief", "ByDocument", "Calibration", "Claim",
-    "Condemned", "Decision", "Drift", "Duty", "Finished", "Gap", "Guard", "Kept", "Ladder", "Lags",
-    "MoreTrials", "Noise", "Past", "Phases", "Prior", "Race", "Scale", "Sides", "Sight", "Usual",
-    "Yardstick", "advice", "allow", "at_ceiling", "average", "broken", "by_document", "by_seed",
-    "calibrate", "calibrated", "claim", "doubtful", "drift", "duty", "gap", "judge",
-    "kept_as_simpler", "lacking", "ladder", "lags", "most_lean", "most_noise", "next_seed", "noise",
-    "paired", "probes_needed", "recall", "replay", "scale_of", "share_bound", "shipped_ladder",
-    "should_unkeep", "sight", "smallest_leak", "steadied", "too_noisy", "worth_confirming",
+    "CONFIRMED",
+    "CPU",
+    "CPU_IDEAS",
+    "CPU_SCALE",
+    "FIRST_SEED",
+    "GPU",
+    "GPU_IDEAS",
+    "GPU_SCALE",
+    "MEASURED",
+    "MOST",
+    "PLENTY",
+    "QUIETER",
+    "Belief",
+    "ByDocument",
+    "Calibration",
+    "Claim",
+    "DecidedExperiment",
+    "Decision",
+    "Drift",
+    "Duty",
+    "FinishedTraining",
+    "GeneralizationGap",
+    "Guard",
+    "Kept",
+    "Lags",
+    "MoreTrials",
+    "Noise",
+    "NoisePrior",
+    "Phases",
+    "Power",
+    "Prior",
+    "PruneDecision",
+    "PruningRun",
+    "PruningThresholds",
+    "ReferenceCurve",
+    "Scale",
+    "Sides",
+    "adjust_for_throughput",
+    "advice",
+    "allow",
+    "at_ceiling",
+    "average",
+    "belief_after",
+    "broken",
+    "by_document",
+    "by_seed",
+    "calibrate",
+    "calibrated_thresholds",
+    "claim",
+    "default_thresholds",
+    "doubtful",
+    "drift",
+    "duty",
+    "generalization_gap",
+    "judge",
+    "kept_as_simpler",
+    "lacking",
+    "lags",
+    "most_lean",
+    "most_noise",
+    "next_seed",
+    "noise",
+    "paired",
+    "power",
+    "probes_needed",
+    "replay",
+    "scale_of",
+    "share_bound",
+    "should_unkeep",
+    "smallest_leak",
+    "thresholds_for",
+    "too_noisy",
+    "worth_confirming",
 ]  # fmt: skip

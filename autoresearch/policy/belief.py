@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from autoresearch.policy.effects import CPU_IDEAS, Posterior, Prior, weigh
+from autoresearch.policy.effects import CPU_IDEAS, Posterior, Prior, posterior
 from autoresearch.policy.noise import Noise
 from autoresearch.policy.scale import CPU_SCALE, Scale
 from autoresearch.records.values import Estimate, Reading
@@ -141,7 +141,7 @@ class Belief:
         variance = 1 / float(weights.sum())
         measured = variance * float(weights @ surprise)
         prior = self.prior.of(reversal=reversal)
-        effect = weigh(prior, measured, variance)
+        effect = posterior(prior, measured, variance)
         return Evidence(measured, variance, prior, effect, seeds, surprise, reach @ precision)
 
     def spread(self, seeds: Sequence[int]) -> float:

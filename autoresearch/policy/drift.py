@@ -26,7 +26,7 @@ class Drift:
     metric: Metric = BITS_PER_BYTE
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """The finding in words."""
         speed = "" if self.steps is None else f" at {self.steps:.2f} times the steps"
         read = f"{self.metric.delta(self.bpb)} {self.metric.unit}"

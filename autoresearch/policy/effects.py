@@ -73,7 +73,7 @@ class Posterior:
         return math.sqrt(self.variance)
 
 
-def weigh(prior: Prior, measured: float, variance: float) -> Posterior:
+def posterior(prior: Prior, measured: float, variance: float) -> Posterior:
     """Return the posterior of an effect that was measured with a normal error.
 
     Args:
@@ -169,11 +169,13 @@ def prospects(
     Source: preposterior analysis (Raiffa and Schlaifer, 1961). The further measurement is
     integrated over a grid; the prior enters through each grid point's evidence.
     """
-    now = weigh(prior, measured, variance)
+    now = posterior(prior, measured, variance)
     spread = math.sqrt(now.variance + further)
     values = [now.mean + point * spread for point in _POINTS]
     joint = 1 / (1 / variance + 1 / further)
-    after = [weigh(prior, joint * (measured / variance + each / further), joint) for each in values]
+    after = [
+        posterior(prior, joint * (measured / variance + each / further), joint) for each in values
+    ]
     # Both measurements' density: how far they are apart, and the evidence of what they agree on.
     logs = [
         each.evidence - 0.5 * (value - measured) ** 2 / (variance + further)
@@ -188,7 +190,7 @@ def prospects(
     ]
 
 
-def worth_of_pair(
+def value_of_pair(
     prior: Prior, measured: float, variance: float, further: float, price: float = 0.0
 ) -> float:
     """Return what deciding after a further measurement gains over deciding now.
@@ -200,12 +202,12 @@ def worth_of_pair(
         further: variance of the further measurement's own error.
         price: what an improvement must exceed to be kept.
     """
-    now = max(0.0, -weigh(prior, measured, variance).mean - price)
+    now = max(0.0, -posterior(prior, measured, variance).mean - price)
     later = prospects(prior, measured, variance, further)
     return sum(share * max(0.0, -each.mean - price) for share, _, each in later) - now
 
 
-def worth_of_idea(prior: Prior, variance: float) -> float:
+def value_of_idea(prior: Prior, variance: float) -> float:
     """Return the expected gain of an idea not yet tried, kept if its one measurement says so.
 
     Args:
@@ -213,5 +215,5 @@ def worth_of_idea(prior: Prior, variance: float) -> float:
         variance: of that measurement's error.
     """
     step = math.sqrt(prior.gain**2 + variance) / 2
-    posteriors = [weigh(prior, -number * step, variance) for number in range(-1, 9)]
+    posteriors = [posterior(prior, -number * step, variance) for number in range(-1, 9)]
     return sum(step * math.exp(each.evidence) * max(0.0, -each.mean) for each in posteriors)

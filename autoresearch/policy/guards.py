@@ -13,7 +13,7 @@ class Guard:
     most: float | None = None
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """The bounds in words: "at most 22"."""
         least = [] if self.least is None else [f"at least {self.least:.10g}"]
         most = [] if self.most is None else [f"at most {self.most:.10g}"]

@@ -24,7 +24,7 @@ _TINY = sys.float_info.min
 
 
 @dataclass(frozen=True)
-class Usual:
+class NoisePrior:
     """What to expect of the noise before anything is measured, in the metric's unit.
 
     With a few of the study's own repeats the expectation gives way, and yet two repeats that happen
@@ -42,7 +42,7 @@ class Usual:
     near: float = 0.0
     paired: bool = True
 
-    def times(self, factor: float) -> "Usual":
+    def times(self, factor: float) -> "NoisePrior":
         """Return this for scores that are so many times as large."""
         return replace(
             self,
@@ -56,8 +56,8 @@ class Usual:
 
 # Measured with a tiny GPT on two shared cores: 20 s budgets, 8 repeats; pairs of small and of
 # structural changes. The GPU's are guesses from one published night until a study measures.
-CPU = Usual(seed=0.014, pair=0.005)
-GPU = Usual(seed=0.0015, pair=0.001, slope=-0.05, speed=0.01)
+CPU = NoisePrior(seed=0.014, pair=0.005)
+GPU = NoisePrior(seed=0.0015, pair=0.001, slope=-0.05, speed=0.01)
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Noise:
     `seed` is of one trial's score between seeds of the same code, `pair` of a paired difference
     between seeds; `seed_repeats` and `pair_repeats` are the degrees of freedom that stand behind
     them, those of code far from the incumbent counted in part.
-    `slope` and `speed` are as in `Usual`, learned from the study.
+    `slope` and `speed` are as in `NoisePrior`, learned from the study.
     """
 
     seed: float = CPU.seed
@@ -102,7 +102,7 @@ class Noise:
 
 
 def noise(
-    readings: Mapping[int, Sequence[Reading]], usual: Usual = CPU, incumbent: int | None = None
+    readings: Mapping[int, Sequence[Reading]], usual: NoisePrior = CPU, incumbent: int | None = None
 ) -> Noise:
     """Return the noise seen so far, as it is for code like the incumbent.
 
@@ -146,7 +146,7 @@ def by_seed(experiment: Sequence[Reading], incumbent: Sequence[Reading]) -> list
     return [(mine.seed, mine.bpb - theirs) for mine, theirs in pairs if theirs is not None]
 
 
-def slope(groups: Iterable[Sequence[Reading]], usual: Usual, deviation: float) -> float:
+def slope(groups: Iterable[Sequence[Reading]], usual: NoisePrior, deviation: float) -> float:
     """Return score per unit of ln(steps) between trials of the same code; never above zero.
 
     Args:
@@ -168,7 +168,7 @@ def slope(groups: Iterable[Sequence[Reading]], usual: Usual, deviation: float) -
     return min(across / along, 0.0)
 
 
-def steadied(readings: Sequence[Reading], slope: float) -> list[Reading]:
+def adjust_for_throughput(readings: Sequence[Reading], slope: float) -> list[Reading]:
     """Return the readings as if each had taken its own code's mean number of steps.
 
     A neighbour on the machine slows one trial and not the next: that part of a score is explained

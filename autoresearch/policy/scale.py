@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from autoresearch.policy.effects import CPU_IDEAS, GPU_IDEAS, Prior
-from autoresearch.policy.noise import CPU, GPU, Noise, Usual, repeated
+from autoresearch.policy.noise import CPU, GPU, Noise, NoisePrior, repeated
 from autoresearch.records.metric import BITS_PER_BYTE, Metric
 from autoresearch.records.values import Reading
 
@@ -36,7 +36,7 @@ class Scale:
     not moved.
     """
 
-    noise: Usual = CPU
+    noise: NoisePrior = CPU
     ideas: Prior = CPU_IDEAS
     line_price: float = 5e-5  # upstream's program.md: 0.001 bpb is not worth twenty hacky lines
     tie: float = 5e-4
@@ -72,7 +72,7 @@ class Scale:
         """Return what an improvement must exceed to be worth this many more lines."""
         return self.line_price * max(lines, 0)
 
-    def told(self, difference: float) -> str:
+    def text(self, difference: float) -> str:
         """Return a difference or an effect in words, as the project's own metric has it."""
         return f"{self.metric.delta(difference)} {self.metric.unit}"
 
@@ -104,7 +104,7 @@ def scale_of(
     return replace(scale, noise=usual, metric=metric)
 
 
-def _usual(seed: float, *, paired: bool) -> Usual:
+def _usual(seed: float, *, paired: bool) -> NoisePrior:
     # Steps may be score here, too, or not: of their worth nothing is known beforehand.
     like = CPU.times(seed / CPU.seed)
     pair = like.pair if paired else math.sqrt(2) * seed

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autoresearch.policy.belief import Belief, Evidence
-from autoresearch.policy.effects import worth_of_idea, worth_of_pair
-from autoresearch.policy.noise import paired, steadied
+from autoresearch.policy.effects import value_of_idea, value_of_pair
+from autoresearch.policy.noise import adjust_for_throughput, paired
 from autoresearch.policy.scale import Scale
 from autoresearch.records.text import counted
 from autoresearch.records.values import Chances, Estimate, Reading, Verdict
@@ -75,8 +75,8 @@ def judge(
     if not all(math.isfinite(each.bpb) for each in (*experiment, *incumbent)):
         return Decision(Verdict.DISCARD, None, "a score is not a finite number")
     slope = belief.noise.slope
-    belief = belief.seeing(steadied(incumbent, slope))
-    common = [each for each in steadied(experiment, slope) if each.seed in belief.read]
+    belief = belief.seeing(adjust_for_throughput(incumbent, slope))
+    common = [each for each in adjust_for_throughput(experiment, slope) if each.seed in belief.read]
     evidence = belief.weighing(common, reversal=reversal)
     seed = _next_seed(experiment, belief)
     if (seed in belief.read or not last) and _worth_a_pair(belief, evidence, seed, lines):
@@ -126,7 +126,7 @@ def _worth_a_pair(belief: Belief, evidence: Evidence, seed: int, lines: int) -> 
 def _cost_of_pair(belief: Belief, seed: int) -> float:
     screening = min(belief.spread([each]) for each in belief.read)
     trainings = 1 if seed in belief.read else 2
-    return OWN_SHARE * trainings * worth_of_idea(belief.prior, screening)
+    return OWN_SHARE * trainings * value_of_idea(belief.prior, screening)
 
 
 def _worth(belief: Belief, evidence: Evidence, seed: int, lines: int) -> float:
@@ -135,7 +135,7 @@ def _worth(belief: Belief, evidence: Evidence, seed: int, lines: int) -> float:
     after = belief.spread([*evidence.seeds, seed])
     further = 1 / max(1 / after - 1 / evidence.variance, _LITTLE / after)
     measured, variance = evidence.measured, evidence.variance
-    return worth_of_pair(evidence.prior, measured, variance, further, belief.scale.price(lines))
+    return value_of_pair(evidence.prior, measured, variance, further, belief.scale.price(lines))
 
 
 def _decided(evidence: Evidence, belief: Belief, lines: int) -> Decision:
@@ -174,7 +174,7 @@ def _tie(evidence: Evidence, scale: Scale, lines: int) -> bool:
 
 def _told(evidence: Evidence, scale: Scale) -> str:
     pairs = counted(len(evidence.seeds), "pair")
-    read, believed = scale.told(evidence.measured), scale.metric.delta(evidence.effect.mean)
+    read, believed = scale.text(evidence.measured), scale.metric.delta(evidence.effect.mean)
     return f"{read} on {pairs}, believed {believed} ({_chances(evidence)})"
 
 

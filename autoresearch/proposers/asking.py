@@ -89,7 +89,7 @@ class Asker:
         priced: PricedModel,
         *,
         ledger: Ledger,
-        hide: Callable[[str], str] = lambda text: text,
+        redact: Callable[[str], str] = lambda text: text,
         tell: Callable[[str], None] = lambda _line: None,
     ) -> None:
         """Build it.
@@ -98,14 +98,14 @@ class Asker:
             name: the proposer's spec, on whose account the money goes.
             priced: the model and its price.
             ledger: says whether a call may be made.
-            hide: takes keys out of a text.
+            redact: takes keys out of a text.
             tell: is given what the person should know, once.
         """
         self._name = name
         self._model = priced.model
         self._price = priced.price
         self._ledger = ledger
-        self._hide = hide
+        self._redact = redact
         self._tell = tell
         self._answered = self._told = False
         self._dearest = 0.0  # that a reply itself told
@@ -133,11 +133,11 @@ class Asker:
 
     def send_back(self, answer: Answer, reason: str) -> None:
         """Write down why an answer was refused."""
-        self._ledger.send_back(answer.call, self._hide(reason))
+        self._ledger.send_back(answer.call, self._redact(reason))
 
     def tell(self, line: str) -> None:
         """Tell the person a line on this proposer's account."""
-        self._tell(f"{self._name}: {self._hide(line)}")
+        self._tell(f"{self._name}: {self._redact(line)}")
 
     def _warn(self, prompt: Prompt, usage: Usage | None) -> None:
         if usage is None or self._told or not shown_short(prompt, usage):
@@ -159,8 +159,8 @@ class Asker:
             cost=self._cost(reply),
             usage=reply.usage,
             latency=reply.latency,
-            detail=self._hide(reply.detail),
-            answer=self._hide(reply.text),
+            detail=self._redact(reply.detail),
+            answer=self._redact(reply.text),
         )
 
     def _cost(self, reply: Reply) -> float | None:
@@ -172,7 +172,7 @@ class Asker:
         return 0.0 if reply.ending.free else None
 
     def _unable(self, reply: Reply) -> Unable:
-        said = f": {self._hide(reply.detail)}" if reply.detail else ""
+        said = f": {self._redact(reply.detail)}" if reply.detail else ""
         reason = f"{_UNANSWERED[reply.ending]}{said}"
         doubtful = self._answered and reply.ending in _DOUBTFUL
         final = reply.ending.final and not doubtful

@@ -78,7 +78,7 @@ def _llm(spec: Spec, means: Means) -> Maker:
     from autoresearch.proposers.asking import Asker  # noqa: PLC0415
     from autoresearch.proposers.llm import LlmProposer  # noqa: PLC0415
 
-    settings, hide = means.settings, means.keys.hide
+    settings, redact = means.settings, means.keys.redact
     priced = specs.model(
         spec,
         llm=settings.llm,
@@ -89,7 +89,7 @@ def _llm(spec: Spec, means: Means) -> Maker:
     prompting = _prompting(spec, means)
 
     def make(ledger: Ledger, _stop: Stop, tell: Tell) -> Proposer:
-        asker = Asker(spec.text, priced, ledger=ledger, hide=hide, tell=tell)
+        asker = Asker(spec.text, priced, ledger=ledger, redact=redact, tell=tell)
         return LlmProposer(spec.text, asker, prompting, settings.llm)
 
     return make
@@ -116,7 +116,7 @@ def _command(spec: Spec, means: Means) -> Maker:
             limits=settings.limits(),
             work=means.work,
             environment=means.environment,
-            hide=means.keys.hide,
+            redact=means.keys.redact,
             confine=confine,
             stop=stop,
         )

@@ -72,7 +72,7 @@ class CommandProposer:
         limits: Limits,
         work: Path,
         environment: Mapping[str, str],
-        hide: Callable[[str], str],
+        redact: Callable[[str], str],
         confine: Confine = lambda argv, _folder: argv,
         stop: Callable[[], bool] = lambda: False,
         now: Callable[[], float] = time.monotonic,
@@ -90,7 +90,7 @@ class CommandProposer:
             limits: of these, the largest file and how much output is kept.
             work: where throw-away folders are made.
             environment: of the whole process; a few variables of it are handed on.
-            hide: makes every key in a text unreadable.
+            redact: makes every key in a text unreadable.
             confine: puts a command and its folder into a sandbox.
             stop: whether a running program should be ended, since nobody waits for it any more.
             now: the clock, in seconds.
@@ -100,7 +100,7 @@ class CommandProposer:
             ProposerError: the command is no command line, or its program is not there.
             ProjectError: the settings' timeout is no duration.
         """
-        self._name = hide(name)
+        self._name = redact(name)
         self._argv = find_program(command, environment)
         self._program = Path(self._argv[0]).name
         self._timeout = parse_duration(settings.timeout)
@@ -113,7 +113,7 @@ class CommandProposer:
         }
         self._explain, self._confine = explain, confine
         self._write, self._ledger, self._limits, self._work = write, ledger, limits, work
-        self._hide, self._stop, self._now, self._date = hide, stop, now, date
+        self._redact, self._stop, self._now, self._date = redact, stop, now, date
 
     @property
     def name(self) -> str:
@@ -137,7 +137,7 @@ class CommandProposer:
         if refused is None or first.call is None or self._stop():
             return _concluded(first)
         self._ledger.send_back(first.call, self._hidden(refused.reason))
-        again = _AGAIN.format(reason=self._hide(self._explain(brief, refused)))
+        again = _AGAIN.format(reason=self._redact(self._explain(brief, refused)))
         second = self._attempt("repair", brief, folder, told + again)
         mended = isinstance(second.result, Proposal)
         return _concluded(second if mended else first, first.call, second.call)
@@ -159,8 +159,8 @@ class CommandProposer:
             noted = _note(folder, _files(brief))
             ran = self._run(brief, folder, told)
             attempt = self._judged(brief, folder, told, ran, noted)
-            said = safe_text(self._hide(ran.out or ran.error), lines=400, size=40_000)
-            attempt = replace(attempt, answer=self._hide(said))
+            said = safe_text(self._redact(ran.out or ran.error), lines=400, size=40_000)
+            attempt = replace(attempt, answer=self._redact(said))
         except OSError as fault:
             what = f"{self._program} cannot be run"
             attempt = self._unable(CallEnding.UNREACHABLE, what, fault.strerror or "")
@@ -212,7 +212,7 @@ class CommandProposer:
             fault = self._hidden(taken.fault)
             return _Attempt(Rejection(fault), CallEnding.MALFORMED, fault)
         if taken.unread is not None and not cut:
-            proposal = unread(self._hide(printed), self._name, taken.unread, brief)
+            proposal = unread(self._redact(printed), self._name, taken.unread, brief)
             return _Attempt(proposal, CallEnding.ANSWERED, taken.note)
         if taken.change is None or cut:
             return self._nothing(ran, changed=bool(taken.change or taken.fault))
@@ -245,14 +245,14 @@ class CommandProposer:
 
     def _proposal(self, change: Change, words: Sequence[str], last: str, brief: Brief) -> Proposal:
         """Return a change with what its author says of it: the first header, or a last line."""
-        texts = [self._hide(text) for text in words]
+        texts = [self._redact(text) for text in words]
         said = next((each for each in map(header, texts) if each.hypothesis), header(texts[0]))
         return Proposal(
             self._name,
             said.hypothesis
-            or safe_line(self._hide(last), HYPOTHESIS)
+            or safe_line(self._redact(last), HYPOTHESIS)
             or f"a change by {self._program}",
-            Change(change.format, self._hide(change.text)),
+            Change(change.format, self._redact(change.text)),
             said.category,
             predicted(said.predicted, brief),
             said.risk,
@@ -265,7 +265,7 @@ class CommandProposer:
 
     def _hidden(self, text: str) -> str:
         # Before, since a key that is cut is not known again; after, since escapes may part one.
-        return self._hide(safe_line(self._hide(text), 300))
+        return self._redact(safe_line(self._redact(text), 300))
 
 
 def _files(brief: Brief) -> Mapping[str, str]:

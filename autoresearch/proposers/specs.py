@@ -179,7 +179,7 @@ def _model(spec: Spec, llm: LlmSettings, keys: Keys, endpoints: Mapping[str, str
         key = _key(spec, keys, llm.key_variable) if llm.key_variable else None
         return ChatModel(
             spec.argument, base_url=spec.base_url, key=key, timeout=timeout, effort=effort,
-            hide=keys.hide,
+            redact=keys.redact,
         )  # fmt: skip
     base_url = endpoints.get(spec.kind)
     if spec.kind == "anthropic":
@@ -188,13 +188,18 @@ def _model(spec: Spec, llm: LlmSettings, keys: Keys, endpoints: Mapping[str, str
         key = _key(spec, keys, ANTHROPIC_KEY)
         return AnthropicModel(
             spec.argument, key=key, timeout=timeout, effort=effort, base_url=base_url,
-            hide=keys.hide,
+            redact=keys.redact,
         )  # fmt: skip
     from autoresearch.proposers.models.responses import ResponsesModel  # noqa: PLC0415
 
     key = _key(spec, keys, OPENAI_KEY)
     return ResponsesModel(
-        spec.argument, key=key, timeout=timeout, effort=effort, base_url=base_url, hide=keys.hide
+        spec.argument,
+        key=key,
+        timeout=timeout,
+        effort=effort,
+        base_url=base_url,
+        redact=keys.redact,
     )
 
 

@@ -205,8 +205,8 @@ Event = (
 
 
 class Watcher(Protocol):
-    """Someone who looks on. `see` must be quick and must not raise."""
+    """Someone who looks on. `on_event` must be quick and must not raise."""
 
-    def see(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Take notice of one event."""
         ...

@@ -209,8 +209,8 @@ class Trial(SQLModel, table=True):
     [step, loss, tokens, progress, seconds]; `log` and `doc_bits` are zlib-compressed (raw bytes;
     little-endian float32). `failure` is whose fault it is that there is no score: trials that the
     machine spoiled have no say in any verdict. Of leaks worth `detectable` bits per byte
-    scoring would have missed one in a thousand. `condemned_at` is the progress (0 to 1) at which
-    racing gave it up: it was stopped there, or runs on to its end as an audit of racing.
+    scoring would have missed one in a thousand. `pruned_at` is the progress (0 to 1) at which
+    it was given up: it was stopped there, or runs on to its end as an audit of early stopping.
     `compile_seconds` are a part of those of start-up. From `waiting_seconds` to `slot_seconds` they
     are wall seconds as in `SlotTime`, None where nobody wrote them down. `hardware` is as in
     `Hardware.stored`; `profile` a list of [depth, share, path, line, text], as in `ProfileRow`.
@@ -227,7 +227,7 @@ class Trial(SQLModel, table=True):
     experiment_id: int = Field(foreign_key="experiment.id", index=True)
     seed: int
     purpose: Purpose = Field(default=Purpose.SCREENING, sa_type=Word(Purpose))
-    condemned_at: float | None = Field(default=None, sa_type=Finite)
+    pruned_at: float | None = Field(default=None, sa_type=Finite)
     worker: str = Field(sa_type=Plain)
     hardware: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
     state: TrialState = Field(sa_type=Word(TrialState))

@@ -145,14 +145,14 @@ class Ending(StrEnum):
     SIGNAL = "signal"
     BAD_CHECKPOINT = "bad checkpoint"
     LATE = "late"
-    RACED = "raced"
+    PRUNED = "pruned"
     INTERRUPTED = "interrupted"
     NOT_STARTED = "not started"
 
     @property
     def failure(self) -> FailureKind | None:
         """Whose fault this ending is where nothing more is known; None where it is no failure."""
-        if self in (Ending.FINISHED, Ending.INTERRUPTED, Ending.RACED):
+        if self in (Ending.FINISHED, Ending.INTERRUPTED, Ending.PRUNED):
             return None
         if self is Ending.NOT_STARTED:
             return FailureKind.MACHINE

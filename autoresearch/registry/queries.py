@@ -21,7 +21,7 @@ from autoresearch.registry import readings, tried
 from autoresearch.registry.arms import trained
 from autoresearch.registry.database import Database, without
 from autoresearch.registry.phases import duty
-from autoresearch.registry.racing import Raced, curves, raced
+from autoresearch.registry.pruning import PruningCounts, curves, pruning_counts
 from autoresearch.registry.readings import Repeat
 from autoresearch.registry.revision import revision
 from autoresearch.registry.rows import EXPERIMENT_BODY, TRIAL_BODY, StudyRows
@@ -305,9 +305,9 @@ class Queries:
         """Return what a study's trained experiments say of their proposers."""
         return [] if study.is_imported else trained(self._database, study)
 
-    def raced(self, study: Study) -> Raced:
+    def pruning_counts(self, study: Study) -> PruningCounts:
         """Return what stopping hopeless trials early saved a study, and what its audit found."""
-        return raced(self._database, study)
+        return pruning_counts(self._database, study)
 
     def curves(self, study: Study, *, after: int = 0) -> list[Trial]:
         """Return a study's scored trials with their curves, oldest first: those after a number."""

@@ -15,7 +15,7 @@ from sqlalchemy.pool import StaticPool
 from autoresearch.errors import RegistryBusyError, RegistryError
 
 VERSION_TABLE = "autoresearch_version"
-HEAD = "0015"
+HEAD = "0016"
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000")
 MIGRATIONS = Path(__file__).parent / "migrations"
 _JSON = partial(json.dumps, allow_nan=False)

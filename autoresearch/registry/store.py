@@ -22,13 +22,13 @@ from autoresearch.registry import importing, schema
 from autoresearch.registry.database import Database
 from autoresearch.registry.ledger import StudyLedger
 from autoresearch.registry.packing import pack, unpack
+from autoresearch.registry.pruning import PruningCounts
 from autoresearch.registry.queries import Queries
-from autoresearch.registry.racing import Raced
 from autoresearch.registry.rows import StudyRows
 from autoresearch.registry.spending import Spending
 from autoresearch.registry.summary import Summary
 
-__all__ = ["Raced", "Registry", "Spending", "Summary", "pack", "unpack"]
+__all__ = ["PruningCounts", "Registry", "Spending", "Summary", "pack", "unpack"]
 
 Row = TypeVar("Row", bound=SQLModel)
 _NONE_YET = "no experiments yet: start with `autoresearch run`"

@@ -6,8 +6,8 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from autoresearch.policy.arms import Comparison, Difference, Record
 from autoresearch.policy.calibration import Calibration
+from autoresearch.policy.proposer_comparison import Difference, ProposerComparison, ProposerRecord
 from autoresearch.render import words
 from autoresearch.render.scores import BPB, ScoreFormat
 from autoresearch.report.values import Proposers
@@ -33,7 +33,7 @@ def arms(proposers: Proposers, form: ScoreFormat, width: int) -> Iterator[Table 
             yield calibrated(name, each, form)
 
 
-def compared(comparison: Comparison, form: ScoreFormat = BPB) -> Text:
+def compared(comparison: ProposerComparison, form: ScoreFormat = BPB) -> Text:
     """Return in words whether a proposer beats the control.
 
     It does, or falls short, where both intervals say so: an experiment, and an hour of training.
@@ -88,7 +88,7 @@ def _interval(difference: Difference, unit: str, digits: int, *, signed: bool) -
     return f"{told[1]}{unit} ({told[0]} to {told[2]})"
 
 
-Cells = Mapping[str, Callable[[Record], str]]
+Cells = Mapping[str, Callable[[ProposerRecord], str]]
 
 
 def _cells(form: ScoreFormat) -> Cells:
@@ -103,7 +103,7 @@ def _cells(form: ScoreFormat) -> Cells:
     }
 
 
-def _table(rows: Sequence[Record], form: ScoreFormat, width: int) -> Table:
+def _table(rows: Sequence[ProposerRecord], form: ScoreFormat, width: int) -> Table:
     cells, room = _fit(rows, _cells(form), width)
     table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
     table.add_column("arm", no_wrap=True, max_width=room)
@@ -116,12 +116,12 @@ def _table(rows: Sequence[Record], form: ScoreFormat, width: int) -> Table:
     return table
 
 
-def _arm(record: Record) -> Text:
+def _arm(record: ProposerRecord) -> Text:
     name = words.line(record.proposer, NAME)
     return Text("control ").append_text(name) if record.control else name
 
 
-def _fit(rows: Sequence[Record], cells: Cells, width: int) -> tuple[Cells, int]:
+def _fit(rows: Sequence[ProposerRecord], cells: Cells, width: int) -> tuple[Cells, int]:
     """Return the columns that fit beside the names, and the room that these have."""
     left = dict(cells)
     for name in (*_GIVE_WAY, None):
@@ -133,5 +133,7 @@ def _fit(rows: Sequence[Record], cells: Cells, width: int) -> tuple[Cells, int]:
     return left, max(room, 1)
 
 
-def _wide(column: str, cell: Callable[[Record], str], rows: Sequence[Record]) -> int:
+def _wide(
+    column: str, cell: Callable[[ProposerRecord], str], rows: Sequence[ProposerRecord]
+) -> int:
     return max(cell_len(each) for each in (column, *map(cell, rows)))

@@ -18,7 +18,7 @@ def machine(report: StudyReport) -> Iterator[Text]:
     """Yield what `status` says of a study's noise; nothing before anything was trained twice."""
     found = report.machine
     if found.noise.measured:
-        told = found.advice or found.sight.told
+        told = found.advice or found.sight.description
         yield Text(told, style="yellow" if found.advice else "dim")
     if since := report.study.steady_since:
         yield Text(
@@ -28,8 +28,8 @@ def machine(report: StudyReport) -> Iterator[Text]:
         )
     elif found.checks:
         times = "once" if len(found.checks) == 1 else f"{len(found.checks)} times"
-        told = f"looked for drift {times}: an incumbent trained again {found.checks[-1][1].told}"
-        yield Text(told, style="dim")
+        last = found.checks[-1][1].description
+        yield Text(f"looked for drift {times}: an incumbent trained again {last}", style="dim")
 
 
 def plain(found: Machine, metric: Metric) -> dict[str, object]:

@@ -48,7 +48,7 @@ class PlainWatcher:
         self._form = UNKNOWN
         self._lanes = Lanes()
 
-    def see(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Print the event's line, if it has one."""
         if isinstance(event, StudyOpened):
             self._form = ScoreFormat(event.metric, event.trust)
@@ -159,7 +159,7 @@ class LiveWatcher:
         self._now = now
         self._view = View(since=now(), began=now())
 
-    def see(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Take the event into the view; print what should stay above it."""
         self._view = self._view.after(event, self._now())
         if not isinstance(event, ExperimentOpened | TrialStarted | TrialScored):
@@ -178,10 +178,10 @@ class Watchers:
 
     each: tuple[Watcher, ...]
 
-    def see(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Let all of them see an event."""
         for watcher in self.each:
-            watcher.see(event)
+            watcher.on_event(event)
 
 
 @contextmanager

@@ -10,11 +10,11 @@ from typing import TextIO
 from sqlmodel import SQLModel
 
 from autoresearch.policy import ByDocument
-from autoresearch.policy.arms import Record
+from autoresearch.policy.proposer_comparison import ProposerRecord
 from autoresearch.records.metric import BITS_PER_BYTE, Metric
 from autoresearch.registry import RunNote
 from autoresearch.registry.packing import unpack
-from autoresearch.render import at_work, duty, evidence, notes, racing
+from autoresearch.render import at_work, duty, evidence, notes, pruning
 from autoresearch.report import StudyReport
 from autoresearch.report.full import ExperimentInFull
 from autoresearch.report.rows import StudyRows
@@ -34,11 +34,11 @@ def write_study_json(
     """Write a study as one JSON object, an experiment a line.
 
     ``{"version", "study", "metric": {...}, "summary": {...}, "notes": [...], "experiments": [...],
-    "trials": [...], "calls": [...], "spending": [...], "racing": {...}, "duty": {...},
+    "trials": [...], "calls": [...], "spending": [...], "pruning": {...}, "duty": {...},
     "money": {...}, "machine": {...}, "arms": [...], "comparisons": [...], "calibrations": {...},
     "run"}``; `metric` is what scores and effects are, which are as it goes: of one that is better
     where it is higher, an effect above zero is better. `summary` is what a person reads first.
-    Trials and calls name their experiment, `spending` is an account a proposer, `racing` that of
+    Trials and calls name their experiment, `spending` is an account a proposer, `pruning` that of
     trials stopped early, `duty` what became of the seconds of the slots, `money` the study's cap
     and what an hour of the machine costs, `machine` how loud it is, what can be seen through that,
     and its checks for drift. `arms` are what proposers gained, above zero = better, `comparisons`
@@ -57,7 +57,7 @@ def write_study_json(
     _write_items(out, (plain(each) for each in rows.calls))
     out.write('],\n"spending": [')
     _write_items(out, (asdict(each) for each in report.spending))
-    out.write(f'],\n"racing": {dump(racing.plain(report.raced))},')
+    out.write(f'],\n"pruning": {dump(pruning.plain(report.pruning))},')
     out.write(f'\n"duty": {dump(duty.plain(report.duty))},')
     out.write(f'\n"money": {dump(asdict(report.tariff))},')
     out.write(f'\n"machine": {dump(evidence.plain(report.machine, metric))},\n"arms": [')
@@ -122,7 +122,7 @@ def _calibrations(report: StudyReport) -> dict[str, object]:
     }
 
 
-def _record(record: Record) -> dict[str, object]:
+def _record(record: ProposerRecord) -> dict[str, object]:
     rates = {"per_experiment": record.per_experiment, "per_hour": record.per_hour}
     return asdict(record) | rates
 

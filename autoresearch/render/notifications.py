@@ -37,12 +37,12 @@ _MARKUP = str.maketrans(
 class Situation:
     """What a notification says beside its event.
 
-    `hide` takes secrets out of a text. `faults` are why proposers gave none last, of those who have
-    given none since.
+    `redact` takes secrets out of a text. `faults` are why proposers gave none last, of those who
+    have given none since.
     """
 
     project: str
-    hide: Callable[[str], str] = str
+    redact: Callable[[str], str] = str
     tag: str = ""
     form: ScoreFormat = UNKNOWN
     faults: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -61,7 +61,7 @@ class Situation:
 
     def quoted(self, text: str, width: int = LINE) -> str:
         """Return what anybody wrote as one line that no terminal and no chat program obeys."""
-        return quoted(self.hide(text), width)  # of a secret that is cut, a part would stay
+        return quoted(self.redact(text), width)  # of a secret that is cut, a part would stay
 
     def notification(
         self, kind: Kind, title: str, *said: str, picture: bytes | None = None

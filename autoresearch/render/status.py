@@ -16,7 +16,7 @@ from autoresearch.render import (
     leaks,
     money,
     notes,
-    racing,
+    pruning,
     testset,
     words,
 )
@@ -92,7 +92,7 @@ def _behind(report: StudyReport, console: Console) -> Iterator[RenderableType]:
     yield from evidence.machine(report)
     yield from leaks.lines(report, form)
     yield from testset.lines(report, form)
-    yield from filter(None, (racing.line(report.raced), duty.line(report.duty)))
+    yield from filter(None, (pruning.line(report.pruning), duty.line(report.duty)))
     yield from money.limits(report.limited)
     yield from notes.lines([each for each in report.notes if each.stands])
     yield from money.accounts(report, console.width)

@@ -37,7 +37,7 @@ def _found(row: ExperimentReport, report: StudyReport) -> TestScore:
     return TestScore(row.test_bpb, row.test_distance, theirs, row.gap)
 
 
-def _judged(found: policy.Gap, form: ScoreFormat) -> Text:
+def _judged(found: policy.GeneralizationGap, form: ScoreFormat) -> Text:
     val, test = (form.delta(each.mean, each.error) for each in (found.val, found.test))
     said = Text(f"against the baseline {val} on val and {test} on test: ")
-    return said.append(found.words, style="yellow" if found.fitted else "")
+    return said.append(found.description, style="yellow" if found.fitted else "")

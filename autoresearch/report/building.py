@@ -56,7 +56,7 @@ def study_report(
         spending=tuple(registry.spending(study)),
         tariff=tariff,
         seconds_by_purpose={str(why): each for why, each in registry.seconds(study).items()},
-        raced=registry.raced(study),
+        pruning=registry.pruning_counts(study),
         duty=registry.duty(study),
         notes=tuple(registry.notes(study)),
         called=bool(calls),

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import fsum
 
-from autoresearch.policy.arms import calibrations, compare, records
 from autoresearch.policy.lineage import believed_gain
+from autoresearch.policy.proposer_comparison import calibrations, compare, records
 from autoresearch.records.arms import Trained
 from autoresearch.records.values import UNCOUNTED, Category, Estimate, Standing, Verdict
 from autoresearch.report.values import ExperimentReport, Phases, Proposers, TrialReport

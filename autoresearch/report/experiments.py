@@ -82,11 +82,11 @@ def estimate(mean: float | None, error: float | None) -> Estimate | None:
     return None if mean is None else Estimate(mean, error)
 
 
-def compared(row: Experiment, scale: policy.Scale) -> policy.Gap | None:
+def compared(row: Experiment, scale: policy.Scale) -> policy.GeneralizationGap | None:
     """Return how an experiment fares against the baseline on val and on test, once known."""
     val = estimate(row.val_gain, row.val_gain_error)
     test = estimate(row.test_gain, row.test_gain_error)
-    return None if val is None or test is None else policy.Gap(val, test, scale)
+    return None if val is None or test is None else policy.GeneralizationGap(val, test, scale)
 
 
 def distance(row: Experiment, trials: Sequence[Trial]) -> float | None:

@@ -23,7 +23,7 @@ class TestScore:
     score: float | None
     distance: float | None
     baseline_distance: float | None
-    gap: policy.Gap | None
+    gap: policy.GeneralizationGap | None
 
 
 @dataclass(frozen=True)

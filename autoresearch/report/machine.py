@@ -15,7 +15,7 @@ class Machine:
     """A study's noise, what can be seen through it, and where the machine was looked at again."""
 
     noise: policy.Noise
-    sight: policy.Sight
+    sight: policy.Power
     advice: str | None
     checks: tuple[tuple[int, policy.Drift], ...]
 
@@ -33,7 +33,7 @@ class Machine:
             RegistryError: the registry is damaged.
         """
         noise = policy.noise(readings, scale.noise)
-        sight = policy.sight(noise, scale)
+        sight = policy.power(noise, scale)
         checks = tuple(
             (each.trial, policy.drift(each.again, each.then, noise, study.metric))
             for each in registry.repeats(study)

@@ -9,7 +9,7 @@ from autoresearch import policy
 from autoresearch.records.notes import Note
 from autoresearch.records.scores import Allowance
 from autoresearch.records.values import Estimate, Verdict
-from autoresearch.registry import Raced, Spending
+from autoresearch.registry import PruningCounts, Spending
 from autoresearch.report import derived
 from autoresearch.report.failures import failures
 from autoresearch.report.machine import Machine
@@ -54,7 +54,7 @@ class StudyReport:
     spending: tuple[Spending, ...]
     tariff: Tariff
     seconds_by_purpose: Mapping[str, float]
-    raced: Raced
+    pruning: PruningCounts
     duty: policy.Duty | None
     notes: tuple[Note, ...]
     called: bool

@@ -11,8 +11,8 @@ from datetime import datetime
 from types import MappingProxyType
 
 from autoresearch import policy
-from autoresearch.policy.arms import Comparison, Record
 from autoresearch.policy.calibration import Calibration
+from autoresearch.policy.proposer_comparison import ProposerComparison, ProposerRecord
 from autoresearch.records.metric import Metric
 from autoresearch.records.tables import Study
 from autoresearch.records.values import (
@@ -149,8 +149,8 @@ class ExperimentReport:
     """One proposal and its fate. Estimates are None where nothing is known yet.
 
     `delta` is the believed effect, `measured` the mean of its pairs; `documents_error` what the
-    choice of val documents (or units) leaves open in it; `gap` what test says of it, and
-    `test_distance` how far test lies from val for the checkpoint that was scored on it.
+    choice of val documents (or units) leaves open in it; `generalization_gap` what test says of it,
+    and `test_distance` how far test lies from val for the checkpoint that was scored on it.
     `change` is the diff, or of what was refused the change as proposed; `log` the end of the last
     training's log, and `traceback` that of the last one that left any.
     """
@@ -176,7 +176,7 @@ class ExperimentReport:
     claim: str
     test_bpb: float | None
     test_distance: float | None
-    gap: policy.Gap | None
+    gap: policy.GeneralizationGap | None
     seconds: float
     memory: int
     commit: str
@@ -239,8 +239,8 @@ class Limited:
 class Proposers:
     """What each side gained, beside the control, and what became of its predictions."""
 
-    records: tuple[Record, ...] = ()
-    comparisons: tuple[Comparison, ...] = ()
+    records: tuple[ProposerRecord, ...] = ()
+    comparisons: tuple[ProposerComparison, ...] = ()
     calibrations: Mapping[str, Calibration] = field(default_factory=lambda: MappingProxyType({}))
 
 

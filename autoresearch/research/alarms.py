@@ -13,11 +13,11 @@ class Alarms:
     """Looks at money and proposers, and tells each thing once."""
 
     def __init__(
-        self, money_cap: MoneyCap, schedule: ProposerSchedule, see: Callable[[Event], None]
+        self, money_cap: MoneyCap, schedule: ProposerSchedule, on_event: Callable[[Event], None]
     ) -> None:
         self._money_cap = money_cap
         self._schedule = schedule
-        self._see = see
+        self._on_event = on_event
         self._told: set[str] = set()
 
     def look(self) -> None:
@@ -31,4 +31,4 @@ class Alarms:
     def _once(self, name: str, event: Event) -> None:
         if name not in self._told:
             self._told.add(name)
-            self._see(event)
+            self._on_event(event)

@@ -67,7 +67,7 @@ def controller_for(
     control.wake = tasks.wake
     guards = guards_of(project.settings)
     require_numbers(registry, study, guards)
-    recorder = Recorder(registry, repo, backoff.see, guards)
+    recorder = Recorder(registry, repo, backoff.on_event, guards)
     paired_trials = PairedTrials(registry, trials, settings.replicates, guards)
     agenda = Agenda(
         registry,
@@ -76,7 +76,7 @@ def controller_for(
         confirmation=Confirmation(
             confirm_share, registry, paired_trials, recorder, lambda: backoff.left
         ),
-        drift_checks=DriftChecks(settings.drift_every, registry, backoff.see),
+        drift_checks=DriftChecks(settings.drift_every, registry, backoff.on_event),
         profiles=profile,
         clock=backoff.clock,
     )
@@ -107,7 +107,7 @@ def controller_for(
         control=control,
         money_cap=money_cap,
         backoff=backoff,
-        alarms=Alarms(money_cap, schedule, backoff.see),
+        alarms=Alarms(money_cap, schedule, backoff.on_event),
         budget=project.settings.budget(study.budget_seconds),
         ahead=settings.ahead,
     )

@@ -28,7 +28,7 @@ def keep_measured(
     registry: Registry,
     experiment: Experiment,
     score: Score | Unscored | None,
-    see: Callable[[Event], None],
+    on_event: Callable[[Event], None],
 ) -> None:
     """Write down what the baseline's scoring measured. Nothing else widens what is allowed.
 
@@ -42,7 +42,7 @@ def keep_measured(
     changes = {"audit_tolerance": found.tolerance, "audit_noise": found.noise}
     registry.save(study.model_copy(update=changes))
     if policy.at_ceiling(found):
-        see(Notice(policy.too_noisy(found)))
+        on_event(Notice(policy.too_noisy(found)))
 
 
 def _unmeasured(registry: Registry, study: Study) -> bool:

@@ -34,14 +34,15 @@ def waiting(reason: str, attempt: int, cause: WaitCause = WaitCause.OTHER) -> Wa
 class Backoff:
     """Lets time pass and tries again. Every wait ends at once when the run is to stop.
 
-    `clock` and `sleep` are the run's, in seconds; `see` is told why it waits, once for each wait
-    and once more where it becomes a long one; `stop` is asked often; `deadline` is on the clock,
+    `clock` and `sleep` are the run's, in seconds; `on_event` is told why it waits, once for each
+    wait and once more where it becomes a long one; `stop` is asked often; `deadline` is on the
+    clock,
     None: there is none. While `paused` is true nothing is to be executed.
     """
 
     clock: Callable[[], float]
     sleep: Callable[[float], None]
-    see: Callable[[Event], None]
+    on_event: Callable[[Event], None]
     stop: Callable[[], bool]
     deadline: float | None = None
     paused: Callable[[], bool] = lambda: False
@@ -69,7 +70,7 @@ class Backoff:
                 self.back_off(str(fault), attempt)
             else:
                 if attempt:
-                    self.see(Notice("it goes on"))
+                    self.on_event(Notice("it goes on"))
                 return done
         raise AssertionError
 
@@ -80,7 +81,7 @@ class Backoff:
             Interrupted: the run is to stop.
         """
         if told := waiting(reason, attempt):
-            self.see(told)
+            self.on_event(told)
         self.wait(backoff_seconds(attempt))
         if self.stop():
             msg = f"stopped while waiting: {reason}"

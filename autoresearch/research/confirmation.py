@@ -188,13 +188,13 @@ class Confirmation:
 
     def _can_be_paired(self, keep: Keep) -> bool:
         # A seed that a side failed on is left out, but one that fails again would take pairs for
-        # ever; so would a keep that was raced in one.
+        # ever; so would a keep that was pruned in one.
         parent = self._registry.experiment(int(keep.row.parent_id or 0), whole=False)
         for side in (parent, keep.row):
             trials = [each for each in self._registry.trials(side) if settled(each)]
             if sum(each.val_bpb is None for each in trials) > _FAILURES:
                 return False
-        return not any(each.ending is Ending.RACED for each in trials)
+        return not any(each.ending is Ending.PRUNED for each in trials)
 
 
 def earn_claim(

@@ -97,7 +97,7 @@ class Controller:
         self._control = control
         self._money_cap = money_cap
         self._backoff = backoff
-        self._see: Callable[[Event], None] = backoff.see
+        self._on_event: Callable[[Event], None] = backoff.on_event
         self._alarms = alarms
         self._budget = budget
         self._ahead = ahead
@@ -163,7 +163,7 @@ class Controller:
         stranded = bool(wants) and not self._trials.executor.slots
         if stranded and not self._stranded:
             told = "there is no machine to train on; it goes on once there is one"
-            self._see(Waiting(told, WaitCause.MACHINE))
+            self._on_event(Waiting(told, WaitCause.MACHINE))
         self._stranded = stranded
         return stranded
 
@@ -184,7 +184,7 @@ class Controller:
             return False
         pause = self._schedule.seconds_until_ready(self._for_thought()) or 0.0
         if pause > 0:
-            self._see(Waiting(f"for a proposer, {pause:.0f} s", WaitCause.PROPOSERS, pause))
+            self._on_event(Waiting(f"for a proposer, {pause:.0f} s", WaitCause.PROPOSERS, pause))
             self._tasks.linger(pause, IdleReason.PAUSED, until=lambda: self._control.holds)
         return True
 
@@ -413,7 +413,7 @@ class Controller:
         self._schedule.resume(self._registry.experiments(self.study))
         summary = self._registry.summary(self.study)
         slots = self._trials.executor.slots
-        self._see(telling.study_opened(summary, self._budget, self._schedule.names, slots))
+        self._on_event(telling.study_opened(summary, self._budget, self._schedule.names, slots))
         for row in self._registry.unfinished(self.study):
             if row.state is ExperimentState.OPEN:
                 self._take_up(row)
@@ -432,7 +432,7 @@ class Controller:
         with suppress(Interrupted):  # it waits for the registry, and may wait no longer
             self._set_state(StudyState.STOPPED, self._trials.slot_clock.rest())
         summary, rows = self._registry.summary(self.study), self._registry.experiments(self.study)
-        self._see(telling.study_stopped(summary, rows, reason))
+        self._on_event(telling.study_stopped(summary, rows, reason))
 
     def _reread(self) -> None:
         self._trials.tidy()

@@ -30,7 +30,7 @@ class DriftChecks:
 
     every: int
     registry: Registry
-    see: Callable[[Event], None]
+    on_event: Callable[[Event], None]
 
     def moved(self, study: Study) -> bool:
         """Let rest what was read on other hardware, as trials say; return whether there was any."""
@@ -80,20 +80,20 @@ class DriftChecks:
         then = _newest(study, [each for each in before if each.seed == again.seed])
         if again.val_bpb is None:
             said = f"the incumbent, trained again on seed {again.seed}, came to no score"
-            self.see(Notice(f"{said}: {again.ending}: {again.detail}"))
+            self.on_event(Notice(f"{said}: {again.ending}: {again.detail}"))
         elif then is not None:
             noise = fit_posterior(self.registry, study).noise
             found = policy.drift(_reading(again), _reading(then), noise, study.metric)
             if found.changed:
                 told = f"the incumbent (experiment {of.id}), trained again on the same seed, "
-                self._rest(study, int(again.id or 0), told + found.told)
+                self._rest(study, int(again.id or 0), told + found.description)
 
     def _rest(self, study: Study, first: int, told: str) -> None:
         """Let rest what was read before a trial, by its number: the first on another machine."""
         study = self.registry.study(study.tag) or study  # trials write what they measured into it
         changes = [*study.machine_changes, first - 1]
         self.registry.save(study.model_copy(update={"machine_changes": changes}))
-        self.see(
+        self.on_event(
             Notice(
                 f"the machine has changed: {told}; the next comparison is on a fresh seed, with "
                 "both sides trained"

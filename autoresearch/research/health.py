@@ -71,7 +71,7 @@ class Health:
 
         Args:
             experiment: whose attempt it was.
-            failure: whose fault it seems; None for an attempt that has its score, or was raced.
+            failure: whose fault it seems; None for an attempt that has its score, or was pruned.
             doubtful: it could be the machine's all the same.
             strikes: attempts before that only a machine explains, on a machine that was well.
 
@@ -150,7 +150,7 @@ class Health:
             attempt += 1
             yield from self.is_well(experiment)
         self.failures = 0
-        self.backoff.see(Notice("the machine trains again"))
+        self.backoff.on_event(Notice("the machine trains again"))
 
     def _canary(self, experiment: Experiment) -> tuple[Experiment, int] | None:
         """Return the incumbent and a seed that it came through last; None where none did."""

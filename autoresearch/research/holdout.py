@@ -85,7 +85,9 @@ class HoldoutScorer:
         self._registry.save(row)
         return None
 
-    def compare(self, number: int, baseline: int, sizes: "Sizes") -> policy.Gap | None:
+    def compare(
+        self, number: int, baseline: int, sizes: "Sizes"
+    ) -> policy.GeneralizationGap | None:
         """Write down how an experiment fares against the baseline on both splits, if both scored.
 
         Args:
@@ -97,7 +99,7 @@ class HoldoutScorer:
         mine, theirs = self._bits(row), self._bits(base)
         if mine is None or theirs is None:
             return None
-        gap = policy.gap(
+        gap = policy.generalization_gap(
             policy.Sides(mine.val, theirs.val, sizes.val),
             policy.Sides(mine.test, theirs.test, sizes.test),
             self._registry.scale(self._registry.study_of(row)),

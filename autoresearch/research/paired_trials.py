@@ -206,7 +206,7 @@ def _unfair(seed: int, sides: Sequence[Side], again: Sequence[Side], since: int)
 
 def _failure(trial: Trial) -> policy.Decision:
     """Return the verdict of a trial that came to an end of its own, without a score."""
-    if trial.ending is Ending.RACED:
+    if trial.ending is Ending.PRUNED:
         return policy.Decision(Verdict.DISCARD, None, trial.detail)
     # What finished and was not scored has its cause in the detail.
     scoring = trial.ending is Ending.FINISHED

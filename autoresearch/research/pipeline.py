@@ -42,7 +42,7 @@ class ProposalPipeline:
         self._schedule = schedule
         self._through = backoff.retry
         self._clock = backoff.clock
-        self._see: Callable[[Event], None] = backoff.see
+        self._on_event: Callable[[Event], None] = backoff.on_event
         self.briefing = Briefing(registry, repo, project)
         self._admission = Admission(project, registry, repo, self.briefing, rehearse)
         self._reversals = Reversals(registry, repo, project.settings.target.editable)
@@ -100,7 +100,7 @@ class ProposalPipeline:
 
     def admit(self, study: Study, row: Experiment) -> OpenExperiment | Rejection:
         """Make a commit of an open experiment's change, or say why it is refused."""
-        self._see(telling.experiment_opened(row))
+        self._on_event(telling.experiment_opened(row))
         trials = self._registry.trials(row)
         checked = self._through(partial(self._admission.commit, study, row))
         if isinstance(checked, Rejection):

@@ -19,7 +19,7 @@ class StudyPosterior:
     """
 
     noise: policy.Noise
-    past: tuple[policy.Past, ...]
+    past: tuple[policy.DecidedExperiment, ...]
     scale: policy.Scale
     epoch: int = 0
 
@@ -95,7 +95,11 @@ def epoch(study: Study) -> int:
     return len(study.machine_changes)
 
 
-def _past(row: Experiment, readings: list[Reading], parents: dict[int, int]) -> policy.Past:
+def _past(
+    row: Experiment, readings: list[Reading], parents: dict[int, int]
+) -> policy.DecidedExperiment:
     number = int(row.id or 0)
     kept = row.verdict is Verdict.KEEP
-    return policy.Past(number, parents.get(number), kept, tuple(readings), row.is_reversal)
+    return policy.DecidedExperiment(
+        number, parents.get(number), kept, tuple(readings), row.is_reversal
+    )

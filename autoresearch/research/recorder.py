@@ -32,13 +32,13 @@ class Recorder:
         self,
         registry: Registry,
         repo: GitRepo,
-        see: Callable[[Event], None],
+        on_event: Callable[[Event], None],
         guards: Guards = (),
     ) -> None:
         """Build it; what breaks one of `guards` on a later trial has no claim."""
         self._registry = registry
         self._repo = repo
-        self._see = see
+        self._on_event = on_event
         self._guards = guards
         self._stuck = ""
 
@@ -52,11 +52,13 @@ class Recorder:
             follow(self._registry, self._repo, study)
         except GitError as fault:
             if str(fault) != self._stuck:
-                self._see(Notice(f"{fault}; the run goes on, and the branch follows once it can"))
+                self._on_event(
+                    Notice(f"{fault}; the run goes on, and the branch follows once it can")
+                )
             self._stuck = str(fault)
             return
         if self._stuck:
-            self._see(Notice(f"branch {study.branch} has followed"))
+            self._on_event(Notice(f"branch {study.branch} has followed"))
         self._stuck = ""
 
     def record_verdict(
@@ -78,7 +80,7 @@ class Recorder:
             self.follow(study)
         if trials:
             self._refresh(study, posterior)
-        self._see(telling.experiment_done(experiment))
+        self._on_event(telling.experiment_done(experiment))
 
     def refresh_scores(self, study: Study, experiment: Experiment | None = None) -> None:
         """Let new readings of kept experiments reach the rows: those of a new pair of one, too."""
@@ -139,9 +141,9 @@ class Recorder:
         self._claim(study, posterior)
 
     def _advise(self, study: Study, posterior: StudyPosterior) -> None:
-        found = policy.sight(posterior.noise, posterior.scale)
+        found = policy.power(posterior.noise, posterior.scale)
         if advice := policy.advice(found, study.device, study.clock):
-            self._see(Notice(advice))
+            self._on_event(Notice(advice))
 
     def _compare_documents(self, study: Study, experiment: Experiment) -> None:
         """Note how far the difference to its parent hangs on which documents val holds."""
@@ -178,7 +180,7 @@ class Recorder:
     def _tell(self, study: Study, row: Experiment, standing: Standing | None) -> None:
         incumbent = self._registry.incumbent(study)
         best = incumbent.val_bpb if incumbent else None
-        self._see(
+        self._on_event(
             Settled(
                 int(row.id or 0), standing, row.claim_reason, best,
                 row.hypothesis, row.delta, row.delta_error,

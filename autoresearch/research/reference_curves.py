@@ -34,7 +34,7 @@ class _Curve:
 
 
 class ReferenceCurves:
-    """Who is raced, and by which ladder: the study's own as soon as it has one."""
+    """What a screening trial is held against: a curve, and the study's own thresholds if any."""
 
     def __init__(
         self,
@@ -48,27 +48,27 @@ class ReferenceCurves:
         self._repo = repo
         self._chance = chance or random.SystemRandom().random
         self._curves: dict[int, _Curve] = {}
-        self._known: dict[int, policy.Finished | None] = {}
+        self._known: dict[int, policy.FinishedTraining | None] = {}
         self._families: dict[int, bool] = {}
 
     def reference(self, experiment: Experiment, seed: int) -> PruningReference | None:
         """Return what a screening trial is held against, None where it is to run to its end.
 
-        It needs a ladder, the incumbent's curve on this seed, and a change that leaves alone what
+        It needs thresholds, the incumbent's curve on this seed, and a change that leaves alone what
         gives a curve its meaning.
         """
-        if not self._settings.racing.enabled or experiment.parent_id is None:
+        if not self._settings.pruning.enabled or experiment.parent_id is None:
             return None
         study = self._registry.study_of(experiment)
         self._read(study)
         rival = self._rival(experiment, seed, after=study.steady_since)
         if rival is None or not self._comparable(experiment):
             return None
-        ladder = policy.ladder(self._finished(study), self._shipped(study))
-        if ladder is None:
+        thresholds = policy.thresholds_for(self._finished(study), self._shipped(study))
+        if thresholds is None:
             return None
-        spared = self._chance() < self._settings.racing.audit
-        return PruningReference(tuple(rival.points), ladder, spared=spared)
+        spared = self._chance() < self._settings.pruning.audit
+        return PruningReference(tuple(rival.points), thresholds, spared=spared)
 
     def _read(self, study: Study) -> None:
         """Read the curves that have come since."""
@@ -84,10 +84,10 @@ class ReferenceCurves:
         ]
         return mine[-1] if mine else None
 
-    def _finished(self, study: Study) -> list[policy.Finished]:
+    def _finished(self, study: Study) -> list[policy.FinishedTraining]:
         """Return what ran to its end beside its incumbent, in order; of many, not all."""
         rows = {row.id: row for row in self._registry.experiments(study)}
-        found: list[policy.Finished] = []
+        found: list[policy.FinishedTraining] = []
         for number, curve in self._curves.items():
             if number not in self._known:
                 row, plenty = rows.get(curve.experiment), len(found) >= policy.PLENTY
@@ -98,14 +98,14 @@ class ReferenceCurves:
 
     def _beside(
         self, row: Experiment | None, curve: _Curve, *, winners_only: bool
-    ) -> policy.Finished | None:
+    ) -> policy.FinishedTraining | None:
         rival = self._rival(row, curve.seed) if row and curve.screening else None
         if row is None or rival is None or (winners_only and curve.bpb >= rival.bpb):
             return None
         if not self._comparable(row):
             return None
-        lags = policy.lags(curve.points, policy.Yardstick(rival.points))
-        return policy.Finished(lags, curve.bpb - rival.bpb)
+        lags = policy.lags(curve.points, policy.ReferenceCurve(rival.points))
+        return policy.FinishedTraining(lags, curve.bpb - rival.bpb)
 
     def _comparable(self, experiment: Experiment) -> bool:
         number = int(experiment.id or 0)
@@ -116,10 +116,10 @@ class ReferenceCurves:
             self._families[number] = patching.steering_change(before, after) is None
         return self._families[number]
 
-    def _shipped(self, study: Study) -> policy.Ladder | None:
+    def _shipped(self, study: Study) -> policy.PruningThresholds | None:
         if not study.metric.is_bits_per_byte:  # it was made from losses that foretell those
             return None
-        return policy.shipped_ladder(
+        return policy.default_thresholds(
             profile=study.profile,
             clock=study.clock,
             budget=study.budget_seconds,

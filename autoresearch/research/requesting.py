@@ -59,7 +59,7 @@ class ProposalRequests:
         """
         self._schedule = schedule
         self._clock = backoff.clock
-        self._see: Callable[[Event], None] = backoff.see
+        self._on_event: Callable[[Event], None] = backoff.on_event
         self._wake = wake
         self._keep = keep
         self._answers: SimpleQueue[_Answer] = SimpleQueue()
@@ -130,7 +130,7 @@ class ProposalRequests:
         self._schedule.record_failure(participant, why)
         if why is not None:
             again = None if participant.out else max(participant.ready_at - self._clock(), 0.0)
-            self._see(NoProposal(participant.proposer.name, why.reason, again))
+            self._on_event(NoProposal(participant.proposer.name, why.reason, again))
 
     def _propose(
         self, proposer: Proposer, brief: Brief, check: Check

@@ -43,7 +43,7 @@ def pause(
         Interrupted: the run is to stop.
     """
     if told := waiting(reason, attempt, cause):
-        backoff.see(told)
+        backoff.on_event(told)
     yield Pause(backoff_seconds(attempt), reason)
 
 
@@ -67,6 +67,6 @@ def executed(backoff: Backoff, spec: TrialSpec) -> Steps[TrialResult]:
         else:
             assert result is not None
             if attempt:
-                backoff.see(Notice("it goes on"))
+                backoff.on_event(Notice("it goes on"))
             return result
     raise AssertionError

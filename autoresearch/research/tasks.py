@@ -201,7 +201,7 @@ class Tasks(Generic[T]):
     def _take(self, message: Told | Ended | Wake) -> None:
         match message:
             case Told():
-                self._backoff.see(_placed(message.event, message.slot))
+                self._backoff.on_event(_placed(message.event, message.slot))
             case Ended():
                 self._advance(message.slot, message.result)
             case Wake():

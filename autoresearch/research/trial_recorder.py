@@ -50,7 +50,7 @@ class TrialRecorder:
         `took` is its time on its slot, where that is its own: a canary's is another trial's.
         """
         done = trial.model_copy(update={**_trained(result.outcome), **_took(took)})
-        done.condemned_at, done.failure = result.condemned_at, failure
+        done.pruned_at, done.failure = result.pruned_at, failure
         if isinstance(result.score, Score):
             done = done.model_copy(update=_scored(result.score))
         elif isinstance(result.score, Unscored):

@@ -45,7 +45,7 @@ class TrialRunner:
         repo: GitRepo,
         broke: Callable[[], str | None] = lambda: None,
         store: Shelf | None = None,
-        racing: ReferenceCurves | None = None,
+        reference_curves: ReferenceCurves | None = None,
     ) -> None:
         """Build it.
 
@@ -57,18 +57,18 @@ class TrialRunner:
             repo: where their code is.
             broke: returns why there is no money for a trial.
             store: where checkpoints go that `promote` may ask for; None keeps none.
-            racing: who stops hopeless trials early; None lets all run.
+            reference_curves: who stops hopeless trials early; None lets all run.
         """
         self._setup = setup
         self.executor = executor
         self._backoff = backoff
         self._registry = registry
         self._repo = repo
-        self._see: Callable[[Event], None] = backoff.see
+        self._on_event: Callable[[Event], None] = backoff.on_event
         self._broke = broke
         self._store = store
-        self._reference_curves = racing
-        self._units = StudyUnits(registry, backoff.see)
+        self._reference_curves = reference_curves
+        self._units = StudyUnits(registry, backoff.on_event)
         self._beaten = backoff.clock()
         self._healths: dict[str, Health] = {}
         self.slot_clock = SlotClock(backoff.clock)
@@ -119,11 +119,11 @@ class TrialRunner:
             if reason := self._broke():
                 raise Interrupted(reason)
             self.require_time(experiment.study_id, 1)
-            self._see(told)
+            self._on_event(told)
             self.slot_clock.begin(slot, waited)
             trial = yield from self._attempt(experiment, request, slot, strikes)
             waited = 0.0
-            self._see(
+            self._on_event(
                 TrialScored(request.experiment, trial.seed, trial.val_bpb, trial.detail, slot)
             )
             if trial.failure is not FailureKind.MACHINE:
@@ -133,7 +133,7 @@ class TrialRunner:
             strikes += not health.sick
             why = f"{trial.ending}: {trial.detail}"
             name = f"experiment {experiment.id}"
-            self._see(Notice(f"no fault of {name}'s ({why}): it is trained again"))
+            self._on_event(Notice(f"no fault of {name}'s ({why}): it is trained again"))
             if health.sick:
                 yield from health.rest(experiment)
 
@@ -144,7 +144,7 @@ class TrialRunner:
 
         What its row says of lines is the commit's own text.
         """
-        self._see(TrialStarted(request.experiment, request.seed, request.purpose, slot=slot))
+        self._on_event(TrialStarted(request.experiment, request.seed, request.purpose, slot=slot))
         self.slot_clock.begin(slot, waited)
         recording = self._recording(slot)
         trial = recording.begin(experiment, request.seed, request.purpose)
@@ -229,7 +229,7 @@ class TrialRunner:
                 )
         finally:
             self.executor.release(slot, int(trial.id or 0))
-        keep_measured(self._registry, experiment, result.score, self._see)
+        keep_measured(self._registry, experiment, result.score, self._on_event)
         trial = recording.end(trial, result, failure, took)
         self.tidy()
         return trial
@@ -238,8 +238,8 @@ class TrialRunner:
         spec = self._setup.spec(trial, str(experiment.commit_sha))
         study = self._registry.study_of(experiment)
         spec = replace(spec, allowance=allowance(self._registry, study.tag, self._setup.tolerance))
-        raced = request.purpose is Purpose.SCREENING and not request.incumbent
-        if self._reference_curves is None or not raced:
+        screened = request.purpose is Purpose.SCREENING and not request.incumbent
+        if self._reference_curves is None or not screened:
             return spec
         return replace(spec, reference=self._reference_curves.reference(experiment, request.seed))
 
@@ -264,7 +264,7 @@ class TrialRunner:
                 strikes += 1
                 if strikes == health.strikes:
                     break
-                self._see(Notice(f"scoring failed ({found.cause}: {found.reason}); once more"))
+                self._on_event(Notice(f"scoring failed ({found.cause}: {found.reason}); once more"))
             result = yield from executed(self._backoff, replace(spec, again=True))
         if isinstance(result.score, Score):
             health.came_through(strikes)

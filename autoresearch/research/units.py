@@ -13,15 +13,15 @@ from autoresearch.registry.packing import pack_counts, unpack_counts
 class StudyUnits:
     """Writes down the units of a study's baseline, and holds those of later scores against them."""
 
-    def __init__(self, registry: Registry, see: Callable[[Notice], None]) -> None:
+    def __init__(self, registry: Registry, on_event: Callable[[Notice], None]) -> None:
         """Build it.
 
         Args:
             registry: where studies are.
-            see: told once that units are not those of the baseline.
+            on_event: told once that units are not those of the baseline.
         """
         self._registry = registry
-        self._see = see
+        self._on_event = on_event
         self._told = False
 
     def comparable(
@@ -64,7 +64,7 @@ class StudyUnits:
             return score
         if not self._told:
             self._told = True
-            self._see(Notice(_told(experiment, len(score.doc_bytes), len(weights))))
+            self._on_event(Notice(_told(experiment, len(score.doc_bytes), len(weights))))
         return replace(score, doc_bits=(), doc_bytes=())
 
     def _is_first(self, experiment: Experiment) -> bool:

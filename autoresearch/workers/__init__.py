@@ -1,6 +1,6 @@
 """Workers execute trials. One Protocol, one implementation a file."""
 
-from autoresearch.workers.base import Assignment, Race, Worker, always, unraced
+from autoresearch.workers.base import Assignment, PruneCheck, Worker, always, never_pruned
 from autoresearch.workers.command import CommandRun, CommandWorker
 from autoresearch.workers.command_process import with_python
 from autoresearch.workers.local import LocalWorker
@@ -10,9 +10,9 @@ __all__ = [
     "CommandRun",
     "CommandWorker",
     "LocalWorker",
-    "Race",
+    "PruneCheck",
     "Worker",
     "always",
-    "unraced",
+    "never_pruned",
     "with_python",
 ]

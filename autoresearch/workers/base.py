@@ -7,7 +7,7 @@ from typing import Protocol
 
 from autoresearch.records.training import Budget, Limits, Outcome, Point
 
-Race = Callable[[Point], str | None]
+PruneCheck = Callable[[Point], str | None]
 
 
 def always() -> bool:
@@ -15,7 +15,7 @@ def always() -> bool:
     return True
 
 
-def unraced(_point: Point) -> str | None:
+def never_pruned(_point: Point) -> str | None:
     """Give no trial up."""
     return None
 
@@ -73,7 +73,7 @@ class Worker(Protocol):
         *,
         on_point: Callable[[Point], None],
         stop: Callable[[], bool],
-        race: Race = unraced,
+        prune_check: PruneCheck = never_pruned,
         at_rest: Callable[[], bool] = always,
     ) -> Outcome:
         """Return how the trial ended; a failure of whatever kind is an outcome, not an exception.
@@ -82,7 +82,7 @@ class Worker(Protocol):
             assignment: the trial.
             on_point: told metrics as they come; of those that come at once, the last.
             stop: asked often; true ends the trial as INTERRUPTED.
-            race: told every metric; a sentence, why the trial is hopeless, ends it as RACED.
+            prune_check: told every metric; a sentence, why the trial is hopeless, ends it as RACED.
             at_rest: asked often; the trial's clock does not start, nor has it its data, before
                 this is true: that nothing else of ours takes anything from it.
 

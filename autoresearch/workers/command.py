@@ -17,7 +17,7 @@ from autoresearch.records.text import safe_line
 from autoresearch.records.training import Outcome, Point
 from autoresearch.records.values import Ending
 from autoresearch.sandbox import Sandbox
-from autoresearch.workers.base import Assignment, Race, always, unraced
+from autoresearch.workers.base import Assignment, PruneCheck, always, never_pruned
 from autoresearch.workers.command_process import CommandProcess, CommandRun
 from autoresearch.workers.command_trial import RunningCommand
 from autoresearch.workers.compiled import CompileCache
@@ -64,7 +64,7 @@ class CommandWorker:
         *,
         on_point: Callable[[Point], None],
         stop: Callable[[], bool],
-        race: Race = unraced,  # noqa: ARG002 - nothing is known of the way to a command's score
+        prune_check: PruneCheck = never_pruned,  # noqa: ARG002 - nothing is known of the way to a command's score
         at_rest: Callable[[], bool] = always,
     ) -> Outcome:
         """Return how the trial ended; see `Worker.train`."""

@@ -16,7 +16,7 @@ from autoresearch.records.training import Limits, Outcome, Point
 from autoresearch.records.values import Ending, Trust
 from autoresearch.runtime.session import MAX_FILES
 from autoresearch.sandbox import Sandbox
-from autoresearch.workers.base import Assignment, Race, always, unraced
+from autoresearch.workers.base import Assignment, PruneCheck, always, never_pruned
 from autoresearch.workers.compiled import CompileCache
 from autoresearch.workers.hardware import hardware
 from autoresearch.workers.meter import Meter
@@ -65,7 +65,7 @@ class LocalWorker:
         *,
         on_point: Callable[[Point], None],
         stop: Callable[[], bool],
-        race: Race = unraced,
+        prune_check: PruneCheck = never_pruned,
         at_rest: Callable[[], bool] = always,
     ) -> Outcome:
         """Return how the trial ended; see `Worker.train`."""
@@ -77,7 +77,7 @@ class LocalWorker:
             if self._compiled is not None:
                 self._compiled.seed(inner.scratch)
             try:
-                trial, process = self._begin(inner, standby, on_point, race, at_rest, held)
+                trial, process = self._begin(inner, standby, on_point, prune_check, at_rest, held)
             except OSError as fault:
                 why = f"cannot start a trial: {fault.strerror or fault}"
                 return Outcome(Ending.NOT_STARTED, safe_line(why))
@@ -147,7 +147,7 @@ class LocalWorker:
         assignment: Assignment,
         standby: Standby | None,
         on_point: Callable[[Point], None],
-        race: Race,
+        prune_check: PruneCheck,
         at_rest: Callable[[], bool],
         held: ExitStack,
     ) -> tuple[RunningTrial, TrialProcess]:
@@ -169,7 +169,7 @@ class LocalWorker:
             process.control,
             shards,
             on_point,
-            race,
+            prune_check,
             at_rest,
             self._patience,
         )

@@ -12,7 +12,7 @@ from autoresearch.records.text import safe_reason, safe_text
 from autoresearch.records.training import Outcome, Point, ProfileRow, Timing
 from autoresearch.records.values import Ending, FailureKind
 from autoresearch.runtime.session import MAX_METRIC_BYTES
-from autoresearch.workers.base import Assignment, Race
+from autoresearch.workers.base import Assignment, PruneCheck
 from autoresearch.workers.checkpoint import BadCheckpointError, take
 from autoresearch.workers.exits import OOM_KILLED, failure_of
 from autoresearch.workers.meter import Meter
@@ -61,7 +61,7 @@ class RunningTrial:
         control: socket.socket,
         shards: Sequence[IO[bytes]],
         on_point: Callable[[Point], None],
-        race: Race,
+        prune_check: PruneCheck,
         at_rest: Callable[[], bool],
         patience: float,
     ) -> None:
@@ -71,7 +71,7 @@ class RunningTrial:
         self._control = control
         self._shards = shards
         self._on_point = on_point
-        self._race = race
+        self._pruning = prune_check
         self._at_rest = at_rest
         self._is_ready = False  # it has said `start`
         self._patience = patience
@@ -142,14 +142,14 @@ class RunningTrial:
             if found:
                 point = found
                 self._curve.add(point)
-                self._give_up(self._race(point))
+                self._give_up(self._pruning(point))
         if point:  # the last of a burst: who looks on must not be the brake
             self._on_point(point)
 
     def _give_up(self, reason: str | None) -> None:
         # Whoever has handed in its checkpoint, or has failed, is through: no time is left to save.
         if reason and not (self._ending or self._digests is not None or self._failure):
-            self._kill(Ending.RACED, reason)
+            self._kill(Ending.PRUNED, reason)
 
     def _heed(self, line: bytes) -> None:
         message = parse_control(line)

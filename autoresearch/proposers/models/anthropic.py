@@ -51,7 +51,7 @@ class AnthropicModel:
         timeout: of a whole attempt, in seconds.
         effort: how hard it shall think, in the API's words; empty: its default.
         base_url: of an endpoint that is not the official one.
-        hide: makes every secret in a text unreadable.
+        redact: makes every secret in a text unreadable.
     """
 
     def __init__(
@@ -62,9 +62,9 @@ class AnthropicModel:
         timeout: float,
         effort: str = "",
         base_url: str | None = None,
-        hide: Callable[[str], str],
+        redact: Callable[[str], str],
     ) -> None:
-        self._line = Line("anthropic", model, key, timeout, hide)
+        self._line = Line("anthropic", model, key, timeout, redact)
         choices = {
             LIMIT: ("max_tokens",),
             RULES: ("system", "user"),

@@ -64,7 +64,7 @@ class ChatModel:
         key: the API key; None: the server needs none.
         timeout: of a whole attempt, in seconds.
         effort: how hard it shall reason; empty: nothing is said about it.
-        hide: makes every secret in a text unreadable.
+        redact: makes every secret in a text unreadable.
     """
 
     def __init__(
@@ -75,11 +75,11 @@ class ChatModel:
         key: str | None,
         timeout: float,
         effort: str = "",
-        hide: Callable[[str], str],
+        redact: Callable[[str], str],
     ) -> None:
         parts = urlsplit(base_url)
         server = parts.netloc.rpartition("@")[2]
-        self._line = Line(server, model, key, timeout, hide)
+        self._line = Line(server, model, key, timeout, redact)
         self._adapting = Adapting(
             self._line,
             Form(

@@ -56,7 +56,7 @@ class Said:
 class Line:
     """The line to one model of one provider. Its key is never shown.
 
-    `timeout` bounds an attempt from beginning to end, in seconds; `hide` makes every secret in a
+    `timeout` bounds an attempt from beginning to end, in seconds; `redact` makes every secret in a
     text unreadable.
     """
 
@@ -64,7 +64,7 @@ class Line:
     model: str
     key: str | None
     timeout: float
-    hide: Callable[[str], str]
+    redact: Callable[[str], str]
 
     def __repr__(self) -> str:
         return f"Line({self.provider!r}, {self.model!r})"
@@ -129,7 +129,7 @@ class Line:
         return safe_line(self._hidden(safe_line(line, LINE_INPUT)), _DETAIL_WIDTH)
 
     def _hidden(self, text: str) -> str:
-        text = self.hide(text)
+        text = self.redact(text)
         if self.key is None or len(self.key) < _SHORTEST_KEY:
             return text
         return text.replace(self.key, "[key]")

@@ -63,7 +63,7 @@ class ResponsesModel:
         timeout: of a whole attempt, in seconds.
         effort: how hard it shall reason, in the API's words; empty: its default.
         base_url: of an endpoint that is not the official one.
-        hide: makes every secret in a text unreadable.
+        redact: makes every secret in a text unreadable.
     """
 
     def __init__(
@@ -74,9 +74,9 @@ class ResponsesModel:
         timeout: float,
         effort: str = "",
         base_url: str | None = None,
-        hide: Callable[[str], str],
+        redact: Callable[[str], str],
     ) -> None:
-        self._line = Line("openai", model, key, timeout, hide)
+        self._line = Line("openai", model, key, timeout, redact)
         choices = {
             LIMIT: ("max_output_tokens",),
             RULES: ("developer", "system", "user"),

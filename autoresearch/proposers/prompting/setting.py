@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from autoresearch.policy.claims import CONFIRMED
+from autoresearch.policy.confirmation import CONFIRMED
 from autoresearch.policy.verdicts import ENOUGH_REPEATS, MAX_PAIRS
 from autoresearch.proposers.base import Brief, Machine, Measuring
 from autoresearch.proposers.prompting import frames
@@ -60,7 +60,7 @@ def setting_of(brief: Brief, proposals: int) -> Setting:
         command=frames.line(brief.command, 300),
         total=brief.total,
         paired=brief.scale.noise.paired,
-        guards=tuple(f"`{each.name}` {each.told}" for each in brief.guards),
+        guards=tuple(f"`{each.name}` {each.description}" for each in brief.guards),
         example=brief.example_delta,
         editable=frames.line(", ".join(brief.editable), 300),
         several=len(brief.editable) > 1 or "*" in brief.editable[0],

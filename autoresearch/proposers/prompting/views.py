@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from autoresearch import patching
-from autoresearch.policy import Calibration, Noise, sight
+from autoresearch.policy import Calibration, Noise, power
 from autoresearch.proposers.base import Brief, HistoryEntry, Pending, Remaining
 from autoresearch.proposers.prompting import digest, frames
 from autoresearch.proposers.prompting.digest import Tally
@@ -169,7 +169,7 @@ def now(brief: Brief, frame: Frames, proposer: str = "") -> Now:
         baseline=brief.baseline[:_READINGS],
         noise=brief.noise,
         more_steps=brief.noise.slope * math.log(1.4) if brief.noise else 0.0,
-        smallest=sight(brief.noise, brief.scale).gain if brief.noise else 0.0,
+        smallest=power(brief.noise, brief.scale).gain if brief.noise else 0.0,
         line_price=brief.scale.line_price,
         tie=brief.scale.tie,
         since_keep=digest.since_keep(history),

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
-from autoresearch.policy.arms import Comparison
+from autoresearch.policy.proposer_comparison import ProposerComparison
 from autoresearch.records.metric import Direction
 from autoresearch.records.text import safe_line
 from autoresearch.render import direction
@@ -113,7 +113,7 @@ def curve_of(row: ExperimentReport, seed: int | None = None) -> Sequence[tuple[f
     return first if seed is None else curves.get(seed, first)
 
 
-def _beside(comparisons: Iterable[Comparison]) -> Iterator[dict[str, object]]:
+def _beside(comparisons: Iterable[ProposerComparison]) -> Iterator[dict[str, object]]:
     for each in comparisons:
         if (found := each.per_experiment) is not None:
             yield {

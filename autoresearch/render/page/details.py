@@ -132,7 +132,7 @@ def _effect(row: ExperimentReport, form: ScoreFormat) -> Iterator[Sequence[str]]
     if row.claim or row.standing:
         yield "claim", f"{row.standing or 'not confirmed'}: {safe_line(row.claim)}"
     if row.test_bpb is not None:
-        judged = f"; {row.gap.words}" if row.gap else ""
+        judged = f"; {row.gap.description}" if row.gap else ""
         yield form.test_name, f"{form.number(row.test_bpb, None, EXACT)} ({form.trust}){judged}"
 
 

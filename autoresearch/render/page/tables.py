@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from autoresearch import policy
-from autoresearch.policy.arms import Record
+from autoresearch.policy.proposer_comparison import ProposerRecord
 from autoresearch.records.money import dollars
 from autoresearch.records.notes import LONGEST
 from autoresearch.records.text import counted, safe_line
 from autoresearch.registry import Spending
-from autoresearch.render import arms, duty, racing, words
+from autoresearch.render import arms, duty, pruning, words
 from autoresearch.render.scores import ScoreFormat
 from autoresearch.report import ExperimentReport, StudyReport
 from autoresearch.report.tariff import Tariff
@@ -69,7 +69,7 @@ def _records(key: str, found: Proposers, form: ScoreFormat, notes: tuple[str, ..
     return Table(key, columns, frozenset(range(1, 7)), rows, notes)
 
 
-def _record(each: Record, digits: int) -> tuple[str, ...]:
+def _record(each: ProposerRecord, digits: int) -> tuple[str, ...]:
     name = safe_line(each.proposer, NAME)
     return (
         f"control {name}" if each.control else name,
@@ -112,7 +112,7 @@ def _time(report: StudyReport) -> Table:
     rows = [_part(f"for {why}", seconds, whole) for why, seconds in purposes]
     if report.phases.compiling:
         rows.append(_part("compiling, in their start-up", report.phases.compiling, whole))
-    lines = (duty.line(report.duty), racing.line(report.raced))
+    lines = (duty.line(report.duty), pruning.line(report.pruning))
     notes = tuple(sentence(each.plain) for each in lines if each is not None)
     return Table("time", ("trials", "took", "share"), frozenset((1, 2)), tuple(rows), notes)
 
@@ -130,14 +130,16 @@ def _noise(report: StudyReport) -> Table:
         _loud("a trial between seeds of the same code", noise.seed, noise.seed_repeats, form),
         _loud("a pair's difference between seeds", noise.pair, noise.pair_repeats, form),
     )
-    notes = [sentence(report.machine.advice or sight.told)]
+    notes = [sentence(report.machine.advice or sight.description)]
     if not noise.measured:
         notes = [f"Nothing was repeated yet: this is what is usual. {notes[0]}"]
     notes.append(
         f"What is smaller than {form.size(sight.gain)} is mostly not seen: of what was discarded, "
         "some may be a small gain."
     )
-    notes += [f"Trial {trial} looked for drift: it {each.told}." for trial, each in _checks(report)]
+    notes += [
+        f"Trial {trial} looked for drift: it {each.description}." for trial, each in _checks(report)
+    ]
     columns = (
         "noise, as a standard deviation",
         form.unit.strip() or form.name,
@@ -207,7 +209,7 @@ def _tested(each: ExperimentReport, form: ScoreFormat) -> tuple[str, ...]:
         form.number(each.test_bpb),
         form.delta(val.mean, val.error) if val else "-",
         form.delta(test.mean, test.error) if test else "-",
-        each.gap.words if each.gap else "the baseline" if each.parent is None else "-",
+        each.gap.description if each.gap else "the baseline" if each.parent is None else "-",
     )
 
 

@@ -3,8 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from autoresearch.policy.claims import CONFIRMED
-from autoresearch.policy.effects import Prior, weigh
+from autoresearch.policy.confirmation import CONFIRMED
+from autoresearch.policy.effects import Prior, posterior
 from autoresearch.policy.noise import Noise
 from autoresearch.policy.scale import Scale
 from autoresearch.policy.verdicts import ENOUGH_REPEATS, MAX_PAIRS
@@ -16,7 +16,7 @@ _STEPS = 40  # halvings of an interval: far below any error that matters
 
 
 @dataclass(frozen=True)
-class Sight:
+class Power:
     """The smallest gain that pairs would confirm, and how many such a night has to offer.
 
     `pair` is the deviation of a pair's difference that it rests on. `gain` is confirmed in every
@@ -33,12 +33,12 @@ class Sight:
     paired: bool = True
 
     @property
-    def blind(self) -> bool:
+    def is_too_low(self) -> bool:
         """Whether the noise is larger than any gain that a night may be expected to bring."""
         return self.expected < 1
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """The finding in words."""
         pair, gain = (self.metric.amount(each) for each in (self.pair, self.gain))
         unit = self.metric.unit
@@ -48,7 +48,7 @@ class Sight:
         )
 
 
-def sight(noise: Noise, scale: Scale) -> Sight:
+def power(noise: Noise, scale: Scale) -> Power:
     """Return what a study with this noise can see.
 
     Args:
@@ -63,10 +63,10 @@ def sight(noise: Noise, scale: Scale) -> Sight:
     gain = _smallest(ideas, pair**2 / MAX_PAIRS * freedom / (freedom - 2))
     share = math.exp(-gain / ideas.gain)
     expected = NIGHT * ideas.better * share
-    return Sight(pair, gain, share, expected, scale.metric, usual.paired)
+    return Power(pair, gain, share, expected, scale.metric, usual.paired)
 
 
-def advice(found: Sight, device: str, clock: Clock) -> str | None:
+def advice(found: Power, device: str, clock: Clock) -> str | None:
     """Return what to do about the noise in a sentence or two; None where it does no harm.
 
     Args:
@@ -74,7 +74,7 @@ def advice(found: Sight, device: str, clock: Clock) -> str | None:
         device: what it trains on.
         clock: what its budget counts.
     """
-    if not found.blind:
+    if not found.is_too_low:
         return None
     steps = [] if found.paired else ["let the command take a seed ([target] seed)"]
     steps.append("train longer (--budget)")
@@ -82,18 +82,19 @@ def advice(found: Sight, device: str, clock: Clock) -> str | None:
         steps.append('count CPU seconds ([training] clock = "cpu")')
     steps.append("find a quieter machine")
     return (
-        f"this study is louder than what it looks for: {found.told}, {found.expected:.1f} in "
-        f"{NIGHT} trainings. Start another with --tag: {', or '.join(steps)}"
+        f"this study is louder than what it looks for: {found.description}, "
+        f"{found.expected:.1f} in {NIGHT} trainings. "
+        f"Start another with --tag: {', or '.join(steps)}"
     )
 
 
 def _smallest(ideas: Prior, variance: float) -> float:
     """Return the smallest measured gain that is a claim; `variance` is of its error."""
     low, high = 0.0, 12 * math.sqrt(variance) + variance / ideas.gain
-    while weigh(ideas, -high, variance).better < CONFIRMED:
+    while posterior(ideas, -high, variance).better < CONFIRMED:
         high *= 2
     for _ in range(_STEPS):
         middle = (low + high) / 2
-        sure = weigh(ideas, -middle, variance).better >= CONFIRMED
+        sure = posterior(ideas, -middle, variance).better >= CONFIRMED
         low, high = (low, middle) if sure else (middle, high)
     return high

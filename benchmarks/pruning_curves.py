@@ -1,6 +1,6 @@
-"""Learning curves of the template and of changed templates, for `racing.py`.
+"""Learning curves of the template and of changed templates, for `pruning.py`.
 
-usage: python benchmarks/racing_curves.py OUT.jsonl [--budget 10] [--seeds 1,2,3] [--corpus stdlib]
+usage: python benchmarks/pruning_curves.py OUT.jsonl [--budget 10] [--seeds 1,2,3] [--corpus stdlib]
 
 Every line of OUT is a training in this process, on its CPU seconds, one thread: what was changed,
 the seed, the budget, the steps, val_bpb on the whole validation split, and of every step progress
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from racing_edits import ARCHITECTURE, BASE, STEERING, Edit
+from pruning_edits import ARCHITECTURE, BASE, STEERING, Edit
 
 from autoresearch import corpus as corpora
 from autoresearch.config import data_home, load_settings
@@ -41,9 +41,9 @@ def main() -> None:
     known = {(each["name"], each["seed"], each["budget"]) for each in read(chosen.out)}
     bench = Bench(Path(tempfile.mkdtemp(prefix="autoresearch-curves-")), chosen.corpus)
     for seed in map(int, chosen.seeds.split(",")):
-        raced, chance = [*ARCHITECTURE], random.Random(seed)
-        chance.shuffle(raced)  # neighbours come and go: no edit is always last
-        for edit in (BASE, *raced, *STEERING):
+        pruned, chance = [*ARCHITECTURE], random.Random(seed)
+        chance.shuffle(pruned)  # neighbours come and go: no edit is always last
+        for edit in (BASE, *pruned, *STEERING):
             if (edit.name, seed, chosen.budget) not in known:
                 line = json.dumps(bench.train(edit, seed, chosen.budget))
                 with chosen.out.open("a") as out:

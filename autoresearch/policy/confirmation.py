@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from autoresearch.policy.effects import Posterior, Prior, prospects, weigh
-from autoresearch.policy.noise import Noise, paired, steadied
+from autoresearch.policy.effects import Posterior, Prior, posterior, prospects
+from autoresearch.policy.noise import Noise, adjust_for_throughput, paired
 from autoresearch.policy.scale import CPU_SCALE, Scale
 from autoresearch.policy.verdicts import next_seed
 from autoresearch.records.text import counted
@@ -176,7 +176,7 @@ def _chance_of_claim(kept: Kept, noise: Noise, prior: Prior, ahead: int) -> floa
     return sum(
         share
         for share, value, _ in outlook
-        if weigh(prior, (total + ahead * value) / pairs, error).better >= CONFIRMED
+        if posterior(prior, (total + ahead * value) / pairs, error).better >= CONFIRMED
     )
 
 
@@ -206,7 +206,7 @@ def _believed(
         return _of_pairs(kept, [max(each, level) for each in differences], noise, prior)
 
     if not differences:
-        return weigh(prior, 0.0, 1e6 * noise.pair**2)
+        return posterior(prior, 0.0, 1e6 * noise.pair**2)
     low, high = min(differences), max(differences)
     near = max(0.01 * noise.pair, _DIGITS * max(abs(low), abs(high)))
     while high - low > near:
@@ -220,7 +220,7 @@ def _believed(
 
 def _of_pairs(kept: Kept, differences: Sequence[float], noise: Noise, prior: Prior) -> Posterior:
     variance = _variance(differences, noise) / len(differences) + kept.sampling**2
-    return weigh(prior, fmean(differences), variance)
+    return posterior(prior, fmean(differences), variance)
 
 
 def _variance(differences: Sequence[float], noise: Noise) -> float:
@@ -237,7 +237,9 @@ def _differences(kept: Kept, noise: Noise) -> list[float]:
     # Steadied among the pairs alone: what one side read besides, perhaps at another speed of the
     # machine, must not move their mean.
     mine, theirs = _beside(kept.experiment, kept.parent), _beside(kept.parent, kept.experiment)
-    return paired(steadied(mine, noise.slope), steadied(theirs, noise.slope))
+    return paired(
+        adjust_for_throughput(mine, noise.slope), adjust_for_throughput(theirs, noise.slope)
+    )
 
 
 def _beside(side: Sequence[Reading], other: Sequence[Reading]) -> list[Reading]:
@@ -248,4 +250,4 @@ def _beside(side: Sequence[Reading], other: Sequence[Reading]) -> list[Reading]:
 
 def _told(fresh: Sequence[float], believed: Posterior, scale: Scale) -> str:
     pairs = counted(len(fresh), "fresh pair")
-    return f"{scale.told(fmean(fresh))} on {pairs}, better with probability {believed.better:.1%}"
+    return f"{scale.text(fmean(fresh))} on {pairs}, better with probability {believed.better:.1%}"

@@ -1,4 +1,4 @@
-"""Experiments of the kind that proposers make, on the template: for `racing_curves.py`."""
+"""Experiments of the kind that proposers make, on the template: for `pruning_curves.py`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -123,7 +123,8 @@ ARCHITECTURE = (
     }),
 )  # fmt: skip
 
-# What racing leaves alone: another schedule, optimizer, batch or loss. To see what it is spared.
+# What early stopping leaves alone: another schedule, optimizer, batch or loss. To see what it is
+# spared.
 STEERING = (
     _sets(MUON_STEPS=2),
     Edit("dropout 0.1 in the MLP", texts={

@@ -18,7 +18,7 @@ _MATERIAL = 0.1  # the share of a gain below which its loss is no matter
 
 
 @dataclass(frozen=True)
-class Gap:
+class GeneralizationGap:
     """The same two checkpoints' difference on val and on test, below zero = better.
 
     The errors are of the choice of documents alone; all is in the unit of `scale`.
@@ -50,7 +50,7 @@ class Gap:
         return _surely_above_zero(Estimate(-self.test.mean, self.test.error))
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """What it comes to, in a sentence."""
         wider = self._told(self.widening)
         if self.fitted and self.test.mean >= 0:
@@ -76,13 +76,15 @@ class Sides:
     sizes: Sequence[int]
 
 
-def gap(val: Sides, test: Sides, scale: Scale = CPU_SCALE) -> Gap | None:
+def generalization_gap(
+    val: Sides, test: Sides, scale: Scale = CPU_SCALE
+) -> GeneralizationGap | None:
     """Return how an experiment fares against a baseline on both splits.
 
     None where the bits are not of these documents.
     """
     on_val, on_test = _difference(val), _difference(test)
-    return None if on_val is None or on_test is None else Gap(on_val, on_test, scale)
+    return None if on_val is None or on_test is None else GeneralizationGap(on_val, on_test, scale)
 
 
 def _difference(sides: Sides) -> Estimate | None:

@@ -15,26 +15,26 @@ from autoresearch.policy import (
     GPU_SCALE,
     Noise,
     advice,
-    sight,
+    power,
 )
-from autoresearch.policy.effects import weigh
+from autoresearch.policy.effects import posterior
 from autoresearch.records.values import Clock
 
 KNOWN = Noise(seed_repeats=10, pair_repeats=8)
 
 
 def test_what_is_seen_is_what_six_pairs_confirm() -> None:
-    found = sight(KNOWN, CPU_SCALE)
+    found = power(KNOWN, CPU_SCALE)
     error = KNOWN.pair**2 / 6 * 8 / 6
-    assert weigh(CPU_IDEAS, -found.gain, error).better == pytest.approx(CONFIRMED, abs=1e-6)
+    assert posterior(CPU_IDEAS, -found.gain, error).better == pytest.approx(CONFIRMED, abs=1e-6)
     assert 0.004 < found.gain < 0.010
-    assert not found.blind
+    assert not found.is_too_low
     assert advice(found, "cpu", Clock.CPU) is None
 
 
 def test_a_loud_study_is_told_what_to_do() -> None:
-    found = sight(replace(KNOWN, pair=0.05), CPU_SCALE)
-    assert found.blind
+    found = power(replace(KNOWN, pair=0.05), CPU_SCALE)
+    assert found.is_too_low
     said = advice(found, "cpu", Clock.WALL)
     assert said is not None
     assert "a pair's difference has a noise of 0.0500 bpb" in said
@@ -45,20 +45,20 @@ def test_a_loud_study_is_told_what_to_do() -> None:
 
 def test_two_loud_replicates_foretell_loud_pairs() -> None:
     loud = Noise(seed=0.1, seed_repeats=1)
-    assert sight(loud, CPU_SCALE).pair == pytest.approx(loud.pair * 0.1 / CPU.seed)
-    assert sight(loud, CPU_SCALE).blind
-    assert sight(replace(loud, pair_repeats=1), CPU_SCALE).pair == loud.pair
-    assert not sight(Noise(seed=0.001, seed_repeats=1), CPU_SCALE).blind
+    assert power(loud, CPU_SCALE).pair == pytest.approx(loud.pair * 0.1 / CPU.seed)
+    assert power(loud, CPU_SCALE).is_too_low
+    assert power(replace(loud, pair_repeats=1), CPU_SCALE).pair == loud.pair
+    assert not power(Noise(seed=0.001, seed_repeats=1), CPU_SCALE).is_too_low
 
 
 def test_what_is_usual_is_not_blind() -> None:
-    assert not sight(KNOWN, CPU_SCALE).blind
-    assert not sight(replace(KNOWN, seed=GPU.seed, pair=GPU.pair), GPU_SCALE).blind
+    assert not power(KNOWN, CPU_SCALE).is_too_low
+    assert not power(replace(KNOWN, seed=GPU.seed, pair=GPU.pair), GPU_SCALE).is_too_low
 
 
 @given(st.floats(1e-4, 0.3), st.floats(1.01, 4))
 def test_more_noise_shows_less(pair: float, louder: float) -> None:
-    quiet = sight(replace(KNOWN, pair=pair), CPU_SCALE)
-    loud = sight(replace(KNOWN, pair=pair * louder), CPU_SCALE)
+    quiet = power(replace(KNOWN, pair=pair), CPU_SCALE)
+    loud = power(replace(KNOWN, pair=pair * louder), CPU_SCALE)
     assert loud.gain > quiet.gain
     assert loud.expected <= quiet.expected

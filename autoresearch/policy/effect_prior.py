@@ -26,7 +26,7 @@ _LEAST = np.finfo(float).tiny  # of a density: what a quiet study measures rules
 _SIZES = ((0.25, 0.5, 1.0, 2.0, 5.0, 12.0), (0.1, 0.2, 0.45, 0.15, 0.07, 0.03))
 
 
-def learned(usual: Prior, measured: Sequence[tuple[float, float]]) -> Prior:
+def fit_prior(usual: Prior, measured: Sequence[tuple[float, float]]) -> Prior:
     """Return what to expect of the next idea.
 
     Args:

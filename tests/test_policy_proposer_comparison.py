@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoresearch.policy.arms import Difference, calibrations, compare, records
 from autoresearch.policy.calibration import calibrate
+from autoresearch.policy.proposer_comparison import Difference, calibrations, compare, records
 from autoresearch.records.arms import Trained
 
 EFFECTS = st.floats(-0.1, 0.1).map(lambda value: round(value, 6))

@@ -1,10 +1,10 @@
-"""The ladder to begin with, and the studies it was made for.
+"""The thresholds to begin with, and the studies they were made for.
 
-Made by `python benchmarks/racing.py --ship` from trainings of the template's CPU profile; see
-benchmarks/results/racing.md for what they can show and what not.
+Made by `python benchmarks/pruning.py --ship` from trainings of the template's CPU profile; see
+benchmarks/results/pruning.md for what they can show and what not.
 """
 
-from autoresearch.policy.racing import Ladder
+from autoresearch.policy.pruning import PruningThresholds
 from autoresearch.records.values import Clock
 
 PROFILE = "cpu"
@@ -33,15 +33,17 @@ _LIMITS = (
     0.063,
     0.062,
 )
-_LADDER = Ladder(_LIMITS, winners=32)
+_THRESHOLDS = PruningThresholds(_LIMITS, winners=32)
 
 
-def shipped_ladder(*, profile: str, clock: Clock, budget: float, vocab_size: int) -> Ladder | None:
-    """Return the shipped ladder, or None for a study that it does not hold for.
+def default_thresholds(
+    *, profile: str, clock: Clock, budget: float, vocab_size: int
+) -> PruningThresholds | None:
+    """Return the shipped thresholds, or None for a study that they do not hold for.
 
     It holds on the CPU profile's CPU clock: on a wall clock a neighbour's load looks like a lag.
     For longer budgets it is cautious, since curves lie closer and smoother there, and so it is for
     smaller vocabularies, whose tokens carry fewer nats. It is neither for shorter and larger ones.
     """
     same = profile == PROFILE and clock is Clock.CPU
-    return _LADDER if same and budget >= SHORTEST and vocab_size <= VOCAB_SIZE else None
+    return _THRESHOLDS if same and budget >= SHORTEST and vocab_size <= VOCAB_SIZE else None

@@ -30,7 +30,7 @@ _HOUR = 3600.0
 
 
 @dataclass(frozen=True)
-class Record:
+class ProposerRecord:
     """What a proposer's trained experiments came to; `gained` with its standard error.
 
     `control` tells its turns as a control from those of its own. `seconds` are all that its
@@ -72,7 +72,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ProposerComparison:
     """A proposer beside the control that shared its turns, an experiment and an hour of training.
 
     None where nothing was kept on either side, or nothing took any time.
@@ -86,7 +86,7 @@ class Comparison:
     per_hour: Difference | None
 
 
-def records(trained: Iterable[Trained]) -> list[Record]:
+def records(trained: Iterable[Trained]) -> list[ProposerRecord]:
     """Return each proposer's record by name, controls last."""
     sides: dict[tuple[bool, str], list[Trained]] = {}
     for each in trained:
@@ -94,7 +94,7 @@ def records(trained: Iterable[Trained]) -> list[Record]:
     return [_record(name, mine, control) for (control, name), mine in sorted(sides.items())]
 
 
-def compare(trained: Iterable[Trained]) -> list[Comparison]:
+def compare(trained: Iterable[Trained]) -> list[ProposerComparison]:
     """Return each proposer beside each control, over the turns that both could have had."""
     shared: dict[str, dict[str, list[Trained]]] = {}
     for each in trained:
@@ -119,9 +119,9 @@ def calibrations(trained: Iterable[Trained]) -> dict[str, Calibration]:
     return {name: each for name, each in found.items() if each is not None}
 
 
-def _record(name: str, mine: Sequence[Trained], control: bool) -> Record:  # noqa: FBT001
+def _record(name: str, mine: Sequence[Trained], control: bool) -> ProposerRecord:  # noqa: FBT001
     keeps = [each for each in mine if each.kept]
-    return Record(
+    return ProposerRecord(
         proposer=name,
         control=control,
         trained=len(mine),
@@ -135,7 +135,7 @@ def _record(name: str, mine: Sequence[Trained], control: bool) -> Record:  # noq
 
 def _compared(
     name: str, mine: Sequence[Trained], control: str, theirs: Sequence[Trained]
-) -> Comparison:
+) -> ProposerComparison:
     both = [*mine, *theirs]
     found: list[Difference | None] = [None, None]
     if any(each.kept for each in both):
@@ -145,7 +145,7 @@ def _compared(
             _difference(_mean(mine), _mean(theirs), one.gain - other.gain),
             _difference(_rate(mine), _rate(theirs), one.rate - other.rate),
         ]
-    return Comparison(name, control, len(mine), len(theirs), *found)
+    return ProposerComparison(name, control, len(mine), len(theirs), *found)
 
 
 def _difference(mine: float | None, theirs: float | None, drawn: Vector) -> Difference | None:

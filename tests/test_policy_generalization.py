@@ -5,12 +5,12 @@ from random import Random
 
 import pytest
 
-from autoresearch.policy import Gap, Sides
-from autoresearch.policy import gap as find
+from autoresearch.policy import GeneralizationGap, Sides
+from autoresearch.policy import generalization_gap as find
 from autoresearch.records.values import Estimate
 
 
-def gap(val: Sides, test: Sides) -> Gap:
+def gap(val: Sides, test: Sides) -> GeneralizationGap:
     found = find(val, test)
     assert found is not None
     return found
@@ -52,7 +52,7 @@ def test_where_nothing_is_fitted_a_warning_is_rare() -> None:
     gaps = [gap(split(rng, 60, -0.03, 0.03), split(rng, 60, -0.03, 0.03)) for _ in range(400)]
     assert sum(each.fitted for each in gaps) < 400 * 0.05
     assert sum(each.holds for each in gaps) > 400 * 0.95
-    assert any(each.words == "the gain holds on test" for each in gaps)
+    assert any(each.description == "the gain holds on test" for each in gaps)
 
 
 def test_what_gains_on_val_alone_is_told() -> None:
@@ -60,7 +60,7 @@ def test_what_gains_on_val_alone_is_told() -> None:
     found = gap(split(rng, 200, -0.05, 0.03), split(rng, 200, 0.002, 0.03))
     assert found.fitted
     assert not found.holds
-    assert found.words.startswith("it is fitted to val")
+    assert found.description.startswith("it is fitted to val")
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_what_gains_on_val_alone_is_told() -> None:
     ],
 )
 def test_it_is_said_in_words(val: Estimate, test: Estimate, words: str) -> None:
-    assert Gap(val, test).words.startswith(words)
+    assert GeneralizationGap(val, test).description.startswith(words)
 
 
 def test_one_document_has_no_error() -> None:

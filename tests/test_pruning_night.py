@@ -1,4 +1,4 @@
-"""Racing at work: trainings that say they are far behind, stopped by the loop or audited."""
+"""Early stopping at work: trainings that say they are far behind, stopped or audited."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from autoresearch.config import find_project
 from autoresearch.records.events import TrialPoint
 from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.values import Clock, Ending, Purpose, Verdict
-from autoresearch.registry import Raced
+from autoresearch.registry import PruningCounts
 from autoresearch.research import StopRules
 from autoresearch.research.reference_curves import ReferenceCurves
 from tests.rows import a_study
@@ -67,15 +67,15 @@ def test_a_hopeless_trial_is_stopped_and_its_experiment_discarded(tmp_path: Path
     made = night(tmp_path, source(1.9, lag=5.0))
     made.run()
     row, trial = last(made)
-    assert (trial.ending, trial.val_bpb, trial.purpose) == (Ending.RACED, None, Purpose.SCREENING)
-    assert trial.condemned_at == pytest.approx(0.45, abs=0.01)
+    assert (trial.ending, trial.val_bpb, trial.purpose) == (Ending.PRUNED, None, Purpose.SCREENING)
+    assert trial.pruned_at == pytest.approx(0.45, abs=0.01)
     assert trial.curve[-1][3] < 0.9
     assert (row.verdict, row.val_bpb, row.delta) == (Verdict.DISCARD, None, None)
     assert row.reason.startswith("stopped early at 45%: 2.50 nats behind the incumbent")
     assert len(made.registry.trials(row)) == 1
-    raced = made.registry.raced(made.study())
-    assert (raced.stopped, raced.audited, raced.kept) == (1, 0, 0)
-    assert raced.saved_seconds == pytest.approx(20.0 - trial.training_seconds)
+    pruned = made.registry.pruning_counts(made.study())
+    assert (pruned.stopped, pruned.audited, pruned.kept) == (1, 0, 0)
+    assert pruned.saved_seconds == pytest.approx(20.0 - trial.training_seconds)
     assert int(row.id or 0) not in made.registry.readings(made.study())
 
 
@@ -93,13 +93,13 @@ def test_an_audited_trial_runs_on_and_may_win(tmp_path: Path) -> None:
     made.run()
     row, trial = last(made)
     assert (trial.ending, trial.val_bpb) == (Ending.FINISHED, 1.5)
-    assert trial.condemned_at == pytest.approx(0.45, abs=0.01)
+    assert trial.pruned_at == pytest.approx(0.45, abs=0.01)
     assert row.verdict is Verdict.KEEP
-    raced = made.registry.raced(made.study())
-    assert raced == Raced(stopped=0, saved_seconds=0.0, audited=1, kept=1)
+    pruned = made.registry.pruning_counts(made.study())
+    assert pruned == PruningCounts(stopped=0, saved_seconds=0.0, audited=1, kept=1)
 
 
-def test_a_winner_found_by_the_audit_loosens_the_ladder(tmp_path: Path) -> None:
+def test_a_winner_found_by_the_audit_loosens_the_thresholds(tmp_path: Path) -> None:
     lots = iter([0.01, 0.99, 0.99, 0.99])
     made = night(tmp_path, source(1.5, lag=3.0), source(1.4, lag=5.0), source(1.3, lag=9.0))
     made.chance = lambda: next(lots)
@@ -107,17 +107,17 @@ def test_a_winner_found_by_the_audit_loosens_the_ladder(tmp_path: Path) -> None:
     rows = made.registry.experiments(made.study())
     ends = [made.registry.trials(row)[0].ending for row in rows]
     # 5 is 2 behind an incumbent with 3, 9 is 4 behind one with 5: 3 was made up for before.
-    assert ends == [Ending.FINISHED, Ending.FINISHED, Ending.FINISHED, Ending.RACED]
+    assert ends == [Ending.FINISHED, Ending.FINISHED, Ending.FINISHED, Ending.PRUNED]
 
 
 @pytest.mark.parametrize(
     ("clock", "setting", "rate"),
     [
         (Clock.WALL, "", 0.1),
-        (Clock.CPU, "[racing]\nenabled = false\n", 0.1),
+        (Clock.CPU, "[pruning]\nenabled = false\n", 0.1),
         (Clock.CPU, "", 0.2),
     ],
-    ids=["no ladder for this clock", "switched off", "another learning rate"],
+    ids=["no thresholds for this clock", "switched off", "another learning rate"],
 )
 def test_what_cannot_be_judged_runs_to_its_end(
     tmp_path: Path, clock: Clock, setting: str, rate: float
@@ -125,12 +125,12 @@ def test_what_cannot_be_judged_runs_to_its_end(
     made = night(tmp_path, source(2.2, lag=5.0, rate=rate), clock=clock, setting=setting)
     made.run()
     row, trial = last(made)
-    assert (trial.ending, trial.condemned_at) == (Ending.FINISHED, None)
+    assert (trial.ending, trial.pruned_at) == (Ending.FINISHED, None)
     assert row.verdict is Verdict.DISCARD
 
 
-def test_only_screening_trials_are_raced(tmp_path: Path) -> None:
-    # The second one is so close that more pairs are trained: none of those is raced.
+def test_only_screening_trials_are_pruned(tmp_path: Path) -> None:
+    # The second one is so close that more pairs are trained: none of those is pruned.
     made = night(tmp_path, source(1.9), source(1.899, lag=0.001), source(2.5, lag=5.0))
     made.run()
     trials = [
@@ -138,9 +138,9 @@ def test_only_screening_trials_are_raced(tmp_path: Path) -> None:
         for row in made.registry.experiments(made.study())
         for trial in made.registry.trials(row)
     ]
-    raced = [trial for trial in trials if trial.ending is Ending.RACED]
-    assert {trial.purpose for trial in raced} == {Purpose.SCREENING}
-    assert len(raced) == 1
+    pruned = [trial for trial in trials if trial.ending is Ending.PRUNED]
+    assert {trial.purpose for trial in pruned} == {Purpose.SCREENING}
+    assert len(pruned) == 1
     assert [each for each in made.events if isinstance(each, TrialPoint)]
 
 
@@ -157,7 +157,7 @@ def finish(made: Night, difference: float, lag: float) -> None:
     made.registry.save(Trial(**trained))
 
 
-def test_a_study_makes_its_own_ladder_where_none_is_shipped(tmp_path: Path) -> None:
+def test_a_study_makes_its_own_thresholds_where_none_is_shipped(tmp_path: Path) -> None:
     made = night(tmp_path, source(3.0, lag=5.0), clock=Clock.WALL)
     made.rules = StopRules(experiments=1)
     made.run()
@@ -165,16 +165,16 @@ def test_a_study_makes_its_own_ladder_where_none_is_shipped(tmp_path: Path) -> N
         finish(made, difference=at / 50, lag=at / 50)
     for at in range(1, 5):
         finish(made, difference=-at / 50, lag=at / 100)
-    racing = ReferenceCurves(made.project.settings, made.registry, made.repo)
+    reference_curves = ReferenceCurves(made.project.settings, made.registry, made.repo)
     made.rules = StopRules()
     baseline = made.registry.experiments(made.study())[0]
     idea = baseline.model_copy(update={"parent_id": 1, "parent_sha": baseline.commit_sha})
-    assert racing.reference(idea, seed=1) is None
+    assert reference_curves.reference(idea, seed=1) is None
     finish(made, difference=-0.1, lag=0.05)
-    assert racing.reference(idea, seed=1) is not None
-    assert racing.reference(idea, seed=2) is None
+    assert reference_curves.reference(idea, seed=1) is not None
+    assert reference_curves.reference(idea, seed=2) is None
     made.run()
     row, trial = last(made)
-    assert trial.ending is Ending.RACED
+    assert trial.ending is Ending.PRUNED
     assert row.verdict is Verdict.DISCARD
-    assert made.registry.raced(made.study()).stopped == 1
+    assert made.registry.pruning_counts(made.study()).stopped == 1

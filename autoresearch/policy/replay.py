@@ -8,14 +8,14 @@ from itertools import accumulate
 from statistics import fmean
 
 from autoresearch.policy.belief import Belief, Evidence
-from autoresearch.policy.ideas import learned
-from autoresearch.policy.noise import Noise, steadied
+from autoresearch.policy.effect_prior import fit_prior
+from autoresearch.policy.noise import Noise, adjust_for_throughput
 from autoresearch.policy.scale import CPU_SCALE, Scale
 from autoresearch.records.values import Estimate, Reading
 
 
 @dataclass(frozen=True)
-class Past:
+class DecidedExperiment:
     """An experiment with a verdict: `parent` is the incumbent it was compared with, if any.
 
     A `reversal` takes back a keep that further pairs spoke against.
@@ -33,7 +33,7 @@ class _Step:
     """The belief after an experiment, the incumbent then, and the experiment's own evidence."""
 
     before: Belief
-    incumbent: Past
+    incumbent: DecidedExperiment
     evidence: Evidence | None = None
 
     @property
@@ -47,7 +47,7 @@ class Replay:
     """A study gone through: what is believed at its end, and the score of every incumbent."""
 
     last: Belief
-    incumbent: Past
+    incumbent: DecidedExperiment
     scores: Mapping[int, Estimate]
 
     def belief(self, epoch: int = 0) -> Belief:
@@ -55,7 +55,7 @@ class Replay:
         return self.last.since(epoch).seeing(_steady(self.incumbent, self.last.noise))
 
 
-def replay(past: Iterable[Past], noise: Noise, scale: Scale = CPU_SCALE) -> Replay:
+def replay(past: Iterable[DecidedExperiment], noise: Noise, scale: Scale = CPU_SCALE) -> Replay:
     """Return what these experiments come to, oldest first.
 
     Noise and prior are today's, for all of them: what the first verdicts could not know yet is
@@ -76,8 +76,8 @@ def replay(past: Iterable[Past], noise: Noise, scale: Scale = CPU_SCALE) -> Repl
     return Replay(steps[-1].belief, steps[-1].incumbent, scores)
 
 
-def recall(
-    past: Iterable[Past], noise: Noise, scale: Scale = CPU_SCALE, *, epoch: int = 0
+def belief_after(
+    past: Iterable[DecidedExperiment], noise: Noise, scale: Scale = CPU_SCALE, *, epoch: int = 0
 ) -> Belief:
     """Return what is believed after these experiments, in an epoch; see `replay`."""
     return replay(past, noise, scale).belief(epoch)
@@ -89,7 +89,7 @@ def average(readings: Sequence[Reading], noise: Noise) -> Estimate:
     return Estimate(fmean(each.bpb for each in readings), error)
 
 
-def _steps(past: Iterable[Past], blank: Belief) -> list[_Step]:
+def _steps(past: Iterable[DecidedExperiment], blank: Belief) -> list[_Step]:
     # Twice: effects teach what ideas are like, and that changes what is believed of each effect.
     past = list(past)
     first = _remembered(past, _beginning(blank.noise, blank.scale))
@@ -97,17 +97,17 @@ def _steps(past: Iterable[Past], blank: Belief) -> list[_Step]:
     effects = [step.evidence for step in ideas if step.evidence]
     if not effects:
         return first
-    prior = learned(blank.prior, [(each.measured, each.variance) for each in effects])
+    prior = fit_prior(blank.prior, [(each.measured, each.variance) for each in effects])
     return list(_told(past, _Step(replace(blank, prior=prior), _NOTHING)))
 
 
-def _told(past: Iterable[Past], step: _Step) -> Iterator[_Step]:
+def _told(past: Iterable[DecidedExperiment], step: _Step) -> Iterator[_Step]:
     for experiment in past:
         step = _after(step, experiment)
         yield step
 
 
-def _after(step: _Step, experiment: Past) -> _Step:
+def _after(step: _Step, experiment: DecidedExperiment) -> _Step:
     """Return the step that an experiment is after another one."""
     belief, incumbent = step.before, step.incumbent
     if experiment.parent is None and experiment.kept:
@@ -126,10 +126,10 @@ class _Link:
     """A step, and the experiment that last came after it with the step that it was."""
 
     step: _Step
-    experiment: Past | None = None
+    experiment: DecidedExperiment | None = None
     link: "_Link | None" = None
 
-    def then(self, experiment: Past) -> "_Link":
+    def then(self, experiment: DecidedExperiment) -> "_Link":
         """Return the link of an experiment after this one; worked out unless it is known."""
         if self.link is None or self.experiment != experiment:
             self.experiment, self.link = experiment, _Link(_after(self.step, experiment))
@@ -141,7 +141,7 @@ def _beginning(noise: Noise, scale: Scale) -> _Link:
     return _Link(_Step(Belief(noise, scale.ideas, scale=scale), _NOTHING))
 
 
-def _remembered(past: Iterable[Past], link: _Link) -> list[_Step]:
+def _remembered(past: Iterable[DecidedExperiment], link: _Link) -> list[_Step]:
     """Return the steps as `_told` does. What was gone through before is not worked out again.
 
     A step follows from the one before it and its experiment alone, so it can be no other.
@@ -150,10 +150,12 @@ def _remembered(past: Iterable[Past], link: _Link) -> list[_Step]:
     return [each.step for each in links][1:]
 
 
-_NOTHING = Past(0, None, kept=False, readings=())
+_NOTHING = DecidedExperiment(0, None, kept=False, readings=())
 
 
-def _weighed(belief: Belief, incumbent: Past, experiment: Past) -> tuple[Belief, Evidence | None]:
+def _weighed(
+    belief: Belief, incumbent: DecidedExperiment, experiment: DecidedExperiment
+) -> tuple[Belief, Evidence | None]:
     noise = belief.noise
     if _epoch_of(experiment) > belief.epoch:
         belief = belief.seeing(_steady(incumbent, noise)).since(_epoch_of(experiment))
@@ -166,15 +168,15 @@ def _weighed(belief: Belief, incumbent: Past, experiment: Past) -> tuple[Belief,
     return belief, belief.weighing(common, reversal=experiment.reversal)
 
 
-def _epoch_of(experiment: Past) -> int:
+def _epoch_of(experiment: DecidedExperiment) -> int:
     # The one of its verdict: later readings may only have confirmed it.
     return experiment.readings[0].epoch
 
 
-def _steady(experiment: Past, noise: Noise) -> Sequence[Reading]:
+def _steady(experiment: DecidedExperiment, noise: Noise) -> Sequence[Reading]:
     return _steadied(tuple(experiment.readings), noise.slope)
 
 
 @lru_cache(maxsize=64)  # an incumbent's are asked for at every step
 def _steadied(readings: tuple[Reading, ...], slope: float) -> tuple[Reading, ...]:
-    return tuple(steadied(readings, slope))
+    return tuple(adjust_for_throughput(readings, slope))

@@ -3,7 +3,7 @@
 An experiment is laid beside its incumbent at the same progress, on the same seed. On one seed both
 see the same batches in the same order, so how hard a batch is can be told from the incumbent's loss
 on it and taken out: what is left is averaged over the last tenth of the budget. Behind by more than
-a limit for that progress, the experiment is condemned. The limits come from finished trainings:
+a limit for that progress, the experiment is stopped. The limits come from finished trainings:
 from how far those had been behind that won in the end. Losses and lags are in nats a token;
 progress is a share of the budget, 0 to 1.
 
@@ -27,9 +27,10 @@ FEWEST = 3  # points to judge by
 LEAST = 0.01  # nats a token: behind by less, nothing is hopeless
 SURE = 0.95
 LOSABLE = 0.02  # share of winners that may be lost
-WINNERS, LOSERS = 5, 20  # finished trainings that a study's own ladder needs
+WINNERS, LOSERS = 5, 20  # finished trainings that a study's own thresholds need
 PLENTY = 150  # finished ones; of further losers little is learned
-# A ladder's shape: how much may be made up for shrinks as the budget does. Its height is measured.
+# The thresholds' shape: how much may be made up for shrinks as the budget does. Its height is
+# measured.
 _SHAPE = tuple((1 - over / STRETCHES) ** 2 + 0.15 for over in range(1, STRETCHES + 1))
 _POWERS = np.arange(4)
 
@@ -37,7 +38,7 @@ Lags = tuple[float | None, ...]
 Numbers = NDArray[np.float64]
 
 
-class Yardstick:
+class ReferenceCurve:
     """An incumbent's curve, apart: how its loss fell by and by, and how hard each batch was."""
 
     def __init__(self, points: Iterable[Point]) -> None:
@@ -61,16 +62,16 @@ class Yardstick:
 
 
 class Lag:
-    """How far a training is behind a yardstick. A point more costs constant time."""
+    """How far a training is behind a reference curve. A point more costs constant time."""
 
-    def __init__(self, yardstick: Yardstick) -> None:
-        self._yardstick = yardstick
+    def __init__(self, reference: ReferenceCurve) -> None:
+        self._reference = reference
         self._sums, self._counts = np.zeros(STRETCHES), np.zeros(STRETCHES)
 
     def add(self, point: Point) -> int:
         """Add a point; return how many stretches are over by its progress."""
         over = min(max(int(point.progress * STRETCHES), 0), STRETCHES - 1)
-        loss = self._yardstick.eased(point)
+        loss = self._reference.eased(point)
         if loss is not None:
             self._sums[over] += loss
             self._counts[over] += 1
@@ -78,12 +79,12 @@ class Lag:
 
     def behind(self, over: int) -> float | None:
         """Return how far it was behind when so many stretches were over; None: not known."""
-        mine, theirs = _mean(self._sums, self._counts, over), self._yardstick.loss(over)
+        mine, theirs = _mean(self._sums, self._counts, over), self._reference.loss(over)
         return None if mine is None or theirs is None else mine - theirs
 
 
 @dataclass(frozen=True)
-class Finished:
+class FinishedTraining:
     """A training that ran to its end beside its incumbent's, on one seed.
 
     `lags` is how far it was behind when 1, 2, ... stretches were over, `difference` its score less
@@ -100,10 +101,10 @@ class Finished:
 
 
 @dataclass(frozen=True)
-class Ladder:
+class PruningThresholds:
     """How far a training may be behind when 1, 2, ... stretches are over.
 
-    It rests on so many winners; it would have lost none of them.
+    They rest on so many winners, and would have lost none of them.
     """
 
     limits: tuple[float, ...]
@@ -111,12 +112,12 @@ class Ladder:
 
     @property
     def bound(self) -> float:
-        """The share of winners that it loses, at most, as far as these winners can tell."""
+        """The share of winners that they lose, at most, as far as these winners can tell."""
         return share_bound(0, self.winners)
 
 
 @dataclass(frozen=True)
-class Condemned:
+class PruneDecision:
     """That a training is hopeless: at which progress, how far behind, and what the limit was."""
 
     progress: float
@@ -124,27 +125,27 @@ class Condemned:
     limit: float
 
 
-class Race:
+class PruningRun:
     """One training beside its incumbent."""
 
-    def __init__(self, incumbent: Yardstick, ladder: Ladder) -> None:
+    def __init__(self, incumbent: ReferenceCurve, thresholds: PruningThresholds) -> None:
         self._lag = Lag(incumbent)
-        self._ladder = ladder
+        self._thresholds = thresholds
         self._over = FIRST - 1
 
-    def see(self, point: Point) -> Condemned | None:
+    def add(self, point: Point) -> PruneDecision | None:
         """Take a point of the training; return why it is hopeless, if it is."""
         over = self._lag.add(point)
         if over <= self._over or over > LAST:
             return None
         self._over = over
-        behind, limit = self._lag.behind(over), self._ladder.limits[over - 1]
+        behind, limit = self._lag.behind(over), self._thresholds.limits[over - 1]
         if behind is None or behind <= limit:
             return None
-        return Condemned(point.progress, behind, limit)
+        return PruneDecision(point.progress, behind, limit)
 
 
-def lags(points: Iterable[Point], incumbent: Yardstick) -> Lags:
+def lags(points: Iterable[Point], incumbent: ReferenceCurve) -> Lags:
     """Return how far a training was behind when 1, 2, ... stretches were over."""
     lag = Lag(incumbent)
     for point in points:
@@ -181,46 +182,51 @@ def _mean(sums: Numbers, counts: Numbers, over: int) -> float | None:
     return float(sums[recent].sum()) / count if count >= FEWEST else None
 
 
-def enough(finished: Sequence[Finished]) -> bool:
-    """Return whether a study's own trainings suffice for a ladder of its own."""
+def enough(finished: Sequence[FinishedTraining]) -> bool:
+    """Return whether a study's own trainings suffice for thresholds of its own."""
     won = sum(each.won for each in finished)
     return won >= WINNERS and len(finished) - won >= LOSERS
 
 
-def ladder(finished: Sequence[Finished], shipped: Ladder | None) -> Ladder | None:
-    """Return the ladder of a study: its own once enough have finished, else the one given.
+def thresholds_for(
+    finished: Sequence[FinishedTraining], shipped: PruningThresholds | None
+) -> PruningThresholds | None:
+    """Return a study's thresholds: its own once enough have finished, else those given.
 
-    A winner beyond it, whom an audit let run on, raises either.
+    A winner beyond them, whom an audit let run on, raises either.
     """
     if enough(finished):
-        return calibrated(finished)
+        return calibrated_thresholds(finished)
     return None if shipped is None else _cleared(shipped, [each for each in finished if each.won])
 
 
-def calibrated(finished: Sequence[Finished]) -> Ladder:
-    """Return the lowest ladder of which one may be 95% sure that it loses 2% of winners at most.
+def calibrated_thresholds(finished: Sequence[FinishedTraining]) -> PruningThresholds:
+    """Return the lowest of which one may be 95% sure that they lose 2% of winners at most.
 
-    None of the known winners may be beyond it. 149 of them would be enough to be so sure. Of fewer,
-    the one furthest behind is not the worst to be expected; how much worse others will be is known
-    if the tail is exponential (the 5% quantile of the furthest of n is -ln(1 - 0.05 ** (1 / n)), in
-    units of its decay). Losers who ended close count too: with experiment and incumbent exchanged
-    they won. Those far apart are in no danger either way and would only seem to be evidence.
+    None of the known winners may be beyond them. 149 of them would be enough to be so sure. Of
+    fewer, the one furthest behind is not the worst to be expected; how much worse others will be is
+    known if the tail is exponential (the 5% quantile of the furthest of n is -ln(1 - 0.05 ** (1 /
+    n)), in units of its decay). Losers who ended close count too: with experiment and incumbent
+    exchanged they won. Those far apart are in no danger either way and would only seem to be
+    evidence.
     """
     nearest = sorted(abs(each.difference) for each in finished)
     close = nearest[len(nearest) // 2] if nearest else 0.0
     winners = [each.lags for each in finished if each.won]
     winners += [_turned(each.lags) for each in finished if 0 <= each.difference <= close]
     if not winners:
-        return Ladder((math.inf,) * STRETCHES, 0)
+        return PruningThresholds((math.inf,) * STRETCHES, 0)
     seen = -math.log1p(-((1 - SURE) ** (1 / len(winners))))
     height = max(1.0, -math.log(LOSABLE) / seen) * max(_height(each, _SHAPE) for each in winners)
-    return Ladder(tuple(max(height * each, LEAST) for each in _SHAPE), len(winners))
+    return PruningThresholds(tuple(max(height * each, LEAST) for each in _SHAPE), len(winners))
 
 
-def _cleared(low: Ladder, winners: Sequence[Finished]) -> Ladder:
-    """Return the ladder raised until none of these winners is beyond it."""
+def _cleared(low: PruningThresholds, winners: Sequence[FinishedTraining]) -> PruningThresholds:
+    """Return the thresholds raised until none of these winners is beyond them."""
     height = max([1.0, *(_height(each.lags, low.limits) for each in winners)])
-    return Ladder(tuple(limit * height for limit in low.limits), low.winners + len(winners))
+    return PruningThresholds(
+        tuple(limit * height for limit in low.limits), low.winners + len(winners)
+    )
 
 
 def _turned(lags: Lags) -> Lags:

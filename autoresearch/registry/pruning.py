@@ -11,8 +11,8 @@ from autoresearch.registry.database import Database, without
 
 
 @dataclass(frozen=True)
-class Raced:
-    """Of a study's condemned trials: how many were stopped, how many ran on as an audit.
+class PruningCounts:
+    """Of a study's pruned trials: how many were stopped, how many ran on as an audit.
 
     `saved_seconds` are on the budget's clock; `kept` of the audited experiments were kept.
     """
@@ -38,22 +38,22 @@ def curves(database: Database, study: Study, after: int) -> list[Trial]:
     return database.all(query.options(*without(Trial, ("log", "doc_bits", "traceback"))))
 
 
-def raced(database: Database, study: Study) -> Raced:
-    """Return the account of a study's races. An audit without a verdict yet is left out."""
+def pruning_counts(database: Database, study: Study) -> PruningCounts:
+    """Return the account of what was stopped early. An audit without a verdict yet is left out."""
     mine = (
         col(Experiment.id) == col(Trial.experiment_id),
         col(Experiment.study_id) == study.id,
         col(Trial.state) == TrialState.DONE,
-        col(Trial.condemned_at).is_not(None),
+        col(Trial.pruned_at).is_not(None),
     )
     left = func.coalesce(func.sum(study.budget_seconds - col(Trial.training_seconds)), 0.0)
-    stopped = select(func.count(), left).where(*mine, col(Trial.ending) == Ending.RACED)
+    stopped = select(func.count(), left).where(*mine, col(Trial.ending) == Ending.PRUNED)
     audited = select(func.count()).where(
         *mine,
-        col(Trial.ending).not_in((Ending.RACED, Ending.INTERRUPTED)),
+        col(Trial.ending).not_in((Ending.PRUNED, Ending.INTERRUPTED)),
         col(Experiment.verdict).is_not(None),
     )
     kept = audited.where(col(Experiment.verdict) == Verdict.KEEP)
     count, seconds = database.first(stopped)
     ran_on, won = int(database.first(audited)), int(database.first(kept))
-    return Raced(int(count), float(seconds), ran_on, won)
+    return PruningCounts(int(count), float(seconds), ran_on, won)
