@@ -36,8 +36,8 @@ from autoresearch import policy
 from autoresearch.config import load_settings
 from autoresearch.corpus import Corpus, prepare
 from autoresearch.evaluation.challenge import normalised, other_suffixes
-from autoresearch.evaluation.plan import Plan, Reals, cut
 from autoresearch.evaluation.text import encode
+from autoresearch.evaluation.windows import Reals, WindowPlan, cut
 from autoresearch.patching import set_constants
 from autoresearch.records.scores import Document
 from autoresearch.runtime.session import map_paths
@@ -113,7 +113,7 @@ class Bench:
         out.mkdir(parents=True, exist_ok=True)
         self.program.save_checkpoint(trainer.model, out)
 
-    def plan(self, corpus: Corpus, documents: int) -> Plan:
+    def plan(self, corpus: Corpus, documents: int) -> WindowPlan:
         """Return the rows of the first long documents of val."""
         context, tokenizer = self.program.MAX_SEQ_LEN, corpus.tokenizer()
         long = [each.data[:LENGTH] for each in corpus.val() if len(each.data) >= LENGTH]
@@ -145,7 +145,7 @@ def both(model: Any, tokens: np.ndarray, places: np.ndarray | None) -> tuple[Any
     return coarse, model.eval().logits(stream)
 
 
-def committed(model: Any, plan: Plan, batch: int, rng: np.random.Generator) -> list[Reals]:
+def committed(model: Any, plan: WindowPlan, batch: int, rng: np.random.Generator) -> list[Reals]:
     """Return the log-probability of every position, by both kinds of logits."""
     found = [np.empty(plan.positions), np.empty(plan.positions)]
     for block in plan.blocks(batch, rng):
@@ -157,7 +157,7 @@ def committed(model: Any, plan: Plan, batch: int, rng: np.random.Generator) -> l
     return found
 
 
-def errors(model: Any, plan: Plan, probes: int, batch: int) -> dict[str, list[Reals]]:
+def errors(model: Any, plan: WindowPlan, probes: int, batch: int) -> dict[str, list[Reals]]:
     """Return how far commitments are above what an audit of some positions says, by its kernels."""
     rng = np.random.default_rng(7)
     nats = committed(model, plan, batch, rng)

@@ -27,11 +27,11 @@ from sys import path as sys_path
 
 sys_path.insert(0, str(Path(__file__).parent.parent))
 
+from autoresearch.commands.run_context import run_context
 from autoresearch.commands.stations import stations_for
-from autoresearch.commands.workshop import workshop
 from autoresearch.config import LlmSettings, PriceSettings, find_project
-from autoresearch.proposers.asking import Asker
 from autoresearch.proposers.llm import LlmProposer
+from autoresearch.proposers.metered import MeteredModel
 from autoresearch.proposers.models import Prompt, Reply
 from autoresearch.proposers.pricing import price
 from autoresearch.proposers.prompting import Prompting
@@ -141,7 +141,7 @@ def night(case: Case, seconds: float, experiments: int) -> Result:
             project = find_project(project.root)
         llm = LlmSettings(repairs=0)
         flat = price("fake", "slow", own={"fake:slow": PriceSettings(1.0, 1.0)}, base_url=None)
-        asker = Asker(
+        asker = MeteredModel(
             "fake:slow", PricedModel(model, flat), ledger=FreeLedger(), redact=str, tell=print
         )
         proposer = LlmProposer("fake:slow", asker, Prompting(llm, folder=None), llm)
@@ -211,7 +211,7 @@ def stubs(seconds: float, experiments: int) -> None:
 def real(root: Path, seconds: float, experiments: int) -> None:
     """Train a prepared project on one slot, and put its rate beside what its terms allow."""
     project = find_project(root)
-    with workshop(project, stations_for(project, None)) as shop:
+    with run_context(project, stations_for(project, None)) as shop:
         study = shop.study(f"duty-{int(time.time())}", seconds)
         project.make_work()
         backoff = Backoff(time.monotonic, time.sleep, _quiet, lambda: False)

@@ -41,7 +41,7 @@ from autoresearch.config import find_project
 from autoresearch.errors import Interrupted
 from autoresearch.execution import Ended, Message, TrialResult, TrialSpec
 from autoresearch.gitrepo import GitRepo
-from autoresearch.proposers import Brief, Check, Unable
+from autoresearch.proposers import Brief, Check, ProposeFailure
 from autoresearch.records.events import Event, ExperimentDone
 from autoresearch.records.scores import Score
 from autoresearch.records.training import Outcome, Point, Timing
@@ -165,7 +165,7 @@ class Inventor:
     name: str = "inventor"
     count: int = 0
 
-    def propose(self, brief: Brief, _check: Check) -> Proposal | Unable | None:
+    def propose(self, brief: Brief, _check: Check) -> Proposal | ProposeFailure | None:
         """Return the next one."""
         with self.clock.simulating():
             return self._next(brief)

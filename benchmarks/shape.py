@@ -6,7 +6,7 @@ Everything but the last row is of the package alone. A helper is a function whos
 an underscore; it is called once if its own file has one mention of it beside the definition. A
 proposal's way is looked at in a night of a stub whose trainings are real processes: the modules in
 which a function of this process is called between a proposal and its verdict (`--modules` names
-them). The stub is scored by a stub, and there is no rehearsal, so that evaluation/ and most of
+them). The stub is scored by a stub, and there is no smoke test, so that evaluation/ and most of
 preflight/ are no part of it. Repeats are lines in a run of ten or more that stands again elsewhere,
 to the letter but for indentation; blank lines, comments, imports and lone brackets do not count.
 """
@@ -26,7 +26,7 @@ from types import FrameType
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from autoresearch.proposers import Brief, Check, Unable
+from autoresearch.proposers import Brief, Check, ProposeFailure
 from autoresearch.records.events import Event, ExperimentDone
 from autoresearch.records.values import Proposal
 from autoresearch.research import StopRules
@@ -132,7 +132,7 @@ class Traced(Scripted):
 
     trace: Trace = field(default_factory=Trace)
 
-    def propose(self, brief: Brief, check: Check) -> Proposal | Unable | None:
+    def propose(self, brief: Brief, check: Check) -> Proposal | ProposeFailure | None:
         """Return a proposal."""
         made = super().propose(brief, check)
         self.trace.on = isinstance(made, Proposal)

@@ -5,7 +5,7 @@
 One study on the template, by the real command line, in turns: some patches that change nothing on
 one slot, as many on two, and again. So both meet the same neighbours. All codes do the same, so
 trainings on one seed differ by noise alone; a pair's is that of two of them. Changes are not
-rehearsed here, whose processes would train beside the trials. With --write it goes into
+smoke-tested here, whose processes would train beside the trials. With --write it goes into
 results/slots.md.
 """
 

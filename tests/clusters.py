@@ -17,14 +17,14 @@ from autoresearch.execution import (
     HostPlan,
     RayExecutor,
     Terms,
-    wire,
+    messages,
 )
 from autoresearch.execution.hosting import private_work
 from autoresearch.records.hardware import Hardware
 from autoresearch.records.training import Outcome, Point
 from autoresearch.records.values import Trust
 from autoresearch.workers import Assignment, PruneCheck, never_pruned
-from autoresearch.workers.shelf import Shelf
+from autoresearch.workers.checkpoint_store import CheckpointStore
 from tests.executors import Gates, gated_host
 from tests.inline import InlineWorker
 from tests.processes import PATIENCE
@@ -150,7 +150,7 @@ class StubHost:
             train_files=(self.tokens,),
             token_bytes=2,
             work=work,
-            keep=Shelf(work / "checkpoints", 2**20).put,
+            keep=CheckpointStore(work / "checkpoints", 2**20).put,
         )
 
 
@@ -167,8 +167,8 @@ class GatedHost:
         return replace(gated_host(self.gates, private_work()), checkout=checkout)
 
 
-def begin(cluster: Cluster, plan: HostPlan) -> wire.Begin:
-    return wire.Begin(cluster.address, plan, cores=1, gpus=True, corpus=None)
+def begin(cluster: Cluster, plan: HostPlan) -> messages.Begin:
+    return messages.Begin(cluster.address, plan, cores=1, gpus=True, corpus=None)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from autoresearch.execution import trial as execution
 from autoresearch.gitrepo import GitRepo
 from autoresearch.patching import merge_files
 from autoresearch.process import remove
-from autoresearch.proposers import Brief, Check, Unable
+from autoresearch.proposers import Brief, Check, ProposeFailure
 from autoresearch.records.metric import Metric, MetricSource
 from autoresearch.records.notes import Note
 from autoresearch.records.scores import Score, Unscored
@@ -104,7 +104,7 @@ class Once:
     registry: Path
     name: str = "once"
 
-    def propose(self, brief: Brief, check: Check) -> Proposal | Unable | None:
+    def propose(self, brief: Brief, check: Check) -> Proposal | ProposeFailure | None:
         """Return the next one."""
         known = {each.hypothesis for each in brief.history}
         known |= {each.hypothesis for each in brief.pending}

@@ -18,7 +18,7 @@ from unittest.mock import patch
 
 from autoresearch.config import find_project
 from autoresearch.execution import trial as execution
-from autoresearch.proposers import Brief, Check, Unable
+from autoresearch.proposers import Brief, Check, ProposeFailure
 from autoresearch.records.scores import Score, Unscored
 from autoresearch.records.training import Outcome
 from autoresearch.records.values import Change, Ending, FailureKind, Proposal
@@ -110,10 +110,10 @@ class Provider(Scripted):
     asked: list[float] = field(default_factory=list)
     clock: Clock = field(default_factory=Clock)
 
-    def propose(self, brief: Brief, check: Check) -> Proposal | Unable | None:
+    def propose(self, brief: Brief, check: Check) -> Proposal | ProposeFailure | None:
         """Return the next idea, or that it is down."""
         if self.down():
-            return Unable("the provider is overloaded")
+            return ProposeFailure("the provider is overloaded")
         self.asked.append(self.clock.now)
         return super().propose(brief, check)
 

@@ -15,7 +15,7 @@ from autoresearch.config import Project, find_project
 from autoresearch.errors import Interrupted
 from autoresearch.execution import Executor, Host, LocalExecutor, ReadyScorer
 from autoresearch.gitrepo import GitRepo
-from autoresearch.proposers import Brief, Check, Proposer, Unable
+from autoresearch.proposers import Brief, Check, ProposeFailure, Proposer
 from autoresearch.records.events import Event, TrialStarted
 from autoresearch.records.metric import Metric
 from autoresearch.records.money import CapReached, Caps, Intent, Settlement
@@ -42,7 +42,7 @@ from autoresearch.research.requests import TrialSetup
 from autoresearch.research.schedule import Participant
 from autoresearch.sandbox import detect
 from autoresearch.workers import LocalWorker, Worker
-from autoresearch.workers.shelf import Shelf
+from autoresearch.workers.checkpoint_store import CheckpointStore
 from tests.inline import InlineExecutor, InlineWorker, ShuffledExecutor
 from tests.rows import a_study
 
@@ -137,7 +137,7 @@ class Scripted:
     name: str = "scripted"
     briefs: list[Brief] = field(default_factory=list)
 
-    def propose(self, brief: Brief, check: Check) -> Proposal | Unable | None:
+    def propose(self, brief: Brief, check: Check) -> Proposal | ProposeFailure | None:
         self.briefs.append(brief)
         made = [each.proposer for each in brief.history]
         made += [each.proposer for each in brief.pending]
@@ -197,7 +197,7 @@ class Night:
     listener: Callable[[Event], None] = lambda _event: None
     clock: Callable[[], float] = lambda: 0.0
     sleep: Callable[[float], None] = time.sleep
-    rehearse: SmokeTestRun | None = None
+    smoke_test: SmokeTestRun | None = None
     caps: Caps = field(default_factory=Caps)
     budget: float = 20.0
     confirm_share: float = 0.0
@@ -279,7 +279,7 @@ class Night:
             ),
         )
 
-    def _store(self) -> Shelf:
+    def _store(self) -> CheckpointStore:
         return checkpoint_store_of(self.project)
 
     def _executor(self, hosts: Mapping[str, Host]) -> Executor:
@@ -315,7 +315,7 @@ class Night:
             participants=self.participants(),
             money_cap=MoneyCap(self.registry.ledger(study, self.caps)),
             backoff=self.backoff,
-            rehearse=self.rehearse,
+            smoke_test=self.smoke_test,
             confirm_share=self.confirm_share,
             profile=self.profile,
             rules=self.rules,

@@ -10,9 +10,9 @@ import torch
 
 from autoresearch.config import Keys, find_project
 from autoresearch.devices import Access, DeviceTree, Step, access, ask, read_steps
-from autoresearch.diagnosis import Situation, accelerator, diagnose, machine, missing_device
-from autoresearch.diagnosis.accelerator import mend, seen
-from autoresearch.diagnosis.finding import Finding, Level
+from autoresearch.doctor import Situation, accelerator, diagnose, machine, missing_device
+from autoresearch.doctor.accelerator import mend, seen
+from autoresearch.doctor.finding import Finding, Level
 from autoresearch.evaluation import server
 from autoresearch.runtime import accelerator as runtime
 from autoresearch.runtime import probe

@@ -14,7 +14,7 @@ import pytest
 from autoresearch.config import CommandSettings, Keys
 from autoresearch.errors import ProjectError, ProposerError
 from autoresearch.patching import apply_diff
-from autoresearch.proposers import Brief, Check, Unable
+from autoresearch.proposers import Brief, Check, ProposeFailure
 from autoresearch.proposers import checkout as copies
 from autoresearch.proposers.checkout import checkout
 from autoresearch.proposers.command import CommandProposer
@@ -124,7 +124,7 @@ class Desk:
 
     def propose(
         self, script: str, told: Brief | None = None, check: Check = accepted, **options: object
-    ) -> Proposal | Unable:
+    ) -> Proposal | ProposeFailure:
         got = self.proposer(script, **options).propose(told or brief(), check)  # type: ignore[arg-type]
         assert list(self.work.iterdir()) == []  # nothing is left behind
         assert guarded_children() == []
@@ -132,7 +132,7 @@ class Desk:
 
     def python(
         self, script: str, told: Brief | None = None, check: Check = accepted, **options: object
-    ) -> Proposal | Unable:
+    ) -> Proposal | ProposeFailure:
         options["shell"] = f"'{sys.executable}' -S"
         return self.propose(script, told, check, **options)
 
@@ -149,13 +149,13 @@ def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
 
 
-def proposed(got: Proposal | Unable) -> Proposal:
+def proposed(got: Proposal | ProposeFailure) -> Proposal:
     assert isinstance(got, Proposal), got
     return got
 
 
-def unable(got: Proposal | Unable) -> Unable:
-    assert isinstance(got, Unable), got
+def unable(got: Proposal | ProposeFailure) -> ProposeFailure:
+    assert isinstance(got, ProposeFailure), got
     return got
 
 
@@ -414,7 +414,7 @@ class TestMoney:
 class TestFailing:
     def test_a_failure_is_told_with_its_last_line(self, desk: Desk) -> None:
         got = unable(desk.propose(f"echo hello; echo 'not logged in: {KEY}' >&2; exit 3"))
-        assert got == Unable("sh made no change: exit status 3: not logged in: [key]")
+        assert got == ProposeFailure("sh made no change: exit status 3: not logged in: [key]")
         assert desk.call().ending is CallEnding.EMPTY
         assert desk.call().detail == got.reason
 
@@ -425,7 +425,7 @@ class TestFailing:
         )
 
     def test_nothing_done_and_nothing_said(self, desk: Desk) -> None:
-        assert desk.propose("true") == Unable("sh made no change")
+        assert desk.propose("true") == ProposeFailure("sh made no change")
 
     @pytest.mark.parametrize("end", ["exit 1", "kill -TERM $$"])
     def test_half_an_edit_is_no_proposal(self, desk: Desk, end: str) -> None:

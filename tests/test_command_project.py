@@ -10,8 +10,8 @@ import pytest
 from autoresearch import sandbox
 from autoresearch.config import Project, Settings
 from autoresearch.config.settings import DataSettings, SandboxSettings, TargetSettings
-from autoresearch.diagnosis.finding import Finding, Level
-from autoresearch.diagnosis.openings import openings
+from autoresearch.doctor.finding import Finding, Level
+from autoresearch.doctor.openings import openings
 from autoresearch.execution import Host, TrialSpec, Watch, execute_trial
 from autoresearch.gitrepo import GitRepo
 from autoresearch.records.scores import Score, Unscored

@@ -9,7 +9,7 @@ import pytest
 from autoresearch import sandbox as sandboxes
 from autoresearch.config import Keys, Settings
 from autoresearch.errors import ProposerError
-from autoresearch.proposers import Brief, Means, Unable, build
+from autoresearch.proposers import Brief, ProposeFailure, ProposerContext, build
 from autoresearch.proposers.specs import parse
 from autoresearch.records.values import Proposal, Trust
 from autoresearch.sandbox import Sandbox
@@ -33,12 +33,12 @@ exit 0
 """
 
 
-def means_at(tmp_path: Path, sandbox: Sandbox) -> Means:
+def means_at(tmp_path: Path, sandbox: Sandbox) -> ProposerContext:
     """A person's home with a project in it, and a sandbox for programs."""
     home = tmp_path / "person"
     root = home / "project"
     root.mkdir(parents=True, exist_ok=True)
-    return Means(
+    return ProposerContext(
         settings=Settings(),
         keys=Keys({}),
         endpoints={},
@@ -92,7 +92,7 @@ def test_a_program_works_and_reaches_nothing_of_the_study(tmp_path: Path) -> Non
         files={"train.py": SOURCE}, base_files={"train.py": SOURCE}, salt="s",
     )  # fmt: skip
     made = proposer.propose(brief, accepted)
-    assert not isinstance(made, Unable), made
+    assert not isinstance(made, ProposeFailure), made
     assert isinstance(made, Proposal)
     assert "+DEPTH = 5" in made.change.text
     assert made.hypothesis == "deeper"

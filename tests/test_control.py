@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from autoresearch import cli
-from autoresearch.proposers import Brief, Check, Unable
+from autoresearch.proposers import Brief, Check, ProposeFailure
 from autoresearch.records.events import NoProposal, StudyOpened
 from autoresearch.records.tables import Experiment
 from autoresearch.records.values import Category, Change, Proposal, Standing, Verdict
@@ -31,10 +31,10 @@ class Foretelling(Scripted):
     expects: float = -0.01
     busy: list[int] = field(default_factory=list)
 
-    def propose(self, brief: Brief, check: Check) -> Proposal | Unable | None:
+    def propose(self, brief: Brief, check: Check) -> Proposal | ProposeFailure | None:
         if len(self.briefs) in self.busy:
             self.briefs.append(brief)
-            return Unable("busy", retry_after=100.0)
+            return ProposeFailure("busy", retry_after=100.0)
         made = super().propose(brief, check)
         return replace(made, predicted_delta=self.expects) if isinstance(made, Proposal) else made
 

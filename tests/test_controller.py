@@ -11,7 +11,7 @@ import pytest
 from autoresearch.config import find_project
 from autoresearch.errors import Interrupted, SlotLostError
 from autoresearch.execution import Ended, Executor, Host, Message, TrialSpec
-from autoresearch.proposers import Brief, Check, Several, Unable
+from autoresearch.proposers import Brief, Check, ProposeFailure, Several
 from autoresearch.records.events import ExperimentDone, TrialStarted, Waiting
 from autoresearch.records.tables import Experiment
 from autoresearch.records.values import (
@@ -143,7 +143,7 @@ def test_what_was_thought_of_before_a_keep_does_not_undo_it(tmp_path: Path) -> N
     class Late(Scripted):
         """Answers with its second whole file once the first one's change was kept."""
 
-        def propose(self, brief: Brief, check: Check) -> Proposal | Unable | None:
+        def propose(self, brief: Brief, check: Check) -> Proposal | ProposeFailure | None:
             made = super().propose(brief, check)
             if isinstance(made, Proposal) and made.hypothesis == "idea 2":
                 assert kept.wait(60)

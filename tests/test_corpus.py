@@ -205,11 +205,11 @@ def test_one_long_file_is_cut_into_enough_documents(tmp_path: Path) -> None:
 
 
 def test_a_shelf_of_large_books_is_cut_too(tmp_path: Path) -> None:
-    shelf = tmp_path / "shelf"
-    shelf.mkdir()
+    store = tmp_path / "shelf"
+    store.mkdir()
     for book in range(220):
-        (shelf / f"{book}.md").write_text(f"book {book}\n\n" * 200)
-    corpus, _ = make(shelf, tmp_path, replace(SMALL, oversize=1000, longest_piece=900))
+        (store / f"{book}.md").write_text(f"book {book}\n\n" * 200)
+    corpus, _ = make(store, tmp_path, replace(SMALL, oversize=1000, longest_piece=900))
     assert corpus.counts[Split.VAL].documents > 10
 
 

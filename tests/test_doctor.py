@@ -13,10 +13,10 @@ import pytest
 
 from autoresearch import cli, sandbox
 from autoresearch.config import find_project
-from autoresearch.diagnosis import machine, missing_device, starting
-from autoresearch.diagnosis.endings import Endpoint, judged
-from autoresearch.diagnosis.finding import Level, ok
-from autoresearch.diagnosis.project import registry as registry_findings
+from autoresearch.doctor import machine, missing_device, starting
+from autoresearch.doctor.endings import Endpoint, judged
+from autoresearch.doctor.finding import Level, ok
+from autoresearch.doctor.project import registry as registry_findings
 from autoresearch.records.money import CallEnding, Settlement
 from autoresearch.records.values import Trust, Verdict
 from autoresearch.registry import Registry, RunLock
@@ -276,7 +276,7 @@ STARTS = {
         "No module named 'no_such_module'",
     ),
     "a file that is not there": ("open('gone.txt')\n", "fault", "FileNotFoundError"),
-    "toy values may be why": ("", "warning", "the incumbent's own rehearsal failed at train.py"),
+    "toy values may be why": ("", "warning", "the incumbent's own smoke test failed at train.py"),
 }
 
 

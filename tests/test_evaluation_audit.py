@@ -13,9 +13,9 @@ import pytest
 
 from autoresearch import policy
 from autoresearch.evaluation.audit import Audit, Evidence, Finding
-from autoresearch.evaluation.plan import Integers, Reals
-from autoresearch.evaluation.probes import WORTH, spread
+from autoresearch.evaluation.audit_sampling import WORTH, spread
 from autoresearch.evaluation.rules import Cause, NoScore
+from autoresearch.evaluation.windows import Integers, Reals
 from autoresearch.records.scores import Allowance, Score, Unscored
 from tests.evaluation_stubs import HONEST, documents, evaluator, score, warm_sandbox
 from tests.shares import rows

@@ -10,17 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoresearch.evaluation.audit import Evidence
+from autoresearch.evaluation.audit_sampling import WORTH, Reference, draw, expected, needed
 from autoresearch.evaluation.challenge import (
-    Claim,
-    Comparison,
+    AnswerComparison,
+    CommittedValues,
     normalised,
     other_suffixes,
     true_rows,
 )
-from autoresearch.evaluation.plan import Plan, cut
-from autoresearch.evaluation.probes import WORTH, Reference, draw, expected, needed
 from autoresearch.evaluation.rules import Cause, NoScore
 from autoresearch.evaluation.text import EncodedText, brings_tokenizer, flaw
+from autoresearch.evaluation.windows import WindowPlan, cut
 from autoresearch.records.scores import Allowance, Document
 from autoresearch.runtime import wire
 
@@ -29,7 +29,7 @@ lengths = st.lists(st.integers(0, 150), min_size=1, max_size=8).filter(any)
 contexts = st.sampled_from([2, 7, 16, 32, 100, 128])
 
 
-def plan_of(sizes: list[int], context: int) -> Plan:
+def plan_of(sizes: list[int], context: int) -> WindowPlan:
     # Token t of document d is unlike any other: what stands where can be told by its value.
     first = np.cumsum([0, *sizes])
     tokens = tuple(np.arange(a, b, dtype=np.int32) for a, b in itertools.pairwise(first))
@@ -149,14 +149,16 @@ def vectors(rng: np.random.Generator, noise: float = 0.0) -> np.ndarray:
     return normalised((base + rng.normal(0, 1, base.shape) * noise).astype(np.float32))
 
 
-def claim_of(own: np.ndarray, error: np.ndarray | float = 0.0) -> Claim:
+def claim_of(own: np.ndarray, error: np.ndarray | float = 0.0) -> CommittedValues:
     targets = np.arange(64) % 50
-    return Claim(own[np.arange(64), targets] + error, targets, uniform=32)
+    return CommittedValues(own[np.arange(64), targets] + error, targets, uniform=32)
 
 
-def compare(claim: Claim, own: np.ndarray, audit: np.ndarray, tolerance: float) -> Evidence:
+def compare(
+    claim: CommittedValues, own: np.ndarray, audit: np.ndarray, tolerance: float
+) -> Evidence:
     everyone = np.arange(64)
-    comparison = Comparison(claim)
+    comparison = AnswerComparison(claim)
     comparison.expect(everyone)
     comparison.recompute(everyone[:40], own[:40])
     comparison.audit(everyone, audit)

@@ -11,8 +11,8 @@ import pytest
 
 from autoresearch.evaluation import Cause, Evaluator
 from autoresearch.evaluation.rules import NoScore
+from autoresearch.evaluation.scoring_dir import ScoringDir
 from autoresearch.evaluation.server import ServerHandle
-from autoresearch.evaluation.site import Site
 from autoresearch.process import launch, oom
 from autoresearch.records.scores import Score, Unscored
 from autoresearch.records.training import Limits
@@ -101,7 +101,7 @@ def test_where_a_trial_could_reach_them_none_wait_for_its_end(work: Path, name: 
 
 def test_a_server_over_its_memory_breaks_a_rule(work: Path) -> None:
     less_than_any_takes = Limits(memory=2**10)
-    site = Site(work / "site", "train.py", "cpu", level("plain"), less_than_any_takes)
+    site = ScoringDir(work / "site", "train.py", "cpu", level("plain"), less_than_any_takes)
     ours, theirs = socket.socketpair()
     guarded = launch(["sleep", "60"], cwd=work, env=dict(os.environ))
     with theirs, ServerHandle(guarded, ours, site, site.scratch("a")) as server:
@@ -116,7 +116,7 @@ def test_a_server_that_the_kernel_kills_for_memory_is_no_mystery(
 ) -> None:
     counts = iter([4, 5])  # before and after it
     monkeypatch.setattr(oom, "kills", lambda _group: next(counts))
-    site = Site(work / "site", "train.py", "cpu", level("plain"), Limits())
+    site = ScoringDir(work / "site", "train.py", "cpu", level("plain"), Limits())
     ours, theirs = socket.socketpair()
     guarded = launch(["sh", "-c", "kill -9 $$"], cwd=work, env=dict(os.environ))
     theirs.close()

@@ -11,8 +11,8 @@ from autoresearch.config import LlmSettings
 from autoresearch.patching import apply_blocks
 from autoresearch.proposers import Brief, Known, KnownIdea, Pending
 from autoresearch.proposers.models import Prompt
-from autoresearch.proposers.prompting import Prompting, frames
-from autoresearch.proposers.prompting.frames import Frames
+from autoresearch.proposers.prompting import Prompting, untrusted_blocks
+from autoresearch.proposers.prompting.untrusted_blocks import UntrustedBlocks
 from autoresearch.records.metric import BITS_PER_BYTE
 from autoresearch.records.values import Change, Rejection, Verdict
 from tests.briefs import SALT, a_brief, a_past, whole
@@ -145,7 +145,7 @@ def test_every_nonce_that_was_ever_shown_is_useless_in_a_new_text(prompting: Pro
 
 
 def test_a_nonce_is_128_bits_of_the_salt_and_the_text_itself() -> None:
-    frame = Frames(SALT)
+    frame = UntrustedBlocks(SALT)
     nonces = {
         FRAME.fullmatch(each)["nonce"]  # type: ignore[index]
         for each in (
@@ -154,18 +154,22 @@ def test_a_nonce_is_128_bits_of_the_salt_and_the_text_itself() -> None:
             frame.data("file", "a"),
             frame.data("reason", "a"),
             frame.inline("reason", "a "),
-            Frames(SALT + "0").data("file", "a"),
-            Frames("").data("file", "a"),
+            UntrustedBlocks(SALT + "0").data("file", "a"),
+            UntrustedBlocks("").data("file", "a"),
         )
     }
     assert len(nonces) == 7
-    assert frame.data("file", "a") == Frames(SALT).data("file", "a")
+    assert frame.data("file", "a") == UntrustedBlocks(SALT).data("file", "a")
 
 
 def test_a_text_that_holds_its_own_nonce_gets_another(monkeypatch: pytest.MonkeyPatch) -> None:
     made = iter(["a" * 64, "b" * 64])
-    monkeypatch.setattr(Frames, "_hash", lambda *_: next(made))
-    assert Frames(SALT).data("file", f"<<end {'a' * 32}>>").startswith(f"<<data {'b' * 32} file>>")
+    monkeypatch.setattr(UntrustedBlocks, "_hash", lambda *_: next(made))
+    assert (
+        UntrustedBlocks(SALT)
+        .data("file", f"<<end {'a' * 32}>>")
+        .startswith(f"<<data {'b' * 32} file>>")
+    )
 
 
 def test_the_salt_is_told_to_nobody(prompting: Prompting) -> None:
@@ -193,7 +197,7 @@ def test_ordinary_code_is_shown_to_the_letter_so_that_search_finds_it(prompting:
 
 def test_lines_of_a_file_with_carriage_returns_can_be_searched_as_shown() -> None:
     source = "A = 1\r\nB = 2\r\n"
-    lines = frames.code(source).split("\n")
+    lines = untrusted_blocks.code(source).split("\n")
     answer = f"<<<<<<< SEARCH\n{lines[1]}\n=======\nB = 3\n>>>>>>> REPLACE\n"
     assert apply_blocks({"train.py": source}, answer, ["train.py"]) == {
         "train.py": "A = 1\r\nB = 3\r\n"
@@ -201,7 +205,7 @@ def test_lines_of_a_file_with_carriage_returns_can_be_searched_as_shown() -> Non
 
 
 def test_odd_characters_of_code_are_spelt_in_a_way_no_source_has() -> None:
-    assert frames.code("a\u202eb\u200bc\x1bd\re\x00f\n") == (
+    assert untrusted_blocks.code("a\u202eb\u200bc\x1bd\re\x00f\n") == (
         "a\\u{202e}b\\u{200b}c\\u{1b}d\\u{d}e\\u{0}f\n"
     )
 

@@ -7,9 +7,9 @@ import pytest
 
 from autoresearch.config import LlmSettings, PriceSettings
 from autoresearch.patching import unified_diff
-from autoresearch.proposers import Brief, Check, HistoryEntry, Several, Unable
-from autoresearch.proposers.asking import Asker
+from autoresearch.proposers import Brief, Check, HistoryEntry, ProposeFailure, Several
 from autoresearch.proposers.llm import LlmProposer
+from autoresearch.proposers.metered import MeteredModel
 from autoresearch.proposers.models import Prompt, Reply
 from autoresearch.proposers.pricing import price
 from autoresearch.proposers.prompting import Prompting
@@ -71,7 +71,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.model = Scripted(list(self.replies))
-        asker = Asker(
+        asker = MeteredModel(
             "fake:model", PricedModel(self.model, FLAT),
             ledger=self.ledger, redact=redact, tell=self.told.append,
         )  # fmt: skip
@@ -162,7 +162,7 @@ def test_cut_and_empty_answers_are_sent_back(ending: CallEnding, told: str) -> N
 def test_no_answer_is_told_and_settled(ending: CallEnding) -> None:
     bench = Bench([Reply(ending, detail="sk-secret said no", retry_after=7.0)])
     made = bench.proposer.propose(brief(), accepted)
-    assert isinstance(made, Unable)
+    assert isinstance(made, ProposeFailure)
     assert made.final == ending.final
     assert made.retry_after == 7.0
     assert not made.planned
@@ -175,7 +175,7 @@ def test_no_answer_is_told_and_settled(ending: CallEnding) -> None:
 def test_a_refusal_costs_and_is_no_proposal() -> None:
     bench = Bench([said("I cannot help with that.", CallEnding.REFUSED)])
     made = bench.proposer.propose(brief(), accepted)
-    assert isinstance(made, Unable)
+    assert isinstance(made, ProposeFailure)
     assert not made.final
     assert bench.ledger.settled[1].cost == 1.1
 
@@ -185,10 +185,10 @@ def test_a_stumbling_gateway_is_not_taken_for_wrong_settings() -> None:
     bench = Bench([said(GOOD), stumble, Reply(CallEnding.UNAUTHORIZED)])
     assert isinstance(bench.proposer.propose(brief(), accepted), Proposal)
     made = bench.proposer.propose(brief(), accepted)
-    assert isinstance(made, Unable)
+    assert isinstance(made, ProposeFailure)
     assert not made.final
     made = bench.proposer.propose(brief(), accepted)
-    assert isinstance(made, Unable)
+    assert isinstance(made, ProposeFailure)
     assert made.final
 
 
@@ -211,7 +211,7 @@ def test_where_the_answer_is_longer_than_the_brief_its_room_is_halved() -> None:
 def test_a_model_too_small_for_any_brief_is_out() -> None:
     bench = Bench([Reply(CallEnding.TOO_LONG)] * 9)
     made = bench.proposer.propose(brief(), accepted)
-    assert isinstance(made, Unable)
+    assert isinstance(made, ProposeFailure)
     assert made.final
 
 
@@ -228,7 +228,7 @@ def test_a_cap_ends_it_as_planned_and_nobody_is_called() -> None:
 
     bench = Bench([said(GOOD)], ledger=Capped())
     made = bench.proposer.propose(brief(), accepted)
-    assert made == Unable("the run's cap of $1.00 is reached", final=True, planned=True)
+    assert made == ProposeFailure("the run's cap of $1.00 is reached", final=True, planned=True)
     assert len(bench.model.replies) == 1
 
 
@@ -286,7 +286,7 @@ def test_a_call_too_dear_is_made_smaller() -> None:
             return CapReached("a call may cost more than that", call=True)
 
     hopeless = Bench([said(GOOD)], ledger=Never()).proposer.propose(brief(), accepted)
-    assert isinstance(hopeless, Unable)
+    assert isinstance(hopeless, ProposeFailure)
     assert hopeless.planned
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from autoresearch.config import Keys, LlmSettings
 from autoresearch.errors import Interrupted
-from autoresearch.proposers.asking import Asker
 from autoresearch.proposers.llm import LlmProposer
+from autoresearch.proposers.metered import MeteredModel
 from autoresearch.proposers.prompting import Prompting
 from autoresearch.proposers.specs import model, parse
 from autoresearch.records.events import NoProposal
@@ -49,7 +49,7 @@ class Thinker:
         keys = Keys({"ANTHROPIC_API_KEY": KEY, "OPENAI_API_KEY": KEY})
         urls = {"anthropic": self.fake.url, "openai": self.fake.v1}
         priced = model(parse(self.spec), llm=self.settings, prices={}, keys=keys, endpoints=urls)
-        asker = Asker(self.spec, priced, ledger=ledger, redact=keys.redact)
+        asker = MeteredModel(self.spec, priced, ledger=ledger, redact=keys.redact)
         prompting = Prompting(self.settings, folder=None)
         return Participant(LlmProposer(self.spec, asker, prompting, self.settings))
 
@@ -146,12 +146,12 @@ def test_consecutive_briefs_share_all_but_what_is_new(start: Start) -> None:
 def test_a_refusal_goes_back_and_costs_no_training(start: Start) -> None:
     refused: list[object] = []
 
-    def rehearse(files: object, _incumbent: object) -> Rejection | None:
+    def smoke_test(files: object, _incumbent: object) -> Rejection | None:
         refused.append(files)
         return Rejection("it fails", "Traceback\n  boom") if len(refused) < 2 else None
 
     with FakeLlm([idea(1.9), idea(1.8)]) as fake:
-        night = start(Thinker(fake), rules=StopRules(experiments=2), rehearse=rehearse)
+        night = start(Thinker(fake), rules=StopRules(experiments=2), smoke_test=smoke_test)
         night.run()
     study = night.study()
     row = night.registry.experiments(study)[-1]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from autoresearch.commands.run_context import run_context
 from autoresearch.commands.stations import stations_for
-from autoresearch.commands.workshop import workshop
 from autoresearch.config import find_project
 from autoresearch.patching import unified_diff
 from autoresearch.records.tables import Experiment
@@ -152,7 +152,7 @@ def test_the_most_that_a_command_can_cost_is_what_its_cap_lets_it_take(root: Pat
     settings = root / "autoresearch.toml"
     settings.write_text(f"{settings.read_text()}[money]\ngpu_hour_usd = 12\n")
     project = find_project(root)
-    with workshop(project, stations_for(project)) as shop:
+    with run_context(project, stations_for(project)) as shop:
         money_cap = shop.money_cap(shop.study("night"))
     assert money_cap.trial_usd == pytest.approx(
         12 * (5 + 10) / 60

@@ -16,9 +16,9 @@ from autoresearch.proposers.models import Model, Prompt, Reply, Section
 from autoresearch.proposers.models.adapting import Adapting, Form
 from autoresearch.proposers.models.anthropic import AnthropicModel
 from autoresearch.proposers.models.chat import ChatModel
-from autoresearch.proposers.models.line import Line, Said
+from autoresearch.proposers.models.client import ModelClient, Said
+from autoresearch.proposers.models.connection import Connection, _Attempt
 from autoresearch.proposers.models.responses import ResponsesModel
-from autoresearch.proposers.models.wire import Wire, _Attempt
 from autoresearch.records.money import CallEnding, Usage
 from tests.fake_llm import FakeLlm, Scene, Tokens, answer, broken, cut, drip, failure, hang, raw
 from tests.fake_scenes import stream
@@ -387,11 +387,11 @@ class OddError(Exception):
     "error", [KeyError("x"), AttributeError("x"), OddError(), AssertionError()]
 )
 def test_whatever_is_raised_by_reading_an_answer_is_told_and_not_raised(error: Exception) -> None:
-    def ask(wire: Wire, _form: Form) -> Said:
-        wire.say("half")
+    def ask(connection: Connection, _form: Form) -> Said:
+        connection.say("half")
         raise error
 
-    reply = Adapting(Line("here", "m", KEY, 5, KEYS.redact), Form({})).attempt(ask, 9)
+    reply = Adapting(ModelClient("here", "m", KEY, 5, KEYS.redact), Form({})).attempt(ask, 9)
     assert (reply.ending, reply.text) == (CallEnding.MALFORMED, "half")
     assert ("KeyError" if isinstance(error, OddError) else type(error).__name__) in reply.detail
     assert KEY not in repr(reply)
@@ -405,7 +405,7 @@ def late(*scenes: Scene, timeout: float) -> list[Reply]:
     rows = [(api, scene) for api in APIS for scene in scenes]
 
     def join(attempt: _Attempt[Said], seconds: float) -> None:
-        until(lambda: attempt.wire.sent or not attempt.is_alive())
+        until(lambda: attempt.connection.sent or not attempt.is_alive())
         threading.Thread.join(attempt, seconds)
 
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(len(rows)) as pool:

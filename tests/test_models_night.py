@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch.proposers.models import wire
+from autoresearch.proposers.models import connection
 from autoresearch.records.money import CallEnding, CallState
 from autoresearch.records.tables import Call
 from autoresearch.records.values import Verdict
@@ -162,7 +162,7 @@ def give_up_once(patch: pytest.MonkeyPatch, hung: Path) -> None:
             threading.Thread.join(attempt, 0.01)
         hung.unlink(missing_ok=True)
 
-    patch.setattr(wire._Attempt, "join", join)
+    patch.setattr(connection._Attempt, "join", join)
 
 
 def test_a_night_with_every_ending(

@@ -12,8 +12,8 @@ import pytest
 
 from autoresearch.commands.notifying import NotifyingWatcher, Outlets, notifying
 from autoresearch.config import Keys, Project, Settings
-from autoresearch.diagnosis.finding import Level
-from autoresearch.diagnosis.notifications import notifications as findings
+from autoresearch.doctor.finding import Level
+from autoresearch.doctor.notifications import notifications as findings
 from autoresearch.errors import ProjectError
 from autoresearch.notify import (
     Address,

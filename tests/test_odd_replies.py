@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from autoresearch.config import LlmSettings, PriceSettings
-from autoresearch.proposers import Brief, Several, Unable
-from autoresearch.proposers.asking import Answer, Asker
+from autoresearch.proposers import Brief, ProposeFailure, Several
 from autoresearch.proposers.llm import LlmProposer
+from autoresearch.proposers.metered import Answer, MeteredModel
 from autoresearch.proposers.models import Model, Prompt, Reply, Section
 from autoresearch.proposers.models.anthropic import AnthropicModel
 from autoresearch.proposers.models.chat import ChatModel
@@ -322,7 +322,7 @@ def asked(
         asking = model("chat", fake)
         own = {} if rates is None else {f"openai:{asking.model}@{fake.v1}": rates}
         cost = price(asking.provider, asking.model, own=own, base_url=fake.v1)
-        asker = Asker("spec", PricedModel(asking, cost), ledger=ledger)
+        asker = MeteredModel("spec", PricedModel(asking, cost), ledger=ledger)
         for _ in scenes:
             asker.ask(PROMPT, purpose="propose", max_output=100)
     return [settled.cost for settled in ledger.settled.values()], ledger
@@ -379,11 +379,11 @@ def test_a_told_cost_counts_on_loopback_too_and_no_cap_is_blind(tmp_path: Path) 
     with FakeLlm([scene], endless=True) as fake:
         asking = model("chat", fake)
         cost = price(asking.provider, asking.model, own={}, base_url=fake.v1)
-        asker = Asker("spec", PricedModel(asking, cost), ledger=ledger)
+        asker = MeteredModel("spec", PricedModel(asking, cost), ledger=ledger)
         ends = [asker.ask(PROMPT, purpose="propose", max_output=9) for _ in range(5)]
         assert len(fake.requests) == 3
     assert [isinstance(end, Answer) for end in ends] == [True, True, True, False, False]
-    assert isinstance(ends[-1], Unable)
+    assert isinstance(ends[-1], ProposeFailure)
     assert ends[-1].planned
     assert ledger.remaining() == pytest.approx(0.007, abs=1e-9)
     registry.close()
@@ -580,7 +580,9 @@ def test_a_prompt_that_was_cut_in_silence_is_told_once() -> None:
     with FakeLlm(scenes) as fake:
         asking = model("chat", fake)
         cost = price(asking.provider, asking.model, own={}, base_url=fake.v1)
-        asker = Asker("spec", PricedModel(asking, cost), ledger=FreeLedger(), tell=told.append)
+        asker = MeteredModel(
+            "spec", PricedModel(asking, cost), ledger=FreeLedger(), tell=told.append
+        )
         for _ in counts[:3]:
             asker.ask(LONG, purpose="propose", max_output=9)
         assert told == []
@@ -598,13 +600,13 @@ def brief() -> Brief:
     )  # fmt: skip
 
 
-def proposed(*scenes: Scene) -> tuple[Proposal | Unable, FreeLedger, list[int]]:
+def proposed(*scenes: Scene) -> tuple[Proposal | ProposeFailure, FreeLedger, list[int]]:
     """Return what a chat model proposes, the ledger, and how much room each request had."""
     ledger, settings = FreeLedger(), LlmSettings()
     with FakeLlm(scenes) as fake:
         asking = model("chat", fake)
         cost = price("x", "y", own={"x:y": PriceSettings(1000.0, 1000.0)}, base_url=None)
-        asker = Asker("spec", PricedModel(asking, cost), ledger=ledger)
+        asker = MeteredModel("spec", PricedModel(asking, cost), ledger=ledger)
         proposer = LlmProposer("spec", asker, Prompting(settings, folder=None), settings)
         made = proposer.propose(brief(), accepted)
         assert not isinstance(made, Several)
@@ -640,6 +642,6 @@ def test_what_is_sent_back_says_what_was_wrong_and_starved_answers_get_more_room
 
 def test_an_answer_that_broke_off_is_no_proposal_and_is_paid() -> None:
     made, ledger, _ = proposed(completion({"content": GOOD}, "error", usage=READ))
-    assert isinstance(made, Unable)
+    assert isinstance(made, ProposeFailure)
     assert not made.final
     assert ledger.settled[1].cost == pytest.approx(15.3, abs=1e-9)

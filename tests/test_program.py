@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch.diagnosis.finding import Level
-from autoresearch.diagnosis.program import LONG, faults, program
-from autoresearch.diagnosis.prose import clauses
+from autoresearch.doctor.finding import Level
+from autoresearch.doctor.program import LONG, faults, program
+from autoresearch.doctor.prose import clauses
 
 ROOT = Path(__file__).parent.parent
 FIXED = ("README.md", "autoresearch.toml", "data/words.txt", "prepare.py", "program.md")

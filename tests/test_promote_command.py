@@ -15,7 +15,7 @@ from autoresearch.records.training import Outcome
 from autoresearch.records.values import Purpose, Reading, Standing, Verdict
 from autoresearch.registry import Registry, RunLock
 from autoresearch.workers import Assignment, LocalWorker
-from autoresearch.workers.shelf import Shelf
+from autoresearch.workers.checkpoint_store import CheckpointStore
 from tests import counting
 from tests.commands import Command, autoresearch
 from tests.counting import TRAIN, change
@@ -87,7 +87,7 @@ def last_line(err: str, *parts: str) -> None:
 def test_the_night_is_as_the_tests_want_it(project: Path) -> None:
     found = [(each.verdict, each.standing) for each in (row(project, n) for n in (1, 2, 3))]
     assert found == [(Verdict.KEEP, None), (Verdict.KEEP, None), (Verdict.DISCARD, None)]
-    store = Shelf(project / ".autoresearch" / "checkpoints", 2**30)
+    store = CheckpointStore(project / ".autoresearch" / "checkpoints", 2**30)
     assert len(store.trials()) == 2
 
 

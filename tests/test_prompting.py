@@ -20,7 +20,12 @@ from autoresearch.proposers import (
     TextSize,
 )
 from autoresearch.proposers.prompting import Prompting, digest
-from autoresearch.proposers.prompting.history import History, Told, estimate, shortened
+from autoresearch.proposers.prompting.history import (
+    HistorySection,
+    HistoryText,
+    estimate,
+    shortened,
+)
 from autoresearch.proposers.prompting.templates import OWN, Templates, duration
 from autoresearch.records.metric import Direction, Metric, MetricSource
 from autoresearch.records.training import Budget, ProfileRow
@@ -442,7 +447,9 @@ def test_shortening_breaks_the_beginning_seldom(prompting: Prompting) -> None:
 def test_a_longer_history_shortens_at_least_what_a_shorter_one_did() -> None:
     dice = random.Random(2)
     rows = [
-        Told(number, Verdict.DISCARD, "x" * dice.randrange(30, 6000), "y" * dice.randrange(30, 300))
+        HistoryText(
+            number, Verdict.DISCARD, "x" * dice.randrange(30, 6000), "y" * dice.randrange(30, 300)
+        )
         for number in range(300)
     ]
     marks = [shortened(rows[:count], 5000) for count in range(301)]
@@ -453,7 +460,7 @@ def test_a_longer_history_shortens_at_least_what_a_shorter_one_did() -> None:
 
 
 def test_where_nothing_but_verdicts_fits_only_verdicts_are_told() -> None:
-    history = History(Templates(None), SALT)
+    history = HistorySection(Templates(None), SALT)
     rows = history.rows(a_brief(*(a_past(number) for number in range(2, 40))).history)
     texts = history.fitting(rows, room=10)
     assert texts == ["Verdicts of the oldest: 1 keep, 2 to 39 discard.\n\n"]

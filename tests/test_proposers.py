@@ -16,7 +16,7 @@ from autoresearch.config import Keys, Settings
 from autoresearch.errors import ProposerError
 from autoresearch.patching import Number, apply_diff, numbers, set_constants
 from autoresearch.preflight import check
-from autoresearch.proposers import Brief, HistoryEntry, Means, Proposer, build
+from autoresearch.proposers import Brief, HistoryEntry, Proposer, ProposerContext, build
 from autoresearch.proposers.optuna import OptunaProposer
 from autoresearch.proposers.random_search import RandomProposer
 from autoresearch.proposers.space import Choice, Range, rounded, span
@@ -84,7 +84,7 @@ def past(proposal: Proposal, source: str, number: int, bpb: float | None = 2.0) 
 
 def made(spec: str, root: Path, tell: Callable[[str], None] = print) -> Proposer:
     """The proposer that a spec names, in a folder."""
-    means = Means(
+    means = ProposerContext(
         settings=Settings(),
         keys=Keys({}),
         endpoints={},

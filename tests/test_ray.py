@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("ray", reason="Ray, an extra, is not installed")
 
 from autoresearch.commands.fleet import packed
-from autoresearch.execution import Executor, FetchingShelf, Host, RayExecutor, TrialResult, pack
+from autoresearch.execution import Executor, FetchingStore, Host, RayExecutor, TrialResult, pack
 from autoresearch.records.events import TrialStarted
 from autoresearch.records.scores import Score
 from autoresearch.records.tables import Trial
@@ -23,7 +23,7 @@ from autoresearch.registry import Registry
 from autoresearch.research import StopRules
 from autoresearch.research.trial_recorder import settled
 from autoresearch.sandbox import detect
-from autoresearch.workers.shelf import Shelf
+from autoresearch.workers.checkpoint_store import CheckpointStore
 from tests.clusters import TERMS, Cluster, GatedHost, StubHost, begin, executor
 from tests.commands import autoresearch
 from tests.executors import Gates, Rig, spec
@@ -67,12 +67,12 @@ class RayNight(Night):
 
     ray: RayExecutor = field(kw_only=True)
 
-    def shelf(self) -> FetchingShelf:
+    def store(self) -> FetchingStore:
         room = self.project.settings.checkpoint_bytes
-        return FetchingShelf(self.project.checkpoints, room, self.ray, self.project.work)
+        return FetchingStore(self.project.checkpoints, room, self.ray, self.project.work)
 
-    def _store(self) -> Shelf:
-        return self.shelf()
+    def _store(self) -> CheckpointStore:
+        return self.store()
 
     def _executor(self, hosts: Mapping[str, Host]) -> Executor:
         self.ray.accept(TERMS, self.on_event, self.stopped)
@@ -117,8 +117,8 @@ def test_a_study_outlives_its_machines(cluster: Cluster, tmp_path: Path, ideas: 
 
         night.listener = look
         night.run()
-        shelf = night.shelf()
-        shelf.finish(PATIENCE)
+        store = night.store()
+        store.finish(PATIENCE)
 
     rows = night.registry.experiments(night.study())
     assert len(rows) == ideas + 1
@@ -140,7 +140,7 @@ def test_a_study_outlives_its_machines(cluster: Cluster, tmp_path: Path, ideas: 
     assert branch.split() == kept
     assert kept
     newest = {each.experiment_id: int(each.id or 0) for each in trials(night) if settled(each)}
-    assert shelf.find(newest[int(night.registry.incumbent(night.study()).id or 0)])  # type: ignore[union-attr]
+    assert store.find(newest[int(night.registry.incumbent(night.study()).id or 0)])  # type: ignore[union-attr]
 
 
 @pytest.mark.thorough

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from autoresearch.patching import unified_diff
 from autoresearch.policy import scale_of
-from autoresearch.proposers.prompting.frames import Frames
+from autoresearch.proposers.prompting.untrusted_blocks import UntrustedBlocks
 from autoresearch.proposers.reading import header, predicted, read, read_change, unread
 from autoresearch.records.metric import Direction, Metric, MetricSource
 from autoresearch.records.values import (
@@ -254,7 +254,7 @@ def test_an_answer_that_cannot_be_read_is_kept_and_no_change() -> None:
 
 
 def test_what_repeats_the_brief_is_no_answer() -> None:
-    told = Frames("salt").data("experiment", f"{DRAFT}\npatch:\n{answers.DIFF}")
+    told = UntrustedBlocks("salt").data("experiment", f"{DRAFT}\npatch:\n{answers.DIFF}")
     assert diff(f"{told}\n\n{GOOD}") == WANTED
     assert diff(f"{GOOD}\n{told}") == WANTED
     assert "there are only words" in refused(told)

@@ -269,9 +269,9 @@ sys.exit(7)
 
 
 def test_a_notice_is_a_line_and_changes_nothing() -> None:
-    said = sentence(Notice("changes are not rehearsed: \x1b[2Jwhy"), BPB)
+    said = sentence(Notice("changes are not smoke-tested: \x1b[2Jwhy"), BPB)
     assert said is not None
-    assert said.plain == "changes are not rehearsed: why"
+    assert said.plain == "changes are not smoke-tested: why"
     view = View()
     assert view.after(Notice("x"), 1.0) == view
 

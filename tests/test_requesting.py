@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from autoresearch.errors import GitBusyError, Interrupted, ProposerError
-from autoresearch.proposers import Brief, Check, Unable
+from autoresearch.proposers import Brief, Check, ProposeFailure
 from autoresearch.records.events import Event, NoProposal, Waiting
 from autoresearch.records.values import Change, ChangeFormat, Proposal
 from autoresearch.research.backoff import Backoff
@@ -27,9 +27,9 @@ class Moody:
     """Answers what it is told to, then always the last."""
 
     name: str
-    moods: list[Proposal | Unable | Exception | None]
+    moods: list[Proposal | ProposeFailure | Exception | None]
 
-    def propose(self, brief: Brief, check: Check) -> Proposal | Unable | None:
+    def propose(self, brief: Brief, check: Check) -> Proposal | ProposeFailure | None:
         mood = self.moods.pop(0) if len(self.moods) > 1 else self.moods[0]
         if isinstance(mood, Exception):
             raise mood
@@ -79,8 +79,8 @@ def test_a_provider_that_fails_for_ten_minutes_is_waited_for() -> None:
     class Down:
         name: str = "anthropic:m"
 
-        def propose(self, brief: Brief, check: Check) -> Proposal | Unable | None:
-            return GOOD if bench.now >= 600 else Unable("the provider is overloaded")
+        def propose(self, brief: Brief, check: Check) -> Proposal | ProposeFailure | None:
+            return GOOD if bench.now >= 600 else ProposeFailure("the provider is overloaded")
 
     bench = Bench([Participant(Down())])
     assert bench.next() == GOOD
@@ -91,7 +91,7 @@ def test_a_provider_that_fails_for_ten_minutes_is_waited_for() -> None:
 
 
 def test_another_proposer_works_while_one_is_down() -> None:
-    down = Moody("down", [Unable("overloaded")])
+    down = Moody("down", [ProposeFailure("overloaded")])
     bench = Bench([Participant(down, 5), Participant(Moody("up", [GOOD]))])
     assert [bench.next() for _ in range(4)] == [GOOD] * 4
     assert bench.now == 0
@@ -101,7 +101,7 @@ def test_another_proposer_works_while_one_is_down() -> None:
 def test_nobody_left_ends_it() -> None:
     bench = Bench(
         [
-            Participant(Moody("a", [Unable("no credit", final=True)])),
+            Participant(Moody("a", [ProposeFailure("no credit", final=True)])),
             Participant(Moody("b", [None])),
         ]
     )
@@ -142,7 +142,9 @@ def test_an_interruption_inside_a_proposer_is_one() -> None:
 
 
 def test_the_end_of_the_night_ends_a_wait() -> None:
-    bench = Bench([Participant(Moody("a", [Unable("busy", retry_after=3600.0)]))], until=60.0)
+    bench = Bench(
+        [Participant(Moody("a", [ProposeFailure("busy", retry_after=3600.0)]))], until=60.0
+    )
     assert bench.next() is None
     assert 60 <= bench.now < 61
 
@@ -153,7 +155,7 @@ def test_nobody_waits_for_who_thinks_and_others_are_asked() -> None:
         name: str = "slow"
         go_on: threading.Event = field(default_factory=threading.Event)
 
-        def propose(self, brief: Brief, check: Check) -> Proposal | Unable | None:
+        def propose(self, brief: Brief, check: Check) -> Proposal | ProposeFailure | None:
             self.go_on.wait(PATIENCE)
             return GOOD
 

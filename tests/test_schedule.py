@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch.proposers import Brief, Check, Unable
+from autoresearch.proposers import Brief, Check, ProposeFailure
 from autoresearch.records.tables import Experiment
 from autoresearch.records.values import Category, ExperimentState, Proposal
 from autoresearch.research.backoff import LONGEST_PAUSE
@@ -19,7 +19,7 @@ from autoresearch.research.schedule import LONGEST_REST, Participant, ProposerSc
 class Named:
     name: str
 
-    def propose(self, brief: Brief, check: Check) -> Proposal | Unable | None:
+    def propose(self, brief: Brief, check: Check) -> Proposal | ProposeFailure | None:
         raise AssertionError(brief, check)
 
 
@@ -75,7 +75,7 @@ def test_turns_are_shared_by_weight_and_spread(weights: dict[str, float]) -> Non
 def test_a_failure_gives_the_turn_to_the_next_at_once() -> None:
     clock = Clock()
     schedule = table(clock, a=1, b=1)
-    schedule.record_failure(turn(schedule), Unable("busy"))
+    schedule.record_failure(turn(schedule), ProposeFailure("busy"))
     assert turns(schedule, 3) == ["b", "b", "b"]
     assert schedule.seconds_until_ready() == 0
     clock.now = 5.0
@@ -87,25 +87,25 @@ def test_pauses_double_up_to_a_limit_and_a_proposal_ends_them() -> None:
     schedule = table(clock, a=1)
     pauses = []
     for _ in range(8):
-        schedule.record_failure(turn(schedule), Unable("busy"))
+        schedule.record_failure(turn(schedule), ProposeFailure("busy"))
         assert schedule.next() is None
         pauses.append(schedule.seconds_until_ready() or 0.0)
         clock.now += pauses[-1]
     assert pauses == [5, 10, 20, 40, 80, 160, 300, LONGEST_PAUSE]
     schedule.record_answer(taken(schedule))
-    schedule.record_failure(turn(schedule), Unable("busy"))
+    schedule.record_failure(turn(schedule), ProposeFailure("busy"))
     assert schedule.seconds_until_ready() == 5
 
 
 def test_a_provider_that_asks_to_be_left_alone_is() -> None:
     schedule = table(Clock(), a=1)
-    schedule.record_failure(turn(schedule), Unable("too many requests", retry_after=1800.0))
+    schedule.record_failure(turn(schedule), ProposeFailure("too many requests", retry_after=1800.0))
     assert schedule.seconds_until_ready() == 1800
 
 
 def test_nobody_rests_for_ever() -> None:
     schedule = table(Clock(), a=1)
-    schedule.record_failure(turn(schedule), Unable("too many requests", retry_after=1.8e9))
+    schedule.record_failure(turn(schedule), ProposeFailure("too many requests", retry_after=1.8e9))
     assert schedule.seconds_until_ready() == LONGEST_REST == 24 * 3600
 
 
@@ -113,13 +113,13 @@ def test_what_may_be_final_is_after_a_few_in_a_row() -> None:
     clock = Clock()
     schedule = table(clock, a=1)
     for _ in range(4):
-        schedule.record_failure(turn(schedule), Unable("no such model", doubtful=True))
+        schedule.record_failure(turn(schedule), ProposeFailure("no such model", doubtful=True))
         clock.now += schedule.seconds_until_ready() or 0.0
     schedule.record_answer(taken(schedule))
     for _ in range(5):
         assert not schedule.faulty
         clock.now += schedule.seconds_until_ready() or 0.0
-        schedule.record_failure(turn(schedule), Unable("no such model", doubtful=True))
+        schedule.record_failure(turn(schedule), ProposeFailure("no such model", doubtful=True))
     assert schedule.end_reason() == "a: no such model"
 
 
@@ -135,7 +135,7 @@ def test_who_writes_nothing_valid_is_out_and_the_others_go_on() -> None:
 
 def test_who_is_out_is_asked_no_more() -> None:
     schedule = table(Clock(), a=1, b=1)
-    schedule.record_failure(turn(schedule), Unable("the key was refused", final=True))
+    schedule.record_failure(turn(schedule), ProposeFailure("the key was refused", final=True))
     assert turns(schedule, 2) == ["b", "b"]
     early = schedule.faulty
     schedule.record_failure(turn(schedule), None)
@@ -147,7 +147,9 @@ def test_who_is_out_is_asked_no_more() -> None:
 
 def test_a_cap_is_no_fault() -> None:
     schedule = table(Clock(), a=1)
-    schedule.record_failure(turn(schedule), Unable("the cap is reached", final=True, planned=True))
+    schedule.record_failure(
+        turn(schedule), ProposeFailure("the cap is reached", final=True, planned=True)
+    )
     assert not schedule.faulty
     assert schedule.end_reason() == "a: the cap is reached"
 
@@ -164,7 +166,7 @@ def test_a_long_night_of_failures_does_not_overflow() -> None:
     clock = Clock()
     schedule = table(clock, a=1)
     for _ in range(3000):
-        schedule.record_failure(turn(schedule), Unable("busy"))
+        schedule.record_failure(turn(schedule), ProposeFailure("busy"))
         clock.now += schedule.seconds_until_ready() or 0.0
     assert schedule.seconds_until_ready() == 0
 
@@ -220,7 +222,7 @@ def test_while_the_proposer_rests_the_control_goes_on_out_of_competition() -> No
     clock = Clock()
     schedule = beside(clock, 0.1, a=1)
     assert contested(schedule, 2) == [("a", "c")] * 2
-    schedule.record_failure(turn(schedule), Unable("busy", retry_after=100))
+    schedule.record_failure(turn(schedule), ProposeFailure("busy", retry_after=100))
     assert contested(schedule, 30) == [("c", "")] * 30
     clock.now = 100.0
     after = contested(schedule, 20)
@@ -234,13 +236,13 @@ def test_while_one_of_two_rests_the_control_keeps_its_share() -> None:
     schedule = beside(clock, 0.2, a=3, b=1)
     while (found := taken(schedule)).participant.proposer.name != "a":
         schedule.record_answer(found)
-    schedule.record_failure(found.participant, Unable("busy", retry_after=1000))
+    schedule.record_failure(found.participant, ProposeFailure("busy", retry_after=1000))
     assert Counter(turns(schedule, 50)) == {"b": 40, "c": 10}
 
 
 def test_the_control_goes_on_alone_when_all_others_are_out() -> None:
     schedule = beside(Clock(), 0.2, a=1)
-    schedule.record_failure(turn(schedule), Unable("no credit", final=True))
+    schedule.record_failure(turn(schedule), ProposeFailure("no credit", final=True))
     assert contested(schedule, 3) == [("c", "")] * 3
     assert not schedule.faulty
     schedule.record_failure(turn(schedule), None)
@@ -263,7 +265,7 @@ def test_a_turn_that_comes_to_nothing_is_not_counted() -> None:
         found = taken(schedule)
         name = found.participant.proposer.name
         if name == "a" and clock.now % 2 == 0:  # every second time it fails
-            schedule.record_failure(found.participant, Unable("busy"))
+            schedule.record_failure(found.participant, ProposeFailure("busy"))
             clock.now += 1001
             continue
         clock.now += name == "a"
@@ -316,7 +318,7 @@ def test_nobody_is_asked_who_would_answer_too_late() -> None:
     assert schedule.next(within=19.0) is None
     assert [schedule.too_late(within) for within in (None, 20.0, 19.0)] == [False, False, True]
     quick = found[0].participant if found[0] else Participant(Named("none"))
-    schedule.record_failure(quick, Unable("busy", retry_after=100.0))
+    schedule.record_failure(quick, ProposeFailure("busy", retry_after=100.0))
     assert schedule.too_late(50.0), "it may rest for longer than there is time"
     assert schedule.seconds_until_ready(119.0) == 0.0
     assert schedule.seconds_until_ready(89.0) is None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch.devices import DeviceTree
-from autoresearch.diagnosis.machine import slots as doctor_says
+from autoresearch.doctor.machine import slots as doctor_says
 from autoresearch.errors import UsageFault
 from autoresearch.execution import LocalExecutor
 from autoresearch.process import launch

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from autoresearch.proposers import Brief, Check, Unable
+from autoresearch.proposers import Brief, Check, ProposeFailure
 from autoresearch.records.values import Proposal, Verdict
 from autoresearch.research import StopRules
 from tests.commands import autoresearch
@@ -33,7 +33,7 @@ def crashing() -> str:
 class Stranger(Scripted):
     """Says hostile things about its proposals."""
 
-    def propose(self, brief: Brief, check: Check) -> Proposal | Unable | None:
+    def propose(self, brief: Brief, check: Check) -> Proposal | ProposeFailure | None:
         found = super().propose(brief, check)
         if isinstance(found, Proposal):
             return replace(found, hypothesis=EVIL, risk=EVIL)

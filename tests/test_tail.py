@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch.proposers import Brief, Check, Unable
+from autoresearch.proposers import Brief, Check, ProposeFailure
 from autoresearch.records.events import TrialStarted
 from autoresearch.records.training import Outcome, Point, Timing
 from autoresearch.records.values import Proposal, Purpose, TrialState, Verdict
@@ -55,7 +55,7 @@ class TimedProposer(Scripted):
     clock: Clock = field(default_factory=Clock)
     seconds: float = THINKING
 
-    def propose(self, brief: Brief, check: Check) -> Proposal | Unable | None:
+    def propose(self, brief: Brief, check: Check) -> Proposal | ProposeFailure | None:
         self.clock.now += self.seconds
         return super().propose(brief, check)
 
@@ -120,8 +120,8 @@ def test_a_proposer_that_rests_beyond_the_end_is_not_waited_for(tmp_path: Path) 
     class Resting:
         name: str = "resting"
 
-        def propose(self, brief: Brief, check: Check) -> Unable:
-            return Unable("the limit resets tomorrow", retry_after=50_000.0)
+        def propose(self, brief: Brief, check: Check) -> ProposeFailure:
+            return ProposeFailure("the limit resets tomorrow", retry_after=50_000.0)
 
     night.proposer = Resting()
     assert "no proposal and training fit into" in night.run()

@@ -26,8 +26,8 @@ from autoresearch.config import CorpusSettings, Settings, load_settings
 from autoresearch.patching import constants, set_constants
 from autoresearch.patching import numbers as numbers_of
 from autoresearch.runtime import open_session, peaks
-from autoresearch.runtime.rehearse import Rehearsed
 from autoresearch.runtime.session import TrainData, _map
+from autoresearch.runtime.smoke import SmokeSession
 from autoresearch.scaffold import render, template_directory
 from tests.commands import Forked
 from tests.shares import rows
@@ -308,7 +308,7 @@ def test_type_and_kernels_follow_the_card(
         assert [*broken] == [each for each in kernels if each == "flash_attn_interface"] + ["sdpa"]
 
 
-class Steps(Rehearsed):
+class Steps(SmokeSession):
     """A session of so many steps, whose losses are kept; its end hands in nothing."""
 
     def __init__(self, data: Any, steps: int) -> None:
@@ -685,7 +685,7 @@ def test_the_table_of_profiles_is_that_of_the_files(project: Path) -> None:
 
 
 @pytest.mark.parametrize("profile", rows(list(DEVICES), "cpu", "gpu-8gb"))
-def test_the_rehearsal_shrinks_constants_that_are_there(project: Path, profile: str) -> None:
+def test_the_smoke_test_shrinks_constants_that_are_there(project: Path, profile: str) -> None:
     settings, texts = settings_of(profile, project), render("gpt", profile)
     toy, own = settings.preflight.toy, numbers_of(texts["train.py"])
     assert {name for name, value in toy.items() if value <= own[name]} == set(toy)

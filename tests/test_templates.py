@@ -22,8 +22,8 @@ from autoresearch import patching
 from autoresearch.config import load_settings
 from autoresearch.records.scores import Score, Unscored
 from autoresearch.runtime.arrays import NUMPY
-from autoresearch.runtime.rehearse_checkpoint import examine
-from autoresearch.runtime.rehearse_faults import FlawError
+from autoresearch.runtime.smoke_checkpoint import examine
+from autoresearch.runtime.smoke_faults import FlawError
 from autoresearch.scaffold import TEMPLATES, profiles, render
 from tests.commands import autoresearch
 from tests.counting import change
@@ -325,7 +325,7 @@ def test_arrays_of_other_libraries_are_scored_without_pytorch(given: str, tmp_pa
 
 
 SAVED = "load_file(directory / 'model.safetensors')['w']"
-REHEARSED = {
+SMOKE_TESTED = {
     "honest": (SAVED, "w[tokens]", ""),
     "forgetful": ("np.random.standard_normal((30, 30))", "w[tokens]", "not all of it is saved"),
     "seeing ahead": (SAVED, "w[np.roll(tokens, -1, 1)]", "tokens that come after it"),
@@ -334,9 +334,9 @@ REHEARSED = {
 }
 
 
-@pytest.mark.parametrize("model", REHEARSED)
-def test_a_rehearsal_asks_a_model_of_another_library(model: str, tmp_path: Path) -> None:
-    weights, logits, said = REHEARSED[model]
+@pytest.mark.parametrize("model", SMOKE_TESTED)
+def test_a_smoke_test_asks_a_model_of_another_library(model: str, tmp_path: Path) -> None:
+    weights, logits, said = SMOKE_TESTED[model]
     save_file(
         {"w": np.random.default_rng(0).standard_normal((30, 30))}, tmp_path / "model.safetensors"
     )

@@ -23,7 +23,7 @@ from autoresearch.config import (
     find_project,
     scrub_git_environment,
 )
-from autoresearch.diagnosis import Chapter, Level, Situation, diagnose, plain, worst
+from autoresearch.doctor import Chapter, Level, Situation, diagnose, plain, worst
 from autoresearch.errors import ExitCode, ProjectError
 from autoresearch.gitrepo import GitRepo
 from autoresearch.notify import Notification

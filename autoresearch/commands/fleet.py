@@ -12,14 +12,14 @@ from autoresearch.config import Project
 from autoresearch.corpus import Corpus
 from autoresearch.errors import ProjectError, UsageFault
 from autoresearch.execution import (
-    FetchingShelf,
+    FetchingStore,
     HostFacts,
     RayExecutor,
     StudyHost,
     Task,
     TextTask,
+    messages,
     pack,
-    wire,
 )
 from autoresearch.gitrepo import GitRepo
 from autoresearch.records.values import Trust
@@ -33,7 +33,7 @@ class Fleet:
 
     executor: RayExecutor
     facts: HostFacts
-    store: FetchingShelf
+    store: FetchingStore
 
     def bring_home(self) -> None:
         """Have the checkpoints brought here that may still be asked for."""
@@ -66,7 +66,7 @@ def fleet_at(
             msg = "autoresearch.toml requires a sealed sandbox; the cluster's machines have none"
             raise ProjectError(msg)
         room = project.settings.checkpoint_bytes
-        store = FetchingShelf(project.checkpoints, room, executor, project.work)
+        store = FetchingStore(project.checkpoints, room, executor, project.work)
         yield Fleet(executor, facts, store)
 
 
@@ -99,7 +99,7 @@ def _text(task: Task) -> Corpus:
     raise ProjectError(msg)
 
 
-def _begin(address: str, project: Project, corpus: Corpus) -> wire.Begin:
+def _begin(address: str, project: Project, corpus: Corpus) -> messages.Begin:
     settings = project.settings
     plan = StudyHost(
         entry=settings.target.entry,
@@ -110,7 +110,7 @@ def _begin(address: str, project: Project, corpus: Corpus) -> wire.Begin:
         lies_open=corpus.lies_open,
         room=settings.checkpoint_bytes,
     )
-    return wire.Begin(
+    return messages.Begin(
         address=address,
         plan=plan,
         cores=settings.training.threads,

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import typer
 
 from autoresearch import policy
+from autoresearch.commands.evidence import Examination, earn, examine
 from autoresearch.commands.manifest import leave_manifest
 from autoresearch.commands.output import stdout
-from autoresearch.commands.proving import Examination, earn, examine
 from autoresearch.commands.stations import require_devices, stations_for
 from autoresearch.commands.status import chosen_study
 from autoresearch.config import find_project, scrub_git_environment

@@ -8,14 +8,14 @@ import typer
 
 from autoresearch.config import PROMPTS, Keys, Project, endpoints
 from autoresearch.errors import ProposerError, UsageFault
-from autoresearch.proposers import Means, build, specs
-from autoresearch.proposers.building import Maker
+from autoresearch.proposers import ProposerContext, build, specs
+from autoresearch.proposers.building import ProposerFactory
 from autoresearch.proposers.specs import Spec
 from autoresearch.records.money import Ledger
 from autoresearch.research.schedule import Participant
 from autoresearch.sandbox import Sandbox
 
-Makers = Sequence[tuple[Spec, Maker]]
+Makers = Sequence[tuple[Spec, ProposerFactory]]
 
 
 def chosen(options: Sequence[str], keys: Keys, control: str | None = None) -> list[Spec]:
@@ -84,7 +84,7 @@ def makers(parsed: Sequence[Spec], project: Project, keys: Keys, sandbox: Sandbo
     Raises:
         ProposerError: one cannot work here.
     """
-    means = Means(
+    context = ProposerContext(
         settings=project.settings,
         keys=keys,
         endpoints=endpoints(),
@@ -95,7 +95,7 @@ def makers(parsed: Sequence[Spec], project: Project, keys: Keys, sandbox: Sandbo
         work=project.work,
         sandbox=sandbox,
     )
-    return [(spec, build(spec, means)) for spec in parsed]
+    return [(spec, build(spec, context)) for spec in parsed]
 
 
 def participants(

@@ -15,13 +15,13 @@ from autoresearch import patching
 from autoresearch.commands.fleet import Fleet, fleet_at
 from autoresearch.commands.notifying import Outlets, notifying
 from autoresearch.commands.proposers import chosen, keys_of, makers, participants
+from autoresearch.commands.run_context import RunContext, run_context, stop_flag
 from autoresearch.commands.stations import require_devices, stations_for
 from autoresearch.commands.watching import watching
-from autoresearch.commands.workshop import Workshop, stop_flag, workshop
 from autoresearch.config import FIXED, Project, find_project, parse_duration, scrub_git_environment
 from autoresearch.errors import ProjectError, UsageFault
 from autoresearch.gitrepo import GitRepo
-from autoresearch.preflight import Rehearsal
+from autoresearch.preflight import SmokeTest
 from autoresearch.records.events import Notice, Watcher
 from autoresearch.records.tables import Study
 from autoresearch.records.text import safe_line
@@ -73,20 +73,20 @@ def run(options: RunOptions, begun: Callable[[str], None] | None = None) -> None
     proposers = makers(specs, project, keys, sandbox)
     session = not project.settings.target.command
     profile = session and project.settings.llm.profile and any(each.reads_briefs for each in specs)
-    with workshop(project, stations) as shop, _fleet(options, shop) as fleet:
-        registry, repo = shop.registry, shop.repo
+    with run_context(project, stations) as context, _fleet(options, context) as fleet:
+        registry, repo = context.registry, context.repo
         repo.identity()
         _warn_of_uncommitted(repo, project)
-        shop.lock.note_end(_end(options.hours), options.experiments)
-        study = shop.study(options.tag, budget, fleet.facts if fleet else None)
+        context.lock.note_end(_end(options.hours), options.experiments)
+        study = context.study(options.tag, budget, fleet.facts if fleet else None)
         recover(registry, repo, project, study)
         project.make_work()
         _warn_of_changed_rules(repo, study)
         with (
-            stop_flag(shop.lock.note_hung_up) as asked,
+            stop_flag(context.lock.note_hung_up) as asked,
             watching(project, begun) as onlookers,
             notifying(project, onlookers, outlets) as watcher,
-            _controlled(shop, asked, watcher) as control,
+            _controlled(context, asked, watcher) as control,
         ):
             stop = _stop_when(asked, rules.deadline)
             tell = _telling(watcher)
@@ -95,8 +95,8 @@ def run(options: RunOptions, begun: Callable[[str], None] | None = None) -> None
                 lambda: control.paused,
             )  # fmt: skip
             registry.be_patient(backoff.back_off)
-            money_cap = shop.money_cap(study, options.max_cost)
-            trials = shop.trials(study, backoff, money_cap, control.why, fleet)
+            money_cap = context.money_cap(study, options.max_cost)
+            trials = context.trials(study, backoff, money_cap, control.why, fleet)
             ledger = HeldLedger(
                 money_cap.ledger, control, partial(trials.too_late, int(study.id or 0))
             )
@@ -104,7 +104,7 @@ def run(options: RunOptions, begun: Callable[[str], None] | None = None) -> None
                 study, project=project, registry=registry, repo=repo, trials=trials,
                 participants=participants(proposers, ledger, stop, tell), money_cap=money_cap,
                 rules=rules, backoff=backoff, interrupted=asked.is_set, control=control,
-                rehearse=_rehearsal(project, sandbox, stop, tell) if session else None,
+                smoke_test=_smoke_test(project, sandbox, stop, tell) if session else None,
                 confirm_share=share,
                 profile=profile,
             )  # fmt: skip
@@ -118,7 +118,7 @@ def run(options: RunOptions, begun: Callable[[str], None] | None = None) -> None
 
 
 @contextmanager
-def _controlled(shop: Workshop, asked: threading.Event, watcher: Watcher) -> Iterator[Control]:
+def _controlled(context: RunContext, asked: threading.Event, watcher: Watcher) -> Iterator[Control]:
     """Yield what follows `stop`, `pause` and `resume` of other terminals."""
     control, tell = Control(), _telling(watcher)
 
@@ -132,33 +132,31 @@ def _controlled(shop: Workshop, asked: threading.Event, watcher: Watcher) -> Ite
                 control.stop()
             case Ask.PAUSE | Ask.RESUME:
                 paused = ask is Ask.PAUSE
-                shop.lock.note_paused(paused=paused)
+                context.lock.note_paused(paused=paused)
                 tell("paused: nothing new begins until it is resumed" if paused else "resumed")
                 (control.pause if paused else control.resume)()
 
-    with listening(shop.project.control, take, tell):
+    with listening(context.project.control, take, tell):
         yield control
 
 
 @contextmanager
-def _fleet(options: RunOptions, shop: Workshop) -> Iterator[Fleet | None]:
+def _fleet(options: RunOptions, context: RunContext) -> Iterator[Fleet | None]:
     """Yield the machines of a cluster, if one is asked for."""
     if options.ray is None:
         yield None
         return
-    shop.project.make_work()
-    study = shop.registry.study(options.tag)
+    context.project.make_work()
+    study = context.registry.study(options.tag)
     known = json.loads(study.comparability) if study else {}
-    with fleet_at(options.ray, shop.project, shop.task, shop.repo, known) as fleet:
+    with fleet_at(options.ray, context.project, context.task, context.repo, known) as fleet:
         yield fleet
 
 
-def _rehearsal(
+def _smoke_test(
     project: Project, sandbox: Sandbox, stop: Callable[[], bool], tell: Callable[[str], None]
 ) -> SmokeTestRun:
-    return Rehearsal(
-        project.settings, sandbox=sandbox, work=project.work, stop=stop, tell=tell
-    ).rehearse
+    return SmokeTest(project.settings, sandbox=sandbox, work=project.work, stop=stop, tell=tell).run
 
 
 def _telling(watcher: Watcher) -> Callable[[str], None]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from autoresearch import sandbox as sandboxes
 from autoresearch.config import Project
 from autoresearch.devices import Access, access
-from autoresearch.diagnosis import missing_device
+from autoresearch.doctor import missing_device
 from autoresearch.errors import ProjectError
 from autoresearch.records.values import Trust
 from autoresearch.sandbox import Sandbox

@@ -140,9 +140,9 @@ class EvaluationSettings:
 
 @dataclass(frozen=True)
 class PreflightSettings:
-    """[preflight]: the rehearsal of a change on the CPU before its training.
+    """[preflight]: the smoke test of a change on the CPU before its training.
 
-    `steps` of training (0: none is rehearsed) on windows of `context` tokens, within `timeout`;
+    `steps` of training (0: none is smoke-tested) on windows of `context` tokens, within `timeout`;
     `toy` gives constants of the editable files the small values that they have in it.
     """
 

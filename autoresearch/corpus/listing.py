@@ -28,7 +28,7 @@ class Unread:
     folders: Counter[str] = field(default_factory=Counter)
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """One line: ``3 files (.png 2, hidden 1), 1 folder (.git)``; empty if there is nothing."""
         parts = (_told(self.files, "file"), _told(self.folders, "folder"))
         return ", ".join(part for part in parts if part)

@@ -107,7 +107,7 @@ def local_source(path: Path, text_column: str = "") -> FileSource:
     if path.is_dir():
         entries, unread = list_files(path, _wanted, _pruned)
         if not entries:
-            there = f", only {unread.told}" if unread.told else ""
+            there = f", only {unread.description}" if unread.description else ""
             msg = f"no text in {path}: it holds no file of {_TOLD}{there}"
             raise CorpusError(msg)
         name, root = path.name or "root", path
@@ -118,7 +118,7 @@ def local_source(path: Path, text_column: str = "") -> FileSource:
         name, root, entries, unread = path.name, path.parent, (entry(path.parent, path),), Unread()
     return FileSource(
         name, root, entries, _READING,
-        spec=str(path), text_column=text_column, unread=unread.told,
+        spec=str(path), text_column=text_column, unread=unread.description,
     )  # fmt: skip
 
 

@@ -7,9 +7,9 @@ from typing import Self
 import numpy as np
 
 from autoresearch import policy
-from autoresearch.evaluation.plan import Integers, Reals
-from autoresearch.evaluation.probes import NONE, draw, needed, spread
+from autoresearch.evaluation.audit_sampling import NONE, draw, needed, spread
 from autoresearch.evaluation.rules import Cause, NoScore
+from autoresearch.evaluation.windows import Integers, Reals
 from autoresearch.records.scores import Allowance
 
 CAUSES = (

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autoresearch.evaluation.audit import Evidence
-from autoresearch.evaluation.plan import Integers, Plan, Reals, grouped
 from autoresearch.evaluation.rules import Cause, NoScore
 from autoresearch.evaluation.text import Tokens
+from autoresearch.evaluation.windows import Integers, Reals, WindowPlan, grouped
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Claim:
+class CommittedValues:
     """What was committed at the challenged positions [K], and for which tokens.
 
     The first `uniform` of them were drawn uniformly.
@@ -41,7 +41,7 @@ class Claim:
 
 
 def true_rows(
-    plan: Plan, positions: Integers, batch: int, rng: np.random.Generator
+    plan: WindowPlan, positions: Integers, batch: int, rng: np.random.Generator
 ) -> Iterator[Request]:
     """Yield requests for vectors in the rows as they are, with new mates.
 
@@ -53,7 +53,7 @@ def true_rows(
 
 
 def other_suffixes(
-    plan: Plan, positions: Integers, batch: int, rng: np.random.Generator
+    plan: WindowPlan, positions: Integers, batch: int, rng: np.random.Generator
 ) -> Iterator[Request]:
     """Yield requests for vectors after the same prefixes, followed by random tokens."""
     rows, columns = plan.places(positions)
@@ -61,7 +61,7 @@ def other_suffixes(
 
 
 def _requests(
-    plan: Plan,
+    plan: WindowPlan,
     where: tuple[Integers, Integers, Integers],
     batch: int,
     rng: np.random.Generator,
@@ -87,14 +87,14 @@ def normalised(logits: NDArray[np.float32]) -> Reals:
     return np.asarray(values - np.log(np.exp(values).sum(axis=1, keepdims=True)))
 
 
-class Comparison:
+class AnswerComparison:
     """Commitment, challenge and audit at K positions, as the answers come in.
 
     Whole vectors are kept only where the server that committed was asked again, and compared by
     half the summed difference of probabilities.
     """
 
-    def __init__(self, claim: Claim) -> None:
+    def __init__(self, claim: CommittedValues) -> None:
         self._claim = claim
         self._recomputed = 0.0
         self._audited = np.zeros(len(claim.nats))

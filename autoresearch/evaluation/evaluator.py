@@ -14,14 +14,14 @@ from autoresearch import policy
 from autoresearch.config import EvaluationSettings, parse_duration
 from autoresearch.errors import EvaluationError
 from autoresearch.evaluation.audit import Audit, Evidence, Finding
-from autoresearch.evaluation.plan import Integers, Plan, Reals, cut
-from autoresearch.evaluation.probes import WORTH, WORTH_ON_CPU, Reference, expected
+from autoresearch.evaluation.audit_sampling import WORTH, WORTH_ON_CPU, Reference, expected
 from autoresearch.evaluation.protocol import Challenge, commit, vocabulary
 from autoresearch.evaluation.rules import Cause, NoScore
+from autoresearch.evaluation.scoring_dir import ScoringDir
 from autoresearch.evaluation.server import ServerHandle
 from autoresearch.evaluation.servers import Servers
-from autoresearch.evaluation.site import Site
 from autoresearch.evaluation.text import Tokenizer, brings_tokenizer, encode, encode_untrusted
+from autoresearch.evaluation.windows import Integers, Reals, WindowPlan, cut
 from autoresearch.records.scores import Allowance, Document, Score, Unscored
 from autoresearch.records.text import safe_line
 from autoresearch.records.training import Limits
@@ -81,7 +81,7 @@ class Evaluator:
         self._entry = entry
         self._trust = trust or sandbox.trust
         self._stop = stop
-        self._plan: Plan | None = None
+        self._plan: WindowPlan | None = None
         self._best: Reference | None = None
         self._waiting: Servers | None = None
         if not any(each.data for each in self._documents):
@@ -100,7 +100,7 @@ class Evaluator:
         """
         if self._waiting is None and self._sandbox.trust is Trust.SEALED:
             with suppress(EvaluationError, OSError):
-                self._waiting = Servers(self._site(place))
+                self._waiting = Servers(self._scoring_dir(place))
 
     def settle(self) -> None:
         """Wait until what `prepare` started only waits, and takes nothing from a training."""
@@ -139,7 +139,7 @@ class Evaluator:
     def _try(self, tree: Path, checkpoint: Path, scratch: Path, batch: int) -> Score | Unscored:
         began = time.monotonic()
         try:
-            with closing(self._take() or Servers(self._site(scratch))) as servers:
+            with closing(self._take() or Servers(self._scoring_dir(scratch))) as servers:
                 return self._score(servers, tree, checkpoint, batch, began)
         except NoScore as reason:
             return reason.found
@@ -154,8 +154,8 @@ class Evaluator:
         waiting, self._waiting = self._waiting, None
         return waiting
 
-    def _site(self, place: Path) -> Site:
-        return Site(
+    def _scoring_dir(self, place: Path) -> ScoringDir:
+        return ScoringDir(
             place=Path(tempfile.mkdtemp(prefix="evaluation-", dir=place)),
             entry=self._entry,
             device=self._device,
@@ -177,18 +177,18 @@ class Evaluator:
             self._best = Reference.of(plan, nats)
         return self._sum(plan, nats, finding, time.monotonic() - began)
 
-    def _corpus_plan(self) -> Plan:
+    def _corpus_plan(self) -> WindowPlan:
         if self._plan is None:
             self._plan = cut(encode(self._tokenizer, self._documents), self._settings.context)
         return self._plan
 
-    def _own_plan(self, servers: Servers) -> Plan:
+    def _own_plan(self, servers: Servers) -> WindowPlan:
         with servers.tokenizer() as server:
-            text = encode_untrusted(server, servers.site.checkpoint, self._documents)
+            text = encode_untrusted(server, servers.scoring_dir.checkpoint, self._documents)
         return cut(text, self._settings.context)
 
     def _examine(
-        self, pair: Sequence[ServerHandle], plan: Plan, batch: int
+        self, pair: Sequence[ServerHandle], plan: WindowPlan, batch: int
     ) -> tuple[Reals, Finding]:
         rng = np.random.default_rng()  # from the system's entropy: no server can foresee it
         entries = vocabulary(pair, plan)
@@ -203,7 +203,7 @@ class Evaluator:
         excess = nats - (self._best.at(plan) if self._best else expected(nats, plan))
         return nats, self._audit(plan).conduct(excess, ask, rng)
 
-    def _audit(self, plan: Plan) -> Audit:
+    def _audit(self, plan: WindowPlan) -> Audit:
         worth = WORTH_ON_CPU if self._device == "cpu" else WORTH
         return Audit(
             self._allowance(),
@@ -212,7 +212,7 @@ class Evaluator:
             least=self._settings.tolerance,
         )
 
-    def _sum(self, plan: Plan, nats: Reals, finding: Finding, seconds: float) -> Score:
+    def _sum(self, plan: WindowPlan, nats: Reals, finding: Finding, seconds: float) -> Score:
         bits = plan.by_document(-nats / math.log(2), len(self._documents)).tolist()
         sizes = tuple(len(each.data) for each in self._documents)
         return Score(

@@ -11,7 +11,7 @@ from autoresearch.errors import EvaluationError, Interrupted
 from autoresearch.evaluation.own_metric import Found, OwnMetricScorer
 from autoresearch.evaluation.parsing import numbers, parse_object
 from autoresearch.evaluation.rules import Cause, NoScore
-from autoresearch.process import Breach, Ran, remove, run
+from autoresearch.process import Breach, ProcessResult, remove, run
 from autoresearch.records.text import safe_line
 from autoresearch.records.training import Limits
 from autoresearch.records.values import Trust
@@ -134,7 +134,7 @@ class ProgramScorer(OwnMetricScorer):
         what = f"the score that {name} printed"
         return Found(what, values.get("score"), values.get("units"), numbers(rest))
 
-    def _run(self, tree: Path, out: Path, scratch: Path) -> Ran:
+    def _run(self, tree: Path, out: Path, scratch: Path) -> ProcessResult:
         argv = [self._python, str(_RUNNER), self._settings.evaluator]
         sources = [each.source for each in self._shown]
         told = {OUT_VARIABLE: str(out), SPLIT_VARIABLE: self._split}
@@ -157,7 +157,7 @@ class ProgramScorer(OwnMetricScorer):
         )
 
 
-def _require_end(ran: Ran, name: str, timeout: float, limits: Limits) -> None:
+def _require_end(ran: ProcessResult, name: str, timeout: float, limits: Limits) -> None:
     """Return if an evaluator came to its end.
 
     Raises:
@@ -187,7 +187,7 @@ def _require_end(ran: Ran, name: str, timeout: float, limits: Limits) -> None:
         raise NoScore(Cause.EXCEPTION, f"{name} ended with exit code {ran.exit.code}{_last(ran)}")
 
 
-def _last(ran: Ran) -> str:
+def _last(ran: ProcessResult) -> str:
     """Return the last line of its log, to be put behind what is said of it."""
     rows = ran.log.decode("utf-8", "backslashreplace").strip().splitlines()
     return f": {safe_line(rows[-1], 160)}" if rows else ""

@@ -13,18 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autoresearch.evaluation.challenge import (
-    Claim,
-    Comparison,
+    AnswerComparison,
+    CommittedValues,
     Request,
     normalised,
     other_suffixes,
     true_rows,
 )
-from autoresearch.evaluation.plan import Block, Integers, Plan, Reals
 from autoresearch.evaluation.rules import Cause, NoScore
+from autoresearch.evaluation.scoring_dir import ScoringDir
 from autoresearch.evaluation.server import ServerHandle
-from autoresearch.evaluation.site import Site
 from autoresearch.evaluation.text import MAX_VOCABULARY, Tokens
+from autoresearch.evaluation.windows import Block, Integers, Reals, WindowPlan
 
 EPSILON = 1e-4  # nats above zero that rounding may give a log-probability
 RECOMPUTED = 32  # positions at which the committing server is asked again: it tells the reason
@@ -51,20 +51,20 @@ class Commitment:
     owner: NDArray[np.int8]
 
 
-def post_load(server: ServerHandle, site: Site) -> None:
+def post_load(server: ServerHandle, scoring_dir: ScoringDir) -> None:
     """Tell a server to load the model that is shown and try it on two tokens; do not wait."""
     probe = np.zeros(2, "<i4").tobytes()  # token 0 is in every vocabulary
     server.post(
         "load",
         probe,
-        checkpoint=str(site.checkpoint),
-        device=site.device,
-        threads=site.limits.threads,
-        arrays=site.arrays,
+        checkpoint=str(scoring_dir.checkpoint),
+        device=scoring_dir.device,
+        threads=scoring_dir.limits.threads,
+        arrays=scoring_dir.arrays,
     )
 
 
-def vocabulary(servers: Sequence[ServerHandle], plan: Plan) -> int:
+def vocabulary(servers: Sequence[ServerHandle], plan: WindowPlan) -> int:
     """Wait until the servers have loaded their model; return V.
 
     Raises:
@@ -105,7 +105,7 @@ def converse(
 
 
 def commit(
-    servers: Sequence[ServerHandle], plan: Plan, batch: int, rng: np.random.Generator
+    servers: Sequence[ServerHandle], plan: WindowPlan, batch: int, rng: np.random.Generator
 ) -> Commitment:
     """Have these servers commit to every position: each row goes to one of them.
 
@@ -135,14 +135,14 @@ def commit(
 class Challenge:
     """The challenged `positions` [K], the first `uniform` of them drawn uniformly."""
 
-    plan: Plan
+    plan: WindowPlan
     commitment: Commitment
     positions: Integers
     uniform: int
 
     def put(
         self, servers: Sequence[ServerHandle], entries: int, batch: int, rng: np.random.Generator
-    ) -> Comparison:
+    ) -> AnswerComparison:
         """Ask every server about what it did not commit to, and a few of its own again.
 
         Args:
@@ -155,7 +155,7 @@ class Challenge:
             NoScore: an answer is no vector of logits.
         """
         nats, targets = self.commitment.nats[self.positions], self.plan.targets(self.positions)
-        comparison = Comparison(Claim(nats, targets, self.uniform))
+        comparison = AnswerComparison(CommittedValues(nats, targets, self.uniform))
         again = self._again(entries, rng)
         comparison.expect(again)
         rows = max(1, min(batch, MAX_NUMBERS // entries))

@@ -19,8 +19,8 @@ from typing import Self
 
 from autoresearch.errors import EvaluationError, Interrupted
 from autoresearch.evaluation.rules import Cause, NoScore
-from autoresearch.evaluation.site import Site
-from autoresearch.process import Appetite, Guarded, launch
+from autoresearch.evaluation.scoring_dir import ScoringDir
+from autoresearch.process import Guarded, ResourceLimits, launch
 from autoresearch.records.text import safe_line
 from autoresearch.runtime import wire
 
@@ -65,11 +65,13 @@ class ServerHandle:
     `deadline` is on time.monotonic(); at it every request that still waits is a breach.
     """
 
-    def __init__(self, guarded: Guarded, channel: socket.socket, site: Site, scratch: Path) -> None:
+    def __init__(
+        self, guarded: Guarded, channel: socket.socket, scoring_dir: ScoringDir, scratch: Path
+    ) -> None:
         self._guarded = guarded
-        self._appetite = Appetite(guarded, site.limits, scratch)
+        self._appetite = ResourceLimits(guarded, scoring_dir.limits, scratch)
         self._channel = channel
-        self._site = site
+        self._scoring_dir = scoring_dir
         self._nonce = ""
         self._operation = ""
         self._greeted = False
@@ -77,46 +79,54 @@ class ServerHandle:
         self.deadline = self._looked + STARTUP_SECONDS
 
     @classmethod
-    def start(cls, site: Site, name: str, *, models: bool = True) -> Self:
+    def start(cls, scoring_dir: ScoringDir, name: str, *, models: bool = True) -> Self:
         """Start a server in a scratch folder of its own, named after it; do not wait.
 
         Args:
-            site: where.
+            scoring_dir: where.
             name: what its folder is called.
             models: it is to serve a model: it imports what that computes with before it greets.
 
         Raises:
             EvaluationError: the machine cannot start a process.
         """
-        scratch = site.scratch(name)
+        scratch = scoring_dir.scratch(name)
         mine, theirs = socket.socketpair()
         with theirs:
             try:
-                guarded = cls._launch(site, scratch, theirs.fileno(), models=models)
+                guarded = cls._launch(scoring_dir, scratch, theirs.fileno(), models=models)
             except OSError as fault:
                 mine.close()
                 msg = f"cannot start a model server: {fault}"
                 raise EvaluationError(msg) from None
         mine.setblocking(False)  # noqa: FBT003 - the standard library's signature
-        return cls(guarded, mine, site, scratch)
+        return cls(guarded, mine, scoring_dir, scratch)
 
     @staticmethod
-    def _launch(site: Site, scratch: Path, channel: int, *, models: bool) -> Guarded:
+    def _launch(scoring_dir: ScoringDir, scratch: Path, channel: int, *, models: bool) -> Guarded:
         module = "autoresearch.runtime.serve"
-        argv = [sys.executable, "-P", "-m", module, str(channel), str(site.tree), site.entry]
-        environment = site.sandbox.environment(scratch, site.limits)
+        argv = [
+            sys.executable,
+            "-P",
+            "-m",
+            module,
+            str(channel),
+            str(scoring_dir.tree),
+            scoring_dir.entry,
+        ]
+        environment = scoring_dir.sandbox.environment(scratch, scoring_dir.limits)
         return launch(
-            site.sandbox.command(
-                [*argv, *((site.arrays,) if models else ())],
-                readable=(site.shown, PACKAGES / "autoresearch"),
+            scoring_dir.sandbox.command(
+                [*argv, *((scoring_dir.arrays,) if models else ())],
+                readable=(scoring_dir.shown, PACKAGES / "autoresearch"),
                 writable=(scratch,),
-                limits=site.limits,
-                devices=site.device != "cpu",
+                limits=scoring_dir.limits,
+                devices=scoring_dir.device != "cpu",
             ),
-            cwd=site.shown,
+            cwd=scoring_dir.shown,
             env={**environment, "PYTHONPATH": str(PACKAGES)},
             pass_fds=(channel,),
-            file_size=site.limits.file_size,
+            file_size=scoring_dir.limits.file_size,
         )
 
     @property
@@ -215,7 +225,7 @@ class ServerHandle:
             return NoScore(Cause.MEMORY, f"{verb} ran out of memory")
         said = f"{verb} raised {_type_name(type_, self._operation)}"
         # A device's libraries raise what a wrong shape raises, too.
-        if type_ in _OTHERS or (type_ == "RuntimeError" and self._site.device != "cpu"):
+        if type_ in _OTHERS or (type_ == "RuntimeError" and self._scoring_dir.device != "cpu"):
             return NoScore(Cause.DEVICE, said)
         if self._operation in wire.BEFORE_TEXT and isinstance(message, str) and message.strip():
             said = f"{said}: {safe_line(message, 400)}"
@@ -252,7 +262,7 @@ class ServerHandle:
         channels = [self._channel]
         while True:
             ready = select.select([] if write else channels, channels if write else [], [], TICK)
-            if self._site.stop():
+            if self._scoring_dir.stop():
                 msg = "stopped by the person or the deadline"
                 raise Interrupted(msg)
             self._look()
@@ -266,9 +276,9 @@ class ServerHandle:
         if now - self._looked < TICK:
             return
         self._looked = now
-        if self._guarded.resident() > self._site.limits.memory:
+        if self._guarded.resident() > self._scoring_dir.limits.memory:
             raise NoScore(Cause.MEMORY, "the model server took more memory than a trial may")
-        if excess := self._appetite.excess():
+        if excess := self._appetite.violation():
             raise NoScore(Cause.LIMIT, f"the model server {excess}")
 
     def _death(self) -> NoScore:

@@ -5,8 +5,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from autoresearch.evaluation.protocol import post_load
+from autoresearch.evaluation.scoring_dir import ScoringDir
 from autoresearch.evaluation.server import ServerHandle
-from autoresearch.evaluation.site import Site
 from autoresearch.process import remove
 
 
@@ -17,19 +17,19 @@ class Servers:
     no tree, no checkpoint and no text.
     """
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, scoring_dir: ScoringDir) -> None:
         """Start them; do not wait.
 
         Raises:
             EvaluationError: the machine cannot start a process.
         """
-        self.site = site
+        self.scoring_dir = scoring_dir
         self._deadline = time.monotonic()
         with ExitStack() as held:
-            held.callback(remove, site.place)
+            held.callback(remove, scoring_dir.place)
             # Their names say nothing: which of the two one is, no server need know.
             self.pair = tuple(
-                held.enter_context(ServerHandle.start(site, name)) for name in ("a", "b")
+                held.enter_context(ServerHandle.start(scoring_dir, name)) for name in ("a", "b")
             )
             self._held = held.pop_all()
 
@@ -55,12 +55,12 @@ class Servers:
         Raises:
             EvaluationError: they cannot run here.
         """
-        self.site.show(tree, checkpoint)
+        self.scoring_dir.show(tree, checkpoint)
         self.greet()
         self._deadline = time.monotonic() + timeout
         for server in self.pair:
             server.deadline = self._deadline
-            post_load(server, self.site)
+            post_load(server, self.scoring_dir)
 
     def tokenizer(self) -> ServerHandle:
         """Start a third one, for the text and within what is left of the time; after `load`.
@@ -68,7 +68,7 @@ class Servers:
         Raises:
             EvaluationError: the machine cannot start a process.
         """
-        server = ServerHandle.start(self.site, "tokenizer", models=False)
+        server = ServerHandle.start(self.scoring_dir, "tokenizer", models=False)
         server.deadline = self._deadline
         return server
 

@@ -3,10 +3,10 @@
 `execute_trial` knows neither registry nor git nor money; an `Executor` runs it on its slots.
 """
 
-from autoresearch.execution import wire
+from autoresearch.execution import messages
 from autoresearch.execution.base import Ended, Executor, Message, Told
 from autoresearch.execution.command_task import CommandTask
-from autoresearch.execution.fetching import FetchingShelf
+from autoresearch.execution.fetching import FetchingStore
 from autoresearch.execution.hosting import HostFacts, HostPlan, StudyHost
 from autoresearch.execution.local import LocalExecutor
 from autoresearch.execution.packing import pack, unpack
@@ -18,8 +18,32 @@ from autoresearch.execution.text_task import TextTask
 from autoresearch.execution.trial import Checkout, Host, ReadyScorer, Scorer, Watch, execute_trial
 
 __all__ = [
-    "Checkout", "CommandTask", "Ended", "Executor", "FetchingShelf", "Host", "HostFacts",
-    "HostPlan", "LocalExecutor", "Message", "Place", "Pruner", "PruningReference", "RayExecutor",
-    "ReadyScorer", "Scorer", "StudyHost", "Task", "Terms", "TextTask", "Told", "TrialResult",
-    "TrialSpec", "Watch", "execute_trial", "pack", "unpack", "wire",
+    "Checkout",
+    "CommandTask",
+    "Ended",
+    "Executor",
+    "FetchingStore",
+    "Host",
+    "HostFacts",
+    "HostPlan",
+    "LocalExecutor",
+    "Message",
+    "Place",
+    "Pruner",
+    "PruningReference",
+    "RayExecutor",
+    "ReadyScorer",
+    "Scorer",
+    "StudyHost",
+    "Task",
+    "Terms",
+    "TextTask",
+    "Told",
+    "TrialResult",
+    "TrialSpec",
+    "Watch",
+    "execute_trial",
+    "messages",
+    "pack",
+    "unpack",
 ]  # fmt: skip

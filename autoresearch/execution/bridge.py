@@ -24,7 +24,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from autoresearch import corpus as corpora
 from autoresearch.corpus.manifest import read_manifest
 from autoresearch.errors import AutoresearchError
-from autoresearch.execution import wire
+from autoresearch.execution import messages
 from autoresearch.execution.packing import unpack
 from autoresearch.execution.serving import HostServer
 from autoresearch.process import remove
@@ -37,7 +37,7 @@ _FULL = (ObjectStoreFullError, OutOfDiskError)
 
 
 @dataclass
-class Seat:
+class HostSlot:
     """A slot: a share of one machine, and the actor that is its host."""
 
     slot: str
@@ -57,9 +57,9 @@ class Bridge:
         """Build it; `connection` is the controller's."""
         self._connection = connection
         self._sending = threading.Lock()
-        self._seats: dict[str, Seat] = {}
+        self._seats: dict[str, HostSlot] = {}
         self._code: dict[str, Any] = {}
-        self._begin: wire.Begin
+        self._begin: messages.Begin
 
     def run(self) -> None:
         """Do what the controller says, until it is gone."""
@@ -91,29 +91,29 @@ class Bridge:
                 logging_level="ERROR",
             )
         except Exception as fault:  # noqa: BLE001 - Ray's are of every kind
-            self._tell(wire.Unreachable(_line(fault)))
+            self._tell(messages.Unreachable(_line(fault)))
             return False
         return True
 
-    def _tell(self, report: wire.Report) -> None:
+    def _tell(self, report: messages.Report) -> None:
         with self._sending, suppress(OSError):  # a controller that is gone hears nothing
             self._connection.send(report)
 
     def _apart(self, act: Callable[[], None]) -> None:
         threading.Thread(target=act, daemon=True).start()
 
-    def _obey(self, command: wire.Command) -> None:
+    def _obey(self, command: messages.Command) -> None:
         match command:
-            case wire.Code(commit, None):
+            case messages.Code(commit, None):
                 self._code.pop(commit, None)
-            case wire.Code(commit, data):
+            case messages.Code(commit, data):
                 with suppress(*_FULL):  # the trial that needs it will say so
                     self._code[commit] = ray.put(data)
-            case wire.Submit():
+            case messages.Submit():
                 self._apart(partial(self._execute, command))
-            case wire.Fetch():
+            case messages.Fetch():
                 self._apart(partial(self._fetch, command))
-            case wire.Begin():
+            case messages.Begin():
                 pass
             case _:
                 if (seat := self._seats.get(command.slot)) is not None:
@@ -127,7 +127,7 @@ class Bridge:
             try:
                 nodes = {each["NodeID"]: each for each in ray.nodes() if each["Alive"]}
             except Exception as fault:  # noqa: BLE001 - see above
-                self._tell(wire.Unreachable(_line(fault)))
+                self._tell(messages.Unreachable(_line(fault)))
                 os._exit(1)
             for seat in list(self._seats.values()):
                 if seat.node not in nodes and not seat.gone:
@@ -143,19 +143,19 @@ class Bridge:
         for share in range(shares):
             slot = f"{facts['NodeManagerHostname']}-{node[:6]}:{share}"
             if slot not in self._seats:
-                seat = self._seats[slot] = Seat(slot, node)
+                seat = self._seats[slot] = HostSlot(slot, node)
                 self._apart(partial(self._host, seat))
 
-    def _forget(self, seat: Seat) -> None:
+    def _forget(self, seat: HostSlot) -> None:
         seat.gone = True
         for event in (seat.answered, seat.ready, seat.broken):
             event.set()
-        self._tell(wire.Gone(seat.slot))
+        self._tell(messages.Gone(seat.slot))
 
     def _is_alive(self, node: str) -> bool:
         return any(each["NodeID"] == node and each["Alive"] for each in ray.nodes())
 
-    def _host(self, seat: Seat) -> None:
+    def _host(self, seat: HostSlot) -> None:
         """Have a host at work on a slot for as long as its machine is there."""
         failures = 0
         while not seat.gone:
@@ -165,18 +165,18 @@ class Bridge:
                 seat.broken.wait()
             except (RayError, AutoresearchError, OSError) as fault:
                 if not seat.gone and not failures:
-                    self._tell(wire.Note(f"{seat.slot} cannot be used now: {_line(fault)}"))
+                    self._tell(messages.Note(f"{seat.slot} cannot be used now: {_line(fault)}"))
                 failures += 1
                 time.sleep(min(_FIRST_PAUSE * 2.0**failures, _LONGEST_PAUSE))
             _dismiss(seat)
 
-    def _open(self, seat: Seat) -> None:
+    def _open(self, seat: HostSlot) -> None:
         seat.ready.clear()
         seat.broken.clear()
         seat.answered.clear()
         seat.actor = self._actor(seat)
         facts = self._ask(seat, seat.actor.facts.remote())
-        self._tell(wire.Found(seat.slot, facts))
+        self._tell(messages.Found(seat.slot, facts))
         seat.answered.wait()
         if seat.gone:
             return
@@ -184,9 +184,9 @@ class Bridge:
             self._bring(seat)
         self._ask(seat, seat.actor.open.remote(seat.study))
         seat.ready.set()
-        self._tell(wire.Ready(seat.slot))
+        self._tell(messages.Ready(seat.slot))
 
-    def _actor(self, seat: Seat) -> Any:
+    def _actor(self, seat: HostSlot) -> Any:
         begin = self._begin
         share = {"num_gpus": 1, "num_cpus": 0} if begin.gpus else {"num_cpus": begin.cores}
         there = NodeAffinitySchedulingStrategy(seat.node, soft=False)
@@ -194,17 +194,17 @@ class Bridge:
         made = kind.options(max_concurrency=_BESIDE, scheduling_strategy=there)
         return made.remote(begin.plan)
 
-    def _ask(self, seat: Seat, answer: Any) -> Any:
+    def _ask(self, seat: HostSlot, answer: Any) -> Any:
         """Return an actor's answer; others may hold its machine's share for any time."""
         while not seat.gone and not ray.wait([answer], timeout=_LOOK_SECONDS)[0]:
             pass
         return None if seat.gone else ray.get(answer)
 
-    def _bring(self, seat: Seat) -> None:
+    def _bring(self, seat: HostSlot) -> None:
         """Bring a host the corpus, part by part, each taken before the next is read."""
         assert self._begin.corpus is not None
         corpus = corpora.portion(read_manifest(self._begin.corpus, "run `autoresearch prepare`"))
-        self._tell(wire.Note(f"the corpus is brought to {seat.slot}"))
+        self._tell(messages.Note(f"the corpus is brought to {seat.slot}"))
         self._ask(seat, seat.actor.expect.remote(corpus))
         for name, data in corpora.parts(corpus):
             if not seat.gone:
@@ -212,7 +212,7 @@ class Bridge:
 
     # --- trials
 
-    def _execute(self, asked: wire.Submit) -> None:
+    def _execute(self, asked: messages.Submit) -> None:
         seat = self._seats[asked.slot]
         seat.ready.wait()
         if seat.gone:
@@ -225,11 +225,11 @@ class Bridge:
             for each in seat.actor.execute.options(num_returns="streaming").remote(
                 asked.call, asked.spec, code
             ):
-                self._tell(wire.Told(asked.slot, asked.call, ray.get(each)))
+                self._tell(messages.Told(asked.slot, asked.call, ray.get(each)))
         except Exception as fault:  # noqa: BLE001 - Ray's are of every kind
             self._fail(seat, asked, fault)
 
-    def _fail(self, seat: Seat, asked: wire.Submit, fault: Exception) -> None:
+    def _fail(self, seat: HostSlot, asked: messages.Submit, fault: Exception) -> None:
         """Tell that a trial was let down by the cluster; a machine that is gone tells it itself."""
         if isinstance(fault, RayActorError):
             seat.ready.clear()
@@ -238,9 +238,9 @@ class Bridge:
                 if not self._is_alive(seat.node):
                     return
         full = isinstance(fault, _FULL) or isinstance(fault.__cause__, _FULL)
-        self._tell(wire.Failed(asked.slot, asked.call, _line(fault), full=full))
+        self._tell(messages.Failed(asked.slot, asked.call, _line(fault), full=full))
 
-    def _fetch(self, asked: wire.Fetch) -> None:
+    def _fetch(self, asked: messages.Fetch) -> None:
         seat, here = self._seats[asked.slot], False
         with suppress(Exception):
             data = None if seat.gone else ray.get(seat.actor.checkpoint.remote(asked.number))
@@ -250,29 +250,29 @@ class Bridge:
         if asked.folder is not None:
             if not here:
                 remove(asked.folder)
-            self._tell(wire.Fetched(asked.number, asked.folder, here))
+            self._tell(messages.Fetched(asked.number, asked.folder, here))
 
 
-def _direct(seat: Seat, command: wire.Command) -> None:
+def _direct(seat: HostSlot, command: messages.Command) -> None:
     """Do what asks for no answer."""
     with suppress(RayError):
         match command:
-            case wire.Accept(_, study):
+            case messages.Accept(_, study):
                 seat.study = study
                 seat.answered.set()
-            case wire.Refuse():
+            case messages.Refuse():
                 seat.gone = True
                 for event in (seat.answered, seat.ready, seat.broken):
                     event.set()
-            case wire.Cancel(_, call):
+            case messages.Cancel(_, call):
                 seat.actor.cancel.remote(call)
-            case wire.Release(_, number):
+            case messages.Release(_, number):
                 seat.actor.release.remote(number)
-            case wire.Prepare() if seat.ready.is_set():
+            case messages.Prepare() if seat.ready.is_set():
                 seat.actor.prepare.remote()
 
 
-def _dismiss(seat: Seat) -> None:
+def _dismiss(seat: HostSlot) -> None:
     with suppress(Exception):
         ray.get(seat.actor.close.remote(), timeout=5.0)
     with suppress(Exception):

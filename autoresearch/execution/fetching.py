@@ -6,7 +6,7 @@ from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from autoresearch.process import remove
-from autoresearch.workers.shelf import Shelf
+from autoresearch.workers.checkpoint_store import CheckpointStore
 
 
 class Holder(Protocol):
@@ -26,7 +26,7 @@ class Holder(Protocol):
         ...
 
 
-class FetchingShelf(Shelf):
+class FetchingStore(CheckpointStore):
     """Fetches what is kept. All its methods are for one thread."""
 
     def __init__(self, folder: Path, room: int, holder: Holder, work: Path) -> None:
@@ -43,7 +43,7 @@ class FetchingShelf(Shelf):
         return sorted({*super().trials(), *self._under_way, *self._holder.held})
 
     def tidy(self, wanted: Sequence[int], at_work: Collection[int] = ()) -> None:
-        """Remove all but these; see `Shelf.tidy`."""
+        """Remove all but these; see `CheckpointStore.tidy`."""
         self._take_in()
         for number in self._holder.held:
             if number not in wanted and number not in at_work:

@@ -29,9 +29,9 @@ from autoresearch.records.hardware import MACHINE, Hardware
 from autoresearch.records.training import Limits
 from autoresearch.records.values import Trust
 from autoresearch.sandbox import Sandbox
+from autoresearch.workers.checkpoint_store import CheckpointStore
 from autoresearch.workers.compiled import CompileCache
 from autoresearch.workers.hardware import hardware
-from autoresearch.workers.shelf import Shelf
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class StudyHost:
             checkout,
             work,
             CompileCache(data_home() / "compiled" / study),
-            Shelf(work / "checkpoints", self.room).put,
+            CheckpointStore(work / "checkpoints", self.room).put,
             self._trust(sandbox),
             stop,
         )

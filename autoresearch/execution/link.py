@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 
 from autoresearch.config import without_secrets
-from autoresearch.execution import wire
+from autoresearch.execution import messages
 
 LOOK_SECONDS = 0.2  # how often `tick` is called
 _END_SECONDS = 30.0
@@ -25,10 +25,10 @@ class Link:
 
     def __init__(
         self,
-        begin: wire.Begin,
+        begin: messages.Begin,
         pack: Callable[[str], bytes],
         *,
-        hear: Callable[[wire.Report], None],
+        hear: Callable[[messages.Report], None],
         lost: Callable[[int], None],
         tick: Callable[[], None],
     ) -> None:
@@ -57,12 +57,12 @@ class Link:
         for thread in self._threads:
             thread.start()
 
-    def send(self, command: wire.Command) -> None:
+    def send(self, command: messages.Command) -> None:
         """Send a command now."""
         with self._sending, suppress(OSError):  # `_listen` finds out, and begins anew
             self._connection.send(command)
 
-    def soon(self, act: Callable[[], None] | wire.Command) -> None:
+    def soon(self, act: Callable[[], None] | messages.Command) -> None:
         """Send a command, or do what takes its time, after all that was asked for before."""
         self._outbox.put(act if callable(act) else lambda: self.send(act))
 
@@ -73,12 +73,12 @@ class Link:
             GitError: there are no such files, or they cannot be read now.
         """
         if commit not in self._known:
-            self.send(wire.Code(commit, self._pack(commit)))
+            self.send(messages.Code(commit, self._pack(commit)))
         self._known[commit] = None
         self._known.move_to_end(commit)
         while len(self._known) > _MOST_CODES:
             oldest, _ = self._known.popitem(last=False)
-            self.send(wire.Code(oldest, None))
+            self.send(messages.Code(oldest, None))
 
     def doubt(self, commit: str) -> None:
         """Send a commit's files anew when it is next trained: the cluster may have lost them."""
@@ -123,7 +123,7 @@ class Link:
             self._connection, self._process = _start(self._begin)
 
 
-def _start(begin: wire.Begin) -> tuple[Connection, subprocess.Popen[bytes]]:
+def _start(begin: messages.Begin) -> tuple[Connection, subprocess.Popen[bytes]]:
     """Start the process that speaks to the cluster; nothing of what Ray prints reaches ours."""
     ours, theirs = socket.socketpair()
     with theirs:

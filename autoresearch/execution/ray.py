@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from autoresearch.errors import ProjectError, SlotLostError
-from autoresearch.execution import wire
+from autoresearch.execution import messages
 from autoresearch.execution.base import Ended, Message, Told
 from autoresearch.execution.hosting import HostFacts, misfit
 from autoresearch.execution.link import LOOK_SECONDS, Link
@@ -50,7 +50,7 @@ class RayExecutor:
 
     name = "ray"
 
-    def __init__(self, begin: wire.Begin, pack: Callable[[str], bytes]) -> None:
+    def __init__(self, begin: messages.Begin, pack: Callable[[str], bytes]) -> None:
         """Build it and connect.
 
         Args:
@@ -134,9 +134,9 @@ class RayExecutor:
             return
         machine, fault = slot.rpartition(":")[0], misfit(facts, self._terms.key)
         if not fault:
-            self._link.send(wire.Accept(slot, self._terms.study))
+            self._link.send(messages.Accept(slot, self._terms.study))
             return
-        self._link.send(wire.Refuse(slot))
+        self._link.send(messages.Refuse(slot))
         if machine not in self._refused:
             self._refused.add(machine)
             self._on_event(Notice(f"{machine} is not used: {fault}"))
@@ -164,17 +164,17 @@ class RayExecutor:
     def cancel(self, slot: str) -> None:
         """Have the trial on a slot end as interrupted."""
         if (call := self._calls.get(slot)) is not None:
-            self._link.soon(wire.Cancel(slot, call.number))
+            self._link.soon(messages.Cancel(slot, call.number))
 
     def release(self, slot: str, number: int) -> None:
         """Remove what is held of a trial."""
-        self._link.soon(wire.Release(slot, number))
+        self._link.soon(messages.Release(slot, number))
 
     def prepare(self) -> None:
         """Have idle hosts start what their next scorings need; do not wait."""
         for slot in self._slots:
             if slot not in self._calls:
-                self._link.soon(wire.Prepare(slot))
+                self._link.soon(messages.Prepare(slot))
 
     def close(self) -> None:
         """End every trial and wait until all have ended, as far as their machines answer."""
@@ -195,7 +195,7 @@ class RayExecutor:
     def drop(self, number: int) -> None:
         """Forget a checkpoint."""
         slot = self._holders.pop(number)
-        self._link.soon(wire.Fetch(slot, number, None))
+        self._link.soon(messages.Fetch(slot, number, None))
 
     def fetch(self, number: int, folder: Path, then: Callable[[bool], None]) -> None:
         """Bring a checkpoint into a new folder.
@@ -207,7 +207,7 @@ class RayExecutor:
         """
         slot = self._holders.pop(number)
         self._fetching[folder] = then
-        self._link.soon(wire.Fetch(slot, number, folder))
+        self._link.soon(messages.Fetch(slot, number, folder))
 
     # --- the other process
 
@@ -217,7 +217,7 @@ class RayExecutor:
         except Exception as fault:  # noqa: BLE001 - it is raised where the result is asked for
             self._end(slot, fault, call.number)
             return
-        self._link.send(wire.Submit(slot, call.number, call.spec))
+        self._link.send(messages.Submit(slot, call.number, call.spec))
 
     def _heed_stop(self) -> None:
         """Have every trial end once the run is to stop."""
@@ -238,26 +238,26 @@ class RayExecutor:
         for slot in self._slots:
             self._lose(slot)
 
-    def _hear(self, report: wire.Report) -> None:
+    def _hear(self, report: messages.Report) -> None:
         match report:
-            case wire.Told(slot, call, said):
+            case messages.Told(slot, call, said):
                 self._told(slot, call, pickle.loads(said))  # noqa: S301 - of a host that is trusted with scores
-            case wire.Failed(slot, call, reason, full):
+            case messages.Failed(slot, call, reason, full):
                 self._failed(slot, call, reason, full=full)
-            case wire.Found(slot, facts):
+            case messages.Found(slot, facts):
                 with self._changed:
                     self._found[slot] = facts
                     self._changed.notify_all()
                 self._judge(slot, facts)
-            case wire.Ready(slot):
+            case messages.Ready(slot):
                 self._gain(slot)
-            case wire.Gone(slot):
+            case messages.Gone(slot):
                 self._lose(slot)
-            case wire.Fetched(_, folder, here):
+            case messages.Fetched(_, folder, here):
                 self._fetching.pop(folder)(here)
-            case wire.Note(text):
+            case messages.Note(text):
                 self._on_event(Notice(text))
-            case wire.Unreachable(reason):
+            case messages.Unreachable(reason):
                 with self._changed:
                     self._fault = reason
                     self._changed.notify_all()

@@ -1,9 +1,9 @@
 """What is refused before five minutes of training are spent on it.
 
-`check` reads a change and runs nothing; a `Rehearsal` trains it for two tiny steps on the CPU.
+`check` reads a change and runs nothing; a `SmokeTest` trains it for two tiny steps on the CPU.
 """
 
 from autoresearch.preflight.check import MAX_CHANGE, ApplyDiff, check
-from autoresearch.preflight.rehearsal import Rehearsal
+from autoresearch.preflight.smoke_test import SmokeTest
 
-__all__ = ["MAX_CHANGE", "ApplyDiff", "Rehearsal", "check"]
+__all__ = ["MAX_CHANGE", "ApplyDiff", "SmokeTest", "check"]

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from autoresearch import patching
 from autoresearch.preflight.answering import answered
 from autoresearch.preflight.contract import broken
-from autoresearch.preflight.games import new_game
+from autoresearch.preflight.forbidden_api import new_forbidden_use
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import (
     Category,
@@ -67,7 +67,9 @@ def check(
     made = _new(before, after, seen)
     if isinstance(made, Rejection):
         return _line(made)
-    refusal = (entry and broken(before, after, entry)) or new_game(before, after, _modules(files))
+    refusal = (entry and broken(before, after, entry)) or new_forbidden_use(
+        before, after, _modules(files)
+    )
     return _line(refusal) if refusal else made
 
 

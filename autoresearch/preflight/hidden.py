@@ -1,4 +1,4 @@
-"""Whether a change touches what a rehearsal's toy values stand for, found by syntax tree."""
+"""Whether a change touches what a smoke test's toy values stand for, found by syntax tree."""
 
 import ast
 from collections import Counter
@@ -28,7 +28,7 @@ def bears_on(before: Mapping[str, str], after: Mapping[str, str], toy: Collectio
     Args:
         before: the incumbent's editable files, path to text.
         after: the same files with the change.
-        toy: the constants that have other values in a rehearsal.
+        toy: the constants that have other values in a smoke test.
     """
     if not toy:
         return False

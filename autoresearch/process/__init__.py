@@ -8,14 +8,27 @@ the guard's session; one that left the session unseen in the instant before esca
 with a pid namespace neither happens: nobody in it sees the guard, and all die with its first.
 """
 
-from autoresearch.process.appetite import Appetite
 from autoresearch.process.confined import LIFELINE, Confined
 from autoresearch.process.folders import link_tree, put_new, remove
 from autoresearch.process.guarded import Exit, Guarded, launch, signal_name
-from autoresearch.process.running import Breach, Ran, run
+from autoresearch.process.resource_limits import ResourceLimits
+from autoresearch.process.running import Breach, ProcessResult, run
 from autoresearch.process.supervising import Pipe, supervise
 
 __all__ = [
-    "LIFELINE", "Appetite", "Breach", "Confined", "Exit", "Guarded", "Pipe", "Ran", "launch",
-    "link_tree", "put_new", "remove", "run", "signal_name", "supervise",
+    "LIFELINE",
+    "Breach",
+    "Confined",
+    "Exit",
+    "Guarded",
+    "Pipe",
+    "ProcessResult",
+    "ResourceLimits",
+    "launch",
+    "link_tree",
+    "put_new",
+    "remove",
+    "run",
+    "signal_name",
+    "supervise",
 ]  # fmt: skip

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from autoresearch.process.appetite import Appetite
 from autoresearch.process.confined import Confined
 from autoresearch.process.guarded import Exit, Guarded, launch
+from autoresearch.process.resource_limits import ResourceLimits
 from autoresearch.process.supervising import Pipe, supervise
 from autoresearch.records.training import Limits
 
@@ -29,7 +29,7 @@ class Breach(Enum):
 
 
 @dataclass(frozen=True)
-class Ran:
+class ProcessResult:
     """How it went: `answer` and `log` are the ends of what it wrote (hostile), `seconds` wall.
 
     `exhausted`: meanwhile the system killed processes for want of memory, its children perhaps.
@@ -57,7 +57,7 @@ def run(
     scratch: Path | None = None,
     kept: int = _KEPT_BYTES,
     now: Callable[[], float] = time.monotonic,
-) -> Ran:
+) -> ProcessResult:
     """Run a command to its end, or end it; nothing of it is alive afterwards.
 
     Args:
@@ -92,11 +92,11 @@ def run(
             )  # fmt: skip
         held.enter_context(tree)
         answered, logged = _Tail(kept), _Tail(kept)
-        appetite = Appetite(tree, limits, scratch) if scratch else None
+        appetite = ResourceLimits(tree, limits, scratch) if scratch else None
         watch = _Watch(tree, limits.memory, began + timeout, stop, appetite, now)
         pipes = [Pipe(answer, answered.write), Pipe(log, logged.write)]
         supervise(tree, pipes, tick=watch.tick, ended=watch.ended)
-        return Ran(
+        return ProcessResult(
             tree.kill(), watch.breach, bytes(answered.data), bytes(logged.data),
             watch.at_end - began, exhausted=tree.ran_out_of_memory, excess=watch.excess,
         )  # fmt: skip
@@ -130,7 +130,7 @@ class _Watch:
     memory: int
     deadline: float
     stop: Callable[[], bool]
-    appetite: Appetite | None
+    appetite: ResourceLimits | None
     now: Callable[[], float]
     breach: Breach | None = None
     excess: str = ""
@@ -153,5 +153,5 @@ class _Watch:
             return Breach.TIME
         if self.tree.resident() > self.memory and self.tree.resident(exact=True) > self.memory:
             return Breach.MEMORY
-        self.excess = (self.appetite and self.appetite.excess()) or ""
+        self.excess = (self.appetite and self.appetite.violation()) or ""
         return Breach.USAGE if self.excess else None

@@ -8,14 +8,14 @@ from autoresearch.proposers.base import (
     Machine,
     Measuring,
     Pending,
+    ProposeFailure,
     Proposer,
     Remaining,
     Several,
     TextSize,
     TrialSummary,
-    Unable,
 )
-from autoresearch.proposers.building import Means, build
+from autoresearch.proposers.building import ProposerContext, build
 from autoresearch.proposers.known import Known, KnownIdea
 from autoresearch.proposers.specs import KNOWN, Spec
 
@@ -28,15 +28,15 @@ __all__ = [
     "Known",
     "KnownIdea",
     "Machine",
-    "Means",
     "Measuring",
     "Pending",
+    "ProposeFailure",
     "Proposer",
+    "ProposerContext",
     "Remaining",
     "Several",
     "Spec",
     "TextSize",
     "TrialSummary",
-    "Unable",
     "build",
 ]

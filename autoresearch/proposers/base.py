@@ -259,7 +259,7 @@ class Several:
 
 
 @dataclass(frozen=True)
-class Unable:
+class ProposeFailure:
     """Why no proposal comes now; one safe line without secrets.
 
     `retry_after` is how many seconds the provider asked to be left alone, where it said so.
@@ -282,7 +282,7 @@ class Proposer(Protocol):
     def name(self) -> str:
         """Its spec, as given on the command line and kept with every experiment."""
 
-    def propose(self, brief: Brief, check: Check) -> Proposal | Several | Unable | None:
+    def propose(self, brief: Brief, check: Check) -> Proposal | Several | ProposeFailure | None:
         """Return the next proposal, why there is none now, or None: nothing more to try.
 
         Who is wanted for several may return so many of them at once.

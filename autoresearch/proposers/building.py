@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 Stop = Callable[[], bool]
 Tell = Callable[[str], None]
-Maker = Callable[[Ledger, Stop, Tell], Proposer]
+ProposerFactory = Callable[[Ledger, Stop, Tell], Proposer]
 
 
 @dataclass(frozen=True)
-class Means:
+class ProposerContext:
     """What proposers are built from.
 
     `root` is what a relative patches:DIR is relative to; `project` the person's checkout and
@@ -48,7 +48,7 @@ class Means:
     sandbox: Sandbox
 
 
-def build(spec: Spec, means: Means) -> Maker:
+def build(spec: Spec, context: ProposerContext) -> ProposerFactory:
     """Return what makes the proposer that a spec names, once there is a ledger.
 
     It is also told what says that the run is to stop, for those that can end early, and who is
@@ -69,41 +69,41 @@ def build(spec: Spec, means: Means) -> Maker:
     if spec.kind == "patches":
         from autoresearch.proposers.patches import PatchesProposer  # noqa: PLC0415
 
-        patches = PatchesProposer(spec.text, means.root / _expanded(spec))
+        patches = PatchesProposer(spec.text, context.root / _expanded(spec))
         return lambda _ledger, _stop, _tell: patches
-    return _command(spec, means) if spec.kind == "command" else _llm(spec, means)
+    return _command(spec, context) if spec.kind == "command" else _llm(spec, context)
 
 
-def _llm(spec: Spec, means: Means) -> Maker:
-    from autoresearch.proposers.asking import Asker  # noqa: PLC0415
+def _llm(spec: Spec, context: ProposerContext) -> ProposerFactory:
     from autoresearch.proposers.llm import LlmProposer  # noqa: PLC0415
+    from autoresearch.proposers.metered import MeteredModel  # noqa: PLC0415
 
-    settings, redact = means.settings, means.keys.redact
+    settings, redact = context.settings, context.keys.redact
     priced = specs.model(
         spec,
         llm=settings.llm,
         prices=settings.prices,
-        keys=means.keys,
-        endpoints=means.endpoints,
+        keys=context.keys,
+        endpoints=context.endpoints,
     )
-    prompting = _prompting(spec, means)
+    prompting = _prompting(spec, context)
 
     def make(ledger: Ledger, _stop: Stop, tell: Tell) -> Proposer:
-        asker = Asker(spec.text, priced, ledger=ledger, redact=redact, tell=tell)
+        asker = MeteredModel(spec.text, priced, ledger=ledger, redact=redact, tell=tell)
         return LlmProposer(spec.text, asker, prompting, settings.llm)
 
     return make
 
 
-def _command(spec: Spec, means: Means) -> Maker:
+def _command(spec: Spec, context: ProposerContext) -> ProposerFactory:
     from autoresearch.proposers.command import CommandProposer  # noqa: PLC0415
     from autoresearch.proposers.programs import find_program, refuse_hidden  # noqa: PLC0415
 
-    settings, prompting = means.settings, _prompting(spec, means)
-    argv = find_program(spec.argument, means.environment)
-    confine = _confinement(means, argv[0]) if settings.command.sandbox else _free
+    settings, prompting = context.settings, _prompting(spec, context)
+    argv = find_program(spec.argument, context.environment)
+    confine = _confinement(context, argv[0]) if settings.command.sandbox else _free
     if settings.command.sandbox:
-        refuse_hidden(spec.argument, argv, means.environment, confine)
+        refuse_hidden(spec.argument, argv, context.environment, confine)
 
     def make(ledger: Ledger, stop: Stop, _tell: Tell) -> Proposer:
         return CommandProposer(
@@ -114,9 +114,9 @@ def _command(spec: Spec, means: Means) -> Maker:
             explain=prompting.reason,
             ledger=ledger,
             limits=settings.limits(),
-            work=means.work,
-            environment=means.environment,
-            redact=means.keys.redact,
+            work=context.work,
+            environment=context.environment,
+            redact=context.keys.redact,
             confine=confine,
             stop=stop,
         )
@@ -124,14 +124,14 @@ def _command(spec: Spec, means: Means) -> Maker:
     return make
 
 
-def _confinement(means: Means, program: str) -> "Confine":
+def _confinement(context: ProposerContext, program: str) -> "Confine":
     """Return what puts a program into the sandbox, with its home and the network."""
-    shown = (means.project, Path(program), Path(program).resolve().parent)
-    home = Path(means.environment.get("HOME") or "/nonexistent")
+    shown = (context.project, Path(program), Path(program).resolve().parent)
+    home = Path(context.environment.get("HOME") or "/nonexistent")
 
     def confine(argv: Sequence[str], folder: Path) -> Sequence[str] | Confined:
-        return means.sandbox.command(
-            argv, readable=shown, writable=(home, folder), limits=means.settings.limits(),
+        return context.sandbox.command(
+            argv, readable=shown, writable=(home, folder), limits=context.settings.limits(),
             network=True,
         )  # fmt: skip
 
@@ -142,10 +142,10 @@ def _free(argv: Sequence[str], _folder: Path) -> Sequence[str]:
     return argv
 
 
-def _prompting(spec: Spec, means: Means) -> "Prompting":
+def _prompting(spec: Spec, context: ProposerContext) -> "Prompting":
     from autoresearch.proposers.prompting import Prompting  # noqa: PLC0415
 
-    return Prompting(means.settings.llm, folder=means.prompts, proposer=spec.text)
+    return Prompting(context.settings.llm, folder=context.prompts, proposer=spec.text)
 
 
 def _expanded(spec: Spec) -> Path:

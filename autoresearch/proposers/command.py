@@ -20,13 +20,13 @@ from pathlib import Path
 
 from autoresearch.config import CommandSettings, parse_duration
 from autoresearch.errors import ProposerError
-from autoresearch.proposers.base import Brief, Check, Unable
+from autoresearch.proposers.base import Brief, Check, ProposeFailure
 from autoresearch.proposers.checkout import Checkout, checkout
-from autoresearch.proposers.execution import Ran, run
+from autoresearch.proposers.execution import ProgramResult, run
+from autoresearch.proposers.extract_change import complaint, extract_change, last_line, said_apart
 from autoresearch.proposers.limits import told_limit
 from autoresearch.proposers.programs import Confine, find_program
 from autoresearch.proposers.reading import HYPOTHESIS, header, predicted, unread
-from autoresearch.proposers.taking import complaint, last_line, said_apart, take
 from autoresearch.records.money import CallEnding, CapReached, Intent, Ledger, Settlement
 from autoresearch.records.text import counted, safe_line, safe_text
 from autoresearch.records.training import Limits
@@ -50,7 +50,7 @@ with edits in your output instead, answer with all of them again.
 class _Attempt:
     """What one run came to; a Rejection is what it can still mend. `detail` for the ledger."""
 
-    result: Proposal | Rejection | Unable
+    result: Proposal | Rejection | ProposeFailure
     ending: CallEnding
     detail: str = ""
     answer: str = ""
@@ -120,18 +120,18 @@ class CommandProposer:
         """The spec: command:CLI."""
         return self._name
 
-    def propose(self, brief: Brief, check: Check) -> Proposal | Unable:
+    def propose(self, brief: Brief, check: Check) -> Proposal | ProposeFailure:
         """Return what the program changed, or why there is nothing; see `Proposer`."""
         told = self._write(brief)
         try:
             with checkout(self._work, _files(brief), self._environment) as folder:
                 return self._converse(brief, check, folder, told)
         except ProposerError as fault:
-            return Unable(self._hidden(str(fault)))
+            return ProposeFailure(self._hidden(str(fault)))
 
     def _converse(
         self, brief: Brief, check: Check, folder: Checkout, told: str
-    ) -> Proposal | Unable:
+    ) -> Proposal | ProposeFailure:
         first = self._attempt("propose", brief, folder, told)
         refused = _refusal(first.result, check)
         if refused is None or first.call is None or self._stop():
@@ -152,9 +152,11 @@ class CommandProposer:
             )
         )  # fmt: skip
         if isinstance(call, CapReached):
-            return _Attempt(Unable(call.reason, final=True, planned=True), CallEnding.NO_CREDIT)
+            return _Attempt(
+                ProposeFailure(call.reason, final=True, planned=True), CallEnding.NO_CREDIT
+            )
         began = self._now()
-        attempt = _Attempt(Unable("interrupted"), CallEnding.CUT, "interrupted")
+        attempt = _Attempt(ProposeFailure("interrupted"), CallEnding.CUT, "interrupted")
         try:
             noted = _note(folder, _files(brief))
             ran = self._run(brief, folder, told)
@@ -173,7 +175,7 @@ class CommandProposer:
         detail = self._hidden(attempt.detail)
         return Settlement(attempt.ending, cost, None, latency, detail, attempt.answer)
 
-    def _run(self, brief: Brief, folder: Checkout, told: str) -> Ran:
+    def _run(self, brief: Brief, folder: Checkout, told: str) -> ProgramResult:
         name = _free(_BRIEF, _files(brief))
         folder.write(name, told)
         # A tool that has removed its repository must not find the project's own.
@@ -190,7 +192,9 @@ class CommandProposer:
             now=self._now,
         )
 
-    def _judged(self, brief: Brief, folder: Checkout, told: str, ran: Ran, noted: str) -> _Attempt:
+    def _judged(
+        self, brief: Brief, folder: Checkout, told: str, ran: ProgramResult, noted: str
+    ) -> _Attempt:
         """Say what a run came to; `noted` is what its note held before.
 
         A program that did not end well may have stopped halfway through its edits. They are taken
@@ -204,7 +208,7 @@ class CommandProposer:
         known = _files(brief)
         left = folder.harvest(known, brief.editable, ours=(_free(_BRIEF, known), _NOTE))
         printed, aside = (said_apart(text, told) for text in (ran.out, ran.error))
-        taken = take(left, brief, printed)
+        taken = extract_change(left, brief, printed)
         note = _note(folder, known)
         whole = note != noted and header(note).risk != ""  # the risk is the last line of a note
         cut = ran.oddity != "" and not whole
@@ -222,14 +226,14 @@ class CommandProposer:
         detail = "; ".join(part for part in (ran.oddity, taken.note) if part)
         return _Attempt(proposal, CallEnding.ANSWERED, detail)
 
-    def _nothing(self, ran: Ran, *, changed: bool) -> _Attempt:
+    def _nothing(self, ran: ProgramResult, *, changed: bool) -> _Attempt:
         """Say why there is no proposal: it failed, or it changed nothing."""
         ending = CallEnding.CUT if changed or ran.exit.signal is not None else CallEnding.EMPTY
         what = "failed, and what it changed is not taken" if changed else "made no change"
         attempt = self._unable(ending, f"{self._program} {what}", ran.oddity, complaint(ran))
         return self._rested(attempt, ran, free=not changed)
 
-    def _rested(self, attempt: _Attempt, ran: Ran, *, free: bool = False) -> _Attempt:
+    def _rested(self, attempt: _Attempt, ran: ProgramResult, *, free: bool = False) -> _Attempt:
         """Return a failed attempt, with the rest that it asks for where a limit is reached.
 
         `free`: it did nothing, so it is no run that anybody pays for.
@@ -241,7 +245,7 @@ class CommandProposer:
         ending = CallEnding.RATE_LIMITED if free else attempt.ending
         what = f"{self._program} asks to be left alone until {limit.until(now)}"
         rested = self._unable(ending, what, limit.said)
-        return replace(rested, result=Unable(rested.detail, retry_after=limit.seconds))
+        return replace(rested, result=ProposeFailure(rested.detail, retry_after=limit.seconds))
 
     def _proposal(self, change: Change, words: Sequence[str], last: str, brief: Brief) -> Proposal:
         """Return a change with what its author says of it: the first header, or a last line."""
@@ -261,7 +265,7 @@ class CommandProposer:
 
     def _unable(self, ending: CallEnding, *parts: str) -> _Attempt:
         detail = self._hidden(": ".join(part for part in parts if part))
-        return _Attempt(Unable(detail), ending, detail)
+        return _Attempt(ProposeFailure(detail), ending, detail)
 
     def _hidden(self, text: str) -> str:
         # Before, since a key that is cut is not known again; after, since escapes may part one.
@@ -284,18 +288,18 @@ def _note(folder: Checkout, known: Mapping[str, str]) -> str:
     return "" if note == known.get(_NOTE) else note
 
 
-def _refusal(result: Proposal | Rejection | Unable, check: Check) -> Rejection | None:
+def _refusal(result: Proposal | Rejection | ProposeFailure, check: Check) -> Rejection | None:
     """Return what the program is told to mend, if that is of any use."""
-    if isinstance(result, Unable):
+    if isinstance(result, ProposeFailure):
         return None
     return check(result) if isinstance(result, Proposal) else result
 
 
-def _concluded(attempt: _Attempt, *calls: int | None) -> Proposal | Unable:
+def _concluded(attempt: _Attempt, *calls: int | None) -> Proposal | ProposeFailure:
     result = attempt.result
     if isinstance(result, Rejection):
-        return Unable(result.reason)
-    if isinstance(result, Unable):
+        return ProposeFailure(result.reason)
+    if isinstance(result, ProposeFailure):
         return result
     numbers = tuple(each for each in calls or (attempt.call,) if each is not None)
     return replace(result, calls=numbers)

@@ -20,7 +20,7 @@ _PATIENCE_SECONDS = 0.5  # between the interrupt, the termination and the kill
 
 
 @dataclass(frozen=True)
-class Ran:
+class ProgramResult:
     """How a run went. `late`: its time was up; `stopped`: we were asked to end it.
 
     `out` and `error` are the ends of its stdout and stderr; they may hold anything.
@@ -68,7 +68,7 @@ def run(
     limits: Limits,
     stop: Callable[[], bool],
     now: Callable[[], float] = time.monotonic,
-) -> Ran:
+) -> ProgramResult:
     """Run a command to its end and return how it went.
 
     Args:
@@ -100,7 +100,7 @@ def run(
         watch = _Watch(tree, lambda: now() >= deadline, stop)
         pipes = [Pipe(out_end, out.write), Pipe(error_end, error.write)]
         supervise(tree, pipes, tick=watch.tick, ended=lambda: None)
-        return Ran(tree.kill(), watch.late, watch.stopped, out.text(), error.text())
+        return ProgramResult(tree.kill(), watch.late, watch.stopped, out.text(), error.text())
 
 
 def _pipe(ours: ExitStack, theirs: ExitStack) -> tuple[int, int]:

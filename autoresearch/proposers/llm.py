@@ -6,8 +6,8 @@ from dataclasses import replace
 from autoresearch.config import LlmSettings
 from autoresearch.errors import ProposerError
 from autoresearch.proposers import reading
-from autoresearch.proposers.asking import Answer, Asker, TooDear, shortcoming
-from autoresearch.proposers.base import MOST_AT_ONCE, Brief, Check, Several, Unable
+from autoresearch.proposers.base import MOST_AT_ONCE, Brief, Check, ProposeFailure, Several
+from autoresearch.proposers.metered import Answer, MeteredModel, OverCallCap, shortcoming
 from autoresearch.proposers.models import Prompt
 from autoresearch.proposers.prompting import Prompting
 from autoresearch.records.money import CallEnding
@@ -18,18 +18,18 @@ class LlmProposer:
     """Asks a model for one experiment; what is refused goes back to it, twice at most."""
 
     def __init__(
-        self, name: str, asker: Asker, prompting: Prompting, settings: LlmSettings
+        self, name: str, model: MeteredModel, prompting: Prompting, settings: LlmSettings
     ) -> None:
         """Build it.
 
         Args:
             name: its spec.
-            asker: the model.
+            model: the model.
             prompting: turns a brief into a prompt.
             settings: how many repairs, how many tokens.
         """
         self._name = name
-        self._asker = asker
+        self._model = model
         self._prompting = prompting
         self._settings = settings
         self._tokens, self._room = settings.brief_tokens, settings.max_output
@@ -39,14 +39,14 @@ class LlmProposer:
         """The spec, for example anthropic:MODEL."""
         return self._name
 
-    def propose(self, brief: Brief, check: Check) -> Proposal | Several | Unable:
+    def propose(self, brief: Brief, check: Check) -> Proposal | Several | ProposeFailure:
         """Return a proposal (in the end also one that will be refused), or why there is none.
 
         Where several are wanted, or the settings ask for them, what a call has made is returned
         whole.
         """
         prompt, answer = self._first(brief)
-        if isinstance(answer, Unable):
+        if isinstance(answer, ProposeFailure):
             return answer
         calls: tuple[int, ...] = (answer.call,)
         made, others, faults = self._judged(brief, answer, check, [])
@@ -54,7 +54,7 @@ class LlmProposer:
             objection = self._prompting.objection(brief, faults[-1])
             prompt = prompt.objected(answer.reply.text, objection)
             again = self._repair(prompt, answer)
-            if isinstance(again, Unable):
+            if isinstance(again, ProposeFailure):
                 break  # what there is becomes a row, with its reason: nothing is lost
             calls += (again.call,)
             if again.reply.ending is CallEnding.TOO_LONG:
@@ -77,7 +77,7 @@ class LlmProposer:
             self._drop(fault)
             read = others.pop(0)
         if fault is not None:
-            self._asker.send_back(answer, fault.reason)
+            self._model.send_back(answer, fault.reason)
         if isinstance(read, Rejection):
             return reading.unread(answer.reply.text, self._name, read, brief), (), [*before, read]
         if fault is not None:
@@ -97,7 +97,7 @@ class LlmProposer:
                 yield replace(each, shares=answer.call)
 
     def _drop(self, fault: Rejection) -> None:
-        self._asker.tell(f"one of its proposals is dropped: {fault.reason}")
+        self._model.tell(f"one of its proposals is dropped: {fault.reason}")
 
     def _advised(self, fault: str, faults: Sequence[Rejection]) -> str:
         """Return a fault with advice to the person where edits seem to be too hard for a model."""
@@ -106,7 +106,7 @@ class LlmProposer:
             return fault
         return f'{fault}. An easier form may help this model: format = "file" in [llm]'
 
-    def _first(self, brief: Brief) -> tuple[Prompt, Answer | Unable]:
+    def _first(self, brief: Brief) -> tuple[Prompt, Answer | ProposeFailure]:
         """Ask; where brief and answer are too long for the model, ask with half of the longer one.
 
         Where the call is too dear, with half of the brief.
@@ -115,13 +115,13 @@ class LlmProposer:
             prompt = self._prompt(brief, self._tokens)
             answer = self._ask(prompt, "propose")
             too_long = isinstance(answer, Answer) and answer.reply.ending is CallEnding.TOO_LONG
-            if not too_long and not isinstance(answer, TooDear):
+            if not too_long and not isinstance(answer, OverCallCap):
                 return prompt, answer
             if too_long and self._room > self._tokens:
                 self._room //= 2
                 continue
             if not self._halved(brief):
-                return prompt, answer if isinstance(answer, Unable) else _hopeless(answer)
+                return prompt, answer if isinstance(answer, ProposeFailure) else _hopeless(answer)
 
     def _prompt(self, brief: Brief, tokens: int) -> Prompt:
         return self._prompting.prompt(brief, tokens=tokens, proposals=self._most(brief))
@@ -139,17 +139,17 @@ class LlmProposer:
         self._tokens //= 2
         return True
 
-    def _repair(self, prompt: Prompt, refused: Answer) -> Answer | Unable:
+    def _repair(self, prompt: Prompt, refused: Answer) -> Answer | ProposeFailure:
         """Ask again; with twice the room where thoughts took all of it, if that may be had."""
         if refused.reply.starved:
             room = 2 * self._room
-            again = self._asker.ask(prompt, purpose="repair", max_output=room)
+            again = self._model.ask(prompt, purpose="repair", max_output=room)
             if not _too_much(again):
                 return again
         return self._ask(prompt, "repair")
 
-    def _ask(self, prompt: Prompt, purpose: str) -> Answer | Unable:
-        return self._asker.ask(prompt, purpose=purpose, max_output=self._room)
+    def _ask(self, prompt: Prompt, purpose: str) -> Answer | ProposeFailure:
+        return self._model.ask(prompt, purpose=purpose, max_output=self._room)
 
     def _read(self, brief: Brief, answer: Answer) -> Sequence[Proposal | Rejection]:
         if answer.reply.ending in (CallEnding.TRUNCATED, CallEnding.EMPTY):
@@ -161,12 +161,12 @@ def _fault(read: Proposal | Rejection, check: Check) -> Rejection | None:
     return read if isinstance(read, Rejection) else check(read)
 
 
-def _too_much(answer: Answer | Unable) -> bool:
+def _too_much(answer: Answer | ProposeFailure) -> bool:
     """Whether a call was turned away for the room it asked for: by a cap, or by the provider."""
-    if isinstance(answer, Unable):
-        return isinstance(answer, TooDear) or answer.doubtful
+    if isinstance(answer, ProposeFailure):
+        return isinstance(answer, OverCallCap) or answer.doubtful
     return answer.reply.ending is CallEnding.TOO_LONG
 
 
-def _hopeless(answer: Answer) -> Unable:
-    return Unable(f"the brief is too long for the model: {answer.reply.detail}", final=True)
+def _hopeless(answer: Answer) -> ProposeFailure:
+    return ProposeFailure(f"the brief is too long for the model: {answer.reply.detail}", final=True)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
-from autoresearch.proposers.models.shapes import number
+from autoresearch.proposers.models.fields import number
 
 DAY = 86400.0  # seconds; nobody is left alone for longer
 # A time that has just passed is told by a clock that is not ours, or was overtaken by its answer.

@@ -38,9 +38,9 @@ class Admission:
         registry: Registry,
         repo: GitRepo,
         briefing: Briefing,
-        rehearse: SmokeTestRun | None = None,
+        smoke_test: SmokeTestRun | None = None,
     ) -> None:
-        self._rehearse = rehearse
+        self._smoke_test = smoke_test
         self._target = project.settings.target
         self._registry = registry
         self._repo = repo
@@ -182,9 +182,9 @@ class Admission:
             seen={} if proposal.reverts else self._registry.effects(study, but=but),
             apply_diff=partial(apply_diff, prefix=self._repo.prefix),
         )
-        if isinstance(checked, Rejection) or self._rehearse is None:
+        if isinstance(checked, Rejection) or self._smoke_test is None:
             return checked
-        return self._rehearse({**files, **checked.files}, files) or checked
+        return self._smoke_test({**files, **checked.files}, files) or checked
 
     def _write(self, study: Study, experiment: Experiment, patch: Patch) -> Experiment:
         number = int(experiment.id or 0)

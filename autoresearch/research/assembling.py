@@ -37,7 +37,7 @@ def controller_for(
     backoff: Backoff,
     confirm_share: float = 0.0,
     profile: bool = False,
-    rehearse: SmokeTestRun | None = None,
+    smoke_test: SmokeTestRun | None = None,
     interrupted: Callable[[], bool] = lambda: False,
     control: Control | None = None,
 ) -> Controller:
@@ -55,7 +55,7 @@ def controller_for(
         backoff: its clock, who is told what happens, and what ends a wait.
         confirm_share: of the training time, for further pairs of what was kept.
         profile: whether incumbents are profiled, for briefs.
-        rehearse: tries a change on a small scale; None: nothing is rehearsed.
+        smoke_test: tries a change on a small scale; None: nothing is smoke-tested.
         interrupted: whether the person stopped it.
         control: what else they ask of it while it is at work.
 
@@ -88,7 +88,7 @@ def controller_for(
         schedule=schedule,
         backoff=backoff,
         wake=tasks.wake,
-        rehearse=rehearse,
+        smoke_test=smoke_test,
     )
     ending = Stopper(
         rules, registry=registry, trials=trials, money_cap=money_cap, backoff=backoff,

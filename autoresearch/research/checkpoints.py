@@ -2,15 +2,15 @@
 
 from autoresearch.config import Project
 from autoresearch.registry import Registry
-from autoresearch.workers.shelf import Shelf
+from autoresearch.workers.checkpoint_store import CheckpointStore
 
 
-def checkpoint_store_of(project: Project) -> Shelf:
+def checkpoint_store_of(project: Project) -> CheckpointStore:
     """Return where a project keeps checkpoints."""
-    return Shelf(project.checkpoints, project.settings.checkpoint_bytes)
+    return CheckpointStore(project.checkpoints, project.settings.checkpoint_bytes)
 
 
-def tidy(store: Shelf, registry: Registry) -> None:
+def tidy(store: CheckpointStore, registry: Registry) -> None:
     """Remove the checkpoints that nobody will ask for; only with the run lock held.
 
     Raises:

@@ -15,7 +15,7 @@ from autoresearch.records.values import FailureKind
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import pack_reals, unpack_reals
 from autoresearch.research.units import StudyUnits
-from autoresearch.workers.shelf import Shelf
+from autoresearch.workers.checkpoint_store import CheckpointStore
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class HoldoutScorer:
         self,
         registry: Registry,
         repo: GitRepo,
-        store: Shelf,
+        store: CheckpointStore,
         evaluator: Callable[[], Scorer],
         work: Path,
         tell: Callable[[str], None],

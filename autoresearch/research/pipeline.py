@@ -35,7 +35,7 @@ class ProposalPipeline:
         schedule: ProposerSchedule,
         backoff: Backoff,
         wake: Callable[[], None],
-        rehearse: SmokeTestRun | None,
+        smoke_test: SmokeTestRun | None,
     ) -> None:
         """Build it; see `ProposalRequests` for `wake`."""
         self._registry = registry
@@ -44,7 +44,7 @@ class ProposalPipeline:
         self._clock = backoff.clock
         self._on_event: Callable[[Event], None] = backoff.on_event
         self.briefing = Briefing(registry, repo, project)
-        self._admission = Admission(project, registry, repo, self.briefing, rehearse)
+        self._admission = Admission(project, registry, repo, self.briefing, smoke_test)
         self._reversals = Reversals(registry, repo, project.settings.target.editable)
         self._requests = ProposalRequests(schedule, backoff, wake, project.keep_fault)
         self._took: list[float] = []

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 
 from autoresearch.errors import Interrupted, ProposerError, is_passing
-from autoresearch.proposers import Brief, Check, Proposer, Several, Unable
+from autoresearch.proposers import Brief, Check, ProposeFailure, Proposer, Several
 from autoresearch.records.events import Event, NoProposal
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import Proposal
@@ -35,7 +35,7 @@ class ReceivedProposal:
 class _Answer:
     turn: Turn
     incumbent: int
-    made: Proposals | Unable | Interrupted | None
+    made: Proposals | ProposeFailure | Interrupted | None
     seconds: float
 
 
@@ -126,7 +126,7 @@ class ProposalRequests:
             else:
                 self._failed(turn.participant, made)
 
-    def _failed(self, participant: Participant, why: Unable | None) -> None:
+    def _failed(self, participant: Participant, why: ProposeFailure | None) -> None:
         self._schedule.record_failure(participant, why)
         if why is not None:
             again = None if participant.out else max(participant.ready_at - self._clock(), 0.0)
@@ -134,23 +134,23 @@ class ProposalRequests:
 
     def _propose(
         self, proposer: Proposer, brief: Brief, check: Check
-    ) -> Proposals | Unable | Interrupted | None:
+    ) -> Proposals | ProposeFailure | Interrupted | None:
         try:
             made = proposer.propose(brief, check)
-            if made is None or isinstance(made, Unable):
+            if made is None or isinstance(made, ProposeFailure):
                 return made
             found = made.proposals if isinstance(made, Several) else (made,)
             for each in found:
                 if not each.fault:
                     check(each)  # what it takes is known by then, and nobody waits for it later
         except ProposerError as fault:
-            return Unable(str(fault), final=True)
+            return ProposeFailure(str(fault), final=True)
         except Interrupted as stopped:
             return stopped
         except Exception as fault:  # noqa: BLE001 - another one may go on, and so may this one later
             if is_passing(fault):  # nobody's key, account or program is to blame
-                return Unable(safe_line(str(fault), 300))
+                return ProposeFailure(safe_line(str(fault), 300))
             self._keep("".join(traceback.format_exception(fault)))
             said = safe_line(f"{type(fault).__name__}: {fault}", 300)
-            return Unable(f"it failed: {said}", doubtful=True)
+            return ProposeFailure(f"it failed: {said}", doubtful=True)
         return found

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from autoresearch.proposers import Proposer, Unable
+from autoresearch.proposers import ProposeFailure, Proposer
 from autoresearch.records.tables import Experiment
 from autoresearch.research.backoff import backoff_seconds
 
@@ -125,7 +125,7 @@ class ProposerSchedule:
         if participant.refusals >= MOST_REFUSALS:
             participant.out = f"{participant.refusals} proposals in a row were refused"
 
-    def record_failure(self, participant: Participant, why: Unable | None) -> None:
+    def record_failure(self, participant: Participant, why: ProposeFailure | None) -> None:
         """Note that none came; None: there is nothing more to try."""
         if why is None or why.final:
             participant.out = why.reason if why else "nothing more to try"

@@ -25,7 +25,7 @@ from autoresearch.research.steps import Steps, executed, pause
 from autoresearch.research.tasks import Tasks
 from autoresearch.research.trial_recorder import TrialRecorder, settled
 from autoresearch.research.units import StudyUnits
-from autoresearch.workers.shelf import Shelf
+from autoresearch.workers.checkpoint_store import CheckpointStore
 
 _BEAT_SECONDS = 10.0
 PROFILE_PARTS = 30  # a profile's budget is this part of a trial's
@@ -44,7 +44,7 @@ class TrialRunner:
         registry: Registry,
         repo: GitRepo,
         broke: Callable[[], str | None] = lambda: None,
-        store: Shelf | None = None,
+        store: CheckpointStore | None = None,
         reference_curves: ReferenceCurves | None = None,
     ) -> None:
         """Build it.

@@ -8,8 +8,8 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoresearch.process import Appetite, launch
-from autoresearch.process.appetite import Usage, usage
+from autoresearch.process import ResourceLimits, launch
+from autoresearch.process.resource_limits import FolderUsage, usage
 from autoresearch.sandbox import Sandbox
 from autoresearch.sandbox.data import OUT_VARIABLE, DataLink, place, strip
 from autoresearch.workers.base import Assignment
@@ -112,7 +112,7 @@ class CommandProcess:
                 )
             )
             folders = (assignment.tree, assignment.scratch)
-            self.appetite = Appetite(self.tree, assignment.limits, *folders, before=before)
+            self.appetite = ResourceLimits(self.tree, assignment.limits, *folders, before=before)
             self._held = ours.pop_all()
 
     def close(self) -> None:
@@ -128,9 +128,9 @@ def _lay_out(run: CommandRun, assignment: Assignment) -> None:
     assignment.out.mkdir(mode=0o700)
 
 
-def _used(assignment: Assignment) -> Usage:
+def _used(assignment: Assignment) -> FolderUsage:
     parts = [usage(each, 2**31) for each in (assignment.tree, assignment.scratch)]
-    return Usage(sum(each.size for each in parts), sum(each.entries for each in parts))
+    return FolderUsage(sum(each.size for each in parts), sum(each.entries for each in parts))
 
 
 def _environment(sandbox: Sandbox, run: CommandRun, assignment: Assignment) -> dict[str, str]:

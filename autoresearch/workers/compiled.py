@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Lock
 
 from autoresearch.process import remove
-from autoresearch.process.appetite import usage
+from autoresearch.process.resource_limits import usage
 from autoresearch.sandbox.base import COMPILE_CACHES
 
 _MOST_BYTES = 2 * 2**30

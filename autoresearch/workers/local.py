@@ -9,7 +9,7 @@ from pathlib import Path
 
 from autoresearch.devices import HERE, DeviceTree
 from autoresearch.errors import WorkerError
-from autoresearch.process import Appetite, Pipe, supervise
+from autoresearch.process import Pipe, ResourceLimits, supervise
 from autoresearch.records.hardware import Hardware
 from autoresearch.records.text import safe_line
 from autoresearch.records.training import Limits, Outcome, Point
@@ -160,7 +160,7 @@ class LocalWorker:
         with suppress(OSError):  # it is gone: how it ended will be seen
             process.control.sendall(hello(assignment, process.metrics_fd))
         tree, limits = process.tree, assignment.limits
-        appetite = Appetite(tree, limits, assignment.scratch)
+        appetite = ResourceLimits(tree, limits, assignment.scratch)
         meter = Meter(tree, appetite, assignment.budget, limits, self._now)
         trial = RunningTrial(
             assignment,

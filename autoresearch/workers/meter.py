@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from autoresearch.process import Appetite, Guarded
+from autoresearch.process import Guarded, ResourceLimits
 from autoresearch.records.training import Budget, Limits, Timing
 from autoresearch.records.values import Clock, Ending
 
@@ -17,7 +17,7 @@ class Meter:
     def __init__(
         self,
         tree: Guarded,
-        appetite: Appetite,
+        appetite: ResourceLimits,
         budget: Budget,
         limits: Limits,
         now: Callable[[], float],
@@ -96,7 +96,7 @@ class Meter:
         self.weigh()
         if self.peak > self._limits.memory:
             return Ending.OUT_OF_MEMORY, f"used more than {self._limits.memory / 2**30:.3g} GiB"
-        excess = self._appetite.excess()
+        excess = self._appetite.violation()
         return (Ending.OVER_LIMIT, excess) if excess else None
 
     def weigh(self) -> None:

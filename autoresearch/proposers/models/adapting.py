@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 from autoresearch.proposers.models import faults
 from autoresearch.proposers.models.base import Reply
+from autoresearch.proposers.models.client import ModelClient, Said
+from autoresearch.proposers.models.connection import Connection
 from autoresearch.proposers.models.faults import Fault
-from autoresearch.proposers.models.line import Line, Said
-from autoresearch.proposers.models.shapes import cost_in, dig
-from autoresearch.proposers.models.wire import Wire
+from autoresearch.proposers.models.fields import cost_in, get_path
 from autoresearch.records.money import CallEnding
 
 LIMIT, EFFORT, RULES, STORE, MARKS, KEY, STREAM, COUNTS = (
@@ -142,44 +142,44 @@ def _doubted(fault: Fault) -> Fault:
 class Adapting:
     """Asks one model in the form that it takes, as far as that is known."""
 
-    def __init__(self, line: Line, form: Form) -> None:
+    def __init__(self, line: ModelClient, form: Form) -> None:
         self._line = line
         self._form = form
 
-    def attempt(self, ask: Callable[[Wire, Form], Said | Fault], room: int) -> Reply:
+    def attempt(self, ask: Callable[[Connection, Form], Said | Fault], room: int) -> Reply:
         """Return how an attempt went.
 
         Args:
             ask: makes it in the form it is given.
             room: output tokens wanted.
         """
-        reply = self._line.attempt(lambda wire: self._asked(wire, ask, room))
+        reply = self._line.attempt(lambda connection: self._asked(connection, ask, room))
         return replace(reply, limit=self._form.room(room))
 
     def _asked(
-        self, wire: Wire, ask: Callable[[Wire, Form], Said | Fault], room: int
+        self, connection: Connection, ask: Callable[[Connection, Form], Said | Fault], room: int
     ) -> Said | Fault:
         for _ in range(_MOST_CHANGES):
             try:
-                told = ask(wire, self._form)
+                told = ask(connection, self._form)
             except Exception as error:  # noqa: BLE001 # an SDK's, the wire's, or one of our reading
                 told = faults.of_exception(error)
                 # A gateway may have paid for what came to nothing.
-                wire.costs(cost_in(dig(error, "response", "headers")))
-            if not (isinstance(told, Fault) and self._learns(told, wire, room)):
+                connection.costs(cost_in(get_path(error, "response", "headers")))
+            if not (isinstance(told, Fault) and self._learns(told, connection, room)):
                 break
-        return _doubted(told) if isinstance(told, Fault) else self._checked(told, wire, room)
+        return _doubted(told) if isinstance(told, Fault) else self._checked(told, connection, room)
 
-    def _checked(self, said: Said, wire: Wire, room: int) -> Said:
+    def _checked(self, said: Said, connection: Connection, room: int) -> Said:
         """Return what was said; it is not whole where it has every token that it could have."""
-        full = wire.used is not None and wire.used.output == self._form.room(room)
+        full = connection.used is not None and connection.used.output == self._form.room(room)
         if full and said.ending is CallEnding.ANSWERED:
             return replace(said, ending=CallEnding.TRUNCATED, stop="limit")
         return said
 
-    def _learns(self, fault: Fault, wire: Wire, room: int) -> bool:
+    def _learns(self, fault: Fault, connection: Connection, room: int) -> bool:
         """Whether a refusal asks for another form, which is kept."""
-        if fault.status not in (400, 422, 500) or wire.opened:
+        if fault.status not in (400, 422, 500) or connection.opened:
             return False
         changed = adapted(self._form, fault, room)
         self._form = changed or self._form

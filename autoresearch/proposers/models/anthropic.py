@@ -22,19 +22,19 @@ from autoresearch.proposers.models.adapting import (
 )
 from autoresearch.proposers.models.base import Prompt, Reply
 from autoresearch.proposers.models.bodies import events, gathered, parsed
+from autoresearch.proposers.models.client import ModelClient, Said, marked, spoken
+from autoresearch.proposers.models.connection import Connection, http_client
 from autoresearch.proposers.models.faults import Fault
-from autoresearch.proposers.models.line import Line, Said, marked, spoken
-from autoresearch.proposers.models.shapes import (
+from autoresearch.proposers.models.fields import (
     cost_in,
     count,
-    dig,
     entries,
+    get_path,
     told_cost,
     usage,
     word,
 )
 from autoresearch.proposers.models.stops import ending_of
-from autoresearch.proposers.models.wire import Wire, http_client
 from autoresearch.records.money import CallEnding, Usage
 
 OFFICIAL = "https://api.anthropic.com"
@@ -64,7 +64,7 @@ class AnthropicModel:
         base_url: str | None = None,
         redact: Callable[[str], str],
     ) -> None:
-        self._line = Line("anthropic", model, key, timeout, redact)
+        self._line = ModelClient("anthropic", model, key, timeout, redact)
         choices = {
             LIMIT: ("max_tokens",),
             RULES: ("system", "user"),
@@ -98,10 +98,12 @@ class AnthropicModel:
     def complete(self, prompt: Prompt, *, max_output: int) -> Reply:
         """Make one attempt. Whatever goes wrong is told by the reply; nothing is raised."""
         return self._adapting.attempt(
-            lambda wire, form: self._ask(wire, form, prompt, max_output), max_output
+            lambda connection, form: self._ask(connection, form, prompt, max_output), max_output
         )
 
-    def _ask(self, wire: Wire, form: Form, prompt: Prompt, max_output: int) -> Said | Fault:
+    def _ask(
+        self, connection: Connection, form: Form, prompt: Prompt, max_output: int
+    ) -> Said | Fault:
         blocks = _blocks(prompt, marks=bool(form.of(MARKS)))
         rules = len(marked(prompt.system)) if form.of(RULES) == "system" else 0
         system, user = blocks[:rules], blocks[rules:]
@@ -116,66 +118,66 @@ class AnthropicModel:
             else anthropic.omit,
             stream=True,
         ) as stream:
-            wire.opened = True
-            wire.costs(cost_in(stream.response.headers))
+            connection.opened = True
+            connection.costs(cost_in(stream.response.headers))
             kind = stream.response.headers.get("content-type", "")
             if "json" not in kind:
-                return _Reading(wire).read(stream, streamed="event-stream" in kind)
+                return _Reading(connection).read(stream, streamed="event-stream" in kind)
             body = gathered(stream.response.iter_bytes())
         whole = parsed(body)
-        if dig(whole, "error"):
+        if get_path(whole, "error"):
             return faults.of_error(whole)
         told = events(body) if whole is None else _events_of(whole)
-        return _Reading(wire).read(told, streamed=False)
+        return _Reading(connection).read(told, streamed=False)
 
 
 class _Reading:
     """What the events of a stream add up to."""
 
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self._counts: dict[str, int] = {}
         self._stop = self._note = ""
 
     def read(self, told: Iterable[object], *, streamed: bool) -> Said | Fault:
         """Return what was said; a stream that ends before its end was cut."""
         for event in told:
-            if dig(event, "type") == "message_stop" and self._stop:
+            if get_path(event, "type") == "message_stop" and self._stop:
                 ending = ending_of(self._stop)
-                return Said(ending, self._wire.text, self._note, self._stop)
+                return Said(ending, self._connection.text, self._note, self._stop)
             self._take(event)
         if not streamed:
             return Fault(CallEnding.MALFORMED, "it is no stream of events")
         return Fault(CallEnding.CUT, "the stream ended before the message did")
 
     def _take(self, event: object) -> None:
-        kind = dig(event, "type")
+        kind = get_path(event, "type")
         if kind == "message_start":
             # Its output tokens are those of the beginning: alone they would be far too few.
-            self._count(dig(event, "message", "usage"), _INPUT_COUNTS)
+            self._count(get_path(event, "message", "usage"), _INPUT_COUNTS)
         elif kind == "content_block_start":
-            self._wire.part()
-            self._say(dig(event, "content_block"), "text")
+            self._connection.part()
+            self._say(get_path(event, "content_block"), "text")
         elif kind == "content_block_delta":
-            self._say(dig(event, "delta"), "text_delta")
+            self._say(get_path(event, "delta"), "text_delta")
         elif kind == "message_delta":
-            self._count(dig(event, "usage"), _COUNTS)
-            self._stop = word(dig(event, "delta", "stop_reason")) or self._stop
-            self._note = word(dig(event, "delta", "stop_details", "explanation"))
-            self._wire.used = self._usage() if self._stop else None
-            self._wire.costs(told_cost(dig(event, "usage")))
+            self._count(get_path(event, "usage"), _COUNTS)
+            self._stop = word(get_path(event, "delta", "stop_reason")) or self._stop
+            self._note = word(get_path(event, "delta", "stop_details", "explanation"))
+            self._connection.used = self._usage() if self._stop else None
+            self._connection.costs(told_cost(get_path(event, "usage")))
 
     def _say(self, block: object, kind: str) -> None:
-        self._wire.working = True
-        told = word(dig(block, "type"))
+        self._connection.working = True
+        told = word(get_path(block, "type"))
         if told == kind:  # thoughts have other types
-            self._wire.say(word(dig(block, "text")))
-        self._wire.thought = self._wire.thought or "thinking" in told
+            self._connection.say(word(get_path(block, "text")))
+        self._connection.thought = self._connection.thought or "thinking" in told
 
     def _count(self, counts: object, names: Iterable[str]) -> None:
         """Take cumulative counts; where gateways tell less later on, what was told before."""
         for name in names:
-            if (told := count(dig(counts, name))) is not None:
+            if (told := count(get_path(counts, name))) is not None:
                 self._counts[name] = max(told, self._counts.get(name, 0))
 
     def _usage(self) -> Usage | None:
@@ -190,9 +192,9 @@ class _Reading:
 def _events_of(message: object) -> Iterator[object]:
     """Yield the events of a message that came as one."""
     yield {"type": "message_start", "message": message}
-    for block in entries(dig(message, "content")):
+    for block in entries(get_path(message, "content")):
         yield {"type": "content_block_start", "content_block": block}
-    yield {"type": "message_delta", "delta": message, "usage": dig(message, "usage")}
+    yield {"type": "message_delta", "delta": message, "usage": get_path(message, "usage")}
     yield {"type": "message_stop"}
 
 

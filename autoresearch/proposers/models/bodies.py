@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator
 
-from autoresearch.proposers.models.shapes import dig, joined, members, texts, thought
+from autoresearch.proposers.models.fields import get_path, joined, members, texts, thought
 
 _MOST_BYTES = 64 * 2**20
 _DONE = "[DONE]"
@@ -68,9 +68,9 @@ def _put_together(told: list[object]) -> dict[str, object]:
     message: dict[str, object] = {}
     said = ""
     for event in told:
-        first = dig(event, "choices", 0)
-        piece = dig(first, "delta") or dig(first, "message")
-        said += "".join(texts(dig(piece, "content"))) or joined([dig(first, "text")])
+        first = get_path(event, "choices", 0)
+        piece = get_path(first, "delta") or get_path(first, "message")
+        said += "".join(texts(get_path(piece, "content"))) or joined([get_path(first, "text")])
         whole |= _told(event)
         choice |= _told(first)
         message |= _told(piece) | ({"thoughts": True} if thought(piece) else {})

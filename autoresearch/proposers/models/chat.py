@@ -27,13 +27,13 @@ from autoresearch.proposers.models.adapting import (
 )
 from autoresearch.proposers.models.base import Prompt, Reply, Section
 from autoresearch.proposers.models.bodies import completion, gathered
+from autoresearch.proposers.models.client import ModelClient, Said, spoken
+from autoresearch.proposers.models.connection import Connection
 from autoresearch.proposers.models.faults import Fault
-from autoresearch.proposers.models.line import Line, Said, spoken
-from autoresearch.proposers.models.openai_sdk import openai_client
-from autoresearch.proposers.models.shapes import (
+from autoresearch.proposers.models.fields import (
     cost_in,
     count,
-    dig,
+    get_path,
     joined,
     members,
     texts,
@@ -42,8 +42,8 @@ from autoresearch.proposers.models.shapes import (
     told_usage,
     word,
 )
+from autoresearch.proposers.models.openai_sdk import openai_client
 from autoresearch.proposers.models.stops import at_limit, ending_of
-from autoresearch.proposers.models.wire import Wire
 from autoresearch.records.money import CallEnding
 
 _REASONS = ("finish_reason", "stop_reason", "finish_details")
@@ -79,7 +79,7 @@ class ChatModel:
     ) -> None:
         parts = urlsplit(base_url)
         server = parts.netloc.rpartition("@")[2]
-        self._line = Line(server, model, key, timeout, redact)
+        self._line = ModelClient(server, model, key, timeout, redact)
         self._adapting = Adapting(
             self._line,
             Form(
@@ -111,18 +111,20 @@ class ChatModel:
     def complete(self, prompt: Prompt, *, max_output: int) -> Reply:
         """Make one attempt. Whatever goes wrong is told by the reply; nothing is raised."""
         return self._adapting.attempt(
-            lambda wire, form: self._ask(wire, form, prompt, max_output), max_output
+            lambda connection, form: self._ask(connection, form, prompt, max_output), max_output
         )
 
-    def _ask(self, wire: Wire, form: Form, prompt: Prompt, max_output: int) -> Said | Fault:
+    def _ask(
+        self, connection: Connection, form: Form, prompt: Prompt, max_output: int
+    ) -> Said | Fault:
         try:
-            return _said(wire, self._fetch(wire, form, prompt, form.room(max_output)))
+            return _said(connection, self._fetch(connection, form, prompt, form.room(max_output)))
         except openai.NotFoundError as error:
             fault = faults.of_exception(error)
             hint = "" if self._rooted else " (such base URLs mostly end in /v1)"
             return replace(fault, said=fault.said + hint)
 
-    def _fetch(self, wire: Wire, form: Form, prompt: Prompt, room: int) -> bytes:
+    def _fetch(self, connection: Connection, form: Form, prompt: Prompt, room: int) -> bytes:
         effort = cast("ReasoningEffort", form.of(EFFORT))
         newer = form.of(LIMIT) == "max_completion_tokens"
         streaming: dict[str, object] = {"stream": True} if form.of(STREAM) else {}
@@ -136,7 +138,7 @@ class ChatModel:
             reasoning_effort=effort or openai.omit,
             extra_body=streaming,
         ) as response:
-            wire.costs(cost_in(response.headers))
+            connection.costs(cost_in(response.headers))
             return gathered(response.iter_bytes())
 
 
@@ -160,27 +162,29 @@ def _text(sections: tuple[Section, ...]) -> str:
     return "\n\n".join(spoken(section.text) for section in sections if section.text.strip())
 
 
-def _said(wire: Wire, body: bytes) -> Said | Fault:
+def _said(connection: Connection, body: bytes) -> Said | Fault:
     answer = completion(body)
     if answer is None:
         return Fault(CallEnding.MALFORMED, f"no JSON: {body[:200].decode(errors='replace')}")
-    choice = dig(answer, "choices", 0)
-    message = dig(choice, "message") or dig(choice, "delta")
-    usages = (dig(each, "usage") for each in (answer, choice, *members(answer).values()))
-    wire.used = next(filter(None, map(told_usage, usages)), None)
-    wire.costs(told_cost(answer, choice, message))
-    text = joined(texts(dig(choice, "text") if message is None else dig(message, "content")))
-    if text and (dig(answer, "error") or dig(choice, "error")):
-        wire.say(text)  # so it has begun, and that is billed
-    if dig(answer, "error"):
+    choice = get_path(answer, "choices", 0)
+    message = get_path(choice, "message") or get_path(choice, "delta")
+    usages = (get_path(each, "usage") for each in (answer, choice, *members(answer).values()))
+    connection.used = next(filter(None, map(told_usage, usages)), None)
+    connection.costs(told_cost(answer, choice, message))
+    text = joined(
+        texts(get_path(choice, "text") if message is None else get_path(message, "content"))
+    )
+    if text and (get_path(answer, "error") or get_path(choice, "error")):
+        connection.say(text)  # so it has begun, and that is billed
+    if get_path(answer, "error"):
         return faults.of_error(answer)
-    if dig(choice, "error"):
+    if get_path(choice, "error"):
         return faults.of_error(choice)
-    if choice is None and not isinstance(dig(answer, "choices"), list):
+    if choice is None and not isinstance(get_path(answer, "choices"), list):
         return Fault(CallEnding.MALFORMED, f"no choices: {body[:200].decode(errors='replace')}")
-    thoughts = count(dig(answer, "usage", "completion_tokens_details", "reasoning_tokens"))
-    wire.thought = bool(thoughts) or thought(message)
-    if refusal := word(dig(message, "refusal")):
+    thoughts = count(get_path(answer, "usage", "completion_tokens_details", "reasoning_tokens"))
+    connection.thought = bool(thoughts) or thought(message)
+    if refusal := word(get_path(message, "refusal")):
         return Said(CallEnding.REFUSED, without_thoughts(text), refusal)
     # The body came whole, so a server that gives no reason has finished.
     stop = _stop(choice)
@@ -189,10 +193,10 @@ def _said(wire: Wire, body: bytes) -> Said | Fault:
 
 def _stop(choice: object) -> str:
     """Return why an answer ended; a gateway may call it an end where the model had no more room."""
-    told = (dig(choice, name) for name in _REASONS)
+    told = (get_path(choice, name) for name in _REASONS)
     reason = next((each for each in told if each is not None), "")
-    stop = word(reason) or word(dig(reason, "type")) or str(reason or "")
-    native = word(dig(choice, "native_finish_reason"))
+    stop = word(reason) or word(get_path(reason, "type")) or str(reason or "")
+    native = word(get_path(choice, "native_finish_reason"))
     limited = at_limit(native) and ending_of(native) is not CallEnding.ANSWERED
     return native if limited and ending_of(stop) is CallEnding.ANSWERED else stop
 

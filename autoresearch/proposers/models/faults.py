@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 import httpx2
 
-from autoresearch.proposers.models.shapes import dig, entries, word
+from autoresearch.proposers.models.fields import entries, get_path, word
 from autoresearch.proposers.waits import told_field, told_wait
 from autoresearch.records.money import CallEnding
 
@@ -123,12 +123,12 @@ def of_error(
     """
     inner = _inner(body)
     said = _said(inner)
-    kinds = {word(dig(inner, name)).lower() for name in ("type", "code", "status")} - {""}
+    kinds = {word(get_path(inner, name)).lower() for name in ("type", "code", "status")} - {""}
     status = status if status is not None and status >= 300 else _status(inner)
     if status is not None and status < 400 and headers is not None:
         said = f"it has moved to {headers.get('location', 'another address')}"
     ending = _ending(status, kinds, said.lower())
-    wait, param = _asked_wait(headers or {}, body), word(dig(inner, "param"))
+    wait, param = _asked_wait(headers or {}, body), word(get_path(inner, "param"))
     fault = Fault(ending, said, status, wait, param)
     misled = status in (400, 404) and param in ("", "model")
     return of_other_api(fault) if misled and _SAYS_OTHER_API.search(said.lower()) else fault
@@ -190,7 +190,7 @@ def _too_long(status: int | None, kinds: set[str], said: str) -> bool:
 
 def _inner(body: object) -> object:
     """Return the error object of a body: under "error", "detail", or the body itself."""
-    body = dig(body, 0) if len(entries(body)) == 1 else body  # Google's come in a list
+    body = get_path(body, 0) if len(entries(body)) == 1 else body  # Google's come in a list
     for name in ("error", "detail"):
         if isinstance(body, Mapping) and body.get(name):
             return body[name]
@@ -198,10 +198,10 @@ def _inner(body: object) -> object:
 
 
 def _said(inner: object) -> str:
-    message = dig(inner, "message")
+    message = get_path(inner, "message")
     if isinstance(message, str) and message:
         # A gateway's own words say little: what the provider behind it said is in here.
-        raw = dig(inner, "metadata", "raw")
+        raw = get_path(inner, "metadata", "raw")
         behind = raw if isinstance(raw, str) else json.dumps(raw, default=str) if raw else ""
         return f"{message}: {behind[:2000]}" if behind else message
     if isinstance(inner, str):
@@ -211,7 +211,7 @@ def _said(inner: object) -> str:
 
 def _status(inner: object) -> int | None:
     for name in ("code", "status"):
-        code = dig(inner, name)
+        code = get_path(inner, name)
         if word(code).isdecimal() and 300 <= int(word(code)[:9]) < 600:
             return int(word(code))
     return None

@@ -2,7 +2,7 @@
 
 import openai
 
-from autoresearch.proposers.models.wire import http_client
+from autoresearch.proposers.models.connection import http_client
 
 
 def openai_client(base_url: str, key: str | None, timeout: float) -> openai.OpenAI:

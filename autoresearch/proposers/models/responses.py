@@ -26,21 +26,21 @@ from autoresearch.proposers.models.adapting import (
 )
 from autoresearch.proposers.models.base import Prompt, Reply
 from autoresearch.proposers.models.bodies import events, gathered, parsed
+from autoresearch.proposers.models.client import ModelClient, Said, marked, spoken
+from autoresearch.proposers.models.connection import Connection
 from autoresearch.proposers.models.faults import Fault
-from autoresearch.proposers.models.line import Line, Said, marked, spoken
-from autoresearch.proposers.models.openai_sdk import openai_client
-from autoresearch.proposers.models.shapes import (
+from autoresearch.proposers.models.fields import (
     cost_in,
-    dig,
     entries,
+    get_path,
     joined,
     texts,
     told_cost,
     told_usage,
     word,
 )
+from autoresearch.proposers.models.openai_sdk import openai_client
 from autoresearch.proposers.models.stops import ending_of
-from autoresearch.proposers.models.wire import Wire
 from autoresearch.records.money import CallEnding
 
 OFFICIAL = "https://api.openai.com/v1"
@@ -76,7 +76,7 @@ class ResponsesModel:
         base_url: str | None = None,
         redact: Callable[[str], str],
     ) -> None:
-        self._line = Line("openai", model, key, timeout, redact)
+        self._line = ModelClient("openai", model, key, timeout, redact)
         choices = {
             LIMIT: ("max_output_tokens",),
             RULES: ("developer", "system", "user"),
@@ -105,17 +105,21 @@ class ResponsesModel:
     def complete(self, prompt: Prompt, *, max_output: int) -> Reply:
         """Make one attempt. Whatever goes wrong is told by the reply; nothing is raised."""
         return self._adapting.attempt(
-            lambda wire, form: self._ask(wire, form, prompt, max_output), max_output
+            lambda connection, form: self._ask(connection, form, prompt, max_output), max_output
         )
 
-    def _ask(self, wire: Wire, form: Form, prompt: Prompt, max_output: int) -> Said | Fault:
+    def _ask(
+        self, connection: Connection, form: Form, prompt: Prompt, max_output: int
+    ) -> Said | Fault:
         try:
-            return self._asked(wire, form, prompt, max_output)
+            return self._asked(connection, form, prompt, max_output)
         except openai.NotFoundError as error:
             fault = faults.of_exception(error)
             return faults.of_other_api(fault) if self._elsewhere else fault
 
-    def _asked(self, wire: Wire, form: Form, prompt: Prompt, max_output: int) -> Said | Fault:
+    def _asked(
+        self, connection: Connection, form: Form, prompt: Prompt, max_output: int
+    ) -> Said | Fault:
         parts = _parts(prompt, marks=bool(form.of(MARKS)))
         explicit = any("prompt_cache_breakpoint" in part for part in parts)
         marking: PromptCacheOptions = {"mode": "explicit"}  # what changes each time is not written
@@ -130,17 +134,17 @@ class ResponsesModel:
             store=False if form.of(STORE) else openai.omit,
             stream=True,
         ) as stream:
-            wire.opened = True
-            wire.costs(cost_in(stream.response.headers))
+            connection.opened = True
+            connection.costs(cost_in(stream.response.headers))
             kind = stream.response.headers.get("content-type", "")
             if "json" not in kind:
-                return _read(wire, stream, streamed="event-stream" in kind)
+                return _read(connection, stream, streamed="event-stream" in kind)
             body = gathered(stream.response.iter_bytes())
         whole = parsed(body)
-        if dig(whole, "error"):
+        if get_path(whole, "error"):
             return faults.of_error(whole)
-        at_once = [{"type": f"response.{word(dig(whole, 'status'))}", "response": whole}]
-        return _read(wire, events(body) if whole is None else at_once, streamed=False)
+        at_once = [{"type": f"response.{word(get_path(whole, 'status'))}", "response": whole}]
+        return _read(connection, events(body) if whole is None else at_once, streamed=False)
 
 
 def _knows_marks(model: str) -> bool:
@@ -174,44 +178,44 @@ def _items(
     return items
 
 
-def _read(wire: Wire, told: Iterable[object], *, streamed: bool) -> Said | Fault:
+def _read(connection: Connection, told: Iterable[object], *, streamed: bool) -> Said | Fault:
     for event in told:
-        kind = dig(event, "type")
+        kind = get_path(event, "type")
         if kind == "response.output_text.delta":
-            wire.say(word(dig(event, "delta")))
+            connection.say(word(get_path(event, "delta")))
         elif kind == "response.content_part.added":
-            wire.part()
+            connection.part()
         elif kind == "error":
             return faults.of_error(event)
         elif kind in _ENDS:
-            wire.used = told_usage(dig(event, "response", "usage"))
-            wire.costs(told_cost(dig(event, "response", "usage")))
-            return _ended(word(kind), dig(event, "response"), wire)
+            connection.used = told_usage(get_path(event, "response", "usage"))
+            connection.costs(told_cost(get_path(event, "response", "usage")))
+            return _ended(word(kind), get_path(event, "response"), connection)
         elif kind not in _OPENINGS:
-            wire.working = True
+            connection.working = True
     if not streamed:
         return Fault(CallEnding.MALFORMED, "it is no stream of events")
     return Fault(CallEnding.CUT, "the stream ended before the response did")
 
 
-def _ended(kind: str, response: object, wire: Wire) -> Said | Fault:
+def _ended(kind: str, response: object, connection: Connection) -> Said | Fault:
     if kind == "response.failed":
-        return faults.of_error(dig(response, "error"))
-    items = entries(dig(response, "output"))
-    wire.thought = any(dig(item, "type") == "reasoning" for item in items)
+        return faults.of_error(get_path(response, "error"))
+    items = entries(get_path(response, "output"))
+    connection.thought = any(get_path(item, "type") == "reasoning" for item in items)
     parts = [part for item in items for part in _contents(item)]
-    text = joined(texts(parts)) or wire.text
-    refusal = joined(dig(part, "refusal") for part in parts)
+    text = joined(texts(parts)) or connection.text
+    refusal = joined(get_path(part, "refusal") for part in parts)
     if refusal:
         return Said(CallEnding.REFUSED, text, refusal)
     if kind == "response.completed":
-        stop = word(dig(response, "status"))
+        stop = word(get_path(response, "status"))
         return Said(ending_of(stop), text, stop=stop)
-    stop = word(dig(response, "incomplete_details", "reason")) or "incomplete"
+    stop = word(get_path(response, "incomplete_details", "reason")) or "incomplete"
     ending = ending_of(stop)  # and never that of a whole answer
     return Said(CallEnding.TRUNCATED if ending is CallEnding.ANSWERED else ending, text, stop=stop)
 
 
 def _contents(item: object) -> Iterable[object]:
     """Return the parts of a message; a reasoning item's are thoughts, no text."""
-    return entries(dig(item, "content")) if dig(item, "type") == "message" else ()
+    return entries(get_path(item, "content")) if get_path(item, "type") == "message" else ()

@@ -15,9 +15,9 @@ from itertools import groupby
 from autoresearch.policy import Guard
 from autoresearch.policy.verdicts import BETTER, NO_BETTER
 from autoresearch.proposers.base import HistoryEntry, TrialSummary
-from autoresearch.proposers.prompting import frames
-from autoresearch.proposers.prompting.frames import Frames
+from autoresearch.proposers.prompting import untrusted_blocks
 from autoresearch.proposers.prompting.templates import Templates
+from autoresearch.proposers.prompting.untrusted_blocks import UntrustedBlocks
 from autoresearch.records.metric import BITS_PER_BYTE, Metric
 from autoresearch.records.values import Chances, Verdict
 
@@ -67,7 +67,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Told:
+class HistoryText:
     """One experiment in its three lengths; the shortest is its verdict."""
 
     number: int
@@ -76,7 +76,7 @@ class Told:
     line: str
 
 
-class History:
+class HistorySection:
     """Tells the past."""
 
     def __init__(
@@ -100,17 +100,17 @@ class History:
             paired: whether a training takes a seed.
         """
         self._templates = templates
-        self._frames = Frames(salt)
+        self._blocks = UntrustedBlocks(salt)
         self._token_bytes = token_bytes
         self._metric = metric
         self._guards = guards
         self._paired = paired
 
-    def rows(self, past: Sequence[HistoryEntry]) -> list[Told]:
+    def rows(self, past: Sequence[HistoryEntry]) -> list[HistoryText]:
         """Return every experiment in all its lengths, oldest first."""
         return [self._told(each) for each in past]
 
-    def fitting(self, rows: Sequence[Told], room: int) -> list[str]:
+    def fitting(self, rows: Sequence[HistoryText], room: int) -> list[str]:
         """Return the past as sections that fit into `room` tokens, if verdicts alone do.
 
         Its beginning stays the same from brief to brief, but where rows have to be shortened.
@@ -121,7 +121,7 @@ class History:
             texts = self._texts(rows, len(rows), len(rows))
         return texts
 
-    def _texts(self, rows: Sequence[Told], bare: int, lines: int) -> list[str]:
+    def _texts(self, rows: Sequence[HistoryText], bare: int, lines: int) -> list[str]:
         texts = [section(self._verdicts(rows[:bare]))] if bare else []
         return [
             *texts,
@@ -129,20 +129,20 @@ class History:
             *(row.full for row in rows[lines:]),
         ]
 
-    def _verdicts(self, rows: Sequence[Told]) -> str:
+    def _verdicts(self, rows: Sequence[HistoryText]) -> str:
         # Numbers may have gaps: those of another study, or of one that ended later.
         places = groupby(enumerate(rows), key=lambda at: (at[1].verdict, at[1].number - at[0]))
         runs = [[row for _, row in same] for _, same in places]
         spans = [(run[0].number, run[-1].number, str(run[0].verdict)) for run in runs]
         return self._templates.render("verdicts", self._metric, verdicts=spans)
 
-    def _told(self, past: HistoryEntry) -> Told:
-        framed = self._frames.data("experiment", _data(past))
-        words = self._frames.inline("hypothesis", frames.line(past.hypothesis, 160))
+    def _told(self, past: HistoryEntry) -> HistoryText:
+        framed = self._blocks.data("experiment", _data(past))
+        words = self._blocks.inline("hypothesis", untrusted_blocks.line(past.hypothesis, 160))
         row = self._row(past, framed)
         full = self._templates.render("experiment", self._metric, row=row)
         line = self._templates.render("line", self._metric, row=replace(row, data=words))
-        return Told(past.id, past.verdict, section(full), f"{line}\n")
+        return HistoryText(past.id, past.verdict, section(full), f"{line}\n")
 
     def _row(self, past: HistoryEntry, data: str) -> Row:
         speed, steps, memory = _shares(past.run, past.beside)
@@ -184,7 +184,7 @@ class History:
         return [None if loss is None else loss / scale for loss in run.curve]
 
 
-def shortened(rows: Sequence[Told], room: int) -> tuple[int, int]:
+def shortened(rows: Sequence[HistoryText], room: int) -> tuple[int, int]:
     """Return how many of the oldest rows are bare verdicts, and how many are no longer in full.
 
     It is told as if the rows came one by one: when those in full pass five eighths of the room,
@@ -240,13 +240,16 @@ def _data(past: HistoryEntry) -> str:
     So no text can begin a line that looks like another's. The patch of a keep is in the incumbent.
     """
     words = {"hypothesis": past.hypothesis, "risk": past.risk, "reason": _why(past)}
-    rows = [f"{name}: {frames.line(text, WORDS)}" for name, text in words.items() if text]
+    rows = [f"{name}: {untrusted_blocks.line(text, WORDS)}" for name, text in words.items() if text]
     if past.traceback:
         trace = _FOLDER.sub(r"\g<1>", past.traceback)
-        tail = frames.tail(trace, lines=TRACEBACK_LINES, size=TRACEBACK_SIZE)
+        tail = untrusted_blocks.tail(trace, lines=TRACEBACK_LINES, size=TRACEBACK_SIZE)
         rows += ["traceback:", *(f"| {line}" for line in tail.split("\n"))]
     if past.patch and past.verdict is not Verdict.KEEP:
-        rows += ["patch:", frames.excerpt(_lean(past.patch), lines=PATCH_LINES, size=PATCH_SIZE)]
+        rows += [
+            "patch:",
+            untrusted_blocks.excerpt(_lean(past.patch), lines=PATCH_LINES, size=PATCH_SIZE),
+        ]
     return "\n".join(rows)
 
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autoresearch.proposers.known import Known, KnownIdea
-from autoresearch.proposers.prompting import frames
-from autoresearch.proposers.prompting.frames import Frames
+from autoresearch.proposers.prompting import untrusted_blocks
 from autoresearch.proposers.prompting.history import estimate
+from autoresearch.proposers.prompting.untrusted_blocks import UntrustedBlocks
 from autoresearch.records.metric import Direction
 from autoresearch.records.values import Verdict
 
@@ -32,16 +32,16 @@ class KnownView:
     left: int
 
 
-def known_view(known: Known, frame: Frames, room: int) -> KnownView:
+def known_view(known: Known, frame: UntrustedBlocks, room: int) -> KnownView:
     """Return what is told of earlier results, in about `room` tokens."""
     keeps = [each.score for each in known.ideas if _kept(each) and each.score is not None]
     higher = known.metric.direction is Direction.HIGHER
     best = (max if higher else min)(keeps, default=None)
-    lines = [frames.line(_line(each, known), _WORDS) for each in known.ideas]
+    lines = [untrusted_blocks.line(_line(each, known), _WORDS) for each in known.ideas]
     shown = _fitting(known.ideas, lines, room)
     return KnownView(
-        origin=frames.line(known.origin, 120),
-        metric=frames.line(known.metric.name, 60),
+        origin=untrusted_blocks.line(known.origin, 120),
+        metric=untrusted_blocks.line(known.metric.name, 60),
         direction=known.metric.direction,
         counts=", ".join(
             f"{sum(each.verdict is verdict for each in known.ideas)} {word}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from autoresearch.policy.confirmation import CONFIRMED
 from autoresearch.policy.verdicts import ENOUGH_REPEATS, MAX_PAIRS
 from autoresearch.proposers.base import Brief, Machine, Measuring
-from autoresearch.proposers.prompting import frames
+from autoresearch.proposers.prompting import untrusted_blocks
 from autoresearch.records.values import Category
 
 CATEGORIES = " | ".join(
@@ -56,15 +56,15 @@ def setting_of(brief: Brief, proposals: int) -> Setting:
     unit = 1.0 if brief.scale.metric.is_bits_per_byte else brief.scale.noise.seed
     machine = brief.measuring.machine if brief.measuring else None
     return Setting(
-        entry=frames.line(brief.entry, 120),
-        command=frames.line(brief.command, 300),
+        entry=untrusted_blocks.line(brief.entry, 120),
+        command=untrusted_blocks.line(brief.command, 300),
         total=brief.total,
         paired=brief.scale.noise.paired,
         guards=tuple(f"`{each.name}` {each.description}" for each in brief.guards),
         example=brief.example_delta,
-        editable=frames.line(", ".join(brief.editable), 300),
+        editable=untrusted_blocks.line(", ".join(brief.editable), 300),
         several=len(brief.editable) > 1 or "*" in brief.editable[0],
-        device=frames.line(brief.device, 40),
+        device=untrusted_blocks.line(brief.device, 40),
         seconds=brief.budget.training,
         clock=str(brief.budget.clock),
         startup=brief.budget.startup,
@@ -86,4 +86,4 @@ def setting_of(brief: Brief, proposals: int) -> Setting:
 
 def _machine(machine: Machine) -> str:
     told = (machine.processor, machine.card, machine.software)
-    return frames.line(", ".join(filter(None, told)), 200)
+    return untrusted_blocks.line(", ".join(filter(None, told)), 200)

@@ -127,9 +127,9 @@ def _metric(context: Context) -> Metric:
 def _place(fault: BaseException, name: str) -> str:
     if isinstance(fault, TemplateSyntaxError):
         return f"{fault.filename or fault.name or name + SUFFIX}, line {fault.lineno}"
-    frames = [each for each in traceback.extract_tb(fault.__traceback__)
+    blocks = [each for each in traceback.extract_tb(fault.__traceback__)
               if each.filename.endswith(SUFFIX)]  # fmt: skip
-    return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else name + SUFFIX
+    return f"{blocks[-1].filename}, line {blocks[-1].lineno}" if blocks else name + SUFFIX
 
 
 _FILTERS = MappingProxyType(

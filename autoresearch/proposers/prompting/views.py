@@ -8,9 +8,9 @@ from statistics import fmean
 from autoresearch import patching
 from autoresearch.policy import Calibration, Noise, power
 from autoresearch.proposers.base import Brief, HistoryEntry, Pending, Remaining
-from autoresearch.proposers.prompting import digest, frames
+from autoresearch.proposers.prompting import digest, untrusted_blocks
 from autoresearch.proposers.prompting.digest import Tally
-from autoresearch.proposers.prompting.frames import Frames
+from autoresearch.proposers.prompting.untrusted_blocks import UntrustedBlocks
 from autoresearch.records.values import Category, Chances, Estimate, Standing
 
 _PROGRAM = "program.md"
@@ -136,27 +136,29 @@ def shown_files(brief: Brief, globs: Sequence[str]) -> dict[str, str]:
 
 
 def project(
-    brief: Brief, frame: Frames, shown: Mapping[str, str], dropped: Sequence[str]
+    brief: Brief, frame: UntrustedBlocks, shown: Mapping[str, str], dropped: Sequence[str]
 ) -> ProjectView:
     """Return what is told of all that no proposal can change."""
     told = {*shown, *dropped, _PROGRAM}
     others = [path for path in sorted(brief.fixed_files) if path not in told]
     return ProjectView(
-        program=frame.instructions(frames.code(brief.program)) if brief.program.strip() else "",
+        program=frame.instructions(untrusted_blocks.code(brief.program))
+        if brief.program.strip()
+        else "",
         shown=_files(frame, dict(sorted(shown.items()))),
         dropped=_names(frame, sorted(dropped)),
         others=_names(frame, others),
     )
 
 
-def incumbent(brief: Brief, frame: Frames) -> IncumbentView:
+def incumbent(brief: Brief, frame: UntrustedBlocks) -> IncumbentView:
     """Return the code to change."""
     profile = frame.data("profile", _profile(brief)) if brief.profile else ""
     files = _files(frame, brief.files)
     return IncumbentView(brief.incumbent_id, files, brief.parameters, profile)
 
 
-def now(brief: Brief, frame: Frames, proposer: str = "") -> Now:
+def now(brief: Brief, frame: UntrustedBlocks, proposer: str = "") -> Now:
     """Return what is new in every brief; `proposer` is whose predictions are looked back on."""
     history, left = brief.history, brief.remaining
     line = digest.lineage(history, brief.incumbent_id)
@@ -182,7 +184,7 @@ def now(brief: Brief, frame: Frames, proposer: str = "") -> Now:
         calibration=digest.calibration(history, proposer),
         by_category=digest.calibrations(history, proposer),
         ideas=tuple(
-            Idea(number, frame.inline("idea", frames.line(text, 300)))
+            Idea(number, frame.inline("idea", untrusted_blocks.line(text, 300)))
             for number, text in digest.open_ideas(history, proposer)
         ),
         near=tuple(_near(past, line, frame) for past in near),
@@ -191,8 +193,10 @@ def now(brief: Brief, frame: Frames, proposer: str = "") -> Now:
     )
 
 
-def _files(frame: Frames, files: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(frame.data("file", frames.code(text), name) for name, text in files.items())
+def _files(frame: UntrustedBlocks, files: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(
+        frame.data("file", untrusted_blocks.code(text), name) for name, text in files.items()
+    )
 
 
 def _profile(brief: Brief) -> str:
@@ -200,16 +204,16 @@ def _profile(brief: Brief) -> str:
     lines = list[str]()
     for row in brief.profile:
         text = row.text if row.path == brief.entry else f"{row.path}: {row.text}"
-        lines.append(frames.line(f"{100 * row.share:.0f}% {text}", 140))
+        lines.append(untrusted_blocks.line(f"{100 * row.share:.0f}% {text}", 140))
     return "\n".join(
         "  " * row.depth + line for row, line in zip(brief.profile, lines, strict=True)
     )
 
 
-def _names(frame: Frames, paths: Sequence[str]) -> str:
+def _names(frame: UntrustedBlocks, paths: Sequence[str]) -> str:
     if not paths:
         return ""
-    lines = [frames.line(path, 120) for path in paths[:_NAMES]]
+    lines = [untrusted_blocks.line(path, 120) for path in paths[:_NAMES]]
     if left := len(paths) - _NAMES:
         lines += [f"and {left} more"] if left > 0 else []
     return frame.data("names", "\n".join(lines))
@@ -223,15 +227,15 @@ def _experiments(pasts: Sequence[HistoryEntry]) -> str:
     return f"experiments {', '.join(numbers[:-1])} and {numbers[-1]}"
 
 
-def _words(past: HistoryEntry | Pending, frame: Frames) -> str:
-    return frame.inline("hypothesis", frames.line(past.hypothesis, 160))
+def _words(past: HistoryEntry | Pending, frame: UntrustedBlocks) -> str:
+    return frame.inline("hypothesis", untrusted_blocks.line(past.hypothesis, 160))
 
 
-def _pending(each: Pending, frame: Frames) -> PendingView:
+def _pending(each: Pending, frame: UntrustedBlocks) -> PendingView:
     return PendingView(each.id, str(each.category), _words(each, frame))
 
 
-def _keep(past: HistoryEntry, frame: Frames) -> Keep:
+def _keep(past: HistoryEntry, frame: UntrustedBlocks) -> Keep:
     return Keep(
         number=past.id,
         category=str(past.category),
@@ -244,7 +248,7 @@ def _keep(past: HistoryEntry, frame: Frames) -> Keep:
     )
 
 
-def _near(past: HistoryEntry, line: Sequence[HistoryEntry], frame: Frames) -> NearMiss:
+def _near(past: HistoryEntry, line: Sequence[HistoryEntry], frame: UntrustedBlocks) -> NearMiss:
     # The line holds what was kept, oldest first: what comes after its parent came after it.
     at = next((at for at, each in enumerate(line) if each.id == past.parent_id), len(line))
     mended = _experiments(line[at + 1 :])
@@ -252,6 +256,6 @@ def _near(past: HistoryEntry, line: Sequence[HistoryEntry], frame: Frames) -> Ne
     return NearMiss(past.id, past.measured or 0.0, past.chances, past.parent_id, mended, words)
 
 
-def _crash(same: Sequence[HistoryEntry], frame: Frames) -> CrashKind:
-    words = frame.inline("reason", frames.line(same[-1].reason, 160))
+def _crash(same: Sequence[HistoryEntry], frame: UntrustedBlocks) -> CrashKind:
+    words = frame.inline("reason", untrusted_blocks.line(same[-1].reason, 160))
     return CrashKind(len(same), _experiments(same[-_NUMBERS:]), len(same) >= digest.BAN, words)

@@ -8,13 +8,13 @@ from autoresearch.config import LlmSettings
 from autoresearch.errors import ProposerError
 from autoresearch.proposers.base import Brief
 from autoresearch.proposers.models import Prompt, Section
-from autoresearch.proposers.prompting import frames, views
+from autoresearch.proposers.prompting import untrusted_blocks, views
 from autoresearch.proposers.prompting.example import examples
-from autoresearch.proposers.prompting.frames import Frames
-from autoresearch.proposers.prompting.history import History, estimate, section
+from autoresearch.proposers.prompting.history import HistorySection, estimate, section
 from autoresearch.proposers.prompting.known import known_view
 from autoresearch.proposers.prompting.setting import setting_of
 from autoresearch.proposers.prompting.templates import Templates
+from autoresearch.proposers.prompting.untrusted_blocks import UntrustedBlocks
 from autoresearch.records.metric import Metric
 from autoresearch.records.values import Rejection
 
@@ -89,7 +89,7 @@ class Prompting:
                 *rows,
                 Section(pieces.now),
             ),
-            cache_key=Frames(brief.salt).key(brief.study),
+            cache_key=UntrustedBlocks(brief.salt).key(brief.study),
         )
 
     def text(self, brief: Brief) -> str:
@@ -108,18 +108,18 @@ class Prompting:
 
     def reason(self, brief: Brief, rejection: Rejection) -> str:
         """Return why something was refused, as data."""
-        frame = Frames(brief.salt)
-        told = frame.data("reason", frames.line(rejection.reason, 1000))
+        frame = UntrustedBlocks(brief.salt)
+        told = frame.data("reason", untrusted_blocks.line(rejection.reason, 1000))
         if not rejection.detail:
             return told
-        detail = frames.tail(rejection.detail, lines=30, size=3000)
+        detail = untrusted_blocks.tail(rejection.detail, lines=30, size=3000)
         return f"{told}\n{frame.data('detail', detail)}"
 
     def _answer(self) -> str:
         return _ANSWERS.get(self._settings.format, _ANSWERS["blocks"])
 
     def _pieces(self, brief: Brief, answer: str, most: int, proposals: int = 1) -> _Pieces:
-        frame = Frames(brief.salt)
+        frame = UntrustedBlocks(brief.salt)
         setting, metric = setting_of(brief, proposals), brief.scale.metric
         rules, how = (self._section(name, metric, setting=setting) for name in ("rules", answer))
         incumbent = self._section("incumbent", metric, incumbent=views.incumbent(brief, frame))
@@ -135,7 +135,7 @@ class Prompting:
         project += known
         return _within(_Pieces(rules, how, project, incumbent, heading, rows, now), most)
 
-    def _project(self, brief: Brief, frame: Frames, room: int) -> str:
+    def _project(self, brief: Brief, frame: UntrustedBlocks, room: int) -> str:
         """Return the section of fixed things, without the largest files that do not fit."""
         shown, dropped = views.shown_files(brief, self._settings.show), list[str]()
         while True:
@@ -145,7 +145,7 @@ class Prompting:
                 return text
             dropped.append(shown.popitem()[0])
 
-    def _known(self, brief: Brief, frame: Frames, room: int) -> str:
+    def _known(self, brief: Brief, frame: UntrustedBlocks, room: int) -> str:
         """Return what was known before the study; "" where that is nothing."""
         told = [known_view(each, frame, room // len(brief.known)) for each in brief.known]
         metric = brief.scale.metric
@@ -164,10 +164,10 @@ class Prompting:
             self.objection(brief, Rejection("an example"))
 
 
-def _history(templates: Templates, brief: Brief) -> History:
+def _history(templates: Templates, brief: Brief) -> HistorySection:
     token_bytes = brief.measuring.token_bytes if brief.measuring else None
     paired = brief.scale.noise.paired
-    return History(
+    return HistorySection(
         templates, brief.salt, token_bytes, brief.scale.metric, brief.guards, paired=paired
     )
 

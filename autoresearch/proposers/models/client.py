@@ -1,0 +1,171 @@
+"""One attempt at a provider, from the first byte to the reply: what all models have in common."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from autoresearch.proposers.models.base import Reply, Section
+from autoresearch.proposers.models.connection import Connection, within
+from autoresearch.proposers.models.faults import Fault
+from autoresearch.records.money import CallEnding, Usage
+from autoresearch.records.text import LINE_INPUT, safe_line
+
+_DETAIL_WIDTH = 300
+_STOP_WIDTH = 40
+_SHORTEST_KEY = 8  # characters; a shorter key, such as "none" for a local server, is no secret
+# The request itself was turned away, which a stream may tell too: nobody has worked on it then.
+_TURNED_AWAY = (
+    CallEnding.TOO_LONG,
+    CallEnding.BAD_REQUEST,
+    CallEnding.NOT_FOUND,
+    CallEnding.UNAUTHORIZED,
+    CallEnding.NO_CREDIT,
+)
+_WORDS = {
+    CallEnding.TRUNCATED: "{model} did not say that its answer is whole",
+    CallEnding.REFUSED: "{model} refused",
+    CallEnding.EMPTY: "{model} answered with nothing",
+    CallEnding.MALFORMED: "what {provider} sent is no answer",
+    CallEnding.UNAUTHORIZED: "{provider} does not accept the key",
+    CallEnding.NO_CREDIT: "{provider} gives no more credit",
+    CallEnding.RATE_LIMITED: "{provider} wants fewer calls",
+    CallEnding.OVERLOADED: "{provider} is overloaded or broken",
+    CallEnding.UNREACHABLE: "{provider} cannot be reached",
+    CallEnding.TIMED_OUT: "{provider} had not answered after {timeout:g} s",
+    CallEnding.CUT: "{provider} broke off in the middle",
+    CallEnding.TOO_LONG: "the prompt is too long for {model}",
+    CallEnding.NOT_FOUND: "{provider} has no {model} at this address",
+    CallEnding.BAD_REQUEST: "{provider} refused the request",
+}
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a model said, and how its saying ended.
+
+    `stop` is the provider's word for that, `note` its remark.
+    """
+
+    ending: CallEnding
+    text: str = ""
+    note: str = ""
+    stop: str = ""
+
+
+@dataclass(frozen=True, repr=False)
+class ModelClient:
+    """The line to one model of one provider. Its key is never shown.
+
+    `timeout` bounds an attempt from beginning to end, in seconds; `redact` makes every secret in a
+    text unreadable.
+    """
+
+    provider: str
+    model: str
+    key: str | None
+    timeout: float
+    redact: Callable[[str], str]
+
+    def __repr__(self) -> str:
+        return f"Line({self.provider!r}, {self.model!r})"
+
+    def attempt(self, ask: Callable[[Connection], Said | Fault]) -> Reply:
+        """Return how an attempt went. `ask` makes it on the wire it is given."""
+        began = time.monotonic()
+        connection = Connection()
+        try:
+            reply = self._attempted(connection, ask)
+        except Exception as error:  # noqa: BLE001 # no answer is so odd that it may end the night
+            reply = self._failed(Fault(CallEnding.MALFORMED, type(error).__name__), connection)
+        return replace(reply, latency=time.monotonic() - began)
+
+    def _attempted(
+        self, connection: Connection, ask: Callable[[Connection], Said | Fault]
+    ) -> Reply:
+        if self.key is not None and not (self.key.isascii() and self.key.isprintable()):
+            fault = Fault(CallEnding.UNAUTHORIZED, "it has characters no key has")
+            return self._failed(fault, connection)
+        said = within(self.timeout, connection, ask)
+        if said is None:
+            said = Fault(CallEnding.TIMED_OUT if connection.sent else CallEnding.UNREACHABLE)
+        return (
+            self._answered(said, connection)
+            if isinstance(said, Said)
+            else self._failed(said, connection)
+        )
+
+    def _answered(self, said: Said, connection: Connection) -> Reply:
+        ending = said.ending
+        if ending in (CallEnding.ANSWERED, CallEnding.TRUNCATED) and not said.text.strip():
+            ending = CallEnding.EMPTY
+        ended = f"it ended with {said.stop!r}" if said.stop else ""
+        detail = "" if ending is CallEnding.ANSWERED else self._detail(ending, said.note or ended)
+        return Reply(
+            ending,
+            self._hidden(said.text),
+            _counted(connection.used, said.text),
+            detail,
+            cost=connection.cost,
+            stop=safe_line(self._hidden(said.stop), _STOP_WIDTH),
+            thought=connection.thought,
+        )
+
+    def _failed(self, fault: Fault, connection: Connection) -> Reply:
+        ending = fault.ending
+        begun = connection.working or (connection.opened and ending not in _TURNED_AWAY)
+        if begun and ending.free:  # what was begun is billed, thoughts too
+            ending = CallEnding.CUT
+        status = "" if fault.status is None else f" ({fault.status})"
+        detail = self._detail(ending, fault.said, status)
+        # A prompt refused with an error status was never given to the model, so nothing is billed.
+        refused = (
+            ending is CallEnding.REFUSED and fault.status is not None and not connection.opened
+        )
+        used = _counted(connection.used, connection.text) or (Usage(0, 0) if refused else None)
+        text = self._hidden(connection.text)
+        return Reply(ending, text, used, detail, fault.retry_after, cost=connection.cost)
+
+    def _detail(self, ending: CallEnding, said: str, status: str = "") -> str:
+        words = _WORDS[ending]
+        if ending is CallEnding.UNAUTHORIZED and self.key is None:
+            words = "{provider} wants a key and none is set ([llm] key_variable names it)"
+        if ending is CallEnding.TIMED_OUT and status:
+            words = "{provider} gave up waiting for {model}"
+        words = words.format(provider=self.provider, model=self.model, timeout=self.timeout)
+        line = f"{words}{status}: {said}" if said.strip() else words + status
+        # Made safe first: what hides inside of a key could be dropped and leave the key whole.
+        return safe_line(self._hidden(safe_line(line, LINE_INPUT)), _DETAIL_WIDTH)
+
+    def _hidden(self, text: str) -> str:
+        text = self.redact(text)
+        if self.key is None or len(self.key) < _SHORTEST_KEY:
+            return text
+        return text.replace(self.key, "[key]")
+
+
+def _counted(used: Usage | None, said: str) -> Usage | None:
+    """Return what was used; None where words are told to have had no tokens."""
+    return None if used is not None and said.strip() and not used.output else used
+
+
+def spoken(text: str, otherwise: str = "(empty)") -> str:
+    """Return a text that JSON can carry and that APIs do not refuse for being empty."""
+    sound = text.encode(errors="replace").decode()
+    return sound if sound.strip() else otherwise
+
+
+def marked(sections: tuple[Section, ...], most: int = 4) -> list[tuple[str, bool]]:
+    """Return the texts of sections with whether a cache's breakpoint follows each.
+
+    An empty section cannot carry one: it goes, and its mark to the section before. Only the last
+    `most` marks stay, as providers take no more.
+    """
+    texts: list[tuple[str, bool]] = []
+    for section in sections:
+        if section.text.strip():
+            texts.append((spoken(section.text), section.cache))
+        elif section.cache and texts:
+            texts[-1] = (texts[-1][0], True)
+    marks = [index for index, (_, cache) in enumerate(texts) if cache]
+    kept = set(marks[-most:])
+    return [(text, index in kept) for index, (text, _) in enumerate(texts)]
