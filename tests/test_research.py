@@ -231,8 +231,8 @@ def test_an_interrupted_run_continues_where_it_was(tmp_path: Path) -> None:
     )
 
     def stop_in_experiment_two(event: object) -> None:
-        opened = [each for each in night.events if isinstance(each, ExperimentOpened)]
-        if isinstance(event, TrialPoint) and len(opened) == 2:
+        started = [each for each in night.events if isinstance(each, TrialStarted)]
+        if isinstance(event, TrialPoint) and started[-1].experiment_id == 2:
             night.stop.set()
 
     night.listener = stop_in_experiment_two
