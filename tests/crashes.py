@@ -194,7 +194,7 @@ def watched(at: Callable[[str], None]) -> Iterator[None]:
             return done
 
         within("rebase", "re-based, ")
-        within("again", "again, ")
+        within("repeat_on", "again, ")
         held.enter_context(patch.object(admission, "merge_files", merged))
         watch(Registry, "save", lambda _registry, row, *_: _written(row))
         watch(GitRepo, "write_commit", lambda *_: "commit")

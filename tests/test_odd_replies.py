@@ -53,7 +53,7 @@ REFUSED, CUT = CallEnding.REFUSED, CallEnding.CUT
 
 
 def model(api: str, fake: FakeLlm, *, effort: str = "", name: str = "gpt-5.6-m") -> Model:
-    common: dict[str, Any] = {"key": None, "timeout": 240, "effort": effort, "hide": str}
+    common: dict[str, Any] = {"key": None, "timeout": 240, "effort": effort, "redact": str}
     if api == "chat":
         return ChatModel(name, base_url=fake.v1, **common)
     common["key"] = "sk-of-no-worth-0123"

@@ -253,7 +253,7 @@ from autoresearch.render.live import watcher_for
 with watcher_for(Console(stderr=True)) as watcher:
     sys.stdin.read()
     for number in range(3):
-        watcher.see(Waiting("a reason"))
+        watcher.on_event(Waiting("a reason"))
 sys.exit(7)
 """
     argv = [sys.executable, "-c", night]
