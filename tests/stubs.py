@@ -16,7 +16,7 @@ from autoresearch.errors import Interrupted
 from autoresearch.execution import Executor, Host, LocalExecutor, ReadyScorer
 from autoresearch.gitrepo import GitRepo
 from autoresearch.proposers import Brief, Check, ProposeFailure, Proposer
-from autoresearch.records.events import Event, TrialStarted
+from autoresearch.records.events import Event, TrialStarted, WaitCause, Waiting
 from autoresearch.records.metric import Metric
 from autoresearch.records.money import CapReached, Caps, Intent, Settlement
 from autoresearch.records.scores import Score, Unscored
@@ -185,6 +185,10 @@ def make_project(root: Path, source: str = TRAIN) -> Project:
     return project
 
 
+def _at_rest() -> float:
+    return 0.0
+
+
 @dataclass
 class Night:
     """A study over a stub project, ready to run and to be run again."""
@@ -195,7 +199,7 @@ class Night:
     events: list[Event] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
     listener: Callable[[Event], None] = lambda _event: None
-    clock: Callable[[], float] = lambda: 0.0
+    clock: Callable[[], float] = _at_rest
     sleep: Callable[[float], None] = time.sleep
     smoke_test: SmokeTestRun | None = None
     caps: Caps = field(default_factory=Caps)
@@ -238,6 +242,8 @@ class Night:
         )
 
     def on_event(self, event: Event) -> None:
+        if isinstance(event, Waiting) and event.cause is WaitCause.OTHER:
+            assert self.clock is not _at_rest, event.reason  # it would wait for ever
         self.events.append(event)
         self.listener(event)
 
