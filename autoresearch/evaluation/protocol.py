@@ -1,8 +1,8 @@
-"""What is said to the servers, in order: load, commit to everything, then answer challenges.
+"""The requests to the servers, in order: load, commit to everything, then answer challenges.
 
-On the CPU both servers commit, each to about half of the rows, and each is audited by the other:
-so both cores of a small machine work. On an accelerator one commits and the other audits, for the
-logits of two would not fit everywhere. Either way nobody audits what it committed to.
+On the CPU both servers commit, each to about half of the rows, and each is audited by the other: so
+both cores of a small machine work. On an accelerator one commits and the other audits, for the
+logits of two would not fit everywhere. Either way no server audits what it committed to.
 """
 
 from collections import deque
@@ -27,14 +27,18 @@ from autoresearch.evaluation.text import MAX_VOCABULARY, Tokens
 from autoresearch.evaluation.windows import Block, Integers, Reals, WindowPlan
 
 EPSILON = 1e-4  # nats above zero that rounding may give a log-probability
-RECOMPUTED = 32  # positions at which the committing server is asked again: it tells the reason
+RECOMPUTED = 32  # positions at which the committing server is asked again, to tell the two apart:
+# a server that does not repeat itself, and one that differs from the other
 MAX_NUMBERS = 2**24  # of one reply
 MOST_NATS = 1e12  # of all text: a score beyond that would drown all others in sums
 
 
 @dataclass(frozen=True)
 class Job:
-    """One request: rows int32 [B, width], and the float32 numbers that must come back."""
+    """One request to a server, and how many float32 numbers must come back.
+
+    `rows` is int32 [B, width]; `about` is what the rows were made from.
+    """
 
     operation: str
     rows: Tokens
@@ -52,7 +56,7 @@ class Commitment:
 
 
 def post_load(server: ServerHandle, scoring_dir: ScoringDir) -> None:
-    """Tell a server to load the model that is shown and try it on two tokens; do not wait."""
+    """Ask a server to load the model that is shown and try it on two tokens; do not wait."""
     probe = np.zeros(2, "<i4").tobytes()  # token 0 is in every vocabulary
     server.post(
         "load",
@@ -65,10 +69,10 @@ def post_load(server: ServerHandle, scoring_dir: ScoringDir) -> None:
 
 
 def vocabulary(servers: Sequence[ServerHandle], plan: WindowPlan) -> int:
-    """Wait until the servers have loaded their model; return V.
+    """Wait until the servers have loaded their model; return its number of tokens V.
 
     Raises:
-        NoScore: the model does not load or cannot speak of every token of the text.
+        NoScore: the model does not load, or does not know every token of the text.
     """
     found = {server.collect().integer("vocab", 1, MAX_VOCABULARY) for server in servers}
     needed = int(plan.fillers.max()) + 1
@@ -83,7 +87,7 @@ def vocabulary(servers: Sequence[ServerHandle], plan: WindowPlan) -> int:
 def converse(
     servers: Sequence[ServerHandle], queues: Sequence[Iterator[Job]]
 ) -> Iterator[tuple[int, Job, NDArray[np.float32]]]:
-    """Ask every server the jobs of its queue and keep all of them busy; two may share a queue.
+    """Send every server the jobs of its queue, keeping all of them busy; two may share a queue.
 
     Yields:
         The server's number, the job and the numbers that came back.
@@ -143,7 +147,7 @@ class Challenge:
     def put(
         self, servers: Sequence[ServerHandle], entries: int, batch: int, rng: np.random.Generator
     ) -> AnswerComparison:
-        """Ask every server about what it did not commit to, and a few of its own again.
+        """Ask every server about positions that the other committed to, and again about a few own.
 
         Args:
             servers: two that loaded the same model of `entries` tokens and share nothing else.
