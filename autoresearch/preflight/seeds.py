@@ -1,8 +1,8 @@
-"""What a source does to the seed, found by syntax tree.
+"""What a source does to the seed, found by syntax tree; nothing is run.
 
-A training takes its seed from its session and hands it on as it is. Counted is everything else:
-other values under a seed's name, arithmetic on the seed, generators seeded with anything but it.
-A tensor or a module that happens to be called so is none: `self.seeds = nn.Parameter(...)`.
+A training takes its seed from its session and hands it on as it is. Everything else is found: other
+values under a seed's name, arithmetic on the seed, generators seeded with anything but it. A tensor
+or a module that happens to be called so does not count: `self.seeds = nn.Parameter(...)`.
 """
 
 import ast
@@ -18,25 +18,25 @@ _SEEDING = frozenset(
     | {"default_rng", "RandomState", "SeedSequence", "Random", "PRNGKey", "Philox", "PCG64"}
 )
 _ARITHMETIC = frozenset({"abs", "divmod", "hash", "max", "min", "pow", "round"})
-# Of what is written in lower case, these make tensors; whatever else may be a number.
+# Functions (written in lower case) that make tensors; what any other makes may be a number.
 _TENSORS = frozenset(
     {"empty", "empty_like", "ones", "ones_like", "register_buffer", "zeros", "zeros_like"}
 )
-_MAX_PARTS = 16  # of what is called; longer than that it is no name
+_MAX_PARTS = 16  # of a called name; a longer one is no name
 _MAX_INTS = 4
 _SETTERS = frozenset({"setattr", "__setattr__"})
 
 
 @dataclass(frozen=True)
 class Touch:
-    """A place where the seed is touched, as it is written there."""
+    """A place where the seed is altered or replaced, and the code there."""
 
     text: str
     line: int
 
 
 def slots(nodes: Iterable[ast.AST]) -> set[tuple[str, int]]:
-    """Return where calls are handed the seed by position: the call's name and the position."""
+    """Return where calls are given the seed by position: the call's name and the position."""
     return {
         (_called(node), place)
         for node in nodes
@@ -64,7 +64,7 @@ def touches(nodes: Collection[ast.AST], known: set[tuple[str, int]]) -> Iterator
 
 
 def _tensors(nodes: Iterable[ast.AST]) -> set[str]:
-    """Return the attributes under a seed's name that hold nothing but tensors and modules."""
+    """Return the attributes of `self` with a seed's name that only get tensors or modules."""
     given: dict[str, bool] = {}
     for node in nodes:
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
@@ -76,7 +76,7 @@ def _tensors(nodes: Iterable[ast.AST]) -> set[str]:
 
 
 def _own_attribute(node: ast.AST) -> str:
-    """Return the name of an attribute of `self`, else nothing."""
+    """Return the name of an attribute of `self`, else ""."""
     own = isinstance(node, ast.Attribute) and _tail(node.value) == "self"
     return _tail(node) if own else ""
 
@@ -125,7 +125,7 @@ def _replaced(node: ast.Call, known: set[tuple[str, int]]) -> bool:
 
 
 def _called(node: ast.Call) -> str:
-    """Return the name of what is called, `()` for a call in it; nothing where it has none."""
+    """Return the name of what is called, with `()` for a call in it; "" where it has none."""
     parts: list[str] = []
     inner: ast.expr = node.func
     while isinstance(inner, ast.Attribute | ast.Call) and len(parts) < _MAX_PARTS:
