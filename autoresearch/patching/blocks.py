@@ -1,8 +1,8 @@
 """SEARCH/REPLACE blocks in a text, in the forms that language models give them.
 
 A block is three marks in a row: one that opens, one that divides, one that closes, each of 5 to 9
-equal characters. What stands between them may be read in several ways (indented with its marks or
-not; divided here or there): each is a reading, and the file decides, for only one may be found.
+equal characters. Its lines may be read in several ways (indented with its marks or not; divided
+here or there): all of them are tried on the file, and only one may fit.
 """
 
 import re
@@ -32,7 +32,7 @@ _MOST_READINGS = 8
 
 @dataclass(frozen=True)
 class Found:
-    """An edit and where it stands: the lines from `start` to before `stop`."""
+    """An edit, and the lines it stands on: from `start` to before `stop`."""
 
     start: int
     stop: int
@@ -41,7 +41,7 @@ class Found:
 
 @dataclass(frozen=True)
 class _Text:
-    """Lines with the numbers of those that end a block, or would divide one."""
+    """Lines, with the numbers of those that end a block and of those that may divide one."""
 
     lines: Sequence[str]
     known: Collection[str]
@@ -96,7 +96,7 @@ def _block(text: _Text, at: int, floor: int, label: str) -> Found | None:
     else:
         after = stop + 1
         while after < len(text.lines) and _CLOSE.fullmatch(text.lines[after]):
-            after += 1  # said twice
+            after += 1  # the closing mark is repeated
         return Found(at, after, _read(text, at, stop, floor, label, opened))
     return Found(at, stop, Edit((), label=label, fault=fault))
 
@@ -113,7 +113,10 @@ def _read(text: _Text, at: int, stop: int, floor: int, label: str, opened: re.Ma
 
 
 def _opened(text: _Text, at: int) -> re.Match[str] | None:
-    """Return the match of a mark that opens a block; one of another word needs the other two."""
+    """Return the match of a mark that opens a block.
+
+    A mark with another word than SEARCH only counts where the other two marks follow.
+    """
     opened = _OPEN.fullmatch(text.lines[at])
     if opened is None or opened["word"].upper() == "REPLACE":
         return None
@@ -131,7 +134,7 @@ def _ends(line: str) -> bool:
 
 
 def _is_cut(lines: Sequence[str], at: int) -> bool:
-    """Return whether a mark that ends a block is the last of all, and not said to its end."""
+    """Return whether the mark that ends a block is the last line, and its word not complete."""
     closed = _CLOSE.fullmatch(lines[at])
     word = closed["other"] if closed else None
     short = word is not None and "REPLACE".startswith(word.upper())
@@ -144,13 +147,13 @@ def _next(places: Sequence[int], at: int, last: int) -> int:
 
 
 def _readings(inside: Sequence[str], opened: re.Match[str]) -> Iterator[Reading]:
-    """Yield what a block may mean: at each line that may divide it, as it stands or moved left."""
+    """Yield the ways to read a block: divided at one line or another, as it is or moved left."""
     size = opened["mark"].count("<") or opened["mark"].count("-")
     divides, lead = _dividers(inside, size), opened["lead"]
     for rank, at in enumerate(divides):
         search, replace = inside[:at], inside[at + 1 :]
         if not rank and len(divides) > 1 and divides[-1] == len(inside) - 1:
-            replace = replace[:-1]  # its end, where what is sought has no such line, is said twice
+            replace = replace[:-1]  # the dividing mark is repeated at the end
         yield Reading(tuple(search), tuple(replace), rank)
         if _is_fenced(search):
             yield Reading(tuple(_unfenced(search)), tuple(_unfenced(replace)), rank)
@@ -159,7 +162,7 @@ def _readings(inside: Sequence[str], opened: re.Match[str]) -> Iterator[Reading]
 
 
 def _dividers(inside: Sequence[str], size: int) -> list[int]:
-    """Return the lines that may divide a block, of the size of its other marks if there is one."""
+    """Return the lines that may divide a block; rather those of the size of its other marks."""
     marks = [(at, found) for at, line in enumerate(inside) if (found := _MIDDLE.fullmatch(line))]
     bare = [(at, found["mark"].count("=")) for at, found in marks if not found["word"]]
     named = [(at, found["mark"].count("=")) for at, found in marks if found["word"]]

@@ -1,10 +1,10 @@
-"""Which lines two texts share, in a time that no text can stretch.
+"""Which lines two texts share, in bounded time.
 
-`difflib` finds what a person would, but what it does grows with the product of the lengths where
-lines repeat, and with their cube at worst. So its work is bounded before it begins: what lies
-between lines that either text has once is compared by itself, and where even that would be too
-much, the one side is said to replace the other. A difference stays true, it only is no longer the
-smallest.
+`difflib` finds what a person would, but its work grows with the product of the lengths where lines
+repeat, and with their cube at worst. So that work is bounded before it begins: the stretches
+between lines that occur once in either text are compared by themselves, and where even that would
+be too much, one stretch is taken to replace the other. The difference stays true, it only is no
+longer the smallest.
 """
 
 from bisect import bisect_left
@@ -13,29 +13,29 @@ from collections.abc import Iterator, Sequence
 from difflib import Match, SequenceMatcher, get_close_matches
 
 MOST_STEPS = 20_000_000  # of all comparisons of two texts together: a few seconds at worst
-MOST_LINES = 1000  # that one line is held against
+MOST_LINES = 1000  # that one line is compared with
 MOST_CHARACTERS = 120  # of each of them
-MOST_PLACES = 100  # of a text in another
+MOST_PLACES = 100  # that are found of one text in another
 Run = tuple[int, int, int]  # where a run of equal lines begins in either text, and its length
 
 
 class LineMatcher(SequenceMatcher[str]):
-    """How one list of lines becomes another, as `difflib` tells it."""
+    """A `SequenceMatcher` of two lists of lines, whose matching runs are found in bounded time."""
 
     def __init__(self, old: Sequence[str], new: Sequence[str]) -> None:
-        super().__init__(None, "", "")  # it would index every line, and search them all
+        super().__init__(None, "", "")  # with the lines it would index and search them all
         found = [*_joined(_matches(old, new)), (len(old), len(new), 0)]
         self._found = [Match(*each) for each in found]
 
     def get_matching_blocks(self) -> list[Match]:
-        """Return the runs of lines that both have; the last one is empty, and at both ends."""
+        """Return the runs of lines that both have; the last one is empty, at both ends."""
         return self._found
 
 
 def nearest(line: str, lines: Sequence[str]) -> str | None:
-    """Return which of these lines is most like another, None where none is like it.
+    """Return which of these lines is most like another; None where none is like it.
 
-    Of very many, those of about its length are looked at, and of each the beginning.
+    Of very many lines, those of about its length are compared, and of each the beginning.
     """
     short, known = line[:MOST_CHARACTERS], dict[str, str]()
     for each in lines:
@@ -46,7 +46,7 @@ def nearest(line: str, lines: Sequence[str]) -> str | None:
 
 
 def places(some: Sequence[str], lines: Sequence[str]) -> list[int]:
-    """Return at which lines a run of lines begins, the first hundred of these places."""
+    """Return at which lines a run of lines begins, at most `MOST_PLACES` of them."""
     # Searched as one text, which takes a time linear in it; no text file holds a NUL.
     text, part = ("\0".join(["", *each, ""]) for each in (lines, some))
     found, at, number = list[int](), text.find(part), 0
@@ -79,13 +79,13 @@ def _matches(old: Sequence[str], new: Sequence[str]) -> Iterator[Run]:
 
 
 def _shared(old: Sequence[str], new: Sequence[str]) -> int:
-    """Return how many lines two lists begin with alike."""
+    """Return how many lines at the beginning of two lists are equal."""
     pairs = enumerate(zip(old, new, strict=False))
     return next((at for at, (a, b) in pairs if a != b), min(len(old), len(new)))
 
 
 def _steps(a: Sequence[str], b: Sequence[str]) -> int:
-    """Return the most that `difflib` may have to do: each run it finds costs a look at all."""
+    """Return the most steps that `difflib` may take: each run it finds costs a look at them all."""
     here, there = Counter(a), Counter(b)
     pairs = sum(count * there[line] for line, count in here.items())
     return (len(a) + len(b) + pairs) * min(len(a), len(b), pairs)
@@ -120,7 +120,7 @@ def _anchors(a: Sequence[str], b: Sequence[str]) -> list[tuple[int, int]]:
 
 
 def _joined(runs: Iterator[Run]) -> Iterator[Run]:
-    """Yield the runs with those that touch made one, and without the empty ones."""
+    """Yield the runs without the empty ones; runs that touch become one."""
     at_a = at_b = size = 0
     for a, b, more in runs:
         if (a, b) == (at_a + size, at_b + size):

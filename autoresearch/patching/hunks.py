@@ -1,7 +1,7 @@
 """Diffs in a text, each hunk as an edit: unified ones, git's, aider's and apply_patch's.
 
-What a hunk keeps and takes away is what is sought, what it keeps and adds takes its place. Line
-numbers are not read: models count badly, and lines that are found once need none.
+The lines that a hunk keeps and removes are searched for; the lines that it keeps and adds replace
+them. Line numbers are not read: models count badly, and lines that are found once need none.
 """
 
 import re
@@ -30,7 +30,7 @@ _NO_LINE_END = "\\ No newline"
 
 @dataclass
 class _Reader:
-    """Goes through the lines once; `path` is the file that the hunks at hand are of."""
+    """Goes through the lines once; `path` is the file of the hunks that are read now."""
 
     lines: Sequence[str]
     taken: Collection[int]
@@ -40,7 +40,7 @@ class _Reader:
     found: int = 0
 
     def hunk(self, at: int) -> Found | None:
-        """Return the hunk that begins at a line, its `@@` or its first own line."""
+        """Return the hunk that begins at a line: at its `@@`, or at its first own line."""
         start = at + 1 if _AT.fullmatch(self.lines[at]) else at
         stop = start
         while stop < len(self.lines) and self._inside(stop):
@@ -55,14 +55,14 @@ class _Reader:
         return Found(at, end, edit)
 
     def _is_cut(self, at: int, body: Sequence[str], end: int) -> bool:
-        """Return whether a hunk that no fence ends breaks off at the end, said to be longer."""
+        """Return whether a hunk outside of fences is cut off at the end of the text."""
         if any(_BEGIN.fullmatch(line) for line in self.lines[:at]):
             return not any(_END.fullmatch(line) for line in self.lines[end:])
-        said = _COUNTS.match(self.lines[at])
+        counts = _COUNTS.match(self.lines[at])
         if any(line.strip() for line in self.lines[end:]):
             return False
         size = len(body) - sum(line.startswith("+") for line in body)
-        return body[-1].startswith("-") or (said is not None and size < int(said[1] or 1))
+        return body[-1].startswith("-") or (counts is not None and size < int(counts[1] or 1))
 
     def _inside(self, at: int) -> bool:
         line = self.lines[at]
@@ -85,7 +85,7 @@ def find_hunks(
     """
     lines = _moved(lines)
     reader, found, place = _Reader(lines, taken, known), list[Found](), 0
-    bare = False  # within a fence that says it is a diff, before any other sign of one
+    bare = False  # within a fence that is marked as a diff, before any line of its form
     while place < len(lines):
         line = lines[place]
         if place in taken:
@@ -107,7 +107,7 @@ def find_hunks(
 
 
 def _moved(lines: Sequence[str]) -> list[str]:
-    """Return the lines; those in an indented fence of a diff are moved left with it, if all can."""
+    """Return the lines; those of a diff in an indented fence are moved left by its indentation."""
     moved, marks = list(lines), [at for at, line in enumerate(lines) if _FENCE.fullmatch(line)]
     for start, stop in pairwise(marks):
         fence = _FENCE.fullmatch(lines[start])
@@ -148,14 +148,14 @@ def _name(header: str) -> str:
 
 
 def _after_header(lines: Sequence[str], at: int) -> bool:
-    """Return whether a line follows at once on one that names a file of a diff."""
+    """Return whether a line of a hunk follows directly on one that names its file."""
     before = lines[at - 1] if at else ""
     named = _SECTION.fullmatch(before) or (_NEW.fullmatch(before) and heads(lines, at - 1))
     return bool(named) and lines[at].startswith((" ", "+", "-"))
 
 
 def _readings(body: Sequence[str]) -> tuple[Reading, ...]:
-    """Return what a hunk may mean: its lines, or those without a space that follows each mark."""
+    """Return the ways to read a hunk: its lines, or those without a space after each mark."""
     kept = [line for line in body if not line.startswith(_NO_LINE_END)]
     search = [_bare(line) for line in kept if not line.startswith("+")]
     replace = [_bare(line) for line in kept if not line.startswith("-")]
