@@ -8,19 +8,19 @@ from autoresearch.corpus.documents import Flaw, to_utf8
 from autoresearch.errors import CorpusError
 
 FIELDS = ("text", "content")
-SAMPLE = 100  # records that a choice is made from
+SAMPLE = 100  # records by which the column is chosen
 _OTHERS = {
     *("article", "body", "code", "doc", "document", "full_text", "markdown", "page_content"),
     *("paragraph", "passage", "raw_content", "raw_text", "sentence", "story", "txt"),
 }
-_MOST = 0.9  # of all characters: what holds so many is the text, what lies beside it is about it
+_MOST = 0.9  # of all characters: a column with so many is the text, the others are about it
 _WORDS = re.compile(r"[^\W\d_]\s+[^\W\d_]")
 _SHOWN = 12  # columns named at most
 Names = tuple[str, ...]
 
 
 class TextColumns:
-    """Finds the text of records. `guessed` holds what was chosen without being told, and where.
+    """Finds the text of records. `guessed` holds columns that nobody named, and where each was.
 
     Args:
         wanted: the column that the person named; empty to look for it.
@@ -31,7 +31,7 @@ class TextColumns:
         self.guessed: dict[str, str] = {}
 
     def choose(self, where: str, records: Sequence[object], *, strict: bool = True) -> Names:
-        """Return the columns to take the text from, the first that a record has.
+        """Return the columns that may hold the text; of a record, the first that it has is taken.
 
         Args:
             where: the file or dataset, for the message.
@@ -39,7 +39,7 @@ class TextColumns:
             strict: false for a file that may be no text at all: nothing is guessed or refused.
 
         Raises:
-            CorpusError: no column is text, or nobody can know which; the columns are named.
+            CorpusError: no column is text, or it is not clear which; the columns are named.
         """
         found = _texts(records)
         names = self._named(found)
@@ -104,7 +104,7 @@ def _texts(records: Sequence[object]) -> dict[str, list[str]]:
 
 
 def _only(found: Mapping[str, Sequence[str]]) -> Names:
-    """Return the one column that can be the text: alone, by far the longest, or alone in words."""
+    """Return the one column that can be the text: the only one, by far the longest, or of words."""
     if len(found) == 1:
         return tuple(found)
     known = [name for name in found if name.lower() in _OTHERS]

@@ -1,4 +1,4 @@
-"""A prepared corpus: what manifest.json says of it, how it is loaded, and how it is checked."""
+"""A prepared corpus: its manifest.json, how it is loaded, and how it is checked."""
 
 import json
 import shlex
@@ -28,23 +28,23 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 _PREPARE = "autoresearch prepare"
 
-# What a manifest held before it was itself hashed.
+# The keys of a manifest in older versions, which did not hash the manifest itself.
 _UNHASHED = {
     *("format", "name", "signature", "fingerprint", "vocab_size", "bos", "token_bytes"),
     *("counts", "tally", "duplicates", "dropped", "files"),
 }
 
-LIBRARY = "stdlib"  # the name of the corpus that lies open
+LIBRARY = "stdlib"  # the name of the corpus whose text is on every machine
 
 
 @dataclass(frozen=True)
 class Corpus:
     """The text, split once. Two corpora with one fingerprint give comparable scores.
 
-    `counts` has one entry for each Split; `tally` says what reading met; `duplicates` and
-    `dropped` count documents left out as copies and as beyond what val and test hold; `files`
-    has the stamp of every file by its path below `directory`; `command` makes it (empty in what
-    was prepared before that was written down).
+    `counts` has one entry for each Split; `tally` says what was read; `duplicates` and `dropped`
+    count documents left out as copies and as beyond what val and test hold; `files` has the stamp
+    of every file by its path below `directory`; `command` is the one that makes it (empty in
+    corpora of older versions).
     """
 
     name: str
@@ -71,7 +71,7 @@ class Corpus:
 
     @property
     def lies_open(self) -> bool:
-        """Whether its text is on every machine, sealed or not: Python runs on it."""
+        """Whether its text is on every machine, sealed or not: it is Python's library."""
         return self.name == LIBRARY
 
     def train_files(self) -> tuple[Path, ...]:
@@ -107,7 +107,7 @@ class Corpus:
     def check(
         self, names: Iterable[str], report: Callable[[int], None] = lambda _done: None
     ) -> None:
-        """Hash files again, by their names in `files`; `report` is told the bytes read so far.
+        """Hash files again, by their names in `files`; `report` gets the bytes read so far.
 
         Raises:
             CorpusError: one is missing or is not what `prepare` wrote.
@@ -125,14 +125,14 @@ class Corpus:
 
 
 def command_for(source: Source) -> str:
-    """Return the command that prepares a source, as one types it."""
+    """Return the command that prepares a source, as a person types it."""
     named = [] if source.spec == LIBRARY else ["--corpus", source.spec]
     column = ["--text-column", source.text_column] if source.text_column else []
     return shlex.join([*_PREPARE.split(), *named, *column])
 
 
 def again(command: str, name: str) -> str:
-    """Return what to do about a corpus that is no use; `command` is empty where nobody knows."""
+    """Return what to do about a corpus that cannot be used; `command` is empty if not known."""
     return f"run `{command or (_PREPARE if name == LIBRARY else f'{_PREPARE} --corpus …')}` again"
 
 
@@ -159,11 +159,11 @@ def write_manifest(corpus: Corpus) -> None:
 
 
 def read_manifest(directory: Path, mend: str) -> Corpus:
-    """Return the corpus in a directory, checking that every file has its size.
+    """Return the corpus in a directory, after checking that every file has its size.
 
     Args:
-        directory: where it lies.
-        mend: what to do if it is no use, the end of a message.
+        directory: where it is.
+        mend: what to do if it cannot be used, the end of a message.
 
     Raises:
         CorpusError: there is none, it is damaged, or it is of a newer version.
