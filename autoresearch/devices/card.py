@@ -1,4 +1,4 @@
-"""One accelerator as its driver describes it, and where drivers are asked."""
+"""One accelerator as its driver describes it, and where descriptions are looked for."""
 
 import importlib
 import re
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Vendor(StrEnum):
-    """Who made a card, and so which driver and which variables it has."""
+    """The maker of a card, on which its driver and its variables depend."""
 
     NVIDIA = "nvidia"
     AMD = "amd"
@@ -84,7 +84,7 @@ class DeviceTree:
 
 
 def text_of(path: Path) -> str:
-    """Return what a file of the kernel's says; "" where it cannot be read."""
+    """Return the text of a file of the kernel's; "" where it cannot be read."""
     try:
         return path.read_text("utf-8", "replace")
     except OSError:
