@@ -129,9 +129,9 @@ def cut_point(data: bytes, start: int, end: int) -> int:
     """
     middle = start + (end - start) // 2
     for mark in _CUTS:
-        found = data.rfind(mark, middle, end)
-        if found >= 0:
-            return found + len(mark)
+        at = data.rfind(mark, middle, end)
+        if at >= 0:
+            return at + len(mark)
     while end > start + 1 and end < len(data) and data[end] & 0xC0 == 0x80:
         end -= 1  # inside a multi-byte character
     return end

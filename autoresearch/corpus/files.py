@@ -88,12 +88,12 @@ def read_note(path: Path) -> dict[str, Any]:
         ValueError: it is not, to the bit, what was written.
     """
     data = path.read_bytes()
-    found = json.loads(data)
-    if not isinstance(found, dict) or _as_json(found) != data:
+    fields = json.loads(data)
+    if not isinstance(fields, dict) or _as_json(fields) != data:
         raise ValueError(path.name)
-    if found.pop(_DIGEST, None) != _digest(found):
+    if fields.pop(_DIGEST, None) != _digest(fields):
         raise ValueError(path.name)
-    return found
+    return fields
 
 
 def _as_json(document: Mapping[str, object]) -> bytes:

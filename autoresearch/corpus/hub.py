@@ -100,8 +100,8 @@ def _revision(dataset: str) -> str | None:
         return None
     from huggingface_hub import HfApi  # noqa: PLC0415 - a second to import; only the hub needs it
 
-    found: str | None = HfApi().dataset_info(dataset, timeout=_PATIENCE).sha
-    return found
+    commit: str | None = HfApi().dataset_info(dataset, timeout=_PATIENCE).sha
+    return commit
 
 
 def _stream(dataset: str, config: str | None, revision: str | None) -> Any:

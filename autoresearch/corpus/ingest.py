@@ -95,8 +95,8 @@ class Intake:
         total = min(cap, source.total or cap)
         reader = source.open(self.runs[-1].state if self.runs else None)
         report("reading", self._sums["bytes"], total)
-        for found in reader:
-            self._take(found)
+        for document in reader:
+            self._take(document)
             if self._sums["bytes"] >= cap:
                 break
             if self._held_bytes >= self._run_bytes:
@@ -105,12 +105,12 @@ class Intake:
         self._flush(reader, complete=True)
         return reader.guessed
 
-    def _take(self, found: bytes | Flaw) -> None:
-        if isinstance(found, Flaw):
-            self._sums[found.value] += 1
+    def _take(self, document: bytes | Flaw) -> None:
+        if isinstance(document, Flaw):
+            self._sums[document.value] += 1
             return
         self._sums["read"] += 1
-        for piece in cut(found, self._piece) if self._piece else [found]:
+        for piece in cut(document, self._piece) if self._piece else [document]:
             if not piece.decode().strip():
                 self._sums["empty"] += 1
                 continue
@@ -134,11 +134,11 @@ def piece_size(source: Source, rules: Rules) -> int | None:
     Looks at the source's beginning only: at most `rules.look` bytes.
     """
     seen = fit = 0
-    for found in source.open(None):
-        if isinstance(found, Flaw):
+    for document in source.open(None):
+        if isinstance(document, Flaw):
             continue
-        seen += len(found)
-        fit += len(found) <= rules.oversize
+        seen += len(document)
+        fit += len(document) <= rules.oversize
         if fit >= rules.few:
             return None
         if seen >= min(rules.look, rules.max_bytes):

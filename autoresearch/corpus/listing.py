@@ -55,10 +55,9 @@ def list_files(
         unread.folders["unreadable"] += 1
 
     for folder, folders, names in os.walk(root, onerror=refuse):
+        paths = {name: Path(folder, name) for name in folders}
         left_out = {
-            name
-            for name in folders
-            if Path(folder, name).is_symlink() or pruned(str(Path(folder, name)), name)
+            name for name, path in paths.items() if path.is_symlink() or pruned(str(path), name)
         }
         unread.folders.update(left_out)
         folders[:] = [name for name in folders if name not in left_out]
@@ -99,12 +98,12 @@ def _ending(name: str) -> str:
 
 
 def _summary(counts: Counter[str], what: str) -> str:
-    found = [
+    kinds = [
         (name, -number) for number, name in sorted((-n, name) for name, n in counts.items() if n)
     ]
-    total = sum(number for _, number in found)
+    total = sum(number for _, number in kinds)
     if not total:
         return ""
-    names = [f"{name} {number:,}" if total > 1 else name for name, number in found[:_SHOWN]]
-    more = ["…"] if len(found) > _SHOWN else []
+    names = [f"{name} {number:,}" if total > 1 else name for name, number in kinds[:_SHOWN]]
+    more = ["…"] if len(kinds) > _SHOWN else []
     return f"{total:,} {what}{'s' if total > 1 else ''} ({', '.join([*names, *more])})"

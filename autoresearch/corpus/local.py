@@ -75,10 +75,10 @@ class FileReader:
     def __iter__(self) -> Iterator[bytes | Flaw]:
         for each in self._source.entries[self._file :]:
             done = self._document
-            for number, found in enumerate(self._documents(each), start=1):
+            for number, document in enumerate(self._documents(each), start=1):
                 if number > done:
                     self._document = number
-                    yield found
+                    yield document
             self._file, self._document = self._file + 1, 0
 
     def state(self) -> str:

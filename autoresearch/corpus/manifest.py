@@ -169,11 +169,11 @@ def read_manifest(directory: Path, mend: str) -> Corpus:
         CorpusError: there is none, it is damaged, or it is of a newer version.
     """
     path, what = directory / MANIFEST, f"the corpus in {directory}"
-    found = _read_object(path, what, mend)
+    fields = _read_object(path, what, mend)
     try:
-        if found.keys() != _UNHASHED:
-            found = read_note(path)
-        corpus = _corpus(directory, found)
+        if fields.keys() != _UNHASHED:
+            fields = read_note(path)
+        corpus = _corpus(directory, fields)
     except (KeyError, TypeError, ValueError, AttributeError) as fault:
         msg = f"{what} is damaged at {MANIFEST}: {mend}"
         raise CorpusError(msg) from fault
@@ -203,17 +203,17 @@ def load(pointer: Path) -> Corpus:
     if not pointer.is_file():
         msg = "no corpus yet: run `autoresearch prepare`"
         raise CorpusError(msg)
-    found = _read_object(pointer, str(pointer), f"run `{_PREPARE}` again")
-    mend = again(str(found.get("command", "")), str(found.get("name", "")))
-    if not isinstance(found.get("path"), str):
+    fields = _read_object(pointer, str(pointer), f"run `{_PREPARE}` again")
+    mend = again(str(fields.get("command", "")), str(fields.get("name", "")))
+    if not isinstance(fields.get("path"), str):
         msg = f"{pointer} is damaged: {mend}"
         raise CorpusError(msg)
-    directory = Path(found["path"])
+    directory = Path(fields["path"])
     if not (directory / MANIFEST).is_file():
         msg = f"the corpus is no longer in {directory}: {mend}"
         raise CorpusError(msg)
     corpus = read_manifest(directory, mend)
-    if corpus.fingerprint != found.get("fingerprint"):
+    if corpus.fingerprint != fields.get("fingerprint"):
         msg = f"the corpus in {directory} is not the one this project prepared: {mend}"
         raise CorpusError(msg)
     return corpus
@@ -221,32 +221,32 @@ def load(pointer: Path) -> Corpus:
 
 def _read_object(path: Path, what: str, mend: str) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_bytes())
+        fields = json.loads(path.read_bytes())
     except (OSError, ValueError) as fault:
         msg = f"{what} is missing or damaged: {mend}"
         raise CorpusError(msg) from fault
-    if not isinstance(found, dict) or not isinstance(found.get("format"), int):
+    if not isinstance(fields, dict) or not isinstance(fields.get("format"), int):
         msg = f"{what} is damaged: {mend}"
         raise CorpusError(msg)
-    if found["format"] > FORMAT:
+    if fields["format"] > FORMAT:
         msg = f"{what} was made by a newer autoresearch: upgrade, or {mend}"
         raise CorpusError(msg)
-    return found
+    return fields
 
 
-def _corpus(directory: Path, found: dict[str, Any]) -> Corpus:
-    counts = {split: Counts(**found["counts"][split]) for split in Split}
-    files = {name: Stamp(**stamp) for name, stamp in found["files"].items()}
+def _corpus(directory: Path, fields: dict[str, Any]) -> Corpus:
+    counts = {split: Counts(**fields["counts"][split]) for split in Split}
+    files = {name: Stamp(**stamp) for name, stamp in fields["files"].items()}
     return Corpus(
-        name=str(found["name"]),
-        signature=str(found["signature"]),
-        fingerprint=str(found["fingerprint"]),
+        name=str(fields["name"]),
+        signature=str(fields["signature"]),
+        fingerprint=str(fields["fingerprint"]),
         directory=directory,
-        vocab_size=int(found["vocab_size"]),
+        vocab_size=int(fields["vocab_size"]),
         counts=MappingProxyType(counts),
-        tally=Tally(**found["tally"]),
-        duplicates=int(found["duplicates"]),
-        dropped=int(found["dropped"]),
+        tally=Tally(**fields["tally"]),
+        duplicates=int(fields["duplicates"]),
+        dropped=int(fields["dropped"]),
         files=MappingProxyType(files),
-        command=str(found.get("command", "")),
+        command=str(fields.get("command", "")),
     )

@@ -56,19 +56,19 @@ def prepare(
         CorpusError: no such source, nothing in it, no network, a full disk, damaged text.
     """
     with disk_faults(home):
-        found, report = find_source(source, text_column), _Throttle(report)
-        if found.unread:
-            tell(f"not read: {found.unread}")
+        text_source, report = find_source(source, text_column), _Throttle(report)
+        if text_source.unread:
+            tell(f"not read: {text_source.unread}")
         rules = rules or rules_of(settings)
-        signature = _signature(found, rules, settings.vocab_size)
-        directory = home / "corpora" / f"{_folder_name(found.name)}-{signature[:12]}"
-        ready = _ready(directory, found, report, tell)
+        signature = _signature(text_source, rules, settings.vocab_size)
+        directory = home / "corpora" / f"{_folder_name(text_source.name)}-{signature[:12]}"
+        ready = _ready(directory, text_source, report, tell)
         if ready is not None:
             return ready
         directory.parent.mkdir(parents=True, exist_ok=True)
         with _alone(directory, report):
-            return _ready(directory, found, report, lambda _line: None) or Building(
-                found, rules, settings.vocab_size, directory, run_bytes, report, tell
+            return _ready(directory, text_source, report, lambda _line: None) or Building(
+                text_source, rules, settings.vocab_size, directory, run_bytes, report, tell
             ).finish(signature)
 
 

@@ -108,12 +108,12 @@ def _listed(value: object) -> list[object]:
 def _parsed(data: bytes) -> object:
     try:
         # A file that was put together of others may have a byte order mark before a later line.
-        found: object = json.loads(data.decode().lstrip("\ufeff"))
+        value: object = json.loads(data.decode().lstrip("\ufeff"))
     except UnicodeDecodeError:
         return Flaw.NOT_UTF8
     except (ValueError, RecursionError):
         return Flaw.MALFORMED
-    return found
+    return value
 
 
 def _is_lines(path: Path) -> bool:

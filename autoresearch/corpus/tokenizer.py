@@ -91,9 +91,9 @@ def load_tokenizer(path: Path) -> Tokenizer:
         CorpusError: the file is missing or damaged.
     """
     try:
-        found = json.loads(path.read_bytes())
-        tokens = [base64.b64decode(each, validate=True) for each in found["ranks"]]
-        return Tokenizer(str(found["pattern"]), tokens, int(found["bos"]))
+        fields = json.loads(path.read_bytes())
+        tokens = [base64.b64decode(each, validate=True) for each in fields["ranks"]]
+        return Tokenizer(str(fields["pattern"]), tokens, int(fields["bos"]))
     except (OSError, ValueError, KeyError, TypeError) as fault:
         msg = f"{path} is missing or damaged: run `autoresearch prepare` again"
         raise CorpusError(msg) from fault

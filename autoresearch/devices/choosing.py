@@ -99,14 +99,14 @@ def _choice(
 
     The text is None where the variable is not set.
     """
-    found = cards(tree)
-    if found and found[0].vendor is Vendor.NVIDIA:
-        return [(card.index, card) for card in found], environment.get("CUDA_VISIBLE_DEVICES")
+    available = cards(tree)
+    if available and available[0].vendor is Vendor.NVIDIA:
+        return [(card.index, card) for card in available], environment.get("CUDA_VISIBLE_DEVICES")
     asked = environment.get("ROCR_VISIBLE_DEVICES")
     if asked is not None:
-        found = _named(list(enumerate(found)), asked)
+        available = _named(list(enumerate(available)), asked)
     then = environment.get("HIP_VISIBLE_DEVICES", environment.get("CUDA_VISIBLE_DEVICES"))
-    return list(enumerate(found)), then
+    return list(enumerate(available)), then
 
 
 def cards(tree: DeviceTree = HERE) -> list[Card]:
@@ -136,10 +136,10 @@ def _named(numbered: Sequence[tuple[int, Card]], asked: str) -> list[Card]:
     """
     named: list[Card] = []
     for word in re.split(r"\s*,\s*", asked.strip()):
-        found = next((card for number, card in numbered if is_named(number, card, word)), None)
-        if found is None:
+        match = next((card for number, card in numbered if is_named(number, card, word)), None)
+        if match is None:
             break
-        named.append(found)
+        named.append(match)
     return named
 
 

@@ -144,11 +144,11 @@ def _by_smi(tree: DeviceTree) -> list[Card]:
         _bus(field_of(text, "Bus Location")): field_of(text, "Device Minor")
         for text in map(text_of, sorted((tree.root / _LISTED).glob("*/information")))
     }
-    found: list[Card] = []
+    cards: list[Card] = []
     for row in rows:
         whole = _from_row(tree, row, minors)
-        found += (_listed_slices(tree, whole) if row.get(_MIG) == "Enabled" else []) or [whole]
-    return found
+        cards += (_listed_slices(tree, whole) if row.get(_MIG) == "Enabled" else []) or [whole]
+    return cards
 
 
 def _query(tree: DeviceTree, fields: Sequence[str]) -> list[dict[str, str]]:
@@ -188,7 +188,7 @@ def _bus(place: str) -> str:
 
 def _listed_slices(tree: DeviceTree, whole: Card) -> list[Card]:
     """Return a card's slices. Which rights belong to which is not known: all are let through."""
-    found: list[Card] = []
+    slices: list[Card] = []
     here = False
     rights = tree.nodes("nvidia-caps/nvidia-cap*")
     for line in _smi(tree, "-L").splitlines():
@@ -198,5 +198,5 @@ def _listed_slices(tree: DeviceTree, whole: Card) -> list[Card]:
             size = _SLICE_GB.search(each[1])
             memory = int(size[1]) * 10**9 if size else 0
             name, nodes = f"{whole.name} MIG {each[1]}", (*whole.nodes, *rights)
-            found.append(replace(whole, uuid=each[2], name=name, memory=memory, nodes=nodes))
-    return found
+            slices.append(replace(whole, uuid=each[2], name=name, memory=memory, nodes=nodes))
+    return slices

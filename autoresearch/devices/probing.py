@@ -60,15 +60,15 @@ def read_steps(said: bytes, steps: Sequence[str], ending: str) -> list[Step]:
         steps: the names of the steps that it was to try.
         ending: how it ended: the fault of the first step that it did not report.
     """
-    found: list[Step] = []
+    done: list[Step] = []
     for line in said.splitlines():
         try:
-            found.append(Step(**json.loads(line)))
+            done.append(Step(**json.loads(line)))
         except (ValueError, TypeError):
             break
-    if (not found or not found[-1].fault) and len(found) < len(steps):
-        found.append(Step(steps[len(found)], fault=ending))
-    return found
+    if (not done or not done[-1].fault) and len(done) < len(steps):
+        done.append(Step(steps[len(done)], fault=ending))
+    return done
 
 
 def ask(

@@ -117,7 +117,7 @@ class Audit:
             excess: log-probability committed to at every position, less what could be expected, in
                 nats.
             ask: challenges positions, the uniform ones and those drawn by excess.
-            rng: what no server can foresee.
+            rng: random numbers that no server can predict.
 
         Raises:
             NoScore: the commitment does not stand.

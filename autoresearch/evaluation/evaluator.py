@@ -191,7 +191,7 @@ class Evaluator:
     def _examine(
         self, pair: Sequence[ServerHandle], plan: WindowPlan, batch: int
     ) -> tuple[Reals, Finding]:
-        rng = np.random.default_rng()  # from the system's entropy: no server can foresee it
+        rng = np.random.default_rng()  # from the system's entropy: no server can predict it
         entries = vocabulary(pair, plan)
         committing = pair if self._device == "cpu" else pair[:1]
         commitment = commit(committing, plan, batch, rng)

@@ -153,7 +153,7 @@ class Challenge:
             servers: two that loaded the same model of `entries` tokens and share nothing else.
             entries: V.
             batch: rows in a request.
-            rng: what no server can foresee.
+            rng: random numbers that no server can predict.
 
         Raises:
             NoScore: an answer is no vector of logits.

@@ -58,18 +58,18 @@ def links(
     """
     held = [_real(each.source) for each in named(root, hidden)]
     held += [_real(each) for each in closed]
-    found: list[DataLink] = []
+    shown: list[DataLink] = []
     for word in readable:
         link = link_of(word, root, home)
         try:
             for each in (link, *_interpreter(link.source)):
                 for part in _open_parts(each, held):
-                    found.append(part)
-                    _require_few(found, word)
+                    shown.append(part)
+                    _require_few(shown, word)
         except OSError as fault:
             msg = f"[sandbox] readable: {word} cannot be read: {fault.strerror}"
             raise ProjectError(msg) from None
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(shown))
 
 
 def link_of(word: str, root: Path, home: Path | None = None) -> DataLink:
@@ -88,14 +88,14 @@ def named(root: Path, globs: Sequence[str]) -> tuple[DataLink, ...]:
     Raises:
         ProjectError: there are too many, or one is no glob.
     """
-    found: list[DataLink] = []
+    matching: list[DataLink] = []
     for glob in globs:
         if fault := glob_fault(glob):
             raise ProjectError(fault)
         for relative in _named(root, glob, follow=True):
-            found.append(DataLink(relative, root / relative))
-            _require_few(found, glob)
-    return tuple(dict.fromkeys(found))
+            matching.append(DataLink(relative, root / relative))
+            _require_few(matching, glob)
+    return tuple(dict.fromkeys(matching))
 
 
 def strip(tree: Path, globs: Sequence[str]) -> None:

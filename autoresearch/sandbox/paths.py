@@ -42,10 +42,10 @@ def interpreter(environment: Mapping[str, str]) -> list[Path]:
 
     What is not there is left out: LD_LIBRARY_PATH often names folders that no system has.
     """
-    found = [sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix, sys.executable]
-    found += [*site.getsitepackages(), *(each for each in sys.path if each.endswith("-packages"))]
-    found += [each for each in environment.get("LD_LIBRARY_PATH", "").split(":") if each]
-    paths = {Path(each) for each in found}
+    folders = [sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix, sys.executable]
+    folders += [*site.getsitepackages(), *(each for each in sys.path if each.endswith("-packages"))]
+    folders += [each for each in environment.get("LD_LIBRARY_PATH", "").split(":") if each]
+    paths = {Path(each) for each in folders}
     # Not Path.exists, which raises where a folder on the way may not be entered.
     there = (each for each in paths if each.is_absolute() and os.path.exists(each))  # noqa: PTH110
     return sorted(each for each in there if is_narrow(each))
