@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from autoresearch.patching.edits import Edit, Reading, apply_edits
+from autoresearch.patching.edits import Edit, EditReading, apply_edits
 from autoresearch.patching.lines import FENCE, split_lines
 from autoresearch.patching.naming import new_path, path_above, path_in
 from autoresearch.records.text import safe_line
@@ -31,7 +31,7 @@ _MOST_READINGS = 8
 
 
 @dataclass(frozen=True)
-class Found:
+class PlacedEdit:
     """An edit, and the lines it stands on: from `start` to before `stop`."""
 
     start: int
@@ -57,7 +57,7 @@ class _Text:
         return _next(self.middles, at, stop) < stop
 
 
-def find_blocks(lines: Sequence[str], known: Collection[str]) -> list[Found]:
+def find_blocks(lines: Sequence[str], known: Collection[str]) -> list[PlacedEdit]:
     """Return the blocks in these lines, in order; one that is not whole has a fault.
 
     Args:
@@ -67,7 +67,7 @@ def find_blocks(lines: Sequence[str], known: Collection[str]) -> list[Found]:
     ends = [at for at, line in enumerate(lines) if _ends(line)]
     middles = [at for at, line in enumerate(lines) if _MIDDLE.fullmatch(line)]
     text = _Text(lines, known, ends, middles)
-    found: list[Found] = []
+    found: list[PlacedEdit] = []
     place = floor = 0
     while place < len(lines):
         one = _block(text, place, floor, f"block {len(found) + 1}")
@@ -78,15 +78,16 @@ def find_blocks(lines: Sequence[str], known: Collection[str]) -> list[Found]:
     return found
 
 
-def _block(text: _Text, at: int, floor: int, label: str) -> Found | None:
+def _block(text: _Text, at: int, floor: int, label: str) -> PlacedEdit | None:
     line = text.lines[at]
     opened = _opened(text, at)
     if opened is None:
         closed = _CLOSE.fullmatch(line)
         if closed is None or closed["word"] is None:
             return None
-        why = f"the line {_shown(line)} ends it, but no line <<<<<<< SEARCH begins it"
-        return Found(at, at + 1, Edit((), label=label, fault=why))
+        shown = safe_line(line.strip(), 40)
+        why = f"the line {shown} ends it, but no line <<<<<<< SEARCH begins it"
+        return PlacedEdit(at, at + 1, Edit((), label=label, fault=why))
     stop = text.end_after(at)
     if stop == len(text.lines) or _is_cut(text.lines, stop):
         stop = len(text.lines)
@@ -97,8 +98,8 @@ def _block(text: _Text, at: int, floor: int, label: str) -> Found | None:
         after = stop + 1
         while after < len(text.lines) and _CLOSE.fullmatch(text.lines[after]):
             after += 1  # the closing mark is repeated
-        return Found(at, after, _read(text, at, stop, floor, label, opened))
-    return Found(at, stop, Edit((), label=label, fault=fault))
+        return PlacedEdit(at, after, _read(text, at, stop, floor, label, opened))
+    return PlacedEdit(at, stop, Edit((), label=label, fault=fault))
 
 
 def _read(text: _Text, at: int, stop: int, floor: int, label: str, opened: re.Match[str]) -> Edit:
@@ -146,7 +147,7 @@ def _next(places: Sequence[int], at: int, last: int) -> int:
     return places[number] if number < len(places) else last
 
 
-def _readings(inside: Sequence[str], opened: re.Match[str]) -> Iterator[Reading]:
+def _readings(inside: Sequence[str], opened: re.Match[str]) -> Iterator[EditReading]:
     """Yield the ways to read a block: divided at one line or another, as it is or moved left."""
     size = opened["mark"].count("<") or opened["mark"].count("-")
     divides, lead = _dividers(inside, size), opened["lead"]
@@ -154,11 +155,11 @@ def _readings(inside: Sequence[str], opened: re.Match[str]) -> Iterator[Reading]
         search, replace = inside[:at], inside[at + 1 :]
         if not rank and len(divides) > 1 and divides[-1] == len(inside) - 1:
             replace = replace[:-1]  # the dividing mark is repeated at the end
-        yield Reading(tuple(search), tuple(replace), rank)
+        yield EditReading(tuple(search), tuple(replace), rank)
         if _is_fenced(search):
-            yield Reading(tuple(_unfenced(search)), tuple(_unfenced(replace)), rank)
+            yield EditReading(tuple(_unfenced(search)), tuple(_unfenced(replace)), rank)
         if lead and all(_has(line, lead) for line in (*search, *replace)):
-            yield Reading(tuple(_moved(search, lead)), tuple(_moved(replace, lead)), rank)
+            yield EditReading(tuple(_moved(search, lead)), tuple(_moved(replace, lead)), rank)
 
 
 def _dividers(inside: Sequence[str], size: int) -> list[int]:
@@ -205,7 +206,3 @@ def apply_blocks(
     return (
         apply_edits(files, edits, editable) if edits else Rejection("no <<<<<<< SEARCH block found")
     )
-
-
-def _shown(line: str) -> str:
-    return safe_line(line.strip(), 40)

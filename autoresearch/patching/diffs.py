@@ -42,7 +42,7 @@ def _file_diff(path: str, old: str | None, new: str | None) -> list[str]:
     before = _quote(f"a/{path}") if old is not None else _NOWHERE
     after = _quote(f"b/{path}") if new is not None else _NOWHERE
     hunks = _hunks(_lines(old or ""), _lines(new or ""))
-    return [f"--- {before}\n", f"+++ {after}\n", *map(_ended, hunks)]
+    return [f"--- {before}\n", f"+++ {after}\n", *map(_with_end_marked, hunks)]
 
 
 def _hunks(old: Sequence[str], new: Sequence[str]) -> Iterator[str]:
@@ -63,7 +63,7 @@ def _range(first: int, last: int) -> str:
     return f"{first + 1}" if size == 1 else f"{first + (size > 0)},{size}"
 
 
-def _ended(line: str) -> str:
+def _with_end_marked(line: str) -> str:
     return line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
 
 

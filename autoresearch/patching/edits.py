@@ -21,7 +21,7 @@ _PATH = re.compile(r"[\w./-]*\.\w+")
 
 
 @dataclass(frozen=True)
-class Reading:
+class EditReading:
     """One way to read an edit: these whole lines are replaced by those.
 
     Where several readings fit a file, the one with the highest `rank` is right: it seeks the most
@@ -42,7 +42,7 @@ class Edit:
     is known to be whole.
     """
 
-    readings: tuple[Reading, ...]
+    readings: tuple[EditReading, ...]
     path: str | None = None
     label: str = ""
     fault: str = ""
@@ -155,7 +155,7 @@ def _new_file(path: str, edit: Edit) -> tuple[str, str] | Rejection:
     return path, "\n".join([*edit.readings[0].replace, ""])
 
 
-def _replaced(path: str, source: str, reading: Reading) -> str | Rejection:
+def _replaced(path: str, source: str, reading: EditReading) -> str | Rejection:
     shown, lines = safe_line(path, 80), Lines(source)
     if not any(line.strip() for line in reading.search):
         if source.strip():

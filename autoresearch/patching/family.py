@@ -85,13 +85,13 @@ def _steering(source: str) -> frozenset[tuple[str, str, int]] | None:
     drop_docstrings(tree)
     units = list(_units(tree.body, ""))
     found = {unit for unit in units if unit.steers}
-    while more := _used(units, found) - found:
+    while more := _units_used(units, found) - found:
         found |= more
     counts = Counter((unit.place, unit.tree_text) for unit in units if unit in found)
     return frozenset((*each, times) for each, times in counts.items())
 
 
-def _used(units: Sequence[_Unit], by: Iterable[_Unit]) -> set[_Unit]:
+def _units_used(units: Sequence[_Unit], by: Iterable[_Unit]) -> set[_Unit]:
     names = {name for unit in by for name in unit.uses}
     return {unit for unit in units if unit.binds & names}
 

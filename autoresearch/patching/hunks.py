@@ -9,8 +9,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from autoresearch.patching.blocks import Found
-from autoresearch.patching.edits import Edit, Reading
+from autoresearch.patching.blocks import PlacedEdit
+from autoresearch.patching.edits import Edit, EditReading
 from autoresearch.patching.lines import unindented
 from autoresearch.patching.naming import path_in
 
@@ -39,7 +39,7 @@ class _Reader:
     fenced: bool = False
     found: int = 0
 
-    def hunk(self, at: int) -> Found | None:
+    def hunk(self, at: int) -> PlacedEdit | None:
         """Return the hunk that begins at a line: at its `@@`, or at its first own line."""
         start = at + 1 if _AT.fullmatch(self.lines[at]) else at
         stop = start
@@ -52,7 +52,7 @@ class _Reader:
         label, end = f"hunk {self.found} of the diff", start + len(body)
         fault = "" if self.fenced or not self._is_cut(at, body, end) else _CUT
         edit = Edit(_readings(body), self.path, label, fault, is_marked=False)
-        return Found(at, end, edit)
+        return PlacedEdit(at, end, edit)
 
     def _is_cut(self, at: int, body: Sequence[str], end: int) -> bool:
         """Return whether a hunk outside of fences is cut off at the end of the text."""
@@ -75,7 +75,7 @@ class _Reader:
 
 def find_hunks(
     lines: Sequence[str], known: Collection[str], taken: Collection[int] = ()
-) -> list[Found]:
+) -> list[PlacedEdit]:
     """Return the hunks of all diffs in these lines, in order.
 
     Args:
@@ -84,7 +84,7 @@ def find_hunks(
         taken: the numbers of lines that are part of something else.
     """
     lines = _moved(lines)
-    reader, found, place = _Reader(lines, taken, known), list[Found](), 0
+    reader, found, place = _Reader(lines, taken, known), list[PlacedEdit](), 0
     bare = False  # within a fence that is marked as a diff, before any line of its form
     while place < len(lines):
         line = lines[place]
@@ -154,15 +154,15 @@ def _after_header(lines: Sequence[str], at: int) -> bool:
     return bool(named) and lines[at].startswith((" ", "+", "-"))
 
 
-def _readings(body: Sequence[str]) -> tuple[Reading, ...]:
+def _readings(body: Sequence[str]) -> tuple[EditReading, ...]:
     """Return the ways to read a hunk: its lines, or those without a space after each mark."""
     kept = [line for line in body if not line.startswith(_NO_LINE_END)]
     search = [_bare(line) for line in kept if not line.startswith("+")]
     replace = [_bare(line) for line in kept if not line.startswith("-")]
-    found = [Reading(tuple(search), tuple(replace))]
+    found = [EditReading(tuple(search), tuple(replace))]
     if all(not line.strip() or line.startswith(" ") for line in (*search, *replace)):
         moved = [tuple(line[1:] for line in side) for side in (search, replace)]
-        found.append(Reading(moved[0], moved[1]))
+        found.append(EditReading(moved[0], moved[1]))
     return tuple(found)
 
 

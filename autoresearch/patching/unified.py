@@ -88,10 +88,7 @@ def read_diff(text: str) -> tuple[FileDiff, ...] | Rejection:
 
 
 class _Reader:
-    """Goes through a diff's lines once.
-
-    `_unnamed`: of the last file only git's line was read so far.
-    """
+    """Goes through a diff's lines once; `_unnamed`: of the last file only git's line was read."""
 
     def __init__(self, text: str) -> None:
         self._whole = text.endswith("\n")
@@ -219,10 +216,7 @@ class _Reader:
         return known or bool(_AFTER.match(self._lines[self._at]))
 
     def _short(self, hunk: Hunk, old: int, new: int, blank: int) -> Hunk | Rejection:
-        """Return a hunk although it lacks lines that its head counts, or why it may be cut off.
-
-        `old` and `new` are how many lines it lacks; `blank` ones were left out behind it.
-        """
+        """Return a hunk that lacks so many old and new lines, or why it may be cut off."""
         over = self._at == len(self._lines)
         if over and 0 < old == new <= _BLANKS:
             # Blank lines may have been lost at the end; the file must have them.
@@ -230,7 +224,7 @@ class _Reader:
         marks = "".join(line.mark for line in hunk.lines)
         leading, trailing = (len(marks) - len(each) for each in (marks.lstrip(), marks.rstrip()))
         has_context = trailing >= max(1, min(leading, _CONTEXT))
-        # Where both sides lack lines, a change may be missing.
+        # Where both sides lack more lines than the `blank` ones left out, a change may be missing.
         counts_fit = min(old, new) <= blank if has_context else max(old, new) <= 0
         sure = counts_fit if over else has_context or self._ends()
         if marks.strip() and sure and (self._whole or not over):
