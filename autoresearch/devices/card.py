@@ -26,10 +26,11 @@ class Card:
             card's; AMD's are in the order of the kernel's list.
         uuid: its name for CUDA_VISIBLE_DEVICES or ROCR_VISIBLE_DEVICES; "" where it has none.
         name: the product's.
-        memory: in bytes; 0 where the driver does not tell.
-        capability: NVIDIA's compute capability or AMD's gfx generation; None where it is not told.
+        memory: in bytes; 0 where the driver does not report it.
+        capability: NVIDIA's compute capability or AMD's gfx generation; None where the driver does
+            not report it.
         driver: the driver's version, or "".
-        power_limit: in watts, where it is told.
+        power_limit: in watts; None where the driver does not report it.
         nodes: the files in /dev that are this card's or slice's alone; none where not known.
     """
 

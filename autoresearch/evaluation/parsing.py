@@ -124,7 +124,7 @@ def number(text: str) -> float | None:
 
 
 class _TwiceError(ValueError):
-    """A name stands twice in one object."""
+    """A JSON object has the same name twice."""
 
 
 def _once(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:

@@ -88,13 +88,13 @@ class ProgramScorer(OwnMetricScorer):
             sandbox: what it runs in; it must not hide `data`.
             limits: of its process tree.
             timeout: seconds that it may take.
-            data: what the split is scored on, as it lies in the person's folder; the evaluator
-                finds it at the same place.
+            data: what the split is scored on, by its path in the person's folder; the evaluator
+                finds it at the same path.
             shown: what else of the person's it finds in its tree or home: what trials are shown,
                 such as the packages of `python`.
             hidden: globs of what is held out, of both splits: nothing in the commit stands in for
                 `data`, and it has nothing of the other split.
-            split: what it is told in AUTORESEARCH_SPLIT: VAL, or TEST at `promote`.
+            split: the value of AUTORESEARCH_SPLIT in its environment: VAL, or TEST at `promote`.
             device: what it computes on.
             python: the interpreter that runs it.
             network: let it use the network.

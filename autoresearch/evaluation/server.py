@@ -48,7 +48,7 @@ class Reply:
         """Return an integer field within bounds.
 
         Raises:
-            NoScore: it is none, or outside.
+            NoScore: it is absent, no integer, or out of bounds.
         """
         try:
             value = wire.integer(self.header, name)

@@ -188,7 +188,7 @@ def _moved(lines: Sequence[str], lead: str) -> list[str]:
 
 
 def parse_blocks(text: str, known: Collection[str]) -> tuple[Edit, ...]:
-    """Return the edits that the blocks in a text are; what stands between them is prose."""
+    """Return the edits of all blocks in a text, in order; text between the blocks is ignored."""
     return tuple(each.edit for each in find_blocks(split_lines(text), known))
 
 

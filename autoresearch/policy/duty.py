@@ -93,10 +93,10 @@ def duty(
     """Return the duty of a study's slots; None before a trial has ended.
 
     Args:
-        phases: of its trials, one by one or summed up.
+        phases: seconds of its trials by phase, one entry a trial or already summed.
         tail: seconds by `IdleReason` after the last trial of a run on each slot.
         trained: how many experiments were trained.
-        unknown: how many finished trials say nothing of it.
+        unknown: how many finished trials have no phases recorded.
     """
     rows = list(phases)
     total = sum(each.total for each in rows) + sum(tail.values())

@@ -27,8 +27,8 @@ _TINY = sys.float_info.min
 class NoisePrior:
     """The usual noise, expected before anything is measured, in the metric's unit.
 
-    It counts as `PRIOR_REPEATS` repeats: the study's own soon outweigh it, and yet two repeats that
-    happen to agree never make the noise look like nothing. `slope` is score per unit of ln(steps),
+    It counts as `PRIOR_REPEATS` repeats: the study's own soon outweigh it, but two repeats that
+    happen to agree do not make the noise look like zero. `slope` is score per unit of ln(steps),
     `slope_error` how far a study's own may be from it; `speed` is the deviation of ln(steps) among
     trials of the same code. `near` is a difference of scores at which another code's repeats count
     at least for a third. `paired` says whether two codes trained on one seed share anything.
@@ -62,11 +62,11 @@ GPU = NoisePrior(seed=0.0015, pair=0.001, slope=-0.05, speed=0.01)
 
 @dataclass(frozen=True)
 class Noise:
-    """Standard deviations in the metric's unit, and how many repeats stand behind them.
+    """Standard deviations in the metric's unit, and how many repeats they were estimated from.
 
     `seed` is of one trial's score between seeds of the same code, `pair` of a paired difference
-    between seeds; `seed_repeats` and `pair_repeats` are the degrees of freedom that stand behind
-    them, those of code far from the incumbent counted in part.
+    between seeds; `seed_repeats` and `pair_repeats` are the degrees of freedom that they were
+    estimated from, those of code far from the incumbent counted in part.
     `slope` and `speed` are as in `NoisePrior`, learned from the study.
     """
 

@@ -65,7 +65,7 @@ def most_lean(allowance: Allowance, noise: float, uniform: int) -> float:
 
 
 def smallest_leak(probes: int, spread: float, noise: float) -> float:
-    """Return the leak that so many probes find but for a chance of MISS, in nats a position.
+    """Return the smallest leak, in nats a position, found with a chance of 1 - MISS.
 
     Args:
         probes: positions audited, half of them drawn uniformly, half by what was gained there.

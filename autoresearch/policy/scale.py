@@ -114,14 +114,14 @@ def _usual(seed: float, *, paired: bool) -> NoisePrior:
 
 
 def _deviation(size: float, squares: float, freedom: float) -> float:
-    """Return the deviation between seeds that repeats show; never zero.
+    """Return the standard deviation between seeds, estimated from repeats; never zero.
 
-    Scores that are all equal say that it is small, the more so the more of them there are.
+    Where all scores are equal, the estimate is the smaller the more of them there are.
 
     Args:
         size: of a score.
         squares: sum of squares of scores about the mean of their code.
-        freedom: how many repeats stand behind it.
+        freedom: degrees of freedom of that sum.
 
     Source: the posterior mean of ln(deviation), with a normal prior on it.
     """

@@ -1,8 +1,8 @@
 """What a source does to the seed, found by syntax tree; nothing is run.
 
-A training takes its seed from its session and hands it on as it is. Everything else is found: other
-values under a seed's name, arithmetic on the seed, generators seeded with anything but it. A tensor
-or a module that happens to be called so does not count: `self.seeds = nn.Parameter(...)`.
+A training takes its seed from its session and passes it on unchanged. Anything else is reported:
+other values under a seed's name, arithmetic on the seed, generators seeded with another value.
+A tensor or a module with such a name does not count: `self.seeds = nn.Parameter(...)`.
 """
 
 import ast

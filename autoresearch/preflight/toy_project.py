@@ -91,7 +91,7 @@ def scaled(files: Mapping[str, str], scale: ToySize, settings: Settings) -> dict
 
 
 def _small_settings(text: str, scale: ToySize) -> str:
-    """Return the settings with another context and device; what cannot be read stays as it is."""
+    """Return the settings with the toy's context and device; unchanged where they are no TOML."""
     small: dict[str, dict[str, object]] = {
         "evaluation": {"context": scale.context},
         "training": {"device": "meta" if scale.abstract else "cpu", "threads": scale.threads},

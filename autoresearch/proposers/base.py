@@ -182,23 +182,23 @@ class Remaining:
 
 @dataclass(frozen=True)
 class Brief:
-    """All that a proposer is told.
+    """Everything that a proposer gets to know when it is asked for a proposal.
 
     `files` are the incumbent's editable files and `base_files` those of the study's base commit,
     `fixed_files` all other text files of that commit, path to text; `entry` is the one that
-    trains, `editable` the globs. `number` is the experiment's that is asked for; `history` is
-    oldest first and holds every finished experiment of the study, whatever became of it; `pending`
-    are those that have no verdict yet. `notes` are what the person has added to `program` since the
-    study began. `score` is the incumbent's as it is estimated now, `profile` where a step
-    of it spends its time, `parameters` how many it says that it has; `baseline` are the scores that
-    were read of the unchanged project, by seed; `scale` is the metric and what its unit is worth;
-    `noise` what is known of the noise, None until something was repeated; `guards` are numbers that
+    trains, `editable` the globs. `number` is that of the experiment to propose; `history` holds
+    every finished experiment of the study, kept, rejected or failed, oldest first; `pending` those
+    that have no verdict yet. `notes` are what the person has added to `program` since the
+    study began. `score` is the present estimate of the incumbent's, `profile` where a step
+    of it spends its time, `parameters` how many it reports to have; `baseline` are the scores
+    measured of the unchanged project, by seed; `scale` is the metric and what its unit is worth;
+    `noise` the estimated noise, None until something was repeated; `guards` are numbers that
     must stay in bounds; `command` is what a training runs where it is not `entry` with a session,
     and `total` the wall seconds that it may take; `limits` are what any training may use;
     `measuring` what the numbers rest on; `known` what the person had found out before. `salt` is
-    the study's secret for marks that no hostile text can predict; `wanted` is how many proposals
-    have a slot to go to, for who can make several at once. The same brief gives the same proposal
-    from a proposer that does not think.
+    the study's secret, from which marks are made that no hostile text can predict; `wanted` is how
+    many proposals have a free slot, for a proposer that can make several at once. A proposer that
+    asks no model answers the same brief with the same proposal.
     """
 
     study: str
