@@ -1,4 +1,4 @@
-"""Whether a corpus is still, to the bit, what `prepare` wrote, and how much its scores can say."""
+"""Checks that a corpus is still what `prepare` wrote, and lists why its scores may mean little."""
 
 import time
 from collections.abc import Callable

@@ -56,10 +56,10 @@ class Evidence:
         return float(np.sqrt(np.square(self.errors).mean())) if self.errors.size else 0.0
 
     def require(self, allowance: Allowance) -> None:
-        """Check that the commitment stands.
+        """Check that the differences are within what the allowance permits.
 
         Raises:
-            NoScore: one difference is beyond the tolerance, all lean one way, or are too large.
+            NoScore: one difference is beyond the tolerance, or their mean or root mean square is.
         """
         _require_near(Cause.COMMITMENT, self.recomputed, allowance, _AGAIN)
         _require_near(Cause.AUDIT, self.audited, allowance, _OTHER)
@@ -110,8 +110,7 @@ class Audit:
     ) -> Finding:
         """Challenge positions until a leak of that worth would have been found.
 
-        Where the arithmetic proves noisier than was expected, more are challenged in a second
-        round.
+        Where the differences are noisier than expected, more are challenged in a second round.
 
         Args:
             excess: log-probability committed to at every position, less what could be expected, in
@@ -120,7 +119,7 @@ class Audit:
             rng: random numbers that no server can predict.
 
         Raises:
-            NoScore: the commitment does not stand.
+            NoScore: the recomputed log-probabilities differ too much from the commitment.
         """
         known = self.allowance
         least = self.probes if known else max(self.probes, policy.MEASURED)

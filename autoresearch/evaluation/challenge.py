@@ -36,7 +36,10 @@ class CommittedValues:
     uniform: int
 
     def errors(self, members: Integers, vectors: Reals) -> Reals:
-        """Return how far the commitment is above what vectors [B, V] say at `members`, in nats."""
+        """Return the committed less the recomputed log-probabilities at `members`, in nats [B].
+
+        `vectors` [B, V] hold the recomputed log-probabilities of all tokens.
+        """
         answered = vectors[np.arange(len(members)), self.targets[members]]
         return np.asarray(self.nats[members] - answered)
 

@@ -28,7 +28,7 @@ class RawMetric:
 
 
 class Unprepared:
-    """A scorer that makes nothing ready beforehand."""
+    """A scorer that needs no preparation."""
 
     def prepare(self, place: Path) -> None:
         """Do nothing; see `ReadyScorer`."""

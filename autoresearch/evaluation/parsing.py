@@ -32,7 +32,7 @@ def parse_object(text: str, what: str) -> Mapping[str, object]:
     """Return the one JSON object in a text; `what` names the text in messages.
 
     Raises:
-        NoScore: there is none, or more than one, or it has a name twice.
+        NoScore: the text is not exactly one object, or an object in it has a name twice.
     """
     if not text.strip(_SPACE):
         raise NoScore(Cause.METRIC, f"{what} is empty: it should be one JSON object")
@@ -116,7 +116,7 @@ def numbers(values: Mapping[str, object]) -> dict[str, float]:
 
 
 def number(text: str) -> float | None:
-    """Return the number that a text is, which may be a NaN or infinite; None where it is none."""
+    """Return a text as a number, NaN and infinity included; None where it is no number."""
     try:
         return None if "_" in text else float(text)
     except ValueError:

@@ -183,7 +183,7 @@ class ServerHandle:
         """Return the reply to the request posted last.
 
         Args:
-            size: the payload's exact bytes, or a function that tells them from the header.
+            size: the payload's exact length in bytes, or a function of the reply that returns it.
         """
         header = self._head()
         if header.get("nonce") != self._nonce:

@@ -36,13 +36,10 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 @dataclass(frozen=True)
 class _Unit:
-    """A function, or a statement outside of one: its place, its tree, the names it uses and binds.
-
-    `steers`: it has a steering word.
-    """
+    """A function, or a statement outside of one: where it stands, what it says, uses and binds."""
 
     place: str
-    tree_text: str
+    said: str
     steers: bool
     uses: frozenset[str]
     binds: frozenset[str]
@@ -85,13 +82,13 @@ def _steering(source: str) -> frozenset[tuple[str, str, int]] | None:
     drop_docstrings(tree)
     units = list(_units(tree.body, ""))
     found = {unit for unit in units if unit.steers}
-    while more := _units_used(units, found) - found:
+    while more := _used(units, found) - found:
         found |= more
-    counts = Counter((unit.place, unit.tree_text) for unit in units if unit in found)
+    counts = Counter((unit.place, unit.said) for unit in units if unit in found)
     return frozenset((*each, times) for each, times in counts.items())
 
 
-def _units_used(units: Sequence[_Unit], by: Iterable[_Unit]) -> set[_Unit]:
+def _used(units: Sequence[_Unit], by: Iterable[_Unit]) -> set[_Unit]:
     names = {name for unit in by for name in unit.uses}
     return {unit for unit in units if unit.binds & names}
 
@@ -127,7 +124,7 @@ def _unit(
     words |= {word.removesuffix("s") for word in words}
     return _Unit(
         place=place,
-        tree_text=ast.dump(node),
+        said=ast.dump(node),
         steers=bool(words & (_STEERING | also)),
         uses=_names(nodes, ast.Load),
         binds=frozenset(binds),

@@ -3,9 +3,10 @@
 A reading is `score of the code + offset of the seed + the trial's own noise`. Code trained on the
 same seed shares the offset (initialisation, data order), so the difference of two codes on one seed
 has less noise than their scores. But one reading of the incumbent serves in every comparison on its
-seed: taken as it is, its own noise would look like an effect of every experiment there. So score
-and offsets are estimated together, from all readings of the lineage. A keep hands on the posterior
-of its score, not its reading, which is too good on average: it was kept for being good.
+seed: subtracted as it is, its noise would look like an effect of every experiment there. So score
+and offsets are estimated together, from all readings of the lineage. An experiment that is kept
+becomes the incumbent with the posterior of its score, not with its reading, which is too good on
+average, because only experiments with good readings are kept.
 
 Source: Bayesian linear model (Kalman's update), the effect's mixture folded in by its moments.
 """
@@ -22,7 +23,7 @@ from autoresearch.policy.scale import CPU_SCALE, Scale
 from autoresearch.records.values import Estimate, Reading
 
 Vector = NDArray[np.float64]
-_ASTRAY = 1e5  # deviations of a first guess: no reading counts as further above what was expected
+_ASTRAY = 1e5  # times a first guess's deviation
 
 
 @dataclass(frozen=True)
@@ -136,9 +137,9 @@ class Belief:
         mean, _ = self.state
         seeds = tuple(reading.seed for reading in experiment)
         places = self._places(seeds)
-        scores = np.array([reading.bpb for reading in experiment])
-        # A score that is absurdly bad is bad by whatever margin: more would only cost digits.
-        surprise = np.minimum(scores - mean[0] - mean[places], _ASTRAY * self.scale.vague)
+        bits = np.array([reading.bpb for reading in experiment])
+        # A training that went astray is bad whatever it reads: the rest would only cost digits.
+        surprise = np.minimum(bits - mean[0] - mean[places], _ASTRAY * self.scale.vague)
         reach, precision = self._reach(places)
         weights = precision.sum(axis=0)
         variance = 1 / float(weights.sum())
@@ -174,7 +175,7 @@ class Belief:
         return self.having_read(Reading(seed, float(mean[0]), epoch=self.epoch))
 
     def discarding(self, evidence: Evidence) -> "Belief":
-        """Return the belief after a discard: its readings tell of the seeds' offsets, too."""
+        """Return the belief after a discard, whose readings improve the seeds' offsets as well."""
         mean, covariance, _ = self._after(evidence)
         return replace(self, mean=mean, covariance=covariance)
 

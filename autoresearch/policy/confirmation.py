@@ -189,9 +189,9 @@ def _believed(
 ) -> Posterior:
     """Return the posterior of the effect by these pairs, capped where `best` of it is largest.
 
-    One pair far better than the others makes the noise look large, and so less is believed than if
-    it had been less good. Good evidence must not count against itself: differences below a cap are
-    taken to lie on it, and the cap is chosen where that helps most. Source: golden section search.
+    One pair far better than the others makes the noise look large, so that the estimate would be
+    worse than if that pair had been less good. To prevent that, differences below a cap are set to
+    it, and the cap is the one at which `best` is largest. Source: golden section search.
     """
 
     def capped(level: float) -> Posterior:

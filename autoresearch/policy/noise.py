@@ -104,7 +104,7 @@ class Noise:
 def noise(
     readings: Mapping[int, Sequence[Reading]], usual: NoisePrior = CPU, incumbent: int | None = None
 ) -> Noise:
-    """Return the noise measured so far, as it is for code like the incumbent.
+    """Return the noise of code like the incumbent, estimated from all repeats so far.
 
     How large the noise is depends on the code: a broken program's scores scatter more than those of
     the same program mended. So repeats count by how near their code scores to the incumbent.

@@ -170,7 +170,7 @@ def _rate(side: Sequence[Trained]) -> float | None:
 
 @dataclass(frozen=True)
 class _Drawn:
-    """Draws of what an arm may truly gain, per experiment and per hour."""
+    """Draws from the posterior of an arm's true gain, per experiment and per hour."""
 
     gain: Vector
     rate: Vector

@@ -105,7 +105,7 @@ class FinishedTraining:
 class PruningThresholds:
     """How far a training may be behind when 1, 2, ... stretches are over.
 
-    They rest on so many winners, and would have lost none of them.
+    They were computed from `winners` trainings that won, and would have stopped none of them.
     """
 
     limits: tuple[float, ...]

@@ -1,8 +1,9 @@
 """A decorator that turns what hostile text makes parsers and readers raise into a refusal.
 
 A proposal may be any text: an integer of more digits than Python prints, an expression that is too
-deep for its parser, a name that is too long for a file. Whatever looks at it may raise, and what is
-raised is about the proposal: it must not end the run, nor every later run that finds the row again.
+deep for its parser, a name that is too long for a file. Code that reads it may then raise. The
+proposal is to blame, so it is refused: the error must not end the run, nor every later run that
+reads the same row again.
 """
 
 import errno

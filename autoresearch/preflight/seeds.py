@@ -119,7 +119,7 @@ def _in_call(node: ast.Call, known: set[tuple[str, int]]) -> Iterator[ast.AST]:
 
 
 def _replaced(node: ast.Call, known: set[tuple[str, int]]) -> bool:
-    """Return whether a literal stands where the incumbent hands the seed on."""
+    """Return whether a call has a literal in a place where the incumbent passes the seed."""
     places = [place for place, value in enumerate(node.args) if _literal(value)]
     return bool(places) and any((_called(node), place) in known for place in places)
 
@@ -190,7 +190,7 @@ def _named(node: ast.AST) -> bool:
 
 
 def _plain(node: ast.AST) -> bool:
-    """Return whether this is the seed as it was given: `seed`, `session.seed`, `int(seed)`."""
+    """Return whether an expression is the unchanged seed: `seed`, `session.seed`, `int(seed)`."""
     for _ in range(_MAX_INTS):
         if isinstance(node, ast.Call) and _tail(node.func) == "int" and len(node.args) == 1:
             node = node.args[0]

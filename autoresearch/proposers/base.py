@@ -66,8 +66,8 @@ class HistoryEntry:
 
     `val_bpb` and `error` may be estimated anew as the incumbent serves in more pairs, and `further`
     pairs may give a keep a `standing`, or take it back: then it is a discard with a new `reason`.
-    All else stays as it is. `traceback` is the safe end of a crash, and `fingerprint` is equal for
-    crashes of the same kind at the same place. Every text may be hostile.
+    Nothing else changes later. `traceback` is the safe end of a crash, and `fingerprint` is equal
+    for crashes of the same kind at the same place. Every text may be hostile.
     """
 
     id: int
@@ -256,7 +256,7 @@ class Brief:
 
 @dataclass(frozen=True)
 class Several:
-    """Proposals that were made by one call; none of them knows what comes of the others."""
+    """Proposals made by one call, none of which depends on another's result."""
 
     proposals: tuple[Proposal, ...]
 

@@ -143,7 +143,7 @@ class LlmProposer:
         return True
 
     def _repair(self, prompt: Prompt, refused: Answer) -> Answer | ProposeFailure:
-        """Ask again, with twice the room if thoughts took all of it and so much may be had."""
+        """Ask again, with twice the output tokens where thinking used all and a cap allows it."""
         if refused.reply.starved:
             room = 2 * self._room
             again = self._model.ask(prompt, purpose="repair", max_output=room)

@@ -78,7 +78,7 @@ class Sandbox(Protocol):
 def trial_environment(
     inherited: Mapping[str, str], access: Access, scratch: Path, limits: Limits
 ) -> dict[str, str]:
-    """Return an environment without the user's keys, tokens and settings; see `Sandbox`."""
+    """Return an environment with no keys, tokens or settings of the user's; see `Sandbox`."""
     fixed = {
         "HOME": str(scratch),
         "TMPDIR": str(scratch),
