@@ -94,5 +94,5 @@ def text_of(path: Path) -> str:
 
 def field_of(text: str, name: str) -> str:
     """Return the value of a line ``name: value`` or ``name value``; "" where there is none."""
-    found = re.search(rf"^{re.escape(name)}[:\s]\s*(.*?)\s*$", text, re.MULTILINE)
-    return found[1] if found else ""
+    match = re.search(rf"^{re.escape(name)}[:\s]\s*(.*?)\s*$", text, re.MULTILINE)
+    return match[1] if match else ""

@@ -68,10 +68,10 @@ def _by_nvml(tree: DeviceTree) -> list[Card]:
         return []
     try:
         numbers = range(_answer(nvml, int, nvml.nvmlDeviceGetCount) or 0)
-        found = [_answer(nvml, list, _with_slices, nvml, tree, number) for number in numbers]
+        answers = [_answer(nvml, list, _with_slices, nvml, tree, number) for number in numbers]
     finally:
         nvml.nvmlShutdown()
-    return [card for several in found for card in several or ()]
+    return [card for several in answers for card in several or ()]
 
 
 def _answer(nvml: Any, convert: Callable[[Any], Any], call: Callable[..., Any], *args: Any) -> Any:

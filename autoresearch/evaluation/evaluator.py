@@ -143,9 +143,9 @@ class Evaluator:
             with closing(self._take() or Servers(self._scoring_dir(scratch))) as servers:
                 return self._score(servers, tree, checkpoint, batch, began)
         except NoScore as reason:
-            return reason.found
+            return reason.unscored
         except (EvaluationError, OSError) as fault:
-            return NoScore(Cause.START, safe_line(str(fault))).found
+            return NoScore(Cause.START, safe_line(str(fault))).unscored
 
     def _take(self) -> Servers | None:
         """Return the servers that wait, unless there are none or one of them died."""

@@ -64,9 +64,9 @@ class OwnMetricScorer(Unprepared, ABC):
         try:
             return self._score(self._read(tree, checkpoint, scratch), began)
         except NoScore as reason:
-            return reason.found
+            return reason.unscored
         except OSError as fault:
-            return NoScore(Cause.START, safe_line(str(fault))).found
+            return NoScore(Cause.START, safe_line(str(fault))).unscored
 
     @abstractmethod
     def _read(self, tree: Path, checkpoint: Path, scratch: Path) -> RawMetric:

@@ -74,14 +74,14 @@ def vocabulary(servers: Sequence[ServerHandle], plan: WindowPlan) -> int:
     Raises:
         NoScore: the model does not load, or does not know every token of the text.
     """
-    found = {server.collect().integer("vocab", 1, MAX_VOCABULARY) for server in servers}
+    sizes = {server.collect().integer("vocab", 1, MAX_VOCABULARY) for server in servers}
     needed = int(plan.fillers.max()) + 1
-    if len(found) != 1:
+    if len(sizes) != 1:
         raise NoScore(Cause.AUDIT, "two servers disagree on the size of the vocabulary")
-    if min(found) < needed:
-        reason = f"the model knows {min(found)} tokens, and the text needs {needed}"
+    if min(sizes) < needed:
+        reason = f"the model knows {min(sizes)} tokens, and the text needs {needed}"
         raise NoScore(Cause.SHAPE, reason)
-    return found.pop()
+    return sizes.pop()
 
 
 def converse(

@@ -52,9 +52,9 @@ _RULES = frozenset(
 
 
 class NoScore(Exception):  # noqa: N818 - an answer on its way up, no fault of ours
-    """Ends a scoring; it never leaves this package: `Evaluator.score` returns its `found`."""
+    """Ends a scoring; it never leaves this package: `Evaluator.score` returns its `unscored`."""
 
     def __init__(self, cause: Cause, reason: str) -> None:
         super().__init__(reason)
         self.cause = cause
-        self.found = Unscored(cause.value, reason, cause.kind)
+        self.unscored = Unscored(cause.value, reason, cause.kind)

@@ -67,15 +67,15 @@ def find_blocks(lines: Sequence[str], known: Collection[str]) -> list[PlacedEdit
     ends = [at for at, line in enumerate(lines) if _ends(line)]
     middles = [at for at, line in enumerate(lines) if _MIDDLE.fullmatch(line)]
     text = _Text(lines, known, ends, middles)
-    found: list[PlacedEdit] = []
+    blocks: list[PlacedEdit] = []
     place = floor = 0
     while place < len(lines):
-        one = _block(text, place, floor, f"block {len(found) + 1}")
+        one = _block(text, place, floor, f"block {len(blocks) + 1}")
         place += 1
         if one is not None:
-            found.append(one)
+            blocks.append(one)
             place = floor = one.stop
-    return found
+    return blocks
 
 
 def _block(text: _Text, at: int, floor: int, label: str) -> PlacedEdit | None:
@@ -164,9 +164,9 @@ def _readings(inside: Sequence[str], opened: re.Match[str]) -> Iterator[EditRead
 
 def _dividers(inside: Sequence[str], size: int) -> list[int]:
     """Return the lines that may divide a block; rather those of the size of its other marks."""
-    marks = [(at, found) for at, line in enumerate(inside) if (found := _MIDDLE.fullmatch(line))]
-    bare = [(at, found["mark"].count("=")) for at, found in marks if not found["word"]]
-    named = [(at, found["mark"].count("=")) for at, found in marks if found["word"]]
+    marks = [(at, match) for at, line in enumerate(inside) if (match := _MIDDLE.fullmatch(line))]
+    bare = [(at, match["mark"].count("=")) for at, match in marks if not match["word"]]
+    named = [(at, match["mark"].count("=")) for at, match in marks if match["word"]]
     some = bare or named
     return [at for at, length in some if length == size] or [at for at, _ in some]
 

@@ -24,12 +24,12 @@ class LineMatcher(SequenceMatcher[str]):
 
     def __init__(self, old: Sequence[str], new: Sequence[str]) -> None:
         super().__init__(None, "", "")  # with the lines it would index and search them all
-        found = [*_joined(_matches(old, new)), (len(old), len(new), 0)]
-        self._found = [Match(*each) for each in found]
+        runs = [*_joined(_matches(old, new)), (len(old), len(new), 0)]
+        self._runs = [Match(*each) for each in runs]
 
     def get_matching_blocks(self) -> list[Match]:
         """Return the runs of lines that both have; the last one is empty, at both ends."""
-        return self._found
+        return self._runs
 
 
 def nearest(line: str, lines: Sequence[str]) -> str | None:
@@ -41,21 +41,21 @@ def nearest(line: str, lines: Sequence[str]) -> str | None:
     for each in lines:
         known.setdefault(each[:MOST_CHARACTERS], each)
     some = sorted(known, key=lambda each: abs(len(each) - len(short)))[:MOST_LINES]
-    found = get_close_matches(short, some, n=1, cutoff=0.5)
-    return known[found[0]] if found else None
+    similar = get_close_matches(short, some, n=1, cutoff=0.5)
+    return known[similar[0]] if similar else None
 
 
 def places(some: Sequence[str], lines: Sequence[str]) -> list[int]:
     """Return at which lines a run of lines begins, at most `MOST_PLACES` of them."""
     # Searched as one text, which takes a time linear in it; no text file holds a NUL.
     text, part = ("\0".join(["", *each, ""]) for each in (lines, some))
-    found, at, number = list[int](), text.find(part), 0
+    starts, at, number = list[int](), text.find(part), 0
     last = 0
-    while at >= 0 and len(found) < MOST_PLACES:
+    while at >= 0 and len(starts) < MOST_PLACES:
         number += text.count("\0", last, at)
-        found.append(number)
+        starts.append(number)
         last, at = at, text.find(part, at + 1)
-    return found
+    return starts
 
 
 def _matches(old: Sequence[str], new: Sequence[str]) -> Iterator[Run]:
@@ -70,8 +70,8 @@ def _matches(old: Sequence[str], new: Sequence[str]) -> Iterator[Run]:
         steps = _steps(some_a, some_b)
         if steps <= left:
             left -= steps
-            found = SequenceMatcher(None, some_a, some_b, autojunk=False)
-            for at_a, at_b, size in found.get_matching_blocks():
+            matcher = SequenceMatcher(None, some_a, some_b, autojunk=False)
+            for at_a, at_b, size in matcher.get_matching_blocks():
                 yield head + low_a + at_a, head + low_b + at_b, size
         if high_a < len(a) and high_b < len(b):
             yield head + high_a, head + high_b, 1  # the line that ends this gap

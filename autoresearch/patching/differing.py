@@ -40,13 +40,13 @@ def difference(search: Sequence[str], lines: Sequence[str]) -> str:
     what differs also looks different.
     """
     for how, level in _LEVELS:
-        found = places(*([level(line) for line in side] for side in (search, lines)))
-        if len(found) == 1:
-            return f"it differs {how}: {_first(search, lines, found[0])}"
+        starts = places(*([level(line) for line in side] for side in (search, lines)))
+        if len(starts) == 1:
+            return f"it differs {how}: {_first(search, lines, starts[0])}"
     filled = [line.rstrip() for line in search if line.strip()]
     rows = [(at, line.rstrip()) for at, line in enumerate(lines) if line.strip()]
-    if len(found := places(filled, [line for _, line in rows])) == 1:
-        return f"it differs only in empty lines: the text is at line {rows[found[0]][0] + 1}"
+    if len(starts := places(filled, [line for _, line in rows])) == 1:
+        return f"it differs only in empty lines: the text is at line {rows[starts[0]][0] + 1}"
     return _nearest(search, lines)
 
 

@@ -164,17 +164,17 @@ def _replaced(path: str, source: str, reading: EditReading) -> str | Rejection:
                 "take a line that is there and repeat it, in SEARCH and REPLACE or around a hunk"
             )
         return "\n".join([*reading.replace, ""])
-    found = _places(reading.search, lines.texts)
-    if len(found) > 1:
-        where = ", ".join(str(at + 1) for at in found[:5])
+    places = _places(reading.search, lines.texts)
+    if len(places) > 1:
+        where = ", ".join(str(at + 1) for at in places[:5])
         return Rejection(
-            f"its SEARCH text is in {shown} {len(found)} times (lines {where}): "
+            f"its SEARCH text is in {shown} {len(places)} times (lines {where}): "
             "add lines around it until it is unique"
         )
-    if not found:
+    if not places:
         how = difference(reading.search, lines.texts)
         return Rejection(f"its SEARCH text is not in {shown}; {how}")
-    start, stop = found[0], found[0] + len(reading.search)
+    start, stop = places[0], places[0] + len(reading.search)
     if left_out := elision(lines.texts[start:stop], reading.replace):
         return _elided(left_out)
     return lines.replaced(start, stop, reading.replace)

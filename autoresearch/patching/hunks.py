@@ -37,7 +37,7 @@ class _Reader:
     known: Collection[str]
     path: str | None = None
     fenced: bool = False
-    found: int = 0
+    count: int = 0
 
     def hunk(self, at: int) -> PlacedEdit | None:
         """Return the hunk that begins at a line: at its `@@`, or at its first own line."""
@@ -48,8 +48,8 @@ class _Reader:
         body = _without_blank_end(self.lines[start:stop])
         if not any(line.startswith(("+", "-")) for line in body):
             return None
-        self.found += 1
-        label, end = f"hunk {self.found} of the diff", start + len(body)
+        self.count += 1
+        label, end = f"hunk {self.count} of the diff", start + len(body)
         fault = "" if self.fenced or not self._is_cut(at, body, end) else _CUT
         edit = Edit(_readings(body), self.path, label, fault, is_marked=False)
         return PlacedEdit(at, end, edit)
@@ -84,7 +84,7 @@ def find_hunks(
         taken: the numbers of lines that are part of something else.
     """
     lines = _moved(lines)
-    reader, found, place = _Reader(lines, taken, known), list[PlacedEdit](), 0
+    reader, hunks, place = _Reader(lines, taken, known), list[PlacedEdit](), 0
     bare = False  # within a fence that is marked as a diff, before any line of its form
     while place < len(lines):
         line = lines[place]
@@ -101,9 +101,9 @@ def find_hunks(
         hunk = reader.hunk(place) if starts else None
         bare = bare and hunk is None
         if hunk is not None:
-            found.append(hunk)
+            hunks.append(hunk)
         place = hunk.stop if hunk is not None else place + 1
-    return found
+    return hunks
 
 
 def _moved(lines: Sequence[str]) -> list[str]:
@@ -159,11 +159,11 @@ def _readings(body: Sequence[str]) -> tuple[EditReading, ...]:
     kept = [line for line in body if not line.startswith(_NO_LINE_END)]
     search = [_bare(line) for line in kept if not line.startswith("+")]
     replace = [_bare(line) for line in kept if not line.startswith("-")]
-    found = [EditReading(tuple(search), tuple(replace))]
+    readings = [EditReading(tuple(search), tuple(replace))]
     if all(not line.strip() or line.startswith(" ") for line in (*search, *replace)):
         moved = [tuple(line[1:] for line in side) for side in (search, replace)]
-        found.append(EditReading(moved[0], moved[1]))
-    return tuple(found)
+        readings.append(EditReading(moved[0], moved[1]))
+    return tuple(readings)
 
 
 def _bare(line: str) -> str:

@@ -42,8 +42,8 @@ def seed_taken(source: str) -> str:
 
 def caches(source: str) -> tuple[str, ...]:
     """Return the folders below ~/.cache that a source names, the outermost one of each."""
-    found = (_path(node) for node in _nodes(source) if isinstance(node, ast.expr))
-    parts = (path.split("/") for path in found if path and path.startswith("~/.cache/"))
+    paths = (_path(node) for node in _nodes(source) if isinstance(node, ast.expr))
+    parts = (path.split("/") for path in paths if path and path.startswith("~/.cache/"))
     return tuple(dict.fromkeys("/".join(each[:3]) for each in parts if len(each) > 2 and each[2]))
 
 
@@ -67,8 +67,8 @@ def _nodes(source: str) -> tuple[ast.AST, ...]:
 
 
 def _calls(source: str) -> Iterator[ast.Call]:
-    found = (node for node in _nodes(source) if isinstance(node, ast.Call))
-    return iter(sorted(found, key=lambda call: (call.lineno, call.col_offset)))
+    calls = (node for node in _nodes(source) if isinstance(node, ast.Call))
+    return iter(sorted(calls, key=lambda call: (call.lineno, call.col_offset)))
 
 
 def _name(node: ast.expr) -> str:

@@ -42,17 +42,17 @@ def merge_files(
     for path in {*base, *mine, *theirs}:
         before, left, right = (each.get(path) for each in (base, mine, theirs))
         if right in (left, before):
-            found = left
+            text = left
         elif left == before:
-            found = right
+            text = right
         elif before is None or left is None or right is None:
             return None
         else:
-            found = merge(before, left, right)
-            if found is None:
+            text = merge(before, left, right)
+            if text is None:
                 return None
-        if found is not None:
-            merged[path] = found
+        if text is not None:
+            merged[path] = text
     return merged
 
 

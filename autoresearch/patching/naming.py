@@ -18,9 +18,9 @@ def path_in(line: str, known: Collection[str]) -> str | None:
     """
     if len(line) > _LONGEST:
         return None
-    found = {path for word in _words(line) if (path := _known(word, known))}
-    found |= {path for path in known if " " in path and path in line}
-    return found.pop() if len(found) == 1 else None
+    paths = {path for word in _words(line) if (path := _known(word, known))}
+    paths |= {path for path in known if " " in path and path in line}
+    return paths.pop() if len(paths) == 1 else None
 
 
 def heading_path(line: str, known: Collection[str]) -> str | None:

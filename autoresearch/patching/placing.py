@@ -81,7 +81,7 @@ def _places(
 
 def _searched(lines: Sequence[str], olds: Sequence[list[str]]) -> list[int] | Rejection | None:
     """Return the only place of each hunk in a text that they were not made from."""
-    found: list[int] = []
+    starts: list[int] = []
     for number, old in enumerate(olds, 1):
         here = places(old, lines)
         if not here:
@@ -92,22 +92,22 @@ def _searched(lines: Sequence[str], olds: Sequence[list[str]]) -> list[int] | Re
                 f"hunk {number} is not where it says, and fits {len(here)} places (lines {where}): "
                 "make it from this file, or with more lines around it (`diff -U10`)"
             )
-        found += here
-    return found if _ordered(found, olds) else Rejection("its hunks are not in the file's order")
+        starts += here
+    return starts if _ordered(starts, olds) else Rejection("its hunks are not in the file's order")
 
 
-def _ordered(found: Sequence[int], olds: Sequence[list[str]]) -> bool:
-    ends = [at + len(old) for at, old in zip(found, olds, strict=True)]
-    return all(end <= at for end, at in zip(ends, found[1:], strict=False))
+def _ordered(starts: Sequence[int], olds: Sequence[list[str]]) -> bool:
+    ends = [at + len(old) for at, old in zip(starts, olds, strict=True)]
+    return all(end <= at for end, at in zip(ends, starts[1:], strict=False))
 
 
 def _spliced(
-    pieces: Sequence[str], hunks: Sequence[Hunk], found: Sequence[int], *, exact: bool
+    pieces: Sequence[str], hunks: Sequence[Hunk], starts: Sequence[int], *, exact: bool
 ) -> str:
     """Return the text of these lines (each with its end) after the hunks at these places."""
     made: list[str] = []
     at = 0
-    for hunk, place in zip(hunks, found, strict=True):
+    for hunk, place in zip(hunks, starts, strict=True):
         made += pieces[at:place]
         at = place
         for line in hunk.lines:

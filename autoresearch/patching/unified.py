@@ -270,10 +270,10 @@ def _extended(file: FileDiff, line: str) -> FileDiff:
     """Return a file with what one of git's extended header lines adds."""
     if _BINARY.match(line):
         return replace(file, binary=True)
-    found = _EXTENDED.match(line)
-    if found is None:
+    match = _EXTENDED.match(line)
+    if match is None:
         return file
-    moved, end, name, blob, mode = found.groups()
+    moved, end, name, blob, mode = match.groups()
     if moved:
         file = replace(file, moved=moved)
         named = _clean(name)

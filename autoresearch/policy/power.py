@@ -66,24 +66,24 @@ def power(noise: Noise, scale: Scale) -> Power:
     return Power(pair, gain, share, expected, scale.metric, usual.paired)
 
 
-def advice(found: Power, device: str, clock: Clock) -> str | None:
+def advice(power: Power, device: str, clock: Clock) -> str | None:
     """Return what to do about the noise in a sentence or two; None where it does no harm.
 
     Args:
-        found: the study's power.
+        power: the study's.
         device: what it trains on.
         clock: what its budget counts.
     """
-    if not found.is_too_low:
+    if not power.is_too_low:
         return None
-    steps = [] if found.paired else ["let the command take a seed ([target] seed)"]
+    steps = [] if power.paired else ["let the command take a seed ([target] seed)"]
     steps.append("train longer (--budget)")
     if device == "cpu" and clock is Clock.WALL:
         steps.append('count CPU seconds ([training] clock = "cpu")')
     steps.append("find a quieter machine")
     return (
-        f"this study is louder than what it looks for: {found.description}, "
-        f"{found.expected:.1f} in {NIGHT} trainings. "
+        f"this study is louder than what it looks for: {power.description}, "
+        f"{power.expected:.1f} in {NIGHT} trainings. "
         f"Start another with --tag: {', or '.join(steps)}"
     )
 

@@ -117,8 +117,8 @@ def calibrations(trained: Iterable[Trained]) -> dict[str, Calibration]:
     for each in trained:
         if each.predicted is not None and each.delta is not None:
             pairs.setdefault(each.proposer, []).append((each.predicted, each.delta))
-    found = {name: calibrate(pairs[name]) for name in sorted(pairs)}
-    return {name: each for name, each in found.items() if each is not None}
+    calibrated = {name: calibrate(pairs[name]) for name in sorted(pairs)}
+    return {name: each for name, each in calibrated.items() if each is not None}
 
 
 def _record(name: str, mine: Sequence[Trained], control: bool) -> ProposerRecord:  # noqa: FBT001

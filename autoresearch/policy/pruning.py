@@ -154,12 +154,12 @@ def lags(points: Iterable[Point], incumbent: ReferenceCurve) -> Lags:
     return tuple(lag.behind(over) for over in range(1, STRETCHES + 1))
 
 
-def share_bound(found: int, of: int) -> float:
-    """Return the 95% upper bound of a share, `found` seen among `of` (Clopper-Pearson)."""
-    low, high = found / of if of else 1.0, 1.0
+def share_bound(seen: int, of: int) -> float:
+    """Return the 95% upper bound of a share, `seen` of `of` cases (Clopper-Pearson)."""
+    low, high = seen / of if of else 1.0, 1.0
     while high - low > 1e-6:
         share = (low + high) / 2
-        often = sum(_binomial(count, of, share) for count in range(found + 1)) > 1 - SURE
+        often = sum(_binomial(count, of, share) for count in range(seen + 1)) > 1 - SURE
         low, high = (share, high) if often else (low, share)
     return high
 

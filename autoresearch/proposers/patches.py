@@ -41,10 +41,10 @@ class PatchesProposer:
 
     def _files(self) -> list[Path]:
         try:
-            found = [path for path in self._directory.iterdir() if _bare(path).suffix in _SUFFIXES]
+            paths = [path for path in self._directory.iterdir() if _bare(path).suffix in _SUFFIXES]
         except OSError:
             return []
-        return sorted(found, key=lambda path: path.name)
+        return sorted(paths, key=lambda path: path.name)
 
 
 def _bare(path: Path) -> Path:

@@ -122,19 +122,19 @@ def _line(line: bytes) -> bytes:
 
 def _without_margin(text: str) -> str:
     """Return a text without the indentation or quotation marks before all lines of its diff."""
-    found = _MARGIN.search(text)
-    if found is None or _HUNK.search(text) or f"\n{found[1]}+++ " not in text:
+    match = _MARGIN.search(text)
+    if match is None or _HUNK.search(text) or f"\n{match[1]}+++ " not in text:
         return text
-    bare = found[1].rstrip()
-    lines = (line.removeprefix(found[1]) for line in text.split("\n"))
+    bare = match[1].rstrip()
+    lines = (line.removeprefix(match[1]) for line in text.split("\n"))
     return "\n".join("" if line.rstrip() == bare else line for line in lines)
 
 
 def _subject(above: str) -> str:
-    found = _SUBJECT.search(above)
-    if found is None:
+    match = _SUBJECT.search(above)
+    if match is None:
         return ""
-    words = " ".join(found[1].split())[:_MOST_SUBJECT]
+    words = " ".join(match[1].split())[:_MOST_SUBJECT]
     with suppress(LookupError, ValueError, MessageError):
         words = str(make_header(decode_header(words)))
     return _TAGS.sub("", words)

@@ -167,15 +167,15 @@ def _listed(
     nothing = genai_prices.Usage()
     try:
         if base_url is None:
-            found = genai_prices.calc_price(nothing, model, provider_id=provider)
+            price = genai_prices.calc_price(nothing, model, provider_id=provider)
         else:
-            found = genai_prices.calc_price(nothing, model, provider_api_url=base_url)
+            price = genai_prices.calc_price(nothing, model, provider_api_url=base_url)
     except LookupError:
         return None
     # A model of which not both directions have a price is none that chats.
-    if None in (getattr(found.model_price, each, None) for each in (_INPUT, _OUTPUT)):
+    if None in (getattr(price.model_price, each, None) for each in (_INPUT, _OUTPUT)):
         return None
-    source, info = f"genai-prices {genai_prices.__version__}", found.model
+    source, info = f"genai-prices {genai_prices.__version__}", price.model
     return Price(source, lambda time: _tiers(info.get_prices(time)), now)
 
 

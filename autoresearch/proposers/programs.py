@@ -33,12 +33,12 @@ def find_program(command: str, environment: Mapping[str, str]) -> tuple[str, ...
     program = words[0] if words else ""
     if program.startswith("~/"):
         program = environment.get("HOME", "~") + program.removeprefix("~")
-    found = shutil.which(program, path=environment.get("PATH", os.defpath))
-    if found is None:
+    path = shutil.which(program, path=environment.get("PATH", os.defpath))
+    if path is None:
         what = f"there is no program {safe_line(program, 80)} on PATH: install it first"
         msg = f"command:{command}: {what if program else 'which program?'}"
         raise ProposerError(msg)
-    return (str(Path(found).absolute()), *words[1:])
+    return (str(Path(path).absolute()), *words[1:])
 
 
 def refuse_hidden(

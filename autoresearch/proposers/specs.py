@@ -213,8 +213,8 @@ def _key(spec: Spec, keys: Keys, variable: str) -> str:
 
 def _split(argument: str) -> tuple[str, str | None]:
     """Return the model's name and the base URL, which begins at the first @http."""
-    found = _URL.search(argument)
-    return (argument[: found.start()], argument[found.end() :]) if found else (argument, None)
+    match = _URL.search(argument)
+    return (argument[: match.start()], argument[match.end() :]) if match else (argument, None)
 
 
 def _refuse_bad_url(name: str, url: str) -> None:

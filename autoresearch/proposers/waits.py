@@ -138,31 +138,31 @@ def _added(span: str) -> float:
 
 
 def _durations(text: str) -> Iterator[float]:
-    for found in _DURATION.finditer(text):
-        yield _added(found["span"])
+    for match in _DURATION.finditer(text):
+        yield _added(match["span"])
     for hours, minutes, seconds in _COUNTDOWN.findall(text):
         yield min(int(hours) * 3600.0 + int(minutes) * 60 + int(seconds), DAY)
 
 
 def _fields(text: str, now: datetime) -> Iterator[float]:
-    for found in _FIELD.finditer(text):
-        wait = field_wait(found["name"], found["value"], now)
+    for match in _FIELD.finditer(text):
+        wait = field_wait(match["name"], match["value"], now)
         if wait is not None:
             yield wait
 
 
 def _epochs(text: str, now: datetime) -> Iterator[float]:
-    for found in _EPOCH.finditer(text):
-        moment = float(found["epoch"]) / (1000 if len(found["epoch"]) > 10 else 1)
+    for match in _EPOCH.finditer(text):
+        moment = float(match["epoch"]) / (1000 if len(match["epoch"]) > 10 else 1)
         wait = _until(moment, now)
-        if wait is not None and (found["cue"] or moment > now.timestamp()):
+        if wait is not None and (match["cue"] or moment > now.timestamp()):
             yield wait
 
 
 def _times(text: str, now: datetime) -> Iterator[float]:
     moments = [
-        *(_dated(found, now) for found in _DATE.finditer(text)),
-        *(_clocked(found, now) for found in _CLOCK.finditer(text)),
+        *(_dated(match, now) for match in _DATE.finditer(text)),
+        *(_clocked(match, now) for match in _CLOCK.finditer(text)),
     ]
     for moment in moments:
         wait = None if moment is None else _until(moment.timestamp(), now)
@@ -178,49 +178,49 @@ def _until(moment: float, now: datetime) -> float | None:
     return min(left, DAY) if 0 < left <= _FARTHEST else None
 
 
-def _dated(found: re.Match[str], now: datetime) -> datetime | None:
+def _dated(match: re.Match[str], now: datetime) -> datetime | None:
     try:
-        moment = datetime.fromisoformat(f"{found['date']}T{found['time']}")
+        moment = datetime.fromisoformat(f"{match['date']}T{match['time']}")
     except ValueError:
         return None
-    return moment.replace(tzinfo=_zone(found["zone"] or "", now))
+    return moment.replace(tzinfo=_zone(match["zone"] or "", now))
 
 
-def _clocked(found: re.Match[str], now: datetime) -> datetime | None:
-    local = now.astimezone(_zone(found["zone"] or "", now))
-    hour = _hour(found)
+def _clocked(match: re.Match[str], now: datetime) -> datetime | None:
+    local = now.astimezone(_zone(match["zone"] or "", now))
+    hour = _hour(match)
     if hour is None:
         return None
-    minute = int(found["minute"] or 0)
+    minute = int(match["minute"] or 0)
     try:
-        moment = _day(found, local).replace(hour=hour, minute=minute, second=0, microsecond=0)
+        moment = _day(match, local).replace(hour=hour, minute=minute, second=0, microsecond=0)
     except ValueError:
         return None
-    if found["weekday"]:
-        ahead = (_WEEKDAYS.index(found["weekday"].lower()) - local.weekday()) % 7
+    if match["weekday"]:
+        ahead = (_WEEKDAYS.index(match["weekday"].lower()) - local.weekday()) % 7
         return moment + timedelta(days=ahead)
-    if found["month"] or found["of"]:
+    if match["month"] or match["of"]:
         return moment
     passed = (local - moment).total_seconds() > _JUST_PASSED
-    return moment + timedelta(days=bool(found["morrow"]) or passed)
+    return moment + timedelta(days=bool(match["morrow"]) or passed)
 
 
-def _hour(found: re.Match[str]) -> int | None:
+def _hour(match: re.Match[str]) -> int | None:
     """Return the hour that is meant; None where the number is no time of day."""
-    if found["word"]:
-        return 0 if found["word"].lower() == "midnight" else 12
-    hour, half = int(found["hour"]), (found["half"] or "")[:1].lower()
+    if match["word"]:
+        return 0 if match["word"].lower() == "midnight" else 12
+    hour, half = int(match["hour"]), (match["half"] or "")[:1].lower()
     if not half:
-        return hour if found["minute"] else None
+        return hour if match["minute"] else None
     return hour % 12 + 12 * (half == "p") if hour <= 12 else None
 
 
-def _day(found: re.Match[str], local: datetime) -> datetime:
-    name, day = found["month"] or found["of"], found["day"] or found["nth"]
+def _day(match: re.Match[str], local: datetime) -> datetime:
+    name, day = match["month"] or match["of"], match["day"] or match["nth"]
     if not name:
         return local
     month = _MONTHS.index(name[:3].lower()) + 1
-    year = int(found["year"] or local.year + (month < local.month))
+    year = int(match["year"] or local.year + (month < local.month))
     return local.replace(year=year, month=month, day=int(re.sub(r"\D", "", day)))
 
 

@@ -203,8 +203,8 @@ def _may_enter(root: Path, folder: str, *, follow: bool) -> bool:
     return (root / folder).is_dir() and not linked and os.access(root / folder, os.R_OK | os.X_OK)
 
 
-def _require_few(found: Sequence[DataLink], word: str) -> None:
-    if len(found) > MAX_LINKS:
+def _require_few(links: Sequence[DataLink], word: str) -> None:
+    if len(links) > MAX_LINKS:
         msg = (
             f"{word}: more than {MAX_LINKS} files would have to be shown one by one: put what is "
             "held out into a folder of its own"

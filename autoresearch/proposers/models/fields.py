@@ -129,13 +129,13 @@ def told_usage(counts: object) -> Usage | None:
 
 def _tokens(counts: object, *names: str) -> int | None:
     """Return the first count of tokens under one of these names."""
-    found = (
+    counted = (
         count(value)
         for name in names
         for each, value in members(counts).items()
         if _words(each) == {name, "tokens"}
     )
-    return next((many for many in found if many is not None), None)
+    return next((many for many in counted if many is not None), None)
 
 
 def _of_caches(counts: object, depth: int) -> Iterator[tuple[set[str], int]]:

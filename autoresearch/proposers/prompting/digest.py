@@ -35,7 +35,7 @@ def near_misses(history: Sequence[HistoryEntry]) -> list[HistoryEntry]:
     Left out are those that read no better, however little is known of them; keeps that were taken
     back, since what they read at first was luck; and those that broke a guard.
     """
-    found = [
+    entries = [
         entry
         for entry in history
         if entry.verdict is Verdict.DISCARD
@@ -44,7 +44,7 @@ def near_misses(history: Sequence[HistoryEntry]) -> list[HistoryEntry]:
         and not _refuted(entry)
     ]
     return sorted(
-        found,
+        entries,
         key=lambda entry: (-entry.chances.better if entry.chances else 0.0, entry.measured or 0.0),
     )[:MOST]
 
@@ -71,21 +71,21 @@ def open_ideas(history: Sequence[HistoryEntry], proposer: str = "") -> list[tupl
 def lineage(history: Sequence[HistoryEntry], incumbent: int) -> list[HistoryEntry]:
     """Return the incumbent and all that it was built on, beginning with the baseline."""
     known = {entry.id: entry for entry in history}
-    found: list[HistoryEntry] = []
+    entries: list[HistoryEntry] = []
     while (entry := known.pop(incumbent, None)) is not None:
-        found.append(entry)
+        entries.append(entry)
         incumbent = entry.parent_id or 0
-    return found[::-1]
+    return entries[::-1]
 
 
 def tallies(history: Sequence[HistoryEntry]) -> list[Tally]:
     """Return how each category that was tried has paid, in the order of the enum."""
-    found = []
+    tried = []
     for category in Category:
         mine = [entry for entry in history if entry.category is category]
         if mine and category is not Category.BASELINE:
-            found.append(_tally(category, mine))
-    return found
+            tried.append(_tally(category, mine))
+    return tried
 
 
 def calibration(history: Sequence[HistoryEntry], proposer: str = "") -> Calibration | None:
@@ -101,8 +101,10 @@ def calibrations(
     by_category = {each: [pair for of, pair in mine if of is each] for each in Category}
     if sum(map(bool, by_category.values())) < 2:
         return {}
-    found = {each: calibrate(pairs) for each, pairs in by_category.items() if len(pairs) >= _ENOUGH}
-    return {each: result for each, result in found.items() if result is not None}
+    enough = {each: pairs for each, pairs in by_category.items() if len(pairs) >= _ENOUGH}
+    return {
+        each: result for each, pairs in enough.items() if (result := calibrate(pairs)) is not None
+    }
 
 
 def _predictions(

@@ -178,8 +178,8 @@ class HistorySection:
     def _guarded(self, run: TrialSummary | None) -> str:
         """Return the numbers that guards are set on, in words."""
         known = run.gauges if run is not None else {}
-        found = [each.name for each in self._guards if each.name in known]
-        return ", ".join(f"{name} {known[name]:.4g}" for name in found)
+        guards = [each.name for each in self._guards if each.name in known]
+        return ", ".join(f"{name} {known[name]:.4g}" for name in guards)
 
     def _curve(self, run: TrialSummary | None) -> Sequence[float | None]:
         """Return a curve in bits per byte where the bytes of a token are known."""

@@ -57,13 +57,13 @@ def known_view(known: Known, blocks: UntrustedBlocks, room: int) -> KnownView:
 
 def _fitting(ideas: Sequence[KnownIdea], lines: Sequence[str], room: int) -> list[int]:
     """Return the rows that fit, in their order: keeps go first, and newer ones before older."""
-    found = list[int]()
+    fitting = list[int]()
     for at in sorted(range(len(ideas)), key=lambda at: (not _kept(ideas[at]), -at)):
         room -= estimate(f"{lines[at]}\n")
         if room < 0:
             break
-        found.append(at)
-    return sorted(found)
+        fitting.append(at)
+    return sorted(fitting)
 
 
 def _line(idea: KnownIdea, known: Known) -> str:

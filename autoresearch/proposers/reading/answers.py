@@ -66,8 +66,8 @@ def header(text: str) -> Header:
     """Return the last header in a text; fields that are missing or odd keep their defaults."""
     lines = patching.split_lines(text)
     code = lines_of(patching.find_blocks(lines, ()))
-    found = [each for each in groups(lines, code) if not each.is_form]
-    return found[-1].header if found else Header()
+    headers = [each for each in groups(lines, code) if not each.is_form]
+    return headers[-1].header if headers else Header()
 
 
 def unread(answer: str, proposer: str, fault: Rejection, brief: Brief) -> Proposal:

@@ -111,7 +111,7 @@ def _unjoined(parts: Parts, chosen: ChosenParts, known: Collection[str]) -> list
 
     They belong to it if the words count, join, or name something in the change's code.
     """
-    found = list[str]()
+    unjoined = list[str]()
     for above, change in pairwise(chosen.edits):
         lines = [] if change.edit.fault else parts.prose(above.stop, change.start)
         words = [line for line in lines if _WORDS.search(line) and not _is_delimiter(line, known)]
@@ -120,8 +120,8 @@ def _unjoined(parts: Parts, chosen: ChosenParts, known: Collection[str]) -> list
         code = " ".join(line.partition("#")[0] for line in changed if not _MARK.match(line))
         about = set(_NAMED.findall(code.casefold()))
         joined = any(_JOINS.match(line) or _names(line, about) for line in words)
-        found += [] if joined else words[:1]
-    return found
+        unjoined += [] if joined else words[:1]
+    return unjoined
 
 
 def _is_delimiter(line: str, known: Collection[str]) -> bool:

@@ -71,10 +71,10 @@ def _enclosures(lines: Sequence[str], taken: Collection[int]) -> Iterator[Enclos
     for at, line in enumerate(lines):
         if at in taken:
             continue
-        for found in _CHANNEL.finditer(line):
+        for match in _CHANNEL.finditer(line):
             if channel:
                 yield Enclosure(channel[0], channel[1], at)
-            channel = (found["name"], at) if found["name"] else None
+            channel = (match["name"], at) if match["name"] else None
         for name, ends in _tags(line):
             if ends:
                 yield Enclosure(name, _pop(opened, name) or 0, at)
@@ -88,12 +88,12 @@ def _tags(line: str) -> Iterator[tuple[str, bool]]:
     """Yield the names of the tags of a line, and whether each is an end; not those closed in it."""
     if tag := _OPEN.match(line):
         yield tag["tag"] or tag["word"], False
-    for found in _TOKEN.finditer(line):
-        if THINKS.search(found["name"]):
-            yield found["name"], found["what"].upper() == "END"
-    for found in _CLOSE.finditer(line):
-        name = found["tag"] or found["word"]
-        begun = re.search(rf"<{re.escape(name)}[ >]", line[: found.start()])
+    for match in _TOKEN.finditer(line):
+        if THINKS.search(match["name"]):
+            yield match["name"], match["what"].upper() == "END"
+    for match in _CLOSE.finditer(line):
+        name = match["tag"] or match["word"]
+        begun = re.search(rf"<{re.escape(name)}[ >]", line[: match.start()])
         if not begun or (tag and begun.end() <= tag.end()):
             yield name, True
 

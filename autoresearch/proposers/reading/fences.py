@@ -40,13 +40,13 @@ def find_fences(
     A mark within a Python string does not end a fence: it ends where all strings in it have ended.
     """
     marks = _Marks(lines, taken)
-    found, at = list[Fence](), 0
+    fences, at = list[Fence](), 0
     while at < len(lines):
         fence = None if at in taken else _at(lines, at, known, marks)
         if fence is not None:
-            found.append(fence)
+            fences.append(fence)
         at = fence.stop + 1 if fence is not None else at + 1
-    return found
+    return fences
 
 
 class _Marks:
@@ -103,12 +103,12 @@ def _is_side(line: str) -> bool:
 
 def opened_up(line: str) -> list[str]:
     """Return a line as several if it is an element named like a side, with both tags on it."""
-    found = _SIDE.fullmatch(line)
-    name = (found["open"] or found["close"] or "") if found else ""
-    if found is None or not found["text"].strip() or not SIDES.fullmatch(name.upper()):
+    match = _SIDE.fullmatch(line)
+    name = (match["open"] or match["close"] or "") if match else ""
+    if match is None or not match["text"].strip() or not SIDES.fullmatch(name.upper()):
         return [line]
-    around = (f"<{name}>" if found["open"] else "", f"</{name}>" if found["close"] else "")
-    return [each for each in (around[0], found["text"], around[1]) if each]
+    around = (f"<{name}>" if match["open"] else "", f"</{name}>" if match["close"] else "")
+    return [each for each in (around[0], match["text"], around[1]) if each]
 
 
 def is_named(lines: Sequence[str], fence: Fence, word: re.Pattern[str]) -> bool:
@@ -122,15 +122,15 @@ def is_named(lines: Sequence[str], fence: Fence, word: re.Pattern[str]) -> bool:
 
 def _mark(line: str) -> str:
     """Return the mark of a line that may end a fence; "" for other lines."""
-    found = _FENCE.fullmatch(line)
-    return found["mark"] if found and not found["info"].strip() else ""
+    match = _FENCE.fullmatch(line)
+    return match["mark"] if match and not match["info"].strip() else ""
 
 
 def _opens_again(body: Sequence[str], mark: str) -> bool:
     """Return whether another fence begins in the code of a fence."""
     for at, line in enumerate(body):
-        found = _FENCE.fullmatch(line) if line.lstrip(" \t>").startswith(mark) else None
-        if found and found["info"].strip() and not _in_text(body[:at]):
+        match = _FENCE.fullmatch(line) if line.lstrip(" \t>").startswith(mark) else None
+        if match and match["info"].strip() and not _in_text(body[:at]):
             return True
     return False
 

@@ -104,24 +104,24 @@ def groups(
         taken: the numbers of lines that are code.
         known: the project's paths; a line that names one is no part of a wrapped value.
     """
-    found = list(_fields(lines, taken, known))
-    begins = [at for at, field in enumerate(found) if field.name == "hypothesis"]
-    begins = [_first(found, at) for at in begins]
-    ends = [*begins[1:], len(found)][: len(begins)]
-    return [_group(lines, found[start:stop]) for start, stop in zip(begins, ends, strict=True)]
+    fields = list(_fields(lines, taken, known))
+    begins = [at for at, field in enumerate(fields) if field.name == "hypothesis"]
+    begins = [_first(fields, at) for at in begins]
+    ends = [*begins[1:], len(fields)][: len(begins)]
+    return [_group(lines, fields[start:stop]) for start, stop in zip(begins, ends, strict=True)]
 
 
-def _first(found: Sequence[Field], at: int) -> int:
+def _first(fields: Sequence[Field], at: int) -> int:
     """Return the place of a header's first field: fields right above a hypothesis belong to it.
 
     If one of them is there twice, they are another header's.
     """
     first, seen = at, {"hypothesis"}
-    while first and found[first - 1].stop >= found[first].start - 1:
+    while first and fields[first - 1].stop >= fields[first].start - 1:
         first -= 1
-        if found[first].name in seen:
+        if fields[first].name in seen:
             return at
-        seen.add(found[first].name)
+        seen.add(fields[first].name)
     return first
 
 
@@ -179,11 +179,11 @@ def _fields(
 def _field(
     lines: Sequence[str], at: int, taken: Collection[int], known: Collection[str]
 ) -> Field | None:
-    found = _named(lines[at])
-    if found is None:
+    match = _named(lines[at])
+    if match is None:
         return None
-    name = str(field_name(found["name"]))
-    value = _clean(found.groupdict().get("value") or "")
+    name = str(field_name(match["name"]))
+    value = _clean(match.groupdict().get("value") or "")
     value = "" if _FOLDED.fullmatch(value) else value
     if field_name(value.partition("|")[0].strip(" *_`:\"'")):
         return None  # the head of a table, or JSON that does not end
@@ -231,9 +231,9 @@ def _named(line: str) -> re.Match[str] | None:
     """Return the match of a line that begins a field."""
     plain = _LAYOUT.sub("", line.strip())
     for way in (_FIELD, _HEADING, _BOLD, _TAGGED):
-        found = way.fullmatch(plain)
-        if found and field_name(found["name"]):
-            return found
+        match = way.fullmatch(plain)
+        if match and field_name(match["name"]):
+            return match
     return None
 
 
@@ -281,8 +281,8 @@ def category(text: str) -> Category:
             return names[word]
     alike = (name for word in words for name in known if name[:_STEM] == word[:_STEM])
     typed = (get_close_matches(word, known, n=1, cutoff=0.75) for word in words if len(word) < 60)
-    found = next(alike, None) or next((each[0] for each in typed if each), None)
-    return known[found] if found else Category.OTHER
+    likely = next(alike, None) or next((each[0] for each in typed if each), None)
+    return known[likely] if likely else Category.OTHER
 
 
 def _folded(text: str) -> str:

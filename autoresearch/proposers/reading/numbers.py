@@ -76,18 +76,18 @@ def delta(text: str, metric: Metric = BITS_PER_BYTE, largest: float = 1.0) -> fl
     if len(text) > _LONGEST or _PRODUCT.search(plain):
         return None
     outside = _ASIDE.sub(" ", plain)
-    found = _numbers(outside, wording)
-    if not found:
-        outside, found = plain, _numbers(plain, wording)
-    if len(found) != 1 or _SCORE.search(outside):
+    numbers = _numbers(outside, wording)
+    if not numbers:
+        outside, numbers = plain, _numbers(plain, wording)
+    if len(numbers) != 1 or _SCORE.search(outside):
         return None
-    return _signed(found[0], outside, wording, largest)
+    return _signed(numbers[0], outside, wording, largest)
 
 
 def _numbers(text: str, wording: Wording) -> list[tuple[str, str]]:
     """Return the sign and digits of all numbers that are in the metric's unit."""
-    found = _NUMBER.finditer(text)
-    return [(each["sign"], each["digits"]) for each in found if wording.has(each["unit"])]
+    matches = _NUMBER.finditer(text)
+    return [(each["sign"], each["digits"]) for each in matches if wording.has(each["unit"])]
 
 
 def _any(*words: str) -> re.Pattern[str]:

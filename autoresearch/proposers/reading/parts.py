@@ -92,9 +92,9 @@ def take_apart(answer: str, brief: Brief) -> Parts:
         if not _holds_header(lines, fence)
         for number in range(fence.start + 1, fence.stop)
     }
-    found = (whole_file(lines, each, brief) for each in fences if each.closed)
+    files = (whole_file(lines, each, brief) for each in fences if each.closed)
     wholes = [
-        each for each in found if each and not taken.intersection(range(each.start, each.stop))
+        each for each in files if each and not taken.intersection(range(each.start, each.stop))
     ]
     code |= taken
     return Parts(lines, edits, fences, wholes, groups(lines, code, known), frozenset(code))
@@ -132,15 +132,15 @@ def lines_of(edits: Sequence[PlacedEdit]) -> set[int]:
 
 def _holds_header(lines: Sequence[str], fence: Fence) -> bool:
     """Return whether a fence is no code: a header begins it, or one of several fields is in it."""
-    found = groups(lines[fence.start + 1 : fence.stop])
-    return any(each.start < _HEADER_LINES or each.size > 1 for each in found)
+    headers = groups(lines[fence.start + 1 : fence.stop])
+    return any(each.start < _HEADER_LINES or each.size > 1 for each in headers)
 
 
 def _pairs(
     lines: Sequence[str], fences: Sequence[Fence], known: Mapping[str, str], taken: set[int]
 ) -> list[PlacedEdit]:
     """Return the edits that are two fences, one named as SEARCH and one as REPLACE."""
-    found = list[PlacedEdit]()
+    pairs = list[PlacedEdit]()
     for first, second in pairwise(fences):
         named = is_named(lines, first, SOUGHT) and is_named(lines, second, PUT)
         if not named or not second.closed or first.start in taken:
@@ -149,8 +149,8 @@ def _pairs(
         reading = EditReading(search, replace)
         path = patching.path_above(lines[max(first.start - 6, 0) : first.start], known)
         edit = Edit((reading,), path, f"the edit at line {first.start + 1}")
-        found.append(PlacedEdit(first.start, second.stop + 1, edit))
-    return found
+        pairs.append(PlacedEdit(first.start, second.stop + 1, edit))
+    return pairs
 
 
 def _body(lines: Sequence[str], fence: Fence) -> tuple[str, ...]:

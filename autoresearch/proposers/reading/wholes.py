@@ -55,8 +55,8 @@ def share(old: Sequence[str], new: Sequence[str]) -> float:
 
 def _defined_name(line: str) -> str:
     """Return the name that a line defines at a program's top level; "" if it defines none."""
-    found = _DEFINITION.match(line)
-    return (found[1] or found[2]) if found else ""
+    match = _DEFINITION.match(line)
+    return (match[1] or match[2]) if match else ""
 
 
 def partial(lines: Sequence[str], fences: Sequence[Fence], brief: Brief) -> str:
@@ -79,8 +79,8 @@ def partial(lines: Sequence[str], fences: Sequence[Fence], brief: Brief) -> str:
 def _body(lines: Sequence[str], fence: Fence, brief: Brief) -> tuple[int, list[str]]:
     """Return where a fence's file begins, and its lines, without a header or marks around it."""
     start, stop = fence.start + 1, fence.stop
-    found = groups(lines[start : min(stop, start + _HEADER_LINES)])
-    start += found[0].end if found else 0
+    headers = groups(lines[start : min(stop, start + _HEADER_LINES)])
+    start += headers[0].end if headers else 0
     while start < stop and _RULE.fullmatch(lines[start]):
         start += 1
     element = _ELEMENT.fullmatch(lines[start]) if start < stop else None
