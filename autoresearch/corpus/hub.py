@@ -36,8 +36,8 @@ class HubSource:
     @property
     def signature(self) -> str:
         """The dataset's name and configuration; more would need the network."""
-        asked = [self.text_column] if self.text_column else []
-        return json.dumps(["hf", self.dataset, self.config, *asked])
+        column = [self.text_column] if self.text_column else []
+        return json.dumps(["hf", self.dataset, self.config, *column])
 
     @property
     def total(self) -> None:

@@ -42,8 +42,8 @@ class FileSource:
     def signature(self) -> str:
         """The root, every file's path, size and change time, and the column asked for."""
         listing = [(each.path, each.size, each.mtime_ns) for each in self.entries]
-        asked = [self.text_column] if self.text_column else []
-        return json.dumps([str(self.root), self.note, listing, *asked])
+        column = [self.text_column] if self.text_column else []
+        return json.dumps([str(self.root), self.note, listing, *column])
 
     @property
     def total(self) -> int | None:

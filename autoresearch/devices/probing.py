@@ -52,16 +52,16 @@ def command(device: str, steps: Sequence[str]) -> list[str]:
     return [sys.executable, "-P", "-m", "autoresearch.runtime.probe", device, *steps]
 
 
-def read_steps(said: bytes, steps: Sequence[str], ending: str) -> list[Step]:
+def read_steps(output: bytes, steps: Sequence[str], ending: str) -> list[Step]:
     """Return the steps of a probe, up to the first that failed.
 
     Args:
-        said: its standard output.
+        output: its standard output.
         steps: the names of the steps that it was to try.
         ending: how it ended: the fault of the first step that it did not report.
     """
     done: list[Step] = []
-    for line in said.splitlines():
+    for line in output.splitlines():
         try:
             done.append(Step(**json.loads(line)))
         except (ValueError, TypeError):

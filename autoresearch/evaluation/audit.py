@@ -123,14 +123,14 @@ class Audit:
         """
         known = self.allowance
         least = self.probes if known else max(self.probes, policy.MEASURED)
-        evidence, taken = Evidence(), NONE
+        evidence, challenged = Evidence(), NONE
         noise = (known and known.noise) or 0.0
         for _ in range(2):
             count = max(least, needed(excess, self.worth, noise)) - evidence.challenged
             if count > 0 and evidence.challenged < excess.size:
-                uniform, drawn = draw(excess, count, rng, taken)
+                uniform, drawn = draw(excess, count, rng, challenged)
                 evidence += ask(uniform, drawn)
-                taken = np.concatenate([taken, uniform, drawn])
+                challenged = np.concatenate([challenged, uniform, drawn])
             allowed = known or policy.allow(evidence.mismatch, evidence.noise, self.least)
             evidence.require(allowed)
             if allowed.noise is not None:
@@ -140,7 +140,7 @@ class Audit:
         return Finding(evidence, leak, None if known else allowed)
 
 
-def _require_near(rule: Cause, mismatch: float, allowance: Allowance, who: str) -> None:
+def _require_near(rule: Cause, mismatch: float, allowance: Allowance, what: str) -> None:
     if not mismatch <= allowance.tolerance:
-        reason = f"{who}, differs by {mismatch:.3g} nats (tolerance {allowance.tolerance:.3g})"
+        reason = f"{what}, differs by {mismatch:.3g} nats (tolerance {allowance.tolerance:.3g})"
         raise NoScore(rule, f"{reason}: {CAUSES}")

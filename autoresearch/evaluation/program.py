@@ -118,13 +118,13 @@ class ProgramScorer(OwnMetricScorer):
         if not (tree / self._settings.evaluator).is_file():
             msg = f"[metric] evaluator: {name} is not in the commit: write it, and commit it"
             raise EvaluationError(msg)
-        own = Path(tempfile.mkdtemp(prefix="evaluation-", dir=scratch))
+        scratch_dir = Path(tempfile.mkdtemp(prefix="evaluation-", dir=scratch))
         try:
             strip(tree, self._hidden)
-            place(self._shown, tree, own)
-            ran = self._run(tree, checkpoint / "out", own)
+            place(self._shown, tree, scratch_dir)
+            ran = self._run(tree, checkpoint / "out", scratch_dir)
         finally:
-            remove(own)
+            remove(scratch_dir)
         _require_success(ran, name, self._timeout, self._limits)
         if len(ran.answer) >= _KEPT_BYTES:
             reason = f"{name} printed more than {_KEPT_BYTES // 2**20} MiB"

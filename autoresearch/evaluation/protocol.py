@@ -92,20 +92,20 @@ def converse(
     Yields:
         The server's number, the job and the numbers that came back.
     """
-    asked: deque[tuple[int, Job]] = deque()
+    pending: deque[tuple[int, Job]] = deque()
 
-    def ask(who: int) -> None:
-        if job := next(queues[who], None):
-            servers[who].post(job.operation, job.rows.tobytes(), rows=len(job.rows))
-            asked.append((who, job))
+    def ask(number: int) -> None:
+        if job := next(queues[number], None):
+            servers[number].post(job.operation, job.rows.tobytes(), rows=len(job.rows))
+            pending.append((number, job))
 
-    for who in range(len(servers)):
-        ask(who)
-    while asked:
-        who, job = asked.popleft()
-        reply = servers[who].collect(4 * job.numbers)
-        ask(who)
-        yield who, job, np.frombuffer(reply.payload, "<f4")
+    for number in range(len(servers)):
+        ask(number)
+    while pending:
+        number, job = pending.popleft()
+        reply = servers[number].collect(4 * job.numbers)
+        ask(number)
+        yield number, job, np.frombuffer(reply.payload, "<f4")
 
 
 def commit(
@@ -121,11 +121,11 @@ def commit(
     queue = (
         Job("score", each.tokens, each.tokens[:, 1:].size, each) for each in plan.blocks(batch, rng)
     )
-    for who, job, numbers in converse(servers, [queue] * len(servers)):
+    for number, job, numbers in converse(servers, [queue] * len(servers)):
         assert isinstance(job.about, Block)
         mask, positions = plan.charged(job.about)
         nats[positions] = numbers.reshape(mask.shape)[mask]
-        owner[positions] = who
+        owner[positions] = number
     if not np.isfinite(nats).all():
         raise NoScore(Cause.NON_FINITE, "a log-probability is not finite")
     if np.abs(nats).sum() > MOST_NATS:
@@ -165,9 +165,12 @@ class Challenge:
         rows = max(1, min(batch, MAX_NUMBERS // entries))
         queues = [
             iter(
-                [*self._own(who, again, entries, rows, rng), *self._others(who, entries, rows, rng)]
+                [
+                    *self._own(server, again, entries, rows, rng),
+                    *self._others(server, entries, rows, rng),
+                ]
             )
-            for who in range(len(servers))
+            for server in range(len(servers))
         ]
         for _, job, numbers in converse(servers, queues):
             assert isinstance(job.about, Request)
@@ -180,14 +183,16 @@ class Challenge:
         return rng.choice(len(self.positions), count, replace=False)
 
     def _own(
-        self, who: int, again: Integers, entries: int, rows: int, rng: np.random.Generator
+        self, server: int, again: Integers, entries: int, rows: int, rng: np.random.Generator
     ) -> Iterator[Job]:
-        members = again[self.commitment.owner[self.positions[again]] == who]
+        members = again[self.commitment.owner[self.positions[again]] == server]
         for each in true_rows(self.plan, self.positions[members], rows, rng):
             yield _job(each, members, entries, audit=False)
 
-    def _others(self, who: int, entries: int, rows: int, rng: np.random.Generator) -> Iterator[Job]:
-        members = np.flatnonzero(self.commitment.owner[self.positions] != who)
+    def _others(
+        self, server: int, entries: int, rows: int, rng: np.random.Generator
+    ) -> Iterator[Job]:
+        members = np.flatnonzero(self.commitment.owner[self.positions] != server)
         for each in other_suffixes(self.plan, self.positions[members], rows, rng):
             yield _job(each, members, entries, audit=True)
 

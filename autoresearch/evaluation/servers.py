@@ -25,13 +25,13 @@ class Servers:
         """
         self.scoring_dir = scoring_dir
         self._deadline = time.monotonic()
-        with ExitStack() as held:
-            held.callback(remove, scoring_dir.place)
+        with ExitStack() as stack:
+            stack.callback(remove, scoring_dir.place)
             # The names say nothing, so that no server can tell which of the two it is.
             self.pair = tuple(
-                held.enter_context(ServerHandle.start(scoring_dir, name)) for name in ("a", "b")
+                stack.enter_context(ServerHandle.start(scoring_dir, name)) for name in ("a", "b")
             )
-            self._held = held.pop_all()
+            self._held = stack.pop_all()
 
     @property
     def alive(self) -> bool:

@@ -86,8 +86,8 @@ def _shared(old: Sequence[str], new: Sequence[str]) -> int:
 
 def _steps(a: Sequence[str], b: Sequence[str]) -> int:
     """Return the most steps that `difflib` may take: each run it finds costs a look at them all."""
-    here, there = Counter(a), Counter(b)
-    pairs = sum(count * there[line] for line, count in here.items())
+    counts_a, counts_b = Counter(a), Counter(b)
+    pairs = sum(count * counts_b[line] for line, count in counts_a.items())
     return (len(a) + len(b) + pairs) * min(len(a), len(b), pairs)
 
 
@@ -102,9 +102,11 @@ def _gaps(a: Sequence[str], b: Sequence[str]) -> list[tuple[int, int, int, int]]
 
 def _anchors(a: Sequence[str], b: Sequence[str]) -> list[tuple[int, int]]:
     """Return the longest rising series of lines that are in either list once (patience diff)."""
-    here, there = Counter(a), Counter(b)
-    places = {line: at for at, line in enumerate(b) if there[line] == 1}
-    common = [(at, places[line]) for at, line in enumerate(a) if here[line] == 1 and line in places]
+    counts_a, counts_b = Counter(a), Counter(b)
+    places = {line: at for at, line in enumerate(b) if counts_b[line] == 1}
+    common = [
+        (at, places[line]) for at, line in enumerate(a) if counts_a[line] == 1 and line in places
+    ]
     ends: list[int] = []  # the smallest end of a rising series of each length
     last: list[int] = []  # which of `common` has it
     before: list[int] = []  # which one comes before each

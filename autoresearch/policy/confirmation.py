@@ -76,10 +76,10 @@ def claim(kept: Kept, noise: Noise, prior: Prior, scale: Scale = CPU_SCALE) -> C
     if not fresh:
         return _claim(believed, 0, "no fresh pair yet", sure=False)
     # Its own pairs are repeats as well, however little those of other code count.
-    known = max(noise.pair_repeats, len(fresh)) >= _ENOUGH_REPEATS
-    read = f"{scale.text(fmean(fresh))} on {counted(len(fresh), 'fresh pair')}"
-    reason = f"{read}, better with probability {believed.better:.1%}"
-    if not known:
+    is_known = max(noise.pair_repeats, len(fresh)) >= _ENOUGH_REPEATS
+    measured = f"{scale.text(fmean(fresh))} on {counted(len(fresh), 'fresh pair')}"
+    reason = f"{measured}, better with probability {believed.better:.1%}"
+    if not is_known:
         return _claim(believed, len(fresh), f"{reason}, but the noise is not known yet", sure=False)
     sure = believed.better >= CONFIRMED and len(fresh) >= _FEWEST_PAIRS
     return _claim(believed, len(fresh), reason, sure=sure)
@@ -148,9 +148,9 @@ def _is_doubtful(kept: Kept, noise: Noise, prior: Prior) -> bool:
 
 def _seed(kept: Kept, epoch: int | None) -> tuple[int, int]:
     """Return the seed of a keep's next pair, and how many trainings that takes: 1 or 2."""
-    mine, theirs = ({each.seed for each in side} for side in (kept.experiment, kept.parent))
+    experiment, parent = ({each.seed for each in side} for side in (kept.experiment, kept.parent))
     read = {each.seed for each in (*kept.experiment, *kept.parent) if each.epoch == epoch}
-    if half_read := (mine ^ theirs) & read:
+    if half_read := (experiment ^ parent) & read:
         return min(half_read), 1
     return next_seed(kept.experiment, kept.parent), 2
 
@@ -228,10 +228,9 @@ def _fresh(kept: Kept, noise: Noise) -> list[float]:
 def _differences(kept: Kept, noise: Noise) -> list[float]:
     # Adjusted among the pairs alone: what only one side read, perhaps at another speed of the
     # machine, must not move their mean.
-    mine, theirs = _beside(kept.experiment, kept.parent), _beside(kept.parent, kept.experiment)
-    return paired(
-        adjust_for_throughput(mine, noise.slope), adjust_for_throughput(theirs, noise.slope)
-    )
+    experiment = adjust_for_throughput(_beside(kept.experiment, kept.parent), noise.slope)
+    parent = adjust_for_throughput(_beside(kept.parent, kept.experiment), noise.slope)
+    return paired(experiment, parent)
 
 
 def _beside(side: Sequence[Reading], other: Sequence[Reading]) -> list[Reading]:

@@ -74,8 +74,8 @@ class Duty:
     @property
     def shares(self) -> Mapping[str, float]:
         """The shares of the time that was no counted training, by what held it back."""
-        lost = sum(self.held.values())
-        return {name: each / lost for name, each in self.held.items()} if lost > 0 else {}
+        total = sum(self.held.values())
+        return {name: each / total for name, each in self.held.items()} if total > 0 else {}
 
 
 _TAIL = {

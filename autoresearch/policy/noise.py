@@ -211,10 +211,10 @@ def _nearness(
     """Return how much each group's repeats count, from 1 at the incumbent's score down to 0."""
     if not incumbent:
         return [1.0] * len(groups)
-    here = fmean(each.bpb for each in incumbent)
+    score = fmean(each.bpb for each in incumbent)
     levels = [fmean(each.bpb for each in group) for group in groups]
-    far = [abs(level - here) / max(_NEAR * abs(here), near, _TINY) for level in levels]
-    return [math.exp(-each) for each in far]
+    distances = [abs(level - score) / max(_NEAR * abs(score), near, _TINY) for level in levels]
+    return [math.exp(-each) for each in distances]
 
 
 def _shrunk(usual: float, squares: float, freedom: float) -> float:
@@ -241,20 +241,20 @@ def _beside_seeds(
     """
     if len(groups) < 2:
         return 0.0, 0.0
-    seeds = sorted({each.seed for mine in groups for each in mine})
+    seeds = sorted({each.seed for group in groups for each in group})
     place = {seed: number for number, seed in enumerate(seeds)}
-    layout = [np.eye(len(seeds))[[place[each.seed] for each in mine]] for mine in groups]
+    layout = [np.eye(len(seeds))[[place[each.seed] for each in group]] for group in groups]
     across = np.concatenate([each - each.mean(axis=0) for each in layout])
-    bits = np.concatenate([_centred([each.bpb for each in mine]) for mine in groups])
-    rows = np.repeat(weights, [len(mine) for mine in groups])
-    own = np.repeat([1 / len(mine) for mine in groups], [len(mine) for mine in groups])
+    scores = np.concatenate([_centred([each.bpb for each in group]) for group in groups])
+    rows = np.repeat(weights, [len(group) for group in groups])
+    own = np.repeat([1 / len(group) for group in groups], [len(group) for group in groups])
     scale = np.sqrt(rows)[:, None]
     basis, sizes, _ = np.linalg.svd(across * scale, full_matrices=False)
     basis = basis[:, sizes > 1e-9]
-    whole = bits * scale[:, 0]
-    left = whole - basis @ (basis.T @ whole)
+    target = scores * scale[:, 0]
+    residual = target - basis @ (basis.T @ target)
     freedom = float((rows * (1 - own - (basis**2).sum(axis=1))).sum())
-    return (float((left**2).sum()), freedom) if freedom > 1e-9 else (0.0, 0.0)
+    return (float((residual**2).sum()), freedom) if freedom > 1e-9 else (0.0, 0.0)
 
 
 def _within(

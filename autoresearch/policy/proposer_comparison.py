@@ -203,6 +203,6 @@ def _of_a_keep(own: Sequence[Trained], both: Sequence[Trained], rng: np.random.G
 def _seconds(side: Sequence[Trained], both: Sequence[Trained], *, kept: bool) -> float:
     """Return the mean seconds of a side's keeps or others; of both sides', if it has none."""
     for those in (side, both):
-        if taken := [each.seconds for each in those if each.kept is kept]:
-            return fmean(taken)
+        if seconds := [each.seconds for each in those if each.kept is kept]:
+            return fmean(seconds)
     return 0.0

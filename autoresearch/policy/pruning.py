@@ -221,8 +221,9 @@ def calibrated_thresholds(finished: Sequence[FinishedTraining]) -> PruningThresh
     ]
     if not winners:
         return PruningThresholds((math.inf,) * STRETCHES, 0)
-    seen = -math.log1p(-((1 - SURE) ** (1 / len(winners))))
-    height = max(1.0, -math.log(LOSABLE) / seen) * max(_height(each, _SHAPE) for each in winners)
+    quantile = -math.log1p(-((1 - SURE) ** (1 / len(winners))))
+    factor = max(1.0, -math.log(LOSABLE) / quantile)
+    height = factor * max(_height(each, _SHAPE) for each in winners)
     return PruningThresholds(tuple(max(height * each, LEAST) for each in _SHAPE), len(winners))
 
 

@@ -126,7 +126,7 @@ def _deviation(size: float, squares: float, freedom: float) -> float:
     Source: the posterior mean of ln(deviation), with a normal prior on it.
     """
     logs = np.linspace(math.log(_LEAST), math.log(_MOST), _POINTS)
-    beforehand = -0.5 * ((logs - math.log(_SHARE)) / _DOUBT) ** 2
-    seen = -freedom * logs - 0.5 * squares / size**2 * np.exp(-2 * logs)
-    weights = np.exp(beforehand + seen - (beforehand + seen).max())
+    log_prior = -0.5 * ((logs - math.log(_SHARE)) / _DOUBT) ** 2
+    log_likelihood = -freedom * logs - 0.5 * squares / size**2 * np.exp(-2 * logs)
+    weights = np.exp(log_prior + log_likelihood - (log_prior + log_likelihood).max())
     return size * math.exp(float((weights * logs).sum() / weights.sum()))

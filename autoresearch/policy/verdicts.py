@@ -108,10 +108,10 @@ def next_seed(*sides: Sequence[Reading]) -> int:
 def _next_seed(experiment: Sequence[Reading], belief: Belief) -> int:
     # A stopped run may have left half a pair: to take another seed instead would be to choose the
     # luckier one. A seed that the incumbent has read costs one training instead of two.
-    mine = [reading.seed for reading in experiment]
-    half = [seed for seed in mine if seed not in belief.read]
-    spare = sorted(belief.read.difference(mine), reverse=True)
-    unused = max(*mine, *belief.seeds) + 1
+    seeds = [reading.seed for reading in experiment]
+    half = [seed for seed in seeds if seed not in belief.read]
+    spare = sorted(belief.read.difference(seeds), reverse=True)
+    unused = max(*seeds, *belief.seeds) + 1
     return [*half, *spare, unused][0]
 
 

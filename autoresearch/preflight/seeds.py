@@ -65,14 +65,14 @@ def touches(nodes: Collection[ast.AST], known: set[tuple[str, int]]) -> Iterator
 
 def _tensors(nodes: Iterable[ast.AST]) -> set[str]:
     """Return the attributes of `self` with a seed's name that only get tensors or modules."""
-    given: dict[str, bool] = {}
+    tensors: dict[str, bool] = {}
     for node in nodes:
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             for each in filter(_named, itertools.chain.from_iterable(map(_targets, targets))):
                 name = _own_attribute(each)
-                given[name] = given.get(name, True) and _tensor(node.value)
-    return {name for name, only in given.items() if name and only}
+                tensors[name] = tensors.get(name, True) and _tensor(node.value)
+    return {name for name, only in tensors.items() if name and only}
 
 
 def _own_attribute(node: ast.AST) -> str:
@@ -83,8 +83,8 @@ def _own_attribute(node: ast.AST) -> str:
 
 def _tensor(value: ast.expr) -> bool:
     """Return whether a value is no number for sure: `Parameter(...)`, `torch.zeros(...)`."""
-    made = _tail(value.func) if isinstance(value, ast.Call) else ""
-    return made not in _SEEDING and (made in _TENSORS or made[:1].isupper())
+    called = _tail(value.func) if isinstance(value, ast.Call) else ""
+    return called not in _SEEDING and (called in _TENSORS or called[:1].isupper())
 
 
 def _touching(node: ast.AST, known: set[tuple[str, int]], tensors: set[str]) -> Iterator[ast.AST]:

@@ -42,10 +42,10 @@ class ToySize:
     @classmethod
     def toy_of(cls, settings: Settings) -> "ToySize":
         """Return the small size that the settings ask for."""
-        asked = settings.preflight
+        preflight = settings.preflight
         # So small a training gains nothing by threads, which wait for each other on a busy machine.
         return cls(
-            asked.context, asked.toy, asked.steps, parse_duration(asked.timeout),
+            preflight.context, preflight.toy, preflight.steps, parse_duration(preflight.timeout),
             threads=1, memory=settings.limits().memory,
         )  # fmt: skip
 

@@ -16,7 +16,7 @@ _WORD = {Verdict.KEEP: "kept", Verdict.DISCARD: "discarded", Verdict.CRASH: "cra
 
 @dataclass(frozen=True)
 class KnownView:
-    """The values for the template; `told` is a block of rows, `left` how many rows did not fit in.
+    """The values for the template; `results` is a block of rows, `left` how many rows did not fit in.
 
     `first` is the score of the first keep, `best` that of the best, in digits; "" for none.
     """
@@ -28,7 +28,7 @@ class KnownView:
     first: str
     best: str
     inside: bool | None
-    told: str
+    results: str
     left: int
 
 
@@ -50,7 +50,7 @@ def known_view(known: Known, blocks: UntrustedBlocks, room: int) -> KnownView:
         first=_digits(keeps[0] if keeps else None, known),
         best=_digits(best, known),
         inside=known.inside,
-        told=blocks.data("results", "\n".join(lines[at] for at in shown)) if shown else "",
+        results=blocks.data("results", "\n".join(lines[at] for at in shown)) if shown else "",
         left=len(lines) - len(shown),
     )
 
