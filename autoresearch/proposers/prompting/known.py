@@ -16,9 +16,10 @@ _WORD = {Verdict.KEEP: "kept", Verdict.DISCARD: "discarded", Verdict.CRASH: "cra
 
 @dataclass(frozen=True)
 class KnownView:
-    """The values for the template; `results` is a block of rows, `left` how many rows did not fit in.
+    """The values for the template.
 
-    `first` is the score of the first keep, `best` that of the best, in digits; "" for none.
+    `results` is a block of rows, `left` how many rows did not fit in. `first` is the score of the
+    first keep, `best` that of the best, in digits; "" for none.
     """
 
     origin: str
