@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime
 
-from autoresearch.proposers.limits import told_limit
+from autoresearch.proposers.limits import reported_limit
 from autoresearch.proposers.spoken import spoken
 
 WORDS = "I made it deeper.\n\nhypothesis: deeper\ncategory: architecture"
@@ -114,16 +114,16 @@ NO_LIMITS = (
 
 def test_a_limit_is_believed_with_its_time_at_the_end() -> None:
     for text, seconds in LIMITS.items():
-        limit = told_limit(("", text), NOW)
+        limit = reported_limit(("", text), NOW)
         assert limit is not None, text
         assert limit.seconds == seconds, text
-        assert limit.said.isprintable()
+        assert limit.line.isprintable()
     for text in NO_LIMITS:
-        assert told_limit((text,), NOW) is None, text
+        assert reported_limit((text,), NOW) is None, text
 
 
 def test_when_it_ends_is_told_by_the_clock_and_the_day() -> None:
-    limit = told_limit(("usage limit: try again in 2 hours",), NOW)
+    limit = reported_limit(("usage limit: try again in 2 hours",), NOW)
     assert limit is not None
     assert limit.until(NOW) == "03:00"
     assert limit.until(NOW.replace(hour=23)) == "2026-11-30 01:00"

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch.proposers.waits import DAY, told_field, told_wait
+from autoresearch.proposers.waits import DAY, field_wait, requested_wait
 
 NOW = datetime(2026, 11, 29, 1, 0, tzinfo=UTC)  # 2:00 in Brussels, 20:00 in New York; a Sunday
 SINCE_1970 = int(NOW.timestamp())
@@ -69,16 +69,16 @@ UNTOLD = [
 
 def test_a_text_tells_how_long_to_wait_in_many_forms() -> None:
     for text, seconds in TOLD:
-        assert told_wait(text, NOW) == seconds, text
-        assert told_wait(f"Error 7: so it is. {text}\nBye.", NOW) == seconds, text
+        assert requested_wait(text, NOW) == seconds, text
+        assert requested_wait(f"Error 7: so it is. {text}\nBye.", NOW) == seconds, text
     for text in UNTOLD:
-        assert told_wait(text, NOW) is None, text
+        assert requested_wait(text, NOW) is None, text
 
 
 def test_a_time_without_a_zone_is_in_the_zone_of_the_clock() -> None:
     there = NOW.astimezone(timezone(timedelta(hours=-5)))
-    assert told_wait("resets at 8:30pm", there) == HALF
-    assert told_wait("resets at 8:30pm (Nowhere/Land)", there) == HALF
+    assert requested_wait("resets at 8:30pm", there) == HALF
+    assert requested_wait("resets at 8:30pm (Nowhere/Land)", there) == HALF
 
 
 def test_a_field_tells_it_by_its_name_and_its_value() -> None:
@@ -107,7 +107,7 @@ def test_a_field_tells_it_by_its_name_and_its_value() -> None:
         ("reset", "Mon, 01 Jan 2026 00:00:00 -9999999999999999999999", None),
     ]
     for name, value, seconds in table:
-        assert told_field(name, value, NOW) == seconds, (name, value)
+        assert field_wait(name, value, NOW) == seconds, (name, value)
 
 
 @given(st.text(), st.sampled_from([text for text, _ in TOLD]), st.text())
@@ -115,7 +115,7 @@ def test_whatever_is_said_a_wait_is_none_or_between_nothing_and_a_day(
     before: str, told: str, after: str
 ) -> None:
     for text in (before, f"{before}{told}{after}", f"resets at {before}"):
-        wait = told_wait(text, NOW)
+        wait = requested_wait(text, NOW)
         assert wait is None or 0 <= wait <= DAY
-    wait = told_field("reset", before, NOW)
+    wait = field_wait("reset", before, NOW)
     assert wait is None or 0 <= wait <= DAY

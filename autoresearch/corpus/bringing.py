@@ -1,7 +1,7 @@
-"""A corpus on another machine: found there by its fingerprint, or brought, without its test set.
+"""A corpus on another machine: found there by its fingerprint, or copied without its test split.
 
-Sealed text goes only into folders that nobody but their owner may read. The test documents stay
-where `promote` is typed.
+Sealed text goes only into folders that nobody but their owner may read. The test documents stay on
+the machine where `promote` is typed.
 """
 
 import shutil
@@ -17,24 +17,25 @@ from autoresearch.corpus.documents import Split
 from autoresearch.corpus.manifest import MANIFEST, Corpus, read_manifest, write_manifest
 from autoresearch.errors import CorpusError
 
-PART = 32 * 2**20  # bytes that cross at once
+PART = 32 * 2**20  # bytes that are sent at once
 _BROUGHT = "brought"
-_STALE_SECONDS = 24 * 3600.0  # after so long nobody is still bringing it
+_STALE_SECONDS = 24 * 3600.0  # after so long an unfinished copy is taken for abandoned
 
 
 def find(home: Path, fingerprint: str) -> Corpus | None:
-    """Return the corpus with this fingerprint among those below a data folder, if it is there."""
+    """Return the corpus with this fingerprint below a data folder; None if it is not there."""
     for manifest in (_place(home, fingerprint) / MANIFEST, *home.glob(f"corpora/*/{MANIFEST}")):
         with suppress(CorpusError):
-            found = read_manifest(manifest.parent, "")
-            if found.fingerprint == fingerprint:
-                return found
+            corpus = read_manifest(manifest.parent, "")
+            if corpus.fingerprint == fingerprint:
+                return corpus
     return None
 
 
 def portion(corpus: Corpus) -> Corpus:
-    """Return what trials and their scores need of a corpus: everything but the test documents."""
-    kept = {name: stamp for name, stamp in corpus.files.items() if not _is_test(name)}
+    """Return a corpus without its test documents: what trials and their scores need of it."""
+    tests = f"sealed/{Split.TEST}."
+    kept = {name: stamp for name, stamp in corpus.files.items() if not name.startswith(tests)}
     return replace(corpus, files=MappingProxyType(kept))
 
 
@@ -52,10 +53,10 @@ def parts(corpus: Corpus) -> Iterator[tuple[str, bytes]]:
 
 
 class Arrival:
-    """A corpus that is being brought: whole under its name, or not there at all."""
+    """A corpus that is being copied to this machine: it appears whole, or not at all."""
 
     def __init__(self, home: Path, corpus: Corpus) -> None:
-        """Begin it.
+        """Begin to receive it.
 
         Raises:
             OSError: the folder cannot be made.
@@ -81,7 +82,7 @@ class Arrival:
             file.write(data)
 
     def finish(self) -> None:
-        """Put it in its place.
+        """Check what has come, and move it to its place.
 
         Raises:
             CorpusError: what came is not what was sent.
@@ -90,7 +91,7 @@ class Arrival:
         try:
             self._corpus.check(self._corpus.files)
             write_manifest(self._corpus)
-            if not self._place.exists():  # another may have been quicker
+            if not self._place.exists():  # another process may have finished first
                 self._incoming.rename(self._place)
         finally:
             self.give_up()
@@ -102,10 +103,6 @@ class Arrival:
 
 def _place(home: Path, fingerprint: str) -> Path:
     return home / _BROUGHT / fingerprint[:24]
-
-
-def _is_test(name: str) -> bool:
-    return name.startswith(f"sealed/{Split.TEST}.")
 
 
 def _forget_stale(place: Path) -> None:

@@ -1,4 +1,4 @@
-"""One corpus in the making: read, split, tokenize, seal, and publish by its manifest."""
+"""Makes one corpus: reads the text, splits, tokenizes and seals it, then writes the manifest."""
 
 import hashlib
 import json
@@ -32,7 +32,11 @@ _MAX_SHARDS = 80  # a training process receives three descriptors a shard, at mo
 
 @dataclass
 class _Survey:
-    """What one pass over the merged documents finds."""
+    """What one pass over the merged documents finds out.
+
+    `counts` has the sizes of each split, `held_out` the documents of val and test, `dropped` how
+    many were too many for them; `digest` is a hash of all documents in order.
+    """
 
     counts: dict[Split, Counts] = field(default_factory=lambda: dict.fromkeys(Split, Counts()))
     held_out: dict[Split, list[bytes]] = field(
@@ -44,7 +48,7 @@ class _Survey:
 
 @dataclass(frozen=True)
 class Building:
-    """One corpus in the making; every step takes up what an interrupted one left whole."""
+    """One corpus in the making; every step goes on after what an interrupted one left whole."""
 
     source: Source
     rules: Rules
@@ -59,10 +63,10 @@ class Building:
         return self.directory / _WORK
 
     def finish(self, signature: str) -> Corpus:
-        """Return the corpus, when all of it is on disk.
+        """Return the corpus, once all of it is on disk.
 
         Raises:
-            CorpusError: the source has too little text, cannot be read or changed meanwhile.
+            CorpusError: the source has too little text, cannot be read, or changed meanwhile.
         """
         (self.directory / MANIFEST).unlink(missing_ok=True)
         for path, mode in ((self._work, 0o700), (self.directory / "sealed", 0o700)):
@@ -97,7 +101,7 @@ class Building:
         return corpus
 
     def _ingest(self) -> tuple[Tally, list[Path]]:
-        """Read the source into runs; nothing is read again that a run already holds."""
+        """Read the source into runs; what is in a run already is not read again."""
         self.report("checking", 0, None)
         intake = Intake(self._work, self.rules, self._piece(), self.run_bytes)
         if not intake.complete:
@@ -113,14 +117,14 @@ class Building:
         return intake.tally, [run.path for run in intake.runs]
 
     def _piece(self) -> int | None:
-        """Return the piece size, decided once: runs cut in two ways would not fit together."""
+        """Return the size that documents are cut to (None: not cut), decided once for all runs."""
         path = self._work / "pieces.json"
         try:
-            found = read_note(path)["size"]
+            size = read_note(path)["size"]
         except (OSError, ValueError, KeyError, TypeError):
-            found = piece_size(self.source, self.rules)
-            write_note(path, {"size": found})
-        return int(found) if found else None
+            size = piece_size(self.source, self.rules)
+            write_note(path, {"size": size})
+        return int(size) if size else None
 
     def _documents(self, runs: list[Path], split: Split) -> Iterator[bytes]:
         for key, data in merged(runs):
@@ -129,23 +133,23 @@ class Building:
 
     def _survey(self, runs: list[Path], tally: Tally) -> _Survey:
         """Count and hash every document, and keep those of val and test."""
-        found, digests, done = _Survey(), {split: hashlib.sha256() for split in Split}, 0
+        survey, digests, done = _Survey(), {split: hashlib.sha256() for split in Split}, 0
         for key, data in merged(runs):
             done += len(data)
             self.report("splitting", done, tally.bytes)
             split = self.rules.split(key, len(data))
             if split is not Split.TRAIN:
-                if found.counts[split].bytes >= self.rules.held_out:
-                    found.dropped += 1
+                if survey.counts[split].bytes >= self.rules.held_out:
+                    survey.dropped += 1
                     continue
-                found.held_out[split].append(data)
-            found.counts[split] += Counts(1, len(data))
+                survey.held_out[split].append(data)
+            survey.counts[split] += Counts(1, len(data))
             digests[split].update(hashlib.sha256(data).digest())
-        found.digest = "".join(digests[split].hexdigest() for split in Split)
-        return found
+        survey.digest = "".join(digests[split].hexdigest() for split in Split)
+        return survey
 
     def _by_rank(self, runs: list[Path], survey: _Survey, tally: Tally) -> Rules:
-        """Return rules with shares that leave no split empty, where chance left one."""
+        """Return rules with shares by which no split stays empty; by chance one was."""
         number = _documents(survey)
         if not number:
             there = ", ".join(f"{number:,} {why}" for why, number in tally.left_out.items())
@@ -157,9 +161,9 @@ class Building:
         rules = self.rules.by_rank(draws)
         if rules is None:
             empty = [split for split in Split if not survey.counts[split].documents]
-            found = "1 document leaves" if number == 1 else f"{number} documents or pieces leave"
-            left = f"{found} none for {' and '.join(empty)}; give {LEAST}, or longer ones"
-            msg = f"too little text in {self.source.spec}: {left}"
+            many = "1 document leaves" if number == 1 else f"{number} documents or pieces leave"
+            what = f"{many} none for {' and '.join(empty)}; give {LEAST}, or longer ones"
+            msg = f"too little text in {self.source.spec}: {what}"
             raise CorpusError(msg)
         return rules
 
@@ -216,7 +220,7 @@ class Building:
         return counts
 
     def _fingerprint(self, tokenizer: Tokenizer, survey: _Survey) -> str:
-        """Hash whatever a score depends on: the documents in order, the rules, the tokens."""
+        """Return a hash of all that a score depends on: documents in order, rules, tokens."""
         digest = hashlib.sha256()
         parts = [FORMAT, self.rules.describe(), tokenizer.pattern, tokenizer.bos, survey.digest]
         digest.update(json.dumps(parts, sort_keys=True).encode())
@@ -227,7 +231,7 @@ class Building:
     def _publish(self, corpus: Corpus) -> None:
         for path in [*(self.directory / "train").iterdir(), *(self.directory / "sealed").iterdir()]:
             if path.relative_to(self.directory).as_posix() not in corpus.files:
-                path.unlink()  # what a kill left behind
+                path.unlink()  # left behind by a run that was killed
         write_manifest(corpus)
         shutil.rmtree(self._work)
 

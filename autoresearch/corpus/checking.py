@@ -1,4 +1,4 @@
-"""Whether a corpus is still, to the bit, what `prepare` wrote."""
+"""Checks that a corpus is still what `prepare` wrote, and lists why its scores may mean little."""
 
 import time
 from collections.abc import Callable
@@ -14,8 +14,8 @@ from autoresearch.corpus.manifest import Corpus
 from autoresearch.records.text import counted
 
 _CHECKED = "checked.json"
-_MUCH = 2**30  # bytes that are not hashed without a word
-# A file written within the clock's tick of its check could change again and keep its times.
+_MUCH = 2**30  # bytes: of more the person is told before they are hashed
+# A file that was written just before its check could change again and keep its times: nanoseconds.
 _SETTLED = 2 * 10**9
 _FEW = 10  # documents of a split: below, one of them decides
 
@@ -33,14 +33,14 @@ def verify(corpus: Corpus, report: Report = lambda *_: None) -> None:
 def verify_changed(
     corpus: Corpus, tell: Callable[[str], None], now: Callable[[], int] = time.time_ns
 ) -> None:
-    """Hash again what the system has touched since it was last hashed: before a night, in a moment.
+    """Hash again those files that have changed since they were last hashed: mostly none.
 
-    A file's size, times and inode stand for its bytes. No program can write to it and keep its
-    change time; what decays on the disk itself is found by `verify`.
+    A file counts as unchanged while its size, times and inode are the same. No program can write to
+    it and keep its change time; what decays on the disk itself is found by `verify`.
 
     Args:
-        corpus: it.
-        tell: told in a line if that will take a while.
+        corpus: what is checked.
+        tell: called with a line for the person if it will take a while.
         now: nanoseconds since the epoch.
 
     Raises:
@@ -50,20 +50,20 @@ def verify_changed(
     with suppress(OSError, ValueError):
         known = read_note(path)
     began = now()
-    found = {
+    identities = {
         name: _identity(corpus.directory / name, stamp.sha256)
         for name, stamp in corpus.files.items()
     }
-    left = [name for name, identity in found.items() if known.get(name) != identity]
-    if not left:
+    changed = [name for name, identity in identities.items() if known.get(name) != identity]
+    if not changed:
         return
-    size = sum(corpus.files[name].size for name in left)
+    size = sum(corpus.files[name].size for name in changed)
     if size > _MUCH:
         tell(f"checking {size / 2**30:.1f} GiB of the corpus, once after every change")
-    corpus.check(left)
+    corpus.check(changed)
     settled = {
         name: identity
-        for name, identity in found.items()
+        for name, identity in identities.items()
         if identity["ctime_ns"] < began - _SETTLED
     }
     with suppress(OSError):  # it is hashed again next time
@@ -71,7 +71,7 @@ def verify_changed(
 
 
 class _Identity(TypedDict):
-    """What stands for a file's bytes; `sha256` is what they should come to."""
+    """By what a file is taken for unchanged; `sha256` is the hash that its bytes should have."""
 
     size: int
     mtime_ns: int
@@ -81,42 +81,42 @@ class _Identity(TypedDict):
 
 
 def _identity(path: Path, sha256: str) -> _Identity:
-    """Return a file's identity now; a missing one has nobody's."""
+    """Return a file's identity now; for a missing one all numbers are 0."""
     try:
-        found = path.stat()
+        facts = path.stat()
     except OSError:
         return _Identity(size=0, mtime_ns=0, ctime_ns=0, inode=0, sha256=sha256)
     return _Identity(
-        size=found.st_size,
-        mtime_ns=found.st_mtime_ns,
-        ctime_ns=found.st_ctime_ns,
-        inode=found.st_ino,
+        size=facts.st_size,
+        mtime_ns=facts.st_mtime_ns,
+        ctime_ns=facts.st_ctime_ns,
+        inode=facts.st_ino,
         sha256=sha256,
     )
 
 
 @dataclass(frozen=True)
 class Doubt:
-    """Why scores on a corpus say little, and what would help."""
+    """Why scores on a corpus say little (`said`), and what would help (`mend`)."""
 
     said: str
     mend: str
 
 
 def doubts(corpus: Corpus) -> tuple[Doubt, ...]:
-    """Return what a person should know before they believe scores on a corpus."""
-    found, tally = [], corpus.tally
+    """Return why scores on a corpus say little, as far as there are reasons."""
+    reasons, tally = [], corpus.tally
     pieces = tally.documents + tally.empty
     if 0 < tally.read < pieces:
         many = "1 document is" if tally.read == 1 else f"{tally.read:,} documents are"
         said = f"{many} few, and cut into {pieces:,} pieces: val and test are other parts of them"
         mend = "give more documents, or take scores as of these texts only, not of new ones"
-        found.append(Doubt(said, mend))
+        reasons.append(Doubt(said, mend))
     for split in (Split.VAL, Split.TEST):
         held = corpus.counts[split].documents
         if held < _FEW:
             many = counted(held, "document")
             said = f"{split} holds {many}, too few to tell small gains from chance"
             mend = f"give more text, or raise {split}_share under [corpus] in autoresearch.toml"
-            found.append(Doubt(said, mend))
-    return tuple(found)
+            reasons.append(Doubt(said, mend))
+    return tuple(reasons)

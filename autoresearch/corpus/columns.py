@@ -8,19 +8,19 @@ from autoresearch.corpus.documents import Flaw, to_utf8
 from autoresearch.errors import CorpusError
 
 FIELDS = ("text", "content")
-SAMPLE = 100  # records that a choice is made from
+SAMPLE = 100  # records by which the column is chosen
 _OTHERS = {
     *("article", "body", "code", "doc", "document", "full_text", "markdown", "page_content"),
     *("paragraph", "passage", "raw_content", "raw_text", "sentence", "story", "txt"),
 }
-_MOST = 0.9  # of all characters: what holds so many is the text, what lies beside it is about it
+_MOST = 0.9  # of all characters: a column with so many is the text, the others are about it
 _WORDS = re.compile(r"[^\W\d_]\s+[^\W\d_]")
 _SHOWN = 12  # columns named at most
 Names = tuple[str, ...]
 
 
 class TextColumns:
-    """Finds the text of records. `guessed` holds what was chosen without being told, and where.
+    """Finds the text of records. `guessed` holds columns that nobody named, and where each was.
 
     Args:
         wanted: the column that the person named; empty to look for it.
@@ -31,7 +31,7 @@ class TextColumns:
         self.guessed: dict[str, str] = {}
 
     def choose(self, where: str, records: Sequence[object], *, strict: bool = True) -> Names:
-        """Return the columns to take the text from, the first that a record has.
+        """Return the columns that may hold the text; of a record, the first that it has is taken.
 
         Args:
             where: the file or dataset, for the message.
@@ -39,12 +39,12 @@ class TextColumns:
             strict: false for a file that may be no text at all: nothing is guessed or refused.
 
         Raises:
-            CorpusError: no column is text, or nobody can know which; the columns are named.
+            CorpusError: no column is text, or it is not clear which; the columns are named.
         """
-        found = _texts(records)
-        names = self._named(found)
+        texts = _texts(records)
+        names = self._named(texts)
         if not names and strict and not self.wanted:
-            names = _only(found)
+            names = _only(texts)
         if names and not self.wanted and names != FIELDS:
             self.guessed.setdefault(names[0], where)
         if names or not strict:
@@ -52,29 +52,29 @@ class TextColumns:
         columns = list(dict.fromkeys(str(name) for each in _dicts(records) for name in each))
         if not columns:
             return FIELDS  # strings, or nothing that could be named
-        raise CorpusError(self._objection(where, columns, found))
+        raise CorpusError(self._objection(where, columns, texts))
 
-    def _named(self, found: Mapping[str, Sequence[str]]) -> Names:
+    def _named(self, texts: Mapping[str, Sequence[str]]) -> Names:
         if self.wanted:
-            return (self.wanted,) if self.wanted in found else ()
-        if any(name in found for name in FIELDS):
+            return (self.wanted,) if self.wanted in texts else ()
+        if any(name in texts for name in FIELDS):
             return FIELDS
-        folded = tuple(name for name in found if name.strip().lower() in FIELDS)
-        others = tuple(name for name in found if name.strip().lower() in _OTHERS)
+        folded = tuple(name for name in texts if name.strip().lower() in FIELDS)
+        others = tuple(name for name in texts if name.strip().lower() in _OTHERS)
         return folded or (others if len(others) == 1 else ())
 
     def _objection(
-        self, where: str, columns: Sequence[str], found: Mapping[str, Sequence[str]]
+        self, where: str, columns: Sequence[str], texts: Mapping[str, Sequence[str]]
     ) -> str:
         if self.wanted:
             mend = "name another by `--text-column`"
             return f"{where} has no text in a column {self.wanted}, only {_list(columns)}: {mend}"
-        if not found:
+        if not texts:
             mend = "make one of strings, and name it by `--text-column`"
             return f"{where} has no column of text, only {_list(columns)}: {mend}"
-        longest = max(found, key=lambda name: sum(map(len, found[name])))
+        longest = max(texts, key=lambda name: sum(map(len, texts[name])))
         mend = f"say `--text-column {shlex.quote(longest)}` or another"
-        return f"several columns of {where} may be the text, {_list(list(found))}: {mend}"
+        return f"several columns of {where} may be the text, {_list(list(texts))}: {mend}"
 
 
 def text_of(record: object, names: Names) -> bytes | Flaw:
@@ -95,23 +95,23 @@ def _dicts(records: Sequence[object]) -> list[dict[object, object]]:
 
 
 def _texts(records: Sequence[object]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    texts: dict[str, list[str]] = {}
     for record in _dicts(records):
         for name, value in record.items():
             if isinstance(name, str) and isinstance(value, str):
-                found.setdefault(name, []).append(value)
-    return found
+                texts.setdefault(name, []).append(value)
+    return texts
 
 
-def _only(found: Mapping[str, Sequence[str]]) -> Names:
-    """Return the one column that can be the text: alone, by far the longest, or alone in words."""
-    if len(found) == 1:
-        return tuple(found)
-    known = [name for name in found if name.lower() in _OTHERS]
-    sizes = {name: sum(map(len, found[name])) for name in known or found}
+def _only(texts: Mapping[str, Sequence[str]]) -> Names:
+    """Return the one column that can be the text: the only one, by far the longest, or of words."""
+    if len(texts) == 1:
+        return tuple(texts)
+    known = [name for name in texts if name.lower() in _OTHERS]
+    sizes = {name: sum(map(len, texts[name])) for name in known or texts}
     if sizes and max(sizes.values()) > _MOST * sum(sizes.values()):
         return (max(sizes, key=sizes.__getitem__),)
-    wordy = tuple(name for name in sizes if _is_wordy(found[name]))
+    wordy = tuple(name for name in sizes if _is_wordy(texts[name]))
     return wordy if len(wordy) == 1 else ()
 
 

@@ -2,18 +2,18 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from math import ceil
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-LEAST = 10  # documents that can be split: fewer would leave train none to speak of
+LEAST = 10  # documents: fewer are not split, for train would have too few
 _CUTS = (b"\n\n", b"\n\r\n", b"\n")
 
 
 class Split(StrEnum):
-    """Where a document goes, once and for ever."""
+    """The part of the corpus that a document belongs to, for ever."""
 
     TRAIN = "train"
     VAL = "val"
@@ -21,7 +21,7 @@ class Split(StrEnum):
 
 
 class Flaw(StrEnum):
-    """Why something read is no document; flaws are counted, not fatal."""
+    """Why something that was read is no document; such things are counted, and left out."""
 
     NOT_UTF8 = "not_utf8"
     MALFORMED = "malformed"
@@ -35,8 +35,8 @@ class Rules:
 
     A document over `oversize` would alone decide a val score, so it goes to train. Val and test
     stop at `held_out` bytes each: a larger val set costs seconds in every experiment and tells
-    nothing more; what is held out beyond it is dropped, not given to train. A corpus with fewer
-    than `few` documents that could be held out is cut into pieces.
+    nothing more; further documents that would belong to them are dropped, not given to train. A
+    corpus with fewer than `few` documents that could be held out is cut into pieces.
     """
 
     val_share: float
@@ -64,9 +64,10 @@ class Rules:
         return Split.VAL if share < self.val_share else Split.TEST
 
     def by_rank(self, draws: Iterable[float]) -> "Rules | None":
-        """Return the rules with shares moved so that val and test get their number of documents.
+        """Return the rules with shares changed so that val and test get their number of documents.
 
-        Among few documents chance may leave a split empty; None where they are too few for three.
+        Among few documents chance may leave a split empty. None where there are too few for three
+        splits.
 
         Args:
             draws: of every document that is not oversize; see `draw`.
@@ -75,7 +76,8 @@ class Rules:
         val, test = (ceil(each * len(ranked)) for each in (self.val_share, self.test_share))
         if len(ranked) < LEAST:
             return None
-        first, second = (_between(ranked, number) for number in (val, val + test))
+        # Shares half-way between two draws, with as many draws below them as documents are wanted.
+        first, second = ((ranked[number - 1] + ranked[number]) / 2 for number in (val, val + test))
         return replace(self, val_share=first, test_share=second - first)
 
     def piece_size(self, total: int) -> int:
@@ -85,14 +87,9 @@ class Rules:
 
 def draw(key: bytes) -> float:
     """Return the number in [0, 1) that decides a document's split."""
-    # The order of documents comes from the key's first bytes, the split from its last ones:
-    # were they the same, the order within train would know of the split.
+    # The order of documents comes from the key's first bytes, the split from its last ones: else
+    # train would be the documents with the last keys.
     return int.from_bytes(key[-8:], "big") / 2**64
-
-
-def _between(ranked: Sequence[float], number: int) -> float:
-    """Return what `number` of the draws are below."""
-    return (ranked[number - 1] + ranked[number]) / 2
 
 
 def document_key(data: bytes) -> bytes:
@@ -112,7 +109,7 @@ def to_utf8(text: str) -> bytes:
 
 
 def checked(data: bytes) -> bytes | Flaw:
-    """Return the document, or the flaw of not being UTF-8."""
+    """Return the document, or a flaw if it is not UTF-8."""
     try:
         data.decode()
     except UnicodeDecodeError:
@@ -121,7 +118,7 @@ def checked(data: bytes) -> bytes | Flaw:
 
 
 def checked_file(data: bytes) -> bytes | Flaw:
-    """Return what a text file holds, or the flaw of being no text or not in UTF-8."""
+    """Return the content of a text file, or a flaw if it is binary or not UTF-8."""
     return Flaw.BINARY if b"\0" in data else checked(data)
 
 
@@ -132,9 +129,9 @@ def cut_point(data: bytes, start: int, end: int) -> int:
     """
     middle = start + (end - start) // 2
     for mark in _CUTS:
-        found = data.rfind(mark, middle, end)
-        if found >= 0:
-            return found + len(mark)
+        at = data.rfind(mark, middle, end)
+        if at >= 0:
+            return at + len(mark)
     while end > start + 1 and end < len(data) and data[end] & 0xC0 == 0x80:
         end -= 1  # inside a multi-byte character
     return end

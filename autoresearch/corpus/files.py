@@ -1,4 +1,4 @@
-"""Writing so that a kill at any moment leaves the old file or the new; naming disk faults."""
+"""Writes files so that a kill at any moment leaves the old one or the new; names disk faults."""
 
 import errno
 import hashlib
@@ -20,7 +20,7 @@ _MOST_AT_ONCE = 8
 
 @dataclass(frozen=True)
 class Stamp:
-    """What a finished file must still be: its size in bytes and its SHA-256 as hexadecimal."""
+    """A finished file's size in bytes and its SHA-256 as hexadecimal, which must stay the same."""
 
     size: int
     sha256: str
@@ -44,7 +44,7 @@ class SafeFile:
         self.size += len(data)
 
     def commit(self) -> Stamp:
-        """Put the file in its place, durably; return what it must stay."""
+        """Put the file in its place, durably; return its stamp."""
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
@@ -53,7 +53,7 @@ class SafeFile:
         return Stamp(self.size, self._digest.hexdigest())
 
     def discard(self) -> None:
-        """Leave nothing behind, also on a disk too full to flush what was buffered."""
+        """Remove the unfinished file, also on a disk too full to flush what was buffered."""
         with suppress(OSError):
             self._file.close()
         self._part.unlink(missing_ok=True)
@@ -76,7 +76,7 @@ def write_json(path: Path, document: Mapping[str, object]) -> Stamp:
 
 
 def write_note(path: Path, document: Mapping[str, object]) -> None:
-    """Write a JSON object, durably and at once, with a digest of its own in it."""
+    """Write a JSON object, durably and at once, together with a digest of itself."""
     write_json(path, {**document, _DIGEST: _digest(document)})
 
 
@@ -85,15 +85,15 @@ def read_note(path: Path) -> dict[str, Any]:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: not one bit of it may be another, and one is.
+        ValueError: it is not, to the bit, what was written.
     """
     data = path.read_bytes()
-    found = json.loads(data)
-    if not isinstance(found, dict) or _as_json(found) != data:
+    fields = json.loads(data)
+    if not isinstance(fields, dict) or _as_json(fields) != data:
         raise ValueError(path.name)
-    if found.pop(_DIGEST, None) != _digest(found):
+    if fields.pop(_DIGEST, None) != _digest(fields):
         raise ValueError(path.name)
-    return found
+    return fields
 
 
 def _as_json(document: Mapping[str, object]) -> bytes:
@@ -114,9 +114,9 @@ def read_stamp(path: Path) -> Stamp:
 def first_damaged(
     directory: Path, stamps: Mapping[str, Stamp], report: Callable[[int], None] = lambda _done: None
 ) -> str | None:
-    """Return the first of the files below `directory` that is not what its stamp says, or None.
+    """Return the first of the files below `directory` that differs from its stamp, or None.
 
-    Reads all of them, several at once; `report` is told the bytes read so far.
+    Reads all of them, several at once; `report` is called with the bytes read so far.
     """
     pool = ThreadPoolExecutor(min(_MOST_AT_ONCE, os.cpu_count() or 1))
     done = 0
@@ -149,13 +149,13 @@ def sync_directory(directory: Path) -> None:
 
 
 def is_full(fault: OSError) -> bool:
-    """Return whether the system refused for want of room."""
+    """Return whether the disk or a quota is full."""
     return fault.errno in _NO_SPACE
 
 
 @contextmanager
 def disk_faults(place: Path) -> Iterator[None]:
-    """Turn what the operating system refuses into one line about it.
+    """Turn an OSError into a CorpusError with one line about it.
 
     Raises:
         CorpusError: the disk is full, or a file cannot be read or written.

@@ -35,13 +35,13 @@ class HubSource:
 
     @property
     def signature(self) -> str:
-        """The dataset's name and configuration: looking at the hub would need a network."""
-        asked = [self.text_column] if self.text_column else []
-        return json.dumps(["hf", self.dataset, self.config, *asked])
+        """The dataset's name and configuration; more would need the network."""
+        column = [self.text_column] if self.text_column else []
+        return json.dumps(["hf", self.dataset, self.config, *column])
 
     @property
     def total(self) -> None:
-        """Unknown before reading."""
+        """None: it is unknown before reading."""
         return
 
     def open(self, state: str | None) -> "HubReader":
@@ -64,7 +64,7 @@ class HubSource:
 class HubReader:
     """Reads the documents of one dataset at one revision.
 
-    `guessed` is the column taken for the text without being told, if one was.
+    `guessed` is the column taken for the text though nobody named it, if there is one.
     """
 
     def __init__(
@@ -100,8 +100,8 @@ def _revision(dataset: str) -> str | None:
         return None
     from huggingface_hub import HfApi  # noqa: PLC0415 - a second to import; only the hub needs it
 
-    found: str | None = HfApi().dataset_info(dataset, timeout=_PATIENCE).sha
-    return found
+    commit: str | None = HfApi().dataset_info(dataset, timeout=_PATIENCE).sha
+    return commit
 
 
 def _stream(dataset: str, config: str | None, revision: str | None) -> Any:
@@ -115,9 +115,9 @@ def _stream(dataset: str, config: str | None, revision: str | None) -> Any:
 
 
 def _names(dataset: str, stream: Any, columns: TextColumns) -> Names:
-    """Return the columns of the text; the first records are fetched where names do not tell."""
+    """Return the columns of the text; the first records are fetched if the names do not tell."""
     kinds = {name: getattr(each, "dtype", "") for name, each in (stream.features or {}).items()}
-    strings = [name for name, told in kinds.items() if "string" in told]
+    strings = [name for name, kind in kinds.items() if "string" in kind]
     if {*FIELDS} & {*strings} and not columns.wanted:
         return FIELDS
     shape: dict[str, object] = {**dict.fromkeys(kinds), **dict.fromkeys(strings, "")}
@@ -132,7 +132,7 @@ def _library_faults(dataset: str) -> Iterator[None]:
         raise
     except OSError as fault:
         if is_full(fault):
-            raise  # said where every full disk is
+            raise  # `disk_faults` reports it
         raise CorpusError(_explain(dataset, fault)) from fault
     except Exception as fault:
         raise CorpusError(_explain(dataset, fault)) from fault

@@ -1,8 +1,8 @@
-"""Reading a source into sorted run files: the half of `prepare` that can take hours.
+"""Reads a source into sorted run files: the half of `prepare` that can take hours.
 
-Documents gather in memory, are sorted by key and go to disk as a run, with a note of where the
-source stood. Merging the runs gives every document in the order of its key, which is both a
-thorough shuffle and brings duplicates side by side, in the memory of one run.
+Documents are gathered in memory, sorted by key and written to disk as a run, with a note of where
+the source was. Merging the runs gives all documents in the order of their keys, which shuffles them
+and brings duplicates together, with the memory of one run.
 """
 
 import heapq
@@ -24,10 +24,10 @@ _LENGTH = 8
 
 @dataclass(frozen=True)
 class Tally:
-    """What reading met: documents and bytes taken, and what was left out and why.
+    """What was read: documents and bytes taken, and what was left out and why.
 
-    `read` counts the documents before they were cut into pieces, which `documents` counts then;
-    it is 0 in what was prepared when nobody counted.
+    `documents` counts pieces where documents were cut, `read` the documents before that; 0 in
+    corpora of older versions.
     """
 
     documents: int = 0
@@ -41,15 +41,15 @@ class Tally:
 
     @property
     def left_out(self) -> dict[str, int]:
-        """How much was left out, by why."""
-        found = {
+        """How much was left out, by the reason."""
+        every = {
             "not UTF-8": self.not_utf8,
             "binary": self.binary,
             "malformed": self.malformed,
             "records without a text column": self.no_column,
             "empty": self.empty,
         }
-        return {why: number for why, number in found.items() if number}
+        return {why: number for why, number in every.items() if number}
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Intake:
 
     @property
     def tally(self) -> Tally:
-        """What the runs on disk hold."""
+        """What was read into the runs on disk."""
         return self.runs[-1].tally if self.runs else Tally()
 
     @property
@@ -89,14 +89,14 @@ class Intake:
     def read(self, source: Source, report: Report) -> Mapping[str, str]:
         """Read what is left of the source, reporting bytes read of the bytes there are.
 
-        Returns the columns taken for the text without being told, and a file of each.
+        Returns the columns taken for the text though nobody named them, and a file of each.
         """
         cap = self._rules.max_bytes
         total = min(cap, source.total or cap)
         reader = source.open(self.runs[-1].state if self.runs else None)
         report("reading", self._sums["bytes"], total)
-        for found in reader:
-            self._take(found)
+        for document in reader:
+            self._take(document)
             if self._sums["bytes"] >= cap:
                 break
             if self._held_bytes >= self._run_bytes:
@@ -105,12 +105,12 @@ class Intake:
         self._flush(reader, complete=True)
         return reader.guessed
 
-    def _take(self, found: bytes | Flaw) -> None:
-        if isinstance(found, Flaw):
-            self._sums[found.value] += 1
+    def _take(self, document: bytes | Flaw) -> None:
+        if isinstance(document, Flaw):
+            self._sums[document.value] += 1
             return
         self._sums["read"] += 1
-        for piece in cut(found, self._piece) if self._piece else [found]:
+        for piece in cut(document, self._piece) if self._piece else [document]:
             if not piece.decode().strip():
                 self._sums["empty"] += 1
                 continue
@@ -129,16 +129,16 @@ class Intake:
 
 
 def piece_size(source: Source, rules: Rules) -> int | None:
-    """Return the size of the pieces to cut documents into; None if they are many as they are.
+    """Return the size of the pieces to cut documents into; None if there are enough documents.
 
     Looks at the source's beginning only: at most `rules.look` bytes.
     """
     seen = fit = 0
-    for found in source.open(None):
-        if isinstance(found, Flaw):
+    for document in source.open(None):
+        if isinstance(document, Flaw):
             continue
-        seen += len(found)
-        fit += len(found) <= rules.oversize
+        seen += len(document)
+        fit += len(document) <= rules.oversize
         if fit >= rules.few:
             return None
         if seen >= min(rules.look, rules.max_bytes):
@@ -148,7 +148,7 @@ def piece_size(source: Source, rules: Rules) -> int | None:
 
 
 def merged(paths: list[Path]) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (key, document) in the order of keys, the first of each set of duplicates only."""
+    """Yield (key, document) in the order of keys; of duplicates only the first."""
     last = b""
     for key, data in heapq.merge(*map(_read_run, paths)):
         if key != last:

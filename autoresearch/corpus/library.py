@@ -1,4 +1,4 @@
-"""The corpus on every machine that runs us: the source of Python's own standard library."""
+"""The corpus that is on every machine: the source of Python's own standard library."""
 
 import platform
 import re
@@ -8,8 +8,8 @@ from pathlib import Path
 from autoresearch.corpus.listing import list_files
 from autoresearch.corpus.local import FileSource
 
-# Test suites are left out by some distributions, so they would make one machine's corpus another's;
-# installed packages are not the library; config-* holds how this one interpreter was built.
+# Left out: test suites, which not every distribution has, so that corpora would differ between
+# machines; installed packages, which are not the library; config-*, how this interpreter was built.
 _FOLDERS = re.compile(r"(test|tests|idle_test|__pycache__|(site|dist)-packages|config-.*|\..*)")
 _NAMES = re.compile(r"(sitecustomize|usercustomize|_sysconfigdata.*)\.py")
 # Code pages: tables of 256 lines written by a program (Tools/unicode/gencodec.py).

@@ -1,4 +1,4 @@
-"""Which files of a folder are text, and what else lies there."""
+"""Which files of a folder are to be read, and what else is there."""
 
 import os
 from collections import Counter
@@ -30,7 +30,7 @@ class Unread:
     @property
     def description(self) -> str:
         """One line: ``3 files (.png 2, hidden 1), 1 folder (.git)``; empty if there is nothing."""
-        parts = (_told(self.files, "file"), _told(self.folders, "folder"))
+        parts = (_summary(self.files, "file"), _summary(self.folders, "folder"))
         return ", ".join(part for part in parts if part)
 
 
@@ -39,11 +39,12 @@ def list_files(
 ) -> tuple[tuple[Entry, ...], Unread]:
     """Return the regular files below `root` in path order, and what is left out.
 
-    Links to folders are not followed. What may not be read is left out; an unreadable root is not.
+    Links to folders are not followed. What may not be read is left out, unless it is the root.
 
     Args:
         root: where to start.
-        wanted: takes a folder (relative, "" for the root) and a file's name in it.
+        wanted: takes a folder (relative, "" for the root) and a file's name in it; whether to read
+            it.
         pruned: takes a folder's path and its name; True keeps the walk out of it.
     """
     entries, unread = [], Unread()
@@ -54,7 +55,10 @@ def list_files(
         unread.folders["unreadable"] += 1
 
     for folder, folders, names in os.walk(root, onerror=refuse):
-        left_out = {name for name in folders if _left_out(Path(folder, name), name, pruned)}
+        paths = {name: Path(folder, name) for name in folders}
+        left_out = {
+            name for name, path in paths.items() if path.is_symlink() or pruned(str(path), name)
+        }
         unread.folders.update(left_out)
         folders[:] = [name for name in folders if name not in left_out]
         below = os.path.relpath(folder, root)
@@ -70,16 +74,12 @@ def list_files(
 
 def entry(root: Path, path: Path) -> Entry:
     """Return a file below `root` as it is now."""
-    found = path.stat()
-    return Entry(path.relative_to(root).as_posix(), found.st_size, found.st_mtime_ns)
-
-
-def _left_out(path: Path, name: str, pruned: Callable[[str, str], bool]) -> bool:
-    return path.is_symlink() or pruned(str(path), name)
+    facts = path.stat()
+    return Entry(path.relative_to(root).as_posix(), facts.st_size, facts.st_mtime_ns)
 
 
 def _objection(path: Path, wanted: bool) -> str:  # noqa: FBT001 - what the caller found
-    """Return why a file is not read, in a word; empty if it is."""
+    """Return why a file is not read, in a word; "" if it is."""
     if not path.is_file():
         return "broken links" if path.is_symlink() else "no files"
     if path.name.startswith("."):
@@ -97,13 +97,13 @@ def _ending(name: str) -> str:
     return inner or "without an ending"
 
 
-def _told(counts: Counter[str], what: str) -> str:
-    found = [
+def _summary(counts: Counter[str], what: str) -> str:
+    kinds = [
         (name, -number) for number, name in sorted((-n, name) for name, n in counts.items() if n)
     ]
-    total = sum(number for _, number in found)
+    total = sum(number for _, number in kinds)
     if not total:
         return ""
-    names = [f"{name} {number:,}" if total > 1 else name for name, number in found[:_SHOWN]]
-    more = ["…"] if len(found) > _SHOWN else []
+    names = [f"{name} {number:,}" if total > 1 else name for name, number in kinds[:_SHOWN]]
+    more = ["…"] if len(kinds) > _SHOWN else []
     return f"{total:,} {what}{'s' if total > 1 else ''} ({', '.join([*names, *more])})"

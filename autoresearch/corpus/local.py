@@ -15,19 +15,19 @@ from autoresearch.errors import CorpusError
 _BLOCK = 8 * 2**20
 _TEXT = (".txt", ".md", ".py")
 _RECORDS = (".jsonl", ".parquet")
-_MAYBE = (".json", ".csv", ".tsv")  # as often settings and lists as documents
+_MAYBE = (".json", ".csv", ".tsv")  # as often settings and lists as documents: may be no text
 _KINDS = (*_TEXT, *_RECORDS, *_MAYBE)
-_TOLD = f"{', '.join(_KINDS)} (or with {' '.join(COMPRESSED)} after it)"
+_KINDS_IN_WORDS = f"{', '.join(_KINDS)} (or with {' '.join(COMPRESSED)} after it)"
 _PRUNED = {"node_modules", "__pycache__", "site-packages", "dist-packages"}
-_READING = "2"  # counted up when the same files come to be read as other documents
+_READING = "2"  # raised when a new version reads the same files as other documents
 
 
 @dataclass(frozen=True)
 class FileSource:
-    """Files below a root, in name order; `spec` is what a person says to name them.
+    """Files below a root, in name order; `spec` is how a person names the source.
 
-    `text_column` is the column of the text in files of records, empty to look for it; `unread`
-    is what lies there and is not read, in words.
+    `text_column` is the column of the text in files of records, empty to look for it; `unread` says
+    in words what is there and is not read.
     """
 
     name: str
@@ -42,8 +42,8 @@ class FileSource:
     def signature(self) -> str:
         """The root, every file's path, size and change time, and the column asked for."""
         listing = [(each.path, each.size, each.mtime_ns) for each in self.entries]
-        asked = [self.text_column] if self.text_column else []
-        return json.dumps([str(self.root), self.note, listing, *asked])
+        column = [self.text_column] if self.text_column else []
+        return json.dumps([str(self.root), self.note, listing, *column])
 
     @property
     def total(self) -> int | None:
@@ -54,7 +54,7 @@ class FileSource:
 
     @property
     def strict(self) -> bool:
-        """Whether a .json or .csv must be text: there is nothing else."""
+        """Whether a .json or .csv must be text, since there is nothing else."""
         return all(kind(each.path) in _MAYBE for each in self.entries)
 
     def open(self, state: str | None) -> "FileReader":
@@ -75,19 +75,19 @@ class FileReader:
     def __iter__(self) -> Iterator[bytes | Flaw]:
         for each in self._source.entries[self._file :]:
             done = self._document
-            for number, found in enumerate(self._documents(each), start=1):
+            for number, document in enumerate(self._documents(each), start=1):
                 if number > done:
                     self._document = number
-                    yield found
+                    yield document
             self._file, self._document = self._file + 1, 0
 
     def state(self) -> str:
-        """Return the number of files done and of documents done in the next."""
+        """Return the number of files that are done, and of documents done in the next one."""
         return json.dumps([self._file, self._document])
 
     @property
     def guessed(self) -> dict[str, str]:
-        """The columns taken for the text so far without being told, and a file of each."""
+        """The columns taken for the text so far though nobody named them, and a file of each."""
         return self._columns.guessed
 
     def _documents(self, each: Entry) -> Iterator[bytes | Flaw]:
@@ -108,12 +108,12 @@ def local_source(path: Path, text_column: str = "") -> FileSource:
         entries, unread = list_files(path, _wanted, _pruned)
         if not entries:
             there = f", only {unread.description}" if unread.description else ""
-            msg = f"no text in {path}: it holds no file of {_TOLD}{there}"
+            msg = f"no text in {path}: it holds no file of {_KINDS_IN_WORDS}{there}"
             raise CorpusError(msg)
         name, root = path.name or "root", path
     else:
         if not (_wanted("", path.name) and path.is_file()):
-            msg = f"cannot read {path}: give a directory or a file of {_TOLD}"
+            msg = f"cannot read {path}: give a directory or a file of {_KINDS_IN_WORDS}"
             raise CorpusError(msg)
         name, root, entries, unread = path.name, path.parent, (entry(path.parent, path),), Unread()
     return FileSource(
@@ -144,7 +144,7 @@ def _documents(path: Path, columns: TextColumns, *, strict: bool) -> Iterator[by
 
 
 def _blocks(path: Path) -> Iterator[bytes]:
-    """Give a text file whole, or one too large to hold at once in blocks of whole lines."""
+    """Yield a text file whole, or one too large to hold at once in blocks of whole lines."""
     with opened(path) as file:
         rest = b""
         while len(chunk := file.read(_BLOCK)) == _BLOCK:

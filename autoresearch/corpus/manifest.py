@@ -1,4 +1,4 @@
-"""A prepared corpus: what manifest.json says of it, how it is loaded, and how it is checked."""
+"""A prepared corpus: its manifest.json, how it is loaded, and how it is checked."""
 
 import json
 import shlex
@@ -28,23 +28,23 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 _PREPARE = "autoresearch prepare"
 
-# What a manifest held before it was itself hashed.
+# The keys of a manifest in older versions, which did not hash the manifest itself.
 _UNHASHED = {
     *("format", "name", "signature", "fingerprint", "vocab_size", "bos", "token_bytes"),
     *("counts", "tally", "duplicates", "dropped", "files"),
 }
 
-LIBRARY = "stdlib"  # the name of the corpus that lies open
+LIBRARY = "stdlib"  # the name of the corpus whose text is on every machine
 
 
 @dataclass(frozen=True)
 class Corpus:
     """The text, split once. Two corpora with one fingerprint give comparable scores.
 
-    `counts` has one entry for each Split; `tally` says what reading met; `duplicates` and
-    `dropped` count documents left out as copies and as beyond what val and test hold; `files`
-    has the stamp of every file by its path below `directory`; `command` makes it (empty in what
-    was prepared before that was written down).
+    `counts` has one entry for each Split; `tally` says what was read; `duplicates` and `dropped`
+    count documents left out as copies and as beyond what val and test hold; `files` has the stamp
+    of every file by its path below `directory`; `command` is the one that makes it (empty in
+    corpora of older versions).
     """
 
     name: str
@@ -71,7 +71,7 @@ class Corpus:
 
     @property
     def lies_open(self) -> bool:
-        """Whether its text is on every machine, sealed or not: Python runs on it."""
+        """Whether its text is on every machine, sealed or not: it is Python's library."""
         return self.name == LIBRARY
 
     def train_files(self) -> tuple[Path, ...]:
@@ -107,7 +107,7 @@ class Corpus:
     def check(
         self, names: Iterable[str], report: Callable[[int], None] = lambda _done: None
     ) -> None:
-        """Hash files again, by their names in `files`; `report` is told the bytes read so far.
+        """Hash files again, by their names in `files`; `report` gets the bytes read so far.
 
         Raises:
             CorpusError: one is missing or is not what `prepare` wrote.
@@ -125,14 +125,14 @@ class Corpus:
 
 
 def command_for(source: Source) -> str:
-    """Return the command that prepares a source, as one types it."""
+    """Return the command that prepares a source, as a person types it."""
     named = [] if source.spec == LIBRARY else ["--corpus", source.spec]
     column = ["--text-column", source.text_column] if source.text_column else []
     return shlex.join([*_PREPARE.split(), *named, *column])
 
 
 def again(command: str, name: str) -> str:
-    """Return what to do about a corpus that is no use; `command` is empty where nobody knows."""
+    """Return what to do about a corpus that cannot be used; `command` is empty if not known."""
     return f"run `{command or (_PREPARE if name == LIBRARY else f'{_PREPARE} --corpus …')}` again"
 
 
@@ -159,21 +159,21 @@ def write_manifest(corpus: Corpus) -> None:
 
 
 def read_manifest(directory: Path, mend: str) -> Corpus:
-    """Return the corpus in a directory, checking that every file has its size.
+    """Return the corpus in a directory, after checking that every file has its size.
 
     Args:
-        directory: where it lies.
-        mend: what to do if it is no use, the end of a message.
+        directory: where it is.
+        mend: what to do if it cannot be used, the end of a message.
 
     Raises:
         CorpusError: there is none, it is damaged, or it is of a newer version.
     """
     path, what = directory / MANIFEST, f"the corpus in {directory}"
-    found = _read_object(path, what, mend)
+    fields = _read_object(path, what, mend)
     try:
-        if found.keys() != _UNHASHED:
-            found = read_note(path)
-        corpus = _corpus(directory, found)
+        if fields.keys() != _UNHASHED:
+            fields = read_note(path)
+        corpus = _corpus(directory, fields)
     except (KeyError, TypeError, ValueError, AttributeError) as fault:
         msg = f"{what} is damaged at {MANIFEST}: {mend}"
         raise CorpusError(msg) from fault
@@ -203,17 +203,17 @@ def load(pointer: Path) -> Corpus:
     if not pointer.is_file():
         msg = "no corpus yet: run `autoresearch prepare`"
         raise CorpusError(msg)
-    found = _read_object(pointer, str(pointer), f"run `{_PREPARE}` again")
-    mend = again(str(found.get("command", "")), str(found.get("name", "")))
-    if not isinstance(found.get("path"), str):
+    fields = _read_object(pointer, str(pointer), f"run `{_PREPARE}` again")
+    mend = again(str(fields.get("command", "")), str(fields.get("name", "")))
+    if not isinstance(fields.get("path"), str):
         msg = f"{pointer} is damaged: {mend}"
         raise CorpusError(msg)
-    directory = Path(found["path"])
+    directory = Path(fields["path"])
     if not (directory / MANIFEST).is_file():
         msg = f"the corpus is no longer in {directory}: {mend}"
         raise CorpusError(msg)
     corpus = read_manifest(directory, mend)
-    if corpus.fingerprint != found.get("fingerprint"):
+    if corpus.fingerprint != fields.get("fingerprint"):
         msg = f"the corpus in {directory} is not the one this project prepared: {mend}"
         raise CorpusError(msg)
     return corpus
@@ -221,32 +221,32 @@ def load(pointer: Path) -> Corpus:
 
 def _read_object(path: Path, what: str, mend: str) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_bytes())
+        fields = json.loads(path.read_bytes())
     except (OSError, ValueError) as fault:
         msg = f"{what} is missing or damaged: {mend}"
         raise CorpusError(msg) from fault
-    if not isinstance(found, dict) or not isinstance(found.get("format"), int):
+    if not isinstance(fields, dict) or not isinstance(fields.get("format"), int):
         msg = f"{what} is damaged: {mend}"
         raise CorpusError(msg)
-    if found["format"] > FORMAT:
+    if fields["format"] > FORMAT:
         msg = f"{what} was made by a newer autoresearch: upgrade, or {mend}"
         raise CorpusError(msg)
-    return found
+    return fields
 
 
-def _corpus(directory: Path, found: dict[str, Any]) -> Corpus:
-    counts = {split: Counts(**found["counts"][split]) for split in Split}
-    files = {name: Stamp(**stamp) for name, stamp in found["files"].items()}
+def _corpus(directory: Path, fields: dict[str, Any]) -> Corpus:
+    counts = {split: Counts(**fields["counts"][split]) for split in Split}
+    files = {name: Stamp(**stamp) for name, stamp in fields["files"].items()}
     return Corpus(
-        name=str(found["name"]),
-        signature=str(found["signature"]),
-        fingerprint=str(found["fingerprint"]),
+        name=str(fields["name"]),
+        signature=str(fields["signature"]),
+        fingerprint=str(fields["fingerprint"]),
         directory=directory,
-        vocab_size=int(found["vocab_size"]),
+        vocab_size=int(fields["vocab_size"]),
         counts=MappingProxyType(counts),
-        tally=Tally(**found["tally"]),
-        duplicates=int(found["duplicates"]),
-        dropped=int(found["dropped"]),
+        tally=Tally(**fields["tally"]),
+        duplicates=int(fields["duplicates"]),
+        dropped=int(fields["dropped"]),
         files=MappingProxyType(files),
-        command=str(found.get("command", "")),
+        command=str(fields.get("command", "")),
     )

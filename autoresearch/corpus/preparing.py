@@ -1,4 +1,4 @@
-"""`prepare`: from a name to a corpus on disk; checked the second time, going on when stopped."""
+"""`prepare`: the corpus that a name stands for is made, resumed, or checked if it is there."""
 
 import hashlib
 import json
@@ -40,35 +40,35 @@ def prepare(
     rules: Rules | None = None,
     run_bytes: int = 64 * 2**20,
 ) -> Corpus:
-    """Return the corpus of a source, making it unless it is there, every byte as it was written.
+    """Return the corpus of a source; make it unless it is there, every byte as it was written.
 
     Args:
         source: ``stdlib``, ``climbmix``, ``tinystories``, ``hf:NAME[:CONFIG]`` or a path.
         settings: shares, vocabulary and cap.
         home: corpora are kept below it.
-        report: told (stage, done, total or None), often.
-        tell: told in a line what a person should know: what is not read, guessed, or mended.
+        report: called often with (stage, done, total or None).
+        tell: called with lines for the person: what is not read, guessed, or made again.
         text_column: the column of the text in files of records; empty to look for it.
         rules: in place of those that follow from the settings.
-        run_bytes: text held in memory at once; also what an interruption may cost.
+        run_bytes: text held in memory at once; an interruption costs no more than this.
 
     Raises:
         CorpusError: no such source, nothing in it, no network, a full disk, damaged text.
     """
     with disk_faults(home):
-        found, report = find_source(source, text_column), _Throttle(report)
-        if found.unread:
-            tell(f"not read: {found.unread}")
+        text_source, report = find_source(source, text_column), _Throttle(report)
+        if text_source.unread:
+            tell(f"not read: {text_source.unread}")
         rules = rules or rules_of(settings)
-        signature = _signature(found, rules, settings.vocab_size)
-        directory = home / "corpora" / f"{_folder_name(found.name)}-{signature[:12]}"
-        ready = _ready(directory, found, report, tell)
+        signature = _signature(text_source, rules, settings.vocab_size)
+        directory = home / "corpora" / f"{_folder_name(text_source.name)}-{signature[:12]}"
+        ready = _ready(directory, text_source, report, tell)
         if ready is not None:
             return ready
         directory.parent.mkdir(parents=True, exist_ok=True)
         with _alone(directory, report):
-            return _ready(directory, found, report, lambda _line: None) or Building(
-                found, rules, settings.vocab_size, directory, run_bytes, report, tell
+            return _ready(directory, text_source, report, lambda _line: None) or Building(
+                text_source, rules, settings.vocab_size, directory, run_bytes, report, tell
             ).finish(signature)
 
 
@@ -79,7 +79,7 @@ def rules_of(settings: CorpusSettings) -> Rules:
 
 
 class _Throttle:
-    """Passes on a thousand reports of each stage at most: there may be one for every document."""
+    """Passes on at most a thousand reports of each stage: there may be one for every document."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
@@ -93,7 +93,7 @@ class _Throttle:
 
 
 def _ready(directory: Path, source: Source, report: Report, tell: Tell) -> Corpus | None:
-    """Return the corpus if it is there and whole; one that is damaged is to be made again."""
+    """Return the corpus if it is there and whole; None if it is to be made (again)."""
     if not (directory / MANIFEST).is_file():
         return None
     try:
@@ -102,7 +102,7 @@ def _ready(directory: Path, source: Source, report: Report, tell: Tell) -> Corpu
     except CorpusError as fault:
         tell(f"{str(fault).rpartition(': ')[0]}; it is made again")
         return None
-    if not ready.command:  # of a time when manifests were not hashed
+    if not ready.command:  # of an older version, whose manifests were not hashed
         ready = replace(ready, command=command_for(source))
         with suppress(OSError):
             write_manifest(ready)
@@ -120,7 +120,10 @@ def _folder_name(name: str) -> str:
 
 @contextmanager
 def _alone(directory: Path, report: Report) -> Iterator[None]:
-    """Wait until no other `prepare` makes this corpus; the system frees a dead one's lock."""
+    """Hold the corpus's lock, so that no other `prepare` makes it meanwhile; wait for it if needed.
+
+    The system frees the lock of a process that died.
+    """
     lock = FileLock(f"{directory}.lock")
     try:
         lock.acquire(timeout=0)

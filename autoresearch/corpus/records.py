@@ -1,4 +1,4 @@
-"""Files of records: lines of JSON, one JSON value, tables of characters, Parquet."""
+"""Reads files of records: lines of JSON, one JSON value, tables of characters, Parquet."""
 
 import csv
 import io
@@ -15,21 +15,21 @@ from autoresearch.corpus.documents import Flaw, checked
 from autoresearch.corpus.textfile import kind, opened
 from autoresearch.errors import CorpusError
 
-_STRINGS = re.compile(r"(dictionary<values=)?(large_)?string")  # not: lists of them
+_STRINGS = re.compile(r"(dictionary<values=)?(large_)?string")  # but no lists of strings
 _HEAD = 2**20  # of a table: its first row
 _LARGEST = 2**29  # bytes of one JSON value: it is held in memory many times over
-Found = Iterator[bytes | Flaw]
+Documents = Iterator[bytes | Flaw]
 
 
-def json_lines(path: Path, columns: TextColumns, *, strict: bool = True) -> Found:
+def json_lines(path: Path, columns: TextColumns, *, strict: bool = True) -> Documents:
     """Yield the text of every line that is not blank."""
     with opened(path) as file:
         records = (_parsed(line) for line in file if line.strip())
         yield from _texts(path, records, columns, strict=strict)
 
 
-def json_value(path: Path, columns: TextColumns, *, strict: bool) -> Found:
-    """Yield the texts of an array, of one record, or of lines where a file is that after all.
+def json_value(path: Path, columns: TextColumns, *, strict: bool) -> Documents:
+    """Yield the texts of an array, of one record, or of lines if the file is JSON lines after all.
 
     Raises:
         CorpusError: it is too large to be read as one value.
@@ -46,7 +46,7 @@ def json_value(path: Path, columns: TextColumns, *, strict: bool) -> Found:
         yield from _texts(path, iter(_listed(_parsed(data))), columns, strict=strict)
 
 
-def table(path: Path, columns: TextColumns, *, strict: bool) -> Found:
+def table(path: Path, columns: TextColumns, *, strict: bool) -> Documents:
     """Yield the texts of a .csv or .tsv whose first row names the columns.
 
     Raises:
@@ -54,7 +54,7 @@ def table(path: Path, columns: TextColumns, *, strict: bool) -> Found:
     """
     csv.field_size_limit(sys.maxsize)  # by default a text ends after 128 KiB
     with opened(path) as file:
-        # What is no UTF-8 goes through in disguise, so that one bad row is no reason to stop.
+        # Bytes that are no UTF-8 pass as surrogates, so that one bad row is no reason to stop.
         text = io.TextIOWrapper(file, "utf-8", "surrogateescape", newline="")
         rows = csv.DictReader(text, delimiter=_delimiter(path))
         try:
@@ -64,13 +64,13 @@ def table(path: Path, columns: TextColumns, *, strict: bool) -> Found:
             raise CorpusError(msg) from fault
 
 
-def parquet(path: Path, columns: TextColumns) -> Found:
+def parquet(path: Path, columns: TextColumns) -> Documents:
     """Yield the values of the text column.
 
     Raises:
         CorpusError: it is no Parquet, is damaged, or has no text.
     """
-    # pyarrow takes a quarter of a second to import: only who has parquet files pays.
+    # pyarrow takes a quarter of a second to import: only parquet files need it.
     import pyarrow as pa  # noqa: PLC0415 - see above
     import pyarrow.parquet as pq  # noqa: PLC0415 - see above
 
@@ -87,7 +87,9 @@ def parquet(path: Path, columns: TextColumns) -> Found:
         raise CorpusError(msg) from fault
 
 
-def _texts(path: Path, records: Iterator[object], columns: TextColumns, *, strict: bool) -> Found:
+def _texts(
+    path: Path, records: Iterator[object], columns: TextColumns, *, strict: bool
+) -> Documents:
     head = list(islice(records, SAMPLE))
     names = columns.choose(str(path), head, strict=strict)
     for record in chain(head, records):
@@ -95,7 +97,7 @@ def _texts(path: Path, records: Iterator[object], columns: TextColumns, *, stric
 
 
 def _listed(value: object) -> list[object]:
-    """Return the records of a JSON value: an array, the one array of objects in it, or itself."""
+    """Return the records of a JSON value: an array, the only array of objects in it, or itself."""
     if isinstance(value, dict) and not TextColumns().choose("", [value], strict=False):
         inner = [each for each in value.values() if isinstance(each, list) and each]
         if len(inner) == 1 and all(isinstance(each, dict) for each in inner[0]):
@@ -105,13 +107,13 @@ def _listed(value: object) -> list[object]:
 
 def _parsed(data: bytes) -> object:
     try:
-        # Files with marks that were put one behind another have one before a later line.
-        found: object = json.loads(data.decode().lstrip("\ufeff"))
+        # A file that was put together of others may have a byte order mark before a later line.
+        value: object = json.loads(data.decode().lstrip("\ufeff"))
     except UnicodeDecodeError:
         return Flaw.NOT_UTF8
     except (ValueError, RecursionError):
         return Flaw.MALFORMED
-    return found
+    return value
 
 
 def _is_lines(path: Path) -> bool:
@@ -142,21 +144,21 @@ def _row(row: dict[str, object]) -> object:
 
 def _column(path: Path, file: Any, columns: TextColumns) -> str:
     kinds = {field.name: str(field.type) for field in file.schema_arrow}
-    strings = [name for name, told in kinds.items() if _STRINGS.match(told)]
-    # By their names even where the first rows are null; what is no string shows its type.
-    shape = {name if name in strings else f"{name} ({told})": None for name, told in kinds.items()}
+    strings = [name for name, kind in kinds.items() if _STRINGS.match(kind)]
+    # Columns of strings by their names even where the first rows are null; others with their type.
+    shape = {name if name in strings else f"{name} ({kind})": None for name, kind in kinds.items()}
     head = [] if {*FIELDS} & {*strings} else _head(file, strings)
     names = columns.choose(str(path), [shape | dict.fromkeys(strings, ""), *head])
-    found = next((name for name in names if name in strings), None)
-    if found is None:
+    chosen = next((name for name in names if name in strings), None)
+    if chosen is None:
         msg = f"cannot read {path}: it has no column"
         raise CorpusError(msg)
-    return found
+    return chosen
 
 
 def _head(file: Any, strings: list[str]) -> list[dict[str, str]]:
     """Return the first rows of the columns that hold strings."""
-    import pyarrow as pa  # noqa: PLC0415 - imported already: by who opened the file
+    import pyarrow as pa  # noqa: PLC0415 - imported already, when the file was opened
 
     batch = next(file.iter_batches(batch_size=SAMPLE, columns=strings), None) if strings else None
     if batch is None:

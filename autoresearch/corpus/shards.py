@@ -1,4 +1,4 @@
-"""Writing the corpus proper: token shards of train, and the sealed documents of val and test."""
+"""Writes a corpus's files: token shards of train, and the sealed documents of val and test."""
 
 import sys
 from array import array
@@ -49,7 +49,7 @@ def token_bytes(vocab_size: int) -> int:
 
 
 class ShardWriter:
-    """Writes shards of at most `limit` tokens into a folder; each is whole or is not there.
+    """Writes shards of at most `limit` tokens into a folder; each appears whole or not at all.
 
     Notes of finished shards go to `notes`, so that a second writer goes on after them.
     """
@@ -68,7 +68,7 @@ class ShardWriter:
         return sum((shard.counts for shard in self.shards), Counts())
 
     def write(self, documents: Iterator[bytes]) -> Iterator[int]:
-        """Write all documents but those that finished shards hold; yield the bytes of each."""
+        """Write all documents that are in no finished shard; yield the number of bytes of each."""
         left = islice(documents, self.counts.documents, None)
         try:
             for batch in _batches(left):

@@ -1,4 +1,4 @@
-"""Where text comes from: a name or a path becomes a Source, read in a fixed order."""
+"""Where text comes from: a name or a path becomes a Source, which is read in a fixed order."""
 
 import difflib
 from collections.abc import Iterator, Mapping
@@ -17,13 +17,13 @@ _NAMES = ("stdlib", "climbmix", "tinystories")
 
 
 class Reader(Protocol):
-    """One pass over a source. `state` says where it stands after the document last given."""
+    """One pass over a source. `state` says where it is after the document last yielded."""
 
     def __iter__(self) -> Iterator[bytes | Flaw]: ...
 
     @property
     def guessed(self) -> Mapping[str, str]:
-        """The columns taken for the text so far without being told, and a file of each."""
+        """The columns taken for the text so far though nobody named them, and a file of each."""
         ...
 
     def state(self) -> str:
@@ -41,7 +41,7 @@ class Source(Protocol):
 
     @property
     def spec(self) -> str:
-        """What `find_source` takes to find it again, from wherever."""
+        """The text by which `find_source` finds it again, from any folder."""
         ...
 
     @property
@@ -51,17 +51,17 @@ class Source(Protocol):
 
     @property
     def unread(self) -> str:
-        """What lies there that is not read, in words; empty if there is nothing."""
+        """What is there and is not read, in words; empty if there is nothing."""
         ...
 
     @property
     def signature(self) -> str:
-        """What the text depends on, found without reading it."""
+        """A text that changes with what the text depends on, found without reading that."""
         ...
 
     @property
     def total(self) -> int | None:
-        """Bytes of text there, about; None where nobody knows before reading."""
+        """About how many bytes of text there are; None if that is not known before reading."""
         ...
 
     def open(self, state: str | None) -> Reader:

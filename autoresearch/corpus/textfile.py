@@ -49,11 +49,13 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         mark, encoding = next((each for each in _MARKS if head.startswith(each[0])), (b"", "utf-8"))
         with _raw(path) as raw:
             raw.read(len(mark))
-            yield raw if encoding == "utf-8" else _recoded(raw, encoding)
+            # Line ends as they are: the wrapper's idea of a line must not change the text.
+            text = None if encoding == "utf-8" else io.TextIOWrapper(raw, encoding, newline="")
+            yield raw if text is None else io.BufferedReader(_Recoded(text), _BUFFER)
 
 
 class _Recoded(io.RawIOBase):
-    """Text of another encoding as UTF-8."""
+    """A stream of text in another encoding, as UTF-8."""
 
     def __init__(self, text: io.TextIOWrapper) -> None:
         self._text = text
@@ -69,15 +71,9 @@ class _Recoded(io.RawIOBase):
         return size
 
 
-def _recoded(raw: BinaryIO, encoding: str) -> BinaryIO:
-    # Line ends as they are: the wrapper's own idea of a line must not change the text.
-    text = io.TextIOWrapper(raw, encoding, newline="")
-    return io.BufferedReader(_Recoded(text), _BUFFER)
-
-
 @contextmanager
 def _raw(path: Path) -> Iterator[BinaryIO]:
-    # Both are closed: a decompressor does not close what it was given.
+    # Both are closed here: a decompressor does not close the file that it reads.
     with (
         path.open("rb") as plain,
         io.BufferedReader(_decompressed(plain, path.suffix.lower()), _BUFFER) as file,
@@ -101,7 +97,7 @@ def _decompressed(plain: BinaryIO, suffix: str) -> Any:
 
 @contextmanager
 def _faults(path: Path) -> Iterator[None]:
-    """Name the file that cannot be decompressed; what the system refuses is said elsewhere."""
+    """Turn faults of decompression into a CorpusError that names the file; let others pass."""
     try:
         yield
     except (EOFError, zlib.error, lzma.LZMAError, OSError) as fault:

@@ -14,9 +14,9 @@ from autoresearch.errors import CorpusError
 if TYPE_CHECKING:
     import tiktoken
 
-# In the manner of GPT-4: contractions, a word with the one sign before it, digits in pairs, signs
-# with the line ends after them, line ends with the blanks before them, blanks but for the last.
-# White space is bounded because the look-ahead backtracks: a megabyte of it overflows the stack.
+# Like GPT-4's: contractions, a word with one sign before it, digits in pairs, signs with the line
+# ends after them, line ends with the blanks before them, blanks but for the last one. White space
+# is bounded because the look-ahead backtracks: a megabyte of it overflows the stack.
 PATTERN: Final = "|".join(
     (
         r"'(?i:[dmst]|ll|re|ve)",
@@ -73,7 +73,7 @@ class Tokenizer:
 
 
 def train_tokenizer(texts: Iterable[bytes], vocab_size: int) -> Tokenizer:
-    """Return a tokenizer of `vocab_size` ids, BOS the last, learned from the documents given."""
+    """Return a tokenizer of `vocab_size` ids, the last of them BOS, trained on these documents."""
     import rustbpe  # noqa: PLC0415 - only `prepare` trains
 
     trainer = rustbpe.Tokenizer()
@@ -91,9 +91,9 @@ def load_tokenizer(path: Path) -> Tokenizer:
         CorpusError: the file is missing or damaged.
     """
     try:
-        found = json.loads(path.read_bytes())
-        tokens = [base64.b64decode(each, validate=True) for each in found["ranks"]]
-        return Tokenizer(str(found["pattern"]), tokens, int(found["bos"]))
+        fields = json.loads(path.read_bytes())
+        tokens = [base64.b64decode(each, validate=True) for each in fields["ranks"]]
+        return Tokenizer(str(fields["pattern"]), tokens, int(fields["bos"]))
     except (OSError, ValueError, KeyError, TypeError) as fault:
         msg = f"{path} is missing or damaged: run `autoresearch prepare` again"
         raise CorpusError(msg) from fault

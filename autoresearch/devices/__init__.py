@@ -1,8 +1,8 @@
-"""Which accelerators the machine has, which one is used, and what lets a process reach it alone.
+"""Which accelerators the machine has, which one is used, and how a process reaches that one alone.
 
-`card_of` says which card trainings get, `access` what a sandbox lets through for it. Cards are
-read from NVML, `nvidia-smi` or the drivers' own files; `DeviceTree` says where these are, so that
-a test can make a machine of eight cards from a few files.
+`card_of` says which card trainings get, `access` what a sandbox lets through for it. Cards are read
+from NVML, `nvidia-smi` or the drivers' own files; `DeviceTree` says where these are, so that a test
+can make a machine of eight cards from a few files.
 """
 
 from autoresearch.devices.card import Card, DeviceTree, Vendor

@@ -11,7 +11,7 @@ _OWN_MEMORY = ("1", "2")  # kinds of memory bank that lie on the card
 
 
 def amd_cards(tree: DeviceTree) -> list[Card]:
-    """Return AMD's cards. An integrated one is a card, too, of little memory."""
+    """Return AMD's cards; an integrated one is among them, with little memory."""
     folders = sorted(
         (each for each in (tree.root / _LISTED).glob("*") if each.name.isdecimal()),
         key=lambda each: int(each.name),
@@ -45,5 +45,5 @@ def _memory(folder: Path) -> int:
 
 
 def _number(facts: str, name: str) -> int:
-    told = field_of(facts, name)
-    return int(told) if told.isdecimal() else 0
+    value = field_of(facts, name)
+    return int(value) if value.isdecimal() else 0

@@ -1,4 +1,4 @@
-"""One accelerator as its driver describes it, and where drivers are asked."""
+"""One accelerator as its driver describes it, and where descriptions are looked for."""
 
 import importlib
 import re
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Vendor(StrEnum):
-    """Who made a card, and so which driver and which variables it has."""
+    """The maker of a card, on which its driver and its variables depend."""
 
     NVIDIA = "nvidia"
     AMD = "amd"
@@ -26,10 +26,11 @@ class Card:
             card's; AMD's are in the order of the kernel's list.
         uuid: its name for CUDA_VISIBLE_DEVICES or ROCR_VISIBLE_DEVICES; "" where it has none.
         name: the product's.
-        memory: in bytes; 0 where the driver does not tell.
-        capability: NVIDIA's compute capability or AMD's gfx generation; None where it is not told.
+        memory: in bytes; 0 where the driver does not report it.
+        capability: NVIDIA's compute capability or AMD's gfx generation; None where the driver does
+            not report it.
         driver: the driver's version, or "".
-        power_limit: in watts, where it is told.
+        power_limit: in watts; None where the driver does not report it.
         nodes: the files in /dev that are this card's or slice's alone; none where not known.
     """
 
@@ -84,7 +85,7 @@ class DeviceTree:
 
 
 def text_of(path: Path) -> str:
-    """Return what a file of the kernel's says; "" where it cannot be read."""
+    """Return the text of a file of the kernel's; "" where it cannot be read."""
     try:
         return path.read_text("utf-8", "replace")
     except OSError:
@@ -93,5 +94,5 @@ def text_of(path: Path) -> str:
 
 def field_of(text: str, name: str) -> str:
     """Return the value of a line ``name: value`` or ``name value``; "" where there is none."""
-    found = re.search(rf"^{re.escape(name)}[:\s]\s*(.*?)\s*$", text, re.MULTILINE)
-    return found[1] if found else ""
+    match = re.search(rf"^{re.escape(name)}[:\s]\s*(.*?)\s*$", text, re.MULTILINE)
+    return match[1] if match else ""

@@ -1,4 +1,4 @@
-"""Which card is used, and what a process needs to reach that one and no other."""
+"""Which card is used, and how a process reaches that one and no other."""
 
 import importlib.metadata
 import re
@@ -10,11 +10,11 @@ from types import MappingProxyType
 from autoresearch.devices import amd, nvidia
 from autoresearch.devices.card import Card, DeviceTree, Vendor
 
-# What hides every card from PyTorch, whichever it was built for.
+# Variables that hide every card from PyTorch, whichever vendor it was built for.
 HIDDEN: Mapping[str, str] = MappingProxyType(
     {"CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": "-1"}
 )
-# What a person chooses cards with. PyTorch built for ROCm heeds all three.
+# Variables by which a person chooses cards. PyTorch built for ROCm heeds all three.
 CHOICES = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
 _ORDER = "CUDA_DEVICE_ORDER"
 _EVERY = ("nvidia*", "nvidia-caps/*", "kfd", "dri/*", "dxg")
@@ -24,13 +24,12 @@ _BF16_SINCE = (8, 0)
 
 @dataclass(frozen=True)
 class Access:
-    """What lets a process reach its accelerator.
+    """How a process reaches its accelerator.
 
     Attributes:
-        card: the one it is; None where it is not known, and nothing is held back.
+        card: the one that it reaches; None where that is not known, and all can be reached.
         nodes: the device nodes to let through, whether or not they are there.
-        insisted: nodes of other cards that the driver does not work without where they are seen
-            and forbidden (AMD's); where they are not seen, it does.
+        insisted: nodes of other cards that AMD's driver must be able to open if it can see them.
         variables: of its environment.
     """
 
@@ -46,7 +45,7 @@ class Access:
 
 
 def access(device: str, environment: Mapping[str, str], tree: DeviceTree = HERE) -> Access:
-    """Return what lets a process reach the device that trainings use, and no other.
+    """Return how a process reaches the device that trainings use, and no other.
 
     Args:
         device: "cpu", for which all cards are hidden; "cuda", which is PyTorch's word for AMD's
@@ -63,13 +62,13 @@ def access(device: str, environment: Mapping[str, str], tree: DeviceTree = HERE)
 
 
 def unpinned(environment: Mapping[str, str], tree: DeviceTree = HERE) -> Access:
-    """Return what lets a process reach every card, as far as the person's variables let it."""
+    """Return how a process reaches every card, as far as the person's variables allow it."""
     variables = {name: environment[name] for name in (*CHOICES, _ORDER) if name in environment}
     return Access(nodes=tree.nodes(*_EVERY), variables=variables)
 
 
 def access_to(card: Card, tree: DeviceTree = HERE) -> Access:
-    """Return what lets a process reach this card alone."""
+    """Return how a process reaches this card alone."""
     return (_nvidia if card.vendor is Vendor.NVIDIA else _amd)(card, tree)
 
 
@@ -96,19 +95,22 @@ def offered(environment: Mapping[str, str], tree: DeviceTree = HERE) -> list[Car
 def _choice(
     environment: Mapping[str, str], tree: DeviceTree
 ) -> tuple[list[tuple[int, Card]], str | None]:
-    """Return the cards by the numbers that the last variable has for them, and what it says."""
-    found = cards(tree)
-    if found and found[0].vendor is Vendor.NVIDIA:
-        return [(card.index, card) for card in found], environment.get("CUDA_VISIBLE_DEVICES")
+    """Return the cards with the numbers by which a variable chooses, and that variable's text.
+
+    The text is None where the variable is not set.
+    """
+    available = cards(tree)
+    if available and available[0].vendor is Vendor.NVIDIA:
+        return [(card.index, card) for card in available], environment.get("CUDA_VISIBLE_DEVICES")
     asked = environment.get("ROCR_VISIBLE_DEVICES")
     if asked is not None:
-        found = _named(list(enumerate(found)), asked)
+        available = _named(list(enumerate(available)), asked)
     then = environment.get("HIP_VISIBLE_DEVICES", environment.get("CUDA_VISIBLE_DEVICES"))
-    return list(enumerate(found)), then
+    return list(enumerate(available)), then
 
 
 def cards(tree: DeviceTree = HERE) -> list[Card]:
-    """Return the cards that this PyTorch could use: of one vendor, the one it is built for."""
+    """Return the cards that this PyTorch could use: those of the vendor it is built for."""
     readers = [nvidia.nvidia_cards, amd.amd_cards]
     if "rocm" in _torch_version():
         readers.reverse()
@@ -130,14 +132,14 @@ def _ability(card: Card) -> tuple[bool, int, tuple[int, int], int]:
 def _named(numbered: Sequence[tuple[int, Card]], asked: str) -> list[Card]:
     """Return the cards that a list names, by number or by the beginning of a UUID.
 
-    As CUDA reads it: what follows a word that names none is not read.
+    As in CUDA, the list ends at the first word that names none.
     """
     named: list[Card] = []
     for word in re.split(r"\s*,\s*", asked.strip()):
-        found = next((card for number, card in numbered if is_named(number, card, word)), None)
-        if found is None:
+        match = next((card for number, card in numbered if is_named(number, card, word)), None)
+        if match is None:
             break
-        named.append(found)
+        named.append(match)
     return named
 
 
@@ -153,7 +155,7 @@ def _nvidia(card: Card, tree: DeviceTree) -> Access:
     own = (*control, *card.nodes)
     name = card.uuid or str(card.index)
     if not control[0].exists() and tree.dev(nvidia.WINDOWS).exists():
-        # One node for all: nothing is held back but by the variable, and there numbers are safest.
+        # WSL has one node for all cards: only the variable chooses, where numbers are safest.
         own, name = (tree.dev(nvidia.WINDOWS),), str(card.index)
     elif not (card.nodes and card.uuid):
         own = (*control, *tree.nodes("nvidia[0-9]*", "nvidia-caps/nvidia-cap*"))

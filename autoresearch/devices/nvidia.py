@@ -1,7 +1,7 @@
 """NVIDIA's cards: by NVML if pynvml is installed, else by nvidia-smi, else by the driver's files.
 
-A card that does not answer (it "fell off the bus") is left out by NVML; nvidia-smi then often
-answers for none, and what the driver wrote down when it was loaded is all there is.
+NVML leaves out a card that does not answer (it "fell off the bus"); nvidia-smi then often answers
+for none, and only the files are left that the driver wrote when it was loaded.
 """
 
 import csv
@@ -27,7 +27,7 @@ _SLICE_GB = re.compile(r"(\d+)gb")
 
 
 def names(tree: DeviceTree) -> tuple[str, ...]:
-    """Return the names of NVIDIA's cards as the driver's files give them; asks no card."""
+    """Return the names of NVIDIA's cards by the driver's files, without asking any card."""
     return tuple(card.name for card in _by_files(tree))
 
 
@@ -68,14 +68,14 @@ def _by_nvml(tree: DeviceTree) -> list[Card]:
         return []
     try:
         numbers = range(_answer(nvml, int, nvml.nvmlDeviceGetCount) or 0)
-        found = [_answer(nvml, list, _with_slices, nvml, tree, number) for number in numbers]
+        answers = [_answer(nvml, list, _with_slices, nvml, tree, number) for number in numbers]
     finally:
         nvml.nvmlShutdown()
-    return [card for several in found for card in several or ()]
+    return [card for several in answers for card in several or ()]
 
 
 def _answer(nvml: Any, convert: Callable[[Any], Any], call: Callable[..., Any], *args: Any) -> Any:
-    """Return what a call of NVML's gives, converted; None where the card does not tell."""
+    """Return the result of a call of NVML, converted; None where the card does not support it."""
     try:
         return convert(call(*args))
     except nvml.NVMLError:
@@ -106,7 +106,7 @@ def _with_slices(nvml: Any, tree: DeviceTree, index: int) -> list[Card]:
 
 
 def _nvml_memory(nvml: Any, handle: Any) -> int:
-    return _answer(nvml, lambda told: int(told.total), nvml.nvmlDeviceGetMemoryInfo, handle) or 0
+    return _answer(nvml, lambda info: int(info.total), nvml.nvmlDeviceGetMemoryInfo, handle) or 0
 
 
 def _slices(
@@ -114,7 +114,7 @@ def _slices(
 ) -> Iterator[Card]:
     for number in range(nvml.nvmlDeviceGetMaxMigDeviceCount(card)):
         handle = _answer(
-            nvml, lambda told: told, nvml.nvmlDeviceGetMigDeviceHandleByIndex, card, number
+            nvml, lambda handle: handle, nvml.nvmlDeviceGetMigDeviceHandleByIndex, card, number
         )
         if handle is not None:
             instance = nvml.nvmlDeviceGetGpuInstanceId(handle)
@@ -129,30 +129,31 @@ def _slices(
 
 
 def _rights(tree: DeviceTree, minor: int | None, instance: int, compute: int) -> Iterator[Path]:
-    """Yield the nodes that give a process a right to one slice: its part of the card, its cores."""
+    """Yield the nodes that let a process use one slice: its part of the card, and its cores."""
     folder = tree.root / f"proc/driver/nvidia/capabilities/gpu{minor}/mig/gi{instance}"
-    for told in (folder / "access", folder / f"ci{compute}" / "access"):
-        if number := field_of(text_of(told), "DeviceFileMinor"):
+    for file in (folder / "access", folder / f"ci{compute}" / "access"):
+        if number := field_of(text_of(file), "DeviceFileMinor"):
             yield tree.dev(f"nvidia-caps/nvidia-cap{number}")
 
 
 def _by_smi(tree: DeviceTree) -> list[Card]:
-    every = (_query(tree, (*_FIELDS, *_NEWER[:known])) for known in (2, 1, 0))
-    rows = next(filter(None, every), [])
+    # An older nvidia-smi refuses the whole query for a field that it does not know.
+    answers = (_query(tree, (*_FIELDS, *_NEWER[:known])) for known in (2, 1, 0))
+    rows = next(filter(None, answers), [])
     minors = {
         _bus(field_of(text, "Bus Location")): field_of(text, "Device Minor")
         for text in map(text_of, sorted((tree.root / _LISTED).glob("*/information")))
     }
-    found: list[Card] = []
+    cards: list[Card] = []
     for row in rows:
         whole = _from_row(tree, row, minors)
-        found += (_listed_slices(tree, whole) if row.get(_MIG) == "Enabled" else []) or [whole]
-    return found
+        cards += (_listed_slices(tree, whole) if row.get(_MIG) == "Enabled" else []) or [whole]
+    return cards
 
 
 def _query(tree: DeviceTree, fields: Sequence[str]) -> list[dict[str, str]]:
-    told = _smi(tree, f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits")
-    rows = csv.reader(told.splitlines(), skipinitialspace=True)
+    output = _smi(tree, f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits")
+    rows = csv.reader(output.splitlines(), skipinitialspace=True)
     return [dict(zip(fields, row, strict=True)) for row in rows if len(row) == len(fields)]
 
 
@@ -181,13 +182,13 @@ def _number(text: str) -> float:
 
 
 def _bus(place: str) -> str:
-    """Return a place on the PCI bus as all write it; some give its domain twice the digits."""
+    """Return a place on the PCI bus in one spelling; some write its domain with more digits."""
     return place.strip().lower()[-len("0000:00:00.0") :]
 
 
 def _listed_slices(tree: DeviceTree, whole: Card) -> list[Card]:
-    """Return a card's slices. Whose right is whose is not told: all rights are let through."""
-    found: list[Card] = []
+    """Return a card's slices. Which rights belong to which is not known: all are let through."""
+    slices: list[Card] = []
     here = False
     rights = tree.nodes("nvidia-caps/nvidia-cap*")
     for line in _smi(tree, "-L").splitlines():
@@ -197,5 +198,5 @@ def _listed_slices(tree: DeviceTree, whole: Card) -> list[Card]:
             size = _SLICE_GB.search(each[1])
             memory = int(size[1]) * 10**9 if size else 0
             name, nodes = f"{whole.name} MIG {each[1]}", (*whole.nodes, *rights)
-            found.append(replace(whole, uuid=each[2], name=name, memory=memory, nodes=nodes))
-    return found
+            slices.append(replace(whole, uuid=each[2], name=name, memory=memory, nodes=nodes))
+    return slices

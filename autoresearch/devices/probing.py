@@ -1,6 +1,6 @@
-"""Asking PyTorch what it makes of a device, in a process of its own; see `runtime.probe`.
+"""Asks PyTorch about a device, in a process of its own; see `runtime.probe`.
 
-What PyTorch holds of a card, once asked, would stay in this process all night.
+In this process, PyTorch would keep memory of the card for as long as the run lasts.
 """
 
 import json
@@ -17,10 +17,10 @@ PATIENCE = 300.0  # seconds, for PyTorch to look at a card
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that was tried: how long it took, why it failed ("": it did not), what it showed.
+    """One step of a probe: its seconds, why it failed ("" if it did not), and what it found.
 
-    A driver and libraries wrote `fault`: it is any text. `facts` are "version", "build", "name",
-    "memory" (bytes), "free", "cards" and "capability", as far as they are known.
+    `fault` was written by a driver or a library: it may be any text. `facts` are "version",
+    "build", "name", "memory" (bytes), "free", "cards" and "capability", as far as they are known.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Step:
 
     @property
     def capability(self) -> tuple[int, int] | None:
-        """The card's, where it is known."""
+        """The card's compute capability, where it is known."""
         match self.facts.get("capability"):
             case [int(major), int(minor)]:
                 return major, minor
@@ -52,23 +52,23 @@ def command(device: str, steps: Sequence[str]) -> list[str]:
     return [sys.executable, "-P", "-m", "autoresearch.runtime.probe", device, *steps]
 
 
-def read_steps(said: bytes, steps: Sequence[str], ending: str) -> list[Step]:
-    """Return what a probe found, to the first step that failed.
+def read_steps(output: bytes, steps: Sequence[str], ending: str) -> list[Step]:
+    """Return the steps of a probe, up to the first that failed.
 
     Args:
-        said: what it wrote on its standard output.
-        steps: what it was to try.
-        ending: how it ended, which is the fault of the step that it did not come through.
+        output: its standard output.
+        steps: the names of the steps that it was to try.
+        ending: how it ended: the fault of the first step that it did not report.
     """
-    found: list[Step] = []
-    for line in said.splitlines():
+    done: list[Step] = []
+    for line in output.splitlines():
         try:
-            found.append(Step(**json.loads(line)))
+            done.append(Step(**json.loads(line)))
         except (ValueError, TypeError):
             break
-    if (not found or not found[-1].fault) and len(found) < len(steps):
-        found.append(Step(steps[len(found)], fault=ending))
-    return found
+    if (not done or not done[-1].fault) and len(done) < len(steps):
+        done.append(Step(steps[len(done)], fault=ending))
+    return done
 
 
 def ask(
@@ -77,7 +77,7 @@ def ask(
     variables: Mapping[str, str],
     environment: Mapping[str, str] = os.environ,
 ) -> list[Step]:
-    """Return what a probe finds outside of any sandbox, with these variables set."""
+    """Return the steps of a probe that runs outside of any sandbox, with these variables set."""
     env = {**environment, **variables, "PYTHONPATH": str(PACKAGES)}
     try:
         answer = subprocess.run(

@@ -1,4 +1,4 @@
-"""Asking a program of the system's, such as a driver's own, and never waiting for it for long."""
+"""Runs a program of the system's, such as a driver's own, and never waits for it for long."""
 
 import subprocess
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ _NOTHING = subprocess.DEVNULL
 
 
 def output_of(command: Sequence[str]) -> str:
-    """Return what a program says; "" where there is none, it fails or takes too long."""
+    """Return what a program prints; "" where there is none, it fails or takes too long."""
     try:
         process = subprocess.Popen(
             command, stdin=_NOTHING, stdout=subprocess.PIPE, stderr=_NOTHING, start_new_session=True
@@ -18,9 +18,9 @@ def output_of(command: Sequence[str]) -> str:
     except OSError:
         return ""
     with suppress(subprocess.TimeoutExpired):
-        said, _ = process.communicate(timeout=_PATIENCE)
-        return "" if process.returncode else said.decode("utf-8", "replace")
-    # Who waits for a broken driver may be beyond killing: it must not hold up a night.
+        output, _ = process.communicate(timeout=_PATIENCE)
+        return "" if process.returncode else output.decode("utf-8", "replace")
+    # A process that waits for a broken driver may survive a kill: do not wait for that.
     process.kill()
     with suppress(subprocess.TimeoutExpired):
         process.communicate(timeout=1.0)

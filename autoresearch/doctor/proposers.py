@@ -11,7 +11,7 @@ from autoresearch.doctor.endings import LARGER_CONTEXT, Endpoint, judged
 from autoresearch.doctor.finding import Finding, fault, ok, refusal, warning
 from autoresearch.errors import AutoresearchError, ProposerError
 from autoresearch.proposers import ProposerContext, Spec, build, specs
-from autoresearch.proposers.metered import MeteredModel, shown_short
+from autoresearch.proposers.metered import MeteredModel, seems_cut
 from autoresearch.proposers.models import Prompt, Section
 from autoresearch.proposers.pricing import Price, price
 from autoresearch.records.money import CapReached, Intent, Ledger, Settlement, Usage, dollars
@@ -233,7 +233,7 @@ def _call(spec: Spec, endpoint: Endpoint, bench: Bench, prompt: Prompt) -> Itera
         yield warning("call", f"not made: {reason}", "raise the cap under [money]")
         return
     yield judged(settled, endpoint)
-    if settled.usage and shown_short(prompt, settled.usage):
+    if settled.usage and seems_cut(prompt, settled.usage):
         told = f"{settled.usage.input:,} tokens of {prompt.characters:,} characters"
         said = f"the server counted {told}: it seems to cut long prompts without a word"
         yield warning("context", said, LARGER_CONTEXT)

@@ -1,9 +1,10 @@
 """Trusted code that turns what a trial left into a score.
 
-`Evaluator.score` starts the tree's model in server processes (`runtime/serve.py`), has it commit
+`Evaluator.score` starts the trial's model in server processes (`runtime/serve.py`), has it commit
 to the log-probability of every token of the sealed documents, then challenges it. For a metric of
 the project's own, `ProgramScorer` runs the project's fixed program on what a trial left, and
-`ReportedScorer` takes the trial's word. None of them runs any of the tree's code in this process.
+`ReportedScorer` believes the number that the trial reports. None of them runs any of the trial's
+code in this process.
 """
 
 from autoresearch.evaluation.evaluator import Evaluator

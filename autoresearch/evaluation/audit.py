@@ -1,4 +1,4 @@
-"""What recomputed predictions say of a commitment, and when they have said enough."""
+"""Whether the answers to challenges bear out what a server committed to, and how many it takes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,18 +16,19 @@ CAUSES = (
     "a prediction may depend on nothing but the tokens before it in its row "
     "(BatchNorm, expert-choice routing, dropout left on and state kept between calls break this)"
 )
-FEW = 16  # probes whose mean says nothing yet
+FEW = 16  # errors: the mean of fewer says nothing yet
 _AGAIN = "the same server, asked again for logits"
 _OTHER = "a second server, given the same prefixes with other suffixes"
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What challenged positions gave, in nats. A NaN is larger than all.
+    """How far answers at the challenged positions differ from the commitment, in nats.
 
-    `recomputed` is the largest difference of the server that committed from itself, `audited` that
-    of the other one from it; `errors` are, at the uniform positions, how far the commitment is
-    above what the other one says. `challenged` counts all positions.
+    `recomputed` is the largest difference where the committing server was asked again, `audited`
+    the largest where the other server was asked; a NaN counts as larger than any number. `errors`
+    are, at the uniform positions, how far the commitment is above what the other server says.
+    `challenged` counts all positions.
     """
 
     challenged: int = 0
@@ -36,7 +37,7 @@ class Evidence:
     errors: Reals = field(default_factory=lambda: np.empty(0))
 
     def __add__(self, other: Self) -> "Evidence":
-        """Return both together."""
+        """Return the evidence of both together."""
         return Evidence(
             self.challenged + other.challenged,
             float(np.maximum(self.recomputed, other.recomputed)),
@@ -55,10 +56,10 @@ class Evidence:
         return float(np.sqrt(np.square(self.errors).mean())) if self.errors.size else 0.0
 
     def require(self, allowance: Allowance) -> None:
-        """Return if the commitment stands.
+        """Check that the differences are within what the allowance permits.
 
         Raises:
-            NoScore: one difference is beyond the tolerance, all lean one way, or are too large.
+            NoScore: one difference is beyond the tolerance, or their mean or root mean square is.
         """
         _require_near(Cause.COMMITMENT, self.recomputed, allowance, _AGAIN)
         _require_near(Cause.AUDIT, self.audited, allowance, _OTHER)
@@ -76,10 +77,10 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Finding:
-    """An audit that was passed: what was seen, and by what was allowed.
+    """An audit that was passed: its evidence, and the smallest leak that it would have found.
 
-    `leak` is the smallest one, in nats a position, of which no more than one in a thousand would
-    have been missed; `measured` is the allowance where it comes from this audit itself.
+    `leak` is in nats per position: of leaks of that size one in a thousand would have been missed.
+    `measured` is the allowance, where it was measured in this audit.
     """
 
     evidence: Evidence
@@ -89,11 +90,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class Audit:
-    """How thoroughly a commitment is looked into.
+    """How thoroughly a commitment is audited.
 
-    `worth` is the leak looked for, in nats of the whole text; `probes` are made at least.
-    `allowance` is None where the checkpoint is the baseline's: then it is measured here, and
-    `least` is the tolerance that is given in any case.
+    The audit is to find a leak of `worth` nats in the whole text, and makes at least `probes`
+    challenges. `allowance` is None where the checkpoint is the baseline's: then it is measured
+    here, and `least` is the tolerance that is given in any case.
     """
 
     allowance: Allowance | None
@@ -109,26 +110,27 @@ class Audit:
     ) -> Finding:
         """Challenge positions until a leak of that worth would have been found.
 
-        Whoever's arithmetic is noisier than was expected is asked a second time, for more.
+        Where the differences are noisier than expected, more are challenged in a second round.
 
         Args:
-            excess: what was committed at every position above what could be expected, in nats.
+            excess: log-probability committed to at every position, less what could be expected, in
+                nats.
             ask: challenges positions, the uniform ones and those drawn by excess.
-            rng: what no server can foresee.
+            rng: random numbers that no server can predict.
 
         Raises:
-            NoScore: the commitment does not stand.
+            NoScore: the recomputed log-probabilities differ too much from the commitment.
         """
         known = self.allowance
         least = self.probes if known else max(self.probes, policy.MEASURED)
-        evidence, taken = Evidence(), NONE
+        evidence, challenged = Evidence(), NONE
         noise = (known and known.noise) or 0.0
         for _ in range(2):
             count = max(least, needed(excess, self.worth, noise)) - evidence.challenged
             if count > 0 and evidence.challenged < excess.size:
-                uniform, drawn = draw(excess, count, rng, taken)
+                uniform, drawn = draw(excess, count, rng, challenged)
                 evidence += ask(uniform, drawn)
-                taken = np.concatenate([taken, uniform, drawn])
+                challenged = np.concatenate([challenged, uniform, drawn])
             allowed = known or policy.allow(evidence.mismatch, evidence.noise, self.least)
             evidence.require(allowed)
             if allowed.noise is not None:
@@ -138,7 +140,7 @@ class Audit:
         return Finding(evidence, leak, None if known else allowed)
 
 
-def _require_near(rule: Cause, mismatch: float, allowance: Allowance, who: str) -> None:
+def _require_near(rule: Cause, mismatch: float, allowance: Allowance, what: str) -> None:
     if not mismatch <= allowance.tolerance:
-        reason = f"{who}, differs by {mismatch:.3g} nats (tolerance {allowance.tolerance:.3g})"
+        reason = f"{what}, differs by {mismatch:.3g} nats (tolerance {allowance.tolerance:.3g})"
         raise NoScore(rule, f"{reason}: {CAUSES}")

@@ -28,13 +28,13 @@ from autoresearch.evaluation.windows import Integers, Reals, WindowPlan
 # differ by 0.0025 at the quietest measured. On an accelerator probes cost next to nothing.
 WORTH_ON_CPU = 2.5e-3
 WORTH = 1e-3
-FLOOR = 1e-9  # so that what gained nothing is drawn when nothing else is left
+FLOOR = 1e-9  # so that positions without excess are drawn when no others are left
 NONE = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What the best accepted checkpoint gave, as a curve over the text's bytes.
+    """The log-probability that the best accepted checkpoint gave, as a curve over the text's bytes.
 
     `ends` are the bytes of the text up to the end of each token, `nats` the sums up to there.
     """
@@ -44,7 +44,7 @@ class Reference:
 
     @classmethod
     def of(cls, plan: WindowPlan, nats: Reals) -> Self:
-        """Return the curve of log-probabilities [N]."""
+        """Return the curve of log-probabilities [N], in nats, of the positions of a plan."""
         return cls(np.append(0, plan.ends), np.append(0.0, np.cumsum(nats)))
 
     @property
@@ -55,16 +55,16 @@ class Reference:
     def at(self, plan: WindowPlan) -> Reals:
         """Return what it gives each token of a plan, which may cut the text in other places.
 
-        A token's nats count as spread evenly over its bytes.
+        A token's nats are taken to be spread evenly over its bytes.
         """
         return np.diff(np.interp(plan.ends, self.ends, self.nats), prepend=0.0)
 
 
 def expected(nats: Reals, plan: WindowPlan) -> Reals:
-    """Return for each position the mean over the other positions of its token.
+    """Return for each position the mean over the other positions with the same token.
 
-    This stands in where there is no reference. The token's share of the text counts as one
-    observation more: some stand only once.
+    It is used where there is no reference. The token's share of the text counts as one more
+    observation, since some tokens stand in the text only once.
     """
     targets = plan.targets(np.arange(plan.positions))
     counts = np.bincount(targets)[targets]
@@ -73,7 +73,7 @@ def expected(nats: Reals, plan: WindowPlan) -> Reals:
 
 
 def needed(excess: Reals, worth: float, noise: float = 0.0) -> int:
-    """Return how many probes find a leak worth so many nats but for a chance of MISS.
+    """Return how many probes find a leak of `worth` nats in the text but for a chance of MISS.
 
     `noise` is the root mean square of honest differences in nats.
     """
@@ -81,7 +81,7 @@ def needed(excess: Reals, worth: float, noise: float = 0.0) -> int:
 
 
 def spread(excess: Reals) -> float:
-    """Return the root mean square of what is above expectation."""
+    """Return the root mean square of the excess, what is below zero taken as zero."""
     return math.sqrt(float(np.square(np.maximum(excess, 0.0)).mean()))
 
 

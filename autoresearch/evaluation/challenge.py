@@ -1,4 +1,4 @@
-"""What is asked at the challenged positions, and what the answers must be."""
+"""What is asked at the challenged positions, and how the answers compare with the commitment."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,9 +14,10 @@ from autoresearch.evaluation.windows import Integers, Reals, WindowPlan, grouped
 
 @dataclass(frozen=True)
 class Request:
-    """Rows in which a vector is asked for: int32 [B, T + 1], the last column its place in the row.
+    """Rows of tokens, for each of which the logits at one place are asked for.
 
-    `members` are the numbers of the challenges, int64 [B].
+    `rows` is int32 [B, T + 1]: the last column says the place in the row. `members` are the numbers
+    of the challenges, int64 [B].
     """
 
     members: Integers
@@ -35,17 +36,20 @@ class CommittedValues:
     uniform: int
 
     def errors(self, members: Integers, vectors: Reals) -> Reals:
-        """Return how far the claims of `members` are above what vectors [B, V] say, in nats."""
-        said = vectors[np.arange(len(members)), self.targets[members]]
-        return np.asarray(self.nats[members] - said)
+        """Return the committed less the recomputed log-probabilities at `members`, in nats [B].
+
+        `vectors` [B, V] hold the recomputed log-probabilities of all tokens.
+        """
+        answered = vectors[np.arange(len(members)), self.targets[members]]
+        return np.asarray(self.nats[members] - answered)
 
 
 def true_rows(
     plan: WindowPlan, positions: Integers, batch: int, rng: np.random.Generator
 ) -> Iterator[Request]:
-    """Yield requests for vectors in the rows as they are, with new mates.
+    """Yield requests at these positions in their own rows, batched with other rows than before.
 
-    A row is cut short when its prefix is, but keeps the token that follows the prefix.
+    A row is cut to the padded width of its prefix, but keeps the token that follows the prefix.
     """
     rows, columns = plan.places(positions)
     keep = np.minimum(plan.length[rows], plan.width(columns + 2))
@@ -55,7 +59,7 @@ def true_rows(
 def other_suffixes(
     plan: WindowPlan, positions: Integers, batch: int, rng: np.random.Generator
 ) -> Iterator[Request]:
-    """Yield requests for vectors after the same prefixes, followed by random tokens."""
+    """Yield requests at these positions, each after its own prefix and before random tokens."""
     rows, columns = plan.places(positions)
     yield from _requests(plan, (rows, columns, columns + 1), batch, rng)
 
@@ -88,10 +92,10 @@ def normalised(logits: NDArray[np.float32]) -> Reals:
 
 
 class AnswerComparison:
-    """Commitment, challenge and audit at K positions, as the answers come in.
+    """Compares a commitment at K positions with the servers' answers, as they come in.
 
-    Whole vectors are kept only where the server that committed was asked again, and compared by
-    half the summed difference of probabilities.
+    Where both servers are asked about a position, their whole vectors are compared, too: by half
+    the summed difference of probabilities (total variation).
     """
 
     def __init__(self, claim: CommittedValues) -> None:
@@ -102,26 +106,26 @@ class AnswerComparison:
         self._distance = 0.0
 
     def recompute(self, members: Integers, vectors: Reals) -> None:
-        """Take log-probabilities [B, V] of a server that committed to these members."""
+        """Add answers of the server that committed: log-probabilities [B, V] at these members."""
         self._recomputed = _largest(self._recomputed, self._claim.errors(members, vectors))
-        self._pair(members, vectors)
+        self._compare_vectors(members, vectors)
 
     def audit(self, members: Integers, vectors: Reals) -> None:
-        """Take those of a server that had nothing to do with the commitment at these members."""
+        """Add answers of the server that did not commit, [B, V] at these members as above."""
         self._audited[members] = self._claim.errors(members, vectors)
-        self._pair(members, vectors)
+        self._compare_vectors(members, vectors)
 
     def expect(self, members: Integers) -> None:
-        """Say which members are asked for both ways."""
+        """Note the members about which both servers are asked."""
         self._vectors |= {int(each): np.empty(0, np.float32) for each in members}
 
     def evidence(self) -> Evidence:
-        """Return what all answers say."""
+        """Return the evidence of all answers so far."""
         audited = _largest(self._distance, self._audited)
         uniform = self._audited[: self._claim.uniform]
         return Evidence(len(self._claim.nats), self._recomputed, audited, uniform)
 
-    def _pair(self, members: Integers, vectors: Reals) -> None:
+    def _compare_vectors(self, members: Integers, vectors: Reals) -> None:
         for member, vector in zip(members.tolist(), vectors, strict=True):
             if member not in self._vectors:
                 continue
@@ -131,6 +135,6 @@ class AnswerComparison:
             self._vectors[member] = now.astype(np.float32)
 
 
-def _largest(so_far: float, differences: Reals) -> float:
-    """Return the largest absolute difference; a NaN is larger than all."""
-    return float(np.maximum(so_far, np.abs(differences).max(initial=0.0)))
+def _largest(before: float, differences: Reals) -> float:
+    """Return the largest absolute difference so far; a NaN counts as larger than any number."""
+    return float(np.maximum(before, np.abs(differences).max(initial=0.0)))

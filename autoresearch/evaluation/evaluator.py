@@ -29,16 +29,16 @@ from autoresearch.records.values import Trust
 from autoresearch.sandbox import Sandbox
 
 _TOO_MUCH = (Cause.MEMORY, Cause.TIMEOUT)
-_SMALLER = 8  # how many times fewer rows go through the model at once where all were too many
+_SMALLER = 8  # how many times fewer rows are in a batch after the first one was too large
 
 
 class Evaluator:
     """Scores checkpoints on sealed documents.
 
-    The tree's code runs only in server processes, which see tokens (a tokenizer of the tree's:
-    documents) and answer with numbers that are checked. What the servers can reach beside that is
-    the sandbox's affair, and the score carries its trust, or the one given where that is less.
-    The evaluator keeps what the corpus tokenizer gave, and the log-probabilities of the best
+    The trial's code runs only in server processes, which see tokens (a tokenizer of the trial's:
+    documents) and answer with numbers that are checked. What else the servers can reach is up to
+    the sandbox, and the score carries its trust, or the one given where that is less. The evaluator
+    keeps the corpus tokenizer's encoding of the documents, and the log-probabilities of the best
     checkpoint it accepted, against which later ones are challenged.
     """
 
@@ -68,8 +68,9 @@ class Evaluator:
             entry: the file that defines `load_model`.
             trust: what the score carries, where that is less than the sandbox's.
             stop: asked often; true ends a scoring as Interrupted.
-            allowance: asked at each scoring how far predictions may differ; None of it measures
-                that on the checkpoint, which must be the person's own. By default the least.
+            allowance: returns how far predictions may differ, called at each scoring; where it
+                returns None, that is measured on the checkpoint, which must be the person's own.
+                By default it is the least allowance.
         """
         self._settings = settings
         self._allowance = allowance or (lambda: policy.allow(0.0, 0.0, settings.tolerance))
@@ -89,25 +90,25 @@ class Evaluator:
             raise EvaluationError(msg)
 
     def allow(self, allowance: Allowance | None) -> None:
-        """Let predictions differ so far in the scorings that follow; None has it measured."""
+        """Set how far predictions may differ from now on; None: it is measured at each scoring."""
         self._allowance = lambda: allowance
 
     def prepare(self, place: Path) -> None:
         """Start the servers of the next scoring in a new folder in `place`; do not wait.
 
-        Where no sandbox stands between them and a trial, they wait for no trial's end: then this
-        does nothing, and `score` starts them; so it does where none can be started now.
+        Where no sandbox keeps a trial from them, this does nothing: they must not run beside one,
+        so `score` starts them. It also does nothing where none can be started now.
         """
         if self._waiting is None and self._sandbox.trust is Trust.SEALED:
             with suppress(EvaluationError, OSError):
                 self._waiting = Servers(self._scoring_dir(place))
 
     def settle(self) -> None:
-        """Wait until what `prepare` started only waits, and takes nothing from a training."""
+        """Wait until what `prepare` started is idle, and takes nothing from a training."""
         if self._waiting is not None:
             try:
                 self._waiting.greet()
-            except EvaluationError:  # if none can run here, `score` finds out with others
+            except EvaluationError:  # `score` starts others, and reports if those fail, too
                 self.close()
 
     def close(self) -> None:
@@ -117,7 +118,7 @@ class Evaluator:
             waiting.close()
 
     def score(self, tree: Path, checkpoint: Path, scratch: Path) -> Score | Unscored:
-        """Score one checkpoint; once more in smaller batches if it was too large or too slow.
+        """Score one checkpoint; a second time in smaller batches if it was too large or too slow.
 
         Args:
             tree: the workspace with the entry that defines `load_model`.
@@ -128,13 +129,13 @@ class Evaluator:
             Interrupted: the run is to stop.
         """
         batch = self._settings.batch
-        found = self._try(tree, checkpoint, scratch, batch)
-        if isinstance(found, Unscored) and found.cause in _TOO_MUCH and batch > 1:
+        result = self._try(tree, checkpoint, scratch, batch)
+        if isinstance(result, Unscored) and result.cause in _TOO_MUCH and batch > 1:
             smaller = max(1, batch // _SMALLER)
-            found = self._try(tree, checkpoint, scratch, smaller)
-            if isinstance(found, Unscored):
-                found = replace(found, reason=f"{found.reason}, {smaller} rows at a time, too")
-        return found
+            result = self._try(tree, checkpoint, scratch, smaller)
+            if isinstance(result, Unscored):
+                result = replace(result, reason=f"{result.reason}, {smaller} rows at a time, too")
+        return result
 
     def _try(self, tree: Path, checkpoint: Path, scratch: Path, batch: int) -> Score | Unscored:
         began = time.monotonic()
@@ -142,12 +143,12 @@ class Evaluator:
             with closing(self._take() or Servers(self._scoring_dir(scratch))) as servers:
                 return self._score(servers, tree, checkpoint, batch, began)
         except NoScore as reason:
-            return reason.found
+            return reason.unscored
         except (EvaluationError, OSError) as fault:
-            return NoScore(Cause.START, safe_line(str(fault))).found
+            return NoScore(Cause.START, safe_line(str(fault))).unscored
 
     def _take(self) -> Servers | None:
-        """Return servers that wait, if they are well."""
+        """Return the servers that wait, unless there are none or one of them died."""
         self.settle()
         if self._waiting is not None and not self._waiting.alive:
             self.close()
@@ -175,7 +176,7 @@ class Evaluator:
         nats, finding = self._examine(servers.pair, plan, batch)
         if self._best is None or nats.sum() > self._best.total:
             self._best = Reference.of(plan, nats)
-        return self._sum(plan, nats, finding, time.monotonic() - began)
+        return self._as_score(plan, nats, finding, time.monotonic() - began)
 
     def _corpus_plan(self) -> WindowPlan:
         if self._plan is None:
@@ -190,7 +191,7 @@ class Evaluator:
     def _examine(
         self, pair: Sequence[ServerHandle], plan: WindowPlan, batch: int
     ) -> tuple[Reals, Finding]:
-        rng = np.random.default_rng()  # from the system's entropy: no server can foresee it
+        rng = np.random.default_rng()  # from the system's entropy: no server can predict it
         entries = vocabulary(pair, plan)
         committing = pair if self._device == "cpu" else pair[:1]
         commitment = commit(committing, plan, batch, rng)
@@ -212,7 +213,7 @@ class Evaluator:
             least=self._settings.tolerance,
         )
 
-    def _sum(self, plan: WindowPlan, nats: Reals, finding: Finding, seconds: float) -> Score:
+    def _as_score(self, plan: WindowPlan, nats: Reals, finding: Finding, seconds: float) -> Score:
         bits = plan.by_document(-nats / math.log(2), len(self._documents)).tolist()
         sizes = tuple(len(each.data) for each in self._documents)
         return Score(

@@ -1,4 +1,4 @@
-"""What a project's evaluator rests on, and that no proposal can change it."""
+"""Checks that no proposal can change what a project's score rests on."""
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import PurePosixPath
@@ -10,7 +10,7 @@ from autoresearch.patching.imports import imported
 
 
 def require_fixed(settings: Settings, committed: Collection[str]) -> None:
-    """Return if the evaluator is there and neither it nor held-out data is editable.
+    """Check that the evaluator is committed, and neither it nor held-out data is editable.
 
     Args:
         settings: the project's.
@@ -35,8 +35,8 @@ def require_fixed(settings: Settings, committed: Collection[str]) -> None:
 def runs_editable(evaluator: str, sources: Mapping[str, str], editable: Sequence[str]) -> str:
     """Return the first editable file that an evaluator may import, itself or through others.
 
-    Where there is one, a trial's code runs in the process that makes its score. What is not seen:
-    what it unpickles, and what it starts as a process of its own.
+    Where there is one, a trial's code runs in the process that makes its score. Files that the
+    evaluator unpickles, and processes that it starts, are not found.
 
     Args:
         evaluator: a path in the project.
@@ -46,14 +46,14 @@ def runs_editable(evaluator: str, sources: Mapping[str, str], editable: Sequence
     Returns:
         A path; empty where it imports none.
     """
-    seen, left = {evaluator}, [evaluator]
-    while left:
-        path = left.pop(0)
+    seen, queue = {evaluator}, [evaluator]
+    while queue:
+        path = queue.pop(0)
         for each in sorted(_imports(path, sources) - seen):
             if matches(each, editable):
                 return each
             seen.add(each)
-            left.append(each)
+            queue.append(each)
     return ""
 
 

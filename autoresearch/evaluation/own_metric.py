@@ -1,4 +1,4 @@
-"""What all scorers of a project's own metric share: how what was found becomes a score."""
+"""What all scorers of a project's own metric share: turning the values found into a score."""
 
 import time
 from abc import ABC, abstractmethod
@@ -15,10 +15,10 @@ from autoresearch.records.values import Trust
 
 
 @dataclass(frozen=True)
-class Found:
-    """What was found where a metric comes from; anything may stand there.
+class RawMetric:
+    """The values found where a metric comes from, not checked yet: they may be anything.
 
-    `name` is what the score is called there, `numbers` are others, in their own direction.
+    `name` is what the score is called in messages, `numbers` are other numbers beside it.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Found:
 
 
 class Unprepared:
-    """A scorer that makes nothing ready beforehand."""
+    """A scorer that needs no preparation."""
 
     def prepare(self, place: Path) -> None:
         """Do nothing; see `ReadyScorer`."""
@@ -62,34 +62,34 @@ class OwnMetricScorer(Unprepared, ABC):
         """
         began = time.monotonic()
         try:
-            found = self._find(tree, checkpoint, scratch)
-            return self._score(found, began)
+            return self._score(self._read(tree, checkpoint, scratch), began)
         except NoScore as reason:
-            return reason.found
+            return reason.unscored
         except OSError as fault:
-            return NoScore(Cause.START, safe_line(str(fault))).found
+            return NoScore(Cause.START, safe_line(str(fault))).unscored
 
     @abstractmethod
-    def _find(self, tree: Path, checkpoint: Path, scratch: Path) -> Found:
-        """Return what stands where the metric comes from.
+    def _read(self, tree: Path, checkpoint: Path, scratch: Path) -> RawMetric:
+        """Return the values from where the metric comes from.
 
         Raises:
-            NoScore: nothing that could be read does.
-            OSError: the machine hinders it.
+            NoScore: there is nothing that could be read.
+            OSError: the machine failed.
         """
 
-    def _score(self, found: Found, began: float) -> Score:
-        value = checked_score(found.score, found.name, self._settings)
-        units = parse_units(found.units, value)
-        turned = self._settings.metric.shown
+    def _score(self, raw: RawMetric, began: float) -> Score:
+        value = checked_score(raw.score, raw.name, self._settings)
+        units = parse_units(raw.units, value)
+        # A stored score is lower where it is better; the project's own may be the other way round.
+        as_stored = self._settings.metric.shown
         return Score(
-            bpb=turned(value),
-            doc_bits=tuple(map(turned, units.totals)),
+            bpb=as_stored(value),
+            doc_bits=tuple(map(as_stored, units.totals)),
             doc_bytes=units.weights,
             trust=self._trust,
             tokens=0,
             challenged=0,
             mismatch=0.0,
             seconds=time.monotonic() - began,
-            numbers=found.numbers,
+            numbers=raw.numbers,
         )

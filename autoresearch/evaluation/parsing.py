@@ -1,4 +1,4 @@
-"""JSON objects and numbers that others wrote, or in one line what is wrong with them."""
+"""Parses JSON objects and numbers that others wrote; one line says what is wrong with them."""
 
 import json
 import math
@@ -29,34 +29,33 @@ class Units:
 
 
 def parse_object(text: str, what: str) -> Mapping[str, object]:
-    """Return the one JSON object that a text is; `what` names the text.
+    """Return the one JSON object in a text; `what` names the text in messages.
 
     Raises:
-        NoScore: it is none, or more than one, or names something twice.
+        NoScore: the text is not exactly one object, or an object in it has a name twice.
     """
     if not text.strip(_SPACE):
         raise NoScore(Cause.METRIC, f"{what} is empty: it should be one JSON object")
     try:
         start = len(text) - len(text.lstrip(_SPACE))
-        found, end = _DECODER.raw_decode(text, start)
+        value, end = _DECODER.raw_decode(text, start)
     except _TwiceError as twice:
         raise NoScore(Cause.METRIC, f"{what} has {safe_line(str(twice), 60)} twice") from None
     except (ValueError, RecursionError):
-        found, end = None, len(text)
-    if not isinstance(found, dict):
-        said = safe_line(text, 60)
-        raise NoScore(Cause.METRIC, f"{what} is no JSON object: {said}")
+        value, end = None, len(text)
+    if not isinstance(value, dict):
+        raise NoScore(Cause.METRIC, f"{what} is no JSON object: {safe_line(text, 60)}")
     rest = text[end:].strip(_SPACE)
     if rest:
         more = "another" if rest.startswith("{") else "text"
         raise NoScore(
             Cause.METRIC, f"{what} has {more} after its JSON object: {safe_line(rest, 60)}"
         )
-    return found
+    return value
 
 
 def find(values: Mapping[str, object], key: str) -> object:
-    """Return what is at a key, dots leading into nested objects; None where nothing is."""
+    """Return the value at a key, where dots lead into nested objects; None where there is none."""
     if key in values:
         return values[key]
     head, dot, rest = key.partition(".")
@@ -65,7 +64,7 @@ def find(values: Mapping[str, object], key: str) -> object:
 
 
 def checked_score(value: object, name: str, settings: MetricSettings) -> float:
-    """Return a value that is a score of the metric, as the project knows it.
+    """Return a value as the score that it should be, in the project's own direction.
 
     Raises:
         NoScore: it is missing, text, not finite, or outside the metric's range.
@@ -88,7 +87,7 @@ def checked_score(value: object, name: str, settings: MetricSettings) -> float:
 def parse_units(values: object, score: float) -> Units:
     """Return the units of a score: numbers, or objects with a score and a weight.
 
-    Their mean, by weight, must be the score: else their errors would be another number's.
+    Their mean, by weight, must be the score: else they would be about another number.
 
     Raises:
         NoScore: they are no such list, or their mean is another number.
@@ -112,12 +111,12 @@ def parse_units(values: object, score: float) -> Units:
 
 
 def numbers(values: Mapping[str, object]) -> dict[str, float]:
-    """Return the sound numbers in an object by name, dots for nested ones; 200 at most."""
+    """Return the finite numbers in an object by name, dots for nested ones; at most 200."""
     return dict(islice(_numbers(values), _MAX_NUMBERS))
 
 
 def number(text: str) -> float | None:
-    """Return the number that a text is, a NaN and infinity too; None where it is none."""
+    """Return a text as a number, NaN and infinity included; None where it is no number."""
     try:
         return None if "_" in text else float(text)
     except ValueError:
@@ -125,16 +124,16 @@ def number(text: str) -> float | None:
 
 
 class _TwiceError(ValueError):
-    """A name stands twice in one object."""
+    """A JSON object has the same name twice."""
 
 
 def _once(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
-    found: dict[str, object] = {}
+    values: dict[str, object] = {}
     for name, value in pairs:
-        if name in found:
+        if name in values:
             raise _TwiceError(name)
-        found[name] = value
-    return found
+        values[name] = value
+    return values
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_once)
@@ -161,11 +160,11 @@ def _unit(value: object, name: str) -> tuple[float, int]:
 
 
 def _numbers(values: Mapping[str, object]) -> Iterator[tuple[str, float]]:
-    left = deque(values.items())
-    while left:
-        name, value = left.popleft()
+    queue = deque(values.items())
+    while queue:
+        name, value = queue.popleft()
         if isinstance(value, dict):
-            left.extend((f"{name}.{key}", each) for key, each in value.items())
+            queue.extend((f"{name}.{key}", each) for key, each in value.items())
         elif _is_number(value) and abs(value) < _ABSURD:
             yield safe_line(name, 80), float(value)
 

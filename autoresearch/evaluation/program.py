@@ -1,4 +1,4 @@
-"""Scores from a fixed program of the project's, on data that no trial could read."""
+"""Scores by a fixed program of the project's, on data that no trial could read."""
 
 import signal
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from autoresearch.config import MetricSettings
 from autoresearch.errors import EvaluationError, Interrupted
-from autoresearch.evaluation.own_metric import Found, OwnMetricScorer
+from autoresearch.evaluation.own_metric import OwnMetricScorer, RawMetric
 from autoresearch.evaluation.parsing import numbers, parse_object
 from autoresearch.evaluation.rules import Cause, NoScore
 from autoresearch.process import Breach, ProcessResult, remove, run
@@ -38,9 +38,9 @@ def doubt(
 ) -> str:
     """Return why scores of an evaluator are not `evaluated`, and what to do; "" where they are.
 
-    They are where a sandbox keeps the data from trials, what reads it cannot send it away, and no
-    code of a trial's runs beside it: `imports` is the editable file that the evaluator imports, if
-    it does; see `runs_editable`.
+    They are if a sandbox keeps the data from trials, nothing that reads the data can send it away,
+    and no code of the trial runs in the evaluator: `imports` is the editable file that it imports,
+    if any; see `runs_editable`.
     """
     if imports:
         return f"the evaluator runs {imports}, which proposals may change"
@@ -55,13 +55,13 @@ def doubt(
 class ProgramScorer(OwnMetricScorer):
     """Runs the project's evaluator on what a trial left, in a sandbox of its own.
 
-    It reads a fresh export of the commit, the data and the trial's output, and writes nothing but
-    a private folder (HOME and TMPDIR). One JSON object on its standard output is the score; its
-    standard error is a log, of which the last line is told where it fails.
+    It reads a fresh export of the commit, the data and the trial's output, and writes nothing but a
+    private folder (HOME and TMPDIR). One JSON object on its standard output is the score; its
+    standard error is a log, whose last line is shown where it fails.
 
-    What a trial left is hostile, and so is what the evaluator becomes by running it: unpickling
-    a file of the trial's, or importing its code, lets it print any score. Nothing of that is
-    opened here, and none of it gets out of the sandbox.
+    What a trial left is hostile, and so may the evaluator become: unpickling a file of the trial's,
+    or importing its code, lets that print any score. Nothing of it is opened here, and none of it
+    gets out of the sandbox.
     """
 
     def __init__(
@@ -88,13 +88,13 @@ class ProgramScorer(OwnMetricScorer):
             sandbox: what it runs in; it must not hide `data`.
             limits: of its process tree.
             timeout: seconds that it may take.
-            data: what the split is scored on, as it lies in the person's folder; the evaluator
-                finds it at the same place.
+            data: what the split is scored on, by its path in the person's folder; the evaluator
+                finds it at the same path.
             shown: what else of the person's it finds in its tree or home: what trials are shown,
                 such as the packages of `python`.
             hidden: globs of what is held out, of both splits: nothing in the commit stands in for
                 `data`, and it has nothing of the other split.
-            split: what it is told in AUTORESEARCH_SPLIT: VAL, or TEST at `promote`.
+            split: the value of AUTORESEARCH_SPLIT in its environment: VAL, or TEST at `promote`.
             device: what it computes on.
             python: the interpreter that runs it.
             network: let it use the network.
@@ -113,31 +113,31 @@ class ProgramScorer(OwnMetricScorer):
         self._network = network
         self._stop = stop
 
-    def _find(self, tree: Path, checkpoint: Path, scratch: Path) -> Found:
+    def _read(self, tree: Path, checkpoint: Path, scratch: Path) -> RawMetric:
         name = safe_line(self._settings.evaluator, 80)
         if not (tree / self._settings.evaluator).is_file():
             msg = f"[metric] evaluator: {name} is not in the commit: write it, and commit it"
             raise EvaluationError(msg)
-        own = Path(tempfile.mkdtemp(prefix="evaluation-", dir=scratch))
+        scratch_dir = Path(tempfile.mkdtemp(prefix="evaluation-", dir=scratch))
         try:
             strip(tree, self._hidden)
-            place(self._shown, tree, own)
-            ran = self._run(tree, checkpoint / "out", own)
+            place(self._shown, tree, scratch_dir)
+            ran = self._run(tree, checkpoint / "out", scratch_dir)
         finally:
-            remove(own)
-        _require_end(ran, name, self._timeout, self._limits)
+            remove(scratch_dir)
+        _require_success(ran, name, self._timeout, self._limits)
         if len(ran.answer) >= _KEPT_BYTES:
             reason = f"{name} printed more than {_KEPT_BYTES // 2**20} MiB"
             raise NoScore(Cause.METRIC, reason)
         values = parse_object(ran.answer.decode("utf-8", "replace"), f"what {name} printed")
         rest = {key: each for key, each in values.items() if key not in ("score", "units")}
         what = f"the score that {name} printed"
-        return Found(what, values.get("score"), values.get("units"), numbers(rest))
+        return RawMetric(what, values.get("score"), values.get("units"), numbers(rest))
 
     def _run(self, tree: Path, out: Path, scratch: Path) -> ProcessResult:
         argv = [self._python, str(_RUNNER), self._settings.evaluator]
         sources = [each.source for each in self._shown]
-        told = {OUT_VARIABLE: str(out), SPLIT_VARIABLE: self._split}
+        variables = {OUT_VARIABLE: str(out), SPLIT_VARIABLE: self._split}
         return run(
             self._sandbox.command(
                 argv,
@@ -148,7 +148,7 @@ class ProgramScorer(OwnMetricScorer):
                 devices=self._device != "cpu",
             ),
             cwd=tree,
-            env={**self._sandbox.environment(scratch, self._limits), **told},
+            env={**self._sandbox.environment(scratch, self._limits), **variables},
             limits=self._limits,
             timeout=self._timeout,
             stop=self._stop,
@@ -157,8 +157,8 @@ class ProgramScorer(OwnMetricScorer):
         )
 
 
-def _require_end(ran: ProcessResult, name: str, timeout: float, limits: Limits) -> None:
-    """Return if an evaluator came to its end.
+def _require_success(ran: ProcessResult, name: str, timeout: float, limits: Limits) -> None:
+    """Check that an evaluator ended by itself, and with exit code 0.
 
     Raises:
         NoScore: it did not.
@@ -182,12 +182,14 @@ def _require_end(ran: ProcessResult, name: str, timeout: float, limits: Limits) 
     if ran.exit.code is None:
         raise NoScore(Cause.DEATH, f"the guard of {name} was killed, and it with it")
     if ran.exit.code == evaluate.OUT_OF_MEMORY:
-        raise NoScore(Cause.MEMORY, f"{name} ran out of memory{_last(ran)}")
+        raise NoScore(Cause.MEMORY, f"{name} ran out of memory{_log_end(ran)}")
     if ran.exit.code:
-        raise NoScore(Cause.EXCEPTION, f"{name} ended with exit code {ran.exit.code}{_last(ran)}")
+        raise NoScore(
+            Cause.EXCEPTION, f"{name} ended with exit code {ran.exit.code}{_log_end(ran)}"
+        )
 
 
-def _last(ran: ProcessResult) -> str:
-    """Return the last line of its log, to be put behind what is said of it."""
+def _log_end(ran: ProcessResult) -> str:
+    """Return a colon and the last line of its log, to end a message with; empty without a log."""
     rows = ran.log.decode("utf-8", "backslashreplace").strip().splitlines()
     return f": {safe_line(rows[-1], 160)}" if rows else ""

@@ -1,8 +1,8 @@
-"""What is said to the servers, in order: load, commit to everything, then answer challenges.
+"""The requests to the servers, in order: load, commit to everything, then answer challenges.
 
-On the CPU both servers commit, each to about half of the rows, and each is audited by the other:
-so both cores of a small machine work. On an accelerator one commits and the other audits, for the
-logits of two would not fit everywhere. Either way nobody audits what it committed to.
+On the CPU both servers commit, each to about half of the rows, and each is audited by the other: so
+both cores of a small machine work. On an accelerator one commits and the other audits, for the
+logits of two would not fit everywhere. Either way no server audits what it committed to.
 """
 
 from collections import deque
@@ -27,14 +27,18 @@ from autoresearch.evaluation.text import MAX_VOCABULARY, Tokens
 from autoresearch.evaluation.windows import Block, Integers, Reals, WindowPlan
 
 EPSILON = 1e-4  # nats above zero that rounding may give a log-probability
-RECOMPUTED = 32  # positions at which the committing server is asked again: it tells the reason
+RECOMPUTED = 32  # positions at which the committing server is asked again, to tell the two apart:
+# a server that does not repeat itself, and one that differs from the other
 MAX_NUMBERS = 2**24  # of one reply
 MOST_NATS = 1e12  # of all text: a score beyond that would drown all others in sums
 
 
 @dataclass(frozen=True)
 class Job:
-    """One request: rows int32 [B, width], and the float32 numbers that must come back."""
+    """One request to a server, and how many float32 numbers must come back.
+
+    `rows` is int32 [B, width]; `about` is what the rows were made from.
+    """
 
     operation: str
     rows: Tokens
@@ -52,7 +56,7 @@ class Commitment:
 
 
 def post_load(server: ServerHandle, scoring_dir: ScoringDir) -> None:
-    """Tell a server to load the model that is shown and try it on two tokens; do not wait."""
+    """Ask a server to load the model that is shown and try it on two tokens; do not wait."""
     probe = np.zeros(2, "<i4").tobytes()  # token 0 is in every vocabulary
     server.post(
         "load",
@@ -65,43 +69,43 @@ def post_load(server: ServerHandle, scoring_dir: ScoringDir) -> None:
 
 
 def vocabulary(servers: Sequence[ServerHandle], plan: WindowPlan) -> int:
-    """Wait until the servers have loaded their model; return V.
+    """Wait until the servers have loaded their model; return its number of tokens V.
 
     Raises:
-        NoScore: the model does not load or cannot speak of every token of the text.
+        NoScore: the model does not load, or does not know every token of the text.
     """
-    found = {server.collect().integer("vocab", 1, MAX_VOCABULARY) for server in servers}
+    sizes = {server.collect().integer("vocab", 1, MAX_VOCABULARY) for server in servers}
     needed = int(plan.fillers.max()) + 1
-    if len(found) != 1:
+    if len(sizes) != 1:
         raise NoScore(Cause.AUDIT, "two servers disagree on the size of the vocabulary")
-    if min(found) < needed:
-        reason = f"the model knows {min(found)} tokens, and the text needs {needed}"
+    if min(sizes) < needed:
+        reason = f"the model knows {min(sizes)} tokens, and the text needs {needed}"
         raise NoScore(Cause.SHAPE, reason)
-    return found.pop()
+    return sizes.pop()
 
 
 def converse(
     servers: Sequence[ServerHandle], queues: Sequence[Iterator[Job]]
 ) -> Iterator[tuple[int, Job, NDArray[np.float32]]]:
-    """Ask every server the jobs of its queue and keep all of them busy; two may share a queue.
+    """Send every server the jobs of its queue, keeping all of them busy; two may share a queue.
 
     Yields:
         The server's number, the job and the numbers that came back.
     """
-    asked: deque[tuple[int, Job]] = deque()
+    pending: deque[tuple[int, Job]] = deque()
 
-    def ask(who: int) -> None:
-        if job := next(queues[who], None):
-            servers[who].post(job.operation, job.rows.tobytes(), rows=len(job.rows))
-            asked.append((who, job))
+    def ask(number: int) -> None:
+        if job := next(queues[number], None):
+            servers[number].post(job.operation, job.rows.tobytes(), rows=len(job.rows))
+            pending.append((number, job))
 
-    for who in range(len(servers)):
-        ask(who)
-    while asked:
-        who, job = asked.popleft()
-        reply = servers[who].collect(4 * job.numbers)
-        ask(who)
-        yield who, job, np.frombuffer(reply.payload, "<f4")
+    for number in range(len(servers)):
+        ask(number)
+    while pending:
+        number, job = pending.popleft()
+        reply = servers[number].collect(4 * job.numbers)
+        ask(number)
+        yield number, job, np.frombuffer(reply.payload, "<f4")
 
 
 def commit(
@@ -117,11 +121,11 @@ def commit(
     queue = (
         Job("score", each.tokens, each.tokens[:, 1:].size, each) for each in plan.blocks(batch, rng)
     )
-    for who, job, numbers in converse(servers, [queue] * len(servers)):
+    for number, job, numbers in converse(servers, [queue] * len(servers)):
         assert isinstance(job.about, Block)
         mask, positions = plan.charged(job.about)
         nats[positions] = numbers.reshape(mask.shape)[mask]
-        owner[positions] = who
+        owner[positions] = number
     if not np.isfinite(nats).all():
         raise NoScore(Cause.NON_FINITE, "a log-probability is not finite")
     if np.abs(nats).sum() > MOST_NATS:
@@ -143,13 +147,13 @@ class Challenge:
     def put(
         self, servers: Sequence[ServerHandle], entries: int, batch: int, rng: np.random.Generator
     ) -> AnswerComparison:
-        """Ask every server about what it did not commit to, and a few of its own again.
+        """Ask every server about positions that the other committed to, and again about a few own.
 
         Args:
             servers: two that loaded the same model of `entries` tokens and share nothing else.
             entries: V.
             batch: rows in a request.
-            rng: what no server can foresee.
+            rng: random numbers that no server can predict.
 
         Raises:
             NoScore: an answer is no vector of logits.
@@ -161,9 +165,12 @@ class Challenge:
         rows = max(1, min(batch, MAX_NUMBERS // entries))
         queues = [
             iter(
-                [*self._own(who, again, entries, rows, rng), *self._others(who, entries, rows, rng)]
+                [
+                    *self._own(server, again, entries, rows, rng),
+                    *self._others(server, entries, rows, rng),
+                ]
             )
-            for who in range(len(servers))
+            for server in range(len(servers))
         ]
         for _, job, numbers in converse(servers, queues):
             assert isinstance(job.about, Request)
@@ -176,14 +183,16 @@ class Challenge:
         return rng.choice(len(self.positions), count, replace=False)
 
     def _own(
-        self, who: int, again: Integers, entries: int, rows: int, rng: np.random.Generator
+        self, server: int, again: Integers, entries: int, rows: int, rng: np.random.Generator
     ) -> Iterator[Job]:
-        members = again[self.commitment.owner[self.positions[again]] == who]
+        members = again[self.commitment.owner[self.positions[again]] == server]
         for each in true_rows(self.plan, self.positions[members], rows, rng):
             yield _job(each, members, entries, audit=False)
 
-    def _others(self, who: int, entries: int, rows: int, rng: np.random.Generator) -> Iterator[Job]:
-        members = np.flatnonzero(self.commitment.owner[self.positions] != who)
+    def _others(
+        self, server: int, entries: int, rows: int, rng: np.random.Generator
+    ) -> Iterator[Job]:
+        members = np.flatnonzero(self.commitment.owner[self.positions] != server)
         for each in other_suffixes(self.plan, self.positions[members], rows, rng):
             yield _job(each, members, entries, audit=True)
 

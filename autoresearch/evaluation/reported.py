@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from autoresearch.config import MetricSettings
-from autoresearch.evaluation.own_metric import Found, OwnMetricScorer
+from autoresearch.evaluation.own_metric import OwnMetricScorer, RawMetric
 from autoresearch.evaluation.parsing import find, number, numbers, parse_object
 from autoresearch.evaluation.rules import Cause, NoScore
 from autoresearch.records.text import safe_line, whole_text
@@ -27,21 +27,21 @@ class ReportedScorer(OwnMetricScorer):
         """Build it; the settings have `file` and `key`, or `summary`."""
         super().__init__(settings, Trust.SELF_REPORTED)
 
-    def _find(self, tree: Path, checkpoint: Path, scratch: Path) -> Found:
+    def _read(self, tree: Path, checkpoint: Path, scratch: Path) -> RawMetric:
         del tree, scratch
         settings = self._settings
         return _in_file(checkpoint, settings) if settings.file else _printed(checkpoint, settings)
 
 
-def _in_file(checkpoint: Path, settings: MetricSettings) -> Found:
+def _in_file(checkpoint: Path, settings: MetricSettings) -> RawMetric:
     name = safe_line(settings.file, 80)
-    values = parse_object(_read(checkpoint, settings.file, name), name)
+    values = parse_object(_text_of(checkpoint, settings.file, name), name)
     key = f"{safe_line(settings.key, 80)} in {name}"
-    return Found(key, find(values, settings.key), numbers=numbers(values))
+    return RawMetric(key, find(values, settings.key), numbers=numbers(values))
 
 
-def _read(checkpoint: Path, path: str, name: str) -> str:
-    """Return the text of a file that a trial left, where it wrote it or in its output folder."""
+def _text_of(checkpoint: Path, path: str, name: str) -> str:
+    """Return the text of a file that a trial left, in its tree or in its output folder."""
     for place in (checkpoint / "tree" / path, checkpoint / "out" / path):
         try:
             facts = os.lstat(place)
@@ -54,22 +54,22 @@ def _read(checkpoint: Path, path: str, name: str) -> str:
     raise NoScore(Cause.METRIC, f"the trial wrote no {name}")
 
 
-def _printed(checkpoint: Path, settings: MetricSettings) -> Found:
+def _printed(checkpoint: Path, settings: MetricSettings) -> RawMetric:
     rows = whole_text((checkpoint / "log").read_bytes()).split("\n")
     rules = [at for at, row in enumerate(rows) if row.strip() == _RULE]
     lines = list(_lines(rows[rules[-1] + 1 :] if rules else rows))
-    said = [value for name, value in lines if name == settings.summary]
+    reports = [value for name, value in lines if name == settings.summary]
     name, where = safe_line(settings.summary, 80), f" after its last line {_RULE}" if rules else ""
-    if not said:
+    if not reports:
         raise NoScore(Cause.METRIC, f"the trial printed no line `{name}: NUMBER`{where}")
-    if rules and len(different := list(dict.fromkeys(said))) > 1:
+    if rules and len(different := list(dict.fromkeys(reports))) > 1:
         values = " and ".join(safe_line(each, 30) for each in different[:2])
         raise NoScore(Cause.METRIC, f"the trial printed {name} more than once{where}: {values}")
-    score = number(said[-1])
+    score = number(reports[-1])
     latest: dict[str, object] = {}  # a running log has many names: those of its end count
     for each, value in reversed(lines):
         latest.setdefault(each, number(value))
-    return Found(name, said[-1] if score is None else score, numbers=numbers(latest))
+    return RawMetric(name, reports[-1] if score is None else score, numbers=numbers(latest))
 
 
 def _lines(rows: list[str]) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Why a checkpoint can have no score, whose fault each cause is, and how that travels upwards."""
+"""The causes for which a checkpoint can have no score, and whose fault each of them is."""
 
 from enum import StrEnum
 
@@ -36,8 +36,8 @@ class Cause(StrEnum):
         return FailureKind.RULE if self in _RULES else FailureKind.IDEA
 
 
-# START: no server can run here. DEATH: a signal that was not ours. DEVICE: the accelerator's.
-# METRIC is nobody's but the idea's: there is no number where the project's metric should be.
+# START: no server can run here. DEATH: a signal that we did not send. DEVICE: the accelerator's
+# fault. METRIC (no number where the project's metric should be) is the idea's fault.
 _MACHINE = frozenset({Cause.START, Cause.DEATH, Cause.DEVICE})
 _RULES = frozenset(
     {
@@ -52,9 +52,9 @@ _RULES = frozenset(
 
 
 class NoScore(Exception):  # noqa: N818 - an answer on its way up, no fault of ours
-    """Ends a scoring; never leaves this package: `Evaluator.score` returns what it carries."""
+    """Ends a scoring; it never leaves this package: `Evaluator.score` returns its `unscored`."""
 
     def __init__(self, cause: Cause, reason: str) -> None:
         super().__init__(reason)
         self.cause = cause
-        self.found = Unscored(cause.value, reason, cause.kind)
+        self.unscored = Unscored(cause.value, reason, cause.kind)

@@ -1,4 +1,4 @@
-"""Where the servers of one scoring run, and what they see of the trial that came before them."""
+"""The folder in which the servers of one scoring run, and what they may read of the trial."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from autoresearch.sandbox import Sandbox
 class ScoringDir:
     """A folder of the evaluator's own, where no trial can have written, and how servers start.
 
-    Servers may read `shown`, which is empty until `show`: so they can be started before there is
-    anything to score. Each may write a folder of its own beside it.
+    Servers may read `shown`, which is empty until `show` is called: so they can be started before
+    there is anything to score. Each may write to a folder of its own beside it.
     """
 
     place: Path
@@ -27,7 +27,7 @@ class ScoringDir:
     stop: Callable[[], bool] = lambda: False  # asked often; true ends every wait for a server
 
     def __post_init__(self) -> None:
-        """Make the folder that is shown."""
+        """Make the folder that servers may read."""
         self.shown.mkdir(parents=True)
 
     @property

@@ -1,4 +1,4 @@
-"""The trusted end of one model server: starts it, asks it, and believes none of its sizes.
+"""Starts one model server and talks to it; nothing that the server says is trusted.
 
 Whatever the server does, a request ends: with exactly the bytes that were expected, or as
 `NoScore`. Its stdout and stderr go nowhere, for sealed text could come back through them.
@@ -33,7 +33,7 @@ _BLAME = {
     "tokenizer": (Cause.LOAD, "loading the tokenizer"),
     "encode": (Cause.EXCEPTION, "the tokenizer"),
 }
-# What the system refuses, or an accelerator: the code need not be to blame.
+# What the system or an accelerator raises: the code need not be to blame.
 _OTHERS = ("AcceleratorError", "OSError", "BlockingIOError")
 
 
@@ -48,7 +48,7 @@ class Reply:
         """Return an integer field within bounds.
 
         Raises:
-            NoScore: it is none, or outside.
+            NoScore: it is absent, no integer, or out of bounds.
         """
         try:
             value = wire.integer(self.header, name)
@@ -62,14 +62,14 @@ class Reply:
 class ServerHandle:
     """One server process. Use as a context manager: leaving it kills the whole process tree.
 
-    `deadline` is on time.monotonic(); at it every request that still waits is a breach.
+    `deadline` is on time.monotonic(): a request that still waits then ends as NoScore.
     """
 
     def __init__(
         self, guarded: Guarded, channel: socket.socket, scoring_dir: ScoringDir, scratch: Path
     ) -> None:
         self._guarded = guarded
-        self._appetite = ResourceLimits(guarded, scoring_dir.limits, scratch)
+        self._resource_limits = ResourceLimits(guarded, scoring_dir.limits, scratch)
         self._channel = channel
         self._scoring_dir = scoring_dir
         self._nonce = ""
@@ -135,7 +135,7 @@ class ServerHandle:
         return self._guarded.poll() is None
 
     def greet(self) -> None:
-        """Wait until it is there; none of the tree's code has run by then.
+        """Wait until the server says that it is there; none of the trial's code has run by then.
 
         Raises:
             EvaluationError: it cannot run on this machine.
@@ -183,7 +183,7 @@ class ServerHandle:
         """Return the reply to the request posted last.
 
         Args:
-            size: the payload's exact bytes, or what says them given the header.
+            size: the payload's exact length in bytes, or a function of the reply that returns it.
         """
         header = self._head()
         if header.get("nonce") != self._nonce:
@@ -223,13 +223,13 @@ class ServerHandle:
         cause, verb = _BLAME.get(self._operation, (Cause.EXCEPTION, "the model"))
         if header.get("kind") == "out of memory":
             return NoScore(Cause.MEMORY, f"{verb} ran out of memory")
-        said = f"{verb} raised {_type_name(type_, self._operation)}"
+        reason = f"{verb} raised {_type_name(type_, self._operation)}"
         # A device's libraries raise what a wrong shape raises, too.
         if type_ in _OTHERS or (type_ == "RuntimeError" and self._scoring_dir.device != "cpu"):
-            return NoScore(Cause.DEVICE, said)
+            return NoScore(Cause.DEVICE, reason)
         if self._operation in wire.BEFORE_TEXT and isinstance(message, str) and message.strip():
-            said = f"{said}: {safe_line(message, 400)}"
-        return NoScore(cause, said)
+            reason = f"{reason}: {safe_line(message, 400)}"
+        return NoScore(cause, reason)
 
     def _send(self, data: bytes) -> None:
         view = memoryview(data)
@@ -278,7 +278,7 @@ class ServerHandle:
         self._looked = now
         if self._guarded.resident() > self._scoring_dir.limits.memory:
             raise NoScore(Cause.MEMORY, "the model server took more memory than a trial may")
-        if excess := self._appetite.violation():
+        if excess := self._resource_limits.violation():
             raise NoScore(Cause.LIMIT, f"the model server {excess}")
 
     def _death(self) -> NoScore:
@@ -297,8 +297,8 @@ class ServerHandle:
 
 
 def _type_name(kind: object, operation: str) -> str:
-    # A type's name could carry sealed text out once the server has seen some: from then on only
-    # the names of Python's own exceptions, and torch's commonest, pass.
+    # Once the server has seen sealed text, a type's name could carry it out: from then on only the
+    # names of Python's own exceptions, and torch's commonest, are shown.
     if not isinstance(kind, str) or not kind.isidentifier() or not kind.isascii():
         return "an exception"
     sealed = operation not in wire.BEFORE_TEXT

@@ -25,13 +25,13 @@ class Servers:
         """
         self.scoring_dir = scoring_dir
         self._deadline = time.monotonic()
-        with ExitStack() as held:
-            held.callback(remove, scoring_dir.place)
-            # Their names say nothing: which of the two one is, no server need know.
+        with ExitStack() as stack:
+            stack.callback(remove, scoring_dir.place)
+            # The names say nothing, so that no server can tell which of the two it is.
             self.pair = tuple(
-                held.enter_context(ServerHandle.start(scoring_dir, name)) for name in ("a", "b")
+                stack.enter_context(ServerHandle.start(scoring_dir, name)) for name in ("a", "b")
             )
-            self._held = held.pop_all()
+            self._held = stack.pop_all()
 
     @property
     def alive(self) -> bool:
@@ -48,9 +48,9 @@ class Servers:
             server.greet()
 
     def load(self, tree: Path, checkpoint: Path, timeout: float) -> None:
-        """Show them what is scored and have them load it; wait for their greeting only.
+        """Show them what is to be scored and ask them to load it; wait for their greeting only.
 
-        From now on `timeout` seconds pass for all that is asked of them.
+        From now on there are `timeout` seconds for all that is asked of them.
 
         Raises:
             EvaluationError: they cannot run here.
@@ -63,7 +63,9 @@ class Servers:
             post_load(server, self.scoring_dir)
 
     def tokenizer(self) -> ServerHandle:
-        """Start a third one, for the text and within what is left of the time; after `load`.
+        """Start a third server, for the tree's own tokenizer, with what is left of the time.
+
+        Call it after `load`.
 
         Raises:
             EvaluationError: the machine cannot start a process.

@@ -1,8 +1,8 @@
-"""From documents to tokens: by the corpus tokenizer, or by the tree's own, which is not believed.
+"""Documents as tokens: by the corpus tokenizer, or by the trial's own, which is checked.
 
-A tree's tokenizer hands over its table (the bytes of every token) before it sees a document:
-else one token could be a whole document. After that any way to cut the text is fair, for every
-token is charged and the tokens must spell exactly the document.
+A trial's tokenizer hands over its table (the bytes of every token) before it sees a document: else
+one token could be a whole document. After that any way to cut the text is fair, for every token is
+charged and the tokens must spell exactly the document.
 """
 
 import ast
@@ -47,7 +47,7 @@ class Tokenizer(Protocol):
 
 @dataclass(frozen=True)
 class EncodedText:
-    """Documents as tokens, without BOS: all of each, proven by its bytes.
+    """Documents as tokens, without BOS, checked to spell exactly the documents' bytes.
 
     `sizes[i]` is how many bytes token i has.
     """
@@ -58,17 +58,17 @@ class EncodedText:
 
 
 def encode(tokenizer: Tokenizer, documents: Sequence[Document]) -> EncodedText:
-    """Encode with the corpus tokenizer.
+    """Return the documents as tokens of the corpus tokenizer.
 
     Raises:
-        CorpusError: it does not give back the text: the corpus is damaged.
+        CorpusError: they do not spell the text: the corpus is damaged.
     """
-    found = tuple(np.array(tokenizer.encode(each.data), np.int32) for each in documents)
-    fault = flaw(found, tokenizer.table, documents)
+    tokens = tuple(np.array(tokenizer.encode(each.data), np.int32) for each in documents)
+    fault = flaw(tokens, tokenizer.table, documents)
     if fault:
         msg = f"the corpus tokenizer is no use: {fault}; run `autoresearch prepare` again"
         raise CorpusError(msg)
-    return EncodedText(tokenizer.bos, found, _sizes(tokenizer.table))
+    return EncodedText(tokenizer.bos, tokens, _sizes(tokenizer.table))
 
 
 def brings_tokenizer(program: Path) -> bool:
@@ -87,19 +87,19 @@ def brings_tokenizer(program: Path) -> bool:
 def encode_untrusted(
     server: ServerHandle, checkpoint: Path, documents: Sequence[Document]
 ) -> EncodedText:
-    """Encode with the tree's tokenizer, in its own process, and check what it says.
+    """Return the documents as tokens of the trial's tokenizer, run in its own process.
 
     Raises:
         NoScore: it loses text, uses tokens of no bytes, or breaks the protocol.
     """
     bos, table = _table(server, checkpoint)
-    found: list[Tokens] = []
+    tokens: list[Tokens] = []
     for chunk in _chunks(documents):
-        found += _encode_chunk(server, chunk, len(table))
-    fault = flaw(found, table, documents)
+        tokens += _encode_chunk(server, chunk, len(table))
+    fault = flaw(tokens, table, documents)
     if fault:
         raise NoScore(Cause.TOKENIZER, fault)
-    return EncodedText(bos, tuple(found), _sizes(table))
+    return EncodedText(bos, tuple(tokens), _sizes(table))
 
 
 def flaw(
@@ -120,6 +120,7 @@ def _sizes(table: Sequence[bytes]) -> NDArray[np.int64]:
 
 
 def _bound(statement: ast.stmt) -> set[str]:
+    """Return the names that a statement binds in the scope it stands in."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return {statement.name}
     if isinstance(statement, ast.Import | ast.ImportFrom):

@@ -1,8 +1,8 @@
-"""How documents become rows: every token is predicted once, from what stands before it in its row.
+"""Documents cut into rows, in which every token is predicted once, from what precedes it there.
 
 A document is BOS and its tokens, cut into windows of `context` predictions that do not overlap; a
-window begins with the last token of the one before. Rows are padded with random tokens, which
-are not charged, to few widths, so that few of them are padded much.
+window begins with the last token of the one before. Rows are padded with random tokens, which are
+not charged, to one of a few widths: so each is padded little, and many fit one batch.
 """
 
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ class WindowPlan:
         return int(self.length.sum())
 
     def targets(self, positions: Integers) -> Integers:
-        """Return the tokens that stand at positions."""
+        """Return the token to be predicted at each position."""
         rows, columns = self.places(positions)
         return np.asarray(self.stream[self.start[rows] + columns + 1], np.int64)
 
@@ -73,7 +73,7 @@ class WindowPlan:
         return np.where(inside, self.stream[offsets], noise)
 
     def blocks(self, batch: int, rng: np.random.Generator) -> Iterator[Block]:
-        """Yield every row once, in random order with random mates; width = predictions + 1."""
+        """Yield every row once, in random order and random batches; width = predictions + 1."""
         for rows, width in grouped(self.width(self.length), batch, rng):
             yield Block(rows, self.fill(rows, self.length[rows] + 1, width + 1, rng))
 

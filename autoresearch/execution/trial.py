@@ -154,7 +154,7 @@ def _trained(spec: TrialSpec, host: Host, watch: Watch) -> TrialResult:
 
 @contextmanager
 def _settling(host: Host) -> Iterator[Callable[[], bool]]:
-    """Yield what tells whether the scorer's preparations are at rest; they are waited for apart."""
+    """Let the scorer's preparations finish in a thread; yield a function that says if they have."""
 
     def settle() -> None:
         with suppress(Exception):  # what is wrong with them, the scoring finds out

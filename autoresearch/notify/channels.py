@@ -29,7 +29,11 @@ class Channel(Protocol):
 
 @dataclass(frozen=True)
 class Address:
-    """One of `[notify] urls`. `name` is its variable, or its place; `literal`: it stands there."""
+    """One entry of `[notify] urls`.
+
+    `name` is what it is called in messages: its variable (`$NAME`), or its place ("URL 2").
+    `literal` says that the URL itself, which may be a secret, is written in the settings.
+    """
 
     name: str
     url: str
@@ -42,7 +46,7 @@ class Address:
 
 
 def addresses(urls: Sequence[str], environment: Mapping[str, str]) -> list[Address]:
-    """Return every URL of the settings; `$NAME` is what that environment variable holds.
+    """Return the address of each entry of `[notify] urls`; `$NAME` is an environment variable.
 
     Raises:
         ProjectError: a variable is not set, or what should be a URL is none.

@@ -1,10 +1,10 @@
 """Changes as text: edits, constants, diffs and what a change means. Pure; nothing is run."""
 
 from autoresearch.patching.applying import apply_diff, named_files
-from autoresearch.patching.blocks import Found, apply_blocks, find_blocks, parse_blocks
+from autoresearch.patching.blocks import PlacedEdit, apply_blocks, find_blocks, parse_blocks
 from autoresearch.patching.constants import Constant, Number, constants, numbers, set_constants
 from autoresearch.patching.diffs import Delta, delta, unified_diff
-from autoresearch.patching.edits import Edit, Reading, apply_edits, apply_file, rewrite
+from autoresearch.patching.edits import Edit, EditReading, apply_edits, apply_file, rewrite
 from autoresearch.patching.effect import effect_hash
 from autoresearch.patching.family import steering_change
 from autoresearch.patching.hunks import find_hunks
@@ -18,9 +18,9 @@ __all__ = [
     "Constant",
     "Delta",
     "Edit",
-    "Found",
+    "EditReading",
     "Number",
-    "Reading",
+    "PlacedEdit",
     "apply_blocks",
     "apply_diff",
     "apply_edits",

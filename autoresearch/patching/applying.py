@@ -1,4 +1,4 @@
-"""Applying unified diffs to texts: all of a diff, or a word on why not."""
+"""Applies unified diffs to texts: all of a diff, or none of it with the reason."""
 
 import hashlib
 from collections.abc import Mapping
@@ -19,8 +19,8 @@ def apply_diff(files: Mapping[str, str], diff: str, prefix: str = "") -> dict[st
 
     Args:
         files: the project's texts, by path.
-        diff: unified, as `git diff`, `git format-patch`, `svn diff` or `diff -u` write it; what
-            stands around it is ignored. Of several places for a hunk none is guessed.
+        diff: unified, as `git diff`, `git format-patch`, `svn diff` or `diff -u` write it; text
+            around it is ignored. A hunk that fits several places is refused.
         prefix: of the project in its repository, "" or ending with a slash; diffs made at the
             repository's top are understood.
     """
@@ -32,7 +32,7 @@ def apply_diff(files: Mapping[str, str], diff: str, prefix: str = "") -> dict[st
 
 
 def named_files(files: Mapping[str, str], diff: str, prefix: str = "") -> list[str]:
-    """Return which of the files a diff names, each once."""
+    """Return the known files that a diff names, each once."""
     parts = read_diff(diff)
     if isinstance(parts, Rejection):
         return []
@@ -62,7 +62,7 @@ def _applied(files: Mapping[str, str], diff: str, prefix: str) -> dict[str, str]
 
 
 def _path(part: FileDiff, files: Mapping[str, str], prefix: str) -> str | Rejection:
-    """Return which file a part of a diff begins with: one that is there, or a new one."""
+    """Return the path of the file that a part of a diff changes or makes."""
     fresh = _fresh(part, prefix)
     if part.created:
         return (
@@ -81,7 +81,7 @@ def _path(part: FileDiff, files: Mapping[str, str], prefix: str) -> str | Reject
 
 
 def _text(part: FileDiff, path: str, files: Mapping[str, str]) -> str | Rejection:
-    """Return what a file holds after its part of a diff."""
+    """Return the text of a file after its part of a diff."""
     if part.binary:
         return Rejection("its change is binary: make it with `git diff --text`")
     if part.mode in _KINDS:
@@ -109,10 +109,11 @@ def _is_made_from(part: FileDiff, text: str) -> bool:
 
 
 def _known(part: FileDiff, name: str, files: Mapping[str, str], prefix: str) -> str | None:
-    """Return the file that a name in a diff means: with git's prefix, without, or in any folder.
+    """Return the file that a name in a diff means: with git's prefix, without it, or in any folder.
 
-    That it is in another folder there is somebody else's checkout; of several files the one counts
-    whose path is the longest. A project below its repository's top is asked for by its folder, too.
+    Names in another folder come from somebody else's checkout; among several files that fit, it is
+    the one with the longest path. A project below its repository's top is also found by its own
+    folder.
     """
     short = name.partition("/")[2]
     for each in (short, name) if part.prefixed else (name, short):

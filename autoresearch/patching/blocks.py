@@ -1,8 +1,8 @@
 """SEARCH/REPLACE blocks in a text, in the forms that language models give them.
 
 A block is three marks in a row: one that opens, one that divides, one that closes, each of 5 to 9
-equal characters. What stands between them may be read in several ways (indented with its marks or
-not; divided here or there): each is a reading, and the file decides, for only one may be found.
+equal characters. Its lines may be read in several ways (indented with its marks or not; divided
+here or there): all of them are tried on the file, and only one may fit.
 """
 
 import re
@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from autoresearch.patching.edits import Edit, Reading, apply_edits
+from autoresearch.patching.edits import Edit, EditReading, apply_edits
 from autoresearch.patching.lines import FENCE, split_lines
 from autoresearch.patching.naming import new_path, path_above, path_in
 from autoresearch.records.text import safe_line
@@ -31,8 +31,8 @@ _MOST_READINGS = 8
 
 
 @dataclass(frozen=True)
-class Found:
-    """An edit and where it stands: the lines from `start` to before `stop`."""
+class PlacedEdit:
+    """An edit, and the lines it stands on: from `start` to before `stop`."""
 
     start: int
     stop: int
@@ -41,7 +41,7 @@ class Found:
 
 @dataclass(frozen=True)
 class _Text:
-    """Lines with the numbers of those that end a block, or would divide one."""
+    """Lines, with the numbers of those that end a block and of those that may divide one."""
 
     lines: Sequence[str]
     known: Collection[str]
@@ -57,7 +57,7 @@ class _Text:
         return _next(self.middles, at, stop) < stop
 
 
-def find_blocks(lines: Sequence[str], known: Collection[str]) -> list[Found]:
+def find_blocks(lines: Sequence[str], known: Collection[str]) -> list[PlacedEdit]:
     """Return the blocks in these lines, in order; one that is not whole has a fault.
 
     Args:
@@ -67,26 +67,27 @@ def find_blocks(lines: Sequence[str], known: Collection[str]) -> list[Found]:
     ends = [at for at, line in enumerate(lines) if _ends(line)]
     middles = [at for at, line in enumerate(lines) if _MIDDLE.fullmatch(line)]
     text = _Text(lines, known, ends, middles)
-    found: list[Found] = []
+    blocks: list[PlacedEdit] = []
     place = floor = 0
     while place < len(lines):
-        one = _block(text, place, floor, f"block {len(found) + 1}")
+        one = _block(text, place, floor, f"block {len(blocks) + 1}")
         place += 1
         if one is not None:
-            found.append(one)
+            blocks.append(one)
             place = floor = one.stop
-    return found
+    return blocks
 
 
-def _block(text: _Text, at: int, floor: int, label: str) -> Found | None:
+def _block(text: _Text, at: int, floor: int, label: str) -> PlacedEdit | None:
     line = text.lines[at]
     opened = _opened(text, at)
     if opened is None:
         closed = _CLOSE.fullmatch(line)
         if closed is None or closed["word"] is None:
             return None
-        why = f"the line {_shown(line)} ends it, but no line <<<<<<< SEARCH begins it"
-        return Found(at, at + 1, Edit((), label=label, fault=why))
+        shown = safe_line(line.strip(), 40)
+        why = f"the line {shown} ends it, but no line <<<<<<< SEARCH begins it"
+        return PlacedEdit(at, at + 1, Edit((), label=label, fault=why))
     stop = text.end_after(at)
     if stop == len(text.lines) or _is_cut(text.lines, stop):
         stop = len(text.lines)
@@ -96,9 +97,9 @@ def _block(text: _Text, at: int, floor: int, label: str) -> Found | None:
     else:
         after = stop + 1
         while after < len(text.lines) and _CLOSE.fullmatch(text.lines[after]):
-            after += 1  # said twice
-        return Found(at, after, _read(text, at, stop, floor, label, opened))
-    return Found(at, stop, Edit((), label=label, fault=fault))
+            after += 1  # the closing mark is repeated
+        return PlacedEdit(at, after, _read(text, at, stop, floor, label, opened))
+    return PlacedEdit(at, stop, Edit((), label=label, fault=fault))
 
 
 def _read(text: _Text, at: int, stop: int, floor: int, label: str, opened: re.Match[str]) -> Edit:
@@ -113,7 +114,10 @@ def _read(text: _Text, at: int, stop: int, floor: int, label: str, opened: re.Ma
 
 
 def _opened(text: _Text, at: int) -> re.Match[str] | None:
-    """Return the match of a mark that opens a block; one of another word needs the other two."""
+    """Return the match of a mark that opens a block.
+
+    A mark with another word than SEARCH only counts where the other two marks follow.
+    """
     opened = _OPEN.fullmatch(text.lines[at])
     if opened is None or opened["word"].upper() == "REPLACE":
         return None
@@ -131,7 +135,7 @@ def _ends(line: str) -> bool:
 
 
 def _is_cut(lines: Sequence[str], at: int) -> bool:
-    """Return whether a mark that ends a block is the last of all, and not said to its end."""
+    """Return whether the mark that ends a block is the last line, and its word not complete."""
     closed = _CLOSE.fullmatch(lines[at])
     word = closed["other"] if closed else None
     short = word is not None and "REPLACE".startswith(word.upper())
@@ -143,26 +147,26 @@ def _next(places: Sequence[int], at: int, last: int) -> int:
     return places[number] if number < len(places) else last
 
 
-def _readings(inside: Sequence[str], opened: re.Match[str]) -> Iterator[Reading]:
-    """Yield what a block may mean: at each line that may divide it, as it stands or moved left."""
+def _readings(inside: Sequence[str], opened: re.Match[str]) -> Iterator[EditReading]:
+    """Yield the ways to read a block: divided at one line or another, as it is or moved left."""
     size = opened["mark"].count("<") or opened["mark"].count("-")
     divides, lead = _dividers(inside, size), opened["lead"]
     for rank, at in enumerate(divides):
         search, replace = inside[:at], inside[at + 1 :]
         if not rank and len(divides) > 1 and divides[-1] == len(inside) - 1:
-            replace = replace[:-1]  # its end, where what is sought has no such line, is said twice
-        yield Reading(tuple(search), tuple(replace), rank)
+            replace = replace[:-1]  # the dividing mark is repeated at the end
+        yield EditReading(tuple(search), tuple(replace), rank)
         if _is_fenced(search):
-            yield Reading(tuple(_unfenced(search)), tuple(_unfenced(replace)), rank)
+            yield EditReading(tuple(_unfenced(search)), tuple(_unfenced(replace)), rank)
         if lead and all(_has(line, lead) for line in (*search, *replace)):
-            yield Reading(tuple(_moved(search, lead)), tuple(_moved(replace, lead)), rank)
+            yield EditReading(tuple(_moved(search, lead)), tuple(_moved(replace, lead)), rank)
 
 
 def _dividers(inside: Sequence[str], size: int) -> list[int]:
-    """Return the lines that may divide a block, of the size of its other marks if there is one."""
-    marks = [(at, found) for at, line in enumerate(inside) if (found := _MIDDLE.fullmatch(line))]
-    bare = [(at, found["mark"].count("=")) for at, found in marks if not found["word"]]
-    named = [(at, found["mark"].count("=")) for at, found in marks if found["word"]]
+    """Return the lines that may divide a block; rather those of the size of its other marks."""
+    marks = [(at, match) for at, line in enumerate(inside) if (match := _MIDDLE.fullmatch(line))]
+    bare = [(at, match["mark"].count("=")) for at, match in marks if not match["word"]]
+    named = [(at, match["mark"].count("=")) for at, match in marks if match["word"]]
     some = bare or named
     return [at for at, length in some if length == size] or [at for at, _ in some]
 
@@ -184,7 +188,7 @@ def _moved(lines: Sequence[str], lead: str) -> list[str]:
 
 
 def parse_blocks(text: str, known: Collection[str]) -> tuple[Edit, ...]:
-    """Return the edits that the blocks in a text are; what stands between them is prose."""
+    """Return the edits of all blocks in a text, in order; text between the blocks is ignored."""
     return tuple(each.edit for each in find_blocks(split_lines(text), known))
 
 
@@ -202,7 +206,3 @@ def apply_blocks(
     return (
         apply_edits(files, edits, editable) if edits else Rejection("no <<<<<<< SEARCH block found")
     )
-
-
-def _shown(line: str) -> str:
-    return safe_line(line.strip(), 40)

@@ -1,4 +1,4 @@
-"""The capital constants at the top of a source: found by syntax tree, set by a byte splice."""
+"""The capital constants at the top of a source: found by syntax tree, set by replacing bytes."""
 
 import ast
 import math
@@ -13,7 +13,7 @@ Number = int | float | bool
 Literal = int | float | bool | str
 
 _NAME = re.compile(r"[A-Z][A-Z0-9_]*")
-_MARK = b"\xef\xbb\xbf"  # a byte order mark, which positions leave out
+_MARK = b"\xef\xbb\xbf"  # a byte order mark, which the syntax tree's positions do not count
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 # Longer integers are no constants: no search spans them, and Python will not print any length.
 _MAX_DIGITS = 32
@@ -29,10 +29,10 @@ class Constant:
 
 
 def constants(source: str) -> list[Constant]:
-    """Return the constants of a Python source in order; of a broken source, none.
+    """Return the constants of a Python source in order; none of a broken source.
 
-    Counted are capital names bound once, at module level, to an int, float, bool or str literal:
-    also negative ones, and powers and products of ints such as 2**16, which people write. An int
+    They are capital names bound once, at module level, to an int, float, bool or str literal: also
+    to negative ones, and to powers and products of ints such as 2**16, which people write. An int
     of more than 32 digits, or a float that is not finite (1e400), is left out.
     """
     known = read(source)
@@ -54,7 +54,7 @@ def numbers(source: str) -> dict[str, Number]:
 
 
 def set_constants(source: str, values: Mapping[str, Literal]) -> str:
-    """Return the source with constants set; every other byte, comments included, stays.
+    """Return the source with constants set; every other byte stays, comments included.
 
     Raises:
         ValueError: the source has no such constant, or a value is not finite.
@@ -135,7 +135,7 @@ def _folded(node: ast.BinOp) -> int | None:
 
 
 def _handy(value: Literal) -> bool:
-    """Return whether a value can be written down, compared and searched around."""
+    """Return whether a value can be written as a literal, compared, and searched around."""
     if isinstance(value, float):
         return math.isfinite(value)
     return not isinstance(value, int) or abs(value) < 10**_MAX_DIGITS

@@ -1,4 +1,4 @@
-"""How lines that are not in a file differ from those that are, in words and visible characters."""
+"""Says how lines that were not found in a file differ from those that are there."""
 
 import re
 import unicodedata
@@ -34,24 +34,24 @@ _LEVELS: tuple[_Level, ...] = (
 
 
 def difference(search: Sequence[str], lines: Sequence[str]) -> str:
-    """Return how the lines that were sought differ from what comes nearest to them in the file.
+    """Return how the lines that were sought differ from the most similar ones in the file.
 
-    Spaces are shown as ·, tabs as →, characters that cannot be told from others by their numbers;
-    never are two equal lines shown as if they differed.
+    Spaces are shown as ·, tabs as →, characters that look like others by their numbers, so that
+    what differs also looks different.
     """
-    for told, level in _LEVELS:
-        found = places(*([level(line) for line in side] for side in (search, lines)))
-        if len(found) == 1:
-            return f"it differs {told}: {_first(search, lines, found[0])}"
+    for how, level in _LEVELS:
+        starts = places(*([level(line) for line in side] for side in (search, lines)))
+        if len(starts) == 1:
+            return f"it differs {how}: {_first(search, lines, starts[0])}"
     filled = [line.rstrip() for line in search if line.strip()]
     rows = [(at, line.rstrip()) for at, line in enumerate(lines) if line.strip()]
-    if len(found := places(filled, [line for _, line in rows])) == 1:
-        return f"it differs only in empty lines: the text is at line {rows[found[0]][0] + 1}"
+    if len(starts := places(filled, [line for _, line in rows])) == 1:
+        return f"it differs only in empty lines: the text is at line {rows[starts[0]][0] + 1}"
     return _nearest(search, lines)
 
 
 def _first(search: Sequence[str], lines: Sequence[str], at: int) -> str:
-    """Show the first line that differs, as it was written and as it is."""
+    """Return in words the first line that differs, as it was written and as it is."""
     pairs = enumerate(zip(lines[at:], search, strict=False), at + 1)
     number, (theirs, mine) = next(
         (number, pair) for number, pair in pairs if pair[0].rstrip() != pair[1].rstrip()
@@ -60,36 +60,36 @@ def _first(search: Sequence[str], lines: Sequence[str], at: int) -> str:
 
 
 def _nearest(search: Sequence[str], lines: Sequence[str]) -> str:
-    """Name the first line that is missing, and what comes nearest to it in the file."""
+    """Return in words the first line that is missing, and the most similar one in the file."""
     present = {line.rstrip() for line in lines}
     missing = next((line for line in search if line.rstrip() not in present), None)
     if missing is None:
         return "its lines are all there, but not in this order, or not next to one another"
     if stands_for_others(missing):
-        left_out = _cut(_seen(missing.strip(), spaces=False))
+        left_out = _cut(_visible(missing.strip(), spaces=False))
         return f"`{left_out}` stands for no lines: take fewer lines, and all of them"
     near = nearest(missing, lines)
     if near is None:
-        return f"the file has no line like `{_cut(_seen(missing.strip(), spaces=False))}`"
+        return f"the file has no line like `{_cut(_visible(missing.strip(), spaces=False))}`"
     spaces = _squeezed(near) == _squeezed(missing)
     return f"nearest is line {lines.index(near) + 1}, {_pair(near, missing, spaces=spaces)}"
 
 
 def _pair(theirs: str, mine: str, *, spaces: bool) -> str:
-    """Return two lines so that it is seen how they differ; `spaces`: they are marked."""
+    """Return two lines in words so that it is seen how they differ; `spaces`: these are marked."""
     both = (theirs, mine) if spaces else (theirs.strip(), mine.strip())
-    here, there = (_seen(line, spaces=spaces) for line in both)
+    here, there = (_visible(line, spaces=spaces) for line in both)
     if _cut(here) == _cut(there):
         same = next(at for at, (a, b) in enumerate(zip_longest(here, there)) if a != b)
         here, there = (f"…{text[max(same - 20, 0) :]}" for text in (here, there))
     shown = f"`{_cut(here)}`, you wrote `{_cut(there)}`"
     marks = (("·", "a space"), ("→", "a tab"))
-    told = [f"{mark} is {name}" for mark, name in marks if mark in shown]
-    return f"{shown} ({', '.join(told)})" if told else shown
+    legend = [f"{mark} is {name}" for mark, name in marks if mark in shown]
+    return f"{shown} ({', '.join(legend)})" if legend else shown
 
 
-def _seen(line: str, *, spaces: bool) -> str:
-    """Return a line with what is no plain character by its number, and spaces if they count."""
+def _visible(line: str, *, spaces: bool) -> str:
+    """Return a line with odd characters as numbers, and white space marked if `spaces`."""
     return "".join(_character(each, spaces=spaces) for each in line)
 
 

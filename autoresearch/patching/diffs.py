@@ -41,8 +41,8 @@ def _file_diff(path: str, old: str | None, new: str | None) -> list[str]:
         return []
     before = _quote(f"a/{path}") if old is not None else _NOWHERE
     after = _quote(f"b/{path}") if new is not None else _NOWHERE
-    made = _hunks(_lines(old or ""), _lines(new or ""))
-    return [f"--- {before}\n", f"+++ {after}\n", *map(_ended, made)]
+    hunks = _hunks(_lines(old or ""), _lines(new or ""))
+    return [f"--- {before}\n", f"+++ {after}\n", *map(_with_end_marked, hunks)]
 
 
 def _hunks(old: Sequence[str], new: Sequence[str]) -> Iterator[str]:
@@ -58,12 +58,12 @@ def _hunks(old: Sequence[str], new: Sequence[str]) -> Iterator[str]:
 
 
 def _range(first: int, last: int) -> str:
-    """Return lines as a hunk's header names them; of none, the line before them."""
+    """Return lines as a hunk's header names them; for no lines, the line before them."""
     size = last - first
     return f"{first + 1}" if size == 1 else f"{first + (size > 0)},{size}"
 
 
-def _ended(line: str) -> str:
+def _with_end_marked(line: str) -> str:
     return line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
 
 

@@ -1,8 +1,8 @@
-"""Edits of whole lines, and whole files, as a language model writes them. Found once, or refused.
+"""Edits of whole lines, and whole files, as a language model writes them.
 
-A fuzzy matcher edits the wrong function and says yes. Here lines are sought as they are, white
-space at their ends aside, and must be found exactly once; what is not found is refused with words
-that say how it differs from what is there.
+A fuzzy matcher edits the wrong function without a word. So the lines to be replaced must be found
+as they are, white space at their ends aside, and exactly once; what is not found is refused with
+words that say how it differs from what is there.
 """
 
 import re
@@ -21,11 +21,11 @@ _PATH = re.compile(r"[\w./-]*\.\w+")
 
 
 @dataclass(frozen=True)
-class Reading:
-    """These whole lines become those.
+class EditReading:
+    """One way to read an edit: these whole lines are replaced by those.
 
-    Where several readings fit a file, one that seeks more is right (`rank`): its lines, and the
-    marks among them, are there by no chance.
+    Where several readings fit a file, the one with the highest `rank` is right: it seeks the most
+    lines, and these cannot all be there by chance.
     """
 
     search: tuple[str, ...]
@@ -35,13 +35,14 @@ class Reading:
 
 @dataclass(frozen=True)
 class Edit:
-    """A change of one place, in each way in which it can be read.
+    """A change of one place, with all ways to read it.
 
-    `path` is None where no file is named; `label` is how it is called in words ("block 2");
-    `fault` says why it is none. `is_marked`: its end is marked, so that it is seen to be whole.
+    `path` is None where no file is named; `label` is how it is called in messages ("block 2");
+    `fault` says why it cannot be applied, "" where it can. `is_marked`: a mark ends it, so that it
+    is known to be whole.
     """
 
-    readings: tuple[Reading, ...]
+    readings: tuple[EditReading, ...]
     path: str | None = None
     label: str = ""
     fault: str = ""
@@ -55,9 +56,9 @@ def apply_edits(
 
     Args:
         files: the project's text files.
-        edits: in order; one without a path means the editable file in which it is found, or,
-            where that is several, the one that was changed before it.
-        editable: the paths that an edit without one may mean.
+        edits: in order; one without a path is of the editable file in which it is found, or, where
+            that is several, of the one that was changed before it.
+        editable: the paths that an edit without one may be of.
     """
     changed, last = dict(files), None
     for edit in _distinct(files, edits, editable):
@@ -74,7 +75,7 @@ def apply_edits(
 def _distinct(
     files: Mapping[str, str], edits: Sequence[Edit], editable: Collection[str]
 ) -> Iterator[Edit]:
-    """Yield the edits without those that say once more what one above them does."""
+    """Yield the edits, without those that do the same as one before them."""
     seen = set[tuple[str, str]]()
     for edit in edits:
         alone = _apply(files, edit, editable, None)
@@ -89,7 +90,7 @@ def apply_file(
 ) -> dict[str, str] | Rejection:
     """Return the files after one whole new file: its bare text, or one fenced block.
 
-    A fenced block may be headed by a line that names the file; else the only editable one is meant.
+    A line above a fenced block may name the file; else it is the only editable one.
     """
     path, body = _unfence(text)
     if path is None:
@@ -102,7 +103,7 @@ def apply_file(
 
 
 def rewrite(source: str, lines: Sequence[str]) -> str | Rejection:
-    """Return a file with other lines; those that stay keep their ends, and a mark stays too."""
+    """Return a file with other lines; equal lines keep their ends, and a byte order mark stays."""
     before = Lines(source)
     if left_out := elision(before.texts, lines):
         return _elided(left_out)
@@ -154,7 +155,7 @@ def _new_file(path: str, edit: Edit) -> tuple[str, str] | Rejection:
     return path, "\n".join([*edit.readings[0].replace, ""])
 
 
-def _replaced(path: str, source: str, reading: Reading) -> str | Rejection:
+def _replaced(path: str, source: str, reading: EditReading) -> str | Rejection:
     shown, lines = safe_line(path, 80), Lines(source)
     if not any(line.strip() for line in reading.search):
         if source.strip():
@@ -163,24 +164,24 @@ def _replaced(path: str, source: str, reading: Reading) -> str | Rejection:
                 "take a line that is there and repeat it, in SEARCH and REPLACE or around a hunk"
             )
         return "\n".join([*reading.replace, ""])
-    found = _places(reading.search, lines.texts)
-    if len(found) > 1:
-        where = ", ".join(str(at + 1) for at in found[:5])
+    places = _places(reading.search, lines.texts)
+    if len(places) > 1:
+        where = ", ".join(str(at + 1) for at in places[:5])
         return Rejection(
-            f"its SEARCH text is in {shown} {len(found)} times (lines {where}): "
+            f"its SEARCH text is in {shown} {len(places)} times (lines {where}): "
             "add lines around it until it is unique"
         )
-    if not found:
+    if not places:
         how = difference(reading.search, lines.texts)
         return Rejection(f"its SEARCH text is not in {shown}; {how}")
-    start, stop = found[0], found[0] + len(reading.search)
+    start, stop = places[0], places[0] + len(reading.search)
     if left_out := elision(lines.texts[start:stop], reading.replace):
         return _elided(left_out)
     return lines.replaced(start, stop, reading.replace)
 
 
 def _places(search: Sequence[str], lines: Sequence[str]) -> list[int]:
-    """Return where lines begin as they are, or else with other white space at their ends."""
+    """Return where lines are found as they are, or else but for white space at their ends."""
     exact = places(search, lines)
     return exact or places(*([line.rstrip() for line in side] for side in (search, lines)))
 
@@ -195,7 +196,7 @@ def _elided(line: str) -> Rejection:
 def _replaced_before(
     files: Mapping[str, str], edit: Edit, editable: Collection[str], fault: Rejection
 ) -> str:
-    """Return words for an edit that would have fitted before those above it were applied."""
+    """Return a hint if an edit would have fitted before the ones above it were applied, else ""."""
     if "is not in" not in fault.reason:
         return ""
     paths = [edit.path] if edit.path else editable

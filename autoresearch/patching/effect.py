@@ -7,8 +7,8 @@ from functools import lru_cache
 
 from autoresearch.patching.syntax import parse
 
-_KEPT = 8  # meanings, of texts up to so many characters
-_LONGEST_KEPT = 2**17
+_KEPT = 8  # meanings that are remembered
+_LONGEST_KEPT = 2**17  # characters of their texts
 _BODIES = ("body", "orelse", "handlers", "finalbody", "cases")  # where statements are
 _DOCUMENTED = (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 

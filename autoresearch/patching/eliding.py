@@ -1,7 +1,7 @@
-"""Whether new code leaves out what it should hold, and says so in a comment.
+"""Whether new code leaves lines out that it should have, with a comment in their place.
 
-A model that is asked for all lines may write "# ... rest unchanged ..." for some. Nothing fills
-that in: what it stands for would be deleted.
+A model that is asked for all lines may write "# ... rest unchanged ..." for some. Nothing is filled
+in for that: the lines would be deleted.
 """
 
 import re
@@ -25,16 +25,16 @@ def elision(old: Sequence[str], new: Sequence[str]) -> str | None:
     for kind, low, high, start, stop in LineMatcher(old_texts, new_texts).get_opcodes():
         if kind != "replace":
             continue
-        gone, come = old_texts[low:high], new_texts[start:stop]
-        said = [line for line in come if stands_for_others(line)]
-        sure = [line for line in said if _leaves_out(line)]
-        if said and (_code(gone) > _code(come) or (sure and _code(gone))):
-            return (sure or said)[0]
+        removed, added = old_texts[low:high], new_texts[start:stop]
+        likely = [line for line in added if stands_for_others(line)]
+        sure = [line for line in likely if _leaves_out(line)]
+        if likely and (_code(removed) > _code(added) or (sure and _code(removed))):
+            return (sure or likely)[0]
     return None
 
 
 def stands_for_others(line: str) -> bool:
-    """Return whether a line is only there for lines that are left out."""
+    """Return whether a line seems to stand for lines that are left out."""
     if line.strip() in ("...", "…"):
         return True
     comment = _COMMENT.fullmatch(line)
@@ -46,13 +46,13 @@ def stands_for_others(line: str) -> bool:
 
 
 def _leaves_out(line: str) -> bool:
-    """Return whether a line has dots, and words for what is left out or none."""
+    """Return whether a line certainly does: it has dots, and words for what is left out or none."""
     words = re.findall(r"[^\W\d_]+", line)
     return bool(_DOTS.search(line.strip())) and (not words or bool(_STANDS_FOR.search(line)))
 
 
 def _code(lines: Sequence[str]) -> int:
-    """Return how many lines do something."""
+    """Return how many of these lines are code."""
     return sum(
         bool(line.strip()) and not _COMMENT.fullmatch(line) and not stands_for_others(line)
         for line in lines

@@ -1,8 +1,8 @@
-"""Whether the learning curves of two sources mean the same at the same progress.
+"""Whether the learning curves of two sources can be compared at the same progress.
 
-They do not where a change touches the schedule (learning rates, momentum, decay, shares of the
+They cannot where a change touches the schedule (learning rates, momentum, decay, shares of the
 budget), the optimizer, the batches or what the loss is: a shorter warm-down looks better half-way
-and ends worse, a softer loss is lower without being better. Found by the names that code uses, and
+and ends worse, a softer loss is lower without being better. Found by the names that code uses,
 rather too often than too seldom. Nothing is run.
 """
 
@@ -16,7 +16,7 @@ from functools import lru_cache
 from autoresearch.patching.effect import drop_docstrings
 from autoresearch.patching.syntax import parse
 
-# Code that uses one of these words, be it as a part of a name, may steer a training.
+# Code with one of these words, also as a part of a name, may change what a curve means: it steers.
 _STEERING_WORDS = """
 lr rate learning sched schedule scheduler warm warmup warmdown cooldown decay anneal
 cosine momentum nesterov beta adam adamw muon sgd optim optimizer optimiser clip grad
@@ -27,10 +27,10 @@ ignore reduction tokenizer drop dropout stochastic bernoulli training eval exec 
 globals setattr getattr vars
 """
 _STEERING = frozenset(_STEERING_WORDS.split())
-# These words are also in code that does much else (a model's __init__): there, single statements
-# that use them count.
+# These words are also in code that does much else (a model's __init__): of functions, only the
+# single statements that use them count.
 _SHAPING = frozenset({"vocab", "context", "seq", "sequence"})
-_LONGEST = 200  # characters of a text that is looked at
+_LONGEST = 200  # characters of a text in which words are looked for
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 
@@ -46,7 +46,7 @@ class _Unit:
 
 
 def steering_change(before: Mapping[str, str], after: Mapping[str, str]) -> str | None:
-    """Return where a change may alter what a learning curve means, or None where it does not.
+    """Return the place where a change alters what a learning curve means; None where it does not.
 
     Args:
         before: the incumbent's editable files, path to text.
@@ -72,9 +72,9 @@ def _steered(path: str, old: str, new: str) -> str | None:
 
 @lru_cache(maxsize=8)  # one incumbent is compared with many
 def _steering(source: str) -> frozenset[tuple[str, str, int]] | None:
-    """Return what steers: by its words, or because something that steers uses it.
+    """Return the units that steer, by their words or as others that steer use them, with counts.
 
-    None: it is no Python.
+    None: the source is no Python.
     """
     tree = parse(source)
     if tree is None:

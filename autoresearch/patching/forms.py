@@ -1,11 +1,11 @@
-"""What a change is written in, where that is no unified diff: its name, and what to do instead."""
+"""Recognises changes that are written in no unified diff: their form, and what to do instead."""
 
 import re
 
 _UNIFIED = "make it with `git diff` or `diff -u`"
 _PLAIN = "make it with `git diff` without options"
 _MOST_LINES, _MOST_WIDE = 5000, 300  # lines that are looked at, and characters of each
-# Each by a line that only such a text has. With hunks, what was done to a unified diff.
+# Each form by a line that only such a text has. With hunks, it is a unified diff that was altered.
 _WITH_HUNKS = (
     (r"@@@+ -.*|diff --(cc|combined) .*", "a merge's combined diff: use `git diff HEAD^1 HEAD`"),
     (r".*(\[-[^][]+-\]|\{\+[^}{]+\+\}).*|~", f"a word diff: {_PLAIN}"),
@@ -28,7 +28,7 @@ _WITHOUT_HUNKS = (
 
 
 def other_form(text: str) -> str:
-    """Return what a text is that is no plain diff, and what to do; empty where that is unknown."""
+    """Return what form of diff a text is, and what to do; "" where it is none that is known."""
     text = "\n".join(line[:_MOST_WIDE] for line in text.split("\n", _MOST_LINES)[:_MOST_LINES])
     bare = re.search(r"^@@ -", text, re.MULTILINE) is None
     for line, form in (*_WITH_HUNKS[:1], *_WITHOUT_HUNKS) if bare else _WITH_HUNKS:

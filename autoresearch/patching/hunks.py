@@ -1,7 +1,7 @@
 """Diffs in a text, each hunk as an edit: unified ones, git's, aider's and apply_patch's.
 
-What a hunk keeps and takes away is what is sought, what it keeps and adds takes its place. Line
-numbers are not read: models count badly, and lines that are found once need none.
+The lines that a hunk keeps and removes are searched for; the lines that it keeps and adds replace
+them. Line numbers are not read: models count badly, and lines that are found once need none.
 """
 
 import re
@@ -9,8 +9,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from autoresearch.patching.blocks import Found
-from autoresearch.patching.edits import Edit, Reading
+from autoresearch.patching.blocks import PlacedEdit
+from autoresearch.patching.edits import Edit, EditReading
 from autoresearch.patching.lines import unindented
 from autoresearch.patching.naming import path_in
 
@@ -30,17 +30,17 @@ _NO_LINE_END = "\\ No newline"
 
 @dataclass
 class _Reader:
-    """Goes through the lines once; `path` is the file that the hunks at hand are of."""
+    """Goes through the lines once; `path` is the file of the hunks that are read now."""
 
     lines: Sequence[str]
     taken: Collection[int]
     known: Collection[str]
     path: str | None = None
     fenced: bool = False
-    found: int = 0
+    count: int = 0
 
-    def hunk(self, at: int) -> Found | None:
-        """Return the hunk that begins at a line, its `@@` or its first own line."""
+    def hunk(self, at: int) -> PlacedEdit | None:
+        """Return the hunk that begins at a line: at its `@@`, or at its first own line."""
         start = at + 1 if _AT.fullmatch(self.lines[at]) else at
         stop = start
         while stop < len(self.lines) and self._inside(stop):
@@ -48,21 +48,21 @@ class _Reader:
         body = _without_blank_end(self.lines[start:stop])
         if not any(line.startswith(("+", "-")) for line in body):
             return None
-        self.found += 1
-        label, end = f"hunk {self.found} of the diff", start + len(body)
+        self.count += 1
+        label, end = f"hunk {self.count} of the diff", start + len(body)
         fault = "" if self.fenced or not self._is_cut(at, body, end) else _CUT
         edit = Edit(_readings(body), self.path, label, fault, is_marked=False)
-        return Found(at, end, edit)
+        return PlacedEdit(at, end, edit)
 
     def _is_cut(self, at: int, body: Sequence[str], end: int) -> bool:
-        """Return whether a hunk that no fence ends breaks off at the end, said to be longer."""
+        """Return whether a hunk outside of fences is cut off at the end of the text."""
         if any(_BEGIN.fullmatch(line) for line in self.lines[:at]):
             return not any(_END.fullmatch(line) for line in self.lines[end:])
-        said = _COUNTS.match(self.lines[at])
+        counts = _COUNTS.match(self.lines[at])
         if any(line.strip() for line in self.lines[end:]):
             return False
         size = len(body) - sum(line.startswith("+") for line in body)
-        return body[-1].startswith("-") or (said is not None and size < int(said[1] or 1))
+        return body[-1].startswith("-") or (counts is not None and size < int(counts[1] or 1))
 
     def _inside(self, at: int) -> bool:
         line = self.lines[at]
@@ -75,7 +75,7 @@ class _Reader:
 
 def find_hunks(
     lines: Sequence[str], known: Collection[str], taken: Collection[int] = ()
-) -> list[Found]:
+) -> list[PlacedEdit]:
     """Return the hunks of all diffs in these lines, in order.
 
     Args:
@@ -84,8 +84,8 @@ def find_hunks(
         taken: the numbers of lines that are part of something else.
     """
     lines = _moved(lines)
-    reader, found, place = _Reader(lines, taken, known), list[Found](), 0
-    bare = False  # within a fence that says it is a diff, before any other sign of one
+    reader, hunks, place = _Reader(lines, taken, known), list[PlacedEdit](), 0
+    bare = False  # within a fence that is marked as a diff, before any line of its form
     while place < len(lines):
         line = lines[place]
         if place in taken:
@@ -101,13 +101,13 @@ def find_hunks(
         hunk = reader.hunk(place) if starts else None
         bare = bare and hunk is None
         if hunk is not None:
-            found.append(hunk)
+            hunks.append(hunk)
         place = hunk.stop if hunk is not None else place + 1
-    return found
+    return hunks
 
 
 def _moved(lines: Sequence[str]) -> list[str]:
-    """Return the lines; those in an indented fence of a diff are moved left with it, if all can."""
+    """Return the lines; those of a diff in an indented fence are moved left by its indentation."""
     moved, marks = list(lines), [at for at, line in enumerate(lines) if _FENCE.fullmatch(line)]
     for start, stop in pairwise(marks):
         fence = _FENCE.fullmatch(lines[start])
@@ -148,22 +148,22 @@ def _name(header: str) -> str:
 
 
 def _after_header(lines: Sequence[str], at: int) -> bool:
-    """Return whether a line follows at once on one that names a file of a diff."""
+    """Return whether a line of a hunk follows directly on one that names its file."""
     before = lines[at - 1] if at else ""
     named = _SECTION.fullmatch(before) or (_NEW.fullmatch(before) and heads(lines, at - 1))
     return bool(named) and lines[at].startswith((" ", "+", "-"))
 
 
-def _readings(body: Sequence[str]) -> tuple[Reading, ...]:
-    """Return what a hunk may mean: its lines, or those without a space that follows each mark."""
+def _readings(body: Sequence[str]) -> tuple[EditReading, ...]:
+    """Return the ways to read a hunk: its lines, or those without a space after each mark."""
     kept = [line for line in body if not line.startswith(_NO_LINE_END)]
     search = [_bare(line) for line in kept if not line.startswith("+")]
     replace = [_bare(line) for line in kept if not line.startswith("-")]
-    found = [Reading(tuple(search), tuple(replace))]
+    readings = [EditReading(tuple(search), tuple(replace))]
     if all(not line.strip() or line.startswith(" ") for line in (*search, *replace)):
         moved = [tuple(line[1:] for line in side) for side in (search, replace)]
-        found.append(Reading(moved[0], moved[1]))
-    return tuple(found)
+        readings.append(EditReading(moved[0], moved[1]))
+    return tuple(readings)
 
 
 def _bare(line: str) -> str:

@@ -1,4 +1,7 @@
-"""Which modules and files a Python source asks for, by its syntax tree. Nothing is run."""
+"""Which modules a Python source imports and which files it reads, by its syntax tree.
+
+Nothing is run.
+"""
 
 import ast
 from collections.abc import Iterator, Sequence
@@ -6,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from autoresearch.patching.syntax import read
 
 _IMPORTERS = frozenset({"import_module", "__import__"})
-# What is called with the name of a file that it reads, in Python, NumPy, PyTorch and the like.
+# Functions that read the file that their first argument names, in Python, NumPy, PyTorch and so on.
 _READERS = frozenset(
     {"open", "Path", "load", "load_file", "loadtxt", "fromfile", "from_file", "memmap"}
     | {"genfromtxt", "read_csv", "read_json", "read_parquet", "run_path", "CDLL", "safe_open"}
@@ -16,7 +19,7 @@ _READERS = frozenset(
 def imported(path: str, source: str) -> set[str]:
     """Return the modules that a source may import, dotted; also names that may be no modules.
 
-    `from a import b` gives "a" and "a.b", since b may be either. Relative imports are told from
+    `from a import b` gives "a" and "a.b", since b may be either. Relative imports are named from
     the project's top, by the path of the source.
     """
     return set(_imported(path, _nodes(source)))
@@ -38,7 +41,7 @@ def _imported(path: str, nodes: Sequence[ast.AST]) -> Iterator[str]:
 
 
 def files_read(source: str) -> set[str]:
-    """Return the constant file names that a source hands to what reads files."""
+    """Return the constant file names that a source gives to functions that read files."""
     calls = (
         node for node in _nodes(source) if isinstance(node, ast.Call) and _called(node) in _READERS
     )

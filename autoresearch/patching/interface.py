@@ -1,6 +1,6 @@
-"""How a program meets the world: what it prints, what it takes a seed from, what data it reads.
+"""The interface of a program: what it prints, how it takes a seed, what data it reads.
 
-Found by its syntax tree. Nothing is run, and what is put together at run time is not seen.
+Found by its syntax tree. Nothing is run, and what is put together at run time is not found.
 """
 
 import ast
@@ -13,7 +13,7 @@ _READERS = frozenset(
     {"open", "load", "load_file", "loadtxt", "genfromtxt", "fromfile", "memmap"}
     | {"read_csv", "read_json", "read_parquet"}
 )
-_VALUE = "\0"  # stands where a value is put in
+_VALUE = "\0"  # stands for a value that is inserted
 _NAMED = re.compile(rf"^[ \t]*([A-Za-z_](?:[\w ./@%-]{{0,60}}[\w%])?):[ \t]*{_VALUE}", re.MULTILINE)
 _PERCENT = re.compile(r"%[-+ #0-9.]*[a-zA-Z]")
 _BRACES = re.compile(r"\{[^{}]*\}")
@@ -22,12 +22,13 @@ _SEED = re.compile(r"(?:[A-Z0-9]+_)*SEED")
 
 def printed(source: str) -> tuple[str, ...]:
     """Return the names of the `name: value` lines that a source prints, in its order."""
-    texts = (_template(call.args) for call in _calls(source) if _name(call.func) == "print")
+    calls = (call for call in _calls(source) if _name(call.func) == "print")
+    texts = (" ".join(map(_template, call.args)) for call in calls)
     return tuple(dict.fromkeys(name for text in texts for name in _NAMED.findall(text)))
 
 
 def seed_taken(source: str) -> str:
-    """Return how a source takes a seed: a variable (SEED), arguments (--seed {seed}); "": not."""
+    """Return how a source takes a seed: a variable (SEED), arguments (--seed {seed}), or ""."""
     for call in _calls(source):
         words = [each for each in map(_text, call.args) if each]
         if _name(call.func) == "add_argument" and "--seed" in words:
@@ -41,8 +42,8 @@ def seed_taken(source: str) -> str:
 
 def caches(source: str) -> tuple[str, ...]:
     """Return the folders below ~/.cache that a source names, the outermost one of each."""
-    found = (_path(node) for node in _nodes(source) if isinstance(node, ast.expr))
-    parts = (path.split("/") for path in found if path and path.startswith("~/.cache/"))
+    paths = (_path(node) for node in _nodes(source) if isinstance(node, ast.expr))
+    parts = (path.split("/") for path in paths if path and path.startswith("~/.cache/"))
     return tuple(dict.fromkeys("/".join(each[:3]) for each in parts if len(each) > 2 and each[2]))
 
 
@@ -66,8 +67,8 @@ def _nodes(source: str) -> tuple[ast.AST, ...]:
 
 
 def _calls(source: str) -> Iterator[ast.Call]:
-    found = (node for node in _nodes(source) if isinstance(node, ast.Call))
-    return iter(sorted(found, key=lambda call: (call.lineno, call.col_offset)))
+    calls = (node for node in _nodes(source) if isinstance(node, ast.Call))
+    return iter(sorted(calls, key=lambda call: (call.lineno, call.col_offset)))
 
 
 def _name(node: ast.expr) -> str:
@@ -80,28 +81,24 @@ def _text(node: ast.expr) -> str:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
-def _template(arguments: list[ast.expr]) -> str:
-    """Return what a call prints, with a mark in the place of every value."""
-    return " ".join(map(_piece, arguments))
-
-
-def _piece(node: ast.expr) -> str:
+def _template(node: ast.expr) -> str:
+    """Return the text that an argument is printed as, with `_VALUE` for every inserted value."""
     match node:
         case ast.Constant(value=str(text)):
             return text
         case ast.JoinedStr(values=values):
-            return "".join(map(_piece, values))
+            return "".join(map(_template, values))
         case ast.BinOp(left=left, op=ast.Mod()) if text := _text(left):
             return _PERCENT.sub(_VALUE, text)
         case ast.BinOp(left=left, op=ast.Add(), right=right):
-            return _piece(left) + _piece(right)
+            return _template(left) + _template(right)
         case ast.Call(func=ast.Attribute(value=value, attr="format")) if text := _text(value):
             return _BRACES.sub(_VALUE, text)
     return _VALUE
 
 
 def _path(node: ast.expr) -> str:
-    """Return a path that is made of constants and the home, "" where it is not."""
+    """Return the path that an expression makes of constants and the home folder, else ""."""
     match node:
         case ast.Constant(value=str(text)):
             return text

@@ -1,4 +1,4 @@
-"""Texts as lines with their ends, so that an edit changes its lines and leaves all ends alone."""
+"""Texts as lines with their line ends, so that an edit changes its lines and keeps all ends."""
 
 import re
 from collections import Counter
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from autoresearch.patching.comparing import LineMatcher
 
 MARK = "\ufeff"  # a byte order mark: of the file, not of its first line
-# A line that begins or ends fenced text, with a language beside it at most.
+# A line that begins or ends fenced text, perhaps with the name of a language.
 FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})[\w+-]*[ \t]*")
 _LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|\Z)")
 
@@ -15,7 +15,7 @@ _LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|\Z)")
 class Lines:
     """The lines of a text: `texts` without their ends, `ends` beside them.
 
-    `mark` is the byte order mark at the beginning, or empty.
+    `mark` is the byte order mark at the beginning, or empty; `usual` is the most frequent line end.
     """
 
     def __init__(self, source: str) -> None:
@@ -30,8 +30,8 @@ class Lines:
     def replaced(self, start: int, stop: int, lines: Sequence[str]) -> str:
         """Return the text with these lines in place of `start` to `stop`.
 
-        Where both have a line (white space at its end aside), the text's own stays as it is, with
-        its end; a text whose last line has no end still has none.
+        A line that both have (white space at its end aside) stays as it is in the text, with its
+        end; a text whose last line has no end still has none.
         """
         made = self._made(start, stop, lines)
         pairs = [*self._pairs(0, start), *made, *self._pairs(stop, len(self.texts))]
@@ -58,11 +58,11 @@ class Lines:
 
 
 def unindented(lines: Sequence[str], lead: str) -> list[str]:
-    """Return lines without the white space before all of them, blank ones aside; else as they are.
+    """Return lines without the indentation of their block; as they are if one of them lacks it.
 
     Args:
         lines: without their ends.
-        lead: what stands before the first mark of the block or fence that holds them.
+        lead: the white space before the first mark of the block or fence.
     """
     all_have = all(line.startswith(lead) or not line.strip() for line in lines)
     return [line.removeprefix(lead) for line in lines] if all_have else list(lines)

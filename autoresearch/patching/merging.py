@@ -1,8 +1,8 @@
-"""Two changes of one text, put together line by line.
+"""Merges two changes of one text, line by line.
 
-Git calls it a conflict where two changes touch lines side by side. Constants stand side by side,
-and most experiments change one of them: so whatever changes other lines is taken together here, and
-whether it makes sense is for the checks and the training to say.
+Git calls it a conflict where two changes touch neighbouring lines. Constants are neighbours, and
+most experiments change one of them: so changes of different lines are merged here, and whether the
+result makes sense is for the checks and the training to tell.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from autoresearch.patching.comparing import LineMatcher
 
-MAX_LINES = 20_000  # of one text: every edit is held against those of the other side
+MAX_LINES = 20_000  # of one text: every edit is compared with all of the other side
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class _Edit:
 def merge_files(
     base: Mapping[str, str], mine: Mapping[str, str], theirs: Mapping[str, str]
 ) -> dict[str, str] | None:
-    """Return all files with both changes in; None where they touch the same lines.
+    """Return all files with both changes; None where they touch the same lines.
 
     Args:
         base: what both began from, path to text.
@@ -42,22 +42,22 @@ def merge_files(
     for path in {*base, *mine, *theirs}:
         before, left, right = (each.get(path) for each in (base, mine, theirs))
         if right in (left, before):
-            found = left
+            text = left
         elif left == before:
-            found = right
+            text = right
         elif before is None or left is None or right is None:
             return None
         else:
-            found = merge(before, left, right)
-            if found is None:
+            text = merge(before, left, right)
+            if text is None:
                 return None
-        if found is not None:
-            merged[path] = found
+        if text is not None:
+            merged[path] = text
     return merged
 
 
 def merge(base: str, mine: str, theirs: str) -> str | None:
-    """Return a text with both changes in; None where they touch the same lines.
+    """Return a text with both changes; None where they touch the same lines.
 
     Args:
         base: what both began from.
@@ -86,7 +86,7 @@ def _edits(before: list[str], after: list[str]) -> list[_Edit]:
 
 
 def _parts(start: int, stop: int, lines: list[str]) -> list[_Edit]:
-    """Return lines replaced by as many lines as edits of one line each."""
+    """Return a replacement as edits of one line each, if it has as many lines as it replaces."""
     if stop - start != len(lines):
         return [_Edit(start, stop, tuple(lines))]
     return [_Edit(start + at, start + at + 1, (line,)) for at, line in enumerate(lines)]

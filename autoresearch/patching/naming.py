@@ -1,30 +1,30 @@
-"""Which file of a project a line of prose names. Known ones only: other words have dots too."""
+"""Which known file of a project a line of prose names; other words may have dots, too."""
 
 import re
 from collections.abc import Collection, Sequence
 from posixpath import normpath
 
 _BETWEEN = re.compile(r"[\s`*\"'<>()\[\]{},;|=:#]+")
-_MOST_WORDS = 2  # beside its name, in a line that is there to name a file
+_MOST_WORDS = 2  # beside a file's name, in a line that only names the file
 _LONGEST = 300  # characters of such a line
 _NEW = re.compile(r"[\w./-]*\.\w+")
 
 
 def path_in(line: str, known: Collection[str]) -> str | None:
-    """Return the one known path that a line names, or None where it names none, or several.
+    """Return the one known path that a line names; None where it names none or several.
 
-    Quotes, bold, bullets, `./`, `a/`, backslashes, a folder above the project and other cases
-    of the letters do not matter.
+    Quotes, bold, bullets, `./`, `a/`, backslashes, a folder above the project and upper or lower
+    case do not matter.
     """
     if len(line) > _LONGEST:
         return None
-    found = {path for word in _words(line) if (path := _known(word, known))}
-    found |= {path for path in known if " " in path and path in line}
-    return found.pop() if len(found) == 1 else None
+    paths = {path for word in _words(line) if (path := _known(word, known))}
+    paths |= {path for path in known if " " in path and path in line}
+    return paths.pop() if len(paths) == 1 else None
 
 
 def heading_path(line: str, known: Collection[str]) -> str | None:
-    """Return the known path that a line is there to name: hardly another word is in it."""
+    """Return the known path that a line names if it has hardly another word; else None."""
     path = path_in(line, known)
     others = [word for word in _words(line) if re.search(r"[^\W\d_]", word)]
     named = sum(_known(word, known) is not None for word in others)
@@ -38,7 +38,7 @@ def path_above(lines: Sequence[str], known: Collection[str]) -> str | None:
 
 
 def new_path(lines: Sequence[str]) -> str | None:
-    """Return the path that the last line with a letter is, whether or not such a file is known."""
+    """Return the path that the last line with a letter consists of, whether or not it is known."""
     for line in reversed(lines):
         bare = line.strip().strip("`*#: ")
         if re.search(r"\w", bare) and not bare.startswith(("```", "~~~")):

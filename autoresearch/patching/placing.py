@@ -1,9 +1,9 @@
-"""Where in a text a diff's hunks belong, and the text after them. One place each, or a refusal.
+"""Finds where the hunks of a diff belong in a text, and applies them there, or refuses.
 
-Where a hunk is not found to the letter, it is looked for without the white space that mail, web
-pages, editors and `diff -w` change: at the ends of lines first, then within them. Indentation
-always counts: it is meaning in Python. What a hunk only shows stays as the text has it, and what it
-adds gets the line ends of its neighbours.
+A hunk that is not found to the letter is looked for without the white space that mail, web pages,
+editors and `diff -w` change: at the ends of lines first, then within them. Indentation always
+counts: it has a meaning in Python. Context lines stay as the text has them, and added lines get the
+line ends of their neighbours.
 """
 
 import re
@@ -35,13 +35,13 @@ _READINGS: tuple[Callable[[str], str], ...] = (_whole, _body, _solid)
 
 
 def apply_hunks(text: str, hunks: Sequence[Hunk], *, same: bool) -> str | Rejection:
-    """Return a text after some hunks, or why it is not clear what they make of it.
+    """Return a text after some hunks, or why it is not clear where they belong.
 
     Args:
         text: of the file; its byte order mark and line ends stay.
         hunks: in the file's order.
-        same: whether this is certainly the text that they were made from; only then can one be
-            placed that adds lines and shows none around them.
+        same: whether this is certainly the text that they were made from; only then can a hunk be
+            placed that adds lines without any context.
     """
     pieces = [piece for piece in re.split(r"(?<=\n)", text) if piece]
     lines = [piece.removesuffix("\n") for piece in pieces]
@@ -60,11 +60,11 @@ def apply_hunks(text: str, hunks: Sequence[Hunk], *, same: bool) -> str | Reject
 def _places(
     lines: Sequence[str], hunks: Sequence[Hunk], read: Callable[[str], str], *, same: bool
 ) -> list[int] | Rejection | None:
-    """Return at which line each hunk begins, None where one is nowhere."""
+    """Return at which line each hunk begins; None where one is not found."""
     olds = [[read(line) for line in hunk.old] for hunk in hunks]
-    told = [hunk.at for hunk in hunks]
+    stated = [hunk.at for hunk in hunks]
     fitting = [
-        at for at, old in zip(told, olds, strict=True)
+        at for at, old in zip(stated, olds, strict=True)
         if at is not None and at <= len(lines) and list(lines[at : at + len(old)]) == old
     ]  # fmt: skip
     fits = len(fitting) == len(hunks) and _ordered(fitting, olds)
@@ -73,15 +73,15 @@ def _places(
     bare = [at for at, hunk in enumerate(hunks) if all(line.mark != " " for line in hunk.lines)]
     if len(hunks) > MOST_HUNKS and (bare or not fits):
         return Rejection(f"it has {len(hunks)} hunks, and it is not clear where they belong")
-    # Without lines around it even a hunk that fits where it says may fit by chance.
+    # A hunk without context may fit by chance, even at the line that it states.
     if lone := [at for at in bare if not olds[at] or len(places(olds[at], lines)) > 1]:
         return Rejection(f"hunk {lone[0] + 1} shows no line around it: make it with `diff -U3`")
     return fitting if fits else _searched(lines, olds)
 
 
 def _searched(lines: Sequence[str], olds: Sequence[list[str]]) -> list[int] | Rejection | None:
-    """Return the only place of each hunk in a file that they were not made from."""
-    found: list[int] = []
+    """Return the only place of each hunk in a text that they were not made from."""
+    starts: list[int] = []
     for number, old in enumerate(olds, 1):
         here = places(old, lines)
         if not here:
@@ -92,22 +92,22 @@ def _searched(lines: Sequence[str], olds: Sequence[list[str]]) -> list[int] | Re
                 f"hunk {number} is not where it says, and fits {len(here)} places (lines {where}): "
                 "make it from this file, or with more lines around it (`diff -U10`)"
             )
-        found += here
-    return found if _ordered(found, olds) else Rejection("its hunks are not in the file's order")
+        starts += here
+    return starts if _ordered(starts, olds) else Rejection("its hunks are not in the file's order")
 
 
-def _ordered(found: Sequence[int], olds: Sequence[list[str]]) -> bool:
-    ends = [at + len(old) for at, old in zip(found, olds, strict=True)]
-    return all(end <= at for end, at in zip(ends, found[1:], strict=False))
+def _ordered(starts: Sequence[int], olds: Sequence[list[str]]) -> bool:
+    ends = [at + len(old) for at, old in zip(starts, olds, strict=True)]
+    return all(end <= at for end, at in zip(ends, starts[1:], strict=False))
 
 
 def _spliced(
-    pieces: Sequence[str], hunks: Sequence[Hunk], found: Sequence[int], *, exact: bool
+    pieces: Sequence[str], hunks: Sequence[Hunk], starts: Sequence[int], *, exact: bool
 ) -> str:
     """Return the text of these lines (each with its end) after the hunks at these places."""
     made: list[str] = []
     at = 0
-    for hunk, place in zip(hunks, found, strict=True):
+    for hunk, place in zip(hunks, starts, strict=True):
         made += pieces[at:place]
         at = place
         for line in hunk.lines:
@@ -129,7 +129,7 @@ def _ended(line: str, pieces: Sequence[str], at: int) -> str:
 
 
 def _missing(lines: Sequence[str], hunks: Sequence[Hunk]) -> Rejection:
-    """Say which hunk is nowhere, and what comes nearest to it."""
+    """Return in words which hunk is not found, and the most similar line."""
     solid = [_solid(line) for line in lines]
     for number, hunk in enumerate(hunks, 1):
         if places([_solid(line) for line in hunk.old], solid):
@@ -152,8 +152,8 @@ def _nearest(lines: Sequence[str], solid: Sequence[str], old: Sequence[str]) -> 
         return f"the file has no line like {_shown(missing)}"
     at = next(number for number, line in enumerate(lines, 1) if _body(line) == near)
     if near.split() == missing.split():
-        said = f"line {at} begins with {_indent(near)!r}, in the diff with {_indent(missing)!r}"
-        return f"{said}: {_shown(missing)} differs only in spaces at the beginning"
+        how = f"line {at} begins with {_indent(near)!r}, in the diff with {_indent(missing)!r}"
+        return f"{how}: {_shown(missing)} differs only in spaces at the beginning"
     return f"the file has no line {_shown(missing)}; nearest is line {at}: {_shown(near)}"
 
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 _MARK = "\ufeff"  # a byte order mark: Python allows it in a file, not in a string
 _LONGEST_KEPT = 2**17  # characters: a tree takes some hundred bytes for each
-_KEPT = 8  # the incumbent's sources and those of the change that is looked at
+_KEPT = 8  # the incumbent's sources, and those of the change that is checked
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class Source:
 
 
 def read(source: str) -> Source | None:
-    """Return a source that is looked at from many sides, or None where it has no tree.
+    """Return the syntax tree of a source; None where it has none.
 
-    Its tree is made once for equal texts, as one proposal after another has the same ones.
+    Trees of equal texts are made once and shared, as several checks look at the same sources.
     """
     return _kept(source) if len(source) <= _LONGEST_KEPT else _read(source)
 
@@ -35,7 +35,10 @@ _kept = lru_cache(maxsize=_KEPT)(_read)
 
 
 def parse(source: str) -> ast.Module | None:
-    """Return a tree of one's own, or None where a source has none. Positions leave out a mark."""
+    """Return a new tree that may be changed; None where a source has none.
+
+    Positions do not count a byte order mark.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -1,4 +1,4 @@
-"""Unified diffs as they are found: what they say of each file, whatever stands around them."""
+"""Reads unified diffs as they are found: what they change in each file."""
 
 import ast
 import re
@@ -23,7 +23,7 @@ _NAMELESS = "its hunks name no file: lines such as --- a/train.py and +++ b/trai
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a hunk. `mark` is " ", "-" or "+"; `open`: the file ends in it, unended."""
+    """One line of a hunk. `mark` is " ", "-" or "+"; `open`: the file ends with it, unended."""
 
     mark: str
     text: str
@@ -32,9 +32,9 @@ class Line:
 
 @dataclass(frozen=True)
 class Hunk:
-    """Lines that become others; `at`: from which of the old file's lines, from 0, where told.
+    """Lines that replace others; `at` is the first old line, counted from 0, None if not stated.
 
-    `short`: blank lines are added at its end, since its head counts more than there were.
+    `short`: its head counts more lines than there were, so blank ones were added at its end.
     """
 
     lines: tuple[Line, ...]
@@ -54,7 +54,7 @@ class Hunk:
 
 @dataclass(frozen=True)
 class FileDiff:
-    """What a diff says of one file; the names as they are written, without quotes.
+    """What a diff changes in one file; the names are as they are written, without quotes.
 
     `moved` is "rename", "copy" or ""; `blob` the beginning of the old content's hash, and `mode`
     the new file mode, where git wrote them.
@@ -72,17 +72,17 @@ class FileDiff:
 
     @property
     def prefixed(self) -> bool:
-        """Whether the names' first folder is none of the project's: git's a/ and b/, or alike."""
+        """Whether the names' first folder is a prefix such as git's a/ and b/."""
         if self.old == self.new:
             return bool(_PREFIX.match(self.new))
         return self.old.partition("/")[2] == self.new.partition("/")[2] != ""
 
 
 def read_diff(text: str) -> tuple[FileDiff, ...] | Rejection:
-    """Return what a text's unified diffs say of each file, in order; empty where it has none.
+    """Return what a text's unified diffs change in each file, in order; empty where it has none.
 
-    What stands around them is ignored. Wrong counts in the heads of hunks are forgiven, unless the
-    text ends so that it may have been cut off.
+    Text around them is ignored. Wrong counts in the heads of hunks are forgiven, unless the text
+    ends so that it may have been cut off.
     """
     return _Reader(text).read()
 
@@ -133,19 +133,19 @@ class _Reader:
         self._hunks = []
 
     def _heads(self, at: int) -> bool:
-        """Return whether the two lines from here name a file."""
+        """Return whether a line and the next one name a file."""
         pair = self._lines[at : at + 2]
         return len(pair) == 2 and pair[0].startswith("--- ") and pair[1].startswith("+++ ")
 
     def _signs(self, at: int) -> bool:
-        """Return whether a mail's signature begins here."""
+        """Return whether a mail's signature begins at a line."""
         following = self._lines[at + 1 : at + 2]
         return self._lines[at].rstrip() == "--" and not "".join(following).startswith(
             ("+", "-", " ")
         )
 
     def _hunk(self) -> Hunk | Rejection:
-        """Return the hunk that begins here, and go on behind it."""
+        """Return the hunk that begins here, and move behind it."""
         head = _HUNK.match(self._lines[self._at])
         first, old, new = (int(each or 1) for each in head.groups()) if head else (0, 0, 0)
         at = (max(first - 1, 0) if old else first) if head else None
@@ -159,7 +159,7 @@ class _Reader:
         return hunk
 
     def _counted(self, at: int, old: int, new: int, first: int | None) -> Hunk | None:
-        """Return the lines that a hunk's head counts, and go on behind them; None: they are not."""
+        """Return the hunk with the lines that its head counts, and move behind it; else None."""
         lines: list[Line] = []
         while old or new or "".join(self._lines[at : at + 1]).startswith("\\"):
             line = _line(self._lines[at]) if at < len(self._lines) else None
@@ -171,7 +171,7 @@ class _Reader:
             at += 1
         self._at = at
         while lines and lines[-1].mark == " " and lines[-1].text in ("", "\r"):
-            lines.pop()  # a context line lost its space, or a blank line was counted: no matter
+            lines.pop()  # a context line that lost its space, or a blank line that was counted
         return Hunk(tuple(lines), first)
 
     def _goes_on(self) -> bool:
@@ -181,9 +181,9 @@ class _Reader:
         return self._lines[self._at].startswith(("+", "-"))
 
     def _uncounted(self, old: int, new: int, at: int | None) -> Hunk | Rejection:
-        """Return all lines from here that may be a hunk's, and go on behind them.
+        """Return a hunk with all lines from here that may be its own, and move behind it.
 
-        `old` and `new` are what its head counts, 0 where it does not say.
+        `old` and `new` are what its head counts, 0 where it does not.
         """
         lines: list[Line] = []
         while self._at < len(self._lines) and not (self._heads(self._at) or self._signs(self._at)):
@@ -192,16 +192,16 @@ class _Reader:
                 break
             _add(lines, line)
             self._at += 1
-        told = len(lines)
+        every = len(lines)
         while lines and lines[-1].mark == " " and not lines[-1].text.strip():
-            lines.pop()  # rather between this and what follows
+            lines.pop()  # more likely the space before what follows
         if fault := self._odd():
             return fault
         hunk = Hunk(tuple(lines), at)
-        return self._short(hunk, old - len(hunk.old), new - len(hunk.new), told - len(lines))
+        return self._short(hunk, old - len(hunk.old), new - len(hunk.new), every - len(lines))
 
     def _odd(self) -> Rejection | None:
-        """Say what is wrong with the line that ended a hunk early, where something is."""
+        """Return what is wrong with the line that ended a hunk early; None where nothing is."""
         if self._at == len(self._lines) or self._ends() or not self._lines[self._at - 1].strip():
             return None
         shown = safe_line(self._lines[self._at], 60)
@@ -211,22 +211,22 @@ class _Reader:
         )
 
     def _ends(self) -> bool:
-        """Return whether what comes next is certainly no line of a hunk."""
+        """Return whether the next line certainly belongs to no hunk."""
         known = self._heads(self._at) or self._signs(self._at)
         return known or bool(_AFTER.match(self._lines[self._at]))
 
     def _short(self, hunk: Hunk, old: int, new: int, blank: int) -> Hunk | Rejection:
-        """Return a hunk that lacks so many lines, `blank` ones behind it aside, or a doubt."""
+        """Return a hunk that lacks so many old and new lines, or why it may be cut off."""
         over = self._at == len(self._lines)
         if over and 0 < old == new <= _BLANKS:
             # Blank lines may have been lost at the end; the file must have them.
             return replace(hunk, lines=(*hunk.lines, *[Line(" ", "")] * old), short=True)
         marks = "".join(line.mark for line in hunk.lines)
         leading, trailing = (len(marks) - len(each) for each in (marks.lstrip(), marks.rstrip()))
-        framed = trailing >= max(1, min(leading, _CONTEXT))
-        # Where both sides lack lines, what is missing may hold a change.
-        told = min(old, new) <= blank if framed else max(old, new) <= 0
-        sure = told if over else framed or self._ends()
+        has_context = trailing >= max(1, min(leading, _CONTEXT))
+        # Where both sides lack more lines than the `blank` ones left out, a change may be missing.
+        counts_fit = min(old, new) <= blank if has_context else max(old, new) <= 0
+        sure = counts_fit if over else has_context or self._ends()
         if marks.strip() and sure and (self._whole or not over):
             return hunk
         return Rejection(CUT)
@@ -246,7 +246,7 @@ def _add(lines: list[Line], line: Line) -> None:
 
 
 def _pair(line: str) -> FileDiff:
-    """Return what git's first line names: two paths that may differ in their first folder."""
+    """Return the names in git's first line: two paths that may differ in their first folder."""
     words = line.removeprefix("diff --git ").split(" ", _SPACES)
     for at in range(1, len(words)):
         old, new = (_clean(" ".join(each)) for each in (words[:at], words[at:]))
@@ -256,7 +256,7 @@ def _pair(line: str) -> FileDiff:
 
 
 def _named(file: FileDiff, old: str, new: str) -> FileDiff:
-    """Return a file with the names of its two lines; of the one that is nowhere, the other's."""
+    """Return a file with the names of its two lines; for /dev/null the other name is taken."""
     before, after = (_clean(each[4:]) for each in (old, new))
     created, removed = before == _NOWHERE, after == _NOWHERE
     if not file.new:
@@ -267,13 +267,13 @@ def _named(file: FileDiff, old: str, new: str) -> FileDiff:
 
 
 def _extended(file: FileDiff, line: str) -> FileDiff:
-    """Return a file with what one of git's further lines about it says."""
+    """Return a file with what one of git's extended header lines adds."""
     if _BINARY.match(line):
         return replace(file, binary=True)
-    found = _EXTENDED.match(line)
-    if found is None:
+    match = _EXTENDED.match(line)
+    if match is None:
         return file
-    moved, end, name, blob, mode = found.groups()
+    moved, end, name, blob, mode = match.groups()
     if moved:
         file = replace(file, moved=moved)
         named = _clean(name)

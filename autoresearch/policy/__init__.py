@@ -1,6 +1,6 @@
-"""Decisions, pure: no git, no SQL, no clock. Scores are in the metric's unit; lower is better.
+"""Decisions as pure functions: no git, no SQL, no clock.
 
-`docs/statistics.md` tells a person what is done here and why.
+Scores are in the metric's unit; lower is better. `docs/statistics.md` explains the methods.
 """
 
 from autoresearch.policy.belief import Belief

@@ -1,11 +1,13 @@
-"""What is believed of the incumbent: its score, and what each seed adds for everyone.
+"""The posterior of the incumbent's score and of each seed's offset, from all readings so far.
 
 A reading is `score of the code + offset of the seed + the trial's own noise`. Code trained on the
-same seed shares the offset (initialisation, data order), so a difference on one seed is quieter
-than two scores; but an incumbent's reading also serves in *every* comparison on its seed, and its
-own luck would be counted as everybody's effect. So score and offsets are estimated together, from
-all readings of the lineage, with the luck of having been chosen taken into account: a keep passes
-on its *posterior*, not its reading.
+same seed shares the offset (initialisation, data order), so the difference of two codes on one seed
+has less noise than their scores. But one reading of the incumbent serves in every comparison on its
+seed: subtracted as it is, its noise would look like an effect of every experiment there. So score
+and offsets are estimated together, from all readings of the lineage. An experiment that is kept
+becomes the incumbent with the posterior of its score, not with its reading, which is too good on
+average, because only experiments with good readings are kept.
+
 Source: Bayesian linear model (Kalman's update), the effect's mixture folded in by its moments.
 """
 
@@ -26,11 +28,12 @@ _ASTRAY = 1e5  # times a first guess's deviation
 
 @dataclass(frozen=True)
 class Evidence:
-    """What an experiment's readings say of its effect against the incumbent.
+    """What an experiment's readings on n seeds say of its effect against the incumbent.
 
     `measured` with `variance` is the generalised least squares difference, `prior` what was
-    expected of it, `effect` its posterior; `gains` carries the surprise of each reading back to
-    the incumbent's state.
+    expected of it, `effect` its posterior. `surprise` [n] is each reading less what the belief
+    expected of the incumbent there; `gains` [1 + all seeds, n] (Kalman's) turn it into a change of
+    the belief's mean.
     """
 
     measured: float
@@ -46,9 +49,10 @@ class Evidence:
 class Belief:
     """The incumbent's score (place 0 of `mean`) and the offset of each of `seeds` (the rest).
 
-    `prior` is what the next idea's effect may be; `read` are the seeds on which the incumbent has
-    been trained. After a change of the machine (a later `epoch`) the score stays as it was before,
-    and a seed's offset holds whatever the machine now adds: of that nothing is known beforehand.
+    `mean` [1 + seeds] and `covariance` are None before the baseline was read. `prior` is what the
+    next idea's effect may be; `read` are the seeds on which the incumbent has been trained. After a
+    change of the machine (a later `epoch`) the score is still that on the machine as it was; what
+    the machine now adds is a part of the seeds' offsets, of which nothing is known at first.
     """
 
     noise: Noise
@@ -62,7 +66,7 @@ class Belief:
 
     @property
     def score(self) -> Estimate:
-        """The incumbent's score with its standard error: unknown until anything was repeated."""
+        """The incumbent's score; its standard error is None until anything was repeated."""
         mean, covariance = self.state
         error = float(np.sqrt(covariance[0, 0])) if self.noise.measured else None
         return Estimate(float(mean[0]), error)
@@ -75,7 +79,7 @@ class Belief:
         return self.mean, self.covariance
 
     def since(self, epoch: int) -> "Belief":
-        """Return the belief in an epoch: in a later one no reading of before is compared again."""
+        """Return the belief when an epoch begins: a later one takes over the score alone."""
         if epoch <= self.epoch:
             return self
         if self.mean is None or self.covariance is None:
@@ -85,7 +89,7 @@ class Belief:
         return replace(self, epoch=epoch, seeds=(), read=blank, mean=mean, covariance=covariance)
 
     def seeing(self, incumbent: Sequence[Reading]) -> "Belief":
-        """Return the belief after the incumbent's readings; those seen before count once."""
+        """Return the belief after the incumbent's readings of this epoch; a seed counts once."""
         belief = self
         for reading in incumbent:
             if reading.seed not in belief.read and reading.epoch == belief.epoch:
@@ -93,7 +97,7 @@ class Belief:
         return belief
 
     def having_read(self, reading: Reading) -> "Belief":
-        """Return the belief after one reading of the incumbent."""
+        """Return the belief after one reading of the incumbent (the first one begins it)."""
         belief = self if self.mean is not None else self._begun(reading.bpb)
         belief = belief.knowing([reading.seed])
         mean, covariance = belief.state
@@ -129,7 +133,7 @@ class Belief:
         )
 
     def weighing(self, experiment: Sequence[Reading], *, reversal: bool = False) -> Evidence:
-        """Return what an experiment's readings say; each on a seed that the incumbent has."""
+        """Return what readings of an experiment say of its effect; all seeds must be known here."""
         mean, _ = self.state
         seeds = tuple(reading.seed for reading in experiment)
         places = self._places(seeds)
@@ -152,27 +156,31 @@ class Belief:
         return [self.seeds.index(seed) + 1 for seed in seeds]
 
     def _reach(self, places: list[int]) -> tuple[Vector, Vector]:
-        """Return covariances of the state with the readings there, and the latter's precision."""
+        """Return how n readings at these places vary: with the state, and among themselves.
+
+        The first is their covariance with the state [1 + seeds, n], the second the inverse of their
+        own covariance [n, n].
+        """
         _, covariance = self.state
         reach = covariance[:, [0]] + covariance[:, places]
         spread = reach[[0]] + reach[places]
         spread.flat[:: len(places) + 1] += self.noise.trial**2
-        # Most experiments are read once, and a study is gone through at every verdict.
+        # The common case in short: most experiments are read once, and every verdict replays all.
         precision = 1 / spread if len(places) == 1 else np.linalg.inv(spread)
         return reach, np.asarray(precision, dtype=np.float64)
 
     def with_fresh(self, seed: int) -> "Belief":
-        """Return the belief as if the incumbent had been read, unsurprisingly, on a new seed."""
+        """Return the belief as if the incumbent had read just what is expected on a new seed."""
         mean, _ = self.state
         return self.having_read(Reading(seed, float(mean[0]), epoch=self.epoch))
 
     def discarding(self, evidence: Evidence) -> "Belief":
-        """Return the belief once the experiment is discarded: its readings say something too."""
+        """Return the belief after a discard, whose readings improve the seeds' offsets as well."""
         mean, covariance, _ = self._after(evidence)
         return replace(self, mean=mean, covariance=covariance)
 
     def keeping(self, evidence: Evidence) -> "Belief":
-        """Return the belief of the new incumbent."""
+        """Return the belief once the experiment is the incumbent: its effect joins the score."""
         mean, covariance, shared = self._after(evidence)
         mean[0] += evidence.effect.mean
         covariance[0] += shared
@@ -182,7 +190,8 @@ class Belief:
         return replace(self, mean=mean, covariance=covariance, read=read)
 
     def _after(self, evidence: Evidence) -> tuple[Vector, Vector, Vector]:
-        # Given the effect, readings move the state by `gains`; the effect itself has a posterior.
+        """Return mean and covariance after an experiment, and how its effect varies with them."""
+        # Given the effect, readings move the mean by `gains`; the effect itself has a posterior.
         mean, covariance = self.state
         effect, places = evidence.effect, self._places(evidence.seeds)
         reach = covariance[:, [0]] + covariance[:, places]

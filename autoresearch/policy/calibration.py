@@ -1,4 +1,4 @@
-"""How far a proposer's predictions can be believed: predicted against believed effects."""
+"""How far a proposer's predictions can be believed: predicted effects against believed ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ _DOUBT = 10.0  # pairs without any relation that a slope is shrunk by
 
 @dataclass(frozen=True)
 class Calibration:
-    """What became of predictions, over `pairs` of them; below zero = better.
+    """How predicted effects compare with believed ones over `pairs` experiments; below 0 = better.
 
-    `predicted` and `actual` are medians, and `bias` that of how much worse (above zero) ideas came
-    out than was predicted: one miss by far moves none of them much. `signs` are how often better or
-    worse was foretold rightly, and how often it would have been by someone who predicts as many
-    gains and knows nothing; None where all predictions have one sign, which tells nothing. `rank`
-    is Spearman's correlation, `slope` by how much the effect grows with the prediction (1 is
-    perfect), shrunk towards 0; None where pairs are few, or all are equal.
+    `predicted` and `actual` are medians, and `bias` is the median of how much worse (above zero)
+    ideas came out than predicted, so that a single large miss moves them little. `signs` is the
+    share of predictions whose sign was right, and the share that would be right by chance with as
+    many predicted gains; None where all predictions have one sign. `rank` is Spearman's
+    correlation, `slope` by how much the effect grows with the prediction (1 is perfect), shrunk
+    towards 0; None where pairs are few, or all are equal.
     """
 
     pairs: int
@@ -31,7 +31,7 @@ class Calibration:
 
 
 def calibrate(pairs: Sequence[tuple[float, float]]) -> Calibration | None:
-    """Return what became of predictions; None without any.
+    """Return how predictions compare with effects; None without any.
 
     Args:
         pairs: predicted and believed effect of one experiment each.
@@ -51,17 +51,17 @@ def calibrate(pairs: Sequence[tuple[float, float]]) -> Calibration | None:
 
 
 def _signs(predicted: Sequence[float], actual: Sequence[float]) -> tuple[float, float] | None:
-    hoped = [each < 0 for each in predicted]
-    if all(hoped) or not any(hoped):
+    gains = [each < 0 for each in predicted]
+    if all(gains) or not any(gains):
         return None
     better = [each < 0 for each in actual]
-    right = fmean(one is other for one, other in zip(hoped, better, strict=True))
-    share, came = fmean(hoped), fmean(better)
-    return right, share * came + (1 - share) * (1 - came)
+    right = fmean(one is other for one, other in zip(gains, better, strict=True))
+    share, true_share = fmean(gains), fmean(better)
+    return right, share * true_share + (1 - share) * (1 - true_share)
 
 
 def _slope(predicted: Sequence[float], actual: Sequence[float]) -> float | None:
-    """Return the least squares slope, as if some pairs without any relation had been seen too."""
+    """Return the least squares slope, as if `_DOUBT` pairs without any relation were among them."""
     x, y = _scaled(predicted), _scaled(actual)
     if x is None or y is None:
         return None
@@ -79,7 +79,7 @@ def _correlation(one: Sequence[float], other: Sequence[float]) -> float | None:
 
 
 def _scaled(values: Sequence[float]) -> tuple[list[float], float] | None:
-    """Return deviations from the mean in units of the largest, and that.
+    """Return the deviations from the mean divided by the largest of them, and that largest one.
 
     None where all are equal, or too few.
     """
@@ -95,7 +95,7 @@ def _products(one: Sequence[float], other: Sequence[float]) -> float:
 
 
 def _ranks(values: Sequence[float]) -> list[float]:
-    """Return each value's place from below; equal ones share the mean of theirs."""
+    """Return each value's rank from below; equal ones share the mean of theirs."""
     places: dict[float, list[int]] = {}
     for place, value in enumerate(sorted(values)):
         places.setdefault(value, []).append(place)

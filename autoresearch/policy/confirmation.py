@@ -1,8 +1,8 @@
-"""What may be claimed: a keep is confirmed by pairs that had no part in choosing it.
+"""Whether a keep is confirmed: by pairs that had no part in choosing it.
 
-A kept experiment was chosen because its first pair looked good, so that pair proves little. A claim
-counts only the pairs after it, against the prior in which most ideas are no better; and its noise
-is the larger for being known from few repeats.
+A kept experiment was chosen because its first pair looked good, so that pair proves little. Only
+the pairs after it (the fresh ones) count, against the prior in which most ideas are no better, and
+their noise is taken to be larger while it is known from few repeats.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,27 +17,28 @@ from autoresearch.records.text import counted
 from autoresearch.records.values import Estimate, Reading
 
 CONFIRMED = 0.95
-_LIKELY = 0.5  # what a keep on a single pair must be more likely better than
-# Below this chance of becoming a claim with one more pair, the pair is better spent elsewhere.
+_LIKELY = 0.5  # a keep on a single pair is doubtful where it is less likely better than this
+# Below this chance of being confirmed by further pairs, a pair is better spent elsewhere.
 _HOPELESS = 0.10
-# One pair may prove little where three would do: so many pairs are looked ahead.
+# By how many further pairs a keep might be confirmed: one may prove little where three would do.
 _AHEAD = (1, 3)
 _PATIENT = (1, 3, 6)
 _ENOUGH_REPEATS = 3
-# A claim on a single pair would hang on that one training's luck, whatever its probability says.
+# A confirmation by one pair would hang on one training's luck, whatever its probability says.
 _FEWEST_PAIRS = 2
 _GOLDEN = 0.618
-_DIGITS = 1e-12  # of a number: nearer than that nothing can be told apart
+_DIGITS = 1e-12  # relative: numbers nearer than that cannot be told apart
 
 
 @dataclass(frozen=True)
 class Kept:
     """A kept experiment beside the incumbent it replaced: readings of both, oldest first.
 
-    `lines` is how many more its code has. `sampling` is the standard error that the choice of
-    val documents leaves in the difference: all pairs share it, so no number of pairs shrinks it.
-    A `reversal` is no idea: it is taken back by the ideas' prior with its sides exchanged. It is
-    claimed by the plain one, in which most things are no better.
+    `lines` is how many more its code has. `sampling` is the standard error that the choice of val
+    documents leaves in the difference: all pairs share it, so no number of pairs shrinks it. A
+    `reversal` takes an earlier keep back, so it is no idea: whether it stays is judged by the
+    ideas' prior with better and worse exchanged, whether it is confirmed by the plain one, which is
+    stricter.
     """
 
     experiment: Sequence[Reading]
@@ -62,25 +63,26 @@ class Claim:
 
 
 def claim(kept: Kept, noise: Noise, prior: Prior, scale: Scale = CPU_SCALE) -> Claim:
-    """Return what may be claimed of a kept experiment.
+    """Return whether a kept experiment is confirmed, how probable it is that it is better, and why.
 
     Args:
         kept: the experiment and the incumbent of its time.
         noise: the study's.
         prior: what the study's ideas are like.
-        scale: whose unit the reason is told in.
+        scale: in whose unit the reason is written.
     """
     fresh = _fresh(kept, noise)
-    believed = _believed(kept, fresh, noise, prior, _sure)
+    believed = _believed(kept, fresh, noise, prior, lambda effect: effect.better)
     if not fresh:
         return _claim(believed, 0, "no fresh pair yet", sure=False)
-    # Its own pairs are repeats, too, whatever other code's are worth beside them.
-    known = max(noise.pair_repeats, len(fresh)) >= _ENOUGH_REPEATS
-    told = _told(fresh, believed, scale)
-    if not known:
-        return _claim(believed, len(fresh), f"{told}, but the noise is not known yet", sure=False)
+    # Its own pairs are repeats as well, however little those of other code count.
+    is_known = max(noise.pair_repeats, len(fresh)) >= _ENOUGH_REPEATS
+    measured = f"{scale.text(fmean(fresh))} on {counted(len(fresh), 'fresh pair')}"
+    reason = f"{measured}, better with probability {believed.better:.1%}"
+    if not is_known:
+        return _claim(believed, len(fresh), f"{reason}, but the noise is not known yet", sure=False)
     sure = believed.better >= CONFIRMED and len(fresh) >= _FEWEST_PAIRS
-    return _claim(believed, len(fresh), told, sure=sure)
+    return _claim(believed, len(fresh), reason, sure=sure)
 
 
 def _claim(believed: Posterior, pairs: int, reason: str, *, sure: bool) -> Claim:
@@ -89,19 +91,20 @@ def _claim(believed: Posterior, pairs: int, reason: str, *, sure: bool) -> Claim
 
 
 def should_unkeep(kept: Kept, noise: Noise, prior: Prior, scale: Scale = CPU_SCALE) -> bool:
-    """Return whether the readings by now say that a keep was none.
+    """Return whether a keep is to be taken back: by all its pairs so far it is no better.
 
-    Here the screening pair counts too: it is evidence like the others, and leaving it out would
-    drop what it said in favour. Shorter code may be as much worse as when a tie let it in.
+    The screening pair counts here, too: it is evidence like the others, and leaving it out would
+    drop what it said in favour. Shorter code may be worse by `scale.tie`, as when it was kept.
     """
     differences = _differences(kept, noise)
     allowed = scale.tie if kept.lines < 0 else 0.0
-    # A keep needs readings below zero, whatever the prior hopes; so it falls by readings above it,
-    # whatever the prior fears: most of what the prior alone takes back is truly better.
+    # An experiment is kept only if its differences are below zero on average, whatever the prior
+    # says. So a keep is taken back only if they are above: most of what would be taken back for the
+    # prior alone is truly better.
     if not differences or fmean(differences) <= 0:
         return False
     prior = prior.of(reversal=kept.reversal)
-    return _believed(kept, differences, noise, prior, _good).mean > allowed
+    return _believed(kept, differences, noise, prior, lambda effect: -effect.mean).mean > allowed
 
 
 def worth_confirming(
@@ -112,26 +115,26 @@ def worth_confirming(
     epoch: int | None = 0,
     patient: bool = False,
 ) -> tuple[int, int] | None:
-    """Return which keep (its place) the next further pair should go to, and the pair's seed.
+    """Return the place of the keep that the next fresh pair should go to, and the pair's seed.
 
-    A doubtful one goes first, the oldest before the others: most is built on it. Else it is the one
-    with the best chance per training of becoming a claim; None where none has one. Who is patient
-    also takes a chance that only many pairs could make good. A seed that one side alone has read
-    costs half a pair, if that was in this `epoch`; None lets none do so.
+    A doubtful keep goes first, the oldest of them: most is built on it. Else it is the keep with
+    the best chance per training of being confirmed; None where none has one. `patient` also counts
+    a chance that takes many pairs. A seed that only one of the two sides has read costs half a
+    pair, if it was read in this `epoch`; with None no such seed is looked for.
     """
     if unsure := doubtful(keeps, noise, prior):
         return unsure[0], _seed(keeps[unsure[0]], epoch)[0]
-    best, found = 0.0, None
+    best, choice = 0.0, None
     for place, kept in enumerate(keeps):
         seed, cost = _seed(kept, epoch)
         chance = _chance(kept, noise, prior, _PATIENT if patient else _AHEAD) / cost
         if chance > best:
-            best, found = chance, (place, seed)
-    return found
+            best, choice = chance, (place, seed)
+    return choice
 
 
 def doubtful(keeps: Sequence[Kept], noise: Noise, prior: Prior) -> list[int]:
-    """Return the places of those that stand on one pair alone and are more likely no better."""
+    """Return the places of the keeps that rest on one pair and are more likely no better."""
     return [place for place, kept in enumerate(keeps) if _is_doubtful(kept, noise, prior)]
 
 
@@ -144,19 +147,16 @@ def _is_doubtful(kept: Kept, noise: Noise, prior: Prior) -> bool:
 
 
 def _seed(kept: Kept, epoch: int | None) -> tuple[int, int]:
-    """Return the seed of a keep's next pair, and how many trainings that takes."""
-    half = _half(kept, epoch)
-    return (half, 1) if half is not None else (next_seed(kept.experiment, kept.parent), 2)
-
-
-def _half(kept: Kept, epoch: int | None) -> int | None:
-    """Return a seed that one side alone has read, and in this epoch."""
-    mine, theirs = ({each.seed for each in side} for side in (kept.experiment, kept.parent))
+    """Return the seed of a keep's next pair, and how many trainings that takes: 1 or 2."""
+    experiment, parent = ({each.seed for each in side} for side in (kept.experiment, kept.parent))
     read = {each.seed for each in (*kept.experiment, *kept.parent) if each.epoch == epoch}
-    return min((mine ^ theirs) & read, default=None)
+    if half_read := (experiment ^ parent) & read:
+        return min(half_read), 1
+    return next_seed(kept.experiment, kept.parent), 2
 
 
 def _chance(kept: Kept, noise: Noise, prior: Prior, looks: Sequence[int]) -> float:
+    """Return the best chance per further pair that a keep is confirmed; 0 where it is hopeless."""
     if claim(kept, noise, prior).confirmed:
         return 0.0
     chances = [(_chance_of_claim(kept, noise, prior, ahead), ahead) for ahead in looks]
@@ -165,7 +165,7 @@ def _chance(kept: Kept, noise: Noise, prior: Prior, looks: Sequence[int]) -> flo
 
 
 def _chance_of_claim(kept: Kept, noise: Noise, prior: Prior, ahead: int) -> float:
-    # What further pairs may read is foreseen from all pairs; what they prove, from the fresh ones.
+    # What further pairs may read is predicted from all pairs; what they prove, from the fresh ones.
     differences, fresh = _differences(kept, noise), _fresh(kept, noise)
     variance = _variance(differences, noise)
     outlook = prospects(prior, fmean(differences), variance / len(differences), variance / ahead)
@@ -180,14 +180,6 @@ def _chance_of_claim(kept: Kept, noise: Noise, prior: Prior, ahead: int) -> floa
     )
 
 
-def _sure(effect: Posterior) -> float:
-    return effect.better
-
-
-def _good(effect: Posterior) -> float:
-    return -effect.mean
-
-
 def _believed(
     kept: Kept,
     differences: Sequence[float],
@@ -195,11 +187,11 @@ def _believed(
     prior: Prior,
     best: Callable[[Posterior], float],
 ) -> Posterior:
-    """Return what pairs say of the effect.
+    """Return the posterior of the effect by these pairs, capped where `best` of it is largest.
 
-    A pair far better than the others makes the noise look large. Had it been less good, more would
-    be believed, and good evidence must not count against itself: so the pairs below a level are
-    taken to lie on it, at whatever level is `best`. Source: golden section search.
+    One pair far better than the others makes the noise look large, so that the estimate would be
+    worse than if that pair had been less good. To prevent that, differences below a cap are set to
+    it, and the cap is the one at which `best` is largest. Source: golden section search.
     """
 
     def capped(level: float) -> Posterior:
@@ -234,20 +226,14 @@ def _fresh(kept: Kept, noise: Noise) -> list[float]:
 
 
 def _differences(kept: Kept, noise: Noise) -> list[float]:
-    # Steadied among the pairs alone: what one side read besides, perhaps at another speed of the
+    # Adjusted among the pairs alone: what only one side read, perhaps at another speed of the
     # machine, must not move their mean.
-    mine, theirs = _beside(kept.experiment, kept.parent), _beside(kept.parent, kept.experiment)
-    return paired(
-        adjust_for_throughput(mine, noise.slope), adjust_for_throughput(theirs, noise.slope)
-    )
+    experiment = adjust_for_throughput(_beside(kept.experiment, kept.parent), noise.slope)
+    parent = adjust_for_throughput(_beside(kept.parent, kept.experiment), noise.slope)
+    return paired(experiment, parent)
 
 
 def _beside(side: Sequence[Reading], other: Sequence[Reading]) -> list[Reading]:
-    """Return the readings of a side that the other has beside them."""
+    """Return the readings of a side whose seed and epoch the other side has read, too."""
     known = {(each.seed, each.epoch) for each in other}
     return [each for each in side if (each.seed, each.epoch) in known]
-
-
-def _told(fresh: Sequence[float], believed: Posterior, scale: Scale) -> str:
-    pairs = counted(len(fresh), "fresh pair")
-    return f"{scale.text(fmean(fresh))} on {pairs}, better with probability {believed.better:.1%}"

@@ -1,4 +1,4 @@
-"""The thresholds to begin with, and the studies they were made for.
+"""The pruning thresholds that a study begins with, and for which studies they hold.
 
 Made by `python benchmarks/pruning.py --ship` from trainings of the template's CPU profile; see
 benchmarks/results/pruning.md for what they can show and what not.
@@ -41,9 +41,10 @@ def default_thresholds(
 ) -> PruningThresholds | None:
     """Return the shipped thresholds, or None for a study that they do not hold for.
 
-    It holds on the CPU profile's CPU clock: on a wall clock a neighbour's load looks like a lag.
-    For longer budgets it is cautious, since curves lie closer and smoother there, and so it is for
-    smaller vocabularies, whose tokens carry fewer nats. It is neither for shorter and larger ones.
+    They hold for the CPU profile on a CPU clock: on a wall clock the load of other programs looks
+    like a lag. They are cautious for longer budgets, where curves lie closer and are smoother, and
+    for smaller vocabularies, whose tokens carry fewer nats; not for shorter budgets or larger
+    vocabularies.
     """
     same = profile == PROFILE and clock is Clock.CPU
     return _THRESHOLDS if same and budget >= SHORTEST and vocab_size <= VOCAB_SIZE else None

@@ -1,10 +1,10 @@
-"""Two codes document by document: how far a difference hangs on which documents val holds.
+"""The difference of two codes by document: how far it depends on which documents val holds.
 
-Of another metric than bits per byte the documents are its units (examples, folds), their bits the
-units' scores and their bytes the units' weights.
+For a metric other than bits per byte a document stands for a unit (an example, a fold), its bits
+for the unit's score, its bytes for the unit's weight.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,9 +18,9 @@ Bits = Mapping[int, Sequence[float]]
 class ByDocument:
     """A difference, after minus before, over `documents` documents on `pairs` shared seeds.
 
-    `error` is the standard error that the choice of documents leaves in it, None with a single
-    one: all seeds are scored on the same documents, so no number of pairs makes it smaller.
-    `better` is the share of the bytes that stand in documents which got better.
+    `error` is the standard error that the choice of documents leaves in it, None with a single one:
+    all seeds are scored on the same documents, so no number of pairs makes it smaller. `better` is
+    the share of the text, in bytes, whose documents got better.
     """
 
     bpb: float
@@ -43,7 +43,11 @@ def by_document(after: Bits, before: Bits, sizes: Sequence[int]) -> ByDocument |
     document harder than another cancels: only how differently they changed is left.
     """
     lengths = np.array(sizes, dtype=np.float64)
-    changes = list(_changes(after, before, len(lengths)))
+    changes = [
+        np.subtract(after[seed], before[seed], dtype=np.float64)
+        for seed in sorted(after.keys() & before.keys())
+        if len(after[seed]) == len(before[seed]) == len(lengths)
+    ]
     total = float(lengths.sum())
     if not changes or not total:
         return None
@@ -52,12 +56,6 @@ def by_document(after: Bits, before: Bits, sizes: Sequence[int]) -> ByDocument |
     better = float(lengths[change < 0].sum()) / total
     error = _error(change - bpb * lengths, total)
     return ByDocument(bpb, error, better, len(lengths), len(changes))
-
-
-def _changes(after: Bits, before: Bits, count: int) -> Iterator[Vector]:
-    for seed in sorted(after.keys() & before.keys()):
-        if len(after[seed]) == len(before[seed]) == count:
-            yield np.subtract(after[seed], before[seed], dtype=np.float64)
 
 
 def _error(residuals: Vector, total: float) -> float | None:

@@ -1,4 +1,4 @@
-"""Whether the machine is still the one on which a reading was taken."""
+"""Whether the machine has changed since a reading was taken."""
 
 import math
 from dataclasses import dataclass
@@ -7,16 +7,17 @@ from autoresearch.policy.noise import PRIOR_REPEATS, Noise
 from autoresearch.records.metric import BITS_PER_BYTE, Metric
 from autoresearch.records.values import Reading
 
-# How often a machine that did not change may look as if it had, by scores and by steps each.
+# How often a machine that did not change may look as if it had: by its score, and by its steps.
 FALSE_ALARM = 0.003
 
 
 @dataclass(frozen=True)
 class Drift:
-    """The same code on the same seed, once more: what it reads, beside what it read then.
+    """A repeated trial of the same code on the same seed, beside the first one.
 
-    `bpb` is again minus then in the metric's unit, `expected` the standard deviation of that on a
-    machine that did not change; `steps` is again over then, None where steps were not told.
+    `bpb` is the new score less the old one in the metric's unit, `expected` the standard deviation
+    of that on a machine that did not change; `steps` is the new number of steps over the old one,
+    None where they are not known.
     """
 
     bpb: float
@@ -34,10 +35,10 @@ class Drift:
 
 
 def drift(again: Reading, then: Reading, noise: Noise, metric: Metric = BITS_PER_BYTE) -> Drift:
-    """Return what a repetition says of the machine.
+    """Return what a repeated trial says of the machine.
 
-    A score out of line is a changed machine, whatever the steps. Steps out of line are one only
-    where they are worth more than a trial's own noise: speed that costs nothing is no harm.
+    It has changed if the score differs by more than noise explains; or if the number of steps does,
+    and such a difference in steps is worth more score than a trial's own noise.
 
     Args:
         again: the repetition.
@@ -53,9 +54,9 @@ def drift(again: Reading, then: Reading, noise: Noise, metric: Metric = BITS_PER
         return Drift(difference, noise.pair, None, changed, metric)
     ratio = again.steps / then.steps
     logs = math.log(ratio)
-    slower = tail(logs / (math.sqrt(2) * noise.speed), PRIOR_REPEATS + int(noise.seed_repeats))
+    chance = tail(logs / (math.sqrt(2) * noise.speed), PRIOR_REPEATS + int(noise.seed_repeats))
     matters = abs(noise.slope * logs) > noise.trial
-    changed = changed or (matters and slower < FALSE_ALARM)
+    changed = changed or (matters and chance < FALSE_ALARM)
     return Drift(difference, noise.pair, ratio, changed, metric)
 
 

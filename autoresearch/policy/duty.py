@@ -1,7 +1,7 @@
 """How much of the slots' wall time was counted training, and what held back the rest.
 
-Sums of seconds in, shares out; nothing is asked of a clock. *Duty* is counted training over wall
-seconds of the slots, from the begin to the end of each run: pauses between runs are no part of it.
+*Duty* is counted training over wall seconds of the slots, from the beginning to the end of each
+run: pauses between runs are no part of it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,10 +12,10 @@ from autoresearch.records.phases import IdleReason
 
 @dataclass(frozen=True)
 class Phases:
-    """Sums over trials, or one trial's, in wall seconds. See `SlotTime` for the first five.
+    """Wall seconds of one trial, or summed over trials. See `SlotTime` for the first five.
 
-    `startup` is of the training process, `training` the wall time after it, `counted` what of that
-    the budget's clock counted; `lost` says that they were broken off, and all was for nothing.
+    `startup` is of the training process, `training` the wall time after it, `counted` what the
+    budget's clock counted of that. `lost` marks trials that were interrupted: none of it counts.
     """
 
     idle: float = 0.0
@@ -35,28 +35,29 @@ class Phases:
         return self.idle + self.paused + self.machine + self.deciding + self.on_slot
 
     def held(self) -> Mapping[str, float]:
-        """Return the seconds that were no counted training, by what held it back."""
-        found = {
+        """Return the seconds that were no counted training, by what they were spent on."""
+        reasons = {
             "proposals": self.idle,
             "paused": self.paused,
             "deciding": self.deciding,
             "waiting for the machine": self.machine,
         }
         if self.lost:
-            return found | {"interrupted": self.on_slot}
-        # A CPU clock stands still while others have the CPU; a wall clock, once the time is up.
-        found["waiting for the machine"] += max(self.training - self.counted, 0.0)
+            return reasons | {"interrupted": self.on_slot}
+        # A CPU clock stands still while other programs have the CPU, a wall clock once the budget
+        # is spent.
+        reasons["waiting for the machine"] += max(self.training - self.counted, 0.0)
         around = max(self.on_slot - self.startup - self.training - self.scoring, 0.0)
-        return found | {"start-up": self.startup + around, "scoring": self.scoring}
+        return reasons | {"start-up": self.startup + around, "scoring": self.scoring}
 
 
 @dataclass(frozen=True)
 class Duty:
-    """What became of the slots' time.
+    """What the slots' time was spent on.
 
-    `share` of `slot_seconds` was counted training, None where nothing is known; `held` is seconds
-    by what held it back, most first; `trained` experiments came of it. `unknown` finished trials
-    are no part of that: nobody wrote down what they took.
+    `share` of `slot_seconds` was counted training, None where nothing is known; `held` are the
+    other seconds by what they were spent on, most first; `trained` experiments came of it.
+    `unknown` finished trials of older versions recorded no times, and are left out.
     """
 
     share: float | None
@@ -73,8 +74,8 @@ class Duty:
     @property
     def shares(self) -> Mapping[str, float]:
         """The shares of the time that was no counted training, by what held it back."""
-        lost = sum(self.held.values())
-        return {name: each / lost for name, each in self.held.items()} if lost > 0 else {}
+        total = sum(self.held.values())
+        return {name: each / total for name, each in self.held.items()} if total > 0 else {}
 
 
 _TAIL = {
@@ -92,23 +93,20 @@ def duty(
     """Return the duty of a study's slots; None before a trial has ended.
 
     Args:
-        phases: of its trials, one by one or summed up.
+        phases: seconds of its trials by phase, one entry a trial or already summed.
         tail: seconds by `IdleReason` after the last trial of a run on each slot.
         trained: how many experiments were trained.
-        unknown: how many finished trials say nothing of it.
+        unknown: how many finished trials have no phases recorded.
     """
     rows = list(phases)
     total = sum(each.total for each in rows) + sum(tail.values())
     if not rows or total <= 0:
         return Duty(None, 0.0, {}, 0, unknown) if unknown else None
     held = dict[str, float]()
-    for each in (*(row.held() for row in rows), _named(tail)):
+    at_the_end = {_TAIL[IdleReason(reason)]: seconds for reason, seconds in tail.items()}
+    for each in (*(row.held() for row in rows), at_the_end):
         for name, seconds in each.items():
             held[name] = held.get(name, 0.0) + seconds
     ordered = sorted(((name, each) for name, each in held.items() if each > 0), key=lambda x: -x[1])
     counted = sum(each.counted for each in rows if not each.lost)
     return Duty(counted / total, total, dict(ordered), trained, unknown)
-
-
-def _named(tail: Mapping[str, float]) -> Mapping[str, float]:
-    return {_TAIL[IdleReason(reason)]: seconds for reason, seconds in tail.items()}

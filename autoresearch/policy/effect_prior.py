@@ -1,8 +1,10 @@
-"""What a study's ideas are like: learned from their effects, starting from what is usual.
+"""The prior of the next idea's effect: the usual one, learned on from the study's own effects.
 
-How often ideas are better and by how much is itself uncertain, and a single guess that is slowly
-pulled along keeps hoping where nothing ever works. So a grid of priors around the usual one is
-weighed by how well each foretold what was measured; their mean is expected of the next idea.
+How often ideas are better and by how much is itself uncertain. A single prior that is moved a
+little by each effect stays hopeful where nothing ever works. So a grid of priors around the usual
+one is weighted by how well each predicted what was measured; the weighted mean is the prior of the
+next idea.
+
 Source: hierarchical Bayes with the hyperparameters on a grid.
 """
 
@@ -16,28 +18,28 @@ from numpy.typing import NDArray
 from autoresearch.policy.effects import Prior, densities
 
 Vector = NDArray[np.float64]
-# A share on the grid is 1 - (1 - usual share) ** power, a size the usual one times a factor; beside
-# each stands how likely it is beforehand. Idle are the ideas that change nothing, of those that are
-# not better: there may be far more of them than usual, since patches often miss.
+# The grid's points, then their probabilities beforehand. A share is 1 - (1 - usual share) ** power,
+# a size the usual one times a factor. `_IDLE` is the share of ideas that change nothing among those
+# that are not better: it may be far larger than usual, since patches often miss.
 _BETTER = ((0.1, 0.4, 1.0, 2.0), (0.1, 0.2, 0.4, 0.3))
 _IDLE = ((1.0, 2.5, 10.0), (0.75, 0.15, 0.10))
-_MOST_LOSS = 5.0  # times the usual: a larger one teaches no more
+_MOST_LOSS = 5.0  # times the usual loss: a larger one counts as this
 _LEAST = np.finfo(float).tiny  # of a density: what a quiet study measures rules most priors out
 _SIZES = ((0.25, 0.5, 1.0, 2.0, 5.0, 12.0), (0.1, 0.2, 0.45, 0.15, 0.07, 0.03))
 
 
 def fit_prior(usual: Prior, measured: Sequence[tuple[float, float]]) -> Prior:
-    """Return what to expect of the next idea.
+    """Return the prior of the next idea's effect.
 
     Args:
-        usual: what to expect before the first.
+        usual: the prior before the first idea.
         measured: each idea's measured effect and the variance of its error.
     """
     if not measured:
         return usual
-    grid, logs = _around(usual), np.log(_beforehand())
+    grid, logs = _around(usual), np.log(_probabilities())
     for effect, variance in measured:
-        logs = logs + _foretold(usual, effect, variance)
+        logs = logs + _log_likelihood(usual, effect, variance)
     weights = np.exp(logs - logs.max())
     weights = weights / weights.sum()
     up, flat, down = (float((weights * each).sum()) for each in grid.shares)
@@ -48,7 +50,7 @@ def fit_prior(usual: Prior, measured: Sequence[tuple[float, float]]) -> Prior:
 
 @dataclass(frozen=True)
 class _Grid:
-    """Every prior there is on the grid; the axes are better, idle, mean gain and mean loss."""
+    """All priors of the grid; the axes are share better, share idle, mean gain and mean loss."""
 
     better: Vector
     neutral: Vector
@@ -64,7 +66,7 @@ class _Grid:
         gains, losses = (size * np.array(_SIZES[0]) for size in (usual.gain, usual.loss))
         return cls(better, (1 - better) * idle, (1 - better) * (1 - idle), gains, losses)
 
-    def foretelling(self, effect: float, variance: float) -> Vector:
+    def log_likelihood(self, effect: float, variance: float) -> Vector:
         """Return the log of how likely each prior makes a measured effect."""
         up, flat, down = densities(self.gains, self.losses, effect, variance)
         mixed = self.better * up[:, None] + self.neutral * flat + self.worse * down
@@ -82,15 +84,15 @@ def _around(usual: Prior) -> _Grid:
 
 
 @lru_cache(maxsize=4096)  # a study's ideas are gone through again at every verdict
-def _foretold(usual: Prior, effect: float, variance: float) -> Vector:
+def _log_likelihood(usual: Prior, effect: float, variance: float) -> Vector:
     # However far a training went astray, it says nothing of how small losses can be.
-    return _around(usual).foretelling(min(effect, _MOST_LOSS * usual.loss), variance)
+    return _around(usual).log_likelihood(min(effect, _MOST_LOSS * usual.loss), variance)
 
 
 def _shares(usual: float, powers: Sequence[float]) -> Vector:
     return np.array([1 - (1 - usual) ** power for power in powers])
 
 
-def _beforehand() -> Vector:
+def _probabilities() -> Vector:
     better, idle, size = (np.array(each[1]) for each in (_BETTER, _IDLE, _SIZES))
     return np.asarray(better[:, None, None, None] * idle[:, None, None] * size[:, None] * size)

@@ -1,8 +1,8 @@
-"""Val against test: whether a night's choices were fitted to the documents that they were made on.
+"""The gap between val and test: whether a study's choices were fitted to the val documents.
 
-A study looks at val hundreds of times, at test never. Where a gain is real it is the same on both,
-up to the choice of documents. Checkpoint against checkpoint the luck of a training cancels: it is
-in val as in test.
+A study scores on val hundreds of times, and never on test. A real gain is the same on both, up to
+the choice of documents. Both splits are scored with the same two checkpoints, so the luck of a
+training is in val as in test, and cancels.
 """
 
 import math
@@ -14,7 +14,7 @@ from autoresearch.policy.scale import CPU_SCALE, Scale
 from autoresearch.records.values import Estimate
 
 _SURE = 2.0  # standard errors
-_MATERIAL = 0.1  # the share of a gain below which its loss is no matter
+_MATERIAL = 0.1  # the share of a gain that must be lost on test to matter
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class GeneralizationGap:
 
     @property
     def widening(self) -> Estimate:
-        """How much further test lies from val than it does for the baseline; above zero = worse."""
+        """How much less is gained on test than on val; above zero = worse on test."""
         wider = self.test.mean - self.val.mean
         if self.val.error is None or self.test.error is None:
             return Estimate(wider)
@@ -38,7 +38,7 @@ class GeneralizationGap:
 
     @property
     def fitted(self) -> bool:
-        """Whether part of the gain is fitted to val: surely, and enough of it to matter."""
+        """Whether a part of the gain is fitted to val: surely some, and enough to matter."""
         wider = self.widening
         return _surely_above_zero(wider) and wider.mean > max(
             self.scale.tie, _MATERIAL * abs(self.val.mean)
@@ -51,8 +51,8 @@ class GeneralizationGap:
 
     @property
     def description(self) -> str:
-        """What it comes to, in a sentence."""
-        wider = self._told(self.widening)
+        """The finding, in a sentence."""
+        wider = self._text(self.widening)
         if self.fitted and self.test.mean >= 0:
             return f"it is fitted to val: on test it gains nothing, and the gap widens by {wider}"
         if self.fitted:
@@ -61,7 +61,7 @@ class GeneralizationGap:
             return "the gain holds on test"
         return "the test documents are too few to tell"
 
-    def _told(self, estimate: Estimate) -> str:
+    def _text(self, estimate: Estimate) -> str:
         metric = self.scale.metric
         error = "" if estimate.error is None else f" ± {metric.amount(estimate.error)}"
         return f"{metric.delta(estimate.mean)}{error} {metric.unit}"
@@ -79,7 +79,7 @@ class Sides:
 def generalization_gap(
     val: Sides, test: Sides, scale: Scale = CPU_SCALE
 ) -> GeneralizationGap | None:
-    """Return how an experiment fares against a baseline on both splits.
+    """Return the difference of an experiment from a baseline on both splits.
 
     None where the bits are not of these documents.
     """
@@ -88,9 +88,9 @@ def generalization_gap(
 
 
 def _difference(sides: Sides) -> Estimate | None:
-    # Each side is one checkpoint, whatever its seed: what that adds is in val as in test.
-    found = by_document({0: sides.experiment}, {0: sides.baseline}, sides.sizes)
-    return None if found is None else Estimate(found.bpb, found.error)
+    # Each side is one checkpoint, whatever its seed: what a seed adds is in val as in test.
+    difference = by_document({0: sides.experiment}, {0: sides.baseline}, sides.sizes)
+    return None if difference is None else Estimate(difference.bpb, difference.error)
 
 
 def _surely_above_zero(estimate: Estimate) -> bool:

@@ -1,4 +1,4 @@
-"""Numbers beside the score that must stay in bounds: what breaks one is kept for no score."""
+"""Guards: numbers beside the score that must stay in bounds, or the experiment is discarded."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Guard:
         return " and ".join([*least, *most])
 
     def broken_by(self, number: float) -> str:
-        """Return how a number breaks it: "is above 22"; empty where it does not."""
+        """Return how a number breaks it ("loss 23 is above 22"); empty where it does not."""
         if self.most is not None and not number <= self.most:
             return f"{self.name} {_beside(number, self.most)} is above {self.most:.10g}"
         if self.least is not None and not number >= self.least:
@@ -29,9 +29,9 @@ class Guard:
 
 
 def broken(guards: Sequence[Guard], numbers: Mapping[str, float]) -> str:
-    """Return how a trial's numbers break the first guard that they break; empty where none."""
-    told = (each.broken_by(numbers[each.name]) for each in guards if each.name in numbers)
-    return next(filter(None, told), "")
+    """Return how a trial's numbers break a guard, the first that they break; empty where none."""
+    reports = (each.broken_by(numbers[each.name]) for each in guards if each.name in numbers)
+    return next(filter(None, reports), "")
 
 
 def lacking(guards: Sequence[Guard], numbers: Mapping[str, float]) -> str:
@@ -40,7 +40,7 @@ def lacking(guards: Sequence[Guard], numbers: Mapping[str, float]) -> str:
 
 
 def _beside(number: float, bound: float) -> str:
-    """Return a number in as few digits as tell it from its bound."""
+    """Return a number in as few digits as show that it is not the bound."""
     return next(
         (text for digits in (4, 6, 10) if float(text := f"{number:.{digits}g}") != bound),
         repr(number),

@@ -1,4 +1,4 @@
-"""What the keeps from a study's baseline to its best have gained, one on top of the other."""
+"""The total gain of the keeps from a study's baseline to its best experiment."""
 
 from collections.abc import Iterator, Mapping
 from math import fsum, sqrt
@@ -9,11 +9,11 @@ Lineage = Mapping[int, tuple[int | None, Estimate | None]]  # parent and effect,
 
 
 def believed_gain(lineage: Lineage, best: int | None) -> Estimate | None:
-    """Return the believed effects of the best and of what it builds on, added up.
+    """Return the sum of the believed effects of the best experiment and of all that it builds on.
 
-    Each was measured in pairs on shared seeds, which tells it apart from the noise between seeds
-    that the difference of two mean scores is full of. None where one is not known, and for a
-    baseline, whose parent is None.
+    Each effect was measured in pairs on shared seeds, so the sum has less noise than the difference
+    of two mean scores. None where one of them is not known, and for a baseline, whose parent is
+    None.
     """
     effects = list(_effects(lineage, best))
     known = [each for each in effects if each is not None]
@@ -25,7 +25,7 @@ def believed_gain(lineage: Lineage, best: int | None) -> Estimate | None:
 
 
 def _effects(lineage: Lineage, best: int | None) -> Iterator[Estimate | None]:
-    """Yield the effect of the best and of each that it builds on, without the baseline's."""
+    """Yield the effects from the best experiment back to the first keep after the baseline."""
     parent, effect = lineage.get(best or 0, (None, None))
     while parent is not None:
         yield effect

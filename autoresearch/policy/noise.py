@@ -1,7 +1,7 @@
-"""How loud the noise is: measured on the study's own repeats, shrunk to what is usual.
+"""The noise of a study's scores: measured on its own repeats, shrunk to the usual values.
 
-Two standard deviations matter. Trainings of the same code on different seeds differ by `seed`;
-the *difference* of two codes on the same seed differs from seed to seed by `pair`, which is less
+Two standard deviations matter. Trainings of the same code on different seeds differ by `seed`; the
+*difference* of two codes on the same seed differs from seed to seed by `pair`, which is less
 wherever the two share initialisation and data order.
 """
 
@@ -17,18 +17,18 @@ from autoresearch.records.values import Reading
 
 # How many repeats the usual noise is worth beside the study's own.
 PRIOR_REPEATS = 3
-# Repeats of code whose score lies this share of the incumbent's away count for a third. What
-# forgets faster trusts the few repeats that are near too much. Found with benchmarks/nights.py.
+# Repeats of code whose score differs from the incumbent's by this share of it count for a third.
+# A smaller share would trust the few repeats that are near too much; see benchmarks/nights.py.
 _NEAR = 0.15
 _TINY = sys.float_info.min
 
 
 @dataclass(frozen=True)
 class NoisePrior:
-    """What to expect of the noise before anything is measured, in the metric's unit.
+    """The usual noise, expected before anything is measured, in the metric's unit.
 
-    With a few of the study's own repeats the expectation gives way, and yet two repeats that happen
-    to agree never make the noise look like nothing. `slope` is score per unit of ln(steps),
+    It counts as `PRIOR_REPEATS` repeats: the study's own soon outweigh it, but two repeats that
+    happen to agree do not make the noise look like zero. `slope` is score per unit of ln(steps),
     `slope_error` how far a study's own may be from it; `speed` is the deviation of ln(steps) among
     trials of the same code. `near` is a difference of scores at which another code's repeats count
     at least for a third. `paired` says whether two codes trained on one seed share anything.
@@ -62,11 +62,11 @@ GPU = NoisePrior(seed=0.0015, pair=0.001, slope=-0.05, speed=0.01)
 
 @dataclass(frozen=True)
 class Noise:
-    """Standard deviations in the metric's unit, and how many repeats stand behind them.
+    """Standard deviations in the metric's unit, and how many repeats they were estimated from.
 
     `seed` is of one trial's score between seeds of the same code, `pair` of a paired difference
-    between seeds; `seed_repeats` and `pair_repeats` are the degrees of freedom that stand behind
-    them, those of code far from the incumbent counted in part.
+    between seeds; `seed_repeats` and `pair_repeats` are the degrees of freedom that they were
+    estimated from, those of code far from the incumbent counted in part.
     `slope` and `speed` are as in `NoisePrior`, learned from the study.
     """
 
@@ -79,12 +79,12 @@ class Noise:
 
     @property
     def trial(self) -> float:
-        """Standard deviation of what one trial has for itself: a pair's two sides are alike."""
+        """Standard deviation of one trial's own noise: a pair's difference has it twice."""
         return self.pair / math.sqrt(2)
 
     @property
     def shared(self) -> float:
-        """Standard deviation of what all codes share on one seed; never quite nothing."""
+        """Standard deviation of the offset that all codes share on one seed; never quite zero."""
         return math.sqrt(max(self.seed**2 - self.trial**2, 0.01 * self.trial**2))
 
     @property
@@ -104,15 +104,15 @@ class Noise:
 def noise(
     readings: Mapping[int, Sequence[Reading]], usual: NoisePrior = CPU, incumbent: int | None = None
 ) -> Noise:
-    """Return the noise seen so far, as it is for code like the incumbent.
+    """Return the noise of code like the incumbent, estimated from all repeats so far.
 
-    How loud the noise is depends on the code: a broken program's scores scatter more than those of
+    How large the noise is depends on the code: a broken program's scores scatter more than those of
     the same program mended. So repeats count by how near their code scores to the incumbent.
 
     Args:
         readings: every experiment's readings, by its number.
-        usual: what to expect of such a study. Where nothing is paired, what one trial has for
-            itself is all that it differs by from another of the same code.
+        usual: the noise expected of such a study. Where nothing is paired, two trials on one seed
+            differ by as much as on two seeds.
         incumbent: the number of the code to be compared with; None counts all repeats alike.
     """
     groups = [part for mine in readings.values() for part in _epochs(mine) if len(part) > 1]
@@ -127,7 +127,7 @@ def noise(
 
 
 def repeated(readings: Sequence[Reading]) -> tuple[float, float]:
-    """Return the sum of squares of one code's scores about their mean, and its freedom.
+    """Return the sum of squares of one code's scores about their mean, and its degrees of freedom.
 
     Each epoch has its own mean.
     """
@@ -140,7 +140,7 @@ def paired(experiment: Sequence[Reading], incumbent: Sequence[Reading]) -> list[
 
 
 def by_seed(experiment: Sequence[Reading], incumbent: Sequence[Reading]) -> list[tuple[int, float]]:
-    """Return the same differences, each with its seed."""
+    """Return the differences on shared seeds as `paired` does, each with its seed."""
     other = {(each.seed, each.epoch): each.bpb for each in incumbent}
     pairs = [(each, other.get((each.seed, each.epoch))) for each in experiment]
     return [(mine.seed, mine.bpb - theirs) for mine, theirs in pairs if theirs is not None]
@@ -171,10 +171,10 @@ def slope(groups: Iterable[Sequence[Reading]], usual: NoisePrior, deviation: flo
 def adjust_for_throughput(readings: Sequence[Reading], slope: float) -> list[Reading]:
     """Return the readings as if each had taken its own code's mean number of steps.
 
-    A neighbour on the machine slows one trial and not the next: that part of a score is explained
-    by its steps and taken out. What a code's trials have in common is the code's own doing and
-    stays: the mean score is unchanged, and code that is truly slower is forgiven nothing. With one
-    reading nothing can be told apart, and nothing is taken out. Each epoch has its own mean.
+    Other programs on the machine slow one trial and not the next: the part of a score that its own
+    number of steps explains is taken out. The mean score is unchanged, so code that is slower in
+    all its trials gains nothing by it. A single reading is returned as it is. Each epoch has its
+    own mean.
 
     Args:
         readings: of one code.
@@ -194,7 +194,7 @@ def _as_one_speed(readings: Sequence[Reading], slope: float) -> list[Reading]:
 
 
 def _epochs(readings: Sequence[Reading]) -> list[list[Reading]]:
-    """Return one code's readings by epoch: what the machine does in one says nothing of another."""
+    """Return one code's readings by epoch: those of different epochs cannot be compared."""
     return [
         [each for each in readings if each.epoch == epoch]
         for epoch in sorted({each.epoch for each in readings})
@@ -211,10 +211,10 @@ def _nearness(
     """Return how much each group's repeats count, from 1 at the incumbent's score down to 0."""
     if not incumbent:
         return [1.0] * len(groups)
-    here = fmean(each.bpb for each in incumbent)
+    score = fmean(each.bpb for each in incumbent)
     levels = [fmean(each.bpb for each in group) for group in groups]
-    far = [abs(level - here) / max(_NEAR * abs(here), near, _TINY) for level in levels]
-    return [math.exp(-each) for each in far]
+    distances = [abs(level - score) / max(_NEAR * abs(score), near, _TINY) for level in levels]
+    return [math.exp(-each) for each in distances]
 
 
 def _shrunk(usual: float, squares: float, freedom: float) -> float:
@@ -231,9 +231,9 @@ def _shrunk(usual: float, squares: float, freedom: float) -> float:
 def _beside_seeds(
     groups: Sequence[Sequence[Reading]], weights: Sequence[float]
 ) -> tuple[float, float]:
-    """Return the squares that neither code nor seed explains, and their degrees of freedom.
+    """Return the sum of squares that neither code nor seed explains, and its degrees of freedom.
 
-    Both in part where a group's weight is less than one.
+    Both count in part where a group's weight is less than one.
 
     Source: the residual of a two-way layout (code and seed), by weighted least squares; a row's
     freedom is its weight times what its leverage leaves. Pairwise differences would count an
@@ -241,20 +241,20 @@ def _beside_seeds(
     """
     if len(groups) < 2:
         return 0.0, 0.0
-    seeds = sorted({each.seed for mine in groups for each in mine})
+    seeds = sorted({each.seed for group in groups for each in group})
     place = {seed: number for number, seed in enumerate(seeds)}
-    layout = [np.eye(len(seeds))[[place[each.seed] for each in mine]] for mine in groups]
+    layout = [np.eye(len(seeds))[[place[each.seed] for each in group]] for group in groups]
     across = np.concatenate([each - each.mean(axis=0) for each in layout])
-    bits = np.concatenate([_centred([each.bpb for each in mine]) for mine in groups])
-    rows = np.repeat(weights, [len(mine) for mine in groups])
-    own = np.repeat([1 / len(mine) for mine in groups], [len(mine) for mine in groups])
+    scores = np.concatenate([_centred([each.bpb for each in group]) for group in groups])
+    rows = np.repeat(weights, [len(group) for group in groups])
+    own = np.repeat([1 / len(group) for group in groups], [len(group) for group in groups])
     scale = np.sqrt(rows)[:, None]
     basis, sizes, _ = np.linalg.svd(across * scale, full_matrices=False)
     basis = basis[:, sizes > 1e-9]
-    whole = bits * scale[:, 0]
-    left = whole - basis @ (basis.T @ whole)
+    target = scores * scale[:, 0]
+    residual = target - basis @ (basis.T @ target)
     freedom = float((rows * (1 - own - (basis**2).sum(axis=1))).sum())
-    return (float((left**2).sum()), freedom) if freedom > 1e-9 else (0.0, 0.0)
+    return (float((residual**2).sum()), freedom) if freedom > 1e-9 else (0.0, 0.0)
 
 
 def _within(

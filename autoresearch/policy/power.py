@@ -1,4 +1,4 @@
-"""What a study can see through its noise, and what to do where that is too little."""
+"""The smallest gain that a study can detect, and what to do where that is too large."""
 
 import math
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ _STEPS = 40  # halvings of an interval: far below any error that matters
 
 @dataclass(frozen=True)
 class Power:
-    """The smallest gain that pairs would confirm, and how many such a night has to offer.
+    """The smallest gain that pairs would confirm, and how many ideas of a night are that good.
 
-    `pair` is the deviation of a pair's difference that it rests on. `gain` is confirmed in every
-    other case by as many pairs as a verdict may take; `share` of the ideas that work are as large,
-    `expected` of them among the ideas of a night; both in the unit of `metric`. Where trainings
-    take no seed, nothing is truly `paired`.
+    `pair` is the standard deviation of a pair's difference. A true gain of `gain` is confirmed in
+    half of all cases by `MAX_PAIRS` pairs, as many as a verdict may take; `share` of the ideas that
+    work are as large, `expected` of them among the ideas of a night. `pair` and `gain` are in the
+    unit of `metric`. Where trainings take no seed, nothing is truly `paired`.
     """
 
     pair: float
@@ -49,12 +49,12 @@ class Power:
 
 
 def power(noise: Noise, scale: Scale) -> Power:
-    """Return what a study with this noise can see.
+    """Return the smallest gain that a study with this noise can detect.
 
     Args:
         noise: the study's.
-        scale: what was expected of it, and of ideas. Until pairs are repeated, their noise is taken
-            to be as much louder than usual as the noise between seeds is.
+        scale: with the usual noise and ideas. Until pairs are repeated, their noise is taken to be
+            as many times the usual as the noise between seeds is.
     """
     usual, ideas = scale.noise, scale.ideas
     louder = 1.0 if noise.pair_repeats >= 1 else noise.seed / usual.seed
@@ -66,30 +66,30 @@ def power(noise: Noise, scale: Scale) -> Power:
     return Power(pair, gain, share, expected, scale.metric, usual.paired)
 
 
-def advice(found: Power, device: str, clock: Clock) -> str | None:
+def advice(power: Power, device: str, clock: Clock) -> str | None:
     """Return what to do about the noise in a sentence or two; None where it does no harm.
 
     Args:
-        found: what the study can see.
+        power: the study's.
         device: what it trains on.
         clock: what its budget counts.
     """
-    if not found.is_too_low:
+    if not power.is_too_low:
         return None
-    steps = [] if found.paired else ["let the command take a seed ([target] seed)"]
+    steps = [] if power.paired else ["let the command take a seed ([target] seed)"]
     steps.append("train longer (--budget)")
     if device == "cpu" and clock is Clock.WALL:
         steps.append('count CPU seconds ([training] clock = "cpu")')
     steps.append("find a quieter machine")
     return (
-        f"this study is louder than what it looks for: {found.description}, "
-        f"{found.expected:.1f} in {NIGHT} trainings. "
+        f"this study is louder than what it looks for: {power.description}, "
+        f"{power.expected:.1f} in {NIGHT} trainings. "
         f"Start another with --tag: {', or '.join(steps)}"
     )
 
 
 def _smallest(ideas: Prior, variance: float) -> float:
-    """Return the smallest measured gain that is a claim; `variance` is of its error."""
+    """Return the smallest measured gain that is confirmed; `variance` is of its error."""
     low, high = 0.0, 12 * math.sqrt(variance) + variance / ideas.gain
     while posterior(ideas, -high, variance).better < CONFIRMED:
         high *= 2

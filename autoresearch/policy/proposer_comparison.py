@@ -1,12 +1,13 @@
-"""What each proposer is worth, and whether that is more than the control arm is.
+"""What each proposer has gained, and whether that is more than the control arm gained.
 
 An experiment's gain is what its keep is believed to have done to the score, in the metric's unit
-and above zero = better; whatever was not kept, or not to this day, gained nothing. Gains are rare
-and skewed, so no normal interval holds: a mean gain is drawn as share of keeps times mean gain of a
-keep. The share has a Jeffreys posterior (Beta; half a keep and half a failure added), the gain of
-a keep a Bayesian bootstrap (Rubin, 1981) of the arm's own keeps and, worth a single one, those of
-both arms: so an arm that has kept nothing is not known to be worth nothing. Each gain is drawn with
-its own error. `benchmarks/arms.py` counts how often the intervals are right.
+and above zero = better; an experiment that was not kept, or whose keep was taken back, gained
+nothing. Gains are rare and skewed, so no normal interval holds: a mean gain is drawn as share of
+keeps times mean gain of a keep. The share has a Jeffreys posterior (Beta; half a keep and half a
+failure added), the gain of a keep a Bayesian bootstrap (Rubin, 1981) of the arm's own keeps and,
+with the weight of a single one, those of both arms: so an arm that has kept nothing is not known to
+be worth nothing. Each gain is drawn with its own error. `benchmarks/arms.py` counts how often the
+intervals are right.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,7 +25,7 @@ Vector = NDArray[np.float64]
 _DRAWS = 4000
 _SEED = 5  # the same study, the same interval
 _JEFFREYS = 0.5
-_BORROWED = 1.0  # keeps' worth of both arms' keeps
+_BORROWED = 1.0  # how many own keeps those of both arms together weigh
 _INTERVAL = (0.025, 0.975)
 _HOUR = 3600.0
 
@@ -33,8 +34,8 @@ _HOUR = 3600.0
 class ProposerRecord:
     """What a proposer's trained experiments came to; `gained` with its standard error.
 
-    `control` tells its turns as a control from those of its own. `seconds` are all that its
-    experiments were trained for, until their verdicts.
+    `control` says whether these are the turns that it took as a control; its other turns are
+    another record. `seconds` are all that its experiments were trained for, until their verdicts.
     """
 
     proposer: str
@@ -73,9 +74,10 @@ class Difference:
 
 @dataclass(frozen=True)
 class ProposerComparison:
-    """A proposer beside the control that shared its turns, an experiment and an hour of training.
+    """A proposer's gain less that of the control that shared its turns.
 
-    None where nothing was kept on either side, or nothing took any time.
+    Both differences are None where nothing was kept on either side, `per_hour` also where nothing
+    took any time.
     """
 
     proposer: str
@@ -110,13 +112,13 @@ def compare(trained: Iterable[Trained]) -> list[ProposerComparison]:
 
 
 def calibrations(trained: Iterable[Trained]) -> dict[str, Calibration]:
-    """Return what became of each proposer's predictions, of those who made any."""
+    """Return the calibration of every proposer that predicted anything, by name."""
     pairs: dict[str, list[tuple[float, float]]] = {}
     for each in trained:
         if each.predicted is not None and each.delta is not None:
             pairs.setdefault(each.proposer, []).append((each.predicted, each.delta))
-    found = {name: calibrate(pairs[name]) for name in sorted(pairs)}
-    return {name: each for name, each in found.items() if each is not None}
+    calibrated = {name: calibrate(pairs[name]) for name in sorted(pairs)}
+    return {name: each for name, each in calibrated.items() if each is not None}
 
 
 def _record(name: str, mine: Sequence[Trained], control: bool) -> ProposerRecord:  # noqa: FBT001
@@ -137,15 +139,15 @@ def _compared(
     name: str, mine: Sequence[Trained], control: str, theirs: Sequence[Trained]
 ) -> ProposerComparison:
     both = [*mine, *theirs]
-    found: list[Difference | None] = [None, None]
+    differences: list[Difference | None] = [None, None]
     if any(each.kept for each in both):
-        dice = np.random.default_rng(_SEED)
-        one, other = _Drawn.of(mine, both, dice), _Drawn.of(theirs, both, dice)
-        found = [
+        rng = np.random.default_rng(_SEED)
+        one, other = _Drawn.of(mine, both, rng), _Drawn.of(theirs, both, rng)
+        differences = [
             _difference(_mean(mine), _mean(theirs), one.gain - other.gain),
             _difference(_rate(mine), _rate(theirs), one.rate - other.rate),
         ]
-    return ProposerComparison(name, control, len(mine), len(theirs), *found)
+    return ProposerComparison(name, control, len(mine), len(theirs), *differences)
 
 
 def _difference(mine: float | None, theirs: float | None, drawn: Vector) -> Difference | None:
@@ -168,41 +170,39 @@ def _rate(side: Sequence[Trained]) -> float | None:
 
 @dataclass(frozen=True)
 class _Drawn:
-    """What an arm may truly be worth: draws of its gain an experiment, and an hour."""
+    """Draws from the posterior of an arm's true gain, per experiment and per hour."""
 
     gain: Vector
     rate: Vector
 
     @classmethod
     def of(
-        cls, side: Sequence[Trained], both: Sequence[Trained], dice: np.random.Generator
+        cls, side: Sequence[Trained], both: Sequence[Trained], rng: np.random.Generator
     ) -> "_Drawn":
         keeps = [each for each in side if each.kept]
         rest = len(side) - len(keeps)
-        share = dice.beta(_JEFFREYS + len(keeps), _JEFFREYS + rest, _DRAWS)
-        gain = share * _of_a_keep(keeps, [each for each in both if each.kept], dice)
+        share = rng.beta(_JEFFREYS + len(keeps), _JEFFREYS + rest, _DRAWS)
+        gain = share * _of_a_keep(keeps, [each for each in both if each.kept], rng)
         kept, other = (_seconds(side, both, kept=kept) for kept in (True, False))
         hours = (share * kept + (1 - share) * other) / _HOUR
         return cls(gain, gain / np.maximum(hours, np.finfo(float).tiny))
 
 
-def _of_a_keep(
-    own: Sequence[Trained], both: Sequence[Trained], dice: np.random.Generator
-) -> Vector:
-    """Return draws of a keep's mean gain: the own keeps, and a little of both arms'."""
+def _of_a_keep(own: Sequence[Trained], both: Sequence[Trained], rng: np.random.Generator) -> Vector:
+    """Return draws of a keep's mean gain: from the arm's own keeps, a little from both arms'."""
     keeps = [*own, *both]
     shape = [1.0] * len(own) + [_BORROWED / len(both)] * len(both)
-    weights = dice.standard_gamma(shape, (_DRAWS, len(keeps)))
+    weights = rng.standard_gamma(shape, (_DRAWS, len(keeps)))
     errors = np.array([each.delta_error or 0.0 for each in keeps])
     gains = np.array([each.gain for each in keeps])
-    drawn = gains + errors * dice.standard_normal((_DRAWS, len(keeps)))
+    drawn = gains + errors * rng.standard_normal((_DRAWS, len(keeps)))
     total = weights.sum(axis=1)
     return np.asarray((weights * drawn).sum(axis=1) / np.maximum(total, np.finfo(float).tiny))
 
 
 def _seconds(side: Sequence[Trained], both: Sequence[Trained], *, kept: bool) -> float:
-    """Return how long a keep (or another) takes on average, as both arms' where none is there."""
+    """Return the mean seconds of a side's keeps or others; of both sides', if it has none."""
     for those in (side, both):
-        if taken := [each.seconds for each in those if each.kept is kept]:
-            return fmean(taken)
+        if seconds := [each.seconds for each in those if each.kept is kept]:
+            return fmean(seconds)
     return 0.0

@@ -1,13 +1,14 @@
 """Which trainings are hopeless before they end: the rule, and how it is calibrated.
 
-An experiment is laid beside its incumbent at the same progress, on the same seed. On one seed both
-see the same batches in the same order, so how hard a batch is can be told from the incumbent's loss
-on it and taken out: what is left is averaged over the last tenth of the budget. Behind by more than
-a limit for that progress, the experiment is stopped. The limits come from finished trainings:
-from how far those had been behind that won in the end. Losses and lags are in nats a token;
+An experiment is compared with its incumbent at the same progress, on the same seed. On one seed
+both see the same batches in the same order, so how hard a batch is can be told from the incumbent's
+loss on it and taken out: what is left is averaged over the last tenth of the budget. Behind by more
+than a limit for that progress, the experiment is stopped. The limits come from finished trainings:
+from how far the ones that won in the end had been behind. Losses and lags are in nats per token;
 progress is a share of the budget, 0 to 1.
 
-A curve is what a training says of itself. It can cost, or save, that training its own time alone.
+Points are what a training reports itself, and it may lie. All that it can change by that is how
+long it runs.
 """
 
 import math
@@ -21,15 +22,15 @@ from autoresearch.records.training import Point
 
 STRETCHES = 20  # equal parts of a budget
 SPAN = 2  # how many of them are averaged
-FIRST = 6  # how many are over before the first look: what an initialisation does lasts long
-LAST = 17  # and before the last look: later, little is left to save
-FEWEST = 3  # points to judge by
-LEAST = 0.01  # nats a token: behind by less, nothing is hopeless
+FIRST = 6  # how many are over at the first look: before, the initialisation matters too much
+LAST = 17  # how many are over at the last look: later, little is left to save
+FEWEST = 3  # points that a mean is taken of
+LEAST = 0.01  # nats per token: no training that is behind by less is hopeless
 SURE = 0.95
 LOSABLE = 0.02  # share of winners that may be lost
 WINNERS, LOSERS = 5, 20  # finished trainings that a study's own thresholds need
-PLENTY = 150  # finished ones; of further losers little is learned
-# The thresholds' shape: how much may be made up for shrinks as the budget does. Its height is
+PLENTY = 150  # finished trainings: further losers teach little
+# The thresholds' shape: the less of the budget is left, the less can be made up for. Its height is
 # measured.
 _SHAPE = tuple((1 - over / STRETCHES) ** 2 + 0.15 for over in range(1, STRETCHES + 1))
 _POWERS = np.arange(4)
@@ -39,7 +40,7 @@ Numbers = NDArray[np.float64]
 
 
 class ReferenceCurve:
-    """An incumbent's curve, apart: how its loss fell by and by, and how hard each batch was."""
+    """An incumbent's losses, split into a smooth trend and how hard each batch was."""
 
     def __init__(self, points: Iterable[Point]) -> None:
         seen = [(point.step, point.loss, point.progress) for point in points]
@@ -52,17 +53,17 @@ class ReferenceCurve:
         np.add.at(self._counts, over, 1)
 
     def eased(self, point: Point) -> float | None:
-        """Return a loss less the hardness of its batch; None for a batch never met."""
+        """Return a loss less the hardness of its batch; None for a step without a point here."""
         hardness = self._hardness.get(point.step)
         return None if hardness is None else point.loss - float(hardness)
 
     def loss(self, over: int) -> float | None:
-        """Return the incumbent's own when so many stretches were over; None: nothing is known."""
+        """Return its mean trend when so many stretches were over; None: too few points."""
         return _mean(self._sums, self._counts, over)
 
 
 class Lag:
-    """How far a training is behind a reference curve. A point more costs constant time."""
+    """How far a training is behind a reference curve. Adding a point takes constant time."""
 
     def __init__(self, reference: ReferenceCurve) -> None:
         self._reference = reference
@@ -78,7 +79,7 @@ class Lag:
         return over
 
     def behind(self, over: int) -> float | None:
-        """Return how far it was behind when so many stretches were over; None: not known."""
+        """Return how far it was behind when so many stretches were over; None: too few points."""
         mine, theirs = _mean(self._sums, self._counts, over), self._reference.loss(over)
         return None if mine is None or theirs is None else mine - theirs
 
@@ -104,7 +105,7 @@ class FinishedTraining:
 class PruningThresholds:
     """How far a training may be behind when 1, 2, ... stretches are over.
 
-    They rest on so many winners, and would have lost none of them.
+    They were computed from `winners` trainings that won, and would have stopped none of them.
     """
 
     limits: tuple[float, ...]
@@ -126,7 +127,7 @@ class PruneDecision:
 
 
 class PruningRun:
-    """One training beside its incumbent."""
+    """Compares one training with its incumbent while it runs."""
 
     def __init__(self, incumbent: ReferenceCurve, thresholds: PruningThresholds) -> None:
         self._lag = Lag(incumbent)
@@ -134,7 +135,7 @@ class PruningRun:
         self._over = FIRST - 1
 
     def add(self, point: Point) -> PruneDecision | None:
-        """Take a point of the training; return why it is hopeless, if it is."""
+        """Add a point of the training; return why it is hopeless, or None where it is not."""
         over = self._lag.add(point)
         if over <= self._over or over > LAST:
             return None
@@ -153,12 +154,12 @@ def lags(points: Iterable[Point], incumbent: ReferenceCurve) -> Lags:
     return tuple(lag.behind(over) for over in range(1, STRETCHES + 1))
 
 
-def share_bound(found: int, of: int) -> float:
-    """Return the largest share of which so few would be found once in twenty (Clopper-Pearson)."""
-    low, high = found / of if of else 1.0, 1.0
+def share_bound(seen: int, of: int) -> float:
+    """Return the 95% upper bound of a share, `seen` of `of` cases (Clopper-Pearson)."""
+    low, high = seen / of if of else 1.0, 1.0
     while high - low > 1e-6:
         share = (low + high) / 2
-        often = sum(_binomial(count, of, share) for count in range(found + 1)) > 1 - SURE
+        often = sum(_binomial(count, of, share) for count in range(seen + 1)) > 1 - SURE
         low, high = (share, high) if often else (low, share)
     return high
 
@@ -169,7 +170,7 @@ def _binomial(count: int, of: int, share: float) -> float:
 
 
 def _trend(steps: Numbers, losses: Numbers) -> Numbers:
-    """Return a smooth course through losses: a cubic of the logarithm of the step."""
+    """Return a smooth curve through losses: a cubic of the logarithm of the step."""
     if not len(steps):
         return losses
     at = np.log(0.1 + steps / max(float(steps.max()), 1.0))[:, None] ** _POWERS
@@ -191,37 +192,42 @@ def enough(finished: Sequence[FinishedTraining]) -> bool:
 def thresholds_for(
     finished: Sequence[FinishedTraining], shipped: PruningThresholds | None
 ) -> PruningThresholds | None:
-    """Return a study's thresholds: its own once enough have finished, else those given.
+    """Return a study's thresholds: its own once enough trainings have finished, else `shipped`.
 
-    A winner beyond them, whom an audit let run on, raises either.
+    A winner beyond the shipped ones, which an audit let run to its end, raises them.
     """
     if enough(finished):
         return calibrated_thresholds(finished)
-    return None if shipped is None else _cleared(shipped, [each for each in finished if each.won])
+    return None if shipped is None else _raised(shipped, [each for each in finished if each.won])
 
 
 def calibrated_thresholds(finished: Sequence[FinishedTraining]) -> PruningThresholds:
-    """Return the lowest of which one may be 95% sure that they lose 2% of winners at most.
+    """Return the lowest thresholds that are 95% sure to lose at most 2% of winners.
 
-    None of the known winners may be beyond them. 149 of them would be enough to be so sure. Of
-    fewer, the one furthest behind is not the worst to be expected; how much worse others will be is
-    known if the tail is exponential (the 5% quantile of the furthest of n is -ln(1 - 0.05 ** (1 /
-    n)), in units of its decay). Losers who ended close count too: with experiment and incumbent
+    None of the known winners is beyond them. With 149 winners that would be enough to be so sure.
+    With fewer, worse ones than the one furthest behind are to be expected; how much worse is known
+    if the tail is exponential (the 5% quantile of the furthest of n is -ln(1 - 0.05 ** (1 / n)), in
+    units of its decay). Losers whose score was close count too: with experiment and incumbent
     exchanged they won. Those far apart are in no danger either way and would only seem to be
     evidence.
     """
     nearest = sorted(abs(each.difference) for each in finished)
     close = nearest[len(nearest) // 2] if nearest else 0.0
     winners = [each.lags for each in finished if each.won]
-    winners += [_turned(each.lags) for each in finished if 0 <= each.difference <= close]
+    winners += [
+        tuple(None if lag is None else -lag for lag in each.lags)
+        for each in finished
+        if 0 <= each.difference <= close
+    ]
     if not winners:
         return PruningThresholds((math.inf,) * STRETCHES, 0)
-    seen = -math.log1p(-((1 - SURE) ** (1 / len(winners))))
-    height = max(1.0, -math.log(LOSABLE) / seen) * max(_height(each, _SHAPE) for each in winners)
+    quantile = -math.log1p(-((1 - SURE) ** (1 / len(winners))))
+    factor = max(1.0, -math.log(LOSABLE) / quantile)
+    height = factor * max(_height(each, _SHAPE) for each in winners)
     return PruningThresholds(tuple(max(height * each, LEAST) for each in _SHAPE), len(winners))
 
 
-def _cleared(low: PruningThresholds, winners: Sequence[FinishedTraining]) -> PruningThresholds:
+def _raised(low: PruningThresholds, winners: Sequence[FinishedTraining]) -> PruningThresholds:
     """Return the thresholds raised until none of these winners is beyond them."""
     height = max([1.0, *(_height(each.lags, low.limits) for each in winners)])
     return PruningThresholds(
@@ -229,11 +235,7 @@ def _cleared(low: PruningThresholds, winners: Sequence[FinishedTraining]) -> Pru
     )
 
 
-def _turned(lags: Lags) -> Lags:
-    return tuple(None if lag is None else -lag for lag in lags)
-
-
 def _height(lags: Lags, limits: Sequence[float]) -> float:
-    """Return how many times its limit a training was behind, where that was most."""
+    """Return how many times its limit a training was behind, at the look where that was most."""
     looks = list(zip(lags, limits, strict=True))[FIRST - 1 : LAST]
     return max((lag / limit for lag, limit in looks if lag is not None), default=0.0)

@@ -1,25 +1,25 @@
-"""How far honest arithmetic may differ from itself, and how small a leak is found all the same.
+"""How far a prediction computed twice may differ, and the smallest leak that is found all the same.
 
-A prediction that is computed twice, in other batches and widths, comes out a little different: on
-a GPU in bfloat16 by hundredths of a nat. The baseline is the person's own code, so what it differs
-by is honest, and later candidates may differ by HEADROOM times as much: at any position, and in
-the root mean square. A leak can hide in that room in two ways. In few large pieces it is seen
-wherever one of them is probed; in many pieces below the tolerance it makes the errors lean to one
-side, for honest rounding has none. What can hide in both together is the smallest leak that is
-found.
+A prediction that is computed twice, in other batches and widths, comes out a little different: on a
+GPU in bfloat16 by hundredths of a nat. The baseline is the person's own code, so its differences
+are honest, and later candidates may differ by HEADROOM times as much: at any position, and in the
+root mean square. A leak can hide in that room in two ways. In a few large pieces it is seen
+wherever one of them is probed; in many pieces below the tolerance it moves the mean of the errors,
+which honest rounding leaves at zero. The smallest leak that is found is what can hide in both ways
+together.
 """
 
 import math
 
 from autoresearch.records.scores import Allowance
 
-HEADROOM = 3.0  # how many times as noisy as the baseline's a candidate's arithmetic may be
+HEADROOM = 3.0  # how many times as noisy as the baseline a candidate may be
 CEILING = 0.5  # nats: no arithmetic is allowed more at one position, however noisy the baseline
-TAIL = 5.0  # of honest differences the largest counts as at least so many times their mean square
-MISS = 1e-3  # the chance that a leak of the worth that is looked for escapes
-FALSE_ALARM = 4.0  # standard errors that the mean error of honest predictions may lean
+TAIL = 5.0  # the largest honest difference counts as at least so many root mean squares of them
+MISS = 1e-3  # the chance that a leak as large as the one looked for is missed
+FALSE_ALARM = 4.0  # standard errors that the mean error of honest predictions may be from zero
 SURE = 3.1  # standard errors beyond those at which a leak is found but for a chance of MISS
-LEAN = 1 / 30  # of the noise: the mean by which honest rounding may have a side, however often read
+LEAN = 1 / 30  # of the noise: how far from zero the mean of honest errors may be, of however many
 QUIETER = (
     "Let load_model compute in float32, at least the logits, and start another study with --tag"
 )
@@ -65,7 +65,7 @@ def most_lean(allowance: Allowance, noise: float, uniform: int) -> float:
 
 
 def smallest_leak(probes: int, spread: float, noise: float) -> float:
-    """Return the leak that so many probes find but for a chance of MISS, in nats a position.
+    """Return the smallest leak, in nats a position, found with a chance of 1 - MISS.
 
     Args:
         probes: positions audited, half of them drawn uniformly, half by what was gained there.
@@ -80,7 +80,7 @@ def smallest_leak(probes: int, spread: float, noise: float) -> float:
 def probes_needed(leak: float, spread: float, noise: float) -> int:
     """Return how many probes find such a leak: the least n with smallest_leak(n) <= leak.
 
-    Never more than MOST: see `smallest_leak` for what is then found.
+    Never more than MOST; `smallest_leak` then says what is still found.
     """
     room = leak - LEAN * noise
     if room <= 0:

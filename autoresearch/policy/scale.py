@@ -1,7 +1,7 @@
-"""What the policy holds in a metric's unit: what to expect of noise and ideas, and its own prices.
+"""The policy's constants in a metric's unit: the priors of noise and ideas, and its prices.
 
-For bits per byte much is known before the first training. Of any other metric nothing is, so the
-unit is the noise of the study's own code: all else lies to that as it does for bits per byte.
+For bits per byte they are known before the first training. For any other metric they are scaled:
+they stand in the same ratio to the noise of the study's own code as for bits per byte.
 """
 
 import math
@@ -15,10 +15,10 @@ from autoresearch.policy.noise import CPU, GPU, Noise, NoisePrior, repeated
 from autoresearch.records.metric import BITS_PER_BYTE, Metric
 from autoresearch.records.values import Reading
 
-# A metric's scores differ from seed to seed by half a percent of their size, ten times as much or
-# a tenth of that, until the baseline says better: a weak guess, which a few repeats outweigh.
+# A guess until the baseline is repeated: a metric's scores differ from seed to seed by half a
+# percent of their size, or ten times as much or a tenth of that. A few repeats outweigh it.
 _SHARE, _DOUBT = 0.005, math.log(10)
-_LEAST, _MOST = 1e-9, 10.0  # of the scores' size: what lies outside is no noise of a metric
+_LEAST, _MOST = 1e-9, 10.0  # of the scores' size: the deviations that are thought possible
 _POINTS = 400
 # How far another code's score may lie from the incumbent's, in deviations of a seed, for its
 # repeats to count in part: as far as it may on a CPU.
@@ -29,11 +29,10 @@ _NEAR = 20.0
 class Scale:
     """All that the policy holds in the unit of a study's metric, and that metric.
 
-    `noise` and `ideas` are what to expect before anything is measured. `line_price` is what an
-    improvement must exceed for each line more, `tie` what shorter code may be worse, `forgiven`
-    what code may be worse that trains on seeds on which the incumbent fails. `vague` is the
-    deviation of a first guess at the baseline's score; a score that moved by less than `same` has
-    not moved.
+    `noise` and `ideas` are what to expect before anything is measured. An improvement must exceed
+    `line_price` for each line more. Code may be worse by `tie` if it is shorter, and by `forgiven`
+    if it trains on seeds on which the incumbent fails. `vague` is the deviation of a first guess at
+    the baseline's score; a score that moved by less than `same` has not moved.
     """
 
     noise: NoisePrior = CPU
@@ -59,10 +58,10 @@ class Scale:
         )
 
     def beside(self, noise: Noise) -> "Scale":
-        """Return the scale of a study with this noise: of a metric whose unit is learned from it.
+        """Return this scale enlarged to a study's noise, where that is larger and no bits per byte.
 
-        Few repeats of the best code may agree by chance, and other code says how loud the study
-        is. Ideas thought far smaller than its noise would never be believed.
+        Few repeats of the best code may agree by chance, while other code shows how large the noise
+        is. Ideas that are expected to be far smaller than the noise would never be believed.
         """
         if self.metric.is_bits_per_byte or noise.seed <= self.noise.seed:
             return self
@@ -73,7 +72,7 @@ class Scale:
         return self.line_price * max(lines, 0)
 
     def text(self, difference: float) -> str:
-        """Return a difference or an effect in words, as the project's own metric has it."""
+        """Return a difference or an effect in words, in the project's own metric."""
         return f"{self.metric.delta(difference)} {self.metric.unit}"
 
 
@@ -87,12 +86,13 @@ def scale_of(
     """Return the scale of a study.
 
     Args:
-        metric: what it makes better.
+        metric: what the study improves.
         device: what it trains on.
-        best: what the code read that was the best of its time: the baseline, then each keep. Other
-            code may be as loud as it is bad. May be empty.
+        best: the readings of the baseline, then of each keep; may be empty. Discarded code is left
+            out, since bad code may be noisy as well.
         paired: whether trainings take the seed they are given. Without one, two trainings on a
-            "seed" share nothing but its number, and their difference is as loud as two scores are.
+            "seed" share nothing but its number, and their difference is as noisy as that of two
+            seeds.
     """
     if metric.is_bits_per_byte:
         return CPU_SCALE if device == "cpu" else GPU_SCALE
@@ -105,7 +105,7 @@ def scale_of(
 
 
 def _usual(seed: float, *, paired: bool) -> NoisePrior:
-    # Steps may be score here, too, or not: of their worth nothing is known beforehand.
+    # More steps may improve the score here, too, or not: nothing is known of that beforehand.
     like = CPU.times(seed / CPU.seed)
     pair = like.pair if paired else math.sqrt(2) * seed
     return replace(
@@ -114,19 +114,19 @@ def _usual(seed: float, *, paired: bool) -> NoisePrior:
 
 
 def _deviation(size: float, squares: float, freedom: float) -> float:
-    """Return the deviation between seeds that repeats show; never zero.
+    """Return the standard deviation between seeds, estimated from repeats; never zero.
 
-    Scores that are all equal say that it is small, the more so the more of them there are.
+    Where all scores are equal, the estimate is the smaller the more of them there are.
 
     Args:
         size: of a score.
         squares: sum of squares of scores about the mean of their code.
-        freedom: how many repeats stand behind it.
+        freedom: degrees of freedom of that sum.
 
     Source: the posterior mean of ln(deviation), with a normal prior on it.
     """
     logs = np.linspace(math.log(_LEAST), math.log(_MOST), _POINTS)
-    beforehand = -0.5 * ((logs - math.log(_SHARE)) / _DOUBT) ** 2
-    seen = -freedom * logs - 0.5 * squares / size**2 * np.exp(-2 * logs)
-    weights = np.exp(beforehand + seen - (beforehand + seen).max())
+    log_prior = -0.5 * ((logs - math.log(_SHARE)) / _DOUBT) ** 2
+    log_likelihood = -freedom * logs - 0.5 * squares / size**2 * np.exp(-2 * logs)
+    weights = np.exp(log_prior + log_likelihood - (log_prior + log_likelihood).max())
     return size * math.exp(float((weights * logs).sum() / weights.sum()))

@@ -1,4 +1,7 @@
-"""Keep, discard, or one more pair: what a trial is worth against a new idea."""
+"""The verdict on an experiment: keep, discard, or one more pair if that is worth its price.
+
+A pair is worth it if what it may change in this verdict is more than a new idea would gain.
+"""
 
 import math
 from collections.abc import Sequence
@@ -15,11 +18,11 @@ FIRST_SEED = 1
 # Before this many repeated pairs the noise is a guess, and no single pair is believed.
 ENOUGH_REPEATS = 8
 MAX_PAIRS = 6
-# What a pair tells of this verdict is a third of its worth: it also tells of the incumbent and of
-# the noise, on which every later verdict rests. Found with benchmarks/nights.py.
+# About a third of a pair's value is for this verdict: it also tells of the incumbent and of the
+# noise, on which every later verdict rests. Found with benchmarks/nights.py.
 OWN_SHARE = 0.35
 BETTER, NO_BETTER = "expected to be better", "no better"  # how a reason begins
-_LITTLE = 1e-14  # of what is known: the least that a further pair is taken to tell
+_LITTLE = 1e-14  # of the precision so far: the least that a further pair is taken to add
 
 
 @dataclass(frozen=True)
@@ -55,15 +58,15 @@ def judge(
     reversal: bool = False,
     last: bool = False,
 ) -> MoreTrials | Decision:
-    """Return the verdict that the readings earn, or the seed on which more are needed.
+    """Return the verdict by these readings, or the seed on which more are needed.
 
     Args:
         experiment: its readings, oldest first.
         incumbent: the incumbent's readings.
-        belief: what the study's past says of the incumbent, the noise and such ideas.
+        belief: what the study's history says of the incumbent, the noise and such ideas.
         lines: how many more the experiment's code has than the incumbent's.
-        reversal: it takes back a keep that proved to be none.
-        last: no pair on a fresh seed can be had: what was read must do.
+        reversal: it takes an earlier keep back.
+        last: no pair on a fresh seed can be trained any more: decide by what was read.
 
     Raises:
         ValueError: the two have no seed in common, so nothing can be said.
@@ -80,14 +83,16 @@ def judge(
     evidence = belief.weighing(common, reversal=reversal)
     seed = _next_seed(experiment, belief)
     if (seed in belief.read or not last) and _worth_a_pair(belief, evidence, seed, lines):
-        return MoreTrials(seed, f"in doubt: {_told(evidence, belief.scale)}")
+        return MoreTrials(seed, f"in doubt: {_description(evidence, belief.scale)}")
     return _decided(evidence, belief, lines)
 
 
 def kept_as_simpler(measured: float | None, effect: float | None) -> bool:
-    """Return whether a keep was one for its shorter code alone, by its evidence.
+    """Return whether a keep was kept only because its code is shorter: its score is no better.
 
-    `measured` is None in studies of older versions, both are for a baseline.
+    Args:
+        measured: the difference as read; None in studies of older versions, and for a baseline.
+        effect: the believed effect; None for a baseline.
     """
     if effect is None:
         return False
@@ -101,12 +106,12 @@ def next_seed(*sides: Sequence[Reading]) -> int:
 
 
 def _next_seed(experiment: Sequence[Reading], belief: Belief) -> int:
-    # A stopped run may have left half a pair: another draw of the seed would be a choice. A seed
-    # that the incumbent has already costs one training instead of two.
-    mine = [reading.seed for reading in experiment]
-    half = [seed for seed in mine if seed not in belief.read]
-    spare = sorted(belief.read.difference(mine), reverse=True)
-    unused = max(*mine, *belief.seeds) + 1
+    # A stopped run may have left half a pair: to take another seed instead would be to choose the
+    # luckier one. A seed that the incumbent has read costs one training instead of two.
+    seeds = [reading.seed for reading in experiment]
+    half = [seed for seed in seeds if seed not in belief.read]
+    spare = sorted(belief.read.difference(seeds), reverse=True)
+    unused = max(*seeds, *belief.seeds) + 1
     return [*half, *spare, unused][0]
 
 
@@ -118,9 +123,9 @@ def _worth_a_pair(belief: Belief, evidence: Evidence, seed: int, lines: int) -> 
         return False
     effect = evidence.effect
     better = _better(evidence, belief.scale, lines)
-    surely = effect.worse * effect.loss if better else effect.better * effect.gain
+    at_most = effect.worse * effect.loss if better else effect.better * effect.gain
     cost = _cost_of_pair(belief, seed)
-    return surely > cost and _worth(belief, evidence, seed, lines) > cost
+    return at_most > cost and _worth(belief, evidence, seed, lines) > cost
 
 
 def _cost_of_pair(belief: Belief, seed: int) -> float:
@@ -146,7 +151,7 @@ def _decided(evidence: Evidence, belief: Belief, lines: int) -> Decision:
     return Decision(
         verdict,
         effect,
-        f"{why}: {_told(evidence, belief.scale)}",
+        f"{why}: {_description(evidence, belief.scale)}",
         measured,
         len(evidence.seeds),
         _chances(evidence),
@@ -172,7 +177,7 @@ def _tie(evidence: Evidence, scale: Scale, lines: int) -> bool:
     return lines < 0 and evidence.effect.neutral >= 0.5 and evidence.effect.mean < scale.tie
 
 
-def _told(evidence: Evidence, scale: Scale) -> str:
+def _description(evidence: Evidence, scale: Scale) -> str:
     pairs = counted(len(evidence.seeds), "pair")
     read, believed = scale.text(evidence.measured), scale.metric.delta(evidence.effect.mean)
     return f"{read} on {pairs}, believed {believed} ({_chances(evidence)})"

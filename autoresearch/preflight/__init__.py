@@ -1,4 +1,4 @@
-"""What is refused before five minutes of training are spent on it.
+"""Checks of a proposed change before minutes of training are spent on it.
 
 `check` reads a change and runs nothing; a `SmokeTest` trains it for two tiny steps on the CPU.
 """

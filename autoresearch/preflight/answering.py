@@ -1,8 +1,9 @@
-"""The one place where what hostile text makes of parsers and readers becomes a refusal.
+"""A decorator that turns what hostile text makes parsers and readers raise into a refusal.
 
 A proposal may be any text: an integer of more digits than Python prints, an expression that is too
-deep for its parser, a name that is too long for a file. Whatever looks at it may raise, and what is
-raised is about the proposal: it must end no run, nor every later run that finds the row again.
+deep for its parser, a name that is too long for a file. Code that reads it may then raise. The
+proposal is to blame, so it is refused: the error must not end the run, nor every later run that
+reads the same row again.
 """
 
 import errno
@@ -16,16 +17,17 @@ from autoresearch.records.values import Rejection
 
 P = ParamSpec("P")
 T = TypeVar("T")
-# Of what the system says, these are about a name in the proposal; all else is about the machine.
+# These errors of the system are about a name in the proposal; all others are about the machine.
 _NAMES = frozenset(
     {errno.EINVAL, errno.EILSEQ, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR}
 )
 
 
 def answered(judge: Callable[P, T]) -> Callable[P, T | Rejection]:
-    """Return what looks at a proposal, with a Rejection as its answer where it raises.
+    """Return a function that answers as `judge` does, but with a Rejection where that raises.
 
-    A fault of the machine or the repository is raised all the same: a full disk refuses nobody.
+    A fault of the machine or the repository is raised all the same: a full disk is no reason to
+    refuse.
     """
 
     @wraps(judge)
@@ -45,5 +47,5 @@ def answered(judge: Callable[P, T]) -> Callable[P, T | Rejection]:
 
 
 def _unreadable(fault: Exception) -> Rejection:
-    said = safe_reason(f"{type(fault).__name__}: {fault}".rstrip(": "), 250)
-    return Rejection(f"it cannot be read ({said})")
+    reason = safe_reason(f"{type(fault).__name__}: {fault}".rstrip(": "), 250)
+    return Rejection(f"it cannot be read ({reason})")

@@ -1,4 +1,4 @@
-"""What is refused before any training: changes that do not apply, may not be, or are not new."""
+"""What is refused without running it: changes that do not apply, are not allowed, or not new."""
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -20,7 +20,7 @@ from autoresearch.records.values import (
 
 MAX_CHANGE = 2**20  # characters
 ApplyDiff = Callable[[Mapping[str, str], str], Mapping[str, str] | Rejection]
-MAX_DOTS = 250  # in names in a row: of a dotted name, Python's parser keeps every beginning
+MAX_DOTS = 250  # in one dotted name: Python's parser keeps every beginning of it in memory
 MAX_NAME, MAX_PATH = 255, 1000  # bytes of a file's name, and of the path to it
 _GIT_REFUSES = re.compile(r"(?:^|/)(?:git~\d+|\.git[. ]+)(?:/|$)|[\\:]", re.IGNORECASE)
 _BREAK = re.compile(r"[^\w\s\\.]+")
@@ -38,10 +38,10 @@ def check(
     apply_diff: ApplyDiff,
     entry: str = "train.py",
 ) -> Patch | Rejection:
-    """Return what a proposal makes of the incumbent, or why it is not worth a training.
+    """Return the incumbent's files as a proposal changes them, or why that is not worth a training.
 
     Args:
-        proposal: as the proposer wrote it; whatever it is, it makes nothing raise.
+        proposal: as the proposer wrote it; whatever it is, nothing is raised.
         files: the incumbent's text files, fixed ones too, path to text.
         editable: globs of the files that may change.
         seen: effect hashes of the study's experiments, to their numbers.
@@ -52,7 +52,7 @@ def check(
         A Patch whose `files` are all editable files afterwards; only the baseline may be empty.
     """
     if proposal.fault:
-        return _line(Rejection(proposal.fault))
+        return _on_one_line(Rejection(proposal.fault))
     before = patching.matching(files, editable)
     if proposal.category is Category.BASELINE and not proposal.change.text:
         return Patch(before, "", patching.effect_hash(before), 0, 0)
@@ -60,20 +60,20 @@ def check(
         proposal.change, files, tuple(before), apply_diff
     )
     if isinstance(after, Rejection):
-        return _line(_fixed(_named(proposal.change, files), editable) or after)
+        return _on_one_line(_fixed(_named_files(proposal.change, files), editable) or after)
     if refusal := _refusal(files, after, editable):
-        return _line(refusal)
+        return _on_one_line(refusal)
     after = patching.matching(after, editable)
-    made = _new(before, after, seen)
-    if isinstance(made, Rejection):
-        return _line(made)
+    patch = _patch(before, after, seen)
+    if isinstance(patch, Rejection):
+        return _on_one_line(patch)
     refusal = (entry and broken(before, after, entry)) or new_forbidden_use(
-        before, after, _modules(files)
+        before, after, _own_modules(files)
     )
-    return _line(refusal) if refusal else made
+    return _on_one_line(refusal) if refusal else patch
 
 
-def _modules(files: Mapping[str, str]) -> set[str]:
+def _own_modules(files: Mapping[str, str]) -> set[str]:
     """Return the names under which the project's own files are imported."""
     tops = (PurePosixPath(path).parts[0] for path in files if path.endswith(".py"))
     return {top.removesuffix(".py") for top in tops}
@@ -117,8 +117,8 @@ def _apply(
     return apply_diff(files, change.text)
 
 
-def _named(change: Change, files: Mapping[str, str]) -> list[str]:
-    """Return the known files that a change says it is about, for a better word of refusal."""
+def _named_files(change: Change, files: Mapping[str, str]) -> list[str]:
+    """Return the known files that a change that does not apply names: one may be fixed."""
     if change.format is ChangeFormat.DIFF:
         return patching.named_files(files, change.text)
     edits = patching.parse_blocks(change.text, files)
@@ -152,34 +152,30 @@ def _fault(path: str, files: Mapping[str, str], after: Mapping[str, str]) -> str
     shown = safe_line(path, 60)
     if path not in after:
         return f"it removes {shown}; a file may be emptied, not removed"
-    if _unfit(path):
+    if _is_unfit(path):
         return f"{shown} is no name for a file: too long, or one that git refuses"
     if any(str(parent) in files for parent in PurePosixPath(path).parents):
         return f"{shown} cannot be: a folder of that name is a file"
-    fault = _syntax_fault(path, after[path])
+    if path.endswith(".py") and _has_long_name(after[path]):
+        return f"syntax error: {path} has a name of more than {MAX_DOTS} parts"
+    fault = patching.syntax_fault(path, after[path])
     return f"syntax error: {fault}" if fault else None
 
 
-def _unfit(path: str) -> bool:
+def _is_unfit(path: str) -> bool:
     """Return whether a file of this name could not be committed or written everywhere."""
     longest = max(len(part.encode()) for part in path.split("/"))
     too_long = longest > MAX_NAME or len(path.encode()) > MAX_PATH
     return too_long or bool(_GIT_REFUSES.search(path))
 
 
-def _syntax_fault(path: str, text: str) -> str | None:
-    if path.endswith(".py") and _long_names(text):
-        return f"{path} has a name of more than {MAX_DOTS} parts"
-    return patching.syntax_fault(path, text)
-
-
-def _long_names(text: str) -> bool:
+def _has_long_name(text: str) -> bool:
     """Return whether parsing a source could take memory by the square of a name's length."""
     pieces = (each for each in _BREAK.split(text) if each.count(".") > MAX_DOTS)
     return any(len(_DOTTED.findall(each)) > MAX_DOTS for each in pieces)
 
 
-def _new(
+def _patch(
     before: Mapping[str, str], after: Mapping[str, str], seen: Mapping[str, int]
 ) -> Patch | Rejection:
     effect = patching.effect_hash(after)
@@ -187,9 +183,9 @@ def _new(
         return Rejection("it changes only comments, docstrings or layout")
     if effect in seen:
         return Rejection(f"it has the same effect as experiment {seen[effect]}")
-    made = patching.delta(before, after)
-    return Patch(after, made.text, effect, made.added, made.removed)
+    delta = patching.delta(before, after)
+    return Patch(after, delta.text, effect, delta.added, delta.removed)
 
 
-def _line(rejection: Rejection) -> Rejection:
+def _on_one_line(rejection: Rejection) -> Rejection:
     return Rejection(safe_line(rejection.reason, 300))

@@ -1,4 +1,4 @@
-"""What the evaluator and the worker need of the entry, and a change may not take away."""
+"""Whether a change takes away what the evaluator and the worker need of the entry."""
 
 import ast
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,9 @@ _CALLS = {
 
 
 def broken(before: Mapping[str, str], after: Mapping[str, str], entry: str) -> Rejection | None:
-    """Return what of the contract is lost; only what the incumbent has can be.
+    """Return what the evaluator or the worker would miss after a change; None where nothing.
+
+    Only what the incumbent has can be missed.
 
     Args:
         before: the incumbent's editable files, path to text.

@@ -1,10 +1,10 @@
-"""Games with the seed, the clock and the environment, found by syntax tree. Nothing is run.
+"""Whether a change looks at a clock, the environment, the network or the like, or alters the seed.
 
-This is a courtesy to a proposer that errs, and it saves a training. It is no guard: whoever wants
-to hide something from a reader of syntax can. What keeps the score honest stands elsewhere (the
-supervisor's clock, the sealed evaluator, the sandbox).
+It is found by syntax tree; nothing is run. That saves the training of a proposer's mistake. It is
+no guard: code can be written so that no reader of syntax sees what it does. What keeps the score
+honest is elsewhere (the supervisor's clock, the sealed evaluator, the sandbox).
 
-Only what is new counts: whatever the incumbent does, it may go on doing as often as it does.
+Only what is new counts: whatever the incumbent does, a change may do as often as it does.
 """
 
 import ast
@@ -25,11 +25,11 @@ _ENVIRONMENT = "looks at the environment; all that a training may know comes fro
 _PROGRAMS = "starts or steers other programs"
 _NETWORK = "reaches for the network"
 _CODE = "makes code at run time that cannot be read beforehand"
-_HOUSE = (
+_BEYOND_RUNTIME = (
     "reaches behind the contract; of autoresearch, `autoresearch.runtime` alone is a training's"
 )
 _FILES = "names files that are none of a training's"
-_CHANCE = "draws chance from elsewhere than session.seed"
+_RANDOMNESS = "draws chance from elsewhere than session.seed"
 _SEED = (
     "touches the seed; every experiment trains on the session's seed as it is, "
     "so that scores can be compared"
@@ -57,16 +57,16 @@ _RULES: Mapping[str, str] = {
         "importlib.util.module_from_spec importlib.util.spec_from_file_location "
         "importlib.machinery runpy code codeop pydoc pkgutil gc.get_objects gc.get_referrers "
         "gc.get_referents",
-        _HOUSE: "autoresearch",
-        _CHANCE: "secrets uuid os.urandom os.getrandom random.SystemRandom torch.seed "
+        _BEYOND_RUNTIME: "autoresearch",
+        _RANDOMNESS: "secrets uuid os.urandom os.getrandom random.SystemRandom torch.seed "
         "torch.random.seed torch.cuda.seed torch.cuda.seed_all",
     }.items()
     for name in names.split()
 }
-# Handed on whole, these are as good as any of their parts.
+# Modules that may not be used as a whole: whoever has one can use all of it.
 _WHOLE = frozenset({"os", "sys", "builtins", "importlib"})
-# Modules of Python's own that other modules hold too: `prepare.sys.argv`.
-_HELD = frozenset(
+# Modules that are found as an attribute of others, too: `prepare.sys.argv`.
+_REACHED = frozenset(
     {"builtins", "ctypes", "datetime", "os", "platform", "socket", "subprocess", "sys", "time"}
 )
 _CONTRACT = tuple(
@@ -76,12 +76,12 @@ _ALLOWED = frozenset({"autoresearch", "autoresearch.runtime", *_CONTRACT})
 _PRIVATE = frozenset({"_clock", "_hand_over", "_metric", "_now", "_send", "_started"})
 _PLACES = ("/proc/", "/sys/", "/dev/", "/etc/")
 _OWN = ".autoresearch"
-_ENOUGH = 20  # findings, to choose the one that is shown
+_ENOUGH = 20  # findings, of which one is chosen to be shown
 
 
 @dataclass(frozen=True)
 class _Finding:
-    """One place that may be a game: `key` is equal where the same is done."""
+    """One place with a forbidden use; `key` (kind and name) is equal where the same is done."""
 
     key: tuple[str, str]
     path: str
@@ -96,74 +96,75 @@ class _Finding:
 def new_forbidden_use(
     before: Mapping[str, str], after: Mapping[str, str], own: Collection[str] = ()
 ) -> Rejection | None:
-    """Return why a change is refused that reads or touches what is none of a training's.
+    """Return why a change is refused: a forbidden use that the incumbent does not have as often.
+
+    None where there is no such use.
 
     Args:
         before: the incumbent's editable files, path to text.
         after: the same files with the change.
-        own: the names of the project's own modules, which may be called like others.
+        own: the names of the project's own modules, which may be called like forbidden ones.
     """
     try:
-        handed, allowed = _usual(tuple(sorted(before.items())), frozenset(own))
-        found = _surplus(_findings(_sources(after), handed, own), allowed)
+        seed_slots, allowed = _uses_of_incumbent(tuple(sorted(before.items())), frozenset(own))
+        surplus = _surplus(_findings(_sources(after), seed_slots, own), allowed)
         old_lines = {line.strip() for text in before.values() for line in text.splitlines()}
         lines = {path: text.splitlines() for path, text in after.items()}
-        return _worst(found, lambda each: _line(lines[each.path], each.line) in old_lines)
+        return _refusal(surplus, lambda each: _line(lines[each.path], each.line) in old_lines)
     except RecursionError:
         return Rejection("it is nested too deeply to be read")
 
 
 @functools.lru_cache(maxsize=4)  # one incumbent is compared with many
-def _usual(
+def _uses_of_incumbent(
     files: tuple[tuple[str, str], ...], own: frozenset[str]
 ) -> tuple[set[tuple[str, int]], Counter[tuple[str, str]]]:
-    """Return where the incumbent hands the seed on, and what it does as often."""
+    """Return where the incumbent hands the seed on, and how often it has each forbidden use."""
     sources = _sources(dict(files))
-    handed = set().union(*(slots(source.nodes) for source in sources.values()))
-    return handed, Counter(each.key for each in _findings(sources, handed, own))
+    seed_slots = set().union(*(slots(source.nodes) for source in sources.values()))
+    return seed_slots, Counter(each.key for each in _findings(sources, seed_slots, own))
 
 
 def _surplus(
-    found: Iterable[_Finding], allowed: Mapping[tuple[str, str], int]
+    findings: Iterable[_Finding], allowed: Mapping[tuple[str, str], int]
 ) -> Iterator[list[_Finding]]:
-    """Yield the findings of a kind whenever there is one more of them than is allowed."""
+    """Yield all findings of a key, each time that there is one more of them than is allowed."""
     kinds: defaultdict[tuple[str, str], list[_Finding]] = defaultdict(list)
-    for each in found:
+    for each in findings:
         known = allowed.get(each.key, 0)
-        if known and each.key[0] == "import":  # what is imported is imported; uses are counted
+        if known and each.key[0] == "import":  # once imported is imported; only uses are counted
             continue
         kinds[each.key].append(each)
         if len(kinds[each.key]) > known:
             yield kinds[each.key]
 
 
-def _worst(surplus: Iterator[list[_Finding]], old: Callable[[_Finding], bool]) -> Rejection | None:
-    """Return what is said of the first few findings too many; the others add nothing.
-
-    Of several uses of the same thing the one on a line that was not there is meant.
-    """
+def _refusal(
+    surplus: Iterator[list[_Finding]], is_old: Callable[[_Finding], bool]
+) -> Rejection | None:
+    """Return the refusal for one of the findings too many: rather one on a line that is new."""
     first = None
-    for found in itertools.islice(surplus, _ENOUGH):
-        new = next((each for each in found if not old(each)), None)
+    for findings in itertools.islice(surplus, _ENOUGH):
+        new = next((each for each in findings if not is_old(each)), None)
         if new:
             return new.rejection()
-        first = first or found[0]
+        first = first or findings[0]
     return first.rejection() if first else None
 
 
 def _findings(
-    sources: Mapping[str, Source], handed: set[tuple[str, int]], own: Collection[str]
+    sources: Mapping[str, Source], seed_slots: set[tuple[str, int]], own: Collection[str]
 ) -> Iterator[_Finding]:
-    """Yield what may be a game, one by one: whoever has seen enough needs no more."""
+    """Yield the forbidden uses, one by one: the caller may have enough before all are found."""
     for path, source in sources.items():
-        for touch in touches(source.nodes, handed):
+        for touch in touches(source.nodes, seed_slots):
             yield _Finding(("seed", touch.text), path, touch.line, _SEED)
-        judge = functools.cache(functools.partial(_judged, own=own))
+        judge = functools.cache(functools.partial(_forbidden, own=own))
         for each in mentions(source.tree):
             kind = "import" if each.imported else "use"
             for name, why in judge(each.names, imported=each.imported):
                 yield _Finding((kind, name), path, each.line, why)
-        for kind, what, line, why in _marks(source.nodes):
+        for kind, what, line, why in _other_uses(source.nodes):
             yield _Finding((kind, what), path, line, why)
 
 
@@ -172,50 +173,51 @@ def _sources(files: Mapping[str, str]) -> dict[str, Source]:
     return {path: source for path, source in sources.items() if source}
 
 
-def _judged(names: Iterable[str], *, imported: bool, own: Collection[str]) -> list[tuple[str, str]]:
-    """Return the forbidden names among these, with the reasons."""
-    return [found for name in sorted(names) for found in _judged_name(name, own, imported=imported)]
+def _forbidden(
+    names: Iterable[str], *, imported: bool, own: Collection[str]
+) -> list[tuple[str, str]]:
+    """Return the forbidden names among these, each with the reason."""
+    return [each for name in sorted(names) for each in _rules_for(name, own, imported=imported)]
 
 
-def _judged_name(name: str, own: Collection[str], *, imported: bool) -> Iterator[tuple[str, str]]:
+def _rules_for(name: str, own: Collection[str], *, imported: bool) -> Iterator[tuple[str, str]]:
+    """Yield the part of a dotted name that is forbidden, with the reason, if there is one."""
     parts = name.split(".")
-    if _allowed(name):
+    if name in _ALLOWED or any(name.startswith(f"{each}.") for each in _CONTRACT):
         return
     if name in _WHOLE and not imported:
         yield name, "hands a whole module on, so that nobody sees what is used of it"
     elif parts[-1] == "*" and parts[0] in _WHOLE:
         yield name, _CODE
-    begins = [at for at, part in enumerate(parts) if part in _HELD or (at == 0 and part not in own)]
+    begins = [
+        at for at, part in enumerate(parts) if part in _REACHED or (at == 0 and part not in own)
+    ]
     for start in begins:
         for end in range(len(parts), start, -1):
             if why := _RULES.get(".".join(parts[start:end])):
-                # An import brings in all of a module; of uses, each is another.
+                # An import is of the whole module; uses of different parts of it are different.
                 yield ".".join(parts[start : end if imported else None]), why
                 return
 
 
-def _allowed(name: str) -> bool:
-    return name in _ALLOWED or any(name.startswith(f"{each}.") for each in _CONTRACT)
-
-
-def _marks(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, str, int, str]]:
-    """Yield what is told by no import: private parts of the session, places of others."""
+def _other_uses(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, str, int, str]]:
+    """Yield forbidden uses without an import: private parts of the session, paths of others."""
     prose = {node.value for node in nodes if isinstance(node, ast.Expr)}
     for node in nodes:
-        if isinstance(node, ast.Attribute) and _of_session(node.value):
+        if isinstance(node, ast.Attribute) and _is_session(node.value):
             written = not isinstance(node.ctx, ast.Load)
             if node.attr in _PRIVATE or (written and node.attr != "seed"):
-                yield "session", ast.unparse(node), node.lineno, _HOUSE
-        elif isinstance(node, ast.Constant) and node not in prose and _elsewhere(node.value):
+                yield "session", ast.unparse(node), node.lineno, _BEYOND_RUNTIME
+        elif isinstance(node, ast.Constant) and node not in prose and _is_foreign_path(node.value):
             yield "text", str(node.value), node.lineno, _FILES
 
 
-def _of_session(node: ast.expr) -> bool:
+def _is_session(node: ast.expr) -> bool:
     name = node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")
     return name == "session"
 
 
-def _elsewhere(text: object) -> bool:
+def _is_foreign_path(text: object) -> bool:
     if not isinstance(text, str) or "\n" in text or text == "/dev/null":  # prose and docstrings
         return False
     return text.startswith(_PLACES) or _OWN in text.split("/") or text.startswith("AUTORESEARCH_")

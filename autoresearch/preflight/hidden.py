@@ -1,4 +1,7 @@
-"""Whether a change touches what a smoke test's toy values stand for, found by syntax tree."""
+"""Whether a change could fail at full size only, since a smoke test gives constants toy values.
+
+Found by syntax tree; nothing is run.
+"""
 
 import ast
 from collections import Counter
@@ -13,17 +16,17 @@ _INNER = (ast.stmt, ast.ExceptHandler, ast.match_case)
 
 @dataclass(frozen=True)
 class _Statement:
-    """A statement without those inside it: what it says, and the names that it uses."""
+    """A statement without those inside it: its syntax tree as text, and the names that it uses."""
 
-    said: str
+    tree: str
     names: frozenset[str]
 
 
 def bears_on(before: Mapping[str, str], after: Mapping[str, str], toy: Collection[str]) -> bool:
     """Return whether a change may fail at the project's own size alone.
 
-    So may one that gives such a constant another value or uses it otherwise, adds a check, or
-    changes another constant that is used beside one, or is checked.
+    It may if it gives a constant in `toy` another value or uses it otherwise, adds a check, or
+    changes another constant that is checked or used beside one of them.
 
     Args:
         before: the incumbent's editable files, path to text.
@@ -62,10 +65,10 @@ def _statement(node: ast.stmt, hidden: frozenset[str]) -> _Statement | None:
     if not checks and not names & hidden:
         return None
     try:
-        said = " ".join([type(node).__name__, *map(ast.dump, own)])
+        tree = " ".join([type(node).__name__, *map(ast.dump, own)])
     except (RecursionError, ValueError):  # too deep, or an int of over 4,300 digits
         return None
-    return _Statement(said, names)
+    return _Statement(tree, names)
 
 
 def _names(node: ast.AST) -> Iterator[str]:

@@ -1,8 +1,8 @@
-"""What the names in a source mean: `t.time` is ``time.time`` after ``import time as t``.
+"""What the names in a source stand for: after ``import time as t``, `t.time` is ``time.time``.
 
 Scopes are followed as Python does, so a variable that happens to be called `time` is no clock.
-Where a name may mean several things, all of them are told, up to a bound: the time that a source
-takes grows with its length and no faster.
+Where a name may stand for several things, all of them are returned, up to a bound, so that the time
+taken grows with the length of a source and no faster.
 """
 
 import ast
@@ -32,7 +32,7 @@ _IMPORTERS = frozenset({"builtins.__import__", "importlib.__import__", "importli
 
 @dataclass(frozen=True)
 class Mention:
-    """The dotted names that a line may use or (`imported`) imports: as far as they are followed."""
+    """The dotted names that a line may use or (`imported`) import, each perhaps shortened."""
 
     names: Meanings
     line: int
@@ -40,21 +40,21 @@ class Mention:
 
 
 def mentions(tree: ast.Module) -> list[Mention]:
-    """Return everything imported in a source, and every use of it, in the order of reading.
+    """Return everything imported in a source, and every use of it, in the order of visiting.
 
     Raises:
         RecursionError: it is nested too deeply.
     """
     reader = _Reader()
     reader.visit(tree)
-    return reader.found
+    return reader.mentions
 
 
 class _Reader(ast.NodeVisitor):
     def __init__(self) -> None:
-        self.found: list[Mention] = []
+        self.mentions: list[Mention] = []
         self._scopes: list[Scope] = []
-        self._worked_out: dict[ast.AST, Meanings] = {}
+        self._known: dict[ast.AST, Meanings] = {}
 
     def visit_Module(self, node: ast.Module) -> None:
         self._inside(Scope(), node.body)
@@ -97,20 +97,20 @@ class _Reader(ast.NodeVisitor):
             self._note(self._meanings(node), node)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
-        found = self._meanings(node)
-        self._note(found, node)
-        if not found:
+        meanings = self._meanings(node)
+        self._note(meanings, node)
+        if not meanings:
             self.visit(_innermost(node))
 
     def visit_Expr(self, node: ast.Expr) -> None:
         call = node.value
-        if isinstance(call, ast.Call) and self._sets(call):
+        if isinstance(call, ast.Call) and self._sets_environment(call):
             self._visit_all((*call.args, *call.keywords))
         else:
             self.generic_visit(node)
 
-    def _sets(self, call: ast.Call) -> bool:
-        """Return whether a call, its result unused, sets variables whose names stand there."""
+    def _sets_environment(self, call: ast.Call) -> bool:
+        """Return whether a call sets environment variables whose names are all literals."""
         called = self._meanings(call.func)
         given = [*call.args[:1], *(each.value for each in call.keywords if each.arg is None)]
         names = [
@@ -119,15 +119,15 @@ class _Reader(ast.NodeVisitor):
         return bool(called) and called <= _SETTERS and all(map(_text, names))
 
     def visit_Subscript(self, node: ast.Subscript) -> None:
-        # Setting a variable for a library is no look at the environment.
-        told = isinstance(node.ctx, ast.Store) and isinstance(node.slice, ast.Constant)
-        if not (told and self._meanings(node.value) == {"os.environ"}):
+        # To set a variable for a library is not to look at the environment.
+        is_set = isinstance(node.ctx, ast.Store) and isinstance(node.slice, ast.Constant)
+        if not (is_set and self._meanings(node.value) == {"os.environ"}):
             self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> None:
-        found = self._meanings(node)
-        self._note(found, node)
-        self._visit_all(node.args[1:] if found else (node.func, *node.args))
+        meanings = self._meanings(node)
+        self._note(meanings, node)
+        self._visit_all(node.args[1:] if meanings else (node.func, *node.args))
         self._visit_all(node.keywords)
 
     def _function(self, node: Function, body: Sequence[ast.AST]) -> None:
@@ -157,21 +157,18 @@ class _Reader(ast.NodeVisitor):
         self._scopes.pop()
 
     def _inside(self, scope: Scope, body: Sequence[ast.AST]) -> None:
-        # What a function imports into the module's names is used there unseen: it counts at once.
+        # What a function imports under a global name may be used anywhere: it counts at once.
         nodes = own(body)
         escaped = bind_all(nodes, scope)
-        self.found += [Mention(frozenset({name}), line) for name, line in escaped]
+        self.mentions += [Mention(frozenset({name}), line) for name, line in escaped]
         self._scopes.append(scope)
         if len(self._scopes) > MAX_SCOPES:
             raise RecursionError
-        self._bind_aliases(nodes, scope)
-        self._visit_all(body)
-        self._scopes.pop()
-
-    def _bind_aliases(self, nodes: Sequence[ast.AST], scope: Scope) -> None:
         for name, value in assignments(nodes):
             scope.bind(name, *self._meanings(value))
-        self._worked_out.clear()  # with fewer aliases known
+        self._known.clear()  # worked out while fewer aliases were known
+        self._visit_all(body)
+        self._scopes.pop()
 
     def _meanings(self, node: ast.AST) -> Meanings:
         """Return the dotted names that an expression may stand for."""
@@ -179,21 +176,20 @@ class _Reader(ast.NodeVisitor):
             return self._look_up(node.id)
         if not isinstance(node, ast.Attribute | ast.Call):
             return NOTHING
-        if node not in self._worked_out:  # each only once: they stand in each other
-            self._worked_out[node] = self._parts(node)
-        return self._worked_out[node]
+        if node not in self._known:  # each only once, for one contains the other
+            if isinstance(node, ast.Attribute):
+                bases = self._meanings(node.value)
+                self._known[node] = frozenset(joined(base, node.attr) for base in bases)
+            else:
+                self._known[node] = self._result(node) if node.args else NOTHING
+        return self._known[node]
 
-    def _parts(self, node: ast.Attribute | ast.Call) -> Meanings:
-        if isinstance(node, ast.Attribute):
-            return frozenset(joined(base, node.attr) for base in self._meanings(node.value))
-        return self._made(node) if node.args else NOTHING
-
-    def _made(self, node: ast.Call) -> Meanings:
-        """Return what `getattr(time, "x")` and `import_module("time")` give."""
+    def _result(self, node: ast.Call) -> Meanings:
+        """Return what `getattr(time, "x")` and `import_module("time")` stand for."""
         called, first = self._meanings(node.func), node.args[0]
         if called == {"builtins.getattr"} and len(node.args) > 1:
             name = _text(node.args[1])
-            # A name made at run time: the whole module is handed on.
+            # The name is made at run time: it may be anything of the module.
             return frozenset(joined(each, name) if name else each for each in self._meanings(first))
         if called and called <= _IMPORTERS:
             name = _text(first)
@@ -211,10 +207,10 @@ class _Reader(ast.NodeVisitor):
 
     def _note(self, names: Meanings, node: ast.expr) -> None:
         if names:
-            self.found.append(Mention(names, node.lineno))
+            self.mentions.append(Mention(names, node.lineno))
 
     def _import(self, names: Iterable[str], node: ast.stmt) -> None:
-        self.found.append(Mention(frozenset(names), node.lineno, imported=True))
+        self.mentions.append(Mention(frozenset(names), node.lineno, imported=True))
 
     def _visit_all(self, nodes: Sequence[ast.AST]) -> None:
         for node in nodes:
@@ -222,7 +218,7 @@ class _Reader(ast.NodeVisitor):
 
 
 def _innermost(node: ast.expr) -> ast.expr:
-    """Return what the attributes are looked up in."""
+    """Return the expression whose attributes are looked up."""
     while isinstance(node, ast.Attribute):
         node = node.value
     return node

@@ -1,4 +1,4 @@
-"""The scopes of a source, what is bound in them, and the dotted names that it may stand for."""
+"""The scopes of a source, the names bound in them, and the dotted names that these stand for."""
 
 import ast
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,8 +8,8 @@ Meanings = frozenset[str]
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 NOTHING: Meanings = frozenset()
-MAX_MEANINGS = 32  # of a name; of one with more, only the modules they come from are told
-MAX_PARTS = 8  # of a dotted name; of a longer one, half as many at either end are told
+MAX_MEANINGS = 32  # of a name; if there are more, only the modules they come from are kept
+MAX_PARTS = 8  # of a dotted name; of a longer one, half as many at either end are kept
 _INNER = (Function, ast.ClassDef, Comprehension)
 _NAMING = (
     ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -19,21 +19,25 @@ _NAMING = (
 
 @dataclass
 class Scope:
-    """The names of one scope; those bound to something that is no import mean NOTHING."""
+    """The names of one scope and what they stand for; NOTHING for what is no import."""
 
     names: dict[str, Meanings] = field(default_factory=dict)
     of_class: bool = False
 
     def bind(self, name: str, *meanings: str) -> None:
-        """Add to what a name may mean."""
-        self.names[name] = _few(self.names.get(name, NOTHING).union(meanings))
+        """Add to what a name may stand for; of very many meanings only their modules are kept."""
+        every = self.names.get(name, NOTHING).union(meanings)
+        if len(every) > MAX_MEANINGS:
+            modules = sorted({each.partition(".")[0] for each in every})
+            every = frozenset(modules[:MAX_MEANINGS])
+        self.names[name] = every
 
 
 def bind_all(nodes: Sequence[ast.AST], scope: Scope) -> list[tuple[str, int]]:
-    """Bind what the nodes of a scope bind in it.
+    """Bind the names that the nodes of a scope bind in it.
 
     Returns:
-        What they import under a name of another scope's, and on which line.
+        What they import under a global or nonlocal name, and on which line.
     """
     shared = {
         name for node in nodes if isinstance(node, ast.Global | ast.Nonlocal) for name in node.names
@@ -66,20 +70,13 @@ def _bindings(node: ast.AST) -> Iterator[tuple[str, str | None]]:
         yield node.rest, None
 
 
-def _few(meanings: Meanings) -> Meanings:
-    """Return meanings that are not too many: else the modules are handed on whole."""
-    if len(meanings) <= MAX_MEANINGS:
-        return meanings
-    return frozenset(sorted({each.partition(".")[0] for each in meanings})[:MAX_MEANINGS])
-
-
 def joined(base: str, attribute: str) -> str:
     """Return the dotted name of an attribute."""
     return short(f"{base}.{attribute}")
 
 
 def short(name: str) -> str:
-    """Return a dotted name of which the middle is left out where it is long."""
+    """Return a dotted name; of a long one the middle is left out."""
     if name.count(".") < MAX_PARTS:
         return name
     parts, half = name.split("."), MAX_PARTS // 2
@@ -87,7 +84,7 @@ def short(name: str) -> str:
 
 
 def own(body: Iterable[ast.AST]) -> list[ast.AST]:
-    """Return the nodes of a scope, outermost first, without those of the scopes inside it."""
+    """Return the nodes of a scope, outermost first, without those of scopes inside it."""
     queue = list(body)
     for node in queue:
         if not isinstance(node, _INNER):

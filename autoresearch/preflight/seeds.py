@@ -1,8 +1,8 @@
-"""What a source does to the seed, found by syntax tree.
+"""What a source does to the seed, found by syntax tree; nothing is run.
 
-A training takes its seed from its session and hands it on as it is. Counted is everything else:
-other values under a seed's name, arithmetic on the seed, generators seeded with anything but it.
-A tensor or a module that happens to be called so is none: `self.seeds = nn.Parameter(...)`.
+A training takes its seed from its session and passes it on unchanged. Anything else is reported:
+other values under a seed's name, arithmetic on the seed, generators seeded with another value.
+A tensor or a module with such a name does not count: `self.seeds = nn.Parameter(...)`.
 """
 
 import ast
@@ -18,25 +18,25 @@ _SEEDING = frozenset(
     | {"default_rng", "RandomState", "SeedSequence", "Random", "PRNGKey", "Philox", "PCG64"}
 )
 _ARITHMETIC = frozenset({"abs", "divmod", "hash", "max", "min", "pow", "round"})
-# Of what is written in lower case, these make tensors; whatever else may be a number.
+# Functions (written in lower case) that make tensors; what any other makes may be a number.
 _TENSORS = frozenset(
     {"empty", "empty_like", "ones", "ones_like", "register_buffer", "zeros", "zeros_like"}
 )
-_MAX_PARTS = 16  # of what is called; longer than that it is no name
+_MAX_PARTS = 16  # of a called name; a longer one is no name
 _MAX_INTS = 4
 _SETTERS = frozenset({"setattr", "__setattr__"})
 
 
 @dataclass(frozen=True)
 class Touch:
-    """A place where the seed is touched, as it is written there."""
+    """A place where the seed is altered or replaced, and the code there."""
 
     text: str
     line: int
 
 
 def slots(nodes: Iterable[ast.AST]) -> set[tuple[str, int]]:
-    """Return where calls are handed the seed by position: the call's name and the position."""
+    """Return where calls are given the seed by position: the call's name and the position."""
     return {
         (_called(node), place)
         for node in nodes
@@ -64,27 +64,27 @@ def touches(nodes: Collection[ast.AST], known: set[tuple[str, int]]) -> Iterator
 
 
 def _tensors(nodes: Iterable[ast.AST]) -> set[str]:
-    """Return the attributes under a seed's name that hold nothing but tensors and modules."""
-    given: dict[str, bool] = {}
+    """Return the attributes of `self` with a seed's name that only get tensors or modules."""
+    tensors: dict[str, bool] = {}
     for node in nodes:
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             for each in filter(_named, itertools.chain.from_iterable(map(_targets, targets))):
                 name = _own_attribute(each)
-                given[name] = given.get(name, True) and _tensor(node.value)
-    return {name for name, only in given.items() if name and only}
+                tensors[name] = tensors.get(name, True) and _tensor(node.value)
+    return {name for name, only in tensors.items() if name and only}
 
 
 def _own_attribute(node: ast.AST) -> str:
-    """Return the name of an attribute of `self`, else nothing."""
+    """Return the name of an attribute of `self`, else ""."""
     own = isinstance(node, ast.Attribute) and _tail(node.value) == "self"
     return _tail(node) if own else ""
 
 
 def _tensor(value: ast.expr) -> bool:
     """Return whether a value is no number for sure: `Parameter(...)`, `torch.zeros(...)`."""
-    made = _tail(value.func) if isinstance(value, ast.Call) else ""
-    return made not in _SEEDING and (made in _TENSORS or made[:1].isupper())
+    called = _tail(value.func) if isinstance(value, ast.Call) else ""
+    return called not in _SEEDING and (called in _TENSORS or called[:1].isupper())
 
 
 def _touching(node: ast.AST, known: set[tuple[str, int]], tensors: set[str]) -> Iterator[ast.AST]:
@@ -119,13 +119,13 @@ def _in_call(node: ast.Call, known: set[tuple[str, int]]) -> Iterator[ast.AST]:
 
 
 def _replaced(node: ast.Call, known: set[tuple[str, int]]) -> bool:
-    """Return whether a literal stands where the incumbent hands the seed on."""
+    """Return whether a call has a literal in a place where the incumbent passes the seed."""
     places = [place for place, value in enumerate(node.args) if _literal(value)]
     return bool(places) and any((_called(node), place) in known for place in places)
 
 
 def _called(node: ast.Call) -> str:
-    """Return the name of what is called, `()` for a call in it; nothing where it has none."""
+    """Return the name of what is called, with `()` for a call in it; "" where it has none."""
     parts: list[str] = []
     inner: ast.expr = node.func
     while isinstance(inner, ast.Attribute | ast.Call) and len(parts) < _MAX_PARTS:
@@ -190,7 +190,7 @@ def _named(node: ast.AST) -> bool:
 
 
 def _plain(node: ast.AST) -> bool:
-    """Return whether this is the seed as it was given: `seed`, `session.seed`, `int(seed)`."""
+    """Return whether an expression is the unchanged seed: `seed`, `session.seed`, `int(seed)`."""
     for _ in range(_MAX_INTS):
         if isinstance(node, ast.Call) and _tail(node.func) == "int" and len(node.args) == 1:
             node = node.args[0]

@@ -1,4 +1,4 @@
-"""What a smoke test's end means, in words that are safe to print."""
+"""What the end of a smoke test means, in words that are safe to print."""
 
 import json
 import signal
@@ -17,28 +17,29 @@ SIZELESS = frozenset(
     {"ImportError", "ModuleNotFoundError", "NameError", "UnboundLocalError"}
     | {FlawError.__name__, MEMORY, NO_FINISH}
 )
-# These may be a busy machine's doing, and be otherwise another time.
+# These may come of a busy machine, and not come again.
 _UNLUCKY = frozenset({TIME, MEMORY, SIGNAL, "MemoryError", "OSError", "BlockingIOError"})
-# The system lacks memory, or is asked to; a file that is mapped has no room on its disk.
-_NOT_ITS_OWN = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGBUS})
+# The system killed it, for want of memory or since it was asked to, or the disk was full (a mapped
+# file has no room).
+_FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGBUS})
 _SMOKE_TEST = "the smoke test "
 
 
 class SmokeOutcome(Enum):
-    """Whose doing it is how a smoke test ended; a change is refused for its own alone."""
+    """Whether a smoke test was passed, or who is to blame; only a FAULT may refuse a change."""
 
     PASSED = "passed"
     FAULT = "fault"  # of the code that was smoke-tested
-    MACHINE = "machine"  # it cannot start a process, is short of something, was told to kill it
-    UNKNOWN = "unknown"  # what only an accelerator could tell, or nobody waited for
+    MACHINE = "machine"  # it could not start the process, lacked something, or killed it
+    UNKNOWN = "unknown"  # only an accelerator could tell, or the test was stopped
 
 
 @dataclass(frozen=True)
 class SmokeResult:
-    """How one smoke test went. `seconds` are of the wall.
+    """How one smoke test went. `seconds` are wall seconds.
 
-    `reason` is one line that says what failed, where that is known; `kind` is the exception's
-    type, or TIME, MEMORY, NO_FINISH, SIGNAL, ACCELERATOR; `early`: no step had been logged.
+    `reason` is one line that says what failed, where that is known; `kind` is the exception's type,
+    or TIME, MEMORY, NO_FINISH, SIGNAL, ACCELERATOR; `early`: it failed before any step was logged.
     """
 
     outcome: SmokeOutcome
@@ -56,7 +57,7 @@ class SmokeResult:
 
     @property
     def doubt(self) -> str:
-        """Why nothing is refused by the smoke tests of an incumbent with this verdict: one line."""
+        """Why changes of an incumbent with this result are not smoke-tested, in one line."""
         why = self.reason.removeprefix(_SMOKE_TEST) or "cannot be run on this machine"
         return safe_line(f"changes are not smoke-tested: the incumbent's own smoke test {why}", 300)
 
@@ -74,7 +75,9 @@ def smoke_result(
         accelerator: whether trainings run on one, so that its absence says nothing of them.
     """
     lines = _lines(ran.answer)
-    answer = _answer(lines)
+    # The last line that tells how it ended.
+    ends = (each for each in reversed(lines) if each.get("event") in ("passed", "failed"))
+    answer = next(ends, {})
     outcome, reason, kind = _ending(ran, answer)
     died = kind == SIGNAL and hint(ran.log.decode("utf-8", "replace"))
     if accelerator and ACCELERATOR in (answer.get("lacks"), died):
@@ -105,13 +108,13 @@ def smoke_result(
 
 
 def _ending(ran: ProcessResult, answer: Mapping[str, str]) -> tuple[SmokeOutcome, str, str]:
-    """Return whose doing it is, what happened and its kind, of one that ended by itself."""
+    """Return outcome, reason and kind of a smoke test that no limit ended."""
     if answer.get("event") == "passed":
         return SmokeOutcome.PASSED, "", ""
     if answer.get("event") == "failed":
         outcome = SmokeOutcome.MACHINE if answer.get("scarce") else SmokeOutcome.FAULT
-        return (outcome, *_told(answer))
-    if ran.exit.signal in _NOT_ITS_OWN or ran.exit == Exit(None, None):
+        return (outcome, *_failure(answer))
+    if ran.exit.signal in _FROM_OUTSIDE or ran.exit == Exit(None, None):
         return SmokeOutcome.MACHINE, "was killed from outside", SIGNAL
     if ran.exit.signal is not None:
         return SmokeOutcome.FAULT, f"died by {signal_name(ran.exit.signal)}", SIGNAL
@@ -120,31 +123,26 @@ def _ending(ran: ProcessResult, answer: Mapping[str, str]) -> tuple[SmokeOutcome
     return SmokeOutcome.FAULT, f"ended with exit code {ran.exit.code}", "exit"
 
 
-def _told(answer: Mapping[str, str]) -> tuple[str, str]:
+def _failure(answer: Mapping[str, str]) -> tuple[str, str]:
+    """Return reason and kind of a failure that the harness reported."""
     kind = answer.get("type") or answer.get("kind") or "exit"
     message = answer.get("message", "")
     if kind in (NO_FINISH, "exit"):
         return f"failed: {message}", kind
     place = f" at {safe_line(answer['where'], 130)}" if answer.get("where") else ""
-    said = message if kind == FlawError.__name__ else f"{kind}: {message}".rstrip(": ")
-    # The place may be long, and what was said is what matters.
-    return f"failed{place}: {said}", kind
+    # The place is kept short, for the message matters more.
+    what = message if kind == FlawError.__name__ else f"{kind}: {message}".rstrip(": ")
+    return f"failed{place}: {what}", kind
 
 
 def _lines(data: bytes) -> list[dict[str, str]]:
-    """Return what was answered; the code under smoke test could write there, too."""
-    found = []
+    """Return the JSON objects that were answered; the code that is tested could write any."""
+    objects = []
     for line in data.splitlines():
         try:
             fields = json.loads(line)
         except (ValueError, RecursionError):
             continue
         if isinstance(fields, dict):
-            found.append({name: each for name, each in fields.items() if isinstance(each, str)})
-    return found
-
-
-def _answer(lines: list[dict[str, str]]) -> dict[str, str]:
-    """Return the last answer that is one."""
-    ends = (each for each in reversed(lines) if each.get("event") in ("passed", "failed"))
-    return next(ends, {})
+            objects.append({name: each for name, each in fields.items() if isinstance(each, str)})
+    return objects

@@ -1,16 +1,15 @@
 """A change trained for a few tiny steps on the CPU, to learn in seconds what fails at once.
 
-Caught are imports, names, shapes, a NaN, a missing `finish`, a checkpoint that does not load, a
-model that looks ahead, a loop without an end. Not caught is what only the real thing shows: lack of
-memory, slowness, whatever runs on an accelerator alone. A smoke test must not refuse what would
-train, so it is believed only as far as it deserves:
+Found are failing imports, names and shapes, a NaN, a missing `finish`, a checkpoint that does not
+load, a model that looks ahead, a loop without an end. Not found is what only a real training shows:
+lack of memory, slowness, whatever runs on an accelerator alone. A smoke test must not refuse what
+would train, so:
 
-- while the incumbent itself fails in it, it refuses nothing; where that may have been bad luck,
-  the incumbent is tried again;
-- what is to run on an accelerator and fails for want of one is not refused;
-- what fails at toy size, for a reason that the size may be, is tried at the project's own size
-  (batches aside), and refused only if it fails there too, and soon;
-- what takes too long is refused only if the incumbent took less than a third of that time.
+- while the incumbent itself fails its smoke test, no change is refused; where that may have been
+bad luck, the incumbent is tried again; - what is to run on an accelerator and fails for want of one
+is not refused; - what fails at toy size, for a reason that may be the size, is tried at the
+project's own size (batches aside), and refused only if it fails there too, and soon; - what takes
+too long is refused only if the incumbent took less than a third of that time.
 
 The code runs in the sandbox, under a guard, with made-up text: nothing is learned from it.
 """
@@ -45,7 +44,7 @@ from autoresearch.runtime.smoke import ANSWER_FD, Request
 from autoresearch.sandbox import Sandbox
 
 SEED = 1
-TRIES = 3  # of what may have failed by bad luck, until that is believed
+TRIES = 3  # until a failure that may be bad luck is believed
 _Key = tuple[str, int, bool]
 # -P: a folder `autoresearch` in the tree must not stand in for this package.
 _PROGRAM = (sys.executable, "-P", "-m", "autoresearch.runtime.smoke")
@@ -53,7 +52,7 @@ _PACKAGES = Path(__file__).parents[2]  # where `import autoresearch` finds this 
 
 
 class SmokeTest:
-    """Tries changes on a small scale; equal files once."""
+    """Runs smoke tests; of equal files only once."""
 
     def __init__(
         self,
@@ -73,10 +72,10 @@ class SmokeTest:
             sandbox: how untrusted code is started.
             work: an existing folder, in which each smoke test gets one that goes with it.
             stop: asked often; true ends a smoke test without a verdict.
-            tell: told in one printable line, once for an incumbent, that changes to it are not
-                smoke-tested, and why.
-            furnish: makes the folder that the text files are written into, and may put beside them
-                what is no text.
+            tell: called with one printable line, once for an incumbent, if changes to it are not
+                smoke-tested: why.
+            furnish: makes the folder that the text files are written into, and may put files
+                there that are no text.
             now: the clock, in seconds.
         """
         self._settings = settings
@@ -92,7 +91,7 @@ class SmokeTest:
         self._abstract = ToySize.abstract_of(settings)
         self._known: dict[_Key, SmokeResult] = {}
         self._tries: Counter[_Key] = Counter()
-        self._told: set[_Key] = set()
+        self._reported: set[_Key] = set()
 
     @answered
     def run(self, files: Mapping[str, str], incumbent: Mapping[str, str]) -> Rejection | None:
@@ -104,60 +103,61 @@ class SmokeTest:
         """
         if self._settings.preflight.steps == 0 or not self.trusts(incumbent):
             return None
-        found = self._verdict(files, self._toy)
-        if found.outcome is SmokeOutcome.PASSED:
+        result = self._result(files, self._toy)
+        if result.outcome is SmokeOutcome.PASSED:
             return self._hidden_fault(files, incumbent)
-        if found.outcome is not SmokeOutcome.FAULT:
+        if result.outcome is not SmokeOutcome.FAULT:
             return None
-        if found.kind == TIME:
-            usual = self._verdict(incumbent, self._toy).seconds
+        if result.kind == TIME:
+            usual = self._result(incumbent, self._toy).seconds
             excused = 3 * usual >= self._toy.timeout
         else:
-            excused = found.kind not in SIZELESS and self._comes_through(files, found)
-        return None if excused else Rejection(found.reason, found.detail)
+            excused = result.kind not in SIZELESS and self._passes_at_full_size(files, result)
+        return None if excused else Rejection(result.reason, result.detail)
 
     def verdict(self, files: Mapping[str, str]) -> SmokeResult:
-        """Return how files come through at toy size, whatever they come from."""
-        return self._verdict(files, self._toy)
+        """Return the result of files at toy size, without any comparison with an incumbent."""
+        return self._result(files, self._toy)
 
     def trusts(self, incumbent: Mapping[str, str]) -> bool:
-        """Return whether the incumbent comes through its own smoke test; else none means anything.
+        """Return whether the incumbent passes its own smoke test: else no change is tested.
 
         Args:
             incumbent: all its text files, path to text.
         """
-        found = self._verdict(incumbent, self._toy)
-        if found.outcome is not SmokeOutcome.PASSED:
-            self._doubt(found, self._key(scaled(incumbent, self._toy, self._settings), self._toy))
-        return found.outcome is SmokeOutcome.PASSED
+        result = self._result(incumbent, self._toy)
+        if result.outcome is not SmokeOutcome.PASSED:
+            key = self._key(scaled(incumbent, self._toy, self._settings), self._toy)
+            self._report_doubt(result, key)
+        return result.outcome is SmokeOutcome.PASSED
 
-    def _doubt(self, found: SmokeResult, key: _Key) -> None:
-        """Tell once that an incumbent does not come through, when that is believed."""
-        if key not in self._told and (found.settled or self._tries[key] >= TRIES):
-            self._told.add(key)
-            self._tell(found.doubt)
+    def _report_doubt(self, result: SmokeResult, key: _Key) -> None:
+        """Tell the person once that an incumbent fails, as soon as that is believed."""
+        if key not in self._reported and (result.settled or self._tries[key] >= TRIES):
+            self._reported.add(key)
+            self._tell(result.doubt)
 
-    def _comes_through(self, files: Mapping[str, str], found: SmokeResult) -> bool:
+    def _passes_at_full_size(self, files: Mapping[str, str], at_toy_size: SmokeResult) -> bool:
         """Return whether what fails with toy values passes with the project's own."""
         if not self._fails(files, self._full):
             return True
-        # Batches are small in there, too, and a check may be of their size.
-        checked = found.early and found.kind == AssertionError.__name__
-        return checked and self._verdict(files, self._abstract).outcome is SmokeOutcome.PASSED
+        # Batches are small there, too, and it may have been their size that was checked.
+        checked = at_toy_size.early and at_toy_size.kind == AssertionError.__name__
+        return checked and self._result(files, self._abstract).outcome is SmokeOutcome.PASSED
 
     def _fails(self, files: Mapping[str, str], scale: ToySize) -> SmokeResult | None:
-        """Return how files fail at a size that may be too large for a smoke test, if they do."""
-        found = self._verdict(files, scale)
-        too_large = found.kind == TIME or (found.kind == MEMORY and scale is not self._full)
-        return None if found.outcome is not SmokeOutcome.FAULT or too_large else found
+        """Return how files fail; None where they do not, or are only too large for a smoke test."""
+        result = self._result(files, scale)
+        too_large = result.kind == TIME or (result.kind == MEMORY and scale is not self._full)
+        return None if result.outcome is not SmokeOutcome.FAULT or too_large else result
 
     def _hidden_fault(
         self, files: Mapping[str, str], incumbent: Mapping[str, str]
     ) -> Rejection | None:
-        """Return a fault that the toy values hide, where a change touches what they stand for.
+        """Return a fault that the toy values hide, where a change touches constants that have them.
 
-        It is looked for without numbers, which costs the same at any size, and believed when it
-        comes again with numbers.
+        It is looked for with tensors without numbers, which costs the same at any size, and
+        believed only if it comes again with numbers.
         """
         editable = self._settings.target.editable
         old, new = (patching.matching(each, editable) for each in (incumbent, files))
@@ -166,14 +166,15 @@ class SmokeTest:
         guess = self._fails(files, self._abstract)
         if (
             guess is None
-            or self._verdict(incumbent, self._abstract).outcome is not SmokeOutcome.PASSED
+            or self._result(incumbent, self._abstract).outcome is not SmokeOutcome.PASSED
         ):
             return None
         proof = self._fails(files, self._own)
         proven = proof is not None and proof.kind == guess.kind
         return Rejection(proof.reason, proof.detail) if proof and proven else None
 
-    def _verdict(self, files: Mapping[str, str], scale: ToySize) -> SmokeResult:
+    def _result(self, files: Mapping[str, str], scale: ToySize) -> SmokeResult:
+        """Return the result of files at a size, from memory if it is known already."""
         if scale.abstract and self._settings.evaluation.arrays != TORCH:
             return SmokeResult(SmokeOutcome.UNKNOWN)  # tensors without numbers are PyTorch's
         small = scaled(files, scale, self._settings)
@@ -184,18 +185,18 @@ class SmokeTest:
         if ran is not None and ran.breach is Breach.STOPPED:
             return SmokeResult(SmokeOutcome.UNKNOWN)
         self._tries[key] += 1
-        if ran is None:  # cheap to ask another time
+        if ran is None:  # not remembered: to try again costs little
             return SmokeResult(SmokeOutcome.MACHINE)
-        found = smoke_result(
+        result = smoke_result(
             ran,
             memory=scale.memory,
             timeout=scale.timeout,
             scale=str(scale),
             accelerator=self._settings.training.device != "cpu",
         )
-        if found.settled or self._tries[key] >= TRIES:
-            self._known[key] = found
-        return found
+        if result.settled or self._tries[key] >= TRIES:
+            self._known[key] = result
+        return result
 
     def _key(self, small: Mapping[str, str], scale: ToySize) -> _Key:
         return patching.effect_hash(small), scale.context, scale.abstract
@@ -241,7 +242,7 @@ class SmokeTest:
             writable=[scratch],
             limits=limits,
         )
-        # An accelerator may be training: it is not there.
+        # Accelerators are hidden from it: another training may have them.
         more = {"PYTHONPATH": str(_PACKAGES), **HIDDEN}
         return run(
             command, answer_variable=ANSWER_FD, cwd=tree, env={**environment, **more},

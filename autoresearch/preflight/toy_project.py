@@ -1,4 +1,4 @@
-"""A project made small in a folder of its own: files with toy values, and made-up text."""
+"""A small copy of a project in a folder of its own: files with toy values, and made-up text."""
 
 import json
 import os
@@ -15,10 +15,10 @@ from autoresearch.config import Settings, parse_duration
 
 SETTINGS_FILE = "autoresearch.toml"
 SHARDS = 2
-_WINDOWS = 12  # of the context, a shard at least
-_LEAST_TOKENS = 16_000  # a shard
+_WINDOWS = 12  # that a shard has at least
+_LEAST_TOKENS = 16_000  # that a shard has at least
 _WORDS = ("the", "of", "and", "a", "to", "in", "is", "you", "that", "it", "I", "x = 1\n", "été")
-# Constants of this kind set how much is done, not what: they stay small at the project's own size.
+# Constants that set how much is done at a time, not what: they stay small at full size, too.
 _AMOUNT = re.compile(r"BATCH|CHUNK|ROWS|TOKENS|ACCUM", re.IGNORECASE)
 
 
@@ -26,9 +26,9 @@ _AMOUNT = re.compile(r"BATCH|CHUNK|ROWS|TOKENS|ACCUM", re.IGNORECASE)
 class ToySize:
     """How small a project is made, and how long it is smoke-tested.
 
-    Windows hold `context` tokens, constants have their `toy` values; there are `steps` of
-    training, and all of it may take `timeout` wall seconds on `threads` threads and `memory` bytes.
-    In an `abstract` one tensors have shapes but no numbers, so that its size costs nothing.
+    Windows hold `context` tokens, constants have their `toy` values; there are `steps` of training,
+    and all of it may take `timeout` wall seconds on `threads` threads and `memory` bytes. In an
+    `abstract` one tensors have shapes but no numbers, so that its size costs nothing.
     """
 
     context: int
@@ -41,17 +41,17 @@ class ToySize:
 
     @classmethod
     def toy_of(cls, settings: Settings) -> "ToySize":
-        """Return the scale of the settings."""
-        asked = settings.preflight
-        # Toys gain nothing from threads, and on a busy machine these wait for each other.
+        """Return the small size that the settings ask for."""
+        preflight = settings.preflight
+        # So small a training gains nothing by threads, which wait for each other on a busy machine.
         return cls(
-            asked.context, asked.toy, asked.steps, parse_duration(asked.timeout),
+            preflight.context, preflight.toy, preflight.steps, parse_duration(preflight.timeout),
             threads=1, memory=settings.limits().memory,
         )  # fmt: skip
 
     @classmethod
     def full_of(cls, settings: Settings) -> "ToySize":
-        """Return the project's own sizes, but little of everything: one step, in less time."""
+        """Return the project's own sizes, but small batches: one step, in less time."""
         toy = cls.toy_of(settings)
         kept = {name: value for name, value in toy.toy.items() if _AMOUNT.search(name)}
         threads = min(settings.training.threads, os.cpu_count() or 1)
@@ -62,7 +62,7 @@ class ToySize:
 
     @classmethod
     def own_of(cls, settings: Settings) -> "ToySize":
-        """Return the project's own sizes, batches too: one step, in less time and memory."""
+        """Return the project's own sizes with its batches: one step, in less time and memory."""
         full = cls.full_of(settings)
         return replace(full, toy={}, memory=full.memory // 4)
 
@@ -73,7 +73,7 @@ class ToySize:
         return replace(own, threads=1, timeout=own.timeout / 2, abstract=True)
 
     def __str__(self) -> str:
-        """Say it in words."""
+        """Return the constants and the context in words."""
         values = [f"{name} = {value}" for name, value in self.toy.items()] or ["its own constants"]
         return ", ".join([*values, f"windows of {self.context} tokens"])
 
@@ -91,7 +91,7 @@ def scaled(files: Mapping[str, str], scale: ToySize, settings: Settings) -> dict
 
 
 def _small_settings(text: str, scale: ToySize) -> str:
-    """Return the settings with another context and device; what cannot be read stays as it is."""
+    """Return the settings with the toy's context and device; unchanged where they are no TOML."""
     small: dict[str, dict[str, object]] = {
         "evaluation": {"context": scale.context},
         "training": {"device": "meta" if scale.abstract else "cpu", "threads": scale.threads},
@@ -111,9 +111,7 @@ def _toml(value: object) -> str:
         return f"{{{', '.join(pairs)}}}"
     if isinstance(value, list):
         return f"[{', '.join(map(_toml, value))}]"
-    return json.dumps(
-        value, ensure_ascii=False
-    )  # of numbers, texts and truth values both languages think alike
+    return json.dumps(value, ensure_ascii=False)  # TOML writes numbers, texts and truths as JSON
 
 
 def write_files(files: Mapping[str, str], tree: Path) -> None:
@@ -125,21 +123,21 @@ def write_files(files: Mapping[str, str], tree: Path) -> None:
 
 
 def write_data(folder: Path, *, vocab: int, context: int) -> int:
-    """Write a train split of chance into a new folder; return the bytes of one token.
+    """Write a train split of random text into a new folder; return the bytes of one token.
 
     The files are those of a corpus: documents begin with the last id, tokens are little-endian.
     """
     folder.mkdir()
-    chance = random.Random(0)  # noqa: S311 - no secret
+    random_source = random.Random(0)  # noqa: S311 - no secret
     size = max(_LEAST_TOKENS, _WINDOWS * (context + 1))
     for shard in range(SHARDS):
         tokens = array("H" if vocab <= 2**16 else "I")
         ends, text = array("Q", [0]), bytearray()
         while len(tokens) < size:
-            length = chance.randint(20, 400)
+            length = random_source.randint(20, 400)
             tokens.append(vocab - 1)
-            tokens.extend(chance.choices(range(vocab - 1), k=length))
-            text += " ".join(chance.choices(_WORDS, k=length)).encode()
+            tokens.extend(random_source.choices(range(vocab - 1), k=length))
+            text += " ".join(random_source.choices(_WORDS, k=length)).encode()
             ends.append(len(text))
         for part, data in (
             ("bin", tokens.tobytes()),

@@ -1,4 +1,4 @@
-"""What suggests changes. One file a proposer; the command line's spec chooses."""
+"""Proposers, which suggest changes: one file each; the spec on the command line chooses."""
 
 from autoresearch.proposers.base import (
     MOST_AT_ONCE,

@@ -1,4 +1,4 @@
-"""What a proposer is shown, and what every proposer can do."""
+"""What a proposer is given, and what it returns."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -34,8 +34,8 @@ class TrialSummary:
     """What the first scored trial of an experiment measured; it never changes afterwards.
 
     `curve` is the training loss in nats per token, the mean of each eighth of the budget (None
-    where nothing was told); `speed` is in tokens a second of the budget's clock, of which it used
-    `seconds`; `memory` in bytes, at its peak; `gauges` are the numbers that guards are set on.
+    without any); `speed` is in tokens a second of the budget's clock, of which it used `seconds`;
+    `memory` in bytes, at its peak; `gauges` are the numbers that guards are set on.
     """
 
     val_bpb: float
@@ -53,22 +53,21 @@ class HistoryEntry:
     """One finished experiment of the study, as the next proposal may learn from it.
 
     `change` is what its proposer would have changed, also where it was refused, or its answer where
-    no change could be read; `patch` is the unified diff that was trained, empty where nothing could
-    be. `constants` are the numbers at the top of the entry file that it trained.
+    no change could be read; `patch` is the unified diff that was trained, empty where nothing was.
+    `constants` are the numbers at the top of the entry file that it trained.
 
-    Scores in the metric's unit, differences to the incumbent of its time (`parent_id`), below zero
-    = better. `pairs` are the differences as they were read up to the verdict, by seed, and
-    `further` those of a keep that were read since; `delta` is the effect that is believed after
-    weighing `pairs`, with its standard error where that is known, and `chances` go with it. `run`
-    is its first scored training, `beside` the incumbent's on the same seed. `steers` is the place
-    in the code where the change altered what a training loss on the way means, "" where it did not.
-
-    `broke` says how a trial broke a guard, for which it was discarded whatever its score.
+    Scores are in the metric's unit, differences are to the incumbent of its time (`parent_id`),
+    below zero = better. `pairs` are the differences that were read up to the verdict, with their
+    seeds, and `further` those of a keep that were read since; `delta` is the believed effect by
+    `pairs`, with its standard error where that is known, and `chances` go with it. `run` is its
+    first scored training, `beside` the incumbent's on the same seed. `steers` is the place in the
+    code where the change altered what a loss during training means, "" where it did not. `broke`
+    says which guard a trial broke: then it was discarded whatever its score.
 
     `val_bpb` and `error` may be estimated anew as the incumbent serves in more pairs, and `further`
     pairs may give a keep a `standing`, or take it back: then it is a discard with a new `reason`.
-    All else stays as it is. `traceback` is the safe tail of a crash, and `fingerprint` is equal for
-    crashes of the same kind at the same place. Every text may be hostile.
+    Nothing else changes later. `traceback` is the safe end of a crash, and `fingerprint` is equal
+    for crashes of the same kind at the same place. Every text may be hostile.
     """
 
     id: int
@@ -109,7 +108,7 @@ class HistoryEntry:
 
 @dataclass(frozen=True)
 class Pending:
-    """An experiment that is being trained, or waits for its turn: nobody need propose it again.
+    """An experiment without a verdict yet, so that nobody proposes it again.
 
     `change` is what its proposer wrote, `constants` are the numbers at the top of the entry file.
     Every text may be hostile.
@@ -127,7 +126,7 @@ class Pending:
 
 @dataclass(frozen=True)
 class TextSize:
-    """How much text there is."""
+    """The size of a text."""
 
     documents: int
     bytes: int
@@ -150,12 +149,12 @@ class Machine:
 
 @dataclass(frozen=True)
 class Measuring:
-    """What a study's numbers rest on.
+    """What a study's scores are measured with.
 
-    `vocabulary` and `context` (of the evaluation's windows) in tokens; `threads` of the processor
-    that a training has; `documents` of val and their `bytes`; `token_bytes` are the bytes of
-    training text in a token on average, `train` is the size of that text. The last three are None
-    where an older study did not write them down.
+    `vocabulary` and `context` (of the evaluation's windows) are in tokens; `threads` are those of
+    the processor that a training has; `documents` are those of val, with their `bytes`;
+    `token_bytes` is how many bytes of training text a token has on average, `train` the size of
+    that text. The last three are None for a study of an older version.
     """
 
     vocabulary: int
@@ -170,7 +169,7 @@ class Measuring:
 
 @dataclass(frozen=True)
 class Remaining:
-    """What is left of this run: seconds, experiments, dollars. None is no limit.
+    """What is left of this run: seconds, experiments, dollars; None is no limit.
 
     `training` is how many seconds a training takes with all that belongs to it; None: not known.
     """
@@ -183,23 +182,23 @@ class Remaining:
 
 @dataclass(frozen=True)
 class Brief:
-    """All that a proposer is told.
+    """Everything that a proposer gets to know when it is asked for a proposal.
 
     `files` are the incumbent's editable files and `base_files` those of the study's base commit,
     `fixed_files` all other text files of that commit, path to text; `entry` is the one that
-    trains, `editable` the globs. `number` is the experiment's that is asked for; `history` is
-    oldest first and holds every finished experiment of the study, whatever became of it; `pending`
-    are those that have no verdict yet. `notes` are what the person has added to `program` since the
-    study began. `score` is the incumbent's as it is estimated now, `profile` where a step
-    of it spends its time, `parameters` how many it says that it has; `baseline` are the scores that
-    were read of the unchanged project, by seed; `scale` is the metric and what its unit is worth;
-    `noise` what is known of the noise, None until something was repeated; `guards` are numbers that
+    trains, `editable` the globs. `number` is that of the experiment to propose; `history` holds
+    every finished experiment of the study, kept, rejected or failed, oldest first; `pending` those
+    that have no verdict yet. `notes` are what the person has added to `program` since the
+    study began. `score` is the present estimate of the incumbent's, `profile` where a step
+    of it spends its time, `parameters` how many it reports to have; `baseline` are the scores
+    measured of the unchanged project, by seed; `scale` is the metric and what its unit is worth;
+    `noise` the estimated noise, None until something was repeated; `guards` are numbers that
     must stay in bounds; `command` is what a training runs where it is not `entry` with a session,
     and `total` the wall seconds that it may take; `limits` are what any training may use;
     `measuring` what the numbers rest on; `known` what the person had found out before. `salt` is
-    the study's secret for marks that no hostile text can foresee; `wanted` is how many proposals
-    have a slot to go to, for who can make several at once. The same brief gives the same proposal
-    from a proposer that does not think.
+    the study's secret, from which marks are made that no hostile text can predict; `wanted` is how
+    many proposals have a free slot, for a proposer that can make several at once. A proposer that
+    asks no model answers the same brief with the same proposal.
     """
 
     study: str
@@ -234,7 +233,10 @@ class Brief:
 
     @property
     def largest_difference(self) -> float:
-        """What no two scores of the study differ by: what is more is a score itself."""
+        """The largest number, in the metric's unit, that is read as a difference of two scores.
+
+        A larger one that a proposer gives as its predicted change is taken for a score.
+        """
         metric, vague = self.scale.metric, self.scale.vague
         if metric.is_bits_per_byte or self.score is None:
             return vague
@@ -242,9 +244,10 @@ class Brief:
 
     @property
     def example_delta(self) -> str:
-        """A modest gain as its author would write it down.
+        """A modest gain, written as a proposer should write its predicted change.
 
-        Where gains are only guessed, it is a power of ten: so it hardly ever changes in a study.
+        Where gains are only guessed it is a power of ten, so that it hardly ever changes in a
+        study.
         """
         metric, usual = self.scale.metric, self.scale.ideas.gain
         gain = _EXAMPLE * usual if metric.is_bits_per_byte else 10 ** math.floor(math.log10(usual))
@@ -253,19 +256,18 @@ class Brief:
 
 @dataclass(frozen=True)
 class Several:
-    """Proposals that were made at once; none of them knows what comes of another."""
+    """Proposals made by one call, none of which depends on another's result."""
 
     proposals: tuple[Proposal, ...]
 
 
 @dataclass(frozen=True)
 class ProposeFailure:
-    """Why no proposal comes now; one safe line without secrets.
+    """Why no proposal comes now, in one safe line without secrets.
 
-    `retry_after` is how many seconds the provider asked to be left alone, where it said so.
-    `final`: asking again in this run is useless, until the person has done what `reason` says.
-    `planned`: final because a cap that the person set is reached, so nothing is wrong.
-    `doubtful`: it may pass, or be final: after a few in a row it is taken for final.
+    `retry_after` is how many seconds the provider asked to wait, if it did. `final`: asking again
+    in this run is useless, until the person has done what `reason` says. `planned`: final because a
+    cap of the person's is reached. `doubtful`: it may pass, or be final; a few in a row are final.
     """
 
     reason: str
@@ -283,14 +285,15 @@ class Proposer(Protocol):
         """Its spec, as given on the command line and kept with every experiment."""
 
     def propose(self, brief: Brief, check: Check) -> Proposal | Several | ProposeFailure | None:
-        """Return the next proposal, why there is none now, or None: nothing more to try.
+        """Return the next proposal, why there is none now, or None if there is nothing more to try.
 
-        Who is wanted for several may return so many of them at once.
+        Where the brief wants several, several may be returned at once.
 
         Args:
             brief: what to work from.
-            check: says why a proposal would be refused, None if it would be trained. For those
-                that can mend what they wrote; what is returned is checked again in any case.
+            check: returns why a proposal would be refused, None if it would be trained. For
+                proposers that can mend what they wrote; what is returned is checked again in any
+                case.
 
         Raises:
             ProposerError: it cannot go on at all.

@@ -1,4 +1,4 @@
-"""From a spec to the proposer that it names, in two steps.
+"""Builds the proposer that a spec names, in two steps.
 
 All that can be wrong with a spec is found before a study is opened for it; the proposer itself
 needs the study's ledger.
@@ -49,15 +49,15 @@ class ProposerContext:
 
 
 def build(spec: Spec, context: ProposerContext) -> ProposerFactory:
-    """Return what makes the proposer that a spec names, once there is a ledger.
+    """Return a function that makes the proposer that a spec names, once there is a ledger.
 
-    It is also told what says that the run is to stop, for those that can end early, and who is
-    told what the person should know.
+    It takes the ledger, a function that says whether the run is to stop (for proposers that can end
+    early), and one that is called with lines for the person.
 
     Raises:
         ProposerError: it cannot work here: a key is not set, a program or folder is not there.
     """
-    # Imported when chosen: optuna and the SDKs take a second to load.
+    # Imported when needed: optuna and the SDKs take a second to load.
     if spec.kind == "optuna":
         from autoresearch.proposers.optuna import OptunaProposer  # noqa: PLC0415
 
@@ -89,8 +89,8 @@ def _llm(spec: Spec, context: ProposerContext) -> ProposerFactory:
     prompting = _prompting(spec, context)
 
     def make(ledger: Ledger, _stop: Stop, tell: Tell) -> Proposer:
-        asker = MeteredModel(spec.text, priced, ledger=ledger, redact=redact, tell=tell)
-        return LlmProposer(spec.text, asker, prompting, settings.llm)
+        model = MeteredModel(spec.text, priced, ledger=ledger, redact=redact, tell=tell)
+        return LlmProposer(spec.text, model, prompting, settings.llm)
 
     return make
 
@@ -101,7 +101,7 @@ def _command(spec: Spec, context: ProposerContext) -> ProposerFactory:
 
     settings, prompting = context.settings, _prompting(spec, context)
     argv = find_program(spec.argument, context.environment)
-    confine = _confinement(context, argv[0]) if settings.command.sandbox else _free
+    confine = _confinement(context, argv[0]) if settings.command.sandbox else _unconfined
     if settings.command.sandbox:
         refuse_hidden(spec.argument, argv, context.environment, confine)
 
@@ -125,7 +125,7 @@ def _command(spec: Spec, context: ProposerContext) -> ProposerFactory:
 
 
 def _confinement(context: ProposerContext, program: str) -> "Confine":
-    """Return what puts a program into the sandbox, with its home and the network."""
+    """Return a function that puts a command into the sandbox, with its home and the network."""
     shown = (context.project, Path(program), Path(program).resolve().parent)
     home = Path(context.environment.get("HOME") or "/nonexistent")
 
@@ -138,7 +138,7 @@ def _confinement(context: ProposerContext, program: str) -> "Confine":
     return confine
 
 
-def _free(argv: Sequence[str], _folder: Path) -> Sequence[str]:
+def _unconfined(argv: Sequence[str], _folder: Path) -> Sequence[str]:
     return argv
 
 

@@ -1,8 +1,8 @@
-"""The throw-away copy of the project that a command edits, and what is taken back from it.
+"""The throw-away copy of the project that a command edits, and how its files are read back.
 
-What the command leaves may be anything. It is read after the command's whole tree is dead, through
-the folder's own descriptor, without following a link: plain files of bounded size, UTF-8, or a
-word on what is wrong with them. Git runs here before the command does, and never afterwards.
+What the command leaves may be anything. It is read after the command's whole process tree is dead,
+through the folder's own descriptor, without following a link: plain files of bounded size in UTF-8,
+or else what is wrong with them. Git runs here before the command does, and never afterwards.
 """
 
 import errno
@@ -21,7 +21,7 @@ from autoresearch.process import remove
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import Rejection
 
-MAX_GROWTH = 2**20  # bytes that a file may grow by: no longer change is read by preflight
+MAX_GROWTH = 2**20  # bytes that a file may grow by: preflight reads no larger change
 MAX_NEW = 8 * 2**20  # bytes of all new files together
 MAX_ENTRIES = 50_000
 _MAX_DEPTH = 20  # folders in folders
@@ -35,14 +35,15 @@ _GIT_SETTINGS = (
     "commit.gpgSign=false",
     "gc.auto=0",
 )
-# No attribute of the project's counts: an encoding that a file does not have would end `git add`.
+# The project's own attributes do not count: `git add` would fail for an encoding that is not a
+# file's.
 _ATTRIBUTES = "* -text !eol !filter !ident !working-tree-encoding !merge !diff\n"
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclass(frozen=True)
-class Harvest:
-    """What a command left: the files' texts, and what is wrong with known ones. By path."""
+class CollectedFiles:
+    """The files that a command left: texts by path, and what is wrong with files of the project."""
 
     texts: Mapping[str, str]
     faults: Mapping[str, str]
@@ -56,7 +57,7 @@ class Checkout:
         self._descriptor = descriptor
 
     def write(self, name: str, text: str) -> None:
-        """Put a file of ours at the top, in place of whatever is there; a folder there stays."""
+        """Write a file of ours at the top, in place of whatever is there; a folder there stays."""
         with suppress(OSError):
             os.unlink(name, dir_fd=self._descriptor)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -66,18 +67,18 @@ class Checkout:
                 file.write(text.encode("utf-8", "replace"))
 
     def read(self, name: str, limit: int) -> str:
-        """Return the text of a file at the top; empty where it is no plain text of that size."""
-        found = _read(name, self._descriptor, limit)
-        return "" if isinstance(found, Rejection) else found
+        """Return the text of a file at the top; "" where it is no plain text file of that size."""
+        text = _read(name, self._descriptor, limit)
+        return "" if isinstance(text, Rejection) else text
 
-    def harvest(
+    def collect(
         self, known: Mapping[str, str], globs: Sequence[str], *, ours: Sequence[str] = ()
-    ) -> Harvest:
-        """Return what is there now.
+    ) -> CollectedFiles:
+        """Return the files that are there now.
 
         Args:
             known: the files that were there, path to text.
-            globs: new files that these name are taken too, as far as they are plain text.
+            globs: new files that these match are returned, too, as far as they are plain text.
             ours: names at the top that are none of the project's.
         """
         texts: dict[str, str] = {}
@@ -85,33 +86,35 @@ class Checkout:
         room = MAX_NEW
         for number, (path, name, folder) in enumerate(_walk(self._descriptor)):
             if number >= MAX_ENTRIES:
-                return Harvest({}, {"the folder": f"holds more than {MAX_ENTRIES} files"})
+                return CollectedFiles({}, {"the folder": f"holds more than {MAX_ENTRIES} files"})
             if path not in known and (path in ours or not matches(path, globs)):
                 continue
-            found = _read(name, folder, MAX_GROWTH + len(known.get(path, "").encode()))
-            if not isinstance(found, Rejection):
-                texts[path] = found
-                room -= 0 if path in known else len(found)
+            text = _read(name, folder, MAX_GROWTH + len(known.get(path, "").encode()))
+            if not isinstance(text, Rejection):
+                texts[path] = text
+                room -= 0 if path in known else len(text)
             elif path in known:
-                faults[path] = found.reason
+                faults[path] = text.reason
             if room < 0:
-                return Harvest({}, {"the folder": f"holds over {MAX_NEW >> 20} MiB of new files"})
-        return Harvest(texts, faults)
+                return CollectedFiles(
+                    {}, {"the folder": f"holds over {MAX_NEW >> 20} MiB of new files"}
+                )
+        return CollectedFiles(texts, faults)
 
 
 @contextmanager
 def checkout(
     work: Path, files: Mapping[str, str], environment: Mapping[str, str]
 ) -> Iterator[Checkout]:
-    """A checkout of these files in a folder of its own below `work`; gone afterwards.
+    """A checkout of these files in a folder of its own below `work`; removed afterwards.
 
-    Its repository has one commit, so that tools that insist on a repository work, and none of
-    them takes an outer one for its own.
+    It is a repository with one commit, so that tools that need a repository work, and none of them
+    takes an outer one for its own.
 
     Args:
         work: where throw-away folders are made.
         files: path to text.
-        environment: what git finds its programs by; nothing of it that names a repository counts.
+        environment: where git finds its programs; variables that name a repository are left out.
 
     Raises:
         ProposerError: it cannot be made.
@@ -131,14 +134,9 @@ def checkout(
         finally:
             os.close(descriptor)
     finally:
-        _remove(place)
-
-
-def _remove(place: tempfile.TemporaryDirectory[str]) -> None:
-    """Remove a folder; what resists is left to the person."""
-    remove(Path(place.name))
-    with suppress(OSError, RecursionError):
-        place.cleanup()  # it would complain later of one that it did not remove itself
+        remove(Path(place.name))  # what cannot be removed is left to the person
+        with suppress(OSError, RecursionError):
+            place.cleanup()  # else it would warn later that it was not called
 
 
 def _make(folder: Path, files: Mapping[str, str], environment: Mapping[str, str]) -> int:
@@ -187,7 +185,7 @@ def _complaint(fault: Exception) -> str:
 
 
 def _walk(top: int) -> Iterator[tuple[str, str, int]]:
-    """Yield the path, the name and the folder's descriptor of all that is there, folders too."""
+    """Yield path, name and the folder's descriptor of all files and folders that are there."""
     for folder, folders, names, descriptor in os.fwalk(".", dir_fd=top):
         folders[:] = [name for name in folders if name.lower() != ".git"]
         base = "" if folder == "." else f"{folder.removeprefix('./')}/"
@@ -198,7 +196,7 @@ def _walk(top: int) -> Iterator[tuple[str, str, int]]:
 
 
 def _read(name: str, folder: int, limit: int) -> str | Rejection:
-    """Return a file's text, or what is wrong with it in words that follow its name."""
+    """Return a file's text, or what is wrong with it, in words that follow its name."""
     try:
         descriptor = os.open(name, _OPEN, dir_fd=folder)
     except OSError as fault:

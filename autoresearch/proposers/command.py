@@ -1,15 +1,15 @@
-"""Asks a program for the next change: Claude Code, Codex, Gemini CLI, aider, a script of your own.
+"""Runs a program for the next change: Claude Code, Codex, Gemini CLI, aider, or your own script.
 
 It gets a throw-away copy of the project as its working directory, the brief on standard input and
-as a file in that folder, and edits what it likes. What it did to the editable files is the
-proposal, with the header lines of PROPOSAL.md, or of its output, as the author's words. One that
-edits nothing may print SEARCH/REPLACE blocks instead.
+as a file in that folder, and edits what it likes. Its changes of editable files are the proposal,
+described by the header lines in PROPOSAL.md or in its output. A program that edits nothing may
+print SEARCH/REPLACE blocks instead.
 
-What stands between it and the machine: a process tree that is dead when it is done or its time is
-up, bounded output, an environment without our keys, and a sandbox, where there is one: nothing of
-the study is in reach, and your checkout is read-only. What does *not*: these programs need their
-login files and the network, so they can read, write and send what lies in your home; memory and
-disk are not capped. Their own permission settings are what bounds them.
+What protects the machine: the whole process tree is killed when the program is done or its time is
+up, its output is bounded, its environment has none of our keys, and where there is a sandbox,
+nothing of the study can be read and your checkout is read-only. What does *not*: these programs
+need their login files and the network, so they can read, write and send what is in your home;
+memory and disk are not capped. Only their own permission settings bound them there.
 """
 
 import time
@@ -23,8 +23,8 @@ from autoresearch.errors import ProposerError
 from autoresearch.proposers.base import Brief, Check, ProposeFailure
 from autoresearch.proposers.checkout import Checkout, checkout
 from autoresearch.proposers.execution import ProgramResult, run
-from autoresearch.proposers.extract_change import complaint, extract_change, last_line, said_apart
-from autoresearch.proposers.limits import told_limit
+from autoresearch.proposers.extract_change import complaint, extract_change, last_line, without_echo
+from autoresearch.proposers.limits import reported_limit
 from autoresearch.proposers.programs import Confine, find_program
 from autoresearch.proposers.reading import HYPOTHESIS, header, predicted, unread
 from autoresearch.records.money import CallEnding, CapReached, Intent, Ledger, Settlement
@@ -48,7 +48,7 @@ with edits in your output instead, answer with all of them again.
 
 @dataclass(frozen=True)
 class _Attempt:
-    """What one run came to; a Rejection is what it can still mend. `detail` for the ledger."""
+    """The result of one run, and what the ledger records; `call` is the number of its row."""
 
     result: Proposal | Rejection | ProposeFailure
     ending: CallEnding
@@ -58,7 +58,7 @@ class _Attempt:
 
 
 class CommandProposer:
-    """Runs a program once a proposal, and once more where its change would be refused."""
+    """Runs a program for each proposal, and a second time if its change would be refused."""
 
     def __init__(
         self,
@@ -78,21 +78,21 @@ class CommandProposer:
         now: Callable[[], float] = time.monotonic,
         date: Callable[[], datetime] = lambda: datetime.now().astimezone(),
     ) -> None:
-        """Look the program up.
+        """Find the program.
 
         Args:
             name: the spec, "command:..." as it was typed.
             command: quoted as for a shell; `{brief}` in it becomes the path of the brief.
             settings: its time, what a run costs, and which variables it gets.
-            write: puts a brief into words, and says how to hand in a change (see above).
-            explain: puts a refusal into words, made safe.
-            ledger: is asked before every run.
+            write: returns a brief in words, and how to hand in a change (see above).
+            explain: returns a refusal in words, made safe.
+            ledger: asked before every run whether it may be made.
             limits: of these, the largest file and how much output is kept.
             work: where throw-away folders are made.
             environment: of the whole process; a few variables of it are handed on.
             redact: makes every key in a text unreadable.
             confine: puts a command and its folder into a sandbox.
-            stop: whether a running program should be ended, since nobody waits for it any more.
+            stop: whether a running program should be ended, since the run stops.
             now: the clock, in seconds.
             date: the date and time, with its zone.
 
@@ -122,28 +122,29 @@ class CommandProposer:
 
     def propose(self, brief: Brief, check: Check) -> Proposal | ProposeFailure:
         """Return what the program changed, or why there is nothing; see `Proposer`."""
-        told = self._write(brief)
+        prompt = self._write(brief)
         try:
             with checkout(self._work, _files(brief), self._environment) as folder:
-                return self._converse(brief, check, folder, told)
+                return self._run_twice(brief, check, folder, prompt)
         except ProposerError as fault:
-            return ProposeFailure(self._hidden(str(fault)))
+            return ProposeFailure(self._redacted_line(str(fault)))
 
-    def _converse(
-        self, brief: Brief, check: Check, folder: Checkout, told: str
+    def _run_twice(
+        self, brief: Brief, check: Check, folder: Checkout, prompt: str
     ) -> Proposal | ProposeFailure:
-        first = self._attempt("propose", brief, folder, told)
+        """Run the program, and if its change would be refused, once more to mend it."""
+        first = self._attempt("propose", brief, folder, prompt)
         refused = _refusal(first.result, check)
         if refused is None or first.call is None or self._stop():
-            return _concluded(first)
-        self._ledger.send_back(first.call, self._hidden(refused.reason))
+            return _result(first)
+        self._ledger.send_back(first.call, self._redacted_line(refused.reason))
         again = _AGAIN.format(reason=self._redact(self._explain(brief, refused)))
-        second = self._attempt("repair", brief, folder, told + again)
+        second = self._attempt("repair", brief, folder, prompt + again)
         mended = isinstance(second.result, Proposal)
-        return _concluded(second if mended else first, first.call, second.call)
+        return _result(second if mended else first, first.call, second.call)
 
-    def _attempt(self, purpose: str, brief: Brief, folder: Checkout, told: str) -> _Attempt:
-        """Run the program once, with a row in the ledger before and its ending in it after."""
+    def _attempt(self, purpose: str, brief: Brief, folder: Checkout, prompt: str) -> _Attempt:
+        """Run the program once; reserve its cost in the ledger before, settle it afterwards."""
         call = self._ledger.reserve(
             Intent(
                 self._name, "command", self._program, purpose,
@@ -158,117 +159,116 @@ class CommandProposer:
         began = self._now()
         attempt = _Attempt(ProposeFailure("interrupted"), CallEnding.CUT, "interrupted")
         try:
-            noted = _note(folder, _files(brief))
-            ran = self._run(brief, folder, told)
-            attempt = self._judged(brief, folder, told, ran, noted)
-            said = safe_text(self._redact(ran.out or ran.error), lines=400, size=40_000)
-            attempt = replace(attempt, answer=self._redact(said))
+            earlier_note = _note(folder, _files(brief))
+            ran = self._run(brief, folder, prompt)
+            attempt = self._outcome(brief, folder, prompt, ran, earlier_note)
+            output = safe_text(self._redact(ran.out or ran.error), lines=400, size=40_000)
+            attempt = replace(attempt, answer=self._redact(output))
         except OSError as fault:
             what = f"{self._program} cannot be run"
-            attempt = self._unable(CallEnding.UNREACHABLE, what, fault.strerror or "")
+            attempt = self._failed(CallEnding.UNREACHABLE, what, fault.strerror or "")
         finally:
-            self._ledger.settle(call, self._settlement(attempt, self._now() - began))
+            cost = 0.0 if attempt.ending.free else self._usd or 0.0
+            latency, detail = self._now() - began, self._redacted_line(attempt.detail)
+            settlement = Settlement(attempt.ending, cost, None, latency, detail, attempt.answer)
+            self._ledger.settle(call, settlement)
         return replace(attempt, call=call)
 
-    def _settlement(self, attempt: _Attempt, latency: float) -> Settlement:
-        cost = 0.0 if attempt.ending.free else self._usd or 0.0
-        detail = self._hidden(attempt.detail)
-        return Settlement(attempt.ending, cost, None, latency, detail, attempt.answer)
-
-    def _run(self, brief: Brief, folder: Checkout, told: str) -> ProgramResult:
-        name = _free(_BRIEF, _files(brief))
-        folder.write(name, told)
-        # A tool that has removed its repository must not find the project's own.
+    def _run(self, brief: Brief, folder: Checkout, prompt: str) -> ProgramResult:
+        name = _unused(_BRIEF, _files(brief))
+        folder.write(name, prompt)
+        # A tool that has removed this repository must not find the project's own above it.
         fence = {"GIT_CEILING_DIRECTORIES": str(folder.folder.parent)}
         argv = [part.replace(_PLACE, str(folder.folder / name)) for part in self._argv]
         return run(
             self._confine(argv, folder.folder),
             cwd=folder.folder,
             environment=self._environment | fence,
-            told=told,
+            told=prompt,
             timeout=self._timeout,
             limits=self._limits,
             stop=self._stop,
             now=self._now,
         )
 
-    def _judged(
-        self, brief: Brief, folder: Checkout, told: str, ran: ProgramResult, noted: str
+    def _outcome(
+        self, brief: Brief, folder: Checkout, prompt: str, ran: ProgramResult, earlier_note: str
     ) -> _Attempt:
-        """Say what a run came to; `noted` is what its note held before.
+        """Return what a run came to; `earlier_note` is what its note held before.
 
-        A program that did not end well may have stopped halfway through its edits. They are taken
-        only where it wrote its note since, to the last line: that is done after the edits.
+        A program that failed may have stopped halfway through its edits. They are taken only if
+        it wrote its note to the last line since then: that is done after the edits.
         """
         if ran.stopped:
-            return self._unable(CallEnding.CUT, f"{self._program} was ended: the run stops")
+            return self._failed(CallEnding.CUT, f"{self._program} was ended: the run stops")
         if ran.late:
             what = f"{self._program} was ended after {counted(self._timeout, 'second')}"
-            return self._rested(self._unable(CallEnding.TIMED_OUT, what, complaint(ran)), ran)
+            return self._with_wait(self._failed(CallEnding.TIMED_OUT, what, complaint(ran)), ran)
         known = _files(brief)
-        left = folder.harvest(known, brief.editable, ours=(_free(_BRIEF, known), _NOTE))
-        printed, aside = (said_apart(text, told) for text in (ran.out, ran.error))
-        taken = extract_change(left, brief, printed)
+        left = folder.collect(known, brief.editable, ours=(_unused(_BRIEF, known), _NOTE))
+        out, error = (without_echo(text, prompt) for text in (ran.out, ran.error))
+        extracted = extract_change(left, brief, out)
         note = _note(folder, known)
-        whole = note != noted and header(note).risk != ""  # the risk is the last line of a note
+        # The risk is the last line of a note.
+        whole = note != earlier_note and header(note).risk != ""
         cut = ran.oddity != "" and not whole
-        if taken.fault and not cut:
-            fault = self._hidden(taken.fault)
+        if extracted.fault and not cut:
+            fault = self._redacted_line(extracted.fault)
             return _Attempt(Rejection(fault), CallEnding.MALFORMED, fault)
-        if taken.unread is not None and not cut:
-            proposal = unread(self._redact(printed), self._name, taken.unread, brief)
-            return _Attempt(proposal, CallEnding.ANSWERED, taken.note)
-        if taken.change is None or cut:
-            return self._nothing(ran, changed=bool(taken.change or taken.fault))
-        # The last line of printed edits is a mark, not a word.
-        last = "" if taken.printed else last_line(printed)
-        proposal = self._proposal(taken.change, (note, printed, aside), last, brief)
-        detail = "; ".join(part for part in (ran.oddity, taken.note) if part)
+        if extracted.unread is not None and not cut:
+            proposal = unread(self._redact(out), self._name, extracted.unread, brief)
+            return _Attempt(proposal, CallEnding.ANSWERED, extracted.note)
+        if extracted.change is None or cut:
+            return self._nothing(ran, changed=bool(extracted.change or extracted.fault))
+        # The last line of printed edits is a mark, and says nothing.
+        last = "" if extracted.printed else last_line(out)
+        proposal = self._proposal(extracted.change, (note, out, error), last, brief)
+        detail = "; ".join(part for part in (ran.oddity, extracted.note) if part)
         return _Attempt(proposal, CallEnding.ANSWERED, detail)
 
     def _nothing(self, ran: ProgramResult, *, changed: bool) -> _Attempt:
-        """Say why there is no proposal: it failed, or it changed nothing."""
+        """Return why there is no proposal: the program failed, or it changed nothing."""
         ending = CallEnding.CUT if changed or ran.exit.signal is not None else CallEnding.EMPTY
         what = "failed, and what it changed is not taken" if changed else "made no change"
-        attempt = self._unable(ending, f"{self._program} {what}", ran.oddity, complaint(ran))
-        return self._rested(attempt, ran, free=not changed)
+        attempt = self._failed(ending, f"{self._program} {what}", ran.oddity, complaint(ran))
+        return self._with_wait(attempt, ran, free=not changed)
 
-    def _rested(self, attempt: _Attempt, ran: ProgramResult, *, free: bool = False) -> _Attempt:
-        """Return a failed attempt, with the rest that it asks for where a limit is reached.
+    def _with_wait(self, attempt: _Attempt, ran: ProgramResult, *, free: bool = False) -> _Attempt:
+        """Return a failed attempt, with how long to wait if it says that a limit is reached.
 
-        `free`: it did nothing, so it is no run that anybody pays for.
+        `free`: it did nothing, so the run costs nothing.
         """
         now = self._date()
-        limit = told_limit((ran.error, ran.out), now)
+        limit = reported_limit((ran.error, ran.out), now)
         if limit is None:
             return attempt
         ending = CallEnding.RATE_LIMITED if free else attempt.ending
         what = f"{self._program} asks to be left alone until {limit.until(now)}"
-        rested = self._unable(ending, what, limit.said)
-        return replace(rested, result=ProposeFailure(rested.detail, retry_after=limit.seconds))
+        failed = self._failed(ending, what, limit.line)
+        return replace(failed, result=ProposeFailure(failed.detail, retry_after=limit.seconds))
 
     def _proposal(self, change: Change, words: Sequence[str], last: str, brief: Brief) -> Proposal:
-        """Return a change with what its author says of it: the first header, or a last line."""
+        """Return a change with its description: the first header in `words`, or the last line."""
         texts = [self._redact(text) for text in words]
-        said = next((each for each in map(header, texts) if each.hypothesis), header(texts[0]))
+        found = next((each for each in map(header, texts) if each.hypothesis), header(texts[0]))
         return Proposal(
             self._name,
-            said.hypothesis
+            found.hypothesis
             or safe_line(self._redact(last), HYPOTHESIS)
             or f"a change by {self._program}",
             Change(change.format, self._redact(change.text)),
-            said.category,
-            predicted(said.predicted, brief),
-            said.risk,
-            notes=said.notes,
+            found.category,
+            predicted(found.predicted, brief),
+            found.risk,
+            notes=found.notes,
         )
 
-    def _unable(self, ending: CallEnding, *parts: str) -> _Attempt:
-        detail = self._hidden(": ".join(part for part in parts if part))
+    def _failed(self, ending: CallEnding, *parts: str) -> _Attempt:
+        detail = self._redacted_line(": ".join(part for part in parts if part))
         return _Attempt(ProposeFailure(detail), ending, detail)
 
-    def _hidden(self, text: str) -> str:
-        # Before, since a key that is cut is not known again; after, since escapes may part one.
+    def _redacted_line(self, text: str) -> str:
+        # Before, since a key that was cut is not recognised; after, since escapes may split one.
         return self._redact(safe_line(self._redact(text), 300))
 
 
@@ -276,26 +276,26 @@ def _files(brief: Brief) -> Mapping[str, str]:
     return {**brief.fixed_files, **brief.files}
 
 
-def _free(name: str, taken: Mapping[str, str]) -> str:
+def _unused(name: str, taken: Mapping[str, str]) -> str:
     while name in taken:
         name = f"_{name}"
     return name
 
 
 def _note(folder: Checkout, known: Mapping[str, str]) -> str:
-    """Return what a program noted of its change; a note of the project's own is none."""
+    """Return what a program noted about its change; "" for a note of the project's own."""
     note = folder.read(_NOTE, _NOTE_BYTES)
     return "" if note == known.get(_NOTE) else note
 
 
 def _refusal(result: Proposal | Rejection | ProposeFailure, check: Check) -> Rejection | None:
-    """Return what the program is told to mend, if that is of any use."""
+    """Return what the program should mend; None where there is nothing, or no use in it."""
     if isinstance(result, ProposeFailure):
         return None
     return check(result) if isinstance(result, Proposal) else result
 
 
-def _concluded(attempt: _Attempt, *calls: int | None) -> Proposal | ProposeFailure:
+def _result(attempt: _Attempt, *calls: int | None) -> Proposal | ProposeFailure:
     result = attempt.result
     if isinstance(result, Rejection):
         return ProposeFailure(result.reason)

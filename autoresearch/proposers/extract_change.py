@@ -1,11 +1,11 @@
-"""What a command's work comes to: from the files it left and what it printed to one change."""
+"""Makes one change of a command's work: of the files that it left and what it printed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from autoresearch.patching import matching, unified_diff
 from autoresearch.proposers.base import Brief
-from autoresearch.proposers.checkout import Harvest
+from autoresearch.proposers.checkout import CollectedFiles
 from autoresearch.proposers.execution import ProgramResult
 from autoresearch.proposers.reading import read_change
 from autoresearch.proposers.spoken import spoken
@@ -14,10 +14,10 @@ from autoresearch.records.values import Change, ChangeFormat, Rejection
 
 @dataclass(frozen=True)
 class ExtractedChange:
-    """A change, None where there is none; `note` says what is left out.
+    """A change, None where there is none; `note` says what was left out of it.
 
-    `printed`: it was not made in files. `fault` is what is wrong with the files, `unread` with a
-    change that was printed.
+    `printed`: it comes from the output, not from files. `fault` is what is wrong with the files,
+    `unread` why a printed change cannot be read.
     """
 
     change: Change | None = None
@@ -27,14 +27,14 @@ class ExtractedChange:
     unread: Rejection | None = None
 
 
-def extract_change(left: Harvest, brief: Brief, printed: str) -> ExtractedChange:
+def extract_change(left: CollectedFiles, brief: Brief, printed: str) -> ExtractedChange:
     """Return the change of the editable files, else the edits that were printed.
 
-    A change of fixed files is left out. Where it is all there is, it is returned as it is: it
-    will be refused in so many words, and kept.
+    Changes of fixed files are left out. If there are no others, they are returned: preflight
+    refuses them with the reason, and the experiment's row keeps them.
     """
-    if fault := _fault(left, brief):
-        return ExtractedChange(fault=fault)
+    if wrong := {path: why for path, why in left.faults.items() if path not in brief.fixed_files}:
+        return ExtractedChange(fault="; ".join(f"{path} {why}" for path, why in wrong.items()))
     diff = unified_diff(brief.files, matching(left.texts, brief.editable))
     fixed = {path: text for path, text in brief.fixed_files.items() if left.texts.get(path) != text}
     names = ", ".join(sorted(fixed)[:5])
@@ -53,25 +53,20 @@ def extract_change(left: Harvest, brief: Brief, printed: str) -> ExtractedChange
     )
 
 
-def said_apart(output: str, told: str) -> str:
-    """Return what a program said; some repeat what they were told before it."""
-    return spoken(output).replace(told.strip(), "")
+def without_echo(output: str, prompt: str) -> str:
+    """Return a program's words without the prompt, which some programs repeat."""
+    return spoken(output).replace(prompt.strip(), "")
 
 
 def complaint(ran: ProgramResult) -> str:
-    """Return the last line in which a program may have said what went wrong."""
+    """Return the last line in which a program may have written what went wrong."""
     return last_line(*(spoken(text, failed=True) for text in (ran.error, ran.out)))
 
 
 def last_line(*texts: str) -> str:
-    """Return the last line that says anything, of the first text that has one."""
+    """Return the last line with any text, of the first text that has one."""
     lines = (text.rstrip().rpartition("\n")[2].strip() for text in texts)
     return next((line for line in lines if line), "")
-
-
-def _fault(left: Harvest, brief: Brief) -> str:
-    wrong = {path: why for path, why in left.faults.items() if path not in brief.fixed_files}
-    return "; ".join(f"{path} {why}" for path, why in wrong.items())
 
 
 def _diff(before: Mapping[str, str], now: Mapping[str, str]) -> Change:

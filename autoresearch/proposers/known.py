@@ -1,4 +1,4 @@
-"""What was known of a project before its study: earlier results, as a file of the person's says."""
+"""Results that were known before the study, read from a file of the person's."""
 
 from dataclasses import dataclass
 
@@ -17,11 +17,11 @@ class KnownIdea:
 
 @dataclass(frozen=True)
 class Known:
-    """What the person had found out before the study, oldest first, in numbers of its own kind.
+    """What the person had found out before the study, oldest first, in the metric of that time.
 
-    `origin` is the file it was read from. Nobody but that file vouches for it, and it may have been
-    read on another machine. `inside` is whether the best of it is part of the study's base commit;
-    None: not known.
+    `origin` is the file it was read from. The numbers are that file's own, and may come from
+    another machine. `inside` says whether the best of it is part of the study's base commit; None:
+    not known.
     """
 
     origin: str

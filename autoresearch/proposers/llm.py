@@ -1,4 +1,4 @@
-"""A language model as a proposer: brief in, answer out, sent back with reasons until it holds."""
+"""A language model as a proposer: it gets a brief, and refused answers back with the reason."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -15,7 +15,7 @@ from autoresearch.records.values import Proposal, Rejection
 
 
 class LlmProposer:
-    """Asks a model for one experiment; what is refused goes back to it, twice at most."""
+    """Asks a model for one experiment; a refused answer is sent back as often as is set."""
 
     def __init__(
         self, name: str, model: MeteredModel, prompting: Prompting, settings: LlmSettings
@@ -40,37 +40,37 @@ class LlmProposer:
         return self._name
 
     def propose(self, brief: Brief, check: Check) -> Proposal | Several | ProposeFailure:
-        """Return a proposal (in the end also one that will be refused), or why there is none.
+        """Return a proposal (the last one even if it will be refused), or why there is none.
 
-        Where several are wanted, or the settings ask for them, what a call has made is returned
-        whole.
+        If several are wanted, or the settings ask for several, all good ones of a call are
+        returned.
         """
         prompt, answer = self._first(brief)
         if isinstance(answer, ProposeFailure):
             return answer
         calls: tuple[int, ...] = (answer.call,)
-        made, others, faults = self._judged(brief, answer, check, [])
-        while made.fault and len(calls) <= self._settings.repairs:
+        first, others, faults = self._checked(brief, answer, check, [])
+        while first.fault and len(calls) <= self._settings.repairs:
             objection = self._prompting.objection(brief, faults[-1])
             prompt = prompt.objected(answer.reply.text, objection)
             again = self._repair(prompt, answer)
             if isinstance(again, ProposeFailure):
-                break  # what there is becomes a row, with its reason: nothing is lost
+                break  # the refused proposal becomes a row, with its reason
             calls += (again.call,)
             if again.reply.ending is CallEnding.TOO_LONG:
                 break
             answer = again
-            made, others, faults = self._judged(brief, answer, check, faults)
-        first = replace(made, calls=calls, fault=self._advised(made.fault, faults))
+            first, others, faults = self._checked(brief, answer, check, faults)
+        first = replace(first, calls=calls, fault=self._with_advice(first.fault, faults))
         return Several((first, *others)) if others else first
 
-    def _judged(
+    def _checked(
         self, brief: Brief, answer: Answer, check: Check, before: Sequence[Rejection]
     ) -> tuple[Proposal, Sequence[Proposal], Sequence[Rejection]]:
-        """Return what an answer proposes, with its fault if it has one, and all faults so far.
+        """Return the proposal of an answer, its further proposals, and all faults so far.
 
-        Of several proposals that is the first without a fault, else the last; beside it, those
-        below it that have none.
+        Of several proposals it is the first without a fault, else the last one, with its fault;
+        further proposals are those after it that have none.
         """
         read, *others = self._read(brief, answer)
         while (fault := _fault(read, check)) is not None and others:
@@ -82,9 +82,9 @@ class LlmProposer:
             return reading.unread(answer.reply.text, self._name, read, brief), (), [*before, read]
         if fault is not None:
             return replace(read, fault=fault.reason), (), [*before, fault]
-        return read, list(self._sound(others, answer, check)), before
+        return read, list(self._acceptable(others, answer, check)), before
 
-    def _sound(
+    def _acceptable(
         self, others: Sequence[Proposal | Rejection], answer: Answer, check: Check
     ) -> Iterator[Proposal]:
         """Yield the further proposals of a call that would be trained."""
@@ -99,17 +99,17 @@ class LlmProposer:
     def _drop(self, fault: Rejection) -> None:
         self._model.tell(f"one of its proposals is dropped: {fault.reason}")
 
-    def _advised(self, fault: str, faults: Sequence[Rejection]) -> str:
-        """Return a fault with advice to the person where edits seem to be too hard for a model."""
+    def _with_advice(self, fault: str, faults: Sequence[Rejection]) -> str:
+        """Return a fault, with advice to the person if edits seem to be too hard for the model."""
         wordy = sum(isinstance(each, reading.NoChange) for each in faults)
         if not fault or wordy < 2 or self._settings.format == "file":
             return fault
         return f'{fault}. An easier form may help this model: format = "file" in [llm]'
 
     def _first(self, brief: Brief) -> tuple[Prompt, Answer | ProposeFailure]:
-        """Ask; where brief and answer are too long for the model, ask with half of the longer one.
+        """Ask; if brief and answer are too long for the model, ask with half of the longer one.
 
-        Where the call is too dear, with half of the brief.
+        If the call is too expensive, ask with half of the brief.
         """
         while True:
             prompt = self._prompt(brief, self._tokens)
@@ -120,8 +120,11 @@ class LlmProposer:
             if too_long and self._room > self._tokens:
                 self._room //= 2
                 continue
-            if not self._halved(brief):
-                return prompt, answer if isinstance(answer, ProposeFailure) else _hopeless(answer)
+            if not self._halve(brief):
+                if isinstance(answer, ProposeFailure):
+                    return prompt, answer
+                reason = f"the brief is too long for the model: {answer.reply.detail}"
+                return prompt, ProposeFailure(reason, final=True)
 
     def _prompt(self, brief: Brief, tokens: int) -> Prompt:
         return self._prompting.prompt(brief, tokens=tokens, proposals=self._most(brief))
@@ -130,8 +133,8 @@ class LlmProposer:
         """Return how many proposals a call is asked for."""
         return max(self._settings.proposals, min(brief.wanted, MOST_AT_ONCE))
 
-    def _halved(self, brief: Brief) -> bool:
-        """Tell half as much from now on; return whether a brief can be as short as that."""
+    def _halve(self, brief: Brief) -> bool:
+        """Halve briefs from now on; return false, changing nothing, if they cannot be so short."""
         try:
             self._prompt(brief, self._tokens // 2)
         except ProposerError:
@@ -140,7 +143,7 @@ class LlmProposer:
         return True
 
     def _repair(self, prompt: Prompt, refused: Answer) -> Answer | ProposeFailure:
-        """Ask again; with twice the room where thoughts took all of it, if that may be had."""
+        """Ask again, with twice the output tokens where thinking used all and a cap allows it."""
         if refused.reply.starved:
             room = 2 * self._room
             again = self._model.ask(prompt, purpose="repair", max_output=room)
@@ -162,11 +165,7 @@ def _fault(read: Proposal | Rejection, check: Check) -> Rejection | None:
 
 
 def _too_much(answer: Answer | ProposeFailure) -> bool:
-    """Whether a call was turned away for the room it asked for: by a cap, or by the provider."""
+    """Return whether a call was turned away, by a cap or by the provider, for its output tokens."""
     if isinstance(answer, ProposeFailure):
         return isinstance(answer, OverCallCap) or answer.doubtful
     return answer.reply.ending is CallEnding.TOO_LONG
-
-
-def _hopeless(answer: Answer) -> ProposeFailure:
-    return ProposeFailure(f"the brief is too long for the model: {answer.reply.detail}", final=True)

@@ -1,7 +1,8 @@
-"""One attempt at a model, its money reserved before and settled after.
+"""One call of a model: its cost is reserved in the ledger before, and settled afterwards.
 
-Nothing is tried twice here and nobody sleeps: what went wrong is told, and the loop decides who
-is asked next and when. So a pause is seen, can be interrupted, and leaves the turn to others.
+Nothing is tried twice here and nothing waits: what went wrong is returned, and the controller
+decides who is asked next and when. So a pause is visible, can be interrupted, and leaves the turn
+to others.
 """
 
 from collections.abc import Callable
@@ -27,19 +28,19 @@ _UNANSWERED = {
     CallEnding.NOT_FOUND: "no such model",
     CallEnding.BAD_REQUEST: "the request was refused",
 }
-_SPOKEN = (CallEnding.ANSWERED, CallEnding.TRUNCATED, CallEnding.EMPTY, CallEnding.TOO_LONG)
-# No tokenizer makes so few tokens of a text: code, English, and what is written in other letters
-# come to 1 to 6 characters a token, code that is mostly blanks to 8. A context that is too small by
-# half is seen so: a brief of 56,000 characters that Ollama's 4,096 tokens cut comes to 14.
+_WITH_ANSWER = (CallEnding.ANSWERED, CallEnding.TRUNCATED, CallEnding.EMPTY, CallEnding.TOO_LONG)
+# More characters a token than any tokenizer reaches: code, English and other scripts have 1 to 6,
+# code that is mostly blanks has 8. So a prompt that the server cut by half is noticed: a brief of
+# 56,000 characters, cut to Ollama's 4,096 tokens, seems to have 14.
 _CHARACTERS_A_TOKEN = 10
-_LEAST_CHARACTERS = 4000  # of a prompt that can be judged: a short one may be a single long word
-# Mostly a fault of the settings, but gateways say it too when they stumble.
+_LEAST_CHARACTERS = 4000  # of a prompt that is checked so: a short one may be a single long word
+# Mostly a fault of the settings, but gateways also answer so in trouble that passes.
 _DOUBTFUL = (CallEnding.BAD_REQUEST, CallEnding.NOT_FOUND)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model said, and the number of the call in the ledger."""
+    """A model's reply, and the number of the call in the ledger."""
 
     call: int
     reply: Reply
@@ -47,22 +48,22 @@ class Answer:
 
 @dataclass(frozen=True)
 class OverCallCap(ProposeFailure):
-    """The call alone would pass the cap of a call: a smaller one may not."""
+    """The call alone would pass the cap of one call: a smaller call may not."""
 
 
-def shown_short(prompt: Prompt, usage: Usage | None) -> bool:
-    """Whether a provider counted so few tokens that it cannot have read all of a prompt."""
+def seems_cut(prompt: Prompt, usage: Usage | None) -> bool:
+    """Return whether a provider counted so few tokens that it cannot have read the whole prompt."""
     if usage is None or not usage.input or prompt.characters < _LEAST_CHARACTERS:
         return False
     return usage.input * _CHARACTERS_A_TOKEN < prompt.characters
 
 
 def shortcoming(reply: Reply, most: int) -> str:
-    """Return what is wrong with an answer that is empty or not whole, for the model to mend.
+    """Return what is wrong with an answer that is empty or not whole, in words for the model.
 
     Args:
         reply: that answer.
-        most: tokens that it could say, where the reply does not tell.
+        most: output tokens that it could have, if the reply does not tell.
     """
     most = reply.limit or most
     if for_tool(reply.stop):
@@ -81,7 +82,7 @@ def shortcoming(reply: Reply, most: int) -> str:
 
 
 class MeteredModel:
-    """Asks one model on one proposer's account."""
+    """Calls one model, on the account of one proposer."""
 
     def __init__(
         self,
@@ -99,7 +100,7 @@ class MeteredModel:
             priced: the model and its price.
             ledger: says whether a call may be made.
             redact: takes keys out of a text.
-            tell: is given what the person should know, once.
+            tell: called with lines for the person.
         """
         self._name = name
         self._model = priced.model
@@ -107,20 +108,22 @@ class MeteredModel:
         self._ledger = ledger
         self._redact = redact
         self._tell = tell
-        self._answered = self._told = False
-        self._dearest = 0.0  # that a reply itself told
+        self._answered = self._warned = False
+        self._dearest = 0.0  # cost of a call, as a reply reported it
 
     def ask(self, prompt: Prompt, *, purpose: str, max_output: int) -> Answer | ProposeFailure:
-        """Make one attempt; return what was said (also cut, empty, or: too long), or why nothing.
+        """Make one call; return its answer (also a cut or empty one, or "too long"), or a failure.
 
         Args:
-            prompt: what the model is told.
+            prompt: what is sent to the model.
             purpose: "propose", "repair" or "check".
-            max_output: tokens it may say, thoughts included.
+            max_output: output tokens that it may have, thoughts included.
         """
-        # A price that is too low, as a gateway's on loopback, is known after the first reply.
+        # That a price is too low, as for a gateway on loopback, is known after the first reply.
         worst = max(self._price.worst(prompt.most_tokens, max_output), self._dearest)
-        call = self._ledger.reserve(self._intent(purpose, worst))
+        model, source = self._model, self._price.source
+        intent = Intent(self._name, model.provider, model.model, purpose, worst, source)
+        call = self._ledger.reserve(intent)
         if isinstance(call, CapReached):
             kind = OverCallCap if call.call else ProposeFailure
             return kind(call.reason, final=True, planned=True)
@@ -129,29 +132,25 @@ class MeteredModel:
         self._answered = self._answered or reply.ending.answered
         self._dearest = max(self._dearest, reply.cost or 0.0)
         self._warn(prompt, reply.usage)
-        return Answer(call, reply) if reply.ending in _SPOKEN else self._unable(reply)
+        return Answer(call, reply) if reply.ending in _WITH_ANSWER else self._failure(reply)
 
     def send_back(self, answer: Answer, reason: str) -> None:
-        """Write down why an answer was refused."""
+        """Record why an answer was refused."""
         self._ledger.send_back(answer.call, self._redact(reason))
 
     def tell(self, line: str) -> None:
-        """Tell the person a line on this proposer's account."""
+        """Give the person a line, with this proposer's name before it."""
         self._tell(f"{self._name}: {self._redact(line)}")
 
     def _warn(self, prompt: Prompt, usage: Usage | None) -> None:
-        if usage is None or self._told or not shown_short(prompt, usage):
+        if usage is None or self._warned or not seems_cut(prompt, usage):
             return
-        self._told = True
+        self._warned = True
         self._tell(
             f"{self._name}: {usage.input:,} tokens were counted in a prompt of "
             f"{prompt.characters:,} characters, so it seems to be cut silently: give the server a "
             "larger context (Ollama: OLLAMA_CONTEXT_LENGTH) or lower [llm] brief_tokens"
         )
-
-    def _intent(self, purpose: str, worst: float) -> Intent:
-        model = self._model
-        return Intent(self._name, model.provider, model.model, purpose, worst, self._price.source)
 
     def _settlement(self, reply: Reply) -> Settlement:
         return Settlement(
@@ -164,16 +163,16 @@ class MeteredModel:
         )
 
     def _cost(self, reply: Reply) -> float | None:
-        """Return what a call cost: as the reply tells, else by its tokens; None where unknown."""
-        if reply.cost:  # nothing is what gateways tell of models whose price they do not know
+        """Return a call's cost: as the reply reports, else by its tokens; None if not known."""
+        if reply.cost:  # gateways report 0 for models whose price they do not know
             return reply.cost
         if reply.usage is not None:
             return self._price.cost(reply.usage)
         return 0.0 if reply.ending.free else None
 
-    def _unable(self, reply: Reply) -> ProposeFailure:
-        said = f": {self._redact(reply.detail)}" if reply.detail else ""
-        reason = f"{_UNANSWERED[reply.ending]}{said}"
+    def _failure(self, reply: Reply) -> ProposeFailure:
+        detail = f": {self._redact(reply.detail)}" if reply.detail else ""
+        reason = f"{_UNANSWERED[reply.ending]}{detail}"
         doubtful = self._answered and reply.ending in _DOUBTFUL
         final = reply.ending.final and not doubtful
         return ProposeFailure(reason, reply.retry_after, final, doubtful=doubtful)

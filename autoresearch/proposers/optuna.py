@@ -1,4 +1,4 @@
-"""Tunes the constants of train.py with an estimator that learns: needs no key and no network."""
+"""Tunes the constants of train.py by an estimator that learns; needs no key and no network."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -18,14 +18,14 @@ from autoresearch.proposers.space import Choice, Span, rounded
 from autoresearch.proposers.tuning import ATTEMPTS, Tuner, some_of
 from autoresearch.records.values import Verdict
 
-_PATIENCE = 50  # attempts before the sampler that learns makes way for one that wanders
+_PATIENCE = 50  # attempts before values are drawn at random instead
 
 
 class OptunaProposer(Tuner):
     """Changes one to three constants around the incumbent, drawn by a tree-structured estimator.
 
-    The estimator (TPE; Bergstra and others, NeurIPS 2011) is told the whole history anew each
-    time, a crash as pruned, and seeded by study and experiment: the same brief, the same proposal.
+    The estimator (TPE; Bergstra and others, NeurIPS 2011) is given the whole history each time, a
+    crash as pruned, and seeded by study and experiment: the same brief gives the same proposal.
     """
 
     def __init__(self) -> None:
@@ -35,39 +35,38 @@ class OptunaProposer(Tuner):
 
 def _draws(brief: Brief, space: Mapping[str, Span]) -> Iterator[dict[str, Number]]:
     study = optuna.create_study(direction="minimize")
-    for past in brief.history:
-        _tell(study, space, past)
+    for entry in brief.history:
+        _tell(study, space, entry)
     for attempt in range(ATTEMPTS):
-        dice, names = some_of(space, f"{brief.study}/{brief.number}/{attempt}")
-        study.sampler = _sampler(dice.getrandbits(32), wander=attempt >= _PATIENCE)
+        rng, names = some_of(space, f"{brief.study}/{brief.number}/{attempt}")
+        learning = attempt < _PATIENCE
+        kind = optuna.samplers.TPESampler if learning else optuna.samplers.RandomSampler
+        study.sampler = kind(seed=rng.getrandbits(32))
         # Only the constants that move are asked for; all others keep the incumbent's values.
         trial = study.ask({name: _distribution(space[name]) for name in names})
         study.tell(trial, state=TrialState.FAIL)
-        yield {name: _value(value) for name, value in trial.params.items()}
+        yield {
+            name: rounded(value) if isinstance(value, float) else value
+            for name, value in trial.params.items()
+        }
 
 
-def _sampler(seed: int, *, wander: bool) -> optuna.samplers.BaseSampler:
-    if wander:
-        return optuna.samplers.RandomSampler(seed=seed)
-    return optuna.samplers.TPESampler(seed=seed)
-
-
-def _tell(study: optuna.Study, space: Mapping[str, Span], past: HistoryEntry) -> None:
+def _tell(study: optuna.Study, space: Mapping[str, Span], entry: HistoryEntry) -> None:
     values = {
         name: value
-        for name, value in past.constants.items()
+        for name, value in entry.constants.items()
         if name in space and space[name].holds(value)
     }
-    scored = past.val_bpb is not None and math.isfinite(past.val_bpb)
-    failed = past.verdict in (Verdict.CRASH, Verdict.DISQUALIFIED)
-    # Stopped early, or out of bounds: its score is none to come near.
-    failed = failed or (past.verdict is Verdict.DISCARD and not scored) or bool(past.broke)
+    scored = entry.val_bpb is not None and math.isfinite(entry.val_bpb)
+    failed = entry.verdict in (Verdict.CRASH, Verdict.DISQUALIFIED)
+    # Stopped early, or out of a guard's bounds: not to be repeated, whatever its score.
+    failed = failed or (entry.verdict is Verdict.DISCARD and not scored) or bool(entry.broke)
     if not values or not (scored or failed):
         return
     study.add_trial(
         create_trial(
             state=TrialState.PRUNED if failed else TrialState.COMPLETE,
-            value=None if failed else past.val_bpb,
+            value=None if failed else entry.val_bpb,
             params=values,
             distributions={name: _distribution(space[name]) for name in values},
         )
@@ -80,7 +79,3 @@ def _distribution(where: Span) -> BaseDistribution:
     if where.whole:
         return IntDistribution(int(where.low), int(where.high), log=where.log, step=where.step)
     return FloatDistribution(where.low, where.high, log=where.log)
-
-
-def _value(drawn: Number) -> Number:
-    return rounded(drawn) if isinstance(drawn, float) else drawn

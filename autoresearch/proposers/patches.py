@@ -4,7 +4,7 @@ from pathlib import Path
 
 from autoresearch.errors import ProposerError
 from autoresearch.proposers.base import Brief, Check
-from autoresearch.proposers.patchfile import MOST_BYTES, said_of, text_of
+from autoresearch.proposers.patchfile import MOST_BYTES, patch_header, text_of
 from autoresearch.proposers.reading import predicted
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import Change, ChangeFormat, Proposal
@@ -14,7 +14,7 @@ _PACKED = (".gz", ".bz2", ".xz")
 
 
 class PatchesProposer:
-    """Proposes each file of a folder once; a file whose text has changed since counts as new."""
+    """Proposes each patch file of a folder once; a file whose text has changed counts as new."""
 
     def __init__(self, name: str, directory: Path) -> None:
         self._name = name
@@ -31,7 +31,7 @@ class PatchesProposer:
 
     def propose(self, brief: Brief, check: Check) -> Proposal | None:  # noqa: ARG002 - it mends nothing
         """Return the first file that the study has not tried; None when all have been."""
-        tried = {(past.proposer, past.change.text) for past in brief.history}
+        tried = {(each.proposer, each.change.text) for each in brief.history}
         tried |= {(each.proposer, each.change.text) for each in brief.pending}
         for path in self._files():
             proposal = _read(path, brief)
@@ -41,10 +41,10 @@ class PatchesProposer:
 
     def _files(self) -> list[Path]:
         try:
-            found = [path for path in self._directory.iterdir() if _bare(path).suffix in _SUFFIXES]
+            paths = [path for path in self._directory.iterdir() if _bare(path).suffix in _SUFFIXES]
         except OSError:
             return []
-        return sorted(found, key=lambda path: path.name)
+        return sorted(paths, key=lambda path: path.name)
 
 
 def _bare(path: Path) -> Path:
@@ -60,12 +60,12 @@ def _read(path: Path, brief: Brief) -> Proposal:
             text = text_of(file.read(MOST_BYTES))
     except OSError as fault:
         text = f"{name} cannot be read: {fault.strerror}"
-    said = said_of(text, _bare(path).stem)
+    written = patch_header(text, _bare(path).stem)
     return Proposal(
         f"patches:{name}",
-        said.hypothesis,
+        written.hypothesis,
         Change(ChangeFormat.DIFF, text),
-        said.category,
-        predicted(said.predicted, brief),
-        said.risk,
+        written.category,
+        predicted(written.predicted, brief),
+        written.risk,
     )

@@ -1,7 +1,7 @@
-"""A patch file's bytes as clean text, and what its author says of it.
+"""Reads a patch file: its bytes as clean text, and what its author wrote above the diff.
 
-The same bytes always give the same text: it is kept with the experiment, and by it the file is
-known again after a restart.
+The same bytes always give the same text: it is kept with the experiment, and tells after a restart
+that the file was proposed already.
 """
 
 import bz2
@@ -40,12 +40,13 @@ _MARGIN = re.compile(r"^([>| \t]*[>| \t])@@ -\d", re.MULTILINE)
 _HUNK = re.compile(r"^@@", re.MULTILINE)
 _BEGIN = re.compile(r"^(?:diff |Index: |--- .*\n\+\+\+ )", re.MULTILINE)
 _SUBJECT = re.compile(r"^Subject: *((?:.*\n)(?:[ \t].+\n)*)", re.MULTILINE)
+# The title in what `git show` and `git log` print.
 _SHOWN = re.compile(r"^commit [0-9a-f]{7,64}\b.*\n(?:\S.*\n)+\n {4}(.+)", re.MULTILINE)
-# A heading, what Mercurial writes of a commit, or a fence: no sentence, but beside one.
-_BESIDE = re.compile(r"#.*|\s*(?:`{3,}|~{3,}).*")
+# A heading, a line that Mercurial writes of a commit, or a fence: skipped, as sentences may follow.
+_SKIPPED = re.compile(r"#.*|\s*(?:`{3,}|~{3,}).*")
 _SHA = re.compile(r"[0-9a-f]{7,64} ")
 _TAGS = re.compile(r"^(?:\s*(?:\[[^]]*\]|re:|fwd?:))+\s*", re.IGNORECASE)
-# Lines that mail, git and diff write. One of them, and what stands there is nobody's sentence.
+# Lines that mail, git and diff write: where one of them is, the text is no author's sentence.
 _FORMAT = re.compile(
     r"From [0-9a-f]{40,64} .*|[A-Z][A-Za-z-]*: .*|commit [0-9a-f]{7,}.*|[-=*_]{3,}|=== .*"
     r"|.*[$%>] (?:git|hg|svn|diff)\b.*"
@@ -56,7 +57,7 @@ _FORMAT = re.compile(
 def text_of(data: bytes) -> str:
     """Return a patch file's text: unpacked, decoded, without colours, margins and NULs.
 
-    What cannot be read as text stays as replacement characters, by which it is refused later.
+    Bytes that are no text become replacement characters, for which the patch is refused later.
     """
     text = _decoded(_unpacked(data)).replace("\0", "\ufffd")
     if "\n" not in text:
@@ -66,18 +67,19 @@ def text_of(data: bytes) -> str:
     return _without_margin(text)
 
 
-def said_of(text: str, name: str) -> Header:
-    """Return what stands above a diff about it; where that is nothing, a file's name speaks.
+def patch_header(text: str, name: str) -> Header:
+    """Return the header of a patch: what is written above its diff, or else its file's name.
 
-    That is header lines as a model writes them, a mail's subject, the first line of a commit's
+    Read are header lines as a model writes them, a mail's subject, the first line of a commit's
     message, or sentences; never a line that only belongs to a format.
     """
     begin = _BEGIN.search(text)
     above = text[: min(begin.start(), _MOST_ABOVE)] if begin else ""
-    said = header(above)
-    if said.hypothesis:
-        return said
-    words = _subject(above) or _shown(above) or _prose(above)
+    written = header(above)
+    if written.hypothesis:
+        return written
+    title = _SHOWN.search(above)
+    words = _subject(above) or (title[1] if title else "") or _prose(above)
     return Header(safe_line(words, 300) or safe_line(name, 120))
 
 
@@ -101,7 +103,7 @@ def _decoded(data: bytes) -> str:
 
 
 def _wide(data: bytes) -> str:
-    """Return the encoding of text in two bytes a character: every second byte of it is mostly 0."""
+    """Return the encoding of text in two bytes a character: every second byte is mostly 0."""
     most = len(data) // 4
     even, odd = data[::2].count(0), data[1::2].count(0)
     if min(even, odd) * 10 > max(even, odd):
@@ -110,7 +112,7 @@ def _wide(data: bytes) -> str:
 
 
 def _line(line: bytes) -> bytes:
-    """Return a line as UTF-8, read as Latin-1 where it is none; what is added is not guessed."""
+    """Return a line as UTF-8; one that is none is read as Latin-1, unless the patch adds it."""
     try:
         line.decode("utf-8")
     except UnicodeDecodeError:
@@ -120,31 +122,25 @@ def _line(line: bytes) -> bytes:
 
 def _without_margin(text: str) -> str:
     """Return a text without the indentation or quotation marks before all lines of its diff."""
-    found = _MARGIN.search(text)
-    if found is None or _HUNK.search(text) or f"\n{found[1]}+++ " not in text:
+    match = _MARGIN.search(text)
+    if match is None or _HUNK.search(text) or f"\n{match[1]}+++ " not in text:
         return text
-    bare = found[1].rstrip()
-    lines = (line.removeprefix(found[1]) for line in text.split("\n"))
+    bare = match[1].rstrip()
+    lines = (line.removeprefix(match[1]) for line in text.split("\n"))
     return "\n".join("" if line.rstrip() == bare else line for line in lines)
 
 
 def _subject(above: str) -> str:
-    found = _SUBJECT.search(above)
-    if found is None:
+    match = _SUBJECT.search(above)
+    if match is None:
         return ""
-    words = " ".join(found[1].split())[:_MOST_SUBJECT]
+    words = " ".join(match[1].split())[:_MOST_SUBJECT]
     with suppress(LookupError, ValueError, MessageError):
         words = str(make_header(decode_header(words)))
     return _TAGS.sub("", words)
 
 
-def _shown(above: str) -> str:
-    """Return the title in what `git show` and `git log` print."""
-    found = _SHOWN.search(above)
-    return found[1] if found else ""
-
-
 def _prose(above: str) -> str:
     lines = [line.strip() for line in unescaped(above).splitlines()]
-    said = [line for line in lines if line and not _BESIDE.fullmatch(line)]
-    return "" if any(map(_FORMAT.fullmatch, said)) else _SHA.sub("", " ".join(said), count=1)
+    words = [line for line in lines if line and not _SKIPPED.fullmatch(line)]
+    return "" if any(map(_FORMAT.fullmatch, words)) else _SHA.sub("", " ".join(words), count=1)

@@ -1,13 +1,12 @@
 """What a call costs, in US dollars: by the person's own prices, else by those of genai-prices.
 
-Looked up in this order:
+A price is looked for in this order:
 
 1. `[prices."KEY"]` of autoresearch.toml, where KEY is the proposer's spec as it is typed
-   ("anthropic:MODEL", "openai:MODEL", "openai:MODEL@http://gpu.lan:8000/v1") or PROVIDER:MODEL,
-   which for a base URL is its host and port ("gpu.lan:8000:MODEL": on whatever path);
-2. a base URL on loopback costs nothing;
-3. the list of prices that the package genai-prices carries: nothing is fetched. For a base URL
-   only if that list knows the URL.
+("anthropic:MODEL", "openai:MODEL", "openai:MODEL@http://gpu.lan:8000/v1") or PROVIDER:MODEL, which
+for a base URL is its host and port ("gpu.lan:8000:MODEL": on whatever path); 2. a base URL on
+loopback costs nothing; 3. the list of prices in the package genai-prices: nothing is fetched. For a
+base URL only if that list has the URL.
 """
 
 import ipaddress
@@ -23,7 +22,7 @@ from autoresearch.errors import ProposerError
 from autoresearch.records.money import Usage
 
 if TYPE_CHECKING:
-    from genai_prices.types import ModelInfo, ModelPrice
+    from genai_prices.types import ModelPrice
 
 _MILLION = 10**6
 _STEP, _STEPS = timedelta(minutes=15), 97  # a day: no call takes longer
@@ -39,9 +38,9 @@ _THOUGHT, _REQUESTS = "output_reasoning_mtok", "requests_kcount"
 
 @dataclass(frozen=True)
 class Rates:
-    """Dollars for a token of each kind and for the request itself, exact.
+    """Exact dollars for a token of each kind, and for the request itself.
 
-    They hold for the whole of a request with more than `above` input tokens.
+    They hold for all tokens of a request with more than `above` input tokens.
     """
 
     input: Fraction
@@ -54,8 +53,8 @@ class Rates:
     def cost(self, usage: Usage) -> Fraction:
         """Return what a request cost."""
         fresh = usage.input - usage.cached - usage.written
-        told = fresh * self.input + usage.cached * self.cached + usage.written * self.written
-        return told + usage.output * self.output + self.request
+        read = fresh * self.input + usage.cached * self.cached + usage.written * self.written
+        return read + usage.output * self.output + self.request
 
     def worst(self, input_tokens: int, output_tokens: int) -> Fraction:
         """Return the most that a request of at most so many tokens costs at these rates."""
@@ -68,9 +67,9 @@ Tiers = tuple[Rates, ...]  # by `above`, ascending; the first holds for any requ
 
 @dataclass(frozen=True)
 class Price:
-    """What a model costs. `source` says where that is from, for example "genai-prices 0.2.3".
+    """What a model costs. `source` says where the price is from, for example "genai-prices 0.2.3".
 
-    `tiers` gives the rates in force at a time: some providers are cheaper at night.
+    `tiers` returns the rates in force at a time: some providers are cheaper at night.
     """
 
     source: str
@@ -78,12 +77,12 @@ class Price:
     now: Callable[[], datetime]
 
     def cost(self, usage: Usage) -> float:
-        """Return what a call cost that used so many tokens."""
+        """Return the cost of a call with so many tokens."""
         tiers = self.tiers(self.now())
         return float(next(each for each in reversed(tiers) if usage.input > each.above).cost(usage))
 
     def worst(self, input_tokens: int, output_tokens: int) -> float:
-        """Return the most that a call of at most so many tokens costs, made now or in a day.
+        """Return the most that a call of at most so many tokens costs, if made within a day.
 
         Never less than `cost` of any such call: both are rounded once, from exact sums.
         """
@@ -117,15 +116,15 @@ def price(
         now: the clock, aware.
 
     Raises:
-        ProposerError: nobody knows.
+        ProposerError: no price is known.
     """
     elsewhere = base_url if provider not in _OWN else None
     spec = f"openai:{model}@{elsewhere}" if elsewhere else f"{provider}:{model}"
     for key in (spec, spec.rstrip("/"), f"{spec.rstrip('/')}/", f"{provider}:{model}"):
         if key in own:
-            return _constant("autoresearch.toml", _told(own[key]), now)
+            return _constant("autoresearch.toml", _own_rates(own[key]), now)
     if elsewhere and _is_loopback(elsewhere):
-        return _constant("loopback", _told(PriceSettings(0.0, 0.0)), now)
+        return _constant("loopback", _own_rates(PriceSettings(0.0, 0.0)), now)
     listed = _listed(provider, model, elsewhere, now)
     if listed is None:
         msg = (
@@ -140,7 +139,7 @@ def _constant(source: str, rates: Rates, now: Callable[[], datetime]) -> Price:
     return Price(source, lambda _: (rates,), now)
 
 
-def _told(settings: PriceSettings) -> Rates:
+def _own_rates(settings: PriceSettings) -> Rates:
     cached = settings.input if settings.cached is None else settings.cached
     written = settings.input if settings.written is None else settings.written
     return Rates(
@@ -168,23 +167,16 @@ def _listed(
     nothing = genai_prices.Usage()
     try:
         if base_url is None:
-            found = genai_prices.calc_price(nothing, model, provider_id=provider)
+            price = genai_prices.calc_price(nothing, model, provider_id=provider)
         else:
-            found = genai_prices.calc_price(nothing, model, provider_api_url=base_url)
+            price = genai_prices.calc_price(nothing, model, provider_api_url=base_url)
     except LookupError:
         return None
-    if not _speaks(found.model_price):
+    # A model of which not both directions have a price is none that chats.
+    if None in (getattr(price.model_price, each, None) for each in (_INPUT, _OUTPUT)):
         return None
-    return Price(f"genai-prices {genai_prices.__version__}", _schedule(found.model), now)
-
-
-def _speaks(listed: "ModelPrice") -> bool:
-    """Whether both directions have a price: a model without is no model to talk with."""
-    return None not in (getattr(listed, _INPUT, None), getattr(listed, _OUTPUT, None))
-
-
-def _schedule(info: "ModelInfo") -> Callable[[datetime], Tiers]:
-    return lambda time: _tiers(info.get_prices(time))
+    source, info = f"genai-prices {genai_prices.__version__}", price.model
+    return Price(source, lambda time: _tiers(info.get_prices(time)), now)
 
 
 def _tiers(listed: "ModelPrice") -> Tiers:
@@ -196,11 +188,11 @@ def _tiers(listed: "ModelPrice") -> Tiers:
 
 def _rates(listed: "ModelPrice", above: int) -> Rates:
     def of(name: str, default: Fraction, per: int = _MILLION) -> Fraction:
-        told = getattr(listed, name, None)
-        if told is None:
+        rate = getattr(listed, name, None)
+        if rate is None:
             return default
-        applying = [tier.price for tier in getattr(told, "tiers", ()) if tier.start <= above]
-        return Fraction([getattr(told, "base", told), *applying][-1]) / per
+        applying = [tier.price for tier in getattr(rate, "tiers", ()) if tier.start <= above]
+        return Fraction([getattr(rate, "base", rate), *applying][-1]) / per
 
     nothing = Fraction(0)
     fresh = of(_INPUT, nothing)

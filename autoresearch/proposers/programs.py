@@ -1,4 +1,4 @@
-"""Where a program is, and whether it is there for a command in the sandbox too."""
+"""Finds a command's program, and checks that the sandbox shows it."""
 
 import os
 import shlex
@@ -15,12 +15,12 @@ from autoresearch.records.training import Limits
 
 Confine = Callable[[Sequence[str], Path], Sequence[str] | Confined]
 _SECONDS = 30.0
-# Opened, not only looked for: Landlock shows what it does not let anybody read.
+# Files are opened: Landlock lets a process see files that it may not read.
 _LOOK = 'for each; do (: < "$each") 2> /dev/null || echo "$each"; done'
 
 
 def find_program(command: str, environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Return a command as its words, the first of them the whole path of its program.
+    """Return the words of a command, the first of them the full path of its program.
 
     Raises:
         ProposerError: it is no command line, or its program is not there.
@@ -33,20 +33,21 @@ def find_program(command: str, environment: Mapping[str, str]) -> tuple[str, ...
     program = words[0] if words else ""
     if program.startswith("~/"):
         program = environment.get("HOME", "~") + program.removeprefix("~")
-    found = shutil.which(program, path=environment.get("PATH", os.defpath))
-    if found is None:
+    path = shutil.which(program, path=environment.get("PATH", os.defpath))
+    if path is None:
         what = f"there is no program {safe_line(program, 80)} on PATH: install it first"
         msg = f"command:{command}: {what if program else 'which program?'}"
         raise ProposerError(msg)
-    return (str(Path(found).absolute()), *words[1:])
+    return (str(Path(path).absolute()), *words[1:])
 
 
 def refuse_hidden(
     command: str, argv: Sequence[str], environment: Mapping[str, str], confine: Confine
 ) -> None:
-    """Make sure that what a command needs to start can be seen in its sandbox.
+    """Check that the sandbox shows what a command needs to start.
 
-    That is its program, what its first line names, and the files and folders among its words.
+    That is its program, the interpreter that its first line names, and files and folders among its
+    words.
 
     Raises:
         ProposerError: the sandbox hides one of them.
@@ -94,5 +95,5 @@ def _hidden(paths: Sequence[str], environment: Mapping[str, str], confine: Confi
                 stop=lambda: False,
             )
     except OSError:
-        return []  # that it cannot be started at all is told when the program is
+        return []  # that nothing can be started is reported when the program is run
     return ran.out.splitlines()

@@ -1,4 +1,4 @@
-"""Moves the constants of train.py at random: what an idea must beat to be worth its thinking."""
+"""Moves the constants of train.py at random: a control that ideas must beat."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -13,8 +13,8 @@ from autoresearch.proposers.tuning import ATTEMPTS, Tuner, some_of
 class RandomProposer(Tuner):
     """Changes one to three constants around the incumbent; no score changes what it draws.
 
-    The ranges are those of `optuna`, so that the two differ in learning alone (random search:
-    Bergstra and Bengio, JMLR 2012). Seeded by study and experiment: the same brief, the same
+    The ranges are those of `optuna`, so that the two differ only in learning (random search:
+    Bergstra and Bengio, JMLR 2012). Seeded by study and experiment: the same brief gives the same
     proposal.
     """
 
@@ -24,28 +24,28 @@ class RandomProposer(Tuner):
 
 def _draws(brief: Brief, space: Mapping[str, Span]) -> Iterator[dict[str, Number]]:
     for attempt in range(ATTEMPTS):
-        dice, names = some_of(space, f"random/{brief.study}/{brief.number}/{attempt}")
-        yield {name: _drawn(space[name], dice) for name in names}
+        rng, names = some_of(space, f"random/{brief.study}/{brief.number}/{attempt}")
+        yield {name: _drawn(space[name], rng) for name in names}
 
 
-def _drawn(where: Span, dice: Random) -> Number:
+def _drawn(where: Span, rng: Random) -> Number:
     if isinstance(where, Choice):
-        return dice.choice(where.values)
+        return rng.choice(where.values)
     if where.whole:
-        return _whole(where, dice)
-    return min(max(rounded(_between(where.low, where.high, where, dice)), where.low), where.high)
+        return _whole(where, rng)
+    return min(max(rounded(_between(where.low, where.high, where, rng)), where.low), where.high)
 
 
-def _whole(where: Range, dice: Random) -> int:
+def _whole(where: Range, rng: Random) -> int:
     low, high = int(where.low), int(where.high)
     if not where.log:
-        return dice.randrange(low, high + 1, where.step)
+        return rng.randrange(low, high + 1, where.step)
     # Half a step beyond both ends, so that these are drawn as often as their magnitude says.
-    drawn = round(_between(low - 0.5, high + 0.5, where, dice))
+    drawn = round(_between(low - 0.5, high + 0.5, where, rng))
     return min(max(drawn, low), high)
 
 
-def _between(low: float, high: float, where: Range, dice: Random) -> float:
+def _between(low: float, high: float, where: Range, rng: Random) -> float:
     if where.log:
-        return math.exp(dice.uniform(math.log(low), math.log(high)))
-    return dice.uniform(low, high)
+        return math.exp(rng.uniform(math.log(low), math.log(high)))
+    return rng.uniform(low, high)

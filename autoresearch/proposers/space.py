@@ -1,4 +1,4 @@
-"""The values that a constant may take: a fixed range around the study's base value."""
+"""The values that a constant may take in a search: a fixed range around the study's base value."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ from autoresearch.patching import Number
 _ABOVE_ONE = frozenset({"LR", "SCALE", "CAP", "LAMBDA", "WEIGHT", "STD", "GAIN"})
 _ROOM = 4.0  # a float may become this many times larger or smaller
 _FROM_ZERO = 0.3
-_NEAR_ONE = 0.8  # from here to 1 a share is thought of by its distance from 1
+_NEAR_ONE = 0.8  # from here to 1 the distance from 1 is what moves
 _DIGITS = 3
-# Beyond these a sampler's arithmetic, which is that of floats, is not exact, or overflows.
+# Beyond these a sampler's floating-point arithmetic is not exact, or overflows.
 _LARGEST_WHOLE = 2**52
 _LARGEST, _SMALLEST = 1e30, 1e-30
 
@@ -28,10 +28,8 @@ class Range:
         """Return whether a value is in it and of its kind."""
         if isinstance(value, bool) or isinstance(value, int) is not self.whole:
             return False
-        return self.low <= value <= self.high and (not self.whole or self._on_step(value))
-
-    def _on_step(self, value: float) -> bool:
-        return self.log or (value - self.low) % self.step == 0
+        on_step = not self.whole or self.log or (value - self.low) % self.step == 0
+        return self.low <= value <= self.high and on_step
 
 
 @dataclass(frozen=True)
@@ -49,10 +47,10 @@ Span = Range | Choice
 
 
 def span(name: str, base: Number) -> Span | None:
-    """Return where a constant may move, from its name and base value; None where it may not.
+    """Return where a constant may move, by its name and base value; None where it may not.
 
-    A seed is no idea. An integer of 0 or below is taken for a switch or a sentinel. A number so
-    large or so small that no sampler spans what lies around it stays as it is.
+    A seed does not move. An integer of 0 or below is taken for a switch or a special value. A
+    number so large or small that no sampler can span its surroundings stays as it is.
     """
     if any("SEED" in word for word in name.split("_")):
         return None
@@ -60,19 +58,15 @@ def span(name: str, base: Number) -> Span | None:
         return Choice((False, True))
     if not _spannable(base):
         return None
-    found = _whole(base) if isinstance(base, int) else _float(name, base)
-    return found if _sound(found) else None
+    wide = _whole(base) if isinstance(base, int) else _float(name, base)
+    # Between two neighbouring numbers there is nothing to draw.
+    return None if isinstance(wide, Range) and wide.low >= wide.high else wide
 
 
 def _spannable(base: float) -> bool:
     if isinstance(base, int):
         return abs(base) <= _LARGEST_WHOLE
     return base == 0 or _SMALLEST <= abs(base) <= _LARGEST  # neither holds for infinity and NaN
-
-
-def _sound(found: Span | None) -> bool:
-    """Return whether there is anything to draw; between two neighbouring numbers there is not."""
-    return not isinstance(found, Range) or found.low < found.high
 
 
 def rounded(value: float) -> float:

@@ -1,4 +1,4 @@
-"""Proposer specs as a person types them, and the priced models behind those that name one."""
+"""Proposer specs as a person types them, and the models with prices that some of them name."""
 
 import math
 import re
@@ -42,7 +42,7 @@ class Spec:
     """A proposer as named on the command line: `[WEIGHT:]KIND[:ARGUMENT[@BASE_URL]]`.
 
     `text` is the spec without its weight: the name kept with every experiment. `weight` is its
-    share of the turns, relative to the others'. The control has a `share` of all turns instead,
+    share of the turns relative to the others'. The control has a `share` of all turns instead,
     between 0 and 1.
     """
 
@@ -65,12 +65,12 @@ class Spec:
 
     @property
     def is_series(self) -> bool:
-        """Whether its proposals may build one on the other: patches in the order of their names."""
+        """Whether a proposal may build on the one before it: patches do, in their names' order."""
         return self.kind == "patches"
 
     @property
     def reads_briefs(self) -> bool:
-        """Whether it is told in words where the study stands."""
+        """Whether it gets the state of the study in words."""
         return self.thinks or self.kind == "command"
 
 
@@ -83,7 +83,7 @@ class PricedModel:
 
 
 def parse(spec: str) -> Spec:
-    """Return what a spec names.
+    """Return the parts of a spec.
 
     Raises:
         ProposerError: it names no proposer, or its weight or base URL is wrong.
@@ -111,7 +111,7 @@ def parse(spec: str) -> Spec:
 
 
 def control(text: str) -> Spec:
-    """Return what `SPEC:SHARE` names: the control arm, and its share of the turns.
+    """Return the spec that `SPEC:SHARE` names: the control arm, with its share of the turns.
 
     Raises:
         ProposerError: it names no proposer that can go on all night, or no share between 0 and 1.
@@ -213,8 +213,8 @@ def _key(spec: Spec, keys: Keys, variable: str) -> str:
 
 def _split(argument: str) -> tuple[str, str | None]:
     """Return the model's name and the base URL, which begins at the first @http."""
-    found = _URL.search(argument)
-    return (argument[: found.start()], argument[found.end() :]) if found else (argument, None)
+    match = _URL.search(argument)
+    return (argument[: match.start()], argument[match.end() :]) if match else (argument, None)
 
 
 def _refuse_bad_url(name: str, url: str) -> None:
@@ -238,7 +238,7 @@ def _refuse_bad_url(name: str, url: str) -> None:
 
 
 def _misplaced(kind: str, argument: str) -> str:
-    """Say what is wrong with an address where a model's name should be."""
+    """Return what is wrong with an address in the place of a model's name."""
     if kind == "anthropic":
         return (
             "anthropic:MODEL takes no base URL: set ANTHROPIC_BASE_URL for a gateway, or write "

@@ -1,4 +1,4 @@
-"""What every search over the constants of train.py shares: where they may move, what is new."""
+"""What all searches over the constants of train.py share: where these may move, what is new."""
 
 from collections.abc import Callable, Iterator, Mapping
 from random import Random
@@ -37,12 +37,12 @@ class Tuner:
     def propose(self, brief: Brief, check: Check) -> Proposal | None:
         """Return a change to values never tried together; None where all have been.
 
-        What `check` refuses is passed over, a few times: the last refusal is worth a row.
+        Changes that `check` refuses are passed over, `_REFUSALS` at most: the last one is returned.
         """
         source = brief.files.get(brief.entry, "")
         now = numbers(source)
         space = search_space(brief, now)
-        tried = [now, *(dict(past.constants) for past in brief.history)]
+        tried = [now, *(dict(entry.constants) for entry in brief.history)]
         tried += [dict(each.constants) for each in brief.pending]
         refused = 0
         for values in self._draws(brief, space) if space else ():
@@ -63,12 +63,12 @@ class Tuner:
 def search_space(brief: Brief, now: Mapping[str, Number]) -> dict[str, Span]:
     """Return where each of the incumbent's constants may move.
 
-    The range comes from the base commit's value; for a constant that a later experiment brought
-    in, from the first value it was seen with. So it stays as it is all night.
+    The range comes from the base commit's value; for a constant that a later experiment added, from
+    the first value it had. So it stays the same throughout a study.
     """
     first = {**now}
-    for past in reversed(brief.history):
-        first.update({name: past.constants[name] for name in now if name in past.constants})
+    for entry in reversed(brief.history):
+        first.update({name: entry.constants[name] for name in now if name in entry.constants})
     first.update(
         {k: v for k, v in numbers(brief.base_files.get(brief.entry, "")).items() if k in now}
     )
@@ -77,10 +77,10 @@ def search_space(brief: Brief, now: Mapping[str, Number]) -> dict[str, Span]:
 
 
 def some_of(space: Mapping[str, Span], seed: str) -> tuple[Random, list[str]]:
-    """Return dice for this seed, and one to three constants that they chose."""
-    dice = Random(seed)  # noqa: S311 - no secret hangs on it
-    count = min(len(space), dice.choices((1, 2, 3), (3, 2, 1))[0])
-    return dice, dice.sample(sorted(space), count)
+    """Return a random generator for this seed, and one to three constants that it chose."""
+    rng = Random(seed)  # noqa: S311 - no secret depends on it
+    count = min(len(space), rng.choices((1, 2, 3), (3, 2, 1))[0])
+    return rng, rng.sample(sorted(space), count)
 
 
 def _proposal(
@@ -96,10 +96,9 @@ def _proposal(
 
 
 def _category(moved: Mapping[str, Number]) -> Category:
-    kinds = {_kind(name) for name in moved}
+    """Return the category of all moved constants by their names, `other` where these differ."""
+    kinds = {
+        next((kind for kind, words in _KINDS if words & set(name.split("_"))), Category.OTHER)
+        for name in moved
+    }
     return kinds.pop() if len(kinds) == 1 else Category.OTHER
-
-
-def _kind(name: str) -> Category:
-    words = set(name.split("_"))
-    return next((kind for kind, known in _KINDS if words & known), Category.OTHER)

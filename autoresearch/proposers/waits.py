@@ -1,11 +1,10 @@
-"""How long a provider or a program asks to be left alone, read from what it says.
+"""How long a provider or a program asks to wait, read from what it prints or answers.
 
-Pure: text and the time in, seconds out. They name a duration ("try again in 7m12s"), a time of day
-("resets 3:20am (Europe/Brussels)"), a date, the seconds since 1970, or a field that holds one of
-these, such as Google's `retryDelay` or OpenRouter's `X-RateLimit-Reset`.
+Pure: text and the time in, seconds out. A wait is stated as a duration ("try again in 7m12s"), a
+time of day ("resets 3:20am (Europe/Brussels)"), a date, the seconds since 1970, or a field that
+holds one of these, such as Google's `retryDelay` or OpenRouter's `X-RateLimit-Reset`.
 
-Only how long is read here, never whether: ask where it is known that somebody wants to be left
-alone.
+Only the length is read here: call it where it is known that there is a wait.
 """
 
 import email.utils
@@ -16,10 +15,10 @@ from zoneinfo import ZoneInfo
 
 from autoresearch.proposers.models.fields import number
 
-DAY = 86400.0  # seconds; nobody is left alone for longer
-# A time that has just passed is told by a clock that is not ours, or was overtaken by its answer.
+DAY = 86400.0  # seconds; no wait is longer
+# A time that has just passed comes from another clock, or passed while the answer was on its way.
 _JUST_PASSED, _SHORT = 3600.0, 60.0
-_FARTHEST = 366 * DAY  # what lies farther off is some other number
+_FARTHEST = 366 * DAY  # a number that is farther off is no time
 _MOST_TEXT = 16 * 1024  # characters; the last ones count
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY, "w": 7 * DAY}
@@ -40,7 +39,7 @@ def _then(*but: str) -> str:
     return rf"(?:(?!\b(?:{'|'.join(but)})\b)[^.!?\d\n]){{0,40}}?"
 
 
-# "in" is enough of a sign of what is to come, but not in "finished in 3 s".
+# "in" is cue enough for a wait, but not in "finished in 3 s".
 _DURATION = re.compile(
     rf"(?:{_CUE}{_then('every', 'per', 'each')}|(?<!ed )(?<!done )\bin\s)(?P<span>{_SPAN})",
     re.IGNORECASE,
@@ -51,7 +50,7 @@ _FIELD = re.compile(
     r"[\w-]{0,40})[\\\"']{0,3}\s{0,9}[:={][\s\\\"']{0,9}(?:seconds:\s{0,9})?(?P<value>[\w.:+-]{1,80})",
     re.IGNORECASE,
 )
-# Without a cue only what is still to come: else it is when a line was logged.
+# Without a cue only a time in the future: else it is when a line was logged.
 _EPOCH = re.compile(
     rf"(?P<cue>{_CUE}{_then('in')}|\|)?(?<![\w.-])(?P<epoch>1\d{{9}}(?:\d{{3}})?)(?![\w.-])",
     re.IGNORECASE,
@@ -74,7 +73,7 @@ _CLOCK = re.compile(
     rf"|(?P<word>midnight|noon)){_ZONE}",
     re.IGNORECASE,
 )
-# What providers and programs abbreviate, beside the names that every list of zones has.
+# Abbreviations of providers and programs, beside the names that every list of zones has.
 _ZONES = {
     "z": "UTC", "utc": "UTC", "gmt": "UTC", "pt": "America/Los_Angeles",
     "pst": "America/Los_Angeles", "pdt": "America/Los_Angeles", "pacific": "America/Los_Angeles",
@@ -84,13 +83,14 @@ _ZONES = {
 }  # fmt: skip
 
 
-def told_wait(text: str, now: datetime) -> float | None:
-    """Return how many seconds a text asks to wait, at most a day; None where it does not say.
+def requested_wait(text: str, now: datetime) -> float | None:
+    """Return how many seconds a text asks to wait, at most a day; None where it asks for none.
 
-    Of several the longest counts: a program that tries again by itself tells its short waits first.
+    Of several the longest counts: a program that tries again by itself reports its short waits
+    first.
 
     Args:
-        text: what was said.
+        text: what was printed or answered.
         now: aware; times of day without a zone are in its zone.
     """
     text = text[-_MOST_TEXT:]
@@ -98,7 +98,7 @@ def told_wait(text: str, now: datetime) -> float | None:
     return max(waits, default=None)
 
 
-def told_field(name: str, value: object, now: datetime) -> float | None:
+def field_wait(name: str, value: object, now: datetime) -> float | None:
     """Return how many seconds a field such as `retry_after_ms` asks to wait; None for none.
 
     Args:
@@ -106,11 +106,11 @@ def told_field(name: str, value: object, now: datetime) -> float | None:
         value: a number, or a text that holds one, a duration or a date.
         now: aware.
     """
-    told = number(value)
-    if told is None:
+    amount = number(value)
+    if amount is None:
         return _of_text(value.strip(), now) if isinstance(value, str) else None
-    milliseconds = told > 1e11 or re.search(r"(?:ms|milli\w*)$", name, re.IGNORECASE)
-    seconds = told / 1000 if milliseconds else told
+    milliseconds = amount > 1e11 or re.search(r"(?:ms|milli\w*)$", name, re.IGNORECASE)
+    seconds = amount / 1000 if milliseconds else amount
     if seconds > _FARTHEST:  # they are since 1970
         return _until(seconds, now)
     return min(max(seconds, 0.0), DAY)
@@ -138,89 +138,89 @@ def _added(span: str) -> float:
 
 
 def _durations(text: str) -> Iterator[float]:
-    for found in _DURATION.finditer(text):
-        yield _added(found["span"])
+    for match in _DURATION.finditer(text):
+        yield _added(match["span"])
     for hours, minutes, seconds in _COUNTDOWN.findall(text):
         yield min(int(hours) * 3600.0 + int(minutes) * 60 + int(seconds), DAY)
 
 
 def _fields(text: str, now: datetime) -> Iterator[float]:
-    for found in _FIELD.finditer(text):
-        told = told_field(found["name"], found["value"], now)
-        if told is not None:
-            yield told
+    for match in _FIELD.finditer(text):
+        wait = field_wait(match["name"], match["value"], now)
+        if wait is not None:
+            yield wait
 
 
 def _epochs(text: str, now: datetime) -> Iterator[float]:
-    for found in _EPOCH.finditer(text):
-        moment = float(found["epoch"]) / (1000 if len(found["epoch"]) > 10 else 1)
-        told = _until(moment, now)
-        if told is not None and (found["cue"] or moment > now.timestamp()):
-            yield told
+    for match in _EPOCH.finditer(text):
+        moment = float(match["epoch"]) / (1000 if len(match["epoch"]) > 10 else 1)
+        wait = _until(moment, now)
+        if wait is not None and (match["cue"] or moment > now.timestamp()):
+            yield wait
 
 
 def _times(text: str, now: datetime) -> Iterator[float]:
     moments = [
-        *(_dated(found, now) for found in _DATE.finditer(text)),
-        *(_clocked(found, now) for found in _CLOCK.finditer(text)),
+        *(_dated(match, now) for match in _DATE.finditer(text)),
+        *(_clocked(match, now) for match in _CLOCK.finditer(text)),
     ]
     for moment in moments:
-        told = None if moment is None else _until(moment.timestamp(), now)
-        if told is not None:
-            yield told
+        wait = None if moment is None else _until(moment.timestamp(), now)
+        if wait is not None:
+            yield wait
 
 
 def _until(moment: float, now: datetime) -> float | None:
-    """Return the seconds until a moment since 1970; None where it cannot be a reset."""
+    """Return the seconds until a moment since 1970; None where it cannot be the end of a wait."""
     left = moment - now.timestamp()
     if -_JUST_PASSED <= left <= 0:
         return _SHORT
     return min(left, DAY) if 0 < left <= _FARTHEST else None
 
 
-def _dated(found: re.Match[str], now: datetime) -> datetime | None:
+def _dated(match: re.Match[str], now: datetime) -> datetime | None:
     try:
-        moment = datetime.fromisoformat(f"{found['date']}T{found['time']}")
+        moment = datetime.fromisoformat(f"{match['date']}T{match['time']}")
     except ValueError:
         return None
-    return moment.replace(tzinfo=_zone(found["zone"] or "", now))
+    return moment.replace(tzinfo=_zone(match["zone"] or "", now))
 
 
-def _clocked(found: re.Match[str], now: datetime) -> datetime | None:
-    local = now.astimezone(_zone(found["zone"] or "", now))
-    hour = _hour(found)
+def _clocked(match: re.Match[str], now: datetime) -> datetime | None:
+    local = now.astimezone(_zone(match["zone"] or "", now))
+    hour = _hour(match)
     if hour is None:
         return None
-    minute = int(found["minute"] or 0)
+    minute = int(match["minute"] or 0)
     try:
-        moment = _day(found, local).replace(hour=hour, minute=minute, second=0, microsecond=0)
+        moment = _day(match, local).replace(hour=hour, minute=minute, second=0, microsecond=0)
     except ValueError:
         return None
-    if found["weekday"]:
-        ahead = (_WEEKDAYS.index(found["weekday"].lower()) - local.weekday()) % 7
+    if match["weekday"]:
+        ahead = (_WEEKDAYS.index(match["weekday"].lower()) - local.weekday()) % 7
         return moment + timedelta(days=ahead)
-    if found["month"] or found["of"]:
+    if match["month"] or match["of"]:
         return moment
     passed = (local - moment).total_seconds() > _JUST_PASSED
-    return moment + timedelta(days=bool(found["morrow"]) or passed)
+    return moment + timedelta(days=bool(match["morrow"]) or passed)
 
 
-def _hour(found: re.Match[str]) -> int | None:
+def _hour(match: re.Match[str]) -> int | None:
     """Return the hour that is meant; None where the number is no time of day."""
-    if found["word"]:
-        return 0 if found["word"].lower() == "midnight" else 12
-    hour, half = int(found["hour"]), (found["half"] or "")[:1].lower()
+    if match["word"]:
+        return 0 if match["word"].lower() == "midnight" else 12
+    hour, half = int(match["hour"]), (match["half"] or "")[:1].lower()
     if not half:
-        return hour if found["minute"] else None
+        return hour if match["minute"] else None
     return hour % 12 + 12 * (half == "p") if hour <= 12 else None
 
 
-def _day(found: re.Match[str], local: datetime) -> datetime:
-    name, day = found["month"] or found["of"], found["day"] or found["nth"]
+def _day(match: re.Match[str], local: datetime) -> datetime:
+    name, day = match["month"] or match["of"], match["day"] or match["nth"]
     if not name:
         return local
     month = _MONTHS.index(name[:3].lower()) + 1
-    year = int(found["year"] or local.year + (month < local.month))
+    year = int(match["year"] or local.year + (month < local.month))
     return local.replace(year=year, month=month, day=int(re.sub(r"\D", "", day)))
 
 

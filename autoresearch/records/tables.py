@@ -205,16 +205,16 @@ class Experiment(SQLModel, table=True):
 class Trial(SQLModel, table=True):
     """One capped training of an experiment with one seed, with its score.
 
-    Memory in bytes, times in seconds (training on the study's clock). `curve` is a list of
+    Memory is in bytes, times are in seconds (training on the study's clock). `curve` is a list of
     [step, loss, tokens, progress, seconds]; `log` and `doc_bits` are zlib-compressed (raw bytes;
-    little-endian float32). `failure` is whose fault it is that there is no score: trials that the
-    machine spoiled have no say in any verdict. Of leaks worth `detectable` bits per byte
-    scoring would have missed one in a thousand. `pruned_at` is the progress (0 to 1) at which
-    it was given up: it was stopped there, or runs on to its end as an audit of early stopping.
-    `compile_seconds` are a part of those of start-up. From `waiting_seconds` to `slot_seconds` they
-    are wall seconds as in `SlotTime`, None where nobody wrote them down. `hardware` is as in
-    `Hardware.stored`; `profile` a list of [depth, share, path, line, text], as in `ProfileRow`.
-    `numbers` are others than the score that came with it, by name, for guards.
+    little-endian float32). `failure` says whose fault it is that there is no score: a trial that
+    the machine spoiled counts in no verdict. `detectable` is the smallest leak, in bits per byte,
+    that scoring would have missed only once in a thousand times. `pruned_at` is the progress (0 to
+    1) at which the trial was given up: it was stopped there, or runs on to its end as an audit of
+    early stopping. `compile_seconds` are a part of `startup_seconds`. From `waiting_seconds` to
+    `slot_seconds` they are wall seconds as in `SlotTime`, None in rows of older versions.
+    `hardware` is as in `Hardware.stored`; `profile` a list of [depth, share, path, line, text], as
+    in `ProfileRow`. `numbers` are other numbers than the score, by name, for guards.
     """
 
     # Rows are long and lie apart: what every verdict asks for is answered by the index alone.

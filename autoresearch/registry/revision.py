@@ -1,4 +1,4 @@
-"""Whether anything has changed that is told of a study."""
+"""A short hash of what can be shown of a study, to notice that something has changed."""
 
 import hashlib
 
@@ -14,9 +14,10 @@ _LENGTH = 16  # characters
 
 
 def revision(database: Database, study: Study) -> str:
-    """Return a word for the state of a study, another one once more can be told of it.
+    """Return a hash of a study's rows, which changes whenever something new can be shown of it.
 
-    A sign of life of a trial at work tells nothing new, and what a finished trial holds stays.
+    The heartbeat of a trial at work is left out, and so are the large columns of a finished trial,
+    which stay as they are.
     """
     experiment = col(Experiment.study_id) == study.id
     trials = select(Trial.id, Trial.state, Trial.ending, Trial.val_bpb).join(Experiment)

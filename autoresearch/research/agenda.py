@@ -237,7 +237,17 @@ def _new(wanted: Wanted, taken: set[tuple[int, int]]) -> Wanted:
 
 
 def _left(wanted: Wanted | None, over: Request, of: int | None, *, scored: bool) -> Wanted | None:
-    """Return what is wanted for an experiment's sake after a trial; None: that is to be asked."""
+    """Return what an experiment's group of trials still needs once a trial is over.
+
+    None where that must be decided anew: its last trial is over, or the trial failed, so that there
+    is nothing to compare the others with. A trial that is not of the group changes nothing.
+
+    Args:
+        wanted: the trials of the group that have not begun.
+        over: the trial that is over.
+        of: the experiment that the group is for.
+        scored: whether the trial has a score.
+    """
     mine = over.of == of or any(each.code == over.code for each in wanted or ())
     if not mine or not wanted:
         return wanted

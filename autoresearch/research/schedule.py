@@ -107,7 +107,11 @@ class ProposerSchedule:
         return Turn(chosen, rival)
 
     def record_answer(self, turn: Turn, proposals: int = 1, seconds: float = 0.0) -> None:
-        """Note that proposals came, and after how long: each further one is as good as a turn."""
+        """Note that a turn brought proposals, and how many seconds the answer took.
+
+        Each proposal counts as a turn of its participant. The control's share is one of proposals,
+        so turns that bring none do not count towards it.
+        """
         turn.participant.took.append(seconds)
         turn.participant.failures = turn.participant.doubts = 0
         if not turn.participant.share:
@@ -116,7 +120,7 @@ class ProposerSchedule:
                 [participant for participant in self._in() if not participant.share],
                 proposals - 1,
             )
-        if turn.rival:  # a turn that came to nothing is none: the share is one of proposals
+        if turn.rival:
             turn.rival.credit += proposals * (turn.rival.share - (turn.participant is turn.rival))
 
     def record_check(self, participant: Participant, *, refused: bool) -> None:

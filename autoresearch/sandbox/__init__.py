@@ -1,9 +1,10 @@
-"""What stands between untrusted code and the machine: trials, model servers, preflight, commands.
+"""What untrusted code runs in: trials, model servers, smoke tests, command proposers.
 
-Three levels, of which `detect` takes the strongest that this machine offers and that holds when
-it is tried: bubblewrap (`sealed`), Landlock, and plain process limits (both `unsealed`). Each
-module's text lists what its level does not cover. `examine` also tells why a stronger one is
-absent. All share the guard (`autoresearch.process`), the environment without keys, and the limits.
+There are three levels: bubblewrap (`sealed`), Landlock, and plain process limits (both `unsealed`).
+`detect` takes the strongest one that this machine offers and that holds when it is tried; `examine`
+also says why no stronger one does. The docstring of each level's module lists what it does not
+cover. All levels share the guard (`autoresearch.process`), the environment without keys, and the
+limits.
 """
 
 from autoresearch.sandbox.base import THRIFT, Sandbox

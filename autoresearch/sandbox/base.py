@@ -9,8 +9,8 @@ from autoresearch.process import Confined
 from autoresearch.records.training import Limits
 from autoresearch.records.values import Trust
 
-# What a process cannot work without. LD_LIBRARY_PATH finds a driver's libraries; AMD's cards for
-# players are told by the other one which generation to pass for.
+# What a process cannot work without. LD_LIBRARY_PATH finds a driver's libraries; the last one makes
+# AMD's consumer cards work with ROCm, by the generation that it names.
 PASSED_THROUGH = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "HSA_OVERRIDE_GFX_VERSION")
 _THREADS = (
     "OMP_NUM_THREADS",
@@ -19,10 +19,11 @@ _THREADS = (
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
-# Activations and logits are megabytes each. glibc asks the kernel for such blocks and gives them
-# back every time, which costs a small model a tenth of its steps: keep them instead.
+# Keeps freed memory in the process. Activations and logits are megabytes each; glibc would get such
+# blocks from the kernel and give them back every time, which costs a small model a tenth of its
+# steps.
 THRIFT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**36)}
-# One cache for each trial: a cache that the next one reads is a way to plant code in it.
+# A cache for each trial: through a shared one a trial could plant code in the next.
 COMPILE_CACHES = {
     "TORCHINDUCTOR_CACHE_DIR": "cache/inductor",
     "TRITON_CACHE_DIR": "cache/triton",
@@ -32,11 +33,11 @@ _CACHES = {"XDG_CACHE_HOME": "cache", **COMPILE_CACHES}
 
 
 class Sandbox(Protocol):
-    """How untrusted code is started."""
+    """One level of protection: how untrusted code is started."""
 
     @property
     def access(self) -> Access:
-        """What lets processes reach the accelerator."""
+        """The accelerator that processes can reach, and how."""
 
     @property
     def trust(self) -> Trust:
@@ -44,7 +45,7 @@ class Sandbox(Protocol):
 
     @property
     def name(self) -> str:
-        """What people call this level."""
+        """The level's name in messages."""
 
     def environment(self, scratch: Path, limits: Limits) -> dict[str, str]:
         """Return the whole environment of a process whose private folder is `scratch`."""

@@ -1,8 +1,8 @@
-"""A project's data beside its commits: shown in a trial's folder, and held back from it.
+"""A project's data beside its commits: shown in a trial's folder, or kept from it.
 
-What [sandbox] readable names is found by a trial where its program looks for it: at the same place
-in its folder, or below its home. It is shown by links, so nothing is copied, and the sandbox makes
-their ends readable. Files that are held out are in no link and below none.
+A trial finds what [sandbox] readable names where its program looks for it: at the same place in its
+folder, or below its home. There are links to it, so nothing is copied, and the sandbox makes their
+targets readable. Held-out files are behind no link.
 """
 
 import os
@@ -19,7 +19,7 @@ from autoresearch.records.globs import glob_fault, matches
 from autoresearch.sandbox import paths
 
 OUT_VARIABLE = "AUTORESEARCH_OUT"  # names the folder for what a trial leaves
-MAX_LINKS = 500  # a sandbox is told each by a word of its command line
+MAX_LINKS = 500  # each is an argument of the sandbox's command line
 _HOME = "~/"
 _WILD = frozenset("*?[")
 
@@ -28,8 +28,8 @@ _WILD = frozenset("*?[")
 class DataLink:
     """A file or folder of the person's, and where a trial finds it.
 
-    `relative` is its place in the trial's tree; with "~/" in front, below the trial's home; ""
-    where it is found at its own place alone. `source` is absolute.
+    `relative` is its place in the trial's tree, or below the trial's home if it begins with "~/";
+    "" if it is found at its own absolute path only. `source` is absolute.
     """
 
     relative: str
@@ -44,32 +44,32 @@ def links(
     *,
     home: Path | None = None,
 ) -> tuple[DataLink, ...]:
-    """Return what [sandbox] readable shows to a trial, whatever is held out left out.
+    """Return what [sandbox] readable shows to a trial, without what is held out.
 
     Args:
         root: the project's folder.
         readable: files and folders: absolute, below ~, or relative to the project.
         hidden: globs of the project's files that no trial may read.
         closed: files and folders that are never shown: the registry, the repository.
-        home: the person's; by default the one of who runs this.
+        home: the person's; by default that of the current user.
 
     Raises:
-        ProjectError: one is not there, or files that are held out lie among too many others.
+        ProjectError: one is not there, or held-out files are among too many others.
     """
     held = [_real(each.source) for each in named(root, hidden)]
     held += [_real(each) for each in closed]
-    found: list[DataLink] = []
+    shown: list[DataLink] = []
     for word in readable:
         link = link_of(word, root, home)
         try:
             for each in (link, *_interpreter(link.source)):
                 for part in _open_parts(each, held):
-                    found.append(part)
-                    _require_few(found, word)
+                    shown.append(part)
+                    _require_few(shown, word)
         except OSError as fault:
             msg = f"[sandbox] readable: {word} cannot be read: {fault.strerror}"
             raise ProjectError(msg) from None
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(shown))
 
 
 def link_of(word: str, root: Path, home: Path | None = None) -> DataLink:
@@ -83,23 +83,23 @@ def link_of(word: str, root: Path, home: Path | None = None) -> DataLink:
 
 
 def named(root: Path, globs: Sequence[str]) -> tuple[DataLink, ...]:
-    """Return the files and folders of a project that globs name: of a folder named whole, itself.
+    """Return the files and folders of a project that globs name; a folder named whole as one.
 
     Raises:
         ProjectError: there are too many, or one is no glob.
     """
-    found: list[DataLink] = []
+    matching: list[DataLink] = []
     for glob in globs:
-        if said := glob_fault(glob):
-            raise ProjectError(said)
+        if fault := glob_fault(glob):
+            raise ProjectError(fault)
         for relative in _named(root, glob, follow=True):
-            found.append(DataLink(relative, root / relative))
-            _require_few(found, glob)
-    return tuple(dict.fromkeys(found))
+            matching.append(DataLink(relative, root / relative))
+            _require_few(matching, glob)
+    return tuple(dict.fromkeys(matching))
 
 
 def strip(tree: Path, globs: Sequence[str]) -> None:
-    """Remove what globs name from an export of a commit; links are removed, never followed."""
+    """Remove what globs name from an export of a commit; links are removed, not followed."""
     for glob in globs:
         for relative in list(_named(tree, glob, follow=False)):
             remove(tree / relative)
@@ -108,7 +108,7 @@ def strip(tree: Path, globs: Sequence[str]) -> None:
 def place(shown: Iterable[DataLink], tree: Path, home: Path) -> None:
     """Put links to data into a trial's tree, and below its home.
 
-    What is committed stands, but for what only points to its content by Git LFS.
+    Committed files stay, except those that are only pointers to Git LFS.
 
     Raises:
         OSError: they cannot be written.
@@ -125,7 +125,7 @@ def _place(source: Path, top: Path, relative: str) -> None:
     for each in folders:
         top /= each
         if top.is_symlink() or (top.exists() and not top.is_dir()):
-            return  # a commit says what is there: never write through a link of its
+            return  # the commit has a link or file there: never write through it
         top.mkdir(exist_ok=True)
     target = top / name
     if _is_lfs_pointer(target) and source.is_file():
@@ -144,7 +144,7 @@ def _is_lfs_pointer(path: Path) -> bool:
 
 
 def _open_parts(link: DataLink, held: Sequence[Path]) -> Iterator[DataLink]:
-    """Yield a link, or where something held back lies in it, links to all the rest."""
+    """Yield a link; if something held out lies in it, links to all the rest instead."""
     real = link.source.resolve(strict=True)
     if any(real.is_relative_to(each) for each in held):
         return
@@ -153,12 +153,12 @@ def _open_parts(link: DataLink, held: Sequence[Path]) -> Iterator[DataLink]:
         return
     for child in sorted(link.source.iterdir()):
         inner = f"{link.relative}/{child.name}" if link.relative else ""
-        if child.exists() and not real.is_relative_to(_real(child)):  # no link to nowhere or up
+        if child.exists() and not real.is_relative_to(_real(child)):  # no broken link, none upwards
             yield from _open_parts(DataLink(inner, child), held)
 
 
 def _interpreter(folder: Path) -> Iterator[DataLink]:
-    """Yield the Python that a virtual environment was made from: it does not work without it."""
+    """Yield the Python that a virtual environment was made from, without which it does not work."""
     with suppress(OSError, UnicodeDecodeError):
         for line in (folder / "pyvenv.cfg").read_text("utf-8").splitlines():
             name, _, value = line.partition("=")
@@ -169,7 +169,7 @@ def _interpreter(folder: Path) -> Iterator[DataLink]:
 
 
 def _named(root: Path, glob: str, *, follow: bool) -> Iterator[str]:
-    """Yield what a glob names below a folder, topmost first; `follow`: through links, too."""
+    """Yield what a glob names below a folder, topmost first; `follow`: links are followed."""
     steps = glob.split("/")
     fixed = next((at for at, step in enumerate(steps) if _WILD & set(step)), len(steps) - 1)
     deepest = sys.maxsize if "**" in glob else len(steps)
@@ -197,13 +197,14 @@ def _is_whole(folder: str, glob: str) -> bool:
 
 
 def _may_enter(root: Path, folder: str, *, follow: bool) -> bool:
+    """Return whether a folder can be listed, and no link leads to it unless `follow`."""
     steps = [root.joinpath(*folder.split("/")[:at]) for at in range(1, folder.count("/") + 2)]
     linked = not follow and any(each.is_symlink() for each in steps)
     return (root / folder).is_dir() and not linked and os.access(root / folder, os.R_OK | os.X_OK)
 
 
-def _require_few(found: Sequence[DataLink], word: str) -> None:
-    if len(found) > MAX_LINKS:
+def _require_few(links: Sequence[DataLink], word: str) -> None:
+    if len(links) > MAX_LINKS:
         msg = (
             f"{word}: more than {MAX_LINKS} files would have to be shown one by one: put what is "
             "held out into a folder of its own"

@@ -26,7 +26,7 @@ from autoresearch.sandbox.seccomp import NETWORKED, compile_filter
 _PATIENCE = 120.0  # seconds: a busy machine must not be taken for one without a sandbox
 _OLDEST = (0, 8)
 _NO_DEVICE = Access()
-# What the probe finds open makes its exit code, from 64 on so that bwrap's own is told apart.
+# The probe exits with 64, so that it is no code of bwrap's, plus a bit for each of these.
 _LEAKS = (
     "it reads files outside",
     "it reaches the network",
@@ -54,7 +54,7 @@ os._exit(64 + leaks + 8 * unfiltered)
 
 @dataclass(frozen=True)
 class Detection:
-    """The sandbox to use; for each stronger level a line that says why not and what helps."""
+    """The sandbox to use, and for each stronger level a line that says why not and what helps."""
 
     sandbox: Sandbox
     notes: tuple[str, ...] = ()
@@ -72,21 +72,21 @@ def examine(
 ) -> Detection:
     """Return the strongest sandbox that holds on this machine, and why no stronger one does.
 
-    Costs some 60 ms: a process is started in it that tries to get out.
+    Takes some 60 ms: a process is started in it that tries to get out.
 
     Args:
-        environment: the supervisor's; of it processes get what they need to work.
-        hidden: what must stay out of reach, though it should lie in the system's folders.
+        environment: the supervisor's; processes get the few variables that they need.
+        hidden: what must stay out of reach, even if it is in the system's folders.
         access: to the accelerator; to every one if None.
     """
     access = unpinned(environment) if access is None else access
     inherited = {name: environment[name] for name in PASSED_THROUGH if name in environment}
     notes: list[str] = []
     for offer in (bubblewrap, landlock):
-        found = offer(inherited, tuple(hidden), access)
-        fault = found if isinstance(found, str) else probe(found)
-        if not isinstance(found, str) and not fault:
-            return Detection(found, tuple(notes))
+        sandbox = offer(inherited, tuple(hidden), access)
+        fault = sandbox if isinstance(sandbox, str) else probe(sandbox)
+        if not isinstance(sandbox, str) and not fault:
+            return Detection(sandbox, tuple(notes))
         notes.append(fault)
     return Detection(Unsealed(inherited, access=access), tuple(notes))
 
@@ -96,7 +96,7 @@ def bubblewrap(
     hidden: tuple[Path, ...],
     access: Access = _NO_DEVICE,
 ) -> Bubblewrap | str:
-    """Return this level, not yet tried, or why it cannot be."""
+    """Return this level, not yet tried, or why this machine does not offer it."""
     if sys.platform != "linux":
         return "bubblewrap: there is none for this system"
     program = shutil.which("bwrap", path=inherited.get("PATH", os.defpath))
@@ -127,7 +127,7 @@ def landlock(
     hidden: tuple[Path, ...],
     access: Access = _NO_DEVICE,
 ) -> Landlock | str:
-    """Return this level, not yet tried, or why it cannot be."""
+    """Return this level, not yet tried, or why this machine does not offer it."""
     if sys.platform != "linux" or not restrict.version():
         return "Landlock: this kernel has none, or it is switched off"
     if compile_filter(platform.machine(), ()) is None:
@@ -140,44 +140,44 @@ def landlock(
 
 
 def probe(sandbox: Sandbox) -> str:
-    """Run a process in it that tries to get out; return what is wrong, or nothing."""
+    """Run a process in a sandbox that tries to get out; return what is wrong, or ""."""
     with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as server:
         secret, scratch = Path(folder, "secret"), Path(folder, "scratch")
         secret.touch()
         scratch.mkdir()
         words = [str(secret), str(server.getsockname()[1]), str(os.getpid())]
         argv = [sys.executable, "-I", "-S", "-c", _PROBE, *words]
-        exit_, said = _run(sandbox, argv, scratch)
+        exit_, errors = _run(sandbox, argv, scratch)
     if exit_.code == 64:
         return ""
     if exit_.code is not None and 64 < exit_.code < 80:
         leaks = [leak for bit, leak in enumerate(_LEAKS) if (exit_.code - 64) >> bit & 1]
         return f"{sandbox.name} does not hold here: {', '.join(leaks)}"
-    return f"{sandbox.name} does not work here: {' '.join(_advice(said)) or exit_}"
+    return f"{sandbox.name} does not work here: {' '.join(_advice(errors)) or exit_}"
 
 
 def _run(sandbox: Sandbox, argv: Sequence[str], scratch: Path) -> tuple[Exit, str]:
     limits = Limits()
     with ExitStack() as held:
-        said = held.enter_context(tempfile.TemporaryFile())
+        errors = held.enter_context(tempfile.TemporaryFile())
         guarded = launch(
             sandbox.command(argv, readable=(), writable=(scratch,), limits=limits),
             cwd=scratch,
             env=sandbox.environment(scratch, limits),
-            stderr=said.fileno(),
+            stderr=errors.fileno(),
         )
         held.enter_context(guarded)
         exit_ = guarded.wait(_PATIENCE) or guarded.kill()
-        said.seek(0)
-        return exit_, said.read(2000).decode("utf-8", "replace")
+        errors.seek(0)
+        return exit_, errors.read(2000).decode("utf-8", "replace")
 
 
-def _advice(said: str) -> Iterator[str]:
-    """Yield the last line of what a failing sandbox said, and what to do about it."""
-    lines = said.strip().splitlines()
+def _advice(errors: str) -> Iterator[str]:
+    """Yield the last line that a failing sandbox wrote to stderr, and what to do about it."""
+    lines = errors.strip().splitlines()
     if lines:
         yield lines[-1][:200]
-    if "ermission" in said or "not permitted" in said or "namespace" in said:
+    if "ermission" in errors or "not permitted" in errors or "namespace" in errors:
         switches = () if any(map(os.path.exists, _CONTAINERS)) else _SWITCHES
         yield next((f"({advice})" for path, off, advice in switches if _reads(path) == off), _ELSE)
 
@@ -199,7 +199,7 @@ _SWITCHES = (
         "user namespaces are switched off: sysctl user.max_user_namespaces=10000",
     ),
 )
-# What container engines leave in theirs: there the host's switches are out of reach.
+# Files that container engines put into containers: there the host's switches are out of reach.
 _CONTAINERS = ("/.dockerenv", "/run/.containerenv", "/var/run/secrets/kubernetes.io")
 _ELSE = (
     "(in a container, start that with rights to make user namespaces and to mount /proc: Docker's "

@@ -1,4 +1,4 @@
-"""Which files of the machine every sandboxed process needs, and how to show them as they are."""
+"""Which files of the machine every sandboxed process needs, and how they are shown."""
 
 import os
 import site
@@ -38,14 +38,14 @@ class Link:
 
 
 def interpreter(environment: Mapping[str, str]) -> list[Path]:
-    """Return what this Python and its packages consist of, with the libraries it is told of.
+    """Return the folders of this Python, its packages, and the libraries in LD_LIBRARY_PATH.
 
     What is not there is left out: LD_LIBRARY_PATH often names folders that no system has.
     """
-    found = [sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix, sys.executable]
-    found += [*site.getsitepackages(), *(each for each in sys.path if each.endswith("-packages"))]
-    found += [each for each in environment.get("LD_LIBRARY_PATH", "").split(":") if each]
-    paths = {Path(each) for each in found}
+    folders = [sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix, sys.executable]
+    folders += [*site.getsitepackages(), *(each for each in sys.path if each.endswith("-packages"))]
+    folders += [each for each in environment.get("LD_LIBRARY_PATH", "").split(":") if each]
+    paths = {Path(each) for each in folders}
     # Not Path.exists, which raises where a folder on the way may not be entered.
     there = (each for each in paths if each.is_absolute() and os.path.exists(each))  # noqa: PTH110
     return sorted(each for each in there if is_narrow(each))
@@ -58,14 +58,14 @@ def system(*, network: bool) -> list[Path]:
 
 
 def is_narrow(path: Path) -> bool:
-    """Tell a folder of software from one that holds somebody's files, too."""
+    """Return whether a folder holds software and nobody's files: it is not above the home."""
     home = Path(os.path.realpath(Path.home()))
     real = Path(os.path.realpath(path))
     return not home.is_relative_to(real) and len(real.parts) > 1
 
 
 def resolve(path: Path) -> tuple[list[Link], Path]:
-    """Return the links on the way to a path, and where it really is; bounded against loops."""
+    """Return the links on the way to a path, and where it really is; at most 40 links."""
     links: list[Link] = []
     done, left = Path("/"), list(Path(os.path.abspath(path)).parts[1:])  # noqa: PTH100 - as typed
     while left and len(links) < 40:
@@ -83,8 +83,8 @@ def resolve(path: Path) -> tuple[list[Link], Path]:
 def layout(wanted: Iterable[tuple[Path, Mode]]) -> tuple[list[tuple[Path, Mode]], list[Link]]:
     """Return what to show, outer folders first, and the links that lead there as named.
 
-    What lies in a folder that is shown in the same mode is left out, as is what is hidden and
-    lies in nothing that is shown.
+    Left out are paths in a folder that is shown in the same mode, and hidden paths in nothing that
+    is shown.
     """
     modes: dict[Path, Mode] = {}
     links: dict[Path, Link] = {}

@@ -1,8 +1,9 @@
-"""A seccomp filter, written by hand: what no training needs and many escapes do is refused.
+"""A seccomp filter, written by hand: refuses what no training needs and many escapes use.
 
 `compile_filter` makes classic BPF (an array of `struct sock_filter`) of the lists below. It is a
 deny-list, since torch, CUDA and Python use some two hundred calls that change with every release;
-calls newer than the lists are said not to exist, which libraries are used to hearing.
+calls newer than the lists are answered with ENOSYS, which libraries know how to handle.
+
 Numbers: arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h of Linux.
 """
 
@@ -48,7 +49,8 @@ _GENERIC = {
     "settimeofday": 170, "clock_settime": 112, "clock_adjtime": 266, "adjtimex": 171,
     "sethostname": 161, "setdomainname": 162, "vhangup": 58,
 }  # fmt: skip
-# Absent, so that callers fall back: glibc from clone3, whose flags a filter cannot see, to clone.
+# Answered with ENOSYS, so that callers fall back: glibc from clone3, whose flags a filter cannot
+# see, to clone.
 _ABSENT = (425, 426, 427, 435)  # io_uring_setup, io_uring_enter, io_uring_register, clone3
 _NAMESPACES = 0x7E020000  # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
 _TERMINAL = (0x5412, 0x541C)  # TIOCSTI and TIOCLINUX type into a terminal
@@ -80,10 +82,11 @@ _MACHINES = {
 
 
 def compile_filter(machine: str, families: Iterable[int]) -> bytes | None:
-    """Return the filter for a machine as `platform.machine()` names it; None if it is unknown.
+    """Return the filter for a machine; None if the machine is not known.
 
     Args:
-        machine: the architecture; calls of any other (32 bits) kill the process.
+        machine: the architecture as `platform.machine()` names it; calls of any other (32 bits)
+            kill the process.
         families: the kinds of sockets that may be made.
     """
     known = _MACHINES.get(machine)
@@ -120,7 +123,7 @@ def compile_filter(machine: str, families: Iterable[int]) -> bytes | None:
 
 
 def _call(number: int, argument: int, rules: list[bytes]) -> list[bytes]:
-    """For one call, look at the low half of one argument; where no rule returns, allow."""
+    """Return code that applies rules to one argument of one call, and allows it if none returns."""
     block = [_load(argument), *rules, _return(_ALLOW)]
     return [_jump(_EQUAL, number, 0, len(block)), *block]
 

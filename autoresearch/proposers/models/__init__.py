@@ -1,4 +1,4 @@
-"""Language models behind their providers' APIs, one file each, all with the same manners."""
+"""Language models behind their providers' APIs: one file for each API, all with one interface."""
 
 from autoresearch.proposers.models.base import Model, Prompt, Reply, Section
 

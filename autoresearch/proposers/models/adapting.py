@@ -1,8 +1,8 @@
-"""How a model wants to be asked: learned from its refusals, once, and remembered for the night.
+"""Learns from refusals in which form a model takes requests, and remembers it for the run.
 
-Providers differ in what they take: `max_tokens` or `max_completion_tokens`, a role for the rules,
-an effort, a maximum of output tokens. A request that is refused for something that we send is made
-once more without it, in the same attempt: a refused request costs nothing.
+Providers differ in what they accept: `max_tokens` or `max_completion_tokens`, a role for the rules,
+an effort, a maximum of output tokens. A request that is refused for something that we send is sent
+again without it, in the same attempt: a refused request costs nothing.
 """
 
 import re
@@ -20,8 +20,8 @@ from autoresearch.records.money import CallEnding
 LIMIT, EFFORT, RULES, STORE, MARKS, KEY, STREAM, COUNTS = (
     "limit", "effort", "rules", "store", "marks", "key", "stream", "counts",
 )  # fmt: skip
-# By what a refusal names them, in the parameter it tells or in its words; the rules last, since
-# what is refused in them is told with their name before it ("system.0.cache_control").
+# How a refusal names each part of a request, in its parameter or in its words; the rules last,
+# since other parts may have their name before them ("system.0.cache_control").
 _NAMED = {
     COUNTS: re.compile(r"stream_options|include_usage", re.IGNORECASE),
     STREAM: re.compile(r"\bstream", re.IGNORECASE),
@@ -35,39 +35,39 @@ _NAMED = {
 _EFFORTS = ("max", "xhigh", "high", "medium", "low", "minimal", "none")
 _NUMBER = re.compile(r"(?<![\w.,-])(\d{1,3}(?:,\d{3})+|\d+)(?![\w-]|[.,]\d)")  # of no name
 _BELOW = re.compile(r"exclusive|less than (?!or)|smaller than (?!or)|below", re.IGNORECASE)
-# A refusal that names nothing we could leave, and may mean the prompt: half of it is tried then.
+# A refusal that may mean that the prompt is too long: then half of it is tried.
 _MAY_BE_LONG = re.compile(
     r"(?:context(?! deadline)|prompt|input|token).{0,60}"
     r"(?:exceed|too (?:long|large|many|big)|longer|larger|less than|at most|length|limit)",
     re.IGNORECASE,
 )
 _MOST_CHANGES = 8  # in one attempt; more than there are names
-_LEAST_ROOM = 1000  # tokens; a smaller number in a refusal is no maximum to write code within
+_LEAST_ROOM = 1000  # tokens; a smaller number in a refusal is taken for no maximum of output
 
 
 @dataclass(frozen=True)
 class Form:
-    """What a request says of each thing that a provider may refuse.
+    """How each part of a request that a provider may refuse is sent.
 
-    `choices` holds for each name what is said now and, after it, what may be said instead; "" is
-    nothing, and a name that is missing is never sent. `most`: output tokens that the model has at
-    most, None as long as nobody told.
+    `choices` holds for each part the value that is sent now and, after it, the ones that may be
+    tried instead; "" is to send nothing, and a missing part is never sent. `most` is the model's
+    maximum of output tokens, None until a refusal states it.
     """
 
     choices: Mapping[str, tuple[str, ...]]
     most: int | None = None
 
     def of(self, name: str) -> str:
-        """Return what is said of a name; "" for nothing."""
+        """Return the value that is sent for a part; "" for none."""
         return self.choices.get(name, ("",))[0]
 
     def room(self, wanted: int) -> int:
-        """Return how many tokens may be said, where so many are wanted."""
+        """Return how many output tokens to ask for, where so many are wanted."""
         return wanted if self.most is None else min(wanted, self.most)
 
 
 def efforts(wanted: str) -> tuple[str, ...]:
-    """Return an effort and what may be said instead: each lower one, then nothing."""
+    """Return an effort and what may be sent instead: each lower one, then nothing."""
     if wanted not in _EFFORTS:
         return (wanted, "") if wanted else ("",)
     return (*_EFFORTS[_EFFORTS.index(wanted) :], "")
@@ -77,60 +77,60 @@ def adapted(form: Form, fault: Fault, room: int) -> Form | None:
     """Return the form that a refusal asks for; None where it asks for none that we have.
 
     Args:
-        form: what was refused.
+        form: the form of the refused request.
         fault: the refusal.
         room: output tokens that were asked for.
     """
     if fault.ending is CallEnding.TOO_LONG:
         left = _left(fault.said, form.room(room))
         return None if left is None else replace(form, most=left)
-    # What a 400 tells of a model or an address may be about something that we send all the same.
+    # A refusal that seems to be about a model or an address may be about something that we send.
     if fault.ending not in (CallEnding.BAD_REQUEST, CallEnding.NOT_FOUND):
         return None
-    for told in (fault.param, fault.said):
+    for text in (fault.param, fault.said):
         for name, pattern in _NAMED.items():
-            if pattern.search(told) and (changed := _changed(form, name, fault.said, room)):
+            if pattern.search(text) and (changed := _changed(form, name, fault.said, room)):
                 return changed
     return None
 
 
-def _changed(form: Form, name: str, said: str, room: int) -> Form | None:
-    if name == LIMIT and (most := _stated(said, form.room(room))):
+def _changed(form: Form, name: str, message: str, room: int) -> Form | None:
+    if name == LIMIT and (most := _stated(message, form.room(room))):
         return replace(form, most=most)
     rest = form.choices.get(name, ())[1:]
     if not rest:
         return None
-    # What the refusal names is what would be taken; the last is the plainest.
-    named = (each for each in rest if each and re.search(rf"\b{each}\b", said, re.IGNORECASE))
+    # A value that the refusal names would be accepted; else the last choice is the safest.
+    named = (each for each in rest if each and re.search(rf"\b{each}\b", message, re.IGNORECASE))
     chosen = rest.index(next(named, rest[-1]))
     return replace(form, choices={**form.choices, name: rest[chosen:]})
 
 
-def _stated(said: str, room: int) -> int | None:
+def _stated(message: str, room: int) -> int | None:
     """Return the maximum that a refusal states: the largest number below what was asked for."""
-    below = _BELOW.search(said) is not None  # or else the number itself
-    numbers = (each - below for each in _numbers(said) if each < room)
+    below = _BELOW.search(message) is not None  # the number itself is too large, too
+    numbers = (each - below for each in _numbers(message) if each < room)
     return max((each for each in numbers if each >= _LEAST_ROOM), default=None)
 
 
-def _left(said: str, room: int) -> int | None:
-    """Return what a context leaves for the answer, where a refusal tells it, the prompt and room.
+def _left(message: str, room: int) -> int | None:
+    """Return how many tokens a context leaves for the answer, if a refusal states it.
 
-    None where too little is left to write in: then the brief is what must become shorter.
+    None where too little is left to write in: then the brief must become shorter.
     """
-    numbers = _numbers(said)
+    numbers = _numbers(message)
     others = numbers - {room}
-    others -= {each + room for each in others}  # what prompt and answer come to together
+    others -= {each + room for each in others}  # the sum of prompt and answer
     if room not in numbers or len(others) != 2:
         only = max(others, default=0) if room in numbers and len(others) == 1 else 0
         return only if _LEAST_ROOM <= only < room else None
     left = max(others) - min(others)
-    # Just too little for the room is told where the prompt was counted only so far.
+    # If it is just too little for the room, the prompt was not counted to its end.
     return left if room <= 4 * left and left < room - 1 else None
 
 
-def _numbers(said: str) -> set[int]:
-    return {int(each.replace(",", "")) for each in _NUMBER.findall(said[:2000])}
+def _numbers(message: str) -> set[int]:
+    return {int(each.replace(",", "")) for each in _NUMBER.findall(message[:2000])}
 
 
 def _doubted(fault: Fault) -> Fault:
@@ -170,15 +170,15 @@ class Adapting:
                 break
         return _doubted(told) if isinstance(told, Fault) else self._checked(told, connection, room)
 
-    def _checked(self, said: Said, connection: Connection, room: int) -> Said:
-        """Return what was said; it is not whole where it has every token that it could have."""
+    def _checked(self, answer: Said, connection: Connection, room: int) -> Said:
+        """Return an answer, as not whole if it has every output token that it could have."""
         full = connection.used is not None and connection.used.output == self._form.room(room)
-        if full and said.ending is CallEnding.ANSWERED:
-            return replace(said, ending=CallEnding.TRUNCATED, stop="limit")
-        return said
+        if full and answer.ending is CallEnding.ANSWERED:
+            return replace(answer, ending=CallEnding.TRUNCATED, stop="limit")
+        return answer
 
     def _learns(self, fault: Fault, connection: Connection, room: int) -> bool:
-        """Whether a refusal asks for another form, which is kept."""
+        """Keep the form that a refusal asks for; return whether it asks for one."""
         if fault.status not in (400, 422, 500) or connection.opened:
             return False
         changed = adapted(self._form, fault, room)

@@ -1,6 +1,6 @@
-"""A language model behind a provider's API: one attempt in, one reply out, never an exception.
+"""The interface of all models: one attempt in, one reply out, never an exception.
 
-No tools are given to any model: all it can do is answer.
+No tools are offered to any model: all it can do is answer.
 """
 
 import json
@@ -15,7 +15,7 @@ _OVERHEAD = 4096  # tokens that a provider may add around our text
 
 @dataclass(frozen=True)
 class Section:
-    """A piece of a prompt. `cache`: all up to here is worth keeping for the next prompt."""
+    """A piece of a prompt. `cache`: all up to its end should be cached for the next prompt."""
 
     text: str
     cache: bool = False
@@ -23,10 +23,10 @@ class Section:
 
 @dataclass(frozen=True)
 class Prompt:
-    """What a model is told, in the order that caching wants: what changes least comes first.
+    """A prompt in the order that caching wants: what changes least comes first.
 
-    `system` are the rules; `user` all else; `exchanges` are answers that were sent back, each
-    with why. `cache_key` is equal for prompts that are likely to share their beginning.
+    `system` are the rules; `user` is all else; `exchanges` are answers that were sent back, each
+    with the reason. `cache_key` is equal for prompts that probably share their beginning.
     """
 
     system: tuple[Section, ...]
@@ -35,14 +35,14 @@ class Prompt:
     cache_key: str = ""
 
     def objected(self, answer: str, objection: str) -> "Prompt":
-        """Return the prompt that goes on after an answer was sent back."""
+        """Return the prompt that continues after an answer was sent back."""
         return replace(self, exchanges=(*self.exchanges, (answer, objection)))
 
     @property
     def most_tokens(self) -> int:
-        """Return a number of tokens that no tokenizer makes more of: a token has a byte at least.
+        """Return an upper bound of its tokens: a token has at least one byte.
 
-        Counted as JSON, in whose escapes a byte becomes more, never less.
+        Counted as JSON, whose escapes only make it longer.
         """
         texts = [each.text for each in (*self.system, *self.user)]
         texts += [text for exchange in self.exchanges for text in exchange]
@@ -52,7 +52,7 @@ class Prompt:
 
     @property
     def characters(self) -> int:
-        """Return how much text it is, all answers and objections included."""
+        """Return its length, all answers and objections included."""
         sections = sum(len(each.text) for each in (*self.system, *self.user))
         return sections + sum(len(text) for exchange in self.exchanges for text in exchange)
 
@@ -61,11 +61,12 @@ class Prompt:
 class Reply:
     """How one attempt ended.
 
-    `text` is what the model said, as far as it came; `usage` None where the provider did not say;
-    `cost` the dollars that the reply itself tells, where it does; `detail` one safe line without
-    secrets for what is no answer; `retry_after` in seconds, where the provider asked for it;
+    `text` is the answer, as far as it came; `usage` None where the provider did not report it;
+    `cost` the dollars that the reply itself reports, if it does; `detail` one safe line without
+    secrets about what is no answer; `retry_after` in seconds, if the provider asked to wait;
     `latency` in seconds. `stop` is the provider's word for why the answer ended; `thought`: the
-    model has thought before; `limit`: tokens it could say at most, 0 where that is not known.
+    model has thought before; `limit`: the most output tokens it could have, 0 where that is not
+    known.
     """
 
     ending: CallEnding
@@ -81,7 +82,7 @@ class Reply:
 
     @property
     def starved(self) -> bool:
-        """Whether thoughts took all the room, so that none was left for the answer."""
+        """Whether thoughts took all output tokens, so that none was left for the answer."""
         return self.ending is CallEnding.EMPTY and at_limit(self.stop)
 
 
@@ -99,5 +100,5 @@ class Model(Protocol):
         ...
 
     def complete(self, prompt: Prompt, *, max_output: int) -> Reply:
-        """Make one attempt. Whatever goes wrong is told by the reply; nothing is raised."""
+        """Make one attempt. Whatever goes wrong is in the reply; nothing is raised."""
         ...

@@ -1,4 +1,4 @@
-"""Bodies that are one object where a stream was asked for, or a stream where none was."""
+"""Response bodies that are one object although a stream was asked for, or the other way round."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -7,18 +7,19 @@ from autoresearch.proposers.models.fields import get_path, joined, members, text
 
 _MOST_BYTES = 64 * 2**20
 _DONE = "[DONE]"
-_BROKEN = "interrupted"  # the reason of a stream that ends before it has told one
+_BROKEN = "interrupted"  # the finish reason of a stream that ends without one
 
 
 def completion(body: bytes) -> object | None:
-    """Return the completion that a body holds; None where it is neither JSON nor a stream.
+    """Return the completion in a body; None where it is neither JSON nor a stream.
 
-    Some servers stream though nobody asked them to. A stream without its end is told as broken off.
+    Some servers stream though nobody asked them to. A stream without its end gets a finish reason
+    that says that it was interrupted.
     """
     whole = parsed(body)
     if whole is None:
-        told = list(events(body))
-        whole = _put_together(told) if any(map(members, told)) else None
+        streamed = list(events(body))
+        whole = _put_together(streamed) if any(map(members, streamed)) else None
     return whole
 
 
@@ -47,7 +48,7 @@ def parsed(body: bytes) -> object | None:
 
 
 def events(body: bytes) -> Iterator[object]:
-    """Yield the data of a stream's events, as far as they can be read."""
+    """Yield the data of a stream's events, up to the first that cannot be parsed."""
     for line in body.decode(errors="replace").split("\n"):
         name, _, data = line.partition(":")
         if name != "data":  # comments, which keep a connection alive, have no name
@@ -61,24 +62,25 @@ def events(body: bytes) -> Iterator[object]:
             return
 
 
-def _put_together(told: list[object]) -> dict[str, object]:
-    """Return a completion with the texts of all events; of all else the last that was told."""
+def _put_together(streamed: list[object]) -> dict[str, object]:
+    """Return a completion with the texts of all events joined; of other fields the last value."""
     whole: dict[str, object] = {}
     choice: dict[str, object] = {}
     message: dict[str, object] = {}
-    said = ""
-    for event in told:
+    content = ""
+    for event in streamed:
         first = get_path(event, "choices", 0)
         piece = get_path(first, "delta") or get_path(first, "message")
-        said += "".join(texts(get_path(piece, "content"))) or joined([get_path(first, "text")])
-        whole |= _told(event)
-        choice |= _told(first)
-        message |= _told(piece) | ({"thoughts": True} if thought(piece) else {})
-    if _DONE not in told:
+        content += "".join(texts(get_path(piece, "content"))) or joined([get_path(first, "text")])
+        whole |= _given(event)
+        choice |= _given(first)
+        message |= _given(piece) | ({"thoughts": True} if thought(piece) else {})
+    if _DONE not in streamed:
         choice.setdefault("finish_reason", _BROKEN)
-    choice["message"] = message | {"content": said}
+    choice["message"] = message | {"content": content}
     return whole | {"choices": [choice]}
 
 
-def _told(value: object) -> dict[str, object]:
+def _given(value: object) -> dict[str, object]:
+    """Return the fields of an object that are not null."""
     return {name: each for name, each in members(value).items() if each is not None}

@@ -1,4 +1,4 @@
-"""One attempt at a provider, from the first byte to the reply: what all models have in common."""
+"""One attempt at a provider, from the first byte to the reply: what all models share."""
 
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from autoresearch.records.text import LINE_INPUT, safe_line
 _DETAIL_WIDTH = 300
 _STOP_WIDTH = 40
 _SHORTEST_KEY = 8  # characters; a shorter key, such as "none" for a local server, is no secret
-# The request itself was turned away, which a stream may tell too: nobody has worked on it then.
+# Endings of a request that was turned away, perhaps in a stream: the model has not worked on it.
 _TURNED_AWAY = (
     CallEnding.TOO_LONG,
     CallEnding.BAD_REQUEST,
@@ -41,9 +41,9 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Said:
-    """What a model said, and how its saying ended.
+    """What a model answered, and how the answer ended.
 
-    `stop` is the provider's word for that, `note` its remark.
+    `stop` is the provider's word for why it ended, `note` its remark.
     """
 
     ending: CallEnding
@@ -75,7 +75,7 @@ class ModelClient:
         connection = Connection()
         try:
             reply = self._attempted(connection, ask)
-        except Exception as error:  # noqa: BLE001 # no answer is so odd that it may end the night
+        except Exception as error:  # noqa: BLE001 # whatever a provider answers, the run goes on
             reply = self._failed(Fault(CallEnding.MALFORMED, type(error).__name__), connection)
         return replace(reply, latency=time.monotonic() - began)
 
@@ -85,35 +85,35 @@ class ModelClient:
         if self.key is not None and not (self.key.isascii() and self.key.isprintable()):
             fault = Fault(CallEnding.UNAUTHORIZED, "it has characters no key has")
             return self._failed(fault, connection)
-        said = within(self.timeout, connection, ask)
-        if said is None:
-            said = Fault(CallEnding.TIMED_OUT if connection.sent else CallEnding.UNREACHABLE)
+        result = within(self.timeout, connection, ask)
+        if result is None:
+            result = Fault(CallEnding.TIMED_OUT if connection.sent else CallEnding.UNREACHABLE)
         return (
-            self._answered(said, connection)
-            if isinstance(said, Said)
-            else self._failed(said, connection)
+            self._answered(result, connection)
+            if isinstance(result, Said)
+            else self._failed(result, connection)
         )
 
-    def _answered(self, said: Said, connection: Connection) -> Reply:
-        ending = said.ending
-        if ending in (CallEnding.ANSWERED, CallEnding.TRUNCATED) and not said.text.strip():
+    def _answered(self, answer: Said, connection: Connection) -> Reply:
+        ending = answer.ending
+        if ending in (CallEnding.ANSWERED, CallEnding.TRUNCATED) and not answer.text.strip():
             ending = CallEnding.EMPTY
-        ended = f"it ended with {said.stop!r}" if said.stop else ""
-        detail = "" if ending is CallEnding.ANSWERED else self._detail(ending, said.note or ended)
+        ended = f"it ended with {answer.stop!r}" if answer.stop else ""
+        detail = "" if ending is CallEnding.ANSWERED else self._detail(ending, answer.note or ended)
         return Reply(
             ending,
-            self._hidden(said.text),
-            _counted(connection.used, said.text),
+            self._hidden(answer.text),
+            _counted(connection.used, answer.text),
             detail,
             cost=connection.cost,
-            stop=safe_line(self._hidden(said.stop), _STOP_WIDTH),
+            stop=safe_line(self._hidden(answer.stop), _STOP_WIDTH),
             thought=connection.thought,
         )
 
     def _failed(self, fault: Fault, connection: Connection) -> Reply:
         ending = fault.ending
         begun = connection.working or (connection.opened and ending not in _TURNED_AWAY)
-        if begun and ending.free:  # what was begun is billed, thoughts too
+        if begun and ending.free:  # a call that the model began is billed, thoughts too
             ending = CallEnding.CUT
         status = "" if fault.status is None else f" ({fault.status})"
         detail = self._detail(ending, fault.said, status)
@@ -125,15 +125,15 @@ class ModelClient:
         text = self._hidden(connection.text)
         return Reply(ending, text, used, detail, fault.retry_after, cost=connection.cost)
 
-    def _detail(self, ending: CallEnding, said: str, status: str = "") -> str:
+    def _detail(self, ending: CallEnding, message: str, status: str = "") -> str:
         words = _WORDS[ending]
         if ending is CallEnding.UNAUTHORIZED and self.key is None:
             words = "{provider} wants a key and none is set ([llm] key_variable names it)"
         if ending is CallEnding.TIMED_OUT and status:
             words = "{provider} gave up waiting for {model}"
         words = words.format(provider=self.provider, model=self.model, timeout=self.timeout)
-        line = f"{words}{status}: {said}" if said.strip() else words + status
-        # Made safe first: what hides inside of a key could be dropped and leave the key whole.
+        line = f"{words}{status}: {message}" if message.strip() else words + status
+        # Made safe first: that may drop characters within a key, which is then whole and readable.
         return safe_line(self._hidden(safe_line(line, LINE_INPUT)), _DETAIL_WIDTH)
 
     def _hidden(self, text: str) -> str:
@@ -143,22 +143,22 @@ class ModelClient:
         return text.replace(self.key, "[key]")
 
 
-def _counted(used: Usage | None, said: str) -> Usage | None:
-    """Return what was used; None where words are told to have had no tokens."""
-    return None if used is not None and said.strip() and not used.output else used
+def _counted(used: Usage | None, text: str) -> Usage | None:
+    """Return the tokens used; None where a provider reports none for an answer that has words."""
+    return None if used is not None and text.strip() and not used.output else used
 
 
 def spoken(text: str, otherwise: str = "(empty)") -> str:
-    """Return a text that JSON can carry and that APIs do not refuse for being empty."""
+    """Return a text that JSON can hold and that APIs do not refuse for being empty."""
     sound = text.encode(errors="replace").decode()
     return sound if sound.strip() else otherwise
 
 
 def marked(sections: tuple[Section, ...], most: int = 4) -> list[tuple[str, bool]]:
-    """Return the texts of sections with whether a cache's breakpoint follows each.
+    """Return the texts of sections, each with whether a cache's breakpoint follows it.
 
-    An empty section cannot carry one: it goes, and its mark to the section before. Only the last
-    `most` marks stay, as providers take no more.
+    An empty section cannot have one: it is left out, and its breakpoint moves to the section
+    before. Only the last `most` breakpoints are kept, as providers take no more.
     """
     texts: list[tuple[str, bool]] = []
     for section in sections:

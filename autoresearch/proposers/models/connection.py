@@ -1,4 +1,4 @@
-"""The wire to a provider: what may be sent on it, and for how long.
+"""The connection to a provider: what is sent on it, and for how long it may take.
 
 An HTTP client's timeouts count between bytes, and a name server may hang without any: so the whole
 attempt runs on a thread of its own, whose connection is cut when its time is up.
@@ -26,15 +26,15 @@ _SENT = ("accept", "connection", "content-", "host", "transfer-encoding", "user-
          "anthropic-version", "x-stainless-raw-response", *_CREDENTIALS)  # fmt: skip
 _CONNECTED = (".connect_tcp.complete", ".start_tls.complete")
 _SENDING = ".send_request_headers.started"
-_FAREWELL = 1.0  # seconds that a cut attempt has to close its socket
+_CLOSING_SECONDS = 1.0  # that an attempt whose connection was cut has to end
 
 
 class Connection:
     """One attempt's connection, and what has come over it so far.
 
     `sent`: the request is on its way. `opened`: a stream has begun, so the prompt was accepted.
-    `working`: the model thinks or speaks; `thought`: it has thought. `used`: what it used, once all
-    of that has been told, and `cost`: the dollars that the provider itself says that it cost.
+    `working`: the model thinks or answers; `thought`: it has thought. `used` are the tokens, once
+    all are reported, and `cost` the dollars that the provider itself reports.
     """
 
     def __init__(self) -> None:
@@ -49,11 +49,11 @@ class Connection:
 
     @property
     def text(self) -> str:
-        """Return what the model has said so far."""
+        """Return the answer so far."""
         return "".join(self._pieces)
 
     def say(self, piece: str) -> None:
-        """Keep a piece of what the model says."""
+        """Add a piece to the answer."""
         self.working = True
         if piece and self._parted:
             self._pieces.append(parting(self.text, piece))
@@ -61,7 +61,7 @@ class Connection:
         self._pieces.append(piece)
 
     def costs(self, dollars: float | None) -> None:
-        """Keep what the provider says that it costs; None where it says nothing here."""
+        """Note a cost that the provider reports; None changes nothing."""
         self.cost = self.cost if dollars is None else dollars
 
     def part(self) -> None:
@@ -69,13 +69,13 @@ class Connection:
         self._parted = True
 
     def cut(self) -> None:
-        """End the connection, and any that is made later, whoever reads from it."""
+        """End the connection, and any that is made later, even while it is read from."""
         with self._lock:
             self._cut = True
             _shut_down(self._stream)
 
     def follow(self, event: str, info: Mapping[str, object]) -> None:
-        """Take note of a step of the connection (the HTTP client's `trace` extension)."""
+        """Note a step of the connection (the HTTP client's `trace` extension)."""
         if event.endswith(_SENDING):
             self.sent = True
         if event.endswith(_CONNECTED):
@@ -103,7 +103,7 @@ class _Attempt(threading.Thread, Generic[_T]):
 
 
 def within(seconds: float, connection: Connection, ask: Callable[[Connection], _T]) -> _T | None:
-    """Return what `ask` returns, or None where it took too long: then its wire is cut.
+    """Return what `ask` returns; None if it took too long: then its connection is cut.
 
     Raises:
         BaseException: what `ask` raised in time.
@@ -117,7 +117,7 @@ def within(seconds: float, connection: Connection, ask: Callable[[Connection], _
     finally:
         if late:  # an interruption of this thread included
             connection.cut()
-            attempt.join(_FAREWELL)
+            attempt.join(_CLOSING_SECONDS)
     if late:
         return None
     if attempt.error is not None:
@@ -126,11 +126,11 @@ def within(seconds: float, connection: Connection, ask: Callable[[Connection], _
 
 
 def http_client(base_url: str, key: str | None, timeout: float) -> httpx2.Client:
-    """Return a client that sends our key alone, follows nobody elsewhere and keeps no connection.
+    """Return a client that sends only our key, follows no redirect and keeps no connection.
 
     A connection kept between calls that are minutes apart saves nothing and is often dead.
     """
-    trust_env = not _is_loopback(urlsplit(base_url).hostname or "")  # no proxy to oneself
+    trust_env = not _is_loopback(urlsplit(base_url).hostname or "")  # no proxy for loopback
     return httpx2.Client(
         verify=_trusted(trust_env=trust_env),
         timeout=timeout,
@@ -143,7 +143,7 @@ def http_client(base_url: str, key: str | None, timeout: float) -> httpx2.Client
 
 @cache
 def _trusted(*, trust_env: bool) -> ssl.SSLContext:
-    """Return who is trusted. All clients share it: reading the certificates takes 80 ms."""
+    """Return the trusted certificates. All clients share them: reading them takes 80 ms."""
     return httpx2.create_ssl_context(trust_env=trust_env)
 
 
@@ -171,5 +171,5 @@ def _shut_down(stream: object) -> None:
     connected = ask("socket") if ask is not None else None
     if isinstance(connected, socket.socket):
         with contextlib.suppress(OSError):
-            # Past TLS's own shutdown: that one would take the session from under its reader.
+            # Not TLS's own shutdown, which would end the session while it is read from.
             socket.socket.shutdown(connected, socket.SHUT_RDWR)

@@ -1,6 +1,6 @@
-"""What went wrong at a provider, in our words: one mapping for every API and SDK.
+"""Maps the errors of every API and SDK to our own endings.
 
-Status codes and error codes decide; a message's wording only where servers give nothing else.
+Status codes and error codes decide; a message's wording only where a server gives nothing else.
 """
 
 import json
@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 import httpx2
 
 from autoresearch.proposers.models.fields import entries, get_path, word
-from autoresearch.proposers.waits import told_field, told_wait
+from autoresearch.proposers.waits import field_wait, requested_wait
 from autoresearch.records.money import CallEnding
 
-# What an SDK lets through beside its own errors: broken connections and unreadable bodies.
+# Errors that an SDK passes on beside its own: broken connections and unreadable bodies.
 WIRE_ERRORS = (
     httpx2.HTTPError,
     httpx2.InvalidURL,
@@ -50,7 +50,7 @@ _STATUSES = {
     413: CallEnding.TOO_LONG,
     425: CallEnding.OVERLOADED,
     429: CallEnding.RATE_LIMITED,
-    # Of gateways, which lost or gave up a request: behind them the model may go on, and be billed.
+    # A gateway lost or gave up the request: behind it the model may go on, and be billed.
     502: CallEnding.CUT,
     504: CallEnding.TIMED_OUT,
     520: CallEnding.CUT,
@@ -67,13 +67,13 @@ _SAYS_TOO_LONG = re.compile(
     r"|request too large|maximum number of tokens allowed|n_keep.*n_ctx"
     r"|inputs?\W+(tokens \+|must have less than)"
 )
-# A limit on tokens a minute is none on a prompt, unless one request alone is above it.
+# A limit on tokens a minute is no limit on a prompt, unless one request alone is above it.
 _SAYS_WAIT = re.compile(r"\b(wait|retry|try again|per[- ]min|rate(?![a-z]))")
 _SAYS_REQUEST_TOO_LARGE = re.compile(r"request too large")
 _SAYS_NOT_FOUND = re.compile(
     r"model\b.{0,200}\b(not found|does not exist|not exist)|no models? load"
 )
-# What a server makes a chat of fails with a 500 for a role that it does not know.
+# A server's chat template may fail with a 500 for a role that it does not know.
 _SAYS_ROLE = re.compile(r"\broles?\b.*(support|alternate)")
 _SAYS_OTHER_API = re.compile(
     r"v1/(chat/completions|completions|responses|messages|embeddings|audio|images|realtime)\b"
@@ -88,9 +88,9 @@ _CLOSED = re.compile(r"disconnect|closed|incomplete|truncated|eof", re.IGNORECAS
 
 @dataclass(frozen=True)
 class Fault:
-    """Why an attempt brought no answer. `said` are the provider's own words, not yet made safe.
+    """Why an attempt brought no answer. `said` is the provider's own message, not yet made safe.
 
-    `retry_after` in seconds, where the provider asked for it; `param` the parameter that it names.
+    `retry_after` is in seconds, if the provider asked to wait; `param` the parameter that it names.
     """
 
     ending: CallEnding
@@ -114,45 +114,45 @@ def of_exception(error: Exception) -> Fault:
 def of_error(
     body: object, status: int | None = None, headers: Mapping[str, str] | None = None
 ) -> Fault:
-    """Return the fault that an error response or an error inside of a stream tells.
+    """Return the fault in an error response, or in an error within a stream.
 
     Args:
-        body: the decoded JSON, or the text where it is none.
-        status: the response's; of no interest below 300, where a stream had begun.
+        body: the decoded JSON, or the text if it is none.
+        status: the response's; ignored below 300, where a stream had begun.
         headers: the response's, for how long to wait.
     """
     inner = _inner(body)
-    said = _said(inner)
+    message = _message(inner)
     kinds = {word(get_path(inner, name)).lower() for name in ("type", "code", "status")} - {""}
     status = status if status is not None and status >= 300 else _status(inner)
     if status is not None and status < 400 and headers is not None:
-        said = f"it has moved to {headers.get('location', 'another address')}"
-    ending = _ending(status, kinds, said.lower())
+        message = f"it has moved to {headers.get('location', 'another address')}"
+    ending = _ending(status, kinds, message.lower())
     wait, param = _asked_wait(headers or {}, body), word(get_path(inner, "param"))
-    fault = Fault(ending, said, status, wait, param)
+    fault = Fault(ending, message, status, wait, param)
     misled = status in (400, 404) and param in ("", "model")
-    return of_other_api(fault) if misled and _SAYS_OTHER_API.search(said.lower()) else fault
+    return of_other_api(fault) if misled and _SAYS_OTHER_API.search(message.lower()) else fault
 
 
 def of_other_api(fault: Fault) -> Fault:
-    """Return the fault of asking a model, or a server, through an API that it does not speak."""
+    """Return the fault of asking a model, or a server, through an API that it does not have."""
     return replace(fault, ending=CallEnding.NOT_FOUND, said=f"{_OTHER_API}: {fault.said}")
 
 
 def _asked_wait(headers: Mapping[str, str], body: object) -> float | None:
-    """Return how many seconds to wait: as a header for that asks, else the body, else a limit."""
+    """Return how many seconds to wait: by a header for that, else the body, else a rate limit."""
     now = datetime.now(UTC)
     for name in ("retry-after-ms", "retry-after"):
-        if (asked := told_field(name, headers.get(name), now)) is not None:
+        if (asked := field_wait(name, headers.get(name), now)) is not None:
             return asked
-    told = told_wait(json.dumps(body, ensure_ascii=False, default=str), now)
-    return _reset(headers, now) if told is None else told
+    wait = requested_wait(json.dumps(body, ensure_ascii=False, default=str), now)
+    return _reset(headers, now) if wait is None else wait
 
 
 def _reset(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Return when the last of the limits is renewed that the headers tell as used up."""
+    """Return in how many seconds the last rate limit is renewed that headers show as used up."""
     resets = [
-        told_field(name, value, now)
+        field_wait(name, value, now)
         for name, value in headers.items()
         if re.search("ratelimit.*reset", name, re.IGNORECASE)
         and headers.get(name.lower().replace("reset", "remaining"), "0") == "0"
@@ -160,32 +160,32 @@ def _reset(headers: Mapping[str, str], now: datetime) -> float | None:
     return max((each for each in resets if each is not None), default=None)
 
 
-def _ending(status: int | None, kinds: set[str], said: str) -> CallEnding:
-    if kinds & _NO_CREDIT or _SAYS_NO_CREDIT.search(said):
+def _ending(status: int | None, kinds: set[str], message: str) -> CallEnding:
+    if kinds & _NO_CREDIT or _SAYS_NO_CREDIT.search(message):
         return CallEnding.NO_CREDIT
-    if status not in (401, 402, 403) and _too_long(status, kinds, said):
+    if status not in (401, 402, 403) and _too_long(status, kinds, message):
         return CallEnding.TOO_LONG
     if kinds & _REFUSED:
         return CallEnding.REFUSED
-    if kinds & {"model_not_found"} or (status == 400 and _SAYS_NOT_FOUND.search(said)):
+    if kinds & {"model_not_found"} or (status == 400 and _SAYS_NOT_FOUND.search(message)):
         return CallEnding.NOT_FOUND
     if status is not None:
-        broken = status >= 500 and not _SAYS_ROLE.search(said)
+        broken = status >= 500 and not _SAYS_ROLE.search(message)
         usual = CallEnding.OVERLOADED if broken else CallEnding.BAD_REQUEST
         return _STATUSES.get(status, usual)
-    # Without a status it broke at the provider's, unless its kind says that it is our fault.
+    # Without a status the provider is to blame, unless the error's kind says that we are.
     return next(
         (ending for ending, names in _KINDS.items() if kinds & names), CallEnding.OVERLOADED
     )
 
 
-def _too_long(status: int | None, kinds: set[str], said: str) -> bool:
+def _too_long(status: int | None, kinds: set[str], message: str) -> bool:
     if kinds & _TOO_LONG:
         return True
     limited = status == 429 or bool(kinds & _KINDS[CallEnding.RATE_LIMITED])
-    if limited and _SAYS_WAIT.search(said) and not _SAYS_REQUEST_TOO_LARGE.search(said):
+    if limited and _SAYS_WAIT.search(message) and not _SAYS_REQUEST_TOO_LARGE.search(message):
         return False
-    return _SAYS_TOO_LONG.search(said) is not None
+    return _SAYS_TOO_LONG.search(message) is not None
 
 
 def _inner(body: object) -> object:
@@ -197,10 +197,10 @@ def _inner(body: object) -> object:
     return body
 
 
-def _said(inner: object) -> str:
+def _message(inner: object) -> str:
     message = get_path(inner, "message")
     if isinstance(message, str) and message:
-        # A gateway's own words say little: what the provider behind it said is in here.
+        # A gateway's own message says little: that of the provider behind it is in here.
         raw = get_path(inner, "metadata", "raw")
         behind = raw if isinstance(raw, str) else json.dumps(raw, default=str) if raw else ""
         return f"{message}: {behind[:2000]}" if behind else message
@@ -218,17 +218,17 @@ def _status(inner: object) -> int | None:
 
 
 def _of_connection(error: BaseException) -> Fault:
-    said = str(error) or type(error).__name__
-    # What never got through cannot have been billed.
+    message = str(error) or type(error).__name__
+    # A request that never got through cannot have been billed.
     unreached = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError, ssl.SSLError)
     if isinstance(error, unreached):
-        return Fault(CallEnding.UNREACHABLE, said)
+        return Fault(CallEnding.UNREACHABLE, message)
     if isinstance(error, httpx2.TimeoutException):
         return Fault(CallEnding.TIMED_OUT)
     if isinstance(error, httpx2.RemoteProtocolError):
-        return Fault(CallEnding.CUT if _CLOSED.search(said) else CallEnding.MALFORMED, said)
+        return Fault(CallEnding.CUT if _CLOSED.search(message) else CallEnding.MALFORMED, message)
     if isinstance(error, httpx2.NetworkError | OSError):
-        return Fault(CallEnding.CUT, said)
+        return Fault(CallEnding.CUT, message)
     if isinstance(error, httpx2.InvalidURL | httpx2.UnsupportedProtocol):
-        return Fault(CallEnding.UNREACHABLE, said)
-    return Fault(CallEnding.MALFORMED, f"{type(error).__name__}: {said}")
+        return Fault(CallEnding.UNREACHABLE, message)
+    return Fault(CallEnding.MALFORMED, f"{type(error).__name__}: {message}")

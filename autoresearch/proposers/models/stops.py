@@ -1,7 +1,7 @@
-"""Why a model ended its answer, in the words of any provider.
+"""Why a model ended its answer: the finish reasons of all providers.
 
-An answer is applied only where its end is known to be one: every other word, also one that nobody
-has heard of, may stand for half an answer. The kinds of the others are told by parts of the word,
+An answer is only used if its finish reason is known to be a proper end: any other word, also one
+that is not known, may stand for half an answer. Other reasons are recognised by parts of the word,
 since each provider has its own spelling: `max_tokens`, `MAX_TOKENS`, `model_length`.
 """
 
@@ -13,9 +13,9 @@ _ENDS = {
     "stop", "stopped", "end", "ended", "eos", "eot", "finish", "finished", "complete", "completed",
     "done", "success", "normal", "natural",
 }  # fmt: skip
-# What may stand beside such a word: "end_of_turn", "stop_sequence", "eos_token".
+# Words that may stand beside these: "end_of_turn", "stop_sequence", "eos_token".
 _BESIDE = {"of", "turn", "text", "sequence", "token", "message", "word", "str", "string", "id"}
-_UNTOLD = ("", "none", "null")  # a whole body, and no reason given
+_NONE_GIVEN = ("", "none", "null")  # in a body that came whole
 _REFUSED = re.compile(
     r"filter|refus|safety|prohibit|block|recitation|spii|polic|guardrail|sensitiv"
 )
@@ -27,23 +27,23 @@ _TOOL = re.compile(r"tool|function")
 
 
 def ending_of(stop: str) -> CallEnding:
-    """Return what a finish reason says of an answer: whole, declined, broken off, or not whole."""
-    said = _plain(stop)
-    words = set(said.split("_"))
-    if said in _UNTOLD or (words & _ENDS and words <= _ENDS | _BESIDE):
+    """Return whether an answer is whole, declined, broken off, or cut, by its finish reason."""
+    reason = _plain(stop)
+    words = set(reason.split("_"))
+    if reason in _NONE_GIVEN or (words & _ENDS and words <= _ENDS | _BESIDE):
         return CallEnding.ANSWERED
-    if _REFUSED.search(said):
+    if _REFUSED.search(reason):
         return CallEnding.REFUSED
-    return CallEnding.CUT if _BROKEN.search(said) else CallEnding.TRUNCATED
+    return CallEnding.CUT if _BROKEN.search(reason) else CallEnding.TRUNCATED
 
 
 def at_limit(stop: str) -> bool:
-    """Whether a finish reason says that there was no more room."""
+    """Return whether a finish reason says that the output tokens were used up."""
     return _AT_LIMIT.search(_plain(stop)) is not None
 
 
 def for_tool(stop: str) -> bool:
-    """Whether a finish reason says that the model wants a tool's answer first."""
+    """Return whether a finish reason says that the model waits for a tool's answer."""
     return _TOOL.search(_plain(stop)) is not None
 
 

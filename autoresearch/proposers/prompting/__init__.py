@@ -1,4 +1,4 @@
-"""Briefs as text: what a model or a command is told, from templates that a person can change."""
+"""Briefs as text for a model or a command, from templates that a person can change."""
 
 from autoresearch.proposers.prompting.writer import Prompting
 

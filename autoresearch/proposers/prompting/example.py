@@ -1,4 +1,4 @@
-"""Two briefs on which a project's own templates are tried before the night depends on them."""
+"""Briefs on which a project's own templates are tried before a run depends on them."""
 
 from dataclasses import replace
 
@@ -35,11 +35,10 @@ _BASELINE = HistoryEntry(
 
 
 def examples(proposer: str) -> tuple[Brief, Brief, Brief]:
-    """Return a brief that holds nothing but its files, one with a bit of everything, and another.
+    """Return a brief with nothing but its files, one with a bit of everything, and another one.
 
-    The last is of a project whose metric and command are its own.
-
-    `proposer` is who is told of its own predictions, so that these are in it.
+    The last is of a project with a metric and a command of its own. `proposer` is the author of the
+    example history, so that predictions of its own are in it.
     """
     bare = Brief(
         study="example",
@@ -50,12 +49,14 @@ def examples(proposer: str) -> tuple[Brief, Brief, Brief]:
         files={"train.py": "A = 1\n"},
         base_files={"train.py": "A = 1\n"},
     )
-    pasts = (_discard(2), _crash(3), _crash(4), _invalid(5), _surprise(6))
+    invalid = replace(_crash(5), verdict=Verdict.INVALID, patch="", traceback="", fingerprint="")
+    surprise = replace(_discard(6), delta=-0.002, predicted_delta=0.001)
+    entries = (_discard(2), _crash(3), _crash(4), invalid, surprise)
     rich = replace(
         bare,
         program="Make it better.\n",
         fixed_files={"prepare.py": "B = 1\n", "other.py": "C = 1\n"},
-        history=(_BASELINE, *(replace(past, proposer=proposer) for past in pasts)),
+        history=(_BASELINE, *(replace(each, proposer=proposer) for each in entries)),
         pending=(Pending(7, proposer, "another rate", Change.none(), Category.SCHEDULE),),
         notes=("Leave the tokenizer alone.",),
         score=Estimate(2.0, 0.001),
@@ -99,10 +100,6 @@ def _discard(number: int) -> HistoryEntry:
     )
 
 
-def _surprise(number: int) -> HistoryEntry:
-    return replace(_discard(number), delta=-0.002, predicted_delta=0.001)
-
-
 def _crash(number: int) -> HistoryEntry:
     return replace(
         _discard(number),
@@ -113,7 +110,3 @@ def _crash(number: int) -> HistoryEntry:
         traceback="ValueError: odd",
         fingerprint="odd",
     )
-
-
-def _invalid(number: int) -> HistoryEntry:
-    return replace(_crash(number), verdict=Verdict.INVALID, patch="", traceback="", fingerprint="")

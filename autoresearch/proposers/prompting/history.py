@@ -1,9 +1,9 @@
-"""The study's past, as text that only grows.
+"""The study's history as text that only grows.
 
-A row is made of what hardly ever changes (a keep may be taken back), so that each brief begins
-with the bytes of the one before it and a provider need not read them anew. Where the past outgrows
-its room, the oldest rows are shortened, many at a time: a beginning that breaks seldom is worth
-more than a few rows in full.
+A row is made of what hardly ever changes (a keep may be taken back), so that each brief begins with
+the bytes of the one before it, which a provider has cached. Where the history outgrows its room,
+the oldest rows are shortened, many at a time: a beginning that changes rarely is worth more than a
+few rows in full.
 """
 
 import math
@@ -26,21 +26,21 @@ PATCH_LINES, PATCH_SIZE = 60, 5000
 TRACEBACK_LINES, TRACEBACK_SIZE = 16, 1600
 _BYTES = 3
 _CONSTANT = re.compile(r"[-+][A-Z][A-Z0-9_]* = ")
-_PLAIN = (BETTER, NO_BETTER)  # no more than the verdict
-# Where a trial's copy of the project, or a library, lies: long, and nobody's to know.
+_PLAIN = (BETTER, NO_BETTER)  # reasons that say no more than the verdict
+# The folder of a trial's copy of the project, or of a library: long, and not to be shown.
 _FOLDER = re.compile(r'^(\s*File ")[^"\n]*/(?:tree|site-packages)/', re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Row:
-    """What a row's template is given. `speed`, `steps`, `memory` are shares of the incumbent's.
+    """The values for a row's template. `speed`, `steps`, `memory` are shares of the incumbent's.
 
-    `pairs` are the differences as they were read, by seed, which says something where trainings
-    are `paired` by it; `believed` with its `error` is the effect after weighing them. `curve` and
+    `pairs` are the differences as they were read, by seed, which says something where trainings are
+    `paired` by it; `believed` with its `error` is the effect after weighing them. `curve` and
     `beside`, the incumbent's, are training losses by eighths of the budget, in bits per byte if
     `in_bytes`, else in nats per token; `steers` says that only their ends can be compared;
-    `guarded` are the numbers that guards are set on. `data` is a frame around everything that
-    someone else has written.
+    `guarded` are the numbers that guards are set on. `data` is a block with all text that others
+    have written.
     """
 
     number: int
@@ -68,7 +68,7 @@ class Row:
 
 @dataclass(frozen=True)
 class HistoryText:
-    """One experiment in its three lengths; the shortest is its verdict."""
+    """One experiment in full and as a line; the shortest form is its verdict."""
 
     number: int
     verdict: Verdict
@@ -77,7 +77,7 @@ class HistoryText:
 
 
 class HistorySection:
-    """Tells the past."""
+    """Writes the history of a brief."""
 
     def __init__(
         self,
@@ -94,9 +94,9 @@ class HistorySection:
         Args:
             templates: of rows.
             salt: the study's.
-            token_bytes: of training text in a token, so that losses are told in bits per byte.
-            metric: in whose direction scores are told.
-            guards: whose numbers are told beside them.
+            token_bytes: of training text in a token, so that losses are shown in bits per byte.
+            metric: in whose direction scores are shown.
+            guards: whose numbers are shown with them.
             paired: whether a training takes a seed.
         """
         self._templates = templates
@@ -106,14 +106,14 @@ class HistorySection:
         self._guards = guards
         self._paired = paired
 
-    def rows(self, past: Sequence[HistoryEntry]) -> list[HistoryText]:
-        """Return every experiment in all its lengths, oldest first."""
-        return [self._told(each) for each in past]
+    def rows(self, history: Sequence[HistoryEntry]) -> list[HistoryText]:
+        """Return the texts of every experiment, oldest first."""
+        return [self._text(each) for each in history]
 
     def fitting(self, rows: Sequence[HistoryText], room: int) -> list[str]:
-        """Return the past as sections that fit into `room` tokens, if verdicts alone do.
+        """Return the history as sections that fit into `room` tokens, if the verdicts alone do.
 
-        Its beginning stays the same from brief to brief, but where rows have to be shortened.
+        Its beginning stays the same from brief to brief, unless rows have to be shortened.
         """
         bare, lines = shortened(rows, room)
         texts = self._texts(rows, bare, lines)
@@ -136,45 +136,50 @@ class HistorySection:
         spans = [(run[0].number, run[-1].number, str(run[0].verdict)) for run in runs]
         return self._templates.render("verdicts", self._metric, verdicts=spans)
 
-    def _told(self, past: HistoryEntry) -> HistoryText:
-        framed = self._blocks.data("experiment", _data(past))
-        words = self._blocks.inline("hypothesis", untrusted_blocks.line(past.hypothesis, 160))
-        row = self._row(past, framed)
+    def _text(self, entry: HistoryEntry) -> HistoryText:
+        words = self._blocks.inline("hypothesis", untrusted_blocks.line(entry.hypothesis, 160))
+        row = self._row(entry, self._blocks.data("experiment", _data(entry)))
         full = self._templates.render("experiment", self._metric, row=row)
         line = self._templates.render("line", self._metric, row=replace(row, data=words))
-        return HistoryText(past.id, past.verdict, section(full), f"{line}\n")
+        return HistoryText(entry.id, entry.verdict, section(full), f"{line}\n")
 
-    def _row(self, past: HistoryEntry, data: str) -> Row:
-        speed, steps, memory = _shares(past.run, past.beside)
+    def _row(self, entry: HistoryEntry, data: str) -> Row:
+        runs = [run for run in (entry.run, entry.beside) if run is not None]
+        costs = [(run.speed, run.steps, run.memory) for run in runs]
+        speed: float | None = None
+        steps: float | None = None
+        memory: float | None = None
+        if len(costs) == 2 and all(map(all, costs)):
+            speed, steps, memory = (mine / theirs for mine, theirs in zip(*costs, strict=True))
         return Row(
-            number=past.id,
-            verdict=str(past.verdict),
-            category=str(past.category),
+            number=entry.id,
+            verdict=str(entry.verdict),
+            category=str(entry.category),
             data=data,
-            parent=past.parent_id,
-            predicted=past.predicted_delta,
-            pairs=past.pairs,
+            parent=entry.parent_id,
+            predicted=entry.predicted_delta,
+            pairs=entry.pairs,
             paired=self._paired,
-            measured=past.measured,
-            believed=past.delta,
-            error=past.delta_error,
-            chances=past.chances,
-            run=past.run,
+            measured=entry.measured,
+            believed=entry.delta,
+            error=entry.delta_error,
+            chances=entry.chances,
+            run=entry.run,
             speed=speed,
             steps=steps,
             memory=memory,
-            curve=self._curve(past.run),
-            beside=self._curve(past.beside),
+            curve=self._curve(entry.run),
+            beside=self._curve(entry.beside),
             in_bytes=self._token_bytes is not None,
-            steers=bool(past.steers),
-            guarded=self._guarded(past.run),
+            steers=bool(entry.steers),
+            guarded=self._guarded(entry.run),
         )
 
     def _guarded(self, run: TrialSummary | None) -> str:
-        """Return the numbers that guards are set on."""
+        """Return the numbers that guards are set on, in words."""
         known = run.gauges if run is not None else {}
-        found = [each.name for each in self._guards if each.name in known]
-        return ", ".join(f"{name} {known[name]:.4g}" for name in found)
+        guards = [each.name for each in self._guards if each.name in known]
+        return ", ".join(f"{name} {known[name]:.4g}" for name in guards)
 
     def _curve(self, run: TrialSummary | None) -> Sequence[float | None]:
         """Return a curve in bits per byte where the bytes of a token are known."""
@@ -187,9 +192,10 @@ class HistorySection:
 def shortened(rows: Sequence[HistoryText], room: int) -> tuple[int, int]:
     """Return how many of the oldest rows are bare verdicts, and how many are no longer in full.
 
-    It is told as if the rows came one by one: when those in full pass five eighths of the room,
-    the oldest become lines until half of that is left; lines have a quarter and do likewise. So
-    a longer history shortens at least what a shorter one has shortened, and does it rarely.
+    It is decided as if the rows came one by one: when those in full pass five eighths of the room,
+    the oldest become lines until half of that is left; lines have a quarter, and are shortened
+    likewise. So a longer history shortens all that a shorter one has shortened, and the beginning
+    changes rarely.
     """
     full = [estimate(row.full) for row in rows]
     short = [estimate(row.line) for row in rows]
@@ -213,61 +219,52 @@ def shortened(rows: Sequence[HistoryText], room: int) -> tuple[int, int]:
 def estimate(text: str) -> int:
     """Return an upper estimate of a text's tokens: a third of its bytes, rounded up.
 
-    English and code take three to four bytes a token with the tokenizers of the day; nothing
-    that is paid is counted this way.
+    English and code have three to four bytes a token with today's tokenizers; costs are never
+    estimated so.
     """
     return -(-len(text.encode("utf-8", "surrogatepass")) // _BYTES)
 
 
 def section(text: str) -> str:
-    """Return a text as a section: what follows it begins after an empty line."""
+    """Return a text as a section, with an empty line after it."""
     return f"{text}\n\n"
 
 
-def _shares(run: TrialSummary | None, parent: TrialSummary | None) -> tuple[float | None, ...]:
-    if run is None or parent is None or not all((*_costs(run), *_costs(parent))):
-        return (None, None, None)
-    return tuple(mine / theirs for mine, theirs in zip(_costs(run), _costs(parent), strict=True))
+def _data(entry: HistoryEntry) -> str:
+    """Return what others have written: a line each, `| ` before a traceback, the patch last.
 
-
-def _costs(run: TrialSummary) -> tuple[float, ...]:
-    return run.speed, run.steps, run.memory
-
-
-def _data(past: HistoryEntry) -> str:
-    """Return what others have written: a line a word, `| ` before a traceback, the patch last.
-
-    So no text can begin a line that looks like another's. The patch of a keep is in the incumbent.
+    So no text can begin a line that looks like another's. The patch of a keep is left out: it is in
+    the incumbent.
     """
-    words = {"hypothesis": past.hypothesis, "risk": past.risk, "reason": _why(past)}
+    words = {"hypothesis": entry.hypothesis, "risk": entry.risk, "reason": _why(entry)}
     rows = [f"{name}: {untrusted_blocks.line(text, WORDS)}" for name, text in words.items() if text]
-    if past.traceback:
-        trace = _FOLDER.sub(r"\g<1>", past.traceback)
+    if entry.traceback:
+        trace = _FOLDER.sub(r"\g<1>", entry.traceback)
         tail = untrusted_blocks.tail(trace, lines=TRACEBACK_LINES, size=TRACEBACK_SIZE)
         rows += ["traceback:", *(f"| {line}" for line in tail.split("\n"))]
-    if past.patch and past.verdict is not Verdict.KEEP:
+    if entry.patch and entry.verdict is not Verdict.KEEP:
         rows += [
             "patch:",
-            untrusted_blocks.excerpt(_lean(past.patch), lines=PATCH_LINES, size=PATCH_SIZE),
+            untrusted_blocks.excerpt(_lean(entry.patch), lines=PATCH_LINES, size=PATCH_SIZE),
         ]
     return "\n".join(rows)
 
 
 def _lean(patch: str) -> str:
-    """Return a patch without the lines around, where all that it changes is constants."""
+    """Return a patch without its context lines if all that it changes is constants."""
     lines = patch.splitlines(keepends=True)
     heads = [line for line in lines if line.startswith(("--- ", "+++ "))]
     changed = [line for line in lines if line.startswith(("-", "+")) and line not in heads]
     return "".join([*heads, *changed]) if all(map(_CONSTANT.match, changed)) else patch
 
 
-def _why(past: HistoryEntry) -> str:
+def _why(entry: HistoryEntry) -> str:
     """Return what a reason says beyond the verdict, its numbers and the traceback.
 
-    The numbers stand above, under names of their own.
+    The numbers have fields of their own.
     """
-    why = past.reason.partition(": ")[0] if past.chances else past.reason
+    why = entry.reason.partition(": ")[0] if entry.chances else entry.reason
     if why in _PLAIN:
         return ""
-    last = past.traceback.rstrip("\n").rpartition("\n")[2]
+    last = entry.traceback.rstrip("\n").rpartition("\n")[2]
     return why.removesuffix(last).rstrip(": ") if last else why

@@ -1,4 +1,4 @@
-"""What was known before a study, for a brief: the keeps, and of the rest what there is room for."""
+"""Results known before the study, for a brief: the keeps, and others if there is room."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,9 +16,10 @@ _WORD = {Verdict.KEEP: "kept", Verdict.DISCARD: "discarded", Verdict.CRASH: "cra
 
 @dataclass(frozen=True)
 class KnownView:
-    """What the template is given; `told` is framed, `left` how many rows did not fit into it.
+    """The values for the template.
 
-    `first` is the score of the first keep, `best` that of the best, in digits; "" for none.
+    `results` is a block of rows, `left` how many rows did not fit in. `first` is the score of the
+    first keep, `best` that of the best, in digits; "" for none.
     """
 
     origin: str
@@ -28,12 +29,12 @@ class KnownView:
     first: str
     best: str
     inside: bool | None
-    told: str
+    results: str
     left: int
 
 
-def known_view(known: Known, frame: UntrustedBlocks, room: int) -> KnownView:
-    """Return what is told of earlier results, in about `room` tokens."""
+def known_view(known: Known, blocks: UntrustedBlocks, room: int) -> KnownView:
+    """Return what a brief says of earlier results, in about `room` tokens."""
     keeps = [each.score for each in known.ideas if _kept(each) and each.score is not None]
     higher = known.metric.direction is Direction.HIGHER
     best = (max if higher else min)(keeps, default=None)
@@ -50,20 +51,20 @@ def known_view(known: Known, frame: UntrustedBlocks, room: int) -> KnownView:
         first=_digits(keeps[0] if keeps else None, known),
         best=_digits(best, known),
         inside=known.inside,
-        told=frame.data("results", "\n".join(lines[at] for at in shown)) if shown else "",
+        results=blocks.data("results", "\n".join(lines[at] for at in shown)) if shown else "",
         left=len(lines) - len(shown),
     )
 
 
 def _fitting(ideas: Sequence[KnownIdea], lines: Sequence[str], room: int) -> list[int]:
-    """Return which rows are told, in their order: keeps come first, and newer ones before older."""
-    found = list[int]()
+    """Return the rows that fit, in their order: keeps go first, and newer ones before older."""
+    fitting = list[int]()
     for at in sorted(range(len(ideas)), key=lambda at: (not _kept(ideas[at]), -at)):
         room -= estimate(f"{lines[at]}\n")
         if room < 0:
             break
-        found.append(at)
-    return sorted(found)
+        fitting.append(at)
+    return sorted(fitting)
 
 
 def _line(idea: KnownIdea, known: Known) -> str:

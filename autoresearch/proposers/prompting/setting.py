@@ -1,4 +1,4 @@
-"""What the rules of a study, and how to answer, are told."""
+"""The values for the templates of the rules, and of how to answer."""
 
 from dataclasses import dataclass
 
@@ -18,10 +18,10 @@ class Setting:
     """What never changes in a study.
 
     `command` is what a training runs, empty where that is `entry` with a session, and `total` the
-    wall seconds after which it is ended; `paired` says whether it takes a seed. `guards` are
-    bounds in words; `threads` and `memory`, in bytes, are what a training has.
-    `line_price` and `tie` are in the metric's unit; or they are `shares` of the noise between
-    seeds, where that is still being learned: what is told here stays the same all night.
+    wall seconds after which it is ended; `paired` says whether it takes a seed. `guards` are bounds
+    in words; `threads` and `memory`, in bytes, are what a training has. `line_price` and `tie` are
+    in the metric's unit; or in `shares` of the noise between seeds, where that is still being
+    learned, so that they stay the same throughout the study.
     """
 
     entry: str
@@ -52,7 +52,7 @@ class Setting:
 
 
 def setting_of(brief: Brief, proposals: int) -> Setting:
-    """Return what the rules, and how to answer, are told."""
+    """Return the values for the rules, and for how to answer."""
     unit = 1.0 if brief.scale.metric.is_bits_per_byte else brief.scale.noise.seed
     machine = brief.measuring.machine if brief.measuring else None
     return Setting(
@@ -73,7 +73,7 @@ def setting_of(brief: Brief, proposals: int) -> Setting:
         measuring=brief.measuring,
         threads=brief.limits.threads,
         memory=brief.limits.memory,
-        machine=_machine(machine) if machine else "",
+        machine=_machine_in_words(machine) if machine else "",
         compiles=machine.compiles if machine else None,
         shares=unit != 1.0,
         line_price=brief.scale.line_price / unit,
@@ -84,6 +84,6 @@ def setting_of(brief: Brief, proposals: int) -> Setting:
     )
 
 
-def _machine(machine: Machine) -> str:
-    told = (machine.processor, machine.card, machine.software)
-    return untrusted_blocks.line(", ".join(filter(None, told)), 200)
+def _machine_in_words(machine: Machine) -> str:
+    parts = (machine.processor, machine.card, machine.software)
+    return untrusted_blocks.line(", ".join(filter(None, parts)), 200)

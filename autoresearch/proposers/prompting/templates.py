@@ -22,7 +22,7 @@ from autoresearch.records.text import counted, safe_line
 
 SUFFIX = ".md.j2"
 OWN = Path(__file__).parent / "templates"
-_FINER = 1  # digits more than is shown elsewhere: a model compares what a person looks over
+_FINER = 1  # digits more than people are shown: a model compares all numbers
 _BROKEN = (
     TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError,
     RecursionError, OSError,
@@ -30,13 +30,13 @@ _BROKEN = (
 
 
 class Templates:
-    """Renders templates. Values are only ever inserted: what they say is no template."""
+    """Renders templates. Values are only inserted: text in them is never read as a template."""
 
     def __init__(self, folder: Path | None) -> None:
         """Find the templates.
 
         Args:
-            folder: the project's own ones, which win over ours of the same name; may be absent.
+            folder: the project's own ones, which replace ours of the same name; may be absent.
 
         Raises:
             ProposerError: one of its files replaces nothing.
@@ -47,7 +47,7 @@ class Templates:
                 msg = f"{path} replaces no template: they are {', '.join(own)}"
                 raise ProposerError(msg)
         places = [OWN] if folder is None else [folder, OWN]
-        # Plain text for a model, no HTML. In the sandbox a project's template can say, not do.
+        # Plain text for a model, no HTML. A template in the sandbox can only make text.
         self._environment = ImmutableSandboxedEnvironment(
             loader=FileSystemLoader(places),
             undefined=StrictUndefined,
@@ -62,8 +62,8 @@ class Templates:
 
         Args:
             name: the template's.
-            metric: in whose direction scores and differences are told.
-            values: what else it tells.
+            metric: in whose direction scores and differences are shown.
+            values: what else it may use.
 
         Raises:
             ProposerError: the template is broken; with its file, line and what is wrong.
@@ -80,7 +80,7 @@ class Templates:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as a person says them: 45 s, 5 min, 1 h 20 min."""
+    """Return seconds as people write them: 45 s, 5 min, 1 h 20 min."""
     if seconds < 120:
         return f"{seconds:g} s" if seconds < 1 else f"{round(seconds)} s"
     hours, minutes = divmod(round(seconds / 60), 60)
@@ -101,19 +101,19 @@ def curve(losses: Sequence[float | None]) -> str:
 
 @pass_context
 def score(context: Context, value: float) -> str:
-    """Return a stored score as the project knows it."""
+    """Return a stored score in the metric's own direction."""
     return _metric(context).text(value, _FINER)
 
 
 @pass_context
 def delta(context: Context, value: float) -> str:
-    """Return a stored difference as the project knows it, with its sign."""
+    """Return a stored difference in the metric's own direction, with its sign."""
     return _metric(context).delta(value, _FINER)
 
 
 @pass_context
 def size(context: Context, value: float) -> str:
-    """Return a size that has no direction: a noise, an error, a price; never as nothing."""
+    """Return a size (a noise, an error, a price), with enough digits not to look like 0."""
     least = -math.floor(math.log10(value)) if 0 < value < 1 else 0
     return f"{value:.{max(_metric(context).decimals + _FINER, least)}f}"
 

@@ -1,10 +1,10 @@
-"""Text that may be hostile, made powerless in a prompt: printable, capped, and inside a frame.
+"""Makes text that may be hostile harmless in a prompt: printable, capped, and between marks.
 
 Whatever comes from experiments (logs, tracebacks, hypotheses, names, code) is data. It stands
-between two marks that share a 128-bit nonce. The nonce is a keyed hash of the text itself, so it
-is the same each time the text is shown (a prompt's beginning stays cacheable), nobody without the
-study's salt can foresee it, and no text can hold its own, even if a model were talked into writing
-down every nonce that it saw.
+between two marks that share a 128-bit nonce. The nonce is a keyed hash of the text itself, so it is
+the same each time the text is shown (a prompt's beginning stays cacheable), nobody without the
+study's salt can predict it, and no text can contain its own, even if a model were persuaded to
+write down every nonce that it saw.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ _MARKS = frozenset({"Mn", "Me"})
 _VARIATIONS = ((0x180B, 0x180F), (0xFE00, 0xFE0F), (0xE0100, 0xE01EF))
 _MOST_MARKS = 2
 _ODD = re.compile(r"[^\n\t -~]+")
-# What servers of open models read as the border of a turn, wherever it stands.
+# What servers of open models take for the beginning or end of a turn, wherever it is.
 _TURNS = re.compile(
     r"<\|[^\s|<>]{1,60}\|>|<\uff5c[^\uff5c<>\n]{1,60}\uff5c>|<</?SYS>>"
     r"|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]"
@@ -29,13 +29,13 @@ _TURNS = re.compile(
 
 
 class UntrustedBlocks:
-    """Puts text between marks that it cannot foresee."""
+    """Puts text between marks that it cannot predict."""
 
     def __init__(self, salt: str) -> None:
         self._salt = salt.encode("utf-8", "surrogatepass")
 
     def data(self, kind: str, text: str, name: str = "") -> str:
-        """Return a frame around text that was made printable before; on lines of its own.
+        """Return text that was made printable before as a block, on lines of its own.
 
         Args:
             kind: what it is, one of our own words.
@@ -47,23 +47,23 @@ class UntrustedBlocks:
         return f"<<data {nonce} {kind}{_label(name)}>>\n{body}\n<<end {nonce}>>"
 
     def inline(self, kind: str, text: str) -> str:
-        """Return a frame on one line around text from `line`."""
+        """Return text from `line` as a block on one line."""
         nonce = self._nonce(kind, "", text)
         return f"<<data {nonce} {kind}>> {text} <<end {nonce}>>"
 
     def instructions(self, text: str) -> str:
-        """Return a frame around what the person wants done: the one frame that is to be obeyed."""
+        """Return what the person wants done as a block: the only one that is to be obeyed."""
         nonce = self._nonce("program", "", text)
         body = text.removesuffix("\n")
         return f"<<program {nonce}>>\n{body}\n<<end {nonce}>>"
 
     def added(self, notes: Sequence[str]) -> str:
-        """Return what the person has added in such a frame, oldest first; "" for nothing."""
-        told = "\n".join(f"- {code(each)}" for each in notes)
-        return self.instructions(told) if told else ""
+        """Return what the person has added as such a block, oldest first; "" for nothing."""
+        lines = "\n".join(f"- {code(each)}" for each in notes)
+        return self.instructions(lines) if lines else ""
 
     def key(self, text: str) -> str:
-        """Return a short name for something, which tells nothing of it."""
+        """Return a short name for something, from which nothing can be learned about it."""
         return self._hash("key", text)[:24]
 
     def _nonce(self, *parts: str) -> str:
@@ -75,11 +75,11 @@ class UntrustedBlocks:
         raise AssertionError(msg)
 
     def _hash(self, *parts: str) -> str:
-        told = hmac.new(self._salt, digestmod=hashlib.sha256)
+        digest = hmac.new(self._salt, digestmod=hashlib.sha256)
         for part in parts:
             data = part.encode("utf-8", "surrogatepass")
-            told.update(b"%d:" % len(data) + data)
-        return told.hexdigest()
+            digest.update(b"%d:" % len(data) + data)
+        return digest.hexdigest()
 
 
 def line(text: str, width: int) -> str:

@@ -1,4 +1,4 @@
-"""What the templates of a prompt are given: our own numbers, and text that was framed before."""
+"""The values for a prompt's templates: our own numbers, and text of others as untrusted blocks."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ _NUMBERS = 8  # of experiments that are at work, or crashed in the same way
 
 @dataclass(frozen=True)
 class ProjectView:
-    """The person's words and the fixed files, framed; empty where there is nothing."""
+    """The person's words and the fixed files, as blocks; empty where there is nothing."""
 
     program: str
     shown: tuple[str, ...]
@@ -31,7 +31,7 @@ class ProjectView:
 
 @dataclass(frozen=True)
 class IncumbentView:
-    """The code to change, framed; `profile`, where it spends its time, is empty if not known."""
+    """The code to change, as blocks; `profile`, where it spends its time, is empty if not known."""
 
     number: int
     files: tuple[str, ...]
@@ -41,7 +41,7 @@ class IncumbentView:
 
 @dataclass(frozen=True)
 class NearMiss:
-    """A discard worth another thought; `mended` are the keeps since it was measured."""
+    """A discard worth another thought; `mended` names the keeps since it was measured."""
 
     number: int
     measured: float
@@ -53,7 +53,7 @@ class NearMiss:
 
 @dataclass(frozen=True)
 class PendingView:
-    """An experiment that has no verdict yet; `words` is its hypothesis, framed."""
+    """An experiment that has no verdict yet; `words` is a block with its hypothesis."""
 
     number: int
     category: str
@@ -62,7 +62,7 @@ class PendingView:
 
 @dataclass(frozen=True)
 class Idea:
-    """What an author has noted for later, framed."""
+    """An idea that an author has noted for later, as a block."""
 
     number: str
     words: str
@@ -70,9 +70,9 @@ class Idea:
 
 @dataclass(frozen=True)
 class Keep:
-    """One step on the incumbent's way; `standing` is empty where there is no claim yet.
+    """One keep that the incumbent builds on; `standing` is empty where there is none yet.
 
-    `further` is the mean that `pairs` have read since its verdict; None without.
+    `further` is the mean difference of its `pairs` since the verdict; None without any.
     """
 
     number: int
@@ -87,7 +87,7 @@ class Keep:
 
 @dataclass(frozen=True)
 class CrashKind:
-    """A crash that came back; `words` is the latest one's reason, framed."""
+    """A kind of crash that was seen again; `words` is a block with the latest one's reason."""
 
     count: int
     numbers: str
@@ -100,8 +100,8 @@ class Now:
     """What is new in every brief.
 
     `first` is the baseline's number. `more_steps` is what two fifths more steps are worth,
-    `smallest` the gain that a few pairs would confirm, `line_price` and `tie` are what the rules
-    tell in shares. `notes` are the person's own words, framed as such.
+    `smallest` the gain that a few pairs would confirm; `line_price` and `tie` are in the metric's
+    unit. `notes` is a block with the person's own words.
     """
 
     incumbent: int
@@ -129,37 +129,37 @@ class Now:
 
 
 def shown_files(brief: Brief, globs: Sequence[str]) -> dict[str, str]:
-    """Return the fixed files that the globs name, smallest first; the program is told anyway."""
+    """Return the fixed files that the globs name, smallest first; the program is shown anyway."""
     named = patching.matching(brief.fixed_files, globs)
     named.pop(_PROGRAM, None)
     return dict(sorted(named.items(), key=lambda item: (len(item[1]), item[0])))
 
 
 def project(
-    brief: Brief, frame: UntrustedBlocks, shown: Mapping[str, str], dropped: Sequence[str]
+    brief: Brief, blocks: UntrustedBlocks, shown: Mapping[str, str], dropped: Sequence[str]
 ) -> ProjectView:
-    """Return what is told of all that no proposal can change."""
-    told = {*shown, *dropped, _PROGRAM}
-    others = [path for path in sorted(brief.fixed_files) if path not in told]
+    """Return what a brief says about all that no proposal can change."""
+    named = {*shown, *dropped, _PROGRAM}
+    others = [path for path in sorted(brief.fixed_files) if path not in named]
     return ProjectView(
-        program=frame.instructions(untrusted_blocks.code(brief.program))
+        program=blocks.instructions(untrusted_blocks.code(brief.program))
         if brief.program.strip()
         else "",
-        shown=_files(frame, dict(sorted(shown.items()))),
-        dropped=_names(frame, sorted(dropped)),
-        others=_names(frame, others),
+        shown=_files(blocks, dict(sorted(shown.items()))),
+        dropped=_names(blocks, sorted(dropped)),
+        others=_names(blocks, others),
     )
 
 
-def incumbent(brief: Brief, frame: UntrustedBlocks) -> IncumbentView:
+def incumbent(brief: Brief, blocks: UntrustedBlocks) -> IncumbentView:
     """Return the code to change."""
-    profile = frame.data("profile", _profile(brief)) if brief.profile else ""
-    files = _files(frame, brief.files)
+    profile = blocks.data("profile", _profile(brief)) if brief.profile else ""
+    files = _files(blocks, brief.files)
     return IncumbentView(brief.incumbent_id, files, brief.parameters, profile)
 
 
-def now(brief: Brief, frame: UntrustedBlocks, proposer: str = "") -> Now:
-    """Return what is new in every brief; `proposer` is whose predictions are looked back on."""
+def now(brief: Brief, blocks: UntrustedBlocks, proposer: str = "") -> Now:
+    """Return what is new in every brief; `proposer` is the one whose predictions are compared."""
     history, left = brief.history, brief.remaining
     line = digest.lineage(history, brief.incumbent_id)
     near = digest.near_misses(history)
@@ -167,7 +167,7 @@ def now(brief: Brief, frame: UntrustedBlocks, proposer: str = "") -> Now:
     return Now(
         incumbent=brief.incumbent_id,
         score=brief.score,
-        first=next((past.id for past in history if past.category is Category.BASELINE), 0),
+        first=next((entry.id for entry in history if entry.category is Category.BASELINE), 0),
         baseline=brief.baseline[:_READINGS],
         noise=brief.noise,
         more_steps=brief.noise.slope * math.log(1.4) if brief.noise else 0.0,
@@ -175,32 +175,35 @@ def now(brief: Brief, frame: UntrustedBlocks, proposer: str = "") -> Now:
         line_price=brief.scale.line_price,
         tie=brief.scale.tie,
         since_keep=digest.since_keep(history),
-        pending=tuple(_pending(each, frame) for each in brief.pending[:_NUMBERS]),
-        line=tuple(_keep(past, frame) for past in line[1:]),
-        refuted=_experiments([past for past in history if past.standing is Standing.REFUTED]),
+        pending=tuple(
+            PendingView(each.id, str(each.category), _words(each, blocks))
+            for each in brief.pending[:_NUMBERS]
+        ),
+        line=tuple(_keep(entry, blocks) for entry in line[1:]),
+        refuted=_experiments([entry for entry in history if entry.standing is Standing.REFUTED]),
         remaining=left,
         trainings=int((left.seconds or 0) // max(left.training or brief.budget.training, 1e-9)),
         tallies=tuple(digest.tallies(history)),
         calibration=digest.calibration(history, proposer),
         by_category=digest.calibrations(history, proposer),
         ideas=tuple(
-            Idea(number, frame.inline("idea", untrusted_blocks.line(text, 300)))
+            Idea(number, blocks.inline("idea", untrusted_blocks.line(text, 300)))
             for number, text in digest.open_ideas(history, proposer)
         ),
-        near=tuple(_near(past, line, frame) for past in near),
-        crashes=tuple(_crash(same, frame) for same in crashes),
-        notes=frame.added(brief.notes),
+        near=tuple(_near(entry, line, blocks) for entry in near),
+        crashes=tuple(_crash(same, blocks) for same in crashes),
+        notes=blocks.added(brief.notes),
     )
 
 
-def _files(frame: UntrustedBlocks, files: Mapping[str, str]) -> tuple[str, ...]:
+def _files(blocks: UntrustedBlocks, files: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(
-        frame.data("file", untrusted_blocks.code(text), name) for name, text in files.items()
+        blocks.data("file", untrusted_blocks.code(text), name) for name, text in files.items()
     )
 
 
 def _profile(brief: Brief) -> str:
-    """Return the rows of a profile as lines; only what lies outside the entry names its file."""
+    """Return the rows of a profile as lines; rows outside of the entry name their file."""
     lines = list[str]()
     for row in brief.profile:
         text = row.text if row.path == brief.entry else f"{row.path}: {row.text}"
@@ -210,52 +213,48 @@ def _profile(brief: Brief) -> str:
     )
 
 
-def _names(frame: UntrustedBlocks, paths: Sequence[str]) -> str:
+def _names(blocks: UntrustedBlocks, paths: Sequence[str]) -> str:
     if not paths:
         return ""
     lines = [untrusted_blocks.line(path, 120) for path in paths[:_NAMES]]
     if left := len(paths) - _NAMES:
         lines += [f"and {left} more"] if left > 0 else []
-    return frame.data("names", "\n".join(lines))
+    return blocks.data("names", "\n".join(lines))
 
 
-def _experiments(pasts: Sequence[HistoryEntry]) -> str:
+def _experiments(entries: Sequence[HistoryEntry]) -> str:
     """Return experiments by their numbers: "experiments 3, 4 and 7"; empty for none."""
-    numbers = [str(past.id) for past in pasts]
+    numbers = [str(entry.id) for entry in entries]
     if len(numbers) < 2:
         return "".join(f"experiment {each}" for each in numbers)
     return f"experiments {', '.join(numbers[:-1])} and {numbers[-1]}"
 
 
-def _words(past: HistoryEntry | Pending, frame: UntrustedBlocks) -> str:
-    return frame.inline("hypothesis", untrusted_blocks.line(past.hypothesis, 160))
+def _words(entry: HistoryEntry | Pending, blocks: UntrustedBlocks) -> str:
+    return blocks.inline("hypothesis", untrusted_blocks.line(entry.hypothesis, 160))
 
 
-def _pending(each: Pending, frame: UntrustedBlocks) -> PendingView:
-    return PendingView(each.id, str(each.category), _words(each, frame))
-
-
-def _keep(past: HistoryEntry, frame: UntrustedBlocks) -> Keep:
+def _keep(entry: HistoryEntry, blocks: UntrustedBlocks) -> Keep:
     return Keep(
-        number=past.id,
-        category=str(past.category),
-        believed=past.delta,
-        error=past.delta_error,
-        pairs=len(past.further),
-        further=fmean(read for _, read in past.further) if past.further else None,
-        standing="" if past.standing is None else str(past.standing),
-        words=_words(past, frame),
+        number=entry.id,
+        category=str(entry.category),
+        believed=entry.delta,
+        error=entry.delta_error,
+        pairs=len(entry.further),
+        further=fmean(read for _, read in entry.further) if entry.further else None,
+        standing="" if entry.standing is None else str(entry.standing),
+        words=_words(entry, blocks),
     )
 
 
-def _near(past: HistoryEntry, line: Sequence[HistoryEntry], frame: UntrustedBlocks) -> NearMiss:
-    # The line holds what was kept, oldest first: what comes after its parent came after it.
-    at = next((at for at, each in enumerate(line) if each.id == past.parent_id), len(line))
+def _near(entry: HistoryEntry, line: Sequence[HistoryEntry], blocks: UntrustedBlocks) -> NearMiss:
+    # `line` is oldest first: keeps that come after its parent were made after it.
+    at = next((at for at, each in enumerate(line) if each.id == entry.parent_id), len(line))
     mended = _experiments(line[at + 1 :])
-    words = _words(past, frame)
-    return NearMiss(past.id, past.measured or 0.0, past.chances, past.parent_id, mended, words)
+    words = _words(entry, blocks)
+    return NearMiss(entry.id, entry.measured or 0.0, entry.chances, entry.parent_id, mended, words)
 
 
-def _crash(same: Sequence[HistoryEntry], frame: UntrustedBlocks) -> CrashKind:
-    words = frame.inline("reason", untrusted_blocks.line(same[-1].reason, 160))
+def _crash(same: Sequence[HistoryEntry], blocks: UntrustedBlocks) -> CrashKind:
+    words = blocks.inline("reason", untrusted_blocks.line(same[-1].reason, 160))
     return CrashKind(len(same), _experiments(same[-_NUMBERS:]), len(same) >= digest.BAN, words)

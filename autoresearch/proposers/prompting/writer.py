@@ -1,4 +1,4 @@
-"""A brief as a prompt, in the order that caching wants, within its tokens."""
+"""Writes a brief as a prompt, in the order that caching wants, within its tokens."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ from autoresearch.proposers.prompting.untrusted_blocks import UntrustedBlocks
 from autoresearch.records.metric import Metric
 from autoresearch.records.values import Rejection
 
-NOW_TOKENS = 2500  # set aside for what is new in every brief, so that its size moves nothing else
-_KNOWN_SHARE = 12  # a twelfth may go to what was known before the study
-_HISTORY_SHARE = 8  # an eighth of the tokens is the history's before any fixed file is shown
+NOW_TOKENS = 2500  # reserved for what is new in every brief, so that its size changes nothing else
+_KNOWN_SHARE = 12  # a twelfth is for what was known before the study
+_HISTORY_SHARE = 8  # an eighth is reserved for the history before any fixed file is shown
 _ANSWERS = {"blocks": "answer_blocks", "file": "answer_file"}
 _COMMAND = "answer_command"
 
@@ -38,7 +38,7 @@ class _Pieces:
     now: str
 
     @property
-    def told(self) -> tuple[str, ...]:
+    def all_but_rules(self) -> tuple[str, ...]:
         return (self.project, self.incumbent, self.heading, *self.rows, self.now)
 
 
@@ -49,9 +49,9 @@ class Prompting:
         """Read the templates and try each of them.
 
         Args:
-            settings: how much is told, and which form of answer is asked for.
+            settings: how long a brief may be, and which form of answer is asked for.
             folder: the project's own templates, which replace ours of the same name; may be absent.
-            proposer: who is told what became of its own predictions; without, of everyone's.
+            proposer: whose predictions are compared with effects; "" for everyone's.
 
         Raises:
             ProposerError: one of the project's templates is broken; with its file and line.
@@ -62,14 +62,14 @@ class Prompting:
         self._try()
 
     def prompt(self, brief: Brief, *, tokens: int | None = None, proposals: int = 1) -> Prompt:
-        """Return what a model is told.
+        """Return a brief as a prompt for a model.
 
-        At most four sections are marked as worth caching: the project (and so the rules before
-        it), the incumbent, and the history's two newest rows. Two, so that a provider that looks
-        for marks alone finds the one that ended the prompt before.
+        At most four sections are marked as worth caching: the project (and so the rules before it),
+        the incumbent, and the history's two newest rows. Two, so that a provider that only looks at
+        marks finds the one that ended the prompt before.
 
         Args:
-            brief: what to tell.
+            brief: what to write.
             tokens: the most there may be, as `history.estimate` counts; None takes the settings'.
             proposals: how many independent ones are asked for.
 
@@ -77,7 +77,8 @@ class Prompting:
             ProposerError: the rules, the incumbent and the verdicts alone are more.
         """
         most = tokens or self._settings.brief_tokens
-        pieces = self._pieces(brief, self._answer(), most, proposals)
+        answer = _ANSWERS.get(self._settings.format, _ANSWERS["blocks"])
+        pieces = self._pieces(brief, answer, most, proposals)
         newest = len(pieces.rows) - 2
         rows = [Section(row, cache=at >= newest) for at, row in enumerate(pieces.rows)]
         return Prompt(
@@ -93,63 +94,61 @@ class Prompting:
         )
 
     def text(self, brief: Brief) -> str:
-        """Return the same as one document, for a program that edits the files itself.
+        """Return a brief as one document, for a program that edits the files itself.
 
         Raises:
             ProposerError: as `prompt`.
         """
         pieces = self._pieces(brief, _COMMAND, self._settings.brief_tokens)
-        return "".join([pieces.rules, *pieces.told, pieces.answer]).rstrip("\n") + "\n"
+        return "".join([pieces.rules, *pieces.all_but_rules, pieces.answer]).rstrip("\n") + "\n"
 
     def objection(self, brief: Brief, rejection: Rejection) -> str:
-        """Return what an author is told whose answer was refused."""
-        told = {"reason": self.reason(brief, rejection)}
-        return self._templates.render("objection", brief.scale.metric, objection=told)
+        """Return what the author of a refused answer is sent."""
+        values = {"reason": self.reason(brief, rejection)}
+        return self._templates.render("objection", brief.scale.metric, objection=values)
 
     def reason(self, brief: Brief, rejection: Rejection) -> str:
-        """Return why something was refused, as data."""
-        frame = UntrustedBlocks(brief.salt)
-        told = frame.data("reason", untrusted_blocks.line(rejection.reason, 1000))
+        """Return why something was refused, as untrusted blocks."""
+        blocks = UntrustedBlocks(brief.salt)
+        reason = blocks.data("reason", untrusted_blocks.line(rejection.reason, 1000))
         if not rejection.detail:
-            return told
+            return reason
         detail = untrusted_blocks.tail(rejection.detail, lines=30, size=3000)
-        return f"{told}\n{frame.data('detail', detail)}"
-
-    def _answer(self) -> str:
-        return _ANSWERS.get(self._settings.format, _ANSWERS["blocks"])
+        return f"{reason}\n{blocks.data('detail', detail)}"
 
     def _pieces(self, brief: Brief, answer: str, most: int, proposals: int = 1) -> _Pieces:
-        frame = UntrustedBlocks(brief.salt)
+        blocks = UntrustedBlocks(brief.salt)
         setting, metric = setting_of(brief, proposals), brief.scale.metric
         rules, how = (self._section(name, metric, setting=setting) for name in ("rules", answer))
-        incumbent = self._section("incumbent", metric, incumbent=views.incumbent(brief, frame))
+        incumbent = self._section("incumbent", metric, incumbent=views.incumbent(brief, blocks))
         heading = self._section("history", metric, setting=setting)
-        told = views.now(brief, frame, self._proposer)
-        now = self._section("now", metric, now=told, setting=setting)
-        known = self._known(brief, frame, most // _KNOWN_SHARE)
+        view = views.now(brief, blocks, self._proposer)
+        now = self._section("now", metric, now=view, setting=setting)
+        known = "".join(
+            self._section(
+                "known",
+                metric,
+                known=known_view(each, blocks, most // _KNOWN_SHARE // len(brief.known)),
+            )
+            for each in brief.known
+        )
         fixed = sum(map(estimate, (rules, how, incumbent, heading, known)))
-        project = self._project(brief, frame, most - fixed - NOW_TOKENS - most // _HISTORY_SHARE)
+        project = self._project(brief, blocks, most - fixed - NOW_TOKENS - most // _HISTORY_SHARE)
         room = most - fixed - estimate(project) - max(NOW_TOKENS, estimate(now))
         history = _history(self._templates, brief)
         rows = history.fitting(history.rows(brief.history), room)
         project += known
         return _within(_Pieces(rules, how, project, incumbent, heading, rows, now), most)
 
-    def _project(self, brief: Brief, frame: UntrustedBlocks, room: int) -> str:
-        """Return the section of fixed things, without the largest files that do not fit."""
+    def _project(self, brief: Brief, blocks: UntrustedBlocks, room: int) -> str:
+        """Return the section about fixed things, without the largest files that do not fit."""
         shown, dropped = views.shown_files(brief, self._settings.show), list[str]()
         while True:
-            view = views.project(brief, frame, shown, dropped)
+            view = views.project(brief, blocks, shown, dropped)
             text = self._section("project", brief.scale.metric, project=view)
             if estimate(text) <= room or not shown:
                 return text
             dropped.append(shown.popitem()[0])
-
-    def _known(self, brief: Brief, frame: UntrustedBlocks, room: int) -> str:
-        """Return what was known before the study; "" where that is nothing."""
-        told = [known_view(each, frame, room // len(brief.known)) for each in brief.known]
-        metric = brief.scale.metric
-        return "".join(self._section("known", metric, known=each) for each in told)
 
     def _section(self, name: str, metric: Metric, **values: object) -> str:
         return section(self._templates.render(name, metric, **values))
@@ -173,7 +172,7 @@ def _history(templates: Templates, brief: Brief) -> HistorySection:
 
 
 def _within(pieces: _Pieces, most: int) -> _Pieces:
-    need = sum(map(estimate, (pieces.rules, pieces.answer, *pieces.told)))
+    need = sum(map(estimate, (pieces.rules, pieces.answer, *pieces.all_but_rules)))
     if need > most:
         msg = (
             f"the brief needs about {need} tokens, {most} are allowed: raise [llm] brief_tokens, "

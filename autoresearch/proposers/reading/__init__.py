@@ -1,10 +1,9 @@
-"""What models and programs answer, read as proposals.
+"""Reads proposals from what models and programs answer.
 
-An answer's lines are taken apart (`parts`: edits and diffs by `patching`, files by `fences` and
-`wholes`, what is said of them by `headers`), the parts of its one proposal are chosen (`choosing`)
-unless it may not be meant (`doubting`, with `enclosures` for what is a thought) or is none
-(`objecting`), and `answers` makes the proposal of them.
-`several` does so for each, where several were asked for.
+An answer is taken apart (`parts`: edits and diffs by `patching`, files by `fences` and `wholes`,
+headers by `headers`); the parts of its one proposal are chosen (`choosing`), unless they may not be
+meant (`doubting`, with `enclosures` for thoughts) or there is none (`objecting`); `answers` makes
+the proposal of them. `several` does so for each, where several were asked for.
 """
 
 from autoresearch.proposers.reading.answers import header, read, read_change, unread

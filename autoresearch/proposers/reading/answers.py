@@ -1,8 +1,9 @@
-"""What a model answered, as one proposal, or what its author must mend.
+"""Reads a model's answer as one proposal, or says what its author must mend.
 
-An answer is a header of `name: value` lines, then edits or one whole file. What is clear is taken
-in whatever form it comes; what can be meant in two ways is not. The change is written down as the
-diff that it makes of the project's files, so that what is judged, trained and recorded is one text.
+An answer is a header of `name: value` lines, then edits or one whole file. What is clear is
+accepted in whatever form it comes; what can be meant in two ways is not. The change is stored as
+the diff that it makes of the project's files, so that the same text is checked, trained and
+recorded.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from autoresearch.proposers.reading.choosing import choose
 from autoresearch.proposers.reading.doubting import fault_in
 from autoresearch.proposers.reading.headers import Header, groups
 from autoresearch.proposers.reading.numbers import predicted
-from autoresearch.proposers.reading.parts import Taken, known_files, lines_of, take_apart
+from autoresearch.proposers.reading.parts import ChosenParts, known_files, lines_of, take_apart
 from autoresearch.proposers.reading.wholes import Whole
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import Change, ChangeFormat, Proposal, Rejection
@@ -22,76 +23,76 @@ MOST = 2**20  # characters of an answer
 
 
 def read(answer: str, proposer: str, brief: Brief) -> Proposal | Rejection:
-    """Return the one proposal that an answer makes, or why it makes none and what is right."""
+    """Return the one proposal in an answer, or why there is none and how it is written."""
     if len(answer) > MOST:
         return Rejection(f"the answer has {len(answer)} characters; at most {MOST} are read")
     parts = take_apart(answer, brief)
-    taken = choose(parts, brief)
-    if isinstance(taken, Rejection):
-        return taken
-    change = _change(taken, brief)
+    chosen = choose(parts, brief)
+    if isinstance(chosen, Rejection):
+        return chosen
+    change = _change(chosen, brief)
     if isinstance(change, Rejection):
         return change
-    said = taken.group.said if taken.group else Header()
+    head = chosen.group.header if chosen.group else Header()
     return Proposal(
         proposer,
-        said.hypothesis,
+        head.hypothesis,
         change,
-        said.category,
-        predicted(said.predicted, brief),
-        said.risk,
-        notes=said.notes,
+        head.category,
+        predicted(head.predicted, brief),
+        head.risk,
+        notes=head.notes,
     )
 
 
 def read_change(printed: str, brief: Brief) -> Change | Rejection | None:
-    """Return the change in what a program printed, or why it is none; None: no sign of one.
+    """Return the change in what a program printed, or why it is none; None without a sign of one.
 
-    It is read as an answer is, but nobody asks for a header.
+    It is read as an answer is, but a header may be missing.
     """
     parts = take_apart(printed[-MOST:], brief)
     if not parts.edits and not parts.wholes:
         return None
     real = [each for each in parts.headers if not each.is_form]
     if real:
-        taken = choose(parts, brief)
+        chosen = choose(parts, brief)
     else:
-        every = Taken(None, parts.edits, parts.wholes)
-        taken = fault_in(parts, every, brief) or every
-    return taken if isinstance(taken, Rejection) else _change(taken, brief)
+        every = ChosenParts(None, parts.edits, parts.wholes)
+        chosen = fault_in(parts, every, brief) or every
+    return chosen if isinstance(chosen, Rejection) else _change(chosen, brief)
 
 
 def header(text: str) -> Header:
-    """Return what the last header in a text says; what is missing or odd keeps its default."""
+    """Return the last header in a text; fields that are missing or odd keep their defaults."""
     lines = patching.split_lines(text)
     code = lines_of(patching.find_blocks(lines, ()))
-    found = [each for each in groups(lines, code) if not each.is_form]
-    return found[-1].said if found else Header()
+    headers = [each for each in groups(lines, code) if not each.is_form]
+    return headers[-1].header if headers else Header()
 
 
 def unread(answer: str, proposer: str, fault: Rejection, brief: Brief) -> Proposal:
-    """Return an answer that was refused as a proposal that is never trained: nothing is lost."""
-    said = header(answer)
-    words = said.hypothesis or f"an answer that could not be read: {safe_line(fault.reason, 200)}"
+    """Return a refused answer as a proposal with a fault: it is recorded, but never trained."""
+    head = header(answer)
+    words = head.hypothesis or f"an answer that could not be read: {safe_line(fault.reason, 200)}"
     change = Change(ChangeFormat.ANSWER, answer)
     return Proposal(
         proposer,
         words,
         change,
-        said.category,
-        predicted(said.predicted, brief),
-        said.risk,
+        head.category,
+        predicted(head.predicted, brief),
+        head.risk,
         fault=fault.reason,
-        notes=said.notes,
+        notes=head.notes,
     )
 
 
-def _change(taken: Taken, brief: Brief) -> Change | Rejection:
+def _change(chosen: ChosenParts, brief: Brief) -> Change | Rejection:
     """Return the diff that a proposal's changes make of the project's files."""
     files = known_files(brief)
-    named = [each.edit.path for each in taken.edits if each.edit.path in brief.fixed_files]
-    edited = patching.apply_edits(files, [each.edit for each in taken.edits], tuple(brief.files))
-    after = edited if isinstance(edited, Rejection) else _with_files(files, edited, taken.wholes)
+    named = [each.edit.path for each in chosen.edits if each.edit.path in brief.fixed_files]
+    edited = patching.apply_edits(files, [each.edit for each in chosen.edits], tuple(brief.files))
+    after = edited if isinstance(edited, Rejection) else _with_files(files, edited, chosen.wholes)
     if isinstance(after, Mapping):
         named += [path for path in brief.fixed_files if after[path] != files[path]]
     if named:
@@ -108,23 +109,19 @@ def _change(taken: Taken, brief: Brief) -> Change | Rejection:
 def _with_files(
     files: Mapping[str, str], edited: Mapping[str, str], wholes: Sequence[Whole]
 ) -> Mapping[str, str] | Rejection:
-    """Return the edited files with the whole ones in their place; one as it was is an echo."""
+    """Return the edited files with whole ones in their place; unchanged whole files are ignored."""
     after = dict(edited)
     for whole in wholes:
         before = files.get(whole.path, "")
-        made = patching.rewrite(before, whole.lines)
-        if isinstance(made, Rejection):
-            return made
-        if made == before:
+        text = patching.rewrite(before, whole.lines)
+        if isinstance(text, Rejection):
+            return text
+        if text == before:
             continue
-        if after.get(whole.path, "") not in (before, made):
-            return _twice(whole.path)
-        after[whole.path] = made
+        if after.get(whole.path, "") not in (before, text):
+            return Rejection(
+                f"there are two versions of {safe_line(whole.path, 60)} in the answer, which are "
+                "not the same: give its edits, or one whole file"
+            )
+        after[whole.path] = text
     return after
-
-
-def _twice(path: str) -> Rejection:
-    return Rejection(
-        f"there are two versions of {safe_line(path, 60)} in the answer, which are not the same: "
-        "give its edits, or one whole file"
-    )

@@ -1,6 +1,6 @@
-"""Why what was chosen of an answer may not be what its author finally means.
+"""Whether the chosen parts of an answer may not be what its author finally means, and why.
 
-An author may think aloud, take back what stands above, offer a second choice, or be cut off. Words
+An author may think aloud, take back an earlier change, offer a second choice, or be cut off. Words
 count where they announce a change, choose one or take it back: between the changes and below them.
 """
 
@@ -15,7 +15,7 @@ from autoresearch.proposers.reading.enclosures import THINKS, Enclosure, thought
 from autoresearch.proposers.reading.fences import SIDES
 from autoresearch.proposers.reading.headers import Group, field_name
 from autoresearch.proposers.reading.objecting import two
-from autoresearch.proposers.reading.parts import Parts, Taken, known_files
+from autoresearch.proposers.reading.parts import ChosenParts, Parts, known_files
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import Rejection
 
@@ -28,7 +28,7 @@ _KIND = (
     r"alternative|answer)"
 )
 _WHICH = r"(?:first|second|third|final|last|new|(?:an)?other|better|best|simpler|safer|bolder)"
-# A line that begins so takes back what stands above it.
+# A line that begins so takes back what is above it.
 _TAKES_BACK = re.compile(
     r"\W*(?:no(?:\W*$|[,.:;!\u2013\u2014]| wait)|wait\b|hmm|actually\b|oops|sorry\b|scratch\b|"
     r"never ?mind|on (?:second|reflection)|second thought|correct(?:ion|ed)\b|revis|"
@@ -38,7 +38,7 @@ _TAKES_BACK = re.compile(
     r"(?:ignore|discard|reject(?:ed)?) (?:it|this|that|the))\b",
     re.IGNORECASE,
 )
-# One that begins so, or has such a word, announces one of several changes that are not all meant.
+# A line that begins so, or has such a word, announces a change that may not be meant with the rest.
 _BESIDE = re.compile(
     rf"\W*(?:or\b|better\b|(?:draft|final)\W*$|{_WHICH}\W+{_KIND}\b|"
     rf"{_KIND}\W*(?:\d|[a-c]\b|one\b|two\b|final))|"
@@ -48,7 +48,7 @@ _BESIDE = re.compile(
     r"\W*not\b|.*[\u2705\u274c]",
     re.IGNORECASE,
 )
-# One that begins so announces a further change of the same proposal: a number, or a joining word.
+# A line that begins so (with a number or a joining word) announces one more change of a proposal.
 _JOINS = re.compile(
     r"[^\w`]*(?:\w{1,2}[.)]|(?:\w+ )?(?:edit|change|step|part|block|hunk|place)s?\b|and\b|"
     r"also\b|then\b|next\b|now\W+\w|finally\b|plus\b|additional|further|moreover|inside\b|"
@@ -56,12 +56,12 @@ _JOINS = re.compile(
     r"(?:the )?same\b|so\b|as a diff\b)",
     re.IGNORECASE,
 )
-_FRAME = re.compile(r"\s*(?:`{3}|~{3}|</?\w+|index [0-9a-f]+\.\.)")
+_DELIMITER = re.compile(r"\s*(?:`{3}|~{3}|</?\w+|index [0-9a-f]+\.\.)")
 _NAMED = re.compile(r"`[^`]+`|[A-Za-z]{4,}")
 _SETTLES = re.compile(
     r"(?:choose|chose|pick|take|select|final|better|best|decide|respon|answer|done|stand by)", re.I
 )
-# The last line of an answer, where more was to come.
+# A last line after which more was to come.
 _GOES_ON = re.compile(
     r"\W*#+\s.*|.*\w\W*[:\uff1a]|.*\bcontinued\b.*|"
     r".*\b(?:next (?:message|reply|response)|"
@@ -72,32 +72,32 @@ _ITEM = re.compile(r"\W*(\d{1,3})[.)](?!\d)")  # of a list
 
 
 def fault_in(
-    parts: Parts, taken: Taken, brief: Brief, before: Sequence[Group] = ()
+    parts: Parts, chosen: ChosenParts, brief: Brief, before: Sequence[Group] = ()
 ) -> Rejection | None:
-    """Return why what was chosen may not be what its author means, None where it is.
+    """Return why the chosen parts may not be what the author means; None if there is no doubt.
 
     Args:
         parts: of the answer.
-        taken: what was chosen.
+        chosen: the parts of its proposal.
         brief: what was asked.
         before: the headers above the chosen one.
     """
     return (
-        _enclosed(parts, taken, brief)
-        or _cut(parts, taken, brief)
-        or _doubted(parts, taken, brief)
-        or _disputed(parts, taken, brief, before)
+        _enclosed(parts, chosen, brief)
+        or _cut(parts, chosen, brief)
+        or _doubted(parts, chosen, brief)
+        or _disputed(parts, chosen, brief, before)
     )
 
 
-def _doubted(parts: Parts, taken: Taken, brief: Brief) -> Rejection | None:
-    """Say that words between the changes, or below them, leave open whether all are meant."""
-    begin = taken.group.start if taken.group else 0
-    between = parts.prose(taken.starts[0], max(taken.starts[-1], begin))
-    below = parts.prose(taken.stop, parts.end_of(begin))
+def _doubted(parts: Parts, chosen: ChosenParts, brief: Brief) -> Rejection | None:
+    """Return a refusal if words between or below the changes leave open whether all are meant."""
+    begin = chosen.group.start if chosen.group else 0
+    between = parts.prose(chosen.starts[0], max(chosen.starts[-1], begin))
+    below = parts.prose(chosen.stop, parts.end_of(begin))
     doubts = [line for line in between if _TAKES_BACK.match(line) or _BESIDE.match(line)]
     doubts += [line for line in below if _TAKES_BACK.match(line)]
-    doubts += _unjoined(parts, taken, known_files(brief))
+    doubts += _unjoined(parts, chosen, known_files(brief))
     if not doubts:
         return None
     return Rejection(
@@ -106,70 +106,68 @@ def _doubted(parts: Parts, taken: Taken, brief: Brief) -> Rejection | None:
     )
 
 
-def _unjoined(parts: Parts, taken: Taken, known: Collection[str]) -> list[str]:
-    """Return the words before a change that do not tell that it is one more of the same proposal.
+def _unjoined(parts: Parts, chosen: ChosenParts, known: Collection[str]) -> list[str]:
+    """Return the words before changes by which these need not belong to the same proposal.
 
-    They do where they count, join, or name something that the change is about.
+    They belong to it if the words count, join, or name something in the change's code.
     """
-    found = list[str]()
-    for above, change in pairwise(taken.edits):
+    unjoined = list[str]()
+    for above, change in pairwise(chosen.edits):
         lines = [] if change.edit.fault else parts.prose(above.stop, change.start)
-        words = [line for line in lines if _WORDS.search(line) and not _is_frame(line, known)]
-        about = set(_NAMED.findall(_code(parts.lines[change.start : change.stop])))
-        told = any(_JOINS.match(line) or _names(line, about) for line in words)
-        found += [] if told else words[:1]
-    return found
+        words = [line for line in lines if _WORDS.search(line) and not _is_delimiter(line, known)]
+        # The code of the change, without comments and marks.
+        changed = parts.lines[change.start : change.stop]
+        code = " ".join(line.partition("#")[0] for line in changed if not _MARK.match(line))
+        about = set(_NAMED.findall(code.casefold()))
+        joined = any(_JOINS.match(line) or _names(line, about) for line in words)
+        unjoined += [] if joined else words[:1]
+    return unjoined
 
 
-def _is_frame(line: str, known: Collection[str]) -> bool:
+def _is_delimiter(line: str, known: Collection[str]) -> bool:
     """Return whether a line only names a file or a side, or begins or ends some code."""
     words = " ".join(_WORDS.findall(line)).upper()
-    framed = _FRAME.match(line) or SIDES.fullmatch(words)
-    return bool(framed) or patching.heading_path(line, known) is not None
-
-
-def _code(lines: Sequence[str]) -> str:
-    """Return the code of a change, without comments and marks."""
-    return " ".join(line.partition("#")[0] for line in lines if not _MARK.match(line)).casefold()
+    delimits = _DELIMITER.match(line) or SIDES.fullmatch(words)
+    return bool(delimits) or patching.heading_path(line, known) is not None
 
 
 def _names(line: str, about: Collection[str]) -> bool:
-    """Return whether a line has code in it, or a word that is in a change's code."""
+    """Return whether a line has code in it, or a word of the change's code."""
     words = (word for word in _NAMED.findall(line.casefold()) if word not in kwlist)
     return any(word[0] == "`" or word in about or word.rstrip("s") in about for word in words)
 
 
 def _disputed(
-    parts: Parts, taken: Taken, brief: Brief, before: Sequence[Group]
+    parts: Parts, chosen: ChosenParts, brief: Brief, before: Sequence[Group]
 ) -> Rejection | None:
-    """Say that there are two whole proposals, and words that may mean the first.
+    """Return a refusal if there are two whole proposals, and words that may mean the first.
 
-    One in thoughts that have ended is a draft.
+    A proposal in thoughts that have ended is a draft, and does not count.
     """
-    if taken.group is None:
+    if chosen.group is None:
         return None
     drafts = _thoughts(parts, brief)
-    for group, after in pairwise([*before, taken.group]):
+    for group, after in pairwise([*before, chosen.group]):
         starts = [start for start in parts.starts if group.start <= start < after.start]
         if not starts or any(each.start < group.stop <= each.stop for each in drafts):
             continue
-        between = parts.prose(starts[0], taken.group.start)
+        between = parts.prose(starts[0], chosen.group.start)
         settled = any(_TAKES_BACK.match(line) or _SETTLES.search(line) for line in between)
         labelled = any(re.search(r"\w", line) for line in between)
         if labelled and not settled:
-            return two([group, taken.group], "no word between them drops the first", brief)
-        below = _TAG.sub("", " ".join(parts.prose(taken.stop, parts.end_of(taken.stop))))
+            return two([group, chosen.group], "no word between them drops the first", brief)
+        below = _TAG.sub("", " ".join(parts.prose(chosen.stop, parts.end_of(chosen.stop))))
         if len(_WORDS.findall(below)) > 1:
-            return two([group, taken.group], "words after the last one", brief)
+            return two([group, chosen.group], "words after the last one", brief)
     return None
 
 
-def _enclosed(parts: Parts, taken: Taken, brief: Brief) -> Rejection | None:
-    """Say where a header or a change stands in something that is not named like an answer."""
-    places = [*taken.starts, *([taken.group.stop - 1] if taken.group else [])]
+def _enclosed(parts: Parts, chosen: ChosenParts, brief: Brief) -> Rejection | None:
+    """Return a refusal if the header or a change is in a tag that is not named like an answer."""
+    places = [*chosen.starts, *([chosen.group.stop - 1] if chosen.group else [])]
     for each in _thoughts(parts, brief):
         place = next((place for place in places if each.start <= place < each.stop), None)
-        if place is not None and not _is_file(each, taken):
+        if place is not None and not _is_file(each, chosen):
             return Rejection(
                 f"line {place + 1} of the answer stands inside <{safe_line(each.name, 40)}>, as "
                 "thoughts do, so it is no final word: after your thoughts have ended, give the "
@@ -178,29 +176,29 @@ def _enclosed(parts: Parts, taken: Taken, brief: Brief) -> Rejection | None:
     return None
 
 
-def _is_file(each: Enclosure, taken: Taken) -> bool:
-    """Return whether an element holds nothing but a whole file."""
-    is_whole = any(each.start + 1 == whole.start for whole in taken.wholes)
+def _is_file(each: Enclosure, chosen: ChosenParts) -> bool:
+    """Return whether an element has nothing in it but a whole file."""
+    is_whole = any(each.start + 1 == whole.start for whole in chosen.wholes)
     return is_whole and not THINKS.search(each.name)
 
 
 def _thoughts(parts: Parts, brief: Brief) -> list[Enclosure]:
-    """Return what is enclosed as thoughts are: by tags, or by a fence that says so."""
+    """Return what is enclosed like thoughts: by tags, or by a fence with such a name."""
     fenced = (each for each in parts.fences if THINKS.match(each.info))
     found = [Enclosure(each.info, each.start, each.stop) for each in fenced]
     return [*thoughts(parts.lines, known_files(brief), parts.code), *found]
 
 
-def _cut(parts: Parts, taken: Taken, brief: Brief) -> Rejection | None:
-    """Say how an answer breaks off after its last change, if it does."""
-    begin = taken.group.start if taken.group else 0
+def _cut(parts: Parts, chosen: ChosenParts, brief: Brief) -> Rejection | None:
+    """Return a refusal if an answer breaks off after its last change."""
+    begin = chosen.group.start if chosen.group else 0
     end = parts.end_of(begin)
     rest = parts.prose(begin, end)
     if mark := next((line for line in rest if _MARK.match(line)), None):
         return Rejection(f"the line `{safe_line(mark.strip(), 40)}` is no whole mark of a block")
-    if _is_open(parts, taken, begin):
+    if _is_open(parts, chosen, begin):
         return Rejection("a fence at the end is not closed, so the answer was cut off")
-    lines = (_COMMENT.sub("", line) for line in parts.prose(taken.stop, end))
+    lines = (_COMMENT.sub("", line) for line in parts.prose(chosen.stop, end))
     below = [line for line in lines if line.strip()]
     line = "".join(below[-1:]).strip().strip("*_` ")
     named = patching.heading_path(line, known_files(brief)) is not None
@@ -214,16 +212,18 @@ def _cut(parts: Parts, taken: Taken, brief: Brief) -> Rejection | None:
 
 
 def _is_next(below: Sequence[str]) -> bool:
-    """Return whether the last line is an item of a list that goes on above the change."""
+    """Return whether the last line is an item of a list that began above the change."""
     numbers = [found[1] if (found := _ITEM.match(line)) else "" for line in below]
     last = "".join(numbers[-1:])
     return bool(last) and last != "1" and str(int(last) - 1) not in numbers
 
 
-def _is_open(parts: Parts, taken: Taken, begin: int) -> bool:
-    """Return whether a fence has begun that is not closed, and holds no block to its end."""
+def _is_open(parts: Parts, chosen: ChosenParts, begin: int) -> bool:
+    """Return whether a fence was begun and not closed, unless it holds a marked edit."""
     for fence in parts.fences:
         rest = "".join(parts.lines[fence.start + 1 :]).strip()
         if not fence.closed and fence.start >= begin and (rest or fence.info):
-            return not any(each.edit.is_marked and each.start > fence.start for each in taken.edits)
+            return not any(
+                each.edit.is_marked and each.start > fence.start for each in chosen.edits
+            )
     return False

@@ -1,7 +1,7 @@
-"""What stands between tags in an answer: thoughts, mostly, whatever they are called.
+"""What is enclosed by tags in an answer: mostly thoughts, whatever the tags are called.
 
-Names of thoughts are made up anew with every model. So it is the other way round: what is enclosed
-in something that is not named like an answer is no final word.
+Every model has its own names for thoughts. So it is the other way round: whatever is in a tag that
+is not named like an answer is not the final answer.
 """
 
 import re
@@ -17,7 +17,7 @@ _OPEN = re.compile(
 )
 _CLOSE = re.compile(r"[<\u25c1]/(?P<tag>[A-Za-z][\w:.-]*)\s*[>\u25b7]|\[/(?P<word>\w+)\]")
 _TOKEN = re.compile(r"<\|(?P<what>START|BEGIN|END)_(?:OF_)?(?P<name>\w+)\|>", re.IGNORECASE)
-THINKS = re.compile(r"think|thought|reason", re.IGNORECASE)  # in names that stand for much else
+THINKS = re.compile(r"think|thought|reason", re.IGNORECASE)  # in names of tokens and fences
 _CHANNEL = re.compile(r"<\|?channel\|?>[ \t]*(?P<name>\w*)")
 _ANSWERS = re.compile(
     r"answer|final|output|respon|propos|replace|solution|result|file|code|edit|change|patch|diff|block|"
@@ -30,7 +30,7 @@ _LAYOUT = re.compile(
 
 @dataclass(frozen=True)
 class Enclosure:
-    """Something with a name, from the line `start` to the line `stop`, both in it."""
+    """Lines `start` to `stop`, both included, that are enclosed under a name."""
 
     name: str
     start: int
@@ -40,7 +40,7 @@ class Enclosure:
 def thoughts(
     lines: Sequence[str], known: Collection[str], taken: Collection[int]
 ) -> list[Enclosure]:
-    """Return what is enclosed in a tag that is not named like an answer.
+    """Return what is enclosed in tags that are not named like an answer.
 
     A tag that is never closed encloses all below it, the end of one never opened all above it.
 
@@ -52,11 +52,15 @@ def thoughts(
     return [
         each
         for each in _enclosures(lines, taken)
-        if not (_fits(each.name) or path_in(each.name, known) or path_in(lines[each.start], known))
+        if not (
+            _is_like_answer(each.name)
+            or path_in(each.name, known)
+            or path_in(lines[each.start], known)
+        )
     ]
 
 
-def _fits(name: str) -> bool:
+def _is_like_answer(name: str) -> bool:
     low = name.lower()
     return bool(_LAYOUT.fullmatch(low) or _ANSWERS.search(low)) or field_name(name) is not None
 
@@ -67,10 +71,10 @@ def _enclosures(lines: Sequence[str], taken: Collection[int]) -> Iterator[Enclos
     for at, line in enumerate(lines):
         if at in taken:
             continue
-        for found in _CHANNEL.finditer(line):
+        for match in _CHANNEL.finditer(line):
             if channel:
                 yield Enclosure(channel[0], channel[1], at)
-            channel = (found["name"], at) if found["name"] else None
+            channel = (match["name"], at) if match["name"] else None
         for name, ends in _tags(line):
             if ends:
                 yield Enclosure(name, _pop(opened, name) or 0, at)
@@ -81,21 +85,21 @@ def _enclosures(lines: Sequence[str], taken: Collection[int]) -> Iterator[Enclos
 
 
 def _tags(line: str) -> Iterator[tuple[str, bool]]:
-    """Yield the names of the tags of a line, and whether each ends; without those within it."""
+    """Yield the names of the tags of a line, and whether each is an end; not those closed in it."""
     if tag := _OPEN.match(line):
         yield tag["tag"] or tag["word"], False
-    for found in _TOKEN.finditer(line):
-        if THINKS.search(found["name"]):
-            yield found["name"], found["what"].upper() == "END"
-    for found in _CLOSE.finditer(line):
-        name = found["tag"] or found["word"]
-        begun = re.search(rf"<{re.escape(name)}[ >]", line[: found.start()])
+    for match in _TOKEN.finditer(line):
+        if THINKS.search(match["name"]):
+            yield match["name"], match["what"].upper() == "END"
+    for match in _CLOSE.finditer(line):
+        name = match["tag"] or match["word"]
+        begun = re.search(rf"<{re.escape(name)}[ >]", line[: match.start()])
         if not begun or (tag and begun.end() <= tag.end()):
             yield name, True
 
 
 def _pop(opened: list[tuple[str, int]], name: str) -> int | None:
-    """Take the last tag of a name off, and what was opened in it; return its line."""
+    """Remove the last open tag of a name, and the tags opened in it; return its line."""
     for at in reversed(range(len(opened))):
         if opened[at][0].casefold() == name.casefold():
             place = opened[at][1]

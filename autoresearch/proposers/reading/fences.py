@@ -1,4 +1,4 @@
-"""Fenced code in an answer, and what stands between the tags of an element."""
+"""Fenced code in an answer, and what is between the tags of an element."""
 
 import re
 from bisect import bisect_right
@@ -17,14 +17,14 @@ PUT = re.compile(
     rf"|REPLACE(?:[ _](?:WITH|BY))?{_OF}|WITH|TO|BY"
 )
 SIDES = re.compile(f"{SOUGHT.pattern}|{PUT.pattern}")
-_ABOVE = 4  # lines, in which the word for a fence stands
+_ABOVE = 4  # lines above a fence in which its name may be
 _LONGEST = 20  # signs of a fence
-_MOST_ENDS = 50  # of which one is taken
+_MOST_ENDS = 50  # possible ends of a fence, of which one is chosen
 
 
 @dataclass(frozen=True)
 class Fence:
-    """Lines `start` and `stop` are its marks; `closed`: the second one is there."""
+    """A fence or element between the lines `start` and `stop`; `closed`: its end mark is there."""
 
     start: int
     stop: int
@@ -35,22 +35,22 @@ class Fence:
 def find_fences(
     lines: Sequence[str], known: Collection[str], taken: Collection[int] = ()
 ) -> list[Fence]:
-    """Return the fences, and the elements that are of a file, one after another.
+    """Return the fences, and the elements that hold a file or a side of an edit, in order.
 
-    A mark within a text in the code ends nothing: a fence ends where the texts in it have ended.
+    A mark within a Python string does not end a fence: it ends where all strings in it have ended.
     """
     marks = _Marks(lines, taken)
-    found, at = list[Fence](), 0
+    fences, at = list[Fence](), 0
     while at < len(lines):
         fence = None if at in taken else _at(lines, at, known, marks)
         if fence is not None:
-            found.append(fence)
+            fences.append(fence)
         at = fence.stop + 1 if fence is not None else at + 1
-    return found
+    return fences
 
 
 class _Marks:
-    """The lines that can end a fence or an element, found once."""
+    """The lines that may end a fence or an element, found once."""
 
     def __init__(self, lines: Sequence[str], taken: Collection[int]) -> None:
         self._fences = dict[str, list[int]]()
@@ -65,11 +65,11 @@ class _Marks:
                 self._elements.setdefault(line.strip(), []).append(at)
 
     def of_fence(self, mark: str, at: int) -> list[int]:
-        """Return the first lines below one that end a fence with its mark."""
+        """Return the next lines below `at` that may end a fence with this mark."""
         return _below(self._fences.get(mark, []), at)
 
     def of_element(self, name: str, at: int) -> list[int]:
-        """Return the first lines below one that end an element of a name."""
+        """Return the next lines below `at` that end an element of this name."""
         return _below(self._elements.get(f"</{name}>", []), at)
 
 
@@ -84,7 +84,7 @@ def _at(lines: Sequence[str], at: int, known: Collection[str], marks: _Marks) ->
         even = (number for number in ends if not _in_text(lines[at + 1 : number]))
         stop = next(even, ends[0] if ends else len(lines))
         if _opens_again(lines[at + 1 : stop], opened["mark"]):
-            return None  # it was never closed: what follows is a fence of its own
+            return None  # it was never closed: another fence follows
         return Fence(at, stop, opened["info"].strip(), bool(ends))
     element = _ELEMENT.fullmatch(lines[at])
     ends = marks.of_element(element["name"], at) if element else []
@@ -102,39 +102,39 @@ def _is_side(line: str) -> bool:
 
 
 def opened_up(line: str) -> list[str]:
-    """Return a line with the tags of an element that is named like a side on lines of their own."""
-    found = _SIDE.fullmatch(line)
-    name = (found["open"] or found["close"] or "") if found else ""
-    if found is None or not found["text"].strip() or not SIDES.fullmatch(name.upper()):
+    """Return a line as several if it is an element named like a side, with both tags on it."""
+    match = _SIDE.fullmatch(line)
+    name = (match["open"] or match["close"] or "") if match else ""
+    if match is None or not match["text"].strip() or not SIDES.fullmatch(name.upper()):
         return [line]
-    around = (f"<{name}>" if found["open"] else "", f"</{name}>" if found["close"] else "")
-    return [each for each in (around[0], found["text"], around[1]) if each]
+    around = (f"<{name}>" if match["open"] else "", f"</{name}>" if match["close"] else "")
+    return [each for each in (around[0], match["text"], around[1]) if each]
 
 
 def is_named(lines: Sequence[str], fence: Fence, word: re.Pattern[str]) -> bool:
-    """Return whether a fence is called by a word, in the line above it or as its element."""
+    """Return whether a fence is named by a word: in the line above it, or as its element."""
     element = _ELEMENT.fullmatch(lines[fence.start])
     near = reversed(lines[max(fence.start - _ABOVE, 0) : fence.start])
     above = next((line for line in near if line.strip()), "")
-    said = element["name"] if element else " ".join(re.findall(r"[A-Za-z]+", above))
-    return bool(word.fullmatch(said.upper()))
+    name = element["name"] if element else " ".join(re.findall(r"[A-Za-z]+", above))
+    return bool(word.fullmatch(name.upper()))
 
 
 def _mark(line: str) -> str:
-    """Return the mark of a line that can end a fence, empty for others."""
-    found = _FENCE.fullmatch(line)
-    return found["mark"] if found and not found["info"].strip() else ""
+    """Return the mark of a line that may end a fence; "" for other lines."""
+    match = _FENCE.fullmatch(line)
+    return match["mark"] if match and not match["info"].strip() else ""
 
 
 def _opens_again(body: Sequence[str], mark: str) -> bool:
-    """Return whether a fence begins in the code of another one."""
+    """Return whether another fence begins in the code of a fence."""
     for at, line in enumerate(body):
-        found = _FENCE.fullmatch(line) if line.lstrip(" \t>").startswith(mark) else None
-        if found and found["info"].strip() and not _in_text(body[:at]):
+        match = _FENCE.fullmatch(line) if line.lstrip(" \t>").startswith(mark) else None
+        if match and match["info"].strip() and not _in_text(body[:at]):
             return True
     return False
 
 
 def _in_text(body: Sequence[str]) -> bool:
-    """Return whether a text of several lines has begun in Python code, and not ended."""
+    """Return whether Python code has begun a string of several lines and not ended it."""
     return any("\n".join(body).count(mark) % 2 for mark in ('"""', "'''"))

@@ -1,7 +1,8 @@
-"""The header of an answer: what an author says of a change, in lines of `name: value`.
+"""The header of an answer: how its author describes the change, in lines of `name: value`.
 
 Models write it bold, numbered, as headings, as a table, as JSON or YAML, in other spellings and
-other languages. What is missing or odd keeps its default; only a hypothesis must be there.
+other languages. Fields that are missing or odd keep their defaults; only a hypothesis must be
+there.
 """
 
 import json
@@ -19,10 +20,10 @@ from autoresearch.records.values import NO_NOTES, Category, Notes
 HYPOTHESIS, NOTE = 500, 300  # characters
 MOST_NOTES = 5  # ideas for later in one answer
 _NOTED = re.compile(r"(?<![\d.])\d{1,6}\.\d(?![\d.])")  # the number of such an idea
-_EXACT = ("later", "takes", "drops")  # words that are also in prose: no other spelling counts
+_EXACT = ("later", "takes", "drops")  # words that prose has, too: only this spelling counts
 _ALIKE = {"hypothesis": 0.8, "category": 0.7, "risk": 0.78}  # how alike a name must be to count
 _DECORATION = r"(?:[^\w\n]|_)*+(?:\d+[.)]\s*+)?+[\s*_`\"']*+"
-# A header may follow on the same line on what a server left there, or on words without a space.
+# What may be before a header on the same line: tokens of a server, or words without a space.
 _BEFORE = r"(?:.*(?:\|>|</[\w:.-]+>|\[/\w+\])|.*[\w.!?](?=hypothesis\s*:))?"
 _FIELD = re.compile(
     _BEFORE + _DECORATION + r"(?P<name>[^\W\d_][\w \u0394\u03b4.()\-]{2,40}?)"
@@ -36,7 +37,7 @@ _HEADING = re.compile(
     r"\s*(?:#+\s*[*_]*|[*_]{2,})(?P<name>[^\W\d_][\w \u0394\u03b4-]{2,40}?)\s*[*_:\uff1a#]*\s*"
 )
 _STOP = re.compile(r"[ \t>]*(?:`{3,}|~{3,}|[<>=]{5,}|-{3,}|\+{3,}|@@|\*\*\*|</?\w|\[/?\w+\]|\|)")
-_PLACEHOLDER = "one sentence:"  # how the form itself begins, where an answer repeats it
+_PLACEHOLDER = "one sentence:"  # how the form's own values begin, which an answer may repeat
 _CODE = re.compile(r"\s*(?:import\s|from\s+\S+\s+import\b|\"{3}|'{3}|[@A-Za-z_]\w*(?:: \w+)? = )")
 _FOLDED = re.compile(r"[>|][+-]?")  # in YAML: the value is below
 _NEXT = re.compile(r"\s*[;|]\s*(?=[\W_]*[^\W\d][\w ]{2,20}?[\W_]*[:=])")
@@ -51,7 +52,7 @@ _ALIASES = {"bug": Category.BUG_FIX, "fix": Category.BUG_FIX, "lr": Category.OPT
 
 @dataclass(frozen=True)
 class Header:
-    """What an author says of a change; `hypothesis` is empty where nothing was said.
+    """How an author describes a change; `hypothesis` is empty where there is no description.
 
     `predicted` are the words about its effect, in the metric's own direction.
     """
@@ -75,12 +76,12 @@ class Field:
 
 @dataclass(frozen=True)
 class Group:
-    """The fields that make one header, how many they are, and the lines they stand on.
+    """One header, the lines it is on, and how many fields it has (`size`).
 
-    `stop` is the line after its hypothesis, `end` the one after all fields that follow at once.
+    `stop` is the line after its hypothesis, `end` the one after all fields that follow directly.
     """
 
-    said: Header
+    header: Header
     start: int
     stop: int
     end: int = 0
@@ -88,9 +89,9 @@ class Group:
 
     @property
     def is_form(self) -> bool:
-        """Whether it only repeats how a header is to be written."""
-        said = self.said.hypothesis.lower()
-        return said.startswith(_PLACEHOLDER) or bool(_UNFILLED.fullmatch(said))
+        """Whether it only repeats the form of a header."""
+        hypothesis = self.header.hypothesis.lower()
+        return hypothesis.startswith(_PLACEHOLDER) or bool(_UNFILLED.fullmatch(hypothesis))
 
 
 def groups(
@@ -103,29 +104,32 @@ def groups(
         taken: the numbers of lines that are code.
         known: the project's paths; a line that names one is no part of a wrapped value.
     """
-    found = list(_fields(lines, taken, known))
-    begins = [at for at, field in enumerate(found) if field.name == "hypothesis"]
-    begins = [_first(found, at) for at in begins]
-    ends = [*begins[1:], len(found)][: len(begins)]
-    return [_group(lines, found[start:stop]) for start, stop in zip(begins, ends, strict=True)]
+    fields = list(_fields(lines, taken, known))
+    begins = [at for at, field in enumerate(fields) if field.name == "hypothesis"]
+    begins = [_first(fields, at) for at in begins]
+    ends = [*begins[1:], len(fields)][: len(begins)]
+    return [_group(lines, fields[start:stop]) for start, stop in zip(begins, ends, strict=True)]
 
 
-def _first(found: Sequence[Field], at: int) -> int:
-    """Return where a header begins: at fields right above its hypothesis that are no other's."""
+def _first(fields: Sequence[Field], at: int) -> int:
+    """Return the place of a header's first field: fields right above a hypothesis belong to it.
+
+    If one of them is there twice, they are another header's.
+    """
     first, seen = at, {"hypothesis"}
-    while first and found[first - 1].stop >= found[first].start - 1:
+    while first and fields[first - 1].stop >= fields[first].start - 1:
         first -= 1
-        if found[first].name in seen:
+        if fields[first].name in seen:
             return at
-        seen.add(found[first].name)
+        seen.add(fields[first].name)
     return first
 
 
 def _group(lines: Sequence[str], fields: Sequence[Field]) -> Group:
-    said = dict[str, Field]()
+    first = dict[str, Field]()
     for field in fields:
-        said.setdefault(field.name, field)
-    values = {name: field.value for name, field in said.items()}
+        first.setdefault(field.name, field)
+    values = {name: field.value for name, field in first.items()}
     if values.get("risk", "").lower().startswith(_PLACEHOLDER):
         del values["risk"]
     header = Header(
@@ -138,13 +142,13 @@ def _group(lines: Sequence[str], fields: Sequence[Field]) -> Group:
     end = fields[0].stop
     for field in fields:
         end = field.stop if not any(map(str.strip, lines[end : field.start])) else end
-    return Group(header, fields[0].start, said["hypothesis"].stop, end, len(said))
+    return Group(header, fields[0].start, first["hypothesis"].stop, end, len(first))
 
 
 def _notes(fields: Sequence[Field]) -> Notes:
-    """Return what the fields say of other ideas; an echo of the form says nothing."""
-    told = [field.value for field in fields if field.name == "later"]
-    later = [safe_line(text, NOTE) for text in told if not text.lower().startswith(_PLACEHOLDER)]
+    """Return the notes on other ideas; values that only repeat the form are left out."""
+    texts = [field.value for field in fields if field.name == "later"]
+    later = [safe_line(text, NOTE) for text in texts if not text.lower().startswith(_PLACEHOLDER)]
     takes, drops = (
         tuple(_NOTED.findall(" ".join(field.value for field in fields if field.name == name)))
         for name in ("takes", "drops")
@@ -162,9 +166,9 @@ def _fields(
             continue
         if tries and lines[at].lstrip().startswith("{"):
             tries -= 1
-            if spoken := _json(lines, at):
-                yield from spoken
-                at = spoken[-1].stop
+            if fields := _json(lines, at):
+                yield from fields
+                at = fields[-1].stop
                 continue
         field = _field(lines, at, taken, known)
         if field is not None and field.value:
@@ -175,11 +179,11 @@ def _fields(
 def _field(
     lines: Sequence[str], at: int, taken: Collection[int], known: Collection[str]
 ) -> Field | None:
-    found = _named(lines[at])
-    if found is None:
+    match = _named(lines[at])
+    if match is None:
         return None
-    name = str(field_name(found["name"]))
-    value = _clean(found.groupdict().get("value") or "")
+    name = str(field_name(match["name"]))
+    value = _clean(match.groupdict().get("value") or "")
     value = "" if _FOLDED.fullmatch(value) else value
     if field_name(value.partition("|")[0].strip(" *_`:\"'")):
         return None  # the head of a table, or JSON that does not end
@@ -198,19 +202,19 @@ def _field(
 
 
 def _several(field: Field) -> list[Field]:
-    """Return the fields that stand on one line, one after another."""
+    """Return the fields on one line, of which the first was read as one with all the rest."""
     first, *others = _NEXT.split(field.value)
     named = [_named(each) for each in others]
     if not all(named):
         return [field]
-    told = [(each["name"], each.groupdict().get("value") or "") for each in named if each]
-    more = [(str(field_name(name)), value) for name, value in told]
+    texts = [(each["name"], each.groupdict().get("value") or "") for each in named if each]
+    more = [(str(field_name(name)), value) for name, value in texts]
     pairs = [(field.name, first), *more]
     return [Field(name, _clean(value), field.start, field.stop) for name, value in pairs]
 
 
 def _goes_on(lines: Sequence[str], at: int, taken: Collection[int], known: Collection[str]) -> bool:
-    """Return whether a line can be more of the value above it."""
+    """Return whether a line may continue the value above it."""
     line = lines[at]
     other = not line.strip(" \t>") or line.rstrip().endswith((":", "\uff1a"))
     return not (
@@ -227,33 +231,33 @@ def _named(line: str) -> re.Match[str] | None:
     """Return the match of a line that begins a field."""
     plain = _LAYOUT.sub("", line.strip())
     for way in (_FIELD, _HEADING, _BOLD, _TAGGED):
-        found = way.fullmatch(plain)
-        if found and field_name(found["name"]):
-            return found
+        match = way.fullmatch(plain)
+        if match and field_name(match["name"]):
+            return match
     return None
 
 
 def _json(lines: Sequence[str], at: int) -> list[Field]:
-    """Return the fields of a JSON object that begins at a line, none where there is none."""
+    """Return the fields of a JSON object that begins at a line; none where there is none."""
     text = "\n".join(lines[at:])
     try:
-        told, size = json.JSONDecoder().raw_decode(text.lstrip())
+        value, size = json.JSONDecoder().raw_decode(text.lstrip())
     except (ValueError, RecursionError):
         return []
-    if not isinstance(told, dict):
+    if not isinstance(value, dict):
         return []
     stop = at + 1 + text.lstrip()[:size].count("\n")
-    named = [(field_name(str(name)), value) for name, value in told.items()]
+    named = [(field_name(str(name)), each) for name, each in value.items()]
     return [
-        Field(name, str(value), at, stop)
-        for name, value in named
-        if name and isinstance(value, str | int | float)
+        Field(name, str(each), at, stop)
+        for name, each in named
+        if name and isinstance(each, str | int | float)
     ]
 
 
 @lru_cache(maxsize=1024)
 def field_name(name: str) -> str | None:
-    """Return which field of a header a name means, or None."""
+    """Return the field of a header that a name stands for, or None."""
     plain = re.sub(r"[\s_.()-]+", " ", _folded(name)).strip()
     words = plain.split()
     if not words or len(words) > 5 or len(plain) > 40:
@@ -268,7 +272,7 @@ def field_name(name: str) -> str | None:
 
 
 def category(text: str) -> Category:
-    """Return the category that a word means: the nearest one, or `other`."""
+    """Return the category that a word stands for: the most similar one, or `other`."""
     known = {str(each): each for each in Category if each is not Category.BASELINE}
     plain = re.sub(r"[\s_-]+", " ", _folded(text)).strip(" *`_.\"'")
     words = [plain, *re.findall(r"[^\W\d_]+", plain)]
@@ -277,8 +281,8 @@ def category(text: str) -> Category:
             return names[word]
     alike = (name for word in words for name in known if name[:_STEM] == word[:_STEM])
     typed = (get_close_matches(word, known, n=1, cutoff=0.75) for word in words if len(word) < 60)
-    found = next(alike, None) or next((each[0] for each in typed if each), None)
-    return known[found] if found else Category.OTHER
+    likely = next(alike, None) or next((each[0] for each in typed if each), None)
+    return known[likely] if likely else Category.OTHER
 
 
 def _folded(text: str) -> str:

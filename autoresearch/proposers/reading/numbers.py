@@ -1,4 +1,4 @@
-"""The predicted effect in an author's words, as a number where it is one."""
+"""The predicted effect in an author's words as a number, where they state one."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from autoresearch.records.metric import BITS_PER_BYTE, Direction, Metric
 _LONGEST = 300  # characters of words about one number
 _MINUS = str.maketrans("\u2212\u2013\u2014\u2010", "----")
 _SPREAD = re.compile(r"(?:±|\+\s*/?\s*-)\s*[\d.,]+(?:e[+-]?\d+)?", re.IGNORECASE)
-_PRODUCT = re.compile(r"\d\s*[*^\u00b7\u00d7]\s*\d")  # 4 * 10^-3: more than one number says it
+_PRODUCT = re.compile(r"\d\s*[*^\u00b7\u00d7]\s*\d")  # 4 * 10^-3: a number made of several
 _SCORE = re.compile(r"\b(?:from|to)\s*[+-]?[\d.]", re.IGNORECASE)  # "falls to 0.98"
 _ASIDE = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 _NUMBER = re.compile(
@@ -28,8 +28,8 @@ _NOT = re.compile(r"\b(?:no|not|never|without|nicht|kein\w*)\b|n't\b", re.IGNORE
 
 
 @dataclass(frozen=True)
-class Ways:
-    """Words that say better or worse, the units that are a metric's, and the sign of what gains."""
+class Wording:
+    """Words for better and worse, units of a metric, and the sign of an improvement."""
 
     better: re.Pattern[str]
     worse: re.Pattern[str]
@@ -38,8 +38,8 @@ class Ways:
 
     @classmethod
     @cache
-    def of(cls, metric: Metric) -> "Ways":
-        """Return those of a metric."""
+    def of(cls, metric: Metric) -> "Wording":
+        """Return the wording of a metric."""
         lower = metric.direction is Direction.LOWER
         better, worse = (_DOWN, _UP) if lower else (_UP, _DOWN)
         names = (metric.name, metric.unit, metric.name.removeprefix("val_"))
@@ -47,7 +47,7 @@ class Ways:
         return cls(_any(_GOOD, better), _any(_BAD, worse), frozenset(units), "-" if lower else "+")
 
     def has(self, unit: str) -> bool:
-        """Return whether what follows a number leaves it one in the metric's unit."""
+        """Return whether a number with this word after it is in the metric's unit."""
         first = unit.strip("/").partition("/")[0]
         if _UNITS.fullmatch(first) or first.lower() in self.units or unit.lower() in _JOINTS:
             return True
@@ -62,32 +62,32 @@ def predicted(text: str, brief: Brief) -> float | None:
 def delta(text: str, metric: Metric = BITS_PER_BYTE, largest: float = 1.0) -> float | None:
     """Return the change of the score that words predict, as it is stored: below zero = better.
 
-    They speak of the metric in its own direction. None where they hold no number, several, a score,
-    a share (2 %) or another unit, or a number whose sign its words contradict. Without a sign, a
-    word of direction gives it one: "improves by 0.004".
+    The words are about the metric in its own direction. None where they have no number, several, a
+    score, a share (2 %) or another unit, or a number whose sign contradicts them. A number without
+    a sign gets it from a word of direction: "improves by 0.004".
 
     Args:
         text: the words.
-        metric: what they speak of.
-        largest: what is more is a score, and no difference of two.
+        metric: what they are about.
+        largest: a larger number is a score, no difference of two.
     """
-    ways = Ways.of(metric)
+    wording = Wording.of(metric)
     plain = _SPREAD.sub(" ", text[:_LONGEST].translate(_MINUS))
     if len(text) > _LONGEST or _PRODUCT.search(plain):
         return None
     outside = _ASIDE.sub(" ", plain)
-    found = _numbers(outside, ways)
-    if not found:
-        outside, found = plain, _numbers(plain, ways)
-    if len(found) != 1 or _SCORE.search(outside):
+    numbers = _numbers(outside, wording)
+    if not numbers:
+        outside, numbers = plain, _numbers(plain, wording)
+    if len(numbers) != 1 or _SCORE.search(outside):
         return None
-    return _signed(found[0], outside, ways, largest)
+    return _signed(numbers[0], outside, wording, largest)
 
 
-def _numbers(text: str, ways: Ways) -> list[tuple[str, str]]:
+def _numbers(text: str, wording: Wording) -> list[tuple[str, str]]:
     """Return the sign and digits of all numbers that are in the metric's unit."""
-    found = _NUMBER.finditer(text)
-    return [(each["sign"], each["digits"]) for each in found if ways.has(each["unit"])]
+    matches = _NUMBER.finditer(text)
+    return [(each["sign"], each["digits"]) for each in matches if wording.has(each["unit"])]
 
 
 def _any(*words: str) -> re.Pattern[str]:
@@ -97,21 +97,21 @@ def _any(*words: str) -> re.Pattern[str]:
 _JOINTS = frozenset({"in", "or", "at", "on", "of", "for", "per", "to", "by", "and", "absolute"})
 
 
-def _signed(number: tuple[str, str], words: str, ways: Ways, largest: float) -> float | None:
+def _signed(number: tuple[str, str], words: str, wording: Wording, largest: float) -> float | None:
     sign, digits = number
     size = _size(digits)
-    better, worse = bool(ways.better.search(words)), bool(ways.worse.search(words))
-    told = better or worse
-    if size is None or size > largest or (told and _NOT.search(words)) or (better and worse):
+    better, worse = bool(wording.better.search(words)), bool(wording.worse.search(words))
+    directed = better or worse
+    if size is None or size > largest or (directed and _NOT.search(words)) or (better and worse):
         return None
-    gains = (sign or "+") == ways.gain if sign or not told else better
-    if sign and told and gains != better:
+    gains = (sign or "+") == wording.gain if sign or not directed else better
+    if sign and directed and gains != better:
         return None
     return -size if gains else size
 
 
 def _size(digits: str) -> float | None:
-    """Return a number's size, None where its comma may be one of thousands."""
+    """Return a number's size; None where its comma may separate thousands."""
     whole, comma, rest = digits.partition(",")
     decimal = re.match(r"\d{3}(?!\d)", rest) is None or not whole.strip("0")
     if comma and ("." in digits or "," in rest or not decimal):

@@ -1,4 +1,4 @@
-"""What is told where no change belongs to the last header, or to any, or two may be meant."""
+"""Refusals of answers in which a header or a change is missing, or two proposals may be meant."""
 
 import re
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ class NoChange(Rejection):
 
 
 def headless(parts: Parts, brief: Brief) -> Rejection:
-    """Say that there is no header, and what else is missing."""
+    """Return the refusal of an answer without a header; it also says if there is no change."""
     detail = EXAMPLE.format(entry=brief.entry, predicted=brief.example_delta)
     if parts.headers:
         return Rejection(
@@ -56,7 +56,7 @@ def headless(parts: Parts, brief: Brief) -> Rejection:
 
 
 def changeless(parts: Parts, real: Sequence[Group], brief: Brief) -> Rejection:
-    """Say why the last header has no change."""
+    """Return the refusal of an answer whose last header has no change."""
     detail = EXAMPLE.format(entry=brief.entry, predicted=brief.example_delta)
     if len(real) > 1 and (parts.edits or parts.wholes):
         return two(real[-2:], "no change below the last one", brief)
@@ -77,7 +77,7 @@ def changeless(parts: Parts, real: Sequence[Group], brief: Brief) -> Rejection:
 
 
 def _misshapen(parts: Parts, group: Group, brief: Brief) -> str:
-    """Return what is wrong with a change that is there, but in no form that is read; or nothing."""
+    """Return what is wrong with a change in a form that is not read; "" where there is none."""
     lines = parts.lines[group.stop :]
     if mark := next((line for line in lines if _LIKE_A_MARK.fullmatch(line)), None):
         return (
@@ -95,8 +95,8 @@ def _misshapen(parts: Parts, group: Group, brief: Brief) -> str:
 
 
 def two(both: Sequence[Group], why: str, brief: Brief) -> Rejection:
-    """Say that there are two proposals, and why it cannot be known which is meant."""
-    words = " and ".join(f"`{safe_line(each.said.hypothesis, 60)}`" for each in both)
+    """Return the refusal of an answer with two proposals, and why either may be meant."""
+    words = " and ".join(f"`{safe_line(each.header.hypothesis, 60)}`" for each in both)
     return Rejection(
         f"there are two proposals, {words}, and {why}: give exactly one header, and its change "
         "below it",

@@ -1,4 +1,4 @@
-"""An answer taken apart: its edits, its fences, the whole files in it, its headers."""
+"""Takes an answer apart: its edits, its fences, the whole files in it, its headers."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from autoresearch import patching
-from autoresearch.patching import Edit, Found, Reading
+from autoresearch.patching import Edit, EditReading, PlacedEdit
 from autoresearch.proposers.base import Brief
 from autoresearch.proposers.reading.fences import (
     PUT,
@@ -19,18 +19,21 @@ from autoresearch.proposers.reading.fences import (
 from autoresearch.proposers.reading.headers import Group, groups
 from autoresearch.proposers.reading.wholes import Whole, whole_file
 
-_FRAME = re.compile(r"[ \t>]*<<(?:data|program) (?P<nonce>[0-9a-f]{32})\b.*>>")
+_DATA = re.compile(r"[ \t>]*<<(?:data|program) (?P<nonce>[0-9a-f]{32})\b.*>>")
 _GLUED = re.compile(r"(\s*>{5,9} ?REPLACE)(<[/|].*\w.*)")  # a tag that ends thoughts, and more
-_OTHERS_TURN = re.compile(r"<\|\w+\|>\s*(?:user|human|system|tool)\b", re.IGNORECASE)
-_HEADER_LINES = 15  # within which a fence that holds a header begins with it
+_NEXT_TURN = re.compile(r"<\|\w+\|>\s*(?:user|human|system|tool)\b", re.IGNORECASE)
+_HEADER_LINES = 15  # of a fence, in which a header makes it no code
 
 
 @dataclass(frozen=True)
 class Parts:
-    """An answer taken apart; every part knows its lines."""
+    """An answer taken apart; every part knows its lines.
+
+    `code` are the numbers of all lines that are code.
+    """
 
     lines: Sequence[str]
-    edits: Sequence[Found]
+    edits: Sequence[PlacedEdit]
     fences: Sequence[Fence]
     wholes: Sequence[Whole]
     headers: Sequence[Group]
@@ -42,7 +45,7 @@ class Parts:
         return sorted([each.start for each in self.edits] + [each.start for each in self.wholes])
 
     def end_of(self, begin: int) -> int:
-        """Return where a proposal ends that begins at a line: before the form, if that follows."""
+        """Return where a proposal ends that begins at a line: before a repeated form below it."""
         forms = (each.start for each in self.headers if each.is_form and each.start > begin)
         return min(forms, default=len(self.lines))
 
@@ -52,11 +55,11 @@ class Parts:
 
 
 @dataclass(frozen=True)
-class Taken:
-    """One proposal's parts of an answer."""
+class ChosenParts:
+    """The parts of an answer that make one proposal."""
 
     group: Group | None
-    edits: Sequence[Found] = ()
+    edits: Sequence[PlacedEdit] = ()
     wholes: Sequence[Whole] = ()
 
     @property
@@ -72,7 +75,7 @@ class Taken:
 
 def take_apart(answer: str, brief: Brief) -> Parts:
     """Return the parts of an answer to a brief."""
-    # Written for Windows twice over, a line has two carriage returns at its end.
+    # A line whose end was converted for Windows twice has two carriage returns.
     lines = _own_lines(patching.split_lines(answer.replace("\r\r\n", "\n")))
     known = known_files(brief)
     edits = patching.find_blocks(lines, known)
@@ -89,24 +92,24 @@ def take_apart(answer: str, brief: Brief) -> Parts:
         if not _holds_header(lines, fence)
         for number in range(fence.start + 1, fence.stop)
     }
-    found = (whole_file(lines, each, brief) for each in fences if each.closed)
+    files = (whole_file(lines, each, brief) for each in fences if each.closed)
     wholes = [
-        each for each in found if each and not taken.intersection(range(each.start, each.stop))
+        each for each in files if each and not taken.intersection(range(each.start, each.stop))
     ]
     code |= taken
     return Parts(lines, edits, fences, wholes, groups(lines, code, known), frozenset(code))
 
 
 def _own_lines(lines: Sequence[str]) -> list[str]:
-    """Return the lines up to somebody else's turn, as a model that runs on makes them up.
+    """Return the lines up to another speaker's turn, which a model may make up.
 
-    Those in a frame are empty: they repeat what the brief told.
+    Lines between the marks of untrusted data are emptied: they repeat the brief.
     """
     own, nonce = list[str](), ""
     for line in lines:
-        if _OTHERS_TURN.search(line):
+        if _NEXT_TURN.search(line):
             return [*own, line[: line.index("<|")]]
-        begun = _FRAME.match(line)
+        begun = _DATA.match(line)
         inside = bool(nonce)
         if begun and not inside:
             nonce, inside = begun["nonce"], True
@@ -122,36 +125,36 @@ def known_files(brief: Brief) -> Mapping[str, str]:
     return {**brief.fixed_files, **brief.files}
 
 
-def lines_of(edits: Sequence[Found]) -> set[int]:
-    """Return the numbers of the lines that edits stand on."""
+def lines_of(edits: Sequence[PlacedEdit]) -> set[int]:
+    """Return the numbers of the lines of edits."""
     return {number for each in edits for number in range(each.start, each.stop)}
 
 
 def _holds_header(lines: Sequence[str], fence: Fence) -> bool:
-    """Return whether a fence is no code: a header begins it, or one of several lines is in it."""
-    found = groups(lines[fence.start + 1 : fence.stop])
-    return any(each.start < _HEADER_LINES or each.size > 1 for each in found)
+    """Return whether a fence is no code: a header begins it, or one of several fields is in it."""
+    headers = groups(lines[fence.start + 1 : fence.stop])
+    return any(each.start < _HEADER_LINES or each.size > 1 for each in headers)
 
 
 def _pairs(
     lines: Sequence[str], fences: Sequence[Fence], known: Mapping[str, str], taken: set[int]
-) -> list[Found]:
-    """Return the edits that are two fences, one named SEARCH and one REPLACE."""
-    found = list[Found]()
+) -> list[PlacedEdit]:
+    """Return the edits that are two fences, one named as SEARCH and one as REPLACE."""
+    pairs = list[PlacedEdit]()
     for first, second in pairwise(fences):
         named = is_named(lines, first, SOUGHT) and is_named(lines, second, PUT)
         if not named or not second.closed or first.start in taken:
             continue
-        search, replace = (_inside(lines, each) for each in (first, second))
-        reading = Reading(search, replace)
+        search, replace = (_body(lines, each) for each in (first, second))
+        reading = EditReading(search, replace)
         path = patching.path_above(lines[max(first.start - 6, 0) : first.start], known)
         edit = Edit((reading,), path, f"the edit at line {first.start + 1}")
-        found.append(Found(first.start, second.stop + 1, edit))
-    return found
+        pairs.append(PlacedEdit(first.start, second.stop + 1, edit))
+    return pairs
 
 
-def _inside(lines: Sequence[str], fence: Fence) -> tuple[str, ...]:
-    """Return what a fence holds, moved left with it."""
+def _body(lines: Sequence[str], fence: Fence) -> tuple[str, ...]:
+    """Return the lines in a fence, without the fence's own indentation."""
     mark = lines[fence.start]
     lead = mark[: len(mark) - len(mark.lstrip())]
     return tuple(patching.unindented(lines[fence.start + 1 : fence.stop], lead))

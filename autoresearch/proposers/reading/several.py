@@ -1,7 +1,7 @@
-"""An answer to a call that asked for several proposals: each is whole, and read by itself.
+"""Reads an answer with several proposals: each is whole, and read by itself.
 
-A line ``## Proposal 2`` begins the second one. What stands above the first such line is thoughts,
-and of two with one number the later counts. Without such lines an answer is one proposal.
+A line ``## Proposal 2`` begins the second one. Lines above the first such line are thoughts, and of
+two with one number the later counts. Without such lines an answer is one proposal.
 """
 
 import re
@@ -18,14 +18,14 @@ _MARK = re.compile(r"\W*proposal\W{0,5}(?P<number>[1-9])\W*", re.IGNORECASE)
 def read_several(
     answer: str, proposer: str, brief: Brief, most: int
 ) -> Sequence[Proposal | Rejection]:
-    """Return at most so many proposals that an answer makes; in place of one, why it is none."""
+    """Return at most so many proposals of an answer; in place of one, why it cannot be read."""
     marked = _marked(take_apart(answer, brief)) if most > 1 and len(answer) <= MOST else []
     texts = marked[:most] or [answer]
     return [read(text, proposer, brief) for text in texts]
 
 
 def _marked(parts: Parts) -> list[str]:
-    """Return the text below each mark, by their numbers."""
+    """Return the text below each mark, in the order of their numbers."""
     marks = [
         (at, int(found["number"]))
         for at, line in enumerate(parts.lines)

@@ -1,4 +1,4 @@
-"""Whole files in an answer: which fence is one, of which file, and what a part of one is told."""
+"""Whole files in an answer: which fence holds one, and of which file."""
 
 import re
 from collections.abc import Sequence
@@ -17,13 +17,13 @@ _ELEMENT = re.compile(r"\s*<(?P<name>[\w:.-]+)(?:\s[^<>]*)?>\s*")
 _SHELLS = frozenset({"bash", "sh", "shell", "console", "zsh"})
 _HEADER_LINES = 15
 _ABOVE = 3  # lines above a fence that may name its file
-_FEW = 4  # lines of a file that may all be others
+_FEW = 4  # lines of a file that may all be replaced
 LEAST = 0.5  # of a file's definitions, or of its lines where it has none
 
 
 @dataclass(frozen=True)
 class Whole:
-    """A whole new file, and the lines of the answer on which it stands."""
+    """A whole new file, and the lines of the answer that it is on."""
 
     path: str
     lines: Sequence[str]
@@ -32,7 +32,7 @@ class Whole:
 
 
 def whole_file(lines: Sequence[str], fence: Fence, brief: Brief) -> Whole | None:
-    """Return the whole file that a fence holds, or None where it holds something else."""
+    """Return the whole file in a fence; None where there is something else in it."""
     start, body = _body(lines, fence, brief)
     path = _path(lines, fence, body, brief)
     if path is None or fence.info.partition(" ")[0].lower() in _SHELLS:
@@ -45,22 +45,22 @@ def whole_file(lines: Sequence[str], fence: Fence, brief: Brief) -> Whole | None
 
 
 def share(old: Sequence[str], new: Sequence[str]) -> float:
-    """Return how much of a file new lines still have: of its definitions, else of its lines."""
-    here, there = (set(map(_defined, side)) - {""} for side in (old, new))
+    """Return the share of a file that new lines keep: of its definitions, else of its lines."""
+    here, there = (set(map(_defined_name, side)) - {""} for side in (old, new))
     if not here:
         here, there = ({line.strip() for line in side if line.strip()} for side in (old, new))
         there |= here if len(here) < _FEW else set()
     return len(here & there) / len(here) if here else 1.0
 
 
-def _defined(line: str) -> str:
-    """Return which name a line defines at the top of a program, empty where it defines none."""
-    found = _DEFINITION.match(line)
-    return (found[1] or found[2]) if found else ""
+def _defined_name(line: str) -> str:
+    """Return the name that a line defines at a program's top level; "" if it defines none."""
+    match = _DEFINITION.match(line)
+    return (match[1] or match[2]) if match else ""
 
 
 def partial(lines: Sequence[str], fences: Sequence[Fence], brief: Brief) -> str:
-    """Return what is to be said of fences none of which is a whole file."""
+    """Return what is wrong with fences none of which holds a whole file; "" if not known."""
     for fence in fences:
         _, body = _body(lines, fence, brief)
         path = _path(lines, fence, body, brief)
@@ -79,8 +79,8 @@ def partial(lines: Sequence[str], fences: Sequence[Fence], brief: Brief) -> str:
 def _body(lines: Sequence[str], fence: Fence, brief: Brief) -> tuple[int, list[str]]:
     """Return where a fence's file begins, and its lines, without a header or marks around it."""
     start, stop = fence.start + 1, fence.stop
-    found = groups(lines[start : min(stop, start + _HEADER_LINES)])
-    start += found[0].end if found else 0
+    headers = groups(lines[start : min(stop, start + _HEADER_LINES)])
+    start += headers[0].end if headers else 0
     while start < stop and _RULE.fullmatch(lines[start]):
         start += 1
     element = _ELEMENT.fullmatch(lines[start]) if start < stop else None
@@ -97,9 +97,9 @@ def _path(lines: Sequence[str], fence: Fence, body: Sequence[str], brief: Brief)
     known = {**brief.fixed_files, **brief.files}
     first = heading_path(body[0], known) if body else None
     above = path_above(lines[max(fence.start - _ABOVE, 0) : fence.start], known)
-    said = path_in(fence.info, known) or above or first
+    named = path_in(fence.info, known) or above or first
     only = next(iter(brief.files)) if len(brief.files) == 1 else None
-    return said or only
+    return named or only
 
 
 def _source(path: str, brief: Brief) -> list[str]:
