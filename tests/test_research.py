@@ -384,7 +384,7 @@ def test_events_tell_the_story(tmp_path: Path) -> None:
     assert done[1].delta == pytest.approx(-0.1, rel=0.05)
     last = night.events[-1]
     assert isinstance(last, StudyStopped)
-    assert (last.finished, last.kept) == (2, 2)
+    assert last.verdicts.by_verdict == {Verdict.KEEP: 2}
     assert last.best_bpb == pytest.approx(1.9, abs=0.005)
 
 

@@ -20,6 +20,17 @@ class Verdict(StrEnum):
     DISQUALIFIED = "disqualified"
     STALE = "stale"
 
+    @property
+    def past(self) -> str:
+        """What an experiment of this verdict was: "kept", "discarded", "crashed", "invalid"."""
+        changed = {Verdict.KEEP: "kept", Verdict.DISCARD: "discarded", Verdict.CRASH: "crashed"}
+        return changed.get(self, str(self))
+
+    @property
+    def failed(self) -> bool:
+        """Whether the experiment came to no result that could be compared."""
+        return self in (Verdict.CRASH, Verdict.INVALID, Verdict.DISQUALIFIED)
+
 
 UNCOUNTED = (Verdict.INVALID, Verdict.STALE)  # verdicts that say nothing of an idea's worth
 

@@ -19,11 +19,13 @@ from autoresearch.records.events import (
 )
 from autoresearch.records.money import dollars
 from autoresearch.records.text import counted
-from autoresearch.records.values import Purpose
+from autoresearch.records.values import Purpose, Verdict
 from autoresearch.render import words
 from autoresearch.render.scores import ScoreFormat
 
 WIDTH = 300
+# What the last line of a run names though there were none.
+_ALWAYS = frozenset(Verdict) - {Verdict.STALE}
 
 
 def sentence(event: Event, form: ScoreFormat, *, several: bool = False) -> Text | None:  # noqa: C901, PLR0911 - a return a kind of event
@@ -157,11 +159,9 @@ def _because(reason: str) -> Text:
 def stopped(event: StudyStopped, form: ScoreFormat) -> Text:
     """Return how a run ended and what the study holds by now."""
     said = words.line(f"stopped: {event.reason}", WIDTH, "bold")
-    said = Text().append_text(said).append(f"\n{counted(event.finished, 'experiment')}: ")
-    said.append(
-        f"{event.kept} kept ({event.confirmed} confirmed), {event.discarded} discarded, "
-        f"{event.crashed} crashed, {event.invalid} invalid, {event.disqualified} disqualified"
-    )
+    said = Text().append_text(said).append(f"\n{counted(event.verdicts.total, 'experiment')}: ")
+    kept = {Verdict.KEEP: f"kept ({event.confirmed} confirmed)"}
+    said.append(", ".join(event.verdicts.described(kept, always=_ALWAYS, never={Verdict.STALE})))
     if event.per_hour is not None:
         said.append(f", {event.per_hour:.1f} an hour")
     if event.best_bpb is None:
