@@ -8,6 +8,13 @@ from autoresearch.records.metric import BITS_PER_BYTE, Direction, Metric, Metric
 from autoresearch.records.training import Budget, Limits
 from autoresearch.records.values import Clock
 
+# Where a metric of a project's own comes from, by the setting of [metric] that says so.
+METRIC_SOURCES = {
+    "evaluator": MetricSource.EVALUATED,
+    "file": MetricSource.FILE,
+    "summary": MetricSource.SUMMARY,
+}
+
 
 @dataclass(frozen=True)
 class TargetSettings:
@@ -46,13 +53,14 @@ class MetricSettings:
     decimals: int = 4
 
     @property
+    def sources(self) -> list[MetricSource]:
+        """Which of `METRIC_SOURCES` are named; all but one at most are refused."""
+        return [source for name, source in METRIC_SOURCES.items() if getattr(self, name)]
+
+    @property
     def source(self) -> MetricSource:
         """Where scores come from."""
-        if self.evaluator:
-            return MetricSource.EVALUATED
-        if self.file:
-            return MetricSource.FILE
-        return MetricSource.SUMMARY if self.summary else MetricSource.SEALED
+        return next(iter(self.sources), MetricSource.SEALED)
 
     @property
     def metric(self) -> Metric:
