@@ -5,6 +5,7 @@ import pytest
 from autoresearch.errors import ProposerError
 from autoresearch.proposers.models.base import Prompt, Section
 from autoresearch.proposers.models.chat import ChatModel
+from autoresearch.proposers.models.client import ModelClient
 from autoresearch.proposers.specs import Spec, control, parse
 from autoresearch.records.money import CallEnding
 from tests.fake_llm import FakeLlm, answer
@@ -51,7 +52,7 @@ def test_a_base_url_in_capitals_is_asked_like_any_other() -> None:
     with FakeLlm([answer("yes")]) as fake:
         spec = parse(f"openai:m@{fake.v1.replace('http', 'HTTP')}")
         assert spec.base_url is not None
-        model = ChatModel("m", base_url=spec.base_url, key=None, timeout=240, redact=str)
+        model = ChatModel(ModelClient(spec.provider, "m", None, 240, str), base_url=spec.base_url)
         reply = model.complete(Prompt((), (Section("hi"),)), max_output=9)
     assert reply.ending is CallEnding.ANSWERED
 

@@ -10,6 +10,7 @@ from autoresearch.config.environment import (
 )
 from autoresearch.config.loading import load_settings
 from autoresearch.config.project import FIXED, PROMPTS, Project, find_project, make_private
+from autoresearch.config.providers import PROVIDERS
 from autoresearch.config.settings import (
     CommandSettings,
     CorpusSettings,
@@ -29,6 +30,7 @@ from autoresearch.config.settings import (
 __all__ = [
     "FIXED",
     "PROMPTS",
+    "PROVIDERS",
     "CommandSettings",
     "CorpusSettings",
     "DataSettings",
