@@ -13,6 +13,7 @@ from autoresearch.proposers.base import MOST_AT_ONCE
 from autoresearch.proposers.models import Model
 
 if TYPE_CHECKING:
+    from autoresearch.proposers.models.client import ModelClient
     from autoresearch.proposers.pricing import Price
 
 KNOWN = (
@@ -183,14 +184,22 @@ def _model(spec: Spec, llm: LlmSettings, keys: Keys, endpoints: Mapping[str, str
         from autoresearch.proposers.models.chat import ChatModel  # noqa: PLC0415
 
         return ChatModel(client, base_url=spec.base_url, effort=llm.effort)
-    base_url = endpoints.get(spec.kind)
-    if spec.kind == "anthropic":
-        from autoresearch.proposers.models.anthropic import AnthropicModel  # noqa: PLC0415
+    return MODELS[spec.kind](client, llm.effort, endpoints.get(spec.kind))
 
-        return AnthropicModel(client, effort=llm.effort, base_url=base_url)
+
+def _anthropic(client: "ModelClient", effort: str, base_url: str | None) -> Model:
+    from autoresearch.proposers.models.anthropic import AnthropicModel  # noqa: PLC0415
+
+    return AnthropicModel(client, effort=effort, base_url=base_url)
+
+
+def _openai(client: "ModelClient", effort: str, base_url: str | None) -> Model:
     from autoresearch.proposers.models.responses import ResponsesModel  # noqa: PLC0415
 
-    return ResponsesModel(client, effort=llm.effort, base_url=base_url)
+    return ResponsesModel(client, effort=effort, base_url=base_url)
+
+
+MODELS = {"anthropic": _anthropic, "openai": _openai}  # what each provider's models are made by
 
 
 def _key(spec: Spec, keys: Keys, variable: str) -> str:
