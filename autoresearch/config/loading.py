@@ -47,15 +47,12 @@ def _build(kind: type[Any], values: Mapping[str, object], where: str) -> Any:
             msg = f"{where}: unknown setting {name!r}{hint}"
             raise ProjectError(msg)
     built = {name: _value(known[name], value, where) for name, value in values.items()}
-    needed = [each.name for each in known.values() if not _optional(each)]
-    if missing := sorted({*needed} - {*built}):
+    defaults = {name: (each.default, each.default_factory) for name, each in known.items()}
+    needed = {name for name, default in defaults.items() if default == (MISSING, MISSING)}
+    if missing := sorted(needed - {*built}):
         msg = f"{where}: {missing[0]} is missing"
         raise ProjectError(msg)
     return kind(**built)
-
-
-def _optional(known: Any) -> bool:
-    return known.default is not MISSING or known.default_factory is not MISSING
 
 
 def _value(known: Any, value: object, where: str) -> object:

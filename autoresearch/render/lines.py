@@ -40,7 +40,7 @@ def sentence(event: Event, form: ScoreFormat, *, several: bool = False) -> Text 
         case ExperimentOpened():
             return experiment_opened(event)
         case TrialStarted():
-            return _started(event, several=several)
+            return _on(event.slot, several=several).append(f"training {trained(event)}")
         case TrialScored():
             return _scored(event, form, several=several)
         case ExperimentDone():
@@ -109,10 +109,6 @@ def trained(event: TrialStarted) -> str:
     """Return which trial it is: others are opened meanwhile."""
     beside = ", incumbent" if event.incumbent else ""
     return f"experiment {event.experiment_id}, seed {event.seed}, {event.purpose}{beside}"
-
-
-def _started(event: TrialStarted, *, several: bool) -> Text:
-    return _on(event.slot, several=several).append(f"training {trained(event)}")
 
 
 def _on(slot: str, *, several: bool) -> Text:

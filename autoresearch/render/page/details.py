@@ -99,7 +99,8 @@ def _cut(row: ExperimentReport, size: int) -> str:
 
 def _rows(row: ExperimentReport, report: StudyReport, sizes: Sizes) -> Iterator[Sequence[str]]:
     form = ScoreFormat.of(report.study)
-    yield "proposer", safe_line(row.proposer) + (" (as control)" if _own_turn(row) else "")
+    as_control = " (as control)" if row.control == row.proposer else ""
+    yield "proposer", safe_line(row.proposer) + as_control
     yield "category", row.category
     if row.risk:
         yield "risk", safe_line(row.risk, sizes.line)
@@ -109,10 +110,6 @@ def _rows(row: ExperimentReport, report: StudyReport, sizes: Sizes) -> Iterator[
         yield form.name, f"{score} ({form.trust})"
     yield from _effect(row, form)
     yield from _history(row)
-
-
-def _own_turn(row: ExperimentReport) -> bool:
-    return row.control == row.proposer
 
 
 def _effect(row: ExperimentReport, form: ScoreFormat) -> Iterator[Sequence[str]]:
