@@ -27,7 +27,7 @@ from autoresearch.proposers.pricing import price
 from autoresearch.proposers.prompting import Prompting
 from autoresearch.proposers.specs import PricedModel
 from autoresearch.records.money import CallEnding, Caps, Usage
-from autoresearch.records.values import Proposal
+from autoresearch.records.proposals import Proposal
 from autoresearch.registry import Registry
 from tests.fake_llm import FakeLlm, Request, Scene, answer
 from tests.fake_scenes import body, failure, raw, stream

@@ -18,15 +18,8 @@ from autoresearch.records.events import (
     TrialPoint,
     TrialStarted,
 )
-from autoresearch.records.values import (
-    Change,
-    ChangeFormat,
-    Ending,
-    ExperimentState,
-    Purpose,
-    TrialState,
-    Verdict,
-)
+from autoresearch.records.proposals import Change, ChangeFormat
+from autoresearch.records.values import Ending, ExperimentState, Purpose, TrialState, Verdict
 from autoresearch.registry.store import unpack
 from autoresearch.research import StopRules
 from autoresearch.research.study import begin_anew

@@ -8,15 +8,10 @@ from autoresearch.errors import AutoresearchError, Interrupted, SlotLostError
 from autoresearch.proposers import Brief, Remaining
 from autoresearch.records.events import Event, WaitCause, Waiting
 from autoresearch.records.phases import IdleReason
+from autoresearch.records.proposals import Rejection
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.training import Budget
-from autoresearch.records.values import (
-    ExperimentState,
-    Purpose,
-    Rejection,
-    StudyState,
-    Verdict,
-)
+from autoresearch.records.values import ExperimentState, Purpose, StudyState, Verdict
 from autoresearch.registry import Registry
 from autoresearch.research.agenda import Agenda, OpenExperiment
 from autoresearch.research.alarms import Alarms

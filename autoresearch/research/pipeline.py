@@ -7,8 +7,8 @@ from autoresearch.config import Project
 from autoresearch.gitrepo import GitRepo
 from autoresearch.proposers import Brief
 from autoresearch.records.events import Event, ExperimentOpened
+from autoresearch.records.proposals import Proposal, Rejection
 from autoresearch.records.tables import Experiment, Study
-from autoresearch.records.values import Proposal, Rejection
 from autoresearch.registry import Registry
 from autoresearch.research.admission import BASELINE, Admission, SmokeTestRun
 from autoresearch.research.agenda import OpenExperiment
