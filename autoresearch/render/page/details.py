@@ -76,7 +76,10 @@ def _detail(
         "change": _cut(row, sizes.change),
         "log": row.log[-sizes.log :] if sizes.log else "",
         "traceback": safe_text(row.traceback, size=max(sizes.log, 300)),
-        "later": [f"{each.number} {_later(each.text, each.fate)}" for each in row.later],
+        "later": [
+            f"{each.number} {safe_line(each.text, 400)}" + (f" ({each.fate})" if each.fate else "")
+            for each in row.later
+        ],
         "curve": curve_of(row),
         "before": curve_of(parent, seed) if parent else (),
     }
@@ -85,10 +88,6 @@ def _detail(
 def _pair(each: Pair, form: ScoreFormat) -> Sequence[str]:
     read = (form.number(score, None, EXACT) for score in (each.incumbent, each.experiment))
     return [str(each.seed), *read, form.delta(each.difference, None, EXACT)]
-
-
-def _later(text: str, fate: str) -> str:
-    return safe_line(text, 400) + (f" ({fate})" if fate else "")
 
 
 def _cut(row: ExperimentReport, size: int) -> str:
