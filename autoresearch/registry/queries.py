@@ -79,20 +79,18 @@ class Queries:
         """
         if not whole and self._rows and (held := self._rows.experiment(number)):
             return held
-        found: Experiment | None = self._database.first(
-            select(Experiment).where(Experiment.id == number)
-        )
+        query = select(Experiment).where(Experiment.id == number)
+        found: Experiment | None = self._database.first(query)
         if found is None:
             last = self.newest()
-            known = f"they are 1 to {last}" if (last or 0) > 1 else "there is 1 alone"
+            known = f"they are 1 to {last}" if last > 1 else "there is 1 alone"
             msg = f"no experiment {number}: {known if last else 'none yet'}"
             raise RegistryError(msg)
         return found
 
     def newest(self) -> int:
         """Return the number of the newest experiment of all studies; 0 where there is none."""
-        last: int | None = self._database.first(select(func.max(Experiment.id)))
-        return last or 0
+        return int(self._database.first(select(func.max(Experiment.id))) or 0)
 
     def experiments(
         self,

@@ -46,7 +46,7 @@ class AnthropicModel(AdaptingModel):
     """A model of Anthropic's.
 
     Args:
-        client: what asks it; it knows the name, the key and the time-out.
+        client: the client of this model, with its name, its key and its time-out.
         effort: how hard it shall think, in the API's words; empty: its default.
         base_url: of an endpoint that is not the official one.
     """

@@ -58,7 +58,7 @@ class ChatModel(AdaptingModel):
     """A model on a server that speaks Chat Completions.
 
     Args:
-        client: what asks it; it knows the name, the key and the time-out.
+        client: the client of this model, with its name, its key and its time-out.
         base_url: the server's address, mostly one that ends in /v1.
         effort: how hard it shall reason; empty: nothing is said about it.
     """
