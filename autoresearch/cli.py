@@ -1,15 +1,17 @@
-"""The command line: options and help only; `commands/` builds the objects and calls one verb.
+"""The command line: what each command takes; `commands/` builds the objects and calls one verb.
+
+The help of options is in `commands/options.py`.
 
 Nothing heavy is imported before a command runs, so that --help and --version answer at once.
 """
 
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from autoresearch import __version__
-from autoresearch.commands import completion as complete
+from autoresearch.commands import options
 from autoresearch.commands.examples import epilog
 from autoresearch.commands.quick import quick
 from autoresearch.handler import run as run_to_its_end
@@ -21,16 +23,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-_FOUND: dict[str, Any] = {
-    "rich_help_panel": "With --adopt, for what it does not find by itself",
-    "show_default": False,
-}
-
-Tag = Annotated[
-    str | None,
-    typer.Option(help="The study; without it the latest one.", autocompletion=complete.tags),
-]
 
 
 def main() -> NoReturn:
@@ -56,49 +48,22 @@ def _root(
 
 @app.command(epilog=epilog("init"))
 def init(
-    path: Annotated[Path, typer.Argument(help="The project's directory.")] = Path(),
+    path: options.ProjectPath = Path(),
     *,
-    template: Annotated[
-        str,
-        typer.Option(
-            help="gpt; curriculum: the order of its text, too; mlx: the same for Apple silicon; "
-            "blank: a metric of your own."
-        ),
-    ] = "gpt",
-    profile: Annotated[
-        str,
-        typer.Option(
-            help="auto: the one that fits the machine; or cpu, mps, gpu (80 GB), gpu-48gb, "
-            "gpu-24gb, gpu-16gb, gpu-12gb, gpu-8gb."
-        ),
-    ] = "auto",
-    merge: Annotated[bool, typer.Option("--merge", help="Write beside files there.")] = False,
-    adopt: Annotated[
-        bool,
-        typer.Option("--adopt", help="Research the repository that is there; its files stay."),
-    ] = False,
-    command: Annotated[str, typer.Option(help="What trains, as 'uv run train.py'.", **_FOUND)] = "",
-    metric: Annotated[str, typer.Option(help="The number's name.", **_FOUND)] = "",
-    direction: Annotated[
-        str, typer.Option(help="Which is better, lower or higher.", **_FOUND)
-    ] = "",
-    editable: Annotated[
-        list[str] | None,
-        typer.Option(help="A file that may change; may be repeated.", **_FOUND),
-    ] = None,
-    budget: Annotated[str, typer.Option(help="How long one training takes.", **_FOUND)] = "",
-    seed: Annotated[
-        str,
-        typer.Option(help="How it takes a seed: SEED, '--seed {seed}'.", **_FOUND),
-    ] = "",
-    evaluator: Annotated[
-        str, typer.Option(help="A program that scores what a trial left.", **_FOUND)
-    ] = "",
-    file: Annotated[str, typer.Option(help="JSON that a trial leaves.", **_FOUND)] = "",
-    key: Annotated[str, typer.Option(help="The number's name.", **_FOUND)] = "",
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="With --adopt: only say what would be.")
-    ] = False,
+    template: options.Template = "gpt",
+    profile: options.Profile = "auto",
+    merge: options.Merge = False,
+    adopt: options.Adopt = False,
+    command: options.Command = "",
+    metric: options.Metric = "",
+    direction: options.Direction = "",
+    editable: options.Editable = None,
+    budget: options.InitBudget = "",
+    seed: options.Seed = "",
+    evaluator: options.Evaluator = "",
+    file: options.MetricFile = "",
+    key: options.MetricKey = "",
+    dry_run: options.InitDryRun = False,
 ) -> None:
     """Make a project, from a template or of a repository that is there (--adopt)."""
     from autoresearch.adoption import Wishes
@@ -118,23 +83,9 @@ def init(
 
 @app.command(epilog=epilog("prepare"))
 def prepare(
-    corpus: Annotated[
-        str,
-        typer.Option(
-            help="stdlib, climbmix, tinystories, hf:NAME[:CONFIG], or a file or directory "
-            "of .txt .md .py .jsonl .json .csv .tsv .parquet, also with .gz .bz2 .xz .zst.",
-            autocompletion=complete.corpora,
-        ),
-    ] = "stdlib",
+    corpus: options.Corpus = "stdlib",
     *,
-    text_column: Annotated[
-        str,
-        typer.Option(
-            help="The column of the text in files of records; else text, content or the "
-            "only one that can be it.",
-            show_default=False,
-        ),
-    ] = "",
+    text_column: options.TextColumn = "",
 ) -> None:
     """Split a corpus, train its tokenizer, seal its val and test documents away."""
     from autoresearch.commands.prepare import prepare as verb
@@ -145,53 +96,18 @@ def prepare(
 @app.command(epilog=epilog("run"))
 def run(
     *,
-    hours: Annotated[float | None, typer.Option(help="Stop after this many hours.")] = None,
-    experiments: Annotated[int | None, typer.Option(help="Stop after training this many.")] = None,
-    max_cost: Annotated[
-        float | None, typer.Option(help="Stop before this run costs more, in US dollars.")
-    ] = None,
-    proposer: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="[WEIGHT:]SPEC, may be repeated: anthropic:MODEL, openai:MODEL[@BASE_URL], "
-            "command:CLI, optuna, random, patches:DIR.",
-            autocompletion=complete.proposers,
-        ),
-    ] = None,
-    control: Annotated[
-        str | None,
-        typer.Option(
-            help="SPEC:SHARE, a control arm's share of the turns: optuna:0.2, random:0.1."
-        ),
-    ] = None,
-    budget: Annotated[str | None, typer.Option(help="Training time a trial: 5m, 20s.")] = None,
-    tag: Annotated[
-        str | None,
-        typer.Option(help="The study to start or continue.", autocompletion=complete.tags),
-    ] = None,
-    patience: Annotated[
-        int | None, typer.Option(help="Stop after training this many without a keep.")
-    ] = None,
-    confirm_share: Annotated[
-        float | None, typer.Option(help="Share of the time to confirm keeps in; default 0.15.")
-    ] = None,
-    devices: Annotated[
-        str | None,
-        typer.Option(
-            help="Cards to train on side by side: 0,2 as nvidia-smi counts, or all; on the CPU "
-            "how many trainings. Without it one."
-        ),
-    ] = None,
-    detach: Annotated[
-        bool, typer.Option("--detach", help="Leave this terminal once it is at work.")
-    ] = False,
-    ray: Annotated[
-        str | None,
-        typer.Option(
-            help="Train on the machines of this Ray cluster: HOST:PORT of its head, or auto.",
-            metavar="ADDRESS",
-        ),
-    ] = None,
+    hours: options.Hours = None,
+    experiments: options.RunExperiments = None,
+    max_cost: options.MaxCost = None,
+    proposer: options.RunProposer = None,
+    control: options.Control = None,
+    budget: options.RunBudget = None,
+    tag: options.RunTag = None,
+    patience: options.Patience = None,
+    confirm_share: options.ConfirmShare = None,
+    devices: options.Devices = None,
+    detach: options.Detach = False,
+    ray: options.Ray = None,
 ) -> None:
     """Start a study or continue one: propose, train, score, keep or discard."""
     begun = None
@@ -203,30 +119,17 @@ def run(
     from autoresearch.commands.run import run as verb
 
     specs = tuple(proposer or ())
-    verb(
-        RunOptions(
-            hours,
-            experiments,
-            max_cost,
-            specs,
-            budget,
-            tag,
-            patience,
-            confirm_share,
-            control,
-            devices,
-            ray,
-        ),
-        begun,
-    )
+    chosen = RunOptions(
+        hours, experiments, max_cost, specs, budget, tag, patience, confirm_share, control,
+        devices, ray,
+    )  # fmt: skip
+    verb(chosen, begun)
 
 
 @app.command(epilog=epilog("stop"))
 def stop(
     *,
-    now: Annotated[
-        bool, typer.Option("--now", help="At once, as Ctrl-C does: what is at work is run again.")
-    ] = False,
+    now: options.Now = False,
 ) -> None:
     """End the run that is at work here, once its trials have ended."""
     from autoresearch.commands.stop import ask
@@ -255,41 +158,20 @@ def resume() -> None:
 
 @app.command(epilog=epilog("status"))
 def status(
-    experiment: Annotated[
-        int | None,
-        typer.Argument(help="One in full.", metavar="[ID]", autocompletion=complete.experiments),
-    ] = None,
+    experiment: options.Experiment = None,
     *,
-    tag: Tag = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every experiment.")] = False,
-    kept: Annotated[bool, typer.Option("--kept", help="Only what was kept, and still is.")] = False,
-    last: Annotated[int | None, typer.Option(help="Only the newest so many.", metavar="N")] = None,
-    proposer: Annotated[
-        str | None,
-        typer.Option(
-            help="Only those of proposers whose names begin so.", autocompletion=complete.proposers
-        ),
-    ] = None,
-    category: Annotated[
-        str | None,
-        typer.Option(help="Only those of this kind.", autocompletion=complete.categories),
-    ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(help='Only those since then: 8h ago, or 2026-11-23, or "2026-11-23 22:00".'),
-    ] = None,
-    sort: Annotated[
-        str | None,
-        typer.Option(
-            help="By number, score, effect, seconds or cost.", autocompletion=complete.orders
-        ),
-    ] = None,
-    watch: Annotated[
-        bool, typer.Option("--watch", "-w", help="Stay and follow the run; Ctrl-C ends it.")
-    ] = False,
-    log: Annotated[bool, typer.Option("--log", help="The training log of ID.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-    as_tsv: Annotated[bool, typer.Option("--tsv", help="As results.tsv.")] = False,
+    tag: options.Tag = None,
+    everything: options.Everything = False,
+    kept: options.Kept = False,
+    last: options.Last = None,
+    proposer: options.StatusProposer = None,
+    category: options.Category = None,
+    since: options.Since = None,
+    sort: options.Sort = None,
+    watch: options.Watch = False,
+    log: options.Log = False,
+    as_json: options.AsJson = False,
+    as_tsv: options.AsTsv = False,
 ) -> None:
     """Show what a study has tried and learned, or one experiment in full."""
     with quick(really=not watch):
@@ -302,26 +184,12 @@ def status(
 
 @app.command(epilog=epilog("report"))
 def report(
-    tag: Annotated[
-        str | None,
-        typer.Argument(
-            help="The study; without it the latest one.",
-            metavar="[TAG]",
-            autocompletion=complete.tags,
-        ),
-    ] = None,
+    tag: options.ReportTag = None,
     *,
-    out: Annotated[
-        Path | None, typer.Option(help="Where to write; without it .autoresearch/report.")
-    ] = None,
-    no_open: Annotated[bool, typer.Option("--no-open", help="Do not show it.")] = False,
-    serve: Annotated[
-        bool, typer.Option("--serve", help="Serve the page live, to this machine alone.")
-    ] = False,
-    port: Annotated[
-        int | None,
-        typer.Option(help="For --serve; without it a free one.", min=1, max=65535),
-    ] = None,
+    out: options.Out = None,
+    no_open: options.NoOpen = False,
+    serve: options.Serve = False,
+    port: options.Port = None,
 ) -> None:
     """Write the morning as a page, report.html, and as a picture, progress.png."""
     from autoresearch.commands.report import ReportOptions
@@ -333,17 +201,10 @@ def report(
 @app.command(epilog=epilog("doctor"))
 def doctor(
     *,
-    proposer: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="As for run, may be repeated: is it ready?", autocompletion=complete.proposers
-        ),
-    ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Call no model.")] = False,
-    notify: Annotated[
-        bool, typer.Option("--notify", help="Send a test to every URL of [notify].")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    proposer: options.DoctorProposer = None,
+    offline: options.Offline = False,
+    notify: options.Notify = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Name every fault of the set-up and its mend; models get a call of a fraction of a cent."""
     from autoresearch.commands.doctor import DoctorOptions
@@ -354,23 +215,14 @@ def doctor(
 
 @app.command(epilog=epilog("diff"))
 def diff(
-    first: Annotated[
-        int | None,
-        typer.Argument(help="An experiment.", metavar="[ID]", autocompletion=complete.experiments),
-    ] = None,
-    second: Annotated[
-        int | None,
-        typer.Argument(help="Compare with.", metavar="[ID]", autocompletion=complete.experiments),
-    ] = None,
+    first: options.First = None,
+    second: options.Second = None,
     *,
-    baseline: Annotated[
-        bool,
-        typer.Option("--baseline", help="With the unchanged project: ID, or all that was kept."),
-    ] = False,
-    tag: Tag = None,
-    stat: Annotated[bool, typer.Option("--stat", help="Only which files, how many lines.")] = False,
-    patch: Annotated[bool, typer.Option("--patch", help="For git apply, byte for byte.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    baseline: options.Baseline = False,
+    tag: options.Tag = None,
+    stat: options.Stat = False,
+    patch: options.Patch = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Compare two experiments (one: with its incumbent), the code and its effect."""
     with quick():
@@ -382,14 +234,11 @@ def diff(
 
 @app.command(epilog=epilog("note"))
 def note(
-    text: Annotated[str | None, typer.Argument(help="What to heed.", metavar="[TEXT]")] = None,
+    text: options.Text = None,
     *,
-    listed: Annotated[bool, typer.Option("--list", help="Show what was told.")] = False,
-    drop: Annotated[
-        int | None,
-        typer.Option(help="Take this note back.", metavar="N", autocompletion=complete.notes),
-    ] = None,
-    tag: Tag = None,
+    listed: options.Listed = False,
+    drop: options.Drop = None,
+    tag: options.Tag = None,
 ) -> None:
     """Say a word to the researcher, also while it runs: every brief has it from then on."""
     with quick():
@@ -401,24 +250,12 @@ def note(
 
 @app.command(epilog=epilog("export"))
 def export(
-    place: Annotated[
-        str,
-        typer.Argument(
-            help="A file: .csv, .jsonl or .parquet; with --to a folder or a tracking URI.",
-            metavar="PATH",
-        ),
-    ],
+    place: options.Place,
     *,
-    table: Annotated[
-        str | None,
-        typer.Option(help="Of a file: experiments (by default), trials, calls or notes."),
-    ] = None,
-    to: Annotated[
-        str | None,
-        typer.Option(help="tensorboard or mlflow: runs with curves.", metavar="PROGRAM"),
-    ] = None,
-    tag: Tag = None,
-    force: Annotated[bool, typer.Option("--force", help="Write over what is there.")] = False,
+    table: options.Table = None,
+    to: options.To = None,
+    tag: options.Tag = None,
+    force: options.ExportForce = False,
 ) -> None:
     """Write a study for other programs: as a table, or as runs."""
     from autoresearch.commands.export import ExportOptions
@@ -429,42 +266,20 @@ def export(
 
 @app.command(epilog=epilog("promote"))
 def promote(
-    experiments: Annotated[
-        list[int] | None,
-        typer.Argument(
-            help="Confirmed experiments.", metavar="[ID]...", autocompletion=complete.keeps
-        ),
-    ] = None,
+    experiments: options.PromoteExperiments = None,
     *,
-    all_confirmed: Annotated[
-        bool, typer.Option("--all-confirmed", help="Every confirmed one of a study.")
-    ] = False,
-    tag: Tag = None,
-    onto: Annotated[str | None, typer.Option(help="A branch; without it the current.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be.")] = False,
-    squash: Annotated[bool, typer.Option("--squash", help="All of them as one commit.")] = False,
-    branches: Annotated[
-        bool,
-        typer.Option("--branches", help="For review: a branch each, autoresearch-promoted/ID."),
-    ] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Also what is not confirmed, or was not kept.")
-    ] = False,
-    confirm: Annotated[
-        bool, typer.Option("--confirm", help="First train further pairs of what is not.")
-    ] = False,
-    pairs: Annotated[
-        int | None, typer.Option(help="Pairs that --confirm may train of each; default 6.")
-    ] = None,
-    signoff: Annotated[
-        bool, typer.Option("--signoff", "-s", help="Add your Signed-off-by.")
-    ] = False,
-    no_verify: Annotated[
-        bool, typer.Option("--no-verify", help="Do not run your git hooks.")
-    ] = False,
-    no_gpg_sign: Annotated[
-        bool, typer.Option("--no-gpg-sign", help="Do not sign, whatever commit.gpgSign says.")
-    ] = False,
+    all_confirmed: options.AllConfirmed = False,
+    tag: options.Tag = None,
+    onto: options.Onto = None,
+    dry_run: options.PromoteDryRun = False,
+    squash: options.Squash = False,
+    branches: options.Branches = False,
+    force: options.PromoteForce = False,
+    confirm: options.Confirm = False,
+    pairs: options.Pairs = None,
+    signoff: options.Signoff = False,
+    no_verify: options.NoVerify = False,
+    no_gpg_sign: options.NoGpgSign = False,
 ) -> None:
     """Bring discoveries home: score them on test, cherry-pick them onto your own branch."""
     from autoresearch.commands.promote import Chosen, PromoteOptions

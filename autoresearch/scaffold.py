@@ -13,8 +13,8 @@ from autoresearch import devices, patching
 from autoresearch.devices import Card, DeviceTree, Step, Vendor
 from autoresearch.errors import GitError, ProjectError
 from autoresearch.gitrepo import GitRepo
+from autoresearch.records.proposals import Rejection
 from autoresearch.records.text import safe_line
-from autoresearch.records.values import Rejection
 
 TEMPLATES = ("gpt", "curriculum", "mlx", "blank")
 # What a template has no file of its own for it takes from its base, changed by its patch if it has

@@ -43,9 +43,10 @@ from autoresearch.execution import Ended, Message, TrialResult, TrialSpec
 from autoresearch.gitrepo import GitRepo
 from autoresearch.proposers import Brief, Check, ProposeFailure
 from autoresearch.records.events import Event, ExperimentDone
+from autoresearch.records.proposals import Proposal
 from autoresearch.records.scores import Score
 from autoresearch.records.training import Outcome, Point, Timing
-from autoresearch.records.values import Category, Ending, Proposal, Trust, Verdict
+from autoresearch.records.values import Category, Ending, Trust, Verdict
 from autoresearch.research import StopRules, TrialRunner, tasks
 from autoresearch.research.schedule import Participant
 from tests.stubs import Night, git, make_project, whole

@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from autoresearch.proposers import Brief, Check, ProposeFailure
 from autoresearch.records.events import Event, ExperimentDone
-from autoresearch.records.values import Proposal
+from autoresearch.records.proposals import Proposal
 from autoresearch.research import StopRules
 from tests.stubs import TRAIN, Night, Scripted, make_project, processes
 

@@ -6,7 +6,8 @@ from typing import Any
 from autoresearch.policy import Noise
 from autoresearch.proposers import Brief, HistoryEntry, Measuring, Remaining, TrialSummary
 from autoresearch.proposers.models import Prompt
-from autoresearch.records.values import Category, Chances, Change, Estimate, Verdict
+from autoresearch.records.proposals import Change
+from autoresearch.records.values import Category, Chances, Estimate, Verdict
 
 SALT = "00112233445566778899aabbccddeeff"
 RUN = TrialSummary(1.9, 400, 40_000, 2000.0, 2**30, 20.0, (5.0, None, 4.0, 3.5))

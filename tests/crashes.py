@@ -22,17 +22,10 @@ from autoresearch.process import remove
 from autoresearch.proposers import Brief, Check, ProposeFailure
 from autoresearch.records.metric import Metric, MetricSource
 from autoresearch.records.notes import Note
+from autoresearch.records.proposals import Proposal
 from autoresearch.records.scores import Score, Unscored
 from autoresearch.records.tables import Experiment, Study, Trial
-from autoresearch.records.values import (
-    UNCOUNTED,
-    Category,
-    Proposal,
-    Purpose,
-    Standing,
-    Trust,
-    Verdict,
-)
+from autoresearch.records.values import UNCOUNTED, Category, Purpose, Standing, Trust, Verdict
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack_counts
 from autoresearch.research import admission, tasks

@@ -3,7 +3,7 @@
 For tests:
 
     with FakeLlm([failure(429, retry_after=3), answer("hypothesis: ..."), hang()]) as fake:
-        model = AnthropicModel("claude-opus-5", key="k", base_url=fake.url, ...)
+        model = AnthropicModel(client, base_url=fake.url)
         ...
         fake.requests[0].body["model"]
 

@@ -19,9 +19,10 @@ from unittest.mock import patch
 from autoresearch.config import find_project
 from autoresearch.execution import trial as execution
 from autoresearch.proposers import Brief, Check, ProposeFailure
+from autoresearch.records.proposals import Change, Proposal
 from autoresearch.records.scores import Score, Unscored
 from autoresearch.records.training import Outcome
-from autoresearch.records.values import Change, Ending, FailureKind, Proposal
+from autoresearch.records.values import Ending, FailureKind
 from autoresearch.research import StopRules
 from autoresearch.workers import Assignment
 from tests.inline import InlineWorker

@@ -21,17 +21,9 @@ from autoresearch.proposers import (
     TrialSummary,
 )
 from autoresearch.proposers.prompting import Prompting
+from autoresearch.records.proposals import Change, Notes
 from autoresearch.records.training import Budget, ProfileRow
-from autoresearch.records.values import (
-    Category,
-    Chances,
-    Change,
-    Clock,
-    Estimate,
-    Notes,
-    Standing,
-    Verdict,
-)
+from autoresearch.records.values import Category, Chances, Clock, Estimate, Standing, Verdict
 from tests.briefs import a_brief, a_past, baseline, whole
 
 PAGE = Path(__file__).parents[1] / "docs" / "brief.md"

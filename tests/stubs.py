@@ -19,17 +19,10 @@ from autoresearch.proposers import Brief, Check, ProposeFailure, Proposer
 from autoresearch.records.events import Event, TrialStarted, WaitCause, Waiting
 from autoresearch.records.metric import Metric
 from autoresearch.records.money import CapReached, Caps, Intent, Settlement
+from autoresearch.records.proposals import Change, ChangeFormat, Proposal
 from autoresearch.records.scores import Score, Unscored
 from autoresearch.records.tables import Study
-from autoresearch.records.values import (
-    Category,
-    Change,
-    ChangeFormat,
-    Clock,
-    FailureKind,
-    Proposal,
-    Trust,
-)
+from autoresearch.records.values import Category, Clock, FailureKind, Trust
 from autoresearch.registry import Registry
 from autoresearch.research import StopRules, TrialRunner, controller_for, recover
 from autoresearch.research.admission import SmokeTestRun

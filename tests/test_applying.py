@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from autoresearch.patching import apply_diff, named_files, unified_diff
 from autoresearch.proposers.patchfile import text_of
-from autoresearch.records.values import Rejection
+from autoresearch.records.proposals import Rejection
 
 OLD = """\
 import math

@@ -21,9 +21,10 @@ from autoresearch.proposers.command import CommandProposer
 from autoresearch.proposers.execution import run
 from autoresearch.proposers.programs import find_program
 from autoresearch.records.money import CallEnding, CallState, Caps
+from autoresearch.records.proposals import ChangeFormat, Proposal, Rejection
 from autoresearch.records.tables import Call
 from autoresearch.records.training import Limits
-from autoresearch.records.values import Category, ChangeFormat, Proposal, Rejection
+from autoresearch.records.values import Category
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack
 from tests.processes import guarded_children

@@ -11,7 +11,8 @@ from autoresearch.config import Keys, Settings
 from autoresearch.errors import ProposerError
 from autoresearch.proposers import Brief, ProposeFailure, ProposerContext, build
 from autoresearch.proposers.specs import parse
-from autoresearch.records.values import Proposal, Trust
+from autoresearch.records.proposals import Proposal
+from autoresearch.records.values import Trust
 from autoresearch.sandbox import Sandbox
 from tests.sandboxes import level
 from tests.stubs import FreeLedger, accepted

@@ -8,6 +8,7 @@ import pytest
 from autoresearch.config import (
     GuardSettings,
     Keys,
+    MetricSettings,
     PriceSettings,
     Settings,
     data_home,
@@ -16,6 +17,7 @@ from autoresearch.config import (
     parse_duration,
     scrub_git_environment,
 )
+from autoresearch.config.settings import METRIC_SOURCES
 from autoresearch.errors import ProjectError
 from autoresearch.records.metric import BITS_PER_BYTE, Metric, MetricSource
 from autoresearch.records.values import Clock
@@ -143,6 +145,13 @@ def test_every_setting_is_read_somewhere_else() -> None:
     for name, kind in kinds.items():
         for setting in fields(kind):  # type: ignore[arg-type]  # every section is a dataclass
             assert f".{setting.name}" in everything, f"{name}.{setting.name} is never read"
+
+
+def test_every_source_of_a_metric_can_be_named() -> None:
+    assert {MetricSource.SEALED, *METRIC_SOURCES.values()} == set(MetricSource)
+    for name, source in METRIC_SOURCES.items():
+        named = MetricSettings(**{name: "it"})  # type: ignore[arg-type]  # all of them are texts
+        assert named.source is source
 
 
 def test_a_sandbox_can_be_required(tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ from autoresearch import patching, policy
 from autoresearch.config import find_project
 from autoresearch.gitrepo import GitRepo
 from autoresearch.records.events import Event, Settled, TrialStarted
+from autoresearch.records.proposals import Change
 from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.training import Outcome
 from autoresearch.records.values import (
-    Change,
     Ending,
     ExperimentState,
     Purpose,

@@ -13,8 +13,9 @@ from rich.console import Console
 from autoresearch import cli
 from autoresearch.proposers import Brief, Check, ProposeFailure
 from autoresearch.records.events import NoProposal, StudyOpened
+from autoresearch.records.proposals import Change, Proposal
 from autoresearch.records.tables import Experiment
-from autoresearch.records.values import Category, Change, Proposal, Standing, Verdict
+from autoresearch.records.values import Category, Standing, Verdict
 from autoresearch.research import StopRules
 from autoresearch.research.schedule import Participant
 from tests.rendering import Fabricated, plain, show_experiment, show_status, study_json

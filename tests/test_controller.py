@@ -13,12 +13,12 @@ from autoresearch.errors import Interrupted, SlotLostError
 from autoresearch.execution import Ended, Executor, Host, Message, TrialSpec
 from autoresearch.proposers import Brief, Check, ProposeFailure, Several
 from autoresearch.records.events import ExperimentDone, TrialStarted, Waiting
+from autoresearch.records.proposals import Proposal
 from autoresearch.records.tables import Experiment
 from autoresearch.records.values import (
     Category,
     ExperimentState,
     FailureKind,
-    Proposal,
     Purpose,
     TrialState,
     Verdict,

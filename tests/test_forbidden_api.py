@@ -14,7 +14,7 @@ from autoresearch.preflight.contract import broken
 from autoresearch.preflight.forbidden_api import new_forbidden_use
 from autoresearch.preflight.names import mentions
 from autoresearch.preflight.scopes import MAX_MEANINGS, short
-from autoresearch.records.values import Change, ChangeFormat, Patch, Proposal, Rejection
+from autoresearch.records.proposals import Change, ChangeFormat, Patch, Proposal, Rejection
 from autoresearch.scaffold import render
 
 TRAIN = '''\

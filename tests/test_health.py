@@ -8,10 +8,11 @@ import pytest
 
 from autoresearch.errors import Interrupted
 from autoresearch.records.events import Notice, Waiting
+from autoresearch.records.proposals import Change
 from autoresearch.records.scores import Score, Unscored
 from autoresearch.records.tables import Trial
 from autoresearch.records.training import Outcome
-from autoresearch.records.values import Change, Ending, FailureKind, Purpose, Verdict
+from autoresearch.records.values import Ending, FailureKind, Purpose, Verdict
 from autoresearch.research import StopRules
 from autoresearch.research.backoff import FIRST_PAUSE, LONGEST_PAUSE
 from autoresearch.research.health import LEAST_STRIKES, Health

@@ -14,7 +14,8 @@ from autoresearch.proposers.models import Prompt
 from autoresearch.proposers.prompting import Prompting, untrusted_blocks
 from autoresearch.proposers.prompting.untrusted_blocks import UntrustedBlocks
 from autoresearch.records.metric import BITS_PER_BYTE
-from autoresearch.records.values import Change, Rejection, Verdict
+from autoresearch.records.proposals import Change, Rejection
+from autoresearch.records.values import Verdict
 from tests.briefs import SALT, a_brief, a_past, whole
 from tests.trials import Bench
 

@@ -263,7 +263,8 @@ def test_each_proposer_has_its_account(registry: Registry, study: Study) -> None
     a_trial(registry, study, TrialState.DONE, 100)
     mine, optuna = registry.spending(study)
     assert (mine.proposer, optuna.proposer) == (spec, "optuna")
-    assert (mine.experiments, mine.keeps, mine.crashes, mine.invalid) == (2, 1, 1, 0)
+    assert (mine.experiments, mine.keeps) == (2, 1)
+    assert mine.verdicts.by_verdict == {Verdict.KEEP: 1, Verdict.CRASH: 1}
     assert mine.predictions == 1
     assert mine.prediction_error == pytest.approx(0.01)
     assert (mine.calls, mine.failed, mine.latency) == (3, 1, 60.0)

@@ -16,7 +16,8 @@ from autoresearch.proposers.prompting import Prompting
 from autoresearch.proposers.reading import read_several
 from autoresearch.proposers.specs import PricedModel
 from autoresearch.records.money import CallEnding, CapReached, Intent, Usage
-from autoresearch.records.values import Change, ChangeFormat, Proposal, Rejection, Verdict
+from autoresearch.records.proposals import Change, ChangeFormat, Proposal, Rejection
+from autoresearch.records.values import Verdict
 from tests.stubs import TRAIN, FreeLedger, accepted
 
 HEADER = """\

@@ -18,7 +18,8 @@ from autoresearch.proposers.prompting import Prompting
 from autoresearch.proposers.specs import model, parse
 from autoresearch.records.events import NoProposal
 from autoresearch.records.money import Caps, Ledger
-from autoresearch.records.values import Rejection, Verdict
+from autoresearch.records.proposals import Rejection
+from autoresearch.records.values import Verdict
 from autoresearch.registry.packing import unpack
 from autoresearch.research import StopRules
 from autoresearch.research.schedule import Participant

@@ -11,10 +11,11 @@ import pytest
 from autoresearch.config import Project, load_settings
 from autoresearch.records.events import Event, Notice, TrialStarted
 from autoresearch.records.hardware import Hardware
+from autoresearch.records.proposals import Change
 from autoresearch.records.scores import Score, Unscored
 from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.training import Outcome
-from autoresearch.records.values import Change, Purpose, Standing, TrialState, Verdict
+from autoresearch.records.values import Purpose, Standing, TrialState, Verdict
 from autoresearch.registry.packing import pack_counts
 from autoresearch.research import StopRules
 from autoresearch.research.drift import DriftChecks

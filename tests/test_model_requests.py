@@ -14,6 +14,7 @@ from autoresearch.config import Keys
 from autoresearch.proposers.models import Model, Prompt, Section
 from autoresearch.proposers.models.anthropic import AnthropicModel
 from autoresearch.proposers.models.chat import ChatModel, without_thoughts
+from autoresearch.proposers.models.client import ModelClient
 from autoresearch.proposers.models.responses import ResponsesModel
 from autoresearch.records.money import CallEnding, Usage
 from tests.fake_llm import FakeLlm, Request, Tokens, answer, failure, raw
@@ -30,12 +31,12 @@ MARK = {"type": "ephemeral"}
 
 
 def model(api: str, fake: FakeLlm, *, name: str = "gpt-5.5", effort: str = "") -> Model:
-    redact = Keys({"OPENAI_API_KEY": KEY}).redact
+    client = ModelClient(api, name, KEY, 240, Keys({"OPENAI_API_KEY": KEY}).redact)
     if api == "chat":
-        return ChatModel(name, base_url=fake.v1, key=KEY, timeout=240, effort=effort, redact=redact)
+        return ChatModel(client, base_url=fake.v1, effort=effort)
     kind = AnthropicModel if api == "anthropic" else ResponsesModel
     url = fake.url if api == "anthropic" else fake.v1
-    return kind(name, key=KEY, base_url=url, timeout=240, effort=effort, redact=redact)
+    return kind(client, base_url=url, effort=effort)
 
 
 def sent(api: str, *prompts: Prompt, name: str = "gpt-5.5", effort: str = "") -> list[Request]:
@@ -189,17 +190,16 @@ def test_the_environment_changes_no_request(api: str, monkeypatch: pytest.Monkey
 def test_a_server_that_needs_no_key_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-foreign-key-9999999999")
     with FakeLlm([answer("yes")]) as fake:
-        asking = ChatModel("m", base_url=fake.v1, key=None, timeout=240, redact=str)
+        asking = ChatModel(ModelClient("here", "m", None, 240, str), base_url=fake.v1)
         assert asking.complete(PROMPT, max_output=9).text == "yes"
         assert "authorization" not in fake.requests[0].headers
-        assert asking.provider == fake.url.removeprefix("http://")
 
 
 def test_without_a_base_url_the_official_endpoints_are_asked() -> None:
-    claude = AnthropicModel("m", key=KEY, timeout=1, redact=str)
-    gpt = ResponsesModel("m", key=KEY, timeout=1, redact=str)
-    assert str(claude._client.base_url).startswith("https://api.anthropic.com")
-    assert str(gpt._client.base_url) == "https://api.openai.com/v1/"
+    claude = AnthropicModel(ModelClient("anthropic", "m", KEY, 1, str))
+    gpt = ResponsesModel(ModelClient("openai", "m", KEY, 1, str))
+    assert str(claude._sdk.base_url).startswith("https://api.anthropic.com")
+    assert str(gpt._sdk.base_url) == "https://api.openai.com/v1/"
     assert (claude.provider, gpt.provider) == ("anthropic", "openai")
 
 
@@ -285,7 +285,7 @@ def test_an_error_with_status_200_is_an_error(error: object, ending: CallEnding)
 
 def test_an_address_without_v1_is_told_so() -> None:
     with FakeLlm([]) as fake:
-        asking = ChatModel("m", base_url=fake.url, key=None, timeout=240, redact=str)
+        asking = ChatModel(ModelClient("here", "m", None, 240, str), base_url=fake.url)
         reply = asking.complete(PROMPT, max_output=9)
     assert reply.ending is CallEnding.NOT_FOUND
     assert "/v1" in reply.detail

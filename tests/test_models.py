@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
+from urllib.parse import urlsplit
 
 import pytest
 
 from autoresearch.config import Keys
 from autoresearch.proposers.models import Model, Prompt, Reply, Section
-from autoresearch.proposers.models.adapting import Adapting, Form
+from autoresearch.proposers.models.adapting import AdaptingModel, Form
 from autoresearch.proposers.models.anthropic import AnthropicModel
 from autoresearch.proposers.models.chat import ChatModel
 from autoresearch.proposers.models.client import ModelClient, Said
@@ -33,10 +34,12 @@ KEYS = Keys({"ANTHROPIC_API_KEY": KEY})
 
 def model(api: str, url: str, *, timeout: float = 240.0, key: str | None = KEY) -> Model:
     if api == "chat":
-        return ChatModel("m", base_url=f"{url}/v1", key=key, timeout=timeout, redact=KEYS.redact)
-    kind = AnthropicModel if api == "anthropic" else ResponsesModel
-    base = url if api == "anthropic" else f"{url}/v1"
-    return kind("m", key=key or "", base_url=base, timeout=timeout, redact=KEYS.redact)
+        client = ModelClient(urlsplit(url).netloc, "m", key, timeout, KEYS.redact)
+        return ChatModel(client, base_url=f"{url}/v1")
+    client = ModelClient(api, "m", key or "", timeout, KEYS.redact)
+    if api == "anthropic":
+        return AnthropicModel(client, base_url=url)
+    return ResponsesModel(client, base_url=f"{url}/v1")
 
 
 def asked(api: str, scene: Scene, *, timeout: float = 240.0, key: str | None = KEY) -> Reply:
@@ -387,11 +390,14 @@ class OddError(Exception):
     "error", [KeyError("x"), AttributeError("x"), OddError(), AssertionError()]
 )
 def test_whatever_is_raised_by_reading_an_answer_is_told_and_not_raised(error: Exception) -> None:
-    def ask(connection: Connection, _form: Form) -> Said:
-        connection.say("half")
-        raise error
+    class Raising(AdaptingModel):
+        def _ask(self, connection: Connection, form: Form, prompt: Prompt, max_output: int) -> Said:
+            del form, prompt, max_output
+            connection.say("half")
+            raise error
 
-    reply = Adapting(ModelClient("here", "m", KEY, 5, KEYS.redact), Form({})).attempt(ask, 9)
+    client = ModelClient("here", "m", KEY, 5, KEYS.redact)
+    reply = Raising(client, Form({})).complete(PROMPT, max_output=9)
     assert (reply.ending, reply.text) == (CallEnding.MALFORMED, "half")
     assert ("KeyError" if isinstance(error, OddError) else type(error).__name__) in reply.detail
     assert KEY not in repr(reply)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -20,12 +21,13 @@ from autoresearch.proposers.metered import Answer, MeteredModel
 from autoresearch.proposers.models import Model, Prompt, Reply, Section
 from autoresearch.proposers.models.anthropic import AnthropicModel
 from autoresearch.proposers.models.chat import ChatModel
+from autoresearch.proposers.models.client import ModelClient
 from autoresearch.proposers.models.responses import ResponsesModel
 from autoresearch.proposers.pricing import price
 from autoresearch.proposers.prompting import Prompting
 from autoresearch.proposers.specs import PricedModel
 from autoresearch.records.money import CallEnding, Caps, Usage
-from autoresearch.records.values import Proposal
+from autoresearch.records.proposals import Proposal
 from autoresearch.registry import Registry
 from tests.fake_llm import FakeLlm, Request, Scene, answer
 from tests.fake_scenes import body, failure, raw, stream
@@ -39,11 +41,7 @@ predicted_delta: -0.05
 risk: logits may grow
 
 train.py
-<<<<<<< SEARCH
-QUALITY = 2.0
-=======
 QUALITY = 1.0
->>>>>>> REPLACE
 """
 APIS = ("anthropic", "openai", "chat")
 PROMPT = Prompt((Section("Rules.", cache=True),), (Section("Task."),), cache_key="study-7")
@@ -53,13 +51,13 @@ REFUSED, CUT = CallEnding.REFUSED, CallEnding.CUT
 
 
 def model(api: str, fake: FakeLlm, *, effort: str = "", name: str = "gpt-5.6-m") -> Model:
-    common: dict[str, Any] = {"key": None, "timeout": 240, "effort": effort, "redact": str}
     if api == "chat":
-        return ChatModel(name, base_url=fake.v1, **common)
-    common["key"] = "sk-of-no-worth-0123"
+        client = ModelClient(urlsplit(fake.v1).netloc, name, None, 240, str)
+        return ChatModel(client, base_url=fake.v1, effort=effort)
+    client = ModelClient(api, name, "sk-of-no-worth-0123", 240, str)
     if api == "anthropic":
-        return AnthropicModel(name, base_url=fake.url, **common)
-    return ResponsesModel(name, base_url=fake.v1, **common)
+        return AnthropicModel(client, base_url=fake.url, effort=effort)
+    return ResponsesModel(client, base_url=fake.v1, effort=effort)
 
 
 def replies(api: str, *scenes: Scene) -> list[Reply]:

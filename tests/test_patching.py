@@ -28,7 +28,7 @@ from autoresearch.patching import (
     unified_diff,
 )
 from autoresearch.patching.syntax import read
-from autoresearch.records.values import Rejection
+from autoresearch.records.proposals import Rejection
 
 SOURCE = '''"""é ünïcode docstring."""
 import math

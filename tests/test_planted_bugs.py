@@ -10,7 +10,7 @@ import pytest
 from autoresearch import patching
 from autoresearch.patching import apply_diff
 from autoresearch.preflight import check
-from autoresearch.records.values import Change, ChangeFormat, Patch, Proposal, Rejection
+from autoresearch.records.proposals import Change, ChangeFormat, Patch, Proposal, Rejection
 from autoresearch.scaffold import render
 from tests.shares import THOROUGH
 

@@ -10,14 +10,8 @@ from hypothesis import strategies as st
 from autoresearch.errors import GitError
 from autoresearch.patching import apply_diff, effect_hash, unified_diff
 from autoresearch.preflight import MAX_CHANGE, ApplyDiff, check
-from autoresearch.records.values import (
-    Category,
-    Change,
-    ChangeFormat,
-    Patch,
-    Proposal,
-    Rejection,
-)
+from autoresearch.records.proposals import Change, ChangeFormat, Patch, Proposal, Rejection
+from autoresearch.records.values import Category
 
 TRAIN = "DEPTH = 2  # layers\nLR = 0.1\n\n\ndef main():\n    return DEPTH\n"
 FILES = {"train.py": TRAIN, "prepare.py": "X = 1\n", "program.md": "Lower it.\n"}

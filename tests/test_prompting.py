@@ -28,16 +28,14 @@ from autoresearch.proposers.prompting.history import (
 )
 from autoresearch.proposers.prompting.templates import OWN, Templates, duration
 from autoresearch.records.metric import Direction, Metric, MetricSource
+from autoresearch.records.proposals import Change, Notes, Rejection
 from autoresearch.records.training import Budget, ProfileRow
 from autoresearch.records.values import (
     Category,
     Chances,
-    Change,
     Clock,
     Estimate,
-    Notes,
     Reading,
-    Rejection,
     Standing,
     Verdict,
 )

@@ -22,7 +22,8 @@ from autoresearch.proposers.random_search import RandomProposer
 from autoresearch.proposers.space import Choice, Range, rounded, span
 from autoresearch.proposers.specs import parse
 from autoresearch.proposers.tuning import search_space
-from autoresearch.records.values import Category, Change, Patch, Proposal, Rejection, Verdict
+from autoresearch.records.proposals import Change, Patch, Proposal, Rejection
+from autoresearch.records.values import Category, Verdict
 from autoresearch.sandbox import Unsealed
 from tests.fake_llm import FakeLlm, Tokens, answer
 from tests.stubs import FreeLedger, accepted

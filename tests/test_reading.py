@@ -11,16 +11,8 @@ from autoresearch.policy import scale_of
 from autoresearch.proposers.prompting.untrusted_blocks import UntrustedBlocks
 from autoresearch.proposers.reading import header, predicted, read, read_change, unread
 from autoresearch.records.metric import Direction, Metric, MetricSource
-from autoresearch.records.values import (
-    Category,
-    Change,
-    ChangeFormat,
-    Estimate,
-    Notes,
-    Proposal,
-    Reading,
-    Rejection,
-)
+from autoresearch.records.proposals import Change, ChangeFormat, Notes, Proposal, Rejection
+from autoresearch.records.values import Category, Estimate, Reading
 from tests import answers
 from tests.answers import (
     BARE,

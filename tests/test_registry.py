@@ -120,7 +120,7 @@ def test_the_summary_counts_every_verdict(registry: Registry) -> None:
     best = new_experiment(registry, study, verdict=Verdict.KEEP, val_bpb=1.9, finished_at=later)
     new_experiment(registry, study, state=ExperimentState.OPEN, verdict=None)
     summary = registry.summary(study)
-    assert summary.verdicts == {Verdict.KEEP: 2, Verdict.DISCARD: 1, Verdict.CRASH: 1}
+    assert summary.verdicts.by_verdict == {Verdict.KEEP: 2, Verdict.DISCARD: 1, Verdict.CRASH: 1}
     assert summary.finished == 4
     assert summary.unfinished == 1
     assert summary.per_hour == 2.0

@@ -3,6 +3,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from rich.console import Console
@@ -11,6 +12,8 @@ from autoresearch.records.events import (
     Event,
     ExperimentDone,
     ExperimentOpened,
+    MoneyLow,
+    NoProposal,
     Notice,
     ProposersOut,
     Scoring,
@@ -24,7 +27,8 @@ from autoresearch.records.events import (
 )
 from autoresearch.records.metric import Direction, Metric, MetricSource
 from autoresearch.records.training import Budget, Point
-from autoresearch.records.values import Category, Clock, Purpose, Trust, Verdict
+from autoresearch.records.values import Category, Clock, Purpose, Standing, Trust, Verdict
+from autoresearch.records.verdict_counts import VerdictCounts
 from autoresearch.render.lines import sentence, training
 from autoresearch.render.live import LiveWatcher, PlainWatcher, View, watcher_for
 from autoresearch.render.scores import BPB
@@ -44,7 +48,13 @@ TRAINING = TrialStarted(2, 5, Purpose.SCREENING)
 POINT = TrialPoint(Point(step=100, loss=3.25, tokens=102_400, progress=0.5, seconds=10.0))
 KEPT = ExperimentDone(2, Verdict.KEEP, 1.8432, 0.0031, -0.0691, "better", 42.4, 0.004)
 STOPPED = StudyStopped(
-    "the time is up", 5, 2, 1, 1, 1, 1, 0, 31.0, baseline_bpb=1.9123, best_bpb=1.8432, gain=-0.0691
+    "the time is up",
+    VerdictCounts({Verdict.KEEP: 2, Verdict.DISCARD: 1, Verdict.CRASH: 1, Verdict.INVALID: 1}),
+    confirmed=1,
+    per_hour=31.0,
+    baseline_bpb=1.9123,
+    best_bpb=1.8432,
+    gain=-0.0691,
 )
 NIGHT: list[Event] = [
     OPENED,
@@ -114,6 +124,30 @@ def test_plain_lines_are_one_an_event_and_none_a_step() -> None:
         for event in NIGHT:
             watcher.on_event(event)
     assert written(console) == PLAIN
+
+
+def test_every_event_has_a_line_or_is_for_the_live_view_alone() -> None:
+    more: list[Event] = [
+        Settled(2, Standing.CONFIRMED, "4 pairs"),
+        NoProposal("optuna", "nothing is left to try", None),
+        ProposersOut("all have ended"),
+        MoneyLow("the study's cap", 4.5, 5.0),
+        Notice("the disk is nearly full"),
+    ]
+    events: list[Event] = [*NIGHT, *more]
+    by_kind = {type(event): event for event in events}
+    assert set(by_kind) == set(get_args(Event))
+    silent = {kind for kind, event in by_kind.items() if sentence(event, BPB) is None}
+    assert silent == {TrialPoint, Scoring}
+
+
+def test_an_event_that_the_view_does_not_know_leaves_it_as_it_is() -> None:
+    class Unheard:
+        """An event that somebody will think of."""
+
+    view = View().after(OPENED, 0.0)
+    assert view.after(Unheard(), 1.0) == view  # type: ignore[arg-type]  # no event of today
+    assert sentence(Unheard(), BPB) is None  # type: ignore[arg-type]  # no event of today
 
 
 def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:

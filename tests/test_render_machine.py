@@ -111,6 +111,11 @@ def test_study_json_is_versioned_and_complete(made: Fabricated) -> None:
     assert [each["experiment_id"] for each in read["trials"]] == [1]
     assert read["trials"][0]["curve"][0] == [1, 7.5, 1024, 0.01, 0.2]
     assert {"log", "doc_bits"}.isdisjoint(read["trials"][0])
+    (account,) = read["spending"]
+    assert (account["keeps"], account["crashes"], account["invalid"]) == (2, 1, 1)
+    assert account["verdicts"] == {
+        "keep": 2, "discard": 1, "crash": 1, "invalid": 1, "disqualified": 1,
+    }  # fmt: skip
     assert read["trials"][0]["hardware"]["name"] == "Ada Core 9"
     assert read["trials"][0]["compile_seconds"] == 1.5
     assert datetime.fromisoformat(read["experiments"][0]["created_at"]).utcoffset() is not None

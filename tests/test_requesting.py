@@ -9,7 +9,7 @@ import pytest
 from autoresearch.errors import GitBusyError, Interrupted, ProposerError
 from autoresearch.proposers import Brief, Check, ProposeFailure
 from autoresearch.records.events import Event, NoProposal, Waiting
-from autoresearch.records.values import Change, ChangeFormat, Proposal
+from autoresearch.records.proposals import Change, ChangeFormat, Proposal
 from autoresearch.research.backoff import Backoff
 from autoresearch.research.requesting import ProposalRequests
 from autoresearch.research.schedule import Participant, ProposerSchedule

@@ -18,15 +18,8 @@ from autoresearch.records.events import (
     TrialPoint,
     TrialStarted,
 )
-from autoresearch.records.values import (
-    Change,
-    ChangeFormat,
-    Ending,
-    ExperimentState,
-    Purpose,
-    TrialState,
-    Verdict,
-)
+from autoresearch.records.proposals import Change, ChangeFormat
+from autoresearch.records.values import Ending, ExperimentState, Purpose, TrialState, Verdict
 from autoresearch.registry.store import unpack
 from autoresearch.research import StopRules
 from autoresearch.research.study import begin_anew
@@ -384,7 +377,7 @@ def test_events_tell_the_story(tmp_path: Path) -> None:
     assert done[1].delta == pytest.approx(-0.1, rel=0.05)
     last = night.events[-1]
     assert isinstance(last, StudyStopped)
-    assert (last.finished, last.kept) == (2, 2)
+    assert last.verdicts.by_verdict == {Verdict.KEEP: 2}
     assert last.best_bpb == pytest.approx(1.9, abs=0.005)
 
 

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoresearch.proposers import Brief, Check, ProposeFailure
+from autoresearch.records.proposals import Proposal
 from autoresearch.records.tables import Experiment
-from autoresearch.records.values import Category, ExperimentState, Proposal
+from autoresearch.records.values import Category, ExperimentState
 from autoresearch.research.backoff import LONGEST_PAUSE
 from autoresearch.research.schedule import LONGEST_REST, Participant, ProposerSchedule, Turn
 

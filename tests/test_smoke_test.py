@@ -18,7 +18,8 @@ from autoresearch import sandbox
 from autoresearch.config import PreflightSettings, Settings, load_settings
 from autoresearch.preflight import SmokeTest
 from autoresearch.process import Confined
-from autoresearch.records.values import Clock, Rejection
+from autoresearch.records.proposals import Rejection
+from autoresearch.records.values import Clock
 from autoresearch.runtime.smoke_faults import ACCELERATOR, lacking
 from autoresearch.sandbox import Unsealed
 from autoresearch.scaffold import render

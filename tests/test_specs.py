@@ -2,10 +2,12 @@
 
 import pytest
 
+from autoresearch.config import PROVIDERS, Keys, LlmSettings, PriceSettings
 from autoresearch.errors import ProposerError
 from autoresearch.proposers.models.base import Prompt, Section
 from autoresearch.proposers.models.chat import ChatModel
-from autoresearch.proposers.specs import Spec, control, parse
+from autoresearch.proposers.models.client import ModelClient
+from autoresearch.proposers.specs import MODELS, Spec, control, model, parse
 from autoresearch.records.money import CallEnding
 from tests.fake_llm import FakeLlm, answer
 
@@ -47,12 +49,23 @@ def test_a_base_url_follows_the_model(argument: str, model: str, url: str) -> No
     assert spec.text == f"openai:{argument}"
 
 
+def test_every_provider_has_models_of_its_own() -> None:
+    keys = Keys({each.key_variable: SECRET for each in PROVIDERS.values()})
+    prices = {f"{name}:m": PriceSettings(1.0, 2.0) for name in PROVIDERS}
+    made = [
+        model(parse(f"{name}:m"), llm=LlmSettings(), prices=prices, keys=keys, endpoints={}).model
+        for name in PROVIDERS
+    ]
+    assert [each.provider for each in made] == list(PROVIDERS) == list(MODELS)
+    assert len({type(each) for each in made}) == len(PROVIDERS)
+
+
 def test_a_base_url_in_capitals_is_asked_like_any_other() -> None:
     with FakeLlm([answer("yes")]) as fake:
         spec = parse(f"openai:m@{fake.v1.replace('http', 'HTTP')}")
         assert spec.base_url is not None
-        model = ChatModel("m", base_url=spec.base_url, key=None, timeout=240, redact=str)
-        reply = model.complete(Prompt((), (Section("hi"),)), max_output=9)
+        asking = ChatModel(ModelClient(spec.provider, "m", None, 240, str), base_url=spec.base_url)
+        reply = asking.complete(Prompt((), (Section("hi"),)), max_output=9)
     assert reply.ending is CallEnding.ANSWERED
 
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from autoresearch.proposers import Brief, Check, ProposeFailure
-from autoresearch.records.values import Proposal, Verdict
+from autoresearch.records.proposals import Proposal
+from autoresearch.records.values import Verdict
 from autoresearch.research import StopRules
 from tests.commands import autoresearch
 from tests.stubs import TRAIN, Night, Scripted, git, make_project, variant

@@ -8,8 +8,9 @@ import pytest
 
 from autoresearch.proposers import Brief, Check, ProposeFailure
 from autoresearch.records.events import TrialStarted
+from autoresearch.records.proposals import Proposal
 from autoresearch.records.training import Outcome, Point, Timing
-from autoresearch.records.values import Proposal, Purpose, TrialState, Verdict
+from autoresearch.records.values import Purpose, TrialState, Verdict
 from autoresearch.research import StopRules
 from autoresearch.workers import Assignment, PruneCheck, never_pruned
 from tests.inline import InlineWorker

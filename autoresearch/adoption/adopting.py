@@ -124,7 +124,8 @@ def _notes(sources: Sources, found: Found, machine: Machine) -> Iterator[str]:
     """Yield what the person should know of what was found."""
     if found.command.startswith("uv ") and machine.which("uv") is None:
         yield "uv is not on PATH: install it, or give --command"
-    if not (found.evaluator or found.file) and not _prints(sources, found.metric):
+    prints = any(found.metric in printed(text) for text in sources.python.values())
+    if not (found.evaluator or found.file or prints):
         yield f"no source here prints a line `{found.metric}: value`: the first trial will tell"
     if not found.seed:
         yield "it takes no seed: trials repeat by chance alone, and pairs tell less (--seed)"
@@ -133,10 +134,6 @@ def _notes(sources: Sources, found: Found, machine: Machine) -> Iterator[str]:
             yield f"{place} is not there yet: prepare the data, and train once by hand"
     if _PROGRAM not in sources.names:
         yield f"no {_PROGRAM}: write what you are after and commit it, proposers are told it"
-
-
-def _prints(sources: Sources, metric: str) -> bool:
-    return any(metric in printed(text) for text in sources.python.values())
 
 
 def _gaps(repo: GitRepo, head: str, found: Found) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from autoresearch.adoption.values import Found
@@ -100,8 +100,4 @@ def _toml(value: Value) -> str:
     if isinstance(value, str):
         # JSON's escapes are TOML's, but for one character that TOML wants escaped, too.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return _array(value) if isinstance(value, tuple) else repr(value)
-
-
-def _array(values: Sequence[str]) -> str:
-    return f"[{', '.join(map(_toml, values))}]"
+    return f"[{', '.join(map(_toml, value))}]" if isinstance(value, tuple) else repr(value)

@@ -23,7 +23,7 @@ from autoresearch.records.values import Purpose, Reading, Standing
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack_counts
 from autoresearch.render.live import watcher_for
-from autoresearch.research import TrialRunner, recover, telling
+from autoresearch.research import TrialRunner, recover
 from autoresearch.research.backoff import Backoff
 from autoresearch.research.checkpoints import checkpoint_store_of
 from autoresearch.research.confirmation import Confirmation, earn_claim
@@ -106,7 +106,7 @@ def _earn(context: RunContext, study: Study, numbers: Sequence[int], pairs: int)
     project.make_work()
     with stop_flag() as asked, watcher_for(Console(stderr=True)) as watcher, _ends(asked):
         budget = project.settings.budget(study.budget_seconds)
-        watcher.on_event(telling.study_opened(registry.summary(study), budget, ()))
+        watcher.on_event(registry.summary(study).opened(budget, ()))
         backoff = Backoff(time.monotonic, time.sleep, watcher.on_event, asked.is_set)
         registry.be_patient(backoff.back_off)
         # What waits for a next trial is not left to wait while test is scored.

@@ -82,7 +82,8 @@ def promote(options: PromoteOptions) -> None:
     opened = Registry.look if options.dry_run else Registry.open
     registry, repo = opened(project.registry), GitRepo.open(project.root)
     numbers = options.chosen.of(registry)
-    _refuse_imported(registry, numbers)
+    for number in numbers:
+        refuse_imported(registry.study_of(registry.experiment(number)), "promote")
     warn_of_incomparable(registry, numbers)
     # What git refuses is refused before anything is trained or scored.
     ahead = _as_if_confirmed(_chosen(registry, numbers)) if pairs else _chosen(registry, numbers)
@@ -102,11 +103,6 @@ def promote(options: PromoteOptions) -> None:
     done = _pick(repo, chosen, options, dry_run=False, commits=options.commits)
     _say(done)
     leave_manifest(project, repo, done, evidence, registry.now())
-
-
-def _refuse_imported(registry: Registry, numbers: Iterable[int]) -> None:
-    for number in numbers:
-        refuse_imported(registry.study_of(registry.experiment(number)), "promote")
 
 
 def _show_evidence(registry: Registry, repo: GitRepo, numbers: Sequence[int]) -> list[Evidence]:

@@ -27,10 +27,8 @@ from autoresearch.records.tables import Study
 from autoresearch.records.text import safe_line
 from autoresearch.registry import Ask, listening
 from autoresearch.research import StopRules, controller_for, recover
-from autoresearch.research.admission import SmokeTestRun
 from autoresearch.research.backoff import Backoff
 from autoresearch.research.control import Control, HeldLedger
-from autoresearch.sandbox import Sandbox
 
 
 @dataclass(frozen=True)
@@ -75,13 +73,7 @@ def run(options: RunOptions, begun: Callable[[str], None] | None = None) -> None
     profile = session and project.settings.llm.profile and any(each.reads_briefs for each in specs)
     with run_context(project, stations) as context, _fleet(options, context) as fleet:
         registry, repo = context.registry, context.repo
-        repo.identity()
-        _warn_of_uncommitted(repo, project)
-        context.lock.note_end(_end(options.hours), options.experiments)
-        study = context.study(options.tag, budget, fleet.facts if fleet else None)
-        recover(registry, repo, project, study)
-        project.make_work()
-        _warn_of_changed_rules(repo, study)
+        study = _opened(context, options, budget, fleet)
         with (
             stop_flag(context.lock.note_hung_up) as asked,
             watching(project, begun) as onlookers,
@@ -100,11 +92,14 @@ def run(options: RunOptions, begun: Callable[[str], None] | None = None) -> None
             ledger = HeldLedger(
                 money_cap.ledger, control, partial(trials.too_late, int(study.id or 0))
             )
+            smoke_test = SmokeTest(
+                project.settings, sandbox=sandbox, work=project.work, stop=stop, tell=tell
+            )
             controller = controller_for(
                 study, project=project, registry=registry, repo=repo, trials=trials,
                 participants=participants(proposers, ledger, stop, tell), money_cap=money_cap,
                 rules=rules, backoff=backoff, interrupted=asked.is_set, control=control,
-                smoke_test=_smoke_test(project, sandbox, stop, tell) if session else None,
+                smoke_test=smoke_test.run if session else None,
                 confirm_share=share,
                 profile=profile,
             )  # fmt: skip
@@ -115,6 +110,22 @@ def run(options: RunOptions, begun: Callable[[str], None] | None = None) -> None
         raise ProjectError(reason)
     if begun is None:  # somebody sits at this terminal
         typer.echo("Next: autoresearch status · autoresearch report", err=True)
+
+
+def _opened(
+    context: RunContext, options: RunOptions, budget: float | None, fleet: Fleet | None
+) -> Study:
+    """Return the study, opened or continued, once what a killed run left is put right."""
+    registry, repo, project = context.registry, context.repo, context.project
+    repo.identity()
+    _warn_of_uncommitted(repo, project)
+    end = None if options.hours is None else datetime.now(UTC) + timedelta(hours=options.hours)
+    context.lock.note_end(end, options.experiments)
+    study = context.study(options.tag, budget, fleet.facts if fleet else None)
+    recover(registry, repo, project, study)
+    project.make_work()
+    _warn_of_changed_rules(repo, study)
+    return study
 
 
 @contextmanager
@@ -153,12 +164,6 @@ def _fleet(options: RunOptions, context: RunContext) -> Iterator[Fleet | None]:
         yield fleet
 
 
-def _smoke_test(
-    project: Project, sandbox: Sandbox, stop: Callable[[], bool], tell: Callable[[str], None]
-) -> SmokeTestRun:
-    return SmokeTest(project.settings, sandbox=sandbox, work=project.work, stop=stop, tell=tell).run
-
-
 def _telling(watcher: Watcher) -> Callable[[str], None]:
     """Return what tells the person one line."""
     return lambda line: watcher.on_event(Notice(line))
@@ -179,10 +184,6 @@ def _rules(options: RunOptions) -> StopRules:
             raise UsageFault(msg)
     deadline = time.monotonic() + options.hours * 3600 if options.hours else None
     return StopRules(deadline, options.experiments, options.patience)
-
-
-def _end(hours: float | None) -> datetime | None:
-    return None if hours is None else datetime.now(UTC) + timedelta(hours=hours)
 
 
 def _refuse_two_places(options: RunOptions) -> None:

@@ -10,18 +10,21 @@ from autoresearch.config.environment import (
 )
 from autoresearch.config.loading import load_settings
 from autoresearch.config.project import FIXED, PROMPTS, Project, find_project, make_private
-from autoresearch.config.settings import (
+from autoresearch.config.proposer_settings import (
     CommandSettings,
+    LlmSettings,
+    MoneySettings,
+    PriceSettings,
+)
+from autoresearch.config.providers import PROVIDERS
+from autoresearch.config.settings import (
     CorpusSettings,
     DataSettings,
     EvaluationSettings,
     GuardSettings,
-    LlmSettings,
     MetricSettings,
-    MoneySettings,
     NotifySettings,
     PreflightSettings,
-    PriceSettings,
     SandboxSettings,
     Settings,
 )
@@ -29,6 +32,7 @@ from autoresearch.config.settings import (
 __all__ = [
     "FIXED",
     "PROMPTS",
+    "PROVIDERS",
     "CommandSettings",
     "CorpusSettings",
     "DataSettings",

@@ -8,6 +8,8 @@ from types import MappingProxyType
 
 import platformdirs
 
+from autoresearch.config.providers import PROVIDERS
+
 _SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL|NOTIFY|NTFY|WEBHOOK", re.IGNORECASE)
 _SHORTEST = 8  # characters of a secret; what is shorter stands in too many texts
 
@@ -42,8 +44,6 @@ class Keys:
     hold secrets, to be told by their names.
     """
 
-    KNOWN = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY")
-
     def __init__(
         self, values: Mapping[str, str], passed: Mapping[str, str] = MappingProxyType({})
     ) -> None:
@@ -60,7 +60,7 @@ class Keys:
         cls, key_variable: str = "", *passed: str, environment: Mapping[str, str] = os.environ
     ) -> "Keys":
         """Return the known keys, the one in `key_variable`, and what `passed` variables hold."""
-        keys = (*cls.KNOWN, key_variable)
+        keys = (*(each.key_variable for each in PROVIDERS.values()), key_variable)
         return cls(_held(keys, environment), _held(passed, environment))
 
     def get(self, name: str) -> str | None:
@@ -90,5 +90,5 @@ def _filled(values: Mapping[str, str]) -> dict[str, str]:
 
 def endpoints(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return the base URLs of providers that are not the official ones, by provider."""
-    named = {"anthropic": "ANTHROPIC_BASE_URL", "openai": "OPENAI_BASE_URL"}
+    named = {name: each.url_variable for name, each in PROVIDERS.items()}
     return {name: environment[key] for name, key in named.items() if environment.get(key)}

@@ -10,7 +10,7 @@ from types import UnionType
 from typing import Any, get_args, get_origin
 
 from autoresearch.config.durations import parse_duration
-from autoresearch.config.settings import Settings
+from autoresearch.config.settings import METRIC_SOURCES, Settings
 from autoresearch.errors import ProjectError
 from autoresearch.records.metric import Direction, MetricSource
 from autoresearch.records.values import Clock
@@ -47,15 +47,12 @@ def _build(kind: type[Any], values: Mapping[str, object], where: str) -> Any:
             msg = f"{where}: unknown setting {name!r}{hint}"
             raise ProjectError(msg)
     built = {name: _value(known[name], value, where) for name, value in values.items()}
-    needed = [each.name for each in known.values() if not _optional(each)]
-    if missing := sorted({*needed} - {*built}):
+    defaults = {name: (each.default, each.default_factory) for name, each in known.items()}
+    needed = {name for name, default in defaults.items() if default == (MISSING, MISSING)}
+    if missing := sorted(needed - {*built}):
         msg = f"{where}: {missing[0]} is missing"
         raise ProjectError(msg)
     return kind(**built)
-
-
-def _optional(known: Any) -> bool:
-    return known.default is not MISSING or known.default_factory is not MISSING
 
 
 def _value(known: Any, value: object, where: str) -> object:
@@ -127,18 +124,18 @@ def _check(settings: Settings, where: str) -> None:
 def _metric_rules(settings: Settings) -> tuple[tuple[bool, str], ...]:
     metric, command, data = settings.metric, settings.target.command, settings.data
     sealed = metric.source is MetricSource.SEALED
-    given = [bool(each) for each in (metric.evaluator, metric.file, metric.summary)]
+    *first, last = METRIC_SOURCES
     own = (metric.name, metric.unit, metric.key, metric.least, metric.most)
     opened = (*settings.sandbox.readable, *data.held_out, *data.test, *filter(None, [data.prepare]))
     return (
-        (sum(given) <= 1, "metric: has one of evaluator, file and summary"),
+        (len(metric.sources) <= 1, f"metric: has one of {', '.join(first)} and {last}"),
         (bool(metric.file) or not metric.key, "metric key: goes with file"),
         (bool(metric.key) or not metric.file, "metric file: needs key, the number's name in it"),
         (metric.direction in tuple(Direction), "metric direction: must be lower or higher"),
         (0 <= metric.decimals <= 12, "metric decimals: must be 0 to 12"),
         (
             not sealed or (not any(own) and metric.direction == Direction.LOWER),
-            "metric: say where it comes from: evaluator, file or summary",
+            f"metric: say where it comes from: {', '.join(first)} or {last}",
         ),
         (sealed != bool(command), "metric: a [target] command goes with a metric of its own"),
         (bool(command) or not settings.target.seed, "target seed: goes with command"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from autoresearch import patching
-from autoresearch.config import parse_duration
+from autoresearch.config import PROVIDERS, parse_duration
 from autoresearch.doctor.endings import LARGER_CONTEXT, Endpoint, judged
 from autoresearch.doctor.finding import Finding, fault, ok, refusal, warning
 from autoresearch.errors import AutoresearchError, ProposerError
@@ -152,10 +152,9 @@ def _model(spec: Spec, bench: Bench) -> Iterator[Finding]:
 def _endpoint(spec: Spec, context: ProposerContext) -> Endpoint:
     if spec.base_url is not None:
         return Endpoint(spec.argument, context.settings.llm.key_variable, _shown(spec.base_url))
-    variable = {"anthropic": specs.ANTHROPIC_KEY, "openai": specs.OPENAI_KEY}[spec.kind]
-    url = context.endpoints.get(spec.kind)
-    named = variable.replace("_API_KEY", "_BASE_URL")
-    return Endpoint(spec.argument, variable, _shown(url) if url else "", named)
+    provider, url = PROVIDERS[spec.kind], context.endpoints.get(spec.kind)
+    shown = _shown(url) if url else ""
+    return Endpoint(spec.argument, provider.key_variable, shown, provider.url_variable)
 
 
 def _shown(url: str) -> str:
@@ -173,9 +172,10 @@ def _key(endpoint: Endpoint, context: ProposerContext) -> Finding:
 
 
 def _price(spec: Spec, context: ProposerContext) -> tuple[Finding, Price | None]:
-    provider = spec.kind if spec.base_url is None else urlsplit(spec.base_url).netloc
     try:
-        found = price(provider, spec.argument, own=context.settings.prices, base_url=spec.base_url)
+        found = price(
+            spec.provider, spec.argument, own=context.settings.prices, base_url=spec.base_url
+        )
     except ProposerError as error:
         return refusal("price", error), None
     # Small counts: above a limit some providers charge more.

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from autoresearch.patching.forms import other_form
 from autoresearch.patching.placing import apply_hunks
 from autoresearch.patching.unified import FileDiff, read_diff
+from autoresearch.records.proposals import Rejection
 from autoresearch.records.text import safe_line
-from autoresearch.records.values import Rejection
 
 MOST_FILES = 1000  # in one diff
 _HASHES = ("sha1", "sha256")

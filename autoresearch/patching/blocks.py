@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from autoresearch.patching.edits import Edit, EditReading, apply_edits
 from autoresearch.patching.lines import FENCE, split_lines
 from autoresearch.patching.naming import new_path, path_above, path_in
+from autoresearch.records.proposals import Rejection
 from autoresearch.records.text import safe_line
-from autoresearch.records.values import Rejection
 
 _LEAD = r"(?P<lead>(?:[ \t]*>[ \t])*[ \t]*)"
 _OPEN = re.compile(

@@ -14,8 +14,8 @@ from autoresearch.patching.comparing import places
 from autoresearch.patching.differing import difference
 from autoresearch.patching.eliding import elision
 from autoresearch.patching.lines import FENCE, Lines, split_lines
+from autoresearch.records.proposals import Rejection
 from autoresearch.records.text import safe_line
-from autoresearch.records.values import Rejection
 
 _PATH = re.compile(r"[\w./-]*\.\w+")
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 
 from autoresearch.patching.comparing import nearest, places
 from autoresearch.patching.unified import CUT, Hunk
+from autoresearch.records.proposals import Rejection
 from autoresearch.records.text import safe_line
-from autoresearch.records.values import Rejection
 
 MOST_HUNKS = 1000  # that are looked for in one file
 _BOM = "\ufeff"

@@ -4,8 +4,8 @@ import ast
 import re
 from dataclasses import dataclass, replace
 
+from autoresearch.records.proposals import Rejection
 from autoresearch.records.text import safe_line
-from autoresearch.records.values import Rejection
 
 _HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 _EXTENDED = re.compile(r"(rename|copy) (from|to) (.+)|index ([0-9a-f]{4,})\.\.|.*\bmode (\d{6})$")

@@ -12,8 +12,8 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from autoresearch.errors import AutoresearchError
+from autoresearch.records.proposals import Rejection
 from autoresearch.records.text import safe_reason
-from autoresearch.records.values import Rejection
 
 P = ParamSpec("P")
 T = TypeVar("T")

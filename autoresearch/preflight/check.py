@@ -8,15 +8,9 @@ from autoresearch import patching
 from autoresearch.preflight.answering import answered
 from autoresearch.preflight.contract import broken
 from autoresearch.preflight.forbidden_api import new_forbidden_use
+from autoresearch.records.proposals import Change, ChangeFormat, Patch, Proposal, Rejection
 from autoresearch.records.text import safe_line
-from autoresearch.records.values import (
-    Category,
-    Change,
-    ChangeFormat,
-    Patch,
-    Proposal,
-    Rejection,
-)
+from autoresearch.records.values import Category
 
 MAX_CHANGE = 2**20  # characters
 ApplyDiff = Callable[[Mapping[str, str], str], Mapping[str, str] | Rejection]

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator, Mapping
 
 from autoresearch.patching.syntax import read
-from autoresearch.records.values import Rejection
+from autoresearch.records.proposals import Rejection
 
 _NEEDED = {
     "main": "training is under it",

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from autoresearch.patching.syntax import Source, read
 from autoresearch.preflight.names import mentions
 from autoresearch.preflight.seeds import slots, touches
+from autoresearch.records.proposals import Rejection
 from autoresearch.records.text import safe_line
-from autoresearch.records.values import Rejection
 
 _CLOCK = "reads a clock; a training's own are session.progress and session.seconds"
 _ENVIRONMENT = "looks at the environment; all that a training may know comes from its session"

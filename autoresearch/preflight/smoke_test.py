@@ -38,7 +38,7 @@ from autoresearch.preflight.smoke_result import (
 )
 from autoresearch.preflight.toy_project import ToySize, scaled, write_data, write_files
 from autoresearch.process import Breach, ProcessResult, remove, run
-from autoresearch.records.values import Rejection
+from autoresearch.records.proposals import Rejection
 from autoresearch.runtime.arrays import TORCH
 from autoresearch.runtime.smoke import ANSWER_FD, Request
 from autoresearch.sandbox import Sandbox

@@ -13,7 +13,7 @@ from autoresearch.process.folders import link_tree, put_new, remove
 from autoresearch.process.guarded import Exit, Guarded, launch, signal_name
 from autoresearch.process.resource_limits import ResourceLimits
 from autoresearch.process.running import Breach, ProcessResult, run
-from autoresearch.process.supervising import Pipe, supervise
+from autoresearch.process.supervising import Pipe, open_pipe, supervise
 
 __all__ = [
     "LIFELINE",
@@ -26,6 +26,7 @@ __all__ = [
     "ResourceLimits",
     "launch",
     "link_tree",
+    "open_pipe",
     "put_new",
     "remove",
     "run",

@@ -1,10 +1,10 @@
 """One untrusted process under a clock and its limits, and what it says of itself."""
 
-import os
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -12,10 +12,9 @@ from pathlib import Path
 from autoresearch.process.confined import Confined
 from autoresearch.process.guarded import Exit, Guarded, launch
 from autoresearch.process.resource_limits import ResourceLimits
-from autoresearch.process.supervising import Pipe, supervise
+from autoresearch.process.supervising import Pipe, open_pipe, supervise
 from autoresearch.records.training import Limits
 
-PATIENCE_SECONDS = 5.0  # between interrupt, termination and kill: it may say where it hung
 _KEPT_BYTES = 2**17  # of an answer or a log, at its end
 
 
@@ -26,6 +25,9 @@ class Breach(Enum):
     MEMORY = "memory"
     USAGE = "usage"
     STOPPED = "stopped"
+
+
+PATIENCE = {Breach.TIME: 5.0}  # seconds, in which it may say where it hung
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,11 @@ def run(
     limits: Limits,
     timeout: float,
     stop: Callable[[], bool],
+    told: bytes = b"",
     answer_variable: str = "",
     scratch: Path | None = None,
     kept: int = _KEPT_BYTES,
+    patience: Mapping[Breach, float] = PATIENCE,
     now: Callable[[], float] = time.monotonic,
 ) -> ProcessResult:
     """Run a command to its end, or end it; nothing of it is alive afterwards.
@@ -67,25 +71,29 @@ def run(
         limits: of these, memory and file size, in bytes; with `scratch` also processes and disk.
         timeout: in wall seconds.
         stop: asked often; true ends it.
+        told: what it reads on standard input.
         answer_variable: names the environment variable that tells it the descriptor that its
             answer goes to; its log is then both standard streams. Where it is empty the answer is
             its standard output, and the log its standard error.
         scratch: the folder whose size and number of files are watched, if any is.
         kept: bytes of its answer and of its log that are kept at least, where there are so many.
+        patience: after which breaches it is asked to end, and the seconds between interrupt,
+            termination and kill; after any other it is killed at once.
         now: the clock, in seconds.
 
     Raises:
         OSError: no process can be started here.
     """
     with ExitStack() as held:
-        answer, answer_end = _pipe(held)
-        log, log_end = _pipe(held)
-        apart = {answer_variable: str(answer_end)} if answer_variable else {}
         began = now()
-        with os.fdopen(answer_end, "wb", 0), os.fdopen(log_end, "wb", 0):
+        with ExitStack() as theirs, _giving(told) as given:
+            answer, answer_end = open_pipe(held, theirs)
+            log, log_end = open_pipe(held, theirs)
+            apart = {answer_variable: str(answer_end)} if answer_variable else {}
             tree = launch(
                 command, cwd=cwd, env={**env, **apart},
                 pass_fds=(answer_end,) if apart else (),
+                stdin=given,
                 stdout=log_end if apart else answer_end,
                 stderr=subprocess.STDOUT if apart else log_end,
                 file_size=limits.file_size,
@@ -93,7 +101,7 @@ def run(
         held.enter_context(tree)
         answered, logged = _Tail(kept), _Tail(kept)
         appetite = ResourceLimits(tree, limits, scratch) if scratch else None
-        watch = _Watch(tree, limits.memory, began + timeout, stop, appetite, now)
+        watch = _Watch(tree, limits.memory, began + timeout, stop, appetite, patience, now)
         pipes = [Pipe(answer, answered.write), Pipe(log, logged.write)]
         supervise(tree, pipes, tick=watch.tick, ended=watch.ended)
         return ProcessResult(
@@ -115,11 +123,16 @@ class _Tail:
             del self.data[: -self._kept]
 
 
-def _pipe(held: ExitStack) -> tuple[int, int]:
-    """Return a pipe's ends; the reading one is ours."""
-    ours, theirs = os.pipe()
-    held.callback(os.close, ours)
-    return ours, theirs
+@contextmanager
+def _giving(told: bytes) -> Iterator[int]:
+    """Yield a descriptor that gives `told` to who reads from it: it never waits for a reader."""
+    if not told:
+        yield subprocess.DEVNULL
+        return
+    with tempfile.TemporaryFile() as given:
+        given.write(told)
+        given.seek(0)
+        yield given.fileno()
 
 
 @dataclass
@@ -131,6 +144,7 @@ class _Watch:
     deadline: float
     stop: Callable[[], bool]
     appetite: ResourceLimits | None
+    patience: Mapping[Breach, float]
     now: Callable[[], float]
     breach: Breach | None = None
     excess: str = ""
@@ -138,9 +152,11 @@ class _Watch:
 
     def tick(self) -> None:
         self.breach = self._found()
-        if self.breach is Breach.TIME:
-            self.tree.stop(PATIENCE_SECONDS)
-        elif self.breach is not None:
+        if self.breach is None:
+            return
+        if self.breach in self.patience:
+            self.tree.stop(self.patience[self.breach])
+        else:
             self.tree.kill()
 
     def ended(self) -> None:

@@ -4,6 +4,7 @@ import os
 import selectors
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from autoresearch.process.guarded import Guarded
@@ -22,6 +23,14 @@ class Pipe:
     descriptor: int
     feed: Callable[[bytes], None]
     most: int = 2**16
+
+
+def open_pipe(ours: ExitStack, theirs: ExitStack) -> tuple[int, int]:
+    """Return a pipe's ends: the one to read from is closed by `ours`, the other by `theirs`."""
+    ends = os.pipe()
+    for stack, end in zip((ours, theirs), ends, strict=True):
+        stack.callback(os.close, end)
+    return ends
 
 
 def supervise(

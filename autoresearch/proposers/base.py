@@ -9,20 +9,9 @@ from typing import Protocol
 
 from autoresearch.policy import CPU_SCALE, Guard, Noise, Scale
 from autoresearch.proposers.known import Known
+from autoresearch.records.proposals import NO_NOTES, Change, Notes, Proposal, Rejection
 from autoresearch.records.training import Budget, Limits, ProfileRow
-from autoresearch.records.values import (
-    NO_NOTES,
-    Category,
-    Chances,
-    Change,
-    Clock,
-    Estimate,
-    Notes,
-    Proposal,
-    Rejection,
-    Standing,
-    Verdict,
-)
+from autoresearch.records.values import Category, Chances, Clock, Estimate, Standing, Verdict
 
 MOST_AT_ONCE = 5  # proposals of one call: with more of them each is thought about too little
 _EXAMPLE = 0.4  # of a usual gain

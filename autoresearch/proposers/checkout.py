@@ -18,8 +18,8 @@ from pathlib import Path
 from autoresearch.errors import ProposerError
 from autoresearch.patching import matches
 from autoresearch.process import remove
+from autoresearch.records.proposals import Rejection
 from autoresearch.records.text import safe_line
-from autoresearch.records.values import Rejection
 
 MAX_GROWTH = 2**20  # bytes that a file may grow by: preflight reads no larger change
 MAX_NEW = 8 * 2**20  # bytes of all new files together

@@ -28,9 +28,9 @@ from autoresearch.proposers.limits import reported_limit
 from autoresearch.proposers.programs import Confine, find_program
 from autoresearch.proposers.reading import HYPOTHESIS, header, predicted, unread
 from autoresearch.records.money import CallEnding, CapReached, Intent, Ledger, Settlement
+from autoresearch.records.proposals import Change, Proposal, Rejection
 from autoresearch.records.text import counted, safe_line, safe_text
 from autoresearch.records.training import Limits
-from autoresearch.records.values import Change, Proposal, Rejection
 
 _NEEDED = ("PATH", "HOME", "LANG")
 _BRIEF, _NOTE, _NOTE_BYTES = "BRIEF.md", "PROPOSAL.md", 64 * 1024

@@ -5,18 +5,18 @@ returns, nobody of its process tree is alive, whoever daemonised included (see
 `autoresearch.process` for what that rests on).
 """
 
-import os
-import tempfile
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from autoresearch.process import Confined, Exit, Guarded, Pipe, launch, signal_name, supervise
+from autoresearch import process
+from autoresearch.process import Breach, Confined, Exit, signal_name
 from autoresearch.records.training import Limits
 
-_PATIENCE_SECONDS = 0.5  # between the interrupt, the termination and the kill
+# Seconds between the interrupt, the termination and the kill.
+_PATIENCE = {Breach.TIME: 0.5, Breach.STOPPED: 0.5}
 
 
 @dataclass(frozen=True)
@@ -40,22 +40,6 @@ class ProgramResult:
         if self.exit.code is None:
             return "killed along with its guard"
         return f"exit status {self.exit.code}" if self.exit.code else ""
-
-
-class _Tail:
-    """The last bytes of a stream, `limit` of them."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = max(limit, 1)
-        self._kept = bytearray()
-
-    def write(self, data: bytes) -> None:
-        self._kept += data
-        if len(self._kept) > 2 * self._limit:  # not at every write: a shift of it all is dear
-            del self._kept[: -self._limit]
-
-    def text(self) -> str:
-        return self._kept[-self._limit :].decode("utf-8", "replace")
 
 
 def run(
@@ -84,43 +68,12 @@ def run(
     Raises:
         OSError: it cannot be started at all, for example since `cwd` is gone.
     """
-    out, error = _Tail(limits.log), _Tail(limits.log)
-    with ExitStack() as held:
-        given = held.enter_context(tempfile.TemporaryFile())
-        given.write(told.encode("utf-8", "replace"))
-        given.seek(0)
-        with ExitStack() as theirs:
-            (out_end, outs), (error_end, errors) = (_pipe(held, theirs) for _ in range(2))
-            tree = launch(
-                argv, cwd=cwd, env=environment, stdin=given.fileno(),
-                stdout=outs, stderr=errors, file_size=limits.file_size,
-            )  # fmt: skip
-            held.enter_context(tree)
-        deadline = now() + timeout
-        watch = _Watch(tree, lambda: now() >= deadline, stop)
-        pipes = [Pipe(out_end, out.write), Pipe(error_end, error.write)]
-        supervise(tree, pipes, tick=watch.tick, ended=lambda: None)
-        return ProgramResult(tree.kill(), watch.late, watch.stopped, out.text(), error.text())
-
-
-def _pipe(ours: ExitStack, theirs: ExitStack) -> tuple[int, int]:
-    ends = os.pipe()
-    for stack, end in zip((ours, theirs), ends, strict=True):
-        stack.callback(os.close, end)
-    return ends
-
-
-@dataclass
-class _Watch:
-    """Ends a tree that is late, or that is to stop."""
-
-    tree: Guarded
-    is_late: Callable[[], bool]
-    is_stopped: Callable[[], bool]
-    late: bool = False
-    stopped: bool = False
-
-    def tick(self) -> None:
-        self.late, self.stopped = self.is_late(), self.is_stopped()
-        if self.late or self.stopped:
-            self.tree.stop(_PATIENCE_SECONDS)
+    kept = max(limits.log, 1)
+    ran = process.run(
+        argv, cwd=cwd, env=environment, told=told.encode("utf-8", "replace"),
+        limits=replace(limits, memory=sys.maxsize),  # it is a program of the person's own
+        timeout=timeout, stop=stop, kept=kept, patience=_PATIENCE, now=now,
+    )  # fmt: skip
+    out, error = (said[-kept:].decode("utf-8", "replace") for said in (ran.answer, ran.log))
+    late, stopped = ran.breach is Breach.TIME, ran.breach is Breach.STOPPED
+    return ProgramResult(ran.exit, late, stopped, out, error)

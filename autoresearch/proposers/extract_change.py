@@ -9,7 +9,7 @@ from autoresearch.proposers.checkout import CollectedFiles
 from autoresearch.proposers.execution import ProgramResult
 from autoresearch.proposers.reading import read_change
 from autoresearch.proposers.spoken import spoken
-from autoresearch.records.values import Change, ChangeFormat, Rejection
+from autoresearch.records.proposals import Change, ChangeFormat, Rejection
 
 
 @dataclass(frozen=True)

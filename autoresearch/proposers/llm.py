@@ -11,7 +11,7 @@ from autoresearch.proposers.metered import Answer, MeteredModel, OverCallCap, sh
 from autoresearch.proposers.models import Prompt
 from autoresearch.proposers.prompting import Prompting
 from autoresearch.records.money import CallEnding
-from autoresearch.records.values import Proposal, Rejection
+from autoresearch.records.proposals import Proposal, Rejection
 
 
 class LlmProposer:

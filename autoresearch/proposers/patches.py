@@ -6,8 +6,8 @@ from autoresearch.errors import ProposerError
 from autoresearch.proposers.base import Brief, Check
 from autoresearch.proposers.patchfile import MOST_BYTES, patch_header, text_of
 from autoresearch.proposers.reading import predicted
+from autoresearch.records.proposals import Change, ChangeFormat, Proposal
 from autoresearch.records.text import safe_line
-from autoresearch.records.values import Change, ChangeFormat, Proposal
 
 _SUFFIXES = (".patch", ".diff")
 _PACKED = (".gz", ".bz2", ".xz")

@@ -17,7 +17,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from autoresearch.config import PriceSettings
+from autoresearch.config import PROVIDERS, PriceSettings
 from autoresearch.errors import ProposerError
 from autoresearch.records.money import Usage
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 _MILLION = 10**6
 _STEP, _STEPS = timedelta(minutes=15), 97  # a day: no call takes longer
-_OWN = ("anthropic", "openai")  # who bills whatever URL they are reached by
 _INPUT, _OUTPUT, _CACHED, _WRITTEN = (
     "input_mtok",
     "output_mtok",
@@ -118,7 +117,8 @@ def price(
     Raises:
         ProposerError: no price is known.
     """
-    elsewhere = base_url if provider not in _OWN else None
+    # A provider bills whatever URL it is reached by.
+    elsewhere = base_url if provider not in PROVIDERS else None
     spec = f"openai:{model}@{elsewhere}" if elsewhere else f"{provider}:{model}"
     for key in (spec, spec.rstrip("/"), f"{spec.rstrip('/')}/", f"{provider}:{model}"):
         if key in own:

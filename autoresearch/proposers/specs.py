@@ -7,33 +7,30 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from autoresearch.config import Keys, LlmSettings, PriceSettings, parse_duration
+from autoresearch.config import PROVIDERS, Keys, LlmSettings, PriceSettings, parse_duration
 from autoresearch.errors import ProposerError
 from autoresearch.proposers.base import MOST_AT_ONCE
 from autoresearch.proposers.models import Model
 
 if TYPE_CHECKING:
+    from autoresearch.proposers.models.client import ModelClient
     from autoresearch.proposers.pricing import Price
 
 KNOWN = (
-    "anthropic:MODEL",
-    "openai:MODEL",
+    *(f"{name}:MODEL" for name in PROVIDERS),
     "openai:MODEL@BASE_URL",
     "command:CLI",
     "optuna",
     "random",
     "patches:DIR",
 )
-ANTHROPIC_KEY, OPENAI_KEY = "ANTHROPIC_API_KEY", "OPENAI_API_KEY"
-# Who is asked when no spec is given, by the key that is set; the first one found.
-DEFAULTS = ((ANTHROPIC_KEY, "anthropic:claude-opus-5-5"), (OPENAI_KEY, "openai:gpt-6.1-sol"))
 _WEIGHTED = re.compile(r"(\d+(?:\.\d+)?):(.+)", re.DOTALL)
 _URL = re.compile(r"@(?=http)", re.IGNORECASE)
 # What looks like a base URL without its http://, in what should be a model's name.
 _ADDRESS = re.compile(
     r"://|@(localhost\b|\[|[^@/\s]+:\d+([/?#]|$)|[\w-]+(\.[\w-]+)+/)", re.IGNORECASE
 )
-_KINDS = ("anthropic", "openai", "command", "patches")
+_KINDS = (*PROVIDERS, "command", "patches")
 _ALONE = ("optuna", "random")  # they take no argument
 
 
@@ -54,9 +51,14 @@ class Spec:
     share: float = 0.0
 
     @property
+    def provider(self) -> str:
+        """Who bills, where a language model is asked: a base URL's host and port, or its kind."""
+        return self.kind if self.base_url is None else urlsplit(self.base_url).netloc
+
+    @property
     def thinks(self) -> bool:
         """Whether a language model behind an API is asked."""
-        return self.kind in ("anthropic", "openai")
+        return self.kind in PROVIDERS
 
     @property
     def at_once(self) -> int:
@@ -100,7 +102,7 @@ def parse(spec: str) -> Spec:
     if kind not in _KINDS or not argument.strip():
         msg = f"no proposer {_shown(spec)!r}: known are {', '.join(KNOWN)}"
         raise ProposerError(msg)
-    if kind not in ("anthropic", "openai"):
+    if kind not in PROVIDERS:
         return Spec(text, kind, argument, weight=weight)
     name, url = _split(argument) if kind == "openai" else (argument, None)
     if url is not None:
@@ -140,7 +142,8 @@ def _number(text: str) -> float:
 
 def default(keys: Keys) -> str | None:
     """Return the spec of the provider whose key is set; None where none is."""
-    return next((spec for variable, spec in DEFAULTS if keys.get(variable)), None)
+    ready = (each for each in PROVIDERS.values() if keys.get(each.key_variable))
+    return next((f"{each.name}:{each.default}" for each in ready), None)
 
 
 def model(
@@ -166,41 +169,37 @@ def model(
     # Imported when chosen: the table of prices and an SDK take half a second to load.
     from autoresearch.proposers.pricing import price  # noqa: PLC0415
 
-    provider = spec.kind if spec.base_url is None else str(urlsplit(spec.base_url).netloc)
-    cost = price(provider, spec.argument, own=prices, base_url=spec.base_url)
+    cost = price(spec.provider, spec.argument, own=prices, base_url=spec.base_url)
     return PricedModel(_model(spec, llm, keys, endpoints), cost)
 
 
 def _model(spec: Spec, llm: LlmSettings, keys: Keys, endpoints: Mapping[str, str]) -> Model:
-    timeout, effort = parse_duration(llm.timeout), llm.effort
+    from autoresearch.proposers.models.client import ModelClient  # noqa: PLC0415
+
+    variable = PROVIDERS[spec.kind].key_variable if spec.base_url is None else llm.key_variable
+    key = _key(spec, keys, variable) if variable else None
+    timeout = parse_duration(llm.timeout)
+    client = ModelClient(spec.provider, spec.argument, key, timeout, keys.redact)
     if spec.base_url is not None:
         from autoresearch.proposers.models.chat import ChatModel  # noqa: PLC0415
 
-        key = _key(spec, keys, llm.key_variable) if llm.key_variable else None
-        return ChatModel(
-            spec.argument, base_url=spec.base_url, key=key, timeout=timeout, effort=effort,
-            redact=keys.redact,
-        )  # fmt: skip
-    base_url = endpoints.get(spec.kind)
-    if spec.kind == "anthropic":
-        from autoresearch.proposers.models.anthropic import AnthropicModel  # noqa: PLC0415
+        return ChatModel(client, base_url=spec.base_url, effort=llm.effort)
+    return MODELS[spec.kind](client, llm.effort, endpoints.get(spec.kind))
 
-        key = _key(spec, keys, ANTHROPIC_KEY)
-        return AnthropicModel(
-            spec.argument, key=key, timeout=timeout, effort=effort, base_url=base_url,
-            redact=keys.redact,
-        )  # fmt: skip
+
+def _anthropic(client: "ModelClient", effort: str, base_url: str | None) -> Model:
+    from autoresearch.proposers.models.anthropic import AnthropicModel  # noqa: PLC0415
+
+    return AnthropicModel(client, effort=effort, base_url=base_url)
+
+
+def _openai(client: "ModelClient", effort: str, base_url: str | None) -> Model:
     from autoresearch.proposers.models.responses import ResponsesModel  # noqa: PLC0415
 
-    key = _key(spec, keys, OPENAI_KEY)
-    return ResponsesModel(
-        spec.argument,
-        key=key,
-        timeout=timeout,
-        effort=effort,
-        base_url=base_url,
-        redact=keys.redact,
-    )
+    return ResponsesModel(client, effort=effort, base_url=base_url)
+
+
+MODELS = {"anthropic": _anthropic, "openai": _openai}  # what each provider's models are made by
 
 
 def _key(spec: Spec, keys: Keys, variable: str) -> str:

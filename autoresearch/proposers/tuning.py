@@ -6,7 +6,8 @@ from random import Random
 from autoresearch.patching import Number, numbers, set_constants, unified_diff
 from autoresearch.proposers.base import Brief, Check
 from autoresearch.proposers.space import Span, span
-from autoresearch.records.values import Category, Change, ChangeFormat, Proposal
+from autoresearch.records.proposals import Change, ChangeFormat, Proposal
+from autoresearch.records.values import Category
 
 ATTEMPTS = 300  # draws for one proposal
 _REFUSALS = 8

@@ -4,13 +4,15 @@ Events are for people only: no watcher's answer changes what a run does. Text in
 proposer or the training process wrote it; a watcher escapes it for its own sink.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
 from autoresearch.records.metric import BITS_PER_BYTE, Metric
+from autoresearch.records.tables import Experiment
 from autoresearch.records.training import Budget, Point
 from autoresearch.records.values import Category, Purpose, Standing, Trust, Verdict
+from autoresearch.records.verdict_counts import VerdictCounts
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,11 @@ class ExperimentOpened:
     proposer: str
     hypothesis: str
     category: Category
+
+    @classmethod
+    def of(cls, row: Experiment) -> "ExperimentOpened":
+        """Return the event of a new row, or of one that a stopped run left open."""
+        return cls(int(row.id or 0), row.proposer, row.hypothesis, row.category)
 
 
 @dataclass(frozen=True)
@@ -94,6 +101,20 @@ class ExperimentDone:
     reason: str
     seconds: float
     delta_error: float | None = None
+
+    @classmethod
+    def of(cls, row: Experiment) -> "ExperimentDone":
+        """Return the event of a row that has its verdict."""
+        return cls(
+            experiment_id=int(row.id or 0),
+            verdict=row.verdict or Verdict.CRASH,
+            val_bpb=row.val_bpb,
+            error=row.val_bpb_error,
+            delta=row.delta,
+            reason=row.reason,
+            seconds=row.seconds,
+            delta_error=row.delta_error,
+        )
 
 
 @dataclass(frozen=True)
@@ -173,13 +194,8 @@ class StudyStopped:
     """
 
     reason: str
-    finished: int = 0
-    kept: int = 0
+    verdicts: VerdictCounts = field(default_factory=VerdictCounts)
     confirmed: int = 0
-    discarded: int = 0
-    crashed: int = 0
-    invalid: int = 0
-    disqualified: int = 0
     per_hour: float | None = None
     baseline_bpb: float | None = None
     best_bpb: float | None = None

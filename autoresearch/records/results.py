@@ -7,7 +7,7 @@ column of the score is called as the metric is.
 import codecs
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -133,12 +133,9 @@ def _words(cells: Sequence[str], places: Mapping[str, int]) -> str:
     """Return the description; as the last column it may hold tabs."""
     at = places.get("description", len(cells))
     last = at == max(places.values(), default=0)
-    text = " ".join(_filled(cells[at:] if last else cells[at : at + 1]))[:LONGEST]
+    mine = cells[at:] if last else cells[at : at + 1]
+    text = " ".join(cell for cell in mine if cell)[:LONGEST]
     return text[1:] if text.startswith("'") and text[1:].lstrip().startswith(_LEADING) else text
-
-
-def _filled(cells: Iterable[str]) -> list[str]:
-    return [cell for cell in cells if cell]
 
 
 def _number(text: str) -> float | None:

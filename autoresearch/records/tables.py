@@ -25,20 +25,6 @@ from autoresearch.records.values import (
     Verdict,
 )
 
-# What proposers are compared by. An index holds all of it, since some columns lie behind the long
-# texts of a row: `status` would read every patch of a study.
-ARMS = (
-    "category", "verdict", "reverts_id", "proposer", "control", "seconds", "standing", "delta",
-    "delta_error", "predicted_delta",
-)  # fmt: skip
-
-# Where the seconds of a slot went: `status` sums it up over all trials.
-PHASES = (
-    "experiment_id", "purpose", "state", "ending", "idle_seconds", "paused_seconds",
-    "machine_seconds", "deciding_seconds", "slot_seconds", "startup_seconds", "training_seconds",
-    "total_seconds", "scoring_seconds",
-)  # fmt: skip
-
 
 class Study(SQLModel, table=True):
     """One night's lineage: a tag, a branch, a base commit, what makes its scores comparable.
@@ -137,8 +123,13 @@ class Experiment(SQLModel, table=True):
         Index("ix_experiment_study_state", "study_id", "state"),
         Index("ix_experiment_study_created", "study_id", "created_at"),
         Index("ix_experiment_study_finished", "study_id", "finished_at"),
-        Index("ix_experiment_arms", "study_id", *ARMS),
-    )
+        # What proposers are compared by. It holds all of it, since some columns lie behind the long
+        # texts of a row: `status` would read every patch of a study.
+        Index(
+            "ix_experiment_arms", "study_id", "category", "verdict", "reverts_id", "proposer",
+            "control", "seconds", "standing", "delta", "delta_error", "predicted_delta",
+        ),
+    )  # fmt: skip
 
     id: int | None = Field(default=None, primary_key=True)
     study_id: int = Field(foreign_key="study.id", index=True)
@@ -220,8 +211,13 @@ class Trial(SQLModel, table=True):
     # Rows are long and lie apart: what every verdict asks for is answered by the index alone.
     __table_args__ = (
         Index("ix_trial_reading", "experiment_id", "purpose", "val_bpb", "seed", "steps"),
-        Index("ix_trial_phases", *PHASES),
-    )
+        # Where the seconds of a slot went: `status` sums it up over all trials.
+        Index(
+            "ix_trial_phases", "experiment_id", "purpose", "state", "ending", "idle_seconds",
+            "paused_seconds", "machine_seconds", "deciding_seconds", "slot_seconds",
+            "startup_seconds", "training_seconds", "total_seconds", "scoring_seconds",
+        ),
+    )  # fmt: skip
 
     id: int | None = Field(default=None, primary_key=True)
     experiment_id: int = Field(foreign_key="experiment.id", index=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import ColumnElement, and_, func, or_
+from sqlalchemy import and_, func
 from sqlmodel import col, select
 
 from autoresearch.errors import RegistryError
@@ -11,13 +11,8 @@ from autoresearch.records.arms import Trained
 from autoresearch.records.hardware import Hardware, RanOn
 from autoresearch.records.notes import Note
 from autoresearch.records.tables import Call, Experiment, Study, Trial
-from autoresearch.records.values import (
-    ExperimentState,
-    Purpose,
-    Reading,
-    Verdict,
-)
-from autoresearch.registry import readings, tried
+from autoresearch.records.values import ExperimentState, Purpose, Reading, Verdict
+from autoresearch.registry import calls, machines, readings, tried
 from autoresearch.registry.arms import trained
 from autoresearch.registry.database import Database, without
 from autoresearch.registry.phases import duty
@@ -30,7 +25,6 @@ from autoresearch.registry.spending import Spending, spending
 from autoresearch.registry.summary import Summary, summarize
 
 _MOVING = (ExperimentState.COMMITTING, ExperimentState.WITHDRAWING)
-_CALL_BODY = ("answer",)
 
 
 class Queries:
@@ -85,20 +79,18 @@ class Queries:
         """
         if not whole and self._rows and (held := self._rows.experiment(number)):
             return held
-        found: Experiment | None = self._database.first(
-            select(Experiment).where(Experiment.id == number)
-        )
+        query = select(Experiment).where(Experiment.id == number)
+        found: Experiment | None = self._database.first(query)
         if found is None:
             last = self.newest()
-            known = f"they are 1 to {last}" if (last or 0) > 1 else "there is 1 alone"
+            known = f"they are 1 to {last}" if last > 1 else "there is 1 alone"
             msg = f"no experiment {number}: {known if last else 'none yet'}"
             raise RegistryError(msg)
         return found
 
     def newest(self) -> int:
         """Return the number of the newest experiment of all studies; 0 where there is none."""
-        last: int | None = self._database.first(select(func.max(Experiment.id)))
-        return last or 0
+        return int(self._database.first(select(func.max(Experiment.id))) or 0)
 
     def experiments(
         self,
@@ -179,16 +171,11 @@ class Queries:
 
         Only those since the machine was last seen to have changed, and of which it is known.
         """
-        mine = col(Trial.id) > study.steady_since, Experiment.study_id == study.id
-        query = select(Trial.id, Trial.worker, Trial.hardware).join(Experiment).where(*mine)
-        rows = self._database.all(query.order_by(col(Trial.id)))
-        known = ((number, worker, Hardware.of(stored)) for number, worker, stored in rows)
-        return [RanOn(number, worker, hardware) for number, worker, hardware in known if hardware]
+        return machines.ran_on(self._database, study)
 
     def newest_hardware(self, study: Study) -> Hardware | None:
         """Return what a study's last trial ran on; None where that is not known."""
-        query = select(Trial.hardware).join(Experiment).where(Experiment.study_id == study.id)
-        return Hardware.of(self._database.first(query.order_by(col(Trial.id).desc())) or {})
+        return machines.newest_hardware(self._database, study)
 
     def readings(self, study: Study) -> dict[int, list[Reading]]:
         """Return every scored trial of a study by its experiment's number, oldest first.
@@ -280,22 +267,15 @@ class Queries:
 
     def calls(self, study: Study, *, whole: bool = False) -> list[Call]:
         """Return a study's calls, oldest first; without what was answered unless `whole`."""
-        return self._calls(col(Call.study_id) == study.id, whole=whole)
+        return calls.calls(self._database, study, whole=whole)
 
     def calls_of(self, experiment: Experiment, *, whole: bool = False) -> list[Call]:
         """Return the calls that an experiment came of, oldest first; `whole` as for `calls`."""
-        own = col(Call.experiment_id) == experiment.id
-        return self._calls(or_(own, col(Call.id) == experiment.call_id), whole=whole)
+        return calls.calls_of(self._database, experiment, whole=whole)
 
-    def made_by(self, calls: Sequence[Call]) -> dict[int, list[int]]:
+    def made_by(self, made: Sequence[Call]) -> dict[int, list[int]]:
         """Return the experiments that each of these calls has made, by its number."""
-        numbers = [call.id for call in calls]
-        query = select(Experiment.call_id, Experiment.id).order_by(col(Experiment.id))
-        rows = self._database.all(query.where(col(Experiment.call_id).in_(numbers)))
-        found = {int(call.id or 0): [call.experiment_id] for call in calls if call.experiment_id}
-        for call, experiment in rows:
-            found.setdefault(call, []).append(experiment)
-        return found
+        return calls.made_by(self._database, made)
 
     def spending(self, study: Study) -> list[Spending]:
         """Return what each proposer of a study cost and brought, in the order of their names."""
@@ -312,7 +292,3 @@ class Queries:
     def curves(self, study: Study, *, after: int = 0) -> list[Trial]:
         """Return a study's scored trials with their curves, oldest first: those after a number."""
         return curves(self._database, study, after)
-
-    def _calls(self, condition: ColumnElement[bool], *, whole: bool) -> list[Call]:
-        query = select(Call).where(condition).order_by(col(Call.id))
-        return self._database.all(query if whole else query.options(*without(Call, _CALL_BODY)))

@@ -2,7 +2,8 @@
 
 from collections import ChainMap
 from collections.abc import Iterable, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, case, func, select
@@ -11,6 +12,7 @@ from sqlmodel import col
 from autoresearch.records.money import CallEnding, CallState
 from autoresearch.records.tables import Call, Experiment, Study, Trial
 from autoresearch.records.values import Category, Standing, TrialState, Verdict
+from autoresearch.records.verdict_counts import VerdictCounts
 from autoresearch.registry.database import Database
 
 _Part = dict[str, MutableMapping[str, Any]]  # by proposer, some of its account
@@ -30,10 +32,8 @@ class Spending:
 
     proposer: str
     experiments: int = 0
-    keeps: int = 0
+    verdicts: VerdictCounts = field(default_factory=VerdictCounts)
     confirmed: int = 0
-    crashes: int = 0
-    invalid: int = 0
     predictions: int = 0
     prediction_error: float | None = None
     calls: int = 0
@@ -47,6 +47,11 @@ class Spending:
     gpu_seconds: float = 0.0
 
     @property
+    def keeps(self) -> int:
+        """How many of its experiments are kept."""
+        return self.verdicts[Verdict.KEEP]
+
+    @property
     def cached_share(self) -> float | None:
         """The part of the input tokens that came from the provider's cache."""
         return self.tokens_cached / self.tokens_in if self.tokens_in else None
@@ -54,7 +59,7 @@ class Spending:
 
 def spending(database: Database, study: Study) -> list[Spending]:
     """Return every proposer's account, in the order of their names."""
-    parts = (_experiments(database, study), _calls(database, study), _trials(database, study))
+    parts = [each(database, study) for each in (_experiments, _verdicts, _calls, _trials)]
     names = sorted({name for part in parts for name in part})
     return [Spending(name, **ChainMap(*(part.get(name, {}) for part in parts))) for name in names]
 
@@ -65,21 +70,37 @@ def _experiments(database: Database, study: Study) -> _Part:
         select(
             col(Experiment.proposer),
             func.count(),
-            _count(col(Experiment.verdict) == Verdict.KEEP),
             _count(col(Experiment.standing) == Standing.CONFIRMED),
-            _count(col(Experiment.verdict) == Verdict.CRASH),
-            _count(col(Experiment.verdict) == Verdict.INVALID),
             func.count(error),
             func.avg(error),
         )
-        .where(col(Experiment.study_id) == study.id, col(Experiment.category) != Category.BASELINE)
+        .where(*_proposed(study))
         .group_by(col(Experiment.proposer))
     )
-    names = (
-        "experiments", "keeps", "confirmed", "crashes", "invalid", "predictions",
-        "prediction_error",
-    )  # fmt: skip
+    names = ("experiments", "confirmed", "predictions", "prediction_error")
     return _named(names, database.all(query))
+
+
+def _verdicts(database: Database, study: Study) -> _Part:
+    proposer, verdict = col(Experiment.proposer), col(Experiment.verdict)
+    query = (
+        select(proposer, verdict, func.count())
+        .where(*_proposed(study))
+        .group_by(proposer, verdict)
+        .order_by(proposer)
+    )
+    by_proposer = groupby(database.all(query), key=lambda row: row[0])
+    return {
+        name: {"verdicts": VerdictCounts.of((verdict, count) for _, verdict, count in rows)}
+        for name, rows in by_proposer
+    }
+
+
+def _proposed(study: Study) -> tuple[ColumnElement[bool], ...]:
+    return (
+        col(Experiment.study_id) == study.id,
+        col(Experiment.category) != Category.BASELINE,
+    )
 
 
 def _calls(database: Database, study: Study) -> _Part:

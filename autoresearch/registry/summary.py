@@ -1,12 +1,17 @@
 """A study in numbers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import func
 from sqlmodel import col, select
 
+from autoresearch.policy.lineage import believed_gain
+from autoresearch.records.events import StudyOpened, StudyStopped
 from autoresearch.records.tables import Experiment, Study
-from autoresearch.records.values import Standing, Verdict
+from autoresearch.records.training import Budget
+from autoresearch.records.values import Estimate, Standing, Verdict
+from autoresearch.records.verdict_counts import VerdictCounts
 from autoresearch.registry.database import Database
 from autoresearch.registry.working import seconds_at_work
 
@@ -19,7 +24,7 @@ class Summary:
     """
 
     study: Study
-    verdicts: dict[Verdict, int] = field(default_factory=dict)
+    verdicts: VerdictCounts = field(default_factory=VerdictCounts)
     confirmed: int = 0
     unfinished: int = 0
     baseline: Experiment | None = None
@@ -29,12 +34,50 @@ class Summary:
     @property
     def finished(self) -> int:
         """How many experiments have a verdict."""
-        return sum(self.verdicts.values())
+        return self.verdicts.total
 
     @property
     def per_hour(self) -> float | None:
         """Finished experiments an hour of work; None before any time has passed."""
         return self.finished * 3600 / self.at_work if self.at_work > 0 else None
+
+    def opened(
+        self, budget: Budget, proposers: Sequence[str], slots: Sequence[str] = ()
+    ) -> StudyOpened:
+        """Return the first event of a run of this study."""
+        study = self.study
+        return StudyOpened(
+            tag=study.tag,
+            branch=study.branch,
+            budget=budget,
+            device=study.device,
+            trust=study.trust,
+            proposers=tuple(proposers),
+            corpus=study.corpus,
+            continued=self.finished > 0,
+            baseline_bpb=self.baseline.val_bpb if self.baseline else None,
+            best_bpb=self.incumbent.val_bpb if self.incumbent else None,
+            slots=tuple(slots),
+            metric=study.metric,
+        )
+
+    def stopped(self, rows: Sequence[Experiment], reason: str) -> StudyStopped:
+        """Return the last event of a run of this study; `rows` are its experiments."""
+        lineage = {int(row.id or 0): (row.parent_id, _effect(row)) for row in rows}
+        gain = believed_gain(lineage, self.incumbent.id if self.incumbent else None)
+        return StudyStopped(
+            reason=reason,
+            verdicts=self.verdicts,
+            confirmed=self.confirmed,
+            per_hour=self.per_hour,
+            baseline_bpb=self.baseline.val_bpb if self.baseline else None,
+            best_bpb=self.incumbent.val_bpb if self.incumbent else None,
+            gain=gain.mean if gain else None,
+        )
+
+
+def _effect(row: Experiment) -> Estimate | None:
+    return None if row.delta is None else Estimate(row.delta, row.delta_error)
 
 
 def summarize(database: Database, study: Study, incumbent: Experiment | None) -> Summary:
@@ -51,7 +94,7 @@ def summarize(database: Database, study: Study, incumbent: Experiment | None) ->
     )
     return Summary(
         study=study,
-        verdicts={verdict: count for verdict, count in counts if verdict is not None},
+        verdicts=VerdictCounts.of(counts),
         confirmed=int(database.first(confirmed)),
         unfinished=sum(count for verdict, count in counts if verdict is None),
         baseline=baseline,

@@ -1,20 +1,18 @@
 """Who is worth it: each proposer's gains beside the control's, and how it predicted them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
-from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
 from autoresearch.policy.calibration import Calibration
 from autoresearch.policy.proposer_comparison import Difference, ProposerComparison, ProposerRecord
 from autoresearch.render import words
+from autoresearch.render.fitted_table import Cells, fitted_table
 from autoresearch.render.scores import BPB, ScoreFormat
 from autoresearch.report.values import Proposers
 
 FEWEST = 3  # predictions that are worth a line
-GAP = 2
-NARROWEST = 12  # columns of a proposer's name
 NAME = 60
 _GIVE_WAY = ("an hour", "confirmed", "an experiment")  # as the terminal narrows
 
@@ -25,7 +23,7 @@ def arms(proposers: Proposers, form: ScoreFormat, width: int) -> Iterator[Table 
     Nothing where there is nothing to compare: a single proposer that predicts nothing.
     """
     if len(proposers.records) > 1:
-        yield _table(proposers.records, form, width)
+        yield fitted_table(proposers.records, "arm", _arm, _cells(form), width, give_way=_GIVE_WAY)
     for comparison in proposers.comparisons:
         yield compared(comparison, form)
     for name, each in proposers.calibrations.items():
@@ -43,7 +41,7 @@ def compared(comparison: ProposerComparison, form: ScoreFormat = BPB) -> Text:
     if one is None:
         nothing = ": no difference can be seen yet, as nothing was kept"
         return name.append(" and the control ").append_text(control).append(nothing)
-    if one.seen and (hour is None or (hour.seen and _alike(one, hour))):
+    if one.seen and (hour is None or (hour.seen and (one.value > 0) is (hour.value > 0))):
         verb = "beats" if one.value > 0 else "falls short of"
         name.append(f" {verb} the control ").append_text(control)
         return name.append(f" by {_amounts(one, hour, form, signed=False)}")
@@ -67,10 +65,6 @@ def calibrated(name: str, calibration: Calibration, form: ScoreFormat = BPB) -> 
     return words.line(name, NAME).append(told)
 
 
-def _alike(one: Difference, other: Difference) -> bool:
-    return (one.value > 0) is (other.value > 0)
-
-
 def _amounts(one: Difference, hour: Difference | None, form: ScoreFormat, *, signed: bool) -> str:
     told = _interval(one, f"{form.unit} an experiment", form.metric.decimals + 1, signed=signed)
     if hour is None:
@@ -88,10 +82,7 @@ def _interval(difference: Difference, unit: str, digits: int, *, signed: bool) -
     return f"{told[1]}{unit} ({told[0]} to {told[2]})"
 
 
-Cells = Mapping[str, Callable[[ProposerRecord], str]]
-
-
-def _cells(form: ScoreFormat) -> Cells:
+def _cells(form: ScoreFormat) -> Cells[ProposerRecord]:
     digits = form.metric.decimals
     return {
         "trained": lambda each: words.count(each.trained),
@@ -103,37 +94,6 @@ def _cells(form: ScoreFormat) -> Cells:
     }
 
 
-def _table(rows: Sequence[ProposerRecord], form: ScoreFormat, width: int) -> Table:
-    cells, room = _fit(rows, _cells(form), width)
-    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
-    table.add_column("arm", no_wrap=True, max_width=room)
-    for name in cells:
-        table.add_column(name, no_wrap=True, justify="right")
-    for each in rows:
-        arm = _arm(each)
-        arm.truncate(room, overflow="ellipsis")
-        table.add_row(arm, *(cell(each) for cell in cells.values()))
-    return table
-
-
 def _arm(record: ProposerRecord) -> Text:
     name = words.line(record.proposer, NAME)
     return Text("control ").append_text(name) if record.control else name
-
-
-def _fit(rows: Sequence[ProposerRecord], cells: Cells, width: int) -> tuple[Cells, int]:
-    """Return the columns that fit beside the names, and the room that these have."""
-    left = dict(cells)
-    for name in (*_GIVE_WAY, None):
-        taken = sum(_wide(column, cell, rows) + GAP for column, cell in left.items())
-        room = width - taken - GAP
-        if room >= NARROWEST or name is None:
-            break
-        del left[name]
-    return left, max(room, 1)
-
-
-def _wide(
-    column: str, cell: Callable[[ProposerRecord], str], rows: Sequence[ProposerRecord]
-) -> int:
-    return max(cell_len(each) for each in (column, *map(cell, rows)))

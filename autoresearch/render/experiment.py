@@ -27,7 +27,9 @@ def experiment(found: ExperimentInFull, console: Console) -> None:
     """Print every field of an experiment in words, its calls, trials, traceback and patch."""
     row, form = found.row, ScoreFormat.of(found.study)
     console.print(words.study_line(found.study), highlight=False)
-    console.print(_title(row), highlight=False)
+    state: Text | str = words.fate(row) if row.verdict else f"{row.state}, no verdict yet"
+    title = words.joined([Text(f"experiment {row.id}", style="bold"), state])
+    console.print(title, highlight=False)
     console.print(Padding(_fields(found, form), (0, 0, 0, 2)), highlight=False)
     for line in money.calls(found.calls, found.made):
         console.print(line, highlight=False)
@@ -66,11 +68,6 @@ def _next_step(found: ExperimentInFull) -> str:
 
 def _section(console: Console, name: str) -> None:
     console.print(Text(name, style="bold"), highlight=False)
-
-
-def _title(row: Experiment) -> Text:
-    state: Text | str = words.fate(row) if row.verdict else f"{row.state}, no verdict yet"
-    return words.joined([Text(f"experiment {row.id}", style="bold"), state])
 
 
 def _fields(found: ExperimentInFull, form: ScoreFormat) -> Table:

@@ -113,22 +113,26 @@ def _fit(
 def _layouts(signs: Signs, form: ScoreFormat) -> Iterator[list[Column]]:
     """Yield columns in the order in which they give way as the terminal narrows."""
     number = Column("id", lambda row: Text(str(row.number)), right=True)
-    verdict = Column("verdict", lambda row: _verdict(row, signs))
+    verdict = Column(
+        "verdict", lambda row: words.fate(row) if row.verdict else signs.word(row.number)
+    )
     score, bare_score = (_score(form, errors=errors) for errors in (True, False))
     delta, bare_delta = (_delta(form, errors=errors) for errors in (True, False))
-    chances = Column("% better/same/worse", _chances, right=True)
-    seconds = Column("seconds", _seconds, right=True)
-    proposer = Column("proposer", _proposer)
+    chances = Column(
+        "% better/same/worse",
+        lambda row: Text(row.chances.short if row.chances else "-"),
+        right=True,
+    )
+    seconds = Column(
+        "seconds", lambda row: Text(f"{row.seconds:,.0f}" if row.verdict else "-"), right=True
+    )
+    proposer = Column("proposer", lambda row: words.line(row.proposer, PROPOSER))
     yield [number, verdict, score, delta, chances, seconds, proposer]
     yield [number, verdict, score, delta, seconds, proposer]
     yield [number, verdict, score, bare_delta, seconds, proposer]
     yield [number, verdict, score, bare_delta, seconds]
     yield [number, verdict, score, bare_delta]
     yield [number, verdict, bare_score, bare_delta]
-
-
-def _verdict(row: ExperimentReport, signs: Signs) -> Text:
-    return words.fate(row) if row.verdict is not None else signs.word(row.number)
 
 
 def _score(form: ScoreFormat, *, errors: bool) -> Column:
@@ -145,15 +149,3 @@ def _delta(form: ScoreFormat, *, errors: bool) -> Column:
         return Text(form.delta(found.mean, found.error if errors else None) if found else "-")
 
     return Column("Δ", cell)
-
-
-def _chances(row: ExperimentReport) -> Text:
-    return Text(row.chances.short if row.chances else "-")
-
-
-def _seconds(row: ExperimentReport) -> Text:
-    return Text(f"{row.seconds:,.0f}" if row.verdict is not None else "-")
-
-
-def _proposer(row: ExperimentReport) -> Text:
-    return words.line(row.proposer, PROPOSER)

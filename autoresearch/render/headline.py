@@ -103,19 +103,13 @@ def best_so_far(report: StudyReport) -> Sequence[float]:
 
 def counts(report: StudyReport) -> Text:
     """Return how many experiments ended in which way; what is rare is said where there is any."""
-    number = {each: report.verdicts.get(each, 0) for each in Verdict}
-    told = [
-        f"{words.count(number[Verdict.KEEP])} kept ({words.count(report.confirmed)} confirmed)",
-        f"{words.count(number[Verdict.DISCARD])} discarded{_refuted(report)}",
-        f"{words.count(number[Verdict.CRASH])} crashed",
-        f"{words.count(number[Verdict.INVALID])} refused (invalid)",
-    ]
-    rare = {
-        "disqualified": number[Verdict.DISQUALIFIED],
-        "stale": number[Verdict.STALE],
-        "unfinished": report.unfinished,
+    more = {
+        Verdict.KEEP: f"kept ({words.count(report.confirmed)} confirmed)",
+        Verdict.DISCARD: f"discarded{_refuted(report)}",
+        Verdict.INVALID: "refused (invalid)",
     }
-    told += [f"{words.count(count)} {kind}" for kind, count in rare.items() if count]
+    told = report.verdicts.described(more, always={*more, Verdict.CRASH})
+    told += [f"{words.count(report.unfinished)} unfinished"] if report.unfinished else []
     return Text(", ".join(told))
 
 

@@ -19,11 +19,13 @@ from autoresearch.records.events import (
 )
 from autoresearch.records.money import dollars
 from autoresearch.records.text import counted
-from autoresearch.records.values import Purpose
+from autoresearch.records.values import Purpose, Verdict
 from autoresearch.render import words
 from autoresearch.render.scores import ScoreFormat
 
 WIDTH = 300
+# What the last line of a run names though there were none.
+_ALWAYS = frozenset(Verdict) - {Verdict.STALE}
 
 
 def sentence(event: Event, form: ScoreFormat, *, several: bool = False) -> Text | None:  # noqa: C901, PLR0911 - a return a kind of event
@@ -38,7 +40,7 @@ def sentence(event: Event, form: ScoreFormat, *, several: bool = False) -> Text 
         case ExperimentOpened():
             return experiment_opened(event)
         case TrialStarted():
-            return _started(event, several=several)
+            return _on(event.slot, several=several).append(f"training {trained(event)}")
         case TrialScored():
             return _scored(event, form, several=several)
         case ExperimentDone():
@@ -109,10 +111,6 @@ def trained(event: TrialStarted) -> str:
     return f"experiment {event.experiment_id}, seed {event.seed}, {event.purpose}{beside}"
 
 
-def _started(event: TrialStarted, *, several: bool) -> Text:
-    return _on(event.slot, several=several).append(f"training {trained(event)}")
-
-
 def _on(slot: str, *, several: bool) -> Text:
     said = Text("  ")
     return said.append_text(words.line(f"slot {slot}", 60)).append(": ") if several else said
@@ -157,11 +155,9 @@ def _because(reason: str) -> Text:
 def stopped(event: StudyStopped, form: ScoreFormat) -> Text:
     """Return how a run ended and what the study holds by now."""
     said = words.line(f"stopped: {event.reason}", WIDTH, "bold")
-    said = Text().append_text(said).append(f"\n{counted(event.finished, 'experiment')}: ")
-    said.append(
-        f"{event.kept} kept ({event.confirmed} confirmed), {event.discarded} discarded, "
-        f"{event.crashed} crashed, {event.invalid} invalid, {event.disqualified} disqualified"
-    )
+    said = Text().append_text(said).append(f"\n{counted(event.verdicts.total, 'experiment')}: ")
+    kept = {Verdict.KEEP: f"kept ({event.confirmed} confirmed)"}
+    said.append(", ".join(event.verdicts.described(kept, always=_ALWAYS, never={Verdict.STALE})))
     if event.per_hour is not None:
         said.append(f", {event.per_hour:.1f} an hour")
     if event.best_bpb is None:

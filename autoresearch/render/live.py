@@ -15,10 +15,7 @@ from autoresearch.records.events import (
     Event,
     ExperimentDone,
     ExperimentOpened,
-    MoneyLow,
     NoProposal,
-    Notice,
-    ProposersOut,
     Scoring,
     Settled,
     StudyOpened,
@@ -31,6 +28,7 @@ from autoresearch.records.events import (
 )
 from autoresearch.records.training import Point
 from autoresearch.records.values import Trust, Verdict
+from autoresearch.records.verdict_counts import VerdictCounts
 from autoresearch.render import words
 from autoresearch.render.lanes import Lanes
 from autoresearch.render.lines import experiment_opened, sentence, training
@@ -70,14 +68,14 @@ class View:
     budget: float = 0.0
     form: ScoreFormat = UNKNOWN
     best: float | None = None
-    counts: dict[Verdict, int] = field(default_factory=dict)
+    verdicts: VerdictCounts = field(default_factory=VerdictCounts)
     lanes: Lanes = field(default_factory=Lanes)
 
     def after(self, event: Event, now: float) -> "View":
         """Return the view once `event` has been seen at `now`."""
         return replace(self._after(event, now), lanes=self.lanes.after(event, now))
 
-    def _after(self, event: Event, now: float) -> "View":  # noqa: C901, PLR0911 - a return a kind of event
+    def _after(self, event: Event, now: float) -> "View":  # noqa: PLR0911 - a return a kind of event
         match event:
             case StudyOpened():
                 form = ScoreFormat(event.metric, event.trust)
@@ -98,19 +96,18 @@ class View:
                 return replace(self, best=event.best_bpb or self.best)
             case Waiting() | NoProposal():
                 return self._turn(f"waiting: {event.reason}", now)
-            case Notice() | ProposersOut() | MoneyLow():
-                return self
             case StudyStopped():
                 return self._turn("stopped", now, experiment=None)
+        return self
 
     def _turn(self, phase: str, now: float, **more: ExperimentOpened | None) -> "View":
         return replace(self, phase=phase, since=now, point=None, **more)  # type: ignore[arg-type]  # only `experiment` is given
 
     def _decided(self, event: ExperimentDone, now: float) -> "View":
-        counts = {**self.counts, event.verdict: self.counts.get(event.verdict, 0) + 1}
+        verdicts = self.verdicts.with_one_more(event.verdict)
         kept = event.verdict is Verdict.KEEP and event.val_bpb is not None
         best = event.val_bpb if kept else self.best
-        return replace(self._turn("proposing", now, experiment=None), counts=counts, best=best)
+        return replace(self._turn("proposing", now, experiment=None), verdicts=verdicts, best=best)
 
     def render(self, now: float) -> Group:
         """Return three lines: the idea, what is being done about it, how the run stands.
@@ -147,7 +144,8 @@ class View:
         parts: list[Text | str] = []
         if self.best is not None:
             parts.append(Text("best ").append_text(self.form.score(self.best)))
-        parts += [words.verdict(word).append(f" {n}") for word, n in self.counts.items()]
+        counts = self.verdicts.by_verdict.items()
+        parts += [words.verdict(verdict).append(f" {count}") for verdict, count in counts]
         return words.joined([*parts, f"at work for {words.duration(round(now - self.began))}"])
 
 

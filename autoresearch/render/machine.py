@@ -12,7 +12,8 @@ from sqlmodel import SQLModel
 from autoresearch.policy import ByDocument
 from autoresearch.policy.proposer_comparison import ProposerRecord
 from autoresearch.records.metric import BITS_PER_BYTE, Metric
-from autoresearch.registry import RunNote
+from autoresearch.records.values import Verdict
+from autoresearch.registry import RunNote, Spending
 from autoresearch.registry.packing import unpack
 from autoresearch.render import at_work, duty, evidence, notes, pruning
 from autoresearch.report import StudyReport
@@ -56,7 +57,7 @@ def write_study_json(
     out.write('],\n"calls": [')
     _write_items(out, (plain(each) for each in rows.calls))
     out.write('],\n"spending": [')
-    _write_items(out, (asdict(each) for each in report.spending))
+    _write_items(out, (_account(each) for each in report.spending))
     out.write(f'],\n"pruning": {dump(pruning.plain(report.pruning))},')
     out.write(f'\n"duty": {dump(duty.plain(report.duty))},')
     out.write(f'\n"money": {dump(asdict(report.tariff))},')
@@ -78,7 +79,7 @@ def summary(report: StudyReport) -> dict[str, object]:
         "gain": None if gain is None else metric.shown(gain.mean),
         "gain_interval": None if ends is None else sorted(map(metric.shown, ends)),
         "trust": report.study.trust,
-        "verdicts": {str(name): count for name, count in report.verdicts.items()},
+        "verdicts": {str(name): count for name, count in report.verdicts.by_verdict.items()},
         "confirmed": report.confirmed,
         "unfinished": report.unfinished,
         "experiments_an_hour": report.per_hour,
@@ -119,6 +120,16 @@ def _calibrations(report: StudyReport) -> dict[str, object]:
     return {
         name: asdict(each) | {"predicted": shown(each.predicted), "actual": shown(each.actual)}
         for name, each in report.proposers.calibrations.items()
+    }
+
+
+def _account(account: Spending) -> dict[str, object]:
+    counts = account.verdicts
+    return asdict(account) | {
+        "verdicts": {str(name): count for name, count in counts.by_verdict.items()},
+        "keeps": counts[Verdict.KEEP],
+        "crashes": counts[Verdict.CRASH],
+        "invalid": counts[Verdict.INVALID],
     }
 
 

@@ -1,8 +1,7 @@
 """What a study cost: a table of its proposers' accounts, a line of totals, single calls."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from rich.cells import cell_len
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -12,6 +11,7 @@ from autoresearch.records.tables import Call
 from autoresearch.records.text import counted
 from autoresearch.registry import Spending
 from autoresearch.render import words
+from autoresearch.render.fitted_table import Cells, fitted_table
 from autoresearch.render.scores import ScoreFormat
 from autoresearch.report import StudyReport
 from autoresearch.report.tariff import CARD_HOUR_USD, GpuRate, Tariff, tariff
@@ -22,9 +22,6 @@ __all__ = [
     "totals",
 ]  # fmt: skip
 
-GAP = 2
-NARROWEST = 12  # columns of a proposer's name
-
 
 def accounts(report: StudyReport, width: int) -> Iterator[Table | Text]:
     """Yield what a study's proposers cost and brought; nothing where no money is in play."""
@@ -32,7 +29,14 @@ def accounts(report: StudyReport, width: int) -> Iterator[Table | Text]:
         return
     proposers = [each for each in report.spending if each.experiments or each.calls]
     if proposers:
-        yield _table(proposers, report, width)
+        yield fitted_table(
+            proposers,
+            "proposer",
+            lambda each: words.line(each.proposer, 60),
+            _cells(report),
+            width,
+            give_way=_GIVE_WAY,
+        )
     yield totals(report.spending, report.tariff)
 
 
@@ -67,22 +71,16 @@ def _share(amount: float, number: int) -> str:
     return dollars(amount / number) if number else "-"
 
 
-def _cached(account: Spending) -> str:
-    return "-" if account.cached_share is None else f"{account.cached_share:.0%}"
-
-
-def _gpu(account: Spending, tariff: Tariff) -> str:
-    return dollars(tariff.gpu.cost(account.gpu_seconds)) if tariff.gpu else "-"
-
-
-Cells = Mapping[str, Callable[[Spending], str]]
 # As the terminal narrows.
 _GIVE_WAY = ("Δ missed by", "cached", "GPU", "$/experiment", "$/keep", "confirmed")
 
 
-def _cells(report: StudyReport) -> Cells:
+def _cells(report: StudyReport) -> Cells[Spending]:
     tariff, form = report.tariff, ScoreFormat.of(report.study)
-    gpu: Cells = {"GPU": lambda each: _gpu(each, tariff)} if tariff.gpu else {}
+    rate = tariff.gpu
+    gpu: Cells[Spending] = (
+        {} if rate is None else {"GPU": lambda each: dollars(rate.cost(each.gpu_seconds))}
+    )
     return {
         "experiments": lambda each: words.count(each.experiments),
         "keeps": lambda each: words.count(each.keeps),
@@ -92,42 +90,11 @@ def _cells(report: StudyReport) -> Cells:
         "$/experiment": lambda each: _share(tariff.total(each), each.experiments),
         "$/keep": lambda each: _share(tariff.total(each), each.keeps),
         "$/confirmed": lambda each: _share(tariff.total(each), each.confirmed),
-        "cached": _cached,
-        "Δ missed by": lambda each: _missed(each, form),
+        "cached": lambda each: "-" if (part := each.cached_share) is None else f"{part:.0%}",
+        "Δ missed by": lambda each: (
+            "-" if (error := each.prediction_error) is None else form.amount(error)
+        ),
     }
-
-
-def _missed(account: Spending, form: ScoreFormat) -> str:
-    error = account.prediction_error
-    return "-" if error is None else form.amount(error)
-
-
-def _table(proposers: Sequence[Spending], report: StudyReport, width: int) -> Table:
-    cells, room = _fit(proposers, _cells(report), width)
-    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
-    table.add_column("proposer", no_wrap=True, max_width=room)
-    for name in cells:
-        table.add_column(name, no_wrap=True, justify="right")
-    for each in proposers:
-        proposer = words.line(each.proposer, 60)
-        proposer.truncate(room, overflow="ellipsis")
-        table.add_row(proposer, *(cell(each) for cell in cells.values()))
-    return table
-
-
-def _fit(proposers: Sequence[Spending], cells: Cells, width: int) -> tuple[Cells, int]:
-    """Return the columns that fit beside the proposers' names, and the room that these have."""
-    left = dict(cells)
-    widths = {
-        name: max(cell_len(each) for each in (name, *map(cell, proposers)))
-        for name, cell in cells.items()
-    }
-    for name in (*_GIVE_WAY, None):
-        room = width - sum(widths[each] + GAP for each in left) - GAP
-        if room >= NARROWEST or name is None:
-            break
-        left.pop(name, None)
-    return left, max(room, 1)
 
 
 def limits(limited: Iterable[Limited]) -> Iterator[Text]:

@@ -48,7 +48,7 @@ def progress(report: StudyReport) -> Figure:
     _best_so_far(axes, kept, len(report.experiments) - 1)
     _labels(axes, kept, form.metric)
     _limits(axes, kept)
-    count, keeps = len(report.experiments), report.verdicts.get(Verdict.KEEP, 0)
+    count, keeps = len(report.experiments), report.verdicts[Verdict.KEEP]
     axes.set_title(f"Autoresearch Progress: {count} Experiments, {keeps} Kept Improvements")
     axes.set_xlabel("Experiment #")
     name = "Validation BPB" if form.metric == BITS_PER_BYTE else form.name

@@ -108,6 +108,6 @@ def next_step(report: StudyReport) -> str:
         return f"autoresearch diff {confirmed[-1].number} · autoresearch promote --all-confirmed"
     if kept:
         return f"autoresearch diff {kept[-1].number} · autoresearch run, to confirm and go on"
-    if report.verdicts.get(Verdict.CRASH, 0) > report.finished / 2:
+    if report.verdicts[Verdict.CRASH] > report.finished / 2:
         return "autoresearch doctor · autoresearch status ID, for why an experiment crashed"
     return "autoresearch run, to go on"

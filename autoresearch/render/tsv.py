@@ -9,12 +9,6 @@ from autoresearch.records.text import safe_line
 from autoresearch.records.values import Verdict
 from autoresearch.report import ExperimentReport
 
-_STATUS = {
-    Verdict.KEEP: Verdict.KEEP,
-    Verdict.DISCARD: Verdict.DISCARD,
-    Verdict.STALE: Verdict.DISCARD,
-}
-
 
 def write_tsv(rows: Iterable[ExperimentReport], metric: Metric, out: TextIO) -> None:
     """Write experiments exactly as upstream's results.tsv; its second column has the metric's name.
@@ -33,7 +27,8 @@ def write_tsv(rows: Iterable[ExperimentReport], metric: Metric, out: TextIO) -> 
 
 
 def _row(row: ExperimentReport, verdict: Verdict, metric: Metric) -> ResultsRow:
-    status = Verdict.CRASH if row.bpb is None else _STATUS.get(verdict, Verdict.CRASH)
+    kept_or_not = Verdict.KEEP if verdict is Verdict.KEEP else Verdict.DISCARD
+    status = Verdict.CRASH if row.bpb is None or verdict.failed else kept_or_not
     foreign = f" ({verdict})" if verdict is not status else ""
     return ResultsRow(
         commit=row.commit,

@@ -38,7 +38,7 @@ def source(text: str) -> str:
 
 def verdict(word: Verdict) -> Text:
     """Return a verdict in its colour."""
-    return Text(str(word), style=STYLES[word])
+    return Text(str(word), style=STYLES.get(word, ""))
 
 
 def standing(word: Standing) -> Text:

@@ -6,16 +6,10 @@ from typing import Self
 
 from autoresearch import policy
 from autoresearch.records.hardware import Hardware
+from autoresearch.records.proposals import Notes
 from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.text import safe_text
-from autoresearch.records.values import (
-    UNCOUNTED,
-    Estimate,
-    FailureKind,
-    Notes,
-    Reading,
-    TrialState,
-)
+from autoresearch.records.values import UNCOUNTED, Estimate, FailureKind, Reading, TrialState
 from autoresearch.registry.packing import unpack
 from autoresearch.report.values import Cost, ExperimentReport, LaterIdea, Pair, TrialReport
 

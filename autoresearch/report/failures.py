@@ -7,7 +7,6 @@ from autoresearch.records.text import safe_line
 from autoresearch.records.values import Verdict
 from autoresearch.report.values import ExperimentReport, FailureGroup
 
-FAILED = (Verdict.CRASH, Verdict.INVALID, Verdict.DISQUALIFIED)
 WIDTH = 160
 _VARIABLE = re.compile(r"0x[0-9a-fA-F]+|\d[\d.,]*|'[^']{0,200}'|\"[^\"]{0,200}\"")
 
@@ -16,7 +15,7 @@ def failures(experiments: Iterable[ExperimentReport]) -> tuple[FailureGroup, ...
     """Return failed experiments by what they have in common, the largest group first."""
     groups: dict[tuple[Verdict, str], list[ExperimentReport]] = {}
     for each in experiments:
-        if each.verdict in FAILED and each.verdict is not None:
+        if each.verdict is not None and each.verdict.failed:
             groups.setdefault((each.verdict, fingerprint(_said(each))), []).append(each)
     found = [
         FailureGroup(verdict, mark, tuple(each.number for each in those), _said(those[-1]))

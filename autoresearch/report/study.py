@@ -8,7 +8,8 @@ from functools import cached_property
 from autoresearch import policy
 from autoresearch.records.notes import Note
 from autoresearch.records.scores import Allowance
-from autoresearch.records.values import Estimate, Verdict
+from autoresearch.records.values import Estimate
+from autoresearch.records.verdict_counts import VerdictCounts
 from autoresearch.registry import PruningCounts, Spending
 from autoresearch.report import derived
 from autoresearch.report.failures import failures
@@ -40,7 +41,7 @@ class StudyReport:
     study: StudyFacts
     whole: bool
     made: datetime
-    verdicts: Mapping[Verdict, int]
+    verdicts: VerdictCounts
     confirmed: int
     unfinished: int
     per_hour: float | None
@@ -71,7 +72,7 @@ class StudyReport:
     @property
     def finished(self) -> int:
         """How many experiments have a verdict."""
-        return sum(self.verdicts.values())
+        return self.verdicts.total
 
     @property
     def trained_here(self) -> bool:

@@ -8,16 +8,9 @@ from autoresearch import preflight
 from autoresearch.config import Project
 from autoresearch.gitrepo import Conflict, GitRepo, Nothing, commit_message
 from autoresearch.patching import apply_diff, effect_hash, merge_files, unified_diff
+from autoresearch.records.proposals import Change, ChangeFormat, Patch, Proposal, Rejection
 from autoresearch.records.tables import Experiment, Study
-from autoresearch.records.values import (
-    Category,
-    Change,
-    ChangeFormat,
-    ExperimentState,
-    Patch,
-    Proposal,
-    Rejection,
-)
+from autoresearch.records.values import Category, ExperimentState
 from autoresearch.registry import Registry
 from autoresearch.research.briefing import Briefing
 

@@ -16,9 +16,10 @@ from autoresearch.proposers import (
     Remaining,
     TextSize,
 )
+from autoresearch.records.proposals import Change, ChangeFormat
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.training import ProfileRow
-from autoresearch.records.values import Category, Change, ChangeFormat, Estimate, Reading
+from autoresearch.records.values import Category, Estimate, Reading
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack_counts
 from autoresearch.research.guarding import guards_of

@@ -8,17 +8,11 @@ from autoresearch.errors import AutoresearchError, Interrupted, SlotLostError
 from autoresearch.proposers import Brief, Remaining
 from autoresearch.records.events import Event, WaitCause, Waiting
 from autoresearch.records.phases import IdleReason
+from autoresearch.records.proposals import Rejection
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.training import Budget
-from autoresearch.records.values import (
-    ExperimentState,
-    Purpose,
-    Rejection,
-    StudyState,
-    Verdict,
-)
+from autoresearch.records.values import ExperimentState, Purpose, StudyState, Verdict
 from autoresearch.registry import Registry
-from autoresearch.research import telling
 from autoresearch.research.agenda import Agenda, OpenExperiment
 from autoresearch.research.alarms import Alarms
 from autoresearch.research.backoff import Backoff
@@ -413,7 +407,7 @@ class Controller:
         self._schedule.resume(self._registry.experiments(self.study))
         summary = self._registry.summary(self.study)
         slots = self._trials.executor.slots
-        self._on_event(telling.study_opened(summary, self._budget, self._schedule.names, slots))
+        self._on_event(summary.opened(self._budget, self._schedule.names, slots))
         for row in self._registry.unfinished(self.study):
             if row.state is ExperimentState.OPEN:
                 self._take_up(row)
@@ -432,7 +426,7 @@ class Controller:
         with suppress(Interrupted):  # it waits for the registry, and may wait no longer
             self._set_state(StudyState.STOPPED, self._trials.slot_clock.rest())
         summary, rows = self._registry.summary(self.study), self._registry.experiments(self.study)
-        self._on_event(telling.study_stopped(summary, rows, reason))
+        self._on_event(summary.stopped(rows, reason))
 
     def _reread(self) -> None:
         self._trials.tidy()

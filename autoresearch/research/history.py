@@ -10,8 +10,9 @@ from statistics import fmean
 from autoresearch import patching, policy
 from autoresearch.gitrepo import GitRepo
 from autoresearch.proposers import HistoryEntry, TrialSummary
+from autoresearch.records.proposals import Change, ChangeFormat, Notes
 from autoresearch.records.tables import Experiment, Study, Trial
-from autoresearch.records.values import Change, ChangeFormat, Notes, Purpose, Reading, Verdict
+from autoresearch.records.values import Purpose, Reading, Verdict
 from autoresearch.registry import Registry
 from autoresearch.research.guarding import Guards, broken
 from autoresearch.research.trial_recorder import settled

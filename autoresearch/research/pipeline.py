@@ -6,11 +6,10 @@ from functools import partial
 from autoresearch.config import Project
 from autoresearch.gitrepo import GitRepo
 from autoresearch.proposers import Brief
-from autoresearch.records.events import Event
+from autoresearch.records.events import Event, ExperimentOpened
+from autoresearch.records.proposals import Proposal, Rejection
 from autoresearch.records.tables import Experiment, Study
-from autoresearch.records.values import Proposal, Rejection
 from autoresearch.registry import Registry
-from autoresearch.research import telling
 from autoresearch.research.admission import BASELINE, Admission, SmokeTestRun
 from autoresearch.research.agenda import OpenExperiment
 from autoresearch.research.backoff import Backoff
@@ -100,7 +99,7 @@ class ProposalPipeline:
 
     def admit(self, study: Study, row: Experiment) -> OpenExperiment | Rejection:
         """Make a commit of an open experiment's change, or say why it is refused."""
-        self._on_event(telling.experiment_opened(row))
+        self._on_event(ExperimentOpened.of(row))
         trials = self._registry.trials(row)
         checked = self._through(partial(self._admission.commit, study, row))
         if isinstance(checked, Rejection):

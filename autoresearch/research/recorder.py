@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from autoresearch import policy
 from autoresearch.errors import GitError
 from autoresearch.gitrepo import GitRepo
-from autoresearch.records.events import Event, Notice, Settled
+from autoresearch.records.events import Event, ExperimentDone, Notice, Settled
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.values import ExperimentState, Reading, Standing, Verdict
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack_counts
-from autoresearch.research import telling
 from autoresearch.research.guarding import Guards, broken
 from autoresearch.research.posterior import StudyPosterior, fit_posterior
 from autoresearch.research.study import follow
@@ -80,7 +79,7 @@ class Recorder:
             self.follow(study)
         if trials:
             self._refresh(study, posterior)
-        self._on_event(telling.experiment_done(experiment))
+        self._on_event(ExperimentDone.of(experiment))
 
     def refresh_scores(self, study: Study, experiment: Experiment | None = None) -> None:
         """Let new readings of kept experiments reach the rows: those of a new pair of one, too."""

@@ -10,8 +10,8 @@ from queue import Empty, SimpleQueue
 from autoresearch.errors import Interrupted, ProposerError, is_passing
 from autoresearch.proposers import Brief, Check, ProposeFailure, Proposer, Several
 from autoresearch.records.events import Event, NoProposal
+from autoresearch.records.proposals import Proposal
 from autoresearch.records.text import safe_line
-from autoresearch.records.values import Proposal
 from autoresearch.research.backoff import Backoff
 from autoresearch.research.schedule import Participant, ProposerSchedule, Turn
 

@@ -2,8 +2,9 @@
 
 from autoresearch import patching
 from autoresearch.gitrepo import GitRepo, Picked
+from autoresearch.records.proposals import Change, ChangeFormat, Proposal
 from autoresearch.records.tables import Experiment, Study
-from autoresearch.records.values import Category, Change, ChangeFormat, Proposal, Standing, Verdict
+from autoresearch.records.values import Category, Standing, Verdict
 from autoresearch.registry import Registry
 from autoresearch.research.trial_recorder import settled
 

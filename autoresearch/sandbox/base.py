@@ -1,6 +1,7 @@
 """The one interface of all sandboxes, and the environment that they share."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -75,26 +76,27 @@ class Sandbox(Protocol):
         """
 
 
-def trial_environment(
-    inherited: Mapping[str, str], access: Access, scratch: Path, limits: Limits
-) -> dict[str, str]:
-    """Return an environment with no keys, tokens or settings of the user's; see `Sandbox`."""
-    fixed = {
-        "HOME": str(scratch),
-        "TMPDIR": str(scratch),
-        "PYTHONHASHSEED": "0",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONUNBUFFERED": "1",  # a trial is killed at its finish: its log must be out by then
-        "PYTHONFAULTHANDLER": "1",
-    }
-    threads = dict.fromkeys(_THREADS, str(limits.threads))
-    caches = {name: str(scratch / folder) for name, folder in _CACHES.items()}
-    return (
-        {"LANG": "C.UTF-8"}
-        | dict(inherited)
-        | dict(access.variables)
-        | fixed
-        | THRIFT
-        | threads
-        | caches
-    )
+@dataclass(frozen=True)
+class Scrubbed:
+    """What every sandbox does: it lets `inherited` variables through, and none else of the user's.
+
+    `access` is to the accelerator.
+    """
+
+    inherited: Mapping[str, str]
+    access: Access = field(default_factory=Access, kw_only=True)
+
+    def environment(self, scratch: Path, limits: Limits) -> dict[str, str]:
+        """See `Sandbox`: there are no keys, tokens or settings of the user's in it."""
+        fixed = {
+            "HOME": str(scratch),
+            "TMPDIR": str(scratch),
+            "PYTHONHASHSEED": "0",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONUNBUFFERED": "1",  # a trial is killed at its finish: its log must be out by then
+            "PYTHONFAULTHANDLER": "1",
+        }
+        threads = dict.fromkeys(_THREADS, str(limits.threads))
+        caches = {name: str(scratch / folder) for name, folder in _CACHES.items()}
+        told = {"LANG": "C.UTF-8", **self.inherited, **self.access.variables}
+        return told | fixed | THRIFT | threads | caches

@@ -25,8 +25,8 @@ What it does not cover.
 """
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch.devices import Access
@@ -34,7 +34,7 @@ from autoresearch.process import LIFELINE, Confined
 from autoresearch.records.training import Limits
 from autoresearch.records.values import Trust
 from autoresearch.sandbox import paths
-from autoresearch.sandbox.base import trial_environment
+from autoresearch.sandbox.base import Scrubbed
 from autoresearch.sandbox.paths import Mode
 
 _TMP_BYTES = 256 * 2**20
@@ -50,15 +50,13 @@ _IDENTITY = (
 
 
 @dataclass(frozen=True)
-class Bubblewrap:
+class Bubblewrap(Scrubbed):
     """See the module's text.
 
     `program` is bwrap, `seccomp` the filter it loads, `python` runs the second stage, `base` are
-    files of the interpreter; `hidden` is never shown, though it lie in something that is; `access`
-    is to the accelerator.
+    files of the interpreter; `hidden` is never shown, though it lie in something that is.
     """
 
-    inherited: Mapping[str, str]
     program: str
     seccomp: bytes
     python: str
@@ -66,11 +64,6 @@ class Bubblewrap:
     hidden: tuple[Path, ...] = ()
     trust: Trust = Trust.SEALED
     name: str = "bubblewrap"
-    access: Access = field(default_factory=Access)
-
-    def environment(self, scratch: Path, limits: Limits) -> dict[str, str]:
-        """See `Sandbox`."""
-        return trial_environment(self.inherited, self.access, scratch, limits)
 
     def command(
         self,

@@ -17,16 +17,15 @@ What it does not cover, for which its scores are `unsealed`:
 """
 
 import platform
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from autoresearch.devices import Access
 from autoresearch.process import Confined
 from autoresearch.records.training import Limits
 from autoresearch.records.values import Trust
 from autoresearch.sandbox import paths
-from autoresearch.sandbox.base import trial_environment
+from autoresearch.sandbox.base import Scrubbed
 from autoresearch.sandbox.seccomp import LOCAL, NETWORKED, compile_filter
 
 _NODES = ("null", "zero", "full", "random", "urandom", "tty")
@@ -34,23 +33,16 @@ _SHARED = ("/dev/shm",)  # noqa: S108 - DataLoader workers hand their tensors ov
 
 
 @dataclass(frozen=True)
-class Landlock:
+class Landlock(Scrubbed):
     """See the module's text.
 
-    `python` runs the second stage, `base` are the interpreter's files, `access` is to the
-    accelerator.
+    `python` runs the second stage, `base` are the interpreter's files.
     """
 
-    inherited: Mapping[str, str]
     python: str
     base: tuple[Path, ...]
     trust: Trust = Trust.UNSEALED
     name: str = "Landlock"
-    access: Access = field(default_factory=Access)
-
-    def environment(self, scratch: Path, limits: Limits) -> dict[str, str]:
-        """See `Sandbox`."""
-        return trial_environment(self.inherited, self.access, scratch, limits)
 
     def command(
         self,

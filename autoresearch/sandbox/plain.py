@@ -18,29 +18,22 @@ What it does not cover. The code runs as the same user on the same machine, and 
   live for milliseconds (only the wall limit stands behind it).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from autoresearch.devices import Access
 from autoresearch.process import Confined
 from autoresearch.records.training import Limits
 from autoresearch.records.values import Trust
-from autoresearch.sandbox.base import trial_environment
+from autoresearch.sandbox.base import Scrubbed
 
 
 @dataclass(frozen=True)
-class Unsealed:
+class Unsealed(Scrubbed):
     """A scrubbed environment and nothing more: see the module's text for what is open."""
 
-    inherited: Mapping[str, str]
     trust: Trust = Trust.UNSEALED
     name: str = "process limits"
-    access: Access = field(default_factory=Access)
-
-    def environment(self, scratch: Path, limits: Limits) -> dict[str, str]:
-        """See `Sandbox`."""
-        return trial_environment(self.inherited, self.access, scratch, limits)
 
     def command(
         self,

@@ -8,12 +8,11 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoresearch.process import ResourceLimits, launch
+from autoresearch.process import ResourceLimits, launch, open_pipe
 from autoresearch.process.resource_limits import FolderUsage, usage
 from autoresearch.sandbox import Sandbox
 from autoresearch.sandbox.data import OUT_VARIABLE, DataLink, place, strip
 from autoresearch.workers.base import Assignment
-from autoresearch.workers.process import pipe
 
 EVENTS_VARIABLE = "AUTORESEARCH_EVENTS_FD"
 _SHELL = "/bin/sh"
@@ -90,8 +89,8 @@ class CommandProcess:
         before = _used(assignment)
         environment = _environment(sandbox, run, assignment)
         with ExitStack() as ours, ExitStack() as theirs:
-            self.events, events = pipe(ours, theirs)
-            self.log, log = pipe(ours, theirs)
+            self.events, events = open_pipe(ours, theirs)
+            self.log, log = open_pipe(ours, theirs)
             program = run.program(environment.get("PATH"))
             self.tree = ours.enter_context(
                 launch(

@@ -1,7 +1,6 @@
 """A trial's process with what connects it to this one, started for its trial or ahead of it."""
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from autoresearch.process import launch, link_tree, remove
+from autoresearch.process import launch, link_tree, open_pipe, remove
 from autoresearch.records.training import Limits
 from autoresearch.runtime.session import CONTROL_FD
 from autoresearch.sandbox import Sandbox
@@ -49,8 +48,8 @@ class TrialProcess:
             self.control, control = socket.socketpair()
             ours.enter_context(self.control)
             theirs.enter_context(control)
-            self.metrics, self.metrics_fd = pipe(ours, theirs)
-            self.log, log = pipe(ours, theirs)
+            self.metrics, self.metrics_fd = open_pipe(ours, theirs)
+            self.log, log = open_pipe(ours, theirs)
             command = [sys.executable, "-P", "-m", f"autoresearch.runtime.{module}", *arguments]
             # -P: a folder `autoresearch` in the tree must not stand in for this package.
             environment = sandbox.environment(berth.scratch, berth.limits)
@@ -131,11 +130,3 @@ class Standby:
     def close(self) -> None:
         """Kill it; nothing is left of its folder."""
         self._held.close()
-
-
-def pipe(ours: ExitStack, theirs: ExitStack) -> tuple[int, int]:
-    """Return a pipe's ends: the one to read from is closed by `ours`, the other by `theirs`."""
-    ends = os.pipe()
-    for stack, end in zip((ours, theirs), ends, strict=True):
-        stack.callback(os.close, end)
-    return ends

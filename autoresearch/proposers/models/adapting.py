@@ -6,11 +6,12 @@ again without it, in the same attempt: a refused request costs nothing.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from autoresearch.proposers.models import faults
-from autoresearch.proposers.models.base import Reply
+from autoresearch.proposers.models.base import Prompt, Reply
 from autoresearch.proposers.models.client import ModelClient, Said
 from autoresearch.proposers.models.connection import Connection
 from autoresearch.proposers.models.faults import Fault
@@ -139,29 +140,44 @@ def _doubted(fault: Fault) -> Fault:
     return replace(fault, ending=CallEnding.TOO_LONG) if doubted else fault
 
 
-class Adapting:
-    """Asks one model in the form that it takes, as far as that is known."""
+class AdaptingModel(ABC):
+    """A model behind an API: asked in the form that it takes, as far as that is known.
 
-    def __init__(self, line: ModelClient, form: Form) -> None:
-        self._line = line
+    See `Model`. A subclass makes single requests, in `_ask`.
+    """
+
+    def __init__(self, client: ModelClient, form: Form) -> None:
+        self._client = client
         self._form = form
 
-    def attempt(self, ask: Callable[[Connection, Form], Said | Fault], room: int) -> Reply:
-        """Return how an attempt went.
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.model!r}, {self.provider!r})"
 
-        Args:
-            ask: makes it in the form it is given.
-            room: output tokens wanted.
-        """
-        reply = self._line.attempt(lambda connection: self._asked(connection, ask, room))
-        return replace(reply, limit=self._form.room(room))
+    @property
+    def provider(self) -> str:
+        """See `Model`."""
+        return self._client.provider
 
-    def _asked(
-        self, connection: Connection, ask: Callable[[Connection, Form], Said | Fault], room: int
+    @property
+    def model(self) -> str:
+        """See `Model`."""
+        return self._client.model
+
+    def complete(self, prompt: Prompt, *, max_output: int) -> Reply:
+        """See `Model`."""
+        reply = self._client.attempt(lambda connection: self._adapt(connection, prompt, max_output))
+        return replace(reply, limit=self._form.room(max_output))
+
+    @abstractmethod
+    def _ask(
+        self, connection: Connection, form: Form, prompt: Prompt, max_output: int
     ) -> Said | Fault:
+        """Make one request in a form; what it raises is read by `faults`."""
+
+    def _adapt(self, connection: Connection, prompt: Prompt, room: int) -> Said | Fault:
         for _ in range(_MOST_CHANGES):
             try:
-                told = ask(connection, self._form)
+                told = self._ask(connection, self._form, prompt, room)
             except Exception as error:  # noqa: BLE001 # an SDK's, the wire's, or one of our reading
                 told = faults.of_exception(error)
                 # A gateway may have paid for what came to nothing.

@@ -1,6 +1,6 @@
 """Claude, through Anthropic's Messages API. Streamed: long answers are not to be had otherwise."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import cast
 
 import anthropic
@@ -16,11 +16,11 @@ from autoresearch.proposers.models.adapting import (
     LIMIT,
     MARKS,
     RULES,
-    Adapting,
+    AdaptingModel,
     Form,
     efforts,
 )
-from autoresearch.proposers.models.base import Prompt, Reply
+from autoresearch.proposers.models.base import Prompt
 from autoresearch.proposers.models.bodies import events, gathered, parsed
 from autoresearch.proposers.models.client import ModelClient, Said, marked, spoken
 from autoresearch.proposers.models.connection import Connection, http_client
@@ -42,63 +42,33 @@ _INPUT_COUNTS = ("input_tokens", "cache_read_input_tokens", "cache_creation_inpu
 _COUNTS = (*_INPUT_COUNTS, "output_tokens")
 
 
-class AnthropicModel:
+class AnthropicModel(AdaptingModel):
     """A model of Anthropic's.
 
     Args:
-        model: its name, for example "claude-opus-5".
-        key: the API key.
-        timeout: of a whole attempt, in seconds.
+        client: the client of this model, with its name, its key and its time-out.
         effort: how hard it shall think, in the API's words; empty: its default.
         base_url: of an endpoint that is not the official one.
-        redact: makes every secret in a text unreadable.
     """
 
     def __init__(
-        self,
-        model: str,
-        *,
-        key: str,
-        timeout: float,
-        effort: str = "",
-        base_url: str | None = None,
-        redact: Callable[[str], str],
+        self, client: ModelClient, *, effort: str = "", base_url: str | None = None
     ) -> None:
-        self._line = ModelClient("anthropic", model, key, timeout, redact)
         choices = {
             LIMIT: ("max_tokens",),
             RULES: ("system", "user"),
             EFFORT: efforts(effort),
             MARKS: ("ephemeral", ""),
         }
-        self._adapting = Adapting(self._line, Form(choices))
+        super().__init__(client, Form(choices))
         url = base_url or OFFICIAL
-        self._client = anthropic.Anthropic(
-            api_key=key,
+        self._sdk = anthropic.Anthropic(
+            api_key=client.key or "",  # of None the SDK would make what the environment holds
             base_url=url,
-            timeout=timeout,
+            timeout=client.timeout,
             max_retries=0,
             open_telemetry=False,
-            http_client=http_client(url, key, timeout),
-        )
-
-    def __repr__(self) -> str:
-        return f"AnthropicModel({self.model!r})"
-
-    @property
-    def provider(self) -> str:
-        """Return who bills."""
-        return self._line.provider
-
-    @property
-    def model(self) -> str:
-        """Return the model's name as the provider knows it."""
-        return self._line.model
-
-    def complete(self, prompt: Prompt, *, max_output: int) -> Reply:
-        """Make one attempt. Whatever goes wrong is told by the reply; nothing is raised."""
-        return self._adapting.attempt(
-            lambda connection, form: self._ask(connection, form, prompt, max_output), max_output
+            http_client=http_client(url, client.key, client.timeout),
         )
 
     def _ask(
@@ -108,7 +78,7 @@ class AnthropicModel:
         rules = len(marked(prompt.system)) if form.of(RULES) == "system" else 0
         system, user = blocks[:rules], blocks[rules:]
         effort = form.of(EFFORT)
-        with self._client.messages.create(
+        with self._sdk.messages.create(
             model=self.model,
             max_tokens=form.room(max_output),
             system=system or anthropic.omit,

@@ -5,7 +5,6 @@ insist, and a body that is read by hand.
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from typing import cast
 from urllib.parse import urlsplit
@@ -21,11 +20,11 @@ from autoresearch.proposers.models.adapting import (
     LIMIT,
     RULES,
     STREAM,
-    Adapting,
+    AdaptingModel,
     Form,
     efforts,
 )
-from autoresearch.proposers.models.base import Prompt, Reply, Section
+from autoresearch.proposers.models.base import Prompt, Section
 from autoresearch.proposers.models.bodies import completion, gathered
 from autoresearch.proposers.models.client import ModelClient, Said, spoken
 from autoresearch.proposers.models.connection import Connection
@@ -55,64 +54,26 @@ _THOUGHTS_END = re.compile(r"^[ \t]*</think>[ \t\r]*$", re.MULTILINE)
 _NO_HALF = re.compile(r"<think>|^[ \t>*_`#-]*hypothesis[*_`]*[ \t]*:", re.MULTILINE | re.IGNORECASE)
 
 
-class ChatModel:
+class ChatModel(AdaptingModel):
     """A model on a server that speaks Chat Completions.
 
     Args:
-        model: its name as the server knows it.
+        client: the client of this model, with its name, its key and its time-out.
         base_url: the server's address, mostly one that ends in /v1.
-        key: the API key; None: the server needs none.
-        timeout: of a whole attempt, in seconds.
         effort: how hard it shall reason; empty: nothing is said about it.
-        redact: makes every secret in a text unreadable.
     """
 
-    def __init__(
-        self,
-        model: str,
-        *,
-        base_url: str,
-        key: str | None,
-        timeout: float,
-        effort: str = "",
-        redact: Callable[[str], str],
-    ) -> None:
-        parts = urlsplit(base_url)
-        server = parts.netloc.rpartition("@")[2]
-        self._line = ModelClient(server, model, key, timeout, redact)
-        self._adapting = Adapting(
-            self._line,
-            Form(
-                {
-                    LIMIT: ("max_tokens", "max_completion_tokens"),
-                    RULES: ("system", "developer", "user"),
-                    EFFORT: efforts(effort),
-                    STREAM: ("", "stream"),
-                    COUNTS: ("include_usage", ""),
-                }
-            ),
-        )
-        self._rooted = bool(parts.path.strip("/"))
-        self._client = openai_client(base_url, key, timeout)
-
-    def __repr__(self) -> str:
-        return f"ChatModel({self.model!r}, {self.provider!r})"
-
-    @property
-    def provider(self) -> str:
-        """Return who answers: the base URL's host and port."""
-        return self._line.provider
-
-    @property
-    def model(self) -> str:
-        """Return the model's name as the server knows it."""
-        return self._line.model
-
-    def complete(self, prompt: Prompt, *, max_output: int) -> Reply:
-        """Make one attempt. Whatever goes wrong is told by the reply; nothing is raised."""
-        return self._adapting.attempt(
-            lambda connection, form: self._ask(connection, form, prompt, max_output), max_output
-        )
+    def __init__(self, client: ModelClient, *, base_url: str, effort: str = "") -> None:
+        choices = {
+            LIMIT: ("max_tokens", "max_completion_tokens"),
+            RULES: ("system", "developer", "user"),
+            EFFORT: efforts(effort),
+            STREAM: ("", "stream"),
+            COUNTS: ("include_usage", ""),
+        }
+        super().__init__(client, Form(choices))
+        self._rooted = bool(urlsplit(base_url).path.strip("/"))
+        self._sdk = openai_client(base_url, client)
 
     def _ask(
         self, connection: Connection, form: Form, prompt: Prompt, max_output: int
@@ -130,7 +91,7 @@ class ChatModel:
         streaming: dict[str, object] = {"stream": True} if form.of(STREAM) else {}
         if streaming and form.of(COUNTS):
             streaming["stream_options"] = {"include_usage": True}
-        with self._client.chat.completions.with_streaming_response.create(
+        with self._sdk.chat.completions.with_streaming_response.create(
             model=self.model,
             messages=_messages(prompt, form.of(RULES)),
             max_tokens=openai.omit if newer else room,

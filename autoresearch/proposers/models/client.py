@@ -54,10 +54,10 @@ class Said:
 
 @dataclass(frozen=True, repr=False)
 class ModelClient:
-    """The line to one model of one provider. Its key is never shown.
+    """What asks one model of one provider. Its key is never shown; None: the server needs none.
 
-    `timeout` bounds an attempt from beginning to end, in seconds; `redact` makes every secret in a
-    text unreadable.
+    `provider` is who bills, `model` the name as the provider knows it. `timeout` bounds an attempt
+    from beginning to end, in seconds; `redact` makes every secret in a text unreadable.
     """
 
     provider: str
@@ -67,10 +67,10 @@ class ModelClient:
     redact: Callable[[str], str]
 
     def __repr__(self) -> str:
-        return f"Line({self.provider!r}, {self.model!r})"
+        return f"ModelClient({self.provider!r}, {self.model!r})"
 
     def attempt(self, ask: Callable[[Connection], Said | Fault]) -> Reply:
-        """Return how an attempt went. `ask` makes it on the wire it is given."""
+        """Return how an attempt went. `ask` makes it on the connection it is given."""
         began = time.monotonic()
         connection = Connection()
         try:

@@ -2,17 +2,18 @@
 
 import openai
 
+from autoresearch.proposers.models.client import ModelClient
 from autoresearch.proposers.models.connection import http_client
 
 
-def openai_client(base_url: str, key: str | None, timeout: float) -> openai.OpenAI:
-    """Return a client with one try a call and only what is given here; no key sends none."""
-    client = openai.OpenAI(
-        api_key=key or "none",  # the SDK insists; the HTTP client takes it out again
+def openai_client(base_url: str, client: ModelClient) -> openai.OpenAI:
+    """Return the SDK with one try a call and only what is given here; no key sends none."""
+    sdk = openai.OpenAI(
+        api_key=client.key or "none",  # the SDK insists; the HTTP client takes it out again
         base_url=base_url,
-        timeout=timeout,
+        timeout=client.timeout,
         max_retries=0,
-        http_client=http_client(base_url, key, timeout),
+        http_client=http_client(base_url, client.key, client.timeout),
     )
-    client.organization = client.project = client.admin_api_key = client.webhook_secret = None
-    return client
+    sdk.organization = sdk.project = sdk.admin_api_key = sdk.webhook_secret = None
+    return sdk

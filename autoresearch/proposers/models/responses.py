@@ -1,7 +1,7 @@
 """OpenAI's models, through its Responses API. Streamed: networks cut silent connections."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import cast
 
 import openai
@@ -20,11 +20,11 @@ from autoresearch.proposers.models.adapting import (
     MARKS,
     RULES,
     STORE,
-    Adapting,
+    AdaptingModel,
     Form,
     efforts,
 )
-from autoresearch.proposers.models.base import Prompt, Reply
+from autoresearch.proposers.models.base import Prompt
 from autoresearch.proposers.models.bodies import events, gathered, parsed
 from autoresearch.proposers.models.client import ModelClient, Said, marked, spoken
 from autoresearch.proposers.models.connection import Connection
@@ -51,62 +51,32 @@ _ENDS = ("response.completed", "response.incomplete", "response.failed")
 _OPENINGS = ("response.created", "response.queued", "response.in_progress", "keepalive")
 
 
-class ResponsesModel:
+class ResponsesModel(AdaptingModel):
     """A model of OpenAI's.
 
     From GPT-5.6 on a prompt's cached beginning ends where it is marked; before, models find the
     longest beginning by themselves and know no marks.
 
     Args:
-        model: its name, for example "gpt-5.5".
-        key: the API key.
-        timeout: of a whole attempt, in seconds.
+        client: the client of this model, with its name, its key and its time-out.
         effort: how hard it shall reason, in the API's words; empty: its default.
         base_url: of an endpoint that is not the official one.
-        redact: makes every secret in a text unreadable.
     """
 
     def __init__(
-        self,
-        model: str,
-        *,
-        key: str,
-        timeout: float,
-        effort: str = "",
-        base_url: str | None = None,
-        redact: Callable[[str], str],
+        self, client: ModelClient, *, effort: str = "", base_url: str | None = None
     ) -> None:
-        self._line = ModelClient("openai", model, key, timeout, redact)
         choices = {
             LIMIT: ("max_output_tokens",),
             RULES: ("developer", "system", "user"),
             EFFORT: efforts(effort),
             STORE: ("store", ""),
-            MARKS: ("explicit", "") if _knows_marks(model) else ("",),
+            MARKS: ("explicit", "") if _knows_marks(client.model) else ("",),
             KEY: ("prompt_cache_key", ""),
         }
-        self._adapting = Adapting(self._line, Form(choices))
+        super().__init__(client, Form(choices))
         self._elsewhere = base_url not in (None, OFFICIAL)
-        self._client = openai_client(base_url or OFFICIAL, key, timeout)
-
-    def __repr__(self) -> str:
-        return f"ResponsesModel({self.model!r})"
-
-    @property
-    def provider(self) -> str:
-        """Return who bills."""
-        return self._line.provider
-
-    @property
-    def model(self) -> str:
-        """Return the model's name as the provider knows it."""
-        return self._line.model
-
-    def complete(self, prompt: Prompt, *, max_output: int) -> Reply:
-        """Make one attempt. Whatever goes wrong is told by the reply; nothing is raised."""
-        return self._adapting.attempt(
-            lambda connection, form: self._ask(connection, form, prompt, max_output), max_output
-        )
+        self._sdk = openai_client(base_url or OFFICIAL, client)
 
     def _ask(
         self, connection: Connection, form: Form, prompt: Prompt, max_output: int
@@ -124,7 +94,7 @@ class ResponsesModel:
         explicit = any("prompt_cache_breakpoint" in part for part in parts)
         marking: PromptCacheOptions = {"mode": "explicit"}  # what changes each time is not written
         reasoning = cast("Reasoning", {"effort": form.of(EFFORT)})
-        with self._client.responses.create(
+        with self._sdk.responses.create(
             model=self.model,
             input=_items(parts, prompt, form.of(RULES)),
             max_output_tokens=form.room(max_output),

@@ -15,8 +15,9 @@ from autoresearch.proposers.base import (
 )
 from autoresearch.proposers.known import Known, KnownIdea
 from autoresearch.records.metric import BITS_PER_BYTE, Direction, Metric, MetricSource
+from autoresearch.records.proposals import Change, Notes
 from autoresearch.records.training import ProfileRow
-from autoresearch.records.values import Category, Chances, Change, Estimate, Notes, Verdict
+from autoresearch.records.values import Category, Chances, Estimate, Verdict
 
 _RUN = TrialSummary(2.0, 100, 1000, 50.0, 2**30, 20.0, (4.0, None, 3.0), {"peak_memory_gib": 1.0})
 _MEASURING = Measuring(

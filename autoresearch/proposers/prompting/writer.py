@@ -16,7 +16,7 @@ from autoresearch.proposers.prompting.setting import setting_of
 from autoresearch.proposers.prompting.templates import Templates
 from autoresearch.proposers.prompting.untrusted_blocks import UntrustedBlocks
 from autoresearch.records.metric import Metric
-from autoresearch.records.values import Rejection
+from autoresearch.records.proposals import Rejection
 
 NOW_TOKENS = 2500  # reserved for what is new in every brief, so that its size changes nothing else
 _KNOWN_SHARE = 12  # a twelfth is for what was known before the study

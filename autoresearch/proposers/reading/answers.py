@@ -16,8 +16,8 @@ from autoresearch.proposers.reading.headers import Header, groups
 from autoresearch.proposers.reading.numbers import predicted
 from autoresearch.proposers.reading.parts import ChosenParts, known_files, lines_of, take_apart
 from autoresearch.proposers.reading.wholes import Whole
+from autoresearch.records.proposals import Change, ChangeFormat, Proposal, Rejection
 from autoresearch.records.text import safe_line
-from autoresearch.records.values import Change, ChangeFormat, Proposal, Rejection
 
 MOST = 2**20  # characters of an answer
 

@@ -8,7 +8,7 @@ from autoresearch.proposers.reading.doubting import fault_in
 from autoresearch.proposers.reading.headers import Group
 from autoresearch.proposers.reading.objecting import changeless, headless
 from autoresearch.proposers.reading.parts import ChosenParts, Parts
-from autoresearch.records.values import Rejection
+from autoresearch.records.proposals import Rejection
 
 _WORDS = re.compile(r"[^\W\d_]+")
 

@@ -16,8 +16,8 @@ from autoresearch.proposers.reading.fences import SIDES
 from autoresearch.proposers.reading.headers import Group, field_name
 from autoresearch.proposers.reading.objecting import two
 from autoresearch.proposers.reading.parts import ChosenParts, Parts, known_files
+from autoresearch.records.proposals import Rejection
 from autoresearch.records.text import safe_line
-from autoresearch.records.values import Rejection
 
 _MARK = re.compile(r"[ \t>]*[<>]{5,}")
 _TAG = re.compile(r"<[^<>]*>")

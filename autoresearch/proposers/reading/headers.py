@@ -14,8 +14,9 @@ from difflib import SequenceMatcher, get_close_matches
 from functools import lru_cache
 
 from autoresearch.patching import heading_path
+from autoresearch.records.proposals import NO_NOTES, Notes
 from autoresearch.records.text import safe_line
-from autoresearch.records.values import NO_NOTES, Category, Notes
+from autoresearch.records.values import Category
 
 HYPOTHESIS, NOTE = 500, 300  # characters
 MOST_NOTES = 5  # ideas for later in one answer

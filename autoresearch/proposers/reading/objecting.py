@@ -8,8 +8,8 @@ from autoresearch.proposers.base import Brief
 from autoresearch.proposers.reading.headers import Group
 from autoresearch.proposers.reading.parts import Parts
 from autoresearch.proposers.reading.wholes import LEAST, partial, share
+from autoresearch.records.proposals import Rejection
 from autoresearch.records.text import safe_line
-from autoresearch.records.values import Rejection
 
 _LIKE_A_MARK = re.compile(
     r".{0,20}(?:<|&lt;|-){3,}[^\w]*(?:SEARCH|ORIGINAL)\b.{0,20}", re.IGNORECASE

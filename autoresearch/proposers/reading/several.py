@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from autoresearch.proposers.base import Brief
 from autoresearch.proposers.reading.answers import MOST, read
 from autoresearch.proposers.reading.parts import Parts, take_apart
-from autoresearch.records.values import Proposal, Rejection
+from autoresearch.records.proposals import Proposal, Rejection
 
 _MARK = re.compile(r"\W*proposal\W{0,5}(?P<number>[1-9])\W*", re.IGNORECASE)
 

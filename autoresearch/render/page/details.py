@@ -76,7 +76,10 @@ def _detail(
         "change": _cut(row, sizes.change),
         "log": row.log[-sizes.log :] if sizes.log else "",
         "traceback": safe_text(row.traceback, size=max(sizes.log, 300)),
-        "later": [f"{each.number} {_later(each.text, each.fate)}" for each in row.later],
+        "later": [
+            f"{each.number} {safe_line(each.text, 400)}" + (f" ({each.fate})" if each.fate else "")
+            for each in row.later
+        ],
         "curve": curve_of(row),
         "before": curve_of(parent, seed) if parent else (),
     }
@@ -87,10 +90,6 @@ def _pair(each: Pair, form: ScoreFormat) -> Sequence[str]:
     return [str(each.seed), *read, form.delta(each.difference, None, EXACT)]
 
 
-def _later(text: str, fate: str) -> str:
-    return safe_line(text, 400) + (f" ({fate})" if fate else "")
-
-
 def _cut(row: ExperimentReport, size: int) -> str:
     whole = words.source(row.change[: 2 * size])
     cut = len(row.change) > size or len(whole) > size
@@ -99,7 +98,8 @@ def _cut(row: ExperimentReport, size: int) -> str:
 
 def _rows(row: ExperimentReport, report: StudyReport, sizes: Sizes) -> Iterator[Sequence[str]]:
     form = ScoreFormat.of(report.study)
-    yield "proposer", safe_line(row.proposer) + (" (as control)" if _own_turn(row) else "")
+    as_control = " (as control)" if row.control == row.proposer else ""
+    yield "proposer", safe_line(row.proposer) + as_control
     yield "category", row.category
     if row.risk:
         yield "risk", safe_line(row.risk, sizes.line)
@@ -109,10 +109,6 @@ def _rows(row: ExperimentReport, report: StudyReport, sizes: Sizes) -> Iterator[
         yield form.name, f"{score} ({form.trust})"
     yield from _effect(row, form)
     yield from _history(row)
-
-
-def _own_turn(row: ExperimentReport) -> bool:
-    return row.control == row.proposer
 
 
 def _effect(row: ExperimentReport, form: ScoreFormat) -> Iterator[Sequence[str]]:

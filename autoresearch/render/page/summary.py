@@ -103,17 +103,9 @@ def _from_to(report: StudyReport, found: tuple[float, float]) -> str:
 
 
 def _counts(report: StudyReport) -> Iterator[str]:
-    number = {each: report.verdicts.get(each, 0) for each in Verdict}
-    kinds = {
-        "kept": number[Verdict.KEEP],
-        "discarded": number[Verdict.DISCARD],
-        "crashed": number[Verdict.CRASH],
-        "refused before training": number[Verdict.INVALID],
-        "disqualified": number[Verdict.DISQUALIFIED],
-        "stale": number[Verdict.STALE],
-        "unfinished": report.unfinished,
-    }
-    listed = ", ".join(f"{words.count(count)} {kind}" for kind, count in kinds.items() if count)
+    kinds = report.verdicts.described({Verdict.INVALID: "refused before training"})
+    kinds += [f"{words.count(report.unfinished)} unfinished"] if report.unfinished else []
+    listed = ", ".join(kinds)
     took = f" in {words.duration(report.at_work)} of work" if report.at_work else ""
     rate = f", {report.per_hour:.1f} an hour" if report.per_hour else ""
     running = " The run is still at work." if report.study.state is StudyState.RUNNING else ""

@@ -138,7 +138,8 @@ def _noise(report: StudyReport) -> Table:
         "some may be a small gain."
     )
     notes += [
-        f"Trial {trial} looked for drift: it {each.description}." for trial, each in _checks(report)
+        f"Trial {trial} looked for drift: it {each.description}."
+        for trial, each in report.machine.checks[-5:]
     ]
     columns = (
         "noise, as a standard deviation",
@@ -155,10 +156,6 @@ def sentence(said: str) -> str:
 
 def _loud(name: str, deviation: float, repeats: float, form: ScoreFormat) -> tuple[str, ...]:
     return name, f"{deviation:.{form.metric.decimals}f}", f"{repeats:.1f}"
-
-
-def _checks(report: StudyReport) -> Sequence[tuple[int, policy.Drift]]:
-    return report.machine.checks[-5:]
 
 
 def _near_misses(report: StudyReport) -> Table:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from autoresearch.records.metric import Metric
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.text import safe_line
-from autoresearch.records.values import Ending, Standing, TrialState, Verdict
+from autoresearch.records.values import Ending, Standing, TrialState
 from autoresearch.registry import Registry
 
 Value = bool | int | float | str
@@ -71,13 +71,12 @@ def _experiment(study: Study, row: Experiment, trials: Sequence[Trial]) -> Track
         "seconds": row.seconds,
         "memory_gib": row.peak_memory / 2**30,
     }
-    failed = row.verdict in (Verdict.CRASH, Verdict.INVALID, Verdict.DISQUALIFIED)
     return TrackedRun(
         key=key,
         name=f"{row.id:04}",
         began=row.created_at,
         ended=ended,
-        failed=failed if row.verdict else None,
+        failed=row.verdict.failed if row.verdict else None,
         params=next((_params(each.facts) for each in trials if each.facts), {}),
         tags=_tags(study, row),
         scalars=_scalars(numbers, int(row.id or 0), ended or row.created_at),
