@@ -3,6 +3,7 @@
 import os
 import pickle
 import stat
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
@@ -10,16 +11,33 @@ from queue import SimpleQueue
 import pytest
 
 from autoresearch import corpus as corpora
-from autoresearch.config import CorpusSettings
+from autoresearch.commands.fleet import packed
+from autoresearch.commands.tasks import task_of
+from autoresearch.config import CorpusSettings, find_project
+from autoresearch.config.settings import MoneySettings
 from autoresearch.corpus import Corpus
 from autoresearch.errors import CorpusError
-from autoresearch.execution import HostFacts, pack, unpack
+from autoresearch.execution import (
+    CommandHost,
+    CommandTask,
+    HostFacts,
+    TrialResult,
+    pack,
+    unpack,
+)
 from autoresearch.execution.hosting import misfit, private_work
-from autoresearch.execution.serving import POINT_SECONDS, Said, lost, spaced
+from autoresearch.execution.serving import POINT_SECONDS, HostServer, Said, lost, spaced
+from autoresearch.gitrepo import GitRepo
 from autoresearch.records.events import Scoring, TrialPoint
 from autoresearch.records.hardware import Hardware
-from autoresearch.records.training import Point
-from autoresearch.records.values import FailureKind, Trust
+from autoresearch.records.scores import Score
+from autoresearch.records.training import Budget, Limits, Point
+from autoresearch.records.values import Clock, Ending, FailureKind, Trust
+from autoresearch.sandbox import detect
+from tests.executors import spec
+from tests.stubs import git
+from tests.test_metric_night import SETTINGS as LABELLED
+from tests.test_metric_night import make_labelled
 
 SETTINGS = CorpusSettings(vocab_size=300, val_share=0.2, test_share=0.2)
 
@@ -50,6 +68,8 @@ FACTS = HostFacts(CARD, Trust.SEALED)
         (replace(FACTS, trust=Trust.UNSEALED), "its trust is unsealed, the study's sealed"),
         (replace(FACTS, protocol=1), "its evaluator is protocol 1"),
         (replace(FACTS, version="0.0.9"), "it has autoresearch 0.0.9"),
+        (replace(FACTS, fault="it has no data"), "it has no data"),
+        (replace(FACTS, protocol=0), "its evaluator is unknown, the study's protocol"),
     ],
 )
 def test_machines_unlike_the_studys_are_told_from_it(other: HostFacts, said: str) -> None:
@@ -138,3 +158,116 @@ def test_folders_of_dead_hosts_are_removed() -> None:
     assert not dead.exists()
     assert stat.S_IMODE(own.stat().st_mode) == 0o700
     assert pickle.loads(pickle.dumps(FACTS)) == FACTS
+
+
+class Elsewhere:
+    """A machine of a cluster, of which the study's project is at `root`; it gets bytes alone."""
+
+    def __init__(self, root: Path) -> None:
+        self.plan: CommandHost = pickle.loads(pickle.dumps(CommandHost.of(command_task(root))))
+
+    def executed(self, code: bytes) -> TrialResult:
+        """Return what becomes of a commit's files there."""
+        server = HostServer(self.plan)
+        server.open("study")
+        what = replace(spec(3), budget=Budget(60.0, Clock.WALL), limits=Limits(memory=2**31))
+        with closing(server):
+            *_, result = map(pickle.loads, server.execute(1, what, code))
+        assert isinstance(result, TrialResult)
+        return result
+
+
+def command_task(root: Path) -> CommandTask:
+    task = task_of(find_project(root))
+    assert isinstance(task, CommandTask)
+    return task
+
+
+class TestACommandElsewhere:
+    """A project with a command of its own, whose data are in no commit."""
+
+    @pytest.fixture
+    def root(self, tmp_path: Path) -> Path:
+        root = tmp_path / "labelled"
+        make_labelled(root)
+        return root
+
+    def code(self, root: Path, tmp_path: Path) -> bytes:
+        repo = GitRepo.open(root)
+        return packed(repo, repo.head(), tmp_path)
+
+    def test_an_evaluator_scores_there_on_what_is_held_out(
+        self, root: Path, tmp_path: Path
+    ) -> None:
+        machine = Elsewhere(root)
+        facts = machine.plan.facts()
+        assert facts.fault == ""
+        assert facts.trust is command_task(root).trust(detect(os.environ))
+        assert not misfit(facts, {**facts.key, "held-out data": "other"})
+        result = machine.executed(self.code(root, tmp_path))
+        assert isinstance(result.score, Score), result
+        assert -result.score.bpb == pytest.approx(0.6, abs=0.08)
+        assert result.score.trust is facts.trust
+
+    def test_no_trial_reaches_there_what_is_held_out(self, root: Path, tmp_path: Path) -> None:
+        (root / "train.py").write_text("print(open('data/val.json').read())\n")
+        git(root, "commit", "--quiet", "-am", "reads")
+        result = Elsewhere(root).executed(self.code(root, tmp_path))
+        assert result.outcome.ending is Ending.EXCEPTION
+        assert "data/val.json" in result.outcome.detail
+
+    def test_a_trials_own_word_is_read_there(self, root: Path, tmp_path: Path) -> None:
+        told = LABELLED.replace('evaluator = "evaluate.py"', 'summary = "accuracy"')
+        held_out = told[told.index("[data]") : told.index("[policy]")]
+        (root / "autoresearch.toml").write_text(told.replace(held_out, ""))
+        machine = Elsewhere(root)
+        assert machine.plan.facts().trust is Trust.SELF_REPORTED
+        result = machine.executed(self.code(root, tmp_path))
+        assert isinstance(result.score, Score), result
+        assert result.score.bpb == -0.6
+
+    @pytest.mark.parametrize("change", ["gone", "other", "none"])
+    def test_a_machine_without_what_is_held_out_is_refused(self, root: Path, change: str) -> None:
+        machine = Elsewhere(root)
+        labels = root / "data" / "val.json"
+        if change == "gone":
+            labels.unlink()
+        elif change == "other":
+            labels.write_text("[]")
+        else:
+            root.rename(root.with_name("moved"))
+        said = misfit(machine.plan.facts(), {})
+        assert said == f"what [data] held_out names is not in its {root} as it is here"
+
+    def test_a_machine_without_what_is_shown_is_refused(self, root: Path) -> None:
+        (root / "data" / "train.csv").write_text("1,2\n")
+        (root / "autoresearch.toml").write_text(
+            f'{LABELLED}[sandbox]\nreadable = ["data/train.csv"]\n'
+        )
+        machine = Elsewhere(root)
+        assert machine.plan.facts().fault == ""
+        (root / "data" / "train.csv").unlink()
+        said = machine.plan.facts().fault
+        assert said.startswith("[sandbox] readable: data/train.csv cannot be read: No such file")
+        assert said.endswith(f"(the project's data must be there as they are here, in {root})")
+
+    def test_a_project_in_the_home_is_looked_for_in_the_home_there(
+        self, monkeypatch: pytest.MonkeyPatch, root: Path, tmp_path: Path
+    ) -> None:
+        here, there = tmp_path / "ada", tmp_path / "mnt" / "ada"
+        monkeypatch.setenv("HOME", str(here))
+        here.mkdir()
+        root.rename(here / "labelled")
+        machine = Elsewhere(here / "labelled")
+        assert machine.plan.root == "~/labelled"
+        there.parent.mkdir()
+        here.rename(there)
+        monkeypatch.setenv("HOME", str(there))
+        assert machine.plan.facts().fault == ""
+
+    def test_nothing_but_what_trials_need_crosses(self, root: Path) -> None:
+        (root / "autoresearch.toml").write_text(
+            f'{LABELLED}[notify]\nurls = ["https://example.org/hook"]\n[money]\nstudy_usd = 5\n'
+        )
+        assert b"example.org" not in pickle.dumps(Elsewhere(root).plan)
+        assert Elsewhere(root).plan.settings.money == MoneySettings()

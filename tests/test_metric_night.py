@@ -71,13 +71,11 @@ CHANGES = {
 }
 
 
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with held-out labels, which are in no commit."""
-    root = tmp_path / "project"
+def make_labelled(root: Path, settings: str = SETTINGS) -> None:
+    """Make a project with held-out labels, which are in no commit."""
     (root / "data").mkdir(parents=True)
     for name, text in (
-        ("train.py", TRAIN), ("evaluate.py", EVALUATE), ("autoresearch.toml", SETTINGS),
+        ("train.py", TRAIN), ("evaluate.py", EVALUATE), ("autoresearch.toml", settings),
         ("program.md", "# Raise the accuracy\n"), (".gitignore", ".autoresearch/\ndata/\n"),
     ):  # fmt: skip
         (root / name).write_text(text)
@@ -89,6 +87,13 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     git(root, "init", "--quiet")
     git(root, "add", ".")
     git(root, "commit", "--quiet", "-m", "begin")
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with held-out labels."""
+    root = tmp_path / "project"
+    make_labelled(root)
     monkeypatch.chdir(root)
     return root
 

@@ -18,7 +18,7 @@ from autoresearch.execution import Executor, FetchingStore, Host, RayExecutor, T
 from autoresearch.records.events import TrialStarted
 from autoresearch.records.scores import Score
 from autoresearch.records.tables import Trial
-from autoresearch.records.values import ExperimentState, FailureKind, Purpose, Verdict
+from autoresearch.records.values import ExperimentState, FailureKind, Purpose, Trust, Verdict
 from autoresearch.registry import Registry
 from autoresearch.research import StopRules
 from autoresearch.research.trial_recorder import settled
@@ -31,6 +31,7 @@ from tests.processes import PATIENCE, until
 from tests.stubs import Night, Scripted, git, make_project, variant
 from tests.test_end_to_end import a_tiny_gpt
 from tests.test_executors import TestEveryExecutor as Contract
+from tests.test_metric_night import SETTINGS, make_labelled, patches
 
 
 @pytest.fixture(scope="module")
@@ -195,3 +196,39 @@ def test_the_template_trains_on_a_cluster(cluster: Cluster, tmp_path: Path) -> N
     brought = cluster.folder / "data" / "brought"
     assert list(brought.rglob("val.docs"))
     assert not list(brought.rglob("test.*"))
+
+
+@pytest.mark.thorough
+def test_a_projects_own_command_is_trained_and_scored_on_a_cluster(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    """Its files cross; what is held out is scored on there, and no trial can read it."""
+    root = tmp_path / "labelled"
+    make_labelled(root)
+    night = ["run", "--ray", cluster.address, "--proposer", patches(tmp_path / "patches")]
+    ran = autoresearch(*night, "--experiments", "4", cwd=root)
+    assert "is not used" not in ran.err
+    registry = Registry.open(root / ".autoresearch" / "registry.db")
+    study = registry.study()
+    assert study is not None
+    rows = registry.experiments(study)
+    assert [each.verdict for each in rows] == [
+        Verdict.KEEP, Verdict.KEEP, Verdict.DISCARD, Verdict.CRASH,
+    ]  # fmt: skip
+    assert "data/val.json" in rows[-1].reason
+    scored = [each for row in rows for each in registry.trials(row) if each.val_bpb is not None]
+    assert {each.worker.partition(":")[0] for each in scored} == {"ray"}
+    sealed = detect({}).trust is Trust.SEALED
+    assert {each.trust for each in scored} == {Trust.EVALUATED if sealed else Trust.UNSEALED}
+    assert list((root / ".autoresearch" / "checkpoints").rglob("answers.json"))
+    assert not list(cluster.folder.rglob("val.json")), "it stays in its place"
+
+
+@pytest.mark.thorough
+def test_a_cluster_without_the_projects_data_is_refused_in_one_line(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    root = tmp_path / "labelled"
+    make_labelled(root, SETTINGS + '[sandbox]\nreadable = ["data/none"]\n')
+    ran = autoresearch("run", "--ray", cluster.address, "--proposer", "optuna", cwd=root, code=1)
+    assert "can be used: [sandbox] readable: data/none cannot be read" in ran.err

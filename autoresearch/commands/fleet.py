@@ -9,11 +9,13 @@ from pathlib import Path
 import typer
 
 from autoresearch.config import Project
-from autoresearch.corpus import Corpus
 from autoresearch.errors import ProjectError, UsageFault
 from autoresearch.execution import (
+    CommandHost,
+    CommandTask,
     FetchingStore,
     HostFacts,
+    HostPlan,
     RayExecutor,
     StudyHost,
     Task,
@@ -22,7 +24,6 @@ from autoresearch.execution import (
     pack,
 )
 from autoresearch.gitrepo import GitRepo
-from autoresearch.records.values import Trust
 
 _FETCH_SECONDS = 120.0
 
@@ -49,21 +50,21 @@ def fleet_at(
     Args:
         address: HOST:PORT of its head, or "auto".
         project: whose trials they will run.
-        task: what they learn from; a text is brought to those that lack it.
+        task: what they learn from; a text is brought to those that lack it, a command's data not.
         repo: its code.
         known: the comparability key of the study, if there is one already.
 
     Raises:
-        ProjectError: Ray is not installed, or there is no cluster there.
+        ProjectError: Ray is not installed, or no cluster is there with machines that can be used.
         UsageFault: no such address can be.
     """
     _require(address)
     typer.echo(f"Looking for machines of the Ray cluster at {address}.", err=True)
-    begin = _begin(address, project, _text(task))
+    begin = _begin(address, project, task)
     with RayExecutor(begin, lambda commit: packed(repo, commit, project.work)) as executor:
         facts = executor.survey(known)
-        if project.settings.sandbox.require and facts.trust is not Trust.SEALED:
-            msg = "autoresearch.toml requires a sealed sandbox; the cluster's machines have none"
+        if facts.fault:
+            msg = f"no machine of the Ray cluster at {address} can be used: {facts.fault}"
             raise ProjectError(msg)
         room = project.settings.checkpoint_bytes
         store = FetchingStore(project.checkpoints, room, executor, project.work)
@@ -92,28 +93,32 @@ def _require(address: str) -> None:
         raise ProjectError(msg)
 
 
-def _text(task: Task) -> Corpus:
-    if isinstance(task, TextTask):
-        return task.corpus
-    msg = "--ray runs projects of the session API alone: one with a [target] command runs here"
-    raise ProjectError(msg)
+def _begin(address: str, project: Project, task: Task) -> messages.Begin:
+    training = project.settings.training
+    plan, corpus = _plan(project, task)
+    return messages.Begin(
+        address=address,
+        plan=plan,
+        cores=training.threads,
+        gpus=training.device != "cpu",
+        corpus=corpus,
+    )
 
 
-def _begin(address: str, project: Project, corpus: Corpus) -> messages.Begin:
+def _plan(project: Project, task: Task) -> tuple[HostPlan, Path | None]:
+    """Return how machines become hosts for a task, and where the text lies that they may lack."""
+    if isinstance(task, CommandTask):
+        return CommandHost.of(task), None
+    assert isinstance(task, TextTask)
     settings = project.settings
     plan = StudyHost(
         entry=settings.target.entry,
         device=settings.training.device,
         evaluation=settings.evaluation,
         limits=settings.limits(),
-        corpus=corpus.fingerprint,
-        lies_open=corpus.lies_open,
+        corpus=task.corpus.fingerprint,
+        lies_open=task.corpus.lies_open,
         room=settings.checkpoint_bytes,
+        required=settings.sandbox.require,
     )
-    return messages.Begin(
-        address=address,
-        plan=plan,
-        cores=settings.training.threads,
-        gpus=settings.training.device != "cpu",
-        corpus=corpus.directory,
-    )
+    return plan, task.corpus.directory

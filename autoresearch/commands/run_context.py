@@ -18,7 +18,8 @@ from autoresearch.execution import Executor, HostFacts, LocalExecutor, Place, Sc
 from autoresearch.gitrepo import GitRepo
 from autoresearch.records.money import Caps, GpuPrice
 from autoresearch.records.tables import Study
-from autoresearch.records.values import Trust
+from autoresearch.records.training import MOST_STARVED
+from autoresearch.records.values import Clock, Trust
 from autoresearch.registry import Registry, RunLock
 from autoresearch.research import TrialRunner, open_study
 from autoresearch.research.auditing import allowance
@@ -62,6 +63,7 @@ class RunContext:
         budget = settings.budget(study.budget_seconds)
         # A command keeps its own time: only its cap ends it.
         own = settings.total if settings.target.command else budget.startup + budget.wall_limit
+        own *= MOST_STARVED if budget.clock is Clock.CPU else 1.0
         gpu = GpuPrice(money.gpu_hour_usd, own + parse_duration(settings.evaluation.timeout))
         caps = Caps(run=max_cost, study=money.study_usd, call=money.call_usd)
         return MoneyCap(self.registry.ledger(study, caps, gpu=gpu), gpu.trial_worst)

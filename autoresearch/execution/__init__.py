@@ -5,6 +5,7 @@
 
 from autoresearch.execution import messages
 from autoresearch.execution.base import Ended, Executor, Message, Told
+from autoresearch.execution.command_hosting import CommandHost
 from autoresearch.execution.command_task import CommandTask
 from autoresearch.execution.fetching import FetchingStore
 from autoresearch.execution.hosting import HostFacts, HostPlan, StudyHost
@@ -19,6 +20,7 @@ from autoresearch.execution.trial import Checkout, Host, ReadyScorer, Scorer, Wa
 
 __all__ = [
     "Checkout",
+    "CommandHost",
     "CommandTask",
     "Ended",
     "Executor",

@@ -1,6 +1,7 @@
 """How a machine of a cluster becomes a host: what it must be, and what it trains and scores with.
 
-All of this runs there. What crosses to it is a `StudyHost`, which names no place of any machine.
+All of this runs there. What crosses to it is a `StudyHost`, which names no place of any machine, or
+where a project has a command of its own a `CommandHost` (`command_hosting.py`).
 """
 
 import os
@@ -33,22 +34,29 @@ from autoresearch.workers.checkpoint_store import CheckpointStore
 from autoresearch.workers.compiled import CompileCache
 from autoresearch.workers.hardware import hardware
 
+NOT_SEALED = "autoresearch.toml requires a sealed sandbox, and it has none"
+
 
 @dataclass(frozen=True)
 class HostFacts:
-    """What a machine is, as far as scores hang on it; `has_corpus`: the study's text is there."""
+    """What a machine is, as far as scores hang on it.
+
+    `has_corpus`: the study's text is there. `protocol` is the sealed evaluator's; 0 where a score
+    comes from elsewhere. `fault` is why it cannot be used, whatever the study; "" where it can.
+    """
 
     hardware: Hardware
     trust: Trust
     has_corpus: bool = True
     version: str = __version__
     protocol: int = PROTOCOL
+    fault: str = ""
 
     @property
     def key(self) -> dict[str, str]:
         """The parts of a comparability key that a machine decides."""
-        rest = {"trust": str(self.trust), "evaluator": f"protocol {self.protocol}"}
-        return {**self.hardware.key, **rest}
+        evaluator = {"evaluator": f"protocol {self.protocol}"} if self.protocol else {}
+        return {**self.hardware.key, "trust": str(self.trust), **evaluator}
 
 
 def misfit(facts: HostFacts, key: Mapping[str, str]) -> str:
@@ -58,6 +66,8 @@ def misfit(facts: HostFacts, key: Mapping[str, str]) -> str:
     """
     if facts.version != __version__:
         return f"it has autoresearch {facts.version}, and here is {__version__}"
+    if facts.fault:
+        return facts.fault
     own = facts.key
     for name in (*MACHINE, "trust", "evaluator"):
         if own.get(name) != key.get(name):
@@ -88,7 +98,8 @@ class StudyHost:
     """What a machine must know of a study to train and score for it; see `HostPlan`.
 
     `corpus` is a fingerprint; `lies_open` says that the text is on every machine anyhow; `room`
-    is how many bytes of checkpoints may wait there to be fetched.
+    is how many bytes of checkpoints may wait there to be fetched; `required`: its scores must be
+    sealed.
     """
 
     entry: str
@@ -98,14 +109,17 @@ class StudyHost:
     corpus: str
     lies_open: bool
     room: int
+    required: bool
 
     def facts(self) -> HostFacts:
         """Return what this machine is; see `HostPlan`."""
         sandbox = self._sandbox()
+        sealed = self._trust(sandbox) is Trust.SEALED
         return HostFacts(
             hardware(self.device, self.limits.threads, sandbox.access.variables),
             self._trust(sandbox),
             has_corpus=corpora.find(data_home(), self.corpus) is not None,
+            fault=NOT_SEALED if self.required and not sealed else "",
         )
 
     def open(self, checkout: Checkout, stop: Callable[[], bool], study: str) -> Host:
@@ -115,21 +129,12 @@ class StudyHost:
             CorpusError: the corpus is not here, or damaged.
             ProjectError: there is no private folder for trials.
         """
-        sandbox, corpus, work = self._sandbox(), self._corpus(), private_work()
-        place = Place(
-            sandbox,
-            checkout,
-            work,
-            CompileCache(data_home() / "compiled" / study),
-            CheckpointStore(work / "checkpoints", self.room).put,
-            self._trust(sandbox),
-            stop,
-        )
+        sandbox, corpus = self._sandbox(), self._corpus()
+        place = place_here(sandbox, checkout, stop, study, self._trust(sandbox), self.room)
         return TextTask(corpus, self.entry, self.device, self.evaluation, self.limits).host(place)
 
     def _sandbox(self) -> Sandbox:
-        reach = access(self.device, os.environ)
-        return sandboxes.examine(os.environ, (data_home(),), reach).sandbox
+        return sandbox_here(self.device, (data_home(),))
 
     def _trust(self, sandbox: Sandbox) -> Trust:
         return Trust.UNSEALED if self.lies_open else sandbox.trust
@@ -141,6 +146,30 @@ class StudyHost:
             raise CorpusError(msg)
         corpora.verify_changed(found, lambda _told: None)
         return found
+
+
+def sandbox_here(device: str, hidden: tuple[Path, ...]) -> Sandbox:
+    """Return what trials run in on this machine, which reach a device and see no hidden folder."""
+    return sandboxes.examine(os.environ, hidden, access(device, os.environ)).sandbox
+
+
+def place_here(
+    sandbox: Sandbox,
+    checkout: Checkout,
+    stop: Callable[[], bool],
+    study: str,
+    trust: Trust,
+    room: int,
+) -> Place:
+    """Return where trials run on this machine, in a new private folder; see `HostPlan.open`.
+
+    Raises:
+        ProjectError: there is no such folder to be had.
+    """
+    work = private_work()
+    compiled = CompileCache(data_home() / "compiled" / study)
+    keep = CheckpointStore(work / "checkpoints", room).put
+    return Place(sandbox, checkout, work, compiled, keep, trust, stop)
 
 
 def private_work() -> Path:

@@ -105,7 +105,14 @@ class RayExecutor:
                 raise ProjectError(msg)
             facts = list(self._found.values())
         keys = [each.key for each in facts]
-        return max(facts, key=lambda each: (not misfit(each, known or {}), keys.count(each.key)))
+        return max(
+            facts,
+            key=lambda each: (
+                not misfit(each, known or {}),
+                not each.fault,
+                keys.count(each.key),
+            ),
+        )
 
     def accept(
         self, terms: Terms, on_event: Callable[[Event], None], stop: Callable[[], bool]

@@ -13,12 +13,14 @@ from autoresearch.process.folders import link_tree, put_new, remove
 from autoresearch.process.guarded import Exit, Guarded, launch, signal_name
 from autoresearch.process.resource_limits import ResourceLimits
 from autoresearch.process.running import Breach, ProcessResult, run
+from autoresearch.process.starvation import CoreWaits
 from autoresearch.process.supervising import Pipe, open_pipe, supervise
 
 __all__ = [
     "LIFELINE",
     "Breach",
     "Confined",
+    "CoreWaits",
     "Exit",
     "Guarded",
     "Pipe",

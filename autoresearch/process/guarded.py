@@ -79,6 +79,10 @@ class Guarded:
             self._cpu = max(self._cpu, self._tree.cpu_seconds())
         return self._cpu
 
+    def core_delays(self) -> Mapping[int, float]:
+        """Return the seconds that each thread was kept from a core; see `Tree.core_delays`."""
+        return self._tree.core_delays() if self._exit is None else {}
+
     def count(self, most: int) -> int:
         """Return how many processes the tree has; does not look beyond `most`."""
         return self._tree.count(most) if self._exit is None else 0

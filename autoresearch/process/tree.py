@@ -70,6 +70,14 @@ class Tree:
         """
         return sum(_resident(each.pid, exact=exact) for each in self if each.pid != self._top)
 
+    def core_delays(self) -> dict[int, float]:
+        """Return the seconds that each thread below the top one was ready to run, but had no core.
+
+        Empty where the system does not tell: elsewhere than on Linux, and in some containers.
+        """
+        pids = [each.pid for each in self if each.pid != self._top] if _LINUX else []
+        return {thread: delay for pid in pids for thread, delay in _delays(pid)}
+
     def count(self, most: int) -> int:
         """Return how many processes there are below the top one; looks at no more than `most`."""
         return sum(1 for _ in itertools.islice(self, most + 1)) - 1
@@ -147,6 +155,17 @@ def _ask_psutil_children(pid: int) -> list[int]:
         return [each.pid for each in psutil.Process(pid).children()]
     except _GONE:
         return []
+
+
+def _delays(pid: int) -> Iterator[tuple[int, float]]:
+    """Yield each thread of a process with the seconds that it has waited for a core."""
+    tasks = f"/proc/{pid}/task"
+    with contextlib.suppress(OSError):
+        for task in os.listdir(tasks):  # noqa: PTH208 - as above
+            # Of a thread that has ended, and of a kernel built without the file, there is nothing.
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                told = Path(f"{tasks}/{task}/schedstat").read_bytes().split()
+                yield int(task), int(told[1]) / 1e9
 
 
 def _resident(pid: int, *, exact: bool) -> int:

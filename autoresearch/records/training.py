@@ -8,6 +8,11 @@ from types import MappingProxyType
 from autoresearch.records.hardware import Hardware
 from autoresearch.records.values import Clock, Ending, FailureKind
 
+# A trial on the CPU clock that the machine keeps from its cores is ended after so many times its
+# limit by the wall: where no more than a sixteenth of its time comes through, nothing is won by
+# waiting, and what keeps itself from the cores must end.
+MOST_STARVED = 4.0
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -27,7 +32,8 @@ class Budget:
         """Wall seconds of training after which a trial hangs, whatever its clock says.
 
         A CPU-seconds clock stands still while a process sleeps, so it needs a second limit; a
-        busy neighbour slows a process at most about fourfold on the machines measured.
+        busy neighbour slows a process at most about fourfold on the machines measured. What the
+        system tells of a trial's waiting for a core does not count; see `MOST_STARVED`.
         """
         slack = 1.0 if self.clock is Clock.WALL else 4.0
         return self.training * slack + self.grace + (30.0 if self.clock is Clock.CPU else 0.0)

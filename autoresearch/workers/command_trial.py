@@ -63,12 +63,12 @@ class RunningCommand:
     def tick(self, *, stop: bool) -> None:
         """Look at the clock and at what it uses; end it where a limit is passed."""
         total, age = self._run.total, self._meter.age
+        hung = f"did not end within {total:g} s ([training] total)"
         if stop:
             told = "stopped by the person or the deadline"
             self._end(Failed(Ending.INTERRUPTED, told), self._patience)
-        elif age > total:
-            told = f"did not end within {total:g} s ([training] total)"
-            self._end(Failed(Ending.HANG, told, doubtful=True), self._patience)
+        elif failed := self._meter.outlasted(total, Ending.HANG, hung):
+            self._end(failed, self._patience)
         elif self._assignment.canary and age > max(CANARY_SECONDS, total / CANARY_SHARE):
             self._end(_WELL, 0.0)
         elif breach := self._meter.overweight():

@@ -104,8 +104,8 @@ class RunningTrial:
         self._begin_if_at_rest()
         if stop:
             self._end(Ending.INTERRUPTED, "stopped by the person or the deadline")
-        elif breach := self._meter.overdue():
-            self._end(*breach)
+        elif failed := self._meter.overdue():
+            self._end(failed.ending, failed.detail, failed.failure)
         elif breach := self._meter.overweight():
             self._kill(*breach)
 
@@ -200,10 +200,10 @@ class RunningTrial:
             self._decide(*breach)
         self._tree.kill()
 
-    def _end(self, ending: Ending, detail: str) -> None:
+    def _end(self, ending: Ending, detail: str, fault: FailureKind | None = None) -> None:
         """End the trial with patience: its last words (where it hung) belong in the log."""
         self._meter.freeze()
-        self._decide(ending, detail)
+        self._decide(ending, detail, fault)
         self._tree.stop(self._patience)
 
     def _kill(self, ending: Ending, detail: str) -> None:
