@@ -13,8 +13,7 @@ import pytest
 from autoresearch import corpus as corpora
 from autoresearch.commands.fleet import packed
 from autoresearch.commands.tasks import task_of
-from autoresearch.config import CorpusSettings, find_project
-from autoresearch.config.settings import MoneySettings
+from autoresearch.config import CorpusSettings, MoneySettings, find_project
 from autoresearch.corpus import Corpus
 from autoresearch.errors import CorpusError
 from autoresearch.execution import (
