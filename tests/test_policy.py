@@ -314,6 +314,20 @@ def test_one_more_trial_of_both_is_seen_from_the_next_verdict_on() -> None:
     assert belief_after([], QUIET).mean is None
 
 
+@pytest.mark.parametrize(("step", "left"), [(1.0, 0.0), (0.02, 1.0)])
+def test_what_a_seed_adds_is_forgotten_after_a_leap_alone(step: float, left: float) -> None:
+    """Of a mended program, what seeds added to the broken one says nothing."""
+    broken = DecidedExperiment(1, None, kept=True, readings=readings(3.2, 3.0))
+    same = DecidedExperiment(2, 1, kept=False, readings=readings(3.2, 3.0))
+    mended = DecidedExperiment(3, 1, kept=True, readings=readings(3.2 - step, 3.0 - step))
+    before = belief_after([broken, same], LOUD).mean
+    after = belief_after([broken, same, mended], LOUD).mean
+    assert before is not None
+    assert after is not None
+    assert before[1] - before[2] > 0.05
+    assert (after[1] - after[2]) / (before[1] - before[2]) == pytest.approx(left, abs=0.2)
+
+
 def test_a_reversal_is_believed_sooner_than_an_idea_but_not_against_its_readings() -> None:
     mine, other = readings(1.98, 1.98, 1.98), readings(2.0, 2.0, 2.0)
     assert not kept(judge(mine, other, belief=Belief(LOUD)))

@@ -11,6 +11,7 @@ average, because only experiments with good readings are kept.
 Source: Bayesian linear model (Kalman's update), the effect's mixture folded in by its moments.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,11 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autoresearch.policy.effects import CPU_IDEAS, Posterior, Prior, posterior
-from autoresearch.policy.noise import Noise
+from autoresearch.policy.noise import Noise, distance
 from autoresearch.policy.scale import CPU_SCALE, Scale
 from autoresearch.records.values import Estimate, Reading
 
 Vector = NDArray[np.float64]
+# Of the distance over which noise changes: so far apart, codes have little in common on one seed.
+# Found by benchmarks/nights.py, on nights that begin broken and on those that do not.
+_ALIKE = 1 / 3
 _ASTRAY = 1e5  # times a first guess's deviation
 
 
@@ -180,14 +184,33 @@ class Belief:
         return replace(self, mean=mean, covariance=covariance)
 
     def keeping(self, evidence: Evidence) -> "Belief":
-        """Return the belief once the experiment is the incumbent: its effect joins the score."""
+        """Return the belief once the experiment is the incumbent: its effect joins the score.
+
+        What a seed adds is alike for codes that score alike. After a leap, as from a broken program
+        to a mended one, the offsets that were read before it are forgotten: what the seed adds to
+        the new incumbent is taken as part of its score, and cancels out in every pair on that seed.
+        """
         mean, covariance, shared = self._after(evidence)
+        share = self._likeness(evidence.effect.mean)
+        kept = np.where(np.arange(len(mean)) > 0, share, 1.0)
+        mean, covariance, shared = mean * kept, covariance * np.outer(kept, kept), shared * kept
         mean[0] += evidence.effect.mean
         covariance[0] += shared
         covariance[:, 0] += shared
         covariance[0, 0] += evidence.effect.variance
         read = frozenset(evidence.seeds)
         return replace(self, mean=mean, covariance=covariance, read=read)
+
+    def _likeness(self, effect: float) -> float:
+        """Return how much the offsets of code that is `effect` away have in common, 1 to 0.
+
+        In a later epoch they hold what the machine adds as well, and that no code changes.
+        """
+        if self.epoch:
+            return 1.0
+        score = float(self.state[0][0])
+        far = distance(score, score + effect, self.scale.noise.near) / _ALIKE
+        return math.exp(-(far**2) / 2)
 
     def _after(self, evidence: Evidence) -> tuple[Vector, Vector, Vector]:
         """Return mean and covariance after an experiment, and how its effect varies with them."""

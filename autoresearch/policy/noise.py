@@ -205,6 +205,17 @@ def _log_steps(readings: Sequence[Reading]) -> list[float]:
     return [math.log(each.steps) for each in readings if each.steps > 0]
 
 
+def distance(score: float, other: float, near: float) -> float:
+    """Return how far two scores are apart: from 1 on, what is known of one code's noise fades.
+
+    Args:
+        score: the one that stands for the study as it is.
+        other: the other.
+        near: what is no distance at least; see `NoisePrior`.
+    """
+    return abs(other - score) / max(_NEAR * abs(score), near, _TINY)
+
+
 def _nearness(
     groups: Sequence[Sequence[Reading]], incumbent: Sequence[Reading], near: float
 ) -> list[float]:
@@ -213,8 +224,7 @@ def _nearness(
         return [1.0] * len(groups)
     score = fmean(each.bpb for each in incumbent)
     levels = [fmean(each.bpb for each in group) for group in groups]
-    distances = [abs(level - score) / max(_NEAR * abs(score), near, _TINY) for level in levels]
-    return [math.exp(-each) for each in distances]
+    return [math.exp(-distance(score, level, near)) for level in levels]
 
 
 def _shrunk(usual: float, squares: float, freedom: float) -> float:
