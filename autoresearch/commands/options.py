@@ -1,6 +1,7 @@
 """The options and arguments of every command, each with its help.
 
-Of what two commands call the same and mean otherwise, the name has the command's before it.
+Where two commands have options of one name with different help, the command's name comes first:
+`InitBudget`, `RunBudget`.
 """
 
 from pathlib import Path

@@ -47,10 +47,13 @@ def _build(kind: type[Any], values: Mapping[str, object], where: str) -> Any:
             msg = f"{where}: unknown setting {name!r}{hint}"
             raise ProjectError(msg)
     built = {name: _value(known[name], value, where) for name, value in values.items()}
-    defaults = {name: (each.default, each.default_factory) for name, each in known.items()}
-    needed = {name for name, default in defaults.items() if default == (MISSING, MISSING)}
-    if missing := sorted(needed - {*built}):
-        msg = f"{where}: {missing[0]} is missing"
+    missing = [
+        name
+        for name, each in known.items()
+        if each.default is MISSING and each.default_factory is MISSING and name not in built
+    ]
+    if missing:
+        msg = f"{where}: {min(missing)} is missing"
         raise ProjectError(msg)
     return kind(**built)
 
