@@ -41,7 +41,11 @@ predicted_delta: -0.05
 risk: logits may grow
 
 train.py
+<<<<<<< SEARCH
+QUALITY = 2.0
+=======
 QUALITY = 1.0
+>>>>>>> REPLACE
 """
 APIS = ("anthropic", "openai", "chat")
 PROMPT = Prompt((Section("Rules.", cache=True),), (Section("Task."),), cache_key="study-7")
