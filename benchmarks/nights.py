@@ -1,6 +1,6 @@
 """Simulated nights: what each rule of decision truly gains, what it reports and what it claims.
 
-    python benchmarks/nights.py [--nights N] [--first SEED] [--write]
+    python benchmarks/nights.py [--nights N] [--first SEED] [--write | --mix NAME]
 
 The world and the simple rules are in night_rules.py, the policy's night in night_house.py. It is
 the real policy, not told sigma. Every rule sees the same ideas and has the same
@@ -155,11 +155,15 @@ def main() -> None:
     parser.add_argument("--nights", type=int, default=100, metavar="N")
     parser.add_argument("--first", type=int, default=10_000, metavar="SEED")
     parser.add_argument("--write", action="store_true", help="into results/")
+    parser.add_argument("--mix", default="", help="one mix alone, by its name or a part of it")
     options = parser.parse_args()
+    mixes = [mix for mix in (*MIXES, BROKEN, NOTHING) if options.mix in mix.name]
+    if not mixes or (options.mix and options.write):
+        parser.error("--mix is a part of a mix's name, and what is written has all of them")
     if options.nights < 4 or options.nights % 2:
         parser.error("--nights takes an even number of 4 or more: nights are twins")
     begun, lines = time.process_time(), list[str]()
-    for mix in (*MIXES, BROKEN, NOTHING):
+    for mix in mixes:
         lines += table(mix, options.nights, options.first)
     seconds = time.process_time() - begun
     print(f"\n{seconds:.0f} CPU seconds")
