@@ -134,7 +134,7 @@ def measure(bench: Bench, repeats: int) -> None:
         bpb, cost = timed(bench.in_process)
         plain.append(cost)
         whole.prepare(bench.place)
-        whole.settle()
+        whole.wait_until_idle()
         score, cost = timed(lambda: bench.sealed(whole))
         waiting.append(cost)
         assert abs(score.bpb - bpb) < 1e-4, (score.bpb, bpb)

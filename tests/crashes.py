@@ -30,7 +30,7 @@ from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack_counts
 from autoresearch.research import admission, tasks
 from autoresearch.research.admission import Admission
-from autoresearch.research.trial_recorder import settled
+from autoresearch.research.trial_recorder import is_finished
 from autoresearch.workers import Worker
 from tests.commands import Forked
 from tests.inline import InlineWorker
@@ -249,7 +249,7 @@ def check_whole(night: Night) -> None:
     assert ends.keys() >= expected
     assert {name: ends[name] for name in ends if ends[name] != 1} == {}
     for row in rows:
-        trials = [each for each in registry.trials(row) if settled(each)]
+        trials = [each for each in registry.trials(row) if is_finished(each)]
         codes = [each.seed for each in trials if each.purpose is not Purpose.DRIFT]
         assert len(codes) == len(set(codes)), "no training was done twice"
         if row.parent_id is not None and row.commit_sha is not None:

@@ -135,7 +135,7 @@ class GatedScorer:
     def prepare(self, place: Path) -> None:
         """It needs nothing."""
 
-    def settle(self) -> None:
+    def wait_until_idle(self) -> None:
         """It has nothing to wait for."""
 
     def close(self) -> None:

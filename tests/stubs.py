@@ -115,7 +115,7 @@ class ConfigScorer:
     def prepare(self, place: Path) -> None:
         """It needs nothing."""
 
-    def settle(self) -> None:
+    def wait_until_idle(self) -> None:
         """It has nothing to wait for."""
 
     def close(self) -> None:

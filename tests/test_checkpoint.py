@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch.runtime.session import CHECKPOINT_FILES, file_digest
-from autoresearch.workers.checkpoint import BadCheckpointError, take
+from autoresearch.workers.checkpoint import BadCheckpointError, copy_checkpoint
 
 Header = dict[str, dict[str, object]]
 
@@ -76,7 +76,7 @@ BAD_MODELS = {
 def test_good_models_are_copied_byte_by_byte(tmp_path: Path, name: str) -> None:
     out = tmp_path / "out"
     save(out, GOOD_MODELS[name], b'{"depth": 2}')
-    taken = take(out, digests(out), tmp_path / "checkpoint", limit=2**20)
+    taken = copy_checkpoint(out, digests(out), tmp_path / "checkpoint", limit=2**20)
     assert (taken / "model.safetensors").read_bytes() == GOOD_MODELS[name]
     assert json.loads((taken / "config.json").read_text()) == {"depth": 2}
     assert sorted(each.name for each in taken.iterdir()) == sorted(CHECKPOINT_FILES)
@@ -87,7 +87,7 @@ def test_bad_models_are_refused_though_their_digests_are_right(tmp_path: Path, n
     out = tmp_path / "out"
     save(out, BAD_MODELS[name])
     with pytest.raises(BadCheckpointError, match=r"model\.safetensors is"):
-        take(out, digests(out), tmp_path / "checkpoint", limit=2**30)
+        copy_checkpoint(out, digests(out), tmp_path / "checkpoint", limit=2**30)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_bad_configs(tmp_path: Path, config: bytes) -> None:
     out = tmp_path / "out"
     save(out, GOOD, config)
     with pytest.raises(BadCheckpointError, match=r"config\.json (holds no JSON object|has)"):
-        take(out, digests(out), tmp_path / "checkpoint", limit=2**30)
+        copy_checkpoint(out, digests(out), tmp_path / "checkpoint", limit=2**30)
 
 
 def hard_link(path: Path) -> None:
@@ -143,21 +143,23 @@ def test_files_that_are_not_what_was_handed_in(
     told = digests(out)
     spoil(out / name)
     with pytest.raises(BadCheckpointError, match=f"{name} {reason}"):
-        take(out, told, tmp_path / "checkpoint", limit=2**20)
+        copy_checkpoint(out, told, tmp_path / "checkpoint", limit=2**20)
 
 
 def test_too_large(tmp_path: Path) -> None:
     out = tmp_path / "out"
     save(out, weights({"w": tensor(0, 400, (100,))}, 400))
     with pytest.raises(BadCheckpointError, match="the limit is 100"):
-        take(out, digests(out), tmp_path / "checkpoint", limit=100)
+        copy_checkpoint(out, digests(out), tmp_path / "checkpoint", limit=100)
 
 
 def test_an_output_folder_that_is_a_link(tmp_path: Path) -> None:
     save(tmp_path / "elsewhere", GOOD)
     (tmp_path / "out").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(BadCheckpointError, match="symbolic link"):
-        take(tmp_path / "out", digests(tmp_path / "out"), tmp_path / "checkpoint", limit=2**20)
+        copy_checkpoint(
+            tmp_path / "out", digests(tmp_path / "out"), tmp_path / "checkpoint", limit=2**20
+        )
 
 
 def test_what_safetensors_writes_is_good(tmp_path: Path) -> None:
@@ -170,4 +172,4 @@ def test_what_safetensors_writes_is_good(tmp_path: Path) -> None:
     save_file(
         {name: numpy.asarray(each) for name, each in arrays.items()}, out / "model.safetensors"
     )
-    take(out, digests(out), tmp_path / "checkpoint", limit=2**20)
+    copy_checkpoint(out, digests(out), tmp_path / "checkpoint", limit=2**20)

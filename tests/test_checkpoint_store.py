@@ -1,4 +1,4 @@
-"""The shelf of checkpoints: whole or not at all, bounded, and only what `promote` may ask for."""
+"""The store of checkpoints: whole or not at all, bounded, and only what `promote` may ask for."""
 
 from pathlib import Path
 

@@ -58,7 +58,7 @@ class Counted:
     def prepare(self, place: Path) -> None:
         pass
 
-    def settle(self) -> None:
+    def wait_until_idle(self) -> None:
         pass
 
     def close(self) -> None:

@@ -41,7 +41,7 @@ def prepared(work: Path, sealed: Sandbox) -> Iterator[Evaluator]:
     """An evaluator whose servers wait, in the folder `work`."""
     found = evaluator(texts=documents(numbers=30), sandbox=sealed)
     found.prepare(work)
-    found.settle()
+    found.wait_until_idle()
     yield found
     found.close()
     assert not guarded_children()

@@ -30,7 +30,7 @@ def a_night(tmp_path: Path, *qualities: float) -> Night:
 
 
 def shelved(made: Night) -> dict[int, float]:
-    """What is on the shelf: an experiment's number and what its checkpoint is worth."""
+    """What is in the store: an experiment's number and what its checkpoint is worth."""
     store, found = checkpoint_store_of(made.project), {}
     for row in made.registry.experiments(made.study()):
         for trial in made.registry.trials(row):

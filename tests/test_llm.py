@@ -72,12 +72,12 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.model = Scripted(list(self.replies))
-        asker = MeteredModel(
+        metered = MeteredModel(
             "fake:model", PricedModel(self.model, FLAT),
             ledger=self.ledger, redact=redact, tell=self.told.append,
         )  # fmt: skip
         prompting = Prompting(self.settings, folder=None)
-        self.proposer = LlmProposer("fake:model", asker, prompting, self.settings)
+        self.proposer = LlmProposer("fake:model", metered, prompting, self.settings)
 
 
 def redact(text: str) -> str:

@@ -324,9 +324,9 @@ def asked(
         asking = model("chat", fake)
         own = {} if rates is None else {f"openai:{asking.model}@{fake.v1}": rates}
         cost = price(asking.provider, asking.model, own=own, base_url=fake.v1)
-        asker = MeteredModel("spec", PricedModel(asking, cost), ledger=ledger)
+        metered = MeteredModel("spec", PricedModel(asking, cost), ledger=ledger)
         for _ in scenes:
-            asker.ask(PROMPT, purpose="propose", max_output=100)
+            metered.ask(PROMPT, purpose="propose", max_output=100)
     return [settled.cost for settled in ledger.settled.values()], ledger
 
 
@@ -381,8 +381,8 @@ def test_a_told_cost_counts_on_loopback_too_and_no_cap_is_blind(tmp_path: Path) 
     with FakeLlm([scene], endless=True) as fake:
         asking = model("chat", fake)
         cost = price(asking.provider, asking.model, own={}, base_url=fake.v1)
-        asker = MeteredModel("spec", PricedModel(asking, cost), ledger=ledger)
-        ends = [asker.ask(PROMPT, purpose="propose", max_output=9) for _ in range(5)]
+        metered = MeteredModel("spec", PricedModel(asking, cost), ledger=ledger)
+        ends = [metered.ask(PROMPT, purpose="propose", max_output=9) for _ in range(5)]
         assert len(fake.requests) == 3
     assert [isinstance(end, Answer) for end in ends] == [True, True, True, False, False]
     assert isinstance(ends[-1], ProposeFailure)
@@ -582,14 +582,14 @@ def test_a_prompt_that_was_cut_in_silence_is_told_once() -> None:
     with FakeLlm(scenes) as fake:
         asking = model("chat", fake)
         cost = price(asking.provider, asking.model, own={}, base_url=fake.v1)
-        asker = MeteredModel(
+        metered = MeteredModel(
             "spec", PricedModel(asking, cost), ledger=FreeLedger(), tell=told.append
         )
         for _ in counts[:3]:
-            asker.ask(LONG, purpose="propose", max_output=9)
+            metered.ask(LONG, purpose="propose", max_output=9)
         assert told == []
         for _ in counts[3:]:
-            asker.ask(LONG, purpose="propose", max_output=9)
+            metered.ask(LONG, purpose="propose", max_output=9)
     (line,) = told
     assert "2,050 tokens were counted in a prompt of 50,006 characters" in line
     assert "OLLAMA_CONTEXT_LENGTH" in line
@@ -608,8 +608,8 @@ def proposed(*scenes: Scene) -> tuple[Proposal | ProposeFailure, FreeLedger, lis
     with FakeLlm(scenes) as fake:
         asking = model("chat", fake)
         cost = price("x", "y", own={"x:y": PriceSettings(1000.0, 1000.0)}, base_url=None)
-        asker = MeteredModel("spec", PricedModel(asking, cost), ledger=ledger)
-        proposer = LlmProposer("spec", asker, Prompting(settings, folder=None), settings)
+        metered = MeteredModel("spec", PricedModel(asking, cost), ledger=ledger)
+        proposer = LlmProposer("spec", metered, Prompting(settings, folder=None), settings)
         made = proposer.propose(brief(), accepted)
         assert not isinstance(made, Several)
         return made, ledger, [request.body["max_tokens"] for request in fake.requests]

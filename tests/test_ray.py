@@ -21,7 +21,7 @@ from autoresearch.records.tables import Trial
 from autoresearch.records.values import ExperimentState, FailureKind, Purpose, Trust, Verdict
 from autoresearch.registry import Registry
 from autoresearch.research import StopRules
-from autoresearch.research.trial_recorder import settled
+from autoresearch.research.trial_recorder import is_finished
 from autoresearch.sandbox import detect
 from autoresearch.workers.checkpoint_store import CheckpointStore
 from tests.clusters import TERMS, Cluster, GatedHost, StubHost, begin, executor
@@ -125,7 +125,9 @@ def test_a_study_outlives_its_machines(cluster: Cluster, tmp_path: Path, ideas: 
     assert len(rows) == ideas + 1
     assert {each.state for each in rows} == {ExperimentState.DONE}
     assert not {each.verdict for each in rows} & {Verdict.CRASH, Verdict.INVALID}
-    counted = Counter((each.experiment_id, each.seed) for each in trials(night) if settled(each))
+    counted = Counter(
+        (each.experiment_id, each.seed) for each in trials(night) if is_finished(each)
+    )
     assert set(counted.values()) == {1}, "nothing is trained twice"
     gone = [each for each in trials(night) if each.failure is FailureKind.MACHINE]
     assert {each.detail for each in gone} == {f"{struck[0]} is gone"}
@@ -140,7 +142,7 @@ def test_a_study_outlives_its_machines(cluster: Cluster, tmp_path: Path, ideas: 
     branch = git(project.root, "rev-list", "--reverse", f"{rows[0].commit_sha}..autoresearch/night")
     assert branch.split() == kept
     assert kept
-    newest = {each.experiment_id: int(each.id or 0) for each in trials(night) if settled(each)}
+    newest = {each.experiment_id: int(each.id or 0) for each in trials(night) if is_finished(each)}
     assert store.find(newest[int(night.registry.incumbent(night.study()).id or 0)])  # type: ignore[union-attr]
 
 

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from autoresearch.preflight.hidden import bears_on
 from autoresearch.runtime.smoke_apart import Apart
 from autoresearch.runtime.smoke_checkpoint import examine
-from autoresearch.runtime.smoke_doubt import Doubt, read, settled, write
+from autoresearch.runtime.smoke_doubt import Doubt, read, resolves, write
 from autoresearch.runtime.smoke_faults import FlawError, scarce
 from autoresearch.runtime.smoke_torch import compile_nothing
 
@@ -160,7 +160,7 @@ def test_a_part_that_is_silent_when_loaded_is_doubted(tmp_path: Path) -> None:
     doubt = looked(tmp_path, state(model, "silent", "matrix"), lenient)
     assert doubt is not None
     assert list(doubt.parameters) == ["silent.weight", "matrix.weight"]
-    assert not settled(doubt, lambda: lenient(state(model, "silent", "matrix")))
+    assert not resolves(doubt, lambda: lenient(state(model, "silent", "matrix")))
 
 
 def test_no_module_can_forget_either(tmp_path: Path) -> None:
@@ -175,12 +175,12 @@ def test_a_lost_gain_is_no_folded_one(tmp_path: Path) -> None:
     assert doubt is not None
     doubt = read(write(doubt, tmp_path))
     assert "the loaded model's gain does not come" in str(doubt.flaw())
-    assert not settled(doubt, lambda: lenient(state(model, "gain")))
+    assert not resolves(doubt, lambda: lenient(state(model, "gain")))
     folded = state(model, "gain") | {"embed.weight": model.embed.weight.detach() * model.gain}
     (tmp_path / "folded").mkdir()
     doubt = looked(tmp_path / "folded", folded, lenient)
     assert doubt is not None
-    assert settled(doubt, lambda: lenient(folded))
+    assert resolves(doubt, lambda: lenient(folded))
 
 
 def test_what_training_left_alone_need_not_be_saved(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_what_training_left_alone_need_not_be_saved(tmp_path: Path) -> None:
     torch.nn.init.ones_(model.gain)
     doubt = looked(tmp_path, state(model, "gain"), lenient)
     assert doubt is not None
-    assert settled(doubt, lambda: lenient(state(model, "gain")))
+    assert resolves(doubt, lambda: lenient(state(model, "gain")))
 
 
 def test_files_beside_the_checkpoint_are_not_there(tmp_path: Path) -> None:

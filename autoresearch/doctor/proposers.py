@@ -222,8 +222,8 @@ def _call(spec: Spec, endpoint: Endpoint, bench: Bench, prompt: Prompt) -> Itera
             keys=bench.context.keys,
             endpoints=bench.context.endpoints,
         )
-        asker = MeteredModel(spec.text, priced, ledger=witness, redact=bench.context.keys.redact)
-        answer = asker.ask(prompt, purpose="check", max_output=MOST_OUTPUT)
+        metered = MeteredModel(spec.text, priced, ledger=witness, redact=bench.context.keys.redact)
+        answer = metered.ask(prompt, purpose="check", max_output=MOST_OUTPUT)
     except AutoresearchError as error:
         yield refusal("call", error)
         return

@@ -103,7 +103,7 @@ class Evaluator:
             with suppress(EvaluationError, OSError):
                 self._waiting = Servers(self._scoring_dir(place))
 
-    def settle(self) -> None:
+    def wait_until_idle(self) -> None:
         """Wait until what `prepare` started is idle, and takes nothing from a training."""
         if self._waiting is not None:
             try:
@@ -149,7 +149,7 @@ class Evaluator:
 
     def _take(self) -> Servers | None:
         """Return the servers that wait, unless there are none or one of them died."""
-        self.settle()
+        self.wait_until_idle()
         if self._waiting is not None and not self._waiting.alive:
             self.close()
         waiting, self._waiting = self._waiting, None

@@ -33,7 +33,7 @@ class Unprepared:
     def prepare(self, place: Path) -> None:
         """Do nothing; see `ReadyScorer`."""
 
-    def settle(self) -> None:
+    def wait_until_idle(self) -> None:
         """Do nothing; see `ReadyScorer`."""
 
     def close(self) -> None:

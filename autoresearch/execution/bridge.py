@@ -57,7 +57,7 @@ class Bridge:
         """Build it; `connection` is the controller's."""
         self._connection = connection
         self._sending = threading.Lock()
-        self._seats: dict[str, HostSlot] = {}
+        self._host_slots: dict[str, HostSlot] = {}
         self._code: dict[str, Any] = {}
         self._begin: messages.Begin
 
@@ -73,11 +73,13 @@ class Bridge:
 
     def end(self) -> None:
         """Let hosts end what is at work and remove what is left of it."""
-        seats = [each for each in self._seats.values() if each.actor is not None and not each.gone]
-        for seat in seats:
-            seat.gone = True
+        host_slots = [
+            each for each in self._host_slots.values() if each.actor is not None and not each.gone
+        ]
+        for host_slot in host_slots:
+            host_slot.gone = True
         with suppress(Exception):
-            closing = [each.actor.close.remote() for each in seats]
+            closing = [each.actor.close.remote() for each in host_slots]
             ray.wait(closing, num_returns=len(closing), timeout=_END_SECONDS)
         with suppress(Exception):
             ray.shutdown()
@@ -116,8 +118,8 @@ class Bridge:
             case messages.Begin():
                 pass
             case _:
-                if (seat := self._seats.get(command.slot)) is not None:
-                    _direct(seat, command)
+                if (host_slot := self._host_slots.get(command.slot)) is not None:
+                    _direct(host_slot, command)
 
     # --- machines
 
@@ -129,9 +131,9 @@ class Bridge:
             except Exception as fault:  # noqa: BLE001 - see above
                 self._tell(messages.Unreachable(_line(fault)))
                 os._exit(1)
-            for seat in list(self._seats.values()):
-                if seat.node not in nodes and not seat.gone:
-                    self._forget(seat)
+            for host_slot in list(self._host_slots.values()):
+                if host_slot.node not in nodes and not host_slot.gone:
+                    self._forget(host_slot)
             for node, facts in nodes.items():
                 self._seat(node, facts)
             time.sleep(_LOOK_SECONDS)
@@ -142,108 +144,112 @@ class Bridge:
         shares = int(has.get("GPU", 0)) if begin.gpus else int(has.get("CPU", 0) // begin.cores)
         for share in range(shares):
             slot = f"{facts['NodeManagerHostname']}-{node[:6]}:{share}"
-            if slot not in self._seats:
-                seat = self._seats[slot] = HostSlot(slot, node)
-                self._apart(partial(self._host, seat))
+            if slot not in self._host_slots:
+                host_slot = self._host_slots[slot] = HostSlot(slot, node)
+                self._apart(partial(self._host, host_slot))
 
-    def _forget(self, seat: HostSlot) -> None:
-        seat.gone = True
-        for event in (seat.answered, seat.ready, seat.broken):
+    def _forget(self, host_slot: HostSlot) -> None:
+        host_slot.gone = True
+        for event in (host_slot.answered, host_slot.ready, host_slot.broken):
             event.set()
-        self._tell(messages.Gone(seat.slot))
+        self._tell(messages.Gone(host_slot.slot))
 
     def _is_alive(self, node: str) -> bool:
         return any(each["NodeID"] == node and each["Alive"] for each in ray.nodes())
 
-    def _host(self, seat: HostSlot) -> None:
+    def _host(self, host_slot: HostSlot) -> None:
         """Have a host at work on a slot for as long as its machine is there."""
         failures = 0
-        while not seat.gone:
+        while not host_slot.gone:
             try:
-                self._open(seat)
+                self._open(host_slot)
                 failures = 0
-                seat.broken.wait()
+                host_slot.broken.wait()
             except (RayError, AutoresearchError, OSError) as fault:
-                if not seat.gone and not failures:
-                    self._tell(messages.Note(f"{seat.slot} cannot be used now: {_line(fault)}"))
+                if not host_slot.gone and not failures:
+                    self._tell(
+                        messages.Note(f"{host_slot.slot} cannot be used now: {_line(fault)}")
+                    )
                 failures += 1
                 time.sleep(min(_FIRST_PAUSE * 2.0**failures, _LONGEST_PAUSE))
-            _dismiss(seat)
+            _dismiss(host_slot)
 
-    def _open(self, seat: HostSlot) -> None:
-        seat.ready.clear()
-        seat.broken.clear()
-        seat.answered.clear()
-        seat.actor = self._actor(seat)
-        facts = self._ask(seat, seat.actor.facts.remote())
-        self._tell(messages.Found(seat.slot, facts))
-        seat.answered.wait()
-        if seat.gone:
+    def _open(self, host_slot: HostSlot) -> None:
+        host_slot.ready.clear()
+        host_slot.broken.clear()
+        host_slot.answered.clear()
+        host_slot.actor = self._actor(host_slot)
+        facts = self._ask(host_slot, host_slot.actor.facts.remote())
+        self._tell(messages.Found(host_slot.slot, facts))
+        host_slot.answered.wait()
+        if host_slot.gone:
             return
         if not facts.has_corpus and self._begin.corpus is not None:
-            self._bring(seat)
-        self._ask(seat, seat.actor.open.remote(seat.study))
-        seat.ready.set()
-        self._tell(messages.Ready(seat.slot))
+            self._bring(host_slot)
+        self._ask(host_slot, host_slot.actor.open.remote(host_slot.study))
+        host_slot.ready.set()
+        self._tell(messages.Ready(host_slot.slot))
 
-    def _actor(self, seat: HostSlot) -> Any:
+    def _actor(self, host_slot: HostSlot) -> Any:
         begin = self._begin
         share = {"num_gpus": 1, "num_cpus": 0} if begin.gpus else {"num_cpus": begin.cores}
-        there = NodeAffinitySchedulingStrategy(seat.node, soft=False)
+        there = NodeAffinitySchedulingStrategy(host_slot.node, soft=False)
         kind = ray.remote(**share, max_restarts=0, max_task_retries=0)(HostServer)
         made = kind.options(max_concurrency=_BESIDE, scheduling_strategy=there)
         return made.remote(begin.plan)
 
-    def _ask(self, seat: HostSlot, answer: Any) -> Any:
+    def _ask(self, host_slot: HostSlot, answer: Any) -> Any:
         """Return an actor's answer; others may hold its machine's share for any time."""
-        while not seat.gone and not ray.wait([answer], timeout=_LOOK_SECONDS)[0]:
+        while not host_slot.gone and not ray.wait([answer], timeout=_LOOK_SECONDS)[0]:
             pass
-        return None if seat.gone else ray.get(answer)
+        return None if host_slot.gone else ray.get(answer)
 
-    def _bring(self, seat: HostSlot) -> None:
+    def _bring(self, host_slot: HostSlot) -> None:
         """Bring a host the corpus, part by part, each taken before the next is read."""
         assert self._begin.corpus is not None
         corpus = corpora.portion(read_manifest(self._begin.corpus, "run `autoresearch prepare`"))
-        self._tell(messages.Note(f"the corpus is brought to {seat.slot}"))
-        self._ask(seat, seat.actor.expect.remote(corpus))
+        self._tell(messages.Note(f"the corpus is brought to {host_slot.slot}"))
+        self._ask(host_slot, host_slot.actor.expect.remote(corpus))
         for name, data in corpora.parts(corpus):
-            if not seat.gone:
-                self._ask(seat, seat.actor.take.remote(name, data))
+            if not host_slot.gone:
+                self._ask(host_slot, host_slot.actor.take.remote(name, data))
 
     # --- trials
 
     def _execute(self, asked: messages.Submit) -> None:
-        seat = self._seats[asked.slot]
-        seat.ready.wait()
-        if seat.gone:
+        host_slot = self._host_slots[asked.slot]
+        host_slot.ready.wait()
+        if host_slot.gone:
             return  # the controller knows
         try:
             code = self._code.get(asked.spec.commit)
             if code is None:
                 msg = "the cluster's object store has no room for the code"
                 raise ObjectStoreFullError(msg)  # noqa: TRY301 - as where Ray itself finds out
-            for each in seat.actor.execute.options(num_returns="streaming").remote(
+            for each in host_slot.actor.execute.options(num_returns="streaming").remote(
                 asked.call, asked.spec, code
             ):
                 self._tell(messages.Told(asked.slot, asked.call, ray.get(each)))
         except Exception as fault:  # noqa: BLE001 - Ray's are of every kind
-            self._fail(seat, asked, fault)
+            self._fail(host_slot, asked, fault)
 
-    def _fail(self, seat: HostSlot, asked: messages.Submit, fault: Exception) -> None:
+    def _fail(self, host_slot: HostSlot, asked: messages.Submit, fault: Exception) -> None:
         """Tell that a trial was let down by the cluster; a machine that is gone tells it itself."""
         if isinstance(fault, RayActorError):
-            seat.ready.clear()
-            seat.broken.set()
+            host_slot.ready.clear()
+            host_slot.broken.set()
             with suppress(Exception):
-                if not self._is_alive(seat.node):
+                if not self._is_alive(host_slot.node):
                     return
         full = isinstance(fault, _FULL) or isinstance(fault.__cause__, _FULL)
         self._tell(messages.Failed(asked.slot, asked.call, _line(fault), full=full))
 
     def _fetch(self, asked: messages.Fetch) -> None:
-        seat, here = self._seats[asked.slot], False
+        host_slot, here = self._host_slots[asked.slot], False
         with suppress(Exception):
-            data = None if seat.gone else ray.get(seat.actor.checkpoint.remote(asked.number))
+            data = (
+                None if host_slot.gone else ray.get(host_slot.actor.checkpoint.remote(asked.number))
+            )
             if data is not None and asked.folder is not None:
                 unpack(data, asked.folder, links=False)
                 here = True
@@ -253,30 +259,30 @@ class Bridge:
             self._tell(messages.Fetched(asked.number, asked.folder, here))
 
 
-def _direct(seat: HostSlot, command: messages.Command) -> None:
+def _direct(host_slot: HostSlot, command: messages.Command) -> None:
     """Do what asks for no answer."""
     with suppress(RayError):
         match command:
             case messages.Accept(_, study):
-                seat.study = study
-                seat.answered.set()
+                host_slot.study = study
+                host_slot.answered.set()
             case messages.Refuse():
-                seat.gone = True
-                for event in (seat.answered, seat.ready, seat.broken):
+                host_slot.gone = True
+                for event in (host_slot.answered, host_slot.ready, host_slot.broken):
                     event.set()
             case messages.Cancel(_, call):
-                seat.actor.cancel.remote(call)
+                host_slot.actor.cancel.remote(call)
             case messages.Release(_, number):
-                seat.actor.release.remote(number)
-            case messages.Prepare() if seat.ready.is_set():
-                seat.actor.prepare.remote()
+                host_slot.actor.release.remote(number)
+            case messages.Prepare() if host_slot.ready.is_set():
+                host_slot.actor.prepare.remote()
 
 
-def _dismiss(seat: HostSlot) -> None:
+def _dismiss(host_slot: HostSlot) -> None:
     with suppress(Exception):
-        ray.get(seat.actor.close.remote(), timeout=5.0)
+        ray.get(host_slot.actor.close.remote(), timeout=5.0)
     with suppress(Exception):
-        ray.kill(seat.actor)
+        ray.kill(host_slot.actor)
 
 
 def _line(fault: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""A shelf whose checkpoints lie with the hosts that trained them, until one is surely wanted."""
+"""A store whose checkpoints lie with the hosts that trained them, until one is surely wanted."""
 
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path

@@ -41,7 +41,7 @@ class ReadyScorer(Scorer, Protocol):
         """Start in a folder what the next score can use; do not wait."""
         ...
 
-    def settle(self) -> None:
+    def wait_until_idle(self) -> None:
         """Wait until what was started is at rest: a training should have the machine to itself."""
         ...
 
@@ -158,7 +158,7 @@ def _settling(host: Host) -> Iterator[Callable[[], bool]]:
 
     def settle() -> None:
         with suppress(Exception):  # what is wrong with them, the scoring finds out
-            host.evaluator.settle()
+            host.evaluator.wait_until_idle()
 
     thread = threading.Thread(target=settle, name="settling", daemon=True)
     thread.start()

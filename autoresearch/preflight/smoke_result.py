@@ -50,7 +50,7 @@ class SmokeResult:
     early: bool = False
 
     @property
-    def settled(self) -> bool:
+    def is_final(self) -> bool:
         """Whether another smoke test of the same files would end the same."""
         fault = self.outcome is SmokeOutcome.FAULT and self.kind not in _UNLUCKY
         return fault or self.outcome is SmokeOutcome.PASSED or self.kind == ACCELERATOR

@@ -133,7 +133,7 @@ class SmokeTest:
 
     def _report_doubt(self, result: SmokeResult, key: _Key) -> None:
         """Tell the person once that an incumbent fails, as soon as that is believed."""
-        if key not in self._reported and (result.settled or self._tries[key] >= TRIES):
+        if key not in self._reported and (result.is_final or self._tries[key] >= TRIES):
             self._reported.add(key)
             self._tell(result.doubt)
 
@@ -194,7 +194,7 @@ class SmokeTest:
             scale=str(scale),
             accelerator=self._settings.training.device != "cpu",
         )
-        if result.settled or self._tries[key] >= TRIES:
+        if result.is_final or self._tries[key] >= TRIES:
             self._known[key] = result
         return result
 

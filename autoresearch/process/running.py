@@ -100,8 +100,8 @@ def run(
             )  # fmt: skip
         held.enter_context(tree)
         answered, logged = _Tail(kept), _Tail(kept)
-        appetite = ResourceLimits(tree, limits, scratch) if scratch else None
-        watch = _Watch(tree, limits.memory, began + timeout, stop, appetite, patience, now)
+        usage_limits = ResourceLimits(tree, limits, scratch) if scratch else None
+        watch = _Watch(tree, limits.memory, began + timeout, stop, usage_limits, patience, now)
         pipes = [Pipe(answer, answered.write), Pipe(log, logged.write)]
         supervise(tree, pipes, tick=watch.tick, ended=watch.ended)
         return ProcessResult(
@@ -143,7 +143,7 @@ class _Watch:
     memory: int
     deadline: float
     stop: Callable[[], bool]
-    appetite: ResourceLimits | None
+    usage_limits: ResourceLimits | None
     patience: Mapping[Breach, float]
     now: Callable[[], float]
     breach: Breach | None = None
@@ -169,5 +169,5 @@ class _Watch:
             return Breach.TIME
         if self.tree.resident() > self.memory and self.tree.resident(exact=True) > self.memory:
             return Breach.MEMORY
-        self.excess = (self.appetite and self.appetite.violation()) or ""
+        self.excess = (self.usage_limits and self.usage_limits.violation()) or ""
         return Breach.USAGE if self.excess else None

@@ -1,4 +1,4 @@
-"""A project's shelf of checkpoints: which of them `promote` may still ask for."""
+"""A project's store of checkpoints: which of them `promote` may still ask for."""
 
 from autoresearch.config import Project
 from autoresearch.registry import Registry

@@ -11,7 +11,7 @@ from autoresearch.research.paired_trials import PairedTrials
 from autoresearch.research.posterior import StudyPosterior, fit_posterior
 from autoresearch.research.recorder import Keep, Recorder
 from autoresearch.research.requests import Wanted
-from autoresearch.research.trial_recorder import settled
+from autoresearch.research.trial_recorder import is_finished
 from autoresearch.research.trials import TrialRunner
 
 _FAILURES = 1
@@ -191,7 +191,7 @@ class Confirmation:
         # ever; so would a keep that was pruned in one.
         parent = self._registry.experiment(int(keep.row.parent_id or 0), whole=False)
         for side in (parent, keep.row):
-            trials = [each for each in self._registry.trials(side) if settled(each)]
+            trials = [each for each in self._registry.trials(side) if is_finished(each)]
             if sum(each.val_bpb is None for each in trials) > _FAILURES:
                 return False
         return not any(each.ending is Ending.PRUNED for each in trials)

@@ -12,7 +12,7 @@ from autoresearch.records.values import Purpose, Reading
 from autoresearch.registry import Registry
 from autoresearch.research.posterior import fit_posterior
 from autoresearch.research.requests import Request
-from autoresearch.research.trial_recorder import settled
+from autoresearch.research.trial_recorder import is_finished
 
 # After so long a machine may be another one; but long trainings are not half of them repetitions.
 _A_WHILE = timedelta(hours=3)
@@ -44,7 +44,7 @@ class DriftChecks:
         incumbent = self.registry.incumbent(study)
         if not self.every or incumbent is None:
             return None
-        last = [each for each in self.registry.trials(incumbent) if settled(each)]
+        last = [each for each in self.registry.trials(incumbent) if is_finished(each)]
         then = _newest(study, last)
         if then is None or not self._is_old(study, incumbent, last[-1]):
             return None
@@ -65,7 +65,9 @@ class DriftChecks:
         """
         incumbent = self.registry.incumbent(study)
         last = (
-            [each for each in self.registry.trials(incumbent) if settled(each)] if incumbent else []
+            [each for each in self.registry.trials(incumbent) if is_finished(each)]
+            if incumbent
+            else []
         )
         again = last[-1] if last and last[-1].purpose is Purpose.DRIFT else None
         if again is None or again.finished_at is None:
@@ -76,7 +78,7 @@ class DriftChecks:
     def ended(self, study: Study, again: Trial) -> None:
         """Take a repetition in: where the machine has changed, its readings are let rest."""
         of = self.registry.experiment(again.experiment_id, whole=False)
-        before = [each for each in self.registry.trials(of) if settled(each)]
+        before = [each for each in self.registry.trials(of) if is_finished(each)]
         then = _newest(study, [each for each in before if each.seed == again.seed])
         if again.val_bpb is None:
             said = f"the incumbent, trained again on seed {again.seed}, came to no score"

@@ -59,7 +59,7 @@ class Health:
     _why: str = field(default="", init=False)
     _whole: bool = field(default=False, init=False)
 
-    def judge(
+    def find_fault(
         self,
         experiment: Experiment,
         failure: FailureKind | None,

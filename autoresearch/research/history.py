@@ -15,7 +15,7 @@ from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.values import Purpose, Reading, Verdict
 from autoresearch.registry import Registry
 from autoresearch.research.guarding import Guards, broken
-from autoresearch.research.trial_recorder import settled
+from autoresearch.research.trial_recorder import is_finished
 
 CURVE_PARTS = 8
 _CODES = 4  # commits whose files are remembered
@@ -195,7 +195,7 @@ def _may_change(path: str, target: Target) -> bool:
 
 
 def _traceback(trials: Sequence[Trial]) -> str:
-    own = (trial.traceback for trial in reversed(trials) if trial.traceback and settled(trial))
+    own = (trial.traceback for trial in reversed(trials) if trial.traceback and is_finished(trial))
     return next(own, "")
 
 

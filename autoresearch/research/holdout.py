@@ -112,7 +112,7 @@ class HoldoutScorer:
         return gap
 
     def _newest(self, row: Experiment) -> int:
-        """Return the newest scored trial whose checkpoint is on the shelf; 0 where there is none.
+        """Return the newest scored trial whose checkpoint is in the store; 0 where there is none.
 
         The newest, because an experiment was chosen by its first one, whose val flatters it.
         """
@@ -128,7 +128,7 @@ class HoldoutScorer:
         scratch = place / "scratch"
         try:
             scratch.mkdir(parents=True, mode=0o700)
-            # A copy: the shelf lies among what no model server may see.
+            # A copy: the store lies among what no model server may see.
             copy = Path(shutil.copytree(checkpoint, scratch / "checkpoint"))
             with self._repo.workspace(str(row.commit_sha), place / "tree") as tree:
                 return self._evaluator.score(tree, copy, scratch)

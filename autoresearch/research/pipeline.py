@@ -17,7 +17,7 @@ from autoresearch.research.briefing import Briefing
 from autoresearch.research.requesting import ProposalRequests, ReceivedProposal
 from autoresearch.research.reversals import Reversals
 from autoresearch.research.schedule import ProposerSchedule
-from autoresearch.research.trial_recorder import settled
+from autoresearch.research.trial_recorder import is_finished
 
 _LAST = 4  # proposals whose time says how long the next one takes
 
@@ -105,7 +105,7 @@ class ProposalPipeline:
         if isinstance(checked, Rejection):
             return checked
         return OpenExperiment(
-            checked, begun=any(map(settled, trials)), resumed=bool(trials), since=self._clock()
+            checked, begun=any(map(is_finished, trials)), resumed=bool(trials), since=self._clock()
         )
 
     def record_check(self, made: ReceivedProposal, *, refused: bool) -> None:

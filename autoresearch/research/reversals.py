@@ -6,7 +6,7 @@ from autoresearch.records.proposals import Change, ChangeFormat, Proposal
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.values import Category, Standing, Verdict
 from autoresearch.registry import Registry
-from autoresearch.research.trial_recorder import settled
+from autoresearch.research.trial_recorder import is_finished
 
 PROPOSER = "autoresearch"
 
@@ -40,7 +40,9 @@ class Reversals:
     def _was_tried(self, row: Experiment) -> bool:
         if not row.is_reversal:
             return False
-        return row.verdict is not Verdict.DISCARD or any(map(settled, self._registry.trials(row)))
+        return row.verdict is not Verdict.DISCARD or any(
+            map(is_finished, self._registry.trials(row))
+        )
 
     def _reverse(self, row: Experiment, incumbent: Experiment) -> Change | None:
         tip = str(incumbent.commit_sha)

@@ -90,7 +90,7 @@ class TrialRecorder:
         return self._registry.save(trial)
 
 
-def settled(trial: Trial) -> bool:
+def is_finished(trial: Trial) -> bool:
     """Return whether a trial came to an end of its own, with a score or without.
 
     What the machine or a person broke off is trained again; some were never to be scored.

@@ -23,7 +23,7 @@ from autoresearch.research.requests import Request, TrialSetup
 from autoresearch.research.slot_clock import SlotClock
 from autoresearch.research.steps import Steps, executed, pause
 from autoresearch.research.tasks import Tasks
-from autoresearch.research.trial_recorder import TrialRecorder, settled
+from autoresearch.research.trial_recorder import TrialRecorder, is_finished
 from autoresearch.research.units import StudyUnits
 from autoresearch.workers.checkpoint_store import CheckpointStore
 
@@ -191,7 +191,7 @@ class TrialRunner:
 
     def known(self, experiment: Experiment) -> dict[int, Trial]:
         """Return the trial of every seed that is not trained again."""
-        trials = [each for each in self._registry.trials(experiment) if settled(each)]
+        trials = [each for each in self._registry.trials(experiment) if is_finished(each)]
         return {each.seed: each for each in trials if each.purpose is not Purpose.DRIFT}
 
     def lacks(self, experiment: Experiment) -> str:
@@ -221,7 +221,7 @@ class TrialRunner:
                 score = self._units.comparable(experiment, result.score)
                 result = replace(result, score=score)
                 # What scoring failed for was looked into while the checkpoint was still there.
-                failure = yield from health.judge(
+                failure = yield from health.find_fault(
                     experiment,
                     result.failure,
                     doubtful=result.outcome.doubtful,

@@ -243,7 +243,7 @@ def _settle(doubted: Path, program: Path, request: Request) -> None:
     )
 
     doubt, module = smoke_doubt.read(doubted), import_entry(program)
-    if not smoke_doubt.settled(
+    if not smoke_doubt.resolves(
         doubt, lambda: smoke_checkpoint.load(module, Path(request.out), chance=1)
     ):
         raise doubt.flaw()

@@ -54,7 +54,7 @@ def read(file: Path) -> Doubt:
     return Doubt(**torch.load(file, weights_only=True))
 
 
-def settled(doubt: Doubt, load: Callable[[], Model]) -> bool:
+def resolves(doubt: Doubt, load: Callable[[], Model]) -> bool:
     """Return whether a model of this process, which trained, shows that a doubt is none.
 
     Either it has the same values, which nothing has trained, or what the loaded model predicts

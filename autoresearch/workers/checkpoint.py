@@ -27,7 +27,9 @@ class BadCheckpointError(Exception):
     """The checkpoint is not what was handed in, or not what a checkpoint is."""
 
 
-def take(out: Path, digests: Mapping[str, str], destination: Path, *, limit: int) -> Path:
+def copy_checkpoint(
+    out: Path, digests: Mapping[str, str], destination: Path, *, limit: int
+) -> Path:
     """Copy the checkpoint files to `destination` and return it.
 
     Args:

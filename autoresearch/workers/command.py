@@ -93,7 +93,7 @@ class CommandWorker:
         stop: Callable[[], bool],
     ) -> Outcome:
         tree, limits = process.tree, assignment.limits
-        meter = Meter(tree, process.appetite, assignment.budget, limits, self._now)
+        meter = Meter(tree, process.usage_limits, assignment.budget, limits, self._now)
         trial = RunningCommand(assignment, self._run, tree, meter, on_point, self._patience)
         pipes = (
             Pipe(process.events, trial.take_events, LINE_BYTES),

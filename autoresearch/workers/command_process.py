@@ -111,7 +111,9 @@ class CommandProcess:
                 )
             )
             folders = (assignment.tree, assignment.scratch)
-            self.appetite = ResourceLimits(self.tree, assignment.limits, *folders, before=before)
+            self.usage_limits = ResourceLimits(
+                self.tree, assignment.limits, *folders, before=before
+            )
             self._held = ours.pop_all()
 
     def close(self) -> None:

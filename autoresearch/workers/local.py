@@ -160,8 +160,8 @@ class LocalWorker:
         with suppress(OSError):  # it is gone: how it ended will be seen
             process.control.sendall(hello(assignment, process.metrics_fd))
         tree, limits = process.tree, assignment.limits
-        appetite = ResourceLimits(tree, limits, assignment.scratch)
-        meter = Meter(tree, appetite, assignment.budget, limits, self._now)
+        usage_limits = ResourceLimits(tree, limits, assignment.scratch)
+        meter = Meter(tree, usage_limits, assignment.budget, limits, self._now)
         trial = RunningTrial(
             assignment,
             tree,

@@ -27,13 +27,13 @@ class Meter:
     def __init__(
         self,
         tree: Guarded,
-        appetite: ResourceLimits,
+        usage_limits: ResourceLimits,
         budget: Budget,
         limits: Limits,
         now: Callable[[], float],
     ) -> None:
         self._tree = tree
-        self._appetite = appetite
+        self._usage_limits = usage_limits
         self._budget = budget
         self._limits = limits
         self._now = now
@@ -137,7 +137,7 @@ class Meter:
         self.weigh()
         if self.peak > self._limits.memory:
             return Ending.OUT_OF_MEMORY, f"used more than {self._limits.memory / 2**30:.3g} GiB"
-        excess = self._appetite.violation()
+        excess = self._usage_limits.violation()
         return (Ending.OVER_LIMIT, excess) if excess else None
 
     def weigh(self) -> None:

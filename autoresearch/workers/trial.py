@@ -13,7 +13,7 @@ from autoresearch.records.training import Outcome, Point, ProfileRow, Timing
 from autoresearch.records.values import Ending, FailureKind
 from autoresearch.runtime.session import MAX_METRIC_BYTES
 from autoresearch.workers.base import Assignment, PruneCheck
-from autoresearch.workers.checkpoint import BadCheckpointError, take
+from autoresearch.workers.checkpoint import BadCheckpointError, copy_checkpoint
 from autoresearch.workers.exits import OOM_KILLED, failure_of
 from autoresearch.workers.meter import Meter
 from autoresearch.workers.streams import (
@@ -252,7 +252,7 @@ class RunningTrial:
         destination = self._assignment.scratch / "checkpoint"
         limit = self._assignment.limits.file_size
         try:
-            return take(self._assignment.out, digests, destination, limit=limit)
+            return copy_checkpoint(self._assignment.out, digests, destination, limit=limit)
         except BadCheckpointError as fault:
             self._decide(Ending.BAD_CHECKPOINT, str(fault))
         except OSError as fault:
