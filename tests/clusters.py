@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from tests.stubs import ConfigScorer
 
 FACTS = HostFacts(Hardware("cuda", "Fake"), Trust.UNSEALED)
 TERMS = Terms(FACTS.key, "study")
-_STORE = 80 * 2**20
+STORE = 80 * 2**20
 _ROOT = Path(__file__).parents[1]
 _ANSWER = "> "
 
@@ -43,11 +43,15 @@ class Cluster:
     They are made by a process of their own, which Ray may do with as it likes.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Make the first machine, the head, in which trials are also run."""
+    def __init__(self, folder: Path, *, spills: bool = True) -> None:
+        """Make the first machine, the head, in which trials are also run.
+
+        Where it does not spill, the machines' disks count as full: a full object store has nowhere
+        to put anything.
+        """
         self.folder = folder
         self._maker = subprocess.Popen(
-            [sys.executable, "-P", "-m", "tests.clusters"],
+            [sys.executable, "-P", "-m", "tests.clusters", *([] if spills else ["no-spilling"])],
             cwd=_ROOT,
             env={
                 **os.environ,
@@ -72,6 +76,22 @@ class Cluster:
         """Take the machine of a slot away."""
         self._say(f"lose {slot.rpartition(':')[0].rpartition('-')[2]}")
 
+    def behead(self) -> None:
+        """Take the head away."""
+        self._say("behead")
+
+    def restart(self) -> None:
+        """Make another head at the address of the one that was taken away: a new cluster."""
+        self.head = self._say("restart")
+
+    def fill(self) -> None:
+        """Fill the object store of the head, until `empty`."""
+        self._say("fill")
+
+    def empty(self) -> None:
+        """Take out what `fill` has put in."""
+        self._say("empty")
+
     def is_head(self, slot: str) -> bool:
         return f"-{self.head[:6]}:" in slot
 
@@ -89,19 +109,41 @@ class Cluster:
         raise AssertionError(line)
 
 
-def _make_machines() -> None:
-    from ray.cluster_utils import Cluster as Made  # noqa: PLC0415 - it is an extra
+def _make_machines(*, spills: bool) -> None:
+    import ray  # noqa: PLC0415 - it is an extra
+    from ray.cluster_utils import Cluster as Made  # noqa: PLC0415 - see above
+    from ray.exceptions import OutOfDiskError  # noqa: PLC0415 - see above
 
-    made, nodes = Made(), dict[str, Any]()
+    made, nodes, held = Made(), dict[str, Any](), list[Any]()
+    # The second is for what Ray maps from a disk where a store has no room for it.
+    full = {"automatic_object_spilling_enabled": False, "local_fs_capacity_threshold": 0.001}
+    config = {} if spills else {"_system_config": full}
+    machine = {"num_cpus": 1, "num_gpus": 1, "object_store_memory": STORE}
+    address = ""
     for line in sys.stdin:
         word, _, rest = line.strip().partition(" ")
         answer = ""
         if word == "add":
-            node = made.add_node(num_cpus=1, num_gpus=1, object_store_memory=_STORE)
+            # What the store does with a full one, the head tells the others.
+            node = made.add_node(**machine, **({} if made.head_node else config))
             answer = node.node_id
             nodes[answer[:6]] = node
         elif word == "lose":
             made.remove_node(nodes.pop(rest), allow_graceful=False)
+        elif word == "behead":
+            address = made.address
+            made.remove_node(made.head_node, allow_graceful=False)
+        elif word == "restart":
+            port = int(address.rpartition(":")[2])
+            answer = made.add_node(**machine, **config, gcs_server_port=port).node_id
+            assert made.address == address
+        elif word == "fill":
+            ray.init(address=made.address, log_to_driver=False, ignore_reinit_error=True)
+            with suppress(OutOfDiskError):
+                while True:
+                    held.append(ray.put(bytes(STORE // 20)))
+        elif word == "empty":
+            held.clear()
         elif word == "address":
             answer = made.address
         print(f"{_ANSWER}{answer}", flush=True)  # noqa: T201 - it is read by `Cluster`
@@ -182,4 +224,4 @@ def executor(
 
 
 if __name__ == "__main__":
-    _make_machines()
+    _make_machines(spills="no-spilling" not in sys.argv)

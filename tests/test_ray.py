@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -15,7 +16,7 @@ pytest.importorskip("ray", reason="Ray, an extra, is not installed")
 
 from autoresearch.commands.fleet import packed
 from autoresearch.execution import Executor, FetchingStore, Host, RayExecutor, TrialResult, pack
-from autoresearch.records.events import TrialStarted
+from autoresearch.records.events import Notice, TrialStarted, Waiting
 from autoresearch.records.scores import Score
 from autoresearch.records.tables import Trial
 from autoresearch.records.values import ExperimentState, FailureKind, Purpose, Trust, Verdict
@@ -24,7 +25,7 @@ from autoresearch.research import StopRules
 from autoresearch.research.trial_recorder import is_finished
 from autoresearch.sandbox import detect
 from autoresearch.workers.checkpoint_store import CheckpointStore
-from tests.clusters import TERMS, Cluster, GatedHost, StubHost, begin, executor
+from tests.clusters import STORE, TERMS, Cluster, GatedHost, StubHost, begin, executor
 from tests.commands import autoresearch
 from tests.executors import Gates, Rig, spec
 from tests.processes import PATIENCE, until
@@ -144,6 +145,105 @@ def test_a_study_outlives_its_machines(cluster: Cluster, tmp_path: Path, ideas: 
     assert kept
     newest = {each.experiment_id: int(each.id or 0) for each in trials(night) if is_finished(each)}
     assert store.find(newest[int(night.registry.incumbent(night.study()).id or 0)])  # type: ignore[union-attr]
+
+
+@pytest.mark.thorough
+def test_a_study_outlives_its_head(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The head is lost in mid-trial, and comes back at its address as another cluster."""
+    gates = Gates(tmp_path)
+    project = make_project(tmp_path / "project")
+    project.make_work()
+    sources = [variant(QUALITY=2.0 + (at * 5 % 7 - 3) / 100 + at / 1e4) for at in range(6)]
+    host = StubHost(project.state / "00000.bin", gates.folder)
+    lost = list[str]()
+
+    def strike() -> None:
+        until(lambda: any(gates.folder.glob("held-*")))
+        cluster.behead()
+        until(lambda: not ray.slots)
+        gates.clear("hold", 0)
+        cluster.restart()
+
+    with (
+        closing(Cluster(tmp_path_factory.mktemp("beheaded"))) as cluster,
+        RayExecutor(
+            begin(cluster, host), lambda commit: packed(night.repo, commit, project.work)
+        ) as ray,
+    ):
+        cluster.add()
+        night = RayNight(
+            project, Scripted([*sources]), StopRules(experiments=7), ray=ray, clock=time.monotonic
+        )
+
+        def look(event: object) -> None:
+            if isinstance(event, TrialStarted) and len(trials(night)) >= 3 and not lost:
+                gates.set("hold", 0)
+                lost.append(event.slot)
+                threading.Thread(target=strike).start()
+
+        night.listener = look
+        night.run()
+
+    rows = night.registry.experiments(night.study())
+    assert len(rows) == 7
+    assert {each.state for each in rows} == {ExperimentState.DONE}
+    assert not {each.verdict for each in rows} & {Verdict.CRASH, Verdict.INVALID}
+    counted = Counter(
+        (each.experiment_id, each.seed) for each in trials(night) if is_finished(each)
+    )
+    assert set(counted.values()) == {1}, "nothing is trained twice"
+    gone = [each for each in trials(night) if each.failure is FailureKind.MACHINE]
+    assert gone
+    assert all(str(each.detail).endswith(" is gone") for each in gone)
+    told = [each.text for each in night.events if isinstance(each, Notice)]
+    assert sum("it is tried again" in each for each in told) == 1, told
+
+
+@pytest.mark.thorough
+def test_a_full_object_store_holds_a_study_up_and_costs_no_verdict(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    gates = Gates(tmp_path)
+    project = make_project(tmp_path / "project")
+    project.make_work()
+    (project.root / "weights.bin").write_bytes(bytes(STORE // 4))
+    git(project.root, "add", ".")
+    git(project.root, "commit", "--quiet", "-m", "large")
+    sources = [variant(QUALITY=2.0 + (at * 5 % 7 - 3) / 100 + at / 1e4) for at in range(5)]
+    host = StubHost(project.state / "00000.bin", gates.folder)
+    full = "the object store of the Ray cluster is full"
+    with (
+        closing(Cluster(tmp_path_factory.mktemp("full"), spills=False)) as cluster,
+        RayExecutor(
+            begin(cluster, host), lambda commit: packed(night.repo, commit, project.work)
+        ) as ray,
+    ):
+        night = RayNight(
+            project, Scripted([*sources]), StopRules(experiments=6), ray=ray, clock=time.monotonic
+        )
+        cluster.fill()
+
+        def look(event: object) -> None:
+            if isinstance(event, Waiting) and full in event.reason:
+                cluster.empty()
+            elif isinstance(event, TrialStarted) and len(trials(night)) == 3:
+                cluster.fill()  # room is only where the code of others was
+
+        night.listener = look
+        night.run()
+
+    rows = night.registry.experiments(night.study())
+    assert len(rows) == 6
+    assert {each.state for each in rows} == {ExperimentState.DONE}
+    assert not {each.verdict for each in rows} & {Verdict.CRASH, Verdict.INVALID}
+    made = trials(night)
+    assert not any(each.failure for each in made)
+    counted = Counter((each.experiment_id, each.seed) for each in made if is_finished(each))
+    assert set(counted.values()) == {1}
+    waited = [each.reason for each in night.events if isinstance(each, Waiting)]
+    assert any(full in each for each in waited)
 
 
 @pytest.mark.thorough

@@ -18,13 +18,14 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import ray
-from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayActorError, RayError
+from ray.exceptions import RayActorError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from autoresearch import corpus as corpora
 from autoresearch.corpus.manifest import read_manifest
 from autoresearch.errors import AutoresearchError
 from autoresearch.execution import messages
+from autoresearch.execution.cluster_code import FULL, ClusterCode
 from autoresearch.execution.packing import unpack
 from autoresearch.execution.serving import HostServer
 from autoresearch.process import remove
@@ -33,7 +34,6 @@ _LOOK_SECONDS = 1.0  # between two looks at which machines there are
 _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 120.0
 _END_SECONDS = 10.0
 _BESIDE = 4  # calls of a host that may run beside one that executes
-_FULL = (ObjectStoreFullError, OutOfDiskError)
 
 
 @dataclass
@@ -49,6 +49,12 @@ class HostSlot:
     broken: threading.Event = field(default_factory=threading.Event)
     gone: bool = False
 
+    def leave(self) -> None:
+        """Let go of its machine: whoever waits for it need wait no longer."""
+        self.gone = True
+        for event in (self.answered, self.ready, self.broken):
+            event.set()
+
 
 class Bridge:
     """Follows a cluster's machines and the trials on them; one thread a slot, one a trial."""
@@ -58,7 +64,7 @@ class Bridge:
         self._connection = connection
         self._sending = threading.Lock()
         self._host_slots: dict[str, HostSlot] = {}
-        self._code: dict[str, Any] = {}
+        self._code = ClusterCode(lambda commit: self._tell(messages.Forgotten(commit)))
         self._begin: messages.Begin
 
     def run(self) -> None:
@@ -106,13 +112,13 @@ class Bridge:
 
     def _obey(self, command: messages.Command) -> None:
         match command:
-            case messages.Code(commit, None):
-                self._code.pop(commit, None)
-            case messages.Code(commit, data):
-                with suppress(*_FULL):  # the trial that needs it will say so
-                    self._code[commit] = ray.put(data)
+            case messages.Code(commit, bytes(data)):
+                self._code.put(commit, data)  # where there is no room, the trial will say so
+            case messages.Code(commit):
+                self._code.drop(commit)
             case messages.Submit():
-                self._apart(partial(self._execute, command))
+                code = self._code.use(command.spec.commit)
+                self._apart(partial(self._execute, command, code))
             case messages.Fetch():
                 self._apart(partial(self._fetch, command))
             case messages.Begin():
@@ -133,7 +139,8 @@ class Bridge:
                 os._exit(1)
             for host_slot in list(self._host_slots.values()):
                 if host_slot.node not in nodes and not host_slot.gone:
-                    self._forget(host_slot)
+                    host_slot.leave()
+                    self._tell(messages.Gone(host_slot.slot))
             for node, facts in nodes.items():
                 self._seat(node, facts)
             time.sleep(_LOOK_SECONDS)
@@ -147,12 +154,6 @@ class Bridge:
             if slot not in self._host_slots:
                 host_slot = self._host_slots[slot] = HostSlot(slot, node)
                 self._apart(partial(self._host, host_slot))
-
-    def _forget(self, host_slot: HostSlot) -> None:
-        host_slot.gone = True
-        for event in (host_slot.answered, host_slot.ready, host_slot.broken):
-            event.set()
-        self._tell(messages.Gone(host_slot.slot))
 
     def _is_alive(self, node: str) -> bool:
         return any(each["NodeID"] == node and each["Alive"] for each in ray.nodes())
@@ -216,16 +217,15 @@ class Bridge:
 
     # --- trials
 
-    def _execute(self, asked: messages.Submit) -> None:
+    def _execute(self, asked: messages.Submit, code: Any) -> None:
         host_slot = self._host_slots[asked.slot]
         host_slot.ready.wait()
         if host_slot.gone:
             return  # the controller knows
+        if code is None:
+            self._tell(messages.Failed(asked.slot, asked.call, "no room for the code", full=True))
+            return
         try:
-            code = self._code.get(asked.spec.commit)
-            if code is None:
-                msg = "the cluster's object store has no room for the code"
-                raise ObjectStoreFullError(msg)  # noqa: TRY301 - as where Ray itself finds out
             for each in host_slot.actor.execute.options(num_returns="streaming").remote(
                 asked.call, asked.spec, code
             ):
@@ -241,7 +241,7 @@ class Bridge:
             with suppress(Exception):
                 if not self._is_alive(host_slot.node):
                     return
-        full = isinstance(fault, _FULL) or isinstance(fault.__cause__, _FULL)
+        full = isinstance(fault, FULL) or isinstance(fault.__cause__, FULL)
         self._tell(messages.Failed(asked.slot, asked.call, _line(fault), full=full))
 
     def _fetch(self, asked: messages.Fetch) -> None:
@@ -267,9 +267,7 @@ def _direct(host_slot: HostSlot, command: messages.Command) -> None:
                 host_slot.study = study
                 host_slot.answered.set()
             case messages.Refuse():
-                host_slot.gone = True
-                for event in (host_slot.answered, host_slot.ready, host_slot.broken):
-                    event.set()
+                host_slot.leave()
             case messages.Cancel(_, call):
                 host_slot.actor.cancel.remote(call)
             case messages.Release(_, number):

@@ -140,6 +140,13 @@ class Fetched:
 
 
 @dataclass(frozen=True)
+class Forgotten:
+    """The cluster had no room any more for a commit's files."""
+
+    commit: str
+
+
+@dataclass(frozen=True)
 class Note:
     """A line for the person."""
 
@@ -153,10 +160,10 @@ class Unreachable:
     reason: str
 
 
-Report = Found | Ready | Gone | Told | Failed | Fetched | Note | Unreachable
+Report = Found | Ready | Gone | Told | Failed | Fetched | Forgotten | Note | Unreachable
 
 __all__ = [
-    "Accept", "Begin", "Cancel", "Code", "Command", "Failed", "Fetch", "Fetched", "Found",
-    "Gone", "Note", "Prepare", "Ready", "Refuse", "Release", "Report", "Submit", "Told",
+    "Accept", "Begin", "Cancel", "Code", "Command", "Failed", "Fetch", "Fetched", "Forgotten",
+    "Found", "Gone", "Note", "Prepare", "Ready", "Refuse", "Release", "Report", "Submit", "Told",
     "Unreachable",
 ]  # fmt: skip

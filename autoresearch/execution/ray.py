@@ -262,6 +262,8 @@ class RayExecutor:
                 self._lose(slot)
             case messages.Fetched(_, folder, here):
                 self._fetching.pop(folder)(here)
+            case messages.Forgotten(commit):
+                self._link.doubt(commit)
             case messages.Note(text):
                 self._on_event(Notice(text))
             case messages.Unreachable(reason):
