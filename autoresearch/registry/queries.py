@@ -179,6 +179,8 @@ class Queries:
 
         Only those since the machine was last seen to have changed, and of which it is known.
         """
+        if held := self._held(study.id):
+            return held.ran_on(study.steady_since)
         mine = col(Trial.id) > study.steady_since, Experiment.study_id == study.id
         query = select(Trial.id, Trial.worker, Trial.hardware).join(Experiment).where(*mine)
         rows = self._database.all(query.order_by(col(Trial.id)))
@@ -212,6 +214,8 @@ class Queries:
 
     def trained_since(self, study: Study, trial: int, but: Experiment) -> int:
         """Return how many experiments other than `but` were trained after a trial's number."""
+        if held := self._held(study.id):
+            return held.trained_since(trial, int(but.id or 0))
         return readings.trained_since(self._database, study, trial, but)
 
     def document_bits(self, experiment: Experiment) -> dict[int, tuple[float, ...]]:
@@ -259,6 +263,8 @@ class Queries:
 
     def effects(self, study: Study, *, but: int = 0) -> dict[str, int]:
         """Return the effect hash of every experiment but one, with the first one that had it."""
+        if held := self._held(study.id):
+            return held.effects(but)
         return tried.effects(self._database, study, but)
 
     def notes(self, study: Study) -> list[Note]:

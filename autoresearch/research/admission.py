@@ -163,10 +163,10 @@ class Admission:
     ) -> Experiment | None:
         """Return the open experiment that tries this code on top of the incumbent already."""
         effect = effect_hash(code)
-        for row in self._registry.unfinished(study):
+        for row in self._registry.experiments(study):
             same = (row.effect_hash, row.parent_id) == (effect, incumbent.id)
-            if same and row.id != experiment.id:
-                return row
+            if same and row.state is not ExperimentState.DONE and row.id != experiment.id:
+                return self._registry.experiment(int(row.id or 0))
         return None
 
     def _examine(
