@@ -406,7 +406,7 @@ def test_rows_held_in_memory_are_those_in_the_file(registry: Registry, tmp_path:
             ]
         assert [row.id for row in registry.experiments(study, last=1)] == [other.newest()]
         assert registry.readings(study) == other.readings(study)
-        assert registry.parents(study) == other.parents(study)
+        assert registry.decided(study) == other.decided(study)
         best, known = registry.incumbent(study), other.incumbent(study)
         assert best is not None
         assert known is not None

@@ -21,7 +21,7 @@ from autoresearch.policy.scale import CPU_SCALE, Scale
 from autoresearch.records.values import Estimate, Reading
 
 Vector = NDArray[np.float64]
-_ASTRAY = 1e5  # times a first guess's deviation
+ASTRAY = 1e5  # times a first guess's deviation
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class Belief:
         places = self._places(seeds)
         bits = np.array([reading.bpb for reading in experiment])
         # A training that went astray is bad whatever it reads: the rest would only cost digits.
-        surprise = np.minimum(bits - mean[0] - mean[places], _ASTRAY * self.scale.vague)
+        surprise = np.minimum(bits - mean[0] - mean[places], ASTRAY * self.scale.vague)
         reach, precision = self._reach(places)
         weights = precision.sum(axis=0)
         variance = 1 / float(weights.sum())

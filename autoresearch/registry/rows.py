@@ -1,20 +1,31 @@
 """A study's rows in memory, for as long as one process alone writes them."""
 
 from bisect import bisect_left
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlmodel import SQLModel, col, select
 
 from autoresearch.records.hardware import Hardware, RanOn
 from autoresearch.records.tables import Experiment, Study, Trial
-from autoresearch.records.values import UNCOUNTED, Purpose, Reading, TrialState, Verdict
+from autoresearch.records.values import (
+    UNCOUNTED,
+    ExperimentState,
+    Purpose,
+    Reading,
+    TrialState,
+    Verdict,
+)
 from autoresearch.registry.database import Database, without
+from autoresearch.registry.deciding import Decided
 from autoresearch.registry.readings import quickest, seconds
 from autoresearch.registry.writing import columns_of, row_of
 
 EXPERIMENT_BODY = ("patch", "change_text", "test_bits")
+MOVING = (ExperimentState.COMMITTING, ExperimentState.WITHDRAWING)
 TRIAL_BODY = ("log", "doc_bits", "curve", "traceback")
 _ASKED = 2048  # experiments whose trials are held; those asked for long ago go
+
+_UNREAD: list[Reading] = []
 
 Readings = dict[int, list[Reading]]
 
@@ -39,10 +50,16 @@ class StudyRows:
         self._database = database
         self._experiments: dict[int, Experiment] = {}
         self._kept: dict[int, int | None] = {}  # keeps, with their parents
-        self._scored: dict[int, tuple[int, Reading]] = {}
+        self._moving: set[int] = set()
+        self._with_verdict: set[int] = set()
+        self._scored: dict[int, dict[int, Reading]] = {}  # by their experiments, then by trials
         self._done: dict[int, int] = {}  # trials that have ended, with their experiments
         self._ran_on: dict[int, RanOn] = {}
-        self._readings: tuple[tuple[int, ...], Readings] | None = None
+        self._changes: tuple[int, ...] = ()  # of the machine, for which what follows is true
+        self._mine: Readings = {}
+        self._readings: Readings | None = None
+        self._decisions: dict[int, tuple[Experiment, list[Reading], Decided]] = {}
+        self._decided: list[Decided] | None = None
         self._trials: dict[int, list[Trial]] = {}  # by their experiments
         self._itself: Study | None = None
         self._sums = Sums()
@@ -52,8 +69,15 @@ class StudyRows:
         columns = (Trial.id, Trial.experiment_id, Trial.seed, Trial.purpose, Trial.val_bpb)
         trials = select(*map(col, (*columns, Trial.steps, Trial.state, Trial.worker)))
         trials = trials.add_columns(col(Trial.hardware)).join(Experiment)
-        for trial in database.all(trials.where(col(Experiment.study_id) == study)):
-            self._note_trial(Trial(**trial._mapping))
+        for number, of, seed, purpose, bpb, steps, state, worker, hardware in database.all(
+            trials.where(col(Experiment.study_id) == study)
+        ):
+            self._note_trial(
+                Trial(
+                    id=number, experiment_id=of, seed=seed, purpose=purpose, val_bpb=bpb,
+                    steps=steps, state=state, worker=worker, hardware=hardware,
+                )
+            )  # fmt: skip
 
     def written(self, row: SQLModel) -> None:
         """Note that a row was written, as it is stored."""
@@ -68,8 +92,6 @@ class StudyRows:
             self._note_trial(row)
             if row.state is TrialState.DONE:
                 self._sums = Sums()
-            if row.val_bpb is not None:
-                self._readings = None
             held = self._trials.get(row.experiment_id)
             if held is not None:
                 others = [each for each in held if each.id != row.id]
@@ -79,6 +101,14 @@ class StudyRows:
     def experiments(self) -> list[Experiment]:
         """Return them, oldest first."""
         return list(self._experiments.values())
+
+    def kept(self) -> list[Experiment]:
+        """Return those that are kept, oldest first."""
+        return [self._experiments[number] for number in sorted(self._kept)]
+
+    def moving(self) -> list[Experiment]:
+        """Return those whose verdict the branch has not followed yet, oldest first."""
+        return [self._experiments[number] for number in sorted(self._moving)]
 
     def experiment(self, number: int) -> Experiment | None:
         """Return the one with this number; None: it is no experiment of the study."""
@@ -134,16 +164,44 @@ class StudyRows:
     def readings(self, study: Study) -> Readings:
         """Return the readings of every experiment by its number; see `Queries.readings`."""
         changes = tuple(study.machine_changes)
-        if self._readings is None or self._readings[0] != changes:
-            found: Readings = {}
-            for trial, (experiment, read) in sorted(self._scored.items()):
-                epoch = bisect_left(changes, trial)
-                reading = (
-                    read if read.epoch == epoch else Reading(read.seed, read.bpb, read.steps, epoch)
-                )
-                found.setdefault(experiment, []).append(reading)
-            self._readings = changes, found
-        return self._readings[1]
+        if changes != self._changes:
+            self._changes, self._readings, self._decided = changes, None, None
+            self._mine.clear()
+        if self._readings is None:
+            order = sorted(self._scored, key=lambda of: min(self._scored[of]))
+            self._readings = {of: self._readings_of(of) for of in order}
+        return self._readings
+
+    def decided(self, study: Study) -> list[Decided]:
+        """Return the experiments with a verdict; see `Queries.decided`."""
+        readings = self.readings(study)
+        if self._decided is None:
+            found = [
+                self._decision(number, row, readings.get(number, _UNREAD))
+                for number, row in self._experiments.items()
+                if number in self._with_verdict
+            ]
+            self._decided = sorted(found, key=lambda each: each.key)
+        return self._decided
+
+    def _readings_of(self, experiment: int) -> list[Reading]:
+        if experiment not in self._mine:
+            self._mine[experiment] = [
+                replace(read, epoch=bisect_left(self._changes, trial))
+                for trial, read in sorted(self._scored[experiment].items())
+            ]
+        return self._mine[experiment]
+
+    def _decision(self, number: int, row: Experiment, readings: list[Reading]) -> Decided:
+        """Return an experiment's decision: made once for what it is made of."""
+        known = self._decisions.get(number)
+        if known is not None and known[0] is row and known[1] is readings:
+            return known[2]
+        made = Decided.of(row, readings)
+        if known is not None and known[2] == made:  # what else a row says does not count here
+            made = known[2]
+        self._decisions[number] = row, readings, made
+        return made
 
     def _note_experiment(self, row: Experiment) -> None:
         number = int(row.id or 0)
@@ -151,14 +209,19 @@ class StudyRows:
         self._kept.pop(number, None)
         if row.verdict is Verdict.KEEP:
             self._kept[number] = row.parent_id
+        (self._moving.add if row.state in MOVING else self._moving.discard)(number)
+        (self._with_verdict.add if row.verdict else self._with_verdict.discard)(number)
+        self._decided = None
 
     def _note_trial(self, row: Trial) -> None:
-        number = int(row.id or 0)
+        number, of = int(row.id or 0), row.experiment_id
         if row.val_bpb is not None and row.purpose is not Purpose.DRIFT:
             reading = Reading(row.seed, row.val_bpb, row.steps)
-            self._scored[number] = (row.experiment_id, reading)
+            self._scored.setdefault(of, {})[number] = reading
+            self._mine.pop(of, None)
+            self._readings = self._decided = None
         if row.state is TrialState.DONE:
-            self._done[number] = row.experiment_id
+            self._done[number] = of
         if hardware := Hardware.of(row.hardware):
             self._ran_on[number] = RanOn(number, row.worker, hardware)
 
