@@ -257,6 +257,14 @@ class GitRepo:
         """Return how the project differs between two commits; GitError where one is none."""
         return comparing.difference(self._git, old, new, self.prefix)
 
+    def merged(self, sha: str, onto: str) -> picking.Merged | picking.Nothing | picking.Conflict:
+        """Return the files of the commit `onto` with the change of another one in, as a tree.
+
+        Raises:
+            GitError: one of them is no commit, or git has no place to merge in.
+        """
+        return picking.merged(self._git, sha, onto)
+
     def picking(
         self, onto: str, options: CommitOptions | None = None
     ) -> AbstractContextManager[picking.Picker]:
