@@ -304,7 +304,10 @@ def remembers(place: Path, experiments: int) -> list[str]:
     def on_event(event: Event) -> None:
         if not isinstance(event, ExperimentDone):
             return
-        marks.append((time.process_time() + of_children() - night.time.own, time.monotonic()))
+        with night.time.simulating():  # to look is none of the controller's work
+            living = of_living()
+        spent = time.process_time() + of_children() + living - night.time.own
+        marks.append((spent, time.monotonic()))
         if len(marks) % 100 == 0:
             before = marks[-100]
             took.extend(b[1] - a[1] for a, b in zip(marks[-100:], marks[-99:], strict=False))

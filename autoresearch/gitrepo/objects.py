@@ -47,7 +47,7 @@ class Objects:
     def __init__(self, start: Callable[..., Any]) -> None:
         """Build it; `start` starts a git, by its arguments, that answers what it is asked."""
         self._start = start
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # let go of in the middle of a question, it is closed there
         self._asked: dict[str, Any] = {}  # git's processes by their option
         self._owner = os.getpid()
         weakref.finalize(self, _end, self._asked, self._owner)
@@ -55,6 +55,11 @@ class Objects:
         self._sizes: dict[str, int] = {}
         self._blobs: dict[str, bytes] = {}
         self._held = 0
+
+    def close(self) -> None:
+        """End git's processes; another question starts others."""
+        with self._lock:
+            _end(self._asked, self._owner)
 
     def tree(self, name: str) -> tuple[Held, ...]:
         """Return what a tree holds, given by a sha of its own or a commit's.

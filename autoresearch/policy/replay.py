@@ -7,12 +7,16 @@ from functools import cached_property, lru_cache
 from itertools import accumulate
 from statistics import fmean
 
-from autoresearch.policy.belief import ASTRAY, Belief, Evidence
+import numpy as np
+
+from autoresearch.policy.belief import ASTRAY, Belief, Evidence, Vector
 from autoresearch.policy.effect_prior import fit_prior
-from autoresearch.policy.effects import posterior
+from autoresearch.policy.effects import Prior, posterior
 from autoresearch.policy.noise import Noise, adjust_for_throughput
 from autoresearch.policy.scale import CPU_SCALE, Scale
 from autoresearch.records.values import Estimate, Reading
+
+State = tuple[Vector, Vector]  # mean and covariance, as of a Belief
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,10 @@ class DecidedExperiment:
     kept: bool
     readings: Sequence[Reading]
     reversal: bool = False
+
+    def __hash__(self) -> int:
+        # Studies are looked up at every verdict; two that differ in nothing else are compared.
+        return hash((self.number, self.kept, len(self.readings)))
 
 
 @dataclass(frozen=True)
@@ -159,39 +167,69 @@ def _gone_through(past: tuple[DecidedExperiment, ...], blank: Belief) -> Replay:
 
 
 def _is_plain(experiment: DecidedExperiment, step: _Step) -> bool:
-    """Whether it was read once, on a seed that the incumbent has, and not kept: as most are."""
-    if experiment.kept or len(experiment.readings) != 1:
-        return False
-    reading, belief = experiment.readings[0], step.before
-    return reading.seed in belief.read and reading.epoch == belief.epoch
+    """Whether it was not kept, and read on seeds alone that the incumbent has: as most are."""
+    belief = step.before
+    return not experiment.kept and all(
+        each.seed in belief.read and each.epoch == belief.epoch for each in experiment.readings
+    )
 
 
 def _after_plain(step: _Step, experiments: Sequence[DecidedExperiment]) -> _Step:
     """Return the step after plain experiments, which were all compared with one incumbent.
 
-    Nothing but numbers of `Belief.weighing` and `Belief.discarding`, and those to the last bit: a
-    study is gone through anew at every verdict, since each effect teaches what ideas are like.
+    Nothing but the numbers of `Belief.weighing` and `Belief.discarding`, and those to the last bit:
+    a study is gone through anew at every verdict, since each effect teaches what ideas are like.
     """
     if not experiments:
         return step
     belief = step.before
-    mean, covariance = belief.state
-    quiet, most = belief.noise.trial**2, ASTRAY * belief.scale.vague
+    state, most = belief.state, ASTRAY * belief.scale.vague
     places = {seed: place for place, seed in enumerate(belief.seeds, 1)}
     for experiment in experiments:
-        reading = experiment.readings[0]
-        place = places[reading.seed]
-        reach = covariance[:, 0] + covariance[:, place]
-        precision = 1 / (float(reach[0] + reach[place]) + quiet)
-        variance = 1 / precision
-        surprise = min(reading.bpb - float(mean[0]) - float(mean[place]), most)
-        prior = belief.prior.of(reversal=experiment.reversal)
-        effect = posterior(prior, variance * (precision * surprise), variance)
-        gains = reach * precision
-        mean = mean + gains * (surprise - effect.mean)
-        told = gains[:, None] * reach
-        covariance = covariance - told + effect.variance * (gains[:, None] * gains)
+        readings = _steady(experiment, belief.noise)
+        after = _after_one if len(readings) == 1 else _after_several
+        state = after(
+            state,
+            [places[each.seed] for each in readings],
+            [each.bpb for each in readings],
+            belief.prior.of(reversal=experiment.reversal),
+            belief.noise.trial**2,
+            most,
+        )
+    mean, covariance = state
     return _Step(replace(belief, mean=mean, covariance=covariance), step.incumbent)
+
+
+def _after_one(
+    state: State, places: list[int], bits: list[float], prior: Prior, quiet: float, most: float
+) -> State:
+    (mean, covariance), place = state, places[0]
+    surprise = min(bits[0] - float(mean[0]) - float(mean[place]), most)
+    reach = covariance[:, 0] + covariance[:, place]
+    precision = 1 / (float(reach[0] + reach[place]) + quiet)
+    variance = 1 / precision
+    effect = posterior(prior, variance * (precision * surprise), variance)
+    gains = reach * precision
+    spread = effect.variance * (gains[:, None] * gains)
+    return mean + gains * (surprise - effect.mean), covariance - gains[:, None] * reach + spread
+
+
+def _after_several(
+    state: State, places: list[int], bits: list[float], prior: Prior, quiet: float, most: float
+) -> State:
+    mean, covariance = state
+    surprise = np.minimum(np.array(bits) - mean[0] - mean[places], most)
+    reach = covariance[:, [0]] + covariance[:, places]
+    between = reach[[0]] + reach[places]
+    between.flat[:: len(places) + 1] += quiet
+    precision = np.linalg.inv(between)
+    weights = precision.sum(axis=0)
+    variance = 1 / float(weights.sum())
+    effect = posterior(prior, variance * float(weights @ surprise), variance)
+    gains = reach @ precision
+    pull = gains.sum(axis=1)
+    spread = effect.variance * (pull[:, None] * pull)
+    return mean + gains @ (surprise - effect.mean), covariance - gains @ reach.T + spread
 
 
 _NOTHING = DecidedExperiment(0, None, kept=False, readings=())
@@ -218,6 +256,9 @@ def _epoch_of(experiment: DecidedExperiment) -> int:
 
 
 def _steady(experiment: DecidedExperiment, noise: Noise) -> Sequence[Reading]:
+    # What was read once is as it is: nothing can be told apart.
+    if len(experiment.readings) < 2:
+        return experiment.readings
     return _steadied(tuple(experiment.readings), noise.slope)
 
 

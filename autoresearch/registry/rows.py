@@ -66,18 +66,9 @@ class StudyRows:
         query = select(Experiment).where(Experiment.study_id == study).order_by(col(Experiment.id))
         for row in database.all(query.options(*without(Experiment, EXPERIMENT_BODY))):
             self._note_experiment(row)
-        columns = (Trial.id, Trial.experiment_id, Trial.seed, Trial.purpose, Trial.val_bpb)
-        trials = select(*map(col, (*columns, Trial.steps, Trial.state, Trial.worker)))
-        trials = trials.add_columns(col(Trial.hardware)).join(Experiment)
-        for number, of, seed, purpose, bpb, steps, state, worker, hardware in database.all(
-            trials.where(col(Experiment.study_id) == study)
-        ):
-            self._note_trial(
-                Trial(
-                    id=number, experiment_id=of, seed=seed, purpose=purpose, val_bpb=bpb,
-                    steps=steps, state=state, worker=worker, hardware=hardware,
-                )
-            )  # fmt: skip
+        trials = select(Trial).join(Experiment).where(Experiment.study_id == study)
+        for trial in database.all(trials.options(*without(Trial, TRIAL_BODY))):
+            self._note_trial(trial)
 
     def written(self, row: SQLModel) -> None:
         """Note that a row was written, as it is stored."""

@@ -31,7 +31,8 @@ def write(connection: Connection, row: Row) -> Row:
     kind, values = type(row), columns_of(row)
     number = values.pop("id", None)
     if number is None:
-        number = connection.execute(_insertion(kind), values).inserted_primary_key[0]
+        made = connection.execute(_insertion(kind), values).inserted_primary_key
+        number = made[0] if made else None
     elif not connection.execute(_change(kind), {**values, _NUMBER: number}).rowcount:
         _require_none(connection, kind, number)
         connection.execute(_insertion(kind), {**values, "id": number})
