@@ -89,6 +89,12 @@ def of_children() -> float:
     return children.ru_utime + children.ru_stime
 
 
+def of_living() -> float:
+    """Return the CPU seconds of the processes that this one has not waited for: git's own one."""
+    spent = (each.cpu_times() for each in psutil.Process().children())
+    return sum(each.user + each.system for each in spent)
+
+
 def places(code: str) -> dict[int, float]:
     """Return what each place adds to the true score."""
     rows = (line.split(" = ") for line in code.splitlines() if line.startswith("P"))
@@ -113,7 +119,8 @@ class Fleet:
     def true(self, commit: str) -> float:
         """Return a commit's true score."""
         if commit not in self._known:
-            code = self._repo.read_files(commit, ("train.py",))["train.py"]
+            # By a git of its own: what the controller reads is to be counted as the controller's.
+            code = git(self._repo.root, "show", f"{commit}:train.py")
             self._known[commit] = START + sum(places(code).values())
         return self._known[commit]
 
@@ -257,10 +264,10 @@ def play(place: Path, devices: int, trainings: int, seed: int) -> Told:
     fleet = night.fleet
     night.stopped = lambda: fleet.ended >= trainings  # type: ignore[method-assign]
     night.stop.is_set = night.stopped  # type: ignore[method-assign]
-    begun = time.process_time() + of_children()
+    begun = time.process_time() + of_children() + of_living()
     with suppress(Interrupted), patch.object(tasks, "LOOK_SECONDS", 0.0005):
         night.run()
-    own = time.process_time() + of_children() - begun - night.time.own
+    own = time.process_time() + of_children() + of_living() - begun - night.time.own
     study = night.study()
     rows = night.registry.experiments(study)
     best = night.registry.incumbent(study)
@@ -298,7 +305,10 @@ def remembers(place: Path, experiments: int) -> list[str]:
     def on_event(event: Event) -> None:
         if not isinstance(event, ExperimentDone):
             return
-        marks.append((time.process_time() + of_children() - night.time.own, time.monotonic()))
+        with night.time.simulating():  # to look is none of the controller's work
+            living = of_living()
+        spent = time.process_time() + of_children() + living - night.time.own
+        marks.append((spent, time.monotonic()))
         if len(marks) % 100 == 0:
             before = marks[-100]
             took.extend(b[1] - a[1] for a, b in zip(marks[-100:], marks[-99:], strict=False))

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,9 +23,11 @@ from autoresearch.gitrepo import (
     Commit,
     Conflict,
     GitRepo,
+    Merged,
     Nothing,
     Picked,
     commit_message,
+    picking,
     read_trailers,
 )
 from autoresearch.gitrepo.command import Answer, system_refusal
@@ -541,6 +544,54 @@ class TestMessages:
     def test_a_number_that_is_none(self, told: str) -> None:
         commit = Commit("a", "b", (), 0, f"subject\n\n{EXPERIMENT}: {told}\n")
         assert commit.experiment is None
+
+
+class TestMerging:
+    @pytest.fixture(params=["at once", "as an older git"], autouse=True)
+    def way(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+        if request.param != "at once":
+            monkeypatch.setattr(picking, "_merged_at_once", lambda *_: None)
+
+    def test_a_change_comes_on_top_of_another(self, checkout: Path, repo: GitRepo) -> None:
+        change = commit_change(repo, repo.head(), SOURCE.replace("0.1", "0.2"))
+        onto = commit_change(repo, repo.head(), SOURCE.replace("return DEPTH", "return 0"), 9)
+        before = snapshot(checkout)
+        merged = repo.merged(change, onto)
+        assert isinstance(merged, Merged)
+        text = repo.read_files(merged.tree, ["train.py"])["train.py"]
+        assert text == SOURCE.replace("0.1", "0.2").replace("return DEPTH", "return 0")
+        assert snapshot(checkout) == before
+        assert repo.merged(change, change) == Nothing()
+
+    def test_a_conflict_names_the_files(self, repo: GitRepo) -> None:
+        change = commit_change(repo, repo.head(), SOURCE.replace("0.1", "0.2"))
+        onto = commit_change(repo, repo.head(), SOURCE.replace("0.1", "0.3"), 9)
+        found = repo.merged(change, onto)
+        assert isinstance(found, Conflict)
+        assert [Path(each).name for each in found.files] == ["train.py"]
+
+    def test_what_a_change_was_made_upon_does_not_come_along(self, repo: GitRepo) -> None:
+        below = commit_change(repo, repo.head(), SOURCE.replace("return DEPTH", "return 0"), 9)
+        both = SOURCE.replace("return DEPTH", "return 0").replace("0.1", "0.2")
+        change = commit_change(repo, below, both)
+        merged = repo.merged(change, repo.head())
+        assert isinstance(merged, Merged)
+        text = repo.read_files(merged.tree, ["train.py"])["train.py"]
+        assert text == SOURCE.replace("0.1", "0.2")
+
+
+def test_a_git_that_stays_to_be_asked_may_be_killed(repo: GitRepo) -> None:
+    first, second = (
+        commit_change(repo, repo.head(), SOURCE.replace("0.1", rate)) for rate in ("0.2", "0.3")
+    )
+    assert "0.2" in repo.read_files(first, ["train.py"])["train.py"]
+    asked = [each for each in psutil.Process().children() if "cat-file" in each.cmdline()]
+    assert asked
+    for each in asked:
+        each.kill()
+    for commit, rate in ((second, "0.3"), (first, "0.2")):
+        assert rate in repo.read_files(commit, ["train.py"])["train.py"]
+        assert rate in repo.read_files(commit, ["*.py"])["train.py"]
 
 
 class TestPicking:

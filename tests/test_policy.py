@@ -3,6 +3,8 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from importlib import import_module
+from unittest.mock import patch
 
 import pytest
 from hypothesis import assume, given
@@ -22,7 +24,7 @@ from autoresearch.policy import (
     paired,
     replay,
 )
-from autoresearch.policy.replay import Replay, _beginning
+from autoresearch.policy.replay import Replay, _beginning, _gone_through, _is_plain
 from autoresearch.records.values import Reading, Verdict
 
 QUIET = Noise(seed=0.01, pair=0.003, seed_repeats=20, pair_repeats=20)
@@ -364,12 +366,17 @@ def test_a_study_gone_through_as_it_grows_comes_to_what_it_comes_to_from_scratch
     changed = [more if each is earlier else each for each in past]
     studies = [*(past[: n + 1] for n in range(len(past))), changed, past]
     found = [_digits(replay(each, LOUD)) for each in studies]
-    for study, grown in zip(studies, found, strict=True):
-        _beginning.cache_clear()
-        assert _digits(replay(study, LOUD)) == grown
+    # Those that are gone through by numbers alone come to what they do as beliefs.
+    for quick in (_is_plain, lambda *_: False):
+        with patch.object(import_module("autoresearch.policy.replay"), "_is_plain", quick):
+            for study, grown in zip(studies, found, strict=True):
+                _beginning.cache_clear()
+                _gone_through.cache_clear()
+                assert _digits(replay(study, LOUD)) == grown
 
 
 def _digits(found: Replay) -> tuple[object, ...]:
     """Return all that a study comes to, to the last digit."""
-    mean, covariance = found.last.state
-    return mean.tobytes(), covariance.tobytes(), found.last.prior, found.incumbent, found.scores
+    belief = found.belief()
+    mean, covariance = belief.state
+    return mean.tobytes(), covariance.tobytes(), belief.prior, found.end.incumbent, found.scores

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch.errors import GitError, Interrupted
-from autoresearch.gitrepo import NO_REF, GitRepo, Nothing, Picked, exporting
+from autoresearch.gitrepo import NO_REF, GitRepo, Merged, Nothing, Picked, exporting
 from tests.test_gitrepo import WHEN, git, write
 
 SOURCE = '# $Id$\nNAME = "é"\nDEPTH = 2\n\n\ndef main():\n    return DEPTH\n'
@@ -98,6 +98,10 @@ def test_a_night_sees_blobs_alone(
         undone = picker.undo(sha, "back\n", 1_700_000_000)
         assert isinstance(undone, Picked)
         assert held(checkout, undone.sha, "train.py") == SOURCE.encode()
+    longer = repo.write_commit(base, {"train.py": f"{SOURCE}\n\nLAST = 1\n"}, "longer\n", WHEN)
+    merged = repo.merged(sha, longer)
+    assert isinstance(merged, Merged)
+    assert repo.read_files(merged.tree, ("train.py",)) == {"train.py": f"{new}\n\nLAST = 1\n"}
     assert not (tmp_path / "ran").exists()
 
 

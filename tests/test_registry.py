@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.orm.exc import DetachedInstanceError
 
 from autoresearch.errors import RegistryError
+from autoresearch.records.hardware import Hardware
 from autoresearch.records.money import CallEnding, Caps, Intent, Settlement
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.values import (
@@ -406,13 +408,19 @@ def test_rows_held_in_memory_are_those_in_the_file(registry: Registry, tmp_path:
             ]
         assert [row.id for row in registry.experiments(study, last=1)] == [other.newest()]
         assert registry.readings(study) == other.readings(study)
-        assert registry.parents(study) == other.parents(study)
+        assert registry.decided(study) == other.decided(study)
         best, known = registry.incumbent(study), other.incumbent(study)
         assert best is not None
         assert known is not None
         assert best.model_dump(exclude=BODY) == known.model_dump(exclude=BODY)
         assert registry.study(study.tag) == other.study(study.tag)
         assert registry.moving(study) == []
+        assert registry.effects(study) == other.effects(study)
+        assert registry.effects(study, but=1) == other.effects(study, but=1)
+        assert registry.ran_on(study) == other.ran_on(study)
+        for trial in range(4):
+            told = (each.trained_since(study, trial, best) for each in (registry, other))
+            assert len({*told}) == 1
         assert registry.seconds(study) == other.seconds(study)
         assert registry.quickest(int(study.id or 0)) == other.quickest(int(study.id or 0))
         for row in other.experiments(study):
@@ -425,10 +433,13 @@ def test_rows_held_in_memory_are_those_in_the_file(registry: Registry, tmp_path:
 
     with registry.holding(study):
         agree()
-        second = new_experiment(registry, study, parent_id=first.id, verdict=None)
+        second = new_experiment(
+            registry, study, parent_id=first.id, verdict=None, effect_hash="new"
+        )
         early, late = (new_trial(registry, second, seed=seed) for seed in (1, 2))
         for trial in (late, early):  # they may end in another order than they began
             done = {"state": TrialState.DONE, "val_bpb": 1.9, "steps": trial.seed}
+            done["hardware"] = Hardware("cpu", f"processor {trial.seed}").stored
             registry.save(trial.model_copy(update=done))
             agree()
         registry.save(second.model_copy(update={"verdict": Verdict.KEEP}))
@@ -440,3 +451,23 @@ def test_rows_held_in_memory_are_those_in_the_file(registry: Registry, tmp_path:
 
 BODY = {"patch", "change_text", "test_bits"}
 TRIAL_BODY = {"log", "doc_bits", "curve", "traceback"}
+
+
+def test_a_row_comes_back_from_saving_as_the_file_holds_it(
+    registry: Registry, tmp_path: Path
+) -> None:
+    study = new_study(registry)
+    told = {"ideas": ("one", "two")}
+    row = new_experiment(registry, study, hypothesis="a\0b\ud800", notes=told, seconds=3)
+    stored = Registry.open(tmp_path / "registry.db").experiment(int(row.id or 0))
+    assert row.model_dump() == stored.model_dump()
+    assert row.hypothesis == "a\ufffdb?"
+    assert row.notes == {"ideas": ["one", "two"]}
+    assert isinstance(row.seconds, float)
+    with registry.holding(study):  # what was not read of a row stays in the file
+        held = registry.experiments(study)[0]
+        registry.save(held.model_copy(update={"pairs": 4}))
+        with pytest.raises(DetachedInstanceError):
+            _ = registry.experiments(study)[0].patch
+    assert registry.experiment(int(row.id or 0)).change_text == row.change_text
+    assert registry.experiment(int(row.id or 0)).pairs == 4

@@ -18,7 +18,7 @@ from autoresearch.gitrepo.messages import (
     read_trailers,
     squash_message,
 )
-from autoresearch.gitrepo.picking import Conflict, Nothing, Picked, Picker
+from autoresearch.gitrepo.picking import Conflict, Merged, Nothing, Picked, Picker
 from autoresearch.gitrepo.refs import NO_REF, default_tag
 from autoresearch.gitrepo.repo import GitRepo
 
@@ -38,6 +38,7 @@ __all__ = [
     "FileChange",
     "Gap",
     "GitRepo",
+    "Merged",
     "MessagePart",
     "Nothing",
     "Picked",

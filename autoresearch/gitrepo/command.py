@@ -7,9 +7,11 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from subprocess import PIPE
+from typing import Any, BinaryIO
 
 from autoresearch.errors import GitBusyError, GitError
+from autoresearch.gitrepo.objects import Objects
 from autoresearch.records.text import safe_line
 
 # Objects and refs are made durable before anything relies on them (git from 2.36 on; older ones
@@ -122,6 +124,7 @@ class Git:
         self._environment = {**_ENVIRONMENT, **(environment or {})}
         self._command = Command(str(directory))
         self._refusals = (ValueError, CommandError)
+        self.objects = Objects(self.serve)
 
     def attempt(
         self, *arguments: str, stdin: bytes = b"", environment: Mapping[str, str] | None = None
@@ -192,6 +195,24 @@ class Git:
         """Return what git prints as text, without the last line end; see `data`."""
         told = self.data(*arguments, stdin=stdin, environment=environment)
         return told.decode("utf-8", "replace").removesuffix("\n")
+
+    def serve(self, *arguments: str) -> Any:
+        """Return the process of a git that answers what its stdin asks; it ends with its holder.
+
+        Raises:
+            GitError: it could not be started.
+        """
+        try:
+            return self._command.execute(
+                ["git", "-C", str(self.directory), *self._settings, *arguments],
+                istream=PIPE,
+                as_process=True,
+                env=self._environment,
+                start_new_session=True,
+            )
+        except self._refusals as fault:
+            msg = f"git cannot run in {self.directory}: {safe_line(str(fault), 200)}"
+            raise GitError(msg) from None
 
     def holds(self, *arguments: str) -> bool:
         """Return whether git ends with status 0."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from autoresearch.gitrepo.command import Git, system_refusal
 
 ATTRIBUTES = "* -text !eol !filter !ident !working-tree-encoding !merge !diff !whitespace\n"
+_SHA256 = "[core]\nrepositoryformatversion = 1\n[extensions]\nobjectformat = sha256\n"
 
 
 @contextmanager
@@ -35,6 +36,28 @@ def neutral(prefix: str, of: Git | None = None) -> Iterator[Git]:
     with folder as made:
         place = Path(made).resolve()
         yield _begin(place, of)
+
+
+@contextmanager
+def bare(prefix: str, of: Git) -> Iterator[Git]:
+    """Yield git in a repository as of `neutral` in which nothing can be checked out: made at once.
+
+    Raises:
+        GitError: there is no room for it.
+    """
+    try:
+        folder = tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True)
+        with folder as made:
+            place = Path(made).resolve()
+            objects, kind = _store(of)
+            for each in ("refs", "info"):
+                (place / each).mkdir()
+            (place / "HEAD").write_text("ref: refs/heads/none\n")
+            (place / "config").write_text(_SHA256 if kind else "")
+            (place / "info" / "attributes").write_text(ATTRIBUTES)
+            yield Git(place, {"GIT_DIR": str(place), "GIT_OBJECT_DIRECTORY": objects})
+    except OSError as fault:
+        raise system_refusal("git needs a temporary folder", fault) from None
 
 
 def _begin(place: Path, of: Git | None) -> Git:
@@ -65,9 +88,15 @@ def _store(of: Git) -> tuple[str, list[str]]:
     return str(objects.resolve()), ["--object-format=sha256"] if sha256 else []
 
 
+@lru_cache(maxsize=8)
+def has_promisors(git: Git) -> bool:
+    """Return whether a repository is a partial clone, some of whose objects are elsewhere."""
+    return git.holds("config", "--get-regexp", r"^remote\..*\.promisor$")
+
+
 def _tell_promisors(git: Git, of: Git) -> None:
     """Let a partial clone's missing objects be fetched here as well: from where it is told to."""
-    if not of.holds("config", "--get-regexp", r"^remote\..*\.promisor$"):
+    if not has_promisors(of):
         return
     told = of.text(
         "config", "-z", "--get-regexp", r"^remote\..*\.(promisor|url|partialclonefilter)$"

@@ -5,12 +5,14 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from autoresearch.gitrepo.command import Git
 from autoresearch.gitrepo.committing import CommitOptions, Write, committer
-from autoresearch.gitrepo.neutral import neutral
-from autoresearch.gitrepo.trees import remove_tree
+from autoresearch.gitrepo.neutral import bare, has_promisors, neutral
+from autoresearch.gitrepo.objects import UnreadableError
+from autoresearch.gitrepo.trees import SHA, remove_tree
 
 _NAME = "autoresearch-pick-"
 
@@ -33,6 +35,13 @@ class Conflict:
 
     files: tuple[str, ...]
     reason: str
+
+
+@dataclass(frozen=True)
+class Merged:
+    """A tree with both changes in, under its sha or that of a commit of it."""
+
+    tree: str
 
 
 class Picker:
@@ -76,6 +85,48 @@ class Picker:
         self.head = self._write(tree, self.head, message, when)
         self._bench.text("reset", "--quiet", "--hard", self.head)  # a hook may have changed files
         return Picked(self.head)
+
+
+def merged(git: Git, sha: str, onto: str) -> Merged | Nothing | Conflict:
+    """Return a commit's files with another one's change in; see `GitRepo.merged`."""
+    found = _merged_at_once(git, sha, onto)
+    if found is None:
+        with picker(git, onto) as bench:
+            picked = bench.pick(sha, "merged", 0)
+        return Merged(picked.sha) if isinstance(picked, Picked) else picked
+    return found
+
+
+def _merged_at_once(git: Git, sha: str, onto: str) -> Merged | Nothing | Conflict | None:
+    """Return the same by one process; None where git is older than 2.38, or that would not do.
+
+    `git merge-tree` takes what both come from as the base: that must be the commit's parent.
+    """
+    try:
+        parents = git.objects.parents(sha)
+    except UnreadableError:
+        return None
+    if len(parents) != 1 or has_promisors(git) or not _is_ancestor(git, parents[0], onto):
+        return None
+    with bare(f"{_NAME}{os.getpid()}-", git) as bench:
+        options = ("--write-tree", "-z", "--name-only", "--no-messages")
+        answer = bench.attempt("merge-tree", *options, onto, sha)
+        told = answer.data.decode("utf-8", "replace").split("\0")
+        if answer.status == 1 and SHA.fullmatch(told[0]):
+            return Conflict(tuple(filter(None, told[1:])), "the change conflicts")
+        if answer.status != 0:
+            return None
+        return Nothing() if told[0] == _tree(git, onto) else Merged(told[0])
+
+
+@lru_cache(maxsize=8)
+def _tree(git: Git, commit: str) -> str:
+    return git.text("rev-parse", f"{commit}^{{tree}}")
+
+
+@lru_cache(maxsize=256)
+def _is_ancestor(git: Git, old: str, new: str) -> bool:
+    return git.holds("merge-base", "--is-ancestor", old, new)
 
 
 @contextmanager

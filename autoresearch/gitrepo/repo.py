@@ -1,5 +1,6 @@
 """The project's repository. The person's checkout, index and branches are theirs."""
 
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
@@ -28,6 +29,7 @@ class GitRepo:
         self._git = Git(checkout_root)
         # What a commit holds never changes, and the incumbent's files are asked for at every turn.
         self._texts = lru_cache(maxsize=16)(self._read)
+        weakref.finalize(self, self._git.objects.close)
 
     @classmethod
     def open(cls, root: Path) -> "GitRepo":
@@ -256,6 +258,10 @@ class GitRepo:
     def difference(self, old: str, new: str) -> comparing.Difference:
         """Return how the project differs between two commits; GitError where one is none."""
         return comparing.difference(self._git, old, new, self.prefix)
+
+    def merged(self, sha: str, onto: str) -> picking.Merged | picking.Nothing | picking.Conflict:
+        """Return a commit with another one's change in, as a tree; errors as of `picking`."""
+        return picking.merged(self._git, sha, onto)
 
     def picking(
         self, onto: str, options: CommitOptions | None = None

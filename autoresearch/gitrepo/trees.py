@@ -10,9 +10,11 @@ from pathlib import Path
 from autoresearch.errors import GitError
 from autoresearch.gitrepo.command import Git
 from autoresearch.gitrepo.messages import Commit
+from autoresearch.gitrepo.objects import FOLDER, UnreadableError
 from autoresearch.patching import matches
 from autoresearch.process import remove
 
+_FEW = 16  # sizes that are asked for one after another; more are asked for at once
 MAX_TEXT = 4 * 2**20  # bytes; a larger file is data, not text that anyone edits
 SHA = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 _NOWHERE = "refs/autoresearch-nowhere"
@@ -41,6 +43,40 @@ def listing(git: Git, commit: str, prefix: str) -> tuple[Entry, ...]:
     return (_known if SHA.fullmatch(commit) else _listing)(git, commit, prefix)
 
 
+def _read_listing(git: Git, commit: str, prefix: str) -> tuple[Entry, ...]:
+    try:
+        return tuple(_walked(git, commit, prefix))
+    except UnreadableError:
+        found = _listing(git, commit, prefix)
+        git.objects.learn({each.blob: each.size for each in found})
+        return found
+
+
+def _walked(git: Git, commit: str, prefix: str) -> Iterator[Entry]:
+    """Yield what `git ls-tree -r` would, in its order, as a git that stays tells it."""
+    tree = commit
+    for part in prefix.split("/")[:-1]:
+        found = [each.sha for each in git.objects.tree(tree) if each.name == part]
+        if not found:
+            raise UnreadableError(prefix)
+        tree = found[0]
+    yield from _below(git, tree, "")
+
+
+def _below(git: Git, tree: str, place: str) -> Iterator[Entry]:
+    held = git.objects.tree(tree)
+    files = [each.sha for each in held if each.mode not in (FOLDER, SUBMODULE)]
+    if sum(not git.objects.knows(each) for each in files) > _FEW:
+        raise UnreadableError(tree)
+    for each in held:
+        path = f"{place}{each.name}"
+        if each.mode == FOLDER:
+            yield from _below(git, each.sha, f"{path}/")
+        else:
+            size = 0 if each.mode == SUBMODULE else git.objects.size(each.sha)
+            yield Entry(each.mode, each.sha, size, path)
+
+
 def _listing(git: Git, commit: str, prefix: str) -> tuple[Entry, ...]:
     answer = git.attempt("ls-tree", "-r", "-l", "-z", "--full-tree", _project(commit, prefix))
     if answer.status != 0:
@@ -55,7 +91,7 @@ def _listing(git: Git, commit: str, prefix: str) -> tuple[Entry, ...]:
     return tuple(found)
 
 
-_known = lru_cache(maxsize=64)(_listing)
+_known = lru_cache(maxsize=64)(_read_listing)
 
 
 def entries(git: Git, commit: str, prefix: str) -> list[Entry]:
@@ -74,7 +110,10 @@ def read_files(git: Git, commit: str, prefix: str, globs: Sequence[str]) -> dict
         for entry in entries(git, commit, prefix)
         if entry.size <= MAX_TEXT and matches(entry.path, globs)
     ]
-    texts = ((entry.path, _text(data)) for entry, data in read_blobs(git, wanted))
+    try:
+        texts = [(entry.path, _text(git.objects.blob(entry.blob))) for entry in wanted]
+    except UnreadableError:
+        texts = [(entry.path, _text(data)) for entry, data in read_blobs(git, wanted)]
     return {path: text for path, text in texts if text is not None}
 
 

@@ -4,7 +4,7 @@ import ast
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from autoresearch.patching.syntax import read
@@ -39,7 +39,7 @@ def constants(source: str) -> list[Constant]:
     if known is None:
         return []
     starts = _line_starts(source.encode("utf-8", "surrogatepass"))
-    bound = Counter(name for node in known.nodes for name in _bindings(node))
+    bound = _bound(known.nodes)
     found = []
     for name, expression in _assignments(known.tree):
         value = _value(expression)
@@ -95,11 +95,12 @@ def _assignments(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
                 yield target.id, value
 
 
-def _bindings(node: ast.AST) -> Iterator[str]:
-    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store | ast.Del):
-        yield node.id
-    elif isinstance(node, ast.Global):
-        yield from node.names
+def _bound(nodes: Iterable[ast.AST]) -> Counter[str]:
+    """Return how often each name is bound or unbound, or said to be of the module."""
+    names = (node for node in nodes if isinstance(node, ast.Name))
+    bound = Counter(node.id for node in names if not isinstance(node.ctx, ast.Load))
+    bound.update(name for node in nodes if isinstance(node, ast.Global) for name in node.names)
+    return bound
 
 
 def _value(node: ast.expr) -> Literal | None:

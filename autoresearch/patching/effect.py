@@ -47,8 +47,8 @@ def _said(source: str) -> str:
 _kept = lru_cache(maxsize=_KEPT)(_said)  # one incumbent is compared with many
 
 
-def drop_docstrings(tree: ast.Module) -> None:
-    """Take every docstring out of a tree."""
+def drop_docstrings(tree: ast.AST) -> None:
+    """Take every docstring out of a tree, which may be a statement's."""
     queue: list[ast.AST] = [tree]
     for node in queue:
         _drop_docstring(node)

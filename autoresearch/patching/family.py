@@ -7,14 +7,17 @@ rather too often than too seldom. Nothing is run.
 """
 
 import ast
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
 
 from autoresearch.patching.effect import drop_docstrings
-from autoresearch.patching.syntax import parse
+from autoresearch.patching.lines import MARK
+from autoresearch.patching.syntax import parse, read
 
 # Code with one of these words, also as a part of a name, may change what a curve means: it steers.
 _STEERING_WORDS = """
@@ -36,7 +39,10 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 @dataclass(frozen=True)
 class _Unit:
-    """A function, or a statement outside of one: where it stands, what it says, uses and binds."""
+    """A function, or a statement outside of one: where it stands, what it says, uses and binds.
+
+    What it says is told by a hash: many are remembered.
+    """
 
     place: str
     said: str
@@ -76,16 +82,53 @@ def _steering(source: str) -> frozenset[tuple[str, str, int]] | None:
 
     None: the source is no Python.
     """
-    tree = parse(source)
-    if tree is None:
+    known = read(source)
+    if known is None:
         return None
-    drop_docstrings(tree)
-    units = list(_units(tree.body, ""))
+    units = [unit for each in _statements(known.tree, source) for unit in _units_of(each)]
     found = {unit for unit in units if unit.steers}
     while more := _used(units, found) - found:
         found |= more
     counts = Counter((unit.place, unit.said) for unit in units if unit in found)
     return frozenset((*each, times) for each, times in counts.items())
+
+
+def _statements(tree: ast.Module, source: str) -> Iterator[str | ast.stmt]:
+    """Yield a module's statements but its docstring: as text where lines are theirs alone.
+
+    From one text to the next most are the same, and looked at once.
+    """
+    lines = source.removeprefix(MARK).split("\n")
+    body = tree.body[1:] if ast.get_docstring(tree, clean=False) is not None else tree.body
+    ends = [0, *((node.end_lineno or 0) for node in body)]
+    starts = [*map(_first_line, body), len(lines) + 1]
+    for at, node in enumerate(body):
+        alone = ends[at] < starts[at] and ends[at + 1] < starts[at + 1]
+        own = alone and node.col_offset == 0 and "\r" not in source
+        yield "\n".join(lines[starts[at] - 1 : ends[at + 1]]) if own else node
+
+
+def _first_line(node: ast.stmt) -> int:
+    above: list[ast.expr] = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(each.lineno for each in above)])
+
+
+def _units_of(statement: str | ast.stmt) -> tuple[_Unit, ...]:
+    return _known(statement) if isinstance(statement, str) else _looked_at(deepcopy(statement))
+
+
+@lru_cache(maxsize=1024)
+def _known(statement: str) -> tuple[_Unit, ...]:
+    tree = parse(statement)
+    assert tree is not None  # as it was in its source
+    return _looked_at(*tree.body)
+
+
+def _looked_at(*statements: ast.stmt) -> tuple[_Unit, ...]:
+    """Return the units of statements that are in nothing else; they are changed by it."""
+    for node in statements:
+        drop_docstrings(node)
+    return tuple(_units(statements, ""))
 
 
 def _used(units: Sequence[_Unit], by: Iterable[_Unit]) -> set[_Unit]:
@@ -124,7 +167,7 @@ def _unit(
     words |= {word.removesuffix("s") for word in words}
     return _Unit(
         place=place,
-        said=ast.dump(node),
+        said=hashlib.sha256(ast.dump(node).encode("utf-8", "surrogatepass")).hexdigest(),
         steers=bool(words & (_STEERING | also)),
         uses=_names(nodes, ast.Load),
         binds=frozenset(binds),

@@ -27,7 +27,7 @@ Vector = NDArray[np.float64]
 # Of the distance over which noise changes: so far apart, codes have little in common on one seed.
 # Found by benchmarks/nights.py, on nights that begin broken and on those that do not.
 _ALIKE = 1 / 3
-_ASTRAY = 1e5  # times a first guess's deviation
+ASTRAY = 1e5  # times a first guess's deviation
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class Belief:
         places = self._places(seeds)
         bits = np.array([reading.bpb for reading in experiment])
         # A training that went astray is bad whatever it reads: the rest would only cost digits.
-        surprise = np.minimum(bits - mean[0] - mean[places], _ASTRAY * self.scale.vague)
+        surprise = np.minimum(bits - mean[0] - mean[places], ASTRAY * self.scale.vague)
         reach, precision = self._reach(places)
         weights = precision.sum(axis=0)
         variance = 1 / float(weights.sum())

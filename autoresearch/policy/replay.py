@@ -1,17 +1,22 @@
 """The study so far, gone through once more: every verdict rests on all readings there are."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import accumulate
 from statistics import fmean
 
-from autoresearch.policy.belief import Belief, Evidence
+import numpy as np
+
+from autoresearch.policy.belief import ASTRAY, Belief, Evidence, Vector
 from autoresearch.policy.effect_prior import fit_prior
+from autoresearch.policy.effects import Prior, posterior
 from autoresearch.policy.noise import Noise, adjust_for_throughput
 from autoresearch.policy.scale import CPU_SCALE, Scale
 from autoresearch.records.values import Estimate, Reading
+
+State = tuple[Vector, Vector]  # mean and covariance, as of a Belief
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,10 @@ class DecidedExperiment:
     kept: bool
     readings: Sequence[Reading]
     reversal: bool = False
+
+    def __hash__(self) -> int:
+        # Studies are looked up at every verdict; two that differ in nothing else are compared.
+        return hash((self.number, self.kept, len(self.readings)))
 
 
 @dataclass(frozen=True)
@@ -46,13 +55,18 @@ class _Step:
 class Replay:
     """A study gone through: what is believed at its end, and the score of every incumbent."""
 
-    last: Belief
-    incumbent: DecidedExperiment
-    scores: Mapping[int, Estimate]
+    steps: Mapping[int, _Step]  # the last one of every incumbent, by its number
+    end: _Step
 
     def belief(self, epoch: int = 0) -> Belief:
         """Return what is believed in an epoch."""
-        return self.last.since(epoch).seeing(_steady(self.incumbent, self.last.noise))
+        belief, incumbent = self.end.belief, self.end.incumbent
+        return belief.since(epoch).seeing(_steady(incumbent, belief.noise))
+
+    @cached_property
+    def scores(self) -> Mapping[int, Estimate]:
+        """The score of every incumbent, as believed when it was last compared."""
+        return {number: each.belief.score for number, each in self.steps.items()}
 
 
 def replay(past: Iterable[DecidedExperiment], noise: Noise, scale: Scale = CPU_SCALE) -> Replay:
@@ -60,7 +74,7 @@ def replay(past: Iterable[DecidedExperiment], noise: Noise, scale: Scale = CPU_S
 
     Noise and prior are today's, for all of them: what the first verdicts could not know yet is
     used. What was compared with code that is not in the incumbent's lineage any more says nothing
-    of it. An incumbent's score is as believed when it was last compared.
+    of it.
 
     Args:
         past: the experiments with a verdict.
@@ -68,12 +82,12 @@ def replay(past: Iterable[DecidedExperiment], noise: Noise, scale: Scale = CPU_S
         scale: in what unit, and what ideas are like before the first.
     """
     scale = scale.beside(noise)
-    steps = _steps(past, Belief(noise, scale.ideas, scale=scale))
-    if not steps:
-        return Replay(Belief(noise, scale.ideas, scale=scale), _NOTHING, {})
-    last = {each.incumbent.number: each for each in steps if each.incumbent.number}
-    scores = {number: each.belief.score for number, each in last.items()}
-    return Replay(steps[-1].belief, steps[-1].incumbent, scores)
+    # Twice: effects teach what ideas are like, and that changes what is believed of each effect.
+    told = [link for link in _remembered(past, _beginning(noise, scale)) if link.tells]
+    ideas = [link.step.evidence for link in told if not link.of.reversal]
+    effects = [(each.measured, each.variance) for each in ideas if each]
+    prior = fit_prior(scale.ideas, effects)
+    return _gone_through(tuple(link.of for link in told), Belief(noise, prior, scale=scale))
 
 
 def belief_after(
@@ -89,31 +103,13 @@ def average(readings: Sequence[Reading], noise: Noise) -> Estimate:
     return Estimate(fmean(each.bpb for each in readings), error)
 
 
-def _steps(past: Iterable[DecidedExperiment], blank: Belief) -> list[_Step]:
-    # Twice: effects teach what ideas are like, and that changes what is believed of each effect.
-    past = list(past)
-    first = _remembered(past, _beginning(blank.noise, blank.scale))
-    ideas = [step for step, each in zip(first, past, strict=True) if not each.reversal]
-    effects = [step.evidence for step in ideas if step.evidence]
-    if not effects:
-        return first
-    prior = fit_prior(blank.prior, [(each.measured, each.variance) for each in effects])
-    return list(_told(past, _Step(replace(blank, prior=prior), _NOTHING)))
-
-
-def _told(past: Iterable[DecidedExperiment], step: _Step) -> Iterator[_Step]:
-    for experiment in past:
-        step = _after(step, experiment)
-        yield step
-
-
 def _after(step: _Step, experiment: DecidedExperiment) -> _Step:
-    """Return the step that an experiment is after another one."""
+    """Return the step that an experiment is after another one; the same one if it tells nothing."""
     belief, incumbent = step.before, step.incumbent
     if experiment.parent is None and experiment.kept:
         return _Step(belief, experiment)
     if experiment.parent != incumbent.number:
-        return _Step(belief, incumbent)
+        return step
     belief, evidence = _weighed(belief, incumbent, experiment)
     if evidence is None:
         return _Step(belief, incumbent)
@@ -123,31 +119,117 @@ def _after(step: _Step, experiment: DecidedExperiment) -> _Step:
 
 @dataclass
 class _Link:
-    """A step, and the experiment that last came after it with the step that it was."""
+    """The step that an experiment was, and the link that last came after it."""
 
+    of: DecidedExperiment
     step: _Step
-    experiment: DecidedExperiment | None = None
-    link: "_Link | None" = None
+    tells: bool = False  # whether the experiment says anything of the incumbent of its time
+    next: "_Link | None" = None
 
     def then(self, experiment: DecidedExperiment) -> "_Link":
         """Return the link of an experiment after this one; worked out unless it is known."""
-        if self.link is None or self.experiment != experiment:
-            self.experiment, self.link = experiment, _Link(_after(self.step, experiment))
-        return self.link
+        known = self.next
+        if known is None or (known.of is not experiment and known.of != experiment):
+            step = _after(self.step, experiment)
+            self.next = known = _Link(experiment, step, step is not self.step)
+        return known
 
 
 @lru_cache(maxsize=2)  # a study's, before and after its noise was learned more of
 def _beginning(noise: Noise, scale: Scale) -> _Link:
-    return _Link(_Step(Belief(noise, scale.ideas, scale=scale), _NOTHING))
+    return _Link(_NOTHING, _Step(Belief(noise, scale.ideas, scale=scale), _NOTHING))
 
 
-def _remembered(past: Iterable[DecidedExperiment], link: _Link) -> list[_Step]:
-    """Return the steps as `_told` does. What was gone through before is not worked out again.
+def _remembered(past: Iterable[DecidedExperiment], link: _Link) -> list[_Link]:
+    """Return a link for each experiment. What was gone through before is not worked out again.
 
     A step follows from the one before it and its experiment alone, so it can be no other.
     """
-    links = accumulate(past, _Link.then, initial=link)
-    return [each.step for each in links][1:]
+    return list(accumulate(past, _Link.then, initial=link))[1:]
+
+
+@lru_cache(maxsize=8)  # a verdict is reached and written from the same experiments
+def _gone_through(past: tuple[DecidedExperiment, ...], blank: Belief) -> Replay:
+    """Return what experiments come to that all tell something, with one prior for all."""
+    step, steps = _Step(blank, _NOTHING), dict[int, _Step]()
+    plain: list[DecidedExperiment] = []
+    for experiment in past:
+        if _is_plain(experiment, step):
+            plain.append(experiment)
+            continue
+        step = steps[step.incumbent.number] = _after_plain(step, plain)
+        plain = []
+        step = _after(step, experiment)
+        steps[step.incumbent.number] = step
+    step = steps[step.incumbent.number] = _after_plain(step, plain)
+    steps.pop(_NOTHING.number, None)
+    return Replay(steps, step)
+
+
+def _is_plain(experiment: DecidedExperiment, step: _Step) -> bool:
+    """Whether it was not kept, and read on seeds alone that the incumbent has: as most are."""
+    belief = step.before
+    return not experiment.kept and all(
+        each.seed in belief.read and each.epoch == belief.epoch for each in experiment.readings
+    )
+
+
+def _after_plain(step: _Step, experiments: Sequence[DecidedExperiment]) -> _Step:
+    """Return the step after plain experiments, which were all compared with one incumbent.
+
+    Nothing but the numbers of `Belief.weighing` and `Belief.discarding`, and those to the last bit:
+    a study is gone through anew at every verdict, since each effect teaches what ideas are like.
+    """
+    if not experiments:
+        return step
+    belief = step.before
+    state, most = belief.state, ASTRAY * belief.scale.vague
+    places = {seed: place for place, seed in enumerate(belief.seeds, 1)}
+    for experiment in experiments:
+        readings = _steady(experiment, belief.noise)
+        after = _after_one if len(readings) == 1 else _after_several
+        state = after(
+            state,
+            [places[each.seed] for each in readings],
+            [each.bpb for each in readings],
+            belief.prior.of(reversal=experiment.reversal),
+            belief.noise.trial**2,
+            most,
+        )
+    mean, covariance = state
+    return _Step(replace(belief, mean=mean, covariance=covariance), step.incumbent)
+
+
+def _after_one(
+    state: State, places: list[int], bits: list[float], prior: Prior, quiet: float, most: float
+) -> State:
+    (mean, covariance), place = state, places[0]
+    surprise = min(bits[0] - float(mean[0]) - float(mean[place]), most)
+    reach = covariance[:, 0] + covariance[:, place]
+    precision = 1 / (float(reach[0] + reach[place]) + quiet)
+    variance = 1 / precision
+    effect = posterior(prior, variance * (precision * surprise), variance)
+    gains = reach * precision
+    spread = effect.variance * (gains[:, None] * gains)
+    return mean + gains * (surprise - effect.mean), covariance - gains[:, None] * reach + spread
+
+
+def _after_several(
+    state: State, places: list[int], bits: list[float], prior: Prior, quiet: float, most: float
+) -> State:
+    mean, covariance = state
+    surprise = np.minimum(np.array(bits) - mean[0] - mean[places], most)
+    reach = covariance[:, [0]] + covariance[:, places]
+    between = reach[[0]] + reach[places]
+    between.flat[:: len(places) + 1] += quiet
+    precision = np.linalg.inv(between)
+    weights = precision.sum(axis=0)
+    variance = 1 / float(weights.sum())
+    effect = posterior(prior, variance * float(weights @ surprise), variance)
+    gains = reach @ precision
+    pull = gains.sum(axis=1)
+    spread = effect.variance * (pull[:, None] * pull)
+    return mean + gains @ (surprise - effect.mean), covariance - gains @ reach.T + spread
 
 
 _NOTHING = DecidedExperiment(0, None, kept=False, readings=())
@@ -174,6 +256,9 @@ def _epoch_of(experiment: DecidedExperiment) -> int:
 
 
 def _steady(experiment: DecidedExperiment, noise: Noise) -> Sequence[Reading]:
+    # What was read once is as it is: nothing can be told apart.
+    if len(experiment.readings) < 2:
+        return experiment.readings
     return _steadied(tuple(experiment.readings), noise.slope)
 
 

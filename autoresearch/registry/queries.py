@@ -15,16 +15,15 @@ from autoresearch.records.values import ExperimentState, Purpose, Reading, Verdi
 from autoresearch.registry import calls, machines, readings, tried
 from autoresearch.registry.arms import trained
 from autoresearch.registry.database import Database, without
+from autoresearch.registry.deciding import Decided
 from autoresearch.registry.phases import duty
 from autoresearch.registry.pruning import PruningCounts, curves, pruning_counts
 from autoresearch.registry.readings import Repeat
 from autoresearch.registry.revision import revision
-from autoresearch.registry.rows import EXPERIMENT_BODY, TRIAL_BODY, StudyRows
+from autoresearch.registry.rows import EXPERIMENT_BODY, MOVING, TRIAL_BODY, StudyRows
 from autoresearch.registry.shelving import at_work, worth_shelving
 from autoresearch.registry.spending import Spending, spending
 from autoresearch.registry.summary import Summary, summarize
-
-_MOVING = (ExperimentState.COMMITTING, ExperimentState.WITHDRAWING)
 
 
 class Queries:
@@ -102,8 +101,9 @@ class Queries:
     ) -> list[Experiment]:
         """Return a study's experiments, oldest first; without patch and text unless `whole`."""
         if not whole and (held := self._held(study.id)):
-            rows = held.experiments()
-            rows = rows if verdict is None else [row for row in rows if row.verdict is verdict]
+            rows = held.kept() if verdict is Verdict.KEEP else held.experiments()
+            if verdict not in (None, Verdict.KEEP):
+                rows = [row for row in rows if row.verdict is verdict]
             return rows if last is None else rows[len(rows) - min(last, len(rows)) :]
         query = select(Experiment).where(Experiment.study_id == study.id)
         if verdict is not None:
@@ -115,13 +115,13 @@ class Queries:
 
     def unfinished(self, study: Study) -> list[Experiment]:
         """Return the experiments that a stopped or killed run left in the middle of something."""
-        return self._in_state(study, ExperimentState.OPEN, *_MOVING)
+        return self._in_state(study, ExperimentState.OPEN, *MOVING)
 
     def moving(self, study: Study) -> list[Experiment]:
         """Return the experiments whose verdict the branch has not followed yet."""
         if held := self._held(study.id):
-            return [row for row in held.experiments() if row.state in _MOVING]
-        return self._in_state(study, *_MOVING)
+            return held.moving()
+        return self._in_state(study, *MOVING)
 
     def _in_state(self, study: Study, *states: ExperimentState) -> list[Experiment]:
         mine = Experiment.study_id == study.id, col(Experiment.state).in_(states)
@@ -171,6 +171,8 @@ class Queries:
 
         Only those since the machine was last seen to have changed, and of which it is known.
         """
+        if held := self._held(study.id):
+            return held.ran_on(study.steady_since)
         return machines.ran_on(self._database, study)
 
     def newest_hardware(self, study: Study) -> Hardware | None:
@@ -199,6 +201,8 @@ class Queries:
 
     def trained_since(self, study: Study, trial: int, but: Experiment) -> int:
         """Return how many experiments other than `but` were trained after a trial's number."""
+        if held := self._held(study.id):
+            return held.trained_since(trial, int(but.id or 0))
         return readings.trained_since(self._database, study, trial, but)
 
     def document_bits(self, experiment: Experiment) -> dict[int, tuple[float, ...]]:
@@ -228,14 +232,14 @@ class Queries:
             return held.quickest(last)
         return readings.quickest(self._database, study, last)
 
-    def parents(self, study: Study) -> dict[int, int]:
-        """Return which incumbent each experiment was compared with."""
+    def decided(self, study: Study) -> list[Decided]:
+        """Return a study's experiments with a verdict, in the order of these, with readings."""
         if held := self._held(study.id):
-            return {int(row.id or 0): row.parent_id for row in held.experiments() if row.parent_id}
-        query = select(Experiment.id, Experiment.parent_id).where(
-            Experiment.study_id == study.id, col(Experiment.parent_id).is_not(None)
-        )
-        return dict(self._database.all(query))
+            return held.decided(study)
+        known = self.readings(study)
+        rows = (row for row in self.experiments(study) if row.verdict)
+        found = [Decided.of(row, known.get(int(row.id or 0), ())) for row in rows]
+        return sorted(found, key=lambda each: each.key)
 
     def since_keep(self, study: Study) -> int:
         """Return how many experiments were trained since the last keep; refused ones cost none.
@@ -246,6 +250,8 @@ class Queries:
 
     def effects(self, study: Study, *, but: int = 0) -> dict[str, int]:
         """Return the effect hash of every experiment but one, with the first one that had it."""
+        if held := self._held(study.id):
+            return held.effects(but)
         return tried.effects(self._database, study, but)
 
     def notes(self, study: Study) -> list[Note]:

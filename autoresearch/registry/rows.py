@@ -1,20 +1,31 @@
 """A study's rows in memory, for as long as one process alone writes them."""
 
 from bisect import bisect_left
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlmodel import SQLModel, col, select
 
+from autoresearch.records.hardware import Hardware, RanOn
 from autoresearch.records.tables import Experiment, Study, Trial
-from autoresearch.records.values import Purpose, Reading, TrialState, Verdict
+from autoresearch.records.values import (
+    UNCOUNTED,
+    ExperimentState,
+    Purpose,
+    Reading,
+    TrialState,
+    Verdict,
+)
 from autoresearch.registry.database import Database, without
+from autoresearch.registry.deciding import Decided
 from autoresearch.registry.readings import quickest, seconds
+from autoresearch.registry.writing import columns_of, row_of
 
 EXPERIMENT_BODY = ("patch", "change_text", "test_bits")
+MOVING = (ExperimentState.COMMITTING, ExperimentState.WITHDRAWING)
 TRIAL_BODY = ("log", "doc_bits", "curve", "traceback")
-_MOST = 500  # rows read by their numbers in one query
 _ASKED = 2048  # experiments whose trials are held; those asked for long ago go
+
+_UNREAD: list[Reading] = []
 
 Readings = dict[int, list[Reading]]
 
@@ -30,81 +41,97 @@ class Sums:
 class StudyRows:
     """Experiments and trials without their bodies, and readings.
 
-    Only what was written since is read again. Rows are shared by all who ask: whoever wants to
-    change one changes a copy and saves that.
+    Nothing is read again: what is written is taken from whoever writes it. Rows are shared by all
+    who ask: whoever wants to change one changes a copy and saves that.
     """
 
     def __init__(self, database: Database, study: int) -> None:
         self.study = study
         self._database = database
         self._experiments: dict[int, Experiment] = {}
-        self._scored: dict[int, tuple[int, Reading]] = {}
-        self._changed: set[int] | None = None  # experiments to be read again; None: all
-        self._readings: tuple[tuple[int, ...], Readings] | None = None
+        self._kept: dict[int, int | None] = {}  # keeps, with their parents
+        self._moving: set[int] = set()
+        self._with_verdict: set[int] = set()
+        self._scored: dict[int, dict[int, Reading]] = {}  # by their experiments, then by trials
+        self._done: dict[int, int] = {}  # trials that have ended, with their experiments
+        self._ran_on: dict[int, RanOn] = {}
+        self._changes: tuple[int, ...] = ()  # of the machine, for which what follows is true
+        self._mine: Readings = {}
+        self._readings: Readings | None = None
+        self._decisions: dict[int, tuple[Experiment, list[Reading], Decided]] = {}
+        self._decided: list[Decided] | None = None
         self._trials: dict[int, list[Trial]] = {}  # by their experiments
-        self._incumbent: int | None = None
         self._itself: Study | None = None
         self._sums = Sums()
-        self._read_trials()
+        query = select(Experiment).where(Experiment.study_id == study).order_by(col(Experiment.id))
+        for row in database.all(query.options(*without(Experiment, EXPERIMENT_BODY))):
+            self._note_experiment(row)
+        trials = select(Trial).join(Experiment).where(Experiment.study_id == study)
+        for trial in database.all(trials.options(*without(Trial, TRIAL_BODY))):
+            self._note_trial(trial)
 
     def written(self, row: SQLModel) -> None:
-        """Note that a row was written."""
-        if isinstance(row, Experiment) and self._changed is not None:
-            self._changed.add(int(row.id or 0))
-        elif isinstance(row, Study):
+        """Note that a row was written, as it is stored."""
+        if isinstance(row, Study):
             self._itself = None
-        elif isinstance(row, Trial):
-            self._trials.pop(row.experiment_id, None)
+        elif isinstance(row, Experiment) and row.study_id == self.study:
+            number = int(row.id or 0)
+            if number not in self._experiments:
+                self._hold(number, [])
+            self._note_experiment(row_of(Experiment, columns_of(row, but=EXPERIMENT_BODY)))
+        elif isinstance(row, Trial) and row.experiment_id in self._experiments:
+            self._note_trial(row)
             if row.state is TrialState.DONE:
                 self._sums = Sums()
-            if row.val_bpb is not None and row.purpose is not Purpose.DRIFT:
-                reading = Reading(row.seed, row.val_bpb, row.steps)
-                self._scored[int(row.id or 0)] = (row.experiment_id, reading)
-                self._readings = None
+            held = self._trials.get(row.experiment_id)
+            if held is not None:
+                others = [each for each in held if each.id != row.id]
+                mine = row_of(Trial, columns_of(row, but=TRIAL_BODY))
+                held[:] = sorted([*others, mine], key=lambda each: each.id or 0)
 
     def experiments(self) -> list[Experiment]:
         """Return them, oldest first."""
-        self._read_changed()
         return list(self._experiments.values())
+
+    def kept(self) -> list[Experiment]:
+        """Return those that are kept, oldest first."""
+        return [self._experiments[number] for number in sorted(self._kept)]
+
+    def moving(self) -> list[Experiment]:
+        """Return those whose verdict the branch has not followed yet, oldest first."""
+        return [self._experiments[number] for number in sorted(self._moving)]
 
     def experiment(self, number: int) -> Experiment | None:
         """Return the one with this number; None: it is no experiment of the study."""
-        self._read_changed()
         return self._experiments.get(number)
 
     def trials(self, experiment: int) -> list[Trial]:
         """Return an experiment's trials, oldest first."""
         if experiment not in self._trials:
-            while len(self._trials) >= _ASKED:
-                self._trials.pop(next(iter(self._trials)))
             query = select(Trial).where(Trial.experiment_id == experiment).order_by(col(Trial.id))
-            found = self._database.all(query.options(*without(Trial, TRIAL_BODY)))
-            self._trials[experiment] = found
+            self._hold(experiment, self._database.all(query.options(*without(Trial, TRIAL_BODY))))
         return list(self._trials[experiment])
-
-    def _read_changed(self) -> None:
-        """Read the experiments that were written since."""
-        if self._changed is not None and not self._changed:
-            return
-        query = select(Experiment).where(Experiment.study_id == self.study)
-        query = query.options(*without(Experiment, EXPERIMENT_BODY)).order_by(col(Experiment.id))
-        if self._changed is None:
-            self._note(self._database.all(query))
-        else:
-            numbers = sorted(self._changed)
-            for at in range(0, len(numbers), _MOST):
-                some = col(Experiment.id).in_(numbers[at : at + _MOST])
-                self._note(self._database.all(query.where(some)))
-        self._changed = set()
-        rows = self._experiments.values()
-        kept = {row.id: row.parent_id for row in rows if row.verdict is Verdict.KEEP}
-        tips = kept.keys() - set(kept.values())
-        self._incumbent = max((number for number in tips if number), default=None)
 
     def incumbent(self) -> Experiment | None:
         """Return the keep that no other builds on."""
-        self._read_changed()
-        return None if self._incumbent is None else self._experiments[self._incumbent]
+        tips = self._kept.keys() - set(self._kept.values())
+        return self._experiments[max(tips)] if tips else None
+
+    def effects(self, but: int) -> dict[str, int]:
+        """Return the effect hash of every experiment but one; see `Queries.effects`."""
+        found: dict[str, int] = {}
+        for number, row in self._experiments.items():
+            if row.effect_hash is not None and number != but and row.verdict not in UNCOUNTED:
+                found.setdefault(row.effect_hash, number)
+        return found
+
+    def ran_on(self, since: int) -> list[RanOn]:
+        """Return what trials after a number ran on; see `Queries.ran_on`."""
+        return [each for number, each in sorted(self._ran_on.items()) if number > since]
+
+    def trained_since(self, trial: int, but: int) -> int:
+        """Return how many experiments were trained since; see `Queries.trained_since`."""
+        return len({of for number, of in self._done.items() if number > trial} - {but})
 
     def itself(self) -> Study:
         """Return the study."""
@@ -128,27 +155,68 @@ class StudyRows:
     def readings(self, study: Study) -> Readings:
         """Return the readings of every experiment by its number; see `Queries.readings`."""
         changes = tuple(study.machine_changes)
-        if self._readings is None or self._readings[0] != changes:
-            found: Readings = {}
-            for trial, (experiment, read) in sorted(self._scored.items()):
-                epoch = bisect_left(changes, trial)
-                reading = (
-                    read if read.epoch == epoch else Reading(read.seed, read.bpb, read.steps, epoch)
-                )
-                found.setdefault(experiment, []).append(reading)
-            self._readings = changes, found
-        return self._readings[1]
+        if changes != self._changes:
+            self._changes, self._readings, self._decided = changes, None, None
+            self._mine.clear()
+        if self._readings is None:
+            order = sorted(self._scored, key=lambda of: min(self._scored[of]))
+            self._readings = {of: self._readings_of(of) for of in order}
+        return self._readings
 
-    def _note(self, rows: Iterable[Experiment]) -> None:
-        self._experiments.update((int(row.id or 0), row) for row in rows)
+    def decided(self, study: Study) -> list[Decided]:
+        """Return the experiments with a verdict; see `Queries.decided`."""
+        readings = self.readings(study)
+        if self._decided is None:
+            found = [
+                self._decision(number, row, readings.get(number, _UNREAD))
+                for number, row in self._experiments.items()
+                if number in self._with_verdict
+            ]
+            self._decided = sorted(found, key=lambda each: each.key)
+        return self._decided
 
-    def _read_trials(self) -> None:
-        columns = select(Trial.id, Trial.experiment_id, Trial.seed, Trial.val_bpb)
-        query = columns.add_columns(col(Trial.steps)).join(Experiment)
-        query = query.where(
-            col(Experiment.study_id) == self.study, col(Trial.purpose) != Purpose.DRIFT
-        )
-        for trial, number, seed, bpb, steps in self._database.all(
-            query.where(col(Trial.val_bpb).is_not(None))
-        ):
-            self._scored[trial] = (number, Reading(seed, bpb, steps))
+    def _readings_of(self, experiment: int) -> list[Reading]:
+        if experiment not in self._mine:
+            self._mine[experiment] = [
+                replace(read, epoch=bisect_left(self._changes, trial))
+                for trial, read in sorted(self._scored[experiment].items())
+            ]
+        return self._mine[experiment]
+
+    def _decision(self, number: int, row: Experiment, readings: list[Reading]) -> Decided:
+        """Return an experiment's decision: made once for what it is made of."""
+        known = self._decisions.get(number)
+        if known is not None and known[0] is row and known[1] is readings:
+            return known[2]
+        made = Decided.of(row, readings)
+        if known is not None and known[2] == made:  # what else a row says does not count here
+            made = known[2]
+        self._decisions[number] = row, readings, made
+        return made
+
+    def _note_experiment(self, row: Experiment) -> None:
+        number = int(row.id or 0)
+        self._experiments[number] = row
+        self._kept.pop(number, None)
+        if row.verdict is Verdict.KEEP:
+            self._kept[number] = row.parent_id
+        (self._moving.add if row.state in MOVING else self._moving.discard)(number)
+        (self._with_verdict.add if row.verdict else self._with_verdict.discard)(number)
+        self._decided = None
+
+    def _note_trial(self, row: Trial) -> None:
+        number, of = int(row.id or 0), row.experiment_id
+        if row.val_bpb is not None and row.purpose is not Purpose.DRIFT:
+            reading = Reading(row.seed, row.val_bpb, row.steps)
+            self._scored.setdefault(of, {})[number] = reading
+            self._mine.pop(of, None)
+            self._readings = self._decided = None
+        if row.state is TrialState.DONE:
+            self._done[number] = of
+        if hardware := Hardware.of(row.hardware):
+            self._ran_on[number] = RanOn(number, row.worker, hardware)
+
+    def _hold(self, experiment: int, trials: list[Trial]) -> None:
+        while len(self._trials) >= _ASKED:
+            self._trials.pop(next(iter(self._trials)))
+        self._trials[experiment] = trials

@@ -4,11 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
 
 from sqlalchemy import Engine, update
 from sqlalchemy.exc import DatabaseError
-from sqlmodel import Session, SQLModel, col, select
+from sqlmodel import Session, col, select
 
 from autoresearch.errors import RegistryError
 from autoresearch.records.money import Caps, GpuPrice
@@ -27,10 +26,10 @@ from autoresearch.registry.queries import Queries
 from autoresearch.registry.rows import StudyRows
 from autoresearch.registry.spending import Spending
 from autoresearch.registry.summary import Summary
+from autoresearch.registry.writing import Row, write
 
 __all__ = ["PruningCounts", "Registry", "Spending", "Summary", "pack", "unpack"]
 
-Row = TypeVar("Row", bound=SQLModel)
 _NONE_YET = "no experiments yet: start with `autoresearch run`"
 
 
@@ -94,7 +93,7 @@ class Registry(Queries):
             raise RegistryError(msg)
 
     def save(self, row: Row, *, calls: Sequence[int] = ()) -> Row:
-        """Write a row, new or changed, and return it as stored.
+        """Write a row, new or changed, and return it as stored: what was read of it, not more.
 
         `calls` are the numbers of those that an experiment came of: noted with it, or nothing is.
 
@@ -102,20 +101,15 @@ class Registry(Queries):
             RegistryError: the row is a finished trial, which nothing may change, or disk trouble.
         """
 
-        def write() -> Row:
-            with Session(self._engine, expire_on_commit=False) as session:
-                if isinstance(row, Trial) and row.id is not None:
-                    self._refuse_finished(session, row.id)
-                stored = session.merge(row)
+        def transaction() -> Row:
+            with self._engine.begin() as connection:
+                stored = write(connection, row)
                 if calls:
-                    session.flush()
                     made = {"experiment_id": stored.id}  # type: ignore[attr-defined]  # only those
-                    session.execute(update(Call).where(col(Call.id).in_(calls)).values(made))
-                session.commit()
-                session.refresh(stored)
+                    connection.execute(update(Call).where(col(Call.id).in_(calls)).values(made))
                 return stored
 
-        stored = self._database.through(write)
+        stored = self._database.through(transaction)
         if self._rows is not None:
             self._rows.written(stored)
         return stored
@@ -168,9 +162,3 @@ class Registry(Queries):
         with suppress(DatabaseError), Session(self._engine) as session:
             session.execute(change.values(heartbeat_at=self.now()))
             session.commit()
-
-    def _refuse_finished(self, session: Session, number: int) -> None:
-        stored = session.get(Trial, number)
-        if stored is not None and stored.state is TrialState.DONE:
-            msg = f"trial {number} is finished and does not change"
-            raise RegistryError(msg)

@@ -134,32 +134,34 @@ class Admission:
 
     def _moved(self, experiment: Experiment, incumbent: Experiment) -> "_Moved | Rejection":
         """Return an experiment's change as it is on top of another incumbent, if it fits there."""
-        tip, commit = str(incumbent.commit_sha), self._repo.commit(str(experiment.commit_sha))
-        with self._repo.picking(tip) as picker:
-            picked = picker.pick(commit.sha, f"Experiment {experiment.id} again", commit.when)
-        if isinstance(picked, Nothing):
+        tip, own = str(incumbent.commit_sha), str(experiment.commit_sha)
+        merged = self._repo.merged(own, tip)
+        if isinstance(merged, Nothing):
             return Rejection("its change is there already")
         before = self._briefing.editable(tip)
-        if isinstance(picked, Conflict):
-            base, mine = (self._briefing.editable(sha) for sha in (commit.parents[0], commit.sha))
-            merged = merge_files(base, mine, before)
-            if merged is None:
-                return Rejection(f"its change conflicts in {', '.join(picked.files) or 'a file'}")
-            after = merged
+        if isinstance(merged, Conflict):
+            base, mine = (self._editable(sha) for sha in (str(experiment.parent_sha), own))
+            both = merge_files(base, mine, before)
+            if both is None:
+                return Rejection(f"its change conflicts in {', '.join(merged.files) or 'a file'}")
+            after = both
         else:
-            after = self._briefing.editable(picked.sha)
+            after = self._editable(merged.tree)
         diff = Change(ChangeFormat.DIFF, unified_diff(before, after))
         return _Moved(replace(_proposal(experiment), change=diff, fault=""), tip, after)
+
+    def _editable(self, sha: str) -> dict[str, str]:
+        return self._repo.read_files(sha, self._target.editable)
 
     def _open_one(
         self, study: Study, experiment: Experiment, incumbent: Experiment, code: Mapping[str, str]
     ) -> Experiment | None:
         """Return the open experiment that tries this code on top of the incumbent already."""
         effect = effect_hash(code)
-        for row in self._registry.unfinished(study):
+        for row in self._registry.experiments(study):
             same = (row.effect_hash, row.parent_id) == (effect, incumbent.id)
-            if same and row.id != experiment.id:
-                return row
+            if same and row.state is not ExperimentState.DONE and row.id != experiment.id:
+                return self._registry.experiment(int(row.id or 0))
         return None
 
     def _examine(

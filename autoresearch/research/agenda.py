@@ -94,16 +94,11 @@ class Agenda:
         """
         return [max(each.ends(trial) - now, 1e-3) for each in self.running.values()]
 
-    def is_busy(self, of: int) -> bool:
-        """Return whether a trial for an experiment's sake is at work."""
-        return any(each.request.of == of for each in self.running.values())
-
     def undecided(self) -> list[OpenExperiment]:
         """Return the experiments of which nothing is at work, or known to be wanted."""
         rows = sorted(self.works.items())
-        return [
-            work for of, work in rows if work.begun and not work.wanted and not self.is_busy(of)
-        ]
+        busy = {each.request.of for each in self.running.values()}
+        return [work for of, work in rows if work.begun and not work.wanted and of not in busy]
 
     def state(
         self,

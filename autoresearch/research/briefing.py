@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 
-from autoresearch import patching, policy
+from autoresearch import patching
 from autoresearch.config import Project
 from autoresearch.gitrepo import GitRepo
 from autoresearch.proposers import (
@@ -24,6 +24,7 @@ from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack_counts
 from autoresearch.research.guarding import guards_of
 from autoresearch.research.history import ExperimentHistory, Target
+from autoresearch.research.posterior import noise_beside
 from autoresearch.research.prior_studies import known
 
 PROGRAM = "program.md"
@@ -81,7 +82,7 @@ class Briefing:
         readings = self._registry.readings(study)
         history = self._history.entries(study, readings)
         waiting, scale = self._pending(pending), self._registry.scale(study)
-        noise = policy.noise(readings, scale.noise, incumbent.id)
+        noise = noise_beside(readings, scale, incumbent.id)
         trials = self._registry.trials(incumbent)
         files, editable = self.files(study.base_commit), self.editable(study.base_commit)
         return Brief(

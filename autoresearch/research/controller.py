@@ -269,7 +269,7 @@ class Controller:
 
         Where another was kept meanwhile, it is put on top of that like all that waits.
         """
-        shown = self._registry.experiment(made.incumbent)
+        shown = self._registry.experiment(made.incumbent, whole=False)
         row = self._pipeline.open(self.study, made.proposal, shown, made.turn.control)
         self._pipeline.record_check(made, refused=not self._take_up(row))
 

@@ -1,14 +1,14 @@
 """The study's rows as the policy wants them."""
 
-from collections.abc import Sequence
+from bisect import insort
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property, lru_cache
 
 from autoresearch import policy
 from autoresearch.records.tables import Experiment, Study
-from autoresearch.records.values import Estimate, Reading, Verdict
-from autoresearch.registry import Registry
+from autoresearch.records.values import Estimate, Reading
+from autoresearch.registry import Decided, Registry
 
 
 @dataclass(frozen=True)
@@ -53,28 +53,60 @@ def fit_posterior(
         closing: an experiment whose verdict is decided, but not yet written.
         at: a kept experiment; what was kept after it is left out, as if it were the incumbent.
     """
-    readings, parents = registry.readings(study), registry.parents(study)
-    rows = registry.experiments(study)
+    readings, decided = registry.readings(study), registry.decided(study)
     if closing is not None:
-        rows = [closing if row.id == closing.id else row for row in rows]
-    line = lineage(rows) if at is None else lineage(rows, int(at.id or 0))
-    rows = [row for row in rows if row.verdict is not Verdict.KEEP or row.id in line]
+        decided = _with(decided, closing, readings)
+    past = [each.experiment for each in decided]
+    line = lineage(past, None if at is None else int(at.id or 0))
     scale = registry.scale(study)
-    noise = policy.noise(readings, scale.noise, line[-1] if line else None)
-    decided = sorted((row for row in rows if row.verdict), key=_decided_at)
-    past = (_past(row, readings.get(int(row.id or 0), []), parents) for row in decided)
-    with_readings = tuple(each for each in past if each.readings)
+    noise = noise_beside(readings, scale, line[-1] if line else None)
+    known = {*line}
+    with_readings = tuple(
+        each for each in past if each.readings and (not each.kept or each.number in known)
+    )
     return StudyPosterior(noise, with_readings, scale, epoch(study))
 
 
-def lineage(rows: Sequence[Experiment], tip: int | None = None) -> list[int]:
+def _with(
+    decided: list[Decided], closing: Experiment, readings: Mapping[int, Sequence[Reading]]
+) -> list[Decided]:
+    """Return decisions with the one on an experiment as its row says it, in their order."""
+    made = Decided.of(closing, readings.get(int(closing.id or 0), ()))
+    others = [each for each in decided if each.experiment.number != closing.id]
+    insort(others, made, key=lambda each: each.key)
+    return others
+
+
+def noise_beside(
+    readings: Mapping[int, Sequence[Reading]], scale: policy.Scale, incumbent: int | None
+) -> policy.Noise:
+    """Return a study's noise for code like an incumbent's, given by its number; None: for all."""
+    # What was read once says nothing of it, and most experiments are.
+    told = tuple(
+        (number, tuple(mine))
+        for number, mine in readings.items()
+        if len(mine) > 1 or number == incumbent
+    )
+    return _noise(told, scale.noise, incumbent)
+
+
+@lru_cache(maxsize=4)
+def _noise(
+    readings: tuple[tuple[int, tuple[Reading, ...]], ...],
+    usual: policy.NoisePrior,
+    incumbent: int | None,
+) -> policy.Noise:
+    return policy.noise(dict(readings), usual, incumbent)
+
+
+def lineage(past: Sequence[policy.DecidedExperiment], tip: int | None = None) -> list[int]:
     """Return the numbers of the keeps on the way from the baseline to a tip, oldest first.
 
     Args:
-        rows: the study's experiments.
+        past: the study's experiments with a verdict.
         tip: a keep; None: the one that no other builds on.
     """
-    kept = {int(row.id or 0): row.parent_id for row in rows if row.verdict is Verdict.KEEP}
+    kept = {each.number: each.parent for each in past if each.kept}
     if tip is None:
         tips = kept.keys() - set(kept.values())
         tip = max(tips, default=None)
@@ -85,21 +117,6 @@ def lineage(rows: Sequence[Experiment], tip: int | None = None) -> list[int]:
     return line[::-1]
 
 
-def _decided_at(row: Experiment) -> tuple[datetime, int]:
-    # As they were decided, not as they were proposed: several may be at work at once.
-    return row.finished_at or row.created_at, int(row.id or 0)
-
-
 def epoch(study: Study) -> int:
     """Return the epoch that now is; see `Reading`."""
     return len(study.machine_changes)
-
-
-def _past(
-    row: Experiment, readings: list[Reading], parents: dict[int, int]
-) -> policy.DecidedExperiment:
-    number = int(row.id or 0)
-    kept = row.verdict is Verdict.KEEP
-    return policy.DecidedExperiment(
-        number, parents.get(number), kept, tuple(readings), row.is_reversal
-    )

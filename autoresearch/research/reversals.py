@@ -25,9 +25,9 @@ class Reversals:
 
     def next(self, study: Study, incumbent: Experiment) -> Proposal | None:
         """Return a reverse that was not tried yet; None where there is none, or it conflicts."""
-        rows = self._registry.experiments(study)
-        refuted = [row for row in rows
-                   if row.verdict is Verdict.KEEP and row.standing is Standing.REFUTED]  # fmt: skip
+        kept = self._registry.experiments(study, verdict=Verdict.KEEP)
+        refuted = [row for row in kept if row.standing is Standing.REFUTED]
+        rows = self._registry.experiments(study) if refuted else []
         tried = {row.reverts_id for row in rows if self._was_tried(row)} | self._stuck
         for row in refuted:
             if row.id not in tried:

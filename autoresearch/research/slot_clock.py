@@ -73,7 +73,9 @@ class SlotClock:
         return {str(reason): seconds for reason, seconds in sums.items() if seconds > 0}
 
     def _slot(self, name: str) -> _Slot:
-        return self._slots.setdefault(name, _Slot(self._clock()))
+        if name not in self._slots:
+            self._slots[name] = _Slot(self._clock())
+        return self._slots[name]
 
 
 def _known(slot: _Slot, now: float) -> dict[IdleReason, float]:
