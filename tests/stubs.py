@@ -16,7 +16,7 @@ from autoresearch.errors import Interrupted
 from autoresearch.execution import Executor, Host, LocalExecutor, ReadyScorer
 from autoresearch.gitrepo import GitRepo
 from autoresearch.proposers import Brief, Check, ProposeFailure, Proposer
-from autoresearch.records.events import Event, TrialStarted, WaitCause, Waiting
+from autoresearch.records.events import Event, NoProposal, TrialStarted, WaitCause, Waiting
 from autoresearch.records.metric import Metric
 from autoresearch.records.money import CapReached, Caps, Intent, Settlement
 from autoresearch.records.proposals import Change, ChangeFormat, Proposal
@@ -235,8 +235,9 @@ class Night:
         )
 
     def on_event(self, event: Event) -> None:
-        if isinstance(event, Waiting) and event.cause is WaitCause.OTHER:
-            assert self.clock is not _at_rest, event.reason  # it would wait for ever
+        if isinstance(event, Waiting) and event.cause is not WaitCause.MACHINE:
+            why = [each.reason for each in self.events if isinstance(each, NoProposal)]
+            assert self.clock is not _at_rest, (event, why)  # it would wait for ever
         self.events.append(event)
         self.listener(event)
 

@@ -1,5 +1,6 @@
 import errno
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -537,7 +538,8 @@ class TestMessages:
         assert not any(line.startswith("#") for line in [subject, *body])
         assert not subject.startswith(("fixup!", "squash!"))
         assert body[-2:] == [f"{EXPERIMENT}: 3", f"{STUDY}: t"]
-        assert sum(line.startswith("Autoresearch-") for line in [subject, *body]) == 2
+        trailer = re.compile(r"Autoresearch-[\w-]*:")
+        assert sum(bool(trailer.match(line)) for line in [subject, *body]) == 2
         assert read_trailers(message) == {EXPERIMENT: "3", STUDY: "t"}
 
     @pytest.mark.parametrize("told", ["x", "-1", "1e9", "٣", "9" * 40, ""])
