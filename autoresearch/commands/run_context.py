@@ -164,7 +164,7 @@ def _name_of(study: Study) -> str:
 
 @contextmanager
 def run_context(project: Project, stations: Sequence[Station]) -> Iterator[RunContext]:
-    """Yield a project's workshop, the run lock held.
+    """Yield a project's run context, the run lock held.
 
     Raises:
         CorpusError: nothing is prepared yet, or it is damaged.

@@ -141,7 +141,7 @@ class Category(StrEnum):
 class Ending(StrEnum):
     """How a trial ended, decided by exit code, signal and the control channel alone.
 
-    RACED: its curve was hopeless beside the incumbent's, so it was stopped before its time.
+    PRUNED: its curve was hopeless beside the incumbent's, so it was stopped before its time.
     NOT_STARTED: no process could be begun, or none with the device that it was promised.
     """
 
