@@ -82,7 +82,7 @@ class Worker(Protocol):
             assignment: the trial.
             on_point: told metrics as they come; of those that come at once, the last.
             stop: asked often; true ends the trial as INTERRUPTED.
-            prune_check: told every metric; a sentence, why the trial is hopeless, ends it as PRUNED.
+            prune_check: told every metric; a sentence, why it is hopeless, ends it as PRUNED.
             at_rest: asked often; the trial's clock does not start, nor has it its data, before
                 this is true: that nothing else of ours takes anything from it.
 
