@@ -582,6 +582,18 @@ class TestMerging:
         assert text == SOURCE.replace("0.1", "0.2")
 
 
+def test_gits_stay_for_a_few_repositories_and_go_with_them(project: Path) -> None:
+    """Who opens many in one process keeps its descriptors: a guard may hold none above 1023."""
+    held = Path("/proc/self/fd")
+    before = len(list(held.iterdir()))
+    opened = [GitRepo.open(project) for _ in range(20)]
+    texts = [each.read_files(each.head(), ["*.py"]) for each in opened]
+    assert len(list(held.iterdir())) - before <= 6 * 10
+    assert opened[0].read_files(opened[0].head(), ["**/*.py"]) == texts[0] == texts[-1]
+    del opened
+    assert len(list(held.iterdir())) - before <= 3
+
+
 def test_a_git_that_stays_to_be_asked_may_be_killed(repo: GitRepo) -> None:
     first, second = (
         commit_change(repo, repo.head(), SOURCE.replace("0.1", rate)) for rate in ("0.2", "0.3")

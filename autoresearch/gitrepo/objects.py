@@ -7,16 +7,18 @@ this one does, however it ends: nobody can ask them any more.
 import os
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from autoresearch.errors import GitError
 
 FOLDER = "40000"
 _REMEMBERED = 4096  # sizes of blobs, and trees
 _HELD = 16 * 2**20  # bytes of small blobs
+_MOST_SERVED = 8  # repositories of a process that have gits of their own, each with six descriptors
 
 
 class UnreadableError(Exception):
@@ -42,7 +44,12 @@ class _Told:
 
 
 class Objects:
-    """Reads objects of a repository by their shas; for any thread."""
+    """Reads objects of a repository by their shas; for any thread.
+
+    Gits stay for the repositories that began last; who is asked again after that starts others.
+    """
+
+    _served: ClassVar[deque["weakref.ref[Objects]"]] = deque()
 
     def __init__(self, start: Callable[..., Any]) -> None:
         """Build it; `start` starts a git, by its arguments, that answers what it is asked."""
@@ -61,18 +68,27 @@ class Objects:
         with self._lock:
             _end(self._asked, self._owner)
 
+    def give_way(self) -> None:
+        """End git's processes, unless another thread asks them something just now."""
+        if self._lock.acquire(blocking=False):
+            try:
+                _end(self._asked, self._owner)
+            finally:
+                self._lock.release()
+
     def tree(self, name: str) -> tuple[Held, ...]:
         """Return what a tree holds, given by a sha of its own or a commit's.
 
         Raises:
             UnreadableError: there is none, or git cannot be asked.
         """
-        if name not in self._trees:
-            found = self._told("--batch", f"{name}^{{tree}}")
-            while len(self._trees) >= _REMEMBERED:
-                self._trees.pop(next(iter(self._trees)))
-            self._trees[name] = tuple(_entries(found.data, len(found.sha) // 2))
-        return self._trees[name]
+        with self._lock:
+            if name not in self._trees:
+                found = self._told("--batch", f"{name}^{{tree}}")
+                while len(self._trees) >= _REMEMBERED:
+                    self._trees.pop(next(iter(self._trees)))
+                self._trees[name] = tuple(_entries(found.data, len(found.sha) // 2))
+            return self._trees[name]
 
     def parents(self, commit: str) -> tuple[str, ...]:
         """Return the shas of a commit's parents; errors as of `tree`."""
@@ -82,9 +98,10 @@ class Objects:
 
     def size(self, blob: str) -> int:
         """Return how many bytes a blob has; errors as of `tree`."""
-        if blob not in self._sizes:
-            self.learn({blob: self._told("--batch-check", blob).size})
-        return self._sizes[blob]
+        with self._lock:
+            if blob not in self._sizes:
+                self.learn({blob: self._told("--batch-check", blob).size})
+            return self._sizes[blob]
 
     def knows(self, blob: str) -> bool:
         """Return whether a blob's size need not be asked for."""
@@ -92,9 +109,10 @@ class Objects:
 
     def learn(self, sizes: Mapping[str, int]) -> None:
         """Remember the sizes of blobs."""
-        self._sizes.update(sizes)
-        while len(self._sizes) > max(_REMEMBERED, len(sizes)):
-            self._sizes.pop(next(iter(self._sizes)))
+        with self._lock:
+            self._sizes.update(sizes)
+            while len(self._sizes) > max(_REMEMBERED, len(sizes)):
+                self._sizes.pop(next(iter(self._sizes)))
 
     def blob(self, sha: str) -> bytes:
         """Return what a small blob holds; errors as of `tree`."""
@@ -110,6 +128,8 @@ class Objects:
 
     def _told(self, option: str, name: str) -> _Told:
         """Return what git tells of an object."""
+        if "\n" in name:  # it would be two questions
+            raise UnreadableError(name)
         with self._lock:
             whole = False
             try:
@@ -129,8 +149,18 @@ class Objects:
             self._asked.clear()
             self._owner = os.getpid()
         if option not in self._asked:
+            if not self._asked:
+                self._serve_last()
             self._asked[option] = self._start("cat-file", option)
         return self._asked[option]
+
+    def _serve_last(self) -> None:
+        """Count this repository as served, and end the gits of those that were so longest ago."""
+        self._served.append(weakref.ref(self))
+        while len(self._served) > _MOST_SERVED:
+            other = self._served.popleft()()
+            if other is not None and other is not self:
+                other.give_way()
 
 
 def _ask(git: Any, name: str, *, data: bool) -> _Told | None:

@@ -27,8 +27,16 @@ class GitRepo:
         self.prefix = prefix
         self._here = Git(root)
         self._git = Git(checkout_root)
+        git = self._git
+
+        def read(commit: str, globs: tuple[str, ...]) -> dict[str, str]:
+            return trees.read_files(git, commit, prefix, globs)
+
+        self._read = (
+            read  # without `self`: or only the collector of cycles would end git's processes
+        )
         # What a commit holds never changes, and the incumbent's files are asked for at every turn.
-        self._texts = lru_cache(maxsize=16)(self._read)
+        self._texts = lru_cache(maxsize=16)(read)
         weakref.finalize(self, self._git.objects.close)
 
     @classmethod
@@ -172,9 +180,6 @@ class GitRepo:
         """
         named = trees.SHA.fullmatch(commit) is not None
         return dict((self._texts if named else self._read)(commit, tuple(globs)))
-
-    def _read(self, commit: str, globs: tuple[str, ...]) -> dict[str, str]:
-        return trees.read_files(self._git, commit, self.prefix, globs)
 
     def write_commit(
         self, parent: str, files: Mapping[str, str], message: str, when: datetime
