@@ -1,9 +1,11 @@
 import os
+import resource
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -79,6 +81,16 @@ class TestExit:
         with python("import time; time.sleep(900)") as guarded:
             assert guarded.wait(0.05) is None
             assert guarded.poll() is None
+
+    def test_is_told_where_descriptors_have_high_numbers(self) -> None:
+        soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        with ExitStack() as held:
+            held.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, most))
+            for _ in range(1030):
+                held.enter_context(Path(os.devnull).open())
+            with python("raise SystemExit(7)") as guarded:
+                assert guarded.wait(PATIENCE) == Exit(7, None)
 
     def test_signal_names(self) -> None:
         assert [signal_name(each) for each in (9, 11, 250)] == ["SIGKILL", "SIGSEGV", "signal 250"]

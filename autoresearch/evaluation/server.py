@@ -259,14 +259,15 @@ class ServerHandle:
         return data
 
     def _wait(self, *, write: bool) -> None:
-        channels = [self._channel]
+        poll = select.poll()  # `select` knows no descriptor above 1023
+        poll.register(self._channel, select.POLLOUT if write else select.POLLIN)
         while True:
-            ready = select.select([] if write else channels, channels if write else [], [], TICK)
+            ready = poll.poll(1000 * TICK)
             if self._scoring_dir.stop():
                 msg = "stopped by the person or the deadline"
                 raise Interrupted(msg)
             self._look()
-            if ready[0] or ready[1]:
+            if ready:
                 return
 
     def _look(self) -> None:

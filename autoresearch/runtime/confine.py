@@ -91,8 +91,11 @@ def _supervise(lifeline: int) -> None:
         return
     _let_go(lifeline)
     watched = os.pidfd_open(child)
+    poll = select.poll()  # `select` knows no descriptor above 1023
+    for each in (lifeline, watched):
+        poll.register(each, select.POLLIN)
     while True:
-        ready = select.select([lifeline, watched], [], [])[0]
+        ready = [each for each, _ in poll.poll()]
         if watched in ready:
             _leave(lifeline, os.waitpid(child, 0)[1])
         letters = os.read(lifeline, 64)

@@ -175,7 +175,7 @@ def _let_go(passed: list[int]) -> None:
 def _watch(child: int, lifeline: int, wake: int, inner: _Inner) -> int | None:
     """Return the command's wait status, or None when the tree must be killed first."""
     while True:
-        ready = select.select([lifeline, wake, *inner.open], [], [])[0]
+        ready = _readable(lifeline, wake, *inner.open)
         if any(each in ready for each in inner.open):
             inner.listen()
         if wake in ready:
@@ -190,6 +190,14 @@ def _watch(child: int, lifeline: int, wake: int, inner: _Inner) -> int | None:
             for letter, number in _SIGNALS.items():
                 if letter in requests and not inner.tell(letter):
                     _send(number, -child)
+
+
+def _readable(*descriptors: int) -> list[int]:
+    """Wait until something can be read; return where. `select` knows no descriptor above 1023."""
+    poll = select.poll()
+    for each in descriptors:
+        poll.register(each, select.POLLIN)
+    return [each for each, _ in poll.poll()]
 
 
 def _requests(lifeline: int) -> bytes:
