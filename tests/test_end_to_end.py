@@ -119,11 +119,18 @@ def lingering(project: Path, seconds: float) -> None:
 
 
 def grown(pid: int) -> list[psutil.Process]:
-    """Wait until a run has a trial's processes below it, and return them."""
+    """Wait until a run has a trial's processes below it, and return them: not git's, which go."""
     tree: list[psutil.Process] = []
 
+    def is_git(process: psutil.Process) -> bool:
+        try:
+            return process.name() == "git"
+        except psutil.NoSuchProcess:
+            return True
+
     def grow() -> bool:
-        tree[:] = psutil.Process(pid).children(recursive=True)
+        below = psutil.Process(pid).children(recursive=True)
+        tree[:] = [each for each in below if not is_git(each)]
         return bool(tree)
 
     until(grow)
