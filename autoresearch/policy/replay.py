@@ -7,8 +7,6 @@ from functools import cached_property, lru_cache
 from itertools import accumulate
 from statistics import fmean
 
-import numpy as np
-
 from autoresearch.policy.belief import ASTRAY, Belief, Evidence, Vector
 from autoresearch.policy.effect_prior import fit_prior
 from autoresearch.policy.effects import Prior, posterior
@@ -167,11 +165,11 @@ def _gone_through(past: tuple[DecidedExperiment, ...], blank: Belief) -> Replay:
 
 
 def _is_plain(experiment: DecidedExperiment, step: _Step) -> bool:
-    """Whether it was not kept, and read on seeds alone that the incumbent has: as most are."""
-    belief = step.before
-    return not experiment.kept and all(
-        each.seed in belief.read and each.epoch == belief.epoch for each in experiment.readings
-    )
+    """Whether it was not kept, and read once, on a seed that the incumbent has: as most are."""
+    if experiment.kept or len(experiment.readings) != 1:
+        return False
+    (reading,) = experiment.readings
+    return reading.seed in step.before.read and reading.epoch == step.before.epoch
 
 
 def _after_plain(step: _Step, experiments: Sequence[DecidedExperiment]) -> _Step:
@@ -186,25 +184,18 @@ def _after_plain(step: _Step, experiments: Sequence[DecidedExperiment]) -> _Step
     state, most = belief.state, ASTRAY * belief.scale.vague
     places = {seed: place for place, seed in enumerate(belief.seeds, 1)}
     for experiment in experiments:
-        readings = _steady(experiment, belief.noise)
-        after = _after_one if len(readings) == 1 else _after_several
-        state = after(
-            state,
-            [places[each.seed] for each in readings],
-            [each.bpb for each in readings],
-            belief.prior.of(reversal=experiment.reversal),
-            belief.noise.trial**2,
-            most,
-        )
+        (reading,), prior = experiment.readings, belief.prior.of(reversal=experiment.reversal)
+        place, quiet = places[reading.seed], belief.noise.trial**2
+        state = _after_one(state, place, reading.bpb, prior, quiet, most)
     mean, covariance = state
     return _Step(replace(belief, mean=mean, covariance=covariance), step.incumbent)
 
 
 def _after_one(
-    state: State, places: list[int], bits: list[float], prior: Prior, quiet: float, most: float
+    state: State, place: int, bits: float, prior: Prior, quiet: float, most: float
 ) -> State:
-    (mean, covariance), place = state, places[0]
-    surprise = min(bits[0] - float(mean[0]) - float(mean[place]), most)
+    mean, covariance = state
+    surprise = min(bits - float(mean[0]) - float(mean[place]), most)
     reach = covariance[:, 0] + covariance[:, place]
     precision = 1 / (float(reach[0] + reach[place]) + quiet)
     variance = 1 / precision
@@ -212,24 +203,6 @@ def _after_one(
     gains = reach * precision
     spread = effect.variance * (gains[:, None] * gains)
     return mean + gains * (surprise - effect.mean), covariance - gains[:, None] * reach + spread
-
-
-def _after_several(
-    state: State, places: list[int], bits: list[float], prior: Prior, quiet: float, most: float
-) -> State:
-    mean, covariance = state
-    surprise = np.minimum(np.array(bits) - mean[0] - mean[places], most)
-    reach = covariance[:, [0]] + covariance[:, places]
-    between = reach[[0]] + reach[places]
-    between.flat[:: len(places) + 1] += quiet
-    precision = np.linalg.inv(between)
-    weights = precision.sum(axis=0)
-    variance = 1 / float(weights.sum())
-    effect = posterior(prior, variance * float(weights @ surprise), variance)
-    gains = reach @ precision
-    pull = gains.sum(axis=1)
-    spread = effect.variance * (pull[:, None] * pull)
-    return mean + gains @ (surprise - effect.mean), covariance - gains @ reach.T + spread
 
 
 _NOTHING = DecidedExperiment(0, None, kept=False, readings=())
