@@ -45,7 +45,7 @@ def fit_posterior(
     closing: Experiment | None = None,
     at: Experiment | None = None,
 ) -> StudyPosterior:
-    """Return the study's memory.
+    """Return the posterior of a study: what all its readings come to.
 
     Args:
         registry: where it is.
