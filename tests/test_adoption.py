@@ -15,7 +15,7 @@ from types import BuiltinFunctionType, FrameType, ModuleType
 
 import pytest
 
-from autoresearch.adoption import Adopted, Found, Machine, Wishes, adopt, told
+from autoresearch.adoption import Adopted, Found, Machine, Wishes, adopt, described
 from autoresearch.adoption.finding import Sources, find
 from autoresearch.adoption.metrics import direction_of, likeliest
 from autoresearch.adoption.writing import duration
@@ -78,7 +78,7 @@ class TestAClone:
         assert (settings.metric.summary, settings.metric.direction) == ("val_bpb", "lower")
         assert (settings.training.budget, settings.training.total) == ("0.2s", "6m")
         assert "~/.cache/autoresearch" in settings.sandbox.readable
-        (recognised, results, *_, rehearsed) = told(adopted)
+        (recognised, results, *_, rehearsed) = described(adopted)
         assert recognised.startswith("This has the shape of karpathy/autoresearch")
         assert results.startswith("results.tsv: 4 experiments, 2 kept, val_bpb 3.900000 → 3.600000")
         assert f"would run `{settings.target.command}` on cpu, 6m at most" in rehearsed
@@ -311,14 +311,14 @@ class TestWhatIsFound:
         root = project(tmp_path / "p", {"train.py": TRAIN, "evaluate.py": ""})
         wishes = Wishes(metric="f1", evaluator="evaluate.py")
         adopted = adopt(root, wishes, agents="", machine=NONE, dry_run=True)
-        *_, line = told(adopted)
+        *_, line = described(adopted)
         assert "f1 (higher is better), as evaluate.py finds it afterwards" in line
         assert "[data] held_out" in line
         (tmp_path / "t.toml").write_text(adopted.text)
         assert load_settings(tmp_path / "t.toml").metric.evaluator == "evaluate.py"
         wishes = Wishes(file='a "b".json', key="val_loss")
         adopted = adopt(root, wishes, agents="", machine=NONE)
-        *_, line = told(adopted)
+        *_, line = described(adopted)
         assert 'val_loss in a "b".json, which it leaves: self-reported' in line
         assert load_settings(root / "autoresearch.toml").metric.file == 'a "b".json'
 

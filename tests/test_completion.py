@@ -40,7 +40,7 @@ def test_numbers_tags_and_proposers_come_from_the_registry(project: Path) -> Non
     told = completion.experiments("7")[0][1]
     assert not set(told) & set("$`\\\"';|&><(){}\n\x1b\u202e:")
     names = [name for name, _ in completion.proposers("")]
-    assert {"optuna", "anthropic:", "patches:"} <= set(names)
+    assert set(names) == {"anthropic:", "openai:", "command:", "optuna", "random", "patches:"}
     assert not any("$" in name for name in names)
     assert completion.corpora("tiny") == [("tinystories", "short stories")]
 

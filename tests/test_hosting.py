@@ -25,7 +25,7 @@ from autoresearch.execution import (
     unpack,
 )
 from autoresearch.execution.hosting import misfit, private_work
-from autoresearch.execution.serving import POINT_SECONDS, HostServer, Said, lost, spaced
+from autoresearch.execution.serving import POINT_SECONDS, HostReport, HostServer, lost, spaced
 from autoresearch.gitrepo import GitRepo
 from autoresearch.records.events import Scoring, TrialPoint
 from autoresearch.records.hardware import Hardware
@@ -100,10 +100,10 @@ def test_a_folder_crosses_with_links_modes_and_bytes(tmp_path: Path) -> None:
 
 
 def test_points_are_spaced_and_nothing_else_waits() -> None:
-    now, inbox = [0.0], SimpleQueue[Said]()
+    now, inbox = [0.0], SimpleQueue[HostReport]()
     points = [TrialPoint(Point(at, 1.0, 1, 0.1, 1.0)) for at in range(6)]
     end = lost("gone")
-    first: tuple[Said, ...] = (*points[:3], Scoring(), *points[3:5])
+    first: tuple[HostReport, ...] = (*points[:3], Scoring(), *points[3:5])
     for said in first:
         inbox.put(said)
     heard = spaced(inbox, lambda: now[0])

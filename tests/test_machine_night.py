@@ -310,7 +310,7 @@ def test_a_loud_study_is_advised_once(tmp_path: Path) -> None:
     git(made.project.root, "commit", "--quiet", "-am", "be loud")
     begin_anew(made.registry, made.repo, made.study())
     made.run()
-    said = [each for each in notices(made) if "louder than what it looks for" in each]
+    said = [each for each in notices(made) if "larger than what it looks for" in each]
     assert len(said) == 1
     assert "count CPU seconds" in said[0]
 

@@ -17,7 +17,7 @@ from autoresearch.proposers.models import Model, Prompt, Reply, Section
 from autoresearch.proposers.models.adapting import AdaptingModel, Form
 from autoresearch.proposers.models.anthropic import AnthropicModel
 from autoresearch.proposers.models.chat import ChatModel
-from autoresearch.proposers.models.client import ModelClient, Said
+from autoresearch.proposers.models.client import ModelAnswer, ModelClient
 from autoresearch.proposers.models.connection import Connection, _Attempt
 from autoresearch.proposers.models.responses import ResponsesModel
 from autoresearch.records.money import CallEnding, Usage
@@ -391,7 +391,9 @@ class OddError(Exception):
 )
 def test_whatever_is_raised_by_reading_an_answer_is_told_and_not_raised(error: Exception) -> None:
     class Raising(AdaptingModel):
-        def _ask(self, connection: Connection, form: Form, prompt: Prompt, max_output: int) -> Said:
+        def _ask(
+            self, connection: Connection, form: Form, prompt: Prompt, max_output: int
+        ) -> ModelAnswer:
             del form, prompt, max_output
             connection.say("half")
             raise error
@@ -410,7 +412,7 @@ def late(*scenes: Scene, timeout: float) -> list[Reply]:
     """
     rows = [(api, scene) for api in APIS for scene in scenes]
 
-    def join(attempt: _Attempt[Said], seconds: float) -> None:
+    def join(attempt: _Attempt[ModelAnswer], seconds: float) -> None:
         until(lambda: attempt.connection.sent or not attempt.is_alive())
         threading.Thread.join(attempt, seconds)
 

@@ -43,7 +43,7 @@ def test_a_loud_study_is_told_what_to_do() -> None:
     assert "CPU seconds" not in (advice(found, "cuda", Clock.WALL) or "")
 
 
-def test_two_loud_replicates_foretell_loud_pairs() -> None:
+def test_two_noisy_replicates_predict_noisy_pairs() -> None:
     loud = Noise(seed=0.1, seed_repeats=1)
     assert power(loud, CPU_SCALE).pair == pytest.approx(loud.pair * 0.1 / CPU.seed)
     assert power(loud, CPU_SCALE).is_too_low
@@ -57,8 +57,8 @@ def test_what_is_usual_is_not_blind() -> None:
 
 
 @given(st.floats(1e-4, 0.3), st.floats(1.01, 4))
-def test_more_noise_shows_less(pair: float, louder: float) -> None:
+def test_more_noise_shows_less(pair: float, noisier: float) -> None:
     quiet = power(replace(KNOWN, pair=pair), CPU_SCALE)
-    loud = power(replace(KNOWN, pair=pair * louder), CPU_SCALE)
+    loud = power(replace(KNOWN, pair=pair * noisier), CPU_SCALE)
     assert loud.gain > quiet.gain
     assert loud.expected <= quiet.expected

@@ -218,7 +218,7 @@ def test_predictions_with_known_numbers() -> None:
     assert found.slope == pytest.approx(0.0001 / 0.0006 * 5 / 15)
 
 
-def test_who_always_hopes_foretells_no_sign() -> None:
+def test_who_always_hopes_predicts_no_sign() -> None:
     found = calibrate([(-0.004, -0.001)] * 3 + [(-0.004, 0.001)] * 7)
     assert found is not None
     assert (found.signs, found.rank, found.slope) == (None, None, None)

@@ -224,7 +224,7 @@ def test_the_end_tells_where_the_study_stands(prompting: Prompting) -> None:
     assert "- 3 times the same (experiments 4, 5 and 6). BANNED" in end
     assert "verdict on their score, the median prediction was -0.00150, the median effect" in end
     assert "believed -0.00425. Taken one by one, mostly too modest: the median miss is 0.0" in end
-    assert "foretold rightly 100 % of the time; chance alone would have given 50 %" in end
+    assert "predicted rightly 100 % of the time; chance alone would have given 50 %" in end
     assert "Rank correlation" not in end
     assert end.rstrip().endswith("Propose exactly one next experiment against the incumbent above, "
                                  "in the form asked for.")  # fmt: skip
@@ -371,7 +371,7 @@ def test_a_proposer_is_told_of_its_own_predictions_alone() -> None:
         "the median prediction was -0.00400, the median effect believed +0.00650. Taken one "
         in (told.user[-1].text)
     )
-    assert "foretold rightly" not in told.user[-1].text  # nothing but gains were
+    assert "predicted rightly" not in told.user[-1].text  # nothing but gains were
     assert "Rank correlation" not in told.user[-1].text  # it predicted the same each time
     other = Prompting(LlmSettings(), folder=None, proposer="openai:other")
     shared = other.prompt(a_brief(*others, *own))

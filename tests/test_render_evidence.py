@@ -114,18 +114,21 @@ def test_status_says_what_the_noise_lets_through(made: Fabricated) -> None:
     assert "noise" not in shown(made)
     made.trial(made.registry.experiment(1), 2.01, seed=6)
     assert "pairs confirm gains from 0.00" in shown(made)
-    assert "louder" not in shown(made)
+    assert "is larger than" not in shown(made)
     machine = as_json(made)["machine"]
     assert machine["noise"]["seed_repeats"] == 1
-    assert machine["sight"]["advice"] is None
+    assert machine["power"]["advice"] is None
     assert machine["drift"] == []
 
 
 def test_status_says_where_the_noise_hides_everything(made: Fabricated) -> None:
     made.paired()
     made.trial(made.registry.experiment(1), 2.5, seed=6)
-    assert "this study is louder than what it looks for: a pair's difference has" in shown(made)
-    assert as_json(made)["machine"]["sight"]["advice"].startswith("this study is louder")
+    assert (
+        "the noise of this study is larger than what it looks for: a pair's difference has"
+        in shown(made)
+    )
+    assert as_json(made)["machine"]["power"]["advice"].startswith("the noise of this study")
 
 
 def test_a_check_for_drift_is_shown_and_is_no_reading(made: Fabricated) -> None:

@@ -15,7 +15,7 @@ from autoresearch.records.metric import Direction, Metric, MetricSource
 from autoresearch.records.notes import Note
 from autoresearch.records.values import Trust, Verdict
 from autoresearch.render.page import details, page
-from autoresearch.render.page.summary import certainty, heading, told
+from autoresearch.render.page.summary import certainty, heading, sentences
 from autoresearch.report import StudyReport, study_report
 from tests.browser import CHROMIUM, browser
 from tests.long_night import long_night
@@ -132,13 +132,13 @@ def test_the_gain_stands_at_the_top_with_its_interval_and_its_trust(tmp_path: Pa
     report = study_report(made.registry, made.study)
     assert heading(report) == "0.1000 bpb below the baseline"
     assert certainty(report) == "95%: 0.0922 to 0.1078 · self-reported"
-    sentences = told(report)
-    assert sentences[0] == (
+    said = sentences(report)
+    assert said[0] == (
         "The best is experiment 2, at val_bpb 1.8000 ± 0.0031 (self-reported): believed to be "
         "0.1000 bpb (5.00%) below the baseline, with 95% certainty 0.0922 to 0.1078."
     )
-    assert "each is what the code under test said of itself" in sentences[1]
-    assert any("autoresearch promote 2 --confirm" in each for each in sentences)
+    assert "each is what the code under test said of itself" in said[1]
+    assert any("autoresearch promote 2 --confirm" in each for each in said)
 
 
 def test_a_metric_that_is_better_higher_is_told_as_it_is(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_a_metric_that_is_better_higher_is_told_as_it_is(tmp_path: Path) -> None
     report = study_report(made.registry, made.study)
     assert heading(report) == "accuracy 0.100 above the baseline"
     assert certainty(report) == "95%: 0.092 to 0.108 · evaluated"
-    best, trust, *_ = told(report)
+    best, trust, *_ = sentences(report)
     assert best == (
         "The best is experiment 2, at accuracy 0.600 ± 0.003 (evaluated): believed to be 0.100 "
         "(20.00%) above the baseline, with 95% certainty 0.092 to 0.108."
@@ -172,10 +172,10 @@ def test_an_imported_table_is_told_for_what_it_is(tmp_path: Path) -> None:
     report = study_report(*imported(tmp_path, a_table()))
     assert heading(report) == "0.0282 bpb below the baseline"
     assert certainty(report) == "without an error: nothing was repeated · self-reported"
-    sentences = told(report)
-    assert "0.0282 bpb (2.83%) below the baseline, by that file alone." in sentences[0]
-    assert sentences[2] == "126 experiments: 23 kept, 102 discarded, 1 crashed."
-    assert not any("autoresearch promote" in each for each in sentences)
+    said = sentences(report)
+    assert "0.0282 bpb (2.83%) below the baseline, by that file alone." in said[0]
+    assert said[2] == "126 experiments: 23 kept, 102 discarded, 1 crashed."
+    assert not any("autoresearch promote" in each for each in said)
     assert "0.0000 ± 0.0000" not in page(report)
 
 
@@ -187,7 +187,7 @@ def test_notes_and_duty_are_told(tmp_path: Path) -> None:
             Note(study_id=study.id or 0, text=text, created_at=told_at, dropped_at=dropped)
         )
     report = study_report(registry, study)
-    assert any(each.startswith("Duty 8") for each in told(report))
+    assert any(each.startswith("Duty 8") for each in sentences(report))
     text = page(report)
     assert "look &lt;/bdi&gt; closer" in text
     assert "it stands" in text
@@ -209,7 +209,7 @@ def test_what_is_no_gain_is_called_none(tmp_path: Path, effect: float | None, sa
     if effect is not None:
         made.add(Verdict.KEEP, 1.99, delta=effect, parent=1)
     report = study_report(made.registry, made.study)
-    assert said in f"{heading(report)} {told(report)}"
+    assert said in f"{heading(report)} {sentences(report)}"
 
 
 def test_a_study_without_a_score_has_a_page(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def scored(made: Fabricated, row: Experiment, val: float, test: float, gain: boo
 
 def line(made: Fabricated, number: int) -> Text:
     found = score_of(made.registry, made.study, made.registry.experiment(number))
-    return testset.told(found, ScoreFormat.of(made.study))
+    return testset.described(found, ScoreFormat.of(made.study))
 
 
 def told(made: Fabricated, number: int) -> str:

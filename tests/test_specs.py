@@ -2,12 +2,13 @@
 
 import pytest
 
-from autoresearch.config import PROVIDERS, Keys, LlmSettings, PriceSettings
+from autoresearch.config import Keys, LlmSettings, PriceSettings
 from autoresearch.errors import ProposerError
 from autoresearch.proposers.models.base import Prompt, Section
 from autoresearch.proposers.models.chat import ChatModel
 from autoresearch.proposers.models.client import ModelClient
 from autoresearch.proposers.specs import MODELS, Spec, control, model, parse
+from autoresearch.records.known_proposers import PROVIDERS, SPEC_FORMS
 from autoresearch.records.money import CallEnding
 from tests.fake_llm import FakeLlm, answer
 
@@ -166,3 +167,9 @@ def test_a_control_without_a_share_is_refused(text: str, words: str) -> None:
         control(text)
     assert words in str(raised.value)
     assert SECRET not in str(raised.value)
+
+
+def test_every_form_that_help_names_is_understood() -> None:
+    specs = [parse(form.replace("BASE_URL", BASE)) for form in SPEC_FORMS]
+    assert {each.kind for each in specs} >= set(PROVIDERS)
+    assert [each.base_url for each in specs if each.base_url] == [BASE]

@@ -6,9 +6,12 @@ without waiting, imports nothing heavy, and whatever is wrong completes to nothi
 
 import re
 import sqlite3
+import string
 from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+
+from autoresearch.records.known_proposers import SPEC_FORMS
 
 Found = list[tuple[str, str]]
 
@@ -27,14 +30,8 @@ _PROMISING = (
 )
 _TAGS = "SELECT tag, '', branch FROM study ORDER BY id DESC"
 _NOTES = "SELECT id, '', text FROM note WHERE dropped_at IS NULL ORDER BY id DESC"
-_PROPOSERS = (
-    ("anthropic:", "a model of Anthropic's"),
-    ("openai:", "a model of OpenAI's, or of a server that speaks like it"),
-    ("command:", "a program that edits the files"),
-    ("optuna", "other values for the constants"),
-    ("random", "the same, drawn blindly"),
-    ("patches:", "a folder of patches"),
-)
+_WRITTEN_OUT = string.ascii_uppercase + "_@"  # what stands for something else in a form
+_PROPOSERS = [(form.rstrip(_WRITTEN_OUT), what) for form, what in SPEC_FORMS.items()]
 _USED = (
     "SELECT DISTINCT proposer, '', 'was asked before' FROM experiment "
     "WHERE proposer NOT IN ('baseline', 'imported')"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from autoresearch.adoption import AGENTS_FILE, Adopted, Wishes, adopt, told
+from autoresearch.adoption import AGENTS_FILE, Adopted, Wishes, adopt, described
 from autoresearch.config import scrub_git_environment
 from autoresearch.config.project import SETTINGS_FILE
 from autoresearch.errors import ProjectError, UsageFault
@@ -41,7 +41,7 @@ def init_adopted(path: Path, wishes: Wishes, *, dry_run: bool) -> None:
     if dry_run:
         typer.echo(f"Would write {made.root / SETTINGS_FILE}:\n\n{made.text}")
     _say_made(made, dry_run=dry_run)
-    for line in told(made):
+    for line in described(made):
         typer.echo(line)
     if not dry_run:
         typer.echo(f"Next: {_enter(path)}autoresearch doctor && autoresearch run --hours 8")

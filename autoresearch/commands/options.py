@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from autoresearch.commands import completion as complete
+from autoresearch.records.known_proposers import SPEC_FORMS
 
 _FOUND: dict[str, Any] = {
     "rich_help_panel": "With --adopt, for what it does not find by itself",
@@ -88,8 +89,7 @@ MaxCost = Annotated[
 RunProposer = Annotated[
     list[str] | None,
     typer.Option(
-        help="[WEIGHT:]SPEC, may be repeated: anthropic:MODEL, openai:MODEL[@BASE_URL], "
-        "command:CLI, optuna, random, patches:DIR.",
+        help=f"[WEIGHT:]SPEC, may be repeated: {', '.join(SPEC_FORMS)}.",
         autocompletion=complete.proposers,
     ),
 ]

@@ -16,7 +16,6 @@ from autoresearch.config.proposer_settings import (
     MoneySettings,
     PriceSettings,
 )
-from autoresearch.config.providers import PROVIDERS
 from autoresearch.config.settings import (
     CorpusSettings,
     DataSettings,
@@ -32,7 +31,6 @@ from autoresearch.config.settings import (
 __all__ = [
     "FIXED",
     "PROMPTS",
-    "PROVIDERS",
     "CommandSettings",
     "CorpusSettings",
     "DataSettings",

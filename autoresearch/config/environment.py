@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import platformdirs
 
-from autoresearch.config.providers import PROVIDERS
+from autoresearch.records.known_proposers import PROVIDERS
 
 _SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL|NOTIFY|NTFY|WEBHOOK", re.IGNORECASE)
 _SHORTEST = 8  # characters of a secret; what is shorter stands in too many texts

@@ -1,9 +1,14 @@
 """How proposers are asked, and what they may cost: four sections of autoresearch.toml."""
 
-from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from autoresearch.config.checked import STRICTLY, Amount, Duration
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICTLY)
 class LlmSettings:
     """[llm]: how language models are asked.
 
@@ -16,19 +21,19 @@ class LlmSettings:
     environment variable with the key of openai:MODEL@URL (empty: it needs none).
     """
 
-    brief_tokens: int = 60_000
-    max_output: int = 32_000
-    timeout: str = "10m"
-    repairs: int = 2
-    proposals: int = 1
-    format: str = "blocks"
+    brief_tokens: Annotated[int, Field(ge=4000)] = 60_000
+    max_output: Annotated[int, Field(ge=256)] = 32_000
+    timeout: Duration = "10m"
+    repairs: Annotated[int, Field(ge=0, le=5)] = 2
+    proposals: Annotated[int, Field(ge=1, le=5)] = 1
+    format: Literal["blocks", "file"] = "blocks"
     effort: str = ""
     show: tuple[str, ...] = ("prepare.py",)
     profile: bool = True
     key_variable: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICTLY)
 class CommandSettings:
     """[command]: how command:CLI is run.
 
@@ -37,32 +42,32 @@ class CommandSettings:
     the network, its home and its copy of the project, and nothing of the study's.
     """
 
-    timeout: str = "15m"
+    timeout: Duration = "15m"
     environment: tuple[str, ...] = ()
-    usd: float | None = None
+    usd: Amount | None = None
     sandbox: bool = True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICTLY)
 class MoneySettings:
     """[money]: caps in US dollars, of a whole study and of a single call, and the machine's price.
 
     A `gpu_hour_usd` given here counts against every cap; a common card's default is only shown.
     """
 
-    study_usd: float | None = None
-    call_usd: float | None = None
-    gpu_hour_usd: float | None = None
+    study_usd: Amount | None = None
+    call_usd: Amount | None = None
+    gpu_hour_usd: Amount | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICTLY)
 class PriceSettings:
     """[prices."PROVIDER:MODEL"]: US dollars for a million tokens.
 
     `cached` and `written` are of input read from and written to a cache; they default to `input`.
     """
 
-    input: float
-    output: float
-    cached: float | None = None
-    written: float | None = None
+    input: Amount
+    output: Amount
+    cached: Amount | None = None
+    written: Amount | None = None

@@ -1,8 +1,13 @@
-"""Everything autoresearch.toml can say, with its defaults."""
+"""Everything autoresearch.toml can say: defaults, types, and what is sensible."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+from typing import Annotated, Literal, Self
 
+from pydantic import Field, model_validator
+from pydantic.dataclasses import dataclass
+
+from autoresearch.config.checked import STRICTLY, Duration, DurationOrNone, Number, require
 from autoresearch.config.durations import parse_duration
 from autoresearch.config.proposer_settings import (
     CommandSettings,
@@ -22,7 +27,7 @@ METRIC_SOURCES = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICTLY)
 class TargetSettings:
     """[target]: which files a proposer may change (globs relative to the project).
 
@@ -36,8 +41,14 @@ class TargetSettings:
     command: str = ""
     seed: str = ""
 
+    @model_validator(mode="after")
+    def _is_sensible(self) -> Self:
+        require(self.editable, "editable names no file")
+        require(self.command or not self.seed, "seed goes with command")
+        return self
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, config=STRICTLY)
 class MetricSettings:
     """[metric]: what is made better, and where it comes from.
 
@@ -49,14 +60,25 @@ class MetricSettings:
 
     name: str = ""
     unit: str = ""
-    direction: str = "lower"
+    direction: Literal["lower", "higher"] = "lower"
     evaluator: str = ""
     file: str = ""
     key: str = ""
     summary: str = ""
     least: float | None = None
     most: float | None = None
-    decimals: int = 4
+    decimals: Annotated[int, Field(ge=0, le=12)] = 4
+
+    @model_validator(mode="after")
+    def _is_sensible(self) -> Self:
+        *first, last = METRIC_SOURCES
+        own = (self.name, self.unit, self.key, self.least, self.most)
+        ours = not any(own) and self.direction == Direction.LOWER
+        require(len(self.sources) <= 1, f"has one of {', '.join(first)} and {last}")
+        require(self.file or not self.key, "key goes with file")
+        require(self.key or not self.file, "file needs key, the number's name in it")
+        require(self.sources or ours, f"say where it comes from: {', '.join(first)} or {last}")
+        return self
 
     @property
     def sources(self) -> list[MetricSource]:
@@ -78,7 +100,7 @@ class MetricSettings:
         return Metric(name, unit, Direction(self.direction), self.source, self.decimals)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICTLY)
 class GuardSettings:
     """[[guard]]: a number that must stay in bounds, whatever the score: `least` to `most`.
 
@@ -89,8 +111,13 @@ class GuardSettings:
     least: float | None = None
     most: float | None = None
 
+    @model_validator(mode="after")
+    def _is_sensible(self) -> Self:
+        require(self.least is not None or self.most is not None, "needs least or most")
+        return self
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, config=STRICTLY)
 class DataSettings:
     """[data]: files of the project that no trial may read (globs relative to it).
 
@@ -103,7 +130,7 @@ class DataSettings:
     prepare: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICTLY)
 class TrainingSettings:
     """[training]: the device, the clock and the limits of one trial (seconds, GiB, MiB).
 
@@ -113,30 +140,36 @@ class TrainingSettings:
     """
 
     profile: str = "cpu"
-    device: str = "cpu"
-    clock: str = "cpu"
-    budget: str = "5m"
-    grace: str = "5s"
-    startup: str = "5m"
-    total: str = ""
-    threads: int = 1
-    memory_gib: float = 16.0
-    file_gib: float = 8.0
-    log_mib: float = 4.0
-    checkpoints_gib: float = 16.0
+    device: Literal["cpu", "cuda", "mps"] = "cpu"
+    clock: Literal["wall", "cpu"] = "cpu"
+    budget: Duration = "5m"
+    grace: Duration = "5s"
+    startup: Duration = "5m"
+    total: DurationOrNone = ""
+    threads: Annotated[int, Field(ge=1)] = 1
+    memory_gib: Annotated[float, Field(gt=0)] = 16.0
+    file_gib: Annotated[float, Field(gt=0)] = 8.0
+    log_mib: Annotated[float, Field(gt=0)] = 4.0
+    checkpoints_gib: Annotated[float, Field(ge=0)] = 16.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICTLY)
 class CorpusSettings:
     """[corpus]: how `prepare` splits and tokenizes. Shares are fractions of the documents."""
 
-    vocab_size: int = 2048
-    val_share: float = 0.05
-    test_share: float = 0.05
-    max_mib: float = 4096.0
+    vocab_size: Annotated[int, Field(ge=258, le=2**20)] = 2048
+    val_share: Annotated[float, Field(gt=0)] = 0.05
+    test_share: Annotated[float, Field(gt=0)] = 0.05
+    max_mib: Annotated[float, Field(gt=0)] = 4096.0
+
+    @model_validator(mode="after")
+    def _is_sensible(self) -> Self:
+        share = self.val_share + self.test_share
+        require(share <= 0.5, "val_share and test_share must be at most 0.5 together")
+        return self
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICTLY)
 class EvaluationSettings:
     """[evaluation]: window length in tokens, rows per request, probes, tolerance in nats.
 
@@ -144,15 +177,15 @@ class EvaluationSettings:
     the study's baseline needs. `arrays`: tensors ("torch"), or what NumPy can read ("numpy").
     """
 
-    context: int = 128
-    batch: int = 16
-    challenges: int = 256
-    tolerance: float = 1e-3
-    timeout: str = "10m"
-    arrays: str = "torch"
+    context: Annotated[int, Field(ge=2)] = 128
+    batch: Annotated[int, Field(ge=1)] = 16
+    challenges: Annotated[int, Field(ge=1)] = 256
+    tolerance: Annotated[float, Field(gt=0)] = 1e-3
+    timeout: Duration = "10m"
+    arrays: Literal["torch", "numpy"] = "torch"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICTLY)
 class PreflightSettings:
     """[preflight]: the smoke test of a change on the CPU before its training.
 
@@ -160,13 +193,13 @@ class PreflightSettings:
     `toy` gives constants of the editable files the small values that they have in it.
     """
 
-    steps: int = 2
-    context: int = 32
-    timeout: str = "2m"
-    toy: Mapping[str, int | float] = field(default_factory=dict)
+    steps: Annotated[int, Field(ge=0)] = 2
+    context: Annotated[int, Field(ge=2)] = 32
+    timeout: Duration = "2m"
+    toy: Mapping[str, Number] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICTLY)
 class PolicySettings:
     """[policy]: how verdicts are reached.
 
@@ -177,21 +210,21 @@ class PolicySettings:
     before it.
     """
 
-    confirm_share: float = 0.15
-    replicates: int = 2
-    drift_every: int = 20
-    ahead: int = 64
+    confirm_share: Annotated[float, Field(ge=0, lt=1)] = 0.15
+    replicates: Annotated[int, Field(ge=1, le=4)] = 2
+    drift_every: Annotated[int, Field(ge=0)] = 20
+    ahead: Annotated[int, Field(ge=0)] = 64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICTLY)
 class PruningSettings:
     """[pruning]: `enabled` stops hopeless trials early; the share `audit` of them runs on."""
 
     enabled: bool = True
-    audit: float = 0.05
+    audit: Annotated[float, Field(ge=0, le=1)] = 0.05
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICTLY)
 class SandboxSettings:
     """[sandbox]: `require` refuses to run where nothing seals trials off from the machine.
 
@@ -204,7 +237,7 @@ class SandboxSettings:
     network: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICTLY)
 class NotifySettings:
     """[notify]: `urls` that are told what a person should know of a run; see docs/notifications.md.
 
@@ -215,7 +248,7 @@ class NotifySettings:
     urls: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICTLY)
 class Settings:
     """Everything autoresearch.toml can say, with its defaults."""
 
@@ -235,6 +268,24 @@ class Settings:
     data: DataSettings = field(default_factory=DataSettings)
     notify: NotifySettings = field(default_factory=NotifySettings)
     prices: Mapping[str, PriceSettings] = field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Self:
+        sealed, data = self.metric.source is MetricSource.SEALED, self.data
+        opened = (*self.sandbox.readable, *data.held_out, *data.test, data.prepare)
+        if not self.target.command:
+            require(sealed, "a [metric] of your own goes with a [target] command")
+            require(not self.training.total, "training total goes with [target] command")
+            require(
+                not any(opened) and not self.sandbox.network,
+                "sandbox readable, network and [data] go with [target] command",
+            )
+        require(not (sealed and self.target.command), "target command needs a [metric] of its own")
+        require(
+            self.metric.evaluator or not (data.held_out or data.test),
+            "data held_out and test go with [metric] evaluator",
+        )
+        return self
 
     def budget(self, override: float | None = None) -> Budget:
         """Return the budget of one trial; `override` replaces its training seconds."""

@@ -17,7 +17,7 @@ from autoresearch.errors import ProjectError
 from autoresearch.records.text import counted, safe_line
 from autoresearch.records.values import Trust
 from autoresearch.sandbox import Detection, Sandbox
-from autoresearch.workers.slots import SlotChooser, told
+from autoresearch.workers.slots import SlotChooser, described
 
 OLDEST = (3, 11)
 _TIGHT, _FULL = 10.0, 1.0  # GiB: what a night with logs, checkpoints and caches wants; needs
@@ -98,9 +98,10 @@ def slots(chooser: SlotChooser) -> Iterator[Finding]:
         said = f"{counted(len(mine), 'slot')} of {counted(len(mine[0].cores), 'core')} each"
         yield ok("devices", f"`run --devices all` would use {said}; without it one training runs")
     elif len(found) == 1:
-        yield ok("devices", f"`run --devices all` would use {told(found)}; without it one is used")
+        said = f"`run --devices all` would use {described(found)}; without it one is used"
+        yield ok("devices", said)
     else:
-        said = f"a run uses cards of one kind: --devices {told(found)}; without it one is used"
+        said = f"a run uses cards of one kind: --devices {described(found)}; without it one is used"
         yield ok("devices", said)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from autoresearch import patching
-from autoresearch.config import PROVIDERS, parse_duration
+from autoresearch.config import parse_duration
 from autoresearch.doctor.endings import LARGER_CONTEXT, Endpoint, judged
 from autoresearch.doctor.finding import Finding, fault, ok, refusal, warning
 from autoresearch.errors import AutoresearchError, ProposerError
@@ -14,6 +14,7 @@ from autoresearch.proposers import ProposerContext, Spec, build, specs
 from autoresearch.proposers.metered import MeteredModel, seems_cut
 from autoresearch.proposers.models import Prompt, Section
 from autoresearch.proposers.pricing import Price, price
+from autoresearch.records.known_proposers import PROVIDERS
 from autoresearch.records.money import CapReached, Intent, Ledger, Settlement, Usage, dollars
 from autoresearch.records.text import counted
 

@@ -25,7 +25,7 @@ from autoresearch.records.values import Ending, FailureKind
 POINT_SECONDS = 1.0  # between two points of a curve that are told: it comes whole with the result
 _LINE = 300
 
-Said = Event | TrialResult | Exception
+HostReport = Event | TrialResult | Exception
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class HostServer:
         self._calls[call] = at_work
         if call in self._dropped:
             at_work.cancelled.set()
-        inbox = SimpleQueue[Said]()
+        inbox = SimpleQueue[HostReport]()
         thread = threading.Thread(target=self._work, args=(spec, at_work, inbox.put), daemon=True)
         thread.start()
         self._threads.add(thread)
@@ -136,7 +136,7 @@ class HostServer:
     def _stopped(self) -> bool:
         return any(each.cancelled.is_set() for each in list(self._calls.values()))
 
-    def _work(self, spec: TrialSpec, call: _Call, tell: Callable[[Said], None]) -> None:
+    def _work(self, spec: TrialSpec, call: _Call, tell: Callable[[HostReport], None]) -> None:
         try:
             found = execute_trial(spec, self._ready, Watch(tell, call.cancelled.is_set))
             facts = dict(found.outcome.facts)  # a read-only view cannot be pickled
@@ -158,12 +158,12 @@ class HostServer:
             remove(folder)
 
 
-def spaced(inbox: "SimpleQueue[Said]", clock: Callable[[], float]) -> Iterator[Said]:
+def spaced(inbox: "SimpleQueue[HostReport]", clock: Callable[[], float]) -> Iterator[HostReport]:
     """Yield what comes, up to the result; of points that come at once only the last one."""
     held: TrialPoint | None = None
     due = clock()
     while True:
-        said: Said | None = None
+        said: HostReport | None = None
         with suppress(Empty):
             said = inbox.get(timeout=None if held is None else max(due - clock(), 0.0))
         if isinstance(said, TrialPoint) and clock() < due:
@@ -186,7 +186,7 @@ def lost(reason: str) -> TrialResult:
     return TrialResult(Outcome(Ending.NOT_STARTED, told, failure=FailureKind.MACHINE))
 
 
-def _portable(fault: Exception) -> Said:
+def _portable(fault: Exception) -> HostReport:
     """Return a fault in a form that other machines know."""
     if isinstance(fault, Interrupted):
         return Interrupted(str(fault))

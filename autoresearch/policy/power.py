@@ -57,8 +57,8 @@ def power(noise: Noise, scale: Scale) -> Power:
             as many times the usual as the noise between seeds is.
     """
     usual, ideas = scale.noise, scale.ideas
-    louder = 1.0 if noise.pair_repeats >= 1 else noise.seed / usual.seed
-    pair = noise.pair * max(louder, 1.0)
+    noisier = 1.0 if noise.pair_repeats >= 1 else noise.seed / usual.seed
+    pair = noise.pair * max(noisier, 1.0)
     freedom = max(noise.pair_repeats, ENOUGH_REPEATS)
     gain = _smallest(ideas, pair**2 / MAX_PAIRS * freedom / (freedom - 2))
     share = math.exp(-gain / ideas.gain)
@@ -82,7 +82,7 @@ def advice(power: Power, device: str, clock: Clock) -> str | None:
         steps.append('count CPU seconds ([training] clock = "cpu")')
     steps.append("find a quieter machine")
     return (
-        f"this study is louder than what it looks for: {power.description}, "
+        f"the noise of this study is larger than what it looks for: {power.description}, "
         f"{power.expected:.1f} in {NIGHT} trainings. "
         f"Start another with --tag: {', or '.join(steps)}"
     )

@@ -17,10 +17,9 @@ from autoresearch.proposers.base import (
 )
 from autoresearch.proposers.building import ProposerContext, build
 from autoresearch.proposers.known import Known, KnownIdea
-from autoresearch.proposers.specs import KNOWN, Spec
+from autoresearch.proposers.specs import Spec
 
 __all__ = [
-    "KNOWN",
     "MOST_AT_ONCE",
     "Brief",
     "Check",

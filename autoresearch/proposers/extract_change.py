@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from autoresearch.patching import matching, unified_diff
+from autoresearch.proposers.agent_speech import extract_speech
 from autoresearch.proposers.base import Brief
 from autoresearch.proposers.checkout import CollectedFiles
 from autoresearch.proposers.execution import ProgramResult
 from autoresearch.proposers.reading import read_change
-from autoresearch.proposers.spoken import spoken
 from autoresearch.records.proposals import Change, ChangeFormat, Rejection
 
 
@@ -55,12 +55,12 @@ def extract_change(left: CollectedFiles, brief: Brief, printed: str) -> Extracte
 
 def without_echo(output: str, prompt: str) -> str:
     """Return a program's words without the prompt, which some programs repeat."""
-    return spoken(output).replace(prompt.strip(), "")
+    return extract_speech(output).replace(prompt.strip(), "")
 
 
 def complaint(ran: ProgramResult) -> str:
     """Return the last line in which a program may have written what went wrong."""
-    return last_line(*(spoken(text, failed=True) for text in (ran.error, ran.out)))
+    return last_line(*(extract_speech(text, failed=True) for text in (ran.error, ran.out)))
 
 
 def last_line(*texts: str) -> str:

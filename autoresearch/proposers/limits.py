@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from autoresearch.proposers.spoken import spoken
+from autoresearch.proposers.agent_speech import extract_speech
 from autoresearch.proposers.waits import requested_wait
 from autoresearch.records.text import safe_line, unescaped
 
@@ -42,6 +42,6 @@ def reported_limit(texts: tuple[str, ...], now: datetime) -> Limit | None:
         tail = "\n".join(rows)
         seconds = requested_wait(tail, now) if _USED_UP.search(tail) else None
         if seconds is not None:
-            named = [row for row in rows if _USED_UP.search(row)]
-            return Limit(seconds, safe_line(spoken(named[-1], failed=True) or named[-1], 200))
+            last = [row for row in rows if _USED_UP.search(row)][-1]
+            return Limit(seconds, safe_line(extract_speech(last, failed=True) or last, 200))
     return None

@@ -17,8 +17,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from autoresearch.config import PROVIDERS, PriceSettings
+from autoresearch.config import PriceSettings
 from autoresearch.errors import ProposerError
+from autoresearch.records.known_proposers import PROVIDERS
 from autoresearch.records.money import Usage
 
 if TYPE_CHECKING:

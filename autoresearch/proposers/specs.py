@@ -7,23 +7,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from autoresearch.config import PROVIDERS, Keys, LlmSettings, PriceSettings, parse_duration
+from autoresearch.config import Keys, LlmSettings, PriceSettings, parse_duration
 from autoresearch.errors import ProposerError
 from autoresearch.proposers.base import MOST_AT_ONCE
 from autoresearch.proposers.models import Model
+from autoresearch.records.known_proposers import PROVIDERS, SPEC_FORMS
 
 if TYPE_CHECKING:
     from autoresearch.proposers.models.client import ModelClient
     from autoresearch.proposers.pricing import Price
 
-KNOWN = (
-    *(f"{name}:MODEL" for name in PROVIDERS),
-    "openai:MODEL@BASE_URL",
-    "command:CLI",
-    "optuna",
-    "random",
-    "patches:DIR",
-)
 _WEIGHTED = re.compile(r"(\d+(?:\.\d+)?):(.+)", re.DOTALL)
 _URL = re.compile(r"@(?=http)", re.IGNORECASE)
 # What looks like a base URL without its http://, in what should be a model's name.
@@ -100,7 +93,7 @@ def parse(spec: str) -> Spec:
         return Spec(text, text, weight=weight)
     kind, _, argument = text.partition(":")
     if kind not in _KINDS or not argument.strip():
-        msg = f"no proposer {_shown(spec)!r}: known are {', '.join(KNOWN)}"
+        msg = f"no proposer {_shown(spec)!r}: known are {', '.join(SPEC_FORMS)}"
         raise ProposerError(msg)
     if kind not in PROVIDERS:
         return Spec(text, kind, argument, weight=weight)

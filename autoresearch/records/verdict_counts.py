@@ -35,15 +35,13 @@ class VerdictCounts:
         words: Mapping[Verdict, str] | None = None,
         *,
         always: Collection[Verdict] = (),
-        never: Collection[Verdict] = (),
     ) -> list[str]:
         """Return a phrase a verdict, such as "3 kept", in the order in which `Verdict` has them.
 
         Args:
             words: what to say of a verdict in place of its own word.
             always: verdicts that are named even if no experiment has them.
-            never: verdicts that are not named.
         """
-        named = [each for each in Verdict if (self[each] or each in always) and each not in never]
+        named = [each for each in Verdict if self[each] or each in always]
         own = words or {}
         return [f"{self[each]:,} {own.get(each, each.past)}" for each in named]

@@ -18,7 +18,7 @@ def machine(report: StudyReport) -> Iterator[Text]:
     """Yield what `status` says of a study's noise; nothing before anything was trained twice."""
     found = report.machine
     if found.noise.measured:
-        told = found.advice or found.sight.description
+        told = found.advice or found.power.description
         yield Text(told, style="yellow" if found.advice else "dim")
     if since := report.study.steady_since:
         yield Text(
@@ -43,8 +43,8 @@ def plain(found: Machine, metric: Metric) -> dict[str, object]:
         }
         for trial, each in found.checks
     ]
-    sight = asdict(found.sight) | {"advice": found.advice}
-    return {"noise": asdict(found.noise), "sight": sight, "drift": checks}
+    power = asdict(found.power) | {"advice": found.advice}
+    return {"noise": asdict(found.noise), "power": power, "drift": checks}
 
 
 def documents(found: policy.ByDocument, form: ScoreFormat, finer: int = 0) -> str:

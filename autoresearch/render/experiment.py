@@ -108,7 +108,7 @@ def _evidence(found: ExperimentInFull, form: ScoreFormat) -> Iterator[tuple[str,
         yield "measured", evidence.measured(found.row, form, FINER)
     if found.documents is not None:
         yield "by document", evidence.documents(found.documents, form, FINER)
-    yield form.test_name, testset.told(found.test, form, FINER)
+    yield form.test_name, testset.described(found.test, form, FINER)
     for each in found.later:
         fate = f" ({each.fate})" if each.fate else ""
         yield f"later {each.number}", words.line(each.text, 400).append(fate, "dim")

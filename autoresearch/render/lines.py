@@ -157,7 +157,7 @@ def stopped(event: StudyStopped, form: ScoreFormat) -> Text:
     said = words.line(f"stopped: {event.reason}", WIDTH, "bold")
     said = Text().append_text(said).append(f"\n{counted(event.verdicts.total, 'experiment')}: ")
     kept = {Verdict.KEEP: f"kept ({event.confirmed} confirmed)"}
-    said.append(", ".join(event.verdicts.described(kept, always=_ALWAYS, never={Verdict.STALE})))
+    said.append(", ".join(event.verdicts.described(kept, always=_ALWAYS)))
     if event.per_hour is not None:
         said.append(f", {event.per_hour:.1f} an hour")
     if event.best_bpb is None:

@@ -41,7 +41,7 @@ def write_study_json(
     where it is higher, an effect above zero is better. `summary` is what a person reads first.
     Trials and calls name their experiment, `spending` is an account a proposer, `pruning` that of
     trials stopped early, `duty` what became of the seconds of the slots, `money` the study's cap
-    and what an hour of the machine costs, `machine` how loud it is, what can be seen through that,
+    and what an hour of the machine costs, `machine` how noisy it is, what can be seen through that,
     and its checks for drift. `arms` are what proposers gained, above zero = better, `comparisons`
     what they did beside a control, `calibrations` what became of each one's predictions: see
     `policy.arms`. `run` is the run at work in the project, or null.

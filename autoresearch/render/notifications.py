@@ -99,7 +99,7 @@ def ended(event: StudyStopped, report: StudyReport, now: Situation, picture: byt
     from autoresearch.render.page import summary  # noqa: PLC0415 - it costs a tenth of a second
 
     title = f"run ended: {summary.heading(report)}"
-    said = [f"Stopped: {event.reason}", summary.certainty(report), *summary.told(report)]
+    said = [f"Stopped: {event.reason}", summary.certainty(report), *summary.sentences(report)]
     return now.notification(
         Kind.END, title, *(now.quoted(each, SENTENCE) for each in said), picture=picture
     )

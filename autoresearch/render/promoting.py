@@ -36,7 +36,8 @@ def lines(
     claim = row.claim_reason or "none yet: --confirm trains fresh pairs"
     yield Text("  claim   ").append_text(words.line(claim, 200))
     if row.test_bpb is not None:
-        yield Text("  test    ").append_text(testset.told(test_score(registry, study, row), form))
+        found = test_score(registry, study, row)
+        yield Text("  test    ").append_text(testset.described(found, form))
 
 
 def effect(row: Experiment, form: ScoreFormat) -> str:

@@ -18,10 +18,10 @@ def lines(report: StudyReport, form: ScoreFormat) -> Iterator[Text]:
     for row in scored:
         if row is scored[-1] or (row.gap is not None and row.gap.fitted):
             said = Text(f"experiment {row.number} on test: ")
-            yield said.append_text(told(_found(row, report), form))
+            yield said.append_text(described(_found(row, report), form))
 
 
-def told(found: TestScore, form: ScoreFormat, finer: int = 0) -> Text:
+def described(found: TestScore, form: ScoreFormat, finer: int = 0) -> Text:
     """Return an experiment's score on test and its gap to val, as far as they are known."""
     said = form.score(found.score, None, finer)
     if found.distance is not None:

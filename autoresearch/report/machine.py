@@ -1,4 +1,4 @@
-"""How loud a study's noise is, what can be seen through it, where the machine was looked at."""
+"""How large a study's noise is, what can be seen through it, where the machine was looked at."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class Machine:
     """A study's noise, what can be seen through it, and where the machine was looked at again."""
 
     noise: policy.Noise
-    sight: policy.Power
+    power: policy.Power
     advice: str | None
     checks: tuple[tuple[int, policy.Drift], ...]
 
@@ -33,9 +33,9 @@ class Machine:
             RegistryError: the registry is damaged.
         """
         noise = policy.noise(readings, scale.noise)
-        sight = policy.power(noise, scale)
+        power = policy.power(noise, scale)
         checks = tuple(
             (each.trial, policy.drift(each.again, each.then, noise, study.metric))
             for each in registry.repeats(study)
         )
-        return cls(noise, sight, policy.advice(sight, study.device, study.clock), checks)
+        return cls(noise, power, policy.advice(power, study.device, study.clock), checks)

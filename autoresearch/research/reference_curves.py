@@ -117,7 +117,7 @@ class ReferenceCurves:
         return self._families[number]
 
     def _shipped(self, study: Study) -> policy.PruningThresholds | None:
-        if not study.metric.is_bits_per_byte:  # it was made from losses that foretell those
+        if not study.metric.is_bits_per_byte:  # it was made from losses that predict those
             return None
         return policy.default_thresholds(
             profile=study.profile,

@@ -133,7 +133,7 @@ class SlotChooser:
         return Slot(_name(card, among), access_to(card, self.tree), ran_on)
 
 
-def told(kinds: Sequence[Sequence[Slot]]) -> str:
+def described(kinds: Sequence[Sequence[Slot]]) -> str:
     """Return kinds of cards in words, each as --devices takes it."""
     return ", or ".join(f"{_names(each)} ({_kind(each[0])})" for each in kinds)
 
@@ -154,7 +154,7 @@ def _require_one_kind(slots: Sequence[Slot], asked: str) -> None:
     alike = _kinds(slots)
     if len(alike) > 1:
         why = "scores are comparable on one kind of card only"
-        msg = f"--devices {asked}: {why}: choose {told(alike)}"
+        msg = f"--devices {asked}: {why}: choose {described(alike)}"
         raise UsageFault(msg)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from autoresearch.proposers.models import faults
 from autoresearch.proposers.models.base import Prompt, Reply
-from autoresearch.proposers.models.client import ModelClient, Said
+from autoresearch.proposers.models.client import ModelAnswer, ModelClient
 from autoresearch.proposers.models.connection import Connection
 from autoresearch.proposers.models.faults import Fault
 from autoresearch.proposers.models.fields import cost_in, get_path
@@ -171,10 +171,10 @@ class AdaptingModel(ABC):
     @abstractmethod
     def _ask(
         self, connection: Connection, form: Form, prompt: Prompt, max_output: int
-    ) -> Said | Fault:
+    ) -> ModelAnswer | Fault:
         """Make one request in a form; what it raises is read by `faults`."""
 
-    def _adapt(self, connection: Connection, prompt: Prompt, room: int) -> Said | Fault:
+    def _adapt(self, connection: Connection, prompt: Prompt, room: int) -> ModelAnswer | Fault:
         for _ in range(_MOST_CHANGES):
             try:
                 told = self._ask(connection, self._form, prompt, room)
@@ -186,7 +186,7 @@ class AdaptingModel(ABC):
                 break
         return _doubted(told) if isinstance(told, Fault) else self._checked(told, connection, room)
 
-    def _checked(self, answer: Said, connection: Connection, room: int) -> Said:
+    def _checked(self, answer: ModelAnswer, connection: Connection, room: int) -> ModelAnswer:
         """Return an answer, as not whole if it has every output token that it could have."""
         full = connection.used is not None and connection.used.output == self._form.room(room)
         if full and answer.ending is CallEnding.ANSWERED:

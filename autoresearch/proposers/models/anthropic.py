@@ -22,7 +22,7 @@ from autoresearch.proposers.models.adapting import (
 )
 from autoresearch.proposers.models.base import Prompt
 from autoresearch.proposers.models.bodies import events, gathered, parsed
-from autoresearch.proposers.models.client import ModelClient, Said, marked, spoken
+from autoresearch.proposers.models.client import ModelAnswer, ModelClient, marked, sendable
 from autoresearch.proposers.models.connection import Connection, http_client
 from autoresearch.proposers.models.faults import Fault
 from autoresearch.proposers.models.fields import (
@@ -30,7 +30,7 @@ from autoresearch.proposers.models.fields import (
     count,
     entries,
     get_path,
-    told_cost,
+    reported_cost,
     usage,
     word,
 )
@@ -73,7 +73,7 @@ class AnthropicModel(AdaptingModel):
 
     def _ask(
         self, connection: Connection, form: Form, prompt: Prompt, max_output: int
-    ) -> Said | Fault:
+    ) -> ModelAnswer | Fault:
         blocks = _blocks(prompt, marks=bool(form.of(MARKS)))
         rules = len(marked(prompt.system)) if form.of(RULES) == "system" else 0
         system, user = blocks[:rules], blocks[rules:]
@@ -109,12 +109,12 @@ class _Reading:
         self._counts: dict[str, int] = {}
         self._stop = self._note = ""
 
-    def read(self, told: Iterable[object], *, streamed: bool) -> Said | Fault:
+    def read(self, told: Iterable[object], *, streamed: bool) -> ModelAnswer | Fault:
         """Return what was said; a stream that ends before its end was cut."""
         for event in told:
             if get_path(event, "type") == "message_stop" and self._stop:
                 ending = ending_of(self._stop)
-                return Said(ending, self._connection.text, self._note, self._stop)
+                return ModelAnswer(ending, self._connection.text, self._note, self._stop)
             self._take(event)
         if not streamed:
             return Fault(CallEnding.MALFORMED, "it is no stream of events")
@@ -135,7 +135,7 @@ class _Reading:
             self._stop = word(get_path(event, "delta", "stop_reason")) or self._stop
             self._note = word(get_path(event, "delta", "stop_details", "explanation"))
             self._connection.used = self._usage() if self._stop else None
-            self._connection.costs(told_cost(get_path(event, "usage")))
+            self._connection.costs(reported_cost(get_path(event, "usage")))
 
     def _say(self, block: object, kind: str) -> None:
         self._connection.working = True
@@ -181,6 +181,6 @@ def _blocks(prompt: Prompt, *, marks: bool) -> list[TextBlockParam]:
 def _messages(user: list[TextBlockParam], prompt: Prompt) -> list[MessageParam]:
     messages: list[MessageParam] = [{"role": "user", "content": user}]
     for answer, objection in prompt.exchanges:
-        messages.append({"role": "assistant", "content": spoken(answer, "(empty answer)")})
-        messages.append({"role": "user", "content": spoken(objection)})
+        messages.append({"role": "assistant", "content": sendable(answer, "(empty answer)")})
+        messages.append({"role": "user", "content": sendable(objection)})
     return messages

@@ -26,7 +26,7 @@ from autoresearch.proposers.models.adapting import (
 )
 from autoresearch.proposers.models.base import Prompt, Section
 from autoresearch.proposers.models.bodies import completion, gathered
-from autoresearch.proposers.models.client import ModelClient, Said, spoken
+from autoresearch.proposers.models.client import ModelAnswer, ModelClient, sendable
 from autoresearch.proposers.models.connection import Connection
 from autoresearch.proposers.models.faults import Fault
 from autoresearch.proposers.models.fields import (
@@ -35,10 +35,10 @@ from autoresearch.proposers.models.fields import (
     get_path,
     joined,
     members,
+    reported_cost,
+    reported_usage,
     texts,
     thought,
-    told_cost,
-    told_usage,
     word,
 )
 from autoresearch.proposers.models.openai_sdk import openai_client
@@ -77,7 +77,7 @@ class ChatModel(AdaptingModel):
 
     def _ask(
         self, connection: Connection, form: Form, prompt: Prompt, max_output: int
-    ) -> Said | Fault:
+    ) -> ModelAnswer | Fault:
         try:
             return _said(connection, self._fetch(connection, form, prompt, form.room(max_output)))
         except openai.NotFoundError as error:
@@ -112,26 +112,26 @@ def _messages(prompt: Prompt, role: str) -> list[ChatCompletionMessageParam]:
         messages.append({"role": "developer", "content": rules})
     elif rules:
         messages.append({"role": "system", "content": rules})
-    messages.append({"role": "user", "content": spoken(task)})
+    messages.append({"role": "user", "content": sendable(task)})
     for answer, objection in prompt.exchanges:
-        messages.append({"role": "assistant", "content": spoken(answer, "(empty answer)")})
-        messages.append({"role": "user", "content": spoken(objection)})
+        messages.append({"role": "assistant", "content": sendable(answer, "(empty answer)")})
+        messages.append({"role": "user", "content": sendable(objection)})
     return messages
 
 
 def _text(sections: tuple[Section, ...]) -> str:
-    return "\n\n".join(spoken(section.text) for section in sections if section.text.strip())
+    return "\n\n".join(sendable(section.text) for section in sections if section.text.strip())
 
 
-def _said(connection: Connection, body: bytes) -> Said | Fault:
+def _said(connection: Connection, body: bytes) -> ModelAnswer | Fault:
     answer = completion(body)
     if answer is None:
         return Fault(CallEnding.MALFORMED, f"no JSON: {body[:200].decode(errors='replace')}")
     choice = get_path(answer, "choices", 0)
     message = get_path(choice, "message") or get_path(choice, "delta")
     usages = (get_path(each, "usage") for each in (answer, choice, *members(answer).values()))
-    connection.used = next(filter(None, map(told_usage, usages)), None)
-    connection.costs(told_cost(answer, choice, message))
+    connection.used = next(filter(None, map(reported_usage, usages)), None)
+    connection.costs(reported_cost(answer, choice, message))
     text = joined(
         texts(get_path(choice, "text") if message is None else get_path(message, "content"))
     )
@@ -146,10 +146,10 @@ def _said(connection: Connection, body: bytes) -> Said | Fault:
     thoughts = count(get_path(answer, "usage", "completion_tokens_details", "reasoning_tokens"))
     connection.thought = bool(thoughts) or thought(message)
     if refusal := word(get_path(message, "refusal")):
-        return Said(CallEnding.REFUSED, without_thoughts(text), refusal)
+        return ModelAnswer(CallEnding.REFUSED, without_thoughts(text), refusal)
     # The body came whole, so a server that gives no reason has finished.
     stop = _stop(choice)
-    return Said(ending_of(stop), without_thoughts(text), stop=stop)
+    return ModelAnswer(ending_of(stop), without_thoughts(text), stop=stop)
 
 
 def _stop(choice: object) -> str:

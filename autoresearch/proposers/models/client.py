@@ -40,7 +40,7 @@ _WORDS = {
 
 
 @dataclass(frozen=True)
-class Said:
+class ModelAnswer:
     """What a model answered, and how the answer ended.
 
     `stop` is the provider's word for why it ended, `note` its remark.
@@ -69,7 +69,7 @@ class ModelClient:
     def __repr__(self) -> str:
         return f"ModelClient({self.provider!r}, {self.model!r})"
 
-    def attempt(self, ask: Callable[[Connection], Said | Fault]) -> Reply:
+    def attempt(self, ask: Callable[[Connection], ModelAnswer | Fault]) -> Reply:
         """Return how an attempt went. `ask` makes it on the connection it is given."""
         began = time.monotonic()
         connection = Connection()
@@ -80,7 +80,7 @@ class ModelClient:
         return replace(reply, latency=time.monotonic() - began)
 
     def _attempted(
-        self, connection: Connection, ask: Callable[[Connection], Said | Fault]
+        self, connection: Connection, ask: Callable[[Connection], ModelAnswer | Fault]
     ) -> Reply:
         if self.key is not None and not (self.key.isascii() and self.key.isprintable()):
             fault = Fault(CallEnding.UNAUTHORIZED, "it has characters no key has")
@@ -90,11 +90,11 @@ class ModelClient:
             result = Fault(CallEnding.TIMED_OUT if connection.sent else CallEnding.UNREACHABLE)
         return (
             self._answered(result, connection)
-            if isinstance(result, Said)
+            if isinstance(result, ModelAnswer)
             else self._failed(result, connection)
         )
 
-    def _answered(self, answer: Said, connection: Connection) -> Reply:
+    def _answered(self, answer: ModelAnswer, connection: Connection) -> Reply:
         ending = answer.ending
         if ending in (CallEnding.ANSWERED, CallEnding.TRUNCATED) and not answer.text.strip():
             ending = CallEnding.EMPTY
@@ -148,7 +148,7 @@ def _counted(used: Usage | None, text: str) -> Usage | None:
     return None if used is not None and text.strip() and not used.output else used
 
 
-def spoken(text: str, otherwise: str = "(empty)") -> str:
+def sendable(text: str, otherwise: str = "(empty)") -> str:
     """Return a text that JSON can hold and that APIs do not refuse for being empty."""
     sound = text.encode(errors="replace").decode()
     return sound if sound.strip() else otherwise
@@ -163,7 +163,7 @@ def marked(sections: tuple[Section, ...], most: int = 4) -> list[tuple[str, bool
     texts: list[tuple[str, bool]] = []
     for section in sections:
         if section.text.strip():
-            texts.append((spoken(section.text), section.cache))
+            texts.append((sendable(section.text), section.cache))
         elif section.cache and texts:
             texts[-1] = (texts[-1][0], True)
     marks = [index for index, (_, cache) in enumerate(texts) if cache]

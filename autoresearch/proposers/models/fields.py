@@ -102,7 +102,7 @@ def usage(read: object, output: object, *, cached: object = 0, written: object =
     return Usage(whole, answer, hits, writes) if whole else None
 
 
-def told_usage(counts: object) -> Usage | None:
+def reported_usage(counts: object) -> Usage | None:
     """Return the tokens of a `usage` object, in any of the spellings of Chat and Responses.
 
     Nearly every server has its own name for tokens read from a cache, at the top or in the details.
@@ -151,7 +151,7 @@ def _is_write(words: set[str]) -> bool:
     return bool(words & {"write", "writes", "written", "creation", "created"})
 
 
-def told_cost(*places: object) -> float | None:
+def reported_cost(*places: object) -> float | None:
     """Return the dollars that a reply itself reports as its cost; None for no sane amount.
 
     Of several names the largest counts. A gateway that is used with one's own key of a provider

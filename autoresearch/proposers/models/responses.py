@@ -26,7 +26,7 @@ from autoresearch.proposers.models.adapting import (
 )
 from autoresearch.proposers.models.base import Prompt
 from autoresearch.proposers.models.bodies import events, gathered, parsed
-from autoresearch.proposers.models.client import ModelClient, Said, marked, spoken
+from autoresearch.proposers.models.client import ModelAnswer, ModelClient, marked, sendable
 from autoresearch.proposers.models.connection import Connection
 from autoresearch.proposers.models.faults import Fault
 from autoresearch.proposers.models.fields import (
@@ -34,9 +34,9 @@ from autoresearch.proposers.models.fields import (
     entries,
     get_path,
     joined,
+    reported_cost,
+    reported_usage,
     texts,
-    told_cost,
-    told_usage,
     word,
 )
 from autoresearch.proposers.models.openai_sdk import openai_client
@@ -80,7 +80,7 @@ class ResponsesModel(AdaptingModel):
 
     def _ask(
         self, connection: Connection, form: Form, prompt: Prompt, max_output: int
-    ) -> Said | Fault:
+    ) -> ModelAnswer | Fault:
         try:
             return self._asked(connection, form, prompt, max_output)
         except openai.NotFoundError as error:
@@ -89,7 +89,7 @@ class ResponsesModel(AdaptingModel):
 
     def _asked(
         self, connection: Connection, form: Form, prompt: Prompt, max_output: int
-    ) -> Said | Fault:
+    ) -> ModelAnswer | Fault:
         parts = _parts(prompt, marks=bool(form.of(MARKS)))
         explicit = any("prompt_cache_breakpoint" in part for part in parts)
         marking: PromptCacheOptions = {"mode": "explicit"}  # what changes each time is not written
@@ -143,12 +143,12 @@ def _items(
         items.append({"role": "system", "content": [*parts[:rules]]})
     items.append({"role": "user", "content": [*parts[rules:]]})
     for answer, objection in prompt.exchanges:
-        items.append({"role": "assistant", "content": spoken(answer, "(empty answer)")})
-        items.append({"role": "user", "content": spoken(objection)})
+        items.append({"role": "assistant", "content": sendable(answer, "(empty answer)")})
+        items.append({"role": "user", "content": sendable(objection)})
     return items
 
 
-def _read(connection: Connection, told: Iterable[object], *, streamed: bool) -> Said | Fault:
+def _read(connection: Connection, told: Iterable[object], *, streamed: bool) -> ModelAnswer | Fault:
     for event in told:
         kind = get_path(event, "type")
         if kind == "response.output_text.delta":
@@ -158,8 +158,8 @@ def _read(connection: Connection, told: Iterable[object], *, streamed: bool) -> 
         elif kind == "error":
             return faults.of_error(event)
         elif kind in _ENDS:
-            connection.used = told_usage(get_path(event, "response", "usage"))
-            connection.costs(told_cost(get_path(event, "response", "usage")))
+            connection.used = reported_usage(get_path(event, "response", "usage"))
+            connection.costs(reported_cost(get_path(event, "response", "usage")))
             return _ended(word(kind), get_path(event, "response"), connection)
         elif kind not in _OPENINGS:
             connection.working = True
@@ -168,7 +168,7 @@ def _read(connection: Connection, told: Iterable[object], *, streamed: bool) -> 
     return Fault(CallEnding.CUT, "the stream ended before the response did")
 
 
-def _ended(kind: str, response: object, connection: Connection) -> Said | Fault:
+def _ended(kind: str, response: object, connection: Connection) -> ModelAnswer | Fault:
     if kind == "response.failed":
         return faults.of_error(get_path(response, "error"))
     items = entries(get_path(response, "output"))
@@ -177,13 +177,14 @@ def _ended(kind: str, response: object, connection: Connection) -> Said | Fault:
     text = joined(texts(parts)) or connection.text
     refusal = joined(get_path(part, "refusal") for part in parts)
     if refusal:
-        return Said(CallEnding.REFUSED, text, refusal)
+        return ModelAnswer(CallEnding.REFUSED, text, refusal)
     if kind == "response.completed":
         stop = word(get_path(response, "status"))
-        return Said(ending_of(stop), text, stop=stop)
+        return ModelAnswer(ending_of(stop), text, stop=stop)
     stop = word(get_path(response, "incomplete_details", "reason")) or "incomplete"
     ending = ending_of(stop)  # and never that of a whole answer
-    return Said(CallEnding.TRUNCATED if ending is CallEnding.ANSWERED else ending, text, stop=stop)
+    ending = CallEnding.TRUNCATED if ending is CallEnding.ANSWERED else ending
+    return ModelAnswer(ending, text, stop=stop)
 
 
 def _contents(item: object) -> Iterable[object]:

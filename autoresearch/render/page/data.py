@@ -43,7 +43,7 @@ def chart_data(report: StudyReport) -> dict[str, object]:
         "best": report.best,
         "baseline": report.baseline,
         "near": report.near_misses,
-        "seen": report.machine.sight.gain if report.trained_here else None,
+        "seen": report.machine.power.gain if report.trained_here else None,
         "curves": list(_curves(report)),
         "proposers": list(_beside(report.proposers.comparisons)),
         "categories": list(_beside(report.categories.comparisons)),

@@ -60,7 +60,7 @@ def facts(report: StudyReport) -> list[str]:
     ]
 
 
-def told(report: StudyReport) -> list[str]:
+def sentences(report: StudyReport) -> list[str]:
     """Return the study in sentences."""
     parts = (_best, _counts, _time, _real, _proposers, _cost)
     return [sentence for part in parts for sentence in part(report)]

@@ -124,17 +124,17 @@ def _part(name: str, seconds: float, whole: float) -> tuple[str, ...]:
 def _noise(report: StudyReport) -> Table:
     if not report.trained_here:
         return Table("noise", notes=("Nothing was trained here: the noise is not known.",))
-    noise, sight = report.machine.noise, report.machine.sight
+    noise, power = report.machine.noise, report.machine.power
     form = ScoreFormat.of(report.study)
     rows = (
-        _loud("a trial between seeds of the same code", noise.seed, noise.seed_repeats, form),
-        _loud("a pair's difference between seeds", noise.pair, noise.pair_repeats, form),
+        _deviation("a trial between seeds of the same code", noise.seed, noise.seed_repeats, form),
+        _deviation("a pair's difference between seeds", noise.pair, noise.pair_repeats, form),
     )
-    notes = [sentence(report.machine.advice or sight.description)]
+    notes = [sentence(report.machine.advice or power.description)]
     if not noise.measured:
         notes = [f"Nothing was repeated yet: this is what is usual. {notes[0]}"]
     notes.append(
-        f"What is smaller than {form.size(sight.gain)} is mostly not seen: of what was discarded, "
+        f"What is smaller than {form.size(power.gain)} is mostly not seen: of what was discarded, "
         "some may be a small gain."
     )
     notes += [
@@ -154,7 +154,7 @@ def sentence(said: str) -> str:
     return f"{said[:1].upper()}{said[1:].rstrip('.')}."
 
 
-def _loud(name: str, deviation: float, repeats: float, form: ScoreFormat) -> tuple[str, ...]:
+def _deviation(name: str, deviation: float, repeats: float, form: ScoreFormat) -> tuple[str, ...]:
     return name, f"{deviation:.{form.metric.decimals}f}", f"{repeats:.1f}"
 
 

@@ -12,7 +12,7 @@ from autoresearch.records.values import Trust, Verdict
 _GUIDE = "docs/your-project.md"
 
 
-def told(adopted: Adopted) -> Iterator[str]:
+def described(adopted: Adopted) -> Iterator[str]:
     """Yield the lines about what was found and made, and the rehearsed one at their end."""
     found = adopted.found
     if found.upstream:

@@ -3,8 +3,8 @@
 import json
 from datetime import UTC, datetime
 
+from autoresearch.proposers.agent_speech import extract_speech
 from autoresearch.proposers.limits import reported_limit
-from autoresearch.proposers.spoken import spoken
 
 WORDS = "I made it deeper.\n\nhypothesis: deeper\ncategory: architecture"
 NOISE = {"type": "system", "subtype": "init", "tools": ["Read"], "message": "not mine"}
@@ -73,14 +73,14 @@ AS_IT_IS = (
 
 def test_words_are_found_in_every_format() -> None:
     for name, text in FORMATS.items():
-        said = spoken(text).removeprefix("Loading...\n")
+        said = extract_speech(text).removeprefix("Loading...\n")
         assert said == WORDS, name
 
 
 def test_what_is_no_format_stays_as_it_is() -> None:
     for text in AS_IT_IS:
-        assert spoken(text) == text
-    assert spoken(lines(USED)) == ""
+        assert extract_speech(text) == text
+    assert extract_speech(lines(USED)) == ""
 
 
 def test_what_a_failure_says_is_asked_for_apart() -> None:
@@ -90,7 +90,7 @@ def test_what_a_failure_says_is_asked_for_apart() -> None:
         {"type": "result", "is_error": True, "result": "not logged in"},
         {"response": None, "error": {"type": "Error", "message": "not logged in", "code": 1}},
     ):
-        assert spoken(lines(broken), failed=True).strip() == "not logged in"
+        assert extract_speech(lines(broken), failed=True).strip() == "not logged in"
 
 
 NOW = datetime(2026, 11, 29, 1, 0, tzinfo=UTC)

@@ -21,7 +21,7 @@ _MOST_FAILURES = 20  # texts that only look like JSON: each costs a read to its 
 _CHUNK = "\0"  # before a piece that continues the one before it on the same line
 
 
-def spoken(output: str, *, failed: bool = False) -> str:
+def extract_speech(output: str, *, failed: bool = False) -> str:
     """Return a program's words, without colours; if it is mostly JSON, the speech in that.
 
     `failed`: messages about a failure count, too, which are nothing about a change.
