@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -116,7 +116,7 @@ def evaluator(
     sandbox: Sandbox | None = None,
     stop: Callable[[], bool] = lambda: False,
     allowance: Callable[[], Allowance | None] | None = None,
-    arrays: str = "torch",
+    arrays: Literal["torch", "numpy"] = "torch",
 ) -> Evaluator:
     return Evaluator(
         EvaluationSettings(context=32, batch=16, challenges=256, timeout=timeout, arrays=arrays),

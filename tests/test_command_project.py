@@ -9,7 +9,12 @@ import pytest
 
 from autoresearch import sandbox
 from autoresearch.config import Project, Settings
-from autoresearch.config.settings import DataSettings, SandboxSettings, TargetSettings
+from autoresearch.config.settings import (
+    DataSettings,
+    MetricSettings,
+    SandboxSettings,
+    TargetSettings,
+)
 from autoresearch.doctor.finding import Finding, Level
 from autoresearch.doctor.openings import openings
 from autoresearch.execution import Host, TrialSpec, Watch, execute_trial
@@ -115,14 +120,17 @@ class TestWhatDoctorSays:
         *,
         trust: Trust = Trust.SEALED,
     ) -> list[Finding]:
-        target = TargetSettings(command="sh run.sh")
-        settings = Settings(target=target, sandbox=opened, data=data or DataSettings())
+        settings = Settings(
+            target=TargetSettings(command="sh run.sh"),
+            metric=MetricSettings(evaluator="evaluate.py"),
+            sandbox=opened,
+            data=data or DataSettings(),
+        )
         return list(openings(Project(root, settings), Unsealed({}, trust=trust, name="it")))
 
     def test_nothing_opened_is_nothing_said(self, root: Path) -> None:
         assert self.said(root, SandboxSettings()) == []
-        other = Settings(sandbox=SandboxSettings(network=True))
-        assert list(openings(Project(root, other), Unsealed({}))) == []
+        assert list(openings(Project(root, Settings()), Unsealed({}))) == []
 
     def test_each_opening_in_one_line(self, root: Path) -> None:
         read, network = self.said(root, SandboxSettings(readable=("data",), network=True))

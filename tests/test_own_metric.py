@@ -528,5 +528,6 @@ def test_what_decides_a_score_is_committed_and_not_editable(
 
 def test_what_no_proposal_can_change_may_decide_scores() -> None:
     metric = MetricSettings(evaluator="evaluate.py")
-    require_fixed(Settings(metric=metric), {"evaluate.py", "train.py"})
+    settings = Settings(target=TargetSettings(command="make"), metric=metric)
+    require_fixed(settings, {"evaluate.py", "train.py"})
     require_fixed(Settings(), set())

@@ -1,4 +1,4 @@
-import unicodedata
+import sys
 
 import pytest
 from hypothesis import given
@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from autoresearch.records.text import counted, safe_line, safe_reason, safe_text, whole_text
 
-UNSAFE = {"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"}
 HOSTILE = st.text(
     st.one_of(
         st.characters(),
@@ -20,7 +19,13 @@ def unsafe(text: str) -> list[str]:
     def bad(code: int) -> bool:
         return 0xFE00 <= code <= 0xFE0F or 0xE0000 <= code <= 0xE0FFF or 0x180B <= code <= 0x180F
 
-    return [each for each in text if unicodedata.category(each) in UNSAFE or bad(ord(each))]
+    return [each for each in text if not each.isprintable() or bad(ord(each))]
+
+
+def test_no_character_of_all_is_unsafe() -> None:
+    codes = range(sys.maxunicode + 1)
+    lines = ["".join(map(chr, codes[at : at + 256])) for at in codes[::256]]
+    assert unsafe("".join(safe_text(each, lines=256, size=10_000) for each in lines)) == ["\n"]
 
 
 @given(HOSTILE, st.integers(1, 300))

@@ -73,7 +73,7 @@ class MetricSettings:
     def _is_sensible(self) -> Self:
         *first, last = METRIC_SOURCES
         own = (self.name, self.unit, self.key, self.least, self.most)
-        ours = not any(own) and self.direction == Direction.LOWER
+        ours = not any(own) and self.direction == "lower"
         require(len(self.sources) <= 1, f"has one of {', '.join(first)} and {last}")
         require(self.file or not self.key, "key goes with file")
         require(self.key or not self.file, "file needs key, the number's name in it")

@@ -1,7 +1,8 @@
 """Making hostile text safe: what a log, a traceback or a proposal says reaches people through here.
 
 The last pass is the guarantee: every control, format, private, unassigned, separator, tag and
-variation character is escaped, whatever came before it (the line feeds between rows aside).
+variation character is escaped, whatever came before it (the line feeds between rows aside); a
+space of any kind is shown as one.
 Dropping whole escape sequences first is cosmetic. Each sink (a terminal, a TSV, a commit
 message) escapes once more in its own way.
 """
@@ -102,8 +103,10 @@ def _printable(text: str) -> str:
 
 
 def _escaped(character: str, category: str) -> str:
-    if character in "\t\n":
-        return " " if character == "\t" else character
+    if character == "\t" or category == "Zs":  # a space of whatever width
+        return " "
+    if character == "\n":
+        return character
     code = ord(character)
     variation = any(first <= code <= last for first, last in _VARIATIONS)
     if category in _UNSAFE or variation:
