@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from autoresearch.config import CommandSettings, Keys
-from autoresearch.errors import ProjectError, ProposerError
+from autoresearch.errors import ProposerError
 from autoresearch.patching import apply_diff
 from autoresearch.proposers import Brief, Check, ProposeFailure
 from autoresearch.proposers import checkout as copies
@@ -196,10 +196,6 @@ class TestFinding:
         program.chmod(0o755)
         assert find_program("mine -p 'a b'", {"PATH": str(tmp_path)}) == (str(program), "-p", "a b")
         assert find_program("~/mine", {"HOME": str(tmp_path)}) == (str(program),)
-
-    def test_a_timeout_that_is_none_is_the_persons_fault(self, desk: Desk) -> None:
-        with pytest.raises(ProjectError, match="no duration"):
-            desk.proposer("true", timeout="soon")
 
 
 class TestAGoodProgram:
