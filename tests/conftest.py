@@ -30,14 +30,24 @@ settings.register_profile("all", settings.get_profile("share"), max_examples=100
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+@pytest.fixture(scope="session")
+def git_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return what repositories begin with: git's own has fourteen files, times six hundred."""
+    made = tmp_path_factory.mktemp("template")
+    (made / "hooks").mkdir()
+    (made / "info").mkdir()
+    return made
+
+
 @pytest.fixture(autouse=True)
-def isolation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def isolation(tmp_path: Path, git_template: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Point home, corpora, temporary files and git's settings into this test's folder."""
     home = tmp_path / "home"
     home.mkdir()
     git_config = home / ".gitconfig"
     git_config.write_text(
-        "[user]\n\tname = Ada\n\temail = ada@example.org\n[init]\n\tdefaultBranch = main\n"
+        "[user]\n\tname = Ada\n\temail = ada@example.org\n"
+        f"[init]\n\tdefaultBranch = main\n\ttemplateDir = {git_template}\n"
     )
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("AUTORESEARCH_HOME", str(home / "autoresearch"))

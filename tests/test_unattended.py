@@ -445,16 +445,23 @@ def test_a_start_that_fails_is_told_where_it_was_typed(
     assert "at work: process" not in done.out
 
 
-def test_ctrl_c_at_its_start_ends_a_detached_run() -> None:
+@pytest.mark.parametrize("when", ["in the middle of the fork", "once it has begun"])
+def test_ctrl_c_at_its_start_ends_a_detached_run(when: str) -> None:
     def work() -> None:
+        def strike() -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+
         def start() -> None:
             detach()
             os.write(2, b"starting")
             time.sleep(60)
 
+        if when == "in the middle of the fork":
+            os.register_at_fork(after_in_parent=strike)
         handler.run(start)
 
-    typed = Forked(work).until("starting")
-    typed.send_signal(signal.SIGINT)
+    typed = Forked(work)
+    if when == "once it has begun":
+        typed.until("starting").send_signal(signal.SIGINT)
     assert typed.wait() == 130
     assert "autoresearch: interrupted" in typed.err

@@ -25,12 +25,15 @@ def detach() -> Tell:
     sys.stdout.flush()
     sys.stderr.flush()
     told, tells = os.pipe()
+    # In the middle of a fork nothing that Python raises is heard of: a Ctrl-C waits until it is.
+    heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     child = os.fork()
     if child:
         os.close(tells)
-        _follow(child, told)
+        _follow(child, told, heard)
     os.close(told)
     os.setsid()
+    signal.pthread_sigmask(signal.SIG_SETMASK, heard)
 
     def tell(text: str) -> None:
         with suppress(OSError):  # who typed the command has gone
@@ -40,9 +43,10 @@ def detach() -> Tell:
     return tell
 
 
-def _follow(child: int, told: int) -> NoReturn:
-    """Wait until the run is at work, or has ended, and exit."""
+def _follow(child: int, told: int, heard: set[signal.Signals | int]) -> NoReturn:
+    """Wait until the run is at work, or has ended, and exit; signals are blocked as in `heard`."""
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, heard)
         with os.fdopen(told, encoding="utf-8") as pipe:
             said = pipe.read()
     except KeyboardInterrupt:
