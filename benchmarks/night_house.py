@@ -184,13 +184,23 @@ class House:
             self.refuted.add(number)
             self.reversals.append(number)
 
+    def end_doubts(self) -> None:
+        """Take back what is on top, stands on one pair alone and is more likely no better."""
+        while self.ways.confirm and self.incumbent in self.standing():
+            tip = [self.beside(self.incumbent)]
+            if not policy.doubtful(tip, self.noise, self.belief.prior):
+                return
+            self.take_back(self.incumbent)
+
     def result(self) -> Night:
         """Return what it came to."""
         self.recall()
+        self.end_doubts()
         start = self.true[1]
         night = Night(
             self.true[self.incumbent] - start,
             self.lab.true(self.belief.score.mean) - start,
+            error=self.belief.score.error or 0.0,
             doubtful=self.doubtful(),
             kept=len(self.kept) - 1,
             taken_back=self.taken_back,

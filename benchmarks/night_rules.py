@@ -140,11 +140,13 @@ EARLY = EarlyStop(losers=0.63, winners=0.02, at=0.65)
 class Night:
     """What a night came to, in bpb against the baseline's true score; keeps and claims.
 
+    `error` is the standard error that is reported with the score, 0 by a rule that knows none;
     `doubtful` keeps stand on one pair alone and are more likely no better.
     """
 
     true: float
     reported: float
+    error: float = 0.0
     kept: int = 0
     truly: int = 0
     taken_back: int = 0

@@ -52,9 +52,9 @@ POLICY: dict[str, Callable[[Lab], Night]] = {
 }
 HEADER = (
     "| sigma | rule | true improvement | of upstream's | reported - true, in sigma "
-    "| kept (better) | on one pair in doubt | taken back | claims a night (false) "
-    "| nights with a false claim |\n"
-    "|---|---|---|---|---|---|---|---|---|---|"
+    "| in its own error: mean, spread | kept (better) | on one pair in doubt | taken back "
+    "| claims a night (false) | nights with a false claim |\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -87,7 +87,7 @@ def line(sigma: float, rule: str, found: Sequence[Night], upstream: float) -> st
     error = stdev(true) / math.sqrt(len(true))
     ratio = f"{fmean(true) / upstream:.2f}" if upstream else "-"
     cells = [f"{sigma}", rule, f"{fmean(true):+.4f} ± {error:.4f}", ratio, bias(found, sigma)]
-    cells += claims(found) if rule in POLICY else [""] * 5
+    cells += [calibration(found), *claims(found)] if rule in POLICY else [""] * 6
     return f"| {' | '.join(cells)} |"
 
 
@@ -98,6 +98,19 @@ def bias(found: Sequence[Night], sigma: float) -> str:
     error would not know of if it were taken from night to night.
     """
     off = [(each.reported - each.true) / sigma for each in found]
+    return _in_twos(off)
+
+
+def calibration(found: Sequence[Night]) -> str:
+    """Return by how many of its own standard errors the policy's report is off, and their spread.
+
+    A night that ends with a broken program has that program's noise, which sigma is not.
+    """
+    off = [(each.reported - each.true) / each.error for each in found]
+    return f"{_in_twos(off)}, {stdev(off):.2f}"
+
+
+def _in_twos(off: Sequence[float]) -> str:
     twins = [fmean(pair) for pair in zip(off[::2], off[1::2], strict=True)]
     return f"{fmean(twins):+.2f} ± {stdev(twins) / math.sqrt(len(twins)):.2f}"
 
@@ -105,7 +118,7 @@ def bias(found: Sequence[Night], sigma: float) -> str:
 def _bounded(sigma: float, mix: Mix, upstream: float) -> str:
     most = bound(mix, sigma)
     name = "the most there is, told everything"
-    return f"| {sigma} | {name} | {most:+.4f} | {most / upstream:.2f} |  |  |  |  |  |  |"
+    return f"| {sigma} | {name} | {most:+.4f} | {most / upstream:.2f} |  |  |  |  |  |  |  |"
 
 
 def claims(found: Sequence[Night]) -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 from autoresearch import patching, policy
 from autoresearch.config import find_project
 from autoresearch.gitrepo import GitRepo
-from autoresearch.records.events import Event, Settled, TrialStarted
+from autoresearch.records.events import Event, ExperimentDone, Settled, TrialStarted
 from autoresearch.records.proposals import Change
 from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.training import Outcome
@@ -130,6 +130,43 @@ def test_a_run_s_own_end_leaves_no_keep_on_one_pair_in_doubt(
     trained = [each for each in made.events if isinstance(each, TrialStarted)]
     late = [each.experiment_id for each in trained if each.purpose is Purpose.CONFIRMING]
     assert set(late) == ({1, 2, 3} if share else set())
+
+
+@pytest.mark.parametrize("share", [0.01, 0.0])
+def test_what_is_on_top_in_doubt_at_a_run_s_own_end_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float
+) -> None:
+    doubting(monkeypatch)
+    monkeypatch.setattr(Confirmation, "_can_be_paired", lambda *_: False)  # so none has its pair
+    made = night(tmp_path, source(1.9), source(1.8), share=share)
+    made.rules = StopRules(experiments=3)
+    made.run()
+    baseline, *kept = rows(made)
+    fallen = Standing.REFUTED if share else None
+    assert [(row.standing, row.verdict) for row in kept] == [
+        (fallen, Verdict.DISCARD if share else Verdict.KEEP)
+    ] * 2
+    assert tip(made) == (baseline if share else kept[1]).commit_sha
+    told = [each.experiment_id for each in made.events if isinstance(each, Settled)]
+    assert told == ([3, 2] if share else [])
+    if share:
+        assert "the run ended before it had another pair" in kept[0].reason
+
+
+def test_who_stops_a_run_loses_no_keep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    doubting(monkeypatch)
+    made = night(tmp_path, source(1.9), source(1.8), share=0.01)
+    verdicts = list[Verdict]()
+
+    def see(event: Event) -> None:
+        if isinstance(event, ExperimentDone):
+            verdicts.append(event.verdict)
+        if len(verdicts) == 2:
+            made.control.stop()
+
+    made.listener = see
+    made.run()
+    assert [row.verdict for row in rows(made)[:2]] == verdicts[:2] == [Verdict.KEEP] * 2
 
 
 def test_a_deadline_leaves_time_for_what_stands_on_one_pair_in_doubt(

@@ -330,6 +330,19 @@ def test_what_a_seed_adds_is_forgotten_after_a_leap_alone(step: float, left: flo
     assert (after[1] - after[2]) / (before[1] - before[2]) == pytest.approx(left, abs=0.2)
 
 
+def test_after_a_leap_the_score_is_off_by_what_its_seeds_add_and_pairs_are_not() -> None:
+    shared, trial = LOUD.shared, LOUD.trial
+    broken = DecidedExperiment(1, None, kept=True, readings=readings(3.2, 3.0))
+    mended = DecidedExperiment(2, 1, kept=True, readings=readings(2.2, 2.0))
+    belief = belief_after([broken, mended], LOUD)
+    assert belief.score.error is not None
+    assert belief.score.error > 0.9 * math.hypot(shared, trial) / math.sqrt(2)
+    pair = belief.spread([1])
+    assert pair < 3 * trial**2 < belief.knowing([9]).spread([9])
+    elsewhere = belief.having_read(Reading(9, belief.score.mean + 0.1))
+    assert elsewhere.score.mean - belief.score.mean > 0.02  # what it reads there counts
+
+
 def test_a_reversal_is_believed_sooner_than_an_idea_but_not_against_its_readings() -> None:
     mine, other = readings(1.98, 1.98, 1.98), readings(2.0, 2.0, 2.0)
     assert not kept(judge(mine, other, belief=Belief(LOUD)))

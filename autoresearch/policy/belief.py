@@ -187,17 +187,24 @@ class Belief:
         """Return the belief once the experiment is the incumbent: its effect joins the score.
 
         What a seed adds is alike for codes that score alike. After a leap, as from a broken program
-        to a mended one, the offsets that were read before it are forgotten: what the seed adds to
-        the new incumbent is taken as part of its score, and cancels out in every pair on that seed.
+        to a mended one, the offsets that were read before it are forgotten. What the seeds of this
+        evidence add to the new incumbent is part of its score until it is read on others: the score
+        is off by as much as their offsets are, and in pairs on those seeds that cancels out.
         """
         mean, covariance, shared = self._after(evidence)
-        share = self._likeness(evidence.effect.mean)
+        share, places = self._likeness(evidence.effect.mean), self._places(evidence.seeds)
         kept = np.where(np.arange(len(mean)) > 0, share, 1.0)
         mean, covariance, shared = mean * kept, covariance * np.outer(kept, kept), shared * kept
         mean[0] += evidence.effect.mean
         covariance[0] += shared
         covariance[:, 0] += shared
         covariance[0, 0] += evidence.effect.variance
+        forgotten = (1 - share**2) * self.noise.shared**2
+        unread = np.setdiff1d(np.arange(1, len(mean)), places)
+        covariance[unread, unread] += forgotten
+        shift = np.zeros(len(mean))
+        shift[0], shift[places] = 1.0, -1.0
+        covariance += forgotten / len(places) * np.outer(shift, shift)
         read = frozenset(evidence.seeds)
         return replace(self, mean=mean, covariance=covariance, read=read)
 

@@ -15,6 +15,9 @@ from autoresearch.research.trial_recorder import is_finished
 from autoresearch.research.trials import TrialRunner
 
 _FAILURES = 1
+_LEFT_IN_DOUBT = (
+    "the run ended before it had another pair, and by its one it is more likely no better"
+)
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,14 @@ class Confirmation:
         self._recorder.refresh_scores(study, self._registry.experiment(experiment))
         self._take_back(study)
 
+    def end_doubts(self, study: Study) -> None:
+        """Take back what a run's end leaves on top, on one pair alone and more likely no better.
+
+        Another may be under it. Nothing is built on what is on top: so nothing is tried anew.
+        """
+        while self._share and (tip := self._doubtful_tip(study)):
+            self._recorder.revoke_keep(study, tip.row, _LEFT_IN_DOUBT)
+
     def catch_up(self, study: Study) -> None:
         """Take back what fell long ago: the run that should have done so was killed."""
         if self._fallen(study, *self._kept(study)):
@@ -118,6 +129,14 @@ class Confirmation:
         kept = [each.kept for each in keeps]
         places = policy.doubtful(kept, posterior.noise, posterior.belief.prior)
         return sum(self._can_be_paired(keeps[place]) for place in places)
+
+    def _doubtful_tip(self, study: Study) -> Keep | None:
+        posterior, keeps = self._kept(study)
+        incumbent = self._registry.incumbent(study)
+        tip = [each for each in keeps if incumbent is not None and each.row.id == incumbent.id]
+        kept = [each.kept for each in tip]
+        unsure = policy.doubtful(kept, posterior.noise, posterior.belief.prior)
+        return tip[0] if unsure else None
 
     def _must(
         self, study: Study, posterior: StudyPosterior, keeps: Sequence[Keep], *, patient: bool

@@ -114,6 +114,8 @@ class Controller:
                 pass
             self._ending.raise_if_interrupted()
             reason = self._ends() or self._schedule.end_reason()
+            if not self._control.stopping:
+                self._agenda.confirmation.end_doubts(self.study)
         except Interrupted as stopped:
             self._ending.raise_if_interrupted()
             reason = self._ends() or str(stopped)
