@@ -7,7 +7,6 @@ from autoresearch.policy.belief import Belief
 from autoresearch.policy.calibration import Calibration, calibrate
 from autoresearch.policy.confirmation import (
     CONFIRMED,
-    Claim,
     Kept,
     claim,
     doubtful,
@@ -18,7 +17,7 @@ from autoresearch.policy.default_thresholds import default_thresholds
 from autoresearch.policy.documents import ByDocument, by_document
 from autoresearch.policy.drift import Drift, drift
 from autoresearch.policy.duty import Duty, Phases, duty
-from autoresearch.policy.effects import CPU_IDEAS, GPU_IDEAS, Prior
+from autoresearch.policy.effects import CPU_IDEAS, Prior
 from autoresearch.policy.generalization import GeneralizationGap, Sides, generalization_gap
 from autoresearch.policy.guards import Guard, broken, lacking
 from autoresearch.policy.lineage import line_to, tip_of
@@ -36,7 +35,6 @@ from autoresearch.policy.power import Power, advice, power
 from autoresearch.policy.pruning import (
     PLENTY,
     FinishedTraining,
-    Lags,
     PruneDecision,
     PruningRun,
     PruningThresholds,
@@ -70,10 +68,10 @@ from autoresearch.policy.verdicts import (
 )
 
 __all__ = [
-    "CONFIRMED", "CPU", "CPU_IDEAS", "CPU_SCALE", "FIRST_SEED", "GPU", "GPU_IDEAS", "GPU_SCALE",
-    "MEASURED", "MOST", "PLENTY", "QUIETER", "Belief", "ByDocument", "Calibration", "Claim",
+    "CONFIRMED", "CPU", "CPU_IDEAS", "CPU_SCALE", "FIRST_SEED", "GPU", "GPU_SCALE",
+    "MEASURED", "MOST", "PLENTY", "QUIETER", "Belief", "ByDocument", "Calibration",
     "DecidedExperiment", "Decision", "Drift", "Duty", "FinishedTraining", "GeneralizationGap",
-    "Guard", "Kept", "Lags", "MoreTrials", "Noise", "NoisePrior", "Phases", "Power", "Prior",
+    "Guard", "Kept", "MoreTrials", "Noise", "NoisePrior", "Phases", "Power", "Prior",
     "PruneDecision", "PruningRun", "PruningThresholds", "ReferenceCurve", "Scale", "Sides",
     "adjust_for_throughput", "advice", "allow", "at_ceiling", "average", "belief_after", "broken",
     "by_document", "by_seed", "calibrate", "calibrated_thresholds", "claim", "default_thresholds",

@@ -21,10 +21,11 @@ from autoresearch.records.values import (
     TrialState,
     Verdict,
 )
+from autoresearch.records.verdict_counts import VerdictCounts
 from autoresearch.registry.database import BODIES, select_rows, without
 from autoresearch.registry.queries import Queries
 from autoresearch.registry.spending import Spending, spending
-from autoresearch.registry.summary import Summary, summarize
+from autoresearch.registry.summary import Summary, seconds_at_work
 
 _REVISION_LENGTH = 16  # characters
 
@@ -66,7 +67,20 @@ class Figures(Queries):
 
     def summary(self, study: Study) -> Summary:
         """Return a study in numbers."""
-        return summarize(self._database, study, self.incumbent(study))
+        mine = Experiment.study_id == study.id
+        verdicts = select(Experiment.verdict, func.count()).where(mine)
+        counts = self._database.all(verdicts.group_by(col(Experiment.verdict)))
+        confirmed = select(func.count()).where(mine, Experiment.standing == Standing.CONFIRMED)
+        kept = select(Experiment).where(mine, Experiment.verdict == Verdict.KEEP)
+        return Summary(
+            study=study,
+            verdicts=VerdictCounts.of(counts),
+            confirmed=int(self._database.first(confirmed)),
+            unfinished=sum(count for verdict, count in counts if verdict is None),
+            baseline=self._database.first(kept.order_by(col(Experiment.id))),
+            incumbent=self.incumbent(study),
+            at_work=seconds_at_work(self._database, study),
+        )
 
     def duty(self, study: Study) -> policy.Duty | None:
         """Return what became of the time of a study's slots; None before a trial has ended.

@@ -4,14 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import func
 from sqlmodel import col, select
 
 from autoresearch.policy.lineage import believed_gain
 from autoresearch.records.events import StudyOpened, StudyStopped
 from autoresearch.records.tables import Call, Experiment, Study, Trial
 from autoresearch.records.training import Budget
-from autoresearch.records.values import Estimate, Standing, Verdict
+from autoresearch.records.values import Estimate
 from autoresearch.records.verdict_counts import VerdictCounts
 from autoresearch.registry.database import Database
 
@@ -83,30 +82,7 @@ def _effect(row: Experiment) -> Estimate | None:
     return None if row.delta is None else Estimate(row.delta, row.delta_error)
 
 
-def summarize(database: Database, study: Study, incumbent: Experiment | None) -> Summary:
-    """Return a study in numbers."""
-    mine = Experiment.study_id == study.id
-    counts = database.all(
-        select(Experiment.verdict, func.count()).where(mine).group_by(col(Experiment.verdict))
-    )
-    confirmed = select(func.count()).where(mine, Experiment.standing == Standing.CONFIRMED)
-    baseline = database.first(
-        select(Experiment)
-        .where(mine, Experiment.verdict == Verdict.KEEP)
-        .order_by(col(Experiment.id))
-    )
-    return Summary(
-        study=study,
-        verdicts=VerdictCounts.of(counts),
-        confirmed=int(database.first(confirmed)),
-        unfinished=sum(count for verdict, count in counts if verdict is None),
-        baseline=baseline,
-        incumbent=incumbent,
-        at_work=_seconds_at_work(database, study),
-    )
-
-
-def _seconds_at_work(database: Database, study: Study) -> float:
+def seconds_at_work(database: Database, study: Study) -> float:
     """Return for how long a study gave signs of life, short silences between them included."""
     covered, until = timedelta(), None
     for begin, end in sorted(_signs_of_life(database, study)):
