@@ -12,6 +12,7 @@ import argparse
 import itertools
 import random
 import re
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -243,8 +244,12 @@ The last line of the table is of changes that are never pruned, for comparison.
 def ship(runs: Sequence[Run]) -> None:
     """Write the thresholds into the package; a code counts as one winner, however often it won."""
     thresholds, codes = thresholds_of(pairs_between(runs)), len({run.name for run in runs})
-    lines = "".join(f"    {limit:.3f},\n" for limit in thresholds.limits)
-    made = f"_LIMITS = (\n{lines})\n_THRESHOLDS = PruningThresholds(_LIMITS, winners={codes})\n"
+    limits = textwrap.fill(", ".join(f"{limit:.3f}" for limit in thresholds.limits), 70)
+    rows = textwrap.indent(limits, "    ")
+    made = (
+        f"_LIMITS = (\n{rows},\n)  # fmt: skip\n"
+        f"_THRESHOLDS = PruningThresholds(_LIMITS, winners={codes})\n"
+    )
     path = Path(policy.__file__).with_name("default_thresholds.py")
     found = re.compile(r"_LIMITS = \(.*?\n_THRESHOLDS = [^\n]*\n", re.DOTALL)
     path.write_text(found.sub(lambda _: made, path.read_text()))

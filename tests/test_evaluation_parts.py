@@ -13,7 +13,6 @@ from autoresearch.evaluation.audit import Evidence
 from autoresearch.evaluation.audit_sampling import WORTH, Reference, draw, expected, needed
 from autoresearch.evaluation.challenge import (
     AnswerComparison,
-    CommittedValues,
     normalised,
     other_suffixes,
     true_rows,
@@ -149,16 +148,15 @@ def vectors(rng: np.random.Generator, noise: float = 0.0) -> np.ndarray:
     return normalised((base + rng.normal(0, 1, base.shape) * noise).astype(np.float32))
 
 
-def claim_of(own: np.ndarray, error: np.ndarray | float = 0.0) -> CommittedValues:
+def claim_of(own: np.ndarray, error: np.ndarray | float = 0.0) -> AnswerComparison:
     targets = np.arange(64) % 50
-    return CommittedValues(own[np.arange(64), targets] + error, targets, uniform=32)
+    return AnswerComparison(own[np.arange(64), targets] + error, targets, uniform=32)
 
 
 def compare(
-    claim: CommittedValues, own: np.ndarray, audit: np.ndarray, tolerance: float
+    comparison: AnswerComparison, own: np.ndarray, audit: np.ndarray, tolerance: float
 ) -> Evidence:
     everyone = np.arange(64)
-    comparison = AnswerComparison(claim)
     comparison.expect(everyone)
     comparison.recompute(everyone[:40], own[:40])
     comparison.audit(everyone, audit)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch.gitrepo.trees import remove_tree
 from autoresearch.process import put_new, remove
 
 
@@ -30,12 +29,6 @@ def test_a_very_deep_folder_goes_with_an_unreadable_one_at_its_end(
 ) -> None:
     deep(tmp_path / "top", 1500, name)
     assert remove(tmp_path / "top")
-    assert not os.path.lexists(tmp_path / "top")
-
-
-def test_the_trees_of_commits_go_likewise(tmp_path: Path) -> None:
-    deep(tmp_path / "top", 1500)
-    remove_tree(tmp_path / "top")
     assert not os.path.lexists(tmp_path / "top")
 
 

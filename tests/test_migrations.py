@@ -104,7 +104,7 @@ def test_looking_reads_every_older_version_and_leaves_it_as_it_was(
     schema._migrate(engine, version)
     engine.dispose()
     before = path.read_bytes()
-    registry = Registry.look(path, now=lambda: NOON)
+    registry = Registry.look(path)
     study = registry.study()
     assert study is not None
     (experiment,) = registry.experiments(study, whole=True)

@@ -22,9 +22,9 @@ from autoresearch.evaluation import (
     VAL,
     ProgramScorer,
     ReportedScorer,
+    doubt,
     require_fixed,
     runs_editable,
-    trust_of,
 )
 from autoresearch.execution import Host, TrialSpec, Watch, execute_trial
 from autoresearch.gitrepo import GitRepo
@@ -483,11 +483,11 @@ def prints(tmp_path: Path, text: str) -> Path:
 def test_scores_are_evaluated_where_nothing_of_a_trial_reaches_the_data() -> None:
     data = (DataLink("data", Path("/data")),)
     sealing = Unsealed({}, trust=Trust.SEALED)
-    assert trust_of(sealing, data) is Trust.EVALUATED
-    assert trust_of(sealing, ()) is Trust.UNSEALED
-    assert trust_of(PLAIN, data) is Trust.UNSEALED
-    assert trust_of(sealing, data, network=True) is Trust.UNSEALED
-    assert trust_of(sealing, data, imports="model.py") is Trust.UNSEALED
+    assert not doubt(sealing, data)
+    assert "held_out" in doubt(sealing, ())
+    assert "no sandbox" in doubt(PLAIN, data)
+    assert "network is true" in doubt(sealing, data, network=True)
+    assert "runs model.py" in doubt(sealing, data, imports="model.py")
 
 
 SOURCES = {

@@ -27,7 +27,7 @@ from autoresearch.records.values import (
     Verdict,
 )
 from autoresearch.registry import Registry, RunLock, schema
-from autoresearch.registry.store import pack, unpack
+from autoresearch.registry.packing import pack, unpack
 from tests.apart import create, start_apart, try_lock
 from tests.rows import a_study, an_experiment
 

@@ -20,7 +20,7 @@ from autoresearch.records.events import (
 )
 from autoresearch.records.proposals import Change, ChangeFormat
 from autoresearch.records.values import Ending, ExperimentState, Purpose, TrialState, Verdict
-from autoresearch.registry.store import unpack
+from autoresearch.registry.packing import unpack
 from autoresearch.research import StopRules
 from autoresearch.research.study import begin_anew
 from tests.commands import Forked

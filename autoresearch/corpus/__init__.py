@@ -9,20 +9,6 @@ from autoresearch.corpus.shards import Counts
 from autoresearch.corpus.tokenizer import Tokenizer
 
 __all__ = [
-    "Arrival",
-    "Corpus",
-    "Counts",
-    "Doubt",
-    "Rules",
-    "Split",
-    "Tokenizer",
-    "doubts",
-    "find",
-    "load",
-    "parts",
-    "portion",
-    "prepare",
-    "verify",
-    "verify_changed",
-    "write_pointer",
-]
+    "Arrival", "Corpus", "Counts", "Doubt", "Rules", "Split", "Tokenizer", "doubts", "find",
+    "load", "parts", "portion", "prepare", "verify", "verify_changed", "write_pointer",
+]  # fmt: skip

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import Any
 
 from autoresearch.corpus.documents import Split
 from autoresearch.corpus.files import read_note, write_note
@@ -18,6 +18,9 @@ _MUCH = 2**30  # bytes: of more the person is told before they are hashed
 # A file that was written just before its check could change again and keep its times: nanoseconds.
 _SETTLED = 2 * 10**9
 _FEW = 10  # documents of a split: below, one of them decides
+_FACTS = {
+    "size": "st_size", "mtime_ns": "st_mtime_ns", "ctime_ns": "st_ctime_ns", "inode": "st_ino",
+}  # fmt: skip
 
 
 def verify(corpus: Corpus, report: Report = lambda *_: None) -> None:
@@ -70,29 +73,12 @@ def verify_changed(
         write_note(path, settled)
 
 
-class _Identity(TypedDict):
-    """By what a file is taken for unchanged; `sha256` is the hash that its bytes should have."""
-
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-    inode: int
-    sha256: str
-
-
-def _identity(path: Path, sha256: str) -> _Identity:
-    """Return a file's identity now; for a missing one all numbers are 0."""
-    try:
+def _identity(path: Path, sha256: str) -> dict[str, Any]:
+    """Return by what a file is taken for unchanged, and the hash that its bytes should have."""
+    facts = None  # of a missing one all numbers are 0
+    with suppress(OSError):
         facts = path.stat()
-    except OSError:
-        return _Identity(size=0, mtime_ns=0, ctime_ns=0, inode=0, sha256=sha256)
-    return _Identity(
-        size=facts.st_size,
-        mtime_ns=facts.st_mtime_ns,
-        ctime_ns=facts.st_ctime_ns,
-        inode=facts.st_ino,
-        sha256=sha256,
-    )
+    return {name: getattr(facts, fact, 0) for name, fact in _FACTS.items()} | {"sha256": sha256}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -59,11 +59,12 @@ class SafeFile:
         self._part.unlink(missing_ok=True)
 
 
-def write_safely(path: Path, data: bytes, mode: int = 0o644) -> Stamp:
+def write_safely(path: Path, parts: Iterable[bytes], mode: int = 0o644) -> Stamp:
     """Write a whole file durably and at once; return its stamp."""
     file = SafeFile(path, mode)
     try:
-        file.write(data)
+        for part in parts:
+            file.write(part)
         return file.commit()
     except BaseException:
         file.discard()
@@ -72,7 +73,7 @@ def write_safely(path: Path, data: bytes, mode: int = 0o644) -> Stamp:
 
 def write_json(path: Path, document: Mapping[str, object]) -> Stamp:
     """Write a JSON object durably and at once."""
-    return write_safely(path, _as_json(document))
+    return write_safely(path, [_as_json(document)])
 
 
 def write_note(path: Path, document: Mapping[str, object]) -> None:

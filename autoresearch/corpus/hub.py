@@ -61,25 +61,18 @@ class HubSource:
         return HubReader(self.dataset, stream, revision, names, columns.guessed)
 
 
+@dataclass(frozen=True)
 class HubReader:
     """Reads the documents of one dataset at one revision.
 
     `guessed` is the column taken for the text though nobody named it, if there is one.
     """
 
-    def __init__(
-        self,
-        dataset: str,
-        stream: Any,
-        revision: str | None,
-        names: Names,
-        guessed: dict[str, str],
-    ) -> None:
-        self._dataset = dataset
-        self._stream = stream
-        self._revision = revision
-        self._names = names
-        self.guessed = guessed
+    _dataset: str
+    _stream: Any
+    _revision: str | None
+    _names: Names
+    guessed: dict[str, str]
 
     def __iter__(self) -> Iterator[bytes | Flaw]:
         with _library_faults(self._dataset):

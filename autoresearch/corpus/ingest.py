@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from autoresearch.corpus.documents import Flaw, Rules, cut, document_key
-from autoresearch.corpus.files import SafeFile, Stamp, read_note, read_stamp, write_note
+from autoresearch.corpus.files import Stamp, read_note, read_stamp, write_note, write_safely
 from autoresearch.corpus.sources import Reader, Source
 
 Report = Callable[[str, int, int | None], None]
@@ -121,9 +121,12 @@ class Intake:
 
     def _flush(self, reader: Reader, *, complete: bool) -> None:
         path = self._directory / f"{len(self.runs):05}.run"
-        stamp = _write_run(path, sorted(self._held))
-        run = Run(path, stamp, reader.state(), Tally(**self._sums), complete)
-        write_note(path.with_suffix(".json"), _note(run))
+        held = sorted(self._held)
+        records = (key + len(data).to_bytes(_LENGTH, "little") + data for key, data in held)
+        run = Run(path, write_safely(path, records), reader.state(), Tally(**self._sums), complete)
+        note = asdict(run)
+        del note["path"]
+        write_note(path.with_suffix(".json"), note)
         self.runs.append(run)
         self._held, self._held_bytes = [], 0
 
@@ -156,30 +159,10 @@ def merged(paths: list[Path]) -> Iterator[tuple[bytes, bytes]]:
             yield key, data
 
 
-def _write_run(path: Path, documents: list[tuple[bytes, bytes]]) -> Stamp:
-    file = SafeFile(path)
-    try:
-        for key, data in documents:
-            file.write(key + len(data).to_bytes(_LENGTH, "little") + data)
-        return file.commit()
-    except BaseException:
-        file.discard()
-        raise
-
-
 def _read_run(path: Path) -> Iterator[tuple[bytes, bytes]]:
     with path.open("rb", buffering=_BUFFER) as file:
         while key := file.read(_KEY):
             yield key, file.read(int.from_bytes(file.read(_LENGTH), "little"))
-
-
-def _note(run: Run) -> dict[str, object]:
-    return {
-        "stamp": asdict(run.stamp),
-        "state": run.state,
-        "tally": asdict(run.tally),
-        "complete": run.complete,
-    }
 
 
 def _finished_runs(directory: Path) -> list[Run]:

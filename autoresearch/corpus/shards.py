@@ -127,7 +127,7 @@ def write_sealed(directory: Path, name: str, documents: Sequence[bytes]) -> dict
     for data in documents:
         offsets.append(offsets[-1] + len(data))
     contents = {f"{name}.docs": b"".join(documents), f"{name}.idx": _little_endian(offsets)}
-    return {file: write_safely(directory / file, data, 0o600) for file, data in contents.items()}
+    return {file: write_safely(directory / file, [data], 0o600) for file, data in contents.items()}
 
 
 def read_sealed(directory: Path, name: str) -> list[bytes]:
@@ -170,11 +170,10 @@ def _finished_shards(train: Path, notes: Path) -> list[Shard]:
         try:
             note = read_note(path)
             files = {name: Stamp(**stamp) for name, stamp in note["files"].items()}
-            whole = all(read_stamp(train / name) == stamp for name, stamp in files.items())
             shard = Shard(Counts(**note["counts"]), files)
+            if any(read_stamp(train / name) != stamp for name, stamp in files.items()):
+                return shards
         except (OSError, ValueError, KeyError, TypeError):
-            return shards
-        if not whole:
             return shards
         shards.append(shard)
     return shards

@@ -22,22 +22,6 @@ from autoresearch.devices.nvidia import names
 from autoresearch.devices.probing import Step, ask, command, read_steps
 
 __all__ = [
-    "HERE",
-    "HIDDEN",
-    "Access",
-    "Card",
-    "DeviceTree",
-    "Step",
-    "Vendor",
-    "access",
-    "access_to",
-    "ask",
-    "card_of",
-    "cards",
-    "command",
-    "is_named",
-    "names",
-    "offered",
-    "read_steps",
-    "unpinned",
-]
+    "HERE", "HIDDEN", "Access", "Card", "DeviceTree", "Step", "Vendor", "access", "access_to",
+    "ask", "card_of", "cards", "command", "is_named", "names", "offered", "read_steps", "unpinned",
+]  # fmt: skip

@@ -9,7 +9,7 @@ code in this process.
 
 from autoresearch.evaluation.evaluator import Evaluator
 from autoresearch.evaluation.fixed import require_fixed, runs_editable
-from autoresearch.evaluation.program import TEST, VAL, ProgramScorer, doubt, trust_of
+from autoresearch.evaluation.program import TEST, VAL, ProgramScorer, doubt
 from autoresearch.evaluation.reported import ReportedScorer
 from autoresearch.evaluation.rules import Cause
 from autoresearch.evaluation.text import Tokenizer
@@ -17,16 +17,6 @@ from autoresearch.evaluation.text import Tokenizer
 PROTOCOL = 2  # scores made under another one are not comparable
 
 __all__ = [
-    "PROTOCOL",
-    "TEST",
-    "VAL",
-    "Cause",
-    "Evaluator",
-    "ProgramScorer",
-    "ReportedScorer",
-    "Tokenizer",
-    "doubt",
-    "require_fixed",
-    "runs_editable",
-    "trust_of",
-]
+    "PROTOCOL", "TEST", "VAL", "Cause", "Evaluator", "ProgramScorer", "ReportedScorer",
+    "Tokenizer", "doubt", "require_fixed", "runs_editable",
+]  # fmt: skip

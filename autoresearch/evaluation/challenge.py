@@ -24,26 +24,6 @@ class Request:
     rows: Tokens
 
 
-@dataclass(frozen=True)
-class CommittedValues:
-    """What was committed at the challenged positions [K], and for which tokens.
-
-    The first `uniform` of them were drawn uniformly.
-    """
-
-    nats: Reals
-    targets: Integers
-    uniform: int
-
-    def errors(self, members: Integers, vectors: Reals) -> Reals:
-        """Return the committed less the recomputed log-probabilities at `members`, in nats [B].
-
-        `vectors` [B, V] hold the recomputed log-probabilities of all tokens.
-        """
-        answered = vectors[np.arange(len(members)), self.targets[members]]
-        return np.asarray(self.nats[members] - answered)
-
-
 def true_rows(
     plan: WindowPlan, positions: Integers, batch: int, rng: np.random.Generator
 ) -> Iterator[Request]:
@@ -98,21 +78,30 @@ class AnswerComparison:
     the summed difference of probabilities (total variation).
     """
 
-    def __init__(self, claim: CommittedValues) -> None:
-        self._claim = claim
+    def __init__(self, nats: Reals, targets: Integers, uniform: int) -> None:
+        """Build it.
+
+        Args:
+            nats: what was committed at the positions [K].
+            targets: for which tokens.
+            uniform: how many of the positions, the first, were drawn uniformly.
+        """
+        self._nats = nats
+        self._targets = targets
+        self._uniform = uniform
         self._recomputed = 0.0
-        self._audited = np.zeros(len(claim.nats))
+        self._audited = np.zeros(len(nats))
         self._vectors: dict[int, NDArray[np.float32]] = {}
         self._distance = 0.0
 
     def recompute(self, members: Integers, vectors: Reals) -> None:
         """Add answers of the server that committed: log-probabilities [B, V] at these members."""
-        self._recomputed = _largest(self._recomputed, self._claim.errors(members, vectors))
+        self._recomputed = _largest(self._recomputed, self._errors(members, vectors))
         self._compare_vectors(members, vectors)
 
     def audit(self, members: Integers, vectors: Reals) -> None:
         """Add answers of the server that did not commit, [B, V] at these members as above."""
-        self._audited[members] = self._claim.errors(members, vectors)
+        self._audited[members] = self._errors(members, vectors)
         self._compare_vectors(members, vectors)
 
     def expect(self, members: Integers) -> None:
@@ -122,8 +111,13 @@ class AnswerComparison:
     def evidence(self) -> Evidence:
         """Return the evidence of all answers so far."""
         audited = _largest(self._distance, self._audited)
-        uniform = self._audited[: self._claim.uniform]
-        return Evidence(len(self._claim.nats), self._recomputed, audited, uniform)
+        uniform = self._audited[: self._uniform]
+        return Evidence(len(self._nats), self._recomputed, audited, uniform)
+
+    def _errors(self, members: Integers, vectors: Reals) -> Reals:
+        """Return the committed less the recomputed log-probabilities at `members`, in nats [B]."""
+        answered = vectors[np.arange(len(members)), self._targets[members]]
+        return np.asarray(self._nats[members] - answered)
 
     def _compare_vectors(self, members: Integers, vectors: Reals) -> None:
         for member, vector in zip(members.tolist(), vectors, strict=True):

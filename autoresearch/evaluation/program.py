@@ -25,14 +25,6 @@ _KEPT_BYTES = 8 * 2**20  # of what it prints
 _RUNNER = Path(evaluate.__file__)  # every sandbox shows it
 
 
-def trust_of(
-    sandbox: Sandbox, data: Sequence[DataLink], *, network: bool = False, imports: str = ""
-) -> Trust:
-    """Return how far scores of an evaluator can be believed; see `doubt`."""
-    doubted = doubt(sandbox, data, network=network, imports=imports)
-    return Trust.UNSEALED if doubted else Trust.EVALUATED
-
-
 def doubt(
     sandbox: Sandbox, data: Sequence[DataLink], *, network: bool = False, imports: str = ""
 ) -> str:
@@ -98,10 +90,11 @@ class ProgramScorer(OwnMetricScorer):
             device: what it computes on.
             python: the interpreter that runs it.
             network: let it use the network.
-            trust: what the score carries, where that is less than `trust_of`.
+            trust: what the score carries, where that is less than `doubt` leaves.
             stop: asked often; true ends a scoring as Interrupted.
         """
-        super().__init__(settings, trust or trust_of(sandbox, data, network=network))
+        doubted = doubt(sandbox, data, network=network)
+        super().__init__(settings, trust or (Trust.UNSEALED if doubted else Trust.EVALUATED))
         self._sandbox = sandbox
         self._limits = limits
         self._timeout = timeout

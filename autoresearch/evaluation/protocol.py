@@ -14,14 +14,12 @@ from numpy.typing import NDArray
 
 from autoresearch.evaluation.challenge import (
     AnswerComparison,
-    CommittedValues,
     Request,
     normalised,
     other_suffixes,
     true_rows,
 )
 from autoresearch.evaluation.rules import Cause, NoScore
-from autoresearch.evaluation.scoring_dir import ScoringDir
 from autoresearch.evaluation.server import ServerHandle
 from autoresearch.evaluation.text import MAX_VOCABULARY, Tokens
 from autoresearch.evaluation.windows import Block, Integers, Reals, WindowPlan
@@ -53,19 +51,6 @@ class Commitment:
 
     nats: Reals
     owner: NDArray[np.int8]
-
-
-def post_load(server: ServerHandle, scoring_dir: ScoringDir) -> None:
-    """Ask a server to load the model that is shown and try it on two tokens; do not wait."""
-    probe = np.zeros(2, "<i4").tobytes()  # token 0 is in every vocabulary
-    server.post(
-        "load",
-        probe,
-        checkpoint=str(scoring_dir.checkpoint),
-        device=scoring_dir.device,
-        threads=scoring_dir.limits.threads,
-        arrays=scoring_dir.arrays,
-    )
 
 
 def vocabulary(servers: Sequence[ServerHandle], plan: WindowPlan) -> int:
@@ -159,18 +144,13 @@ class Challenge:
             NoScore: an answer is no vector of logits.
         """
         nats, targets = self.commitment.nats[self.positions], self.plan.targets(self.positions)
-        comparison = AnswerComparison(CommittedValues(nats, targets, self.uniform))
-        again = self._again(entries, rng)
+        comparison = AnswerComparison(nats, targets, self.uniform)
+        count = min(RECOMPUTED, len(self.positions), max(1, MAX_NUMBERS // entries))
+        again = rng.choice(len(self.positions), count, replace=False)
         comparison.expect(again)
         rows = max(1, min(batch, MAX_NUMBERS // entries))
         queues = [
-            iter(
-                [
-                    *self._own(server, again, entries, rows, rng),
-                    *self._others(server, entries, rows, rng),
-                ]
-            )
-            for server in range(len(servers))
+            iter([*self._jobs(server, again, entries, rows, rng)]) for server in range(len(servers))
         ]
         for _, job, numbers in converse(servers, queues):
             assert isinstance(job.about, Request)
@@ -178,25 +158,13 @@ class Challenge:
             take(job.about.members, normalised(numbers.reshape(len(job.rows), entries)))
         return comparison
 
-    def _again(self, entries: int, rng: np.random.Generator) -> Integers:
-        count = min(RECOMPUTED, len(self.positions), max(1, MAX_NUMBERS // entries))
-        return rng.choice(len(self.positions), count, replace=False)
-
-    def _own(
+    def _jobs(
         self, server: int, again: Integers, entries: int, rows: int, rng: np.random.Generator
     ) -> Iterator[Job]:
-        members = again[self.commitment.owner[self.positions[again]] == server]
-        for each in true_rows(self.plan, self.positions[members], rows, rng):
-            yield _job(each, members, entries, audit=False)
-
-    def _others(
-        self, server: int, entries: int, rows: int, rng: np.random.Generator
-    ) -> Iterator[Job]:
-        members = np.flatnonzero(self.commitment.owner[self.positions] != server)
-        for each in other_suffixes(self.plan, self.positions[members], rows, rng):
-            yield _job(each, members, entries, audit=True)
-
-
-def _job(request: Request, members: Integers, entries: int, *, audit: bool) -> Job:
-    about = Request(members[request.members], request.rows)
-    return Job("vectors", request.rows, len(request.rows) * entries, about, audit)
+        """Yield what a server is asked: again about some that it committed to, and about others."""
+        owner = self.commitment.owner[self.positions]
+        own, others = again[owner[again] == server], np.flatnonzero(owner != server)
+        for members, requests, audit in ((own, true_rows, False), (others, other_suffixes, True)):
+            for each in requests(self.plan, self.positions[members], rows, rng):
+                about = Request(members[each.members], each.rows)
+                yield Job("vectors", each.rows, len(each.rows) * entries, about, audit)

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from autoresearch.errors import EvaluationError, Interrupted
@@ -104,20 +103,13 @@ class ServerHandle:
 
     @staticmethod
     def _launch(scoring_dir: ScoringDir, scratch: Path, channel: int, *, models: bool) -> Guarded:
-        module = "autoresearch.runtime.serve"
-        argv = [
-            sys.executable,
-            "-P",
-            "-m",
-            module,
-            str(channel),
-            str(scoring_dir.tree),
-            scoring_dir.entry,
-        ]
+        command = [sys.executable, "-P", "-m", "autoresearch.runtime.serve", str(channel)]
+        command += [str(scoring_dir.tree), scoring_dir.entry]
+        command += [scoring_dir.arrays] if models else []
         environment = scoring_dir.sandbox.environment(scratch, scoring_dir.limits)
         return launch(
             scoring_dir.sandbox.command(
-                [*argv, *((scoring_dir.arrays,) if models else ())],
+                command,
                 readable=(scoring_dir.shown, PACKAGES / "autoresearch"),
                 writable=(scratch,),
                 limits=scoring_dir.limits,
@@ -196,18 +188,12 @@ class ServerHandle:
         return Reply(header, self._read(expected))
 
     def __enter__(self) -> Self:
-        """Return itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_fault: object) -> None:
         """Kill the server and all it started."""
         self._channel.close()
-        self._guarded.__exit__(kind, value, trace)
+        self._guarded.kill()
 
     def _head(self) -> dict[str, object]:
         try:

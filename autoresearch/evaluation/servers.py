@@ -4,7 +4,6 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from autoresearch.evaluation.protocol import post_load
 from autoresearch.evaluation.scoring_dir import ScoringDir
 from autoresearch.evaluation.server import ServerHandle
 from autoresearch.process import remove
@@ -60,7 +59,14 @@ class Servers:
         self._deadline = time.monotonic() + timeout
         for server in self.pair:
             server.deadline = self._deadline
-            post_load(server, self.scoring_dir)
+            server.post(
+                "load",
+                bytes(8),  # two tokens 0, which are in every vocabulary
+                checkpoint=str(self.scoring_dir.checkpoint),
+                device=self.scoring_dir.device,
+                threads=self.scoring_dir.limits.threads,
+                arrays=self.scoring_dir.arrays,
+            )
 
     def tokenizer(self) -> ServerHandle:
         """Start a third server, for the tree's own tokenizer, with what is left of the time.

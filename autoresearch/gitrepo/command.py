@@ -34,10 +34,6 @@ _SETTINGS = (
     "log.showSignature=false",
 )
 _PERSONAL = ("core.hooksPath=", "commit.gpgSign=")
-_NO_IDENTITY = (
-    'git knows no author: run `git config --global user.name "Your Name"` '
-    "and `git config --global user.email you@example.org`"
-)
 _ENVIRONMENT = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
 _LOCKED = re.compile(r"'([^'\n]+\.lock)': File exists|could not lock config file")
 _FULL = re.compile(r"No space left on device|Disk quota exceeded|File too large")
@@ -88,6 +84,12 @@ class Answer:
         passing = _PASSING.search(self.error) is not None
         return (GitBusyError if passing else GitError)(f"{act}: {self.fault}")
 
+    def required(self, act: str) -> "Answer":
+        """Return it; `refusal` where git refused."""
+        if self.status != 0:
+            raise self.refusal(act)
+        return self
+
 
 def system_refusal(act: str, fault: OSError) -> GitError:
     """Return the error of an act that the system refused: a `GitBusyError` where it may pass."""
@@ -135,45 +137,49 @@ class Git:
             GitError: git could not even be started; `GitBusyError` where it may be later.
         """
         try:
-            with tempfile.TemporaryFile() as given:
-                given.write(stdin)
-                given.seek(0)
-                return self._run(arguments, given, environment or {})
+            return self._run(arguments, stdin, environment or {})
         except OSError as fault:
             raise system_refusal(f"git cannot run in {self.directory}", fault) from None
 
     def copy(self, *arguments: str, stdin: bytes, to: BinaryIO) -> None:
         """Write what git prints to an open file; errors as of `data`."""
-        with tempfile.TemporaryFile() as given:
-            given.write(stdin)
-            given.seek(0)
-            answer = self._run(arguments, given, {}, to)
-        if answer.status != 0:
-            raise answer.refusal(f"git {_verb(arguments)}")
+        self._run(arguments, stdin, {}, to).required(f"git {_verb(arguments)}")
 
     def _run(
         self,
         arguments: Sequence[str],
-        stdin: BinaryIO,
+        stdin: bytes,
         environment: Mapping[str, str],
         to: BinaryIO | None = None,
     ) -> Answer:
-        try:
-            ended = self._command.execute(
-                ["git", "-C", str(self.directory), *self._settings, *arguments],
-                istream=stdin,
+        with tempfile.TemporaryFile() as given:
+            given.write(stdin)
+            given.seek(0)
+            status, data, error = self._execute(
+                arguments,
+                environment,
+                istream=given,
                 output_stream=to,
                 with_extended_output=True,
                 with_exceptions=False,
                 stdout_as_string=False,
                 strip_newline_in_stdout=False,
+            )
+            return Answer(status, data, error)
+
+    def _execute(
+        self, arguments: Sequence[str], environment: Mapping[str, str], **options: Any
+    ) -> Any:
+        try:
+            return self._command.execute(
+                ["git", "-C", str(self.directory), *self._settings, *arguments],
                 env={**self._environment, **environment},
                 start_new_session=True,
+                **options,
             )
         except self._refusals as fault:
             msg = f"git cannot run in {self.directory}: {safe_line(str(fault), 200)}"
             raise GitError(msg) from None
-        return _answer(ended)
 
     def data(
         self, *arguments: str, stdin: bytes = b"", environment: Mapping[str, str] | None = None
@@ -185,9 +191,7 @@ class Git:
                 `GitBusyError` where that may pass by waiting.
         """
         answer = self.attempt(*arguments, stdin=stdin, environment=environment)
-        if answer.status != 0:
-            raise answer.refusal(f"git {_verb(arguments)}")
-        return answer.data
+        return answer.required(f"git {_verb(arguments)}").data
 
     def text(
         self, *arguments: str, stdin: bytes = b"", environment: Mapping[str, str] | None = None
@@ -202,21 +206,19 @@ class Git:
         Raises:
             GitError: it could not be started.
         """
-        try:
-            return self._command.execute(
-                ["git", "-C", str(self.directory), *self._settings, *arguments],
-                istream=PIPE,
-                as_process=True,
-                env=self._environment,
-                start_new_session=True,
-            )
-        except self._refusals as fault:
-            msg = f"git cannot run in {self.directory}: {safe_line(str(fault), 200)}"
-            raise GitError(msg) from None
+        return self._execute(arguments, {}, istream=PIPE, as_process=True)
 
     def holds(self, *arguments: str) -> bool:
         """Return whether git ends with status 0."""
         return self.attempt(*arguments).status == 0
+
+    def unfiltered(self) -> list[str]:
+        """Return options by which git runs none of the person's filters: files are as they are."""
+        told = self.attempt("config", "-z", "--name-only", "--get-regexp", r"^filter\..").text
+        drivers = {name.rpartition(".")[0] for name in told.split("\0") if name.count(".") > 1}
+        plain = sorted(each for each in drivers if "=" not in each)
+        values = ("clean=", "smudge=", "process=", "required=false")
+        return [part for each in plain for value in values for part in ("-c", f"{each}.{value}")]
 
 
 def _verb(arguments: Sequence[str]) -> str:
@@ -225,12 +227,6 @@ def _verb(arguments: Sequence[str]) -> str:
     while rest[0] == "-c":
         del rest[:2]
     return rest[0]
-
-
-def _answer(ended: object) -> Answer:
-    status, out, error = ended if isinstance(ended, tuple) else (1, b"", "")
-    data = out if isinstance(out, bytes) else str(out).encode("utf-8", "surrogateescape")
-    return Answer(int(status), data, str(error))
 
 
 def unusable(root: Path, git: Git, answer: Answer) -> str:
@@ -245,13 +241,3 @@ def unusable(root: Path, git: Git, answer: Answer) -> str:
             f"run `git config --global --add safe.directory {root}`"
         )
     return f"git cannot use {root}: {answer.fault}"
-
-
-def identity(directory: Path) -> tuple[str, str]:
-    """Return the author git knows in a directory; see `GitRepo.require_identity`."""
-    git = Git(directory)
-    answer = git.attempt("var", "GIT_COMMITTER_IDENT")
-    told = re.fullmatch(r"(.+) <(.+)> \d+ [+-]\d{4}", answer.text)
-    if answer.status != 0 or told is None or not git.holds("var", "GIT_AUTHOR_IDENT"):
-        raise GitError(_NO_IDENTITY)
-    return told[1], told[2]

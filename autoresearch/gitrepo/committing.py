@@ -8,15 +8,14 @@ their checkout as it stands, never from the change that comes home: no candidate
 
 import os
 import shlex
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch.errors import GitError
-from autoresearch.gitrepo.checkout import unfiltered
-from autoresearch.gitrepo.command import Git, system_refusal
+from autoresearch.gitrepo.command import Git
+from autoresearch.gitrepo.neutral import temporary_folder
 from autoresearch.gitrepo.trees import commit_tree
 from autoresearch.records.text import safe_line
 
@@ -85,15 +84,11 @@ def committer(git: Git, onto: str, options: CommitOptions | None, prefix: str) -
     if options is None or config is None or not _concerned(config, options):
         yield lambda tree, parent, message, when: commit_tree(git, tree, parent, message, when)
         return
-    try:
-        made = tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True)
-    except OSError as fault:
-        raise system_refusal("git needs a temporary folder", fault) from None
-    with made as folder:
-        place = Path(folder) / Path(folder).name
+    with temporary_folder(prefix) as folder:
+        place = folder / folder.name
         try:
-            git.text(*unfiltered(git), "worktree", "add", "--quiet", "--detach", str(place), onto)
-            yield _CommitWorktree(Git(place), config, options, Path(folder)).write
+            git.text(*git.unfiltered(), "worktree", "add", "--quiet", "--detach", str(place), onto)
+            yield _CommitWorktree(Git(place), config, options, folder).write
         finally:
             git.attempt("worktree", "remove", "--force", "--force", str(place))
 
@@ -116,7 +111,7 @@ class _CommitWorktree:
         for name in _HOOKS:
             if options.hooks and name in config.hooks:
                 self._wrap(name, config.hooks[name])
-        self._unfiltered = unfiltered(git)
+        self._unfiltered = git.unfiltered()
         self._options = [
             "--signoff" if options.signoff else "--no-signoff",
             "--gpg-sign" if config.signed and options.signature else "--no-gpg-sign",
@@ -184,12 +179,3 @@ def after_commit(git: Git, old: str, new: str, *, here: bool) -> str | None:
     if Git(git.directory, personal=True).attempt("-c", call, "run-hook").status != 0:
         return "your post-commit hook failed, after all was done"
     return None
-
-
-def annotate(git: Git, sha: str, text: str) -> None:
-    """Attach a note to a commit; see `GitRepo.annotate`."""
-    note = ("notes", "--ref=autoresearch", "add", "--force", "--no-stripspace", "--file=-", sha)
-    if (
-        git.attempt(*note, stdin=text.encode()).status != 0
-    ):  # older versions know no --no-stripspace
-        git.text(*(each for each in note if each != "--no-stripspace"), stdin=text.encode())

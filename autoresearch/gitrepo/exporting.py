@@ -8,7 +8,8 @@ from typing import BinaryIO
 
 from autoresearch.errors import GitError, Interrupted
 from autoresearch.gitrepo.command import Git, system_refusal
-from autoresearch.gitrepo.trees import LINK, SUBMODULE, Entry, listing, remove_tree
+from autoresearch.gitrepo.trees import LINK, SUBMODULE, Entry, listing
+from autoresearch.process import remove
 from autoresearch.records.text import safe_line
 
 _EXECUTABLE = "100755"
@@ -31,23 +32,20 @@ def export(
     for entry in found:
         _require_inside(entry.path)
     try:
-        remove_tree(directory)
+        remove(directory)
         directory.mkdir(parents=True)
         for entry in found:
             place = directory / entry.path
             (place if entry.mode == SUBMODULE else place.parent).mkdir(parents=True, exist_ok=True)
+        blobs = [entry for entry in found if entry.mode != SUBMODULE]
         # Links last: nothing is ever written through one.
-        for part in _parts(sorted(_blobs(found), key=lambda each: each.mode == LINK)):
+        for part in _parts(sorted(blobs, key=lambda each: each.mode == LINK)):
             if stop():
                 msg = "stopped while a commit was being written out"
                 raise Interrupted(msg)
             _write(git, part, directory)
     except OSError as fault:
         raise system_refusal(f"cannot write {directory}", fault) from None
-
-
-def _blobs(found: Iterable[Entry]) -> list[Entry]:
-    return [entry for entry in found if entry.mode != SUBMODULE]
 
 
 def _require_inside(path: str) -> None:

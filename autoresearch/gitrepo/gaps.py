@@ -86,13 +86,9 @@ def _links(git: Git, found: Sequence[Entry]) -> Iterator[Gap]:
         mend = "commit what it leads to in its place"
         if end.startswith("/") or end.split("/")[0] == "..":
             yield Gap(path, f"is a link that leads out of the project ({target})", mend)
-        elif end != "." and end not in there and not _passes(end, targets):
+        # One that goes through another link is told as that one.
+        elif end != "." and end not in there and not _is_in(end, targets):
             yield Gap(path, f"is a link to {target}, which is in no commit", mend)
-
-
-def _passes(path: str, links: Iterable[str]) -> bool:
-    """Return whether a path goes through a link: that one is told by itself."""
-    return any(path.startswith(f"{link}/") for link in links)
 
 
 class _Missing:

@@ -19,7 +19,20 @@ _SHA256 = "[core]\nrepositoryformatversion = 1\n[extensions]\nobjectformat = sha
 
 
 @contextmanager
-def neutral(prefix: str, of: Git | None = None) -> Iterator[Git]:
+def temporary_folder(prefix: str) -> Iterator[Path]:
+    """Yield a new folder, which is gone afterwards; its name begins with `prefix`.
+
+    Raises:
+        GitError: there is no room for it.
+    """
+    with _room():
+        folder = tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True)
+    with folder as made:
+        yield Path(made).resolve()
+
+
+@contextmanager
+def neutral(prefix: str, of: Git) -> Iterator[Git]:
     """Yield git in an empty folder with a repository of its own; both are gone afterwards.
 
     Args:
@@ -29,13 +42,18 @@ def neutral(prefix: str, of: Git | None = None) -> Iterator[Git]:
     Raises:
         GitError: there is no room for it, or git refuses.
     """
-    try:
-        folder = tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True)
-    except OSError as fault:
-        raise system_refusal("git needs a temporary folder", fault) from None
-    with folder as made:
-        place = Path(made).resolve()
-        yield _begin(place, of)
+    with temporary_folder(prefix) as place:
+        tree, store = place / "tree", place / "git"
+        environment = {"GIT_DIR": str(store), "GIT_WORK_TREE": str(tree)}
+        objects, kind = _store(of)
+        with _room():
+            tree.mkdir()
+            git = Git(tree, {**environment, "GIT_OBJECT_DIRECTORY": objects})
+            git.text("init", "--quiet", "--template=", *kind)
+            (store / "info").mkdir(exist_ok=True)
+            (store / "info" / "attributes").write_text(ATTRIBUTES)
+        _tell_promisors(git, of)
+        yield git
 
 
 @contextmanager
@@ -45,38 +63,23 @@ def bare(prefix: str, of: Git) -> Iterator[Git]:
     Raises:
         GitError: there is no room for it.
     """
-    try:
-        folder = tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True)
-        with folder as made:
-            place = Path(made).resolve()
-            objects, kind = _store(of)
+    with temporary_folder(prefix) as place:
+        objects, kind = _store(of)
+        with _room():
             for each in ("refs", "info"):
                 (place / each).mkdir()
             (place / "HEAD").write_text("ref: refs/heads/none\n")
             (place / "config").write_text(_SHA256 if kind else "")
             (place / "info" / "attributes").write_text(ATTRIBUTES)
-            yield Git(place, {"GIT_DIR": str(place), "GIT_OBJECT_DIRECTORY": objects})
-    except OSError as fault:
-        raise system_refusal("git needs a temporary folder", fault) from None
+        yield Git(place, {"GIT_DIR": str(place), "GIT_OBJECT_DIRECTORY": objects})
 
 
-def _begin(place: Path, of: Git | None) -> Git:
-    tree, store = place / "tree", place / "git"
-    environment = {"GIT_DIR": str(store), "GIT_WORK_TREE": str(tree)}
-    kind: list[str] = []
-    if of is not None:
-        environment["GIT_OBJECT_DIRECTORY"], kind = _store(of)
+@contextmanager
+def _room() -> Iterator[None]:
     try:
-        tree.mkdir()
-        git = Git(tree, environment)
-        git.text("init", "--quiet", "--template=", *kind)
-        (store / "info").mkdir(exist_ok=True)
-        (store / "info" / "attributes").write_text(ATTRIBUTES)
+        yield
     except OSError as fault:
         raise system_refusal("git needs a temporary folder", fault) from None
-    if of is not None:
-        _tell_promisors(git, of)
-    return git
 
 
 @lru_cache(maxsize=8)

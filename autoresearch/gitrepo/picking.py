@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,7 +12,8 @@ from autoresearch.gitrepo.command import Git
 from autoresearch.gitrepo.committing import CommitOptions, Write, committer
 from autoresearch.gitrepo.neutral import bare, has_promisors, neutral
 from autoresearch.gitrepo.objects import UnreadableError
-from autoresearch.gitrepo.trees import SHA, remove_tree
+from autoresearch.gitrepo.trees import SHA
+from autoresearch.process import remove
 
 _NAME = "autoresearch-pick-"
 
@@ -142,7 +143,7 @@ def picker(git: Git, onto: str, options: CommitOptions | None = None) -> Iterato
         yield Picker(bench, onto, write)
 
 
-def prune(git: Git, alive: Callable[[int], bool] | None = None) -> tuple[Path, ...]:
+def prune(git: Git) -> tuple[Path, ...]:
     """Remove the folders that killed processes left behind, and only those; return them.
 
     Older versions of this package picked in linked worktrees; what is left of these goes, too. Not
@@ -152,7 +153,7 @@ def prune(git: Git, alive: Callable[[int], bool] | None = None) -> tuple[Path, .
     def is_left(place: Path) -> bool:
         owner = place.name.removeprefix(_NAME).partition("-")[0]
         ours = place.name.startswith(_NAME) and owner.isdigit()
-        return ours and not (alive or _alive)(int(owner))
+        return ours and not _alive(int(owner))
 
     removed = []
     for line in git.text("worktree", "list", "--porcelain").splitlines():
@@ -160,10 +161,10 @@ def prune(git: Git, alive: Callable[[int], bool] | None = None) -> tuple[Path, .
         if line.startswith("worktree ") and is_left(place):
             git.attempt("worktree", "remove", "--force", "--force", str(place))
             if place.parent.name == place.name:
-                remove_tree(place.parent)
+                remove(place.parent)
             removed.append(place)
     for place in filter(is_left, Path(tempfile.gettempdir()).glob(f"{_NAME}*")):
-        remove_tree(place)
+        remove(place)
         removed.append(place)
     return tuple(removed)
 

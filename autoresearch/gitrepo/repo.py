@@ -1,5 +1,6 @@
 """The project's repository. The person's checkout, index and branches are theirs."""
 
+import re
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -8,13 +9,20 @@ from functools import lru_cache
 from pathlib import Path
 
 from autoresearch.errors import GitError
-from autoresearch.gitrepo import checkout, comparing, exporting, gaps, picking, refs, trees
-from autoresearch.gitrepo.command import Git, identity, unusable
-from autoresearch.gitrepo.committing import CommitConfig, CommitOptions, after_commit, annotate
+from autoresearch.gitrepo import comparing, exporting, gaps, picking, trees
+from autoresearch.gitrepo.command import Git, unusable
+from autoresearch.gitrepo.committing import CommitConfig, CommitOptions, after_commit
 from autoresearch.gitrepo.messages import Commit
+from autoresearch.gitrepo.refs import Refs
+from autoresearch.process import remove
+
+_NO_IDENTITY = (
+    'git knows no author: run `git config --global user.name "Your Name"` '
+    "and `git config --global user.email you@example.org`"
+)
 
 
-class GitRepo:
+class GitRepo(Refs):
     """Git as the house uses it, for one project, which may be a folder of a larger repository.
 
     `root` is the project, `checkout_root` the top of the checkout it lies in, and `prefix` the
@@ -26,17 +34,13 @@ class GitRepo:
         self.checkout_root = checkout_root
         self.prefix = prefix
         self._here = Git(root)
-        self._git = Git(checkout_root)
-        git = self._git
-
-        def read(commit: str, globs: tuple[str, ...]) -> dict[str, str]:
-            return trees.read_files(git, commit, prefix, globs)
-
-        self._read = (
-            read  # without `self`: or only the collector of cycles would end git's processes
-        )
+        git = Git(checkout_root)
+        super().__init__(git)
         # What a commit holds never changes, and the incumbent's files are asked for at every turn.
-        self._texts = lru_cache(maxsize=16)(read)
+        # Without `self`: or only the collector of cycles would end git's processes.
+        self._texts = lru_cache(maxsize=16)(
+            lambda commit, globs: trees.read_files(git, commit, prefix, globs)
+        )
         weakref.finalize(self, self._git.objects.close)
 
     @classmethod
@@ -77,32 +81,16 @@ class GitRepo:
         Raises:
             GitError: it knows none; an address guessed from the host name does not count.
         """
-        return identity(directory)
+        git = Git(directory)
+        answer = git.attempt("var", "GIT_COMMITTER_IDENT")
+        told = re.fullmatch(r"(.+) <(.+)> \d+ [+-]\d{4}", answer.text)
+        if answer.status != 0 or told is None or not git.holds("var", "GIT_AUTHOR_IDENT"):
+            raise GitError(_NO_IDENTITY)
+        return told[1], told[2]
 
     def identity(self) -> tuple[str, str]:
         """Return the name and address that commits get here; see `require_identity`."""
         return self.require_identity(self.root)
-
-    def head(self) -> str:
-        """Return the sha of the commit that is checked out.
-
-        Raises:
-            GitError: there is none yet.
-        """
-        sha = self.resolve("HEAD")
-        if sha is None:
-            msg = "the repository has no commit yet: make one with `git add` and `git commit`"
-            raise GitError(msg)
-        return sha
-
-    def resolve(self, name: str) -> str | None:
-        """Return the sha of the commit that a name means, or None."""
-        return refs.resolve(self._git, name)
-
-    def current_branch(self) -> str | None:
-        """Return the branch that is checked out, or None where HEAD is detached."""
-        answer = self._git.attempt("symbolic-ref", "--quiet", "--short", "HEAD")
-        return answer.text if answer.status == 0 else None
 
     def is_dirty(self, paths: Sequence[str] = ()) -> bool:
         """Return whether there are uncommitted changes.
@@ -111,64 +99,13 @@ class GitRepo:
             paths: of the project, or globs; untracked files among them count. With none, the whole
                 checkout is meant, and untracked files do not count.
         """
-        return checkout.is_dirty(self._here, paths)
-
-    def branch_exists(self, branch: str) -> bool:
-        """Return whether there is a local branch of this name."""
-        return self.resolve(f"refs/heads/{branch}") is not None
-
-    def branch_tip(self, branch: str) -> str:
-        """Return the sha a local branch is at.
-
-        Raises:
-            GitError: there is no such branch.
-        """
-        return refs.branch_tip(self._git, branch)
-
-    def ensure_branch(self, branch: str, sha: str) -> None:
-        """Make a branch at a commit unless it is there already.
-
-        Raises:
-            GitError: it is there, but at another commit.
-        """
-        refs.ensure_branch(self._git, branch, sha)
-
-    def checked_out_at(self, branch: str) -> Path | None:
-        """Return the checkout, among all linked ones, that has a branch checked out."""
-        return refs.checked_out_at(self._git, branch)
-
-    def require_unused(self, branch: str) -> None:
-        """Return if no checkout, linked ones included, has a branch checked out.
-
-        Raises:
-            BranchCheckedOutError: one has, so that moving the branch would change files under it.
-        """
-        refs.require_unused(self._git, branch)
-
-    def require_clear(self, tag: str, last: int) -> None:
-        """Return if nothing of the person's is in the way of a study's branch and refs.
-
-        Nothing is moved; git only locks them for a moment, as it would to write them.
-
-        Args:
-            tag: the study's.
-            last: the number of the newest experiment there is; later ones will need refs.
-
-        Raises:
-            GitBusyError: a lock file is in the way.
-            GitError: a branch or ref is; the message ends in the command that mends it.
-        """
-        refs.require_clear(self._git, tag, last)
-
-    def set_ref(self, name: str, new: str, old: str | None) -> None:
-        """Move a ref to a commit, if it is at `old`; NO_REF: if it is nowhere; None: in any case.
-
-        Raises:
-            BranchMovedError: it is elsewhere.
-            GitBusyError: git cannot write it now, but may later: a lock file, a full disk.
-            GitError: git cannot write it.
-        """
-        refs.set_ref(self._git, name, new, old)
+        untracked = "all" if paths else "no"
+        specs = [f":(glob){path}" for path in paths]
+        command = ("status", "--porcelain", "-z", f"--untracked-files={untracked}", "--", *specs)
+        answer = self._here.attempt(*command)
+        if answer.status != 0:  # perhaps for want of a filter that git-lfs, say, would be
+            answer = self._here.attempt(*self._here.unfiltered(), *command)
+        return bool(answer.required("git status").data)
 
     def read_files(self, commit: str, globs: Sequence[str]) -> dict[str, str]:
         """Return the project's UTF-8 files at a commit that the globs name, path to text.
@@ -178,8 +115,9 @@ class GitRepo:
         Raises:
             GitError: there is no such commit, or the project is not in it.
         """
-        named = trees.SHA.fullmatch(commit) is not None
-        return dict((self._texts if named else self._read)(commit, tuple(globs)))
+        if trees.SHA.fullmatch(commit):
+            return dict(self._texts(commit, tuple(globs)))
+        return trees.read_files(self._git, commit, self.prefix, globs)
 
     def write_commit(
         self, parent: str, files: Mapping[str, str], message: str, when: datetime
@@ -228,7 +166,7 @@ class GitRepo:
             self.export(commit, directory, stop)
             yield directory
         finally:
-            trees.remove_tree(directory)
+            remove(directory)
 
     def gaps(self, commit: str, entry: str, shown: Sequence[str] = ()) -> tuple[gaps.Gap, ...]:
         """Return what trials of a commit lack of what the checkout has: they get what it holds.
@@ -250,11 +188,6 @@ class GitRepo:
             GitError: one of the two is no commit here.
         """
         return trees.lineage(self._git, base, tip)
-
-    def merge_base(self, one: str, other: str) -> str | None:
-        """Return the best common ancestor of two commits, or None."""
-        answer = self._git.attempt("merge-base", one, other)
-        return answer.text if answer.status == 0 else None
 
     def commit(self, sha: str) -> Commit:
         """Return one commit with its trailers; GitError where there is none."""
@@ -292,7 +225,15 @@ class GitRepo:
         Raises:
             GitError: it is no descendant, or git would overwrite something; nothing has moved.
         """
-        checkout.fast_forward(self._git, sha)
+        command = (
+            "-c", "merge.autoStash=false",
+            "merge", "--ff-only", "--quiet", "--no-stat", "--no-verify-signatures", sha,
+        )  # fmt: skip
+        answer = self._git.attempt(*command)
+        if answer.status != 0 and not _has_filtered(self._git, sha):
+            # Git may look at files that do not change, through a filter that is not installed.
+            answer = self._git.attempt(*self._git.unfiltered(), *command)
+        answer.required("git merge")
 
     def hooks_left_out(self, options: CommitOptions) -> list[str]:
         """Return in clauses what these options do not keep of the person's hooks and signature."""
@@ -308,4 +249,14 @@ class GitRepo:
 
     def annotate(self, sha: str, text: str) -> None:
         """Attach a text to a commit, in refs/notes/autoresearch; what was there is replaced."""
-        annotate(self._git, sha, text)
+        note = ("notes", "--ref=autoresearch", "add", "--force", "--no-stripspace", "--file=-", sha)
+        if self._git.attempt(*note, stdin=text.encode()).status != 0:
+            older = (each for each in note if each != "--no-stripspace")  # versions that know none
+            self._git.text(*older, stdin=text.encode())
+
+
+def _has_filtered(git: Git, sha: str) -> bool:
+    """Return whether a filter of the person's belongs to a file that a commit would change."""
+    changed = git.data("diff-tree", "-r", "-z", "--name-only", "--no-renames", "HEAD", sha)
+    told = git.data("check-attr", "-z", "--stdin", "filter", stdin=changed).split(b"\0")
+    return any(value not in (b"unspecified", b"unset") for value in told[2::3])

@@ -5,14 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from pathlib import Path
 
 from autoresearch.errors import GitError
 from autoresearch.gitrepo.command import Git
 from autoresearch.gitrepo.messages import Commit
 from autoresearch.gitrepo.objects import FOLDER, UnreadableError
 from autoresearch.patching import matches
-from autoresearch.process import remove
 
 _FEW = 16  # sizes that are asked for one after another; more are asked for at once
 MAX_TEXT = 4 * 2**20  # bytes; a larger file is data, not text that anyone edits
@@ -78,7 +76,8 @@ def _below(git: Git, tree: str, place: str) -> Iterator[Entry]:
 
 
 def _listing(git: Git, commit: str, prefix: str) -> tuple[Entry, ...]:
-    answer = git.attempt("ls-tree", "-r", "-l", "-z", "--full-tree", _project(commit, prefix))
+    project = f"{commit}:{prefix.removesuffix('/')}"
+    answer = git.attempt("ls-tree", "-r", "-l", "-z", "--full-tree", project)
     if answer.status != 0:
         _require(git, commit)
         msg = f"{prefix} is in no commit yet: add and commit the project first"
@@ -94,21 +93,12 @@ def _listing(git: Git, commit: str, prefix: str) -> tuple[Entry, ...]:
 _known = lru_cache(maxsize=64)(_read_listing)
 
 
-def entries(git: Git, commit: str, prefix: str) -> list[Entry]:
-    """Return the files of the project at a commit; links and submodules are left out.
-
-    Raises:
-        GitError: there is no such commit, or the project is not in it.
-    """
-    return [entry for entry in listing(git, commit, prefix) if entry.mode in REGULAR]
-
-
 def read_files(git: Git, commit: str, prefix: str, globs: Sequence[str]) -> dict[str, str]:
     """Return the UTF-8 texts that the globs name at a commit, in path order."""
     wanted = [
         entry
-        for entry in entries(git, commit, prefix)
-        if entry.size <= MAX_TEXT and matches(entry.path, globs)
+        for entry in listing(git, commit, prefix)
+        if entry.mode in REGULAR and entry.size <= MAX_TEXT and matches(entry.path, globs)
     ]
     try:
         texts = [(entry.path, _text(git.objects.blob(entry.blob))) for entry in wanted]
@@ -137,7 +127,7 @@ def write_commit(
     when: datetime,
 ) -> str:
     """Write a commit that sets these files of the project; see `GitRepo.write_commit`."""
-    modes = {entry.path: entry.mode for entry in entries(git, parent, prefix)}
+    modes = {entry.path: entry.mode for entry in listing(git, parent, prefix)}
     date, told = int(when.timestamp()), message.encode("utf-8", "replace")
     if b"\0" in told:
         msg = "a commit message cannot hold NUL"
@@ -210,11 +200,6 @@ def read_commit(git: Git, sha: str) -> Commit:
     return _commits(git, "-1", sha, "--")[0]
 
 
-def remove_tree(directory: Path) -> None:
-    """Remove a directory and what training left in it; what resists stays, and no word is said."""
-    remove(directory)
-
-
 def _require(git: Git, commit: str) -> None:
     if not git.holds("cat-file", "-e", f"{commit}^{{commit}}"):
         msg = f"there is no commit {commit[:12]} in this repository"
@@ -228,10 +213,6 @@ def _commits(git: Git, *selection: str) -> tuple[Commit, ...]:
         Commit(sha, tree, tuple(parents.split()), int(when), message)
         for sha, tree, parents, when, message in zip(*[fields] * 5, strict=True)
     )
-
-
-def _project(commit: str, prefix: str) -> str:
-    return f"{commit}:{prefix.removesuffix('/')}"
 
 
 def _text(data: bytes) -> str | None:

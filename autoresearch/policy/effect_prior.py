@@ -42,7 +42,8 @@ def fit_prior(usual: Prior, measured: Sequence[tuple[float, float]]) -> Prior:
         logs = logs + _log_likelihood(usual, effect, variance)
     weights = np.exp(logs - logs.max())
     weights = weights / weights.sum()
-    up, flat, down = (float((weights * each).sum()) for each in grid.shares)
+    shares = grid.better, grid.neutral, grid.worse
+    up, flat, down = (float((weights * each).sum()) for each in shares)
     gain = float((weights * grid.better * grid.gains[:, None]).sum()) / up
     loss = float((weights * grid.worse * grid.losses).sum()) / down
     return Prior(up, flat, down, gain, loss)
@@ -58,35 +59,25 @@ class _Grid:
     gains: Vector
     losses: Vector
 
-    @classmethod
-    def around(cls, usual: Prior) -> "_Grid":
-        """Return the grid around what is usual."""
-        better = _shares(usual.better, _BETTER[0])[:, None, None, None]
-        idle = _shares(usual.neutral / (usual.neutral + usual.worse), _IDLE[0])[:, None, None]
-        gains, losses = (size * np.array(_SIZES[0]) for size in (usual.gain, usual.loss))
-        return cls(better, (1 - better) * idle, (1 - better) * (1 - idle), gains, losses)
-
-    def log_likelihood(self, effect: float, variance: float) -> Vector:
-        """Return the log of how likely each prior makes a measured effect."""
-        up, flat, down = densities(self.gains, self.losses, effect, variance)
-        mixed = self.better * up[:, None] + self.neutral * flat + self.worse * down
-        return np.asarray(np.log(np.maximum(mixed, _LEAST)))
-
-    @property
-    def shares(self) -> tuple[Vector, Vector, Vector]:
-        """How often ideas are better, neutral and worse."""
-        return self.better, self.neutral, self.worse
-
 
 @lru_cache(maxsize=4)
 def _around(usual: Prior) -> _Grid:
-    return _Grid.around(usual)
+    """Return the grid around what is usual."""
+    better = _shares(usual.better, _BETTER[0])[:, None, None, None]
+    idle = _shares(usual.neutral / (usual.neutral + usual.worse), _IDLE[0])[:, None, None]
+    gains, losses = (size * np.array(_SIZES[0]) for size in (usual.gain, usual.loss))
+    return _Grid(better, (1 - better) * idle, (1 - better) * (1 - idle), gains, losses)
 
 
 @lru_cache(maxsize=4096)  # a study's ideas are gone through again at every verdict
 def _log_likelihood(usual: Prior, effect: float, variance: float) -> Vector:
+    """Return the log of how likely each prior of the grid makes a measured effect."""
+    grid = _around(usual)
     # However far a training went astray, it says nothing of how small losses can be.
-    return _around(usual).log_likelihood(min(effect, _MOST_LOSS * usual.loss), variance)
+    effect = min(effect, _MOST_LOSS * usual.loss)
+    up, flat, down = densities(grid.gains, grid.losses, effect, variance)
+    mixed = grid.better * up[:, None] + grid.neutral * flat + grid.worse * down
+    return np.asarray(np.log(np.maximum(mixed, _LEAST)))
 
 
 def _shares(usual: float, powers: Sequence[float]) -> Vector:

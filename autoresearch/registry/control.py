@@ -17,7 +17,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from autoresearch.errors import RegistryError
-from autoresearch.registry.at_work import RunNote
+from autoresearch.registry.lock import RunNote
 
 _CLOSE = b"close\n"  # written by the run itself, so that its reader ends
 

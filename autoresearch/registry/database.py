@@ -3,7 +3,7 @@
 import itertools
 import sqlite3
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,12 +12,19 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import defer
 from sqlalchemy.sql.base import ExecutableOption
-from sqlmodel import Session, SQLModel
+from sqlmodel import Session, SQLModel, select
 
 from autoresearch.errors import RegistryBusyError
+from autoresearch.records.tables import Call, Experiment, Trial
 from autoresearch.registry import schema
 
 T = TypeVar("T")
+
+BODIES: Mapping[type[SQLModel], tuple[str, ...]] = {  # what is long of a row, by table
+    Call: ("answer",),
+    Experiment: ("patch", "change_text", "test_bits"),
+    Trial: ("log", "doc_bits", "curve", "traceback"),
+}
 
 
 class Database:
@@ -44,7 +51,12 @@ class Database:
         Raises:
             RegistryError: the registry is damaged.
         """
-        return list(self._rows(query))
+
+        def read() -> list[Any]:
+            with Session(self.engine, expire_on_commit=False) as session:
+                return list(session.exec(query).all())
+
+        return self.through(read)
 
     def first(self, query: Any) -> Any:
         """Return a query's first row, None where there is none.
@@ -52,7 +64,7 @@ class Database:
         Raises:
             RegistryError: the registry is damaged.
         """
-        rows = self._rows(query.limit(1))
+        rows = self.all(query.limit(1))
         return rows[0] if rows else None
 
     def alone(self, act: Callable[[Connection], T]) -> T:
@@ -87,16 +99,15 @@ class Database:
             self._pause(str(known), attempt)
         raise AssertionError
 
-    def _rows(self, query: Any) -> Sequence[Any]:
-        def read() -> Sequence[Any]:
-            with Session(self.engine, expire_on_commit=False) as session:
-                return session.exec(query).all()  # type: ignore[no-any-return]
-
-        return self.through(read)
-
 
 def _wait_little(connection: sqlite3.Connection, _record: object) -> None:
     connection.execute("PRAGMA busy_timeout=500")
+
+
+def select_rows(table: type[SQLModel], *, whole: bool = False) -> Any:
+    """Return the query of a table's rows, which leaves their bodies in the file unless `whole`."""
+    query = select(table)
+    return query if whole else query.options(*without(table, BODIES[table]))
 
 
 @cache

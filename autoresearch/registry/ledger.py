@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, case, func, insert, select, update
+from sqlalchemy import Connection, case, func, select, update
 from sqlmodel import col
 
 from autoresearch.errors import RegistryError
@@ -24,6 +24,7 @@ from autoresearch.records.tables import Call, Experiment, Study, Trial
 from autoresearch.records.values import TrialState
 from autoresearch.registry.database import Database
 from autoresearch.registry.packing import pack
+from autoresearch.registry.writing import write
 
 _ROUNDING = 1e-9  # dollars that sums of floats may be off
 _MOST_TOKENS = 2**53  # beyond it no count is one, whatever a server says
@@ -120,9 +121,19 @@ class StudyLedger:
         reached = self._reached(connection, intent.worst)
         if reached is not None:
             return reached
-        made = connection.execute(insert(Call).values(self._row(intent)))
-        (number,) = made.inserted_primary_key or (0,)
-        return int(number)
+        call = Call(
+            study_id=self._study,
+            proposer=intent.proposer,
+            provider=intent.provider,
+            model=intent.model,
+            purpose=intent.purpose,
+            state=CallState.RESERVED,
+            price=intent.price,
+            reserved_usd=intent.worst,
+            cost_usd=intent.worst,
+            created_at=self._now(),
+        )
+        return int(write(connection, call).id or 0)
 
     def _sums(self) -> list[tuple[str, float, _Mark]]:
         """Return each cap on a sum: its name, the amount, and from where on is counted."""
@@ -169,21 +180,6 @@ class StudyLedger:
             .where(col(Experiment.study_id) == self._study, col(Trial.id) > since.trial)
         )
         return self._gpu.cost(float(connection.execute(query).scalar_one()))
-
-    def _row(self, intent: Intent) -> Mapping[str, object]:
-        call = Call(
-            study_id=self._study,
-            proposer=intent.proposer,
-            provider=intent.provider,
-            model=intent.model,
-            purpose=intent.purpose,
-            state=CallState.RESERVED,
-            price=intent.price,
-            reserved_usd=intent.worst,
-            cost_usd=intent.worst,
-            created_at=self._now(),
-        )
-        return call.model_dump(exclude={"id"})
 
     def _change(self, call: int, values: Mapping[str, object], *, once: bool = False) -> None:
         mine = (col(Call.id) == call, col(Call.study_id) == self._study)

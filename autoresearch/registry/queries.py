@@ -1,29 +1,30 @@
-"""Everything that is only read from the registry."""
+"""What is read of a study's rows: experiments, trials, readings. Figures are in `figures.py`."""
 
 from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
 
 from sqlalchemy import and_, func
 from sqlmodel import col, select
 
 from autoresearch.errors import RegistryError
-from autoresearch.policy import Duty, Scale, scale_of
-from autoresearch.records.arms import Trained
+from autoresearch.policy import Scale, scale_of
 from autoresearch.records.hardware import Hardware, RanOn
 from autoresearch.records.notes import Note
-from autoresearch.records.tables import Call, Experiment, Study, Trial
-from autoresearch.records.values import ExperimentState, Purpose, Reading, Verdict
-from autoresearch.registry import calls, machines, readings, tried
-from autoresearch.registry.arms import trained
-from autoresearch.registry.database import Database, without
-from autoresearch.registry.deciding import Decided
-from autoresearch.registry.phases import duty
-from autoresearch.registry.pruning import PruningCounts, curves, pruning_counts
+from autoresearch.records.tables import Experiment, Study, Trial
+from autoresearch.records.values import (
+    UNCOUNTED,
+    ExperimentState,
+    Purpose,
+    Reading,
+    Standing,
+    TrialState,
+    Verdict,
+)
+from autoresearch.registry import readings
+from autoresearch.registry.database import Database, select_rows
+from autoresearch.registry.packing import unpack_reals
 from autoresearch.registry.readings import Repeat
-from autoresearch.registry.revision import revision
-from autoresearch.registry.rows import EXPERIMENT_BODY, MOVING, TRIAL_BODY, StudyRows
-from autoresearch.registry.shelving import at_work, worth_shelving
-from autoresearch.registry.spending import Spending, spending
-from autoresearch.registry.summary import Summary, summarize
+from autoresearch.registry.rows import MOVING, Decided, StudyRows
 
 
 class Queries:
@@ -36,6 +37,10 @@ class Queries:
     def _held(self, study: int | None) -> StudyRows | None:
         """Return a study's rows, by its number, where they are held in memory."""
         return self._rows if self._rows is not None and self._rows.study == study else None
+
+    def _rows_of(self, study: Study) -> StudyRows:
+        """Return a study's rows for what only a run asks, which holds them; else read for once."""
+        return self._held(study.id) or StudyRows(self._database, int(study.id or 0))
 
     def studies(self) -> list[Study]:
         """Return every study, oldest first."""
@@ -105,11 +110,9 @@ class Queries:
             if verdict not in (None, Verdict.KEEP):
                 rows = [row for row in rows if row.verdict is verdict]
             return rows if last is None else rows[len(rows) - min(last, len(rows)) :]
-        query = select(Experiment).where(Experiment.study_id == study.id)
+        query = select_rows(Experiment, whole=whole).where(Experiment.study_id == study.id)
         if verdict is not None:
             query = query.where(Experiment.verdict == verdict)
-        if not whole:
-            query = query.options(*without(Experiment, EXPERIMENT_BODY))
         found = self._database.all(query.order_by(col(Experiment.id).desc()).limit(last))
         return found[::-1]
 
@@ -144,9 +147,7 @@ class Queries:
         """Return an experiment's trials, oldest first; without log and curve unless `whole`."""
         if not whole and (held := self._held(experiment.study_id)):
             return held.trials(int(experiment.id or 0))
-        query = select(Trial).where(Trial.experiment_id == experiment.id)
-        if not whole:
-            query = query.options(*without(Trial, TRIAL_BODY))
+        query = select_rows(Trial, whole=whole).where(Trial.experiment_id == experiment.id)
         return self._database.all(query.order_by(col(Trial.id)))
 
     def trials_by_experiment(
@@ -156,11 +157,10 @@ class Queries:
 
         With `only` those of these experiments alone, which should be few.
         """
-        query = select(Trial).join(Experiment).where(Experiment.study_id == study.id)
+        query = select_rows(Trial, whole=whole).join(Experiment)
+        query = query.where(Experiment.study_id == study.id)
         if only is not None:
             query = query.where(col(Trial.experiment_id).in_(only))
-        if not whole:
-            query = query.options(*without(Trial, TRIAL_BODY))
         found: dict[int, list[Trial]] = {}
         for trial in self._database.all(query.order_by(col(Trial.id))):
             found.setdefault(trial.experiment_id, []).append(trial)
@@ -171,13 +171,12 @@ class Queries:
 
         Only those since the machine was last seen to have changed, and of which it is known.
         """
-        if held := self._held(study.id):
-            return held.ran_on(study.steady_since)
-        return machines.ran_on(self._database, study)
+        return self._rows_of(study).ran_on(study.steady_since)
 
     def newest_hardware(self, study: Study) -> Hardware | None:
         """Return what a study's last trial ran on; None where that is not known."""
-        return machines.newest_hardware(self._database, study)
+        query = select(Trial.hardware).join(Experiment).where(Experiment.study_id == study.id)
+        return Hardware.of(self._database.first(query.order_by(col(Trial.id).desc())) or {})
 
     def readings(self, study: Study) -> dict[int, list[Reading]]:
         """Return every scored trial of a study by its experiment's number, oldest first.
@@ -201,24 +200,46 @@ class Queries:
 
     def trained_since(self, study: Study, trial: int, but: Experiment) -> int:
         """Return how many experiments other than `but` were trained after a trial's number."""
-        if held := self._held(study.id):
-            return held.trained_since(trial, int(but.id or 0))
-        return readings.trained_since(self._database, study, trial, but)
+        return self._rows_of(study).trained_since(trial, int(but.id or 0))
 
     def document_bits(self, experiment: Experiment) -> dict[int, tuple[float, ...]]:
         """Return the bits of every val document, by the seed of an experiment's scored trials."""
-        return readings.document_bits(self._database, experiment)
+        query = select(Trial.seed, Trial.doc_bits).where(
+            Trial.experiment_id == experiment.id,
+            col(Trial.val_bpb).is_not(None),
+            Trial.purpose != Purpose.DRIFT,
+        )
+        found = self._database.all(query)
+        return {seed: unpack_reals(packed) for seed, packed in found if packed}
 
     def worth_shelving(self, trials: Collection[int], *, decided: bool = False) -> list[int]:
         """Return which of these trials' checkpoints `promote` may ask for, most needed first.
 
-        `decided` leaves out those of experiments that have no verdict yet.
+        It is the newest of every experiment that was kept and not refuted since, or has no verdict
+        yet (`decided` leaves these out); the newest, because an experiment was chosen by its first
+        one, whose score flatters it. Baselines, which all others are compared with, go before them,
+        then the newer before the older.
         """
-        return worth_shelving(self._database, trials, decided=decided)
+        verdict = col(Experiment.verdict)
+        kept = verdict == Verdict.KEEP
+        query = (
+            select(Trial.id, Trial.experiment_id, Experiment.parent_id)
+            .join(Experiment)
+            .where(
+                col(Trial.id).in_(trials),
+                col(Trial.val_bpb).is_not(None),
+                kept if decided else kept | verdict.is_(None),
+                col(Experiment.standing).is_distinct_from(Standing.REFUTED),
+            )
+        )
+        newest: dict[int, tuple[bool, int]] = {}
+        for trial, experiment, parent in self._database.all(query.order_by(col(Trial.id))):
+            newest[experiment] = (parent is None, trial)
+        return [trial for _, trial in sorted(newest.values(), reverse=True)]
 
     def at_work(self) -> list[int]:
         """Return the trials that are being executed, by their rows."""
-        return at_work(self._database)
+        return self._database.all(select(Trial.id).where(Trial.state == TrialState.RUNNING))
 
     def seconds(self, study: Study) -> dict[Purpose, float]:
         """Return the wall seconds of a study's trials, scoring included, by their purpose."""
@@ -226,75 +247,38 @@ class Queries:
             return held.seconds()
         return readings.seconds(self._database, int(study.id or 0))
 
-    def quickest(self, study: int, last: int = 10) -> float:
+    def quickest(self, study: int) -> float:
         """Return the wall seconds of the quickest of a study's last scored trials; 0.0 without."""
         if held := self._held(study):
-            return held.quickest(last)
-        return readings.quickest(self._database, study, last)
+            return held.quickest()
+        return readings.quickest(self._database, study)
 
     def decided(self, study: Study) -> list[Decided]:
         """Return a study's experiments with a verdict, in the order of these, with readings."""
-        if held := self._held(study.id):
-            return held.decided(study)
-        known = self.readings(study)
-        rows = (row for row in self.experiments(study) if row.verdict)
-        found = [Decided.of(row, known.get(int(row.id or 0), ())) for row in rows]
-        return sorted(found, key=lambda each: each.key)
+        return self._rows_of(study).decided(study)
 
     def since_keep(self, study: Study) -> int:
         """Return how many experiments were trained since the last keep; refused ones cost none.
 
         A keep that was taken back counts as one: it must not end a run that it had kept alive.
         """
-        return tried.since_keep(self._database, study)
+        kept = (Experiment.verdict == Verdict.KEEP) | (Experiment.standing == Standing.REFUTED)
+        when = func.coalesce(Experiment.finished_at, Experiment.created_at)
+        mine = select(when, Experiment.id).where(Experiment.study_id == study.id)
+        newest = mine.where(kept).order_by(when.desc(), col(Experiment.id).desc())
+        moment, number = self._database.first(newest) or (datetime.min.replace(tzinfo=UTC), 0)
+        later = (when > moment) | ((when == moment) & (col(Experiment.id) > number))
+        counted = mine.where(col(Experiment.verdict).not_in(UNCOUNTED), later)
+        return len(self._database.all(counted))
 
     def effects(self, study: Study, *, but: int = 0) -> dict[str, int]:
-        """Return the effect hash of every experiment but one, with the first one that had it."""
-        if held := self._held(study.id):
-            return held.effects(but)
-        return tried.effects(self._database, study, but)
+        """Return the effect hash of every experiment but one, with the first one that had it.
+
+        What waits or is at work is tried already; what became stale may be tried anew.
+        """
+        return self._rows_of(study).effects(but)
 
     def notes(self, study: Study) -> list[Note]:
         """Return all that the person told the researcher of a study, oldest first."""
         query = select(Note).where(Note.study_id == study.id)
         return self._database.all(query.order_by(col(Note.id)))
-
-    def revision(self, study: Study) -> str:
-        """Return a word for the state of a study, another one once more can be told of it."""
-        return revision(self._database, study)
-
-    def summary(self, study: Study) -> Summary:
-        """Return a study in numbers."""
-        return summarize(self._database, study, self.incumbent(study))
-
-    def duty(self, study: Study) -> Duty | None:
-        """Return what became of the time of a study's slots; None before a trial has ended."""
-        return duty(self._database, study)
-
-    def calls(self, study: Study, *, whole: bool = False) -> list[Call]:
-        """Return a study's calls, oldest first; without what was answered unless `whole`."""
-        return calls.calls(self._database, study, whole=whole)
-
-    def calls_of(self, experiment: Experiment, *, whole: bool = False) -> list[Call]:
-        """Return the calls that an experiment came of, oldest first; `whole` as for `calls`."""
-        return calls.calls_of(self._database, experiment, whole=whole)
-
-    def made_by(self, made: Sequence[Call]) -> dict[int, list[int]]:
-        """Return the experiments that each of these calls has made, by its number."""
-        return calls.made_by(self._database, made)
-
-    def spending(self, study: Study) -> list[Spending]:
-        """Return what each proposer of a study cost and brought, in the order of their names."""
-        return spending(self._database, study)
-
-    def trained(self, study: Study) -> list[Trained]:
-        """Return what a study's trained experiments say of their proposers."""
-        return [] if study.is_imported else trained(self._database, study)
-
-    def pruning_counts(self, study: Study) -> PruningCounts:
-        """Return what stopping hopeless trials early saved a study, and what its audit found."""
-        return pruning_counts(self._database, study)
-
-    def curves(self, study: Study, *, after: int = 0) -> list[Trial]:
-        """Return a study's scored trials with their curves, oldest first: those after a number."""
-        return curves(self._database, study, after)

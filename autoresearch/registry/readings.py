@@ -1,4 +1,4 @@
-"""What trials of a study read: scores as the policy sees them, and documents one by one."""
+"""What trials of a study read, as the policy sees it, and the seconds that they took."""
 
 from bisect import bisect_left
 from collections.abc import Mapping
@@ -11,7 +11,8 @@ from sqlmodel import col, select
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.values import Category, Purpose, Reading, TrialState, Verdict
 from autoresearch.registry.database import Database
-from autoresearch.registry.packing import unpack_reals
+
+_LAST = 10  # trials
 
 
 @dataclass(frozen=True)
@@ -61,37 +62,11 @@ def repeats(database: Database, study: Study) -> list[Repeat]:
     ]
 
 
-def document_bits(database: Database, experiment: Experiment) -> dict[int, tuple[float, ...]]:
-    """Return the bits of every val document, by the seed of the trial."""
-    query = select(Trial.seed, Trial.doc_bits).where(
-        Trial.experiment_id == experiment.id,
-        col(Trial.val_bpb).is_not(None),
-        Trial.purpose != Purpose.DRIFT,
-    )
-    found = database.all(query)
-    return {seed: unpack_reals(packed) for seed, packed in found if packed}
-
-
-def trained_since(database: Database, study: Study, trial: int, but: Experiment) -> int:
-    """Return how many experiments were trained after a trial, `but` one of them."""
-    query = select(func.count(func.distinct(Trial.experiment_id))).join(Experiment)
-    return int(
-        database.first(
-            query.where(
-                Experiment.study_id == study.id,
-                Trial.state == TrialState.DONE,
-                col(Trial.id) > trial,
-                Trial.experiment_id != but.id,
-            )
-        )
-    )
-
-
-def quickest(database: Database, study: int, last: int) -> float:
+def quickest(database: Database, study: int) -> float:
     """Return the wall seconds, scoring included, of the quickest of the last scored trials."""
     took = select(col(Trial.total_seconds) + col(Trial.scoring_seconds)).join(Experiment)
     took = took.where(Experiment.study_id == study, col(Trial.val_bpb).is_not(None))
-    return min(database.all(took.order_by(col(Trial.id).desc()).limit(last)), default=0.0)
+    return min(database.all(took.order_by(col(Trial.id).desc()).limit(_LAST)), default=0.0)
 
 
 def seconds(database: Database, study: int) -> dict[Purpose, float]:

@@ -1,10 +1,13 @@
 """A study's rows in memory, for as long as one process alone writes them."""
 
 from bisect import bisect_left
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from sqlmodel import SQLModel, col, select
 
+from autoresearch.policy import DecidedExperiment, tip_of
 from autoresearch.records.hardware import Hardware, RanOn
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.values import (
@@ -15,14 +18,11 @@ from autoresearch.records.values import (
     TrialState,
     Verdict,
 )
-from autoresearch.registry.database import Database, without
-from autoresearch.registry.deciding import Decided
+from autoresearch.registry.database import BODIES, Database, select_rows
 from autoresearch.registry.readings import quickest, seconds
 from autoresearch.registry.writing import columns_of, row_of
 
-EXPERIMENT_BODY = ("patch", "change_text", "test_bits")
 MOVING = (ExperimentState.COMMITTING, ExperimentState.WITHDRAWING)
-TRIAL_BODY = ("log", "doc_bits", "curve", "traceback")
 _ASKED = 2048  # experiments whose trials are held; those asked for long ago go
 
 _UNREAD: list[Reading] = []
@@ -30,12 +30,32 @@ _UNREAD: list[Reading] = []
 Readings = dict[int, list[Reading]]
 
 
-@dataclass
-class Sums:
-    """What was asked of all trials since the last one ended."""
+@dataclass(frozen=True)
+class Decided:
+    """An experiment with a verdict as the policy knows it, and when that was reached."""
 
-    quickest: dict[int, float] = field(default_factory=dict)
-    seconds: dict[Purpose, float] | None = None
+    when: datetime
+    experiment: DecidedExperiment
+
+    @property
+    def key(self) -> tuple[datetime, int]:
+        """What these are sorted by."""
+        # As they were decided, not as they were proposed: several may be at work at once.
+        return self.when, self.experiment.number
+
+    @classmethod
+    def of(cls, row: Experiment, readings: Sequence[Reading]) -> "Decided":
+        """Return it of a row that has a verdict."""
+        return cls(
+            row.finished_at or row.created_at,
+            DecidedExperiment(
+                int(row.id or 0),
+                row.parent_id or None,
+                row.verdict is Verdict.KEEP,
+                tuple(readings),
+                row.is_reversal,
+            ),
+        )
 
 
 class StudyRows:
@@ -62,12 +82,13 @@ class StudyRows:
         self._decided: list[Decided] | None = None
         self._trials: dict[int, list[Trial]] = {}  # by their experiments
         self._itself: Study | None = None
-        self._sums = Sums()
-        query = select(Experiment).where(Experiment.study_id == study).order_by(col(Experiment.id))
-        for row in database.all(query.options(*without(Experiment, EXPERIMENT_BODY))):
+        self._quickest: float | None = None  # these two as asked for since a trial ended last
+        self._seconds: dict[Purpose, float] | None = None
+        query = select_rows(Experiment).where(Experiment.study_id == study)
+        for row in database.all(query.order_by(col(Experiment.id))):
             self._note_experiment(row)
-        trials = select(Trial).join(Experiment).where(Experiment.study_id == study)
-        for trial in database.all(trials.options(*without(Trial, TRIAL_BODY))):
+        trials = select_rows(Trial).join(Experiment).where(Experiment.study_id == study)
+        for trial in database.all(trials):
             self._note_trial(trial)
 
     def written(self, row: SQLModel) -> None:
@@ -78,15 +99,15 @@ class StudyRows:
             number = int(row.id or 0)
             if number not in self._experiments:
                 self._hold(number, [])
-            self._note_experiment(row_of(Experiment, columns_of(row, but=EXPERIMENT_BODY)))
+            self._note_experiment(row_of(Experiment, columns_of(row, but=BODIES[Experiment])))
         elif isinstance(row, Trial) and row.experiment_id in self._experiments:
             self._note_trial(row)
             if row.state is TrialState.DONE:
-                self._sums = Sums()
+                self._quickest = self._seconds = None
             held = self._trials.get(row.experiment_id)
             if held is not None:
                 others = [each for each in held if each.id != row.id]
-                mine = row_of(Trial, columns_of(row, but=TRIAL_BODY))
+                mine = row_of(Trial, columns_of(row, but=BODIES[Trial]))
                 held[:] = sorted([*others, mine], key=lambda each: each.id or 0)
 
     def experiments(self) -> list[Experiment]:
@@ -108,14 +129,14 @@ class StudyRows:
     def trials(self, experiment: int) -> list[Trial]:
         """Return an experiment's trials, oldest first."""
         if experiment not in self._trials:
-            query = select(Trial).where(Trial.experiment_id == experiment).order_by(col(Trial.id))
-            self._hold(experiment, self._database.all(query.options(*without(Trial, TRIAL_BODY))))
+            query = select_rows(Trial).where(Trial.experiment_id == experiment)
+            self._hold(experiment, self._database.all(query.order_by(col(Trial.id))))
         return list(self._trials[experiment])
 
     def incumbent(self) -> Experiment | None:
         """Return the keep that no other builds on."""
-        tips = self._kept.keys() - set(self._kept.values())
-        return self._experiments[max(tips)] if tips else None
+        tip = tip_of(self._kept)
+        return None if tip is None else self._experiments[tip]
 
     def effects(self, but: int) -> dict[str, int]:
         """Return the effect hash of every experiment but one; see `Queries.effects`."""
@@ -140,17 +161,17 @@ class StudyRows:
         assert self._itself is not None
         return self._itself
 
-    def quickest(self, last: int) -> float:
+    def quickest(self) -> float:
         """Return the seconds of the quickest of the last scored trials; see `Queries.quickest`."""
-        if last not in self._sums.quickest:
-            self._sums.quickest[last] = quickest(self._database, self.study, last)
-        return self._sums.quickest[last]
+        if self._quickest is None:
+            self._quickest = quickest(self._database, self.study)
+        return self._quickest
 
     def seconds(self) -> dict[Purpose, float]:
         """Return the wall seconds of all trials by their purpose; see `Queries.seconds`."""
-        if self._sums.seconds is None:
-            self._sums.seconds = seconds(self._database, self.study)
-        return self._sums.seconds
+        if self._seconds is None:
+            self._seconds = seconds(self._database, self.study)
+        return self._seconds
 
     def readings(self, study: Study) -> Readings:
         """Return the readings of every experiment by its number; see `Queries.readings`."""

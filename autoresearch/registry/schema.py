@@ -72,7 +72,8 @@ def create(path: Path) -> None:
         engine = _engine(draft)
         _migrate(engine)
         engine.dispose()
-        _publish(draft, path)
+        with suppress(FileExistsError):  # a hard link: whoever was first keeps the name
+            path.hardlink_to(draft)
     except (OSError, DatabaseError) as fault:
         reason = fault.strerror if isinstance(fault, OSError) else fault.orig
         msg = f"cannot make the registry {path}: {reason}"
@@ -96,7 +97,9 @@ def _version_of(engine: Engine, path: Path) -> str:
     """Return a registry's version, refusing what is none and what is from a newer one."""
     try:
         with engine.connect() as connection:
-            version = _version(connection)
+            known = inspect(connection).has_table(VERSION_TABLE)
+            query = text(f"SELECT version_num FROM {VERSION_TABLE}")  # noqa: S608 - our own constant
+            version: str | None = connection.execute(query).scalar() if known else None
     except DatabaseError as fault:
         raise fault_of(path, fault) from None
     if version is None:
@@ -133,14 +136,6 @@ def _copy(engine: Engine, path: Path) -> Engine:
     )
 
 
-def _publish(draft: Path, path: Path) -> None:
-    # A hard link fails where the name is taken: whoever was first keeps the name.
-    try:
-        path.hardlink_to(draft)
-    except FileExistsError:
-        return
-
-
 def _engine(path: Path) -> Engine:
     engine = create_engine(
         URL.create("sqlite", database=str(path)),  # a path is no URL: it may hold ? and #
@@ -159,13 +154,6 @@ def _configure(connection: sqlite3.Connection, _record: object) -> None:
     except sqlite3.Error:
         connection.close()  # the pool never sees it, so nobody else would
         raise
-
-
-def _version(connection: Connection) -> str | None:
-    if not inspect(connection).has_table(VERSION_TABLE):
-        return None
-    row = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).first()  # noqa: S608 - a constant of this module
-    return str(row[0]) if row else None
 
 
 def _migrate(engine: Engine, to: str = HEAD) -> None:

@@ -1,4 +1,4 @@
-"""The registry's file: opened, checked, written. What is only read is in `queries.py`."""
+"""The registry's file: opened, checked, written. What is only read: `queries.py`, `figures.py`."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,41 +13,32 @@ from autoresearch.errors import RegistryError
 from autoresearch.records.money import Caps, GpuPrice
 from autoresearch.records.results import ResultsRow
 from autoresearch.records.tables import Call, Study, Trial
-from autoresearch.records.values import (
-    StudyState,
-    TrialState,
-)
+from autoresearch.records.values import StudyState, TrialState
 from autoresearch.registry import importing, schema
 from autoresearch.registry.database import Database
+from autoresearch.registry.figures import Figures
 from autoresearch.registry.ledger import StudyLedger
-from autoresearch.registry.packing import pack, unpack
-from autoresearch.registry.pruning import PruningCounts
-from autoresearch.registry.queries import Queries
 from autoresearch.registry.rows import StudyRows
-from autoresearch.registry.spending import Spending
-from autoresearch.registry.summary import Summary
 from autoresearch.registry.writing import Row, write
-
-__all__ = ["PruningCounts", "Registry", "Spending", "Summary", "pack", "unpack"]
 
 _NONE_YET = "no experiments yet: start with `autoresearch run`"
 
 
-class Registry(Queries):
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Registry(Figures):
     """The experiment registry of one project."""
 
-    def __init__(self, engine: Engine, now: Callable[[], datetime]) -> None:
+    def __init__(self, engine: Engine, now: Callable[[], datetime] = _now) -> None:
         self._engine = engine
         super().__init__(Database(engine))
         self.now = now
 
     @classmethod
     def open(
-        cls,
-        path: Path,
-        *,
-        create: bool = False,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        cls, path: Path, *, create: bool = False, now: Callable[[], datetime] = _now
     ) -> "Registry":
         """Open the registry at `path`.
 
@@ -61,9 +52,7 @@ class Registry(Queries):
         return cls(schema.connect(path), now)
 
     @classmethod
-    def look(
-        cls, path: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    ) -> "Registry":
+    def look(cls, path: Path) -> "Registry":
         """Open the registry at `path` to read it; one of an older version stays as it is.
 
         Raises:
@@ -71,7 +60,7 @@ class Registry(Queries):
         """
         if not path.exists():
             raise RegistryError(_NONE_YET)
-        return cls(schema.look(path), now)
+        return cls(schema.look(path))
 
     def close(self) -> None:
         """Close every connection."""

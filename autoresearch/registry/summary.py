@@ -1,19 +1,21 @@
-"""A study in numbers."""
+"""A study in numbers, and how long it was worked on, without the pauses between its runs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
-from sqlalchemy import func
 from sqlmodel import col, select
 
 from autoresearch.policy.lineage import believed_gain
 from autoresearch.records.events import StudyOpened, StudyStopped
-from autoresearch.records.tables import Experiment, Study
+from autoresearch.records.tables import Call, Experiment, Study, Trial
 from autoresearch.records.training import Budget
-from autoresearch.records.values import Estimate, Standing, Verdict
+from autoresearch.records.values import Estimate
 from autoresearch.records.verdict_counts import VerdictCounts
 from autoresearch.registry.database import Database
-from autoresearch.registry.working import seconds_at_work
+
+# A run that is thinking or checking gives no sign of life; after so long it is taken for over.
+_LONGEST_SILENCE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -80,24 +82,30 @@ def _effect(row: Experiment) -> Estimate | None:
     return None if row.delta is None else Estimate(row.delta, row.delta_error)
 
 
-def summarize(database: Database, study: Study, incumbent: Experiment | None) -> Summary:
-    """Return a study in numbers."""
+def seconds_at_work(database: Database, study: Study) -> float:
+    """Return for how long a study gave signs of life, short silences between them included."""
+    covered, until = timedelta(), None
+    for begin, end in sorted(_signs_of_life(database, study)):
+        if until is None or begin - until > _LONGEST_SILENCE:
+            until = begin
+        covered += max(end - until, timedelta())
+        until = max(until, end)
+    return covered.total_seconds()
+
+
+def _signs_of_life(database: Database, study: Study) -> Iterator[tuple[datetime, datetime]]:
+    """Yield trials and calls from beginning to end, and when experiments were opened and decided.
+
+    One that was left open overnight was not worked on all night.
+    """
     mine = Experiment.study_id == study.id
-    counts = database.all(
-        select(Experiment.verdict, func.count()).where(mine).group_by(col(Experiment.verdict))
-    )
-    confirmed = select(func.count()).where(mine, Experiment.standing == Standing.CONFIRMED)
-    baseline = database.first(
-        select(Experiment)
-        .where(mine, Experiment.verdict == Verdict.KEEP)
-        .order_by(col(Experiment.id))
-    )
-    return Summary(
-        study=study,
-        verdicts=VerdictCounts.of(counts),
-        confirmed=int(database.first(confirmed)),
-        unfinished=sum(count for verdict, count in counts if verdict is None),
-        baseline=baseline,
-        incumbent=incumbent,
-        at_work=seconds_at_work(database, study),
-    )
+    # Two queries: one index answers each, none answers both.
+    for moment in (col(Experiment.created_at), col(Experiment.finished_at)):
+        query = select(moment).where(mine, moment.is_not(None))
+        yield from ((each, each) for each in database.all(query))
+    columns = (col(Trial.started_at), col(Trial.heartbeat_at), col(Trial.finished_at))
+    for begin, heartbeat, end in database.all(select(*columns).join(Experiment).where(mine)):
+        yield begin, max(begin, end or heartbeat)
+    calls = select(Call.created_at, Call.latency_seconds).where(Call.study_id == study.id)
+    for begin, seconds in database.all(calls):
+        yield begin, begin + timedelta(seconds=seconds)

@@ -107,14 +107,7 @@ def lineage(past: Sequence[policy.DecidedExperiment], tip: int | None = None) ->
         tip: a keep; None: the one that no other builds on.
     """
     kept = {each.number: each.parent for each in past if each.kept}
-    if tip is None:
-        tips = kept.keys() - set(kept.values())
-        tip = max(tips, default=None)
-    line = list[int]()
-    while tip in kept:
-        line.append(tip)
-        tip = kept[tip]
-    return line[::-1]
+    return policy.line_to(policy.tip_of(kept) if tip is None else tip, kept)
 
 
 def epoch(study: Study) -> int:

@@ -44,10 +44,10 @@ _TRIED = 64  # parameters, one by one
 def examine(
     program: ModuleType, out: Path, context: int, vocab: int, arrays: str = TORCH
 ) -> Doubt | None:
-    """Load the checkpoint and predict; a program without `load_model` has none to load.
+    """Load the checkpoint and predict.
 
     Args:
-        program: the entry, imported.
+        program: the entry, imported, with its `load_model`.
         out: where the checkpoint is; of what lies there, the evaluator gets the two files alone.
         context: the longest window.
         vocab: tokens that the model must know, unless it brings a tokenizer.
@@ -61,8 +61,6 @@ def examine(
         FlawError: the logits are not [B, T, V], not finite, depend on later tokens or differ
             between two loads. Whatever the program raises comes through.
     """
-    if not hasattr(program, "load_model"):
-        return None
     with tempfile.TemporaryDirectory(dir=out.parent, ignore_cleanup_errors=True) as place:
         alone, other = Path(place) / "alone", Path(place) / "other"
         _copy(out, alone)
