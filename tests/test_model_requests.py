@@ -183,7 +183,9 @@ def test_the_environment_changes_no_request(api: str, monkeypatch: pytest.Monkey
     for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     (request,) = sent(api, PROMPT)
-    assert request.headers["authorization"] == f"Bearer {KEY}"
+    sent_as = ("x-api-key", KEY) if api == "anthropic" else ("authorization", f"Bearer {KEY}")
+    assert {*request.headers} & {"authorization", "x-api-key"} == {sent_as[0]}
+    assert request.headers[sent_as[0]] == sent_as[1]
     assert foreign not in str(request.headers)
 
 

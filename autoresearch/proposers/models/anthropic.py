@@ -62,13 +62,14 @@ class AnthropicModel(AdaptingModel):
         }
         super().__init__(client, Form(choices))
         url = base_url or OFFICIAL
+        key_header = {} if client.key is None else {"x-api-key": client.key}
         self._sdk = anthropic.Anthropic(
             api_key=client.key or "",  # of None the SDK would make what the environment holds
             base_url=url,
             timeout=client.timeout,
             max_retries=0,
             open_telemetry=False,
-            http_client=http_client(url, client.key, client.timeout),
+            http_client=http_client(url, key_header, client.timeout, also=("anthropic-version",)),
         )
 
     def _ask(
