@@ -23,7 +23,7 @@ from autoresearch.proposers.models.adapting import (
 from autoresearch.proposers.models.base import Prompt
 from autoresearch.proposers.models.bodies import events, gathered, parsed
 from autoresearch.proposers.models.client import ModelAnswer, ModelClient, marked, sendable
-from autoresearch.proposers.models.connection import Connection, http_client
+from autoresearch.proposers.models.connection import Connection, bearer, http_client
 from autoresearch.proposers.models.faults import Fault
 from autoresearch.proposers.models.fields import (
     cost_in,
@@ -62,14 +62,15 @@ class AnthropicModel(AdaptingModel):
         }
         super().__init__(client, Form(choices))
         url = base_url or OFFICIAL
-        key_header = {} if client.key is None else {"x-api-key": client.key}
         self._sdk = anthropic.Anthropic(
             api_key=client.key or "",  # of None the SDK would make what the environment holds
             base_url=url,
             timeout=client.timeout,
             max_retries=0,
             open_telemetry=False,
-            http_client=http_client(url, key_header, client.timeout, also=("anthropic-version",)),
+            http_client=http_client(
+                url, bearer(client.key), client.timeout, also=("anthropic-version",)
+            ),
         )
 
     def _ask(

@@ -133,7 +133,7 @@ def http_client(
 
     Args:
         base_url: where it will ask.
-        key_header: the header with the key, as the provider wants it; empty: it needs none.
+        key_header: `bearer`, or in what header the provider wants the key; empty: it needs none.
         timeout: seconds that may pass between two bytes.
         also: headers of the provider's SDK that are sent beside what every request has.
     """
@@ -146,6 +146,11 @@ def http_client(
         trust_env=trust_env,
         event_hooks={"request": [partial(_prepare, key_header, tuple(also))]},
     )
+
+
+def bearer(key: str | None) -> Mapping[str, str]:
+    """Return the header with which most providers take a key; empty where there is none."""
+    return {} if key is None else {"authorization": f"Bearer {key}"}
 
 
 @cache
