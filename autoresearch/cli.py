@@ -115,11 +115,10 @@ def run(
         from autoresearch.commands.detaching import detach as in_a_process_of_its_own
 
         begun = in_a_process_of_its_own()
-    from autoresearch.commands.run import RunOptions
     from autoresearch.commands.run import run as verb
 
     specs = tuple(proposer or ())
-    chosen = RunOptions(
+    chosen = options.RunOptions(
         hours, experiments, max_cost, specs, budget, tag, patience, confirm_share, control,
         devices, ray,
     )  # fmt: skip

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch.commands import completion
+from autoresearch.records.known_corpora import KNOWN_CORPORA
 from autoresearch.records.values import Verdict
 from autoresearch.report.selection import Order
 from tests.rendering import Fabricated
@@ -43,6 +44,7 @@ def test_numbers_tags_and_proposers_come_from_the_registry(project: Path) -> Non
     assert set(names) == {"anthropic:", "openai:", "command:", "optuna", "random", "patches:"}
     assert not any("$" in name for name in names)
     assert completion.corpora("tiny") == [("tinystories", "short stories")]
+    assert [name for name, _ in completion.corpora("")] == [*KNOWN_CORPORA, "hf:"]
 
 
 @pytest.mark.parametrize("what", ["nothing", "garbage", "a folder", "of another version"])

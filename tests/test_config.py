@@ -1,5 +1,8 @@
 """Settings and paths: every mistake is named, and nothing means a silent default."""
 
+import ast
+import re
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
@@ -137,19 +140,49 @@ def test_what_is_set_is_what_is_read(tmp_path: Path) -> None:
     assert read.checkpoint_bytes == 2**28
 
 
-def test_every_setting_is_read_somewhere_else() -> None:
-    package = Path(__file__).parent.parent / "autoresearch"
-    texts = [path.read_text() for path in package.rglob("*.py")]
-    templates = Path(__file__).parent.parent / "templates"
-    texts += [path.read_text() for path in templates.rglob("*.py")]
-    everything = "\n".join(texts)
-    kinds = {each.name: each.type for each in fields(Settings)} | {
-        "prices": PriceSettings,
-        "guard": GuardSettings,
-    }
-    for name, kind in kinds.items():
+def every_setting() -> Iterator[tuple[str, str]]:
+    """Yield section and name of all that autoresearch.toml can set."""
+    kinds = {each.name: each.type for each in fields(Settings)}
+    for section, kind in (kinds | {"prices": PriceSettings, "guard": GuardSettings}).items():
         for setting in fields(kind):  # type: ignore[arg-type]  # every section is a dataclass
-            assert f".{setting.name}" in everything, f"{name}.{setting.name} is never read"
+            yield section, setting.name
+
+
+def reads(folder: Path) -> Iterator[tuple[str, str]]:
+    """Yield what is read below a folder, such as ("training", "budget"), and of what."""
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Attribute):
+                of = node.value
+                owner = of.id if isinstance(of, ast.Name) else getattr(of, "attr", "")
+                yield owner.lstrip("_"), node.attr
+
+
+def test_every_setting_is_read_somewhere_else() -> None:
+    root = Path(__file__).parent.parent
+    found = {*reads(root / "autoresearch"), *reads(root / "templates")}
+    for section, name in every_setting():
+        owners = {section, "settings", *(["each"] if section == "guard" else [])}
+        assert {(owner, name) for owner in owners} & found, f"{section}.{name} is never read"
+
+
+def settings_in(template: str) -> set[tuple[str, str]]:
+    """Return section and name of all that a template's settings show, commented out or not."""
+    path = Path(__file__).parent.parent / "templates" / template / "autoresearch.toml"
+    found, section = set[tuple[str, str]](), ""
+    for line in path.read_text("utf-8").splitlines():
+        if head := re.match(r"(?:# )?\[+(\w+)", line):
+            section = head[1]
+        if named := re.match(r"\[\w+\.(\w+)\]|(?:# )?(\w+) = ", line):
+            found.add((section, named[1] or named[2]))
+    return found
+
+
+def test_every_setting_stands_in_a_template() -> None:
+    sealed, own = settings_in("gpt"), settings_in("blank")
+    assert not [each for each in every_setting() if each not in sealed | own]
+    policy = {each for each in every_setting() if each[0] == "policy"}
+    assert policy <= sealed & own
 
 
 def test_every_source_of_a_metric_can_be_named() -> None:

@@ -11,7 +11,7 @@ import pytest
 from autoresearch import patching, policy
 from autoresearch.config import find_project
 from autoresearch.gitrepo import GitRepo
-from autoresearch.records.events import Event, ExperimentDone, Settled, TrialStarted
+from autoresearch.records.events import Event, ExperimentDone, StandingChanged, TrialStarted
 from autoresearch.records.proposals import Change
 from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.training import Outcome
@@ -72,7 +72,7 @@ def test_a_true_improvement_is_confirmed_by_fresh_pairs(tmp_path: Path) -> None:
     assert row.claim >= 0.95
     assert row.claim_pairs >= 1
     assert "better with probability" in row.claim_reason
-    told = [each for each in made.events if isinstance(each, Settled)]
+    told = [each for each in made.events if isinstance(each, StandingChanged)]
     assert (told[0].experiment_id, told[0].standing) == (2, Standing.CONFIRMED)
     assert made.registry.summary(made.study()).confirmed == 1
 
@@ -86,7 +86,7 @@ def test_a_claim_that_is_lost_again_is_told(tmp_path: Path) -> None:
     Recorder(made.registry, made.repo, made.events.append).refresh_scores(made.study())
     assert rows(made)[1].standing is None
     told = made.events[-1]
-    assert isinstance(told, Settled)
+    assert isinstance(told, StandingChanged)
     assert (told.experiment_id, told.standing) == (2, None)
     assert told.reason
 
@@ -147,7 +147,7 @@ def test_what_is_on_top_in_doubt_at_a_run_s_own_end_is_taken_back(
         (fallen, Verdict.DISCARD if share else Verdict.KEEP)
     ] * 2
     assert tip(made) == (baseline if share else kept[1]).commit_sha
-    told = [each.experiment_id for each in made.events if isinstance(each, Settled)]
+    told = [each.experiment_id for each in made.events if isinstance(each, StandingChanged)]
     assert told == ([3, 2] if share else [])
     if share:
         assert "the run ended before it had another pair" in kept[0].reason

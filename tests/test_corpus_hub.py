@@ -19,6 +19,7 @@ from autoresearch.corpus.documents import Flaw
 from autoresearch.corpus.hub import HubSource
 from autoresearch.corpus.sources import find_source
 from autoresearch.errors import CorpusError
+from autoresearch.records.known_corpora import KNOWN_CORPORA
 
 SETTINGS = CorpusSettings(vocab_size=300, val_share=0.1, test_share=0.1, max_mib=0.2)
 CHILD = f"""
@@ -27,6 +28,7 @@ from pathlib import Path
 from autoresearch.config import CorpusSettings
 from autoresearch.corpus import hub, prepare
 from autoresearch.errors import CorpusError
+from autoresearch.records.known_corpora import KNOWN_CORPORA
 home, *specs = sys.argv[1:]
 for number, spec in enumerate(specs):
     hub._PATIENCE = 1.0 if "silent" in spec else 200.0
@@ -134,9 +136,10 @@ def test_a_column_of_another_name_is_found_named_and_kept_when_reading_goes_on(
 
 def test_names_become_sources() -> None:
     assert find_source("hf:a/b:c") == HubSource("a/b", "a/b", "c")
-    assert find_source("climbmix").name == "climbmix"
-    assert find_source("tinystories").name == "tinystories"
-    assert find_source("climbmix").signature != find_source("tinystories").signature
+    known = {name: find_source(name) for name in KNOWN_CORPORA}
+    assert [each.name for each in known.values()] == [*known]
+    assert len({each.signature for each in known.values()}) == len(known)
+    assert known["climbmix"] == HubSource("climbmix", "karpathy/climbmix-400b-shuffle")
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from autoresearch.config import PriceSettings, Settings, load_settings
 from autoresearch.evaluation import Cause
 from autoresearch.proposers import specs
 from autoresearch.proposers.prompting.templates import OWN
+from autoresearch.records.known_corpora import KNOWN_CORPORA
 from autoresearch.records.metric import Direction, Metric, MetricSource
 from autoresearch.records.money import CallEnding
 from autoresearch.records.values import Category
@@ -142,6 +143,11 @@ def test_links_between_the_guides_lead_somewhere() -> None:
         text = path.read_text("utf-8")
         for link in re.findall(r"(?:\]\(|src=\"|srcset=\")([^)#:\"]+)[)\"]", text):
             assert (path.parent / link).exists(), f"{path.name}: {link}"
+
+
+def test_every_named_corpus_is_in_its_guide() -> None:
+    guide = (DOCS / "corpora.md").read_text("utf-8")
+    assert {*KNOWN_CORPORA} <= {*re.findall(r"`(\w+)`", guide)}
 
 
 def test_every_guide_has_its_place_on_the_site() -> None:

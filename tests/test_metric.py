@@ -3,6 +3,7 @@
 import pytest
 
 from autoresearch.records.metric import BITS_PER_BYTE, Direction, Metric, MetricSource
+from autoresearch.records.values import Trust
 
 ACCURACY = Metric("accuracy", "accuracy", Direction.HIGHER, MetricSource.EVALUATED, 2)
 
@@ -35,3 +36,10 @@ def test_a_score_is_shown_in_its_own_direction(
 
 def test_test_scores_have_a_name_beside_that_of_val() -> None:
     assert (BITS_PER_BYTE.test_name, ACCURACY.test_name) == ("test_bpb", "test_accuracy")
+
+
+def test_what_a_trial_says_itself_is_trusted_least() -> None:
+    trust = {source: source.trust for source in MetricSource}
+    assert trust.pop(MetricSource.SEALED) is Trust.SEALED
+    assert trust.pop(MetricSource.EVALUATED) is Trust.EVALUATED
+    assert set(trust.values()) == {Trust.SELF_REPORTED}

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlmodel import SQLModel
 
 from autoresearch.errors import RegistryError
@@ -181,6 +182,11 @@ def test_two_that_bring_it_forward_at_once_do_it_once(tmp_path: Path) -> None:
         opener.join()
     assert [opener.exitcode for opener in openers] == [0, 0, 0]
     assert is_of_this_version(path)
+
+
+def test_the_newest_migration_is_the_version_written() -> None:
+    scripts = ScriptDirectory(str(schema.MIGRATIONS))
+    assert [scripts.get_current_head()] == scripts.get_heads() == [schema.HEAD]
 
 
 def test_the_migrated_schema_is_the_models_schema(tmp_path: Path) -> None:

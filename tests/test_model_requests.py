@@ -15,6 +15,7 @@ from autoresearch.proposers.models import Model, Prompt, Section
 from autoresearch.proposers.models.anthropic import AnthropicModel
 from autoresearch.proposers.models.chat import ChatModel, without_thoughts
 from autoresearch.proposers.models.client import ModelClient
+from autoresearch.proposers.models.connection import http_client
 from autoresearch.proposers.models.responses import ResponsesModel
 from autoresearch.records.money import CallEnding, Usage
 from tests.fake_llm import FakeLlm, Request, Tokens, answer, failure, raw
@@ -185,6 +186,21 @@ def test_the_environment_changes_no_request(api: str, monkeypatch: pytest.Monkey
     (request,) = sent(api, PROMPT)
     assert request.headers["authorization"] == f"Bearer {KEY}"
     assert foreign not in str(request.headers)
+
+
+def test_a_provider_may_want_its_key_in_a_header_of_its_own() -> None:
+    client = http_client("https://third.invalid", {"x-goog-api-key": KEY}, 1.0, also=("x-version",))
+    foreign = {
+        "Authorization": "Bearer f",
+        "x-goog-api-key": "f",
+        "x-api-key": "f",
+        "x-version": "2",
+    }
+    request = client.build_request("POST", "https://third.invalid", headers=foreign)
+    for prepare in client.event_hooks["request"]:
+        prepare(request)
+    own = {name: value for name, value in request.headers.items() if name.startswith(("x-", "au"))}
+    assert own == {"x-goog-api-key": KEY, "x-version": "2"}
 
 
 def test_a_server_that_needs_no_key_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ from autoresearch.records.events import (
     NoProposal,
     Notice,
     ProposersOut,
-    Settled,
+    StandingChanged,
     StudyStopped,
     WaitCause,
     Waiting,
@@ -52,7 +52,7 @@ from tests.test_migrations import intent
 from tests.test_render_live import NIGHT, OPENED
 
 NOW = Situation("my-research").after(OPENED)
-CONFIRMED = Settled(
+CONFIRMED = StandingChanged(
     2, Standing.CONFIRMED, "probability 0.99 by 4 pairs", 1.8432, "raise the rate", -0.07, 0.01
 )
 RESTING = Waiting("for a proposer, 300 s", WaitCause.PROPOSERS, 300.0)
@@ -88,7 +88,7 @@ effect -0.0700 ± 0.0100 bpb; best val_bpb 1.8432 (unsealed)
 probability 0.99 by 4 pairs""",
         ),
         (
-            Settled(2, None, "the noise is larger"),
+            StandingChanged(2, None, "the noise is larger"),
             Kind.UNCONFIRMED,
             "my-research nov23: experiment 2 is no longer confirmed",
             "the noise is larger",
@@ -127,7 +127,7 @@ def test_what_cannot_wait_is_told(event: Event, kind: Kind, title: str, text: st
     "event",
     [
         *NIGHT[1:-1],
-        Settled(2, Standing.REFUTED, "worse on fresh pairs"),
+        StandingChanged(2, Standing.REFUTED, "worse on fresh pairs"),
         Waiting("for a proposer, 20 s", WaitCause.PROPOSERS, 20.0),
         NoProposal("openai:m", "rate limited", None),
         Notice("the machine trains again"),
@@ -184,8 +184,8 @@ HOSTILE_TEXTS = (
 @pytest.mark.parametrize("text", HOSTILE_TEXTS)
 def test_hostile_text_is_one_line_that_pings_and_links_nobody(text: str) -> None:
     events: list[Event] = [
-        Settled(2, Standing.CONFIRMED, text, 1.8, text, -0.1),
-        Settled(2, None, text),
+        StandingChanged(2, Standing.CONFIRMED, text, 1.8, text, -0.1),
+        StandingChanged(2, None, text),
         ProposersOut(text),
         Waiting(text, WaitCause.MACHINE),
     ]

@@ -1,6 +1,7 @@
 import errno
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from autoresearch.errors import GitError
 from autoresearch.patching import apply_diff, effect_hash, unified_diff
 from autoresearch.preflight import MAX_CHANGE, ApplyDiff, check
+from autoresearch.preflight.check import Changed
 from autoresearch.records.proposals import Change, ChangeFormat, Patch, Proposal, Rejection
 from autoresearch.records.values import Category
 
@@ -260,3 +262,17 @@ def test_nothing_is_left_in_the_temporary_folder(tmp_path: Path) -> None:
     accepted(changing({"train.py": DEEPER}))
     refused(proposal("just words"))
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_every_rule_is_asked_of_a_change_that_applies(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = import_module("autoresearch.preflight.check")
+    asked: list[Changed] = []
+
+    def no_layers(change: Changed) -> Rejection | None:
+        asked.append(change)
+        return Rejection("too\ndeep") if "DEPTH = 3" in change.after["train.py"] else None
+
+    monkeypatch.setattr(module, "RULES", (*module.RULES, no_layers))
+    assert refused(changing({"train.py": DEEPER})) == "too deep"
+    accepted(changing({"train.py": TRAIN.replace("0.1", "0.2")}))
+    assert [(each.entry, each.before) for each in asked] == [("train.py", {"train.py": TRAIN})] * 2

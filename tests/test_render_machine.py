@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from autoresearch.records.values import Verdict
+from autoresearch.render.machine import BULK, SCORES
 from tests import rendering
 from tests.rendering import HOSTILE, Fabricated
 
@@ -45,6 +46,12 @@ e05a87d\t0.000000\t0.0\tcrash\tbatch 131K (assert fail: not divisible by device 
 d70987b\t0.000000\t0.0\tcrash\tread the future (disqualified)
 0dd0dd0\t0.980000\t44.0\tdiscard\tovertaken (stale)
 """
+
+
+def test_what_goes_as_the_metric_and_what_is_left_out_follows_from_the_columns() -> None:
+    effects = {"delta", "predicted_delta", "measured", "val_gain", "test_gain"}
+    assert {"val_bpb", "test_bpb", *effects} == SCORES
+    assert {"log", "doc_bits", "doc_bytes", "test_bits", "test_bytes", "answer", "salt"} == BULK
 
 
 def test_tsv_is_upstreams_to_the_byte(made: Fabricated) -> None:

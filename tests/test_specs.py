@@ -1,5 +1,7 @@
 """Proposer specs: no address is taken for a model, and none is shown with a secret in it."""
 
+from functools import partial
+
 import pytest
 
 from autoresearch.config import Keys, LlmSettings, PriceSettings
@@ -8,7 +10,7 @@ from autoresearch.proposers.models.base import Prompt, Section
 from autoresearch.proposers.models.chat import ChatModel
 from autoresearch.proposers.models.client import ModelClient
 from autoresearch.proposers.specs import MODELS, Spec, control, model, parse
-from autoresearch.records.known_proposers import PROVIDERS, SPEC_FORMS
+from autoresearch.records.known_proposers import PROVIDERS, SPEC_FORMS, Provider
 from autoresearch.records.money import CallEnding
 from tests.fake_llm import FakeLlm, answer
 
@@ -173,3 +175,18 @@ def test_every_form_that_help_names_is_understood() -> None:
     specs = [parse(form.replace("BASE_URL", BASE)) for form in SPEC_FORMS]
     assert {each.kind for each in specs} >= set(PROVIDERS)
     assert [each.base_url for each in specs if each.base_url] == [BASE]
+
+
+def test_a_third_provider_has_its_own_variables_price_and_mend(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    third = Provider("gemini", "Google", "g", "A_KEY", "A_URL", price_id="google")
+    monkeypatch.setitem(PROVIDERS, third.name, third)
+    monkeypatch.setitem(MODELS, third.name, MODELS["openai"])
+    ask = partial(model, parse("gemini:gemini-2.5-pro"), llm=LlmSettings(), prices={}, endpoints={})
+    with pytest.raises(ProposerError, match="variable A_KEY is not set"):
+        ask(keys=Keys({}))
+    made = ask(keys=Keys({"A_KEY": SECRET}))
+    assert (made.model.provider, made.price.worst(10**6, 0) > 0) == ("gemini", True)
+    with pytest.raises(ProposerError, match="gemini:MODEL takes no base URL: set A_URL"):
+        parse("gemini:g@http://h/v1")

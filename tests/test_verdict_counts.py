@@ -1,5 +1,9 @@
+import re
+from pathlib import Path
+
 from autoresearch.records.values import Verdict
 from autoresearch.records.verdict_counts import VerdictCounts
+from autoresearch.render.words import STYLES
 
 SOME = VerdictCounts.of(
     [(Verdict.STALE, 2), (None, 4), (Verdict.KEEP, 1_200), (Verdict.CRASH, 1), (Verdict.INVALID, 3)]
@@ -28,3 +32,13 @@ def test_one_more_leaves_the_counts_before_as_they_were() -> None:
     more = SOME.with_one_more(Verdict.DISCARD).with_one_more(Verdict.CRASH)
     assert (more[Verdict.DISCARD], more[Verdict.CRASH], more.total) == (1, 2, 1_208)
     assert (SOME[Verdict.DISCARD], SOME[Verdict.CRASH]) == (0, 1)
+
+
+def test_every_verdict_has_its_colour_and_is_explained() -> None:
+    root = Path(__file__).parent.parent
+    styles = (root / "autoresearch" / "render" / "page" / "page.css").read_text("utf-8")
+    words = (root / "README.md").read_text("utf-8").partition("## Words")[2]
+    for verdict in Verdict:
+        assert STYLES[verdict]
+        assert re.search(rf"^[^{{]*\.{verdict}\b", styles, re.MULTILINE)
+        assert f"`{verdict}`" in words

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
+from autoresearch.records.known_corpora import KNOWN_CORPORA
 from autoresearch.records.known_proposers import SPEC_FORMS
 
 Found = list[tuple[str, str]]
@@ -45,9 +46,7 @@ _ORDERS = (
     ("cost", "the dearest first"),
 )
 _CORPORA = (
-    ("stdlib", "the standard library's own source"),
-    ("climbmix", "web text"),
-    ("tinystories", "short stories"),
+    *((name, each.words) for name, each in KNOWN_CORPORA.items()),
     ("hf:", "a data set of the Hugging Face hub"),
 )
 

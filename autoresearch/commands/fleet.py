@@ -1,16 +1,19 @@
 """The machines of a Ray cluster, for `run --ray`."""
 
 import importlib.util
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import typer
 
+from autoresearch.commands.options import RunOptions
 from autoresearch.config import Project
 from autoresearch.errors import ProjectError, UsageFault
 from autoresearch.execution import (
+    ClusterExecutor,
     CommandHost,
     CommandTask,
     FetchingStore,
@@ -24,6 +27,7 @@ from autoresearch.execution import (
     pack,
 )
 from autoresearch.gitrepo import GitRepo
+from autoresearch.registry import Registry
 
 _FETCH_SECONDS = 120.0
 
@@ -32,7 +36,7 @@ _FETCH_SECONDS = 120.0
 class Fleet:
     """The machines of a cluster, what most of them are, and where their checkpoints go."""
 
-    executor: RayExecutor
+    executor: ClusterExecutor
     facts: HostFacts
     store: FetchingStore
 
@@ -42,33 +46,42 @@ class Fleet:
 
 
 @contextmanager
-def fleet_at(
-    address: str, project: Project, task: Task, repo: GitRepo, known: Mapping[str, str]
-) -> Iterator[Fleet]:
-    """Yield the machines of the cluster at an address; leave it afterwards.
+def fleet_for(
+    options: RunOptions, project: Project, task: Task, repo: GitRepo, registry: Registry
+) -> Iterator[Fleet | None]:
+    """Yield the machines of the cluster that a run names, None where it names none; then leave it.
 
     Args:
-        address: HOST:PORT of its head, or "auto".
+        options: which cluster, and the study to continue there, if it is there already.
         project: whose trials they will run.
         task: what they learn from; a text is brought to those that lack it, a command's data not.
         repo: its code.
-        known: the comparability key of the study, if there is one already.
+        registry: its studies.
 
     Raises:
         ProjectError: Ray is not installed, or no cluster is there with machines that can be used.
         UsageFault: no such address can be.
     """
-    _require(address)
-    typer.echo(f"Looking for machines of the Ray cluster at {address}.", err=True)
-    begin = _begin(address, project, task)
-    with RayExecutor(begin, lambda commit: packed(repo, commit, project.work)) as executor:
-        facts = executor.survey(known)
+    if options.ray is None:
+        yield None
+        return
+    project.make_work()
+    study = registry.study(options.tag)
+    with _ray_cluster(options.ray, project, task, repo) as executor:
+        facts = executor.survey(json.loads(study.comparability) if study else {})
         if facts.fault:
-            msg = f"no machine of the Ray cluster at {address} can be used: {facts.fault}"
+            msg = f"no machine of the Ray cluster at {options.ray} can be used: {facts.fault}"
             raise ProjectError(msg)
         room = project.settings.checkpoint_bytes
         store = FetchingStore(project.checkpoints, room, executor, project.work)
         yield Fleet(executor, facts, store)
+
+
+def refuse_two_places(options: RunOptions) -> None:
+    """Raise UsageFault where devices of this machine are named beside a cluster."""
+    if options.elsewhere and options.devices is not None:
+        msg = "--devices is about this machine's: with --ray every machine of the cluster that fits"
+        raise UsageFault(f"{msg} is used; leave one of them out")
 
 
 def packed(repo: GitRepo, commit: str, work: Path) -> bytes:
@@ -79,6 +92,14 @@ def packed(repo: GitRepo, commit: str, work: Path) -> bytes:
     """
     with repo.workspace(commit, work / f"packed-{commit}") as tree:
         return pack(tree)
+
+
+def _ray_cluster(address: str, project: Project, task: Task, repo: GitRepo) -> RayExecutor:
+    """Return the machines at HOST:PORT of a cluster's head, or at "auto"."""
+    _require(address)
+    typer.echo(f"Looking for machines of the Ray cluster at {address}.", err=True)
+    begin = _begin(address, project, task)
+    return RayExecutor(begin, lambda commit: packed(repo, commit, project.work))
 
 
 def _require(address: str) -> None:

@@ -4,12 +4,14 @@ Where two commands have options of one name with different help, the command's n
 `InitBudget`, `RunBudget`.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from autoresearch.commands import completion as complete
+from autoresearch.records.known_corpora import KNOWN_CORPORA
 from autoresearch.records.known_proposers import SPEC_FORMS
 
 _FOUND: dict[str, Any] = {
@@ -66,7 +68,7 @@ InitDryRun = Annotated[
 Corpus = Annotated[
     str,
     typer.Option(
-        help="stdlib, climbmix, tinystories, hf:NAME[:CONFIG], or a file or directory "
+        help=f"{', '.join(KNOWN_CORPORA)}, hf:NAME[:CONFIG], or a file or directory "
         "of .txt .md .py .jsonl .json .csv .tsv .parquet, also with .gz .bz2 .xz .zst.",
         autocompletion=complete.corpora,
     ),
@@ -121,6 +123,29 @@ Ray = Annotated[
         metavar="ADDRESS",
     ),
 ]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The options of `run` as typed; see `autoresearch run --help`."""
+
+    hours: float | None
+    experiments: int | None
+    max_cost: float | None
+    proposers: tuple[str, ...]
+    budget: str | None
+    tag: str | None
+    patience: int | None
+    confirm_share: float | None = None
+    control: str | None = None
+    devices: str | None = None
+    ray: str | None = None
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it trains on the machines of a cluster; see `fleet_for`."""
+        return self.ray is not None
+
 
 # stop
 Now = Annotated[

@@ -1,19 +1,18 @@
 """`autoresearch run`."""
 
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import typer
 
 from autoresearch import patching
-from autoresearch.commands.fleet import Fleet, fleet_at
+from autoresearch.commands.fleet import Fleet, fleet_for, refuse_two_places
 from autoresearch.commands.notifying import Outlets, notifying
+from autoresearch.commands.options import RunOptions
 from autoresearch.commands.proposers import chosen, keys_of, makers, participants
 from autoresearch.commands.run_context import RunContext, run_context, stop_flag
 from autoresearch.commands.stations import require_devices, stations_for
@@ -31,23 +30,6 @@ from autoresearch.research.backoff import Backoff
 from autoresearch.research.control import Control, HeldLedger
 
 
-@dataclass(frozen=True)
-class RunOptions:
-    """The options as typed; see `autoresearch run --help`."""
-
-    hours: float | None
-    experiments: int | None
-    max_cost: float | None
-    proposers: tuple[str, ...]
-    budget: str | None
-    tag: str | None
-    patience: int | None
-    confirm_share: float | None = None
-    control: str | None = None
-    devices: str | None = None
-    ray: str | None = None
-
-
 def run(options: RunOptions, begun: Callable[[str], None] | None = None) -> None:
     """Work on a study until a rule, the proposers or the person ends it.
 
@@ -60,9 +42,9 @@ def run(options: RunOptions, begun: Callable[[str], None] | None = None) -> None
     project = find_project()
     share = _confirm_share(options.confirm_share, project)
     _refuse_bad_globs(project)
-    _refuse_two_places(options)
+    refuse_two_places(options)
     stations = stations_for(project, options.devices)
-    if options.ray is None:
+    if not options.elsewhere:
         require_devices(project, stations)
     sandbox = stations[0].sandbox
     keys = keys_of(project)
@@ -71,7 +53,10 @@ def run(options: RunOptions, begun: Callable[[str], None] | None = None) -> None
     proposers = makers(specs, project, keys, sandbox)
     session = not project.settings.target.command
     profile = session and project.settings.llm.profile and any(each.reads_briefs for each in specs)
-    with run_context(project, stations) as context, _fleet(options, context) as fleet:
+    with (
+        run_context(project, stations) as context,
+        fleet_for(options, project, context.task, context.repo, context.registry) as fleet,
+    ):
         registry, repo = context.registry, context.repo
         study = _opened(context, options, budget, fleet)
         with (
@@ -151,19 +136,6 @@ def _controlled(context: RunContext, asked: threading.Event, watcher: Watcher) -
         yield control
 
 
-@contextmanager
-def _fleet(options: RunOptions, context: RunContext) -> Iterator[Fleet | None]:
-    """Yield the machines of a cluster, if one is asked for."""
-    if options.ray is None:
-        yield None
-        return
-    context.project.make_work()
-    study = context.registry.study(options.tag)
-    known = json.loads(study.comparability) if study else {}
-    with fleet_at(options.ray, context.project, context.task, context.repo, known) as fleet:
-        yield fleet
-
-
 def _telling(watcher: Watcher) -> Callable[[str], None]:
     """Return what tells the person one line."""
     return lambda line: watcher.on_event(Notice(line))
@@ -184,12 +156,6 @@ def _rules(options: RunOptions) -> StopRules:
             raise UsageFault(msg)
     deadline = time.monotonic() + options.hours * 3600 if options.hours else None
     return StopRules(deadline, options.experiments, options.patience)
-
-
-def _refuse_two_places(options: RunOptions) -> None:
-    if options.ray is not None and options.devices is not None:
-        msg = "--devices is about this machine's: with --ray every machine of the cluster that fits"
-        raise UsageFault(f"{msg} is used; leave one of them out")
 
 
 def _budget(text: str | None) -> float | None:

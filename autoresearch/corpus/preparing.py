@@ -43,7 +43,7 @@ def prepare(
     """Return the corpus of a source; make it unless it is there, every byte as it was written.
 
     Args:
-        source: ``stdlib``, ``climbmix``, ``tinystories``, ``hf:NAME[:CONFIG]`` or a path.
+        source: as `find_source` takes it: a known name, ``hf:NAME[:CONFIG]`` or a path.
         settings: shares, vocabulary and cap.
         home: corpora are kept below it.
         report: called often with (stage, done, total or None).

@@ -10,10 +10,7 @@ from autoresearch.corpus.hub import HubSource
 from autoresearch.corpus.library import library_source
 from autoresearch.corpus.local import local_source
 from autoresearch.errors import CorpusError
-
-CLIMBMIX = "karpathy/climbmix-400b-shuffle"
-TINYSTORIES = "karpathy/tinystories-gpt4-clean"
-_NAMES = ("stdlib", "climbmix", "tinystories")
+from autoresearch.records.known_corpora import KNOWN_CORPORA
 
 
 class Reader(Protocol):
@@ -73,7 +70,7 @@ def find_source(spec: str, text_column: str = "") -> Source:
     """Return the source that a person named.
 
     Args:
-        spec: ``stdlib``, ``climbmix``, ``tinystories``, ``hf:NAME[:CONFIG]`` or a path.
+        spec: one of `KNOWN_CORPORA`, ``hf:NAME[:CONFIG]`` or a path.
         text_column: the column of the text in files of records; empty to look for it.
 
     Raises:
@@ -81,17 +78,15 @@ def find_source(spec: str, text_column: str = "") -> Source:
     """
     if spec == "stdlib":
         return library_source()
-    if spec == "climbmix":
-        return HubSource(spec, CLIMBMIX, text_column=text_column)
-    if spec == "tinystories":
-        return HubSource(spec, TINYSTORIES, text_column=text_column)
+    if (known := KNOWN_CORPORA.get(spec)) and known.dataset:
+        return HubSource(spec, known.dataset, text_column=text_column)
     if spec.startswith("hf:") and spec != "hf:":
         name, _, config = spec[3:].partition(":")
         return HubSource(name, name, config or None, text_column)
     path = Path(spec).expanduser()
     if spec.strip() and path.exists():
         return local_source(path.resolve(), text_column)
-    near = difflib.get_close_matches(spec, _NAMES, n=1)
+    near = difflib.get_close_matches(spec, KNOWN_CORPORA, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
-    msg = f"no corpus named {spec!r}: give {', '.join(_NAMES)}, hf:NAME or a path{hint}"
+    msg = f"no corpus named {spec!r}: give {', '.join(KNOWN_CORPORA)}, hf:NAME or a path{hint}"
     raise CorpusError(msg)

@@ -4,7 +4,7 @@
 """
 
 from autoresearch.execution import messages
-from autoresearch.execution.base import Ended, Executor, Message, Told
+from autoresearch.execution.base import ClusterExecutor, Ended, Executor, Message, Terms, Told
 from autoresearch.execution.command_hosting import CommandHost
 from autoresearch.execution.command_task import CommandTask
 from autoresearch.execution.fetching import FetchingStore
@@ -12,7 +12,7 @@ from autoresearch.execution.hosting import HostFacts, HostPlan, StudyHost
 from autoresearch.execution.local import LocalExecutor
 from autoresearch.execution.packing import pack, unpack
 from autoresearch.execution.pruning import Pruner, PruningReference
-from autoresearch.execution.ray import RayExecutor, Terms
+from autoresearch.execution.ray import RayExecutor
 from autoresearch.execution.spec import TrialResult, TrialSpec
 from autoresearch.execution.task import Place, Task
 from autoresearch.execution.text_task import TextTask
@@ -20,6 +20,7 @@ from autoresearch.execution.trial import Checkout, Host, ReadyScorer, Scorer, Wa
 
 __all__ = [
     "Checkout",
+    "ClusterExecutor",
     "CommandHost",
     "CommandTask",
     "Ended",

@@ -1,9 +1,11 @@
 """Who executes trials, and what it says meanwhile."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
+from autoresearch.execution.hosting import HostFacts
 from autoresearch.execution.spec import TrialResult, TrialSpec
 from autoresearch.records.events import Event
 
@@ -64,4 +66,53 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """End what runs and what was made ready. More trials may be submitted."""
+        ...
+
+
+class Holder(Protocol):
+    """Who knows where checkpoints lie that are not here."""
+
+    @property
+    def held(self) -> list[int]:
+        """Return the trials whose checkpoint is with its host."""
+        ...
+
+    def drop(self, number: int) -> None:
+        """Have a host forget one."""
+        ...
+
+    def fetch(self, number: int, folder: Path, then: Callable[[bool], None]) -> None:
+        """Bring one into a new folder, and tell from any thread whether it is there."""
+        ...
+
+
+@dataclass(frozen=True)
+class Terms:
+    """On what machines are accepted: the study's comparability key, and its name for `HostPlan`."""
+
+    key: Mapping[str, str]
+    study: str
+
+
+class ClusterExecutor(Executor, Holder, Protocol):
+    """An executor whose slots are other machines', with the checkpoints that lie there."""
+
+    def survey(self, known: Mapping[str, str] | None = None) -> HostFacts:
+        """Wait for machines; return what most of them are, or those that fit a known study's key.
+
+        Raises:
+            ProjectError: the cluster cannot be reached.
+        """
+        ...
+
+    def accept(
+        self, terms: Terms, on_event: Callable[[Event], None], stop: Callable[[], bool]
+    ) -> None:
+        """Use every machine, now and later, that is like the study's.
+
+        Args:
+            terms: what the study's scores rest on.
+            on_event: told of machines that come, go and are refused; from any thread.
+            stop: asked often; true ends every trial.
+        """
         ...

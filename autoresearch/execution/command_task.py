@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import assert_never
 
 from autoresearch.config import Project, Settings, parse_duration
 from autoresearch.corpus import Split
@@ -87,13 +88,11 @@ class CommandTask:
 
     def trust(self, sandbox: Sandbox) -> Trust:
         """See `Task`."""
-        if self.metric.source is not MetricSource.EVALUATED:
-            return Trust.SELF_REPORTED
-        return Trust.UNSEALED if self.unsealed(sandbox) else Trust.EVALUATED
+        return Trust.UNSEALED if self.unsealed(sandbox) else self.metric.source.trust
 
     def unsealed(self, sandbox: Sandbox) -> str:
         """See `Task`. What a trial says of itself rests on no data that it could reach."""
-        if self.metric.source is not MetricSource.EVALUATED:
+        if self.metric.source.trust is not Trust.EVALUATED:
             return ""
         network = self.settings.sandbox.network
         return doubt(sandbox, self._held, network=network, imports=self.imports)
@@ -138,9 +137,17 @@ class CommandTask:
         )
 
     def _scorer(self, place: Place) -> ReadyScorer:
-        if self.metric.source is MetricSource.EVALUATED:
-            return self._program(place, VAL)
-        return ReportedScorer(self.settings.metric)
+        source = self.metric.source
+        match source:
+            case MetricSource.EVALUATED:
+                return self._program(place, VAL)
+            case MetricSource.FILE | MetricSource.SUMMARY:
+                return ReportedScorer(self.settings.metric)
+            case MetricSource.SEALED:
+                msg = "the settings refuse a command without a metric of its own"
+                raise AssertionError(msg)
+            case _:
+                assert_never(source)
 
     def _program(self, place: Place, split: str) -> ProgramScorer:
         settings = self.settings

@@ -16,7 +16,7 @@ from typing import Self
 
 from autoresearch.errors import ProjectError, SlotLostError
 from autoresearch.execution import messages
-from autoresearch.execution.base import Ended, Message, Told
+from autoresearch.execution.base import Ended, Message, Terms, Told
 from autoresearch.execution.hosting import HostFacts, misfit
 from autoresearch.execution.link import LOOK_SECONDS, Link
 from autoresearch.execution.serving import lost
@@ -37,16 +37,8 @@ class _Call:
     tell: Callable[[Message], None]
 
 
-@dataclass(frozen=True)
-class Terms:
-    """On what machines are accepted: the study's comparability key, and its name for `open`."""
-
-    key: Mapping[str, str]
-    study: str
-
-
 class RayExecutor:
-    """Executes trials on the machines of a cluster. Close it with `with`."""
+    """Executes trials on the machines of a cluster; see `ClusterExecutor`. Close it with `with`."""
 
     name = "ray"
 
@@ -90,11 +82,7 @@ class RayExecutor:
     # --- the machines
 
     def survey(self, known: Mapping[str, str] | None = None) -> HostFacts:
-        """Wait for machines; return what most of them are, or those that fit a known study's key.
-
-        Raises:
-            ProjectError: the cluster cannot be reached.
-        """
+        """See `ClusterExecutor.survey`."""
         with self._changed:
             while not self._found and not self._fault:
                 self._changed.wait(LOOK_SECONDS)
@@ -117,13 +105,7 @@ class RayExecutor:
     def accept(
         self, terms: Terms, on_event: Callable[[Event], None], stop: Callable[[], bool]
     ) -> None:
-        """Use every machine, now and later, that is like the study's.
-
-        Args:
-            terms: what the study's scores rest on.
-            on_event: told of machines that come, go and are refused; from any thread.
-            stop: asked often; true ends every trial.
-        """
+        """See `ClusterExecutor.accept`."""
         with self._changed:
             self._terms, self._on_event, self._stop = terms, on_event, stop
             found = list(self._found.items())
@@ -321,6 +303,3 @@ class RayExecutor:
 
 def _gone(slot: str) -> SlotLostError:
     return SlotLostError(f"{slot} is gone")
-
-
-__all__ = ["RayExecutor", "Terms"]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from autoresearch import patching
@@ -20,6 +21,38 @@ _GIT_REFUSES = re.compile(r"(?:^|/)(?:git~\d+|\.git[. ]+)(?:/|$)|[\\:]", re.IGNO
 _BREAK = re.compile(r"[^\w\s\\.]+")
 _DOTTED = re.compile(r"\b[^\W\d]\w*[\s\\]*\.")
 _LOST = "\ufffd"  # what stands where bytes were no UTF-8
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A change that applies, as rules look at it: the editable files before it and after it.
+
+    `entry` is the program that uses the session API, "" where none does; `files` are all of the
+    incumbent's text files.
+    """
+
+    before: Mapping[str, str]
+    after: Mapping[str, str]
+    entry: str
+    files: Mapping[str, str]
+
+
+def _breaks_the_contract(change: Changed) -> Rejection | None:
+    return broken(change.before, change.after, change.entry) if change.entry else None
+
+
+def _uses_what_is_forbidden(change: Changed) -> Rejection | None:
+    tops = (PurePosixPath(path).parts[0] for path in change.files if path.endswith(".py"))
+    own_modules = {top.removesuffix(".py") for top in tops}  # as which the project imports its own
+    return new_forbidden_use(change.before, change.after, own_modules)
+
+
+# What a change must keep to that applies, asked in this order; the first refusal is told. Whatever
+# the incumbent does, a change may do.
+RULES: tuple[Callable[[Changed], Rejection | None], ...] = (
+    _breaks_the_contract,
+    _uses_what_is_forbidden,
+)
 
 
 @answered
@@ -61,16 +94,9 @@ def check(
     patch = _patch(before, after, seen)
     if isinstance(patch, Rejection):
         return _on_one_line(patch)
-    refusal = (entry and broken(before, after, entry)) or new_forbidden_use(
-        before, after, _own_modules(files)
-    )
+    changed = Changed(before, after, entry, files)
+    refusal = next((found for rule in RULES if (found := rule(changed))), None)
     return _on_one_line(refusal) if refusal else patch
-
-
-def _own_modules(files: Mapping[str, str]) -> set[str]:
-    """Return the names under which the project's own files are imported."""
-    tops = (PurePosixPath(path).parts[0] for path in files if path.endswith(".py"))
-    return {top.removesuffix(".py") for top in tops}
 
 
 def _unreadable(change: Change, files: Mapping[str, str]) -> Rejection | None:

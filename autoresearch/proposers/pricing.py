@@ -119,14 +119,15 @@ def price(
         ProposerError: no price is known.
     """
     # A provider bills whatever URL it is reached by.
-    elsewhere = base_url if provider not in PROVIDERS else None
+    known = PROVIDERS.get(provider)
+    elsewhere = None if known else base_url
     spec = f"openai:{model}@{elsewhere}" if elsewhere else f"{provider}:{model}"
     for key in (spec, spec.rstrip("/"), f"{spec.rstrip('/')}/", f"{provider}:{model}"):
         if key in own:
             return _constant("autoresearch.toml", _own_rates(own[key]), now)
     if elsewhere and _is_loopback(elsewhere):
         return _constant("loopback", _own_rates(PriceSettings(0.0, 0.0)), now)
-    listed = _listed(provider, model, elsewhere, now)
+    listed = _listed(known.price_id if known else provider, model, elsewhere, now)
     if listed is None:
         msg = (
             f"no price is known for {spec}: add to autoresearch.toml "
@@ -160,7 +161,7 @@ def _is_loopback(url: str) -> bool:
 
 
 def _listed(
-    provider: str, model: str, base_url: str | None, now: Callable[[], datetime]
+    price_id: str, model: str, base_url: str | None, now: Callable[[], datetime]
 ) -> Price | None:
     # Imported when asked: the list takes a fifth of a second to load.
     import genai_prices  # noqa: PLC0415
@@ -168,7 +169,7 @@ def _listed(
     nothing = genai_prices.Usage()
     try:
         if base_url is None:
-            price = genai_prices.calc_price(nothing, model, provider_id=provider)
+            price = genai_prices.calc_price(nothing, model, provider_id=price_id)
         else:
             price = genai_prices.calc_price(nothing, model, provider_api_url=base_url)
     except LookupError:

@@ -23,7 +23,7 @@ _URL = re.compile(r"@(?=http)", re.IGNORECASE)
 _ADDRESS = re.compile(
     r"://|@(localhost\b|\[|[^@/\s]+:\d+([/?#]|$)|[\w-]+(\.[\w-]+)+/)", re.IGNORECASE
 )
-_KINDS = (*PROVIDERS, "command", "patches")
+_OTHERS = ("command", "patches")  # they take an argument, as providers do
 _ALONE = ("optuna", "random")  # they take no argument
 
 
@@ -92,7 +92,7 @@ def parse(spec: str) -> Spec:
     if text in _ALONE:
         return Spec(text, text, weight=weight)
     kind, _, argument = text.partition(":")
-    if kind not in _KINDS or not argument.strip():
+    if kind not in {*PROVIDERS, *_OTHERS} or not argument.strip():
         msg = f"no proposer {_shown(spec)!r}: known are {', '.join(SPEC_FORMS)}"
         raise ProposerError(msg)
     if kind not in PROVIDERS:
@@ -231,10 +231,10 @@ def _refuse_bad_url(name: str, url: str) -> None:
 
 def _misplaced(kind: str, argument: str) -> str:
     """Return what is wrong with an address in the place of a model's name."""
-    if kind == "anthropic":
+    if kind != "openai":
         return (
-            "anthropic:MODEL takes no base URL: set ANTHROPIC_BASE_URL for a gateway, or write "
-            "openai:MODEL@http://HOST:PORT/v1 for a server that speaks Chat Completions"
+            f"{kind}:MODEL takes no base URL: set {PROVIDERS[kind].url_variable} for a gateway, or "
+            "write openai:MODEL@http://HOST:PORT/v1 for a server that speaks Chat Completions"
         )
     name, _, address = _shown(argument).partition("@")
     if "://" in argument or not address:

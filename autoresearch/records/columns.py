@@ -23,6 +23,15 @@ class Finite(TypeDecorator[float]):
         return value
 
 
+class Directed(Finite):
+    """A score or an effect: lower where it is better, and turned round where it is shown.
+
+    So `--json` and `export` give it in the direction of the study's metric; see `Metric.shown`.
+    """
+
+    cache_ok = True
+
+
 class Plain(TypeDecorator[str]):
     """A text column without NUL, which PostgreSQL refuses and terminals dislike."""
 

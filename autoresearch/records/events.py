@@ -118,7 +118,7 @@ class ExperimentDone:
 
 
 @dataclass(frozen=True)
-class Settled:
+class StandingChanged:
     """What may be claimed of a keep has changed; `best_bpb` is the incumbent's by now.
 
     `standing` is None where a claim is lost: by further pairs, or by noise that is known better.
@@ -210,7 +210,7 @@ Event = (
     | Scoring
     | TrialScored
     | ExperimentDone
-    | Settled
+    | StandingChanged
     | Waiting
     | NoProposal
     | ProposersOut

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
+from typing import assert_never
+
+from autoresearch.records.values import Trust
 
 
 class Direction(StrEnum):
@@ -24,6 +27,19 @@ class MetricSource(StrEnum):
     EVALUATED = "evaluated"
     FILE = "file"
     SUMMARY = "summary"
+
+    @property
+    def trust(self) -> Trust:
+        """How far such a score can be believed at best."""
+        match self:
+            case MetricSource.SEALED:
+                return Trust.SEALED
+            case MetricSource.EVALUATED:
+                return Trust.EVALUATED
+            case MetricSource.FILE | MetricSource.SUMMARY:
+                return Trust.SELF_REPORTED
+            case _:
+                assert_never(self)
 
 
 @dataclass(frozen=True)

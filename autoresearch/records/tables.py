@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, Index, LargeBinary
 from sqlmodel import Field, SQLModel
 
-from autoresearch.records.columns import Finite, Plain, Utc, Word
+from autoresearch.records.columns import Directed, Finite, Plain, Utc, Word
 from autoresearch.records.metric import Metric
 from autoresearch.records.money import CallEnding, CallState
 from autoresearch.records.scores import Allowance
@@ -140,14 +140,14 @@ class Experiment(SQLModel, table=True):
     control: str = Field(default="", sa_type=Plain)
     hypothesis: str = Field(sa_type=Plain)
     category: Category = Field(sa_type=Word(Category))
-    predicted_delta: float | None = Field(default=None, sa_type=Finite)
+    predicted_delta: float | None = Field(default=None, sa_type=Directed)
     risk: str = Field(default="", sa_type=Plain)
     reason: str = Field(default="", sa_type=Plain)
-    val_bpb: float | None = Field(default=None, sa_type=Finite)
+    val_bpb: float | None = Field(default=None, sa_type=Directed)
     val_bpb_error: float | None = Field(default=None, sa_type=Finite)
-    delta: float | None = Field(default=None, sa_type=Finite)
+    delta: float | None = Field(default=None, sa_type=Directed)
     delta_error: float | None = Field(default=None, sa_type=Finite)
-    measured: float | None = Field(default=None, sa_type=Finite)
+    measured: float | None = Field(default=None, sa_type=Directed)
     measured_error: float | None = Field(default=None, sa_type=Finite)
     pairs: int = 0
     p_better: float | None = Field(default=None, sa_type=Finite)
@@ -159,12 +159,12 @@ class Experiment(SQLModel, table=True):
     claim_reason: str = Field(default="", sa_type=Plain)
     reverts_id: int | None = Field(default=None, foreign_key="experiment.id")
     call_id: int | None = None
-    test_bpb: float | None = Field(default=None, sa_type=Finite)
+    test_bpb: float | None = Field(default=None, sa_type=Directed)
     test_trial_id: int | None = None
     test_bits: bytes | None = Field(default=None, sa_type=LargeBinary)
-    val_gain: float | None = Field(default=None, sa_type=Finite)
+    val_gain: float | None = Field(default=None, sa_type=Directed)
     val_gain_error: float | None = Field(default=None, sa_type=Finite)
-    test_gain: float | None = Field(default=None, sa_type=Finite)
+    test_gain: float | None = Field(default=None, sa_type=Directed)
     test_gain_error: float | None = Field(default=None, sa_type=Finite)
     seconds: float = Field(default=0.0, sa_type=Finite)
     peak_memory: int = Field(default=0, sa_type=BigInteger)
@@ -230,7 +230,7 @@ class Trial(SQLModel, table=True):
     ending: Ending | None = Field(default=None, sa_type=Word(Ending))
     failure: FailureKind | None = Field(default=None, sa_type=Word(FailureKind))
     detail: str = Field(default="", sa_type=Plain)
-    val_bpb: float | None = Field(default=None, sa_type=Finite)
+    val_bpb: float | None = Field(default=None, sa_type=Directed)
     trust: Trust | None = Field(default=None, sa_type=Word(Trust))
     mismatch: float | None = Field(default=None, sa_type=Finite)
     detectable: float | None = Field(default=None, sa_type=Finite)

@@ -15,9 +15,9 @@ from sqlalchemy.pool import StaticPool
 from autoresearch.errors import RegistryBusyError, RegistryError
 
 VERSION_TABLE = "autoresearch_version"
-HEAD = "0016"
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000")
 MIGRATIONS = Path(__file__).parent / "migrations"
+HEAD = max(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))[:4]  # the newest
 _JSON = partial(json.dumps, allow_nan=False)
 
 

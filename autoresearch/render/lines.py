@@ -1,5 +1,7 @@
 """A run's events as sentences, shared by the live view and the plain lines."""
 
+from typing import assert_never
+
 from rich.text import Text
 
 from autoresearch.records.events import (
@@ -10,9 +12,11 @@ from autoresearch.records.events import (
     NoProposal,
     Notice,
     ProposersOut,
-    Settled,
+    Scoring,
+    StandingChanged,
     StudyOpened,
     StudyStopped,
+    TrialPoint,
     TrialScored,
     TrialStarted,
     Waiting,
@@ -25,10 +29,12 @@ from autoresearch.render.scores import ScoreFormat
 
 WIDTH = 300
 # What the last line of a run names though there were none.
-_ALWAYS = frozenset(Verdict) - {Verdict.STALE}
+_ALWAYS = frozenset(
+    {Verdict.KEEP, Verdict.DISCARD, Verdict.CRASH, Verdict.INVALID, Verdict.DISQUALIFIED}
+)
 
 
-def sentence(event: Event, form: ScoreFormat, *, several: bool = False) -> Text | None:  # noqa: C901, PLR0911 - a return a kind of event
+def sentence(event: Event, form: ScoreFormat, *, several: bool = False) -> Text | None:  # noqa: C901, PLR0911, PLR0912 - a return a kind of event
     """Return an event in one line; None for those that only a live view shows.
 
     `form` says how the study's scores are shown. With `several` slots it is said which one a
@@ -45,8 +51,8 @@ def sentence(event: Event, form: ScoreFormat, *, several: bool = False) -> Text 
             return _scored(event, form, several=several)
         case ExperimentDone():
             return experiment_done(event, form)
-        case Settled():
-            return _settled(event)
+        case StandingChanged():
+            return _standing_changed(event)
         case Waiting():
             return words.line(f"waiting: {event.reason}", WIDTH, "yellow")
         case Notice():
@@ -59,7 +65,10 @@ def sentence(event: Event, form: ScoreFormat, *, several: bool = False) -> Text 
             return words.line(money_low(event), WIDTH, "yellow")
         case StudyStopped():
             return stopped(event, form)
-    return None
+        case TrialPoint() | Scoring():
+            return None
+        case _:
+            assert_never(event)
 
 
 def _opened(event: StudyOpened) -> Text:
@@ -98,7 +107,7 @@ def training(event: TrialStarted) -> str:
     return f"{event.purpose} of experiment {event.experiment_id}" if apart else event.purpose
 
 
-def _settled(event: Settled) -> Text:
+def _standing_changed(event: StandingChanged) -> Text:
     said = Text(f"experiment {event.experiment_id}: ")
     lost = Text("no longer confirmed", style="yellow")
     told = words.standing(event.standing) if event.standing else lost

@@ -17,7 +17,7 @@ from autoresearch.records.events import (
     ExperimentOpened,
     NoProposal,
     Scoring,
-    Settled,
+    StandingChanged,
     StudyOpened,
     StudyStopped,
     TrialPoint,
@@ -92,7 +92,7 @@ class View:
                 return self._turn(phase, now)
             case ExperimentDone():
                 return self._decided(event, now)
-            case Settled():
+            case StandingChanged():
                 return replace(self, best=event.best_bpb or self.best)
             case Waiting() | NoProposal():
                 return self._turn(f"waiting: {event.reason}", now)

@@ -7,11 +7,14 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TextIO
 
+from sqlalchemy import LargeBinary
 from sqlmodel import SQLModel
 
 from autoresearch.policy import ByDocument
 from autoresearch.policy.proposer_comparison import ProposerRecord
+from autoresearch.records.columns import Directed
 from autoresearch.records.metric import BITS_PER_BYTE, Metric
+from autoresearch.records.tables import Experiment
 from autoresearch.records.values import Verdict
 from autoresearch.registry import RunNote, Spending
 from autoresearch.registry.packing import unpack
@@ -22,11 +25,11 @@ from autoresearch.report.rows import StudyRows
 from autoresearch.report.values import interval
 
 VERSION = 3
+_COLUMNS = [each for table in Experiment.metadata.tables.values() for each in table.columns]
 # Scores and effects, which are stored lower where they are better.
-SCORES = frozenset(
-    {"val_bpb", "delta", "predicted_delta", "measured", "test_bpb", "val_gain", "test_gain"}
-)
-BULK = frozenset({"log", "doc_bits", "doc_bytes", "test_bits", "test_bytes", "answer", "salt"})
+SCORES = frozenset(each.name for each in _COLUMNS if isinstance(each.type, Directed))
+# What is large or secret.
+BULK = frozenset({"salt", *(each.name for each in _COLUMNS if isinstance(each.type, LargeBinary))})
 
 
 def write_study_json(

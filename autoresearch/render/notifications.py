@@ -11,7 +11,7 @@ from autoresearch.records.events import (
     MoneyLow,
     NoProposal,
     ProposersOut,
-    Settled,
+    StandingChanged,
     StudyOpened,
     StudyStopped,
     WaitCause,
@@ -80,8 +80,8 @@ def quoted(text: str, width: int = LINE) -> str:
 def notification(event: Event, now: Situation) -> Notification | None:
     """Return what to tell of an event; None of those that can wait until the morning."""
     match event:
-        case Settled():
-            return _settled(event, now)
+        case StandingChanged():
+            return _standing_changed(event, now)
         case ProposersOut():
             said = now.quoted(event.reason)
             ends = "The run ends once what is open has its verdict."
@@ -117,7 +117,7 @@ def sample(now: Situation) -> Notification:
     return now.notification(Kind.TEST, "a test", said)
 
 
-def _settled(event: Settled, now: Situation) -> Notification | None:
+def _standing_changed(event: StandingChanged, now: Situation) -> Notification | None:
     if event.standing is Standing.REFUTED:
         return None
     number, why = event.experiment_id, now.quoted(event.reason)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from autoresearch import policy
 from autoresearch.errors import GitError
 from autoresearch.gitrepo import GitRepo
-from autoresearch.records.events import Event, ExperimentDone, Notice, Settled
+from autoresearch.records.events import Event, ExperimentDone, Notice, StandingChanged
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.values import ExperimentState, Reading, Standing, Verdict
 from autoresearch.registry import Registry
@@ -180,7 +180,7 @@ class Recorder:
         incumbent = self._registry.incumbent(study)
         best = incumbent.val_bpb if incumbent else None
         self._on_event(
-            Settled(
+            StandingChanged(
                 int(row.id or 0), standing, row.claim_reason, best,
                 row.hypothesis, row.delta, row.delta_error,
             )

@@ -23,7 +23,7 @@ from autoresearch.proposers.models.adapting import (
 from autoresearch.proposers.models.base import Prompt
 from autoresearch.proposers.models.bodies import events, gathered, parsed
 from autoresearch.proposers.models.client import ModelAnswer, ModelClient, marked, sendable
-from autoresearch.proposers.models.connection import Connection, http_client
+from autoresearch.proposers.models.connection import Connection, bearer, http_client
 from autoresearch.proposers.models.faults import Fault
 from autoresearch.proposers.models.fields import (
     cost_in,
@@ -68,7 +68,9 @@ class AnthropicModel(AdaptingModel):
             timeout=client.timeout,
             max_retries=0,
             open_telemetry=False,
-            http_client=http_client(url, client.key, client.timeout),
+            http_client=http_client(
+                url, bearer(client.key), client.timeout, also=("anthropic-version",)
+            ),
         )
 
     def _ask(

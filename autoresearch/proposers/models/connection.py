@@ -9,7 +9,7 @@ import ipaddress
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache, partial
 from typing import Generic, TypeVar
 from urllib.parse import urlsplit
@@ -20,10 +20,9 @@ from autoresearch.proposers.models.fields import parting
 from autoresearch.records.money import Usage
 
 _T = TypeVar("_T")
-_CREDENTIALS = ("authorization", "x-api-key")
 # The SDKs also send whatever headers the environment names; among them may be another account's.
 _SENT = ("accept", "connection", "content-", "host", "transfer-encoding", "user-agent",
-         "anthropic-version", "x-stainless-raw-response", *_CREDENTIALS)  # fmt: skip
+         "x-stainless-raw-response")  # fmt: skip
 _CONNECTED = (".connect_tcp.complete", ".start_tls.complete")
 _SENDING = ".send_request_headers.started"
 _CLOSING_SECONDS = 1.0  # that an attempt whose connection was cut has to end
@@ -125,10 +124,18 @@ def within(seconds: float, connection: Connection, ask: Callable[[Connection], _
     return attempt.result
 
 
-def http_client(base_url: str, key: str | None, timeout: float) -> httpx2.Client:
+def http_client(
+    base_url: str, key_header: Mapping[str, str], timeout: float, also: Collection[str] = ()
+) -> httpx2.Client:
     """Return a client that sends only our key, follows no redirect and keeps no connection.
 
     A connection kept between calls that are minutes apart saves nothing and is often dead.
+
+    Args:
+        base_url: where it will ask.
+        key_header: `bearer`, or in what header the provider wants the key; empty: it needs none.
+        timeout: seconds that may pass between two bytes.
+        also: headers of the provider's SDK that are sent beside what every request has.
     """
     trust_env = not _is_loopback(urlsplit(base_url).hostname or "")  # no proxy for loopback
     return httpx2.Client(
@@ -137,8 +144,13 @@ def http_client(base_url: str, key: str | None, timeout: float) -> httpx2.Client
         limits=httpx2.Limits(max_keepalive_connections=0),
         follow_redirects=False,
         trust_env=trust_env,
-        event_hooks={"request": [partial(_prepare, key)]},
+        event_hooks={"request": [partial(_prepare, key_header, tuple(also))]},
     )
+
+
+def bearer(key: str | None) -> Mapping[str, str]:
+    """Return the header with which most providers take a key; empty where there is none."""
+    return {} if key is None else {"authorization": f"Bearer {key}"}
 
 
 @cache
@@ -147,13 +159,11 @@ def _trusted(*, trust_env: bool) -> ssl.SSLContext:
     return httpx2.create_ssl_context(trust_env=trust_env)
 
 
-def _prepare(key: str | None, request: httpx2.Request) -> None:
-    for name, value in list(request.headers.items()):
-        foreign = name in _CREDENTIALS and (key is None or key not in value)
-        if foreign or not name.startswith(_SENT):
+def _prepare(key_header: Mapping[str, str], also: tuple[str, ...], request: httpx2.Request) -> None:
+    for name in list(request.headers):
+        if not name.startswith((*_SENT, *also)):
             del request.headers[name]
-    if key is not None and not any(name in request.headers for name in _CREDENTIALS):
-        request.headers["authorization"] = f"Bearer {key}"
+    request.headers.update(key_header)
     thread = threading.current_thread()
     if isinstance(thread, _Attempt):
         request.extensions["trace"] = thread.connection.follow

@@ -3,7 +3,7 @@
 import openai
 
 from autoresearch.proposers.models.client import ModelClient
-from autoresearch.proposers.models.connection import http_client
+from autoresearch.proposers.models.connection import bearer, http_client
 
 
 def openai_client(base_url: str, client: ModelClient) -> openai.OpenAI:
@@ -13,7 +13,7 @@ def openai_client(base_url: str, client: ModelClient) -> openai.OpenAI:
         base_url=base_url,
         timeout=client.timeout,
         max_retries=0,
-        http_client=http_client(base_url, client.key, client.timeout),
+        http_client=http_client(base_url, bearer(client.key), client.timeout),
     )
     sdk.organization = sdk.project = sdk.admin_api_key = sdk.webhook_secret = None
     return sdk

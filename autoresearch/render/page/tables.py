@@ -38,7 +38,7 @@ def tables(report: StudyReport) -> dict[str, Table]:
     """Return every table of the page by its key."""
     made: Sequence[Callable[[StudyReport], Table]] = (
         _proposers, _categories, _money, _time, _noise, _near_misses, _failures, _test, _later,
-        _told, _machines,
+        _notes, _machines,
     )  # fmt: skip
     return {table.key: table for table in (make(report) for make in made)}
 
@@ -218,7 +218,7 @@ def _later(report: StudyReport) -> Table:
     return Table("later", ("idea", "what became of it", ""), frozenset(), rows[:50])
 
 
-def _told(report: StudyReport) -> Table:
+def _notes(report: StudyReport) -> Table:
     rows = tuple(
         (
             str(each.id),
