@@ -66,13 +66,9 @@ def set_constants(source: str, values: Mapping[str, Literal]) -> str:
     data = source.encode("utf-8", "surrogatepass")
     for name in sorted(values, key=lambda name: known[name].span, reverse=True):
         start, end = known[name].span
-        if not _same(known[name].value, values[name]):
+        if repr(known[name].value) != repr(values[name]):
             data = data[:start] + _render(values[name]).encode() + data[end:]
     return data.decode("utf-8", "surrogatepass")
-
-
-def _same(old: Literal, new: Literal) -> bool:
-    return type(old) is type(new) and repr(old) == repr(new)
 
 
 def _render(value: Literal) -> str:
