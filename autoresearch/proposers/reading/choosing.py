@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 
-from autoresearch.proposers.base import Brief
 from autoresearch.proposers.reading.doubting import fault_in
 from autoresearch.proposers.reading.headers import Group
 from autoresearch.proposers.reading.objecting import changeless, headless
@@ -13,7 +12,7 @@ from autoresearch.records.proposals import Rejection
 _WORDS = re.compile(r"[^\W\d_]+")
 
 
-def choose(parts: Parts, brief: Brief) -> ChosenParts | Rejection:
+def choose(parts: Parts) -> ChosenParts | Rejection:
     """Return the last header with the changes that belong to it: those below it.
 
     What is above it are thoughts, since the form asks for the header first. Only where nothing is
@@ -21,18 +20,18 @@ def choose(parts: Parts, brief: Brief) -> ChosenParts | Rejection:
     """
     real = _distinct_headers(parts)
     if not real:
-        return headless(parts, brief)
+        return headless(parts)
     chosen = _below(parts, real[-1])
     if not chosen.starts and len(real) == 1 and len(parts.headers) == 1:
-        chosen = ChosenParts(real[0], parts.edits, parts.wholes)
+        chosen = ChosenParts(parts.edits, parts.wholes, real[0])
         if _has_words_between(parts, chosen):
             return Rejection(
                 "the header stands below several edits with words between them, so which of them "
                 "are meant cannot be known: give the header first, then all edits and nothing else"
             )
     if not chosen.starts:
-        return changeless(parts, real, brief)
-    return fault_in(parts, chosen, brief, real[:-1]) or chosen
+        return changeless(parts, real)
+    return fault_in(parts, chosen, real[:-1]) or chosen
 
 
 def _distinct_headers(parts: Parts) -> Sequence[Group]:
@@ -55,7 +54,7 @@ def _below(parts: Parts, group: Group) -> ChosenParts:
     end = parts.end_of(group.start)
     edits = [each for each in parts.edits if group.start <= each.start < end]
     wholes = [each for each in parts.wholes if group.start <= each.stop <= end]
-    return ChosenParts(group, edits, wholes)
+    return ChosenParts(edits, wholes, group)
 
 
 def _has_words_between(parts: Parts, chosen: ChosenParts) -> bool:
