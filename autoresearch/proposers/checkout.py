@@ -121,22 +121,17 @@ def checkout(
     """
     try:
         work.mkdir(parents=True, exist_ok=True)
-        place = tempfile.TemporaryDirectory(
-            dir=work.resolve(), prefix="command-", ignore_cleanup_errors=True
-        )
+        place = Path(tempfile.mkdtemp(dir=work.resolve(), prefix="command-"))
     except OSError as fault:
         raise ProposerError(_complaint(fault)) from None
     try:
-        folder = Path(place.name) / "project"
-        descriptor = _make(folder, files, environment)
+        descriptor = _make(place / "project", files, environment)
         try:
-            yield Checkout(folder, descriptor)
+            yield Checkout(place / "project", descriptor)
         finally:
             os.close(descriptor)
     finally:
-        remove(Path(place.name))  # what cannot be removed is left to the person
-        with suppress(OSError, RecursionError):
-            place.cleanup()  # else it would warn later that it was not called
+        remove(place)  # what cannot be removed is left to the person
 
 
 def _make(folder: Path, files: Mapping[str, str], environment: Mapping[str, str]) -> int:
@@ -158,18 +153,12 @@ def _make(folder: Path, files: Mapping[str, str], environment: Mapping[str, str]
 
 def _git(folder: Path, environment: Mapping[str, str], *arguments: str) -> None:
     clean = {name: text for name, text in environment.items() if not name.startswith("GIT_")}
-    settings = [part for setting in _GIT_SETTINGS for part in ("-c", setting)]
     own = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-    _quietly(["git", *settings, *arguments], cwd=folder, env={**clean, **own})
-
-
-def _quietly(
-    argv: Sequence[str], cwd: Path | None = None, env: Mapping[str, str] | None = None
-) -> None:
+    settings = [part for setting in _GIT_SETTINGS for part in ("-c", setting)]
     subprocess.run(
-        argv,
-        cwd=cwd,
-        env=env,
+        ["git", *settings, *arguments],
+        cwd=folder,
+        env={**clean, **own},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -20,14 +20,6 @@ class LlmProposer:
     def __init__(
         self, name: str, model: MeteredModel, prompting: Prompting, settings: LlmSettings
     ) -> None:
-        """Build it.
-
-        Args:
-            name: its spec.
-            model: the model.
-            prompting: turns a brief into a prompt.
-            settings: how many repairs, how many tokens.
-        """
         self._name = name
         self._model = model
         self._prompting = prompting
