@@ -56,7 +56,7 @@ class _Attempt:
     call: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CommandProposer:
     """Runs a program for each proposal, and a second time if its change would be refused.
 

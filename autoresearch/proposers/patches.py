@@ -15,20 +15,18 @@ _PACKED = (".gz", ".bz2", ".xz")
 
 
 class PatchesProposer:
-    """Proposes each patch file of a folder once; a file whose text has changed counts as new."""
+    """Proposes each patch file of a folder once; a file whose text has changed counts as new.
+
+    `name` is the spec: patches:DIR.
+    """
 
     def __init__(self, name: str, directory: Path) -> None:
-        self._name = name
+        self.name = name
         self._directory = directory
         if not self._files():
             what = "no *.patch or *.diff file" if directory.is_dir() else "no such directory"
             msg = f"{name}: {what} at {directory}"
             raise ProposerError(msg)
-
-    @property
-    def name(self) -> str:
-        """The spec: patches:DIR."""
-        return self._name
 
     def propose(self, brief: Brief, check: Check) -> Proposal | None:  # noqa: ARG002 - it mends nothing
         """Return the first file that the study has not tried; None when all have been."""

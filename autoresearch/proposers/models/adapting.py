@@ -153,19 +153,10 @@ class AdaptingModel(ABC):
     def __init__(self, client: ModelClient, form: Form) -> None:
         self._client = client
         self._form = form
+        self.provider, self.model = client.provider, client.model
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.model!r}, {self.provider!r})"
-
-    @property
-    def provider(self) -> str:
-        """See `Model`."""
-        return self._client.provider
-
-    @property
-    def model(self) -> str:
-        """See `Model`."""
-        return self._client.model
 
     def complete(self, prompt: Prompt, *, max_output: int) -> Reply:
         """See `Model`."""
