@@ -131,7 +131,9 @@ def _apply(
 
 def _in_file(files: Mapping[str, str], path: str, edit: Edit) -> tuple[str, str] | Rejection:
     if path not in files:
-        return _new_file(path, edit)
+        if any(line.strip() for line in edit.readings[0].search):
+            return Rejection(f"there is no file {safe_line(path, 80)}")
+        return path, "\n".join([*edit.readings[0].replace, ""])
     tried = [_replaced(path, files[path], reading) for reading in edit.readings]
     ranked = zip(edit.readings, tried, strict=True)
     fitting = [(reading.rank, each) for reading, each in ranked if isinstance(each, str)]
@@ -147,12 +149,6 @@ def _in_file(files: Mapping[str, str], path: str, edit: Edit) -> tuple[str, str]
     return max(
         faults, key=lambda fault: ("SEARCH text is in" in fault.reason, "not in" in fault.reason)
     )
-
-
-def _new_file(path: str, edit: Edit) -> tuple[str, str] | Rejection:
-    if any(line.strip() for line in edit.readings[0].search):
-        return Rejection(f"there is no file {safe_line(path, 80)}")
-    return path, "\n".join([*edit.readings[0].replace, ""])
 
 
 def _replaced(path: str, source: str, reading: EditReading) -> str | Rejection:

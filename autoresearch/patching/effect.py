@@ -18,14 +18,11 @@ def effect_hash(files: Mapping[str, str]) -> str:
     """
     digest = hashlib.sha256()
     for path in sorted(files):
-        for part in (path, _meaning(path, files[path])):
+        text = files[path]
+        for part in (path, _said(text) if path.endswith(".py") else text):
             data = part.encode("utf-8", "surrogatepass")
             digest.update(b"%d:" % len(data) + data)
     return digest.hexdigest()
-
-
-def _meaning(path: str, text: str) -> str:
-    return _said(text) if path.endswith(".py") else text
 
 
 @remembered  # one incumbent is compared with many

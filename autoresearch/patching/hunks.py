@@ -44,13 +44,15 @@ class _Reader:
         stop = start
         while stop < len(self.lines) and self._inside(stop):
             stop += 1
-        body = _without_blank_end(self.lines[start:stop])
+        while stop > start and not self.lines[stop - 1].strip():
+            stop -= 1
+        body = self.lines[start:stop]
         if not any(line.startswith(("+", "-")) for line in body):
             return None
         self.count += 1
-        label, end = f"hunk {self.count} of the diff", start + len(body)
-        fault = "" if self.fenced or not self._is_cut(at, body, end) else _CUT
-        return Edit(at, end, _readings(body), self.path, label, fault, is_marked=False)
+        label = f"hunk {self.count} of the diff"
+        fault = "" if self.fenced or not self._is_cut(at, body, stop) else _CUT
+        return Edit(at, stop, _readings(body), self.path, label, fault, is_marked=False)
 
     def _is_cut(self, at: int, body: Sequence[str], end: int) -> bool:
         """Return whether a hunk outside of fences is cut off at the end of the text."""
@@ -166,8 +168,3 @@ def _readings(body: Sequence[str]) -> tuple[EditReading, ...]:
 
 def _bare(line: str) -> str:
     return line[1:] if line.startswith((" ", "+", "-")) else line
-
-
-def _without_blank_end(lines: Sequence[str]) -> list[str]:
-    last = max((at for at, line in enumerate(lines) if line.strip()), default=-1)
-    return list(lines[: last + 1])

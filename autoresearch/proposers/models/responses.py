@@ -133,7 +133,8 @@ def _ended(kind: str, response: object, connection: Connection) -> ModelAnswer |
         return faults.of_error(get_path(response, "error"))
     items = entries(get_path(response, "output"))
     connection.thought = any(get_path(item, "type") == "reasoning" for item in items)
-    parts = [part for item in items for part in _contents(item)]
+    messages = (item for item in items if get_path(item, "type") == "message")  # no thoughts
+    parts = [part for item in messages for part in entries(get_path(item, "content"))]
     text = joined(texts(parts)) or connection.text
     refusal = joined(get_path(part, "refusal") for part in parts)
     if refusal:
@@ -145,8 +146,3 @@ def _ended(kind: str, response: object, connection: Connection) -> ModelAnswer |
     ending = ending_of(stop)  # and never that of a whole answer
     ending = CallEnding.TRUNCATED if ending is CallEnding.ANSWERED else ending
     return ModelAnswer(ending, text, stop=stop)
-
-
-def _contents(item: object) -> Iterable[object]:
-    """Return the parts of a message; a reasoning item's are thoughts, no text."""
-    return entries(get_path(item, "content")) if get_path(item, "type") == "message" else ()

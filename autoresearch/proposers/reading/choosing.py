@@ -10,6 +10,7 @@ from autoresearch.proposers.reading.parts import ChosenParts, Parts
 from autoresearch.records.proposals import Rejection
 
 _WORDS = re.compile(r"[^\W\d_]+")
+_NAME = 3  # words that the name of a file may have
 
 
 def choose(parts: Parts) -> ChosenParts | Rejection:
@@ -24,7 +25,8 @@ def choose(parts: Parts) -> ChosenParts | Rejection:
     chosen = _below(parts, real[-1])
     if not chosen.starts and len(real) == 1 and len(parts.headers) == 1:
         chosen = ChosenParts(parts.edits, parts.wholes, real[0])
-        if _has_words_between(parts, chosen):
+        between = parts.prose(chosen.starts[0], chosen.stop) if chosen.starts else ()
+        if any(len(_WORDS.findall(line)) > _NAME for line in between):
             return Rejection(
                 "the header stands below several edits with words between them, so which of them "
                 "are meant cannot be known: give the header first, then all edits and nothing else"
@@ -55,9 +57,3 @@ def _below(parts: Parts, group: Group) -> ChosenParts:
     edits = [each for each in parts.edits if group.start <= each.start < end]
     wholes = [each for each in parts.wholes if group.start <= each.stop <= end]
     return ChosenParts(edits, wholes, group)
-
-
-def _has_words_between(parts: Parts, chosen: ChosenParts) -> bool:
-    """Return whether there are words between the edits, beyond the name of a file."""
-    between = parts.prose(chosen.starts[0], chosen.stop) if chosen.starts else ()
-    return any(len(_WORDS.findall(line)) > 3 for line in between)
