@@ -20,11 +20,9 @@ class Channel(Protocol):
     @property
     def name(self) -> str:
         """Return what it is called in every line about it."""
-        ...
 
     def send(self, notification: Notification) -> str:
         """Bring it there; return "", or why that failed in a few words without any secret."""
-        ...
 
 
 @dataclass(frozen=True)

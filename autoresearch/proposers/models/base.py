@@ -95,13 +95,10 @@ class Model(Protocol):
     @property
     def provider(self) -> str:
         """Return who bills: "anthropic", "openai", or the base URL's host and port."""
-        ...
 
     @property
     def model(self) -> str:
         """Return the model's name as the provider knows it."""
-        ...
 
     def complete(self, prompt: Prompt, *, max_output: int) -> Reply:
         """Make one attempt. Whatever goes wrong is in the reply; nothing is raised."""
-        ...
