@@ -20,10 +20,15 @@ from pathlib import Path
 
 from autoresearch.config import CommandSettings, parse_duration
 from autoresearch.errors import ProposerError
+from autoresearch.proposers.agent_speech import (
+    complaint,
+    last_line,
+    reported_limit,
+    without_echo,
+)
 from autoresearch.proposers.base import Brief, Check, ProposeFailure
 from autoresearch.proposers.checkout import Checkout, checkout
-from autoresearch.proposers.extract_change import complaint, extract_change, last_line, without_echo
-from autoresearch.proposers.limits import reported_limit
+from autoresearch.proposers.extract_change import extract_change
 from autoresearch.proposers.programs import Confine, ProgramResult, run, unconfined
 from autoresearch.proposers.reading import HYPOTHESIS, described, header, unread
 from autoresearch.records.money import CallEnding, CapReached, Intent, Ledger, Settlement

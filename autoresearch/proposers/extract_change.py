@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 
 from autoresearch.patching import matching, unified_diff
-from autoresearch.proposers.agent_speech import extract_speech
 from autoresearch.proposers.base import Brief
 from autoresearch.proposers.checkout import CollectedFiles
-from autoresearch.proposers.programs import ProgramResult
 from autoresearch.proposers.reading import read_change
 from autoresearch.records.proposals import Change, ChangeFormat, Rejection
 
@@ -50,19 +48,3 @@ def extract_change(left: CollectedFiles, brief: Brief, printed: str) -> Extracte
     after = {path: left.texts[path] for path in fixed if path in left.texts}
     only = Change(ChangeFormat.DIFF, unified_diff(fixed, after))
     return ExtractedChange(only, f"it changed only {names}")
-
-
-def without_echo(output: str, prompt: str) -> str:
-    """Return a program's words without the prompt, which some programs repeat."""
-    return extract_speech(output).replace(prompt.strip(), "")
-
-
-def complaint(ran: ProgramResult) -> str:
-    """Return the last line in which a program may have written what went wrong."""
-    return last_line(*(extract_speech(text, failed=True) for text in (ran.error, ran.out)))
-
-
-def last_line(*texts: str) -> str:
-    """Return the last line with any text, of the first text that has one."""
-    lines = (text.rstrip().rpartition("\n")[2].strip() for text in texts)
-    return next((line for line in lines if line), "")
