@@ -61,7 +61,7 @@ class _Attempt:
     call: int | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)  # its environment has keys
 class CommandProposer:
     """Runs a program for each proposal, and a second time if its change would be refused.
 

@@ -73,10 +73,8 @@ class AnthropicModel(AdaptingModel):
             output_config=thinking,
             stream=True,
         ) as stream:
-            reading = _Reading(connection)
-            return read_stream(
-                connection, stream, stream.response, reading.read, _events_of, "message"
-            )
+            read = _Reading(connection).read
+            return read_stream(connection, stream, stream.response, read, _events_of, "message")
 
 
 class _Reading:

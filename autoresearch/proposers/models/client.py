@@ -187,8 +187,8 @@ def blocks(
 
 def said_since(prompt: Prompt) -> list[Json]:
     """Return the answers that were sent back, each with the reason, as messages."""
-    turns = [
-        (("assistant", sendable(answer, "(empty answer)")), ("user", sendable(objection)))
-        for answer, objection in prompt.exchanges
-    ]
-    return [{"role": role, "content": text} for turn in turns for role, text in turn]
+    messages = list[Json]()
+    for answer, objection in prompt.exchanges:
+        messages.append({"role": "assistant", "content": sendable(answer, "(empty answer)")})
+        messages.append({"role": "user", "content": sendable(objection)})
+    return messages

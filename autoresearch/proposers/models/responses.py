@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import partial
 from typing import cast
 
 import openai
@@ -95,14 +96,8 @@ class ResponsesModel(AdaptingModel):
             store=False if form.of(Part.STORE) else openai.omit,
             stream=True,
         ) as stream:
-            return read_stream(
-                connection,
-                stream,
-                stream.response,
-                lambda told: _read(connection, told),
-                _events_of,
-                "response",
-            )
+            read = partial(_read, connection)
+            return read_stream(connection, stream, stream.response, read, _events_of, "response")
 
 
 def _events_of(response: object) -> Iterable[object]:
