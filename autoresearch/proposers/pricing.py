@@ -121,13 +121,11 @@ def price(
     # A provider bills whatever URL it is reached by.
     elsewhere = base_url if provider not in PROVIDERS else None
     spec = f"openai:{model}@{elsewhere}" if elsewhere else f"{provider}:{model}"
-    bare = spec.rstrip("/")
-    key = next(
-        (each for each in (spec, bare, f"{bare}/", f"{provider}:{model}") if each in own), ""
-    )
-    if key or (elsewhere and _is_loopback(elsewhere)):
-        rates = (_own_rates(own[key] if key else PriceSettings(0.0, 0.0)),)
-        return Price("autoresearch.toml" if key else "loopback", lambda _: rates, now)
+    for key in (spec, spec.rstrip("/"), f"{spec.rstrip('/')}/", f"{provider}:{model}"):
+        if key in own:
+            return _constant("autoresearch.toml", _own_rates(own[key]), now)
+    if elsewhere and _is_loopback(elsewhere):
+        return _constant("loopback", _own_rates(PriceSettings(0.0, 0.0)), now)
     listed = _listed(provider, model, elsewhere, now)
     if listed is None:
         msg = (
@@ -136,6 +134,10 @@ def price(
         )
         raise ProposerError(msg)
     return listed
+
+
+def _constant(source: str, rates: Rates, now: Callable[[], datetime]) -> Price:
+    return Price(source, lambda _: (rates,), now)
 
 
 def _own_rates(settings: PriceSettings) -> Rates:
