@@ -3,8 +3,7 @@
 import json
 from datetime import UTC, datetime
 
-from autoresearch.proposers.agent_speech import extract_speech
-from autoresearch.proposers.limits import reported_limit
+from autoresearch.proposers.agent_speech import extract_speech, reported_limit
 
 WORDS = "I made it deeper.\n\nhypothesis: deeper\ncategory: architecture"
 NOISE = {"type": "system", "subtype": "init", "tools": ["Read"], "message": "not mine"}

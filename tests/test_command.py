@@ -18,8 +18,7 @@ from autoresearch.proposers import Brief, Check, ProposeFailure
 from autoresearch.proposers import checkout as copies
 from autoresearch.proposers.checkout import checkout
 from autoresearch.proposers.command import CommandProposer
-from autoresearch.proposers.execution import run
-from autoresearch.proposers.programs import find_program
+from autoresearch.proposers.programs import find_program, run
 from autoresearch.records.money import CallEnding, CallState, Caps
 from autoresearch.records.proposals import ChangeFormat, Proposal, Rejection
 from autoresearch.records.tables import Call
@@ -109,7 +108,7 @@ class Desk:
         command = f"{shell} '{program}' {arguments}".strip()
         return CommandProposer(
             f"command:{command}",
-            command,
+            find_program(command, os.environ),
             settings=CommandSettings(**{"timeout": "20m", **settings}),  # type: ignore[arg-type]
             write=lambda told: f"Improve {told.entry}.",
             explain=lambda _told, refused: f"<data>{refused.reason}</data>",

@@ -458,8 +458,8 @@ def test_a_longer_history_shortens_at_least_what_a_shorter_one_did() -> None:
 
 
 def test_where_nothing_but_verdicts_fits_only_verdicts_are_told() -> None:
-    history = HistorySection(Templates(None), SALT)
-    rows = history.rows(a_brief(*(a_past(number) for number in range(2, 40))).history)
+    history = HistorySection(Templates(None), a_brief(*(a_past(number) for number in range(2, 40))))
+    rows = history.rows()
     texts = history.fitting(rows, room=10)
     assert texts == ["Verdicts of the oldest: 1 keep, 2 to 39 discard.\n\n"]
     gaps = history.fitting([rows[0], *rows[2:4], rows[1], rows[7]], room=10)

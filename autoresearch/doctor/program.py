@@ -5,12 +5,12 @@ after hour. So each finding is a warning that costs nothing to read and may save
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from autoresearch import patching
 from autoresearch.doctor.finding import Finding, ok, warning
-from autoresearch.doctor.prose import Clause, clauses, headings
+from autoresearch.doctor.prose import Clause, clauses
 from autoresearch.records.text import counted
 
 SUBJECT = "program.md"
@@ -20,26 +20,21 @@ _ELSEWHERE = frozenset({"config.json", "contract.md", "results.tsv"})
 _GUIDE = "docs/program.md has an example"
 
 
-@dataclass(frozen=True)
-class _Rule:
-    """What no proposer may or can do, the words that ask for it, and what to write instead."""
+class _Rule(NamedTuple):
+    """What no proposer may or can do: the words that ask for it, and what to write instead."""
 
-    words: re.Pattern[str]
+    words: str
     said: str
     mend: str
 
 
-def _rule(words: str, said: str, mend: str) -> _Rule:
-    return _Rule(re.compile(words, re.IGNORECASE), said, mend)
-
-
 _RULES = (
-    _rule(
+    _Rule(
         r"\b(?:chang|try|trie|vary|sweep|pick|choos|tun|search|us|set|test)\w*\s+(?:[\w-]+\s+){0,4}"
         r"seeds?\b|\b(?:several|many|other|different|multiple|lucky|best) (?:random )?seeds?\b",
         "asks for other seeds", "drop it: the harness chooses the seed, the same for both sides",
     ),
-    _rule(
+    _Rule(
         r"\b(?:increas|rais|extend|doubl|chang|lengthen|lower|reduc|shorten|exceed|rewrit)\w*\s+"
         r"(?:[\w-]+\s+){0,3}?(?<!parameter )(?<!memory )budget\b"
         r"|\btrain(?:ing|s)?\s+(?:\w+\s+){0,3}longer\b"
@@ -47,7 +42,7 @@ _RULES = (
         "asks for another training budget",
         "drop it: every trial gets the same time; a longer one is `autoresearch run --budget 10m`",
     ),
-    _rule(
+    _Rule(
         r"\b(?:download|scrap|crawl|curl|wget|fetch)\w*\s+\w"
         r"|\b(?:from|on|search) the (?:internet|web|hub)\b|\bload_dataset\b"
         r"|\bpre-?trained (?:weight|model|checkpoint|embedding)s?\b"
@@ -56,20 +51,20 @@ _RULES = (
         "asks for data or weights from elsewhere",
         "drop it: a trial has no network; prepare another corpus with `autoresearch prepare`",
     ),
-    _rule(
+    _Rule(
         r"\b(?:pip3?|uv|conda|mamba|apt|apt-get|brew|npm)\s+(?:pip\s+)?(?:install|add)\b"
         r"|\binstall(?:ing)?\s+(?!yourself)\w"
         r"|\badd(?:ing)?\s+(?:[\w-]+\s+){0,2}?(?:dependency|dependencies|packages?|librar(?:y|ies))\b",
         "asks to install something",
         "drop it, or install it yourself first and name it: a trial cannot",
     ),
-    _rule(
+    _Rule(
         r"\b(?:print|output|fak|hard-?cod|forg|spoof|invent)\w*\s+(?:[\w-]+\s+){0,4}?"
         r"`?(?:val_bpb|val_loss|score|metric|bits per byte)\b",
         "asks to print or fake the score",
         "drop it: the score is measured from the checkpoint, what is printed is never read",
     ),
-    _rule(
+    _Rule(
         r"\b(?:train|fit|tun|overfit|learn|peek|memori[sz]|calibrat|look|read)\w*\s+(?:[\w-]+\s+){0,4}?"
         r"(?:val|validation|test|held-?out)[ -](?:set|split|data|documents?|text|shards?|corpus)\b"
         r"|\bus(?:e|ing)\s+(?:the\s+)?(?:val|validation|test|held-?out)[ -]"
@@ -77,7 +72,7 @@ _RULES = (
         "asks to use validation or test text",
         "drop it: both are sealed, and what learns from them is no improvement",
     ),
-    _rule(
+    _Rule(
         r"\bask(?:s|ing)?\s+(?:me\b|us\b|the (?:user|human|person|researcher|owner|team)|for "
         r"(?:permission|confirmation|approval|feedback|clarification|help|guidance))"
         r"|\bwait(?:s|ing)? for (?:me|my|us|our|the (?:user|human)|approval|confirmation)\b"
@@ -86,7 +81,7 @@ _RULES = (
         "asks to stop and ask somebody",
         "drop it, and say what to do in doubt: all night nobody answers",
     ),
-    _rule(
+    _Rule(
         r"\bgit (?:commit|reset|checkout|add|push|branch)\b|\b(?:uv run|python3?) [\w./-]+\.py\b"
         r"|\b(?:writ|log|append|record|sav|updat)\w*\s+(?:[\w-]+\s+){0,5}?`?results\.tsv"
         r"|\bnvidia-smi\b|\brun (?:the|an?|each|your) (?:experiment|training|script|trial)s?\b",
@@ -99,29 +94,6 @@ _CHANGES = (
     r"optimi[sz]|delet|simplif|touch)\w*"
 )
 _JUDGE = r"(?:the |its |our )?(?:evaluat(?:ion|or)|scoring|harness|metric|sealed \w+)"
-_GOAL = re.compile(
-    r"\b(?:lower|low|lowest|reduc\w*|minimi[sz]\w*|decreas\w*|cut|improv\w*|maximi[sz]\w*|increas\w*|"
-    r"rais\w*|beat|better|best|smaller|smallest|faster|fastest|higher|highest|speed up|goal|"
-    r"objective|optimi[sz]\w*|few|fewer|fewest|less|least|push|drop)\b",
-    re.IGNORECASE,
-)
-_MEASURE = re.compile(
-    r"\b(?:val_bpb|bpb|bits[ -]per[ -](?:byte|character)|(?:val|validation)?[ _]?loss|perplexity|"
-    r"cross[- ]entropy|accuracy|score|speed|throughput|tokens (?:per|a) second|mfu|memory)\b",
-    re.IGNORECASE,
-)
-_LIMITS = re.compile(
-    r"constraint|rule|limit|not to do|don't|do not|must|never|only|keep|may not|no new|"
-    r"off[- ]limits|forbidden|fixed|without",
-    re.IGNORECASE,
-)
-_IDEAS = re.compile(
-    r"optimi[sz]er|learning rate|schedul|warm-?up|momentum|decay|batch|architectur|layer|depth|"
-    r"width|attention|head|mlp|activation|normali[sz]|embedding|initiali|residual|rotary|position|"
-    r"window|dropout|regulari|precision|bf16|fp8|kernel|compil|throughput|context|token|muon|adam|"
-    r"gradient|clip|expert|tying|paper|curriculum|data order|loss|wast",
-    re.IGNORECASE,
-)
 _UNFILLED = re.compile(
     r"\b(?:TODO|FIXME|XXX|TBD)\b|\blorem ipsum\b|\{\{[^}\n]{0,80}\}\}"
     r"|<(?!!--|/|https?:|mailto:)[A-Za-z][^<>\n|=]{0,40}[ _-][^<>\n|=]{0,80}>"
@@ -150,9 +122,7 @@ def faults(text: str, *, editable: Sequence[str], fixed: Sequence[str]) -> list[
     return [
         *_size(text),
         *_unfilled(text),
-        *_gaps(text, told),
-        *_broken(told),
-        *_edits(told, editable, fixed),
+        *_broken(told, (*_RULES, _edits(editable, fixed))),
         *_missing(told, editable, fixed),
     ]
 
@@ -186,39 +156,25 @@ def _unfilled(text: str) -> Iterator[Finding]:
             return
 
 
-def _gaps(text: str, told: Sequence[Clause]) -> Iterator[Finding]:
-    if not any(_GOAL.search(each.text) and _MEASURE.search(each.text) for each in told):
-        yield _said("names no goal", "say what to lower or raise, for example: lower `val_bpb`")
-    named = (*headings(text), *(each.text for each in told))
-    if not any(each.forbids for each in told) and not any(_LIMITS.search(each) for each in named):
-        yield _said("names no constraints", f"say what must stay as it is: {_GUIDE}")
-    if not any(_IDEAS.search(each) for each in named):
-        yield _said("names nothing to explore",
-                    f"name what to look at first, such as the optimizer: {_GUIDE}")  # fmt: skip
-
-
-def _broken(told: Sequence[Clause]) -> Iterator[Finding]:
-    for rule in _RULES:
-        clause = next((c for c in told if not c.forbids and rule.words.search(c.text)), None)
+def _broken(told: Sequence[Clause], rules: Iterable[_Rule]) -> Iterator[Finding]:
+    for rule in rules:
+        asking = re.compile(rule.words, re.IGNORECASE)
+        clause = next((c for c in told if not c.forbids and asking.search(c.text)), None)
         if clause is not None:
             yield _said(f"{rule.said}: “{_short(clause.text)}”", rule.mend)
 
 
-def _edits(
-    told: Sequence[Clause], editable: Sequence[str], fixed: Sequence[str]
-) -> Iterator[Finding]:
+def _edits(editable: Sequence[str], fixed: Sequence[str]) -> _Rule:
+    """Return the rule that what is fixed is not edited."""
     names = [name for name in {"prepare.py", *fixed} if not patching.matches(name, editable)]
     files = "|".join(re.escape(each) for name in sorted(names) for each in {name, _base(name)})
     what = f"`?(?:{files}|{_JUDGE})"
-    words = re.compile(
+    words = (
         rf"\b{_CHANGES}\s+(?:[\w,`./-]+\s+){{0,3}}?{what}\b"
-        rf"|{what}`?\s+(?:may|can|should|must|could)\s+(?:also\s+)?be\s+{_CHANGES}",
-        re.IGNORECASE,
+        rf"|{what}`?\s+(?:may|can|should|must|could)\s+(?:also\s+)?be\s+{_CHANGES}"
     )
-    clause = next((c for c in told if not c.forbids and words.search(c.text)), None)
-    if clause is not None:
-        mend = f"drop it, or widen [target] editable: now {', '.join(editable)}"
-        yield _said(f"asks to change what is fixed: “{_short(clause.text)}”", mend)
+    mend = f"drop it, or widen [target] editable: now {', '.join(editable)}"
+    return _Rule(words, "asks to change what is fixed", mend)
 
 
 def _missing(

@@ -52,12 +52,6 @@ def clauses(text: str) -> Iterator[Clause]:
             opening = paragraph.rstrip("*_ ").endswith(":") and _forbidding(paragraph)
 
 
-def headings(text: str) -> list[str]:
-    """Return the headings of a Markdown text."""
-    found = (_HEADING.fullmatch(line) for line in _bare(text).splitlines())
-    return [heading[1] for heading in found if heading]
-
-
 def _paragraphs(text: str) -> Iterator[str]:
     """Yield headings, list items and paragraphs, each in one line."""
     lines: list[str] = []

@@ -20,11 +20,9 @@ class Channel(Protocol):
     @property
     def name(self) -> str:
         """Return what it is called in every line about it."""
-        ...
 
     def send(self, notification: Notification) -> str:
         """Bring it there; return "", or why that failed in a few words without any secret."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -56,12 +54,23 @@ def addresses(urls: Sequence[str], environment: Mapping[str, str]) -> list[Addre
         literal = not text.startswith("$")
         name = f"URL {place}" if literal else text
         url = text if literal else environment.get(text[1:].strip("{}"), "").strip()
-        if not url:
-            msg = f"autoresearch.toml [notify] urls: {name} is not set: set it, or leave it out"
+        if fault := _fault(url):
+            msg = f"autoresearch.toml [notify] urls: {name} {fault}"
             raise ProjectError(msg)
         found.append(Address(name, url, literal))
-        _refuse_no_url(found[-1])
     return found
+
+
+def _fault(url: str) -> str:
+    """Return what is wrong with what should be a URL; "" where nothing is."""
+    if not url:
+        return "is not set: set it, or leave it out"
+    scheme, mark, _ = url.partition("://")
+    try:
+        named = scheme.lower() not in WEB or urlsplit(url).hostname
+    except ValueError:
+        named = None
+    return "" if mark and named else "is no URL: write https://… or SERVICE://…"
 
 
 def channel(address: Address) -> Channel:
@@ -78,13 +87,3 @@ def channel(address: Address) -> Channel:
     from autoresearch.notify.services import Service  # noqa: PLC0415
 
     return Service.of(address.name, address.url)
-
-
-def _refuse_no_url(address: Address) -> None:
-    try:
-        named = address.scheme not in WEB or urlsplit(address.url).hostname
-    except ValueError:
-        named = None
-    if "://" not in address.url or not named:
-        msg = f"autoresearch.toml [notify] urls: {address.name} is no URL: write https://… or SERVICE://…"
-        raise ProjectError(msg)

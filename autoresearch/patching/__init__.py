@@ -1,7 +1,7 @@
 """Changes as text: edits, constants, diffs and what a change means. Pure; nothing is run."""
 
 from autoresearch.patching.applying import apply_diff, named_files
-from autoresearch.patching.blocks import PlacedEdit, apply_blocks, find_blocks, parse_blocks
+from autoresearch.patching.blocks import apply_blocks, find_blocks, parse_blocks
 from autoresearch.patching.constants import Constant, Number, constants, numbers, set_constants
 from autoresearch.patching.diffs import Delta, delta, unified_diff
 from autoresearch.patching.edits import Edit, EditReading, apply_edits, apply_file, rewrite
@@ -20,7 +20,6 @@ __all__ = [
     "Edit",
     "EditReading",
     "Number",
-    "PlacedEdit",
     "apply_blocks",
     "apply_diff",
     "apply_edits",

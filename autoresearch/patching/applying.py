@@ -57,7 +57,10 @@ def _applied(files: Mapping[str, str], diff: str, prefix: str) -> dict[str, str]
         text = _text(part, path, before)
         if isinstance(text, Rejection):
             return Rejection(f"{safe_line(path, 80)}: {text.reason}")
-        _place(after, part, path, text, prefix)
+        if part.moved == "rename" or part.removed:
+            after.pop(path, None)
+        if not part.removed:
+            after[_fresh(part, prefix) if part.moved else path] = text
     return after
 
 
@@ -91,13 +94,6 @@ def _text(part: FileDiff, path: str, files: Mapping[str, str]) -> str | Rejectio
     if part.removed and after and not isinstance(after, Rejection):
         return Rejection("it is removed, but not all that it holds")
     return after
-
-
-def _place(after: dict[str, str], part: FileDiff, path: str, text: str, prefix: str) -> None:
-    if part.moved == "rename" or part.removed:
-        after.pop(path, None)
-    if not part.removed:
-        after[_fresh(part, prefix) if part.moved else path] = text
 
 
 def _is_made_from(part: FileDiff, text: str) -> bool:

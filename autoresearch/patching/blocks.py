@@ -8,10 +8,10 @@ here or there): all of them are tried on the file, and only one may fit.
 import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autoresearch.patching.edits import Edit, EditReading, apply_edits
-from autoresearch.patching.lines import FENCE, split_lines
+from autoresearch.patching.lines import FENCE, split_lines, unindented
 from autoresearch.patching.naming import new_path, path_above, path_in
 from autoresearch.records.proposals import Rejection
 from autoresearch.records.text import safe_line
@@ -28,15 +28,6 @@ _CLOSE = re.compile(
     re.IGNORECASE,
 )
 _MOST_READINGS = 8
-
-
-@dataclass(frozen=True)
-class PlacedEdit:
-    """An edit, and the lines it stands on: from `start` to before `stop`."""
-
-    start: int
-    stop: int
-    edit: Edit
 
 
 @dataclass(frozen=True)
@@ -57,7 +48,7 @@ class _Text:
         return _next(self.middles, at, stop) < stop
 
 
-def find_blocks(lines: Sequence[str], known: Collection[str]) -> list[PlacedEdit]:
+def find_blocks(lines: Sequence[str], known: Collection[str]) -> list[Edit]:
     """Return the blocks in these lines, in order; one that is not whole has a fault.
 
     Args:
@@ -67,7 +58,7 @@ def find_blocks(lines: Sequence[str], known: Collection[str]) -> list[PlacedEdit
     ends = [at for at, line in enumerate(lines) if _ends(line)]
     middles = [at for at, line in enumerate(lines) if _MIDDLE.fullmatch(line)]
     text = _Text(lines, known, ends, middles)
-    blocks: list[PlacedEdit] = []
+    blocks: list[Edit] = []
     place = floor = 0
     while place < len(lines):
         one = _block(text, place, floor, f"block {len(blocks) + 1}")
@@ -78,7 +69,7 @@ def find_blocks(lines: Sequence[str], known: Collection[str]) -> list[PlacedEdit
     return blocks
 
 
-def _block(text: _Text, at: int, floor: int, label: str) -> PlacedEdit | None:
+def _block(text: _Text, at: int, floor: int, label: str) -> Edit | None:
     line = text.lines[at]
     opened = _opened(text, at)
     if opened is None:
@@ -87,7 +78,7 @@ def _block(text: _Text, at: int, floor: int, label: str) -> PlacedEdit | None:
             return None
         shown = safe_line(line.strip(), 40)
         why = f"the line {shown} ends it, but no line <<<<<<< SEARCH begins it"
-        return PlacedEdit(at, at + 1, Edit((), label=label, fault=why))
+        return Edit(at, at + 1, label=label, fault=why)
     stop = text.end_after(at)
     if stop == len(text.lines) or _is_cut(text.lines, stop):
         stop = len(text.lines)
@@ -98,8 +89,8 @@ def _block(text: _Text, at: int, floor: int, label: str) -> PlacedEdit | None:
         after = stop + 1
         while after < len(text.lines) and _CLOSE.fullmatch(text.lines[after]):
             after += 1  # the closing mark is repeated
-        return PlacedEdit(at, after, _read(text, at, stop, floor, label, opened))
-    return PlacedEdit(at, stop, Edit((), label=label, fault=fault))
+        return replace(_read(text, at, stop, floor, label, opened), stop=after)
+    return Edit(at, stop, label=label, fault=fault)
 
 
 def _read(text: _Text, at: int, stop: int, floor: int, label: str, opened: re.Match[str]) -> Edit:
@@ -110,7 +101,7 @@ def _read(text: _Text, at: int, stop: int, floor: int, label: str, opened: re.Ma
     if path is None and readings and not any(line.strip() for line in readings[0].search):
         path = beside if re.search(r"[./\\]", beside) else new_path(above)
     fault = "" if readings else "no line ======= divides what is sought from what takes its place"
-    return Edit(readings, path, label, fault)
+    return Edit(at, stop, readings, path, label, fault)
 
 
 def _opened(text: _Text, at: int) -> re.Match[str] | None:
@@ -150,16 +141,16 @@ def _next(places: Sequence[int], at: int, last: int) -> int:
 def _readings(inside: Sequence[str], opened: re.Match[str]) -> Iterator[EditReading]:
     """Yield the ways to read a block: divided at one line or another, as it is or moved left."""
     size = opened["mark"].count("<") or opened["mark"].count("-")
-    divides, lead = _dividers(inside, size), opened["lead"]
+    divides = _dividers(inside, size)
     for rank, at in enumerate(divides):
         search, replace = inside[:at], inside[at + 1 :]
         if not rank and len(divides) > 1 and divides[-1] == len(inside) - 1:
             replace = replace[:-1]  # the dividing mark is repeated at the end
+        moved = unindented([*search, *replace], opened["lead"])
         yield EditReading(tuple(search), tuple(replace), rank)
         if _is_fenced(search):
             yield EditReading(tuple(_unfenced(search)), tuple(_unfenced(replace)), rank)
-        if lead and all(_has(line, lead) for line in (*search, *replace)):
-            yield EditReading(tuple(_moved(search, lead)), tuple(_moved(replace, lead)), rank)
+        yield EditReading(tuple(moved[:at]), tuple(moved[at:]), rank)
 
 
 def _dividers(inside: Sequence[str], size: int) -> list[int]:
@@ -179,17 +170,9 @@ def _unfenced(lines: Sequence[str]) -> Sequence[str]:
     return lines[1:-1] if _is_fenced(lines) else lines
 
 
-def _has(line: str, lead: str) -> bool:
-    return line.startswith(lead) or lead.startswith(line.rstrip())  # a blank line may lack a part
-
-
-def _moved(lines: Sequence[str], lead: str) -> list[str]:
-    return [line[len(lead) :] for line in lines]
-
-
 def parse_blocks(text: str, known: Collection[str]) -> tuple[Edit, ...]:
     """Return the edits of all blocks in a text, in order; text between the blocks is ignored."""
-    return tuple(each.edit for each in find_blocks(split_lines(text), known))
+    return tuple(find_blocks(split_lines(text), known))
 
 
 def apply_blocks(

@@ -38,7 +38,9 @@ def constants(source: str) -> list[Constant]:
     known = read(source)
     if known is None:
         return []
-    starts = _line_starts(source.encode("utf-8", "surrogatepass"))
+    data = source.encode("utf-8", "surrogatepass")
+    first = len(_MARK) if data.startswith(_MARK) else 0
+    starts = [first, *(end.end() for end in _LINE_END.finditer(data))]
     bound = _bound(known.nodes)
     found = []
     for name, expression in _assignments(known.tree):
@@ -66,13 +68,9 @@ def set_constants(source: str, values: Mapping[str, Literal]) -> str:
     data = source.encode("utf-8", "surrogatepass")
     for name in sorted(values, key=lambda name: known[name].span, reverse=True):
         start, end = known[name].span
-        if not _same(known[name].value, values[name]):
+        if repr(known[name].value) != repr(values[name]):
             data = data[:start] + _render(values[name]).encode() + data[end:]
     return data.decode("utf-8", "surrogatepass")
-
-
-def _same(old: Literal, new: Literal) -> bool:
-    return type(old) is type(new) and repr(old) == repr(new)
 
 
 def _render(value: Literal) -> str:
@@ -140,11 +138,6 @@ def _handy(value: Literal) -> bool:
     if isinstance(value, float):
         return math.isfinite(value)
     return not isinstance(value, int) or abs(value) < 10**_MAX_DIGITS
-
-
-def _line_starts(data: bytes) -> list[int]:
-    first = len(_MARK) if data.startswith(_MARK) else 0
-    return [first, *(end.end() for end in _LINE_END.finditer(data))]
 
 
 def _span(node: ast.expr, starts: list[int]) -> tuple[int, int]:

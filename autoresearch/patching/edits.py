@@ -5,7 +5,6 @@ as they are, white space at their ends aside, and exactly once; what is not foun
 words that say how it differs from what is there.
 """
 
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from posixpath import normpath
@@ -14,10 +13,9 @@ from autoresearch.patching.comparing import places
 from autoresearch.patching.differing import difference
 from autoresearch.patching.eliding import elision
 from autoresearch.patching.lines import FENCE, Lines, split_lines
+from autoresearch.patching.naming import new_path
 from autoresearch.records.proposals import Rejection
 from autoresearch.records.text import safe_line
-
-_PATH = re.compile(r"[\w./-]*\.\w+")
 
 
 @dataclass(frozen=True)
@@ -35,14 +33,16 @@ class EditReading:
 
 @dataclass(frozen=True)
 class Edit:
-    """A change of one place, with all ways to read it.
+    """A change of one place, with all ways to read it; on lines `start` to before `stop` of a text.
 
     `path` is None where no file is named; `label` is how it is called in messages ("block 2");
     `fault` says why it cannot be applied, "" where it can. `is_marked`: a mark ends it, so that it
     is known to be whole.
     """
 
-    readings: tuple[EditReading, ...]
+    start: int
+    stop: int
+    readings: tuple[EditReading, ...] = ()
     path: str | None = None
     label: str = ""
     fault: str = ""
@@ -131,7 +131,9 @@ def _apply(
 
 def _in_file(files: Mapping[str, str], path: str, edit: Edit) -> tuple[str, str] | Rejection:
     if path not in files:
-        return _new_file(path, edit)
+        if any(line.strip() for line in edit.readings[0].search):
+            return Rejection(f"there is no file {safe_line(path, 80)}")
+        return path, "\n".join([*edit.readings[0].replace, ""])
     tried = [_replaced(path, files[path], reading) for reading in edit.readings]
     ranked = zip(edit.readings, tried, strict=True)
     fitting = [(reading.rank, each) for reading, each in ranked if isinstance(each, str)]
@@ -147,12 +149,6 @@ def _in_file(files: Mapping[str, str], path: str, edit: Edit) -> tuple[str, str]
     return max(
         faults, key=lambda fault: ("SEARCH text is in" in fault.reason, "not in" in fault.reason)
     )
-
-
-def _new_file(path: str, edit: Edit) -> tuple[str, str] | Rejection:
-    if any(line.strip() for line in edit.readings[0].search):
-        return Rejection(f"there is no file {safe_line(path, 80)}")
-    return path, "\n".join([*edit.readings[0].replace, ""])
 
 
 def _replaced(path: str, source: str, reading: EditReading) -> str | Rejection:
@@ -212,7 +208,7 @@ def _replaced_before(
 
 def _unfence(text: str) -> tuple[str | None, str]:
     lines = [line.removesuffix("\r") for line in text.strip().split("\n")]
-    path = _path_in(lines[0])
+    path = new_path(lines[:1])
     head = 0 if path is None else 1
     inside = lines[head:]
     while inside and not inside[0].strip():
@@ -221,8 +217,3 @@ def _unfence(text: str) -> tuple[str | None, str]:
     if not fenced:
         return None, text
     return path, "\n".join([*inside[1:-1], ""])
-
-
-def _path_in(line: str) -> str | None:
-    bare = line.strip().strip("`*#: ")
-    return bare if _PATH.fullmatch(bare) else None

@@ -3,12 +3,9 @@
 import ast
 import hashlib
 from collections.abc import Mapping
-from functools import lru_cache
 
-from autoresearch.patching.syntax import parse
+from autoresearch.patching.syntax import parse, remembered
 
-_KEPT = 8  # meanings that are remembered
-_LONGEST_KEPT = 2**17  # characters of their texts
 _BODIES = ("body", "orelse", "handlers", "finalbody", "cases")  # where statements are
 _DOCUMENTED = (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
@@ -21,18 +18,14 @@ def effect_hash(files: Mapping[str, str]) -> str:
     """
     digest = hashlib.sha256()
     for path in sorted(files):
-        for part in (path, _meaning(path, files[path])):
+        text = files[path]
+        for part in (path, _said(text) if path.endswith(".py") else text):
             data = part.encode("utf-8", "surrogatepass")
             digest.update(b"%d:" % len(data) + data)
     return digest.hexdigest()
 
 
-def _meaning(path: str, text: str) -> str:
-    if not path.endswith(".py"):
-        return text
-    return _kept(text) if len(text) <= _LONGEST_KEPT else _said(text)
-
-
+@remembered  # one incumbent is compared with many
 def _said(source: str) -> str:
     tree = parse(source)
     if tree is None:
@@ -42,9 +35,6 @@ def _said(source: str) -> str:
         return ast.dump(tree)
     except (RecursionError, ValueError):  # too deep, or an int of over 4,300 digits
         return source
-
-
-_kept = lru_cache(maxsize=_KEPT)(_said)  # one incumbent is compared with many
 
 
 def drop_docstrings(tree: ast.AST) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from autoresearch.patching.blocks import PlacedEdit
 from autoresearch.patching.edits import Edit, EditReading
 from autoresearch.patching.lines import unindented
 from autoresearch.patching.naming import path_in
@@ -39,20 +38,21 @@ class _Reader:
     fenced: bool = False
     count: int = 0
 
-    def hunk(self, at: int) -> PlacedEdit | None:
+    def hunk(self, at: int) -> Edit | None:
         """Return the hunk that begins at a line: at its `@@`, or at its first own line."""
         start = at + 1 if _AT.fullmatch(self.lines[at]) else at
         stop = start
         while stop < len(self.lines) and self._inside(stop):
             stop += 1
-        body = _without_blank_end(self.lines[start:stop])
+        while stop > start and not self.lines[stop - 1].strip():
+            stop -= 1
+        body = self.lines[start:stop]
         if not any(line.startswith(("+", "-")) for line in body):
             return None
         self.count += 1
-        label, end = f"hunk {self.count} of the diff", start + len(body)
-        fault = "" if self.fenced or not self._is_cut(at, body, end) else _CUT
-        edit = Edit(_readings(body), self.path, label, fault, is_marked=False)
-        return PlacedEdit(at, end, edit)
+        label = f"hunk {self.count} of the diff"
+        fault = "" if self.fenced or not self._is_cut(at, body, stop) else _CUT
+        return Edit(at, stop, _readings(body), self.path, label, fault, is_marked=False)
 
     def _is_cut(self, at: int, body: Sequence[str], end: int) -> bool:
         """Return whether a hunk outside of fences is cut off at the end of the text."""
@@ -75,7 +75,7 @@ class _Reader:
 
 def find_hunks(
     lines: Sequence[str], known: Collection[str], taken: Collection[int] = ()
-) -> list[PlacedEdit]:
+) -> list[Edit]:
     """Return the hunks of all diffs in these lines, in order.
 
     Args:
@@ -84,7 +84,7 @@ def find_hunks(
         taken: the numbers of lines that are part of something else.
     """
     lines = _moved(lines)
-    reader, hunks, place = _Reader(lines, taken, known), list[PlacedEdit](), 0
+    reader, hunks, place = _Reader(lines, taken, known), list[Edit](), 0
     bare = False  # within a fence that is marked as a diff, before any line of its form
     while place < len(lines):
         line = lines[place]
@@ -168,8 +168,3 @@ def _readings(body: Sequence[str]) -> tuple[EditReading, ...]:
 
 def _bare(line: str) -> str:
     return line[1:] if line.startswith((" ", "+", "-")) else line
-
-
-def _without_blank_end(lines: Sequence[str]) -> list[str]:
-    last = max((at for at, line in enumerate(lines) if line.strip()), default=-1)
-    return list(lines[: last + 1])

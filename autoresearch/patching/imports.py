@@ -4,9 +4,9 @@ Nothing is run.
 """
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 
-from autoresearch.patching.syntax import read
+from autoresearch.patching.syntax import name_of, nodes, text_of
 
 _IMPORTERS = frozenset({"import_module", "__import__"})
 # Functions that read the file that their first argument names, in Python, NumPy, PyTorch and so on.
@@ -22,45 +22,28 @@ def imported(path: str, source: str) -> set[str]:
     `from a import b` gives "a" and "a.b", since b may be either. Relative imports are named from
     the project's top, by the path of the source.
     """
-    return set(_imported(path, _nodes(source)))
+    return {name for node in nodes(source) for name in _imported(path, node) if name}
 
 
-def _imported(path: str, nodes: Sequence[ast.AST]) -> Iterator[str]:
-    package = path.split("/")[:-1]
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            yield from (each.name for each in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            above = package[: len(package) - node.level + 1] if node.level else []
-            base = ".".join([*above, *([node.module] if node.module else [])])
-            yield from filter(
-                None, (base, *(f"{base}.{each.name}".lstrip(".") for each in node.names))
-            )
-        elif isinstance(node, ast.Call) and _called(node) in _IMPORTERS:
-            yield from _texts(node)
+def _imported(path: str, node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (each.name for each in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        package = path.split("/")[:-1]
+        above = package[: len(package) - node.level + 1] if node.level else []
+        base = ".".join([*above, *([node.module] if node.module else [])])
+        yield base
+        yield from (f"{base}.{each.name}".lstrip(".") for each in node.names)
+    elif isinstance(node, ast.Call):
+        yield _first_text(node, _IMPORTERS)
 
 
 def files_read(source: str) -> set[str]:
     """Return the constant file names that a source gives to functions that read files."""
-    calls = (
-        node for node in _nodes(source) if isinstance(node, ast.Call) and _called(node) in _READERS
-    )
-    return {name for call in calls for name in _texts(call)}
+    calls = (node for node in nodes(source) if isinstance(node, ast.Call))
+    return {name for call in calls if (name := _first_text(call, _READERS))}
 
 
-def _nodes(source: str) -> Sequence[ast.AST]:
-    known = read(source)
-    return known.nodes if known else ()
-
-
-def _called(call: ast.Call) -> str:
-    function = call.func
-    if isinstance(function, ast.Attribute):
-        return function.attr
-    return function.id if isinstance(function, ast.Name) else ""
-
-
-def _texts(call: ast.Call) -> Iterator[str]:
-    for argument in call.args[:1]:
-        if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
-            yield argument.value
+def _first_text(call: ast.Call, functions: Collection[str]) -> str:
+    """Return the constant text that a call gives to one of these functions first, else ""."""
+    return text_of(call.args[0]) if call.args and name_of(call.func) in functions else ""

@@ -7,7 +7,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from autoresearch.patching.syntax import read
+from autoresearch.patching.syntax import name_of, nodes, text_of
 
 _READERS = frozenset(
     {"open", "load", "load_file", "loadtxt", "genfromtxt", "fromfile", "memmap"}
@@ -22,7 +22,7 @@ _SEED = re.compile(r"(?:[A-Z0-9]+_)*SEED")
 
 def printed(source: str) -> tuple[str, ...]:
     """Return the names of the `name: value` lines that a source prints, in its order."""
-    calls = (call for call in _calls(source) if _name(call.func) == "print")
+    calls = (call for call in _calls(source) if name_of(call.func) == "print")
     texts = (" ".join(map(_template, call.args)) for call in calls)
     return tuple(dict.fromkeys(name for text in texts for name in _NAMED.findall(text)))
 
@@ -30,19 +30,19 @@ def printed(source: str) -> tuple[str, ...]:
 def seed_taken(source: str) -> str:
     """Return how a source takes a seed: a variable (SEED), arguments (--seed {seed}), or ""."""
     for call in _calls(source):
-        words = [each for each in map(_text, call.args) if each]
-        if _name(call.func) == "add_argument" and "--seed" in words:
+        words = [each for each in map(text_of, call.args) if each]
+        if name_of(call.func) == "add_argument" and "--seed" in words:
             return "--seed {seed}"
-        if _name(call.func) in ("get", "getenv") and words and _SEED.fullmatch(words[0]):
+        if name_of(call.func) in ("get", "getenv") and words and _SEED.fullmatch(words[0]):
             return words[0]
-    read = (each for each in _nodes(source) if isinstance(each, ast.Subscript))
-    names = (_text(each.slice) for each in read if _name(each.value) == "environ")
+    read = (each for each in nodes(source) if isinstance(each, ast.Subscript))
+    names = (text_of(each.slice) for each in read if name_of(each.value) == "environ")
     return next(filter(_SEED.fullmatch, names), "")
 
 
 def caches(source: str) -> tuple[str, ...]:
     """Return the folders below ~/.cache that a source names, the outermost one of each."""
-    paths = (_path(node) for node in _nodes(source) if isinstance(node, ast.expr))
+    paths = (_path(node) for node in nodes(source) if isinstance(node, ast.expr))
     parts = (path.split("/") for path in paths if path and path.startswith("~/.cache/"))
     return tuple(dict.fromkeys("/".join(each[:3]) for each in parts if len(each) > 2 and each[2]))
 
@@ -53,32 +53,16 @@ def data_read(source: str) -> tuple[str, ...]:
 
 
 def _opened(call: ast.Call) -> str:
-    named = [each.value for each in call.keywords if each.arg == "mode"]
-    modes = (
-        [_text(each) for each in (*named, *call.args[1:2])] if _name(call.func) == "open" else []
-    )
-    reads = _name(call.func) in _READERS and all(each.startswith("r") for each in modes)
-    return _text(call.args[0]) if reads and call.args else ""
-
-
-def _nodes(source: str) -> tuple[ast.AST, ...]:
-    known = read(source)
-    return known.nodes if known else ()
+    reads = name_of(call.func) in _READERS
+    if name_of(call.func) == "open":
+        named = [each.value for each in call.keywords if each.arg == "mode"]
+        reads = all(text_of(each).startswith("r") for each in (*named, *call.args[1:2]))
+    return text_of(call.args[0]) if reads and call.args else ""
 
 
 def _calls(source: str) -> Iterator[ast.Call]:
-    calls = (node for node in _nodes(source) if isinstance(node, ast.Call))
+    calls = (node for node in nodes(source) if isinstance(node, ast.Call))
     return iter(sorted(calls, key=lambda call: (call.lineno, call.col_offset)))
-
-
-def _name(node: ast.expr) -> str:
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    return node.id if isinstance(node, ast.Name) else ""
-
-
-def _text(node: ast.expr) -> str:
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 def _template(node: ast.expr) -> str:
@@ -88,11 +72,11 @@ def _template(node: ast.expr) -> str:
             return text
         case ast.JoinedStr(values=values):
             return "".join(map(_template, values))
-        case ast.BinOp(left=left, op=ast.Mod()) if text := _text(left):
+        case ast.BinOp(left=left, op=ast.Mod()) if text := text_of(left):
             return _PERCENT.sub(_VALUE, text)
         case ast.BinOp(left=left, op=ast.Add(), right=right):
             return _template(left) + _template(right)
-        case ast.Call(func=ast.Attribute(value=value, attr="format")) if text := _text(value):
+        case ast.Call(func=ast.Attribute(value=value, attr="format")) if text := text_of(value):
             return _BRACES.sub(_VALUE, text)
     return _VALUE
 
@@ -105,17 +89,17 @@ def _path(node: ast.expr) -> str:
         case ast.BinOp(left=left, op=ast.Div(), right=right):
             return _joined([left, right])
         case ast.Call(func=function, args=arguments):
-            if _name(function) == "home" and not arguments:
+            if name_of(function) == "home" and not arguments:
                 return "~"
-            if _name(function) in ("expanduser", "Path"):
+            if name_of(function) in ("expanduser", "Path"):
                 inner = arguments or (
                     [function.value] if isinstance(function, ast.Attribute) else []
                 )
                 return _joined(inner)
-            return _joined(arguments) if _name(function) == "join" else ""
+            return _joined(arguments) if name_of(function) == "join" else ""
     return ""
 
 
-def _joined(nodes: list[ast.expr]) -> str:
-    parts = [_path(node) for node in nodes]
+def _joined(inner: list[ast.expr]) -> str:
+    parts = [_path(node) for node in inner]
     return "/".join(parts) if parts and all(parts) else ""

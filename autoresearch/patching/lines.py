@@ -58,14 +58,14 @@ class Lines:
 
 
 def unindented(lines: Sequence[str], lead: str) -> list[str]:
-    """Return lines without the indentation of their block; as they are if one of them lacks it.
+    """Return lines without the lead of their block; as they are if one of them lacks it.
 
     Args:
-        lines: without their ends.
-        lead: the white space before the first mark of the block or fence.
+        lines: without their ends; a blank one may lack a part of the lead.
+        lead: what stands before the first mark of the block or fence.
     """
-    all_have = all(line.startswith(lead) or not line.strip() for line in lines)
-    return [line.removeprefix(lead) for line in lines] if all_have else list(lines)
+    all_have = all(line.startswith(lead) or lead.startswith(line.rstrip()) for line in lines)
+    return [line[len(lead) :] for line in lines] if all_have else list(lines)
 
 
 def split_lines(text: str) -> list[str]:

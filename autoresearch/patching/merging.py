@@ -57,13 +57,7 @@ def merge_files(
 
 
 def merge(base: str, mine: str, theirs: str) -> str | None:
-    """Return a text with both changes; None where they touch the same lines.
-
-    Args:
-        base: what both began from.
-        mine: the base with one change.
-        theirs: the base with the other.
-    """
+    """Return a text with two changes of its base; None where they touch the same lines."""
     lines = base.splitlines(keepends=True)
     if max(map(len, (base, mine, theirs))) > MAX_LINES * 100 or len(lines) > MAX_LINES:
         return None

@@ -10,12 +10,12 @@ import re
 from collections.abc import Callable, Sequence
 
 from autoresearch.patching.comparing import nearest, places
+from autoresearch.patching.lines import MARK
 from autoresearch.patching.unified import CUT, Hunk
 from autoresearch.records.proposals import Rejection
 from autoresearch.records.text import safe_line
 
 MOST_HUNKS = 1000  # that are looked for in one file
-_BOM = "\ufeff"
 
 
 def _whole(line: str) -> str:
@@ -23,7 +23,7 @@ def _whole(line: str) -> str:
 
 
 def _body(line: str) -> str:
-    return line.removeprefix(_BOM).rstrip()
+    return line.removeprefix(MARK).rstrip()
 
 
 def _solid(line: str) -> str:
@@ -52,8 +52,8 @@ def apply_hunks(text: str, hunks: Sequence[Hunk], *, same: bool) -> str | Reject
         if found is not None:
             exact = read is _whole
             made = _spliced(pieces, hunks, found, exact=exact)
-            lost = text.startswith(_BOM) and not exact and not made.startswith(_BOM)
-            return _BOM + made if lost else made
+            lost = text.startswith(MARK) and not exact and not made.startswith(MARK)
+            return MARK + made if lost else made
     return _missing(lines, hunks)
 
 
@@ -125,7 +125,7 @@ def _spliced(
 def _ended(line: str, pieces: Sequence[str], at: int) -> str:
     """Return a line with a carriage return at its end where the file's line above it has one."""
     above = pieces[max(at - 1, 0)] if pieces else ""
-    return line.removeprefix(_BOM).rstrip("\r") + ("\r" if above.endswith("\r\n") else "")
+    return line.removeprefix(MARK).rstrip("\r") + ("\r" if above.endswith("\r\n") else "")
 
 
 def _missing(lines: Sequence[str], hunks: Sequence[Hunk]) -> Rejection:

@@ -2,12 +2,27 @@
 
 import ast
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
+from typing import TypeVar
 
-_MARK = "\ufeff"  # a byte order mark: Python allows it in a file, not in a string
+from autoresearch.patching.lines import MARK
+
+_T = TypeVar("_T")
 _LONGEST_KEPT = 2**17  # characters: a tree takes some hundred bytes for each
 _KEPT = 8  # the incumbent's sources, and those of the change that is checked
+
+
+def remembered(function: Callable[[str], _T]) -> Callable[[str], _T]:
+    """Return a function of a source that remembers the last ones, but for very long sources."""
+    kept = lru_cache(maxsize=_KEPT)(function)
+
+    @wraps(function)
+    def look(source: str) -> _T:
+        return kept(source) if len(source) <= _LONGEST_KEPT else function(source)
+
+    return look
 
 
 @dataclass(frozen=True)
@@ -18,20 +33,32 @@ class Source:
     nodes: tuple[ast.AST, ...]
 
 
+@remembered
 def read(source: str) -> Source | None:
     """Return the syntax tree of a source; None where it has none.
 
     Trees of equal texts are made once and shared, as several checks look at the same sources.
     """
-    return _kept(source) if len(source) <= _LONGEST_KEPT else _read(source)
-
-
-def _read(source: str) -> Source | None:
     tree = parse(source)
     return Source(tree, tuple(ast.walk(tree))) if tree else None
 
 
-_kept = lru_cache(maxsize=_KEPT)(_read)
+def nodes(source: str) -> tuple[ast.AST, ...]:
+    """Return all nodes of a source, outermost first; none of a broken one."""
+    known = read(source)
+    return known.nodes if known else ()
+
+
+def name_of(node: ast.expr) -> str:
+    """Return the last part of the name that an expression is: open of os.open; "" for none."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def text_of(node: ast.expr) -> str:
+    """Return the text that an expression is; "" where it is no constant text."""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 def parse(source: str) -> ast.Module | None:
@@ -42,7 +69,7 @@ def parse(source: str) -> ast.Module | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return ast.parse(source.removeprefix(_MARK))
+            return ast.parse(source.removeprefix(MARK))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
@@ -55,7 +82,7 @@ def syntax_fault(path: str, source: str) -> str | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            code = known.tree if known else source.removeprefix(_MARK)
+            code = known.tree if known else source.removeprefix(MARK)
             compile(code, path, "exec", dont_inherit=True)
     except SyntaxError as fault:
         return f"{path} line {fault.lineno or 1}: {fault.msg}"

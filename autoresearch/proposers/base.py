@@ -221,6 +221,11 @@ class Brief:
     known: tuple[Known, ...] = ()
 
     @property
+    def all_files(self) -> Mapping[str, str]:
+        """All text files of the project, path to text."""
+        return {**self.fixed_files, **self.files}
+
+    @property
     def largest_difference(self) -> float:
         """The largest number, in the metric's unit, that is read as a difference of two scores.
 

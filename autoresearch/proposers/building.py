@@ -97,18 +97,22 @@ def _llm(spec: Spec, context: ProposerContext) -> ProposerFactory:
 
 def _command(spec: Spec, context: ProposerContext) -> ProposerFactory:
     from autoresearch.proposers.command import CommandProposer  # noqa: PLC0415
-    from autoresearch.proposers.programs import find_program, refuse_hidden  # noqa: PLC0415
+    from autoresearch.proposers.programs import (  # noqa: PLC0415
+        find_program,
+        refuse_hidden,
+        unconfined,
+    )
 
-    settings, prompting = context.settings, _prompting(spec, context)
+    settings, prompting, redact = context.settings, _prompting(spec, context), context.keys.redact
     argv = find_program(spec.argument, context.environment)
-    confine = _confinement(context, argv[0]) if settings.command.sandbox else _unconfined
+    confine = _confinement(context, argv[0]) if settings.command.sandbox else unconfined
     if settings.command.sandbox:
         refuse_hidden(spec.argument, argv, context.environment, confine)
 
     def make(ledger: Ledger, stop: Stop, _tell: Tell) -> Proposer:
         return CommandProposer(
-            spec.text,
-            spec.argument,
+            redact(spec.text),
+            argv,
             settings=settings.command,
             write=prompting.text,
             explain=prompting.reason,
@@ -116,7 +120,7 @@ def _command(spec: Spec, context: ProposerContext) -> ProposerFactory:
             limits=settings.limits(),
             work=context.work,
             environment=context.environment,
-            redact=context.keys.redact,
+            redact=redact,
             confine=confine,
             stop=stop,
         )
@@ -136,10 +140,6 @@ def _confinement(context: ProposerContext, program: str) -> "Confine":
         )  # fmt: skip
 
     return confine
-
-
-def _unconfined(argv: Sequence[str], _folder: Path) -> Sequence[str]:
-    return argv
 
 
 def _prompting(spec: Spec, context: ProposerContext) -> "Prompting":

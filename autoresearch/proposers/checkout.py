@@ -49,26 +49,26 @@ class CollectedFiles:
     faults: Mapping[str, str]
 
 
+@dataclass(frozen=True)
 class Checkout:
     """A folder of project files, in a repository of its own, open by its descriptor."""
 
-    def __init__(self, folder: Path, descriptor: int) -> None:
-        self.folder = folder
-        self._descriptor = descriptor
+    folder: Path
+    descriptor: int
 
     def write(self, name: str, text: str) -> None:
         """Write a file of ours at the top, in place of whatever is there; a folder there stays."""
         with suppress(OSError):
-            os.unlink(name, dir_fd=self._descriptor)
+            os.unlink(name, dir_fd=self.descriptor)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with suppress(FileExistsError):
-            descriptor = os.open(name, flags, 0o600, dir_fd=self._descriptor)
+            descriptor = os.open(name, flags, 0o600, dir_fd=self.descriptor)
             with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor has no path
                 file.write(text.encode("utf-8", "replace"))
 
     def read(self, name: str, limit: int) -> str:
         """Return the text of a file at the top; "" where it is no plain text file of that size."""
-        text = _read(name, self._descriptor, limit)
+        text = _read(name, self.descriptor, limit)
         return "" if isinstance(text, Rejection) else text
 
     def collect(
@@ -84,7 +84,7 @@ class Checkout:
         texts: dict[str, str] = {}
         faults: dict[str, str] = {}
         room = MAX_NEW
-        for number, (path, name, folder) in enumerate(_walk(self._descriptor)):
+        for number, (path, name, folder) in enumerate(_walk(self.descriptor)):
             if number >= MAX_ENTRIES:
                 return CollectedFiles({}, {"the folder": f"holds more than {MAX_ENTRIES} files"})
             if path not in known and (path in ours or not matches(path, globs)):
@@ -121,22 +121,17 @@ def checkout(
     """
     try:
         work.mkdir(parents=True, exist_ok=True)
-        place = tempfile.TemporaryDirectory(
-            dir=work.resolve(), prefix="command-", ignore_cleanup_errors=True
-        )
+        place = Path(tempfile.mkdtemp(dir=work.resolve(), prefix="command-"))
     except OSError as fault:
         raise ProposerError(_complaint(fault)) from None
     try:
-        folder = Path(place.name) / "project"
-        descriptor = _make(folder, files, environment)
+        descriptor = _make(place / "project", files, environment)
         try:
-            yield Checkout(folder, descriptor)
+            yield Checkout(place / "project", descriptor)
         finally:
             os.close(descriptor)
     finally:
-        remove(Path(place.name))  # what cannot be removed is left to the person
-        with suppress(OSError, RecursionError):
-            place.cleanup()  # else it would warn later that it was not called
+        remove(place)  # what cannot be removed is left to the person
 
 
 def _make(folder: Path, files: Mapping[str, str], environment: Mapping[str, str]) -> int:
@@ -158,18 +153,12 @@ def _make(folder: Path, files: Mapping[str, str], environment: Mapping[str, str]
 
 def _git(folder: Path, environment: Mapping[str, str], *arguments: str) -> None:
     clean = {name: text for name, text in environment.items() if not name.startswith("GIT_")}
-    settings = [part for setting in _GIT_SETTINGS for part in ("-c", setting)]
     own = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-    _quietly(["git", *settings, *arguments], cwd=folder, env={**clean, **own})
-
-
-def _quietly(
-    argv: Sequence[str], cwd: Path | None = None, env: Mapping[str, str] | None = None
-) -> None:
+    settings = [part for setting in _GIT_SETTINGS for part in ("-c", setting)]
     subprocess.run(
-        argv,
-        cwd=cwd,
-        env=env,
+        ["git", *settings, *arguments],
+        cwd=folder,
+        env={**clean, **own},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -203,7 +192,12 @@ def _read(name: str, folder: int, limit: int) -> str | Rejection:
         linked = fault.errno == errno.ELOOP
         return Rejection("is a link now" if linked else f"cannot be read: {fault.strerror}")
     try:
-        return _fault(os.fstat(descriptor), limit) or _text(descriptor, limit)
+        if odd := _fault(os.fstat(descriptor), limit):
+            return odd
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(limit).decode("utf-8")
+    except UnicodeDecodeError:
+        return Rejection("is no UTF-8 text now")
     except OSError as fault:
         return Rejection(f"cannot be read: {fault.strerror}")
     finally:
@@ -218,12 +212,3 @@ def _fault(facts: os.stat_result, limit: int) -> Rejection | None:
     if facts.st_size > limit:
         return Rejection(f"is {facts.st_size} bytes long now: at most {limit} are read")
     return None
-
-
-def _text(descriptor: int, limit: int) -> str | Rejection:
-    with open(descriptor, "rb", closefd=False) as file:
-        data = file.read(limit)
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return Rejection("is no UTF-8 text now")

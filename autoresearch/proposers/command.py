@@ -20,13 +20,17 @@ from pathlib import Path
 
 from autoresearch.config import CommandSettings, parse_duration
 from autoresearch.errors import ProposerError
+from autoresearch.proposers.agent_speech import (
+    complaint,
+    last_line,
+    reported_limit,
+    without_echo,
+)
 from autoresearch.proposers.base import Brief, Check, ProposeFailure
 from autoresearch.proposers.checkout import Checkout, checkout
-from autoresearch.proposers.execution import ProgramResult, run
-from autoresearch.proposers.extract_change import complaint, extract_change, last_line, without_echo
-from autoresearch.proposers.limits import reported_limit
-from autoresearch.proposers.programs import Confine, find_program
-from autoresearch.proposers.reading import HYPOTHESIS, header, predicted, unread
+from autoresearch.proposers.extract_change import extract_change
+from autoresearch.proposers.programs import Confine, ProgramResult, run, unconfined
+from autoresearch.proposers.reading import HYPOTHESIS, described, header, unread
 from autoresearch.records.money import CallEnding, CapReached, Intent, Ledger, Settlement
 from autoresearch.records.proposals import Change, Proposal, Rejection
 from autoresearch.records.text import counted, safe_line, safe_text
@@ -57,74 +61,59 @@ class _Attempt:
     call: int | None = None
 
 
+@dataclass(frozen=True, eq=False, repr=False)  # its environment has keys
 class CommandProposer:
-    """Runs a program for each proposal, and a second time if its change would be refused."""
+    """Runs a program for each proposal, and a second time if its change would be refused.
 
-    def __init__(
-        self,
-        name: str,
-        command: str,
-        *,
-        settings: CommandSettings,
-        write: Callable[[Brief], str],
-        explain: Callable[[Brief, Rejection], str],
-        ledger: Ledger,
-        limits: Limits,
-        work: Path,
-        environment: Mapping[str, str],
-        redact: Callable[[str], str],
-        confine: Confine = lambda argv, _folder: argv,
-        stop: Callable[[], bool] = lambda: False,
-        now: Callable[[], float] = time.monotonic,
-        date: Callable[[], datetime] = lambda: datetime.now().astimezone(),
-    ) -> None:
-        """Find the program.
+    Args:
+        name: the spec, "command:..." as it was typed, without secrets.
+        argv: the command's words, the first the path of its program; `{brief}` in them becomes the
+            path of the brief.
+        settings: its time, what a run costs, and which variables it gets.
+        write: returns a brief in words, and how to hand in a change (see above).
+        explain: returns a refusal in words, made safe.
+        ledger: asked before every run whether it may be made.
+        limits: of these, the largest file and how much output is kept.
+        work: where throw-away folders are made.
+        environment: of the whole process; a few variables of it are handed on.
+        redact: makes every key in a text unreadable.
+        confine: puts a command and its folder into a sandbox.
+        stop: whether a running program should be ended, since the run stops.
+        now: the clock, in seconds.
+        date: the date and time, with its zone.
+    """
 
-        Args:
-            name: the spec, "command:..." as it was typed.
-            command: quoted as for a shell; `{brief}` in it becomes the path of the brief.
-            settings: its time, what a run costs, and which variables it gets.
-            write: returns a brief in words, and how to hand in a change (see above).
-            explain: returns a refusal in words, made safe.
-            ledger: asked before every run whether it may be made.
-            limits: of these, the largest file and how much output is kept.
-            work: where throw-away folders are made.
-            environment: of the whole process; a few variables of it are handed on.
-            redact: makes every key in a text unreadable.
-            confine: puts a command and its folder into a sandbox.
-            stop: whether a running program should be ended, since the run stops.
-            now: the clock, in seconds.
-            date: the date and time, with its zone.
-
-        Raises:
-            ProposerError: the command is no command line, or its program is not there.
-            ProjectError: the settings' timeout is no duration.
-        """
-        self._name = redact(name)
-        self._argv = find_program(command, environment)
-        self._program = Path(self._argv[0]).name
-        self._timeout = parse_duration(settings.timeout)
-        self._usd = settings.usd
-        self._environment = {
-            "LANG": "C.UTF-8",
-            "TERM": "dumb",
-            **{each: environment[each] for each in _NEEDED if each in environment},
-            **{each: environment[each] for each in settings.environment if each in environment},
-        }
-        self._explain, self._confine = explain, confine
-        self._write, self._ledger, self._limits, self._work = write, ledger, limits, work
-        self._redact, self._stop, self._now, self._date = redact, stop, now, date
+    name: str
+    argv: Sequence[str]
+    settings: CommandSettings
+    write: Callable[[Brief], str]
+    explain: Callable[[Brief, Rejection], str]
+    ledger: Ledger
+    limits: Limits
+    work: Path
+    environment: Mapping[str, str]
+    redact: Callable[[str], str]
+    confine: Confine = unconfined
+    stop: Callable[[], bool] = lambda: False
+    now: Callable[[], float] = time.monotonic
+    date: Callable[[], datetime] = lambda: datetime.now().astimezone()
 
     @property
-    def name(self) -> str:
-        """The spec: command:CLI."""
-        return self._name
+    def _program(self) -> str:
+        return Path(self.argv[0]).name
+
+    @property
+    def _handed_on(self) -> dict[str, str]:
+        """The environment of the program."""
+        outer = self.environment
+        names = [each for each in (*_NEEDED, *self.settings.environment) if each in outer]
+        return {"LANG": "C.UTF-8", "TERM": "dumb"} | {each: outer[each] for each in names}
 
     def propose(self, brief: Brief, check: Check) -> Proposal | ProposeFailure:
         """Return what the program changed, or why there is nothing; see `Proposer`."""
-        prompt = self._write(brief)
+        prompt = self.write(brief)
         try:
-            with checkout(self._work, _files(brief), self._environment) as folder:
+            with checkout(self.work, brief.all_files, self._handed_on) as folder:
                 return self._run_twice(brief, check, folder, prompt)
         except ProposerError as fault:
             return ProposeFailure(self._redacted_line(str(fault)))
@@ -135,60 +124,57 @@ class CommandProposer:
         """Run the program, and if its change would be refused, once more to mend it."""
         first = self._attempt("propose", brief, folder, prompt)
         refused = _refusal(first.result, check)
-        if refused is None or first.call is None or self._stop():
-            return _result(first)
-        self._ledger.send_back(first.call, self._redacted_line(refused.reason))
-        again = _AGAIN.format(reason=self._redact(self._explain(brief, refused)))
+        if refused is None or first.call is None or self.stop():
+            return _result(first, first.call)
+        self.ledger.send_back(first.call, self._redacted_line(refused.reason))
+        again = _AGAIN.format(reason=self.redact(self.explain(brief, refused)))
         second = self._attempt("repair", brief, folder, prompt + again)
         mended = isinstance(second.result, Proposal)
         return _result(second if mended else first, first.call, second.call)
 
     def _attempt(self, purpose: str, brief: Brief, folder: Checkout, prompt: str) -> _Attempt:
         """Run the program once; reserve its cost in the ledger before, settle it afterwards."""
-        call = self._ledger.reserve(
-            Intent(
-                self._name, "command", self._program, purpose,
-                worst=self._usd or 0.0,
-                price="" if self._usd is None else "autoresearch.toml",
-            )
-        )  # fmt: skip
+        usd = self.settings.usd
+        source = "" if usd is None else "autoresearch.toml"
+        intent = Intent(self.name, "command", self._program, purpose, usd or 0.0, source)
+        call = self.ledger.reserve(intent)
         if isinstance(call, CapReached):
-            return _Attempt(
-                ProposeFailure(call.reason, final=True, planned=True), CallEnding.NO_CREDIT
-            )
-        began = self._now()
+            failure = ProposeFailure(call.reason, final=True, planned=True)
+            return _Attempt(failure, CallEnding.NO_CREDIT)
+        began = self.now()
         attempt = _Attempt(ProposeFailure("interrupted"), CallEnding.CUT, "interrupted")
         try:
-            earlier_note = _note(folder, _files(brief))
+            earlier_note = _note(folder, brief)
             ran = self._run(brief, folder, prompt)
             attempt = self._outcome(brief, folder, prompt, ran, earlier_note)
-            output = safe_text(self._redact(ran.out or ran.error), lines=400, size=40_000)
-            attempt = replace(attempt, answer=self._redact(output))
+            output = safe_text(self.redact(ran.out or ran.error), lines=400, size=40_000)
+            attempt = replace(attempt, answer=self.redact(output))
         except OSError as fault:
             what = f"{self._program} cannot be run"
             attempt = self._failed(CallEnding.UNREACHABLE, what, fault.strerror or "")
         finally:
-            cost = 0.0 if attempt.ending.free else self._usd or 0.0
-            latency, detail = self._now() - began, self._redacted_line(attempt.detail)
+            cost = 0.0 if attempt.ending.free else usd or 0.0
+            latency, detail = self.now() - began, self._redacted_line(attempt.detail)
             settlement = Settlement(attempt.ending, cost, None, latency, detail, attempt.answer)
-            self._ledger.settle(call, settlement)
+            self.ledger.settle(call, settlement)
         return replace(attempt, call=call)
 
     def _run(self, brief: Brief, folder: Checkout, prompt: str) -> ProgramResult:
-        name = _unused(_BRIEF, _files(brief))
+        place = folder.folder
+        name = _brief_name(brief)
         folder.write(name, prompt)
         # A tool that has removed this repository must not find the project's own above it.
-        fence = {"GIT_CEILING_DIRECTORIES": str(folder.folder.parent)}
-        argv = [part.replace(_PLACE, str(folder.folder / name)) for part in self._argv]
+        fence = {"GIT_CEILING_DIRECTORIES": str(place.parent)}
+        argv = [part.replace(_PLACE, str(place / name)) for part in self.argv]
         return run(
-            self._confine(argv, folder.folder),
-            cwd=folder.folder,
-            environment=self._environment | fence,
+            self.confine(argv, place),
+            cwd=place,
+            environment=self._handed_on | fence,
             told=prompt,
-            timeout=self._timeout,
-            limits=self._limits,
-            stop=self._stop,
-            now=self._now,
+            timeout=parse_duration(self.settings.timeout),
+            limits=self.limits,
+            stop=self.stop,
+            now=self.now,
         )
 
     def _outcome(
@@ -202,13 +188,13 @@ class CommandProposer:
         if ran.stopped:
             return self._failed(CallEnding.CUT, f"{self._program} was ended: the run stops")
         if ran.late:
-            what = f"{self._program} was ended after {counted(self._timeout, 'second')}"
+            after = counted(parse_duration(self.settings.timeout), "second")
+            what = f"{self._program} was ended after {after}"
             return self._with_wait(self._failed(CallEnding.TIMED_OUT, what, complaint(ran)), ran)
-        known = _files(brief)
-        left = folder.collect(known, brief.editable, ours=(_unused(_BRIEF, known), _NOTE))
+        left = folder.collect(brief.all_files, brief.editable, ours=(_brief_name(brief), _NOTE))
         out, error = (without_echo(text, prompt) for text in (ran.out, ran.error))
         extracted = extract_change(left, brief, out)
-        note = _note(folder, known)
+        note = _note(folder, brief)
         # The risk is the last line of a note.
         whole = note != earlier_note and header(note).risk != ""
         cut = ran.oddity != "" and not whole
@@ -216,7 +202,7 @@ class CommandProposer:
             fault = self._redacted_line(extracted.fault)
             return _Attempt(Rejection(fault), CallEnding.MALFORMED, fault)
         if extracted.unread is not None and not cut:
-            proposal = unread(self._redact(out), self._name, extracted.unread, brief)
+            proposal = unread(self.redact(out), self.name, extracted.unread, brief)
             return _Attempt(proposal, CallEnding.ANSWERED, extracted.note)
         if extracted.change is None or cut:
             return self._nothing(ran, changed=bool(extracted.change or extracted.fault))
@@ -238,7 +224,7 @@ class CommandProposer:
 
         `free`: it did nothing, so the run costs nothing.
         """
-        now = self._date()
+        now = self.date()
         limit = reported_limit((ran.error, ran.out), now)
         if limit is None:
             return attempt
@@ -249,19 +235,12 @@ class CommandProposer:
 
     def _proposal(self, change: Change, words: Sequence[str], last: str, brief: Brief) -> Proposal:
         """Return a change with its description: the first header in `words`, or the last line."""
-        texts = [self._redact(text) for text in words]
-        found = next((each for each in map(header, texts) if each.hypothesis), header(texts[0]))
-        return Proposal(
-            self._name,
-            found.hypothesis
-            or safe_line(self._redact(last), HYPOTHESIS)
-            or f"a change by {self._program}",
-            Change(change.format, self._redact(change.text)),
-            found.category,
-            predicted(found.predicted, brief),
-            found.risk,
-            notes=found.notes,
-        )
+        headers = [header(self.redact(text)) for text in words]
+        found = next((each for each in headers if each.hypothesis), headers[0])
+        redacted = replace(change, text=self.redact(change.text))
+        made = described(redacted, found, self.name, brief)
+        words_of_it = safe_line(self.redact(last), HYPOTHESIS) or f"a change by {self._program}"
+        return replace(made, hypothesis=made.hypothesis or words_of_it)
 
     def _failed(self, ending: CallEnding, *parts: str) -> _Attempt:
         detail = self._redacted_line(": ".join(part for part in parts if part))
@@ -269,23 +248,21 @@ class CommandProposer:
 
     def _redacted_line(self, text: str) -> str:
         # Before, since a key that was cut is not recognised; after, since escapes may split one.
-        return self._redact(safe_line(self._redact(text), 300))
+        return self.redact(safe_line(self.redact(text), 300))
 
 
-def _files(brief: Brief) -> Mapping[str, str]:
-    return {**brief.fixed_files, **brief.files}
-
-
-def _unused(name: str, taken: Mapping[str, str]) -> str:
-    while name in taken:
+def _brief_name(brief: Brief) -> str:
+    """Return a name for the brief's file that no file of the project has."""
+    name = _BRIEF
+    while name in brief.all_files:
         name = f"_{name}"
     return name
 
 
-def _note(folder: Checkout, known: Mapping[str, str]) -> str:
+def _note(folder: Checkout, brief: Brief) -> str:
     """Return what a program noted about its change; "" for a note of the project's own."""
     note = folder.read(_NOTE, _NOTE_BYTES)
-    return "" if note == known.get(_NOTE) else note
+    return "" if note == brief.all_files.get(_NOTE) else note
 
 
 def _refusal(result: Proposal | Rejection | ProposeFailure, check: Check) -> Rejection | None:
@@ -301,5 +278,4 @@ def _result(attempt: _Attempt, *calls: int | None) -> Proposal | ProposeFailure:
         return ProposeFailure(result.reason)
     if isinstance(result, ProposeFailure):
         return result
-    numbers = tuple(each for each in calls or (attempt.call,) if each is not None)
-    return replace(result, calls=numbers)
+    return replace(result, calls=tuple(each for each in calls if each is not None))

@@ -1,13 +1,10 @@
 """Makes one change of a command's work: of the files that it left and what it printed."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from autoresearch.patching import matching, unified_diff
-from autoresearch.proposers.agent_speech import extract_speech
 from autoresearch.proposers.base import Brief
 from autoresearch.proposers.checkout import CollectedFiles
-from autoresearch.proposers.execution import ProgramResult
 from autoresearch.proposers.reading import read_change
 from autoresearch.records.proposals import Change, ChangeFormat, Rejection
 
@@ -46,29 +43,8 @@ def extract_change(left: CollectedFiles, brief: Brief, printed: str) -> Extracte
         return ExtractedChange(note=note, unread=edits)
     if edits is not None:
         return ExtractedChange(edits, note, printed=True)
-    return (
-        ExtractedChange(_diff(fixed, left.texts), f"it changed only {names}")
-        if fixed
-        else ExtractedChange()
-    )
-
-
-def without_echo(output: str, prompt: str) -> str:
-    """Return a program's words without the prompt, which some programs repeat."""
-    return extract_speech(output).replace(prompt.strip(), "")
-
-
-def complaint(ran: ProgramResult) -> str:
-    """Return the last line in which a program may have written what went wrong."""
-    return last_line(*(extract_speech(text, failed=True) for text in (ran.error, ran.out)))
-
-
-def last_line(*texts: str) -> str:
-    """Return the last line with any text, of the first text that has one."""
-    lines = (text.rstrip().rpartition("\n")[2].strip() for text in texts)
-    return next((line for line in lines if line), "")
-
-
-def _diff(before: Mapping[str, str], now: Mapping[str, str]) -> Change:
-    after = {path: now[path] for path in before if path in now}
-    return Change(ChangeFormat.DIFF, unified_diff(before, after))
+    if not fixed:
+        return ExtractedChange()
+    after = {path: left.texts[path] for path in fixed if path in left.texts}
+    only = Change(ChangeFormat.DIFF, unified_diff(fixed, after))
+    return ExtractedChange(only, f"it changed only {names}")

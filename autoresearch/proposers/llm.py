@@ -15,29 +15,19 @@ from autoresearch.records.proposals import Proposal, Rejection
 
 
 class LlmProposer:
-    """Asks a model for one experiment; a refused answer is sent back as often as is set."""
+    """Asks a model for one experiment; a refused answer is sent back as often as is set.
+
+    `name` is the spec, for example anthropic:MODEL.
+    """
 
     def __init__(
         self, name: str, model: MeteredModel, prompting: Prompting, settings: LlmSettings
     ) -> None:
-        """Build it.
-
-        Args:
-            name: its spec.
-            model: the model.
-            prompting: turns a brief into a prompt.
-            settings: how many repairs, how many tokens.
-        """
-        self._name = name
+        self.name = name
         self._model = model
         self._prompting = prompting
         self._settings = settings
         self._tokens, self._room = settings.brief_tokens, settings.max_output
-
-    @property
-    def name(self) -> str:
-        """The spec, for example anthropic:MODEL."""
-        return self._name
 
     def propose(self, brief: Brief, check: Check) -> Proposal | Several | ProposeFailure:
         """Return a proposal (the last one even if it will be refused), or why there is none.
@@ -79,7 +69,7 @@ class LlmProposer:
         if fault is not None:
             self._model.send_back(answer, fault.reason)
         if isinstance(read, Rejection):
-            return reading.unread(answer.reply.text, self._name, read, brief), (), [*before, read]
+            return reading.unread(answer.reply.text, self.name, read, brief), (), [*before, read]
         if fault is not None:
             return replace(read, fault=fault.reason), (), [*before, fault]
         return read, list(self._acceptable(others, answer, check)), before
@@ -157,7 +147,7 @@ class LlmProposer:
     def _read(self, brief: Brief, answer: Answer) -> Sequence[Proposal | Rejection]:
         if answer.reply.ending in (CallEnding.TRUNCATED, CallEnding.EMPTY):
             return [Rejection(shortcoming(answer.reply, self._room))]
-        return reading.read_several(answer.reply.text, self._name, brief, self._most(brief))
+        return reading.read_several(answer.reply.text, self.name, brief, self._most(brief))
 
 
 def _fault(read: Proposal | Rejection, check: Check) -> Rejection | None:

@@ -82,7 +82,15 @@ def shortcoming(reply: Reply, most: int) -> str:
 
 
 class MeteredModel:
-    """Calls one model, on the account of one proposer."""
+    """Calls one model, on the account of one proposer.
+
+    Args:
+        name: the proposer's spec.
+        priced: the model and its price.
+        ledger: says whether a call may be made.
+        redact: takes keys out of a text.
+        tell: called with lines for the person.
+    """
 
     def __init__(
         self,
@@ -93,15 +101,6 @@ class MeteredModel:
         redact: Callable[[str], str] = lambda text: text,
         tell: Callable[[str], None] = lambda _line: None,
     ) -> None:
-        """Build it.
-
-        Args:
-            name: the proposer's spec, on whose account the money goes.
-            priced: the model and its price.
-            ledger: says whether a call may be made.
-            redact: takes keys out of a text.
-            tell: called with lines for the person.
-        """
         self._name = name
         self._model = priced.model
         self._price = priced.price

@@ -1,12 +1,13 @@
 """Replays patch files in name order: someone else's wins on your hardware, or a scripted night."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from autoresearch.errors import ProposerError
 from autoresearch.proposers.base import Brief, Check
 from autoresearch.proposers.patchfile import MOST_BYTES, patch_header, text_of
-from autoresearch.proposers.reading import predicted
-from autoresearch.records.proposals import Change, ChangeFormat, Proposal
+from autoresearch.proposers.reading import described
+from autoresearch.records.proposals import NO_NOTES, Change, ChangeFormat, Proposal
 from autoresearch.records.text import safe_line
 
 _SUFFIXES = (".patch", ".diff")
@@ -14,20 +15,18 @@ _PACKED = (".gz", ".bz2", ".xz")
 
 
 class PatchesProposer:
-    """Proposes each patch file of a folder once; a file whose text has changed counts as new."""
+    """Proposes each patch file of a folder once; a file whose text has changed counts as new.
+
+    `name` is the spec: patches:DIR.
+    """
 
     def __init__(self, name: str, directory: Path) -> None:
-        self._name = name
+        self.name = name
         self._directory = directory
         if not self._files():
             what = "no *.patch or *.diff file" if directory.is_dir() else "no such directory"
             msg = f"{name}: {what} at {directory}"
             raise ProposerError(msg)
-
-    @property
-    def name(self) -> str:
-        """The spec: patches:DIR."""
-        return self._name
 
     def propose(self, brief: Brief, check: Check) -> Proposal | None:  # noqa: ARG002 - it mends nothing
         """Return the first file that the study has not tried; None when all have been."""
@@ -60,12 +59,5 @@ def _read(path: Path, brief: Brief) -> Proposal:
             text = text_of(file.read(MOST_BYTES))
     except OSError as fault:
         text = f"{name} cannot be read: {fault.strerror}"
-    written = patch_header(text, _bare(path).stem)
-    return Proposal(
-        f"patches:{name}",
-        written.hypothesis,
-        Change(ChangeFormat.DIFF, text),
-        written.category,
-        predicted(written.predicted, brief),
-        written.risk,
-    )
+    written = replace(patch_header(text, _bare(path).stem), notes=NO_NOTES)
+    return described(Change(ChangeFormat.DIFF, text), written, f"patches:{name}", brief)

@@ -1,6 +1,7 @@
 """What all searches over the constants of train.py share: where these may move, what is new."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from random import Random
 
 from autoresearch.patching import Number, numbers, set_constants, unified_diff
@@ -22,18 +23,13 @@ _KINDS = (
 Draws = Callable[[Brief, Mapping[str, Span]], Iterator[dict[str, Number]]]
 
 
+@dataclass(frozen=True, eq=False)
 class Tuner:
     """Changes one to three constants around the incumbent to values never tried together."""
 
-    def __init__(self, name: str, draws: Draws) -> None:
-        self._name = name
-        self._draws = draws
-        self._refused: list[dict[str, Number]] = []
-
-    @property
-    def name(self) -> str:
-        """The spec."""
-        return self._name
+    name: str
+    draws: Draws
+    refused: list[dict[str, Number]] = field(default_factory=list)
 
     def propose(self, brief: Brief, check: Check) -> Proposal | None:
         """Return a change to values never tried together; None where all have been.
@@ -46,15 +42,15 @@ class Tuner:
         tried = [now, *(dict(entry.constants) for entry in brief.history)]
         tried += [dict(each.constants) for each in brief.pending]
         refused = 0
-        for values in self._draws(brief, space) if space else ():
+        for values in self.draws(brief, space) if space else ():
             moved = {name: value for name, value in values.items() if value != now[name]}
             drawn = {**now, **moved}
-            if not moved or drawn in tried or drawn in self._refused:
+            if not moved or drawn in tried or drawn in self.refused:
                 continue
-            proposal = _proposal(self._name, brief.entry, source, now, moved)
+            proposal = _proposal(self.name, brief.entry, source, now, moved)
             if check(proposal) is None:
                 return proposal
-            self._refused.append(drawn)
+            self.refused.append(drawn)
             refused += 1
             if refused >= _REFUSALS:
                 return proposal

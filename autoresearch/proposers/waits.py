@@ -94,8 +94,9 @@ def requested_wait(text: str, now: datetime) -> float | None:
         now: aware; times of day without a zone are in its zone.
     """
     text = text[-_MOST_TEXT:]
-    waits = [*_durations(text), *_fields(text, now), *_epochs(text, now), *_times(text, now)]
-    return max(waits, default=None)
+    fields = (field_wait(match["name"], match["value"], now) for match in _FIELD.finditer(text))
+    waits = (*_durations(text), *fields, *_epochs(text, now), *_times(text, now))
+    return max((each for each in waits if each is not None), default=None)
 
 
 def field_wait(name: str, value: object, now: datetime) -> float | None:
@@ -120,7 +121,8 @@ def _of_text(value: str, now: datetime) -> float | None:
     if re.fullmatch(rf"(?:PT?)?{_SPAN}", value, re.IGNORECASE):
         return _added(value)
     if value[:4].isdecimal():
-        return next(_times(f"until {value}", now), None)
+        times = _times(f"until {value}", now)
+        return next((each for each in times if each is not None), None)
     try:
         return _until(email.utils.parsedate_to_datetime(value).timestamp(), now)
     except (ValueError, OverflowError):
@@ -144,13 +146,6 @@ def _durations(text: str) -> Iterator[float]:
         yield min(int(hours) * 3600.0 + int(minutes) * 60 + int(seconds), DAY)
 
 
-def _fields(text: str, now: datetime) -> Iterator[float]:
-    for match in _FIELD.finditer(text):
-        wait = field_wait(match["name"], match["value"], now)
-        if wait is not None:
-            yield wait
-
-
 def _epochs(text: str, now: datetime) -> Iterator[float]:
     for match in _EPOCH.finditer(text):
         moment = float(match["epoch"]) / (1000 if len(match["epoch"]) > 10 else 1)
@@ -159,15 +154,11 @@ def _epochs(text: str, now: datetime) -> Iterator[float]:
             yield wait
 
 
-def _times(text: str, now: datetime) -> Iterator[float]:
-    moments = [
-        *(_dated(match, now) for match in _DATE.finditer(text)),
-        *(_clocked(match, now) for match in _CLOCK.finditer(text)),
-    ]
-    for moment in moments:
-        wait = None if moment is None else _until(moment.timestamp(), now)
-        if wait is not None:
-            yield wait
+def _times(text: str, now: datetime) -> Iterator[float | None]:
+    for read, form in ((_dated, _DATE), (_clocked, _CLOCK)):
+        for match in form.finditer(text):
+            moment = read(match, now)
+            yield None if moment is None else _until(moment.timestamp(), now)
 
 
 def _until(moment: float, now: datetime) -> float | None:

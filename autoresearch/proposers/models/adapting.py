@@ -9,6 +9,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from enum import Enum
 
 from autoresearch.proposers.models import faults
 from autoresearch.proposers.models.base import Prompt, Reply
@@ -18,21 +19,6 @@ from autoresearch.proposers.models.faults import Fault
 from autoresearch.proposers.models.fields import cost_in, get_path
 from autoresearch.records.money import CallEnding
 
-LIMIT, EFFORT, RULES, STORE, MARKS, KEY, STREAM, COUNTS = (
-    "limit", "effort", "rules", "store", "marks", "key", "stream", "counts",
-)  # fmt: skip
-# How a refusal names each part of a request, in its parameter or in its words; the rules last,
-# since other parts may have their name before them ("system.0.cache_control").
-_NAMED = {
-    COUNTS: re.compile(r"stream_options|include_usage", re.IGNORECASE),
-    STREAM: re.compile(r"\bstream", re.IGNORECASE),
-    LIMIT: re.compile(r"max\w* ?tokens|(?:output|completion|new) tokens", re.IGNORECASE),
-    EFFORT: re.compile(r"effort|reasoning|think|output_config", re.IGNORECASE),
-    STORE: re.compile(r"\bstore\b", re.IGNORECASE),
-    MARKS: re.compile(r"prompt_cache_(?!key)|cache_control|breakpoint", re.IGNORECASE),
-    KEY: re.compile(r"prompt_cache_key", re.IGNORECASE),
-    RULES: re.compile(r"\b(?:roles?|system|developer)\b", re.IGNORECASE),
-}
 _EFFORTS = ("max", "xhigh", "high", "medium", "low", "minimal", "none")
 _NUMBER = re.compile(r"(?<![\w.,-])(\d{1,3}(?:,\d{3})+|\d+)(?![\w-]|[.,]\d)")  # of no name
 _BELOW = re.compile(r"exclusive|less than (?!or)|smaller than (?!or)|below", re.IGNORECASE)
@@ -46,6 +32,27 @@ _MOST_CHANGES = 8  # in one attempt; more than there are names
 _LEAST_ROOM = 1000  # tokens; a smaller number in a refusal is taken for no maximum of output
 
 
+class Part(Enum):
+    """A part of a request that may be refused, with how a refusal names it.
+
+    The rules come last, since other parts may have their name before them
+    ("system.0.cache_control").
+    """
+
+    COUNTS = r"stream_options|include_usage"
+    STREAM = r"\bstream"
+    LIMIT = r"max\w* ?tokens|(?:output|completion|new) tokens"
+    EFFORT = r"effort|reasoning|think|output_config"
+    STORE = r"\bstore\b"
+    MARKS = r"prompt_cache_(?!key)|cache_control|breakpoint"
+    KEY = r"prompt_cache_key"
+    RULES = r"\b(?:roles?|system|developer)\b"
+
+    def is_in(self, text: str) -> bool:
+        """Return whether a refusal's parameter, or its words, name this part."""
+        return re.search(self.value, text, re.IGNORECASE) is not None
+
+
 @dataclass(frozen=True)
 class Form:
     """How each part of a request that a provider may refuse is sent.
@@ -55,12 +62,12 @@ class Form:
     maximum of output tokens, None until a refusal states it.
     """
 
-    choices: Mapping[str, tuple[str, ...]]
+    choices: Mapping[Part, tuple[str, ...]]
     most: int | None = None
 
-    def of(self, name: str) -> str:
+    def of(self, part: Part) -> str:
         """Return the value that is sent for a part; "" for none."""
-        return self.choices.get(name, ("",))[0]
+        return self.choices.get(part, ("",))[0]
 
     def room(self, wanted: int) -> int:
         """Return how many output tokens to ask for, where so many are wanted."""
@@ -77,10 +84,7 @@ def efforts(wanted: str) -> tuple[str, ...]:
 def adapted(form: Form, fault: Fault, room: int) -> Form | None:
     """Return the form that a refusal asks for; None where it asks for none that we have.
 
-    Args:
-        form: the form of the refused request.
-        fault: the refusal.
-        room: output tokens that were asked for.
+    `form` is that of the refused request, `room` the output tokens that were asked for.
     """
     if fault.ending is CallEnding.TOO_LONG:
         left = _left(fault.said, form.room(room))
@@ -89,22 +93,22 @@ def adapted(form: Form, fault: Fault, room: int) -> Form | None:
     if fault.ending not in (CallEnding.BAD_REQUEST, CallEnding.NOT_FOUND):
         return None
     for text in (fault.param, fault.said):
-        for name, pattern in _NAMED.items():
-            if pattern.search(text) and (changed := _changed(form, name, fault.said, room)):
+        for part in Part:
+            if part.is_in(text) and (changed := _changed(form, part, fault.said, room)):
                 return changed
     return None
 
 
-def _changed(form: Form, name: str, message: str, room: int) -> Form | None:
-    if name == LIMIT and (most := _stated(message, form.room(room))):
+def _changed(form: Form, part: Part, message: str, room: int) -> Form | None:
+    if part is Part.LIMIT and (most := _stated(message, form.room(room))):
         return replace(form, most=most)
-    rest = form.choices.get(name, ())[1:]
+    rest = form.choices.get(part, ())[1:]
     if not rest:
         return None
     # A value that the refusal names would be accepted; else the last choice is the safest.
     named = (each for each in rest if each and re.search(rf"\b{each}\b", message, re.IGNORECASE))
     chosen = rest.index(next(named, rest[-1]))
-    return replace(form, choices={**form.choices, name: rest[chosen:]})
+    return replace(form, choices={**form.choices, part: rest[chosen:]})
 
 
 def _stated(message: str, room: int) -> int | None:
@@ -149,19 +153,10 @@ class AdaptingModel(ABC):
     def __init__(self, client: ModelClient, form: Form) -> None:
         self._client = client
         self._form = form
+        self.provider, self.model = client.provider, client.model
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.model!r}, {self.provider!r})"
-
-    @property
-    def provider(self) -> str:
-        """See `Model`."""
-        return self._client.provider
-
-    @property
-    def model(self) -> str:
-        """See `Model`."""
-        return self._client.model
 
     def complete(self, prompt: Prompt, *, max_output: int) -> Reply:
         """See `Model`."""

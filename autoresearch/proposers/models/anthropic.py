@@ -4,29 +4,15 @@ from collections.abc import Iterable, Iterator
 from typing import cast
 
 import anthropic
-from anthropic.types import (
-    MessageParam,
-    OutputConfigParam,
-    TextBlockParam,
-)
+from anthropic.types import MessageParam, OutputConfigParam, TextBlockParam
 
-from autoresearch.proposers.models import faults
-from autoresearch.proposers.models.adapting import (
-    EFFORT,
-    LIMIT,
-    MARKS,
-    RULES,
-    AdaptingModel,
-    Form,
-    efforts,
-)
+from autoresearch.proposers.models.adapting import AdaptingModel, Form, Part, efforts
 from autoresearch.proposers.models.base import Prompt
-from autoresearch.proposers.models.bodies import events, gathered, parsed
-from autoresearch.proposers.models.client import ModelAnswer, ModelClient, marked, sendable
+from autoresearch.proposers.models.bodies import read_stream
+from autoresearch.proposers.models.client import Json, ModelAnswer, ModelClient, blocks, said_since
 from autoresearch.proposers.models.connection import Connection, bearer, http_client
 from autoresearch.proposers.models.faults import Fault
 from autoresearch.proposers.models.fields import (
-    cost_in,
     count,
     entries,
     get_path,
@@ -35,7 +21,7 @@ from autoresearch.proposers.models.fields import (
     word,
 )
 from autoresearch.proposers.models.stops import ending_of
-from autoresearch.records.money import CallEnding, Usage
+from autoresearch.records.money import Usage
 
 OFFICIAL = "https://api.anthropic.com"
 _INPUT_COUNTS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
@@ -55,10 +41,10 @@ class AnthropicModel(AdaptingModel):
         self, client: ModelClient, *, effort: str = "", base_url: str | None = None
     ) -> None:
         choices = {
-            LIMIT: ("max_tokens",),
-            RULES: ("system", "user"),
-            EFFORT: efforts(effort),
-            MARKS: ("ephemeral", ""),
+            Part.LIMIT: ("max_tokens",),
+            Part.RULES: ("system", "user"),
+            Part.EFFORT: efforts(effort),
+            Part.MARKS: ("ephemeral", ""),
         }
         super().__init__(client, Form(choices))
         url = base_url or OFFICIAL
@@ -76,31 +62,21 @@ class AnthropicModel(AdaptingModel):
     def _ask(
         self, connection: Connection, form: Form, prompt: Prompt, max_output: int
     ) -> ModelAnswer | Fault:
-        blocks = _blocks(prompt, marks=bool(form.of(MARKS)))
-        rules = len(marked(prompt.system)) if form.of(RULES) == "system" else 0
-        system, user = blocks[:rules], blocks[rules:]
-        effort = form.of(EFFORT)
+        mark = {"cache_control": {"type": "ephemeral"}} if form.of(Part.MARKS) else {}
+        rules, task = blocks(prompt, "text", mark, apart=form.of(Part.RULES) == "system")
+        messages: list[Json] = [{"role": "user", "content": task}, *said_since(prompt)]
+        effort = form.of(Part.EFFORT)
+        thinking = cast("OutputConfigParam", {"effort": effort}) if effort else anthropic.omit
         with self._sdk.messages.create(
             model=self.model,
             max_tokens=form.room(max_output),
-            system=system or anthropic.omit,
-            messages=_messages(user, prompt),
-            output_config=cast("OutputConfigParam", {"effort": effort})
-            if effort
-            else anthropic.omit,
+            system=cast("list[TextBlockParam]", rules) or anthropic.omit,
+            messages=cast("list[MessageParam]", messages),
+            output_config=thinking,
             stream=True,
         ) as stream:
-            connection.opened = True
-            connection.costs(cost_in(stream.response.headers))
-            kind = stream.response.headers.get("content-type", "")
-            if "json" not in kind:
-                return _Reading(connection).read(stream, streamed="event-stream" in kind)
-            body = gathered(stream.response.iter_bytes())
-        whole = parsed(body)
-        if get_path(whole, "error"):
-            return faults.of_error(whole)
-        told = events(body) if whole is None else _events_of(whole)
-        return _Reading(connection).read(told, streamed=False)
+            read = _Reading(connection).read
+            return read_stream(connection, stream, stream.response, read, _events_of, "message")
 
 
 class _Reading:
@@ -111,16 +87,14 @@ class _Reading:
         self._counts: dict[str, int] = {}
         self._stop = self._note = ""
 
-    def read(self, told: Iterable[object], *, streamed: bool) -> ModelAnswer | Fault:
-        """Return what was said; a stream that ends before its end was cut."""
+    def read(self, told: Iterable[object]) -> ModelAnswer | None:
+        """Return what was said; None where the events end before the message does."""
         for event in told:
             if get_path(event, "type") == "message_stop" and self._stop:
                 ending = ending_of(self._stop)
                 return ModelAnswer(ending, self._connection.text, self._note, self._stop)
             self._take(event)
-        if not streamed:
-            return Fault(CallEnding.MALFORMED, "it is no stream of events")
-        return Fault(CallEnding.CUT, "the stream ended before the message did")
+        return None
 
     def _take(self, event: object) -> None:
         kind = get_path(event, "type")
@@ -168,21 +142,3 @@ def _events_of(message: object) -> Iterator[object]:
         yield {"type": "content_block_start", "content_block": block}
     yield {"type": "message_delta", "delta": message, "usage": get_path(message, "usage")}
     yield {"type": "message_stop"}
-
-
-def _blocks(prompt: Prompt, *, marks: bool) -> list[TextBlockParam]:
-    blocks: list[TextBlockParam] = []
-    for text, cache in marked((*prompt.system, *prompt.user)):
-        block: TextBlockParam = {"type": "text", "text": text}
-        if cache and marks:
-            block["cache_control"] = {"type": "ephemeral"}
-        blocks.append(block)
-    return blocks
-
-
-def _messages(user: list[TextBlockParam], prompt: Prompt) -> list[MessageParam]:
-    messages: list[MessageParam] = [{"role": "user", "content": user}]
-    for answer, objection in prompt.exchanges:
-        messages.append({"role": "assistant", "content": sendable(answer, "(empty answer)")})
-        messages.append({"role": "user", "content": sendable(objection)})
-    return messages

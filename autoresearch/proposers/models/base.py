@@ -39,22 +39,25 @@ class Prompt:
         return replace(self, exchanges=(*self.exchanges, (answer, objection)))
 
     @property
+    def texts(self) -> list[str]:
+        """All that it says, answers and objections included."""
+        sections = [each.text for each in (*self.system, *self.user)]
+        return [*sections, *(text for exchange in self.exchanges for text in exchange)]
+
+    @property
     def most_tokens(self) -> int:
-        """Return an upper bound of its tokens: a token has at least one byte.
+        """An upper bound of its tokens: a token has at least one byte.
 
         Counted as JSON, whose escapes only make it longer.
         """
-        texts = [each.text for each in (*self.system, *self.user)]
-        texts += [text for exchange in self.exchanges for text in exchange]
-        return sum(
-            len(json.dumps(text, ensure_ascii=False).encode(errors="replace")) for text in texts
-        ) + (_OVERHEAD + 16 * len(texts))
+        written = (json.dumps(text, ensure_ascii=False) for text in self.texts)
+        sizes = [len(each.encode(errors="replace")) for each in written]
+        return sum(sizes) + _OVERHEAD + 16 * len(sizes)
 
     @property
     def characters(self) -> int:
-        """Return its length, all answers and objections included."""
-        sections = sum(len(each.text) for each in (*self.system, *self.user))
-        return sections + sum(len(text) for exchange in self.exchanges for text in exchange)
+        """Its length, all answers and objections included."""
+        return sum(map(len, self.texts))
 
 
 @dataclass(frozen=True)
@@ -92,13 +95,10 @@ class Model(Protocol):
     @property
     def provider(self) -> str:
         """Return who bills: "anthropic", "openai", or the base URL's host and port."""
-        ...
 
     @property
     def model(self) -> str:
         """Return the model's name as the provider knows it."""
-        ...
 
     def complete(self, prompt: Prompt, *, max_output: int) -> Reply:
         """Make one attempt. Whatever goes wrong is in the reply; nothing is raised."""
-        ...

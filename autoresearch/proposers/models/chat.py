@@ -14,19 +14,16 @@ from openai.types.chat import ChatCompletionMessageParam
 from openai.types.shared_params.reasoning_effort import ReasoningEffort
 
 from autoresearch.proposers.models import faults
-from autoresearch.proposers.models.adapting import (
-    COUNTS,
-    EFFORT,
-    LIMIT,
-    RULES,
-    STREAM,
-    AdaptingModel,
-    Form,
-    efforts,
-)
+from autoresearch.proposers.models.adapting import AdaptingModel, Form, Part, efforts
 from autoresearch.proposers.models.base import Prompt, Section
 from autoresearch.proposers.models.bodies import completion, gathered
-from autoresearch.proposers.models.client import ModelAnswer, ModelClient, sendable
+from autoresearch.proposers.models.client import (
+    Json,
+    ModelAnswer,
+    ModelClient,
+    said_since,
+    sendable,
+)
 from autoresearch.proposers.models.connection import Connection
 from autoresearch.proposers.models.faults import Fault
 from autoresearch.proposers.models.fields import (
@@ -65,11 +62,11 @@ class ChatModel(AdaptingModel):
 
     def __init__(self, client: ModelClient, *, base_url: str, effort: str = "") -> None:
         choices = {
-            LIMIT: ("max_tokens", "max_completion_tokens"),
-            RULES: ("system", "developer", "user"),
-            EFFORT: efforts(effort),
-            STREAM: ("", "stream"),
-            COUNTS: ("include_usage", ""),
+            Part.LIMIT: ("max_tokens", "max_completion_tokens"),
+            Part.RULES: ("system", "developer", "user"),
+            Part.EFFORT: efforts(effort),
+            Part.STREAM: ("", "stream"),
+            Part.COUNTS: ("include_usage", ""),
         }
         super().__init__(client, Form(choices))
         self._rooted = bool(urlsplit(base_url).path.strip("/"))
@@ -86,14 +83,14 @@ class ChatModel(AdaptingModel):
             return replace(fault, said=fault.said + hint)
 
     def _fetch(self, connection: Connection, form: Form, prompt: Prompt, room: int) -> bytes:
-        effort = cast("ReasoningEffort", form.of(EFFORT))
-        newer = form.of(LIMIT) == "max_completion_tokens"
-        streaming: dict[str, object] = {"stream": True} if form.of(STREAM) else {}
-        if streaming and form.of(COUNTS):
+        effort = cast("ReasoningEffort", form.of(Part.EFFORT))
+        newer = form.of(Part.LIMIT) == "max_completion_tokens"
+        streaming: dict[str, object] = {"stream": True} if form.of(Part.STREAM) else {}
+        if streaming and form.of(Part.COUNTS):
             streaming["stream_options"] = {"include_usage": True}
         with self._sdk.chat.completions.with_streaming_response.create(
             model=self.model,
-            messages=_messages(prompt, form.of(RULES)),
+            messages=_messages(prompt, form.of(Part.RULES)),
             max_tokens=openai.omit if newer else room,
             max_completion_tokens=room if newer else openai.omit,
             reasoning_effort=effort or openai.omit,
@@ -107,16 +104,9 @@ def _messages(prompt: Prompt, role: str) -> list[ChatCompletionMessageParam]:
     rules, task = _text(prompt.system), _text(prompt.user)
     if role == "user":  # the server has no other: all is one message, for they must alternate
         rules, task = "", _text((*prompt.system, *prompt.user))
-    messages: list[ChatCompletionMessageParam] = []
-    if rules and role == "developer":
-        messages.append({"role": "developer", "content": rules})
-    elif rules:
-        messages.append({"role": "system", "content": rules})
-    messages.append({"role": "user", "content": sendable(task)})
-    for answer, objection in prompt.exchanges:
-        messages.append({"role": "assistant", "content": sendable(answer, "(empty answer)")})
-        messages.append({"role": "user", "content": sendable(objection)})
-    return messages
+    messages: list[Json] = [{"role": role, "content": rules}] if rules else []
+    messages += [{"role": "user", "content": sendable(task)}, *said_since(prompt)]
+    return cast("list[ChatCompletionMessageParam]", messages)
 
 
 def _text(sections: tuple[Section, ...]) -> str:

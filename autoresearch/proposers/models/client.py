@@ -1,17 +1,19 @@
 """One attempt at a provider, from the first byte to the reply: what all models share."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from autoresearch.proposers.models.base import Reply, Section
+from autoresearch.proposers.models.base import Prompt, Reply
 from autoresearch.proposers.models.connection import Connection, within
 from autoresearch.proposers.models.faults import Fault
 from autoresearch.records.money import CallEnding, Usage
 from autoresearch.records.text import LINE_INPUT, safe_line
 
+Json = dict[str, object]  # of a request
 _DETAIL_WIDTH = 300
 _STOP_WIDTH = 40
+_MOST_MARKS = 4  # of a cache's ends in one prompt
 _SHORTEST_KEY = 8  # characters; a shorter key, such as "none" for a local server, is no secret
 # Endings of a request that was turned away, perhaps in a stream: the model has not worked on it.
 _TURNED_AWAY = (
@@ -154,18 +156,39 @@ def sendable(text: str, otherwise: str = "(empty)") -> str:
     return sound if sound.strip() else otherwise
 
 
-def marked(sections: tuple[Section, ...], most: int = 4) -> list[tuple[str, bool]]:
-    """Return the texts of sections, each with whether a cache's breakpoint follows it.
+def blocks(
+    prompt: Prompt, kind: str, mark: Mapping[str, object], *, apart: bool
+) -> tuple[list[Json], list[Json]]:
+    """Return the rules of a prompt and all else, as blocks; marked where a cache may end.
 
-    An empty section cannot have one: it is left out, and its breakpoint moves to the section
-    before. Only the last `most` breakpoints are kept, as providers take no more.
+    An empty section cannot have a mark: it is left out, and its mark moves to the section before.
+    Only the last `_MOST_MARKS` are kept, as providers take no more.
+
+    Args:
+        prompt: what to send, but for its exchanges.
+        kind: of block, as the API calls it.
+        mark: the fields that mark a block.
+        apart: whether the rules have a place of their own; else they begin the rest.
     """
     texts: list[tuple[str, bool]] = []
-    for section in sections:
+    for section in (*prompt.system, *prompt.user):
         if section.text.strip():
             texts.append((sendable(section.text), section.cache))
         elif section.cache and texts:
             texts[-1] = (texts[-1][0], True)
-    marks = [index for index, (_, cache) in enumerate(texts) if cache]
-    kept = set(marks[-most:])
-    return [(text, index in kept) for index, (text, _) in enumerate(texts)]
+    marked = [at for at, (_, cache) in enumerate(texts) if cache][-_MOST_MARKS:]
+    every: list[Json] = [
+        {"type": kind, "text": text, **(mark if at in marked else {})}
+        for at, (text, _) in enumerate(texts)
+    ]
+    rules = sum(bool(each.text.strip()) for each in prompt.system) if apart else 0
+    return every[:rules], every[rules:]
+
+
+def said_since(prompt: Prompt) -> list[Json]:
+    """Return the answers that were sent back, each with the reason, as messages."""
+    messages = list[Json]()
+    for answer, objection in prompt.exchanges:
+        messages.append({"role": "assistant", "content": sendable(answer, "(empty answer)")})
+        messages.append({"role": "user", "content": sendable(objection)})
+    return messages

@@ -9,17 +9,16 @@ few rows in full.
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
+from types import SimpleNamespace
 
-from autoresearch.policy import Guard
 from autoresearch.policy.verdicts import BETTER, NO_BETTER
-from autoresearch.proposers.base import HistoryEntry, TrialSummary
+from autoresearch.proposers.base import Brief, HistoryEntry, TrialSummary
 from autoresearch.proposers.prompting import untrusted_blocks
 from autoresearch.proposers.prompting.templates import Templates
 from autoresearch.proposers.prompting.untrusted_blocks import UntrustedBlocks
-from autoresearch.records.metric import BITS_PER_BYTE, Metric
-from autoresearch.records.values import Chances, Verdict
+from autoresearch.records.values import Verdict
 
 WORDS = 300  # characters of a hypothesis, a risk or a reason
 PATCH_LINES, PATCH_SIZE = 60, 5000
@@ -29,41 +28,6 @@ _CONSTANT = re.compile(r"[-+][A-Z][A-Z0-9_]* = ")
 _PLAIN = (BETTER, NO_BETTER)  # reasons that say no more than the verdict
 # The folder of a trial's copy of the project, or of a library: long, and not to be shown.
 _FOLDER = re.compile(r'^(\s*File ")[^"\n]*/(?:tree|site-packages)/', re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class Row:
-    """The values for a row's template. `speed`, `steps`, `memory` are shares of the incumbent's.
-
-    `pairs` are the differences as they were read, by seed, which says something where trainings are
-    `paired` by it; `believed` with its `error` is the effect after weighing them. `curve` and
-    `beside`, the incumbent's, are training losses by eighths of the budget, in bits per byte if
-    `in_bytes`, else in nats per token; `steers` says that only their ends can be compared;
-    `guarded` are the numbers that guards are set on. `data` is a block with all text that others
-    have written.
-    """
-
-    number: int
-    verdict: str
-    category: str
-    data: str
-    parent: int | None = None
-    predicted: float | None = None
-    pairs: Sequence[tuple[int, float]] = ()
-    paired: bool = True
-    measured: float | None = None
-    believed: float | None = None
-    error: float | None = None
-    chances: Chances | None = None
-    run: TrialSummary | None = None
-    speed: float | None = None
-    steps: float | None = None
-    memory: float | None = None
-    curve: Sequence[float | None] = ()
-    beside: Sequence[float | None] = ()
-    in_bytes: bool = False
-    steers: bool = False
-    guarded: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,36 +43,14 @@ class HistoryText:
 class HistorySection:
     """Writes the history of a brief."""
 
-    def __init__(
-        self,
-        templates: Templates,
-        salt: str,
-        token_bytes: float | None = None,
-        metric: Metric = BITS_PER_BYTE,
-        guards: Sequence[Guard] = (),
-        *,
-        paired: bool = True,
-    ) -> None:
-        """Build it.
-
-        Args:
-            templates: of rows.
-            salt: the study's.
-            token_bytes: of training text in a token, so that losses are shown in bits per byte.
-            metric: in whose direction scores are shown.
-            guards: whose numbers are shown with them.
-            paired: whether a training takes a seed.
-        """
+    def __init__(self, templates: Templates, brief: Brief) -> None:
         self._templates = templates
-        self._blocks = UntrustedBlocks(salt)
-        self._token_bytes = token_bytes
-        self._metric = metric
-        self._guards = guards
-        self._paired = paired
+        self._brief = brief
+        self._blocks = UntrustedBlocks(brief.salt)
 
-    def rows(self, history: Sequence[HistoryEntry]) -> list[HistoryText]:
+    def rows(self) -> list[HistoryText]:
         """Return the texts of every experiment, oldest first."""
-        return [self._text(each) for each in history]
+        return [self._text(each) for each in self._brief.history]
 
     def fitting(self, rows: Sequence[HistoryText], room: int) -> list[str]:
         """Return the history as sections that fit into `room` tokens, if the verdicts alone do.
@@ -134,59 +76,70 @@ class HistorySection:
         places = groupby(enumerate(rows), key=lambda at: (at[1].verdict, at[1].number - at[0]))
         runs = [[row for _, row in same] for _, same in places]
         spans = [(run[0].number, run[-1].number, str(run[0].verdict)) for run in runs]
-        return self._templates.render("verdicts", self._metric, verdicts=spans)
+        return self._render("verdicts", verdicts=spans)
 
     def _text(self, entry: HistoryEntry) -> HistoryText:
+        values = self._values(entry)
+        data = self._blocks.data("experiment", _data(entry))
         words = self._blocks.inline("hypothesis", untrusted_blocks.line(entry.hypothesis, 160))
-        row = self._row(entry, self._blocks.data("experiment", _data(entry)))
-        full = self._templates.render("experiment", self._metric, row=row)
-        line = self._templates.render("line", self._metric, row=replace(row, data=words))
+        full = self._render("experiment", row=SimpleNamespace(**values, data=data))
+        line = self._render("line", row=SimpleNamespace(**values, data=words))
         return HistoryText(entry.id, entry.verdict, section(full), f"{line}\n")
 
-    def _row(self, entry: HistoryEntry, data: str) -> Row:
+    def _render(self, name: str, **values: object) -> str:
+        return self._templates.render(name, self._brief.scale.metric, **values)
+
+    def _values(self, entry: HistoryEntry) -> dict[str, object]:
+        """Return the values of a row but for its `data`, the block of what others have written.
+
+        `speed`, `steps` and `memory` are shares of the incumbent's. `pairs` are the differences as
+        they were read, by seed, which says something where trainings are `paired` by it; `believed`
+        with its `error` is the effect after weighing them. `curve` and `beside`, the incumbent's,
+        are training losses by eighths of the budget, in bits per byte if `in_bytes`, else in nats
+        per token; `steers` says that only their ends can be compared.
+        """
         runs = [run for run in (entry.run, entry.beside) if run is not None]
         costs = [(run.speed, run.steps, run.memory) for run in runs]
-        speed: float | None = None
-        steps: float | None = None
-        memory: float | None = None
+        shares: Sequence[float | None] = [None] * 3
         if len(costs) == 2 and all(map(all, costs)):
-            speed, steps, memory = (mine / theirs for mine, theirs in zip(*costs, strict=True))
-        return Row(
-            number=entry.id,
-            verdict=str(entry.verdict),
-            category=str(entry.category),
-            data=data,
-            parent=entry.parent_id,
-            predicted=entry.predicted_delta,
-            pairs=entry.pairs,
-            paired=self._paired,
-            measured=entry.measured,
-            believed=entry.delta,
-            error=entry.delta_error,
-            chances=entry.chances,
-            run=entry.run,
-            speed=speed,
-            steps=steps,
-            memory=memory,
-            curve=self._curve(entry.run),
-            beside=self._curve(entry.beside),
-            in_bytes=self._token_bytes is not None,
-            steers=bool(entry.steers),
-            guarded=self._guarded(entry.run),
-        )
+            shares = [mine / theirs for mine, theirs in zip(*costs, strict=True)]
+        token_bytes = self._brief.measuring.token_bytes if self._brief.measuring else None
+        return {
+            "number": entry.id,
+            "verdict": entry.verdict,
+            "category": entry.category,
+            "parent": entry.parent_id,
+            "predicted": entry.predicted_delta,
+            "pairs": entry.pairs,
+            "paired": self._brief.scale.noise.paired,
+            "measured": entry.measured,
+            "believed": entry.delta,
+            "error": entry.delta_error,
+            "chances": entry.chances,
+            "run": entry.run,
+            "speed": shares[0],
+            "steps": shares[1],
+            "memory": shares[2],
+            "curve": _curve(entry.run, token_bytes),
+            "beside": _curve(entry.beside, token_bytes),
+            "in_bytes": token_bytes is not None,
+            "steers": bool(entry.steers),
+            "guarded": self._guarded(entry.run),
+        }
 
     def _guarded(self, run: TrialSummary | None) -> str:
         """Return the numbers that guards are set on, in words."""
         known = run.gauges if run is not None else {}
-        guards = [each.name for each in self._guards if each.name in known]
+        guards = [each.name for each in self._brief.guards if each.name in known]
         return ", ".join(f"{name} {known[name]:.4g}" for name in guards)
 
-    def _curve(self, run: TrialSummary | None) -> Sequence[float | None]:
-        """Return a curve in bits per byte where the bytes of a token are known."""
-        if run is None or not any(run.curve):
-            return ()
-        scale = math.log(2) * self._token_bytes if self._token_bytes else 1.0
-        return [None if loss is None else loss / scale for loss in run.curve]
+
+def _curve(run: TrialSummary | None, token_bytes: float | None) -> Sequence[float | None]:
+    """Return a curve in bits per byte where the bytes of a token are known."""
+    if run is None or not any(run.curve):
+        return ()
+    scale = math.log(2) * token_bytes if token_bytes else 1.0
+    return [None if loss is None else loss / scale for loss in run.curve]
 
 
 def shortened(rows: Sequence[HistoryText], room: int) -> tuple[int, int]:

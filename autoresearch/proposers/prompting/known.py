@@ -1,7 +1,7 @@
 """Results known before the study, for a brief: the keeps, and others if there is room."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from types import SimpleNamespace
 
 from autoresearch.proposers.known import Known, KnownIdea
 from autoresearch.proposers.prompting import untrusted_blocks
@@ -14,33 +14,18 @@ _WORDS = 160  # characters of an idea
 _WORD = {Verdict.KEEP: "kept", Verdict.DISCARD: "discarded", Verdict.CRASH: "crashed"}
 
 
-@dataclass(frozen=True)
-class KnownView:
-    """The values for the template.
+def known_view(known: Known, blocks: UntrustedBlocks, room: int) -> SimpleNamespace:
+    """Return what a brief says of earlier results, in about `room` tokens.
 
-    `results` is a block of rows, `left` how many rows did not fit in. `first` is the score of the
-    first keep, `best` that of the best, in digits; "" for none.
+    `first` is the score of the first keep and `best` that of the best, in digits, "" for none;
+    `left` is how many rows did not fit into the block of `results`.
     """
-
-    origin: str
-    metric: str
-    direction: Direction
-    counts: str
-    first: str
-    best: str
-    inside: bool | None
-    results: str
-    left: int
-
-
-def known_view(known: Known, blocks: UntrustedBlocks, room: int) -> KnownView:
-    """Return what a brief says of earlier results, in about `room` tokens."""
     keeps = [each.score for each in known.ideas if _kept(each) and each.score is not None]
     higher = known.metric.direction is Direction.HIGHER
     best = (max if higher else min)(keeps, default=None)
     lines = [untrusted_blocks.line(_line(each, known), _WORDS) for each in known.ideas]
     shown = _fitting(known.ideas, lines, room)
-    return KnownView(
+    return SimpleNamespace(
         origin=untrusted_blocks.line(known.origin, 120),
         metric=untrusted_blocks.line(known.metric.name, 60),
         direction=known.metric.direction,

@@ -1,131 +1,67 @@
-"""The values for a prompt's templates: our own numbers, and text of others as untrusted blocks."""
+"""The values of a prompt's templates: our own numbers, and text of others as untrusted blocks.
+
+Each is named as the templates name it. A block is empty where there is nothing to show.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from statistics import fmean
+from types import SimpleNamespace
 
 from autoresearch import patching
-from autoresearch.policy import Calibration, Noise, power
-from autoresearch.proposers.base import Brief, HistoryEntry, Pending, Remaining
+from autoresearch.policy import power
+from autoresearch.policy.confirmation import CONFIRMED
+from autoresearch.policy.verdicts import ENOUGH_REPEATS, MAX_PAIRS
+from autoresearch.proposers.base import Brief, HistoryEntry, Pending
 from autoresearch.proposers.prompting import digest, untrusted_blocks
-from autoresearch.proposers.prompting.digest import Tally
 from autoresearch.proposers.prompting.untrusted_blocks import UntrustedBlocks
-from autoresearch.records.values import Category, Chances, Estimate, Standing
+from autoresearch.records.values import Category, Standing
 
+_CATEGORIES = " | ".join(
+    each for each in Category if each not in (Category.BASELINE, Category.OTHER)
+)
 _PROGRAM = "program.md"
 _NAMES = 40  # of fixed files that are not shown
 _READINGS = 12  # of the baseline
 _NUMBERS = 8  # of experiments that are at work, or crashed in the same way
 
 
-@dataclass(frozen=True)
-class ProjectView:
-    """The person's words and the fixed files, as blocks; empty where there is nothing."""
+def setting(brief: Brief, proposals: int) -> SimpleNamespace:
+    """Return what never changes in a study: for the rules, and for how to answer.
 
-    program: str
-    shown: tuple[str, ...]
-    dropped: str
-    others: str
-
-
-@dataclass(frozen=True)
-class IncumbentView:
-    """The code to change, as blocks; `profile`, where it spends its time, is empty if not known."""
-
-    number: int
-    files: tuple[str, ...]
-    parameters: int | None
-    profile: str
-
-
-@dataclass(frozen=True)
-class NearMiss:
-    """A discard worth another thought; `mended` names the keeps since it was measured."""
-
-    number: int
-    measured: float
-    chances: Chances | None
-    parent: int | None
-    mended: str
-    words: str
-
-
-@dataclass(frozen=True)
-class PendingView:
-    """An experiment that has no verdict yet; `words` is a block with its hypothesis."""
-
-    number: int
-    category: str
-    words: str
-
-
-@dataclass(frozen=True)
-class Idea:
-    """An idea that an author has noted for later, as a block."""
-
-    number: str
-    words: str
-
-
-@dataclass(frozen=True)
-class Keep:
-    """One keep that the incumbent builds on; `standing` is empty where there is none yet.
-
-    `further` is the mean difference of its `pairs` since the verdict; None without any.
+    `line_price` and `tie` are in the metric's unit; or in `shares` of the noise between seeds,
+    where that is still being learned, so that they stay the same throughout the study.
     """
-
-    number: int
-    category: str
-    believed: float | None
-    error: float | None
-    pairs: int
-    further: float | None
-    standing: str
-    words: str
-
-
-@dataclass(frozen=True)
-class CrashKind:
-    """A kind of crash that was seen again; `words` is a block with the latest one's reason."""
-
-    count: int
-    numbers: str
-    banned: bool
-    words: str
-
-
-@dataclass(frozen=True)
-class Now:
-    """What is new in every brief.
-
-    `first` is the baseline's number. `more_steps` is what two fifths more steps are worth,
-    `smallest` the gain that a few pairs would confirm; `line_price` and `tie` are in the metric's
-    unit. `notes` is a block with the person's own words.
-    """
-
-    incumbent: int
-    score: Estimate | None
-    first: int
-    baseline: tuple[tuple[int, float], ...]
-    noise: Noise | None
-    more_steps: float
-    smallest: float
-    line_price: float
-    tie: float
-    since_keep: int
-    pending: tuple[PendingView, ...]
-    line: tuple[Keep, ...]
-    refuted: str
-    remaining: Remaining
-    trainings: int
-    tallies: tuple[Tally, ...]
-    calibration: Calibration | None
-    by_category: Mapping[Category, Calibration]
-    ideas: tuple[Idea, ...]
-    near: tuple[NearMiss, ...]
-    crashes: tuple[CrashKind, ...]
-    notes: str
+    unit = 1.0 if brief.scale.metric.is_bits_per_byte else brief.scale.noise.seed
+    machine = brief.measuring.machine if brief.measuring else None
+    parts = (machine.processor, machine.card, machine.software) if machine else ()
+    return SimpleNamespace(
+        entry=untrusted_blocks.line(brief.entry, 120),
+        command=untrusted_blocks.line(brief.command, 300),
+        total=brief.total,
+        paired=brief.scale.noise.paired,
+        guards=[f"`{each.name}` {each.description}" for each in brief.guards],
+        example=brief.example_delta,
+        editable=untrusted_blocks.line(", ".join(brief.editable), 300),
+        several=len(brief.editable) > 1 or "*" in brief.editable[0],
+        device=untrusted_blocks.line(brief.device, 40),
+        seconds=brief.budget.training,
+        clock=brief.budget.clock,
+        startup=brief.budget.startup,
+        categories=_CATEGORIES,
+        proposals=proposals,
+        measuring=brief.measuring,
+        threads=brief.limits.threads,
+        memory=brief.limits.memory,
+        machine=untrusted_blocks.line(", ".join(filter(None, parts)), 200),
+        compiles=machine.compiles if machine else None,
+        shares=unit != 1.0,
+        line_price=brief.scale.line_price / unit,
+        tie=brief.scale.tie / unit,
+        first_repeats=ENOUGH_REPEATS,
+        most_pairs=MAX_PAIRS,
+        confirmed=CONFIRMED,
+    )
 
 
 def shown_files(brief: Brief, globs: Sequence[str]) -> dict[str, str]:
@@ -137,69 +73,69 @@ def shown_files(brief: Brief, globs: Sequence[str]) -> dict[str, str]:
 
 def project(
     brief: Brief, blocks: UntrustedBlocks, shown: Mapping[str, str], dropped: Sequence[str]
-) -> ProjectView:
+) -> SimpleNamespace:
     """Return what a brief says about all that no proposal can change."""
     named = {*shown, *dropped, _PROGRAM}
     others = [path for path in sorted(brief.fixed_files) if path not in named]
-    return ProjectView(
-        program=blocks.instructions(untrusted_blocks.code(brief.program))
-        if brief.program.strip()
-        else "",
+    program = untrusted_blocks.code(brief.program)
+    return SimpleNamespace(
+        program=blocks.instructions(program) if brief.program.strip() else "",
         shown=_files(blocks, dict(sorted(shown.items()))),
         dropped=_names(blocks, sorted(dropped)),
         others=_names(blocks, others),
     )
 
 
-def incumbent(brief: Brief, blocks: UntrustedBlocks) -> IncumbentView:
-    """Return the code to change."""
-    profile = blocks.data("profile", _profile(brief)) if brief.profile else ""
-    files = _files(blocks, brief.files)
-    return IncumbentView(brief.incumbent_id, files, brief.parameters, profile)
+def incumbent(brief: Brief, blocks: UntrustedBlocks) -> SimpleNamespace:
+    """Return the code to change, and where it spends its time."""
+    return SimpleNamespace(
+        number=brief.incumbent_id,
+        files=_files(blocks, brief.files),
+        parameters=brief.parameters,
+        profile=blocks.data("profile", _profile(brief)) if brief.profile else "",
+    )
 
 
-def now(brief: Brief, blocks: UntrustedBlocks, proposer: str = "") -> Now:
+def now(brief: Brief, blocks: UntrustedBlocks, proposer: str = "") -> SimpleNamespace:
     """Return what is new in every brief; `proposer` is the one whose predictions are compared."""
-    history, left = brief.history, brief.remaining
+    history, left, noise = brief.history, brief.remaining, brief.noise
     line = digest.lineage(history, brief.incumbent_id)
-    near = digest.near_misses(history)
-    crashes = digest.repeated_crashes(history)
-    return Now(
+    return SimpleNamespace(
         incumbent=brief.incumbent_id,
         score=brief.score,
         first=next((entry.id for entry in history if entry.category is Category.BASELINE), 0),
         baseline=brief.baseline[:_READINGS],
-        noise=brief.noise,
-        more_steps=brief.noise.slope * math.log(1.4) if brief.noise else 0.0,
-        smallest=power(brief.noise, brief.scale).gain if brief.noise else 0.0,
+        noise=noise,
+        more_steps=noise.slope * math.log(1.4) if noise else 0.0,  # what 40 % more are worth
+        smallest=power(noise, brief.scale).gain if noise else 0.0,  # that pairs would confirm
         line_price=brief.scale.line_price,
         tie=brief.scale.tie,
         since_keep=digest.since_keep(history),
-        pending=tuple(
-            PendingView(each.id, str(each.category), _words(each, blocks))
+        pending=[
+            SimpleNamespace(number=each.id, category=each.category, words=_words(each, blocks))
             for each in brief.pending[:_NUMBERS]
-        ),
-        line=tuple(_keep(entry, blocks) for entry in line[1:]),
+        ],
+        line=[_keep(entry, blocks) for entry in line[1:]],
         refuted=_experiments([entry for entry in history if entry.standing is Standing.REFUTED]),
         remaining=left,
         trainings=int((left.seconds or 0) // max(left.training or brief.budget.training, 1e-9)),
-        tallies=tuple(digest.tallies(history)),
+        tallies=digest.tallies(history),
         calibration=digest.calibration(history, proposer),
         by_category=digest.calibrations(history, proposer),
-        ideas=tuple(
-            Idea(number, blocks.inline("idea", untrusted_blocks.line(text, 300)))
+        ideas=[
+            SimpleNamespace(
+                number=number, words=blocks.inline("idea", untrusted_blocks.line(text, 300))
+            )
             for number, text in digest.open_ideas(history, proposer)
-        ),
-        near=tuple(_near(entry, line, blocks) for entry in near),
-        crashes=tuple(_crash(same, blocks) for same in crashes),
+        ],
+        near=[_near(entry, line, blocks) for entry in digest.near_misses(history)],
+        crashes=[_crash(same, blocks) for same in digest.repeated_crashes(history)],
         notes=blocks.added(brief.notes),
     )
 
 
-def _files(blocks: UntrustedBlocks, files: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(
-        blocks.data("file", untrusted_blocks.code(text), name) for name, text in files.items()
-    )
+def _files(blocks: UntrustedBlocks, files: Mapping[str, str]) -> list[str]:
+    return [blocks.data("file", untrusted_blocks.code(text), name) for name, text in files.items()]
 
 
 def _profile(brief: Brief) -> str:
@@ -207,19 +143,16 @@ def _profile(brief: Brief) -> str:
     lines = list[str]()
     for row in brief.profile:
         text = row.text if row.path == brief.entry else f"{row.path}: {row.text}"
-        lines.append(untrusted_blocks.line(f"{100 * row.share:.0f}% {text}", 140))
-    return "\n".join(
-        "  " * row.depth + line for row, line in zip(brief.profile, lines, strict=True)
-    )
+        shown = untrusted_blocks.line(f"{100 * row.share:.0f}% {text}", 140)
+        lines.append("  " * row.depth + shown)
+    return "\n".join(lines)
 
 
 def _names(blocks: UntrustedBlocks, paths: Sequence[str]) -> str:
-    if not paths:
-        return ""
     lines = [untrusted_blocks.line(path, 120) for path in paths[:_NAMES]]
-    if left := len(paths) - _NAMES:
-        lines += [f"and {left} more"] if left > 0 else []
-    return blocks.data("names", "\n".join(lines))
+    if len(paths) > _NAMES:
+        lines.append(f"and {len(paths) - _NAMES} more")
+    return blocks.data("names", "\n".join(lines)) if lines else ""
 
 
 def _experiments(entries: Sequence[HistoryEntry]) -> str:
@@ -234,27 +167,41 @@ def _words(entry: HistoryEntry | Pending, blocks: UntrustedBlocks) -> str:
     return blocks.inline("hypothesis", untrusted_blocks.line(entry.hypothesis, 160))
 
 
-def _keep(entry: HistoryEntry, blocks: UntrustedBlocks) -> Keep:
-    return Keep(
+def _keep(entry: HistoryEntry, blocks: UntrustedBlocks) -> SimpleNamespace:
+    """Return a keep that the incumbent builds on, with what further pairs have read since."""
+    return SimpleNamespace(
         number=entry.id,
-        category=str(entry.category),
+        category=entry.category,
         believed=entry.delta,
         error=entry.delta_error,
         pairs=len(entry.further),
         further=fmean(read for _, read in entry.further) if entry.further else None,
-        standing="" if entry.standing is None else str(entry.standing),
+        standing=entry.standing or "",
         words=_words(entry, blocks),
     )
 
 
-def _near(entry: HistoryEntry, line: Sequence[HistoryEntry], blocks: UntrustedBlocks) -> NearMiss:
+def _near(
+    entry: HistoryEntry, line: Sequence[HistoryEntry], blocks: UntrustedBlocks
+) -> SimpleNamespace:
+    """Return a discard worth another thought, with the keeps since it was measured (`mended`)."""
     # `line` is oldest first: keeps that come after its parent were made after it.
     at = next((at for at, each in enumerate(line) if each.id == entry.parent_id), len(line))
-    mended = _experiments(line[at + 1 :])
-    words = _words(entry, blocks)
-    return NearMiss(entry.id, entry.measured or 0.0, entry.chances, entry.parent_id, mended, words)
+    return SimpleNamespace(
+        number=entry.id,
+        measured=entry.measured or 0.0,
+        chances=entry.chances,
+        parent=entry.parent_id,
+        mended=_experiments(line[at + 1 :]),
+        words=_words(entry, blocks),
+    )
 
 
-def _crash(same: Sequence[HistoryEntry], blocks: UntrustedBlocks) -> CrashKind:
-    words = blocks.inline("reason", untrusted_blocks.line(same[-1].reason, 160))
-    return CrashKind(len(same), _experiments(same[-_NUMBERS:]), len(same) >= digest.BAN, words)
+def _crash(same: Sequence[HistoryEntry], blocks: UntrustedBlocks) -> SimpleNamespace:
+    """Return a kind of crash that was seen again, with the latest one's reason."""
+    return SimpleNamespace(
+        count=len(same),
+        numbers=_experiments(same[-_NUMBERS:]),
+        banned=len(same) >= digest.BAN,
+        words=blocks.inline("reason", untrusted_blocks.line(same[-1].reason, 160)),
+    )

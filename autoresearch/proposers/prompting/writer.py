@@ -12,7 +12,6 @@ from autoresearch.proposers.prompting import untrusted_blocks, views
 from autoresearch.proposers.prompting.example import examples
 from autoresearch.proposers.prompting.history import HistorySection, estimate, section
 from autoresearch.proposers.prompting.known import known_view
-from autoresearch.proposers.prompting.setting import setting_of
 from autoresearch.proposers.prompting.templates import Templates
 from autoresearch.proposers.prompting.untrusted_blocks import UntrustedBlocks
 from autoresearch.records.metric import Metric
@@ -118,7 +117,7 @@ class Prompting:
 
     def _pieces(self, brief: Brief, answer: str, most: int, proposals: int = 1) -> _Pieces:
         blocks = UntrustedBlocks(brief.salt)
-        setting, metric = setting_of(brief, proposals), brief.scale.metric
+        setting, metric = views.setting(brief, proposals), brief.scale.metric
         rules, how = (self._section(name, metric, setting=setting) for name in ("rules", answer))
         incumbent = self._section("incumbent", metric, incumbent=views.incumbent(brief, blocks))
         heading = self._section("history", metric, setting=setting)
@@ -135,8 +134,8 @@ class Prompting:
         fixed = sum(map(estimate, (rules, how, incumbent, heading, known)))
         project = self._project(brief, blocks, most - fixed - NOW_TOKENS - most // _HISTORY_SHARE)
         room = most - fixed - estimate(project) - max(NOW_TOKENS, estimate(now))
-        history = _history(self._templates, brief)
-        rows = history.fitting(history.rows(brief.history), room)
+        history = HistorySection(self._templates, brief)
+        rows = history.fitting(history.rows(), room)
         project += known
         return _within(_Pieces(rules, how, project, incumbent, heading, rows, now), most)
 
@@ -158,17 +157,9 @@ class Prompting:
             for answer in (*_ANSWERS.values(), _COMMAND):
                 self._pieces(brief, answer, 200_000)
                 self._pieces(brief, answer, 200_000, proposals=2)
-            history = _history(self._templates, brief)
-            history.fitting(history.rows(brief.history), room=0)
+            history = HistorySection(self._templates, brief)
+            history.fitting(history.rows(), room=0)
             self.objection(brief, Rejection("an example"))
-
-
-def _history(templates: Templates, brief: Brief) -> HistorySection:
-    token_bytes = brief.measuring.token_bytes if brief.measuring else None
-    paired = brief.scale.noise.paired
-    return HistorySection(
-        templates, brief.salt, token_bytes, brief.scale.metric, brief.guards, paired=paired
-    )
 
 
 def _within(pieces: _Pieces, most: int) -> _Pieces:

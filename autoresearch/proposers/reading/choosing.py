@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 
-from autoresearch.proposers.base import Brief
 from autoresearch.proposers.reading.doubting import fault_in
 from autoresearch.proposers.reading.headers import Group
 from autoresearch.proposers.reading.objecting import changeless, headless
@@ -11,9 +10,10 @@ from autoresearch.proposers.reading.parts import ChosenParts, Parts
 from autoresearch.records.proposals import Rejection
 
 _WORDS = re.compile(r"[^\W\d_]+")
+_NAME = 3  # words that the name of a file may have
 
 
-def choose(parts: Parts, brief: Brief) -> ChosenParts | Rejection:
+def choose(parts: Parts) -> ChosenParts | Rejection:
     """Return the last header with the changes that belong to it: those below it.
 
     What is above it are thoughts, since the form asks for the header first. Only where nothing is
@@ -21,18 +21,19 @@ def choose(parts: Parts, brief: Brief) -> ChosenParts | Rejection:
     """
     real = _distinct_headers(parts)
     if not real:
-        return headless(parts, brief)
+        return headless(parts)
     chosen = _below(parts, real[-1])
     if not chosen.starts and len(real) == 1 and len(parts.headers) == 1:
-        chosen = ChosenParts(real[0], parts.edits, parts.wholes)
-        if _has_words_between(parts, chosen):
+        chosen = ChosenParts(parts.edits, parts.wholes, real[0])
+        between = parts.prose(chosen.starts[0], chosen.stop) if chosen.starts else ()
+        if any(len(_WORDS.findall(line)) > _NAME for line in between):
             return Rejection(
                 "the header stands below several edits with words between them, so which of them "
                 "are meant cannot be known: give the header first, then all edits and nothing else"
             )
     if not chosen.starts:
-        return changeless(parts, real, brief)
-    return fault_in(parts, chosen, brief, real[:-1]) or chosen
+        return changeless(parts, real)
+    return fault_in(parts, chosen, real[:-1]) or chosen
 
 
 def _distinct_headers(parts: Parts) -> Sequence[Group]:
@@ -55,10 +56,4 @@ def _below(parts: Parts, group: Group) -> ChosenParts:
     end = parts.end_of(group.start)
     edits = [each for each in parts.edits if group.start <= each.start < end]
     wholes = [each for each in parts.wholes if group.start <= each.stop <= end]
-    return ChosenParts(group, edits, wholes)
-
-
-def _has_words_between(parts: Parts, chosen: ChosenParts) -> bool:
-    """Return whether there are words between the edits, beyond the name of a file."""
-    between = parts.prose(chosen.starts[0], chosen.stop) if chosen.starts else ()
-    return any(len(_WORDS.findall(line)) > 3 for line in between)
+    return ChosenParts(edits, wholes, group)

@@ -10,12 +10,11 @@ from itertools import pairwise
 from keyword import kwlist
 
 from autoresearch import patching
-from autoresearch.proposers.base import Brief
 from autoresearch.proposers.reading.enclosures import THINKS, Enclosure, thoughts
 from autoresearch.proposers.reading.fences import SIDES
 from autoresearch.proposers.reading.headers import Group, field_name
 from autoresearch.proposers.reading.objecting import two
-from autoresearch.proposers.reading.parts import ChosenParts, Parts, known_files
+from autoresearch.proposers.reading.parts import ChosenParts, Parts
 from autoresearch.records.proposals import Rejection
 from autoresearch.records.text import safe_line
 
@@ -71,33 +70,26 @@ _GOES_ON = re.compile(
 _ITEM = re.compile(r"\W*(\d{1,3})[.)](?!\d)")  # of a list
 
 
-def fault_in(
-    parts: Parts, chosen: ChosenParts, brief: Brief, before: Sequence[Group] = ()
-) -> Rejection | None:
+def fault_in(parts: Parts, chosen: ChosenParts, before: Sequence[Group] = ()) -> Rejection | None:
     """Return why the chosen parts may not be what the author means; None if there is no doubt.
 
-    Args:
-        parts: of the answer.
-        chosen: the parts of its proposal.
-        brief: what was asked.
-        before: the headers above the chosen one.
+    `before` are the headers above the chosen one.
     """
     return (
-        _enclosed(parts, chosen, brief)
-        or _cut(parts, chosen, brief)
-        or _doubted(parts, chosen, brief)
-        or _disputed(parts, chosen, brief, before)
+        _enclosed(parts, chosen)
+        or _cut(parts, chosen)
+        or _doubted(parts, chosen)
+        or _disputed(parts, chosen, before)
     )
 
 
-def _doubted(parts: Parts, chosen: ChosenParts, brief: Brief) -> Rejection | None:
+def _doubted(parts: Parts, chosen: ChosenParts) -> Rejection | None:
     """Return a refusal if words between or below the changes leave open whether all are meant."""
-    begin = chosen.group.start if chosen.group else 0
-    between = parts.prose(chosen.starts[0], max(chosen.starts[-1], begin))
-    below = parts.prose(chosen.stop, parts.end_of(begin))
+    between = parts.prose(chosen.starts[0], max(chosen.starts[-1], chosen.begin))
+    below = parts.prose(chosen.stop, parts.end_of(chosen.begin))
     doubts = [line for line in between if _TAKES_BACK.match(line) or _BESIDE.match(line)]
     doubts += [line for line in below if _TAKES_BACK.match(line)]
-    doubts += _unjoined(parts, chosen, known_files(brief))
+    doubts += _unjoined(parts, chosen)
     if not doubts:
         return None
     return Rejection(
@@ -106,14 +98,14 @@ def _doubted(parts: Parts, chosen: ChosenParts, brief: Brief) -> Rejection | Non
     )
 
 
-def _unjoined(parts: Parts, chosen: ChosenParts, known: Collection[str]) -> list[str]:
+def _unjoined(parts: Parts, chosen: ChosenParts) -> list[str]:
     """Return the words before changes by which these need not belong to the same proposal.
 
     They belong to it if the words count, join, or name something in the change's code.
     """
-    unjoined = list[str]()
+    unjoined, known = list[str](), parts.brief.all_files
     for above, change in pairwise(chosen.edits):
-        lines = [] if change.edit.fault else parts.prose(above.stop, change.start)
+        lines = [] if change.fault else parts.prose(above.stop, change.start)
         words = [line for line in lines if _WORDS.search(line) and not _is_delimiter(line, known)]
         # The code of the change, without comments and marks.
         changed = parts.lines[change.start : change.stop]
@@ -137,16 +129,14 @@ def _names(line: str, about: Collection[str]) -> bool:
     return any(word[0] == "`" or word in about or word.rstrip("s") in about for word in words)
 
 
-def _disputed(
-    parts: Parts, chosen: ChosenParts, brief: Brief, before: Sequence[Group]
-) -> Rejection | None:
+def _disputed(parts: Parts, chosen: ChosenParts, before: Sequence[Group]) -> Rejection | None:
     """Return a refusal if there are two whole proposals, and words that may mean the first.
 
     A proposal in thoughts that have ended is a draft, and does not count.
     """
     if chosen.group is None:
         return None
-    drafts = _thoughts(parts, brief)
+    drafts = _thoughts(parts)
     for group, after in pairwise([*before, chosen.group]):
         starts = [start for start in parts.starts if group.start <= start < after.start]
         if not starts or any(each.start < group.stop <= each.stop for each in drafts):
@@ -155,17 +145,17 @@ def _disputed(
         settled = any(_TAKES_BACK.match(line) or _SETTLES.search(line) for line in between)
         labelled = any(re.search(r"\w", line) for line in between)
         if labelled and not settled:
-            return two([group, chosen.group], "no word between them drops the first", brief)
+            return two([group, chosen.group], "no word between them drops the first", parts.brief)
         below = _TAG.sub("", " ".join(parts.prose(chosen.stop, parts.end_of(chosen.stop))))
         if len(_WORDS.findall(below)) > 1:
-            return two([group, chosen.group], "words after the last one", brief)
+            return two([group, chosen.group], "words after the last one", parts.brief)
     return None
 
 
-def _enclosed(parts: Parts, chosen: ChosenParts, brief: Brief) -> Rejection | None:
+def _enclosed(parts: Parts, chosen: ChosenParts) -> Rejection | None:
     """Return a refusal if the header or a change is in a tag that is not named like an answer."""
     places = [*chosen.starts, *([chosen.group.stop - 1] if chosen.group else [])]
-    for each in _thoughts(parts, brief):
+    for each in _thoughts(parts):
         place = next((place for place in places if each.start <= place < each.stop), None)
         if place is not None and not _is_file(each, chosen):
             return Rejection(
@@ -182,26 +172,25 @@ def _is_file(each: Enclosure, chosen: ChosenParts) -> bool:
     return is_whole and not THINKS.search(each.name)
 
 
-def _thoughts(parts: Parts, brief: Brief) -> list[Enclosure]:
+def _thoughts(parts: Parts) -> list[Enclosure]:
     """Return what is enclosed like thoughts: by tags, or by a fence with such a name."""
     fenced = (each for each in parts.fences if THINKS.match(each.info))
     found = [Enclosure(each.info, each.start, each.stop) for each in fenced]
-    return [*thoughts(parts.lines, known_files(brief), parts.code), *found]
+    return [*thoughts(parts.lines, parts.brief.all_files, parts.code), *found]
 
 
-def _cut(parts: Parts, chosen: ChosenParts, brief: Brief) -> Rejection | None:
+def _cut(parts: Parts, chosen: ChosenParts) -> Rejection | None:
     """Return a refusal if an answer breaks off after its last change."""
-    begin = chosen.group.start if chosen.group else 0
-    end = parts.end_of(begin)
-    rest = parts.prose(begin, end)
+    end = parts.end_of(chosen.begin)
+    rest = parts.prose(chosen.begin, end)
     if mark := next((line for line in rest if _MARK.match(line)), None):
         return Rejection(f"the line `{safe_line(mark.strip(), 40)}` is no whole mark of a block")
-    if _is_open(parts, chosen, begin):
+    if _is_open(parts, chosen):
         return Rejection("a fence at the end is not closed, so the answer was cut off")
     lines = (_COMMENT.sub("", line) for line in parts.prose(chosen.stop, end))
     below = [line for line in lines if line.strip()]
     line = "".join(below[-1:]).strip().strip("*_` ")
-    named = patching.heading_path(line, known_files(brief)) is not None
+    named = patching.heading_path(line, parts.brief.all_files) is not None
     announced = (_GOES_ON.fullmatch(line) and not field_name(line[:-1])) or _is_next(below)
     if end == len(parts.lines) and (announced or named):
         return Rejection(
@@ -218,12 +207,10 @@ def _is_next(below: Sequence[str]) -> bool:
     return bool(last) and last != "1" and str(int(last) - 1) not in numbers
 
 
-def _is_open(parts: Parts, chosen: ChosenParts, begin: int) -> bool:
+def _is_open(parts: Parts, chosen: ChosenParts) -> bool:
     """Return whether a fence was begun and not closed, unless it holds a marked edit."""
     for fence in parts.fences:
         rest = "".join(parts.lines[fence.start + 1 :]).strip()
-        if not fence.closed and fence.start >= begin and (rest or fence.info):
-            return not any(
-                each.edit.is_marked and each.start > fence.start for each in chosen.edits
-            )
+        if not fence.closed and fence.start >= chosen.begin and (rest or fence.info):
+            return not any(each.is_marked and each.start > fence.start for each in chosen.edits)
     return False

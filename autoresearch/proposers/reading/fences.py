@@ -2,7 +2,8 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from autoresearch.patching import heading_path, path_in
@@ -18,7 +19,6 @@ PUT = re.compile(
 )
 SIDES = re.compile(f"{SOUGHT.pattern}|{PUT.pattern}")
 _ABOVE = 4  # lines above a fence in which its name may be
-_LONGEST = 20  # signs of a fence
 _MOST_ENDS = 50  # possible ends of a fence, of which one is chosen
 
 
@@ -39,55 +39,50 @@ def find_fences(
 
     A mark within a Python string does not end a fence: it ends where all strings in it have ended.
     """
-    marks = _Marks(lines, taken)
+    ends = _ends(lines, taken)
     fences, at = list[Fence](), 0
     while at < len(lines):
-        fence = None if at in taken else _at(lines, at, known, marks)
+        fence = None if at in taken else _at(lines, at, known, ends)
         if fence is not None:
             fences.append(fence)
         at = fence.stop + 1 if fence is not None else at + 1
     return fences
 
 
-class _Marks:
-    """The lines that may end a fence or an element, found once."""
-
-    def __init__(self, lines: Sequence[str], taken: Collection[int]) -> None:
-        self._fences = dict[str, list[int]]()
-        self._elements = dict[str, list[int]]()
-        for at, line in enumerate(lines):
-            if at in taken:
-                continue
-            if mark := _mark(line):
-                for size in range(3, min(len(mark), _LONGEST) + 1):
-                    self._fences.setdefault(mark[:size], []).append(at)
-            elif line.lstrip().startswith("</"):
-                self._elements.setdefault(line.strip(), []).append(at)
-
-    def of_fence(self, mark: str, at: int) -> list[int]:
-        """Return the next lines below `at` that may end a fence with this mark."""
-        return _below(self._fences.get(mark, []), at)
-
-    def of_element(self, name: str, at: int) -> list[int]:
-        """Return the next lines below `at` that end an element of this name."""
-        return _below(self._elements.get(f"</{name}>", []), at)
+def _ends(lines: Sequence[str], taken: Collection[int]) -> Mapping[str, list[int]]:
+    """Return the lines that may end a fence or an element, by the mark that they end."""
+    ends = defaultdict[str, list[int]](list)
+    for at, line in enumerate(lines):
+        if at in taken:
+            continue
+        fence = _FENCE.fullmatch(line)
+        if fence and not fence["info"].strip():
+            for size in range(3, len(fence["mark"]) + 1):
+                ends[fence["mark"][:size]].append(at)
+        elif line.lstrip().startswith("</"):
+            ends[line.strip()].append(at)
+    return ends
 
 
-def _below(places: Sequence[int], at: int) -> list[int]:
+def _below(ends: Mapping[str, list[int]], mark: str, at: int) -> list[int]:
+    """Return the next lines below `at` that may end what a mark begins."""
+    places = ends.get(mark, [])
     first = bisect_right(places, at)
-    return list(places[first : first + _MOST_ENDS])
+    return places[first : first + _MOST_ENDS]
 
 
-def _at(lines: Sequence[str], at: int, known: Collection[str], marks: _Marks) -> Fence | None:
+def _at(
+    lines: Sequence[str], at: int, known: Collection[str], marks: Mapping[str, list[int]]
+) -> Fence | None:
     if opened := _FENCE.fullmatch(lines[at]):
-        ends = marks.of_fence(opened["mark"], at)
+        ends = _below(marks, opened["mark"], at)
         even = (number for number in ends if not _in_text(lines[at + 1 : number]))
         stop = next(even, ends[0] if ends else len(lines))
         if _opens_again(lines[at + 1 : stop], opened["mark"]):
             return None  # it was never closed: another fence follows
         return Fence(at, stop, opened["info"].strip(), bool(ends))
     element = _ELEMENT.fullmatch(lines[at])
-    ends = marks.of_element(element["name"], at) if element else []
+    ends = _below(marks, f"</{element['name']}>", at) if element else []
     if element is None or not ends:
         return None
     is_file = path_in(lines[at], known) or (at and heading_path(lines[at - 1], known))
@@ -118,12 +113,6 @@ def is_named(lines: Sequence[str], fence: Fence, word: re.Pattern[str]) -> bool:
     above = next((line for line in near if line.strip()), "")
     name = element["name"] if element else " ".join(re.findall(r"[A-Za-z]+", above))
     return bool(word.fullmatch(name.upper()))
-
-
-def _mark(line: str) -> str:
-    """Return the mark of a line that may end a fence; "" for other lines."""
-    match = _FENCE.fullmatch(line)
-    return match["mark"] if match and not match["info"].strip() else ""
 
 
 def _opens_again(body: Sequence[str], mark: str) -> bool:

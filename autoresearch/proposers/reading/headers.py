@@ -180,11 +180,10 @@ def _fields(
 def _field(
     lines: Sequence[str], at: int, taken: Collection[int], known: Collection[str]
 ) -> Field | None:
-    match = _named(lines[at])
-    if match is None:
+    named = _named(lines[at])
+    if named is None:
         return None
-    name = str(field_name(match["name"]))
-    value = _clean(match.groupdict().get("value") or "")
+    name, value = named[0], _clean(named[1])
     value = "" if _FOLDED.fullmatch(value) else value
     if field_name(value.partition("|")[0].strip(" *_`:\"'")):
         return None  # the head of a table, or JSON that does not end
@@ -205,12 +204,10 @@ def _field(
 def _several(field: Field) -> list[Field]:
     """Return the fields on one line, of which the first was read as one with all the rest."""
     first, *others = _NEXT.split(field.value)
-    named = [_named(each) for each in others]
-    if not all(named):
+    named = [each for each in map(_named, others) if each]
+    if len(named) < len(others):
         return [field]
-    texts = [(each["name"], each.groupdict().get("value") or "") for each in named if each]
-    more = [(str(field_name(name)), value) for name, value in texts]
-    pairs = [(field.name, first), *more]
+    pairs = [(field.name, first), *named]
     return [Field(name, _clean(value), field.start, field.stop) for name, value in pairs]
 
 
@@ -228,13 +225,13 @@ def _goes_on(lines: Sequence[str], at: int, taken: Collection[int], known: Colle
     )
 
 
-def _named(line: str) -> re.Match[str] | None:
-    """Return the match of a line that begins a field."""
+def _named(line: str) -> tuple[str, str] | None:
+    """Return the field that a line begins, and what it says of it; None where it begins none."""
     plain = _LAYOUT.sub("", line.strip())
     for way in (_FIELD, _HEADING, _BOLD, _TAGGED):
         match = way.fullmatch(plain)
-        if match and field_name(match["name"]):
-            return match
+        if match and (name := field_name(match["name"])):
+            return name, match.groupdict().get("value") or ""
     return None
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from autoresearch.proposers.base import Brief
-from autoresearch.records.metric import BITS_PER_BYTE, Direction, Metric
+from autoresearch.records.metric import Direction, Metric
 
 _LONGEST = 300  # characters of words about one number
 _MINUS = str.maketrans("\u2212\u2013\u2014\u2010", "----")
@@ -25,6 +25,7 @@ _BAD = r"worse\w*|regress\w*|hurts?|schlechter"
 _DOWN = r"lower\w*|reduc\w*|decreas\w*|drop\w*|minus|negative|less|down|falls?"
 _UP = r"higher|increas\w*|rais\w*|rises?|more|up"
 _NOT = re.compile(r"\b(?:no|not|never|without|nicht|kein\w*)\b|n't\b", re.IGNORECASE)
+_JOINTS = frozenset({"in", "or", "at", "on", "of", "for", "per", "to", "by", "and", "absolute"})
 
 
 @dataclass(frozen=True)
@@ -55,23 +56,14 @@ class Wording:
 
 
 def predicted(text: str, brief: Brief) -> float | None:
-    """Return the change of the score that words predict; see `delta`."""
-    return delta(text, brief.scale.metric, brief.largest_difference)
-
-
-def delta(text: str, metric: Metric = BITS_PER_BYTE, largest: float = 1.0) -> float | None:
     """Return the change of the score that words predict, as it is stored: below zero = better.
 
-    The words are about the metric in its own direction. None where they have no number, several, a
-    score, a share (2 %) or another unit, or a number whose sign contradicts them. A number without
-    a sign gets it from a word of direction: "improves by 0.004".
-
-    Args:
-        text: the words.
-        metric: what they are about.
-        largest: a larger number is a score, no difference of two.
+    The words are about the brief's metric in its own direction. None where they have no number,
+    several, a score, a share (2 %) or another unit, or a number whose sign contradicts them. A
+    number without a sign gets it from a word of direction: "improves by 0.004". One that is too
+    large for a difference of two scores is a score itself.
     """
-    wording = Wording.of(metric)
+    wording = Wording.of(brief.scale.metric)
     plain = _SPREAD.sub(" ", text[:_LONGEST].translate(_MINUS))
     if len(text) > _LONGEST or _PRODUCT.search(plain):
         return None
@@ -81,7 +73,7 @@ def delta(text: str, metric: Metric = BITS_PER_BYTE, largest: float = 1.0) -> fl
         outside, numbers = plain, _numbers(plain, wording)
     if len(numbers) != 1 or _SCORE.search(outside):
         return None
-    return _signed(numbers[0], outside, wording, largest)
+    return _signed(numbers[0], outside, wording, brief.largest_difference)
 
 
 def _numbers(text: str, wording: Wording) -> list[tuple[str, str]]:
@@ -92,9 +84,6 @@ def _numbers(text: str, wording: Wording) -> list[tuple[str, str]]:
 
 def _any(*words: str) -> re.Pattern[str]:
     return re.compile(rf"\b(?:{'|'.join(words)})\b", re.IGNORECASE)
-
-
-_JOINTS = frozenset({"in", "or", "at", "on", "of", "for", "per", "to", "by", "and", "absolute"})
 
 
 def _signed(number: tuple[str, str], words: str, wording: Wording, largest: float) -> float | None:

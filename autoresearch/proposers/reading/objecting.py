@@ -18,7 +18,7 @@ _JSON = re.compile(
     r'"(?:search|replace|edits?|old|new|code|content|changes?|diff|patch)\w*"\s*:', re.I
 )
 _IN_JSON = "the change is written as JSON, where code is not read: write it as a block"
-EXAMPLE = """\
+_EXAMPLE = """\
 hypothesis: one sentence: what changes, and why it should help
 category: optimizer
 predicted_delta: {predicted}
@@ -38,9 +38,9 @@ class NoChange(Rejection):
     """The answer has words and no change."""
 
 
-def headless(parts: Parts, brief: Brief) -> Rejection:
+def headless(parts: Parts) -> Rejection:
     """Return the refusal of an answer without a header; it also says if there is no change."""
-    detail = EXAMPLE.format(entry=brief.entry, predicted=brief.example_delta)
+    detail = _example(parts.brief)
     if parts.headers:
         return Rejection(
             "the line `hypothesis: ...` only repeats the form: say what you change and why", detail
@@ -55,20 +55,20 @@ def headless(parts: Parts, brief: Brief) -> Rejection:
     return Rejection("the line `hypothesis: ...` is missing above the change", detail)
 
 
-def changeless(parts: Parts, real: Sequence[Group], brief: Brief) -> Rejection:
+def changeless(parts: Parts, real: Sequence[Group]) -> Rejection:
     """Return the refusal of an answer whose last header has no change."""
-    detail = EXAMPLE.format(entry=brief.entry, predicted=brief.example_delta)
+    detail = _example(parts.brief)
     if len(real) > 1 and (parts.edits or parts.wholes):
-        return two(real[-2:], "no change below the last one", brief)
+        return two(real[-2:], "no change below the last one", parts.brief)
     below = [each for each in parts.fences if each.start >= real[-1].start]
     if any(not each.closed for each in below):
         return Rejection(
             "the closing fence of the file is missing, so the answer was cut off: give the file "
             "to its end, or only the edits"
         )
-    if below and (why := partial(parts.lines, below, brief)):
+    if below and (why := partial(parts.lines, below, parts.brief)):
         return Rejection(why, detail)
-    if why := _misshapen(parts, real[-1], brief):
+    if why := _misshapen(parts, real[-1]):
         return Rejection(why, detail)
     return NoChange(
         "SEARCH/REPLACE blocks are missing: there are a header and words, so nothing would change",
@@ -76,7 +76,7 @@ def changeless(parts: Parts, real: Sequence[Group], brief: Brief) -> Rejection:
     )
 
 
-def _misshapen(parts: Parts, group: Group, brief: Brief) -> str:
+def _misshapen(parts: Parts, group: Group) -> str:
     """Return what is wrong with a change in a form that is not read; "" where there is none."""
     lines = parts.lines[group.stop :]
     if mark := next((line for line in lines if _LIKE_A_MARK.fullmatch(line)), None):
@@ -86,7 +86,7 @@ def _misshapen(parts: Parts, group: Group, brief: Brief) -> str:
         )
     if any(_JSON.search(line) for line in (parts.lines[group.start], *lines)):
         return _IN_JSON
-    if any(share(text.splitlines(), lines) >= LEAST for text in brief.files.values() if text):
+    if any(share(text.splitlines(), lines) >= LEAST for text in parts.brief.files.values() if text):
         return (
             "the file stands in no fence, so where it ends cannot be known: put a line ``` above "
             "and below it, or give SEARCH/REPLACE blocks"
@@ -100,5 +100,9 @@ def two(both: Sequence[Group], why: str, brief: Brief) -> Rejection:
     return Rejection(
         f"there are two proposals, {words}, and {why}: give exactly one header, and its change "
         "below it",
-        EXAMPLE.format(entry=brief.entry, predicted=brief.example_delta),
+        _example(brief),
     )
+
+
+def _example(brief: Brief) -> str:
+    return _EXAMPLE.format(entry=brief.entry, predicted=brief.example_delta)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from autoresearch import patching
-from autoresearch.patching import Edit, EditReading, PlacedEdit
+from autoresearch.patching import Edit, EditReading
 from autoresearch.proposers.base import Brief
 from autoresearch.proposers.reading.fences import (
     PUT,
@@ -26,23 +26,47 @@ _HEADER_LINES = 15  # of a fence, in which a header makes it no code
 
 
 @dataclass(frozen=True)
-class Parts:
-    """An answer taken apart; every part knows its lines.
+class Changes:
+    """Edits and whole files of an answer, in order."""
+
+    edits: Sequence[Edit]
+    wholes: Sequence[Whole]
+
+    @property
+    def starts(self) -> list[int]:
+        """Return the lines on which they begin."""
+        return sorted([each.start for each in self.edits] + [each.start for each in self.wholes])
+
+    @property
+    def stop(self) -> int:
+        """Return the line after all of them."""
+        return max([each.stop for each in self.edits] + [each.stop for each in self.wholes])
+
+
+@dataclass(frozen=True)
+class ChosenParts(Changes):
+    """The parts of an answer that make one proposal."""
+
+    group: Group | None
+
+    @property
+    def begin(self) -> int:
+        """Return the line on which its header begins; 0 without one."""
+        return self.group.start if self.group else 0
+
+
+@dataclass(frozen=True)
+class Parts(Changes):
+    """An answer to a brief, taken apart; every part knows its lines.
 
     `code` are the numbers of all lines that are code.
     """
 
+    brief: Brief
     lines: Sequence[str]
-    edits: Sequence[PlacedEdit]
     fences: Sequence[Fence]
-    wholes: Sequence[Whole]
     headers: Sequence[Group]
     code: frozenset[int]
-
-    @property
-    def starts(self) -> list[int]:
-        """Return the lines on which changes begin."""
-        return sorted([each.start for each in self.edits] + [each.start for each in self.wholes])
 
     def end_of(self, begin: int) -> int:
         """Return where a proposal ends that begins at a line: before a repeated form below it."""
@@ -54,30 +78,11 @@ class Parts:
         return [self.lines[at] for at in range(start, stop) if at not in self.code]
 
 
-@dataclass(frozen=True)
-class ChosenParts:
-    """The parts of an answer that make one proposal."""
-
-    group: Group | None
-    edits: Sequence[PlacedEdit] = ()
-    wholes: Sequence[Whole] = ()
-
-    @property
-    def starts(self) -> list[int]:
-        """Return the lines on which its changes begin."""
-        return sorted([each.start for each in self.edits] + [each.start for each in self.wholes])
-
-    @property
-    def stop(self) -> int:
-        """Return the line after all of it."""
-        return max([each.stop for each in self.edits] + [each.stop for each in self.wholes])
-
-
 def take_apart(answer: str, brief: Brief) -> Parts:
     """Return the parts of an answer to a brief."""
     # A line whose end was converted for Windows twice has two carriage returns.
     lines = _own_lines(patching.split_lines(answer.replace("\r\r\n", "\n")))
-    known = known_files(brief)
+    known = brief.all_files
     edits = patching.find_blocks(lines, known)
     taken = lines_of(edits)
     edits += patching.find_hunks(lines, known, taken)
@@ -97,7 +102,8 @@ def take_apart(answer: str, brief: Brief) -> Parts:
         each for each in files if each and not taken.intersection(range(each.start, each.stop))
     ]
     code |= taken
-    return Parts(lines, edits, fences, wholes, groups(lines, code, known), frozenset(code))
+    headers = groups(lines, code, known)
+    return Parts(edits, wholes, brief, lines, fences, headers, frozenset(code))
 
 
 def _own_lines(lines: Sequence[str]) -> list[str]:
@@ -120,12 +126,7 @@ def _own_lines(lines: Sequence[str]) -> list[str]:
     return own
 
 
-def known_files(brief: Brief) -> Mapping[str, str]:
-    """Return all text files of the project, path to text."""
-    return {**brief.fixed_files, **brief.files}
-
-
-def lines_of(edits: Sequence[PlacedEdit]) -> set[int]:
+def lines_of(edits: Sequence[Edit]) -> set[int]:
     """Return the numbers of the lines of edits."""
     return {number for each in edits for number in range(each.start, each.stop)}
 
@@ -138,9 +139,9 @@ def _holds_header(lines: Sequence[str], fence: Fence) -> bool:
 
 def _pairs(
     lines: Sequence[str], fences: Sequence[Fence], known: Mapping[str, str], taken: set[int]
-) -> list[PlacedEdit]:
+) -> list[Edit]:
     """Return the edits that are two fences, one named as SEARCH and one as REPLACE."""
-    pairs = list[PlacedEdit]()
+    pairs = list[Edit]()
     for first, second in pairwise(fences):
         named = is_named(lines, first, SOUGHT) and is_named(lines, second, PUT)
         if not named or not second.closed or first.start in taken:
@@ -148,8 +149,8 @@ def _pairs(
         search, replace = (_body(lines, each) for each in (first, second))
         reading = EditReading(search, replace)
         path = patching.path_above(lines[max(first.start - 6, 0) : first.start], known)
-        edit = Edit((reading,), path, f"the edit at line {first.start + 1}")
-        pairs.append(PlacedEdit(first.start, second.stop + 1, edit))
+        label = f"the edit at line {first.start + 1}"
+        pairs.append(Edit(first.start, second.stop + 1, (reading,), path, label))
     return pairs
 
 

@@ -84,7 +84,7 @@ def _body(lines: Sequence[str], fence: Fence, brief: Brief) -> tuple[int, list[s
     while start < stop and _RULE.fullmatch(lines[start]):
         start += 1
     element = _ELEMENT.fullmatch(lines[start]) if start < stop else None
-    if element and path_in(lines[start], {**brief.fixed_files, **brief.files}):
+    if element and path_in(lines[start], brief.all_files):
         closed = f"</{element['name']}>"
         stop = next((at for at in range(start, stop) if lines[at].strip() == closed), stop)
         return start + 1, list(lines[start + 1 : stop])
@@ -94,7 +94,7 @@ def _body(lines: Sequence[str], fence: Fence, brief: Brief) -> tuple[int, list[s
 
 
 def _path(lines: Sequence[str], fence: Fence, body: Sequence[str], brief: Brief) -> str | None:
-    known = {**brief.fixed_files, **brief.files}
+    known = brief.all_files
     first = heading_path(body[0], known) if body else None
     above = path_above(lines[max(fence.start - _ABOVE, 0) : fence.start], known)
     named = path_in(fence.info, known) or above or first
