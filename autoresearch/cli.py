@@ -282,12 +282,15 @@ def promote(
     no_gpg_sign: options.NoGpgSign = False,
 ) -> None:
     """Bring discoveries home: score them on test, cherry-pick them onto your own branch."""
-    from autoresearch.commands.promote import Chosen, PromoteOptions
+    from autoresearch.commands.promote import PromoteOptions
     from autoresearch.commands.promote import promote as verb
     from autoresearch.gitrepo import CommitOptions
     from autoresearch.promotion import Shape
 
     commits = CommitOptions(not no_verify, not no_gpg_sign, signoff)
-    chosen = Chosen(tuple(experiments or ()), all_confirmed, tag)
     shape = Shape.of(squash=squash, branches=branches)
-    verb(PromoteOptions(chosen, onto, dry_run, force, confirm, pairs, commits, shape))
+    chosen = PromoteOptions(
+        tuple(experiments or ()), all_confirmed, tag, onto, dry_run, force, confirm, pairs,
+        commits, shape,
+    )  # fmt: skip
+    verb(chosen)

@@ -125,11 +125,11 @@ def _make_branches(repo: GitRepo, done: Sequence[Promoted]) -> None:
 
 
 def _commit(repo: GitRepo, experiment: Promotable, *, force: bool) -> Commit:
-    if experiment.sha is None:
+    if experiment.row.commit_sha is None:
         msg = f"experiment {experiment.id} has no commit: it was refused before training"
         raise GitError(msg)
-    commit = repo.commit(experiment.sha)
-    if (commit.study, commit.experiment) != (experiment.study, experiment.id):
+    commit = repo.commit(experiment.row.commit_sha)
+    if (commit.study, commit.experiment) != (experiment.study.tag, experiment.id):
         msg = f"experiment {experiment.id} is the unchanged baseline: there is nothing to promote"
         raise GitError(msg)
     if not force and (reason := unearned(experiment)):

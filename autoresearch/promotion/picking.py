@@ -124,7 +124,7 @@ class Picking:
 
     def _missing(self, commit: Commit) -> list[int]:
         """Return the experiments a commit builds on that are neither on the branch nor chosen."""
-        picked = {(each.study, each.id) for each, _ in self.chosen}
+        picked = {(each.study.tag, each.id) for each, _ in self.chosen}
         base = self.repo.merge_base(commit.sha, self.old)
         below = self.repo.lineage(base, commit.sha)[:-1] if base else ()
         return [
