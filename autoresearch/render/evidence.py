@@ -61,3 +61,20 @@ def measured(row: Experiment, form: ScoreFormat, finer: int = 2) -> str:
     chances = f"; {row.chances}" if row.chances else ""
     difference = form.delta(row.measured, row.measured_error, finer)
     return f"{difference}{form.unit} on {pairs}{chances}"
+
+
+def audit(report: StudyReport, form: ScoreFormat) -> Iterator[Text]:
+    """Yield what scoring allows for rounding, and how small a leak it would have found.
+
+    Nothing of studies of older versions.
+    """
+    if (found := report.study.allowance) is None:
+        return
+    told = f"a prediction computed again may differ by {found.tolerance:.2g} nats"
+    scored = report.incumbent.trials if report.incumbent else ()
+    known = [each.detectable for each in scored if each.detectable is not None]
+    if known:
+        told += f"; in the best's score a leak worth {form.leak(max(known))} would have been found"
+    yield Text(told, style="dim")
+    if policy.at_ceiling(found):
+        yield Text(policy.too_noisy(found), style="yellow")

@@ -13,7 +13,7 @@ from autoresearch.records.hardware import Hardware
 from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.text import counted, safe_text, whole_text
 from autoresearch.records.training import ProfileRow
-from autoresearch.records.values import FailureKind, Standing, Verdict
+from autoresearch.records.values import FailureKind
 from autoresearch.registry.packing import unpack
 from autoresearch.render import evidence, money, testset, words
 from autoresearch.render.patch import code
@@ -60,9 +60,8 @@ def _next_step(found: ExperimentInFull) -> str:
     steps = [f"autoresearch diff {row.id}"] if row.parent_id is not None else []
     steps += [f"autoresearch status {row.id} --log"] if found.trials else []
     mine = not found.study.is_imported
-    if mine and row.verdict is Verdict.KEEP and row.parent_id is not None:
-        more = "" if row.standing is Standing.CONFIRMED else " --confirm"
-        steps.append(f"autoresearch promote {row.id}{more}")
+    if mine and (promote := words.promoting(row)):
+        steps.append(promote)
     return " · ".join(steps) or "autoresearch status"
 
 

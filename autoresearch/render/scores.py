@@ -10,7 +10,7 @@ from autoresearch.records.tables import Study
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import Estimate, Trust
 from autoresearch.render import words
-from autoresearch.report.values import StudyFacts, interval
+from autoresearch.report.values import interval
 
 NAME = 40
 
@@ -26,7 +26,7 @@ class ScoreFormat:
     trust: Trust = Trust.SEALED
 
     @classmethod
-    def of(cls, study: Study | StudyFacts) -> Self:
+    def of(cls, study: Study) -> Self:
         """Return the words for a study."""
         return cls(study.metric, study.trust)
 
@@ -91,12 +91,25 @@ class ScoreFormat:
         low, high = (self.delta(each, None, finer) for each in sorted(ends, key=self.metric.shown))
         return f"{low} to {high}"
 
-    def improvement(self, effect: float, baseline: float) -> str:
-        """Return an effect as a distance from the baseline's score, also in percent of it."""
+    @property
+    def better_scores(self) -> str:
+        """Which scores are the better ones, in words."""
+        return f"{self.metric.direction} is better"
+
+    @property
+    def better_effects(self) -> str:
+        """Which effects are good ones, in words."""
+        return f"{self.metric.side} zero is better"
+
+    def distance(self, effect: float, baseline: float | None = None) -> str:
+        """Return an effect as a distance from the baseline, also in percent of its score."""
         share = f" ({abs(effect / baseline):.2%})" if baseline else ""
         below = (effect <= 0) is (self.metric.direction is Direction.LOWER)
-        side = "below" if below else "above"
-        return f"{self.size(effect)}{share} {side} the baseline's {self.number(baseline)}"
+        return f"{self.size(effect)}{share} {'below' if below else 'above'} the baseline"
+
+    def improvement(self, effect: float, baseline: float) -> str:
+        """Return an effect as a distance from the baseline's score, which is named."""
+        return f"{self.distance(effect, baseline)}'s {self.number(baseline)}"
 
     def _error(self, error: float | None, finer: int) -> str:
         return "" if error is None else f" ± {error:.{self.metric.decimals + finer}f}"
