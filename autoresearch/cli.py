@@ -192,10 +192,9 @@ def report(
     port: options.Port = None,
 ) -> None:
     """Write the morning as a page, report.html, and as a picture, progress.png."""
-    from autoresearch.commands.report import ReportOptions
     from autoresearch.commands.report import report as verb
 
-    verb(ReportOptions(tag, out, no_open, serve, port))
+    verb(tag, out=out, no_open=no_open, serve=serve, port=port)
 
 
 @app.command(epilog=epilog("doctor"))
@@ -207,10 +206,9 @@ def doctor(
     as_json: options.AsJson = False,
 ) -> None:
     """Name every fault of the set-up and its mend; models get a call of a fraction of a cent."""
-    from autoresearch.commands.doctor import DoctorOptions
     from autoresearch.commands.doctor import doctor as verb
 
-    verb(DoctorOptions(tuple(proposer or ()), offline, as_json, notify))
+    verb(proposer or (), offline=offline, notify=notify, as_json=as_json)
 
 
 @app.command(epilog=epilog("diff"))
@@ -242,10 +240,9 @@ def note(
 ) -> None:
     """Say a word to the researcher, also while it runs: every brief has it from then on."""
     with quick():
-        from autoresearch.commands.note import NoteOptions
         from autoresearch.commands.note import note as verb
 
-        verb(NoteOptions(text, tag, listed, drop))
+        verb(text, tag=tag, listed=listed, drop=drop)
 
 
 @app.command(epilog=epilog("export"))
