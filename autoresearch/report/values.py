@@ -46,7 +46,6 @@ class TrialReport:
     scoring: float
     total: float
     steps: int
-    tokens: int
     memory: int
     hardware: str
     detectable: float | None
@@ -135,7 +134,6 @@ class ExperimentReport:
     commit: str
     lines: tuple[int, int]
     opened: datetime
-    finished: datetime | None
     reverts: int | None
     cost: Cost
     change: str
