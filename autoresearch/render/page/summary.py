@@ -80,9 +80,9 @@ def _gained(report: StudyReport, gain: Estimate, form: ScoreFormat) -> str:
 
 def _from_to(report: StudyReport, found: tuple[float, float]) -> str:
     """Return an interval of a gain, in which more is better."""
-    digits = report.study.metric.decimals
-    low, high = (f"{each + 0.0:.{digits}f}" for each in sorted(-each for each in found))
-    return f"{low} to {high}"
+    low, high = sorted(-each + 0.0 for each in found)
+    amount = report.study.metric.amount
+    return f"{amount(low)} to {amount(high)}"
 
 
 def _counts(report: StudyReport) -> Iterator[str]:
