@@ -1,6 +1,6 @@
 """What a study cost: a table of its proposers' accounts, a line of totals, single calls."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.padding import Padding
 from rich.table import Table
@@ -15,7 +15,6 @@ from autoresearch.render.fitted_table import Cells, fitted_table
 from autoresearch.render.scores import ScoreFormat
 from autoresearch.report import StudyReport
 from autoresearch.report.tariff import GpuRate
-from autoresearch.report.values import Limited
 
 
 def accounts(report: StudyReport, width: int) -> Iterator[Table | Text]:
@@ -92,12 +91,6 @@ def _cells(report: StudyReport) -> Cells[Spending]:
             "-" if (error := each.prediction_error) is None else form.amount(error)
         ),
     }
-
-
-def limits(limited: Iterable[Limited]) -> Iterator[Text]:
-    """Yield a line for each proposer whose last call found its provider's limit reached."""
-    for each in limited:
-        yield words.line(f"{each.proposer}: {each.said}", 300, "yellow")
 
 
 def calls(rows: Sequence[Call], made: Mapping[int, Sequence[int]]) -> Iterator[Text | Padding]:

@@ -92,7 +92,7 @@ def _behind(report: StudyReport, console: Console) -> Iterator[RenderableType]:
     yield from evidence.audit(report, form)
     yield from testset.lines(report, form)
     yield from filter(None, (pruning.line(report.pruning), duty.line(report.duty)))
-    yield from money.limits(report.limited)
+    yield from (words.line(each, 300, "yellow") for each in report.limited)
     yield from notes.lines([each for each in report.notes if each.stands])
     yield from money.accounts(report, console.width)
 

@@ -8,6 +8,7 @@ from rich.text import Text
 from autoresearch.records.metric import Metric
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.text import safe_line, whole_text
+from autoresearch.records.training import Point
 from autoresearch.records.values import Clock, Standing, Trust, Verdict
 from autoresearch.report.values import ExperimentReport
 
@@ -80,6 +81,12 @@ def memory(size: float) -> str:
 def count(number: float) -> str:
     """Return a count with its thousands apart."""
     return f"{number:,.0f}"
+
+
+def speed(point: Point) -> str:
+    """Return how fast a training has been so far."""
+    rate = point.tokens / point.seconds if point.seconds > 0 else 0.0
+    return f"{count(rate)} tokens/s"
 
 
 def moment(time: datetime) -> str:

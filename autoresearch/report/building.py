@@ -9,7 +9,7 @@ from autoresearch.report.experiments import experiment_report, later_ideas
 from autoresearch.report.machine import Machine
 from autoresearch.report.study import StudyReport
 from autoresearch.report.tariff import Tariff
-from autoresearch.report.values import Cost, Limited, Proposers
+from autoresearch.report.values import Cost, Proposers
 
 NOTHING_KNOWN = Tariff()
 NO_COST = Cost()
@@ -76,11 +76,11 @@ def _looked_at(rows: Iterable[Experiment], summary: Summary) -> set[int]:
     return {number for number in ends | told if number is not None}
 
 
-def _limited(calls: Iterable[Call]) -> Iterator[Limited]:
+def _limited(calls: Iterable[Call]) -> Iterator[str]:
     last = {call.proposer: call for call in calls}
     for call in last.values():
         if call.ending is CallEnding.RATE_LIMITED:
-            yield Limited(call.proposer, call.detail or str(call.ending))
+            yield f"{call.proposer}: {call.detail or call.ending}"
 
 
 def _costs(calls: Sequence[Call], rows: Iterable[Experiment]) -> Mapping[int, Cost]:

@@ -21,7 +21,6 @@ from autoresearch.report.tariff import Tariff
 from autoresearch.report.values import (
     ExperimentReport,
     FailureGroup,
-    Limited,
     Phases,
     Proposers,
     TrialReport,
@@ -39,7 +38,8 @@ class StudyReport:
     there of the baseline and the best, of what is unfinished, and of what was scored on test; so
     `phases`, `hardware` and `failures` may be asked of a whole one alone.
 
-    `at_work` are the seconds of its runs, without the pauses between them.
+    `at_work` are the seconds of its runs, without the pauses between them. `limited` says of each
+    proposer whose last call found its provider's limit reached what was said of it.
     """
 
     study: Study
@@ -61,7 +61,7 @@ class StudyReport:
     pruning: PruningCounts
     duty: policy.Duty | None
     notes: tuple[Note, ...]
-    limited: tuple[Limited, ...]
+    limited: tuple[str, ...]
 
     def __getitem__(self, number: int) -> ExperimentReport:
         """Return the experiment with this number.

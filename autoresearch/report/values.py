@@ -179,14 +179,6 @@ class Phases:
 
 
 @dataclass(frozen=True)
-class Limited:
-    """A proposer whose last call found its provider's limit reached, and what was said of it."""
-
-    proposer: str
-    said: str
-
-
-@dataclass(frozen=True)
 class Proposers:
     """What each side gained, beside the control, and what became of its predictions."""
 
