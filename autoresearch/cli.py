@@ -191,10 +191,9 @@ def report(
     port: options.Port = None,
 ) -> None:
     """Write the morning as a page, report.html, and as a picture, progress.png."""
-    from autoresearch.commands.report import ReportOptions
     from autoresearch.commands.report import report as verb
 
-    verb(ReportOptions(tag, out, no_open, serve, port))
+    verb(tag, out=out, no_open=no_open, serve=serve, port=port)
 
 
 @app.command(epilog=epilog("doctor"))
@@ -206,10 +205,9 @@ def doctor(
     as_json: options.AsJson = False,
 ) -> None:
     """Name every fault of the set-up and its mend; models get a call of a fraction of a cent."""
-    from autoresearch.commands.doctor import DoctorOptions
     from autoresearch.commands.doctor import doctor as verb
 
-    verb(DoctorOptions(tuple(proposer or ()), offline, as_json, notify))
+    verb(proposer or (), offline=offline, notify=notify, as_json=as_json)
 
 
 @app.command(epilog=epilog("diff"))
@@ -241,10 +239,9 @@ def note(
 ) -> None:
     """Say a word to the researcher, also while it runs: every brief has it from then on."""
     with quick():
-        from autoresearch.commands.note import NoteOptions
         from autoresearch.commands.note import note as verb
 
-        verb(NoteOptions(text, tag, listed, drop))
+        verb(text, tag=tag, listed=listed, drop=drop)
 
 
 @app.command(epilog=epilog("export"))
@@ -281,12 +278,15 @@ def promote(
     no_gpg_sign: options.NoGpgSign = False,
 ) -> None:
     """Bring discoveries home: score them on test, cherry-pick them onto your own branch."""
-    from autoresearch.commands.promote import Chosen, PromoteOptions
+    from autoresearch.commands.promote import PromoteOptions
     from autoresearch.commands.promote import promote as verb
     from autoresearch.gitrepo import CommitOptions
     from autoresearch.promotion import Shape
 
     commits = CommitOptions(not no_verify, not no_gpg_sign, signoff)
-    chosen = Chosen(tuple(experiments or ()), all_confirmed, tag)
     shape = Shape.of(squash=squash, branches=branches)
-    verb(PromoteOptions(chosen, onto, dry_run, force, confirm, pairs, commits, shape))
+    chosen = PromoteOptions(
+        tuple(experiments or ()), all_confirmed, tag, onto, dry_run, force, confirm, pairs,
+        commits, shape,
+    )  # fmt: skip
+    verb(chosen)

@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,11 @@ import pytest
 from autoresearch.errors import GitError
 from autoresearch.gitrepo import CommitOptions, GitRepo, commit_message
 from autoresearch.promotion import Promotable, Promotion, Shape, promote
-from autoresearch.records.metric import Direction, Metric, MetricSource
+from autoresearch.records.metric import BITS_PER_BYTE, Direction, Metric, MetricSource
 from autoresearch.records.values import Standing, Verdict
 from tests.commands import Forked
 from tests.counting import environment
+from tests.rows import a_study, an_experiment
 
 WHEN = datetime(2026, 3, 8, 22, 0, tzinfo=UTC)
 SOURCE = "".join(f"C{n} = 0\n" + "\n" * 6 for n in range(6))
@@ -67,8 +68,9 @@ class Night:
             self.repo, chosen, onto=onto, dry_run=dry_run, force=force, commits=commits, shape=shape
         )
 
-    def become(self, number: int, **changes: Any) -> None:
-        self.experiments[number] = replace(self.experiments[number], **changes)
+    def become(self, number: int, metric: Metric = BITS_PER_BYTE, **changes: Any) -> None:
+        row = self.experiments[number].row.model_copy(update=changes)
+        self.experiments[number] = Promotable(row, a_study("mar8", measure=metric.stored))
 
     def source(self, commit: str) -> str:
         return self.repo.read_files(commit, ["train.py"])["train.py"]
@@ -87,6 +89,22 @@ def changed(source: str, changes: Mapping[int, int]) -> str:
         (at,) = [n for n, line in enumerate(lines) if line.startswith(f"C{number} =")]
         lines[at] = f"C{number} = {value}\n"
     return "".join(lines)
+
+
+def promotable(
+    number: int,
+    sha: str | None,
+    verdict: Verdict,
+    hypothesis: str,
+    score: float | None = None,
+    **more: Any,
+) -> Promotable:
+    study = a_study("mar8", id=1)
+    row = an_experiment(
+        study, id=number, commit_sha=sha, verdict=verdict, hypothesis=hypothesis,
+        val_bpb=score, **more,
+    )  # fmt: skip
+    return Promotable(row, study)
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +136,7 @@ def make(checkout: Path) -> Night:
     repo = GitRepo.open(checkout / "proj")
     base = repo.head()
     rows = [
-        Promotable(1, base, "mar8", Verdict.KEEP, "the unchanged project", 2.0),
+        promotable(1, base, Verdict.KEEP, "the unchanged project", 2.0),
     ]
 
     def add(number: int, parent: str, changes: Mapping[int, int], verdict: Verdict) -> str:
@@ -127,17 +145,16 @@ def make(checkout: Path) -> Night:
         message = commit_message(words, experiment=number, study="mar8")
         sha = repo.write_commit(parent, {"train.py": source}, message, WHEN)
         score = 2.0 - number / 100
-        row = Promotable(number, sha, "mar8", verdict, words, score, -number / 100)
-        if verdict is Verdict.KEEP:
-            row = replace(row, standing=Standing.CONFIRMED, claim=0.9799, claim_pairs=3)
-        rows.append(row)
+        claim = {"standing": Standing.CONFIRMED, "claim": 0.9799, "claim_pairs": 3}
+        more = claim if verdict is Verdict.KEEP else {}
+        rows.append(promotable(number, sha, verdict, words, score, delta=-number / 100, **more))
         return sha
 
     second = add(2, base, {0: 2}, Verdict.KEEP)
     third = add(3, second, {2: 3}, Verdict.KEEP)
     add(4, third, {4: 4}, Verdict.DISCARD)
     fifth = add(5, third, {2: 5}, Verdict.KEEP)
-    rows.append(Promotable(6, None, "mar8", Verdict.INVALID, "refused"))
+    rows.append(promotable(6, None, Verdict.INVALID, "refused"))
     repo.ensure_branch("autoresearch/mar8", fifth)
     return Night(checkout, repo, {row.id: row for row in rows})
 
@@ -361,7 +378,7 @@ class TestRefused:
         assert night.source(night.promote(2, force=True).new) == changed(SOURCE, {0: 2})
 
     def test_what_is_only_simpler_is_told_that_no_pair_would_help(self, night: Night) -> None:
-        night.become(2, standing=None, simpler=True)
+        night.become(2, standing=None, measured=0.001)
         night.refused(2, match="simpler, not better, so it can hardly be confirmed .*: --force")
         assert night.promote(2, force=True).commits
 
@@ -411,7 +428,7 @@ class TestRefused:
         night.refused(2, match=r"git config --global user\.name")
 
     def test_a_commit_that_is_gone(self, night: Night) -> None:
-        night.experiments[2] = Promotable(2, "1" * 40, "mar8", Verdict.KEEP, "x")
+        night.experiments[2] = promotable(2, "1" * 40, Verdict.KEEP, "x")
         night.refused(2, match="there is no commit 111111111111")
 
 
@@ -513,7 +530,8 @@ class TestHooks:
         names = {"hooks/commit-msg": evil, "hooks/post-commit": evil}
         message = commit_message("evil", experiment=7, study="mar8")
         sha = night.repo.write_commit(night.repo.head(), names, message, WHEN)
-        night.experiments[7] = replace(night.experiments[2], id=7, sha=sha)
+        night.experiments[7] = night.experiments[2]
+        night.become(7, id=7, commit_sha=sha)
         (told,) = night.promote(7).notes
         assert told.startswith("your post-commit hook was not run: what was promoted changes")
         assert not ran.exists()
@@ -579,8 +597,7 @@ def kill_before(night: Night, act: str, tmp_path: Path) -> None:
 
     def act_on() -> None:
         repo = GitRepo.open(night.repo.root)
-        chosen = Promotable(2, night.experiments[2].sha, "mar8", Verdict.KEEP, "x")
-        promote(repo, [chosen], force=True)
+        promote(repo, [night.experiments[2]], force=True)
 
     path = f"{wrapper.parent}{os.pathsep}{os.environ['PATH']}"
     child = Forked(act_on, env={**os.environ, "PATH": path})

@@ -22,7 +22,7 @@ def made(tmp_path: Path) -> Fabricated:
 def shown(made: Fabricated, first: int, second: int | None, changes: str = PATCH) -> str:
     console = plain(140)
     before, after = sides(made.registry, first, second)
-    diff(made.registry, made.study, before, after, changes=changes, console=console)
+    diff(made.registry, before, after, changes=changes, console=console)
     return console.export_text()
 
 
@@ -65,7 +65,7 @@ def test_scores_under_other_conditions_stand_apart(made: Fabricated) -> None:
     alien = made.registry.save(an_experiment(other, **scored))
     before, after = sides(made.registry, 1, alien.id)
     console = plain(140)
-    diff(made.registry, other, before, after, changes=PATCH, console=console)
+    diff(made.registry, before, after, changes=PATCH, console=console)
     found = rows(console.export_text())
     assert "their scores are not comparable, for they differ in device cpu and cuda" in found
     said = "val_bpb (unsealed and sealed) 1.9123 ± 0.0031 1.8611 ± 0.0031 not comparable"

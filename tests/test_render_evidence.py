@@ -41,7 +41,7 @@ def shown(made: Fabricated, number: int | None = None) -> str:
 def compared(made: Fabricated) -> str:
     console = plain(140)
     before, after = made.registry.experiment(1), made.registry.experiment(2)
-    diff(made.registry, made.study, before, after, changes="", console=console)
+    diff(made.registry, before, after, changes="", console=console)
     return console.export_text()
 
 

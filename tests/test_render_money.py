@@ -11,8 +11,8 @@ from autoresearch.config import MoneySettings
 from autoresearch.records.money import CallEnding, Caps, Intent, Settlement, Usage
 from autoresearch.records.tables import Experiment
 from autoresearch.records.values import Category, Standing, TrialState, Verdict
-from autoresearch.render.money import GpuRate, Tariff, tariff
 from autoresearch.report.building import NOTHING_KNOWN
+from autoresearch.report.tariff import GpuRate, Tariff, tariff
 from tests.rendering import (
     HOSTILE,
     Fabricated,

@@ -17,6 +17,7 @@ from autoresearch.records.values import Trust, Verdict
 from autoresearch.render.page import details, page
 from autoresearch.render.page.summary import certainty, heading, sentences
 from autoresearch.report import StudyReport, study_report
+from autoresearch.report.tariff import GpuRate, Tariff
 from tests.browser import CHROMIUM, browser
 from tests.long_night import long_night
 from tests.rendering import Fabricated
@@ -210,6 +211,15 @@ def test_what_is_no_gain_is_called_none(tmp_path: Path, effect: float | None, sa
         made.add(Verdict.KEEP, 1.99, delta=effect, parent=1)
     report = study_report(made.registry, made.study)
     assert said in f"{heading(report)} {sentences(report)}"
+
+
+def test_what_it_cost_is_told_before_anything_is_confirmed(tmp_path: Path) -> None:
+    made = Fabricated(tmp_path)
+    made.paired()
+    tariff = Tariff(20.0, GpuRate(2.0, "GPU", counted=True))
+    *_, cost = sentences(study_report(made.registry, made.study, tariff))
+    assert cost.startswith("Spent ")
+    assert "confirmed keep" not in cost
 
 
 def test_a_study_without_a_score_has_a_page(tmp_path: Path) -> None:

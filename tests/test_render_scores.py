@@ -1,5 +1,7 @@
 """Scores in words: names, units, digits, and which way is better."""
 
+from dataclasses import replace
+
 import pytest
 
 from autoresearch.policy.proposer_comparison import Difference, ProposerComparison
@@ -30,8 +32,8 @@ def test_numbers_are_shown_as_the_metric_goes(
 
 
 def test_errors_digits_and_what_is_not_known() -> None:
-    assert BPB.number(0.99791, 0.0005, 2) == "0.997910 ± 0.000500"
-    assert UP.delta(-1.25, 0.3, 1) == "+1.25 ± 0.30"
+    assert replace(BPB, finer=2).number(0.99791, 0.0005) == "0.997910 ± 0.000500"
+    assert replace(UP, finer=1).delta(-1.25, 0.3) == "+1.25 ± 0.30"
     assert (BPB.number(None), UP.delta(None)) == ("-", "-")
     assert BPB.leak(0.00211) == "0.0021 bpb"
 

@@ -24,8 +24,8 @@ from autoresearch.registry import RunNote
 from autoresearch.render import duty
 from autoresearch.render.experiment import experiment
 from autoresearch.render.experiment_table import STALE_SECONDS
+from autoresearch.render.headline import ASCII, sparkline
 from autoresearch.render.machine import write_experiment_json, write_study_json
-from autoresearch.render.sparkline import ASCII, sparkline
 from autoresearch.render.status import status
 from autoresearch.render.tsv import write_tsv
 from autoresearch.report import study_report

@@ -11,7 +11,7 @@ from autoresearch.adoption.finding import Sources, find
 from autoresearch.adoption.history import TAG, History, find_history, import_history
 from autoresearch.adoption.surroundings import Machine
 from autoresearch.adoption.values import Found, Wishes
-from autoresearch.adoption.writing import Room, settings_text
+from autoresearch.adoption.writing import settings_text
 from autoresearch.config import Project, Settings, load_settings
 from autoresearch.config.project import SETTINGS_FILE, STATE_DIRECTORY
 from autoresearch.errors import ProjectError
@@ -74,7 +74,7 @@ def adopt(
     machine = machine or Machine()
     found = find(sources, wishes, machine)
     _refuse_dirty(repo, found)
-    text = settings_text(found, Room.here())
+    text = settings_text(found)
     project = Project(root, _checked(text))
     history = find_history(root, found)
     notes = [*_notes(sources, found, machine), *_gaps(repo, head, found)]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from autoresearch.adoption.adopting import Adopted
+from autoresearch.adoption.history import History
 from autoresearch.adoption.values import Found
 from autoresearch.adoption.writing import duration
 from autoresearch.records.metric import MetricSource
@@ -13,22 +14,21 @@ _GUIDE = "docs/your-project.md"
 
 
 def described(adopted: Adopted) -> Iterator[str]:
-    """Yield the lines about what was found and made, and the rehearsed one at their end."""
+    """Yield the lines about what was found and made.
+
+    The last one says what would be run and read, how far it can be trusted, and what if more.
+    """
     found = adopted.found
     if found.upstream:
         yield (
             "This has the shape of karpathy/autoresearch: program.md is your strategy, prepare.py "
             "and its data stay as they are, and so does its clock."
         )
-    yield from _history(adopted)
+    if adopted.history is not None:
+        yield _told(adopted.history)
     yield from (f"Note: {note}." for note in adopted.notes)
-    yield rehearsed(found)
-
-
-def rehearsed(found: Found) -> str:
-    """Return in a line what would be run and read, how far it can be trusted, and what if more."""
     better = f"{found.metric} ({found.direction} is better)"
-    return (
+    yield (
         f"A trial would run `{found.command}` on {found.device}, {duration(found.total)} at most, "
         f"with changes to {', '.join(found.editable)}; its score is {better}, {_read(found)}: "
         f"{_trust(found)}."
@@ -56,15 +56,13 @@ def _trust(found: Found) -> str:
     )
 
 
-def _history(adopted: Adopted) -> Iterator[str]:
-    if adopted.history is None:
-        return
-    table, metric = adopted.history.table, adopted.history.metric
+def _told(history: History) -> str:
+    table, metric = history.table, history.metric
     kept = [row for row in table.rows if row.verdict is Verdict.KEEP]
     scores = [row.score for row in kept if row.score is not None]
     went = f", {metric.name} {scores[0]:.6f} → {scores[-1]:.6f}" if scores else ""
     unread = f"; {counted(len(table.unread), 'line')} that say nothing" if table.unread else ""
-    yield (
+    return (
         f"results.tsv: {counted(len(table.rows), 'experiment')}, {len(kept)} kept{went}{unread}. "
         "Proposers are told of them; `autoresearch status --tag imported` shows them."
     )

@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from autoresearch.adoption.values import Found
 
@@ -14,30 +13,18 @@ _SHARE = 0.8  # of the memory that is here
 Value = str | float | int | tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Room:
-    """What a trial may have of this machine: threads, memory in GiB."""
+def settings_text(found: Found) -> str:
+    """Return the text of an autoresearch.toml: all that was found, and how it can be changed.
 
-    threads: int
-    memory_gib: float
-
-    @classmethod
-    def here(cls) -> "Room":
-        """Return what is sensible on this machine."""
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-        memory = max(float(int(min(_SHARE * total, _MOST_GIB))), 1.0)
-        return cls(min(os.cpu_count() or 1, _MOST_THREADS), memory)
-
-
-def settings_text(found: Found, room: Room) -> str:
-    """Return the text of an autoresearch.toml: all that was found, and how it can be changed."""
+    Threads and memory are what is sensible on this machine.
+    """
     head = (
         "# What a study of this project runs, reads and may change. An unknown key is an error.\n"
     )
     sections = (
         ("target", _target(found)),
         ("metric", _metric(found)),
-        ("training", _training(found, room)),
+        ("training", _training(found)),
         ("sandbox", _sandbox(found)),
     )
     return head + "".join(f"\n[{name}]\n" + "".join(lines) for name, lines in sections)
@@ -74,14 +61,16 @@ def _metric(found: Found) -> Iterator[str]:
     )
 
 
-def _training(found: Found, room: Room) -> Iterator[str]:
+def _training(found: Found) -> Iterator[str]:
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    memory = max(float(int(min(_SHARE * total, _MOST_GIB))), 1.0)
     yield _line("profile", found.device, "what status calls these values")
     yield _line("device", found.device, "cuda, mps or cpu")
     yield _line("clock", "wall", "a command keeps its own time")
     yield _line("budget", duration(found.budget), "how long it trains by its own clock")
     yield _line("total", duration(found.total), "it is killed then, start-up and all")
-    yield _line("threads", room.threads, "of the numeric libraries")
-    yield _line("memory_gib", room.memory_gib, "RAM of a trial, all its processes together")
+    yield _line("threads", min(os.cpu_count() or 1, _MOST_THREADS), "of the numeric libraries")
+    yield _line("memory_gib", memory, "RAM of a trial, all its processes together")
 
 
 def _sandbox(found: Found) -> Iterator[str]:

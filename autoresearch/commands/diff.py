@@ -12,9 +12,9 @@ from autoresearch.config import find_project, scrub_git_environment
 from autoresearch.errors import RegistryError, UsageFault
 from autoresearch.gitrepo import Difference, GitRepo
 from autoresearch.records.tables import Experiment
-from autoresearch.records.values import Standing, Verdict
 from autoresearch.registry import Registry
 from autoresearch.render import diff as view
+from autoresearch.render import words
 from autoresearch.render.patch import code
 
 
@@ -46,11 +46,10 @@ def diff(options: DiffOptions) -> None:
     elif options.as_json:
         _show_json(registry, before, after, found)
     else:
-        study, text = registry.study_of(after), after.change_text
-        changes = found.text.decode("utf-8", "backslashreplace") if found else text
-        view.diff(registry, study, before, after, changes=changes, console=stdout())
-        if not study.is_imported and (told := _next_step(after)):
-            typer.echo(told)
+        changes = found.text.decode("utf-8", "backslashreplace") if found else after.change_text
+        view.diff(registry, before, after, changes=changes, console=stdout())
+        if not registry.study_of(after).is_imported and (promote := words.promoting(after)):
+            typer.echo(f"Next: {promote}")
 
 
 def _require_sense(options: DiffOptions) -> None:
@@ -133,11 +132,3 @@ def _show_json(
             patch = None
     told = view.plain(registry, before, after, files=files, patch=patch)
     typer.echo(json.dumps(told, indent=2, allow_nan=False))
-
-
-def _next_step(after: Experiment) -> str:
-    """Return what to do with a keep."""
-    if after.verdict is not Verdict.KEEP or after.parent_id is None:
-        return ""
-    more = "" if after.standing is Standing.CONFIRMED else " --confirm"
-    return f"Next: autoresearch promote {after.id}{more}"

@@ -2,8 +2,8 @@
 
 import json
 import os
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -34,17 +34,7 @@ from autoresearch.research.study import require_openable
 _STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.FAULT: "bold red"}
 
 
-@dataclass(frozen=True)
-class DoctorOptions:
-    """The options as typed; see `autoresearch doctor --help`."""
-
-    proposers: tuple[str, ...]
-    offline: bool
-    as_json: bool
-    notify: bool = False
-
-
-def doctor(options: DoctorOptions) -> None:
+def doctor(proposers: Sequence[str], *, offline: bool, notify: bool, as_json: bool) -> None:
     """Name every fault of the set-up and its mend.
 
     Raises:
@@ -52,11 +42,11 @@ def doctor(options: DoctorOptions) -> None:
     """
     scrub_git_environment()
     console, found = stdout(), list[Chapter]()
-    for chapter in diagnose(_situation(options)):
+    for chapter in diagnose(_situation(proposers, offline=offline, notify=notify)):
         found.append(chapter)
-        if not options.as_json:
+        if not as_json:
             _show(console, chapter)
-    if options.as_json:
+    if as_json:
         typer.echo(json.dumps(plain(found), indent=2))
     else:
         _conclude(console, found)
@@ -64,7 +54,7 @@ def doctor(options: DoctorOptions) -> None:
         raise typer.Exit(ExitCode.FAULT)
 
 
-def _situation(options: DoctorOptions) -> Situation:
+def _situation(proposers: Sequence[str], *, offline: bool, notify: bool) -> Situation:
     project: Project | ProjectError
     try:
         project = find_project()
@@ -77,9 +67,9 @@ def _situation(options: DoctorOptions) -> Situation:
         keys=keys_of(project) if isinstance(project, Project) else Keys.read(),
         endpoints=endpoints(),
         environment=dict(os.environ),
-        proposers=tuple(dict.fromkeys(options.proposers)),
-        offline=options.offline,
-        trial=_sample(project) if options.notify and not options.offline else None,
+        proposers=tuple(dict.fromkeys(proposers)),
+        offline=offline,
+        trial=_sample(project) if notify and not offline else None,
         opens=partial(_opens, project) if isinstance(project, Project) else None,
     )
 

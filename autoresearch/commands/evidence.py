@@ -53,19 +53,27 @@ def earn(project: Project, numbers: Sequence[int], pairs: int) -> None:
 
 
 @dataclass(frozen=True)
-class Examination:
-    """Why experiments have no score on test; `breaches` are of rules that held on val."""
+class Unscored:
+    """Why something has no score on test; `breach`: it broke a rule there that held on val."""
 
-    notes: tuple[str, ...] = ()
-    breaches: tuple[str, ...] = ()
+    said: str
+    breach: bool = False
+
+    @classmethod
+    def of(cls, name: str, why: NoHoldoutScore) -> "Unscored":
+        """Return it of an experiment, by what that is called."""
+        if why.breach:
+            said = f"{name} was accepted on val, but on test it is not ({why.reason})"
+            return cls(said, breach=True)
+        return cls(f"no score on test for {name}: {why.reason}")
 
 
-def examine(project: Project, numbers: Sequence[int]) -> Examination:
+def examine(project: Project, numbers: Sequence[int]) -> list[Unscored]:
     """Score experiments and their baselines on test, each once; say what has no score and why."""
     registry = Registry.open(project.registry)
     if all(registry.experiment(number).test_gain is not None for number in numbers):
-        return Examination()
-    found = list[_Unscored]()
+        return []
+    found = list[Unscored]()
     try:
         with run_context(project, stations_for(project)) as context:
             for study, mine in _by_study(context.registry, numbers):
@@ -73,23 +81,8 @@ def examine(project: Project, numbers: Sequence[int]) -> Examination:
     except Interrupted:
         raise
     except AutoresearchError as fault:
-        return Examination((f"no score on test: {fault}",))
-    return Examination(
-        tuple(each.description for each in found if not each.why.breach),
-        tuple(each.description for each in found if each.why.breach),
-    )
-
-
-@dataclass(frozen=True)
-class _Unscored:
-    name: str
-    why: NoHoldoutScore
-
-    @property
-    def description(self) -> str:
-        if self.why.breach:
-            return f"{self.name} was accepted on val, but on test it is not ({self.why.reason})"
-        return f"no score on test for {self.name}: {self.why.reason}"
+        return [Unscored(f"no score on test: {fault}")]
+    return found
 
 
 def _by_study(registry: Registry, numbers: Sequence[int]) -> list[tuple[Study, list[int]]]:
@@ -162,10 +155,10 @@ def _train_missing(
             trials.run(Request(number, policy.next_seed(used), Purpose.REPLICATE, of=number))
 
 
-def _examine(context: RunContext, study: Study, numbers: Sequence[int]) -> Iterator[_Unscored]:
+def _examine(context: RunContext, study: Study, numbers: Sequence[int]) -> Iterator[Unscored]:
     project, registry = context.project, context.registry
     if not context.task.has_test:
-        yield _Unscored(f"study {study.tag}", NoHoldoutScore("[data] test names no files"))
+        yield Unscored.of(f"study {study.tag}", NoHoldoutScore("[data] test names no files"))
         return
     remove(project.work)  # what lies there belongs to the dead: the run lock is ours
     project.make_work()
@@ -178,7 +171,7 @@ def _examine(context: RunContext, study: Study, numbers: Sequence[int]) -> Itera
     for number in dict.fromkeys([base, *numbers]):
         if why := holdout.score(number):
             name = f"experiment {number}" + (", the baseline" if number == base else "")
-            yield _Unscored(name, why)
+            yield Unscored.of(name, why)
     sizes = _sizes(context, registry.study(study.tag) or study)
     for number in numbers:
         holdout.compare(number, base, sizes)

@@ -2,15 +2,17 @@
 
 import re
 import shlex
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import typer
 
-from autoresearch.commands.status import chosen_study
-from autoresearch.config import find_project
+from autoresearch.commands.output import write_whole
+from autoresearch.commands.status import chosen_study, one_of
+from autoresearch.config import Project, find_project
 from autoresearch.errors import ProjectError, UsageFault
+from autoresearch.records.tables import Study
 from autoresearch.records.text import counted, safe_line
 from autoresearch.registry import Registry
 from autoresearch.render.export import FORMS, Table
@@ -32,72 +34,60 @@ class ExportOptions:
 def export(options: ExportOptions) -> None:
     """Write a study for other programs: a table into a file, or runs to where `--to` says."""
     if options.to is None:
-        _to_a_file(options)
+        _refuse_file(options)
     elif options.table is not None:
         msg = "--table is of a file: with --to a study goes whole; leave one of them out"
         raise UsageFault(msg)
-    elif options.to == "tensorboard":
-        _to_tensorboard(options)
-    elif options.to == "mlflow":
-        _to_mlflow(options)
-    else:
+    elif options.to not in _WRITERS:
         msg = f"--to {options.to}: it is tensorboard or mlflow"
         raise UsageFault(msg)
+    write = _WRITERS[options.to] if options.to else _to_a_file
+    project = find_project()
+    with closing(Registry.look(project.registry)) as registry:
+        study = chosen_study(registry, options.tag)
+        typer.echo(write(options, project, registry, study))
 
 
-def _to_a_file(options: ExportOptions) -> None:
-    """Write a table of a study into a file whose name says the form."""
-    path, table = Path(options.place), _table(options.table or Table.EXPERIMENTS)
-    ending = path.suffix.lower()
-    if ending not in FORMS:
+def _refuse_file(options: ExportOptions) -> None:
+    path = Path(options.place)
+    one_of(Table, "--table", options.table or None)
+    if path.suffix.lower() not in FORMS:
         msg = f"{path.name} names no form: let it end in {', '.join(FORMS)}"
         raise UsageFault(msg)
     if path.exists() and not options.force:
         msg = f"{path} is there already: --force writes over it"
         raise UsageFault(msg)
-    with closing(Registry.look(find_project().registry)) as registry:
-        study = chosen_study(registry, options.tag)
-        data = rendered(registry, study, table, ending)
-    _write(path, data)
-    size = counted(len(data), "byte")
-    typer.echo(f"The {table} of study {study.tag} are in {safe_line(str(path))}, {size}.")
 
 
-def _to_tensorboard(options: ExportOptions) -> None:
-    with closing(Registry.look(find_project().registry)) as registry:
-        study = chosen_study(registry, options.tag)
-        folder = Path(options.place) / re.sub(r"[^\w-]", "_", study.tag)
-        count = tensorboard.write(folder, tracked_runs(registry, study), force=options.force)
-    shown = safe_line(str(folder))
-    typer.echo(f"{counted(count, 'experiment')} of study {study.tag} in {shown}.")
-    typer.echo(f"Next: tensorboard --logdir {shlex.quote(options.place)}")
-
-
-def _to_mlflow(options: ExportOptions) -> None:
-    project = find_project()
-    with closing(Registry.look(project.registry)) as registry:
-        study = chosen_study(registry, options.tag)
-        name = safe_line(f"autoresearch/{project.root.name}/{study.tag}")
-        runs = tracked_runs(registry, study)
-        count = mlflow.write(options.place, name, runs, force=options.force)
-    typer.echo(f"{counted(count, 'experiment')} of study {study.tag} in MLflow's {name}.")
-
-
-def _table(name: str) -> Table:
-    if name not in list(Table):
-        msg = f"--table {name}: it is one of {', '.join(Table)}"
-        raise UsageFault(msg)
-    return Table(name)
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file, whole or not at all."""
-    part = path.with_name(f"{path.name}.part")
+def _to_a_file(options: ExportOptions, _project: Project, registry: Registry, study: Study) -> str:
+    """Write a table of a study into a file whose name says the form."""
+    path, table = Path(options.place), Table(options.table or Table.EXPERIMENTS)
+    data = rendered(registry, study, table, path.suffix.lower())
     try:
-        part.write_bytes(data)
-        part.replace(path)
+        write_whole(path, data)
     except OSError as fault:
-        with suppress(OSError):
-            part.unlink()
         msg = f"cannot write {path}: {fault.strerror}: name a folder that exists and has room"
         raise ProjectError(msg) from None
+    size = counted(len(data), "byte")
+    return f"The {table} of study {study.tag} are in {safe_line(str(path))}, {size}."
+
+
+def _to_tensorboard(
+    options: ExportOptions, _project: Project, registry: Registry, study: Study
+) -> str:
+    folder = Path(options.place) / re.sub(r"[^\w-]", "_", study.tag)
+    count = tensorboard.write(folder, tracked_runs(registry, study), force=options.force)
+    return (
+        f"{counted(count, 'experiment')} of study {study.tag} in {safe_line(str(folder))}.\n"
+        f"Next: tensorboard --logdir {shlex.quote(options.place)}"
+    )
+
+
+def _to_mlflow(options: ExportOptions, project: Project, registry: Registry, study: Study) -> str:
+    name = safe_line(f"autoresearch/{project.root.name}/{study.tag}")
+    runs = tracked_runs(registry, study)
+    count = mlflow.write(options.place, name, runs, force=options.force)
+    return f"{counted(count, 'experiment')} of study {study.tag} in MLflow's {name}."
+
+
+_WRITERS = {"tensorboard": _to_tensorboard, "mlflow": _to_mlflow}

@@ -1,7 +1,6 @@
 """`autoresearch note`."""
 
 from contextlib import closing
-from dataclasses import dataclass
 
 import typer
 
@@ -15,43 +14,33 @@ from autoresearch.registry import Registry, refuse_imported
 from autoresearch.render import notes as view
 
 
-@dataclass(frozen=True)
-class NoteOptions:
-    """The options as typed; see `autoresearch note --help`."""
-
-    text: str | None
-    tag: str | None
-    listed: bool
-    drop: int | None
-
-
-def note(options: NoteOptions) -> None:
+def note(text: str | None, *, tag: str | None, listed: bool, drop: int | None) -> None:
     """Tell the researcher of a study something, take it back, or show what was told."""
-    text = _text(options)
+    told = _checked(text, listed=listed, drop=drop)
     project = find_project()
-    opened = Registry.look if options.listed else Registry.open
+    opened = Registry.look if listed else Registry.open
     with closing(opened(project.registry)) as registry:
-        study = chosen_study(registry, options.tag)
-        if options.listed:
+        study = chosen_study(registry, tag)
+        if listed:
             _list(registry, study)
-        elif options.drop is not None:
-            _drop(registry, study, options.drop)
+        elif drop is not None:
+            _drop(registry, study, drop)
         else:
-            _add(registry, study, text)
+            _add(registry, study, told)
 
 
-def _text(options: NoteOptions) -> str:
-    if sum([options.text is not None, options.listed, options.drop is not None]) != 1:
+def _checked(text: str | None, *, listed: bool, drop: int | None) -> str:
+    if sum([text is not None, listed, drop is not None]) != 1:
         msg = 'one of these: note "what to heed", note --list, note --drop N'
         raise UsageFault(msg)
-    text = (options.text or "").strip()
-    if options.text is not None and not text:
+    told = (text or "").strip()
+    if text is not None and not told:
         msg = "the note is empty: say what the researcher should heed"
         raise UsageFault(msg)
-    if len(text) > LONGEST:
-        msg = f"the note has {len(text):,} characters, {LONGEST:,} are allowed: shorten it, or "
+    if len(told) > LONGEST:
+        msg = f"the note has {len(told):,} characters, {LONGEST:,} are allowed: shorten it, or "
         raise UsageFault(msg + "write it into program.md and start a new study")
-    return text
+    return told
 
 
 def _add(registry: Registry, study: Study, text: str) -> None:

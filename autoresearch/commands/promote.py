@@ -1,20 +1,27 @@
 """`autoresearch promote`."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import typer
 
-from autoresearch import policy
-from autoresearch.commands.evidence import Examination, earn, examine
-from autoresearch.commands.manifest import leave_manifest
+from autoresearch.commands.evidence import Unscored, earn, examine
 from autoresearch.commands.output import stdout
 from autoresearch.commands.stations import require_devices, stations_for
 from autoresearch.commands.status import chosen_study
 from autoresearch.config import find_project, scrub_git_environment
-from autoresearch.errors import GitError, RegistryError, UsageFault
+from autoresearch.errors import AutoresearchError, GitError, RegistryError, UsageFault
 from autoresearch.gitrepo import CommitOptions, GitRepo
-from autoresearch.promotion import Evidence, Promotable, Promotion, Shape, evidence_of
+from autoresearch.promotion import (
+    Evidence,
+    Promotable,
+    Promotion,
+    Shape,
+    evidence_of,
+    leave_manifest,
+)
 from autoresearch.promotion import promote as cherry_pick
 from autoresearch.records.comparing import warning
 from autoresearch.records.text import safe_line
@@ -26,45 +33,12 @@ PAIRS = 6
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """Which experiments: by their numbers, or all that are confirmed in a study."""
-
-    numbers: tuple[int, ...]
-    all_confirmed: bool = False
-    tag: str | None = None
-
-    def of(self, registry: Registry) -> tuple[int, ...]:
-        """Return their numbers.
-
-        Raises:
-            RegistryError: none is confirmed, or there is no such study.
-            UsageFault: it is not clear which are meant.
-        """
-        if bool(self.numbers) == self.all_confirmed:
-            msg = "name experiments (`promote 7`), or --all-confirmed, and not both"
-            raise UsageFault(msg)
-        if self.tag is not None and not self.all_confirmed:
-            msg = "--tag belongs to --all-confirmed: an experiment's number says its study"
-            raise UsageFault(msg)
-        if not self.all_confirmed:
-            return tuple(dict.fromkeys(self.numbers))
-        study = chosen_study(registry, self.tag)
-        kept = registry.experiments(study, verdict=Verdict.KEEP)
-        found = [int(row.id or 0) for row in kept if row.standing is Standing.CONFIRMED]
-        if not found:
-            msg = (
-                f"no experiment of study {study.tag} is confirmed yet: `autoresearch promote ID "
-                "--confirm` trains further pairs of a keep"
-            )
-            raise RegistryError(msg)
-        return tuple(found)
-
-
-@dataclass(frozen=True)
 class PromoteOptions:
     """The options as typed; see `autoresearch promote --help`."""
 
-    chosen: Chosen
+    experiments: tuple[int, ...]
+    all_confirmed: bool
+    tag: str | None
     onto: str | None
     dry_run: bool
     force: bool
@@ -81,37 +55,43 @@ def promote(options: PromoteOptions) -> None:
     project = find_project()
     opened = Registry.look if options.dry_run else Registry.open
     registry, repo = opened(project.registry), GitRepo.open(project.root)
-    numbers = options.chosen.of(registry)
-    for number in numbers:
-        refuse_imported(registry.study_of(registry.experiment(number)), "promote")
-    warn_of_incomparable(registry, numbers)
+    numbers = _numbers(registry, options)
+    ahead = _chosen(registry, numbers)
+    for each in ahead:
+        refuse_imported(each.study, "promote")
+    if said := warning(each.study.comparability for each in ahead):
+        typer.echo(f"warning: {safe_line(said, 400)}", err=True)
+    if pairs:
+        ahead = [each.hoped for each in ahead]
+    pick = partial(cherry_pick, repo, onto=options.onto, force=options.force, shape=options.shape)
     # What git refuses is refused before anything is trained or scored.
-    ahead = _as_if_confirmed(_chosen(registry, numbers)) if pairs else _chosen(registry, numbers)
     if options.dry_run:
-        done = _pick(repo, ahead, options, dry_run=True)
+        done = pick(ahead, dry_run=True)
         _show_evidence(registry, repo, numbers)
         _say(done)
         return
-    _pick(repo, ahead, options, dry_run=True, commits=options.commits)
+    pick(ahead, dry_run=True, commits=options.commits)
     if pairs:
         require_devices(project, stations_for(project))
         earn(project, numbers, pairs)
-        _pick(repo, _chosen(registry, numbers), options, dry_run=True)
+        pick(_chosen(registry, numbers), dry_run=True)
     _heed(examine(project, numbers), options)
     evidence = _show_evidence(registry, repo, numbers)
-    chosen = _chosen(registry, numbers)
-    done = _pick(repo, chosen, options, dry_run=False, commits=options.commits)
+    done = pick(_chosen(registry, numbers), commits=options.commits)
     _say(done)
-    leave_manifest(project, repo, done, evidence, registry.now())
+    try:
+        told = leave_manifest(project, repo, done, evidence, registry.now())
+    except (OSError, AutoresearchError) as fault:  # what was promoted stays so
+        typer.echo(f"note: no manifest was left: {safe_line(str(fault), 300)}", err=True)
+    else:
+        typer.echo("\n".join([*told, f"Next: {_next_step(done)}"]))
 
 
 def _show_evidence(registry: Registry, repo: GitRepo, numbers: Sequence[int]) -> list[Evidence]:
     """Say what stands behind each experiment, before anything is done with it."""
     found = [evidence_of(registry, repo, number) for number in numbers]
     for each in found:
-        row = registry.experiment(each.experiment)
-        pairs = [(pair.seed, pair.difference, pair.fresh) for pair in each.pairs]
-        for line in view.lines(registry, registry.study_of(row), row, pairs):
+        for line in view.lines(registry, each.study, each.row, each.pairs):
             stdout().print(line, highlight=False, soft_wrap=True)
     return found
 
@@ -129,69 +109,40 @@ def _pairs(options: PromoteOptions) -> int | None:
     return (options.pairs or PAIRS) if options.confirm else None
 
 
-def _pick(
-    repo: GitRepo,
-    chosen: Sequence[Promotable],
-    options: PromoteOptions,
-    *,
-    dry_run: bool,
-    commits: CommitOptions | None = None,
-) -> Promotion:
-    """Pick as the options say; with `commits`, the person's hooks have their say, too."""
-    return cherry_pick(
-        repo, chosen, onto=options.onto, dry_run=dry_run, force=options.force, commits=commits,
-        shape=options.shape,
-    )  # fmt: skip
+def _numbers(registry: Registry, options: PromoteOptions) -> tuple[int, ...]:
+    """Return the experiments that are named, or all that are confirmed in a study."""
+    if bool(options.experiments) == options.all_confirmed:
+        msg = "name experiments (`promote 7`), or --all-confirmed, and not both"
+        raise UsageFault(msg)
+    if options.tag is not None and not options.all_confirmed:
+        msg = "--tag belongs to --all-confirmed: an experiment's number says its study"
+        raise UsageFault(msg)
+    if not options.all_confirmed:
+        return tuple(dict.fromkeys(options.experiments))
+    study = chosen_study(registry, options.tag)
+    kept = registry.experiments(study, verdict=Verdict.KEEP)
+    found = tuple(int(row.id or 0) for row in kept if row.standing is Standing.CONFIRMED)
+    if not found:
+        msg = (
+            f"no experiment of study {study.tag} is confirmed yet: `autoresearch promote ID "
+            "--confirm` trains further pairs of a keep"
+        )
+        raise RegistryError(msg)
+    return found
 
 
 def _chosen(registry: Registry, numbers: Sequence[int]) -> list[Promotable]:
-    return [_promotable(registry, number) for number in numbers]
-
-
-def warn_of_incomparable(registry: Registry, numbers: Iterable[int]) -> None:
-    """Say so where the scores of experiments will stand side by side and cannot be compared."""
     rows = map(registry.experiment, numbers)
-    if said := warning(registry.study_of(row).comparability for row in rows):
-        typer.echo(f"warning: {safe_line(said, 400)}", err=True)
+    return [Promotable(row, registry.study_of(row)) for row in rows]
 
 
-def _promotable(registry: Registry, number: int) -> Promotable:
-    row = registry.experiment(number)
-    study = registry.study_of(row)
-    return Promotable(
-        id=number,
-        sha=row.commit_sha,
-        study=study.tag,
-        verdict=row.verdict,
-        hypothesis=row.hypothesis,
-        val_bpb=row.val_bpb,
-        delta=row.delta,
-        standing=row.standing,
-        claim=row.claim,
-        claim_pairs=row.claim_pairs,
-        claim_reason=row.claim_reason,
-        simpler=policy.kept_as_simpler(row.measured, row.delta),
-        test_bpb=row.test_bpb,
-        metric=study.metric,
-    )
-
-
-def _as_if_confirmed(chosen: Sequence[Promotable]) -> list[Promotable]:
-    """Return the experiments with the keeps among them confirmed, as they may become."""
-    return [
-        replace(each, standing=Standing.CONFIRMED)
-        if each.standing is None and each.verdict is Verdict.KEEP
-        else each
-        for each in chosen
-    ]
-
-
-def _heed(examined: Examination, options: PromoteOptions) -> None:
+def _heed(unscored: Sequence[Unscored], options: PromoteOptions) -> None:
     """Tell why there is no score on test; stop where a rule was broken there."""
-    if examined.breaches and not options.force:
-        msg = f"{'; '.join(examined.breaches)}: --force promotes it all the same"
+    breaches = [each.said for each in unscored if each.breach]
+    if breaches and not options.force:
+        msg = f"{'; '.join(breaches)}: --force promotes it all the same"
         raise GitError(msg)
-    for note in (*examined.breaches, *examined.notes):
+    for note in (*breaches, *(each.said for each in unscored if not each.breach)):
         typer.echo(note, err=True)
 
 
@@ -207,3 +158,9 @@ def _say(done: Promotion) -> None:
         typer.echo(f"{done.branch}: {done.old[:7]} → {done.new[:7]}")
     for note in done.notes:
         typer.echo(f"note: {note}", err=True)
+
+
+def _next_step(done: Promotion) -> str:
+    if done.new == done.old:
+        return shlex.join(["git", "push", "origin", *(each.branch for each in done.commits)])
+    return f"git show {done.new[:7]}, and push {done.branch} when you are content"

@@ -4,12 +4,11 @@ import os
 import sys
 import webbrowser
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
-from autoresearch.commands.output import stdout
+from autoresearch.commands.output import stdout, write_whole
 from autoresearch.commands.serving import LivePage, ReportServer, Source
 from autoresearch.commands.status import chosen_study, read_report
 from autoresearch.config import Project, find_project
@@ -22,35 +21,30 @@ from autoresearch.report import StudyReport
 PAGE, PICTURE = "report.html", "progress.png"
 
 
-@dataclass(frozen=True)
-class ReportOptions:
-    """The options as typed; see `autoresearch report --help`."""
-
-    tag: str | None
-    out: Path | None
-    no_open: bool
-    serve: bool = False
-    port: int | None = None
-
-
-def report(options: ReportOptions) -> None:
+def report(
+    tag: str | None, *, out: Path | None, no_open: bool, serve: bool, port: int | None
+) -> None:
     """Write a study's page and picture, say where they are, and show the page; or serve it live."""
     project = find_project()
-    if options.serve:
-        _serve(project, options)
+    shows = not no_open and _has_a_desktop()
+    if serve and out is not None:
+        msg = "--serve writes no file: leave --out out"
+        raise UsageFault(msg)
+    if serve:
+        _serve(project, tag, port, shows=shows)
         return
-    if options.port is not None:
+    if port is not None:
         msg = "--port is for --serve"
         raise UsageFault(msg)
-    made = study_report_of(project, options.tag)
-    folder = options.out or project.state / "report"
+    made = study_report_of(project, tag)
+    folder = out or project.state / "report"
     written = [
         _write(folder, PAGE, page(made).encode()),
         _write(folder, PICTURE, picture(made)),
     ]
     for path in written:
         stdout().print(str(path), highlight=False, markup=False, soft_wrap=True)
-    if not options.no_open and _has_a_desktop():
+    if shows:
         webbrowser.open(written[0].as_uri())
 
 
@@ -64,17 +58,14 @@ def study_report_of(project: Project, tag: str | None) -> StudyReport:
         return read_report(registry, chosen_study(registry, tag), project, whole=True)
 
 
-def _serve(project: Project, options: ReportOptions) -> None:
+def _serve(project: Project, tag: str | None, port: int | None, *, shows: bool) -> None:
     """Serve a study's page until Ctrl-C, as it is at any time."""
-    if options.out is not None:
-        msg = "--serve writes no file: leave --out out"
-        raise UsageFault(msg)
-    live = LivePage(_source(project, options.tag))
+    live = LivePage(_source(project, tag))
     live.version()  # where there is nothing to show, that is said at once
-    with ReportServer(live, options.port) as server, suppress(KeyboardInterrupt):
+    with ReportServer(live, port) as server, suppress(KeyboardInterrupt):
         stdout().print(server.url, highlight=False, markup=False, soft_wrap=True)
         Console(stderr=True).print("live, for this machine alone; Ctrl-C ends it", style="dim")
-        if not options.no_open and _has_a_desktop():
+        if shows:
             webbrowser.open(server.url)
         server.serve_forever()
 
@@ -94,14 +85,11 @@ def _write(folder: Path, name: str, data: bytes) -> Path:
     Raises:
         ProjectError: the folder cannot be written.
     """
-    path, part = folder.absolute() / name, folder / f".{name}.part"
+    path = folder.absolute() / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(data)
-        part.replace(path)
+        write_whole(path, data)
     except OSError as fault:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
         msg = f"{path} cannot be written ({fault.strerror}): name another folder with --out"
         raise ProjectError(msg) from None
     return path

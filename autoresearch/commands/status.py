@@ -185,15 +185,20 @@ def _selection(chosen: Chosen, now: datetime) -> Selection:
     selection = Selection(
         kept=chosen.kept,
         proposer=chosen.proposer or "",
-        category=_one_of(Category, "--category", chosen.category),
+        category=one_of(Category, "--category", chosen.category),
         since=None if chosen.since is None else _moment(chosen.since, now),
         last=chosen.last,
-        order=_one_of(Order, "--sort", chosen.sort) or Order.NUMBER,
+        order=one_of(Order, "--sort", chosen.sort) or Order.NUMBER,
     )
     return replace(selection, most=None) if chosen.everything else selection
 
 
-def _one_of(kind: type[Word], option: str, typed: str | None) -> Word | None:
+def one_of(kind: type[Word], option: str, typed: str | None) -> Word | None:
+    """Return the word of a kind that an option has, None where it was not given.
+
+    Raises:
+        UsageFault: there is no such word.
+    """
     if typed is None:
         return None
     if typed not in list(kind):

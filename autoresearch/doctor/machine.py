@@ -19,7 +19,6 @@ from autoresearch.records.values import Trust
 from autoresearch.sandbox import Detection, Sandbox
 from autoresearch.workers.slots import SlotChooser, described
 
-OLDEST = (3, 11)
 _TIGHT, _FULL = 10.0, 1.0  # GiB: what a night with logs, checkpoints and caches wants; needs
 _UNSEALED = (
     "unsealed: hostile code of a trial can reach files of yours, sealed documents and keys among "
@@ -29,11 +28,8 @@ _MEND = "read what you promote, and run where there is nothing you would miss"
 
 
 def python() -> Finding:
-    """Return whether this Python is one that the project is tested with."""
-    version = platform.python_version()
-    if sys.version_info < OLDEST:
-        return fault("python", version, "use Python 3.11 or newer")
-    return ok("python", f"{version} ({sys.executable})")
+    """Return which Python this is; on one that is too old nothing of this would load."""
+    return ok("python", f"{platform.python_version()} ({sys.executable})")
 
 
 def device(

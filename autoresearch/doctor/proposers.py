@@ -1,6 +1,5 @@
 """Each proposer: its key, its price, one short call, and what to do where that fails."""
 
-import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
@@ -79,19 +78,12 @@ def proposer(text: str, bench: Bench) -> Iterator[Finding]:
         yield refusal("spec", error, "write one of the known ones; docs/proposers.md has examples")
         return
     look = {
-        "optuna": _optuna,
+        "optuna": _tuner,
         "random": _tuner,
         "patches": _patches,
         "command": _command,
     }.get(spec.kind, _model)
     yield from look(spec, bench)
-
-
-def _optuna(spec: Spec, bench: Bench) -> Iterator[Finding]:
-    if importlib.util.find_spec("optuna") is None:
-        yield fault("optuna", "is not installed", "`pip install optuna`")
-        return
-    yield from _tuner(spec, bench)
 
 
 def _tuner(spec: Spec, bench: Bench) -> Iterator[Finding]:

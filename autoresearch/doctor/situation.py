@@ -20,7 +20,7 @@ from autoresearch.process.cores import usable
 from autoresearch.proposers import ProposerContext, specs
 from autoresearch.records.money import Caps, Ledger
 from autoresearch.registry import Registry
-from autoresearch.sandbox import Sandbox
+from autoresearch.sandbox import Detection
 from autoresearch.workers.slots import SlotChooser
 
 
@@ -63,6 +63,11 @@ class Situation:
         return self.found.hidden if self.found else (self.data,)
 
     @cached_property
+    def detection(self) -> Detection:
+        """What trials are confined in here."""
+        return sandboxes.examine(self.environment, self.hidden, self.access)
+
+    @cached_property
     def access(self) -> Access:
         """What lets a trial reach its device."""
         return access(self.settings.training.device, self.environment, self.tree)
@@ -73,28 +78,25 @@ def diagnose(situation: Situation) -> Iterator[Chapter]:
     return (chapter.shown(situation.keys.redact) for chapter in _chapters(situation))
 
 
-def _chapters(situation: Situation) -> Iterator[Chapter]:
-    yield _chapter("machine", lambda: _machine(situation))
-    if isinstance(situation.project, ProjectError):
-        yield Chapter("project", (_no_project(situation.project),))
+def _chapters(at: Situation) -> Iterator[Chapter]:
+    yield _chapter("machine", lambda: _machine(at))
+    if isinstance(at.project, ProjectError):
+        yield Chapter("project", (_no_project(at.project),))
     else:
-        project = situation.project
+        project = at.project
         yield _chapter("project", lambda: _project(project))
         yield _chapter(
-            "start",
-            lambda: starting.starts(project, partial(_sandbox, situation), situation.opens),
+            "start", lambda: starting.starts(project, lambda: at.detection.sandbox, at.opens)
         )
         yield _chapter("program.md", lambda: _program(project))
         urls = project.settings.notify.urls
-        if urls or situation.trial:
-            yield _chapter(
-                "notify", lambda: notifications(urls, situation.environment, situation.trial)
-            )
-    for spec in situation.proposers:
-        yield _chapter(f"proposer {spec}", partial(_proposer, spec, situation))
-    if not situation.proposers:
-        spec = specs.default(situation.keys) or "optuna"
-        yield _chapter(f"proposer {spec}, as run chooses", partial(_proposer, spec, situation))
+        if urls or at.trial:
+            yield _chapter("notify", lambda: notifications(urls, at.environment, at.trial))
+    for spec in at.proposers:
+        yield _chapter(f"proposer {spec}", partial(_proposer, spec, at))
+    if not at.proposers:
+        spec = specs.default(at.keys) or "optuna"
+        yield _chapter(f"proposer {spec}, as run chooses", partial(_proposer, spec, at))
 
 
 def _chapter(title: str, look: Callable[[], Iterable[Finding]]) -> Chapter:
@@ -112,7 +114,7 @@ def _chapter(title: str, look: Callable[[], Iterable[Finding]]) -> Chapter:
 
 def _machine(at: Situation) -> Iterator[Finding]:
     training = at.settings.training
-    found = sandboxes.examine(at.environment, at.hidden, at.access)
+    found = at.detection
     yield machine.python()
     yield from machine.device(training.device, found.sandbox)
     yield from machine.slots(
@@ -156,10 +158,6 @@ def _program(project: Project) -> tuple[Finding, ...]:
     text = path.read_text("utf-8", "replace")
     editable = projects.globs(project)
     return program.program(text, editable=editable, fixed=projects.fixed_files(project))
-
-
-def _sandbox(at: Situation) -> Sandbox:
-    return sandboxes.examine(at.environment, at.hidden, at.access).sandbox
 
 
 def _proposer(spec: str, at: Situation) -> Iterator[Finding]:

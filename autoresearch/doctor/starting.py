@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from autoresearch.config import Project, Settings
+from autoresearch.config import Project
 from autoresearch.doctor import trying
 from autoresearch.doctor.finding import Finding, fault, ok, refusal, warning
 from autoresearch.errors import CorpusError, GitError, ProjectError, RegistryError
@@ -119,18 +119,11 @@ def program(
         gaps: what trials of it lack; where there are any, they are taken for the reason.
     """
     project.make_work()
-    smoke_test = SmokeTest(
-        _at_least_one_step(project.settings),
-        sandbox=sandbox,
-        work=project.work,
-        furnish=export,
-    )
-    return _told(project.settings.target.entry, smoke_test.verdict(files), gaps)
-
-
-def _at_least_one_step(settings: Settings) -> Settings:
+    settings = project.settings
     steps = max(settings.preflight.steps, 1)
-    return replace(settings, preflight=replace(settings.preflight, steps=steps))
+    settings = replace(settings, preflight=replace(settings.preflight, steps=steps))
+    smoke_test = SmokeTest(settings, sandbox=sandbox, work=project.work, furnish=export)
+    return _told(settings.target.entry, smoke_test.verdict(files), gaps)
 
 
 def _told(entry: str, found: SmokeResult, gaps: Sequence[Gap]) -> Finding:

@@ -2,18 +2,14 @@
 
 from autoresearch.promotion.candidates import Promotable
 from autoresearch.promotion.home import Promotion, Shape, promote
-from autoresearch.promotion.manifest import Evidence, Manifest, evidence_of, manifest, replay
-from autoresearch.promotion.picking import Promoted
+from autoresearch.promotion.manifest import Evidence, evidence_of, leave_manifest
 
 __all__ = [
     "Evidence",
-    "Manifest",
     "Promotable",
-    "Promoted",
     "Promotion",
     "Shape",
     "evidence_of",
-    "manifest",
+    "leave_manifest",
     "promote",
-    "replay",
 ]

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from autoresearch import policy
 from autoresearch.gitrepo import (
     CONFIRMED,
     SCORE,
@@ -14,60 +15,56 @@ from autoresearch.gitrepo import (
     commit_message,
     squash_message,
 )
-from autoresearch.policy import CONFIRMED as CLAIMED
-from autoresearch.records.metric import BITS_PER_BYTE, Metric
+from autoresearch.records.metric import Metric
+from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.text import counted, safe_line
 from autoresearch.records.values import Standing, Verdict
 
 
 @dataclass(frozen=True)
 class Promotable:
-    """One experiment as `promote` needs it; `sha` is the commit that was trained, if any.
+    """One experiment as `promote` needs it, and its study."""
 
-    `claim` is the probability of a true improvement by `claim_pairs` fresh pairs, `claim_reason` a
-    sentence about it. `simpler`: it was kept as shorter code that is as good, not as a better one.
-    `test_bpb` is its score on the sealed test set, once there is one; `metric` says what scores and
-    effects are.
-    """
+    row: Experiment
+    study: Study
 
-    id: int
-    sha: str | None
-    study: str
-    verdict: Verdict | None
-    hypothesis: str
-    val_bpb: float | None = None
-    delta: float | None = None
-    standing: Standing | None = None
-    claim: float | None = None
-    claim_pairs: int = 0
-    claim_reason: str = ""
-    simpler: bool = False
-    test_bpb: float | None = None
-    metric: Metric = BITS_PER_BYTE
+    @property
+    def id(self) -> int:
+        """The experiment's number."""
+        return int(self.row.id or 0)
+
+    @property
+    def hoped(self) -> "Promotable":
+        """The same; a keep without a standing is confirmed, as it may become."""
+        if self.row.standing is not None or self.row.verdict is not Verdict.KEEP:
+            return self
+        return replace(self, row=self.row.model_copy(update={"standing": Standing.CONFIRMED}))
 
     @property
     def sure(self) -> str:
         """How sure it is by how many fresh pairs, as in "97% sure on 3 fresh pairs"."""
-        if self.claim is None or not self.claim_pairs:
+        claim, pairs = self.row.claim, self.row.claim_pairs
+        if claim is None or not pairs:
             return "no fresh pair yet"
-        told = f"{_percent(self.claim)} sure on {counted(self.claim_pairs, 'fresh pair')}"
-        if self.claim < CLAIMED or self.standing is not None:
+        told = f"{_percent(claim)} sure on {counted(pairs, 'fresh pair')}"
+        if claim < policy.CONFIRMED or self.row.standing is not None:
             return told
-        alone = self.claim_pairs == 1
+        alone = pairs == 1
         return f"{told}, but {'one pair makes no claim' if alone else 'the noise is not known yet'}"
 
 
 def unearned(experiment: Promotable) -> str | None:
     """Return why an experiment is no discovery, and what would make it one; None where it is."""
-    if experiment.standing is Standing.REFUTED:
-        why = experiment.claim_reason or experiment.sure
+    row = experiment.row
+    if row.standing is Standing.REFUTED:
+        why = row.claim_reason or experiment.sure
         return f"was kept and then refuted ({why}): --force promotes it all the same"
-    if experiment.verdict is not Verdict.KEEP:
-        fate = experiment.verdict or "unfinished"
+    if row.verdict is not Verdict.KEEP:
+        fate = row.verdict or "unfinished"
         return f"was not kept ({fate}): --force promotes it all the same"
-    if experiment.standing is Standing.CONFIRMED:
+    if row.standing is Standing.CONFIRMED:
         return None
-    if experiment.simpler:
+    if policy.kept_as_simpler(row.measured, row.delta):
         return (
             "was kept for being simpler, not better, so it can hardly be confirmed as an "
             "improvement: --force promotes it as it is"
@@ -81,9 +78,9 @@ def unearned(experiment: Promotable) -> str | None:
 def message(experiment: Promotable) -> str:
     """Return the message of an experiment's commit on the person's branch."""
     return commit_message(
-        experiment.hypothesis,
+        experiment.row.hypothesis,
         experiment=experiment.id,
-        study=experiment.study,
+        study=experiment.study.tag,
         extra=_trailers(experiment),
     )
 
@@ -93,25 +90,21 @@ def message_of_all(experiments: Sequence[Promotable]) -> str:
     if len(experiments) == 1:
         return message(experiments[0])
     return squash_message(
-        MessagePart(each.hypothesis, each.id, each.study, _trailers(each)) for each in experiments
+        MessagePart(each.row.hypothesis, each.id, each.study.tag, _trailers(each))
+        for each in experiments
     )
 
 
 def _trailers(experiment: Promotable) -> Mapping[str, str]:
-    score, delta, extra = experiment.val_bpb, experiment.delta, dict[str, str]()
-    metric = experiment.metric
+    row, metric, extra = experiment.row, experiment.study.metric, dict[str, str]()
     score_key, test_key = (VAL_BPB, TEST_BPB) if metric.is_bits_per_byte else (SCORE, TEST)
-    if score is not None and math.isfinite(score):
-        known = delta is not None and math.isfinite(delta)
-        effect = f" ({metric.delta(delta)})" if delta is not None and known else ""
-        extra[score_key] = f"{_named(metric.name, metric)}{metric.text(score)}{effect}"
-    if experiment.standing is Standing.CONFIRMED and experiment.claim is not None:
-        extra[CONFIRMED] = (
-            f"{_percent(experiment.claim)} ({counted(experiment.claim_pairs, 'fresh pair')})"
-        )
-    if experiment.test_bpb is not None:
-        told = metric.text(experiment.test_bpb)
-        extra[test_key] = f"{_named(metric.test_name, metric)}{told}"
+    if row.val_bpb is not None:
+        effect = "" if row.delta is None else f" ({metric.delta(row.delta)})"
+        extra[score_key] = f"{_named(metric.name, metric)}{metric.text(row.val_bpb)}{effect}"
+    if row.standing is Standing.CONFIRMED and row.claim is not None:
+        extra[CONFIRMED] = f"{_percent(row.claim)} ({counted(row.claim_pairs, 'fresh pair')})"
+    if row.test_bpb is not None:
+        extra[test_key] = f"{_named(metric.test_name, metric)}{metric.text(row.test_bpb)}"
     return extra
 
 

@@ -1,7 +1,7 @@
 """`promote`: kept experiments come home to the person's own branch, all of them or none."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from autoresearch.errors import BranchMovedError, GitError, UsageFault
@@ -88,8 +88,9 @@ def promote(
         msg = f"{named(already)} {are} on {branch} already: there is nothing to promote"
         raise GitError(msg)
     new = old if shape is Shape.BRANCHES else done[-1].sha
+    promotion = Promotion(branch, old, new, tuple(done), already, dry_run)
     if dry_run or commits is None:
-        return Promotion(branch, old, new, tuple(done), already, dry_run)
+        return promotion
     notes = repo.hooks_left_out(commits)
     if shape is Shape.BRANCHES:
         _make_branches(repo, done)
@@ -97,7 +98,7 @@ def promote(
         _move(repo, branch, new, old, here=here)
     if commits.hooks and (note := repo.after_commit(old, done[-1].sha, here=here)):
         notes.append(note)
-    return Promotion(branch, old, new, tuple(done), already, dry_run, tuple(notes))
+    return replace(promotion, notes=tuple(notes))
 
 
 def _picked(picking: Picking, shape: Shape, commits: CommitOptions | None) -> list[Promoted]:
@@ -125,11 +126,11 @@ def _make_branches(repo: GitRepo, done: Sequence[Promoted]) -> None:
 
 
 def _commit(repo: GitRepo, experiment: Promotable, *, force: bool) -> Commit:
-    if experiment.sha is None:
+    if experiment.row.commit_sha is None:
         msg = f"experiment {experiment.id} has no commit: it was refused before training"
         raise GitError(msg)
-    commit = repo.commit(experiment.sha)
-    if (commit.study, commit.experiment) != (experiment.study, experiment.id):
+    commit = repo.commit(experiment.row.commit_sha)
+    if (commit.study, commit.experiment) != (experiment.study.tag, experiment.id):
         msg = f"experiment {experiment.id} is the unchanged baseline: there is nothing to promote"
         raise GitError(msg)
     if not force and (reason := unearned(experiment)):

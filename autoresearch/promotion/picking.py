@@ -1,16 +1,15 @@
 """Picks experiments on top of a branch of the person's: each, as one commit, or on their own."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autoresearch.errors import GitError
 from autoresearch.gitrepo import Commit, CommitOptions, Conflict, GitRepo, Picked, Picker
 from autoresearch.promotion.candidates import Promotable, message, message_of_all
 from autoresearch.records.text import safe_line
 
-REVIEW = (
-    "autoresearch-promoted/"  # beside the studies' own `autoresearch/TAG`: no tag is in its way
-)
+# Beside the studies' own `autoresearch/TAG`: no tag is in its way.
+REVIEW = "autoresearch-promoted/"
 
 
 @dataclass(frozen=True)
@@ -76,30 +75,28 @@ class Picking:
             GitError: as `each`.
         """
         done = list[Promoted]()
-        for each in self.chosen:
-            bases = [(self.old, self.branch), *((last.sha, last.branch) for last in done[-1:])]
-            if made := self._on_one_of(bases, each, options):
-                done.append(made)
+        for experiment, commit in self.chosen:
+            try:
+                made = self._alone(experiment, commit, self.old, self.branch, options)
+            except ConflictError:
+                if not done:
+                    raise
+                made = self._alone(experiment, commit, done[-1].sha, done[-1].branch, options)
+            done += [made] if made else []
         return done
 
-    def _on_one_of(
+    def _alone(
         self,
-        bases: Sequence[tuple[str, str]],
-        chosen: tuple[Promotable, Commit],
+        experiment: Promotable,
+        commit: Commit,
+        base: str,
+        name: str,
         options: CommitOptions | None,
     ) -> Promoted | None:
-        for at, (base, name) in enumerate(bases):
-            try:
-                with self.repo.picking(base, options) as picker:
-                    made = self._pick(picker, *chosen)
-            except ConflictError:
-                if at == len(bases) - 1:
-                    raise
-                continue
-            if made is None:
-                return None
-            return Promoted(made.id, made.sha, made.subject, f"{REVIEW}{made.id}", name)
-        raise AssertionError
+        """Return an experiment's commit on a branch of its own, on top of `base`, called `name`."""
+        with self.repo.picking(base, options) as picker:
+            made = self._pick(picker, experiment, commit)
+        return made and replace(made, branch=f"{REVIEW}{made.id}", base=name)
 
     def _pick(self, picker: Picker, experiment: Promotable, commit: Commit) -> Promoted | None:
         """Return an experiment's commit on top of what was picked; None: its change is there."""
@@ -124,7 +121,7 @@ class Picking:
 
     def _missing(self, commit: Commit) -> list[int]:
         """Return the experiments a commit builds on that are neither on the branch nor chosen."""
-        picked = {(each.study, each.id) for each, _ in self.chosen}
+        picked = {(each.study.tag, each.id) for each, _ in self.chosen}
         base = self.repo.merge_base(commit.sha, self.old)
         below = self.repo.lineage(base, commit.sha)[:-1] if base else ()
         return [

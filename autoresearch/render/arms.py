@@ -23,7 +23,12 @@ def arms(proposers: Proposers, form: ScoreFormat, width: int) -> Iterator[Table 
     Nothing where there is nothing to compare: a single proposer that predicts nothing.
     """
     if len(proposers.records) > 1:
-        yield fitted_table(proposers.records, "arm", _arm, _cells(form), width, give_way=_GIVE_WAY)
+        yield fitted_table(proposers.records, "arm", arm, cells(form), width, give_way=_GIVE_WAY)
+    yield from notes(proposers, form)
+
+
+def notes(proposers: Proposers, form: ScoreFormat) -> Iterator[Text]:
+    """Yield who beats the control, and whose predictions are worth something."""
     for comparison in proposers.comparisons:
         yield compared(comparison, form)
     for name, each in proposers.calibrations.items():
@@ -82,7 +87,8 @@ def _interval(difference: Difference, unit: str, digits: int, *, signed: bool) -
     return f"{told[1]}{unit} ({told[0]} to {told[2]})"
 
 
-def _cells(form: ScoreFormat) -> Cells[ProposerRecord]:
+def cells(form: ScoreFormat) -> Cells[ProposerRecord]:
+    """Return what is told of a proposer, by what the columns are called."""
     digits = form.metric.decimals
     return {
         "trained": lambda each: words.count(each.trained),
@@ -94,6 +100,7 @@ def _cells(form: ScoreFormat) -> Cells[ProposerRecord]:
     }
 
 
-def _arm(record: ProposerRecord) -> Text:
+def arm(record: ProposerRecord) -> Text:
+    """Return a proposer's name, and whether it is a control."""
     name = words.line(record.proposer, NAME)
     return Text("control ").append_text(name) if record.control else name

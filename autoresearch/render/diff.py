@@ -16,6 +16,7 @@ from autoresearch.records.text import counted, safe_line
 from autoresearch.records.values import Purpose
 from autoresearch.registry import Registry
 from autoresearch.render import evidence, words
+from autoresearch.render.fitted_table import bare_table
 from autoresearch.render.machine import shown
 from autoresearch.render.patch import code
 from autoresearch.render.scores import ScoreFormat
@@ -28,7 +29,6 @@ VERSION = 1  # of what programs are given
 class Effect:
     """What one experiment's scored trials did: means, memory as the peak; None = not known."""
 
-    name: str
     tokens_per_second: float | None
     steps: float | None
     tokens: float | None
@@ -37,6 +37,67 @@ class Effect:
     startup: float | None
     training: float | None
     constants: dict[str, str]
+
+
+# How an effect's numbers are called and worded.
+_ROWS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+    ("tokens/s", "tokens_per_second", words.count),
+    ("steps", "steps", words.count),
+    ("tokens", "tokens", words.count),
+    ("peak memory", "peak_memory", words.memory),
+    ("parameters", "parameters", words.count),
+    ("start-up", "startup", words.duration),
+    ("training", "training", words.duration),
+)
+
+
+@dataclass(frozen=True)
+class Side:
+    """An experiment, its study, and what it did."""
+
+    row: Experiment
+    study: Study
+    effect: Effect
+
+    @classmethod
+    def of(cls, registry: Registry, row: Experiment) -> "Side":
+        """Read it.
+
+        Raises:
+            RegistryError: the registry is damaged.
+        """
+        return cls(row, registry.study_of(row), _effect(registry, row))
+
+    @property
+    def form(self) -> ScoreFormat:
+        """How its scores are shown."""
+        return ScoreFormat.of(self.study)
+
+    @property
+    def title(self) -> str:
+        """Its number, and what became of it."""
+        return f"experiment {self.row.id}" + (f" ({self.row.verdict})" if self.row.verdict else "")
+
+    @property
+    def score(self) -> Text:
+        """Its score in digits."""
+        return Text(self.form.number(self.row.val_bpb, self.row.val_bpb_error))
+
+    @property
+    def plain(self) -> dict[str, object]:
+        """All of it for programs."""
+        row = self.row
+        return {
+            "experiment": row.id,
+            "study": self.study.tag,
+            "commit": row.commit_sha,
+            "verdict": row.verdict,
+            "standing": row.standing,
+            "hypothesis": row.hypothesis,
+            **asdict(self.effect),
+            "val_bpb": shown(row, "val_bpb", self.study.metric),
+            "val_bpb_error": row.val_bpb_error,
+        }
 
 
 def sides(
@@ -74,7 +135,6 @@ def since_baseline(
 
 def diff(
     registry: Registry,
-    study: Study,
     before: Experiment,
     after: Experiment,
     *,
@@ -86,26 +146,20 @@ def diff(
     Raises:
         RegistryError: the registry is damaged.
     """
-    other = registry.study_of(before)
-    for each in {int(row.id or 0): row for row in (other, study)}.values():
-        console.print(words.study_line(each), highlight=False)
+    old, new = Side.of(registry, before), Side.of(registry, after)
+    for study in {each.study.tag: each.study for each in (old, new)}.values():
+        console.print(words.study_line(study), highlight=False)
     if changes.strip():
         code(changes, console)
     else:
         console.print(Text("no difference in the code", style="dim"))
-    apart = incomparable(other, study)
+    apart = incomparable(old.study, new.study)
     if apart:
         console.print(Text(apart, style="yellow"))
-    forms = ScoreFormat.of(other), ScoreFormat.of(study)
-    sides = [
-        Side(_effect(registry, row), row, form)
-        for row, form in zip((before, after), forms, strict=True)
-    ]
-    difference = "not comparable" if apart else _difference(before, after, forms[1])
-    table = _table(sides[0], sides[1], difference)
-    console.print(table, highlight=False)
+    difference = "not comparable" if apart else _difference(before, after, new.form)
+    console.print(_table(old, new, difference), highlight=False)
     if not apart and (found := by_document(registry, before, after)):
-        told = evidence.documents(found, forms[1])
+        told = evidence.documents(found, new.form)
         console.print(f"document by document: {told}", highlight=False)
 
 
@@ -146,36 +200,20 @@ def plain(
     patch: str | None,
 ) -> dict[str, object]:
     """Return it for programs; `patch` is None where it is no UTF-8 (then `--patch` has it)."""
-    studies = registry.study_of(before), registry.study_of(after)
-    apart = incomparable(*studies)
+    old, new = Side.of(registry, before), Side.of(registry, after)
+    apart, metric = incomparable(old.study, new.study), new.study.metric
     paired = not apart and after.parent_id == before.id
     return {
         "version": VERSION,
-        "before": _plain_side(registry, studies[0], before),
-        "after": _plain_side(registry, studies[1], after),
+        "before": old.plain,
+        "after": new.plain,
         "comparable": not apart,
         "why": apart,
-        "metric": asdict(studies[1].metric),
-        "delta": shown(after, "delta", studies[1].metric) if paired else None,
+        "metric": asdict(metric),
+        "delta": shown(after, "delta", metric) if paired else None,
         "delta_error": after.delta_error if paired else None,
         "files": [asdict(each) for each in files],
         "patch": patch,
-    }
-
-
-def _plain_side(registry: Registry, study: Study, row: Experiment) -> dict[str, object]:
-    effect = asdict(_effect(registry, row))
-    del effect["name"]
-    return {
-        "experiment": row.id,
-        "study": study.tag,
-        "commit": row.commit_sha,
-        "verdict": row.verdict,
-        "standing": row.standing,
-        "hypothesis": row.hypothesis,
-        **effect,
-        "val_bpb": shown(row, "val_bpb", study.metric),
-        "val_bpb_error": row.val_bpb_error,
     }
 
 
@@ -187,7 +225,6 @@ def _effect(registry: Registry, row: Experiment) -> Effect:
     ]
     facts = trials[-1].facts if trials else {}
     return Effect(
-        name=f"experiment {row.id}" + (f" ({row.verdict})" if row.verdict else ""),
         tokens_per_second=_mean(
             [each for each in trials if each.training_seconds > 0],
             lambda trial: trial.tokens / trial.training_seconds,
@@ -212,58 +249,25 @@ def _number(value: object) -> float | None:
     return float(value) if known else None  # type: ignore[arg-type]  # known says it is a number
 
 
-@dataclass(frozen=True)
-class Side:
-    """An experiment, what it did, and how its scores are shown."""
-
-    effect: Effect
-    row: Experiment
-    form: ScoreFormat
-
-    @property
-    def score(self) -> Text:
-        """Its score in digits."""
-        return Text(self.form.number(self.row.val_bpb, self.row.val_bpb_error))
-
-
-def _table(before_side: Side, after_side: Side, difference: str) -> Table:
-    before, after = before_side.effect, after_side.effect
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for name in ("", before.name, after.name, "difference"):
+def _table(before: Side, after: Side, difference: str) -> Table:
+    table = bare_table()
+    for name in ("", before.title, after.title, "difference"):
         table.add_column(Text(name), justify="left" if not name else "right", overflow="fold")
-    labels = dict.fromkeys(each.form.trust for each in (before_side, after_side))
-    names = dict.fromkeys(each.form.name for each in (before_side, after_side))
-    table.add_row(
-        Text.assemble(
-            f"{' and '.join(names)} (", Text(" and ").join(map(words.trust, labels)), ")"
-        ),
-        before_side.score,
-        after_side.score,
-        Text(difference),
-    )
-    for name, old, new, worded in _rows(before, after):
-        if not (old or new):  # such as the steps of a command, which counts none
-            continue
-        table.add_row(name, _shown(old, worded), _shown(new, worded), Text(_share(old, new)))
-    for name in sorted(before.constants.keys() | after.constants.keys()):
-        old_value, new_value = before.constants.get(name, "-"), after.constants.get(name, "-")
-        if old_value != new_value:
-            table.add_row(*(words.line(each, 60) for each in (name, old_value, new_value)), Text())
+    labels = dict.fromkeys(each.form.trust for each in (before, after))
+    names = dict.fromkeys(each.form.name for each in (before, after))
+    trust = Text(" and ").join(map(words.trust, labels))
+    head = Text.assemble(f"{' and '.join(names)} (", trust, ")")
+    table.add_row(head, before.score, after.score, Text(difference))
+    for name, field, worded in _ROWS:
+        old, new = getattr(before.effect, field), getattr(after.effect, field)
+        if old or new:  # not so are the steps of a command, which counts none
+            table.add_row(name, _shown(old, worded), _shown(new, worded), Text(_share(old, new)))
+    constants = before.effect.constants, after.effect.constants
+    for name in sorted({*constants[0], *constants[1]}):
+        values = [each.get(name, "-") for each in constants]
+        if values[0] != values[1]:
+            table.add_row(*(words.line(each, 60) for each in (name, *values)), Text())
     return table
-
-
-def _rows(
-    before: Effect, after: Effect
-) -> list[tuple[str, float | None, float | None, Callable[[float], str]]]:
-    return [
-        ("tokens/s", before.tokens_per_second, after.tokens_per_second, words.count),
-        ("steps", before.steps, after.steps, words.count),
-        ("tokens", before.tokens, after.tokens, words.count),
-        ("peak memory", before.peak_memory, after.peak_memory, words.memory),
-        ("parameters", before.parameters, after.parameters, words.count),
-        ("start-up", before.startup, after.startup, words.duration),
-        ("training", before.training, after.training, words.duration),
-    ]
 
 
 def _shown(value: float | None, worded: Callable[[float], str]) -> Text:

@@ -47,17 +47,34 @@ def plain(found: Machine, metric: Metric) -> dict[str, object]:
     return {"noise": asdict(found.noise), "power": power, "drift": checks}
 
 
-def documents(found: policy.ByDocument, form: ScoreFormat, finer: int = 0) -> str:
+def documents(found: policy.ByDocument, form: ScoreFormat) -> str:
     """Return in words how two experiments differ document by document."""
-    difference = form.delta(found.bpb, found.error, finer)
+    difference = form.delta(found.bpb, found.error)
     what = ("document", "text") if form.metric.is_bits_per_byte else ("unit", "weight")
     count = counted(found.documents, what[0])
     return f"{difference}{form.unit}, better on {found.better:.0%} of the {what[1]} ({count})"
 
 
-def measured(row: Experiment, form: ScoreFormat, finer: int = 2) -> str:
+def measured(row: Experiment, form: ScoreFormat) -> str:
     """Return in words what an experiment's pairs say, before and after any expectation."""
     pairs = counted(row.pairs, "pair")
     chances = f"; {row.chances}" if row.chances else ""
-    difference = form.delta(row.measured, row.measured_error, finer)
+    difference = form.delta(row.measured, row.measured_error)
     return f"{difference}{form.unit} on {pairs}{chances}"
+
+
+def audit(report: StudyReport, form: ScoreFormat) -> Iterator[Text]:
+    """Yield what scoring allows for rounding, and how small a leak it would have found.
+
+    Nothing of studies of older versions.
+    """
+    if (found := report.study.allowance) is None:
+        return
+    told = f"a prediction computed again may differ by {found.tolerance:.2g} nats"
+    scored = report.incumbent.trials if report.incumbent else ()
+    known = [each.detectable for each in scored if each.detectable is not None]
+    if known:
+        told += f"; in the best's score a leak worth {form.leak(max(known))} would have been found"
+    yield Text(told, style="dim")
+    if policy.at_ceiling(found):
+        yield Text(policy.too_noisy(found), style="yellow")

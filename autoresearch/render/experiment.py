@@ -13,7 +13,7 @@ from autoresearch.records.hardware import Hardware
 from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.text import counted, safe_text, whole_text
 from autoresearch.records.training import ProfileRow
-from autoresearch.records.values import FailureKind, Standing, Verdict
+from autoresearch.records.values import FailureKind
 from autoresearch.registry.packing import unpack
 from autoresearch.render import evidence, money, testset, words
 from autoresearch.render.patch import code
@@ -25,7 +25,7 @@ FINER = 2  # digits more than in a table
 
 def experiment(found: ExperimentInFull, console: Console) -> None:
     """Print every field of an experiment in words, its calls, trials, traceback and patch."""
-    row, form = found.row, ScoreFormat.of(found.study)
+    row, form = found.row, ScoreFormat.of(found.study, FINER)
     console.print(words.study_line(found.study), highlight=False)
     state: Text | str = words.fate(row) if row.verdict else f"{row.state}, no verdict yet"
     title = words.joined([Text(f"experiment {row.id}", style="bold"), state])
@@ -60,9 +60,8 @@ def _next_step(found: ExperimentInFull) -> str:
     steps = [f"autoresearch diff {row.id}"] if row.parent_id is not None else []
     steps += [f"autoresearch status {row.id} --log"] if found.trials else []
     mine = not found.study.is_imported
-    if mine and row.verdict is Verdict.KEEP and row.parent_id is not None:
-        more = "" if row.standing is Standing.CONFIRMED else " --confirm"
-        steps.append(f"autoresearch promote {row.id}{more}")
+    if mine and (promote := words.promoting(row)):
+        steps.append(promote)
     return " · ".join(steps) or "autoresearch status"
 
 
@@ -94,10 +93,10 @@ def _idea(row: Experiment) -> Iterator[tuple[str, Text | str]]:
 
 def _effect(found: ExperimentInFull, form: ScoreFormat) -> Iterator[tuple[str, Text | str]]:
     row = found.row
-    yield form.name, form.score(row.val_bpb, row.val_bpb_error, FINER)
+    yield form.name, form.score(row.val_bpb, row.val_bpb_error)
     against = f" to experiment {row.parent_id}" if row.parent_id else ""
-    yield f"Δ{against}", form.delta(row.delta, row.delta_error, FINER)
-    yield "predicted Δ", form.delta(row.predicted_delta, None, FINER)
+    yield f"Δ{against}", form.delta(row.delta, row.delta_error)
+    yield "predicted Δ", form.delta(row.predicted_delta)
     if row.standing or row.claim_pairs:
         told = words.standing(row.standing) if row.standing else Text("not confirmed")
         yield "claim", told.append(": ").append_text(words.line(row.claim_reason, 400))
@@ -105,10 +104,10 @@ def _effect(found: ExperimentInFull, form: ScoreFormat) -> Iterator[tuple[str, T
 
 def _evidence(found: ExperimentInFull, form: ScoreFormat) -> Iterator[tuple[str, Text | str]]:
     if found.row.measured is not None:
-        yield "measured", evidence.measured(found.row, form, FINER)
+        yield "measured", evidence.measured(found.row, form)
     if found.documents is not None:
-        yield "by document", evidence.documents(found.documents, form, FINER)
-    yield form.test_name, testset.described(found.test, form, FINER)
+        yield "by document", evidence.documents(found.documents, form)
+    yield form.test_name, testset.described(found.test, form)
     for each in found.later:
         fate = f" ({each.fate})" if each.fate else ""
         yield f"later {each.number}", words.line(each.text, 400).append(fate, "dim")
@@ -154,7 +153,7 @@ def _trial_title(trial: Trial, form: ScoreFormat) -> Text:
         str(trial.purpose),
         Text(ending, style="" if ending == "finished" else "red"),
         *(["the machine's fault: run again"] if trial.failure is FailureKind.MACHINE else []),
-        Text(f"{form.name} ").append_text(form.score(trial.val_bpb, None, FINER)),
+        Text(f"{form.name} ").append_text(form.score(trial.val_bpb)),
         words.line(f"worker {trial.worker}", 60),
     ]
     return words.joined(parts)

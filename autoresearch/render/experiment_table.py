@@ -4,19 +4,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from autoresearch.records.values import StudyState
+from autoresearch.records.values import Estimate, StudyState
 from autoresearch.render import words
+from autoresearch.render.fitted_table import Column, bare_table, fit
 from autoresearch.render.scores import ScoreFormat
 from autoresearch.report import ExperimentReport, StudyReport
 
 STALE_SECONDS = 60.0
 ROOM = 24  # columns a hypothesis should have before other columns give way to it
-GAP = 2
 PROPOSER = 20
+Row = Column[ExperimentReport]
 
 
 @dataclass(frozen=True)
@@ -64,69 +64,39 @@ class Signs:
         return (self.now - self.seen[number]).total_seconds()
 
 
-Cell = Callable[[ExperimentReport], Text]
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column: its name, its cells, and whether they stand at the right."""
-
-    name: str
-    cell: Cell
-    right: bool = False
-
-
 def experiment_table(
     rows: Sequence[ExperimentReport], signs: Signs, form: ScoreFormat, width: int
 ) -> Table:
     """Return experiments as a table of at most `width` columns."""
-    columns, taken = _fit(rows, signs, form, width)
-    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
-    for column in columns:
-        justify = "right" if column.right else "left"
-        table.add_column(Text(column.name), no_wrap=True, justify=justify)  # type: ignore[arg-type]  # one of Rich's words
+    columns, room = fit(_layouts(signs, form), rows, width, ROOM)
+    table = bare_table(columns)
     table.add_column("hypothesis", no_wrap=True, overflow="ellipsis")
-    room = max(width - taken, 1)
     for row in rows:
         hypothesis = words.line(row.hypothesis, room)
         # Cells, not characters: a wide one left too long would make Rich narrow other columns.
         hypothesis.truncate(room, overflow="ellipsis")
-        table.add_row(*(column.cell(row) for column in columns), hypothesis)
+        table.add_row(*(column.shown(row) for column in columns), hypothesis)
     return table
 
 
-def _fit(
-    rows: Sequence[ExperimentReport], signs: Signs, form: ScoreFormat, width: int
-) -> tuple[list[Column], int]:
-    """Return the most columns that leave the hypothesis room, and what they take."""
-    for columns in _layouts(signs, form):
-        widest = [
-            max(cell_len(column.name), *(cell_len(column.cell(row).plain) for row in rows))
-            for column in columns
-        ]
-        taken = sum(widest) + GAP * len(widest)
-        if width - taken >= ROOM:
-            break
-    return columns, taken
-
-
-def _layouts(signs: Signs, form: ScoreFormat) -> Iterator[list[Column]]:
+def _layouts(signs: Signs, form: ScoreFormat) -> Iterator[list[Row]]:
     """Yield columns in the order in which they give way as the terminal narrows."""
-    number = Column("id", lambda row: Text(str(row.number)), right=True)
-    verdict = Column(
-        "verdict", lambda row: words.fate(row) if row.verdict else signs.word(row.number)
+    number = Row("id", lambda row: str(row.number), right=True)
+    verdict = Row("verdict", lambda row: words.fate(row) if row.verdict else signs.word(row.number))
+    score, bare_score = (
+        _estimate(form.name, lambda row: row.bpb, form.number, errors=errors)
+        for errors in (True, False)
     )
-    score, bare_score = (_score(form, errors=errors) for errors in (True, False))
-    delta, bare_delta = (_delta(form, errors=errors) for errors in (True, False))
-    chances = Column(
-        "% better/same/worse",
-        lambda row: Text(row.chances.short if row.chances else "-"),
-        right=True,
+    delta, bare_delta = (
+        _estimate("Δ", lambda row: row.delta, form.delta, errors=errors) for errors in (True, False)
     )
-    seconds = Column(
-        "seconds", lambda row: Text(f"{row.seconds:,.0f}" if row.verdict else "-"), right=True
+    chances = Row(
+        "% better/same/worse", lambda row: row.chances.short if row.chances else "-", right=True
     )
-    proposer = Column("proposer", lambda row: words.line(row.proposer, PROPOSER))
+    seconds = Row(
+        "seconds", lambda row: words.count(row.seconds) if row.verdict else "-", right=True
+    )
+    proposer = Row("proposer", lambda row: words.line(row.proposer, PROPOSER))
     yield [number, verdict, score, delta, chances, seconds, proposer]
     yield [number, verdict, score, delta, seconds, proposer]
     yield [number, verdict, score, bare_delta, seconds, proposer]
@@ -135,17 +105,15 @@ def _layouts(signs: Signs, form: ScoreFormat) -> Iterator[list[Column]]:
     yield [number, verdict, bare_score, bare_delta]
 
 
-def _score(form: ScoreFormat, *, errors: bool) -> Column:
-    def cell(row: ExperimentReport) -> Text:
-        found = row.bpb
-        return Text(form.number(found.mean, found.error if errors else None) if found else "-")
+def _estimate(
+    name: str,
+    of: Callable[[ExperimentReport], Estimate | None],
+    shown: Callable[[float, float | None], str],
+    *,
+    errors: bool,
+) -> Row:
+    def cell(row: ExperimentReport) -> str:
+        found = of(row)
+        return shown(found.mean, found.error if errors else None) if found else "-"
 
-    return Column(form.name, cell)
-
-
-def _delta(form: ScoreFormat, *, errors: bool) -> Column:
-    def cell(row: ExperimentReport) -> Text:
-        found = row.delta
-        return Text(form.delta(found.mean, found.error if errors else None) if found else "-")
-
-    return Column("Δ", cell)
+    return Row(name, cell)

@@ -6,17 +6,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from autoresearch.records.money import dollars
 from autoresearch.records.values import Standing, StudyState, Verdict
 from autoresearch.registry import RunNote
 from autoresearch.render import at_work, money, words
 from autoresearch.render.scores import ScoreFormat
-from autoresearch.render.sparkline import ASCII, BLOCKS, sparkline
 from autoresearch.report import ExperimentReport, StudyReport
 
 WIDEST = 60  # of the line of the best so far
 NARROWEST = 10
 LABEL = 9  # columns that the lines' names take
+BLOCKS = "▁▂▃▄▅▆▇█"
+ASCII = "_.-=+*#@"  # for terminals that have no blocks
 
 
 def headline(report: StudyReport, console: Console, run: RunNote | None = None) -> Table:
@@ -33,7 +33,7 @@ def headline(report: StudyReport, console: Console, run: RunNote | None = None) 
     for name, told in (
         *_best(report),
         *_so_far(report, console),
-        ("tried", counts(report)),
+        ("tried", _counts(report)),
         *_time(report, run),
         *_money(report),
     ):
@@ -43,7 +43,7 @@ def headline(report: StudyReport, console: Console, run: RunNote | None = None) 
 
 def _best(report: StudyReport) -> Iterator[tuple[str, Text]]:
     form = ScoreFormat.of(report.study)
-    if report.best is None or (best := report[report.best]).bpb is None:
+    if (best := report.incumbent) is None or best.bpb is None:
         yield "best", Text("no score yet")
         return
     score = form.score(best.bpb.mean, best.bpb.error)
@@ -58,7 +58,7 @@ def _best(report: StudyReport) -> Iterator[tuple[str, Text]]:
 
 
 def _gain(report: StudyReport, form: ScoreFormat) -> Text | None:
-    base = report[report.baseline].bpb if report.baseline is not None else None
+    base = report.baseline_score
     if report.gain is None or base is None:
         return None
     told = Text(form.improvement(report.gain.mean, base.mean), style="bold")
@@ -81,7 +81,7 @@ def _why(best: ExperimentReport) -> Text | None:
 
 
 def _so_far(report: StudyReport, console: Console) -> Iterator[tuple[str, Text]]:
-    levels = best_so_far(report)
+    levels = _levels(report)
     width = min(console.width - LABEL, WIDEST)
     if len(set(levels)) > 1 and width >= NARROWEST:
         shown = [report.study.metric.shown(each) for each in levels]
@@ -89,7 +89,19 @@ def _so_far(report: StudyReport, console: Console) -> Iterator[tuple[str, Text]]
         yield "so far", Text(sparkline(shown, width, blocks), style="green")
 
 
-def best_so_far(report: StudyReport) -> Sequence[float]:
+def sparkline(values: Sequence[float], width: int, levels: str = BLOCKS) -> str:
+    """Return numbers in their order, in at most `width` characters; the highest are the fullest.
+
+    Where there are more of them than that, a character shows the last of its share.
+    """
+    width = min(width, len(values))
+    shown = [values[(at + 1) * len(values) // width - 1] for at in range(width)]
+    low, high = min(shown, default=0.0), max(shown, default=0.0)
+    scale = (len(levels) - 1) / (high - low) if high > low else 0.0
+    return "".join(levels[round((each - low) * scale)] for each in shown)
+
+
+def _levels(report: StudyReport) -> Sequence[float]:
     """Return what the best was believed to have gained on the baseline by each experiment."""
     level: dict[int, float] = {}
     found, best = [], 0.0
@@ -101,7 +113,7 @@ def best_so_far(report: StudyReport) -> Sequence[float]:
     return found
 
 
-def counts(report: StudyReport) -> Text:
+def _counts(report: StudyReport) -> Text:
     """Return how many experiments ended in which way; what is rare is said where there is any."""
     more = {
         Verdict.KEEP: f"kept ({words.count(report.confirmed)} confirmed)",
@@ -133,8 +145,5 @@ def _time(report: StudyReport, run: RunNote | None) -> Iterator[tuple[str, Text]
 
 
 def _money(report: StudyReport) -> Iterator[tuple[str, Text]]:
-    if not report.called and report.tariff.gpu is None:
-        return
-    told = dollars(money.spent(report.spending, report.tariff))
-    cap = report.tariff.study_usd
-    yield "spent", Text(told if cap is None else f"{told} of {dollars(cap)}")
+    if report.costs_money:
+        yield "spent", Text(money.spent(report))

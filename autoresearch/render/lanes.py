@@ -79,8 +79,7 @@ class Lanes:
             return said.append(lane.phase, style="dim")
         said.append_text(words.line(f"{lane.phase} {trained(lane.trial)}", 80, "cyan"))
         if point := lane.point:
-            speed = point.tokens / point.seconds if point.seconds > 0 else 0.0
-            said.append(f"  loss {point.loss:.4f}  {words.count(speed)} tokens/s")
+            said.append(f"  loss {point.loss:.4f}  {words.speed(point)}")
         if idea := self.ideas.get(lane.trial.experiment_id):
             said.append("  ").append_text(words.line(idea, 200, "dim"))
         return said

@@ -129,13 +129,12 @@ class View:
         point = self.point
         spent = min(max(point.seconds, 0.0), self.budget)
         bar = ProgressBar(total=self.budget, completed=spent, width=BAR_WIDTH)
-        speed = point.tokens / point.seconds if point.seconds > 0 else 0.0
         row.add_row(
             phase,
             bar,
             Text(f"{spent:.0f}/{self.budget:.0f} s", style="dim"),
             Text(f"loss {point.loss:.4f}"),
-            Text(f"{words.count(speed)} tokens/s"),
+            Text(words.speed(point)),
             Text(f"step {words.count(point.step)}", style="dim"),
         )
         return row

@@ -37,39 +37,44 @@ def write_study_json(
 ) -> None:
     """Write a study as one JSON object, an experiment a line.
 
-    ``{"version", "study", "metric": {...}, "summary": {...}, "notes": [...], "experiments": [...],
-    "trials": [...], "calls": [...], "spending": [...], "pruning": {...}, "duty": {...},
-    "money": {...}, "machine": {...}, "arms": [...], "comparisons": [...], "calibrations": {...},
-    "run"}``; `metric` is what scores and effects are, which are as it goes: of one that is better
-    where it is higher, an effect above zero is better. `summary` is what a person reads first.
-    Trials and calls name their experiment, `spending` is an account a proposer, `pruning` that of
-    trials stopped early, `duty` what became of the seconds of the slots, `money` the study's cap
-    and what an hour of the machine costs, `machine` how noisy it is, what can be seen through that,
-    and its checks for drift. `arms` are what proposers gained, above zero = better, `comparisons`
-    what they did beside a control, `calibrations` what became of each one's predictions: see
-    `policy.arms`. `run` is the run at work in the project, or null.
+    Scores and effects are as `metric` goes: of one that is better where it is higher, an effect
+    above zero is better. `summary` is what a person reads first. Trials and calls name their
+    experiment, `spending` is an account a proposer, `pruning` that of trials stopped early, `duty`
+    what became of the seconds of the slots, `money` the study's cap and what an hour of the machine
+    costs, `machine` how noisy it is, what can be seen through that, and its checks for drift.
+    `arms` are what proposers gained, above zero = better, `comparisons` what they did beside a
+    control, `calibrations` what became of each one's predictions: see `policy.arms`. `run` is the
+    run at work in the project, or null.
     Everything is in it except logs, the scores of single documents and what models answered.
     """
-    metric = report.study.metric
-    out.write(f'{{"version": {VERSION}, "study": {dump(plain(rows.study))},')
-    out.write(f'\n"metric": {dump(asdict(metric))},\n"summary": {dump(summary(report))},')
-    out.write(f'\n"notes": {dump(notes.plain(rows.notes))},\n"experiments": [')
-    _write_items(out, (plain(each, metric) for each in rows.experiments))
-    out.write('],\n"trials": [')
-    _write_items(out, (plain(each, metric) for each in rows.trials))
-    out.write('],\n"calls": [')
-    _write_items(out, (plain(each) for each in rows.calls))
-    out.write('],\n"spending": [')
-    _write_items(out, (_account(each) for each in report.spending))
-    out.write(f'],\n"pruning": {dump(pruning.plain(report.pruning))},')
-    out.write(f'\n"duty": {dump(duty.plain(report.duty))},')
-    out.write(f'\n"money": {dump(asdict(report.tariff))},')
-    out.write(f'\n"machine": {dump(evidence.plain(report.machine, metric))},\n"arms": [')
-    _write_items(out, (_record(each) for each in report.proposers.records))
-    out.write('],\n"comparisons": [')
-    _write_items(out, (asdict(each) for each in report.proposers.comparisons))
-    out.write(f'],\n"calibrations": {dump(_calibrations(report))},')
-    out.write(f'\n"run": {dump(at_work.plain(run))}}}\n')
+    metric, proposers = report.study.metric, report.proposers
+    parts: dict[str, object] = {
+        "study": plain(rows.study),
+        "metric": asdict(metric),
+        "summary": summary(report),
+        "notes": notes.plain(rows.notes),
+        "experiments": (plain(each, metric) for each in rows.experiments),
+        "trials": (plain(each, metric) for each in rows.trials),
+        "calls": map(plain, rows.calls),
+        "spending": map(_account, report.spending),
+        "pruning": pruning.plain(report.pruning),
+        "duty": duty.plain(report.duty),
+        "money": asdict(report.tariff),
+        "machine": evidence.plain(report.machine, metric),
+        "arms": map(_record, proposers.records),
+        "comparisons": map(asdict, proposers.comparisons),
+        "calibrations": _calibrations(report),
+        "run": at_work.plain(run),
+    }
+    separator = f'{{"version": {VERSION}, '
+    for name, part in parts.items():
+        out.write(f'{separator}"{name}": ')
+        if isinstance(part, Iterator):
+            _write_items(out, part)
+        else:
+            out.write(dump(part))
+        separator = ",\n"
+    out.write("}\n")
 
 
 def summary(report: StudyReport) -> dict[str, object]:
@@ -141,11 +146,13 @@ def _record(record: ProposerRecord) -> dict[str, object]:
     return asdict(record) | rates
 
 
-def _write_items(out: TextIO, items: Iterator[dict[str, object]]) -> None:
+def _write_items(out: TextIO, items: Iterator[object]) -> None:
+    out.write("[")
     separator = "\n"
     for item in items:
         out.write(separator + dump(item))
         separator = ",\n"
+    out.write("]")
 
 
 def plain(row: SQLModel, metric: Metric = BITS_PER_BYTE) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """What a study cost: a table of its proposers' accounts, a line of totals, single calls."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.padding import Padding
 from rich.table import Table
@@ -14,18 +14,12 @@ from autoresearch.render import words
 from autoresearch.render.fitted_table import Cells, fitted_table
 from autoresearch.render.scores import ScoreFormat
 from autoresearch.report import StudyReport
-from autoresearch.report.tariff import CARD_HOUR_USD, GpuRate, Tariff, tariff
-from autoresearch.report.values import Limited
-
-__all__ = [
-    "CARD_HOUR_USD", "GpuRate", "Tariff", "accounts", "calls", "cost", "limits", "spent", "tariff",
-    "totals",
-]  # fmt: skip
+from autoresearch.report.tariff import GpuRate
 
 
 def accounts(report: StudyReport, width: int) -> Iterator[Table | Text]:
     """Yield what a study's proposers cost and brought; nothing where no money is in play."""
-    if report.tariff.gpu is None and not report.called:
+    if not report.costs_money:
         return
     proposers = [each for each in report.spending if each.experiments or each.calls]
     if proposers:
@@ -37,24 +31,26 @@ def accounts(report: StudyReport, width: int) -> Iterator[Table | Text]:
             width,
             give_way=_GIVE_WAY,
         )
-    yield totals(report.spending, report.tariff)
+    yield totals(report)
 
 
-def spent(accounts: Iterable[Spending], tariff: Tariff) -> float:
-    """Return what counts against a study's cap: calls, and training where the settings price it."""
-    gpu = tariff.gpu if tariff.gpu and tariff.gpu.counted else None
-    return sum(each.usd + (gpu.cost(each.gpu_seconds) if gpu else 0.0) for each in accounts)
+def spent(report: StudyReport) -> str:
+    """Return what counts against a study's cap, beside that: calls, and training with a price."""
+    gpu, cap = report.tariff.gpu, report.tariff.study_usd
+    hour = gpu if gpu and gpu.counted else None
+    told = sum(
+        each.usd + (hour.cost(each.gpu_seconds) if hour else 0.0) for each in report.spending
+    )
+    return dollars(told) if cap is None else f"{dollars(told)} of {dollars(cap)}"
 
 
-def totals(accounts: Sequence[Spending], tariff: Tariff) -> Text:
+def totals(report: StudyReport) -> Text:
     """Return all that was spent in one line, beside the study's cap."""
-    calls = sum(each.usd for each in accounts)
-    reserved = sum(each.reserved_usd for each in accounts)
-    seconds = sum(each.gpu_seconds for each in accounts)
-    gpu = tariff.gpu
-    of = "" if tariff.study_usd is None else f" of {dollars(tariff.study_usd)}"
-    line = Text(f"spent {dollars(spent(accounts, tariff))}{of}")
-    line.append(f", calls {dollars(calls)}" if gpu and gpu.counted else "")
+    reserved = sum(each.reserved_usd for each in report.spending)
+    seconds = sum(each.gpu_seconds for each in report.spending)
+    gpu = report.tariff.gpu
+    line = Text(f"spent {spent(report)}")
+    line.append(f", calls {dollars(report.usd)}" if gpu and gpu.counted else "")
     line.append(f" ({dollars(reserved)} reserved)" if reserved else "")
     return line.append(f", {_machine(gpu, seconds)}") if gpu else line
 
@@ -79,7 +75,7 @@ def _cells(report: StudyReport) -> Cells[Spending]:
     tariff, form = report.tariff, ScoreFormat.of(report.study)
     rate = tariff.gpu
     gpu: Cells[Spending] = (
-        {} if rate is None else {"GPU": lambda each: dollars(rate.cost(each.gpu_seconds))}
+        {"GPU": lambda each: dollars(rate.cost(each.gpu_seconds))} if rate else {}
     )
     return {
         "experiments": lambda each: words.count(each.experiments),
@@ -95,12 +91,6 @@ def _cells(report: StudyReport) -> Cells[Spending]:
             "-" if (error := each.prediction_error) is None else form.amount(error)
         ),
     }
-
-
-def limits(limited: Iterable[Limited]) -> Iterator[Text]:
-    """Yield a line for each proposer whose last call found its provider's limit reached."""
-    for each in limited:
-        yield words.line(f"{each.proposer}: {each.said}", 300, "yellow")
 
 
 def calls(rows: Sequence[Call], made: Mapping[int, Sequence[int]]) -> Iterator[Text | Padding]:

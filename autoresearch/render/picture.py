@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from autoresearch.records.metric import BITS_PER_BYTE, Direction, Metric
+from autoresearch.records.metric import BITS_PER_BYTE, Direction
 from autoresearch.records.text import safe_line
 from autoresearch.records.values import Standing, Verdict
-from autoresearch.render import direction
 from autoresearch.render.scores import ScoreFormat
 from autoresearch.report import ExperimentReport, StudyReport
 
@@ -38,6 +37,7 @@ def progress(report: StudyReport) -> Figure:
     figure = Figure(figsize=INCHES, dpi=DPI, layout="tight")
     axes = figure.add_subplot()
     form = ScoreFormat.of(report.study)
+    falls = form.metric.direction is Direction.LOWER
     scored = [
         (place, form.metric.shown(row.bpb.mean), row)
         for place, row in enumerate(report.experiments)
@@ -46,17 +46,17 @@ def progress(report: StudyReport) -> Figure:
     kept = [each for each in scored if each[2].verdict is Verdict.KEEP]
     _points(axes, scored)
     _best_so_far(axes, kept, len(report.experiments) - 1)
-    _labels(axes, kept, form.metric)
+    _labels(axes, kept, falls=falls)
     _limits(axes, kept)
     count, keeps = len(report.experiments), report.verdicts[Verdict.KEEP]
     axes.set_title(f"Autoresearch Progress: {count} Experiments, {keeps} Kept Improvements")
     axes.set_xlabel("Experiment #")
     name = "Validation BPB" if form.metric == BITS_PER_BYTE else form.name
-    better = f"{direction.of_scores(form.metric)}, {form.trust}"
+    better = f"{form.better_scores}, {form.trust}"
     axes.set_ylabel(f"{name} ({better})", parse_math=False)
     axes.grid(visible=True, alpha=0.2)
     if scored:
-        axes.legend(loc="upper right" if is_lower_better(form.metric) else "lower right")
+        axes.legend(loc="upper right" if falls else "lower right")
     else:
         axes.text(0.5, 0.5, "no score yet", ha="center", transform=axes.transAxes)
     return figure
@@ -87,14 +87,9 @@ def _best_so_far(axes: Axes, kept: Scored, last: int) -> None:
         axes.step(x, y, where="post", color=GREEN, linewidth=2, alpha=0.7, label="Running best")
 
 
-def is_lower_better(metric: Metric) -> bool:
-    """Whether progress goes down."""
-    return metric.direction is Direction.LOWER
-
-
-def _labels(axes: Axes, kept: Scored, metric: Metric) -> None:
+def _labels(axes: Axes, kept: Scored, *, falls: bool) -> None:
     """Name the keeps on the side of the line that lies behind them: over it where it falls."""
-    up = 1 if is_lower_better(metric) else -1
+    up = 1 if falls else -1
     steps = sorted(kept, key=lambda each: each[2].delta.mean if each[2].delta else -1e9)
     for place, bpb, row in steps[:LABELS]:
         label = axes.annotate(

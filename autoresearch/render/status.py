@@ -13,7 +13,6 @@ from autoresearch.render import (
     at_work,
     duty,
     evidence,
-    leaks,
     money,
     notes,
     pruning,
@@ -90,10 +89,10 @@ def _behind(report: StudyReport, console: Console) -> Iterator[RenderableType]:
     form = ScoreFormat.of(report.study)
     yield from arms.arms(report.proposers, form, console.width)
     yield from evidence.machine(report)
-    yield from leaks.lines(report, form)
+    yield from evidence.audit(report, form)
     yield from testset.lines(report, form)
     yield from filter(None, (pruning.line(report.pruning), duty.line(report.duty)))
-    yield from money.limits(report.limited)
+    yield from (words.line(each, 300, "yellow") for each in report.limited)
     yield from notes.lines([each for each in report.notes if each.stands])
     yield from money.accounts(report, console.width)
 
@@ -102,7 +101,7 @@ def next_step(report: StudyReport) -> str:
     """Return what a person does now that no run is at work."""
     if report.study.is_imported:
         return "autoresearch run, to find more than that"
-    kept = [each for each in report.experiments if each.kept and each.parent is not None]
+    kept = report.keeps
     confirmed = [each for each in kept if each.standing is Standing.CONFIRMED]
     if confirmed:
         return f"autoresearch diff {confirmed[-1].number} · autoresearch promote --all-confirmed"

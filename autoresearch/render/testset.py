@@ -1,6 +1,7 @@
 """Scores on the sealed test set, and what they say of the choices that were made on val."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from rich.text import Text
 
@@ -21,9 +22,9 @@ def lines(report: StudyReport, form: ScoreFormat) -> Iterator[Text]:
             yield said.append_text(described(_found(row, report), form))
 
 
-def described(found: TestScore, form: ScoreFormat, finer: int = 0) -> Text:
+def described(found: TestScore, form: ScoreFormat) -> Text:
     """Return an experiment's score on test and its gap to val, as far as they are known."""
-    said = form.score(found.score, None, finer)
+    said, form = form.score(found.score), replace(form, finer=0)
     if found.distance is not None:
         theirs = found.baseline_distance
         beside = "" if theirs is None else f" (the baseline's: {form.delta(theirs)})"

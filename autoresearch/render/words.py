@@ -1,5 +1,6 @@
 """How numbers, verdicts and hostile text are worded: once, for every view."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from rich.text import Text
@@ -7,8 +8,9 @@ from rich.text import Text
 from autoresearch.records.metric import Metric
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.text import safe_line, whole_text
+from autoresearch.records.training import Point
 from autoresearch.records.values import Clock, Standing, Trust, Verdict
-from autoresearch.report.values import ExperimentReport, StudyFacts
+from autoresearch.report.values import ExperimentReport
 
 STYLES = {
     Verdict.KEEP: "bold green",
@@ -53,6 +55,14 @@ def fate(row: Experiment | ExperimentReport) -> Text:
     return standing(row.standing) if row.standing else verdict(row.verdict)
 
 
+def promoting(row: Experiment) -> str:
+    """Return the command that brings an experiment home; "" where it is no keep."""
+    if row.verdict is not Verdict.KEEP or row.parent_id is None:
+        return ""
+    more = "" if row.standing is Standing.CONFIRMED else " --confirm"
+    return f"autoresearch promote {row.id}{more}"
+
+
 def duration(seconds: float) -> str:
     """Return seconds as a person says them."""
     if seconds < 99.95:
@@ -73,6 +83,12 @@ def count(number: float) -> str:
     return f"{number:,.0f}"
 
 
+def speed(point: Point) -> str:
+    """Return how fast a training has been so far."""
+    rate = point.tokens / point.seconds if point.seconds > 0 else 0.0
+    return f"{count(rate)} tokens/s"
+
+
 def moment(time: datetime) -> str:
     """Return a time in the reader's own zone."""
     return time.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
@@ -89,7 +105,7 @@ def trust(label: Trust) -> Text:
     return Text(str(label), style="green" if label is Trust.SEALED else "bold yellow")
 
 
-def joined(parts: list[Text | str], separator: str = " · ") -> Text:
+def joined(parts: Sequence[Text | str], separator: str = " · ") -> Text:
     """Return parts in one line."""
     return Text(separator).join(part if isinstance(part, Text) else Text(part) for part in parts)
 
@@ -106,22 +122,21 @@ def trained_on(corpus: str, metric: Metric) -> Text:
     return line(f"corpus {corpus}" if metric.is_bits_per_byte else corpus, 100)
 
 
-def study_line(study: Study | StudyFacts) -> Text:
+def study_facts(study: Study) -> list[Text]:
     """Return what a reader must know of a study before any of its scores."""
     if study.is_imported:
         name = Text("study ").append_text(line(study.tag, 64, "bold"))
-        return joined([name, line(came_from(study.origin)), trust(study.trust)])
-    return joined(
-        [
-            study_name(study.tag, study.branch),
-            budget(study.budget_seconds, study.clock),
-            line(study.device, 40),
-            trained_on(study.corpus, study.metric),
-            trust(study.trust),
-        ]
-    )
+        origin = line(f"read from {study.origin}, nothing of it was trained here")
+        return [name, origin, trust(study.trust)]
+    return [
+        study_name(study.tag, study.branch),
+        Text(budget(study.budget_seconds, study.clock)),
+        line(study.device, 40),
+        trained_on(study.corpus, study.metric),
+        trust(study.trust),
+    ]
 
 
-def came_from(origin: str) -> str:
-    """Return where an imported study is from."""
-    return f"read from {origin}, nothing of it was trained here"
+def study_line(study: Study) -> Text:
+    """Return what `study_facts` does, in one line."""
+    return joined(study_facts(study))

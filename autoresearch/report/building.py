@@ -2,17 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from autoresearch.policy import Scale
 from autoresearch.records.money import CallEnding
-from autoresearch.records.tables import Call, Experiment, Study, Trial
-from autoresearch.records.values import Reading
+from autoresearch.records.tables import Call, Experiment, Study
 from autoresearch.registry import Registry, Summary
-from autoresearch.report.derived import compared
-from autoresearch.report.experiments import Fates, experiment_report, later_ideas
+from autoresearch.report.experiments import experiment_report, later_ideas
 from autoresearch.report.machine import Machine
 from autoresearch.report.study import StudyReport
 from autoresearch.report.tariff import Tariff
-from autoresearch.report.values import Cost, ExperimentReport, LaterIdea, Limited, StudyFacts
+from autoresearch.report.values import Cost, Proposers
 
 NOTHING_KNOWN = Tariff()
 NO_COST = Cost()
@@ -35,11 +32,21 @@ def study_report(
     trials = registry.trials_by_experiment(study, only=wanted, whole=whole)
     readings = registry.readings(study)
     scale = registry.scale(study)
+    costs, later = _costs(calls, rows), later_ideas(rows)
     experiments = tuple(
-        _experiments(rows, trials, readings if whole else {}, calls, scale, whole=whole)
+        experiment_report(
+            row,
+            trials.get(row.id or 0, ()),
+            readings if whole else {},
+            scale=scale,
+            cost=costs.get(row.id or 0, NO_COST),
+            later=later.get(row.id or 0, ()),
+            whole=whole,
+        )
+        for row in rows
     )
     return StudyReport(
-        study=StudyFacts.of(study),
+        study=study,
         whole=whole,
         made=registry.now(),
         verdicts=summary.verdicts,
@@ -51,15 +58,13 @@ def study_report(
         best=summary.incumbent.id if summary.incumbent else None,
         experiments=experiments,
         machine=Machine.of(registry, study, readings, scale),
-        allowance=study.allowance,
-        proposers=compared(registry.trained(study)),
+        proposers=Proposers.of(registry.trained(study)),
         spending=tuple(registry.spending(study)),
         tariff=tariff,
         seconds_by_purpose={str(why): each for why, each in registry.seconds(study).items()},
         pruning=registry.pruning_counts(study),
         duty=registry.duty(study),
         notes=tuple(registry.notes(study)),
-        called=bool(calls),
         limited=tuple(_limited(calls)),
     )
 
@@ -71,41 +76,11 @@ def _looked_at(rows: Iterable[Experiment], summary: Summary) -> set[int]:
     return {number for number in ends | told if number is not None}
 
 
-def _experiments(
-    rows: Sequence[Experiment],
-    trials: Mapping[int, Sequence[Trial]],
-    readings: Mapping[int, Sequence[Reading]],
-    calls: Sequence[Call],
-    scale: Scale,
-    *,
-    whole: bool,
-) -> Iterator[ExperimentReport]:
-    costs = _costs(calls, rows)
-    later = _later(rows)
-    for row in rows:
-        number = row.id or 0
-        yield experiment_report(
-            row,
-            trials.get(number, ()),
-            readings,
-            scale=scale,
-            cost=costs.get(number, NO_COST),
-            later=later.get(number, ()),
-            whole=whole,
-        )
-
-
-def _limited(calls: Iterable[Call]) -> Iterator[Limited]:
+def _limited(calls: Iterable[Call]) -> Iterator[str]:
     last = {call.proposer: call for call in calls}
     for call in last.values():
         if call.ending is CallEnding.RATE_LIMITED:
-            yield Limited(call.proposer, call.detail or str(call.ending))
-
-
-def _later(rows: Sequence[Experiment]) -> Mapping[int, tuple[LaterIdea, ...]]:
-    noting = [row for row in rows if row.notes]  # who noted nothing has taken or dropped nothing
-    fates = Fates.of(noting)
-    return {row.id or 0: later_ideas(row, fates) for row in noting}
+            yield f"{call.proposer}: {call.detail or call.ending}"
 
 
 def _costs(calls: Sequence[Call], rows: Iterable[Experiment]) -> Mapping[int, Cost]:

@@ -1,8 +1,6 @@
 """One experiment's rows as a value: its evidence, its cost, its trainings."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Iterable, Mapping, Sequence
 
 from autoresearch import policy
 from autoresearch.records.hardware import Hardware
@@ -62,7 +60,6 @@ def experiment_report(
         commit=row.commit_sha or "",
         lines=(row.lines_added, row.lines_removed),
         opened=row.created_at,
-        finished=row.finished_at,
         reverts=row.reverts_id,
         cost=cost,
         later=later,
@@ -89,39 +86,25 @@ def distance(row: Experiment, trials: Sequence[Trial]) -> float | None:
     return None if row.test_bpb is None or val is None else row.test_bpb - val
 
 
-@dataclass(frozen=True)
-class Fates:
-    """What became of ideas for later, by proposer and number of the idea."""
+def later_ideas(rows: Iterable[Experiment]) -> dict[int, tuple[LaterIdea, ...]]:
+    """Return the ideas that authors noted beside their proposals, and what became of each.
 
-    taken: Mapping[tuple[str, str], int]
-    dropped: Collection[tuple[str, str]]
-
-    @classmethod
-    def of(cls, rows: Iterable[Experiment]) -> Self:
-        """Read them from the notes of a study's experiments, oldest first."""
-        taken: dict[tuple[str, str], int] = {}
-        dropped = set[tuple[str, str]]()
-        for row in rows:
-            notes = Notes.of(row.notes)
-            dropped.update((row.proposer, number) for number in notes.drops)
-            if row.verdict not in UNCOUNTED:
-                for number in notes.takes:
-                    taken.setdefault((row.proposer, number), row.id or 0)
-        return cls(taken, dropped)
-
-    def of_idea(self, proposer: str, number: str) -> str:
-        """Return what became of one in words; "" of one that is still open."""
-        if by := self.taken.get((proposer, number)):
-            return f"taken up by experiment {by}"
-        return "dropped" if (proposer, number) in self.dropped else ""
-
-
-def later_ideas(row: Experiment, fates: Fates) -> tuple[LaterIdea, ...]:
-    """Return the ideas that an author noted beside a proposal, and what became of each."""
-    numbered = ((f"{row.id}.{at}", idea) for at, idea in enumerate(Notes.of(row.notes).later, 1))
-    return tuple(
-        LaterIdea(number, idea, fates.of_idea(row.proposer, number)) for number, idea in numbered
-    )
+    `rows` are a study's experiments, oldest first; those that noted any are named by number.
+    """
+    noting = [(row, Notes.of(row.notes)) for row in rows if row.notes]
+    # An idea is its author's: others have the same numbers.
+    fates = {(row.proposer, each): "dropped" for row, notes in noting for each in notes.drops}
+    for row, notes in reversed(noting):  # who took it up first, comes last
+        if row.verdict not in UNCOUNTED:
+            taken = f"taken up by experiment {row.id}"
+            fates |= {(row.proposer, each): taken for each in notes.takes}
+    return {
+        row.id or 0: tuple(
+            LaterIdea(f"{row.id}.{at}", idea, fates.get((row.proposer, f"{row.id}.{at}"), ""))
+            for at, idea in enumerate(notes.later, 1)
+        )
+        for row, notes in noting
+    }
 
 
 def _pairs(row: Experiment, readings: Mapping[int, Sequence[Reading]]) -> tuple[Pair, ...]:
@@ -163,7 +146,6 @@ def _trial(row: Trial, *, whole: bool) -> TrialReport:
         scoring=row.scoring_seconds,
         total=row.total_seconds,
         steps=row.steps,
-        tokens=row.tokens,
         memory=row.peak_memory,
         hardware=str(hardware) if hardware else "",
         detectable=row.detectable,

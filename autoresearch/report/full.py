@@ -8,7 +8,7 @@ from autoresearch import policy
 from autoresearch.records.tables import Call, Experiment, Study, Trial
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack_counts
-from autoresearch.report.experiments import Fates, compared, distance, later_ideas
+from autoresearch.report.experiments import compared, distance, later_ideas
 from autoresearch.report.values import LaterIdea
 
 
@@ -59,7 +59,7 @@ def experiment_in_full(registry: Registry, number: int) -> ExperimentInFull:
         calls=tuple(calls),
         made=registry.made_by(calls),
         documents=documents,
-        later=later_ideas(row, Fates.of(registry.experiments(study))) if row.notes else (),
+        later=later_ideas(registry.experiments(study)).get(number, ()) if row.notes else (),
         test=test_score(registry, study, row),
     )
 

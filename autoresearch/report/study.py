@@ -1,29 +1,33 @@
 """The report: a frozen value. What follows from its experiments alone is worked out when asked."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from math import fsum
 
 from autoresearch import policy
+from autoresearch.policy.lineage import believed_gain
+from autoresearch.records.arms import Trained
 from autoresearch.records.notes import Note
-from autoresearch.records.scores import Allowance
-from autoresearch.records.values import Estimate
+from autoresearch.records.tables import Study
+from autoresearch.records.values import UNCOUNTED, Category, Estimate, Standing, Verdict
 from autoresearch.records.verdict_counts import VerdictCounts
 from autoresearch.registry import PruningCounts, Spending
-from autoresearch.report import derived
 from autoresearch.report.failures import failures
 from autoresearch.report.machine import Machine
 from autoresearch.report.tariff import Tariff
 from autoresearch.report.values import (
     ExperimentReport,
     FailureGroup,
-    Limited,
     Phases,
     Proposers,
-    StudyFacts,
     TrialReport,
 )
+
+NEAR = 0.25  # the probability of being better from which a discard is a near miss
+NEAREST = 12
 
 
 @dataclass(frozen=True)
@@ -34,11 +38,11 @@ class StudyReport:
     there of the baseline and the best, of what is unfinished, and of what was scored on test; so
     `phases`, `hardware` and `failures` may be asked of a whole one alone.
 
-    `at_work` are the seconds of its runs, without the pauses between them. `called` says whether a
-    provider was ever asked.
+    `at_work` are the seconds of its runs, without the pauses between them. `limited` says of each
+    proposer whose last call found its provider's limit reached what was said of it.
     """
 
-    study: StudyFacts
+    study: Study
     whole: bool
     made: datetime
     verdicts: VerdictCounts
@@ -50,7 +54,6 @@ class StudyReport:
     best: int | None
     experiments: tuple[ExperimentReport, ...]
     machine: Machine
-    allowance: Allowance | None
     proposers: Proposers
     spending: tuple[Spending, ...]
     tariff: Tariff
@@ -58,8 +61,7 @@ class StudyReport:
     pruning: PruningCounts
     duty: policy.Duty | None
     notes: tuple[Note, ...]
-    called: bool
-    limited: tuple[Limited, ...]
+    limited: tuple[str, ...]
 
     def __getitem__(self, number: int) -> ExperimentReport:
         """Return the experiment with this number.
@@ -70,6 +72,21 @@ class StudyReport:
         return self._by_number[number]
 
     @property
+    def incumbent(self) -> ExperimentReport | None:
+        """The best experiment, if there is one."""
+        return None if self.best is None else self[self.best]
+
+    @property
+    def baseline_score(self) -> Estimate | None:
+        """The baseline's score, once it has one."""
+        return None if self.baseline is None else self[self.baseline].bpb
+
+    @property
+    def keeps(self) -> list[ExperimentReport]:
+        """What was kept on top of the baseline, and still is, oldest first."""
+        return [each for each in self.experiments if each.kept and each.parent is not None]
+
+    @property
     def finished(self) -> int:
         """How many experiments have a verdict."""
         return self.verdicts.total
@@ -78,6 +95,11 @@ class StudyReport:
     def trained_here(self) -> bool:
         """Whether its scores are of its own trainings; those of an imported table are not."""
         return not self.study.is_imported
+
+    @property
+    def costs_money(self) -> bool:
+        """Whether the machine has a price, or a provider was ever asked."""
+        return self.tariff.gpu is not None or any(each.calls for each in self.spending)
 
     @property
     def usd(self) -> float:
@@ -91,24 +113,43 @@ class StudyReport:
         The effects of the keeps between them, added up; of what was imported the difference of two
         scores, without an error.
         """
-        imported = self.study.is_imported
-        return derived.gain(self._by_number, self.baseline, self.best, imported=imported)
+        if self.best is None or self.best == self.baseline:
+            return None
+        if not self.study.is_imported:
+            lineage = {each.number: (each.parent, each.delta) for each in self.experiments}
+            return believed_gain(lineage, self.best)
+        best, base = self[self.best].bpb, self.baseline_score
+        return Estimate(best.mean - base.mean) if best and base else None
 
     @cached_property
     def categories(self) -> Proposers:
         """What each category gained, beside the control."""
         mine = () if self.study.is_imported else self.experiments
-        return derived.categories(mine)
+        return Proposers.of(list(_by_category(mine)))
 
     @cached_property
     def phases(self) -> Phases:
-        """Where the trials' wall seconds went."""
-        return derived.phases(self._trials)
+        """Where the trials' wall seconds went; what is no start-up counts as training."""
+        trials = self._trials
+        return Phases(
+            startup=fsum(each.startup for each in trials),
+            compiling=fsum(each.compiling for each in trials),
+            training=fsum(max(each.total - each.startup, 0.0) for each in trials),
+            scoring=fsum(each.scoring for each in trials),
+        )
 
     @cached_property
     def near_misses(self) -> tuple[int, ...]:
         """The discards that are the likeliest to be better all the same, likeliest first."""
-        return derived.near_misses(self.experiments)
+        found = [
+            (-each.chances.better, each.number)
+            for each in self.experiments
+            if each.verdict is Verdict.DISCARD
+            and each.standing is not Standing.REFUTED
+            and each.chances is not None
+            and each.chances.better >= NEAR
+        ]
+        return tuple(number for _, number in sorted(found)[:NEAREST])
 
     @cached_property
     def failures(self) -> tuple[FailureGroup, ...]:
@@ -118,8 +159,9 @@ class StudyReport:
 
     @cached_property
     def hardware(self) -> tuple[tuple[str, int], ...]:
-        """The machines, with the number of trials on each."""
-        return derived.hardware(self._trials)
+        """The machines, with the number of trials on each, most used first."""
+        named = Counter(each.hardware for each in self._trials if each.hardware)
+        return tuple(named.most_common())
 
     @cached_property
     def _by_number(self) -> Mapping[int, ExperimentReport]:
@@ -129,3 +171,23 @@ class StudyReport:
     def _trials(self) -> Sequence[TrialReport]:
         assert self.whole
         return [trial for each in self.experiments for trial in each.trials]
+
+
+def _by_category(experiments: Iterable[ExperimentReport]) -> Iterator[Trained]:
+    """Yield trained experiments with their category in the place of the proposer.
+
+    A control's own turns stay the control's: they are what categories are compared with.
+    """
+    for row in experiments:
+        judged = row.verdict is not None and row.verdict not in UNCOUNTED
+        if judged and row.category != Category.BASELINE and row.reverts is None:
+            trained = Trained(
+                proposer=row.proposer,
+                control=row.control,
+                seconds=row.seconds,
+                kept=row.kept,
+                confirmed=row.standing is Standing.CONFIRMED,
+                delta=row.delta.mean if row.delta else None,
+                delta_error=row.delta.error if row.delta else None,
+            )
+            yield trained if trained.is_control else replace(trained, proposer=row.category)

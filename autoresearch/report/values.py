@@ -1,74 +1,27 @@
 """What a report holds: scores and effects as they are stored, lower where they are better.
 
-`StudyFacts.metric` says what they are. Times are in seconds, money in US dollars.
+The metric of the study says what they are. Times are in seconds, money in US dollars.
 
 Texts of proposals and trainings are as they were written, and hostile: whoever shows them escapes.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from types import MappingProxyType
 
 from autoresearch import policy
 from autoresearch.policy.calibration import Calibration
-from autoresearch.policy.proposer_comparison import ProposerComparison, ProposerRecord
-from autoresearch.records.metric import Metric
-from autoresearch.records.tables import Study
-from autoresearch.records.values import (
-    Chances,
-    Clock,
-    Estimate,
-    Standing,
-    StudyState,
-    Trust,
-    Verdict,
+from autoresearch.policy.proposer_comparison import (
+    ProposerComparison,
+    ProposerRecord,
+    calibrations,
+    compare,
+    records,
 )
+from autoresearch.records.arms import Trained
+from autoresearch.records.values import Chances, Estimate, Standing, Verdict
 
 NORMAL_95 = 1.96  # standard errors to either side
-
-
-@dataclass(frozen=True)
-class StudyFacts:
-    """What a reader must know of a study before any of its scores."""
-
-    tag: str
-    branch: str
-    device: str
-    corpus: str
-    profile: str
-    trust: Trust
-    metric: Metric
-    budget_seconds: float
-    clock: Clock
-    state: StudyState
-    origin: str
-    began: datetime
-    steady_since: int
-
-    @property
-    def is_imported(self) -> bool:
-        """Whether it was read from a file, and nothing of it was trained here."""
-        return bool(self.origin)
-
-    @classmethod
-    def of(cls, study: Study) -> "StudyFacts":
-        """Return them from its row."""
-        return cls(
-            tag=study.tag,
-            branch=study.branch,
-            device=study.device,
-            corpus=study.corpus,
-            profile=study.profile,
-            trust=study.trust,
-            metric=study.metric,
-            budget_seconds=study.budget_seconds,
-            clock=study.clock,
-            state=study.state,
-            origin=study.origin,
-            began=study.created_at,
-            steady_since=study.steady_since,
-        )
 
 
 @dataclass(frozen=True)
@@ -93,7 +46,6 @@ class TrialReport:
     scoring: float
     total: float
     steps: int
-    tokens: int
     memory: int
     hardware: str
     detectable: float | None
@@ -182,7 +134,6 @@ class ExperimentReport:
     commit: str
     lines: tuple[int, int]
     opened: datetime
-    finished: datetime | None
     reverts: int | None
     cost: Cost
     change: str
@@ -228,20 +179,17 @@ class Phases:
 
 
 @dataclass(frozen=True)
-class Limited:
-    """A proposer whose last call found its provider's limit reached, and what was said of it."""
-
-    proposer: str
-    said: str
-
-
-@dataclass(frozen=True)
 class Proposers:
     """What each side gained, beside the control, and what became of its predictions."""
 
-    records: tuple[ProposerRecord, ...] = ()
-    comparisons: tuple[ProposerComparison, ...] = ()
-    calibrations: Mapping[str, Calibration] = field(default_factory=lambda: MappingProxyType({}))
+    records: tuple[ProposerRecord, ...]
+    comparisons: tuple[ProposerComparison, ...]
+    calibrations: Mapping[str, Calibration]
+
+    @classmethod
+    def of(cls, trained: Sequence[Trained]) -> "Proposers":
+        """Work them out of what each side trained."""
+        return cls(tuple(records(trained)), tuple(compare(trained)), calibrations(trained))
 
 
 def interval(estimate: Estimate) -> tuple[float, float] | None:

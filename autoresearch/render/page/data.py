@@ -6,7 +6,6 @@ from itertools import accumulate
 from autoresearch.policy.proposer_comparison import ProposerComparison
 from autoresearch.records.metric import Direction
 from autoresearch.records.text import safe_line
-from autoresearch.render import direction
 from autoresearch.render.scores import ScoreFormat
 from autoresearch.report import ExperimentReport, StudyReport
 from autoresearch.report.values import interval
@@ -36,8 +35,8 @@ def chart_data(report: StudyReport) -> dict[str, object]:
             "unit": form.unit.strip() or form.name,
             "digits": form.metric.decimals,
             "higher": form.metric.direction is Direction.HIGHER,
-            "better": direction.of_effects(form.metric),
-            "axis": f"{form.name} ({direction.of_scores(form.metric)}, {form.trust})",
+            "better": form.better_effects,
+            "axis": f"{form.name} ({form.better_scores}, {form.trust})",
             "trust": str(form.trust),
         },
         "best": report.best,

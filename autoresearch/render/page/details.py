@@ -65,7 +65,7 @@ def _detail(
     row: ExperimentReport, parent: ExperimentReport | None, report: StudyReport, sizes: Sizes
 ) -> dict[str, object]:
     seed = next((each.seed for each in row.trials if len(each.curve) > 1), None)
-    form = ScoreFormat.of(report.study)
+    form = ScoreFormat.of(report.study, EXACT)
     return {
         "number": row.number,
         "fate": row.fate,
@@ -86,8 +86,8 @@ def _detail(
 
 
 def _pair(each: Pair, form: ScoreFormat) -> Sequence[str]:
-    read = (form.number(score, None, EXACT) for score in (each.incumbent, each.experiment))
-    return [str(each.seed), *read, form.delta(each.difference, None, EXACT)]
+    read = (form.number(score) for score in (each.incumbent, each.experiment))
+    return [str(each.seed), *read, form.delta(each.difference)]
 
 
 def _cut(row: ExperimentReport, size: int) -> str:
@@ -97,7 +97,7 @@ def _cut(row: ExperimentReport, size: int) -> str:
 
 
 def _rows(row: ExperimentReport, report: StudyReport, sizes: Sizes) -> Iterator[Sequence[str]]:
-    form = ScoreFormat.of(report.study)
+    form = ScoreFormat.of(report.study, EXACT)
     as_control = " (as control)" if row.control == row.proposer else ""
     yield "proposer", safe_line(row.proposer) + as_control
     yield "category", row.category
@@ -105,7 +105,7 @@ def _rows(row: ExperimentReport, report: StudyReport, sizes: Sizes) -> Iterator[
         yield "risk", safe_line(row.risk, sizes.line)
     yield "reason", safe_line(row.reason, sizes.line) or "-"
     if row.bpb is not None:
-        score = form.number(row.bpb.mean, row.bpb.error, EXACT)
+        score = form.number(row.bpb.mean, row.bpb.error)
         yield form.name, f"{score} ({form.trust})"
     yield from _effect(row, form)
     yield from _history(row)
@@ -114,12 +114,12 @@ def _rows(row: ExperimentReport, report: StudyReport, sizes: Sizes) -> Iterator[
 def _effect(row: ExperimentReport, form: ScoreFormat) -> Iterator[Sequence[str]]:
     if row.delta is not None:
         against = f" to experiment {row.parent}" if row.parent else ""
-        told = form.delta(row.delta.mean, row.delta.error, EXACT)
+        told = form.delta(row.delta.mean, row.delta.error)
         yield f"effect{against}", f"{told}{form.unit}"
     if row.predicted is not None:
-        yield "predicted effect", form.delta(row.predicted, None, EXACT)
+        yield "predicted effect", form.delta(row.predicted)
     if row.measured is not None:
-        told = form.delta(row.measured.mean, row.measured.error, EXACT)
+        told = form.delta(row.measured.mean, row.measured.error)
         open_ = row.documents_error
         left = "" if open_ is None else f"; the choice of val data leaves ± {open_:.6f}"
         yield "measured", f"{told} on {counted(len(row.pairs), 'pair')}{left}"
@@ -129,7 +129,7 @@ def _effect(row: ExperimentReport, form: ScoreFormat) -> Iterator[Sequence[str]]
         yield "claim", f"{row.standing or 'not confirmed'}: {safe_line(row.claim)}"
     if row.test_bpb is not None:
         judged = f"; {row.gap.description}" if row.gap else ""
-        yield form.test_name, f"{form.number(row.test_bpb, None, EXACT)} ({form.trust}){judged}"
+        yield form.test_name, f"{form.number(row.test_bpb)} ({form.trust}){judged}"
 
 
 def _history(row: ExperimentReport) -> Iterator[Sequence[str]]:
@@ -152,7 +152,7 @@ def _trial(row: TrialReport, form: ScoreFormat) -> Sequence[str]:
         str(row.seed),
         row.purpose,
         f"{row.ending}{fault}" + (f": {safe_line(row.detail, 120)}" if row.detail else ""),
-        form.number(row.bpb, None, EXACT),
+        form.number(row.bpb),
         words.duration(row.startup),
         words.duration(row.training),
         words.duration(row.scoring),

@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 
 from autoresearch.records.money import dollars
-from autoresearch.records.text import counted, safe_line
-from autoresearch.records.values import Standing, StudyState, Trust, Verdict
-from autoresearch.render import arms, direction, duty, money, words
+from autoresearch.records.text import counted
+from autoresearch.records.values import Estimate, Standing, StudyState, Trust, Verdict
+from autoresearch.render import arms, duty, money, words
 from autoresearch.render.page.tables import sentence
 from autoresearch.render.scores import ScoreFormat
-from autoresearch.render.words import came_from
 from autoresearch.report import ExperimentReport, StudyReport
 from autoresearch.report.values import interval
 
@@ -27,37 +26,23 @@ TRUST = {
 def heading(report: StudyReport) -> str:
     """Return the finding in one line."""
     gain = report.gain
-    if report.best is None or report[report.best].bpb is None:
+    if report.incumbent is None or report.incumbent.bpb is None:
         return "No score yet"
-    if report.best == report.baseline or gain is None:
+    if gain is None:
         return "Nothing better than the baseline yet"
     form = ScoreFormat.of(report.study)
     name = "" if form.unit else f"{form.name} "
-    return f"{name}{form.size(gain.mean)} {direction.side(form.metric, gain.mean)} the baseline"
+    return f"{name}{form.distance(gain.mean)}"
 
 
 def certainty(report: StudyReport) -> str:
     """Return beside the finding how sure it is; nothing where there is none."""
-    if report.gain is None or report.best == report.baseline:
+    if report.gain is None:
         return ""
     found = interval(report.gain)
     if found is None:
         return f"without an error: nothing was repeated · {report.study.trust}"
     return f"95%: {_from_to(report, found)} · {report.study.trust}"
-
-
-def facts(report: StudyReport) -> list[str]:
-    """Return what a reader must know of a study before any of its scores."""
-    study = report.study
-    if not report.trained_here:
-        return [f"study {safe_line(study.tag, 64)}", came_from(study.origin), str(study.trust)]
-    return [
-        f"study {safe_line(study.tag, 64)} on {safe_line(study.branch)}",
-        words.budget(study.budget_seconds, study.clock),
-        safe_line(study.device, 40),
-        *([words.trained_on(study.corpus, study.metric).plain] if study.corpus else []),
-        str(study.trust),
-    ]
 
 
 def sentences(report: StudyReport) -> list[str]:
@@ -67,24 +52,22 @@ def sentences(report: StudyReport) -> list[str]:
 
 
 def _best(report: StudyReport) -> Iterator[str]:
-    if report.best is None or (best := report[report.best]).bpb is None:
+    if (best := report.incumbent) is None or best.bpb is None:
         return
     form = ScoreFormat.of(report.study)
     score = f"{form.name} {form.number(best.bpb.mean, best.bpb.error)} ({form.trust})"
-    if report.best == report.baseline or report.gain is None:
+    if report.gain is None:
         yield f"The best is the unchanged project, at {score}."
     else:
-        yield f"The best is experiment {report.best}, at {score}: {_gained(report, form)}"
+        told = _gained(report, report.gain, form)
+        yield f"The best is experiment {report.best}, at {score}: {told}"
     data = "text" if form.metric.is_bits_per_byte else "data"
     yield TRUST[report.study.trust].format(data=data)
 
 
-def _gained(report: StudyReport, form: ScoreFormat) -> str:
-    gain = report.gain
-    base = report[report.baseline].bpb if report.baseline is not None else None
-    assert gain is not None
-    share = f" ({abs(gain.mean / base.mean):.2%})" if base and base.mean else ""
-    said = f"{form.size(gain.mean)}{share} {direction.side(form.metric, gain.mean)} the baseline"
+def _gained(report: StudyReport, gain: Estimate, form: ScoreFormat) -> str:
+    base = report.baseline_score
+    said = form.distance(gain.mean, base.mean if base else None)
     if not report.trained_here:
         return f"{said}, by that file alone. Each was read once."
     said = f"believed to be {said}"
@@ -97,9 +80,9 @@ def _gained(report: StudyReport, form: ScoreFormat) -> str:
 
 def _from_to(report: StudyReport, found: tuple[float, float]) -> str:
     """Return an interval of a gain, in which more is better."""
-    digits = report.study.metric.decimals
-    low, high = (f"{each + 0.0:.{digits}f}" for each in sorted(-each for each in found))
-    return f"{low} to {high}"
+    low, high = sorted(-each + 0.0 for each in found)
+    amount = report.study.metric.amount
+    return f"{amount(low)} to {amount(high)}"
 
 
 def _counts(report: StudyReport) -> Iterator[str]:
@@ -114,7 +97,7 @@ def _counts(report: StudyReport) -> Iterator[str]:
 
 
 def _time(report: StudyReport) -> Iterator[str]:
-    if report.duty is not None and (line := duty.line(report.duty)) is not None:
+    if line := duty.line(report.duty):
         yield sentence(line.plain)
 
 
@@ -125,7 +108,7 @@ def _real(report: StudyReport) -> Iterator[str]:
             "confirmed or promoted."
         )
         return
-    keeps = [each for each in report.experiments if each.kept and each.parent is not None]
+    keeps = report.keeps
     confirmed = [each for each in keeps if each.standing is Standing.CONFIRMED]
     refuted = [each for each in report.experiments if each.standing is Standing.REFUTED]
     if confirmed:
@@ -135,7 +118,7 @@ def _real(report: StudyReport) -> Iterator[str]:
             f"{count} confirmed by fresh pairs: {_numbers(confirmed)}. "
             f"To bring them home: autoresearch promote {home}"
         )
-    elif keeps and report.trained_here:
+    elif keeps:
         which = "The keep is not" if len(keeps) == 1 else f"None of {len(keeps)} keeps is"
         yield (
             f"{which} confirmed by fresh pairs yet. To prove and "
@@ -163,8 +146,8 @@ def _proposers(report: StudyReport) -> Iterator[str]:
 
 
 def _cost(report: StudyReport) -> Iterator[str]:
-    spent = report.spending
-    if report.tariff.gpu is not None or any(each.calls for each in spent):
-        line = sentence(money.totals(spent, report.tariff).plain)
-        confirmed = f" That is {dollars(report.usd / report.confirmed)} of calls a confirmed keep."
-        yield line + (confirmed if report.confirmed and report.usd else "")
+    if report.costs_money:
+        line = sentence(money.totals(report).plain)
+        if report.confirmed and report.usd:
+            line += f" That is {dollars(report.usd / report.confirmed)} of calls a confirmed keep."
+        yield line

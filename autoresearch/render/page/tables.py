@@ -1,15 +1,13 @@
 """The page's tables: everything that needs no chart, in words."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from autoresearch import policy
-from autoresearch.policy.proposer_comparison import ProposerRecord
 from autoresearch.records.money import dollars
 from autoresearch.records.notes import LONGEST
 from autoresearch.records.text import counted, safe_line
 from autoresearch.registry import Spending
-from autoresearch.render import arms, duty, pruning, words
+from autoresearch.render import arms, duty, evidence, pruning, words
 from autoresearch.render.scores import ScoreFormat
 from autoresearch.report import ExperimentReport, StudyReport
 from autoresearch.report.tariff import Tariff
@@ -37,56 +35,34 @@ class Table:
 def tables(report: StudyReport) -> dict[str, Table]:
     """Return every table of the page by its key."""
     made: Sequence[Callable[[StudyReport], Table]] = (
-        _proposers, _categories, _money, _time, _noise, _near_misses, _failures, _test, _later,
-        _notes, _machines,
+        _money, _time, _noise, _near_misses, _failures, _test, _later, _notes, _machines,
     )  # fmt: skip
-    return {table.key: table for table in (make(report) for make in made)}
-
-
-def _proposers(report: StudyReport) -> Table:
-    found, form = report.proposers, ScoreFormat.of(report.study)
-    notes = [arms.compared(each, form).plain for each in found.comparisons]
-    notes += [
-        arms.calibrated(name, each, form).plain
-        for name, each in found.calibrations.items()
-        if each.pairs >= arms.FEWEST
-    ]
-    return _records("proposers", found, form, tuple(notes) if report.trained_here else None)
-
-
-def _categories(report: StudyReport) -> Table:
-    form = ScoreFormat.of(report.study)
-    notes = tuple(arms.compared(each, form).plain for each in report.categories.comparisons)
-    return _records("categories", report.categories, form, notes if report.trained_here else None)
-
-
-def _records(key: str, found: Proposers, form: ScoreFormat, notes: tuple[str, ...] | None) -> Table:
-    if notes is None:
-        return Table(key, notes=("Nothing was trained here: what anybody gained is not known.",))
-    gained = f"gained,{form.unit}" if form.unit else "gained"
-    columns = ("", "trained", "kept", "confirmed", gained, "an experiment", "an hour")
-    rows = tuple(_record(each, form.metric.decimals) for each in found.records)
-    return Table(key, columns, frozenset(range(1, 7)), rows, notes)
-
-
-def _record(each: ProposerRecord, digits: int) -> tuple[str, ...]:
-    name = safe_line(each.proposer, NAME)
-    return (
-        f"control {name}" if each.control else name,
-        words.count(each.trained),
-        words.count(each.kept),
-        words.count(each.confirmed),
-        f"{each.gained:.{digits}f} ± {each.gained_error:.{digits}f}",
-        f"{each.per_experiment:.{digits + 1}f}",
-        "-" if each.per_hour is None else f"{each.per_hour:.{digits}f}",
+    found = (
+        _records("proposers", report, report.proposers),
+        _records("categories", report, report.categories),
+        *(make(report) for make in made),
     )
+    return {table.key: table for table in found}
+
+
+def _records(key: str, report: StudyReport, found: Proposers) -> Table:
+    if not report.trained_here:
+        return Table(key, notes=("Nothing was trained here: what anybody gained is not known.",))
+    form = ScoreFormat.of(report.study)
+    cells = arms.cells(form)
+    names = (f"{each},{form.unit}" if each == "gained" and form.unit else each for each in cells)
+    rows = tuple(
+        (arms.arm(each).plain, *(cell(each) for cell in cells.values())) for each in found.records
+    )
+    notes = tuple(each.plain for each in arms.notes(found, form))
+    return Table(key, ("", *names), frozenset(range(1, 7)), rows, notes)
 
 
 def _money(report: StudyReport) -> Table:
     columns = ("", "calls", "failed", "tokens in", "cached", "tokens out", "calls, $", "machine, $",
                "$ a keep", "$ a confirmed")  # fmt: skip
-    played = report.tariff.gpu is not None or any(each.calls for each in report.spending)
-    rows = tuple(_account(each, report.tariff) for each in report.spending if played)
+    played = report.spending if report.costs_money else ()
+    rows = tuple(_account(each, report.tariff) for each in played)
     return Table("money", columns, frozenset(range(1, 10)), rows)
 
 
@@ -236,15 +212,6 @@ def _machines(report: StudyReport) -> Table:
     return Table("machines", ("hardware", "trials"), frozenset((1,)), rows, tuple(_audit(report)))
 
 
-def _audit(report: StudyReport) -> Iterator[str]:
-    if (found := report.allowance) is None:
-        return
-    told = f"A prediction computed again may differ by {found.tolerance:.2g} nats"
-    trials = report[report.best].trials if report.best else ()
-    known = [each.detectable for each in trials if each.detectable is not None]
-    if known:
-        leak = ScoreFormat.of(report.study).leak(max(known))
-        told += f"; in the best's score a leak worth {leak} would have been found"
-    yield f"{told}."
-    if policy.at_ceiling(found):
-        yield policy.too_noisy(found)
+def _audit(report: StudyReport) -> list[str]:
+    said = [each.plain for each in evidence.audit(report, ScoreFormat.of(report.study))]
+    return [*map(sentence, said[:1]), *said[1:]]

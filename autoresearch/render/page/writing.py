@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from autoresearch.records.metric import BITS_PER_BYTE
-from autoresearch.render import direction, words
+from autoresearch.render import words
 from autoresearch.render.page import summary, tables
 from autoresearch.render.page.data import chart_data
 from autoresearch.render.page.details import details
@@ -42,13 +42,13 @@ def page(report: StudyReport, *, version: str | None = None) -> str:
             title=f"{report.study.tag} · autoresearch",
             heading=summary.heading(report),
             certainty=summary.certainty(report),
-            facts=summary.facts(report),
+            facts=[each.plain for each in words.study_facts(report.study)],
             sentences=summary.sentences(report),
             tables=tables.tables(report),
             made=words.moment(report.made),
             version=version,
             score=f"{form.name} ({form.trust})",
-            better=direction.of_effects(form.metric),
+            better=form.better_effects,
             unit=_unit(form),
             data=chart_data(report),
             details=details(report),

@@ -1,9 +1,9 @@
 """Runs on an MLflow tracking server: an experiment of MLflow's a study, in it nested runs."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 from autoresearch.errors import ProjectError, UsageFault
@@ -20,7 +20,6 @@ _DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
-T = TypeVar("T")
 
 
 def write(uri: str, name: str, runs: Iterable[TrackedRun], *, force: bool) -> int:
@@ -97,17 +96,13 @@ def _write(client: Any, where: str, run: TrackedRun, parent: str | None) -> None
     number = made.info.run_id
     client.log_batch(number, params=[Param(each, str(run.params[each])) for each in run.params])
     metrics = [Metric(each.name, each.value, _ms(each.at), each.step) for each in run.scalars]
-    for part in _parts(metrics):
-        client.log_batch(number, metrics=part)
+    for at in range(0, len(metrics), BATCH):
+        client.log_batch(number, metrics=metrics[at : at + BATCH])
     if run.failed is not None:
         ended = None if run.ended is None else _ms(run.ended)
         client.set_terminated(number, "FAILED" if run.failed else "FINISHED", ended)
     for trial in run.trials:
         _write(client, where, trial, number)
-
-
-def _parts(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    return (items[at : at + BATCH] for at in range(0, len(items), BATCH))
 
 
 def _ms(at: datetime) -> int:

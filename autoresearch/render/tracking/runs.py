@@ -63,11 +63,12 @@ def tracked_runs(registry: Registry, study: Study) -> Iterator[TrackedRun]:
 def _experiment(study: Study, row: Experiment, trials: Sequence[Trial]) -> TrackedRun:
     key, ended, metric = f"{study.tag}/{row.id}", row.finished_at, study.metric
     numbers = {
-        **_shown(metric, {metric.name: row.val_bpb, "effect": row.delta}),
+        metric.name: _shown(metric, row.val_bpb),
+        "effect": _shown(metric, row.delta),
         f"{metric.name}_error": row.val_bpb_error,
         "effect_error": row.delta_error,
-        **_shown(metric, {"predicted_effect": row.predicted_delta}),
-        **_shown(metric, {metric.test_name: row.test_bpb}),
+        "predicted_effect": _shown(metric, row.predicted_delta),
+        metric.test_name: _shown(metric, row.test_bpb),
         "seconds": row.seconds,
         "memory_gib": row.peak_memory / 2**30,
     }
@@ -102,15 +103,15 @@ def _tags(study: Study, row: Experiment) -> Mapping[str, str]:
     return {name: safe_line(text, TEXT) for name, text in told.items() if text}
 
 
-def _shown(metric: Metric, stored: Mapping[str, float | None]) -> dict[str, float | None]:
-    """Return scores and effects as the metric goes."""
-    return {name: None if each is None else metric.shown(each) for name, each in stored.items()}
+def _shown(metric: Metric, stored: float | None) -> float | None:
+    """Return a score or an effect as the metric goes."""
+    return None if stored is None else metric.shown(stored)
 
 
 def _trial(key: str, row: Trial, metric: Metric) -> TrackedRun:
     ended = row.finished_at or row.heartbeat_at
     numbers = {
-        **_shown(metric, {metric.name: row.val_bpb}),
+        metric.name: _shown(metric, row.val_bpb),
         "training_seconds": row.training_seconds,
         "startup_seconds": row.startup_seconds,
         "scoring_seconds": row.scoring_seconds,
