@@ -1,36 +1,19 @@
 """A store whose checkpoints lie with the hosts that trained them, until one is surely wanted."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Protocol
 
+from autoresearch.execution.ray import RayExecutor
 from autoresearch.process import remove
 from autoresearch.workers.checkpoint_store import CheckpointStore
-
-
-class Holder(Protocol):
-    """Who knows where checkpoints lie; see `RayExecutor`."""
-
-    @property
-    def held(self) -> list[int]:
-        """Return the trials whose checkpoint is with its host."""
-        ...
-
-    def drop(self, number: int) -> None:
-        """Have a host forget one."""
-        ...
-
-    def fetch(self, number: int, folder: Path, then: Callable[[bool], None]) -> None:
-        """Bring one into a new folder, and tell from any thread whether it is there."""
-        ...
 
 
 class FetchingStore(CheckpointStore):
     """Fetches what is kept. All its methods are for one thread."""
 
-    def __init__(self, folder: Path, room: int, holder: Holder, work: Path) -> None:
-        """Build it; `work` is a folder for what is under way."""
+    def __init__(self, folder: Path, room: int, holder: RayExecutor, work: Path) -> None:
+        """Build it; `holder` knows where checkpoints lie, `work` is for what is under way."""
         super().__init__(folder, room)
         self._holder = holder
         self._work = work
