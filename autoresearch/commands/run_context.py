@@ -25,9 +25,9 @@ from autoresearch.research import TrialRunner, open_study
 from autoresearch.research.auditing import allowance
 from autoresearch.research.backoff import Backoff
 from autoresearch.research.checkpoints import checkpoint_store_of
-from autoresearch.research.money_cap import MoneyCap
 from autoresearch.research.reference_curves import ReferenceCurves
 from autoresearch.research.requests import TrialSetup
+from autoresearch.research.stopping import MoneyCap
 from autoresearch.workers.checkpoint_store import CheckpointStore
 from autoresearch.workers.compiled import CompileCache
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from autoresearch.records.events import Event, MoneyLow, ProposersOut
-from autoresearch.research.money_cap import MoneyCap
 from autoresearch.research.schedule import ProposerSchedule
+from autoresearch.research.stopping import MoneyCap
 
 LOW = 0.8  # of a cap
 

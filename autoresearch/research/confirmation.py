@@ -1,7 +1,6 @@
 """Earning claims: a share of the training time goes into fresh pairs of what was kept."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from autoresearch import policy
 from autoresearch.records.tables import Experiment, Study
@@ -11,26 +10,10 @@ from autoresearch.research.paired_trials import PairedTrials
 from autoresearch.research.posterior import StudyPosterior, fit_posterior
 from autoresearch.research.recorder import Keep, Recorder
 from autoresearch.research.requests import Wanted
-from autoresearch.research.trial_recorder import is_finished
+from autoresearch.research.trial_recorder import finished
 from autoresearch.research.trials import TrialRunner
 
 _FAILURES = 1
-
-
-@dataclass(frozen=True)
-class RevokedKeep:
-    """A keep to take back, and why."""
-
-    row: Experiment
-    reason: str
-
-
-@dataclass(frozen=True)
-class NextPair:
-    """The keep that a fresh pair should go to, and the seed."""
-
-    keep: Keep
-    seed: int
 
 
 class Confirmation:
@@ -69,24 +52,21 @@ class Confirmation:
         posterior, keeps = self._kept(study)
         if self._is_spent(study) and not self._must(study, posterior, keeps, patient=patient):
             return ()
-        chosen = self._next(posterior, keeps, epoch=posterior.epoch, patient=patient)
-        return self._pair(study, chosen) if chosen else ()
+        return self._pair(study, posterior, keeps, epoch=posterior.epoch, patient=patient)
 
     def doubtful(self, study: Study) -> Wanted:
         """Return what of a further pair is to be trained for keeps that stand on one in doubt."""
         posterior, keeps = self._kept(study)
         if not self._doubtful(posterior, keeps):
             return ()
-        chosen = self._next(posterior, keeps, epoch=posterior.epoch)
-        return self._pair(study, chosen) if chosen else ()
+        return self._pair(study, posterior, keeps, epoch=posterior.epoch)
 
     def earning(self, study: Study, experiment: int) -> Wanted:
         """Return a fresh pair of one keep; none where it has a claim, or none to be hoped for."""
         posterior, keeps = self._kept(study)
         mine = [each for each in keeps if each.row.id == experiment]
         # It may be another day: what one side read that night has no pair on today's machine.
-        chosen = self._next(posterior, mine, epoch=None)
-        return self._pair(study, chosen) if chosen else ()
+        return self._pair(study, posterior, mine, epoch=None)
 
     def pair_ended(self, study: Study, experiment: int) -> None:
         """Write the claims after a pair of a keep, and un-keep what was none.
@@ -106,10 +86,30 @@ class Confirmation:
         self._recorder.refresh_scores(study)
         self._take_back(study)
 
-    def _pair(self, study: Study, chosen: NextPair) -> Wanted:
-        keep = chosen.keep.row
+    def _pair(
+        self,
+        study: Study,
+        posterior: StudyPosterior,
+        keeps: Sequence[Keep],
+        *,
+        epoch: int | None,
+        patient: bool = False,
+    ) -> Wanted:
+        """Return what is to be trained of the pair that is most worth it; none where none is."""
+        pairable = [each for each in keeps if self._can_be_paired(each)]
+        worth = policy.worth_confirming(
+            [each.kept for each in pairable],
+            posterior.noise,
+            posterior.belief.prior,
+            epoch=epoch,
+            patient=patient,
+        )
+        if worth is None:
+            return ()
+        place, seed = worth
+        keep = pairable[place].row
         parent = self._registry.experiment(int(keep.parent_id or 0), whole=False)
-        return self._paired_trials.pair(study, keep, parent, chosen.seed, Purpose.CONFIRMING)
+        return self._paired_trials.pair(study, keep, parent, seed, Purpose.CONFIRMING)
 
     def _doubtful(self, posterior: StudyPosterior, keeps: Sequence[Keep]) -> int:
         """Return how many keeps stand on one pair alone and are more likely no better."""
@@ -131,7 +131,7 @@ class Confirmation:
         if not patient and left is None:
             return False
         unsure = self._doubtful(posterior, keeps)
-        needed = (2 * unsure + 1) * self._registry.quickest(study.id or 0)
+        needed = (2 * unsure + 1) * self._registry.quickest(study.number)
         return unsure > 0 and (patient or (left is not None and left <= needed))
 
     def _is_spent(self, study: Study) -> bool:
@@ -140,7 +140,7 @@ class Confirmation:
 
     def _take_back(self, study: Study) -> None:
         while fallen := self._fallen(study, *self._kept(study)):
-            self._recorder.revoke_keep(study, fallen.row, fallen.reason)
+            self._recorder.revoke_keep(study, *fallen)
 
     def _kept(self, study: Study) -> tuple[StudyPosterior, Sequence[Keep]]:
         posterior = fit_posterior(self._registry, study)
@@ -148,50 +148,29 @@ class Confirmation:
 
     def _fallen(
         self, study: Study, posterior: StudyPosterior, keeps: Sequence[Keep]
-    ) -> RevokedKeep | None:
-        """Return a keep that falls, or one refuted before that is on top by now.
+    ) -> tuple[Experiment, str] | None:
+        """Return a keep that falls, or one refuted before that is on top by now, and why.
 
         It falls by further pairs, or by a guard that a further trial breaks.
         """
         incumbent = self._registry.incumbent(study)
         if incumbent is not None and incumbent.standing is Standing.REFUTED:
-            return RevokedKeep(incumbent, incumbent.claim_reason)
+            return incumbent, incumbent.claim_reason
         for keep in keeps:
             if broken := self._recorder.broken_guard(keep.row):
-                return RevokedKeep(keep.row, broken)
-            if _paired_since(keep) and self._refuted(keep, posterior):
-                return RevokedKeep(keep.row, f"further pairs: {keep.row.claim_reason}")
+                return keep.row, broken
+            if _paired_since(keep) and policy.should_unkeep(
+                keep.kept, posterior.noise, posterior.belief.prior, posterior.scale
+            ):
+                return keep.row, f"further pairs: {keep.row.claim_reason}"
         return None
-
-    def _refuted(self, keep: Keep, posterior: StudyPosterior) -> bool:
-        return policy.should_unkeep(
-            keep.kept, posterior.noise, posterior.belief.prior, posterior.scale
-        )
-
-    def _next(
-        self,
-        posterior: StudyPosterior,
-        keeps: Sequence[Keep],
-        *,
-        epoch: int | None,
-        patient: bool = False,
-    ) -> NextPair | None:
-        open_ = [each for each in keeps if self._can_be_paired(each)]
-        worth = policy.worth_confirming(
-            [each.kept for each in open_],
-            posterior.noise,
-            posterior.belief.prior,
-            epoch=epoch,
-            patient=patient,
-        )
-        return NextPair(open_[worth[0]], worth[1]) if worth else None
 
     def _can_be_paired(self, keep: Keep) -> bool:
         # A seed that a side failed on is left out, but one that fails again would take pairs for
         # ever; so would a keep that was pruned in one.
         parent = self._registry.experiment(int(keep.row.parent_id or 0), whole=False)
         for side in (parent, keep.row):
-            trials = [each for each in self._registry.trials(side) if is_finished(each)]
+            trials = finished(self._registry, side)
             if sum(each.val_bpb is None for each in trials) > _FAILURES:
                 return False
         return not any(each.ending is Ending.PRUNED for each in trials)
@@ -220,7 +199,7 @@ def earn_claim(
         pair = confirmation.earning(study, experiment)
         if not pair:
             return trained
-        trials.require_time(int(study.id or 0), len(pair))
+        trials.require_time(study.number, len(pair))
         for request in pair:
             if trials.run(request).val_bpb is None:
                 break

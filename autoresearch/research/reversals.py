@@ -6,7 +6,7 @@ from autoresearch.records.proposals import Change, ChangeFormat, Proposal
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.records.values import Category, Standing, Verdict
 from autoresearch.registry import Registry
-from autoresearch.research.trial_recorder import is_finished
+from autoresearch.research.trial_recorder import finished
 
 PROPOSER = "autoresearch"
 
@@ -34,15 +34,13 @@ class Reversals:
                 change = self._reverse(row, incumbent)
                 if change is not None:
                     return _proposal(row, change)
-                self._stuck.add(int(row.id or 0))
+                self._stuck.add(row.number)
         return None
 
     def _was_tried(self, row: Experiment) -> bool:
         if not row.is_reversal:
             return False
-        return row.verdict is not Verdict.DISCARD or any(
-            map(is_finished, self._registry.trials(row))
-        )
+        return row.verdict is not Verdict.DISCARD or bool(finished(self._registry, row))
 
     def _reverse(self, row: Experiment, incumbent: Experiment) -> Change | None:
         tip = str(incumbent.commit_sha)
@@ -61,5 +59,5 @@ def _proposal(row: Experiment, change: Change) -> Proposal:
         f"take back experiment {row.id} ({row.claim_reason})",
         change,
         Category.OTHER,
-        reverts=int(row.id or 0),
+        reverts=row.number,
     )

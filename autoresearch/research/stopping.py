@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from autoresearch.errors import Interrupted
+from autoresearch.records.money import Account
 from autoresearch.records.tables import Study
 from autoresearch.records.text import counted
 from autoresearch.records.values import UNCOUNTED, Verdict
 from autoresearch.registry import Registry
 from autoresearch.research.backoff import Backoff
 from autoresearch.research.control import Control
-from autoresearch.research.money_cap import MoneyCap
 from autoresearch.research.trials import TrialRunner
 
 
@@ -26,6 +26,30 @@ class StopRules:
     deadline: float | None = None
     experiments: int | None = None
     patience: int | None = None
+
+
+@dataclass(frozen=True)
+class MoneyCap:
+    """The run's money. `trial_usd` is the most that one trial can cost on this machine."""
+
+    ledger: Account
+    trial_usd: float = 0.0
+
+    @property
+    def left(self) -> float | None:
+        """US dollars that the tightest cap leaves; None where there is no cap."""
+        return self.ledger.remaining()
+
+    def reached(self) -> str | None:
+        """Return why no trial may begin, or None.
+
+        Where trials are free only thinking is capped: who has no money makes way for who needs
+        none.
+        """
+        left = self.left
+        if not self.trial_usd or left is None or left >= self.trial_usd:
+            return None
+        return f"a trial may cost ${self.trial_usd:.2f}, and the caps leave ${max(left, 0):.2f}"
 
 
 class Stopper:
@@ -81,6 +105,10 @@ class Stopper:
         where = f"autoresearch status {last.id} --log"
         return f"the baseline failed ({last.reason}): see `{where}`, mend it, commit and run again"
 
+    def all_spent(self, study: Study) -> bool:
+        """Whether nothing at all may begin, what is in doubt at the end included."""
+        return bool(self._money_cap.reached() or self.baseline_failed(study))
+
     def raise_if_interrupted(self) -> None:
         """Return if the person has not stopped the run.
 
@@ -102,7 +130,7 @@ class Stopper:
         rules, done = self._rules, self._trained
         if rules.deadline is not None and self._backoff.clock() >= rules.deadline:
             return "the time is up"
-        if late := self._trials.too_late(int(study.id or 0)):
+        if late := self._trials.too_late(study.number):
             return late
         if rules.experiments is not None and done >= rules.experiments:
             return f"{counted(done, 'experiment')} {'is' if done == 1 else 'are'} done"
