@@ -117,9 +117,7 @@ class HoldoutScorer:
         The newest, because an experiment was chosen by its first one, whose val flatters it.
         """
         there = self._store.trials()
-        mine = [
-            int(each.id or 0) for each in self._registry.trials(row) if each.val_bpb is not None
-        ]
+        mine = [each.number for each in self._registry.trials(row) if each.val_bpb is not None]
         return max((each for each in mine if each in there), default=0)
 
     def _score(self, row: Experiment, checkpoint: Path) -> Score | Unscored:

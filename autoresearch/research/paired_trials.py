@@ -76,7 +76,7 @@ class PairedTrials:
         own = self._trials.known(experiment).values()
         hopeless = self._failed(parent)
         for trial in own:
-            fails = trial.val_bpb is None and int(trial.id or 0) > study.steady_since
+            fails = trial.val_bpb is None and trial.number > study.steady_since
             if fails and trial.seed not in hopeless:
                 return _failure(trial)
         mine, theirs = (self._readings(study, each) for each in (experiment, parent))
@@ -181,12 +181,12 @@ class PairedTrials:
 
     def _readings(self, study: Study, experiment: Experiment) -> list[Reading]:
         """Return what the experiment read since the machine was last seen to have changed."""
-        read = self._registry.readings(study).get(int(experiment.id or 0), [])
+        read = self._registry.readings(study).get(experiment.number, [])
         return [each for each in read if each.epoch == epoch(study)]
 
 
 def _request(of: Experiment, side: Experiment, seed: int, purpose: Purpose) -> Request:
-    return Request(int(side.id or 0), seed, purpose, of=int(of.id or 0))
+    return Request(side.number, seed, purpose, of=of.number)
 
 
 def _unfair(seed: int, sides: Sequence[Side], again: Sequence[Side], since: int) -> bool:
@@ -199,7 +199,7 @@ def _unfair(seed: int, sides: Sequence[Side], again: Sequence[Side], since: int)
             verdict yet gets no second chance.
         since: the number of the last trial before the machine was seen to have changed.
     """
-    stale = any(int(side[seed].id or 0) <= since for side in sides if seed in side)
+    stale = any(side[seed].number <= since for side in sides if seed in side)
     failed = any(side[seed].val_bpb is None for side in again if seed in side)
     return stale or failed
 

@@ -93,7 +93,7 @@ class Recorder:
         rows = self._registry.experiments(study, verdict=Verdict.KEEP)
         readings = {each.number: each.readings for each in posterior.past}
         return [
-            Keep(row, _kept(row, readings[int(row.id or 0)], readings[row.parent_id]))
+            Keep(row, _kept(row, readings[row.number], readings[row.parent_id]))
             for row in rows
             if row.parent_id in readings and row.standing is not Standing.REFUTED
         ]
@@ -104,7 +104,7 @@ class Recorder:
 
     def revoke_keep(self, study: Study, experiment: Experiment, reason: str) -> None:
         """Un-keep a keep that was none. Where others build on it, it is marked and stays."""
-        experiment = self._registry.experiment(int(experiment.id or 0))
+        experiment = self._registry.experiment(experiment.number)
         experiment.standing = Standing.REFUTED
         experiment.claim_reason = reason
         incumbent = self._registry.incumbent(study)
@@ -181,7 +181,7 @@ class Recorder:
         best = incumbent.val_bpb if incumbent else None
         self._on_event(
             Settled(
-                int(row.id or 0), standing, row.claim_reason, best,
+                row.number, standing, row.claim_reason, best,
                 row.hypothesis, row.delta, row.delta_error,
             )
         )  # fmt: skip
@@ -211,7 +211,7 @@ def _decide(experiment: Experiment, decision: policy.Decision) -> None:
 
 def _estimate(experiment: Experiment, posterior: StudyPosterior) -> bool:
     """Give a row its score; return whether that is news."""
-    estimate = posterior.scores.get(int(experiment.id or 0))
+    estimate = posterior.scores.get(experiment.number)
     if estimate is None:
         return False
     before = experiment.val_bpb
