@@ -136,6 +136,7 @@ class Agenda:
             room: how many experiments more may begin.
             ready: returns what at most so many waiting experiments need.
         """
+        seconds, busy = self.quickest, self.busy()
         taken = {each.request.code for each in self.running.values() if each.request.is_reading}
         wanted = [each.wanted for each in self.works.values() if each.begun and each.wanted]
         begun = [_new(each, taken) for each in wanted]
@@ -149,14 +150,14 @@ class Agenda:
         spare -= len(profile)
         state = State(
             free=free,
-            busy=self.busy(),
+            busy=busy,
             paired_trials=begun,
             drift=drift,
             confirmation=confirmation,
             profile=profile,
             waiting=[_new(each, taken) for each in ready(spare)] if spare > 0 and not ends else (),
             room=room,
-            seconds=self.quickest,
+            seconds=seconds,
             left=self._backoff.left,
         )
         return plan(state)
