@@ -84,10 +84,7 @@ def controller_for(
         profiles=profile,
         backoff=backoff,
     )
-    stopper = Stopper(
-        rules, registry=registry, trials=trials, money_cap=money_cap, backoff=backoff,
-        interrupted=interrupted, control=control,
-    )  # fmt: skip
+    stopper = Stopper(rules, registry, trials, money_cap, backoff, interrupted, control)
     briefing = Briefing(registry, repo, project)
     admission = Admission(project, registry, repo, briefing, smoke_test)
     experiments = OpenExperiments(registry, agenda, admission, recorder, stopper, backoff)

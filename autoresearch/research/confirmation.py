@@ -1,6 +1,7 @@
 """Earning claims: a share of the training time goes into fresh pairs of what was kept."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from autoresearch import policy
 from autoresearch.records.tables import Experiment, Study
@@ -16,32 +17,20 @@ from autoresearch.research.trials import TrialRunner
 _FAILURES = 1
 
 
+@dataclass(frozen=True)
 class Confirmation:
-    """Names the pair nearest to a claim, and takes back what proves to be none."""
+    """Names the pair nearest to a claim, and takes back what proves to be none.
 
-    def __init__(
-        self,
-        share: float,
-        registry: Registry,
-        paired_trials: PairedTrials,
-        recorder: Recorder,
-        left: Callable[[], float | None] = lambda: None,
-    ) -> None:
-        """Build it.
+    `share` is the part of a study's training time that it may take, 0: nothing is confirmed; what
+    is doubtful at a run's end may cost more. `left` returns the seconds until the run's deadline;
+    None without one.
+    """
 
-        Args:
-            share: of a study's training time, that it may take; what is doubtful at a run's end
-                may cost more. 0: nothing is confirmed.
-            registry: where the study is.
-            paired_trials: knows what of a pair is there.
-            recorder: writes down what they say.
-            left: returns the seconds until the run's deadline; None without one.
-        """
-        self._share = share
-        self._left = left
-        self._registry = registry
-        self._paired_trials = paired_trials
-        self._recorder = recorder
+    share: float
+    registry: Registry
+    paired_trials: PairedTrials
+    recorder: Recorder
+    left: Callable[[], float | None] = lambda: None
 
     def due(self, study: Study, *, patient: bool = False) -> Wanted:
         """Return what of a pair is to be trained, if it is worth it and the share not spent.
@@ -73,7 +62,7 @@ class Confirmation:
 
         Scores alone refute a keep: a training that broke, of whichever side, says nothing of it.
         """
-        self._recorder.refresh_scores(study, self._registry.experiment(experiment))
+        self.recorder.refresh_scores(study, self.registry.experiment(experiment))
         self._take_back(study)
 
     def catch_up(self, study: Study) -> None:
@@ -83,7 +72,7 @@ class Confirmation:
 
     def record_claims(self, study: Study) -> None:
         """Write the claims that readings have earned by now, and take back what fell."""
-        self._recorder.refresh_scores(study)
+        self.recorder.refresh_scores(study)
         self._take_back(study)
 
     def _pair(
@@ -108,12 +97,12 @@ class Confirmation:
             return ()
         place, seed = worth
         keep = pairable[place].row
-        parent = self._registry.experiment(int(keep.parent_id or 0), whole=False)
-        return self._paired_trials.pair(study, keep, parent, seed, Purpose.CONFIRMING)
+        parent = self.registry.experiment(int(keep.parent_id or 0), whole=False)
+        return self.paired_trials.pair(study, keep, parent, seed, Purpose.CONFIRMING)
 
     def _doubtful(self, posterior: StudyPosterior, keeps: Sequence[Keep]) -> int:
         """Return how many keeps stand on one pair alone and are more likely no better."""
-        if not self._share:
+        if not self.share:
             return 0
         kept = [each.kept for each in keeps]
         places = policy.doubtful(kept, posterior.noise, posterior.belief.prior)
@@ -127,24 +116,24 @@ class Confirmation:
         Its end is near where two trainings for each, and one more, are about all that the
         deadline allows. Asked only once the share is spent: it reads every doubtful keep's trials.
         """
-        left = self._left()
+        left = self.left()
         if not patient and left is None:
             return False
         unsure = self._doubtful(posterior, keeps)
-        needed = (2 * unsure + 1) * self._registry.quickest(study.number)
+        needed = (2 * unsure + 1) * self.registry.quickest(study.number)
         return unsure > 0 and (patient or (left is not None and left <= needed))
 
     def _is_spent(self, study: Study) -> bool:
-        seconds = self._registry.seconds(study)
-        return seconds.get(Purpose.CONFIRMING, 0.0) >= self._share * sum(seconds.values())
+        seconds = self.registry.seconds(study)
+        return seconds.get(Purpose.CONFIRMING, 0.0) >= self.share * sum(seconds.values())
 
     def _take_back(self, study: Study) -> None:
         while fallen := self._fallen(study, *self._kept(study)):
-            self._recorder.revoke_keep(study, *fallen)
+            self.recorder.revoke_keep(study, *fallen)
 
     def _kept(self, study: Study) -> tuple[StudyPosterior, Sequence[Keep]]:
-        posterior = fit_posterior(self._registry, study)
-        return posterior, self._recorder.keeps(study, posterior)
+        posterior = fit_posterior(self.registry, study)
+        return posterior, self.recorder.keeps(study, posterior)
 
     def _fallen(
         self, study: Study, posterior: StudyPosterior, keeps: Sequence[Keep]
@@ -153,11 +142,11 @@ class Confirmation:
 
         It falls by further pairs, or by a guard that a further trial breaks.
         """
-        incumbent = self._registry.incumbent(study)
+        incumbent = self.registry.incumbent(study)
         if incumbent is not None and incumbent.standing is Standing.REFUTED:
             return incumbent, incumbent.claim_reason
         for keep in keeps:
-            if broken := self._recorder.broken_guard(keep.row):
+            if broken := self.recorder.broken_guard(keep.row):
                 return keep.row, broken
             if _paired_since(keep) and policy.should_unkeep(
                 keep.kept, posterior.noise, posterior.belief.prior, posterior.scale
@@ -168,9 +157,9 @@ class Confirmation:
     def _can_be_paired(self, keep: Keep) -> bool:
         # A seed that a side failed on is left out, but one that fails again would take pairs for
         # ever; so would a keep that was pruned in one.
-        parent = self._registry.experiment(int(keep.row.parent_id or 0), whole=False)
+        parent = self.registry.experiment(int(keep.row.parent_id or 0), whole=False)
         for side in (parent, keep.row):
-            trials = finished(self._registry, side)
+            trials = finished(self.registry, side)
             if sum(each.val_bpb is None for each in trials) > _FAILURES:
                 return False
         return not any(each.ending is Ending.PRUNED for each in trials)

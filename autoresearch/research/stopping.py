@@ -1,7 +1,7 @@
 """When a run ends, and what of it was done until then."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from autoresearch.errors import Interrupted
 from autoresearch.records.money import Account
@@ -52,30 +52,21 @@ class MoneyCap:
         return f"a trial may cost ${self.trial_usd:.2f}, and the caps leave ${max(left, 0):.2f}"
 
 
+@dataclass
 class Stopper:
     """Counts what a run has done, and says why it is to end. A reason once found stays."""
 
-    def __init__(
-        self,
-        rules: StopRules,
-        *,
-        registry: Registry,
-        trials: TrialRunner,
-        money_cap: MoneyCap,
-        backoff: Backoff,
-        interrupted: Callable[[], bool],
-        control: Control,
-    ) -> None:
-        self._rules = rules
-        self._registry = registry
-        self._trials = trials
-        self._money_cap = money_cap
-        self._backoff = backoff
-        self.interrupted = interrupted
-        self._control = control
-        self._reason = ""
-        self._finished = 0
-        self._trained = 0  # what was refused before training is none of those that were asked for
+    rules: StopRules
+    registry: Registry
+    trials: TrialRunner
+    money_cap: MoneyCap
+    backoff: Backoff
+    interrupted: Callable[[], bool]
+    control: Control
+    _reason: str = field(default="", init=False)
+    _finished: int = field(default=0, init=False)
+    # What was refused before training is none of those that were asked for.
+    _trained: int = field(default=0, init=False)
 
     def count(self, verdict: Verdict, *, begun: bool) -> None:
         """Count an experiment that has its verdict; `begun`: what came of it, it was trained."""
@@ -84,9 +75,9 @@ class Stopper:
 
     def experiments_left(self, begun: int) -> int | None:
         """Return how many experiments more may begin beside those that have; None: any number."""
-        if self._rules.experiments is None:
+        if self.rules.experiments is None:
             return None
-        return max(self._rules.experiments - self._trained - begun, 0)
+        return max(self.rules.experiments - self._trained - begun, 0)
 
     def stop(self, reason: str) -> None:
         """End the run for a reason, if it does not end already."""
@@ -99,15 +90,15 @@ class Stopper:
 
     def baseline_failed(self, study: Study) -> str | None:
         """Return how the unchanged project failed, if it did in this run."""
-        if not self._finished or self._registry.incumbent(study) is not None:
+        if not self._finished or self.registry.incumbent(study) is not None:
             return None
-        last = self._registry.experiments(study, last=1)[0]
+        last = self.registry.experiments(study, last=1)[0]
         where = f"autoresearch status {last.id} --log"
         return f"the baseline failed ({last.reason}): see `{where}`, mend it, commit and run again"
 
     def all_spent(self, study: Study) -> bool:
         """Whether nothing at all may begin, what is in doubt at the end included."""
-        return bool(self._money_cap.reached() or self.baseline_failed(study))
+        return bool(self.money_cap.reached() or self.baseline_failed(study))
 
     def raise_if_interrupted(self) -> None:
         """Return if the person has not stopped the run.
@@ -122,18 +113,18 @@ class Stopper:
     def _found(self, study: Study) -> str | None:
         if self.interrupted():
             return "interrupted"
-        if reason := self._control.why():
+        if reason := self.control.why():
             return reason
-        return self.baseline_failed(study) or self._rule_reached(study) or self._money_cap.reached()
+        return self.baseline_failed(study) or self._rule_reached(study) or self.money_cap.reached()
 
     def _rule_reached(self, study: Study) -> str | None:
-        rules, done = self._rules, self._trained
-        if rules.deadline is not None and self._backoff.clock() >= rules.deadline:
+        rules, done = self.rules, self._trained
+        if rules.deadline is not None and self.backoff.clock() >= rules.deadline:
             return "the time is up"
-        if late := self._trials.too_late(study.number):
+        if late := self.trials.too_late(study.number):
             return late
         if rules.experiments is not None and done >= rules.experiments:
             return f"{counted(done, 'experiment')} {'is' if done == 1 else 'are'} done"
-        if rules.patience is not None and self._registry.since_keep(study) >= rules.patience:
+        if rules.patience is not None and self.registry.since_keep(study) >= rules.patience:
             return f"no improvement in {counted(rules.patience, 'experiment')}"
         return None
