@@ -1,7 +1,7 @@
 """The units of a study's scores: its baseline says which, and how much each of them weighs."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from autoresearch.records.events import Notice
 from autoresearch.records.scores import Score, Unscored
@@ -10,19 +10,16 @@ from autoresearch.registry import Registry
 from autoresearch.registry.packing import pack_counts, unpack_counts
 
 
+@dataclass
 class StudyUnits:
-    """Writes down the units of a study's baseline, and holds those of later scores against them."""
+    """Writes down the units of a study's baseline, and holds those of later scores against them.
 
-    def __init__(self, registry: Registry, on_event: Callable[[Notice], None]) -> None:
-        """Build it.
+    `on_event` is told once that units are not those of the baseline.
+    """
 
-        Args:
-            registry: where studies are.
-            on_event: told once that units are not those of the baseline.
-        """
-        self._registry = registry
-        self._on_event = on_event
-        self._told = False
+    registry: Registry
+    on_event: Callable[[Notice], None]
+    _told: bool = field(default=False, init=False)
 
     def comparable(
         self, experiment: Experiment, score: Score | Unscored | None
@@ -34,12 +31,12 @@ class StudyUnits:
         Raises:
             RegistryError: the registry is damaged.
         """
-        study = self._registry.study_of(experiment)
+        study = self.registry.study_of(experiment)
         if not isinstance(score, Score) or study.metric.is_bits_per_byte:
             return score
         if self._is_first(experiment):
             weights = pack_counts(score.doc_bytes)
-            self._registry.save(study.model_copy(update={"doc_bytes": weights}))
+            self.registry.save(study.model_copy(update={"doc_bytes": weights}))
             return score
         return self._held_against(study.doc_bytes, experiment, score)
 
@@ -49,12 +46,12 @@ class StudyUnits:
         Raises:
             RegistryError: the registry is damaged.
         """
-        study = self._registry.study_of(experiment)
+        study = self.registry.study_of(experiment)
         if study.metric.is_bits_per_byte:
             return score
         if study.test_bytes is None:
             weights = pack_counts(score.doc_bytes)
-            self._registry.save(study.model_copy(update={"test_bytes": weights}))
+            self.registry.save(study.model_copy(update={"test_bytes": weights}))
             return score
         return self._held_against(study.test_bytes, experiment, score)
 
@@ -64,12 +61,12 @@ class StudyUnits:
             return score
         if not self._told:
             self._told = True
-            self._on_event(Notice(_told(experiment, len(score.doc_bytes), len(weights))))
+            self.on_event(Notice(_told(experiment, len(score.doc_bytes), len(weights))))
         return replace(score, doc_bits=(), doc_bytes=())
 
     def _is_first(self, experiment: Experiment) -> bool:
         """Return whether nothing of a baseline was scored yet; its row is written after this."""
-        scored = (each.val_bpb is not None for each in self._registry.trials(experiment))
+        scored = (each.val_bpb is not None for each in self.registry.trials(experiment))
         return experiment.parent_id is None and not any(scored)
 
 
