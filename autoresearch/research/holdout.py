@@ -14,7 +14,7 @@ from autoresearch.records.tables import Experiment
 from autoresearch.records.values import FailureKind
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import pack_reals, unpack_reals
-from autoresearch.research.units import StudyUnits
+from autoresearch.research.baseline_score import StudyUnits
 from autoresearch.workers.checkpoint_store import CheckpointStore
 
 

@@ -13,8 +13,8 @@ from autoresearch.records.scores import Score, Unscored
 from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.values import FailureKind, Purpose
 from autoresearch.registry import Registry
-from autoresearch.research.auditing import allowance, keep_measured
 from autoresearch.research.backoff import Backoff, Steps
+from autoresearch.research.baseline_score import StudyUnits, allowance, keep_measured
 from autoresearch.research.checkpoints import tidy
 from autoresearch.research.health import Health
 from autoresearch.research.profiling import quoted
@@ -23,7 +23,6 @@ from autoresearch.research.requests import Request, TrialSetup
 from autoresearch.research.slot_clock import SlotClock
 from autoresearch.research.tasks import Tasks
 from autoresearch.research.trial_recorder import TrialRecorder, finished
-from autoresearch.research.units import StudyUnits
 from autoresearch.workers.checkpoint_store import CheckpointStore
 
 _BEAT_SECONDS = 10.0
