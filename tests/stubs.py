@@ -29,10 +29,10 @@ from autoresearch.research.admission import SmokeTestRun
 from autoresearch.research.backoff import Backoff
 from autoresearch.research.checkpoints import checkpoint_store_of
 from autoresearch.research.control import Control
-from autoresearch.research.money_cap import MoneyCap
 from autoresearch.research.reference_curves import ReferenceCurves
 from autoresearch.research.requests import TrialSetup
 from autoresearch.research.schedule import Participant
+from autoresearch.research.stopping import MoneyCap
 from autoresearch.sandbox import detect
 from autoresearch.workers import LocalWorker, Worker
 from autoresearch.workers.checkpoint_store import CheckpointStore
@@ -325,8 +325,8 @@ class Night:
         executor = trials.executor
         if isinstance(executor, ShuffledExecutor):
             # Only when all that could begin has begun, and nobody thinks, does a trial end.
-            schedule = controller._schedule
-            tasks = controller._tasks
+            schedule = controller.schedule
+            tasks = controller.tasks
             tasks._beat = lambda: None if schedule.awaited else executor.deal()
         return controller.run()
 

@@ -9,7 +9,7 @@ from autoresearch.records.events import Notice
 from autoresearch.records.scores import Allowance, Score, Unscored
 from autoresearch.records.tables import Study
 from autoresearch.records.values import Verdict
-from autoresearch.research.auditing import allowance
+from autoresearch.research.baseline_score import allowance
 from autoresearch.research.study import begin_anew
 from tests.stubs import ConfigScorer, Night, Scripted, git, make_project, variant
 

@@ -36,7 +36,7 @@ from autoresearch.records.values import (
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import pack_counts, unpack_counts
 from autoresearch.research.briefing import Briefing
-from autoresearch.research.history import Target, fingerprint, smoothed
+from autoresearch.research.history import fingerprint, smoothed
 from autoresearch.research.study import open_study
 from autoresearch.workers.hardware import hardware
 from tests.briefs import whole
@@ -45,7 +45,7 @@ from tests.stubs import make_project
 from tests.test_corpus import make, make_text
 
 BEGAN = datetime(2026, 11, 23, 12, tzinfo=UTC)
-TARGET = Target("train.py", ("train.py", "lib/*.py"))
+EDITABLE = ("train.py", "lib/*.py")
 TRACEBACK = """\
 Traceback (most recent call last):
   File "train.py", line 31, in main
@@ -175,7 +175,7 @@ def test_a_study_knows_its_training_text_and_its_machine(desk: Desk, tmp_path: P
         desk.registry,
         desk.repo,
         desk.project,
-        TextTask.of(corpus, desk.project.settings),
+        TextTask(corpus, desk.project.settings),
         tag="new",
         budget=None,
         trust=Trust.SEALED,
@@ -247,7 +247,7 @@ def test_a_crash_has_its_traceback_and_a_fingerprint_and_no_run(
     desk.trial(crash, ending=Ending.EXCEPTION, traceback=TRACEBACK)
     past = desk.brief(first).history[-1]
     assert past.traceback == TRACEBACK
-    assert past.fingerprint == fingerprint(TRACEBACK, "", TARGET)
+    assert past.fingerprint == fingerprint(TRACEBACK, "", EDITABLE)
     assert past.run is None
 
 
@@ -314,7 +314,7 @@ def test_every_study_has_a_salt_of_its_own_and_keeps_it(desk: Desk, tmp_path: Pa
             desk.registry,
             desk.repo,
             desk.project,
-            TextTask.of(corpus, desk.project.settings),
+            TextTask(corpus, desk.project.settings),
             tag=tag,
             budget=None,
             trust=Trust.SEALED,
@@ -336,7 +336,7 @@ def test_a_newer_release_goes_on_with_a_study_and_another_protocol_does_not(
 ) -> None:
     corpus, _ = make(make_text(tmp_path / "text"), tmp_path)
 
-    task = TextTask.of(corpus, desk.project.settings)
+    task = TextTask(corpus, desk.project.settings)
 
     def opened() -> Study:
         return open_study(
@@ -362,7 +362,7 @@ def test_a_study_knows_the_sizes_of_its_documents(desk: Desk, tmp_path: Path) ->
     corpus, _ = make(make_text(tmp_path / "text"), tmp_path)
     sizes = tuple(len(each.data) for each in corpus.val())
 
-    task = TextTask.of(corpus, desk.project.settings)
+    task = TextTask(corpus, desk.project.settings)
 
     def opened() -> Study:
         return open_study(
@@ -380,7 +380,9 @@ def test_crashes_of_one_kind_at_one_place_share_a_fingerprint() -> None:
     moved = TRACEBACK.replace("line 12", "line 99").replace("line 31", "line 7")
     other_message = TRACEBACK.replace("shapes 3 and 4", "shapes 8 and 9").replace("do not: fit", "")
     elsewhere = TRACEBACK.replace("line 31, in main", "line 31, in run")
-    same = {fingerprint(each, "", TARGET) for each in (TRACEBACK, moved, other_message, elsewhere)}
+    same = {
+        fingerprint(each, "", EDITABLE) for each in (TRACEBACK, moved, other_message, elsewhere)
+    }
     assert len(same) == 1
 
 
@@ -394,8 +396,8 @@ def test_crashes_of_one_kind_at_one_place_share_a_fingerprint() -> None:
     ],
 )  # fmt: skip
 def test_another_kind_or_place_has_another_fingerprint(old: str, new: str) -> None:
-    assert fingerprint(TRACEBACK, "", TARGET) != fingerprint(
-        TRACEBACK.replace(old, new), "", TARGET
+    assert fingerprint(TRACEBACK, "", EDITABLE) != fingerprint(
+        TRACEBACK.replace(old, new), "", EDITABLE
     )
 
 
@@ -405,23 +407,23 @@ def test_frames_of_a_trial_s_other_files_count_where_they_may_change() -> None:
     fixed = inside.replace("lib/model.py", "prepare.py")
     marks = [
         fingerprint(TRACEBACK.replace('File "/usr/lib/python3/torch/nn/module.py", line 1500, '
-                                      "in forward", each), "", TARGET)
+                                      "in forward", each), "", EDITABLE)
         for each in (inside, other, fixed)
     ]  # fmt: skip
-    assert marks[0] == marks[1] != marks[2] == fingerprint(TRACEBACK, "", TARGET)
+    assert marks[0] == marks[1] != marks[2] == fingerprint(TRACEBACK, "", EDITABLE)
 
 
 def test_without_a_traceback_the_ending_tells_crashes_apart_but_for_its_numbers() -> None:
-    slow = fingerprint("", "hang: 61.2 s of 60 s", TARGET)
-    assert slow == fingerprint("", "hang: 63.9 s of 60 s", TARGET)
-    assert slow != fingerprint("", "out of memory: 61.2 s of 60 s", TARGET)
+    slow = fingerprint("", "hang: 61.2 s of 60 s", EDITABLE)
+    assert slow == fingerprint("", "hang: 63.9 s of 60 s", EDITABLE)
+    assert slow != fingerprint("", "out of memory: 61.2 s of 60 s", EDITABLE)
     assert len(slow) == 12
     int(slow, 16)
 
 
 def test_a_hostile_traceback_has_some_fingerprint() -> None:
     for text in ("\x00", 'File "', '  File "train.py", line 1, in \n', "\ud800", "File\n" * 9999):
-        assert len(fingerprint(text, text, TARGET)) == 12
+        assert len(fingerprint(text, text, EDITABLE)) == 12
 
 
 def test_a_curve_is_smoothed_to_means_of_equal_shares_of_the_budget() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch import sandbox
-from autoresearch.process import oom
+from autoresearch.process import cgroup
 from autoresearch.records.training import Budget, Limits, Outcome, Point
 from autoresearch.records.values import Clock, Ending, FailureKind
 from autoresearch.sandbox import Sandbox
@@ -140,7 +140,7 @@ class TestEndings:
         self, yard: Yard, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         counts = iter([0, 1])
-        monkeypatch.setattr(oom, "kills", lambda _group: next(counts))
+        monkeypatch.setattr(cgroup, "oom_kills", lambda _group: next(counts))
         outcome = yard.run("sh -c 'kill -9 $$'; exit 1")
         assert outcome.ending is Ending.OUT_OF_MEMORY
         assert (outcome.failure, outcome.doubtful) == (IDEA, True)

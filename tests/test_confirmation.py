@@ -183,7 +183,7 @@ def test_a_deadline_leaves_time_for_what_stands_on_one_pair_in_doubt(
         Recorder, "keeps", lambda *_: [books_room.Keep(row, kept) for row in rows(made)[1:]]
     )
     pair = (Request(2, 9, Purpose.CONFIRMING, of=2),)
-    monkeypatch.setattr(Confirmation, "_pair", lambda *_: pair)
+    monkeypatch.setattr(PairedTrials, "pair", lambda *_: pair)
     paired_trials = PairedTrials(registry, made.runner())
     left: list[float | None] = []
     confirming = Confirmation(0.01, registry, paired_trials, recorder(made), lambda: left[-1])

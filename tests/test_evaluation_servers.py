@@ -13,7 +13,7 @@ from autoresearch.evaluation import Cause, Evaluator
 from autoresearch.evaluation.rules import NoScore
 from autoresearch.evaluation.scoring_dir import ScoringDir
 from autoresearch.evaluation.server import ServerHandle
-from autoresearch.process import launch, oom
+from autoresearch.process import cgroup, launch
 from autoresearch.records.scores import Score, Unscored
 from autoresearch.records.training import Limits
 from autoresearch.records.values import FailureKind, Trust
@@ -115,7 +115,7 @@ def test_a_server_that_the_kernel_kills_for_memory_is_no_mystery(
     work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts = iter([4, 5])  # before and after it
-    monkeypatch.setattr(oom, "kills", lambda _group: next(counts))
+    monkeypatch.setattr(cgroup, "oom_kills", lambda _group: next(counts))
     site = ScoringDir(work / "site", "train.py", "cpu", level("plain"), Limits())
     ours, theirs = socket.socketpair()
     guarded = launch(["sh", "-c", "kill -9 $$"], cwd=work, env=dict(os.environ))

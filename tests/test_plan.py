@@ -130,13 +130,13 @@ def test_one_slot_finishes_what_it_began_before_anything_else() -> None:
 def test_as_many_are_asked_for_as_slots_come_free_meanwhile(
     ends: list[float], pace: Pace, wanted: int
 ) -> None:
-    assert proposals_wanted(ends, 0, 0, pace, ahead=9, room=None) == wanted
-    assert proposals_wanted(ends, 1, 0, pace, ahead=9, room=None) == max(wanted - 1, 0)
-    assert proposals_wanted(ends, 0, wanted, pace, ahead=9, room=None) == 0
-    assert proposals_wanted(ends, 0, 0, pace, ahead=9, room=0) == 0
+    assert proposals_wanted(ends, 0, pace, ahead=9, room=None) == wanted
+    assert proposals_wanted(ends, 1, pace, ahead=9, room=None) == max(wanted - 1, 0)
+    assert proposals_wanted(ends, wanted, pace, ahead=9, room=None) == 0
+    assert proposals_wanted(ends, 0, pace, ahead=9, room=0) == 0
     free = sum(end <= 0 for end in ends)
-    assert proposals_wanted(ends, 0, 0, pace, ahead=0, room=None) == free
-    assert proposals_wanted(ends, 0, 0, pace, ahead=9, room=None, left=1e6) == wanted
+    assert proposals_wanted(ends, 0, pace, ahead=0, room=None) == free
+    assert proposals_wanted(ends, 0, pace, ahead=9, room=None, left=1e6) == wanted
 
 
 SECONDS = st.floats(0, 300)
@@ -151,9 +151,9 @@ SECONDS = st.floats(0, 300)
 def test_none_is_asked_for_that_cannot_be_trained_in_time(
     ends: list[float], pace: Pace, ahead: int, left: float
 ) -> None:
-    wanted = proposals_wanted(ends, 0, 0, pace, ahead=ahead, room=None, left=left)
+    wanted = proposals_wanted(ends, 0, pace, ahead=ahead, room=None, left=left)
     assert wanted * pace.trial <= sum(max(left - end, 0.0) for end in ends) * (1 + 1e-9)
-    assert wanted <= proposals_wanted(ends, 0, 0, pace, ahead=ahead, room=None)
+    assert wanted <= proposals_wanted(ends, 0, pace, ahead=ahead, room=None)
     some = any(end <= 0 for end in ends) and pace.trial <= left
     assert wanted > 0 or not some, "what fits is asked for"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from autoresearch.process import Exit, Guarded, launch, oom, signal_name
+from autoresearch.process import Exit, Guarded, cgroup, launch, signal_name
 from autoresearch.process.tree import Tree
 from tests.processes import PATIENCE, until
 
@@ -370,16 +370,18 @@ time.sleep(900)
 
 
 def test_what_the_kernel_killed_is_counted_as_narrowly_as_it_tells(tmp_path: Path) -> None:
-    assert oom.kills(root=tmp_path) == 0
+    assert cgroup.oom_kills(root=tmp_path) == 0
     (tmp_path / "proc/self").mkdir(parents=True)
     (tmp_path / "proc/self/cgroup").write_text(OURS)
     for name, text in COUNTS.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     group = tmp_path / "sys/fs/cgroup/autoresearch-1-a"
-    assert oom.kills(group, root=tmp_path) == 2  # beside it no group of version 2 has a count
+    assert (
+        cgroup.oom_kills(group, root=tmp_path) == 2
+    )  # beside it no group of version 2 has a count
     (group.parent / "memory.events").write_text("oom_kill 9\n")
-    assert oom.kills(group, root=tmp_path) == 9
+    assert cgroup.oom_kills(group, root=tmp_path) == 9
     for name, text in COUNTS.items():
-        assert oom.kills(root=tmp_path) == int(text.split()[-1])
+        assert cgroup.oom_kills(root=tmp_path) == int(text.split()[-1])
         (tmp_path / name).unlink()

@@ -15,8 +15,8 @@ from autoresearch.records.training import Outcome
 from autoresearch.records.values import Ending, FailureKind, Purpose, Trust
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack_counts
+from autoresearch.research.baseline_score import StudyUnits
 from autoresearch.research.trial_recorder import TrialRecorder
-from autoresearch.research.units import StudyUnits
 from tests.rows import a_study, an_experiment
 
 ACCURACY = Metric("accuracy", "accuracy", source=MetricSource.EVALUATED)

@@ -11,7 +11,7 @@ import pytest
 from autoresearch import sandbox
 from autoresearch.devices import unpinned
 from autoresearch.errors import WorkerError
-from autoresearch.process import oom
+from autoresearch.process import cgroup
 from autoresearch.records.training import Budget, Outcome, Point
 from autoresearch.records.values import Clock, Ending, FailureKind
 from autoresearch.runtime import standby
@@ -304,7 +304,7 @@ session.finish()
         self, bench: Bench, monkeypatch: pytest.MonkeyPatch, how: str, ending: Ending
     ) -> None:
         counts = iter([0, 1])  # before and after it
-        monkeypatch.setattr(oom, "kills", lambda _group: next(counts))
+        monkeypatch.setattr(cgroup, "oom_kills", lambda _group: next(counts))
         outcome = bench.run(START + how)
         assert outcome.ending is ending
         exhausted = ending is Ending.OUT_OF_MEMORY

@@ -116,7 +116,7 @@ def _require(address: str) -> None:
 
 def _begin(address: str, project: Project, task: Task) -> messages.Begin:
     training = project.settings.training
-    plan, corpus = _plan(project, task)
+    plan, corpus = _plan(task)
     return messages.Begin(
         address=address,
         plan=plan,
@@ -126,20 +126,9 @@ def _begin(address: str, project: Project, task: Task) -> messages.Begin:
     )
 
 
-def _plan(project: Project, task: Task) -> tuple[HostPlan, Path | None]:
+def _plan(task: Task) -> tuple[HostPlan, Path | None]:
     """Return how machines become hosts for a task, and where the text lies that they may lack."""
     if isinstance(task, CommandTask):
         return CommandHost.of(task), None
     assert isinstance(task, TextTask)
-    settings = project.settings
-    plan = StudyHost(
-        entry=settings.target.entry,
-        device=settings.training.device,
-        evaluation=settings.evaluation,
-        limits=settings.limits(),
-        corpus=task.corpus.fingerprint,
-        lies_open=task.corpus.lies_open,
-        room=settings.checkpoint_bytes,
-        required=settings.sandbox.require,
-    )
-    return plan, task.corpus.directory
+    return StudyHost.of(task), task.corpus.directory

@@ -22,12 +22,12 @@ from autoresearch.records.training import MOST_STARVED
 from autoresearch.records.values import Clock, Trust
 from autoresearch.registry import Registry, RunLock
 from autoresearch.research import TrialRunner, open_study
-from autoresearch.research.auditing import allowance
 from autoresearch.research.backoff import Backoff
+from autoresearch.research.baseline_score import allowance
 from autoresearch.research.checkpoints import checkpoint_store_of
-from autoresearch.research.money_cap import MoneyCap
 from autoresearch.research.reference_curves import ReferenceCurves
 from autoresearch.research.requests import TrialSetup
+from autoresearch.research.stopping import MoneyCap
 from autoresearch.workers.checkpoint_store import CheckpointStore
 from autoresearch.workers.compiled import CompileCache
 

@@ -22,7 +22,7 @@ def task_of(project: Project) -> Task:
     """
     if project.settings.target.command:
         return _command_task(project)
-    return TextTask.of(corpora.load(project.corpus_pointer), project.settings)
+    return TextTask(corpora.load(project.corpus_pointer), project.settings)
 
 
 def _command_task(project: Project) -> CommandTask:

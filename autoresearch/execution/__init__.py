@@ -11,9 +11,8 @@ from autoresearch.execution.fetching import FetchingStore
 from autoresearch.execution.hosting import HostFacts, HostPlan, StudyHost
 from autoresearch.execution.local import LocalExecutor
 from autoresearch.execution.packing import pack, unpack
-from autoresearch.execution.pruning import Pruner, PruningReference
 from autoresearch.execution.ray import RayExecutor
-from autoresearch.execution.spec import TrialResult, TrialSpec
+from autoresearch.execution.spec import PruningReference, TrialResult, TrialSpec
 from autoresearch.execution.task import Place, Task
 from autoresearch.execution.text_task import TextTask
 from autoresearch.execution.trial import Checkout, Host, ReadyScorer, Scorer, Watch, execute_trial
@@ -32,7 +31,6 @@ __all__ = [
     "LocalExecutor",
     "Message",
     "Place",
-    "Pruner",
     "PruningReference",
     "RayExecutor",
     "ReadyScorer",

@@ -71,7 +71,15 @@ class Bridge:
         """Do what the controller says, until it is gone."""
         with suppress(EOFError, OSError):
             self._begin = self._connection.recv()
-            if not self._connect():
+            try:
+                ray.init(
+                    address=self._begin.address,
+                    log_to_driver=False,
+                    configure_logging=False,
+                    logging_level="ERROR",
+                )
+            except Exception as fault:  # noqa: BLE001 - Ray's are of every kind
+                self._tell(messages.Unreachable(_line(fault)))
                 return
             self._apart(self._follow)
             while True:
@@ -89,19 +97,6 @@ class Bridge:
             ray.wait(closing, num_returns=len(closing), timeout=_END_SECONDS)
         with suppress(Exception):
             ray.shutdown()
-
-    def _connect(self) -> bool:
-        try:
-            ray.init(
-                address=self._begin.address,
-                log_to_driver=False,
-                configure_logging=False,
-                logging_level="ERROR",
-            )
-        except Exception as fault:  # noqa: BLE001 - Ray's are of every kind
-            self._tell(messages.Unreachable(_line(fault)))
-            return False
-        return True
 
     def _tell(self, report: messages.Report) -> None:
         with self._sending, suppress(OSError):  # a controller that is gone hears nothing
@@ -133,7 +128,7 @@ class Bridge:
         """Look again and again which machines there are."""
         while True:
             try:
-                nodes = {each["NodeID"]: each for each in ray.nodes() if each["Alive"]}
+                nodes = _alive()
             except Exception as fault:  # noqa: BLE001 - see above
                 self._tell(messages.Unreachable(_line(fault)))
                 os._exit(1)
@@ -155,9 +150,6 @@ class Bridge:
                 host_slot = self._host_slots[slot] = HostSlot(slot, node)
                 self._apart(partial(self._host, host_slot))
 
-    def _is_alive(self, node: str) -> bool:
-        return any(each["NodeID"] == node and each["Alive"] for each in ray.nodes())
-
     def _host(self, host_slot: HostSlot) -> None:
         """Have a host at work on a slot for as long as its machine is there."""
         failures = 0
@@ -173,7 +165,10 @@ class Bridge:
                     )
                 failures += 1
                 time.sleep(min(_FIRST_PAUSE * 2.0**failures, _LONGEST_PAUSE))
-            _dismiss(host_slot)
+            with suppress(Exception):
+                ray.get(host_slot.actor.close.remote(), timeout=5.0)
+            with suppress(Exception):
+                ray.kill(host_slot.actor)
 
     def _open(self, host_slot: HostSlot) -> None:
         host_slot.ready.clear()
@@ -239,7 +234,7 @@ class Bridge:
             host_slot.ready.clear()
             host_slot.broken.set()
             with suppress(Exception):
-                if not self._is_alive(host_slot.node):
+                if host_slot.node not in _alive():
                     return
         full = isinstance(fault, FULL) or isinstance(fault.__cause__, FULL)
         self._tell(messages.Failed(asked.slot, asked.call, _line(fault), full=full))
@@ -256,7 +251,12 @@ class Bridge:
         if asked.folder is not None:
             if not here:
                 remove(asked.folder)
-            self._tell(messages.Fetched(asked.number, asked.folder, here))
+            self._tell(messages.Fetched(asked.folder, here))
+
+
+def _alive() -> dict[str, dict[str, Any]]:
+    """Return what Ray knows of the machines that are there, by their names."""
+    return {each["NodeID"]: each for each in ray.nodes() if each["Alive"]}
 
 
 def _direct(host_slot: HostSlot, command: messages.Command) -> None:
@@ -274,13 +274,6 @@ def _direct(host_slot: HostSlot, command: messages.Command) -> None:
                 host_slot.actor.release.remote(number)
             case messages.Prepare() if host_slot.ready.is_set():
                 host_slot.actor.prepare.remote()
-
-
-def _dismiss(host_slot: HostSlot) -> None:
-    with suppress(Exception):
-        ray.get(host_slot.actor.close.remote(), timeout=5.0)
-    with suppress(Exception):
-        ray.kill(host_slot.actor)
 
 
 def _line(fault: BaseException) -> str:

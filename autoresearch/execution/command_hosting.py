@@ -13,7 +13,13 @@ from pathlib import Path
 from autoresearch.config import Project, Settings
 from autoresearch.errors import ProjectError
 from autoresearch.execution.command_task import CommandTask
-from autoresearch.execution.hosting import NOT_SEALED, HostFacts, place_here, sandbox_here
+from autoresearch.execution.hosting import (
+    NOT_SEALED,
+    HostFacts,
+    for_hosts,
+    place_here,
+    sandbox_here,
+)
 from autoresearch.execution.trial import Checkout, Host
 from autoresearch.records.values import Trust
 from autoresearch.sandbox import Sandbox
@@ -38,18 +44,10 @@ class CommandHost:
     @classmethod
     def of(cls, task: CommandTask) -> "CommandHost":
         """Return what machines must know of a project's task; what else it is stays here."""
-        whole, root = task.settings, task.project.root
+        root = task.project.root
         with suppress(ValueError):
             root = Path(_HOME) / root.relative_to(Path.home())
-        settings = Settings(
-            target=whole.target,
-            training=whole.training,
-            evaluation=whole.evaluation,
-            sandbox=whole.sandbox,
-            metric=whole.metric,
-            data=whole.data,
-        )
-        return cls(str(root), settings, task.imports, task.fingerprint)
+        return cls(str(root), for_hosts(task.settings), task.imports, task.fingerprint)
 
     def facts(self) -> HostFacts:
         """Return what this machine is; see `HostPlan`."""

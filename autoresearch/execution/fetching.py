@@ -13,7 +13,7 @@ class FetchingStore(CheckpointStore):
     """Fetches what is kept. All its methods are for one thread."""
 
     def __init__(self, folder: Path, room: int, holder: Holder, work: Path) -> None:
-        """Build it; `work` is a folder for what is under way."""
+        """Build it; `holder` knows where checkpoints lie, `work` is for what is under way."""
         super().__init__(folder, room)
         self._holder = holder
         self._work = work

@@ -17,7 +17,7 @@ import psutil
 from autoresearch import __version__
 from autoresearch import corpus as corpora
 from autoresearch import sandbox as sandboxes
-from autoresearch.config import EvaluationSettings, data_home, make_private
+from autoresearch.config import Settings, data_home, make_private
 from autoresearch.corpus import Corpus
 from autoresearch.devices import access
 from autoresearch.errors import CorpusError
@@ -27,7 +27,6 @@ from autoresearch.execution.text_task import TextTask
 from autoresearch.execution.trial import Checkout, Host
 from autoresearch.process import remove
 from autoresearch.records.hardware import MACHINE, Hardware
-from autoresearch.records.training import Limits
 from autoresearch.records.values import Trust
 from autoresearch.sandbox import Sandbox
 from autoresearch.workers.checkpoint_store import CheckpointStore
@@ -80,7 +79,6 @@ class HostPlan(Protocol):
 
     def facts(self) -> HostFacts:
         """Return what this machine is."""
-        ...
 
     def open(self, checkout: Checkout, stop: Callable[[], bool], study: str) -> Host:
         """Return what this machine trains and scores with.
@@ -90,36 +88,36 @@ class HostPlan(Protocol):
             stop: asked often; true ends a scoring as Interrupted.
             study: a name that stands for the study's first commit and what its scores rest on.
         """
-        ...
 
 
 @dataclass(frozen=True)
 class StudyHost:
     """What a machine must know of a study to train and score for it; see `HostPlan`.
 
-    `corpus` is a fingerprint; `lies_open` says that the text is on every machine anyhow; `room`
-    is how many bytes of checkpoints may wait there to be fetched; `required`: its scores must be
-    sealed.
+    `settings` are those of `for_hosts`; `corpus` is a fingerprint; `lies_open` says that the text
+    is on every machine anyhow.
     """
 
-    entry: str
-    device: str
-    evaluation: EvaluationSettings
-    limits: Limits
+    settings: Settings
     corpus: str
     lies_open: bool
-    room: int
-    required: bool
+
+    @classmethod
+    def of(cls, task: TextTask) -> "StudyHost":
+        """Return what machines must know of a task; the text itself is brought to them apart."""
+        corpus = task.corpus
+        return cls(for_hosts(task.settings), corpus.fingerprint, corpus.lies_open)
 
     def facts(self) -> HostFacts:
         """Return what this machine is; see `HostPlan`."""
-        sandbox = self._sandbox()
-        sealed = self._trust(sandbox) is Trust.SEALED
+        training, sandbox = self.settings.training, self._sandbox()
+        trust = self._trust(sandbox)
+        unfit = self.settings.sandbox.require and trust is not Trust.SEALED
         return HostFacts(
-            hardware(self.device, self.limits.threads, sandbox.access.variables),
-            self._trust(sandbox),
+            hardware(training.device, training.threads, sandbox.access.variables),
+            trust,
             has_corpus=corpora.find(data_home(), self.corpus) is not None,
-            fault=NOT_SEALED if self.required and not sealed else "",
+            fault=NOT_SEALED if unfit else "",
         )
 
     def open(self, checkout: Checkout, stop: Callable[[], bool], study: str) -> Host:
@@ -130,11 +128,12 @@ class StudyHost:
             ProjectError: there is no private folder for trials.
         """
         sandbox, corpus = self._sandbox(), self._corpus()
-        place = place_here(sandbox, checkout, stop, study, self._trust(sandbox), self.room)
-        return TextTask(corpus, self.entry, self.device, self.evaluation, self.limits).host(place)
+        room = self.settings.checkpoint_bytes
+        place = place_here(sandbox, checkout, stop, study, self._trust(sandbox), room)
+        return TextTask(corpus, self.settings).host(place)
 
     def _sandbox(self) -> Sandbox:
-        return sandbox_here(self.device, (data_home(),))
+        return sandbox_here(self.settings.training.device, (data_home(),))
 
     def _trust(self, sandbox: Sandbox) -> Trust:
         return Trust.UNSEALED if self.lies_open else sandbox.trust
@@ -146,6 +145,18 @@ class StudyHost:
             raise CorpusError(msg)
         corpora.verify_changed(found, lambda _told: None)
         return found
+
+
+def for_hosts(settings: Settings) -> Settings:
+    """Return what machines must know of a project's settings; the other sections stay here."""
+    return Settings(
+        target=settings.target,
+        training=settings.training,
+        evaluation=settings.evaluation,
+        sandbox=settings.sandbox,
+        metric=settings.metric,
+        data=settings.data,
+    )
 
 
 def sandbox_here(device: str, hidden: tuple[Path, ...]) -> Sandbox:

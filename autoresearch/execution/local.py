@@ -2,13 +2,11 @@
 
 import threading
 from collections.abc import Callable, Mapping
-from functools import partial
 
 from autoresearch.execution.base import Ended, Message, Told
 from autoresearch.execution.spec import TrialResult, TrialSpec
 from autoresearch.execution.trial import Host, Watch, execute_trial
 from autoresearch.process.cores import pinned
-from autoresearch.records.events import Event
 
 
 class LocalExecutor:
@@ -63,7 +61,9 @@ class LocalExecutor:
 
     def _execute(self, slot: str, spec: TrialSpec, tell: Callable[[Message], None]) -> None:
         cancelled = self._cancelled[slot]
-        watch = Watch(partial(_told, slot, tell), lambda: cancelled.is_set() or self._stop())
+        watch = Watch(
+            lambda event: tell(Told(slot, event)), lambda: cancelled.is_set() or self._stop()
+        )
         found: TrialResult | Exception
         try:
             with pinned(self._hosts[slot].cores):
@@ -71,7 +71,3 @@ class LocalExecutor:
         except Exception as fault:  # noqa: BLE001 - it is raised where the result is asked for
             found = fault
         tell(Ended(slot, found))
-
-
-def _told(slot: str, tell: Callable[[Message], None], event: Event) -> None:
-    tell(Told(slot, event))

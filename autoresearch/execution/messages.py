@@ -134,7 +134,6 @@ class Failed:
 class Fetched:
     """A checkpoint is where it was wanted, or cannot be brought."""
 
-    number: int
     folder: Path
     here: bool
 
@@ -161,9 +160,3 @@ class Unreachable:
 
 
 Report = Found | Ready | Gone | Told | Failed | Fetched | Forgotten | Note | Unreachable
-
-__all__ = [
-    "Accept", "Begin", "Cancel", "Code", "Command", "Failed", "Fetch", "Fetched", "Forgotten",
-    "Found", "Gone", "Note", "Prepare", "Ready", "Refuse", "Release", "Report", "Submit", "Told",
-    "Unreachable",
-]  # fmt: skip

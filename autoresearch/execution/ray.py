@@ -5,13 +5,12 @@ machine lets down is its failure, and never an idea's.
 """
 
 import errno
+import itertools
 import pickle
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from autoresearch.errors import ProjectError, SlotLostError
@@ -53,10 +52,10 @@ class RayExecutor:
         self._on_event: Callable[[Event], None] = lambda _event: None
         self._stop: Callable[[], bool] = lambda: False
         self._terms: Terms | None = None
-        self._found: OrderedDict[str, HostFacts] = OrderedDict()
+        self._found: dict[str, HostFacts] = {}
         self._slots: tuple[str, ...] = ()
         self._calls: dict[str, _Call] = {}
-        self._last_call = 0
+        self._numbers = itertools.count(1)  # of calls
         self._refused: set[str] = set()
         self._fetching: dict[Path, Callable[[bool], None]] = {}
         self._holders: dict[int, str] = {}
@@ -70,12 +69,7 @@ class RayExecutor:
         """Return it."""
         return self
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _fault: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_fault: object) -> None:
         """Leave the cluster. What is at work there ends."""
         self._link.close()
 
@@ -95,11 +89,7 @@ class RayExecutor:
         keys = [each.key for each in facts]
         return max(
             facts,
-            key=lambda each: (
-                not misfit(each, known or {}),
-                not each.fault,
-                keys.count(each.key),
-            ),
+            key=lambda each: (not misfit(each, known or {}), not each.fault, keys.count(each.key)),
         )
 
     def accept(
@@ -139,16 +129,14 @@ class RayExecutor:
 
     def submit(self, slot: str, spec: TrialSpec, tell: Callable[[Message], None]) -> None:
         """Begin a trial; see `Executor.submit`."""
+        call = _Call(next(self._numbers), spec, tell)
         with self._changed:
-            self._last_call += 1
-            call = _Call(self._last_call, spec, tell)
-            gone = slot not in self._slots
-            if not gone:
+            if is_there := slot in self._slots:
                 self._calls[slot] = call
-        if gone:
-            tell(Ended(slot, _gone(slot)))
-        else:
+        if is_there:
             self._link.soon(lambda: self._begin_call(slot, call))
+        else:
+            tell(Ended(slot, _gone(slot)))
 
     def cancel(self, slot: str) -> None:
         """Have the trial on a slot end as interrupted."""
@@ -187,13 +175,7 @@ class RayExecutor:
         self._link.soon(messages.Fetch(slot, number, None))
 
     def fetch(self, number: int, folder: Path, then: Callable[[bool], None]) -> None:
-        """Bring a checkpoint into a new folder.
-
-        Args:
-            number: the trial's.
-            folder: where to.
-            then: told whether it is there, in another thread.
-        """
+        """Bring a checkpoint into a new folder; tell in another thread whether it is there."""
         slot = self._holders.pop(number)
         self._fetching[folder] = then
         self._link.soon(messages.Fetch(slot, number, folder))
@@ -219,9 +201,8 @@ class RayExecutor:
     def _lose_all(self, failures: int) -> None:
         if not failures:
             why = self._fault or "the connection was lost"
-            self._on_event(
-                Notice(f"the Ray cluster at {self._begin.address}: {why}; it is tried again")
-            )
+            told = f"the Ray cluster at {self._begin.address}: {why}; it is tried again"
+            self._on_event(Notice(told))
         self._found.clear()
         self._holders.clear()
         for slot in self._slots:
@@ -239,10 +220,13 @@ class RayExecutor:
                     self._changed.notify_all()
                 self._judge(slot, facts)
             case messages.Ready(slot):
-                self._gain(slot)
+                with self._changed:
+                    self._fault = ""
+                    self._slots = tuple(dict.fromkeys((*self._slots, slot)))
+                    self._changed.notify_all()
             case messages.Gone(slot):
                 self._lose(slot)
-            case messages.Fetched(_, folder, here):
+            case messages.Fetched(folder, here):
                 self._fetching.pop(folder)(here)
             case messages.Forgotten(commit):
                 self._link.doubt(commit)
@@ -265,12 +249,10 @@ class RayExecutor:
             call.tell(Told(slot, said))
 
     def _failed(self, slot: str, number: int, reason: str, *, full: bool) -> None:
-        call = self._calls.get(slot)
-        if call is not None:
+        if (call := self._calls.get(slot)) is not None:
             self._link.doubt(call.spec.commit)  # perhaps it was that which was lost
-        told = f"the cluster lost the trial: {reason}"
         fault = OSError(errno.ENOSPC, "the object store of the Ray cluster is full")
-        self._end(slot, fault if full else lost(told), number)
+        self._end(slot, fault if full else lost(f"the cluster lost the trial: {reason}"), number)
 
     def _end(self, slot: str, result: TrialResult | Exception, number: int | None = None) -> None:
         with self._changed:
@@ -280,13 +262,6 @@ class RayExecutor:
             del self._calls[slot]
             self._changed.notify_all()
         call.tell(Ended(slot, result))
-
-    def _gain(self, slot: str) -> None:
-        with self._changed:
-            self._fault = ""
-            if slot not in self._slots:
-                self._slots = (*self._slots, slot)
-            self._changed.notify_all()
 
     def _lose(self, slot: str) -> None:
         with self._changed:

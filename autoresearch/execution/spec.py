@@ -2,10 +2,23 @@
 
 from dataclasses import dataclass
 
-from autoresearch.execution.pruning import PruningReference
+from autoresearch import policy
 from autoresearch.records.scores import Allowance, Score, Unscored
-from autoresearch.records.training import Budget, Limits, Outcome
+from autoresearch.records.training import Budget, Limits, Outcome, Point
 from autoresearch.records.values import FailureKind
+
+
+@dataclass(frozen=True)
+class PruningReference:
+    """What a trial is held against while it trains.
+
+    `points` are the incumbent's curve on the trial's seed, `thresholds` how far behind it a trial
+    may be; one that is `spared` runs on to its end, to see what early stopping costs.
+    """
+
+    points: tuple[Point, ...]
+    thresholds: policy.PruningThresholds
+    spared: bool
 
 
 @dataclass(frozen=True)

@@ -37,37 +37,30 @@ class Task(Protocol):
     @property
     def name(self) -> str:
         """Return what a study says that it trains on."""
-        ...
 
     @property
     def fingerprint(self) -> str:
         """Return what stands for the data by which trials are scored, to the bit."""
-        ...
 
     @property
     def metric(self) -> Metric:
         """Return what scores are."""
-        ...
 
     @property
     def key(self) -> dict[str, str]:
         """Return what two scores must share of this to be compared at all, by name."""
-        ...
 
     @property
     def facts(self) -> Mapping[str, int]:
         """Return what is known of the training data, for briefs."""
-        ...
 
     @property
     def token_bytes(self) -> float | None:
         """Return the bytes of training text in a token, on average, where it has tokens."""
-        ...
 
     @property
     def has_test(self) -> bool:
         """Return whether there are data that no study looks at, for `promote`."""
-        ...
 
     def sizes(self, split: Split) -> tuple[int, ...] | None:
         """Return the weights of what a score is made of; None: the first score tells.
@@ -75,15 +68,12 @@ class Task(Protocol):
         Raises:
             CorpusError: the sealed text is damaged.
         """
-        ...
 
     def trust(self, sandbox: Sandbox) -> Trust:
         """Return how far scores can be believed that come about in a sandbox."""
-        ...
 
     def unsealed(self, sandbox: Sandbox) -> str:
         """Return why trials could reach what decides their scores; "" where none can."""
-        ...
 
     def host(self, place: Place) -> Host:
         """Return what trains and scores on val.
@@ -92,7 +82,6 @@ class Task(Protocol):
             CorpusError: the data are damaged.
             EvaluationError: there is nothing to score on.
         """
-        ...
 
     def test_scorer(self, place: Place, allowance: Callable[[], Allowance | None]) -> Scorer:
         """Return what scores on test, where there is one.
@@ -101,4 +90,3 @@ class Task(Protocol):
             CorpusError: the data are damaged.
             EvaluationError: there is nothing to score on.
         """
-        ...

@@ -3,14 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from autoresearch.config import EvaluationSettings, Settings
+from autoresearch.config import Settings
 from autoresearch.corpus import Corpus, Split
 from autoresearch.evaluation import PROTOCOL, Evaluator
 from autoresearch.execution.task import Place
 from autoresearch.execution.trial import Host
 from autoresearch.records.metric import BITS_PER_BYTE, Metric
 from autoresearch.records.scores import Allowance, Document
-from autoresearch.records.training import Limits
 from autoresearch.records.values import Trust
 from autoresearch.sandbox import Sandbox
 from autoresearch.workers import LocalWorker
@@ -18,19 +17,10 @@ from autoresearch.workers import LocalWorker
 
 @dataclass(frozen=True)
 class TextTask:
-    """A prepared corpus, and how checkpoints are scored on it; see `Task`."""
+    """A prepared corpus, and the settings by which checkpoints are scored on it; see `Task`."""
 
     corpus: Corpus
-    entry: str
-    device: str
-    evaluation: EvaluationSettings
-    limits: Limits
-
-    @classmethod
-    def of(cls, corpus: Corpus, settings: Settings) -> "TextTask":
-        """Return the task that a project's settings make of a corpus."""
-        entry, device = settings.target.entry, settings.training.device
-        return cls(corpus, entry, device, settings.evaluation, settings.limits())
+    settings: Settings
 
     @property
     def name(self) -> str:
@@ -55,7 +45,7 @@ class TextTask:
         """
         return {
             "corpus": self.corpus.fingerprint,
-            "context": f"{self.evaluation.context} tokens",
+            "context": f"{self.settings.evaluation.context} tokens",
             "evaluator": f"protocol {PROTOCOL}",
         }
 
@@ -117,13 +107,13 @@ class TextTask:
         allowance: Callable[[], Allowance | None] | None = None,
     ) -> Evaluator:
         return Evaluator(
-            self.evaluation,
+            self.settings.evaluation,
             sandbox=place.sandbox,
-            limits=self.limits,
-            device=self.device,
+            limits=self.settings.limits(),
+            device=self.settings.training.device,
             tokenizer=self.corpus.tokenizer(),
             documents=documents,
-            entry=self.entry,
+            entry=self.settings.target.entry,
             trust=place.trust,
             stop=place.stop,
             allowance=allowance,

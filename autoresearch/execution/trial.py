@@ -7,14 +7,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+from autoresearch import policy
 from autoresearch.errors import Interrupted, is_passing
 from autoresearch.evaluation import Cause
-from autoresearch.execution.pruning import Pruner
-from autoresearch.execution.spec import TrialResult, TrialSpec
+from autoresearch.execution.spec import PruningReference, TrialResult, TrialSpec
 from autoresearch.process import remove
 from autoresearch.records.events import Event, Notice, Scoring, TrialPoint
 from autoresearch.records.scores import LARGEST, Allowance, Score, Unscored
 from autoresearch.records.text import safe_line
+from autoresearch.records.training import Point
 from autoresearch.records.values import Ending, FailureKind
 from autoresearch.workers import Assignment, Worker, never_pruned
 
@@ -27,11 +28,6 @@ class Scorer(Protocol):
 
     def score(self, tree: Path, checkpoint: Path, scratch: Path) -> Score | Unscored:
         """Return the score, or why there is none."""
-        ...
-
-
-def _unheard(_allowance: Allowance | None) -> None:
-    """Leave how far predictions may differ to the scorer."""
 
 
 class ReadyScorer(Scorer, Protocol):
@@ -39,15 +35,12 @@ class ReadyScorer(Scorer, Protocol):
 
     def prepare(self, place: Path) -> None:
         """Start in a folder what the next score can use; do not wait."""
-        ...
 
     def wait_until_idle(self) -> None:
         """Wait until what was started is at rest: a training should have the machine to itself."""
-        ...
 
     def close(self) -> None:
         """End what was started and not used."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -68,7 +61,7 @@ class Host:
     token_bytes: int
     work: Path
     keep: Callable[[int, Path], bool] = lambda _number, _checkpoint: True
-    allow: Callable[[Allowance | None], None] = _unheard
+    allow: Callable[[Allowance | None], None] = lambda _allowance: None
     held: dict[int, TrialResult] = field(default_factory=dict)
     cores: frozenset[int] = frozenset()
 
@@ -101,7 +94,7 @@ def execute_trial(spec: TrialSpec, host: Host, watch: Watch) -> TrialResult:
         OSError, GitBusyError: nothing was trained, for a reason that may pass: a full disk, a lock.
     """
     held = host.held.pop(spec.number, None)
-    with _released(host, spec):
+    try:
         if spec.again and held is not None:
             return _scored(spec, host, watch, held)
         _make(host.place(spec.number) / "scratch")
@@ -109,12 +102,6 @@ def execute_trial(spec: TrialSpec, host: Host, watch: Watch) -> TrialResult:
         if result.outcome.checkpoint is None or not spec.scored:
             return replace(result, outcome=replace(result.outcome, checkpoint=None))
         return _scored(spec, host, watch, result)
-
-
-@contextmanager
-def _released(host: Host, spec: TrialSpec) -> Iterator[None]:
-    try:
-        yield
     finally:
         if spec.number not in host.held:
             remove(host.place(spec.number))
@@ -215,4 +202,29 @@ def _make(scratch: Path) -> None:
     scratch.mkdir(parents=True, mode=0o700)
 
 
-__all__ = ["Checkout", "Host", "ReadyScorer", "Scorer", "Watch", "execute_trial"]
+class Pruner:
+    """Hears every point of one trial, and says when it is hopeless beside its reference."""
+
+    def __init__(self, reference: PruningReference) -> None:
+        self._pruning = policy.PruningRun(
+            policy.ReferenceCurve(reference.points), reference.thresholds
+        )
+        self._spared = reference.spared
+        self._decision: policy.PruneDecision | None = None
+
+    @property
+    def pruned_at(self) -> float | None:
+        """The progress at which it was given up, if it was."""
+        return self._decision.progress if self._decision else None
+
+    def __call__(self, point: Point) -> str | None:
+        """Return why the trial is to end now, or None; a spared one only has it noted."""
+        if self._decision is not None:
+            return None
+        decision = self._decision = self._pruning.add(point)
+        if decision is None or self._spared:
+            return None
+        return (
+            f"stopped early at {decision.progress:.0%}: {decision.behind:.2f} nats behind the "
+            f"incumbent, where {decision.limit:.2f} may be made up for"
+        )

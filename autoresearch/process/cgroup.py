@@ -1,13 +1,17 @@
-"""A kernel's limit on a tree's processes where a user's own does not bind: for root.
+"""What control groups are for: a limit on a tree's processes, and the count of those killed.
 
 RLIMIT_NPROC exempts root, and a fork bomb of root's starves whoever polls it. Root may make
-control groups, of either version; others may not, and need none.
+control groups, of either version; others may not, and need none. How many processes the kernel has
+killed for want of memory is counted for the group that a tree is in, and for those around it, as
+narrowly as the system tells: what another container's processes met with says nothing of ours.
 """
 
 import contextlib
 import os
+import re
 import secrets
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 _MOUNTS = Path("/sys/fs/cgroup")
@@ -68,3 +72,37 @@ def _remove_orphans(parent: Path) -> None:
                 with contextlib.suppress(OSError):
                     os.kill(int(pid), signal.SIGKILL)
             remove(group)
+
+
+def oom_kills(group: Path | None = None, *, root: Path = Path("/")) -> int:
+    """Return how many processes were killed for want of memory so far; 0 where nothing tells.
+
+    Args:
+        group: the control group that was made for a tree; None where it is in our own.
+        root: where /proc and /sys are.
+    """
+    for place in _counters(group, root):
+        with contextlib.suppress(OSError, ValueError):
+            told = re.search(r"^oom_kill (\d+)$", place.read_text("ascii"), re.MULTILINE)
+            if told is not None:
+                return int(told[1])
+    return 0
+
+
+def _counters(group: Path | None, root: Path) -> Iterator[Path]:
+    """Yield the files that count, narrowest first: groups of version 2, of version 1, the machine.
+
+    The count of a group includes those below it. The root group of the machine has none.
+    """
+    mounts = root / "sys/fs/cgroup"
+    if group is not None:
+        yield group.parent / "memory.events"
+    with contextlib.suppress(OSError):
+        # Version 2 is the last line.
+        for line in reversed((root / "proc/self/cgroup").read_text().splitlines()):
+            _, controllers, path = line.split(":", 2)
+            if not controllers and group is None:
+                yield mounts / path.lstrip("/") / "memory.events"
+            elif "memory" in controllers.split(","):
+                yield mounts / "memory" / path.lstrip("/") / "memory.oom_control"
+    yield root / "proc/vmstat"

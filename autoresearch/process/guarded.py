@@ -12,10 +12,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
-from autoresearch.process import cgroup, oom
+from autoresearch.process import cgroup
 from autoresearch.process.confined import Confined, open_descriptors
 from autoresearch.process.tree import Tree
 from autoresearch.runtime import guard
@@ -53,7 +52,7 @@ class Guarded:
         self._tree = Tree(process.pid)
         self._exit: Exit | None = None
         self._cpu = 0.0
-        self._killed_before = oom.kills(group)
+        self._killed_before = cgroup.oom_kills(group)
         self._killed = 0
 
     @property
@@ -131,12 +130,7 @@ class Guarded:
         """Return itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        fault: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_fault: object) -> None:
         """Kill the whole tree."""
         self.kill()
 
@@ -152,7 +146,7 @@ class Guarded:
         # Without a subreaper, who left the command's process group is known only to us.
         if report is None or sys.platform != "linux":
             self._sweep()
-        self._killed = oom.kills(self._group)
+        self._killed = cgroup.oom_kills(self._group)
         if self._group is not None:
             cgroup.remove(self._group)
         if report is None:

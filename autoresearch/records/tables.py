@@ -38,7 +38,7 @@ class Study(SQLModel, table=True):
     Trainings that are not `seeded` take no seed: two on one share nothing but its number.
     `audit_tolerance` and `audit_noise` are what recomputed predictions may differ by, in nats, as
     the baseline's scoring measured it; None in studies of older versions. `facts` are what a run
-    tells of the training text and of the machine (`research.surroundings`). `measure` is the metric
+    tells of the training text and of the machine (`research.conditions`). `measure` is the metric
     as in `Metric.stored`, empty for bits per byte. Scores and effects of all tables are in its
     unit, lower where they are better, whatever the columns are called; `doc_bits` and `doc_bytes`
     are then the scores and weights of its units (examples, folds), where it has any, and
@@ -73,6 +73,11 @@ class Study(SQLModel, table=True):
     origin: str = Field(default="", sa_type=Plain)
     seeded: bool = True
     created_at: datetime = Field(sa_type=Utc)
+
+    @property
+    def number(self) -> int:
+        """Its `id`; 0 before it is written."""
+        return self.id or 0
 
     @property
     def is_imported(self) -> bool:
@@ -181,6 +186,11 @@ class Experiment(SQLModel, table=True):
     patch: str = Field(default="", sa_type=Plain)
 
     @property
+    def number(self) -> int:
+        """Its `id`; 0 before it is written."""
+        return self.id or 0
+
+    @property
     def chances(self) -> Chances | None:
         """How likely it is better, neutral or worse; None where that is not known."""
         if self.p_better is None or self.p_neutral is None:
@@ -260,6 +270,11 @@ class Trial(SQLModel, table=True):
     curve: list[list[float]] = Field(default_factory=list, sa_type=JSON)
     doc_bits: bytes | None = Field(default=None, sa_type=LargeBinary)
     log: bytes | None = Field(default=None, sa_type=LargeBinary)
+
+    @property
+    def number(self) -> int:
+        """Its `id`; 0 before it is written."""
+        return self.id or 0
 
     @property
     def gauges(self) -> dict[str, float]:

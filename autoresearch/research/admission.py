@@ -1,7 +1,7 @@
 """From a proposal to a row to a commit: each step written down before the next."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from autoresearch import preflight
@@ -48,7 +48,7 @@ class Admission:
         """
         return self._registry.save(
             Experiment(
-                study_id=int(study.id or 0),
+                study_id=study.number,
                 parent_id=incumbent.id if incumbent else None,
                 state=ExperimentState.OPEN,
                 proposer=proposal.proposer,
@@ -107,13 +107,15 @@ class Admission:
         moved = self._moved(experiment, incumbent)
         if isinstance(moved, Rejection):
             return moved
-        known = self._open_one(study, experiment, incumbent, moved.code)
+        proposal, code = moved
+        known = self._open_one(study, experiment, incumbent, code)
         if known is not None:
             return known
-        checked = self._examine(study, moved.proposal, moved.parent, but=int(experiment.id or 0))
+        tip = str(incumbent.commit_sha)
+        checked = self._examine(study, proposal, tip, but=experiment.number)
         if isinstance(checked, Rejection):
             return checked
-        return self._write(study, self.open(study, moved.proposal, incumbent), checked)
+        return self._write(study, self.open(study, proposal, incumbent), checked)
 
     def rebase(
         self, study: Study, experiment: Experiment, incumbent: Experiment
@@ -126,14 +128,17 @@ class Admission:
         moved = self._moved(experiment, incumbent)
         if isinstance(moved, Rejection):
             return moved
-        checked = self._examine(study, moved.proposal, moved.parent, but=int(experiment.id or 0))
+        tip = str(incumbent.commit_sha)
+        checked = self._examine(study, moved[0], tip, but=experiment.number)
         if isinstance(checked, Rejection):
             return checked
         parent = {"parent_id": incumbent.id, "parent_sha": incumbent.commit_sha}
         return self._write(study, experiment.model_copy(update=parent), checked)
 
-    def _moved(self, experiment: Experiment, incumbent: Experiment) -> "_Moved | Rejection":
-        """Return an experiment's change as it is on top of another incumbent, if it fits there."""
+    def _moved(
+        self, experiment: Experiment, incumbent: Experiment
+    ) -> tuple[Proposal, Mapping[str, str]] | Rejection:
+        """Return an experiment's change on top of another incumbent, and the code then."""
         tip, own = str(incumbent.commit_sha), str(experiment.commit_sha)
         merged = self._repo.merged(own, tip)
         if isinstance(merged, Nothing):
@@ -148,7 +153,7 @@ class Admission:
         else:
             after = self._editable(merged.tree)
         diff = Change(ChangeFormat.DIFF, unified_diff(before, after))
-        return _Moved(replace(_proposal(experiment), change=diff, fault=""), tip, after)
+        return replace(_proposal(experiment), change=diff, fault=""), after
 
     def _editable(self, sha: str) -> dict[str, str]:
         return self._repo.read_files(sha, self._target.editable)
@@ -161,7 +166,7 @@ class Admission:
         for row in self._registry.experiments(study):
             same = (row.effect_hash, row.parent_id) == (effect, incumbent.id)
             if same and row.state is not ExperimentState.DONE and row.id != experiment.id:
-                return self._registry.experiment(int(row.id or 0))
+                return self._registry.experiment(row.number)
         return None
 
     def _examine(
@@ -182,8 +187,9 @@ class Admission:
         return self._smoke_test({**files, **checked.files}, files) or checked
 
     def _write(self, study: Study, experiment: Experiment, patch: Patch) -> Experiment:
-        number = int(experiment.id or 0)
-        message = commit_message(experiment.hypothesis, experiment=number, study=study.tag)
+        message = commit_message(
+            experiment.hypothesis, experiment=experiment.number, study=study.tag
+        )
         sha = self._repo.write_commit(
             str(experiment.parent_sha), patch.files, message, experiment.created_at
         )
@@ -198,15 +204,6 @@ class Admission:
     def _refer(self, study: Study, experiment: Experiment, sha: str) -> None:
         """Keep an experiment's commit, a discard's too, from git's garbage collection."""
         self._repo.set_ref(f"refs/autoresearch/{study.tag}/{experiment.id}", sha, old=None)
-
-
-@dataclass(frozen=True)
-class _Moved:
-    """A change on top of another incumbent: as a proposal, that commit, and the code then."""
-
-    proposal: Proposal
-    parent: str
-    code: Mapping[str, str]
 
 
 def _proposal(experiment: Experiment) -> Proposal:

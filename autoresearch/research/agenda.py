@@ -10,10 +10,11 @@ from autoresearch import policy
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.values import Purpose
 from autoresearch.registry import Registry
+from autoresearch.research.backoff import Backoff
 from autoresearch.research.confirmation import Confirmation
 from autoresearch.research.drift import DriftChecks
 from autoresearch.research.paired_trials import PairedTrials
-from autoresearch.research.plan import State
+from autoresearch.research.plan import State, plan
 from autoresearch.research.profiling import seed_to_profile
 from autoresearch.research.requests import Request, Wanted
 from autoresearch.research.trials import PROFILE_PARTS, TrialRunner
@@ -49,10 +50,15 @@ class Running:
 
 
 class Agenda:
-    """Open experiments, trials at work, and what falls due beside them."""
+    """Open experiments, trials at work, and what falls due beside them.
+
+    `study` is the one at work, as it was last read; `works` are its open experiments by number,
+    `running` the trials by slot.
+    """
 
     def __init__(
         self,
+        study: Study,
         registry: Registry,
         trials: TrialRunner,
         *,
@@ -60,16 +66,17 @@ class Agenda:
         confirmation: Confirmation,
         drift_checks: DriftChecks,
         profiles: bool,
-        clock: Callable[[], float],
+        backoff: Backoff,
     ) -> None:
-        """Build it; `profiles` says whether incumbents are profiled, `clock` is the run's."""
+        """Build it; `profiles` says whether incumbents are profiled, `backoff` has the clock."""
+        self.study = study
         self._registry = registry
         self._trials = trials
         self._paired_trials = paired_trials
-        self.confirmation = confirmation
-        self.drift_checks = drift_checks
+        self._confirmation = confirmation
+        self._drift_checks = drift_checks
         self._profiles = profiles
-        self._clock = clock
+        self._backoff = backoff
         self.works: dict[int, OpenExperiment] = {}
         self.running: dict[str, Running] = {}
         self._paired: int | None = None  # the keep whose confirming pair has begun
@@ -85,13 +92,24 @@ class Agenda:
         """The open experiments that have not begun, oldest first."""
         return [work for _, work in sorted(self.works.items()) if not work.begun]
 
-    def busy(self, trial: float, now: float) -> list[float]:
-        """Return in how many seconds each trial at work will be over, above zero.
+    @property
+    def incumbent(self) -> Experiment | None:
+        """The study's best so far; None before its baseline is kept."""
+        return self._registry.incumbent(self.study)
 
-        Args:
-            trial: seconds that one takes.
-            now: on the run's clock.
-        """
+    @property
+    def quickest(self) -> float:
+        """The seconds that a trial takes at least: those of the quickest of the last; 0 before."""
+        return self._registry.quickest(self.study.number)
+
+    def reread(self) -> None:
+        """Read the study's row again after a write, and remove checkpoints that it made useless."""
+        self._trials.tidy()
+        self.study = self._registry.study(self.study.tag) or self.study
+
+    def busy(self) -> list[float]:
+        """Return in how many seconds each trial at work will be over, above zero."""
+        trial, now = self.quickest, self._backoff.clock()
         return [max(each.ends(trial) - now, 1e-3) for each in self.running.values()]
 
     def undecided(self) -> list[OpenExperiment]:
@@ -100,57 +118,53 @@ class Agenda:
         busy = {each.request.of for each in self.running.values()}
         return [work for of, work in rows if work.begun and not work.wanted and of not in busy]
 
-    def state(
+    def due(
         self,
-        study: Study,
         free: list[str],
         *,
         ends: bool,
         idle: bool,
         room: int | None,
-        left: float | None,
-        now: float,
         ready: Callable[[int], list[Wanted]],
-    ) -> State:
-        """Return what `plan` is made from. What could not begin in any case is not looked for.
+    ) -> list[tuple[str, Request]]:
+        """Return which trial begins on which slot. What could not in any case is not looked for.
 
         Args:
-            study: the one at work.
             free: the slots with nothing at work.
             ends: nothing new is to begin.
             idle: nobody is left who could propose anything.
             room: how many experiments more may begin.
-            left: seconds until the deadline.
-            now: on the run's clock.
             ready: returns what at most so many waiting experiments need.
         """
-        trial = self._registry.quickest(int(study.id or 0))
+        seconds, busy = self.quickest, self.busy()
         taken = {each.request.code for each in self.running.values() if each.request.is_reading}
         wanted = [each.wanted for each in self.works.values() if each.begun and each.wanted]
         begun = [_new(each, taken) for each in wanted]
         spare = len(free) - sum(map(len, begun))
-        drift = self._drift(study) if spare > 0 and not ends else ()
+        drift = self._drift() if spare > 0 and not ends else ()
         spare -= len(drift)
-        confirmation = self._confirm(study, ends=ends, idle=idle) if spare > 0 else ()
+        confirmation = self._confirm(ends=ends, idle=idle) if spare > 0 else ()
         confirmation = _new(confirmation, taken)
         spare -= len(confirmation)
-        profile = self._profile(study) if spare > 0 and not ends else ()
+        profile = self._profile() if spare > 0 and not ends else ()
         spare -= len(profile)
-        return State(
+        state = State(
             free=free,
-            busy=self.busy(trial, now),
+            busy=busy,
             paired_trials=begun,
             drift=drift,
             confirmation=confirmation,
             profile=profile,
             waiting=[_new(each, taken) for each in ready(spare)] if spare > 0 and not ends else (),
             room=room,
-            seconds=trial,
-            left=left,
+            seconds=seconds,
+            left=self._backoff.left,
         )
+        return plan(state)
 
-    def begin(self, slot: str, request: Request, now: float) -> float:
+    def begin(self, slot: str, request: Request) -> float:
         """Note that a trial begins; return for how many seconds it was wanted."""
+        now = self._backoff.clock()
         since: float | None = None
         if request in self._pair:
             self._paired, self._pair = request.of, _without(self._pair, request)
@@ -160,8 +174,12 @@ class Agenda:
         self.running[slot] = Running(request, now)
         return 0.0 if since is None else now - since
 
-    def end(self, slot: str, trial: Trial | None) -> Request:
-        """Note that a trial is over, None: it came to no row of its own; return what it was."""
+    def end(self, slot: str, trial: Trial | None) -> None:
+        """Note that a trial is over, None: it came to no row of its own.
+
+        What a trial says beside the verdict that it was for, of the machine or of a keep, is
+        written down.
+        """
         request = self.running.pop(slot).request
         scored = trial is not None and trial.val_bpb is not None
         if request.is_reading:
@@ -169,55 +187,68 @@ class Agenda:
                 # Without a score, what it was to be compared with is of no use any more.
                 work.wanted = _left(work.wanted, request, of, scored=scored)
             self._pair = _left(self._pair, request, self._paired, scored=scored) or ()
-        return request
+        if trial is None:
+            return
+        if self._drift_checks.moved(self.study):
+            self.reread()
+        if request.purpose is Purpose.DRIFT:
+            self._drift_checks.ended(self.study, trial)
+            self.reread()
+        if self._paired is not None and not self._pair and not self._is_running(Purpose.CONFIRMING):
+            over, self._paired = self._paired, None
+            self._confirmation.pair_ended(self.study, over)
+            self.reread()
 
-    def pair_over(self) -> int | None:
-        """Return the keep of whose confirming pair nothing more is to come, once."""
-        if self._pair or self._is_running(Purpose.CONFIRMING):
-            return None
-        over, self._paired = self._paired, None
-        return over
+    def end_doubts(self) -> None:
+        """Take back what a run's own end leaves on top in doubt; see `Confirmation.end_doubts`."""
+        self._confirmation.end_doubts(self.study)
+        self.reread()
 
-    def step(self, study: Study, work: OpenExperiment) -> policy.Decision | None:
+    def catch_up(self) -> None:
+        """Take in a repetition that a killed run did not."""
+        if again := self._drift_checks.missed(self.study):
+            self._drift_checks.ended(self.study, again)
+            self.reread()
+
+    def step(self, work: OpenExperiment) -> policy.Decision | None:
         """Return an experiment's verdict; None where it needs more trials, noted as wanted."""
-        found = self._paired_trials.step(study, work.row)
+        found = self._paired_trials.step(self.study, work.row)
         if isinstance(found, policy.Decision):
             return found
         work.wanted = found
         if work.begun or work.since is None:  # who waits for its turn has waited since it was made
-            work.since = self._clock()
+            work.since = self._backoff.clock()
         return None
 
     def _is_running(self, purpose: Purpose) -> bool:
         return any(each.request.purpose is purpose for each in self.running.values())
 
-    def _drift(self, study: Study) -> Wanted:
-        due = None if self._is_running(Purpose.DRIFT) else self.drift_checks.due(study)
+    def _drift(self) -> Wanted:
+        due = None if self._is_running(Purpose.DRIFT) else self._drift_checks.due(self.study)
         return (due,) if due else ()
 
-    def _profile(self, study: Study) -> Wanted:
+    def _profile(self) -> Wanted:
         """Return the incumbent's short training under a profiler, where briefs lack its profile."""
         if not self._profiles or self._is_running(Purpose.PROFILE):
             return ()
-        incumbent = self._registry.incumbent(study)
-        if incumbent is None or self._trials.too_late(int(study.id or 0), 2):
+        incumbent = self.incumbent
+        if incumbent is None or self._trials.too_late(self.study.number, 2):
             return ()
-        seed, number = seed_to_profile(self._registry, incumbent), int(incumbent.id or 0)
+        seed, number = seed_to_profile(self._registry, incumbent), incumbent.number
         return () if seed is None else (Request(number, seed, Purpose.PROFILE, of=number),)
 
-    def _confirm(self, study: Study, *, ends: bool, idle: bool) -> Wanted:
+    def _confirm(self, *, ends: bool, idle: bool) -> Wanted:
         """Return what of a confirming pair is to be trained now; one pair is at work at a time."""
         if self._paired is not None:
             return self._pair
         if any(each.resumed and not each.begun for each in self.works.values()):
             return ()  # its parent must not be taken back meanwhile
-        self.confirmation.catch_up(study)
+        self._confirmation.catch_up(self.study)
         if ends:
-            wanted = self.confirmation.doubtful(study)
+            self._pair = self._confirmation.doubtful(self.study)
         else:
-            wanted = self.confirmation.due(study, patient=idle and not self.works)
-        self._pair = wanted
-        return wanted
+            self._pair = self._confirmation.due(self.study, patient=idle and not self.works)
+        return self._pair
 
 
 def _without(wanted: Wanted, request: Request) -> Wanted:

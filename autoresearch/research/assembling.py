@@ -6,21 +6,24 @@ from autoresearch.config import Project
 from autoresearch.gitrepo import GitRepo
 from autoresearch.records.tables import Study
 from autoresearch.registry import Registry
-from autoresearch.research.admission import SmokeTestRun
+from autoresearch.research.admission import Admission, SmokeTestRun
 from autoresearch.research.agenda import Agenda
 from autoresearch.research.alarms import Alarms
 from autoresearch.research.backoff import Backoff
+from autoresearch.research.briefing import Briefing
 from autoresearch.research.confirmation import Confirmation
 from autoresearch.research.control import Control
 from autoresearch.research.controller import Controller
 from autoresearch.research.drift import DriftChecks
 from autoresearch.research.guarding import guards_of, require_numbers
-from autoresearch.research.money_cap import MoneyCap
+from autoresearch.research.open_experiments import OpenExperiments
 from autoresearch.research.paired_trials import PairedTrials
 from autoresearch.research.pipeline import ProposalPipeline
 from autoresearch.research.recorder import Recorder
+from autoresearch.research.requesting import ProposalRequests
+from autoresearch.research.reversals import Reversals
 from autoresearch.research.schedule import Participant, ProposerSchedule
-from autoresearch.research.stopping import Stopper, StopRules
+from autoresearch.research.stopping import MoneyCap, Stopper, StopRules
 from autoresearch.research.trials import TrialRunner
 
 
@@ -70,6 +73,7 @@ def controller_for(
     recorder = Recorder(registry, repo, backoff.on_event, guards)
     paired_trials = PairedTrials(registry, trials, settings.replicates, guards)
     agenda = Agenda(
+        study,
         registry,
         trials,
         paired_trials=paired_trials,
@@ -78,36 +82,23 @@ def controller_for(
         ),
         drift_checks=DriftChecks(settings.drift_every, registry, backoff.on_event),
         profiles=profile,
-        clock=backoff.clock,
+        backoff=backoff,
     )
+    stopper = Stopper(rules, registry, trials, money_cap, backoff, interrupted, control)
+    briefing = Briefing(registry, repo, project)
+    admission = Admission(project, registry, repo, briefing, smoke_test)
+    experiments = OpenExperiments(registry, agenda, admission, recorder, stopper, backoff)
     schedule = ProposerSchedule(participants, backoff.clock)
     pipeline = ProposalPipeline(
-        project,
-        registry,
-        repo,
-        schedule=schedule,
-        backoff=backoff,
-        wake=tasks.wake,
-        smoke_test=smoke_test,
-    )
-    ending = Stopper(
-        rules, registry=registry, trials=trials, money_cap=money_cap, backoff=backoff,
-        interrupted=interrupted, control=control,
+        registry=registry, agenda=agenda, experiments=experiments, briefing=briefing,
+        reversals=Reversals(registry, repo, project.settings.target.editable),
+        requests=ProposalRequests(schedule, backoff, tasks.wake, project.keep_fault),
+        schedule=schedule, trials=trials, tasks=tasks, stopper=stopper, money_cap=money_cap,
+        backoff=backoff, ahead=settings.ahead,
     )  # fmt: skip
     return Controller(
-        study,
-        registry=registry,
-        trials=trials,
-        tasks=tasks,
-        agenda=agenda,
-        pipeline=pipeline,
-        recorder=recorder,
-        schedule=schedule,
-        ending=ending,
-        control=control,
-        money_cap=money_cap,
-        backoff=backoff,
-        alarms=Alarms(money_cap, schedule, backoff.on_event),
+        registry=registry, trials=trials, tasks=tasks, agenda=agenda, experiments=experiments,
+        pipeline=pipeline, recorder=recorder, schedule=schedule, stopper=stopper, control=control,
+        backoff=backoff, alarms=Alarms(money_cap, schedule, backoff.on_event),
         budget=project.settings.budget(study.budget_seconds),
-        ahead=settings.ahead,
-    )
+    )  # fmt: skip

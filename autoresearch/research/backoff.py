@@ -1,11 +1,12 @@
 """Waiting for what passes by itself: a full disk, a locked registry, a machine that is ill."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TypeVar
 
 from autoresearch.errors import Interrupted, is_passing
+from autoresearch.execution import TrialResult, TrialSpec
 from autoresearch.records.events import Event, Notice, WaitCause, Waiting
 
 FIRST_PAUSE = 5.0  # seconds; doubled by each further one
@@ -13,6 +14,20 @@ LONGEST_PAUSE = 300.0
 LONG = 6  # pauses, of five minutes together: no passing thing any more
 LOOK_SECONDS = 0.2  # how often a wait looks whether it should end
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Let seconds pass; `Interrupted` is thrown where the run is to stop meanwhile."""
+
+    seconds: float
+    reason: str
+
+
+# A task as a generator: it says what it needs next, the trial to execute on its slot or a pause,
+# and is sent what came of it, or has thrown what kept it from a result. So one thread follows many
+# tasks, each written as if it were alone.
+Steps = Generator[TrialSpec | Pause, TrialResult | None, T]
 
 
 def backoff_seconds(failures: int) -> float:
@@ -36,8 +51,7 @@ class Backoff:
 
     `clock` and `sleep` are the run's, in seconds; `on_event` is told why it waits, once for each
     wait and once more where it becomes a long one; `stop` is asked often; `deadline` is on the
-    clock,
-    None: there is none. While `paused` is true nothing is to be executed.
+    clock, None: there is none. While `paused` is true nothing is to be executed.
     """
 
     clock: Callable[[], float]
@@ -92,3 +106,37 @@ class Backoff:
         end = self.clock() + seconds
         while (left := end - self.clock()) > 0 and not self.stop() and not until():
             self.sleep(min(left, LOOK_SECONDS))
+
+    def pause(self, reason: str, attempt: int, cause: WaitCause = WaitCause.OTHER) -> Steps[None]:
+        """Let a pause pass as a step of a task; see `back_off`.
+
+        Raises:
+            Interrupted: the run is to stop.
+        """
+        if told := waiting(reason, attempt, cause):
+            self.on_event(told)
+        yield Pause(backoff_seconds(attempt), reason)
+
+    def executed(self, spec: TrialSpec) -> Steps[TrialResult]:
+        """Return a trial's result as a step of a task; see `retry`.
+
+        Nothing is executed while the person has paused the run.
+
+        Raises:
+            Interrupted: the run is to stop.
+        """
+        while self.paused():
+            yield Pause(LOOK_SECONDS, "the run is paused")
+        for attempt in itertools.count():
+            try:
+                result = yield spec
+            except Exception as fault:
+                if not is_passing(fault):
+                    raise
+                yield from self.pause(str(fault), attempt)
+            else:
+                assert result is not None
+                if attempt:
+                    self.on_event(Notice("it goes on"))
+                return result
+        raise AssertionError

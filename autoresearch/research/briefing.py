@@ -1,7 +1,8 @@
 """What a proposer is shown, built from the registry and git alone."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
 from autoresearch import patching
 from autoresearch.config import Project
@@ -10,6 +11,7 @@ from autoresearch.proposers import (
     Brief,
     HistoryEntry,
     Known,
+    KnownIdea,
     Machine,
     Measuring,
     Pending,
@@ -23,9 +25,8 @@ from autoresearch.records.values import Category, Estimate, Reading
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import unpack_counts
 from autoresearch.research.guarding import guards_of
-from autoresearch.research.history import ExperimentHistory, Target
+from autoresearch.research.history import ExperimentHistory
 from autoresearch.research.posterior import noise_beside
-from autoresearch.research.prior_studies import known
 
 PROGRAM = "program.md"
 _COMMITS = 4  # whose files are remembered: a base, an incumbent, and one more of each
@@ -40,20 +41,16 @@ class Briefing:
         self._settings = project.settings
         self._editable = project.settings.target.editable
         self._guards = guards_of(self._settings)
-        self._history = ExperimentHistory(
-            registry, repo, Target(self._settings.target.entry, self._editable), self._guards
+        self._history = ExperimentHistory(registry, repo, self._settings.target, self._guards)
+        self._read: Callable[[str], Mapping[str, str]] = lru_cache(_COMMITS)(
+            lambda commit: repo.read_files(commit, ("**",))
         )
-        self._files: dict[str, Mapping[str, str]] = {}
         self._before: tuple[Known, ...] | None = None
         self._waiting: dict[str, Pending] = {}  # by their commits
 
     def files(self, commit: str) -> Mapping[str, str]:
         """Return every text file of the project at a commit, path to text."""
-        if commit not in self._files:
-            while len(self._files) >= _COMMITS:
-                self._files.pop(next(iter(self._files)))
-            self._files[commit] = self._repo.read_files(commit, ("**",))
-        return self._files[commit]
+        return self._read(commit)
 
     def editable(self, commit: str) -> dict[str, str]:
         """Return the files a proposer may change, at a commit."""
@@ -88,7 +85,7 @@ class Briefing:
         return Brief(
             study=study.tag,
             number=max([0, *(each.id for each in history), *(each.id for each in waiting)]) + 1,
-            incumbent_id=int(incumbent.id or 0),
+            incumbent_id=incumbent.number,
             program=files.get(PROGRAM, ""),
             entry=self._settings.target.entry,
             files=self.editable(str(incumbent.commit_sha)),
@@ -120,10 +117,29 @@ class Briefing:
         """Return what came with the project; an imported study never changes."""
         if self._before is None:
             self._before = tuple(
-                known(self._registry, self._repo, each, study.base_commit)
-                for each in self._registry.imported()
+                self._known_of(each, study.base_commit) for each in self._registry.imported()
             )
         return self._before
+
+    def _known_of(self, study: Study, base: str) -> Known:
+        """Return what an imported study knows; `base` is the commit that the new one began with."""
+        best = self._registry.incumbent(study)
+        sha = self._repo.resolve(best.commit_sha) if best and best.commit_sha else None
+        return Known(
+            origin=study.origin,
+            metric=study.metric,
+            ideas=tuple(
+                KnownIdea(
+                    each.verdict,
+                    None if each.val_bpb is None else study.metric.shown(each.val_bpb),
+                    each.hypothesis,
+                )
+                for each in self._registry.experiments(study)
+                if each.verdict is not None
+            ),
+            # Whether its last keep is part of what that commit holds; None: not known here.
+            inside=None if sha is None else self._repo.merge_base(sha, base) == sha,
+        )
 
     def _pending(self, rows: Sequence[Experiment]) -> tuple[Pending, ...]:
         commits = [(str(row.commit_sha), row) for row in rows if row.parent_id is not None]
@@ -136,7 +152,7 @@ class Briefing:
         entry = self._settings.target.entry
         code = self._repo.read_files(str(row.commit_sha), (entry,))
         return Pending(
-            id=int(row.id or 0),
+            id=row.number,
             proposer=row.proposer,
             hypothesis=row.hypothesis,
             change=Change(ChangeFormat(row.change_format), row.change_text),

@@ -1,7 +1,9 @@
 """What a study's scores rest on, written down with it: where that differs it does not go on."""
 
 import hashlib
+import importlib.util
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 
 from autoresearch import patching
@@ -14,6 +16,8 @@ from autoresearch.records.tables import Study
 from autoresearch.records.training import Budget
 from autoresearch.records.values import Trust
 from autoresearch.registry import Registry
+
+_COMPILERS = ("c++", "g++", "clang++")
 
 
 def comparability(
@@ -84,3 +88,14 @@ def refuse_incomparable(study: Study, key: Mapping[str, str]) -> None:
                 "scores would not be comparable; start a new study with --tag"
             )
             raise ProjectError(msg)
+
+
+def run_facts(task: Task, device: str) -> dict[str, int | bool]:
+    """Return what a run's briefs tell of what it trains on and with.
+
+    They are the size of the training text, and whether `torch.compile` has what it needs here: a
+    compiler, on CUDA also Triton.
+    """
+    found = any(map(shutil.which, _COMPILERS))
+    compiles = found and (device == "cpu" or importlib.util.find_spec("triton") is not None)
+    return {**task.facts, "compiles": compiles}

@@ -11,7 +11,7 @@ from autoresearch.research.paired_trials import PairedTrials
 from autoresearch.research.posterior import StudyPosterior, fit_posterior
 from autoresearch.research.recorder import Keep, Recorder
 from autoresearch.research.requests import Wanted
-from autoresearch.research.trial_recorder import is_finished
+from autoresearch.research.trial_recorder import finished
 from autoresearch.research.trials import TrialRunner
 
 _FAILURES = 1
@@ -21,47 +21,19 @@ _LEFT_IN_DOUBT = (
 
 
 @dataclass(frozen=True)
-class RevokedKeep:
-    """A keep to take back, and why."""
-
-    row: Experiment
-    reason: str
-
-
-@dataclass(frozen=True)
-class NextPair:
-    """The keep that a fresh pair should go to, and the seed."""
-
-    keep: Keep
-    seed: int
-
-
 class Confirmation:
-    """Names the pair nearest to a claim, and takes back what proves to be none."""
+    """Names the pair nearest to a claim, and takes back what proves to be none.
 
-    def __init__(
-        self,
-        share: float,
-        registry: Registry,
-        paired_trials: PairedTrials,
-        recorder: Recorder,
-        left: Callable[[], float | None] = lambda: None,
-    ) -> None:
-        """Build it.
+    `share` is the part of a study's training time that it may take, 0: nothing is confirmed; what
+    is doubtful at a run's end may cost more. `left` returns the seconds until the run's deadline;
+    None without one.
+    """
 
-        Args:
-            share: of a study's training time, that it may take; what is doubtful at a run's end
-                may cost more. 0: nothing is confirmed.
-            registry: where the study is.
-            paired_trials: knows what of a pair is there.
-            recorder: writes down what they say.
-            left: returns the seconds until the run's deadline; None without one.
-        """
-        self._share = share
-        self._left = left
-        self._registry = registry
-        self._paired_trials = paired_trials
-        self._recorder = recorder
+    share: float
+    registry: Registry
+    paired_trials: PairedTrials
+    recorder: Recorder
+    left: Callable[[], float | None] = lambda: None
 
     def due(self, study: Study, *, patient: bool = False) -> Wanted:
         """Return what of a pair is to be trained, if it is worth it and the share not spent.
@@ -72,31 +44,28 @@ class Confirmation:
         posterior, keeps = self._kept(study)
         if self._is_spent(study) and not self._must(study, posterior, keeps, patient=patient):
             return ()
-        chosen = self._next(posterior, keeps, epoch=posterior.epoch, patient=patient)
-        return self._pair(study, chosen) if chosen else ()
+        return self._pair(study, posterior, keeps, epoch=posterior.epoch, patient=patient)
 
     def doubtful(self, study: Study) -> Wanted:
         """Return what of a further pair is to be trained for keeps that stand on one in doubt."""
         posterior, keeps = self._kept(study)
         if not self._doubtful(posterior, keeps):
             return ()
-        chosen = self._next(posterior, keeps, epoch=posterior.epoch)
-        return self._pair(study, chosen) if chosen else ()
+        return self._pair(study, posterior, keeps, epoch=posterior.epoch)
 
     def earning(self, study: Study, experiment: int) -> Wanted:
         """Return a fresh pair of one keep; none where it has a claim, or none to be hoped for."""
         posterior, keeps = self._kept(study)
         mine = [each for each in keeps if each.row.id == experiment]
         # It may be another day: what one side read that night has no pair on today's machine.
-        chosen = self._next(posterior, mine, epoch=None)
-        return self._pair(study, chosen) if chosen else ()
+        return self._pair(study, posterior, mine, epoch=None)
 
     def pair_ended(self, study: Study, experiment: int) -> None:
         """Write the claims after a pair of a keep, and un-keep what was none.
 
         Scores alone refute a keep: a training that broke, of whichever side, says nothing of it.
         """
-        self._recorder.refresh_scores(study, self._registry.experiment(experiment))
+        self.recorder.refresh_scores(study, self.registry.experiment(experiment))
         self._take_back(study)
 
     def end_doubts(self, study: Study) -> None:
@@ -104,8 +73,8 @@ class Confirmation:
 
         Another may be under it. Nothing is built on what is on top: so nothing is tried anew.
         """
-        while self._share and (tip := self._doubtful_tip(study)):
-            self._recorder.revoke_keep(study, tip.row, _LEFT_IN_DOUBT)
+        while self.share and (tip := self._doubtful_tip(study)):
+            self.recorder.revoke_keep(study, tip.row, _LEFT_IN_DOUBT)
 
     def catch_up(self, study: Study) -> None:
         """Take back what fell long ago: the run that should have done so was killed."""
@@ -114,17 +83,37 @@ class Confirmation:
 
     def record_claims(self, study: Study) -> None:
         """Write the claims that readings have earned by now, and take back what fell."""
-        self._recorder.refresh_scores(study)
+        self.recorder.refresh_scores(study)
         self._take_back(study)
 
-    def _pair(self, study: Study, chosen: NextPair) -> Wanted:
-        keep = chosen.keep.row
-        parent = self._registry.experiment(int(keep.parent_id or 0), whole=False)
-        return self._paired_trials.pair(study, keep, parent, chosen.seed, Purpose.CONFIRMING)
+    def _pair(
+        self,
+        study: Study,
+        posterior: StudyPosterior,
+        keeps: Sequence[Keep],
+        *,
+        epoch: int | None,
+        patient: bool = False,
+    ) -> Wanted:
+        """Return what is to be trained of the pair that is most worth it; none where none is."""
+        pairable = [each for each in keeps if self._can_be_paired(each)]
+        worth = policy.worth_confirming(
+            [each.kept for each in pairable],
+            posterior.noise,
+            posterior.belief.prior,
+            epoch=epoch,
+            patient=patient,
+        )
+        if worth is None:
+            return ()
+        place, seed = worth
+        keep = pairable[place].row
+        parent = self.registry.experiment(int(keep.parent_id or 0), whole=False)
+        return self.paired_trials.pair(study, keep, parent, seed, Purpose.CONFIRMING)
 
     def _doubtful(self, posterior: StudyPosterior, keeps: Sequence[Keep]) -> int:
         """Return how many keeps stand on one pair alone and are more likely no better."""
-        if not self._share:
+        if not self.share:
             return 0
         kept = [each.kept for each in keeps]
         places = policy.doubtful(kept, posterior.noise, posterior.belief.prior)
@@ -132,7 +121,7 @@ class Confirmation:
 
     def _doubtful_tip(self, study: Study) -> Keep | None:
         posterior, keeps = self._kept(study)
-        incumbent = self._registry.incumbent(study)
+        incumbent = self.registry.incumbent(study)
         tip = [each for each in keeps if incumbent is not None and each.row.id == incumbent.id]
         kept = [each.kept for each in tip]
         unsure = policy.doubtful(kept, posterior.noise, posterior.belief.prior)
@@ -146,71 +135,50 @@ class Confirmation:
         Its end is near where two trainings for each, and one more, are about all that the
         deadline allows. Asked only once the share is spent: it reads every doubtful keep's trials.
         """
-        left = self._left()
+        left = self.left()
         if not patient and left is None:
             return False
         unsure = self._doubtful(posterior, keeps)
-        needed = (2 * unsure + 1) * self._registry.quickest(study.id or 0)
+        needed = (2 * unsure + 1) * self.registry.quickest(study.number)
         return unsure > 0 and (patient or (left is not None and left <= needed))
 
     def _is_spent(self, study: Study) -> bool:
-        seconds = self._registry.seconds(study)
-        return seconds.get(Purpose.CONFIRMING, 0.0) >= self._share * sum(seconds.values())
+        seconds = self.registry.seconds(study)
+        return seconds.get(Purpose.CONFIRMING, 0.0) >= self.share * sum(seconds.values())
 
     def _take_back(self, study: Study) -> None:
         while fallen := self._fallen(study, *self._kept(study)):
-            self._recorder.revoke_keep(study, fallen.row, fallen.reason)
+            self.recorder.revoke_keep(study, *fallen)
 
     def _kept(self, study: Study) -> tuple[StudyPosterior, Sequence[Keep]]:
-        posterior = fit_posterior(self._registry, study)
-        return posterior, self._recorder.keeps(study, posterior)
+        posterior = fit_posterior(self.registry, study)
+        return posterior, self.recorder.keeps(study, posterior)
 
     def _fallen(
         self, study: Study, posterior: StudyPosterior, keeps: Sequence[Keep]
-    ) -> RevokedKeep | None:
-        """Return a keep that falls, or one refuted before that is on top by now.
+    ) -> tuple[Experiment, str] | None:
+        """Return a keep that falls, or one refuted before that is on top by now, and why.
 
         It falls by further pairs, or by a guard that a further trial breaks.
         """
-        incumbent = self._registry.incumbent(study)
+        incumbent = self.registry.incumbent(study)
         if incumbent is not None and incumbent.standing is Standing.REFUTED:
-            return RevokedKeep(incumbent, incumbent.claim_reason)
+            return incumbent, incumbent.claim_reason
         for keep in keeps:
-            if broken := self._recorder.broken_guard(keep.row):
-                return RevokedKeep(keep.row, broken)
-            if _paired_since(keep) and self._refuted(keep, posterior):
-                return RevokedKeep(keep.row, f"further pairs: {keep.row.claim_reason}")
+            if broken := self.recorder.broken_guard(keep.row):
+                return keep.row, broken
+            if _paired_since(keep) and policy.should_unkeep(
+                keep.kept, posterior.noise, posterior.belief.prior, posterior.scale
+            ):
+                return keep.row, f"further pairs: {keep.row.claim_reason}"
         return None
-
-    def _refuted(self, keep: Keep, posterior: StudyPosterior) -> bool:
-        return policy.should_unkeep(
-            keep.kept, posterior.noise, posterior.belief.prior, posterior.scale
-        )
-
-    def _next(
-        self,
-        posterior: StudyPosterior,
-        keeps: Sequence[Keep],
-        *,
-        epoch: int | None,
-        patient: bool = False,
-    ) -> NextPair | None:
-        open_ = [each for each in keeps if self._can_be_paired(each)]
-        worth = policy.worth_confirming(
-            [each.kept for each in open_],
-            posterior.noise,
-            posterior.belief.prior,
-            epoch=epoch,
-            patient=patient,
-        )
-        return NextPair(open_[worth[0]], worth[1]) if worth else None
 
     def _can_be_paired(self, keep: Keep) -> bool:
         # A seed that a side failed on is left out, but one that fails again would take pairs for
         # ever; so would a keep that was pruned in one.
-        parent = self._registry.experiment(int(keep.row.parent_id or 0), whole=False)
+        parent = self.registry.experiment(int(keep.row.parent_id or 0), whole=False)
         for side in (parent, keep.row):
-            trials = [each for each in self._registry.trials(side) if is_finished(each)]
+            trials = finished(self.registry, side)
             if sum(each.val_bpb is None for each in trials) > _FAILURES:
                 return False
         return not any(each.ending is Ending.PRUNED for each in trials)
@@ -239,7 +207,7 @@ def earn_claim(
         pair = confirmation.earning(study, experiment)
         if not pair:
             return trained
-        trials.require_time(int(study.id or 0), len(pair))
+        trials.require_time(study.number, len(pair))
         for request in pair:
             if trials.run(request).val_bpb is None:
                 break

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from autoresearch.records.money import CapReached, Intent, Ledger, Settlement
 
@@ -51,32 +52,32 @@ class Control:
         self._goes_on.wait()
 
 
+@dataclass(frozen=True)
 class HeldLedger:
-    """A ledger for proposers that lets no call begin in a pause, or too late to be of use."""
+    """A ledger for proposers that lets no call begin in a pause, or too late to be of use.
 
-    def __init__(
-        self, ledger: Ledger, control: Control, too_late: Callable[[], str | None]
-    ) -> None:
-        """Build it; `too_late` returns why not even a training can end in time, None if it can."""
-        self._ledger = ledger
-        self._control = control
-        self._too_late = too_late
+    `too_late` returns why not even a training can end in time, None if it can.
+    """
+
+    ledger: Ledger
+    control: Control
+    too_late: Callable[[], str | None]
 
     def reserve(self, intent: Intent) -> int | CapReached:
         """Return the new call's number, or why it may not be made; not before a pause is over."""
-        self._control.wait()
-        if reason := self._too_late():
+        self.control.wait()
+        if reason := self.too_late():
             return CapReached(reason)
-        return self._ledger.reserve(intent)
+        return self.ledger.reserve(intent)
 
     def settle(self, call: int, settlement: Settlement) -> None:
         """Write down how a call ended."""
-        self._ledger.settle(call, settlement)
+        self.ledger.settle(call, settlement)
 
     def send_back(self, call: int, reason: str) -> None:
         """Write down why a call's answer was refused."""
-        self._ledger.send_back(call, reason)
+        self.ledger.send_back(call, reason)
 
     def remaining(self) -> float | None:
         """Return what the tightest cap leaves; None where there is none."""
-        return self._ledger.remaining()
+        return self.ledger.remaining()

@@ -12,7 +12,7 @@ from autoresearch.records.values import Purpose, Reading
 from autoresearch.registry import Registry
 from autoresearch.research.posterior import fit_posterior
 from autoresearch.research.requests import Request
-from autoresearch.research.trial_recorder import is_finished
+from autoresearch.research.trial_recorder import finished
 
 # After so long a machine may be another one; but long trainings are not half of them repetitions.
 _A_WHILE = timedelta(hours=3)
@@ -44,11 +44,11 @@ class DriftChecks:
         incumbent = self.registry.incumbent(study)
         if not self.every or incumbent is None:
             return None
-        last = [each for each in self.registry.trials(incumbent) if is_finished(each)]
+        last = finished(self.registry, incumbent)
         then = _newest(study, last)
         if then is None or not self._is_old(study, incumbent, last[-1]):
             return None
-        number = int(incumbent.id or 0)
+        number = incumbent.number
         return Request(number, then.seed, Purpose.DRIFT, of=number)
 
     def _is_old(self, study: Study, incumbent: Experiment, last: Trial) -> bool:
@@ -56,7 +56,7 @@ class DriftChecks:
         long = max(_A_WHILE, _TRAININGS * timedelta(seconds=last.total_seconds))
         if ended is not None and self.registry.now() - ended > long:
             return True
-        return self.registry.trained_since(study, int(last.id or 0), incumbent) >= self.every
+        return self.registry.trained_since(study, last.number, incumbent) >= self.every
 
     def missed(self, study: Study) -> Trial | None:
         """Return the incumbent's last repetition if nothing was decided since it ended.
@@ -64,11 +64,7 @@ class DriftChecks:
         What it says of the machine may then be known to nobody: its run was killed.
         """
         incumbent = self.registry.incumbent(study)
-        last = (
-            [each for each in self.registry.trials(incumbent) if is_finished(each)]
-            if incumbent
-            else []
-        )
+        last = finished(self.registry, incumbent) if incumbent else []
         again = last[-1] if last and last[-1].purpose is Purpose.DRIFT else None
         if again is None or again.finished_at is None:
             return None
@@ -78,7 +74,7 @@ class DriftChecks:
     def ended(self, study: Study, again: Trial) -> None:
         """Take a repetition in: where the machine has changed, its readings are let rest."""
         of = self.registry.experiment(again.experiment_id, whole=False)
-        before = [each for each in self.registry.trials(of) if is_finished(each)]
+        before = finished(self.registry, of)
         then = _newest(study, [each for each in before if each.seed == again.seed])
         if again.val_bpb is None:
             said = f"the incumbent, trained again on seed {again.seed}, came to no score"
@@ -88,7 +84,7 @@ class DriftChecks:
             found = policy.drift(_reading(again), _reading(then), noise, study.metric)
             if found.changed:
                 told = f"the incumbent (experiment {of.id}), trained again on the same seed, "
-                self._rest(study, int(again.id or 0), told + found.description)
+                self._rest(study, again.number, told + found.description)
 
     def _rest(self, study: Study, first: int, told: str) -> None:
         """Let rest what was read before a trial, by its number: the first on another machine."""
@@ -125,7 +121,7 @@ def _newest(study: Study, trials: list[Trial]) -> Trial | None:
     """Return the newest reading that comparisons rest on, None where there is none."""
     for trial in reversed(trials):
         scored = trial.val_bpb is not None and trial.purpose is not Purpose.DRIFT
-        if scored and int(trial.id or 0) > study.steady_since:
+        if scored and trial.number > study.steady_since:
             return trial
     return None
 

@@ -6,16 +6,14 @@ incumbent, which is known to train, is trained for a moment on a seed that it ca
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
-from autoresearch.execution import TrialSpec
 from autoresearch.records.events import Notice, WaitCause
-from autoresearch.records.tables import Experiment, Trial
+from autoresearch.records.tables import Experiment
 from autoresearch.records.training import Budget, Outcome
 from autoresearch.records.values import Ending, FailureKind, Purpose
 from autoresearch.registry import Registry
-from autoresearch.research.backoff import Backoff
-from autoresearch.research.steps import Steps, executed, pause
+from autoresearch.research.backoff import Backoff, Steps
+from autoresearch.research.requests import TrialSetup
 from autoresearch.research.trial_recorder import TrialRecorder
 
 # Failures in a row that only a machine explains, on one that trains, until they are the idea's: so
@@ -28,19 +26,6 @@ _SHARE = 20  # a canary's budget is this part of a trial's
 _LEAST_SECONDS = 2.0
 
 
-class Setup(Protocol):
-    """What all trials of a study share."""
-
-    @property
-    def budget(self) -> Budget:
-        """Return what a trial may take."""
-        ...
-
-    def spec(self, trial: Trial, commit: str) -> TrialSpec:
-        """Return what is asked for with a trial's row."""
-        ...
-
-
 @dataclass
 class Health:
     """The state of one slot's machine: `failures` in a row; `sick`, by the last canary.
@@ -50,7 +35,7 @@ class Health:
 
     registry: Registry
     recording: TrialRecorder
-    setup: Setup
+    setup: TrialSetup
     backoff: Backoff
     failures: int = field(default=0, init=False)
     sick: bool = field(default=False, init=False)
@@ -132,7 +117,7 @@ class Health:
         spec = self.setup.spec(trial, str(incumbent.commit_sha))
         spec = replace(spec, scored=False, budget=self._budget())
         with self.recording.broken_off(trial):
-            result = yield from executed(self.backoff, spec)
+            result = yield from self.backoff.executed(spec)
         failure = None if _came_through(result.outcome) else FailureKind.MACHINE
         self.recording.end(trial, result, failure)
         return result.outcome
@@ -146,7 +131,7 @@ class Health:
         attempt = 0
         while self.sick:
             why = f"the machine cannot train: the unchanged incumbent fails ({self._why})"
-            yield from pause(self.backoff, why, attempt, WaitCause.MACHINE)
+            yield from self.backoff.pause(why, attempt, WaitCause.MACHINE)
             attempt += 1
             yield from self.is_well(experiment)
         self.failures = 0

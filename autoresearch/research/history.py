@@ -2,12 +2,14 @@
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
 from itertools import pairwise
 from statistics import fmean
 
 from autoresearch import patching, policy
+from autoresearch.config.settings import TargetSettings
 from autoresearch.gitrepo import GitRepo
 from autoresearch.proposers import HistoryEntry, TrialSummary
 from autoresearch.records.proposals import Change, ChangeFormat, Notes
@@ -23,19 +25,6 @@ _FRAME = re.compile(r'\s*File "(?P<path>[^"\n]+)", line \d+, in (?P<function>.+)
 _KIND = re.compile(r"(?P<kind>[A-Za-z_][\w.]*)(?::.*)?")
 
 
-@dataclass(frozen=True)
-class Target:
-    """Which file trains, and the globs of those that may change."""
-
-    entry: str
-    editable: tuple[str, ...]
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """Globs of the files whose code tells what was tried."""
-        return (self.entry, *self.editable)
-
-
 class ExperimentHistory:
     """Every finished experiment of a study, in the order in which they ended.
 
@@ -43,14 +32,16 @@ class ExperimentHistory:
     """
 
     def __init__(
-        self, registry: Registry, repo: GitRepo, target: Target, guards: Guards = ()
+        self, registry: Registry, repo: GitRepo, target: TargetSettings, guards: Guards = ()
     ) -> None:
         self._registry = registry
-        self._repo = repo
         self._target = target
         self._guards = guards
         self._known: dict[int, HistoryEntry] = {}
-        self._codes: dict[str, Mapping[str, str]] = {}
+        files = (target.entry, *target.editable)
+        self._code: Callable[[str], Mapping[str, str]] = lru_cache(_CODES)(
+            lambda commit: repo.read_files(commit, files)
+        )
         self._besides: dict[tuple[int, int], TrialSummary] = {}
 
     def entries(
@@ -66,9 +57,9 @@ class ExperimentHistory:
         if new:
             for row in self._registry.experiments(study, last=len(rows) - new[0], whole=True):
                 if self._is_new(row):
-                    self._known[int(row.id or 0)] = self._past(row, readings)
-        done.sort(key=lambda row: (row.finished_at or row.created_at, row.id or 0))
-        return tuple(_fresh(self._known[int(row.id or 0)], row, readings) for row in done)
+                    self._known[row.number] = self._past(row, readings)
+        done.sort(key=lambda row: (row.finished_at or row.created_at, row.number))
+        return tuple(_fresh(self._known[row.number], row, readings) for row in done)
 
     def _is_new(self, row: Experiment) -> bool:
         return row.verdict is not None and row.id not in self._known
@@ -77,11 +68,12 @@ class ExperimentHistory:
         trials = self._registry.trials(row, whole=True)
         crashed = row.verdict is Verdict.CRASH
         traceback = _traceback(trials) if crashed else ""
-        code = self._code(row.commit_sha)
-        old = self._code(row.parent_sha) if row.parent_sha and row.commit_sha else code
+        code = old = self._code(row.commit_sha) if row.commit_sha else {}
+        if row.parent_sha and row.commit_sha:
+            old = self._code(row.parent_sha)
         first = next((trial for trial in trials if trial.val_bpb is not None), None)
         return HistoryEntry(
-            id=int(row.id or 0),
+            id=row.number,
             proposer=row.proposer,
             hypothesis=row.hypothesis,
             change=Change(ChangeFormat(row.change_format), row.change_text),
@@ -100,7 +92,9 @@ class ExperimentHistory:
             parent_id=row.parent_id,
             patch=row.patch,
             traceback=traceback,
-            fingerprint=fingerprint(traceback, row.reason, self._target) if crashed else "",
+            fingerprint=fingerprint(traceback, row.reason, self._target.editable)
+            if crashed
+            else "",
             run=_run(first) if first else None,
             beside=self._beside(row.parent_id, first.seed) if first and row.parent_id else None,
             broke=broken(trials, self._guards),
@@ -117,16 +111,6 @@ class ExperimentHistory:
                     self._besides[parent, each.seed] = _run(each)
         return self._besides.get((parent, seed))
 
-    def _code(self, commit: str | None) -> Mapping[str, str]:
-        """Return the editable files of a commit; the last few are remembered."""
-        if commit is None:
-            return {}
-        if commit not in self._codes:
-            while len(self._codes) >= _CODES:
-                self._codes.pop(next(iter(self._codes)))
-            self._codes[commit] = self._repo.read_files(commit, self._target.files)
-        return self._codes[commit]
-
 
 def _fresh(
     past: HistoryEntry, row: Experiment, readings: Mapping[int, Sequence[Reading]]
@@ -142,7 +126,7 @@ def _fresh(
     )
 
 
-def fingerprint(traceback: str, reason: str, target: Target) -> str:
+def fingerprint(traceback: str, reason: str, editable: Sequence[str]) -> str:
     """Return what crashes of the same kind at the same place have in common, in 12 hex digits.
 
     The place is the innermost frame in a file that may change: its function and its line of code,
@@ -152,14 +136,14 @@ def fingerprint(traceback: str, reason: str, target: Target) -> str:
     Args:
         traceback: its end as Python writes it; empty where there is none.
         reason: how the experiment ended.
-        target: says which files may change.
+        editable: globs of the files that may change.
     """
     lines = traceback.split("\n")
     kind = _kind(lines)
     places = [
         (found["function"], code.strip())
         for line, code in pairwise(lines)
-        if (found := _FRAME.fullmatch(line)) and _may_change(found["path"], target)
+        if (found := _FRAME.fullmatch(line)) and _may_change(found["path"], editable)
     ]
     if kind and places:
         told = (kind, *places[-1])
@@ -189,9 +173,9 @@ def _kind(lines: Sequence[str]) -> str:
     return next((found["kind"] for line in lines[last:] if (found := _KIND.fullmatch(line))), "")
 
 
-def _may_change(path: str, target: Target) -> bool:
+def _may_change(path: str, editable: Sequence[str]) -> bool:
     inside = path.rpartition("/tree/")[2]  # a trial's files lie in its folder `tree`
-    return not inside.startswith("/") and patching.matches(inside, target.editable)
+    return not inside.startswith("/") and patching.matches(inside, editable)
 
 
 def _traceback(trials: Sequence[Trial]) -> str:
@@ -204,7 +188,7 @@ def _pairs(
 ) -> tuple[tuple[int, float], ...]:
     """Return the differences that were read up to the verdict, by seed, as they were read."""
     seeds = {each.seed for each in trials if each.purpose in (Purpose.SCREENING, Purpose.PAIR)}
-    mine = [each for each in readings.get(int(row.id or 0), ()) if each.seed in seeds]
+    mine = [each for each in readings.get(row.number, ()) if each.seed in seeds]
     return tuple(policy.by_seed(mine, readings.get(row.parent_id or 0, ())))
 
 
@@ -217,7 +201,7 @@ def _further(
     if row.verdict is not Verdict.KEEP or row.parent_id is None:
         return ()
     known = {seed for seed, _ in pairs}
-    read = policy.by_seed(readings.get(row.id or 0, ()), readings.get(row.parent_id, ()))
+    read = policy.by_seed(readings.get(row.number, ()), readings.get(row.parent_id, ()))
     return tuple(each for each in read if each[0] not in known)
 
 

@@ -14,7 +14,7 @@ from autoresearch.records.tables import Experiment
 from autoresearch.records.values import FailureKind
 from autoresearch.registry import Registry
 from autoresearch.registry.packing import pack_reals, unpack_reals
-from autoresearch.research.units import StudyUnits
+from autoresearch.research.baseline_score import StudyUnits
 from autoresearch.workers.checkpoint_store import CheckpointStore
 
 
@@ -24,6 +24,14 @@ class NoHoldoutScore:
 
     reason: str
     breach: bool = False
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The bytes of every document, by split."""
+
+    val: Sequence[int]
+    test: Sequence[int]
 
 
 class HoldoutScorer:
@@ -85,9 +93,7 @@ class HoldoutScorer:
         self._registry.save(row)
         return None
 
-    def compare(
-        self, number: int, baseline: int, sizes: "Sizes"
-    ) -> policy.GeneralizationGap | None:
+    def compare(self, number: int, baseline: int, sizes: Sizes) -> policy.GeneralizationGap | None:
         """Write down how an experiment fares against the baseline on both splits, if both scored.
 
         Args:
@@ -99,9 +105,10 @@ class HoldoutScorer:
         mine, theirs = self._bits(row), self._bits(base)
         if mine is None or theirs is None:
             return None
+        (val, test), (base_val, base_test) = mine, theirs
         gap = policy.generalization_gap(
-            policy.Sides(mine.val, theirs.val, sizes.val),
-            policy.Sides(mine.test, theirs.test, sizes.test),
+            policy.Sides(val, base_val, sizes.val),
+            policy.Sides(test, base_test, sizes.test),
             self._registry.scale(self._registry.study_of(row)),
         )
         if gap is None:
@@ -117,9 +124,7 @@ class HoldoutScorer:
         The newest, because an experiment was chosen by its first one, whose val flatters it.
         """
         there = self._store.trials()
-        mine = [
-            int(each.id or 0) for each in self._registry.trials(row) if each.val_bpb is not None
-        ]
+        mine = [each.number for each in self._registry.trials(row) if each.val_bpb is not None]
         return max((each for each in mine if each in there), default=0)
 
     def _score(self, row: Experiment, checkpoint: Path) -> Score | Unscored:
@@ -135,25 +140,10 @@ class HoldoutScorer:
         finally:
             remove(place)
 
-    def _bits(self, row: Experiment) -> "Bits | None":
+    def _bits(self, row: Experiment) -> tuple[Sequence[float], Sequence[float]] | None:
+        """Return every document's bits on val and on test, of one checkpoint."""
         trials = {each.id: each for each in self._registry.trials(row, whole=True)}
         trial = trials.get(row.test_trial_id)
         if trial is None:
             return None
-        return Bits(unpack_reals(trial.doc_bits), unpack_reals(row.test_bits))
-
-
-@dataclass(frozen=True)
-class Bits:
-    """The code length of every document in bits, of one checkpoint, by split."""
-
-    val: Sequence[float]
-    test: Sequence[float]
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """The bytes of every document, by split."""
-
-    val: Sequence[int]
-    test: Sequence[int]
+        return unpack_reals(trial.doc_bits), unpack_reals(row.test_bits)

@@ -1,7 +1,7 @@
 """An experiment beside its parent: what is to be trained until the policy has a verdict."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from autoresearch import policy
 from autoresearch.records.tables import Experiment, Study, Trial
@@ -21,34 +21,24 @@ _MAY_LACK = (Ending.EXCEPTION, Ending.NO_FINISH, Ending.BAD_CHECKPOINT, Ending.S
 Side = Mapping[int, Trial]  # what a code has trained, by seed
 
 
+@dataclass(frozen=True)
 class PairedTrials:
-    """Says what an experiment is still to be trained on, or its verdict: from the rows alone."""
+    """Says what an experiment is still to be trained on, or its verdict: from the rows alone.
 
-    def __init__(
-        self,
-        registry: Registry,
-        trials: TrialRunner,
-        replicates: int = 1,
-        guards: Guards = (),
-    ) -> None:
-        """Build it.
+    `trials` knows what was trained; the baseline is trained on so many seeds as `replicates` says;
+    `guards` are what must stay in bounds, whatever the score.
+    """
 
-        Args:
-            registry: where the rows are.
-            trials: knows what was trained.
-            replicates: the number of seeds that the baseline is trained on.
-            guards: what must stay in bounds, whatever the score.
-        """
-        self._registry = registry
-        self._trials = trials
-        self._replicates = replicates
-        self._guards = guards
+    registry: Registry
+    trials: TrialRunner
+    replicates: int = 1
+    guards: Guards = ()
 
     def step(self, study: Study, experiment: Experiment) -> policy.Decision | Wanted:
         """Return the verdict on an experiment that has its commit, or the trials it still needs."""
         if experiment.parent_id is None:
             return self._baseline(experiment)
-        parent = self._registry.experiment(experiment.parent_id, whole=False)
+        parent = self.registry.experiment(experiment.parent_id, whole=False)
         if parent.verdict is not Verdict.KEEP:
             reason = f"experiment {parent.id}, which it builds on, was taken back"
             return policy.Decision(Verdict.DISCARD, None, reason)
@@ -56,7 +46,7 @@ class PairedTrials:
         found = broken or self._compared(study, experiment, parent)
         if isinstance(found, tuple) or broken or found.verdict is not Verdict.DISCARD:
             return found
-        if _surely_worse(found, self._registry.scale(study)):
+        if _surely_worse(found, self.registry.scale(study)):
             return found
         mended = self._mended(experiment, parent)
         if isinstance(mended, tuple):
@@ -65,18 +55,18 @@ class PairedTrials:
 
     def _unguarded(self, experiment: Experiment) -> policy.Decision | None:
         """Return its verdict where a trial broke a guard: no further one could mend that."""
-        if not self._guards:
+        if not self.guards:
             return None
-        return unguarded(list(self._trials.known(experiment).values()), self._guards)
+        return unguarded(list(self.trials.known(experiment).values()), self.guards)
 
     def _compared(
         self, study: Study, experiment: Experiment, parent: Experiment
     ) -> policy.Decision | Wanted:
         """Return what its pairs say, or the next one; that it broke, where it came to no score."""
-        own = self._trials.known(experiment).values()
+        own = self.trials.known(experiment).values()
         hopeless = self._failed(parent)
         for trial in own:
-            fails = trial.val_bpb is None and int(trial.id or 0) > study.steady_since
+            fails = trial.val_bpb is None and trial.number > study.steady_since
             if fails and trial.seed not in hopeless:
                 return _failure(trial)
         mine, theirs = (self._readings(study, each) for each in (experiment, parent))
@@ -91,7 +81,7 @@ class PairedTrials:
         judged = policy.judge(
             mine,
             theirs,
-            belief=fit_posterior(self._registry, study, at=parent).belief,
+            belief=fit_posterior(self.registry, study, at=parent).belief,
             lines=experiment.lines_added - experiment.lines_removed,
             reversal=experiment.is_reversal,
             last=frail,
@@ -108,10 +98,10 @@ class PairedTrials:
         """
         if self._failed(experiment):  # hopeless, so that its training was stopped early
             return ""
-        known, failed = self._trials.known(parent), self._failed(parent)
+        known, failed = self.trials.known(parent), self._failed(parent)
         if not failed or 2 * len(failed) < len(known):
             return ""
-        own = self._trials.known(experiment)
+        own = self.trials.known(experiment)
         for seed in failed[:_FAILURES]:
             if seed not in own:
                 return (_request(experiment, experiment, seed, Purpose.PAIR),)
@@ -135,7 +125,7 @@ class PairedTrials:
         Where the seed can make no fair pair any more, a fresh one is taken in its place. That the
         parent fails is no verdict on the experiment: there is then no pair on that seed.
         """
-        mine, theirs = self._trials.known(experiment), self._trials.known(parent)
+        mine, theirs = self.trials.known(experiment), self.trials.known(parent)
         again = (mine, theirs) if purpose is Purpose.CONFIRMING else (theirs,)
         if _unfair(seed, (mine, theirs), again, since=study.steady_since):
             seed = max(*mine, *theirs, seed) + 1
@@ -146,19 +136,19 @@ class PairedTrials:
 
     def _failed(self, experiment: Experiment) -> list[int]:
         """Return the seeds on which it came to no score."""
-        known = self._trials.known(experiment)
+        known = self.trials.known(experiment)
         return [seed for seed, trial in known.items() if trial.val_bpb is None]
 
     def _baseline(self, experiment: Experiment) -> policy.Decision | Wanted:
         """Return its trials to come. One seed of several may fail: it is told, and it goes on."""
-        known = self._trials.known(experiment)
+        known = self.trials.known(experiment)
         first = known.get(policy.FIRST_SEED)
         if first is not None and first.val_bpb is None:
             return self._unchanged_failure(experiment, first)
         if broken := self._unguarded(experiment):
             reason = f"the [[guard]] does not fit the unchanged project: {broken.reason}"
             return replace(broken, reason=reason)
-        seeds = range(policy.FIRST_SEED, policy.FIRST_SEED + max(self._replicates, 1))
+        seeds = range(policy.FIRST_SEED, policy.FIRST_SEED + max(self.replicates, 1))
         missing = tuple(
             _request(
                 experiment, experiment, seed,
@@ -175,18 +165,18 @@ class PairedTrials:
     def _unchanged_failure(self, experiment: Experiment, trial: Trial) -> policy.Decision:
         """Return a failed baseline's verdict, and what its commit lacks, which may be why."""
         failure = _failure(trial)
-        if trial.ending not in _MAY_LACK or not (lacks := self._trials.lacks(experiment)):
+        if trial.ending not in _MAY_LACK or not (lacks := self.trials.lacks(experiment)):
             return failure
         return replace(failure, reason=f"{failure.reason}; {lacks}")
 
     def _readings(self, study: Study, experiment: Experiment) -> list[Reading]:
         """Return what the experiment read since the machine was last seen to have changed."""
-        read = self._registry.readings(study).get(int(experiment.id or 0), [])
+        read = self.registry.readings(study).get(experiment.number, [])
         return [each for each in read if each.epoch == epoch(study)]
 
 
 def _request(of: Experiment, side: Experiment, seed: int, purpose: Purpose) -> Request:
-    return Request(int(side.id or 0), seed, purpose, of=int(of.id or 0))
+    return Request(side.number, seed, purpose, of=of.number)
 
 
 def _unfair(seed: int, sides: Sequence[Side], again: Sequence[Side], since: int) -> bool:
@@ -199,7 +189,7 @@ def _unfair(seed: int, sides: Sequence[Side], again: Sequence[Side], since: int)
             verdict yet gets no second chance.
         since: the number of the last trial before the machine was seen to have changed.
     """
-    stale = any(int(side[seed].id or 0) <= since for side in sides if seed in side)
+    stale = any(side[seed].number <= since for side in sides if seed in side)
     failed = any(side[seed].val_bpb is None for side in again if seed in side)
     return stale or failed
 

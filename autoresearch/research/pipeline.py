@@ -1,129 +1,136 @@
-"""Proposals on their way from an author to their first trial."""
+"""Has proposals made: as many as slots will come free while they are thought of."""
 
-from collections.abc import Callable
+from collections import deque
+from dataclasses import dataclass, field
 from functools import partial
 
-from autoresearch.config import Project
-from autoresearch.gitrepo import GitRepo
-from autoresearch.proposers import Brief
-from autoresearch.records.events import Event, ExperimentOpened
+from autoresearch.proposers import Brief, Remaining
 from autoresearch.records.proposals import Proposal, Rejection
 from autoresearch.records.tables import Experiment, Study
 from autoresearch.registry import Registry
-from autoresearch.research.admission import BASELINE, Admission, SmokeTestRun
-from autoresearch.research.agenda import OpenExperiment
+from autoresearch.research.admission import BASELINE
+from autoresearch.research.agenda import Agenda
 from autoresearch.research.backoff import Backoff
 from autoresearch.research.briefing import Briefing
-from autoresearch.research.requesting import ProposalRequests, ReceivedProposal
+from autoresearch.research.open_experiments import OpenExperiments
+from autoresearch.research.plan import Pace, proposals_at_once, proposals_wanted, until_wanted
+from autoresearch.research.requesting import ProposalRequests
 from autoresearch.research.reversals import Reversals
 from autoresearch.research.schedule import ProposerSchedule
-from autoresearch.research.trial_recorder import is_finished
+from autoresearch.research.stopping import MoneyCap, Stopper
+from autoresearch.research.tasks import Tasks
+from autoresearch.research.trials import TrialRunner
 
 _LAST = 4  # proposals whose time says how long the next one takes
+_LOOK_SECONDS = 10.0  # after so long what is due is looked at again, though nothing has happened
+_PAST = 0.05  # seconds by which a moment is certainly past
 
 
+@dataclass(frozen=True)
 class ProposalPipeline:
-    """Has proposals made, makes rows of them, and keeps those that wait on top of the incumbent."""
+    """Asks for proposals, and hands on those that come.
 
-    def __init__(
-        self,
-        project: Project,
-        registry: Registry,
-        repo: GitRepo,
-        *,
-        schedule: ProposerSchedule,
-        backoff: Backoff,
-        wake: Callable[[], None],
-        smoke_test: SmokeTestRun | None,
-    ) -> None:
-        """Build it; see `ProposalRequests` for `wake`."""
-        self._registry = registry
-        self._schedule = schedule
-        self._through = backoff.retry
-        self._clock = backoff.clock
-        self._on_event: Callable[[Event], None] = backoff.on_event
-        self.briefing = Briefing(registry, repo, project)
-        self._admission = Admission(project, registry, repo, self.briefing, smoke_test)
-        self._reversals = Reversals(registry, repo, project.settings.target.editable)
-        self._requests = ProposalRequests(schedule, backoff, wake, project.keep_fault)
-        self._took: list[float] = []
+    `ahead` of them may be made for slots that are not free yet; `took` are the seconds of the last.
+    """
+
+    registry: Registry
+    agenda: Agenda
+    experiments: OpenExperiments
+    briefing: Briefing
+    reversals: Reversals
+    requests: ProposalRequests
+    schedule: ProposerSchedule
+    trials: TrialRunner
+    tasks: Tasks
+    stopper: Stopper
+    money_cap: MoneyCap
+    backoff: Backoff
+    ahead: int
+    took: deque[float] = field(default_factory=lambda: deque(maxlen=_LAST), init=False)
 
     @property
-    def seconds(self) -> float:
-        """How long a proposal takes to be made, as the last ones did; 0 before the first."""
-        return max(self._took, default=0.0)
+    def for_thought(self) -> float | None:
+        """How long a proposal may take for a training to fit behind it; None: any time."""
+        left = self.backoff.left
+        return None if left is None else left - self.agenda.quickest
 
-    def answers(self) -> list[ReceivedProposal]:
-        """Return the proposals that have come since.
+    @property
+    def look_seconds(self) -> float:
+        """After how long what is due is to be looked at again, though nothing has happened."""
+        return min(_LOOK_SECONDS, until_wanted(self._slot_ends(), self._pace) + _PAST)
+
+    def take_in(self) -> None:
+        """Take up the proposals that have come since.
 
         Raises:
             Interrupted: a proposer was told to stop.
         """
-        found = self._requests.answers()
-        self._took = [*self._took, *(each.seconds for each in found)][-_LAST:]
-        return found
+        found = self.requests.answers()
+        self.took.extend(each.seconds for each in found)
+        for made in found:
+            shown = self.registry.experiment(made.incumbent, whole=False)
+            holds = self.experiments.open(made.proposal, shown, made.turn.control)
+            self.schedule.record_check(made.turn.participant, refused=not holds)
 
-    def ask(
-        self,
-        study: Study,
-        incumbent: Experiment,
-        brief: Callable[[], Brief],
-        wanted: int,
-        at_once: int,
-        within: float | None,
-        *,
-        ahead: bool,
-    ) -> int:
-        """Ask whoever has the turn; see `ProposalRequests.ask`."""
-
-        def check(made: Proposal) -> Rejection | None:
-            # What was paid for is not lost because it cannot be looked at now.
-            return self._through(partial(self._admission.check, study, made, incumbent))
-
-        through = partial(self._through, brief)
-        return self._requests.ask(through, check, wanted, at_once, within, ahead=ahead)
-
-    def reversal(self, study: Study, incumbent: Experiment) -> Proposal | None:
-        """Return the reverse of a refuted keep that is still below the incumbent, if one is due."""
-        return self._through(partial(self._reversals.next, study, incumbent))
-
-    def baseline(self, study: Study) -> Experiment:
-        """Make a row of the unchanged project."""
-        return self.open(study, BASELINE, None)
-
-    def open(
-        self, study: Study, proposal: Proposal, incumbent: Experiment | None, control: str = ""
-    ) -> Experiment:
-        """Make a row of a proposal; see `Admission.open`."""
-        return self._admission.open(study, proposal, incumbent, control)
-
-    def admit(self, study: Study, row: Experiment) -> OpenExperiment | Rejection:
-        """Make a commit of an open experiment's change, or say why it is refused."""
-        self._on_event(ExperimentOpened.of(row))
-        trials = self._registry.trials(row)
-        checked = self._through(partial(self._admission.commit, study, row))
-        if isinstance(checked, Rejection):
-            return checked
-        return OpenExperiment(
-            checked, begun=any(map(is_finished, trials)), resumed=bool(trials), since=self._clock()
+    def think(self) -> None:
+        """Have proposals thought of, if more are wanted; a study begins with its baseline."""
+        incumbent = self.agenda.incumbent
+        if incumbent is None:
+            if not self.agenda.works:
+                self.experiments.open(BASELINE, None)
+            return
+        pace, ends = self._pace, self._slot_ends()
+        made = len(self.agenda.waiting) + self.schedule.awaited
+        room = self.stopper.experiments_left(self.agenda.begun)
+        wanted = proposals_wanted(
+            ends, made, pace, ahead=self.ahead, room=room, left=self.backoff.left
         )
+        at_once = proposals_at_once(wanted, ends, made, pace, ahead=self.ahead, room=room)
+        now = self.tasks.spare - made  # how many are for a slot that is free now
+        while wanted > 0:
+            self.trials.executor.prepare()
+            asked = self._reverse(incumbent) or self.requests.ask(
+                partial(self.backoff.retry, partial(self._brief, incumbent)),
+                partial(self._check, self.agenda.study, incumbent),
+                wanted,
+                at_once,
+                self.for_thought,
+                ahead=now <= 0,
+            )
+            if not asked:
+                return
+            wanted, now = wanted - asked, now - asked
 
-    def record_check(self, made: ReceivedProposal, *, refused: bool) -> None:
-        """Note whether a proposal was refused before any training."""
-        self._schedule.record_check(made.turn.participant, refused=refused)
+    def _reverse(self, incumbent: Experiment) -> bool:
+        """Take up the reverse of a refuted keep below the incumbent; return whether one was due."""
+        find = partial(self.reversals.next, self.agenda.study, incumbent)
+        back = self.backoff.retry(find)
+        if back is not None:
+            self.experiments.open(back, incumbent)
+        return back is not None
 
-    def rebase(self, study: Study, work: OpenExperiment, incumbent: Experiment) -> Rejection | None:
-        """Put what waits on top of the incumbent; return why it does not fit there, if so."""
-        if work.resumed or work.row.parent_id in (None, incumbent.id):
-            return None
-        found = self._through(partial(self._admission.rebase, study, work.row, incumbent))
-        if isinstance(found, Rejection):
-            return found
-        work.row = found
-        return None
+    def _check(self, study: Study, incumbent: Experiment, made: Proposal) -> Rejection | None:
+        """Return why a proposal would be refused; for the thread of who makes it.
 
-    def repeat_on(
-        self, study: Study, row: Experiment, incumbent: Experiment
-    ) -> Experiment | Rejection:
-        """Make a row that tries an experiment's change on another incumbent, if it fits there."""
-        return self._admission.repeat_on(study, row, incumbent)
+        What was paid for is not lost because it cannot be looked at now.
+        """
+        check = self.experiments.admission.check
+        return self.backoff.retry(partial(check, study, made, incumbent))
+
+    @property
+    def _pace(self) -> Pace:
+        return Pace(max(self.took, default=0.0), self.agenda.quickest)
+
+    def _slot_ends(self) -> list[float]:
+        """Return in how many seconds each slot will be free; 0 where it is."""
+        return [*self.agenda.busy(), *(0.0 for _ in range(self.tasks.spare))]
+
+    def _brief(self, incumbent: Experiment) -> Brief:
+        rows = [each.row for each in self.agenda.works.values()]
+        remaining = Remaining(
+            seconds=self.backoff.left,
+            experiments=self.stopper.experiments_left(0),
+            usd=self.money_cap.left,
+            training=self.agenda.quickest or None,
+        )
+        return self.briefing.brief(self.agenda.study, incumbent, remaining, rows)

@@ -84,8 +84,7 @@ _MARGIN = 1.25  # of a proposal's usual time, that it is asked for ahead
 
 def proposals_wanted(
     ends: Sequence[float],
-    waiting: int,
-    thinking: int,
+    made: int,
     pace: Pace,
     *,
     ahead: int,
@@ -99,8 +98,7 @@ def proposals_wanted(
 
     Args:
         ends: for each slot, in how many seconds it will be free; 0 where it is.
-        waiting: proposals that are ready and have not begun.
-        thinking: proposals that are being thought of.
+        made: proposals that are ready and have not begun, or are being thought of.
         pace: how long both take.
         ahead: how many there may be for slots that are not free yet.
         room: how many experiments may still begin; None: any number.
@@ -111,7 +109,7 @@ def proposals_wanted(
     soon = sum(turns) - free
     needed = free + min(soon, ahead)
     needed = needed if room is None else min(needed, room)
-    return max(needed - waiting - thinking, 0)
+    return max(needed - made, 0)
 
 
 def proposals_at_once(

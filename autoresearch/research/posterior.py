@@ -57,7 +57,7 @@ def fit_posterior(
     if closing is not None:
         decided = _with(decided, closing, readings)
     past = [each.experiment for each in decided]
-    line = lineage(past, None if at is None else int(at.id or 0))
+    line = lineage(past, None if at is None else at.number)
     scale = registry.scale(study)
     noise = noise_beside(readings, scale, line[-1] if line else None)
     known = {*line}
@@ -71,7 +71,7 @@ def _with(
     decided: list[Decided], closing: Experiment, readings: Mapping[int, Sequence[Reading]]
 ) -> list[Decided]:
     """Return decisions with the one on an experiment as its row says it, in their order."""
-    made = Decided.of(closing, readings.get(int(closing.id or 0), ()))
+    made = Decided.of(closing, readings.get(closing.number, ()))
     others = [each for each in decided if each.experiment.number != closing.id]
     insort(others, made, key=lambda each: each.key)
     return others

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from autoresearch.records.tables import Experiment, Trial
+from autoresearch.records.tables import Experiment
 from autoresearch.records.training import ProfileRow
 from autoresearch.records.values import Ending, Purpose, TrialState
 from autoresearch.registry import Registry
@@ -25,12 +25,6 @@ def seed_to_profile(registry: Registry, incumbent: Experiment) -> int | None:
     )
     seeds = [each.seed for each in trials if each.val_bpb is not None]
     return None if done or not seeds else seeds[-1]
-
-
-def profiled(registry: Registry, experiment: Experiment) -> Trial | None:
-    """Return the trial in which an experiment was profiled; None where it was not, or in vain."""
-    found = [each for each in registry.trials(experiment) if each.profile]
-    return found[-1] if found else None
 
 
 def quoted(rows: Sequence[ProfileRow], files: Mapping[str, str]) -> tuple[ProfileRow, ...]:

@@ -1,7 +1,7 @@
 """What becomes of readings: verdicts, evidence, scores and claims in rows, keeps on the branch."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from autoresearch import policy
 from autoresearch.errors import GitError
@@ -24,22 +24,18 @@ class Keep:
     kept: policy.Kept
 
 
+@dataclass
 class Recorder:
-    """Writes verdicts and what follows from them. Whatever is killed half-way is found again."""
+    """Writes verdicts and what follows from them. Whatever is killed half-way is found again.
 
-    def __init__(
-        self,
-        registry: Registry,
-        repo: GitRepo,
-        on_event: Callable[[Event], None],
-        guards: Guards = (),
-    ) -> None:
-        """Build it; what breaks one of `guards` on a later trial has no claim."""
-        self._registry = registry
-        self._repo = repo
-        self._on_event = on_event
-        self._guards = guards
-        self._stuck = ""
+    What breaks one of `guards` on a later trial has no claim.
+    """
+
+    registry: Registry
+    repo: GitRepo
+    on_event: Callable[[Event], None]
+    guards: Guards = ()
+    _stuck: str = field(default="", init=False)  # why the branch could not follow last
 
     def follow(self, study: Study) -> None:
         """Let the branch follow what was kept or taken back; where it cannot now, say so once.
@@ -48,110 +44,110 @@ class Recorder:
         own. So whoever has the branch checked out, or moved it, does not end it.
         """
         try:
-            follow(self._registry, self._repo, study)
+            follow(self.registry, self.repo, study)
         except GitError as fault:
             if str(fault) != self._stuck:
-                self._on_event(
+                self.on_event(
                     Notice(f"{fault}; the run goes on, and the branch follows once it can")
                 )
             self._stuck = str(fault)
             return
         if self._stuck:
-            self._on_event(Notice(f"branch {study.branch} has followed"))
+            self.on_event(Notice(f"branch {study.branch} has followed"))
         self._stuck = ""
 
     def record_verdict(
         self, study: Study, experiment: Experiment, decision: policy.Decision
     ) -> None:
         """Write a verdict; a keep moves the branch between two writes of its row."""
-        trials = self._registry.trials(experiment)
+        trials = self.registry.trials(experiment)
         kept = decision.verdict is Verdict.KEEP
         _decide(experiment, decision)
         experiment.seconds = sum(trial.total_seconds + trial.scoring_seconds for trial in trials)
         experiment.peak_memory = max((trial.peak_memory for trial in trials), default=0)
-        experiment.finished_at = self._registry.now()
+        experiment.finished_at = self.registry.now()
         experiment.state = ExperimentState.COMMITTING if kept else ExperimentState.DONE
-        posterior = fit_posterior(self._registry, study, closing=experiment)
+        posterior = fit_posterior(self.registry, study, closing=experiment)
         _estimate(experiment, posterior)
         self._compare_documents(study, experiment)
-        experiment = self._registry.save(experiment)
+        experiment = self.registry.save(experiment)
         if kept:
             self.follow(study)
         if trials:
             self._refresh(study, posterior)
-        self._on_event(ExperimentDone.of(experiment))
+        self.on_event(ExperimentDone.of(experiment))
 
     def refresh_scores(self, study: Study, experiment: Experiment | None = None) -> None:
         """Let new readings of kept experiments reach the rows: those of a new pair of one, too."""
         if experiment is not None:
             self._compare_documents(study, experiment)
-            self._registry.save(experiment)
-        self._refresh(study, fit_posterior(self._registry, study))
+            self.registry.save(experiment)
+        self._refresh(study, fit_posterior(self.registry, study))
 
     def keeps(self, study: Study, posterior: StudyPosterior) -> list[Keep]:
         """Return the keeps that stand for an improvement: neither the baseline nor the refuted."""
-        rows = self._registry.experiments(study, verdict=Verdict.KEEP)
+        rows = self.registry.experiments(study, verdict=Verdict.KEEP)
         readings = {each.number: each.readings for each in posterior.past}
         return [
-            Keep(row, _kept(row, readings[int(row.id or 0)], readings[row.parent_id]))
+            Keep(row, _kept(row, readings[row.number], readings[row.parent_id]))
             for row in rows
             if row.parent_id in readings and row.standing is not Standing.REFUTED
         ]
 
     def broken_guard(self, experiment: Experiment) -> str:
         """Return how one of its trials breaks a guard; empty where none does."""
-        return broken(self._registry.trials(experiment), self._guards) if self._guards else ""
+        return broken(self.registry.trials(experiment), self.guards) if self.guards else ""
 
     def revoke_keep(self, study: Study, experiment: Experiment, reason: str) -> None:
         """Un-keep a keep that was none. Where others build on it, it is marked and stays."""
-        experiment = self._registry.experiment(int(experiment.id or 0))
+        experiment = self.registry.experiment(experiment.number)
         experiment.standing = Standing.REFUTED
         experiment.claim_reason = reason
-        incumbent = self._registry.incumbent(study)
+        incumbent = self.registry.incumbent(study)
         if incumbent is not None and incumbent.id == experiment.id:
             experiment.verdict = Verdict.DISCARD
             experiment.reason = f"taken back: {reason}"
             experiment.state = ExperimentState.WITHDRAWING
-            posterior = fit_posterior(self._registry, study, closing=experiment)
+            posterior = fit_posterior(self.registry, study, closing=experiment)
             _estimate(experiment, posterior)
-            experiment = self._registry.save(experiment)
+            experiment = self.registry.save(experiment)
             self.follow(study)
             self._refresh(study, posterior)
         else:
-            experiment = self._registry.save(experiment)
+            experiment = self.registry.save(experiment)
         self._tell(study, experiment, Standing.REFUTED)
 
     def _refresh(self, study: Study, posterior: StudyPosterior) -> None:
         """Bring up to date what readings say: the noise, every incumbent's score, every claim."""
         # Not `study` itself: its row may have changed since it was read.
-        study = self._registry.study(study.tag) or study
+        study = self.registry.study(study.tag) or study
         sigma = posterior.noise.seed if posterior.noise.measured else None
         first_known = study.sigma is None and sigma is not None
         if first_known:
             self._advise(study, posterior)
         verdict = None if first_known else Verdict.KEEP
-        for row in self._registry.experiments(study, verdict=verdict):
+        for row in self.registry.experiments(study, verdict=verdict):
             estimated = row.model_copy()
             if _estimate(estimated, posterior) or first_known:
-                self._registry.save(estimated)
+                self.registry.save(estimated)
         # Last: a run that is killed before it knows the noise for the first time once more.
         if study.sigma != sigma:
-            self._registry.save(study.model_copy(update={"sigma": sigma}))
+            self.registry.save(study.model_copy(update={"sigma": sigma}))
         self._claim(study, posterior)
 
     def _advise(self, study: Study, posterior: StudyPosterior) -> None:
         found = policy.power(posterior.noise, posterior.scale)
         if advice := policy.advice(found, study.device, study.clock):
-            self._on_event(Notice(advice))
+            self.on_event(Notice(advice))
 
     def _compare_documents(self, study: Study, experiment: Experiment) -> None:
         """Note how far the difference to its parent hangs on which documents val holds."""
         if experiment.parent_id is None or not study.doc_bytes:
             return
-        parent = self._registry.experiment(experiment.parent_id, whole=False)
+        parent = self.registry.experiment(experiment.parent_id, whole=False)
         found = policy.by_document(
-            self._registry.document_bits(experiment),
-            self._registry.document_bits(parent),
+            self.registry.document_bits(experiment),
+            self.registry.document_bits(parent),
             unpack_counts(study.doc_bytes),
         )
         experiment.documents_error = found.error if found else None
@@ -172,16 +168,16 @@ class Recorder:
                 "claim_pairs": claim.pairs,
                 "claim_reason": claim.reason,
             }
-            stored = self._registry.save(row.model_copy(update=said))
+            stored = self.registry.save(row.model_copy(update=said))
             if standing is not row.standing:
                 self._tell(study, stored, standing)
 
     def _tell(self, study: Study, row: Experiment, standing: Standing | None) -> None:
-        incumbent = self._registry.incumbent(study)
+        incumbent = self.registry.incumbent(study)
         best = incumbent.val_bpb if incumbent else None
-        self._on_event(
+        self.on_event(
             StandingChanged(
-                int(row.id or 0), standing, row.claim_reason, best,
+                row.number, standing, row.claim_reason, best,
                 row.hypothesis, row.delta, row.delta_error,
             )
         )  # fmt: skip
@@ -211,7 +207,7 @@ def _decide(experiment: Experiment, decision: policy.Decision) -> None:
 
 def _estimate(experiment: Experiment, posterior: StudyPosterior) -> bool:
     """Give a row its score; return whether that is news."""
-    estimate = posterior.scores.get(int(experiment.id or 0))
+    estimate = posterior.scores.get(experiment.number)
     if estimate is None:
         return False
     before = experiment.val_bpb

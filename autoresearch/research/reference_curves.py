@@ -73,7 +73,7 @@ class ReferenceCurves:
     def _read(self, study: Study) -> None:
         """Read the curves that have come since."""
         for trial in self._registry.curves(study, after=max(self._curves, default=0)):
-            self._curves[int(trial.id or 0)] = _curve(trial)
+            self._curves[trial.number] = _curve(trial)
 
     def _rival(self, experiment: Experiment, seed: int, after: int = 0) -> _Curve | None:
         """Return the incumbent's last curve on a seed."""
@@ -108,7 +108,7 @@ class ReferenceCurves:
         return policy.FinishedTraining(lags, curve.bpb - rival.bpb)
 
     def _comparable(self, experiment: Experiment) -> bool:
-        number = int(experiment.id or 0)
+        number = experiment.number
         if number not in self._families:
             editable = self._settings.target.editable
             shas = (str(experiment.parent_sha), str(experiment.commit_sha))

@@ -4,12 +4,12 @@ import math
 import threading
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 
 from autoresearch.errors import Interrupted, ProposerError, is_passing
 from autoresearch.proposers import Brief, Check, ProposeFailure, Proposer, Several
-from autoresearch.records.events import Event, NoProposal
+from autoresearch.records.events import NoProposal
 from autoresearch.records.proposals import Proposal
 from autoresearch.records.text import safe_line
 from autoresearch.research.backoff import Backoff
@@ -39,30 +39,19 @@ class _Answer:
     seconds: float
 
 
+@dataclass(frozen=True)
 class ProposalRequests:
-    """Asks proposers in their turns. Each thinks in a thread of its own that nobody waits for."""
+    """Asks proposers in their turns. Each thinks in a thread of its own that nobody waits for.
 
-    def __init__(
-        self,
-        schedule: ProposerSchedule,
-        backoff: Backoff,
-        wake: Callable[[], None],
-        keep: Callable[[str], None] = lambda _trace: None,
-    ) -> None:
-        """Build it.
+    `wake` is called from another thread when there is an answer. `keep` is given the traceback of a
+    bug, which costs a turn and never the night.
+    """
 
-        Args:
-            schedule: whose turn it is.
-            backoff: the run's clock, and who is told of failures.
-            wake: called from another thread when there is an answer.
-            keep: is given the traceback of a bug, which costs a turn and never the night.
-        """
-        self._schedule = schedule
-        self._clock = backoff.clock
-        self._on_event: Callable[[Event], None] = backoff.on_event
-        self._wake = wake
-        self._keep = keep
-        self._answers: SimpleQueue[_Answer] = SimpleQueue()
+    schedule: ProposerSchedule
+    backoff: Backoff
+    wake: Callable[[], None]
+    keep: Callable[[str], None] = lambda _trace: None
+    _answers: SimpleQueue[_Answer] = field(default_factory=SimpleQueue, init=False)
 
     def ask(
         self,
@@ -87,18 +76,18 @@ class ProposalRequests:
         Returns:
             For how many it was asked; 0: there was nobody to ask.
         """
-        ready, turn = self._schedule.ready_count, self._schedule.next(within, ahead=ahead)
+        ready, turn = self.schedule.ready_count, self.schedule.next(within, ahead=ahead)
         if turn is None:
             return 0
         part = math.ceil(max(wanted, at_once) / ready)  # the others are asked as well
         asked = min(part, turn.participant.at_once)
-        shown, began = replace(brief(), wanted=asked), self._clock()
+        shown, began = replace(brief(), wanted=asked), self.backoff.clock()
         turn.participant.awaited = asked
 
         def think() -> None:
             made = self._propose(turn.participant.proposer, shown, check)
-            self._answers.put(_Answer(turn, shown.incumbent_id, made, self._clock() - began))
-            self._wake()
+            self._answers.put(_Answer(turn, shown.incumbent_id, made, self.backoff.clock() - began))
+            self.wake()
 
         threading.Thread(target=think, name="proposer", daemon=True).start()
         return asked
@@ -118,7 +107,7 @@ class ProposalRequests:
             turn, made = answer.turn, answer.made
             turn.participant.awaited = 0
             if isinstance(made, tuple):
-                self._schedule.record_answer(turn, len(made), answer.seconds)
+                self.schedule.record_answer(turn, len(made), answer.seconds)
                 shown, took = answer.incumbent, answer.seconds
                 found += [ReceivedProposal(each, turn, shown, took) for each in made]
             elif isinstance(made, Interrupted):
@@ -127,10 +116,12 @@ class ProposalRequests:
                 self._failed(turn.participant, made)
 
     def _failed(self, participant: Participant, why: ProposeFailure | None) -> None:
-        self._schedule.record_failure(participant, why)
+        self.schedule.record_failure(participant, why)
         if why is not None:
-            again = None if participant.out else max(participant.ready_at - self._clock(), 0.0)
-            self._on_event(NoProposal(participant.proposer.name, why.reason, again))
+            again = (
+                None if participant.out else max(participant.ready_at - self.backoff.clock(), 0.0)
+            )
+            self.backoff.on_event(NoProposal(participant.proposer.name, why.reason, again))
 
     def _propose(
         self, proposer: Proposer, brief: Brief, check: Check
@@ -150,7 +141,7 @@ class ProposalRequests:
         except Exception as fault:  # noqa: BLE001 - another one may go on, and so may this one later
             if is_passing(fault):  # nobody's key, account or program is to blame
                 return ProposeFailure(safe_line(str(fault), 300))
-            self._keep("".join(traceback.format_exception(fault)))
+            self.keep("".join(traceback.format_exception(fault)))
             said = safe_line(f"{type(fault).__name__}: {fault}", 300)
             return ProposeFailure(f"it failed: {said}", doubtful=True)
         return found

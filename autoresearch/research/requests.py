@@ -29,7 +29,7 @@ class TrialSetup:
     def spec(self, trial: Trial, commit: str) -> TrialSpec:
         """Return what is asked for with a trial's row."""
         return TrialSpec(
-            number=int(trial.id or 0),
+            number=trial.number,
             commit=commit,
             entry=self.entry,
             seed=trial.seed,

@@ -12,6 +12,7 @@ LONGEST_REST = 86400.0  # seconds: a usage limit may ask for all of the night, a
 MOST_DOUBTS = 5  # failures in a row that may be final, until they are
 DUE = 0.5  # of a turn: from here on a control's count is nearer to its share with one more
 MOST_REFUSALS = 20  # in a row: who writes nothing valid must not fill the disk
+NOTHING = "nothing more to try"
 
 
 @dataclass
@@ -73,7 +74,7 @@ class ProposerSchedule:
     @property
     def names(self) -> tuple[str, ...]:
         """The proposers' names, in the order given; the control's with its share."""
-        return tuple(_named(participant) for participant in self._participants)
+        return tuple(map(_named, self._participants))
 
     def resume(self, rows: Sequence[Experiment]) -> None:
         """Take up a control's share where earlier runs of the study left it."""
@@ -81,9 +82,8 @@ class ProposerSchedule:
             name = participant.proposer.name
             turns = [row.proposer == name for row in rows if row.control == name]
             owed = len(turns) * participant.share - sum(turns)
-            participant.credit = min(
-                max(owed, -DUE), DUE
-            )  # a share that was changed is not made up for
+            # A share that was changed is not made up for.
+            participant.credit = min(max(owed, -DUE), DUE)
 
     def next(self, within: float | None = None, *, ahead: bool = False) -> Turn | None:
         """Return whose turn it is; None while everyone thinks, rests or is out.
@@ -92,18 +92,18 @@ class ProposerSchedule:
         be asked `ahead` of the trials at work keeps the turn until they have ended: nobody has it
         meanwhile, or those who can be asked at any time would have them all.
         """
-        ready = [
-            participant for participant in self._in_time(within) if self._is_ready(participant)
-        ]
-        others = [participant for participant in ready if not participant.share]
-        controls = [participant for participant in ready if participant.share]
+        ready = [each for each in self._in_time(within) if self._is_ready(each)]
+        others = [each for each in ready if not each.share]
+        controls = [each for each in ready if each.share]
         rival = controls[0] if controls and others else None
         due = rival if rival and rival.credit + rival.share >= DUE else None
-        chosen = due or _by_weight(others or controls)
+        sharing = others or controls
+        owed = max(sharing, key=lambda each: each.credit + each.weight, default=None)
+        chosen = due or owed  # of those who are owed as much the first
         if chosen is None or (ahead and not chosen.ahead):
             return None
         if not due:
-            _charge(chosen, others or controls)
+            _charge(chosen, sharing)
         return Turn(chosen, rival)
 
     def record_answer(self, turn: Turn, proposals: int = 1, seconds: float = 0.0) -> None:
@@ -112,16 +112,14 @@ class ProposerSchedule:
         Each proposal counts as a turn of its participant. The control's share is one of proposals,
         so turns that bring none do not count towards it.
         """
-        turn.participant.took.append(seconds)
-        turn.participant.failures = turn.participant.doubts = 0
-        if not turn.participant.share:
-            _charge(
-                turn.participant,
-                [participant for participant in self._in() if not participant.share],
-                proposals - 1,
-            )
+        author = turn.participant
+        author.took.append(seconds)
+        author.failures = author.doubts = 0
+        if not author.share:
+            others = [each for each in self._in() if not each.share]
+            _charge(author, others, proposals - 1)
         if turn.rival:
-            turn.rival.credit += proposals * (turn.rival.share - (turn.participant is turn.rival))
+            turn.rival.credit += proposals * (turn.rival.share - (author is turn.rival))
 
     def record_check(self, participant: Participant, *, refused: bool) -> None:
         """Note whether a participant's proposal was refused before any training."""
@@ -132,7 +130,7 @@ class ProposerSchedule:
     def record_failure(self, participant: Participant, why: ProposeFailure | None) -> None:
         """Note that none came; None: there is nothing more to try."""
         if why is None or why.final:
-            participant.out = why.reason if why else "nothing more to try"
+            participant.out = why.reason if why else NOTHING
             participant.fault = why is not None and not why.planned
             return
         asked = min(why.retry_after or 0.0, LONGEST_REST)
@@ -147,18 +145,14 @@ class ProposerSchedule:
 
         Who would need more than `within` seconds for the answer is not waited for.
         """
-        participants = self._in_time(within)
-        waits = [
-            participant.ready_at - self._clock()
-            for participant in participants
-            if not participant.awaited
-        ]
+        resting = [each for each in self._in_time(within) if not each.awaited]
+        waits = [each.ready_at - self._clock() for each in resting]
         return max(min(waits), 0.0) if waits else None
 
     @property
     def awaited(self) -> int:
         """For how many proposals somebody was asked who has not answered yet."""
-        return sum(participant.awaited for participant in self._participants)
+        return sum(each.awaited for each in self._participants)
 
     @property
     def ready_count(self) -> int:
@@ -177,43 +171,31 @@ class ProposerSchedule:
     @property
     def faulty(self) -> bool:
         """Whether everyone is out, and someone for a reason that the person must mend."""
-        return not self._in() and any(participant.fault for participant in self._participants)
+        return not self._in() and any(each.fault for each in self._participants)
 
     def end_reason(self) -> str:
         """Return in words why nobody is left."""
-        told = [
-            f"{participant.proposer.name}: {participant.out}"
-            for participant in self._participants
-            if participant.out
-        ]
-        plain = all(participant.out == "nothing more to try" for participant in self._participants)
-        return "the proposers have nothing more to try" if plain else "; ".join(told)
+        if all(each.out == NOTHING for each in self._participants):
+            return f"the proposers have {NOTHING}"
+        out = [each for each in self._participants if each.out]
+        return "; ".join(f"{each.proposer.name}: {each.out}" for each in out)
 
     def _is_ready(self, participant: Participant) -> bool:
         return not participant.awaited and participant.ready_at <= self._clock()
 
     def _in_time(self, within: float | None) -> list[Participant]:
         now = self._clock()
-        return [
-            participant
-            for participant in self._in()
-            if within is None or participant.answers_in(now) <= within
-        ]
+        return [each for each in self._in() if within is None or each.answers_in(now) <= within]
 
     def _in(self) -> list[Participant]:
-        return [participant for participant in self._participants if not participant.out]
-
-
-def _by_weight(ready: Sequence[Participant]) -> Participant | None:
-    """Return who is owed most; of equals the first."""
-    return max(ready, key=lambda participant: participant.credit + participant.weight, default=None)
+        return [each for each in self._participants if not each.out]
 
 
 def _charge(chosen: Participant, ready: Sequence[Participant], turns: int = 1) -> None:
     """Take turns off one who had them, and owe each of those who were ready its share of them."""
-    for participant in ready:
-        participant.credit += turns * participant.weight
-    chosen.credit -= turns * sum(participant.weight for participant in ready)
+    for each in ready:
+        each.credit += turns * each.weight
+    chosen.credit -= turns * sum(each.weight for each in ready)
 
 
 def _named(participant: Participant) -> str:

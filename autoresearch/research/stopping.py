@@ -1,16 +1,16 @@
 """When a run ends, and what of it was done until then."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from autoresearch.errors import Interrupted
+from autoresearch.records.money import Account
 from autoresearch.records.tables import Study
 from autoresearch.records.text import counted
 from autoresearch.records.values import UNCOUNTED, Verdict
 from autoresearch.registry import Registry
 from autoresearch.research.backoff import Backoff
 from autoresearch.research.control import Control
-from autoresearch.research.money_cap import MoneyCap
 from autoresearch.research.trials import TrialRunner
 
 
@@ -28,30 +28,45 @@ class StopRules:
     patience: int | None = None
 
 
+@dataclass(frozen=True)
+class MoneyCap:
+    """The run's money. `trial_usd` is the most that one trial can cost on this machine."""
+
+    ledger: Account
+    trial_usd: float = 0.0
+
+    @property
+    def left(self) -> float | None:
+        """US dollars that the tightest cap leaves; None where there is no cap."""
+        return self.ledger.remaining()
+
+    def reached(self) -> str | None:
+        """Return why no trial may begin, or None.
+
+        Where trials are free only thinking is capped: who has no money makes way for who needs
+        none.
+        """
+        left = self.left
+        if not self.trial_usd or left is None or left >= self.trial_usd:
+            return None
+        return f"a trial may cost ${self.trial_usd:.2f}, and the caps leave ${max(left, 0):.2f}"
+
+
+@dataclass
 class Stopper:
     """Counts what a run has done, and says why it is to end. A reason once found stays."""
 
-    def __init__(
-        self,
-        rules: StopRules,
-        *,
-        registry: Registry,
-        trials: TrialRunner,
-        money_cap: MoneyCap,
-        backoff: Backoff,
-        interrupted: Callable[[], bool],
-        control: Control,
-    ) -> None:
-        self._rules = rules
-        self._registry = registry
-        self._trials = trials
-        self._money_cap = money_cap
-        self._backoff = backoff
-        self.interrupted = interrupted
-        self._control = control
-        self._reason = ""
-        self._finished = 0
-        self._trained = 0  # what was refused before training is none of those that were asked for
+    rules: StopRules
+    registry: Registry
+    trials: TrialRunner
+    money_cap: MoneyCap
+    backoff: Backoff
+    interrupted: Callable[[], bool]
+    control: Control
+    _reason: str = field(default="", init=False)
+    _finished: int = field(default=0, init=False)
+    # What was refused before training is none of those that were asked for.
+    _trained: int = field(default=0, init=False)
 
     def count(self, verdict: Verdict, *, begun: bool) -> None:
         """Count an experiment that has its verdict; `begun`: what came of it, it was trained."""
@@ -60,9 +75,9 @@ class Stopper:
 
     def experiments_left(self, begun: int) -> int | None:
         """Return how many experiments more may begin beside those that have; None: any number."""
-        if self._rules.experiments is None:
+        if self.rules.experiments is None:
             return None
-        return max(self._rules.experiments - self._trained - begun, 0)
+        return max(self.rules.experiments - self._trained - begun, 0)
 
     def stop(self, reason: str) -> None:
         """End the run for a reason, if it does not end already."""
@@ -75,11 +90,15 @@ class Stopper:
 
     def baseline_failed(self, study: Study) -> str | None:
         """Return how the unchanged project failed, if it did in this run."""
-        if not self._finished or self._registry.incumbent(study) is not None:
+        if not self._finished or self.registry.incumbent(study) is not None:
             return None
-        last = self._registry.experiments(study, last=1)[0]
+        last = self.registry.experiments(study, last=1)[0]
         where = f"autoresearch status {last.id} --log"
         return f"the baseline failed ({last.reason}): see `{where}`, mend it, commit and run again"
+
+    def all_spent(self, study: Study) -> bool:
+        """Whether nothing at all may begin, what is in doubt at the end included."""
+        return bool(self.money_cap.reached() or self.baseline_failed(study))
 
     def raise_if_interrupted(self) -> None:
         """Return if the person has not stopped the run.
@@ -94,18 +113,18 @@ class Stopper:
     def _found(self, study: Study) -> str | None:
         if self.interrupted():
             return "interrupted"
-        if reason := self._control.why():
+        if reason := self.control.why():
             return reason
-        return self.baseline_failed(study) or self._rule_reached(study) or self._money_cap.reached()
+        return self.baseline_failed(study) or self._rule_reached(study) or self.money_cap.reached()
 
     def _rule_reached(self, study: Study) -> str | None:
-        rules, done = self._rules, self._trained
-        if rules.deadline is not None and self._backoff.clock() >= rules.deadline:
+        rules, done = self.rules, self._trained
+        if rules.deadline is not None and self.backoff.clock() >= rules.deadline:
             return "the time is up"
-        if late := self._trials.too_late(int(study.id or 0)):
+        if late := self.trials.too_late(study.number):
             return late
         if rules.experiments is not None and done >= rules.experiments:
             return f"{counted(done, 'experiment')} {'is' if done == 1 else 'are'} done"
-        if rules.patience is not None and self._registry.since_keep(study) >= rules.patience:
+        if rules.patience is not None and self.registry.since_keep(study) >= rules.patience:
             return f"no improvement in {counted(rules.patience, 'experiment')}"
         return None

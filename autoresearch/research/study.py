@@ -26,8 +26,8 @@ from autoresearch.research.conditions import (
     is_begun,
     on_this_machine,
     refuse_incomparable,
+    run_facts,
 )
-from autoresearch.research.run_facts import run_facts
 
 _TAG = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?!\.|lock$|$)){0,63}")
 _SALT_BYTES = 16
@@ -72,12 +72,20 @@ def open_study(
     base = found.base_commit if found else repo.head()
     fixed = fixed_files(repo, base, project.settings.target.editable)
     key = comparability(project, task, chosen, trust, fixed, hardware)
+    terms = _terms(project, task, chosen, trust, key)
     if found is None:
         _require_new(repo, project, name, registry.newest())
-        return _new_study(registry, repo, project, task, name, chosen, trust, key)
+        made = Study(
+            tag=name,
+            branch=f"autoresearch/{name}",
+            base_commit=base,
+            state=StudyState.STOPPED,
+            created_at=registry.now(),
+            **terms,
+        )
+        return _completed(registry, made, task)
     found = on_this_machine(registry, found, key)
     if not is_begun(registry, found):  # nothing is scored: it may all be otherwise by now
-        terms = _terms(project, task, chosen, trust, key)
         found = found.model_copy(update={**terms, "doc_bytes": None, "token_bytes": None})
     refuse_incomparable(found, key)
     repo.require_clear(found.tag, registry.newest())
@@ -140,7 +148,12 @@ def recover(registry: Registry, repo: GitRepo, project: Project, study: Study) -
     tidy(checkpoint_store_of(project), registry)
     repo.prune()
     follow(registry, repo, study)
-    _agree(registry, repo, study)
+    incumbent = registry.incumbent(study)
+    expected = str(incumbent.commit_sha) if incumbent else study.base_commit
+    if not repo.branch_exists(study.branch):
+        repo.ensure_branch(study.branch, expected)
+    repo.require_unused(study.branch)
+    _require_at(repo, study, expected)
 
 
 def follow(registry: Registry, repo: GitRepo, study: Study) -> None:
@@ -180,27 +193,6 @@ def _require_new(repo: GitRepo, project: Project, tag: str, last: int) -> None:
         raise GitError(msg)
 
 
-def _new_study(
-    registry: Registry,
-    repo: GitRepo,
-    project: Project,
-    task: Task,
-    tag: str,
-    budget: Budget,
-    trust: Trust,
-    key: Mapping[str, str],
-) -> Study:
-    study = Study(
-        tag=tag,
-        branch=f"autoresearch/{tag}",
-        base_commit=repo.head(),
-        state=StudyState.STOPPED,
-        created_at=registry.now(),
-        **_terms(project, task, budget, trust, key),
-    )
-    return _completed(registry, study, task)
-
-
 def _terms(
     project: Project, task: Task, budget: Budget, trust: Trust, key: Mapping[str, str]
 ) -> dict[str, Any]:
@@ -221,9 +213,7 @@ def _terms(
 def begin_anew(registry: Registry, repo: GitRepo, study: Study) -> Study:
     """Let a study whose baseline never worked start from the commit that is there now."""
     head = repo.head()
-    if is_begun(registry, study):
-        return study
-    if head == study.base_commit:
+    if is_begun(registry, study) or head == study.base_commit:
         return study
     tip = repo.resolve(f"refs/heads/{study.branch}")
     if tip not in (None, head):  # a killed run may have moved it already
@@ -258,15 +248,6 @@ def _completed(registry: Registry, study: Study, task: Task) -> Study:
         changes["token_bytes"] = task.token_bytes
     changes["facts"] = run_facts(task, study.device)  # it may be another machine
     return registry.save(study.model_copy(update=changes))
-
-
-def _agree(registry: Registry, repo: GitRepo, study: Study) -> None:
-    incumbent = registry.incumbent(study)
-    expected = str(incumbent.commit_sha) if incumbent else study.base_commit
-    if not repo.branch_exists(study.branch):
-        repo.ensure_branch(study.branch, expected)
-    repo.require_unused(study.branch)
-    _require_at(repo, study, expected)
 
 
 def _require_at(repo: GitRepo, study: Study, expected: str) -> None:

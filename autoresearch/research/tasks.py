@@ -4,34 +4,31 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
-from typing import Generic, TypeVar
 
 from autoresearch.errors import Interrupted
 from autoresearch.execution import Ended, Executor, Told, TrialResult
-from autoresearch.records.events import Event, Scoring, TrialPoint
+from autoresearch.records.events import Scoring, TrialPoint
 from autoresearch.records.phases import IdleReason
-from autoresearch.research.backoff import LOOK_SECONDS, Backoff
+from autoresearch.records.tables import Trial
+from autoresearch.research.backoff import LOOK_SECONDS, Backoff, Pause, Steps
 from autoresearch.research.slot_clock import SlotClock
-from autoresearch.research.steps import Execute, Pause, Steps
-
-T = TypeVar("T")
 
 
 @dataclass
-class _AtWork(Generic[T]):
+class _AtWork:
     """A task on its slot; `pause` and when it is over, where it waits for nothing else."""
 
-    steps: Steps[T]
+    steps: Steps[Trial]
     pause: Pause | None = None
     until: float = 0.0
 
 
 @dataclass(frozen=True)
-class Done(Generic[T]):
-    """That a task on a slot is over: what it returned, or what it raised."""
+class Done:
+    """That a task on a slot is over: the row that it returned, or what it raised."""
 
     slot: str
-    value: T | Exception
+    value: Trial | Exception
 
 
 @dataclass(frozen=True)
@@ -39,15 +36,15 @@ class Wake:
     """A message that says no more than that something outside the slots has changed."""
 
 
-class Tasks(Generic[T]):
+class Tasks:
     """Starts tasks on free slots, and takes each a step further when what it waits for is there."""
 
     def __init__(
         self,
         executor: Executor,
         backoff: Backoff,
-        beat: Callable[[], None] = lambda: None,
-        slot_clock: SlotClock | None = None,
+        beat: Callable[[], None],
+        slot_clock: SlotClock,
     ) -> None:
         """Build it.
 
@@ -60,10 +57,10 @@ class Tasks(Generic[T]):
         self._executor = executor
         self._backoff = backoff
         self._beat = beat
-        self._slot_clock = slot_clock or SlotClock(backoff.clock)
+        self._slot_clock = slot_clock
         self._inbox: SimpleQueue[Told | Ended | Wake] = SimpleQueue()
-        self._at_work: dict[str, _AtWork[T]] = {}
-        self._done: list[Done[T]] = []
+        self._at_work: dict[str, _AtWork] = {}
+        self._done: list[Done] = []
         self._woken = False
         self._slots = executor.slots  # as last looked at
 
@@ -82,12 +79,12 @@ class Tasks(Generic[T]):
         """Let `turn` return soon; for any thread."""
         self._inbox.put(Wake())
 
-    def start(self, slot: str, steps: Steps[T]) -> None:
+    def start(self, slot: str, steps: Steps[Trial]) -> None:
         """Begin a task on a free slot."""
         self._at_work[slot] = _AtWork(steps)
         self._advance(slot, None)
 
-    def run(self, slot: str, steps: Steps[T]) -> T:
+    def run(self, slot: str, steps: Steps[Trial]) -> Trial:
         """Return what a task returns, with nothing else at work.
 
         Raises:
@@ -102,7 +99,7 @@ class Tasks(Generic[T]):
 
     def turn(
         self, longest: float | None = None, idle: IdleReason = IdleReason.PROPOSALS
-    ) -> list[Done[T]]:
+    ) -> list[Done]:
         """Wait until a task is over, or something changes, or the run is to stop, or it takes long.
 
         A change is a call of `wake`, or a slot that comes or goes.
@@ -177,7 +174,7 @@ class Tasks(Generic[T]):
 
     def _reasons(self, idle: IdleReason) -> dict[str, IdleReason]:
         """Return why each slot has no trial at work; those that have one are left out."""
-        found = dict.fromkeys(self.free, idle)
+        found = {slot: idle for slot in self._slots if slot not in self._at_work}
         for slot, task in self._at_work.items():
             if task.pause or not self._slot_clock.is_training(slot):
                 found[slot] = IdleReason.MACHINE
@@ -201,35 +198,32 @@ class Tasks(Generic[T]):
     def _take(self, message: Told | Ended | Wake) -> None:
         match message:
             case Told():
-                self._backoff.on_event(_placed(message.event, message.slot))
+                event = message.event
+                if isinstance(event, TrialPoint | Scoring):
+                    event = replace(event, slot=message.slot)
+                self._backoff.on_event(event)
             case Ended():
                 self._advance(message.slot, message.result)
             case Wake():
                 self._woken = True
 
     def _advance(self, slot: str, sent: TrialResult | Exception | None) -> None:
+        """Take a task a step further: to the next trial or pause, or to its end."""
         task = self._at_work[slot]
+        ended: Trial | Exception
         try:
-            throws = isinstance(sent, Exception)
-            step = task.steps.throw(sent) if throws else task.steps.send(sent)  # type: ignore[arg-type]  # told apart by `throws`
+            steps = task.steps
+            step = steps.throw(sent) if isinstance(sent, Exception) else steps.send(sent)
         except StopIteration as over:
-            self._end(slot, over.value)
+            ended = over.value
         except Exception as fault:  # noqa: BLE001 - it is raised where the task's end is taken
-            self._end(slot, fault)
+            ended = fault
         else:
-            self._follow(slot, task, step)
-
-    def _follow(self, slot: str, task: _AtWork[T], step: Execute | Pause) -> None:
-        if isinstance(step, Pause):
-            task.pause, task.until = step, self._backoff.clock() + step.seconds
-        else:
-            task.pause = None
-            self._executor.submit(slot, step.spec, self._inbox.put)
-
-    def _end(self, slot: str, value: T | Exception) -> None:
+            task.pause = step if isinstance(step, Pause) else None
+            if isinstance(step, Pause):
+                task.until = self._backoff.clock() + step.seconds
+            else:
+                self._executor.submit(slot, step, self._inbox.put)
+            return
         del self._at_work[slot]
-        self._done.append(Done(slot, value))
-
-
-def _placed(event: Event, slot: str) -> Event:
-    return replace(event, slot=slot) if isinstance(event, TrialPoint | Scoring) else event
+        self._done.append(Done(slot, ended))

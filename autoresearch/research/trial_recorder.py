@@ -28,7 +28,7 @@ class TrialRecorder:
         now = self._registry.now()
         return self._registry.save(
             Trial(
-                experiment_id=int(experiment.id or 0),
+                experiment_id=experiment.number,
                 seed=seed,
                 purpose=purpose,
                 worker=self._worker,
@@ -67,23 +67,14 @@ class TrialRecorder:
         """
         try:
             yield
-        except Interrupted as stopped:
-            self.interrupted(trial, str(stopped), took())
+        except (Interrupted, SlotLostError) as why:
+            spent, changes = took(), dict[str, object](detail=str(why))
+            if isinstance(why, Interrupted):
+                changes |= {"ending": Ending.INTERRUPTED, **_took(spent)}
+            else:  # it is no idea's fault
+                changes |= {"ending": Ending.NOT_STARTED, "failure": FailureKind.MACHINE}
+            self._finished(trial.model_copy(update=changes))
             raise
-        except SlotLostError as gone:
-            took()
-            self.lost(trial, str(gone))
-            raise
-
-    def interrupted(self, trial: Trial, reason: str, took: SlotTime | None = None) -> Trial:
-        """Write and return the row of a trial that was given up because the run is to stop."""
-        ending = {"ending": Ending.INTERRUPTED, "detail": reason, **_took(took)}
-        return self._finished(trial.model_copy(update=ending))
-
-    def lost(self, trial: Trial, reason: str) -> Trial:
-        """Write and return the row of a trial whose machine is gone; it is no idea's fault."""
-        ending = {"ending": Ending.NOT_STARTED, "detail": reason, "failure": FailureKind.MACHINE}
-        return self._finished(trial.model_copy(update=ending))
 
     def _finished(self, trial: Trial) -> Trial:
         trial.state, trial.finished_at = TrialState.DONE, self._registry.now()
@@ -101,6 +92,11 @@ def is_finished(trial: Trial) -> bool:
         and trial.failure is not FailureKind.MACHINE
         and trial.purpose.scored
     )
+
+
+def finished(registry: Registry, experiment: Experiment) -> list[Trial]:
+    """Return an experiment's trials that came to an end of their own, oldest first."""
+    return [each for each in registry.trials(experiment) if is_finished(each)]
 
 
 def _trained(outcome: Outcome) -> Mapping[str, object]:

@@ -13,18 +13,16 @@ from autoresearch.records.scores import Score, Unscored
 from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.values import FailureKind, Purpose
 from autoresearch.registry import Registry
-from autoresearch.research.auditing import allowance, keep_measured
-from autoresearch.research.backoff import Backoff
+from autoresearch.research.backoff import Backoff, Steps
+from autoresearch.research.baseline_score import StudyUnits, allowance, keep_measured
 from autoresearch.research.checkpoints import tidy
 from autoresearch.research.health import Health
 from autoresearch.research.profiling import quoted
 from autoresearch.research.reference_curves import ReferenceCurves
 from autoresearch.research.requests import Request, TrialSetup
 from autoresearch.research.slot_clock import SlotClock
-from autoresearch.research.steps import Steps, executed, pause
 from autoresearch.research.tasks import Tasks
-from autoresearch.research.trial_recorder import TrialRecorder, is_finished
-from autoresearch.research.units import StudyUnits
+from autoresearch.research.trial_recorder import TrialRecorder, finished
 from autoresearch.workers.checkpoint_store import CheckpointStore
 
 _BEAT_SECONDS = 10.0
@@ -62,9 +60,9 @@ class TrialRunner:
         self._setup = setup
         self.executor = executor
         self._backoff = backoff
+        self._on_event: Callable[[Event], None] = backoff.on_event
         self._registry = registry
         self._repo = repo
-        self._on_event: Callable[[Event], None] = backoff.on_event
         self._broke = broke
         self._store = store
         self._reference_curves = reference_curves
@@ -73,30 +71,21 @@ class TrialRunner:
         self._healths: dict[str, Health] = {}
         self.slot_clock = SlotClock(backoff.clock)
 
-    def tasks(self) -> Tasks[Trial]:
+    def tasks(self) -> Tasks:
         """Return a place where this runner's tasks can be at work."""
         return Tasks(self.executor, self._backoff, self._beat, self.slot_clock)
 
     def run(self, request: Request) -> Trial:
-        """Return a trial that was asked for, with nothing else at work; see `task`.
+        """Return a trial that was asked for, run with nothing else at work if it was not yet.
 
         Raises:
             Interrupted: see `task`.
         """
-        if found := self.found(request):
-            return found
-        return self.tasks().run(self.executor.slots[0], self.task(request, self.executor.slots[0]))
-
-    def found(self, request: Request) -> Trial | None:
-        """Return the trial in the registry that answers a request; None where one is to be run.
-
-        To look for drift a seed is run again, whatever the registry has.
-        """
-        if request.purpose is Purpose.DRIFT:
-            return None
-        return self.known(self._registry.experiment(request.experiment, whole=False)).get(
-            request.seed
-        )
+        experiment = self._registry.experiment(request.experiment, whole=False)
+        if (trained := self.known(experiment).get(request.seed)) is not None:
+            return trained
+        slot = self.executor.slots[0]
+        return self.tasks().run(slot, self.task(request, slot))
 
     def task(self, request: Request, slot: str, waited: float = 0.0) -> Steps[Trial]:
         """Run a trial on a slot, and return its row.
@@ -151,11 +140,14 @@ class TrialRunner:
         commit = str(experiment.commit_sha)
         whole = self._setup.budget
         short = min(whole.training, max(whole.training / PROFILE_PARTS, _LEAST_SECONDS))
-        spec = replace(self._setup.spec(trial, commit), scored=False, profiled=True)
+        spec = replace(
+            self._setup.spec(trial, commit),
+            scored=False,
+            profiled=True,
+            budget=replace(whole, training=short),
+        )
         with recording.broken_off(trial, lambda: self.slot_clock.end(slot)):
-            result = yield from executed(
-                self._backoff, replace(spec, budget=replace(whole, training=short))
-            )
+            result = yield from self._backoff.executed(spec)
         took = self.slot_clock.end(slot)
         files = self._backoff.retry(lambda: self._repo.read_files(commit, ("**/*.py",)))
         profile = quoted(result.outcome.profile, files)
@@ -191,7 +183,7 @@ class TrialRunner:
 
     def known(self, experiment: Experiment) -> dict[int, Trial]:
         """Return the trial of every seed that is not trained again."""
-        trials = [each for each in self._registry.trials(experiment) if is_finished(each)]
+        trials = finished(self._registry, experiment)
         return {each.seed: each for each in trials if each.purpose is not Purpose.DRIFT}
 
     def lacks(self, experiment: Experiment) -> str:
@@ -215,7 +207,7 @@ class TrialRunner:
         try:
             with recording.broken_off(trial, lambda: took or self.slot_clock.end(slot)):
                 spec = self._spec(trial, experiment, request)
-                result = yield from executed(self._backoff, spec)
+                result = yield from self._backoff.executed(spec)
                 took = self.slot_clock.end(slot)  # what more is done here looks into the machine
                 result = yield from self._scored(experiment, spec, result, health)
                 score = self._units.comparable(experiment, result.score)
@@ -228,7 +220,7 @@ class TrialRunner:
                     strikes=health.strikes if isinstance(result.score, Unscored) else strikes,
                 )
         finally:
-            self.executor.release(slot, int(trial.id or 0))
+            self.executor.release(slot, trial.number)
         keep_measured(self._registry, experiment, result.score, self._on_event)
         trial = recording.end(trial, result, failure, took)
         self.tidy()
@@ -254,7 +246,7 @@ class TrialRunner:
         strikes = pauses = 0
         while result.held and isinstance(found := result.score, Unscored):
             if found.cause == Cause.START:  # a canary would say nothing: it needs no server
-                yield from pause(self._backoff, f"scoring cannot start: {found.reason}", pauses)
+                yield from self._backoff.pause(f"scoring cannot start: {found.reason}", pauses)
                 pauses += 1
             elif not (yield from health.is_well(experiment)):
                 yield from health.rest(experiment)
@@ -265,7 +257,7 @@ class TrialRunner:
                 if strikes == health.strikes:
                     break
                 self._on_event(Notice(f"scoring failed ({found.cause}: {found.reason}); once more"))
-            result = yield from executed(self._backoff, replace(spec, again=True))
+            result = yield from self._backoff.executed(replace(spec, again=True))
         if isinstance(result.score, Score):
             health.came_through(strikes)
         return result

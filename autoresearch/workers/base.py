@@ -56,16 +56,13 @@ class Worker(Protocol):
 
     def prepare(self, place: Path) -> None:
         """Start in a folder what the next trial can use; do not wait."""
-        ...
 
     def close(self) -> None:
         """End what was started and not used. More trials may follow."""
-        ...
 
     @property
     def name(self) -> str:
         """Return what the registry calls it."""
-        ...
 
     def train(
         self,
@@ -89,4 +86,3 @@ class Worker(Protocol):
         Raises:
             WorkerError: no trial can be run on this corpus.
         """
-        ...

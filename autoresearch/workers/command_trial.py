@@ -71,8 +71,8 @@ class RunningCommand:
             self._end(failed, self._patience)
         elif self._assignment.canary and age > max(CANARY_SECONDS, total / CANARY_SHARE):
             self._end(_WELL, 0.0)
-        elif breach := self._meter.overweight():
-            self._end(Failed(*breach), 0.0)
+        elif failed := self._meter.overweight():
+            self._end(failed, 0.0)
 
     def outcome(self) -> Outcome:
         """Return how it ended, with what it left if it ended well; when no process is left."""

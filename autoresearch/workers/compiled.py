@@ -49,30 +49,23 @@ class CompileCache:
 
         The trial must have been of trusted code: every later one runs what it left.
         """
-        with self._keeping:
-            self._keep(scratch)
-
-    def _keep(self, scratch: Path) -> None:
         parts = _parts(scratch)
-        if self.folder.exists() or not _fits(
-            [scratch / each for each in parts], self.folder.parent
-        ):
-            return
-        incoming = self.folder.with_suffix(".part")
-        remove(incoming)
-        try:
-            for part in parts:
-                _copy(scratch / part, incoming / part, writable=False)
-            incoming.rename(self.folder)
-        except OSError:
+        with self._keeping:
+            caches = [scratch / each for each in parts]
+            if self.folder.exists() or not _fits(caches, self.folder.parent):
+                return
+            incoming = self.folder.with_suffix(".part")
             remove(incoming)
-        self._forget_old()
-
-    def _forget_old(self) -> None:
-        with suppress(OSError):
-            kept = sorted(self.folder.parent.iterdir(), key=lambda each: each.stat().st_mtime)
-            for old in kept[:-_KEPT]:
-                remove(old)
+            try:
+                for part in parts:
+                    _copy(scratch / part, incoming / part, writable=False)
+                incoming.rename(self.folder)
+            except OSError:
+                remove(incoming)
+            with suppress(OSError):
+                kept = sorted(self.folder.parent.iterdir(), key=lambda each: each.stat().st_mtime)
+                for old in kept[:-_KEPT]:
+                    remove(old)
 
 
 def _parts(place: Path) -> list[Path]:

@@ -4,13 +4,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from autoresearch.devices import HERE, DeviceTree
 from autoresearch.errors import WorkerError
 from autoresearch.process import Pipe, ResourceLimits, supervise
-from autoresearch.records.hardware import Hardware
 from autoresearch.records.text import safe_line
 from autoresearch.records.training import Limits, Outcome, Point
 from autoresearch.records.values import Ending, Trust
@@ -21,8 +19,8 @@ from autoresearch.workers.compiled import CompileCache
 from autoresearch.workers.hardware import hardware
 from autoresearch.workers.meter import Meter
 from autoresearch.workers.process import Berth, Standby, TrialProcess
-from autoresearch.workers.streams import LINE_BYTES, Stream
-from autoresearch.workers.trial import RunningTrial, hello
+from autoresearch.workers.streams import LINE_BYTES
+from autoresearch.workers.trial import RunningTrial
 from autoresearch.workers.warming import Warmer
 
 
@@ -73,16 +71,10 @@ class LocalWorker:
         if len(assignment.train_files) > MAX_FILES:
             msg = f"the train split has more than {MAX_FILES} files: prepare the corpus again"
             raise WorkerError(msg)
-        with self._place(assignment) as (inner, standby), ExitStack() as held:
+        with self._place(assignment) as (inner, standby):
             if self._compiled is not None:
                 self._compiled.seed(inner.scratch)
-            try:
-                trial, process = self._begin(inner, standby, on_point, prune_check, at_rest, held)
-            except OSError as fault:
-                why = f"cannot start a trial: {fault.strerror or fault}"
-                return Outcome(Ending.NOT_STARTED, safe_line(why))
-            self._follow(trial, process, stop)
-            outcome = replace(trial.outcome(), hardware=self._hardware(assignment))
+            outcome = self._run(inner, standby, on_point, stop, prune_check, at_rest)
             if outcome.timing.compiling is not None:  # so PyTorch was there
                 self._kind = assignment.device, assignment.limits
             if self._compiled is not None and assignment.trusted and outcome.checkpoint:
@@ -124,56 +116,47 @@ class LocalWorker:
         finally:
             standby.close()
 
-    def _follow(self, trial: RunningTrial, process: TrialProcess, stop: Callable[[], bool]) -> None:
-        control = process.control.fileno()
-        supervise(
-            process.tree,
-            [
-                Pipe(control, partial(trial.feed, Stream.CONTROL), LINE_BYTES),
-                Pipe(process.metrics, partial(trial.feed, Stream.METRICS), LINE_BYTES),
-                Pipe(process.log, partial(trial.feed, Stream.LOG)),
-            ],
-            tick=lambda: trial.tick(stop=stop()),
-            ended=trial.ended,
-            now=self._now,
-        )
-
-    def _hardware(self, assignment: Assignment) -> Hardware:
-        variables = self._sandbox.access.variables
-        return hardware(assignment.device, assignment.limits.threads, variables, tree=self._tree)
-
-    def _begin(
+    def _run(
         self,
         assignment: Assignment,
         standby: Standby | None,
         on_point: Callable[[Point], None],
+        stop: Callable[[], bool],
         prune_check: PruneCheck,
         at_rest: Callable[[], bool],
-        held: ExitStack,
-    ) -> tuple[RunningTrial, TrialProcess]:
-        assignment.out.mkdir(mode=0o700)
-        shards = [held.enter_context(path.open("rb", 0)) for path in assignment.train_files]
-        if standby is None:
-            process = held.enter_context(closing(self._launch(assignment)))
-        else:
-            process = standby.begin(assignment)
-        with suppress(OSError):  # it is gone: how it ended will be seen
-            process.control.sendall(hello(assignment, process.metrics_fd))
-        tree, limits = process.tree, assignment.limits
-        usage_limits = ResourceLimits(tree, limits, assignment.scratch)
-        meter = Meter(tree, usage_limits, assignment.budget, limits, self._now)
-        trial = RunningTrial(
-            assignment,
-            tree,
-            meter,
-            process.control,
-            shards,
-            on_point,
-            prune_check,
-            at_rest,
-            self._patience,
-        )
-        return trial, process
+    ) -> Outcome:
+        """Start its process, or have the one that waits begin, and follow it to its end."""
+        with ExitStack() as held:
+            try:
+                assignment.out.mkdir(mode=0o700)
+                shards = [held.enter_context(path.open("rb", 0)) for path in assignment.train_files]
+                if standby is None:
+                    process = held.enter_context(closing(self._launch(assignment)))
+                else:
+                    process = standby.begin(assignment)
+            except OSError as fault:
+                why = f"cannot start a trial: {fault.strerror or fault}"
+                return Outcome(Ending.NOT_STARTED, safe_line(why))
+            tree, limits = process.tree, assignment.limits
+            usage_limits = ResourceLimits(tree, limits, assignment.scratch)
+            meter = Meter(tree, usage_limits, assignment.budget, limits, self._now)
+            trial = RunningTrial(
+                assignment, process, meter, shards, on_point, prune_check, at_rest, self._patience
+            )
+            supervise(
+                tree,
+                [
+                    Pipe(process.control.fileno(), trial.take_control, LINE_BYTES),
+                    Pipe(process.metrics, trial.take_metrics, LINE_BYTES),
+                    Pipe(process.log, trial.take_log),
+                ],
+                tick=lambda: trial.tick(stop=stop()),
+                ended=meter.end,
+                now=self._now,
+            )
+            outcome, variables = trial.outcome(), self._sandbox.access.variables
+            ran_on = hardware(assignment.device, limits.threads, variables, tree=self._tree)
+            return replace(outcome, hardware=ran_on)
 
     def _launch(self, assignment: Assignment) -> TrialProcess:
         module = "profiler" if assignment.profiled else "launch"

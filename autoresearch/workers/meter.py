@@ -10,8 +10,6 @@ from autoresearch.workers.exits import Failed
 
 MEMORY_POLL_SECONDS = 0.25
 
-Breach = tuple[Ending, str]
-
 
 @dataclass(frozen=True)
 class _Moment:
@@ -78,12 +76,12 @@ class Meter:
         self.freeze()
         self._total = self.age
 
-    def late(self) -> Breach | None:
+    def late(self) -> Failed | None:
         """Return LATE when more than budget and grace are spent."""
         over = self.spent() - self._budget.training
         if over <= self._budget.grace:
             return None
-        return Ending.LATE, f"finished {over:.2g} s after its budget"
+        return Failed(Ending.LATE, f"finished {over:.2g} s after its budget")
 
     def overdue(self) -> Failed | None:
         """Return the time limit that is passed, if any.
@@ -130,15 +128,16 @@ class Meter:
     def _moment(self) -> _Moment:
         return _Moment(self._now(), self._waits.seconds() if self._waits else 0.0)
 
-    def overweight(self) -> Breach | None:
+    def overweight(self) -> Failed | None:
         """Look at what is used if it is time to; return the limit that is passed, if any is."""
         if self._now() - self._polled < MEMORY_POLL_SECONDS:
             return None
         self.weigh()
         if self.peak > self._limits.memory:
-            return Ending.OUT_OF_MEMORY, f"used more than {self._limits.memory / 2**30:.3g} GiB"
+            told = f"used more than {self._limits.memory / 2**30:.3g} GiB"
+            return Failed(Ending.OUT_OF_MEMORY, told)
         excess = self._usage_limits.violation()
-        return (Ending.OVER_LIMIT, excess) if excess else None
+        return Failed(Ending.OVER_LIMIT, excess) if excess else None
 
     def weigh(self) -> None:
         """Look at the memory now."""

@@ -117,7 +117,8 @@ class SlotChooser:
 
     def _on_cards(self, asked: str) -> tuple[Slot, ...]:
         cards = offered(self.environment, self.tree)
-        wanted = cards if asked == ALL else [_card(word, cards, asked) for word in _words(asked)]
+        words = [word.strip() for word in asked.split(",")]
+        wanted = cards if asked == ALL else [_card(word, cards, asked) for word in words]
         if not wanted:
             msg = f"--devices {asked}: no card is found; `autoresearch doctor` tells why"
             raise UsageFault(msg)
@@ -125,7 +126,10 @@ class SlotChooser:
             msg = f"--devices {asked}: one card is named twice"
             raise UsageFault(msg)
         slots = tuple(self._slot(card, cards) for card in wanted)
-        _require_one_kind(slots, asked)
+        if len(alike := _kinds(slots)) > 1:
+            why = "scores are comparable on one kind of card only"
+            msg = f"--devices {asked}: {why}: choose {described(alike)}"
+            raise UsageFault(msg)
         return slots
 
     def _slot(self, card: Card, among: Sequence[Card]) -> Slot:
@@ -135,7 +139,9 @@ class SlotChooser:
 
 def described(kinds: Sequence[Sequence[Slot]]) -> str:
     """Return kinds of cards in words, each as --devices takes it."""
-    return ", or ".join(f"{_names(each)} ({_kind(each[0])})" for each in kinds)
+    return ", or ".join(
+        f"{','.join(slot.name for slot in each)} ({_kind(each[0])})" for each in kinds
+    )
 
 
 def _kinds(slots: Sequence[Slot]) -> list[list[Slot]]:
@@ -146,25 +152,9 @@ def _kinds(slots: Sequence[Slot]) -> list[list[Slot]]:
     return sorted(found.values(), key=len, reverse=True)
 
 
-def _names(slots: Sequence[Slot]) -> str:
-    return ",".join(each.name for each in slots)
-
-
-def _require_one_kind(slots: Sequence[Slot], asked: str) -> None:
-    alike = _kinds(slots)
-    if len(alike) > 1:
-        why = "scores are comparable on one kind of card only"
-        msg = f"--devices {asked}: {why}: choose {described(alike)}"
-        raise UsageFault(msg)
-
-
 def _kind(slot: Slot) -> str:
     key = slot.hardware.key
     return ", ".join(key[name] for name in _TELLING if name in key)
-
-
-def _words(asked: str) -> list[str]:
-    return [word.strip() for word in asked.split(",")]
 
 
 def _card(word: str, cards: Sequence[Card], asked: str) -> Card:

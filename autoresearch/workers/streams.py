@@ -7,7 +7,6 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
-from enum import IntEnum
 from types import MappingProxyType
 
 from autoresearch.records.text import counted, safe_line
@@ -22,14 +21,6 @@ MAX_ROW_BYTES = 4096
 # Looked for at the beginnings of lines and drawings alone, so in a time linear in the text.
 _OVERDRAWN = re.compile(rb"(?<![^\r\n])[^\r\n]++\r++(?=[^\r\n])")
 _METRIC_KEYS = frozenset({"step", "loss", "tokens", "progress", "seconds"})
-
-
-class Stream(IntEnum):
-    """The streams of a trial, in the order in which they are read."""
-
-    CONTROL = 0
-    METRICS = 1
-    LOG = 2
 
 
 class CappedLog:
