@@ -9,12 +9,8 @@ import pytest
 
 from autoresearch import sandbox
 from autoresearch.config import Project, Settings
-from autoresearch.config.settings import (
-    DataSettings,
-    MetricSettings,
-    SandboxSettings,
-    TargetSettings,
-)
+from autoresearch.config.metric_settings import DataSettings, MetricSettings
+from autoresearch.config.settings import SandboxSettings, TargetSettings
 from autoresearch.doctor.finding import Finding, Level
 from autoresearch.doctor.openings import openings
 from autoresearch.execution import Host, TrialSpec, Watch, execute_trial

@@ -20,7 +20,7 @@ from autoresearch.config import (
     parse_duration,
     scrub_git_environment,
 )
-from autoresearch.config.settings import METRIC_SOURCES
+from autoresearch.config.metric_settings import METRIC_SOURCES
 from autoresearch.errors import ProjectError
 from autoresearch.records.metric import BITS_PER_BYTE, Metric, MetricSource
 from autoresearch.records.values import Clock

@@ -9,6 +9,7 @@ from autoresearch.config.environment import (
     without_secrets,
 )
 from autoresearch.config.loading import load_settings
+from autoresearch.config.metric_settings import DataSettings, GuardSettings, MetricSettings
 from autoresearch.config.project import FIXED, PROMPTS, Project, find_project, make_private
 from autoresearch.config.proposer_settings import (
     CommandSettings,
@@ -18,10 +19,7 @@ from autoresearch.config.proposer_settings import (
 )
 from autoresearch.config.settings import (
     CorpusSettings,
-    DataSettings,
     EvaluationSettings,
-    GuardSettings,
-    MetricSettings,
     NotifySettings,
     PreflightSettings,
     SandboxSettings,

@@ -59,10 +59,10 @@ _RULES = (
         "drop it, or install it yourself first and name it: a trial cannot",
     ),
     _Rule(
-        r"\b(?:print|output|fak|hard-?cod|forg|spoof|invent)\w*\s+(?:[\w-]+\s+){0,4}?"
+        r"\b(?:fak|hard-?cod|forg|spoof|invent)\w*\s+(?:[\w-]+\s+){0,4}?"
         r"`?(?:val_bpb|val_loss|score|metric|bits per byte)\b",
-        "asks to print or fake the score",
-        "drop it: the score is measured from the checkpoint, what is printed is never read",
+        "asks to fake the score",
+        "drop it: what is not measured is no improvement",
     ),
     _Rule(
         r"\b(?:train|fit|tun|overfit|learn|peek|memori[sz]|calibrat|look|read)\w*\s+(?:[\w-]+\s+){0,4}?"

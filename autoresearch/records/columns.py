@@ -1,4 +1,4 @@
-"""What the registry's columns hold: each kind refuses or mends what must not be stored."""
+"""What the registry's columns hold, each kind refusing what must not be stored; what a row has."""
 
 import math
 from datetime import UTC, datetime
@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from sqlalchemy import DateTime, Dialect, Float, String, Text
 from sqlalchemy.types import TypeDecorator
+from sqlmodel import Field, SQLModel
 
 
 class Finite(TypeDecorator[float]):
@@ -87,3 +88,14 @@ class Word(TypeDecorator[StrEnum]):
         """Return the member."""
         del dialect
         return None if value is None else self.kind(value)
+
+
+class Row(SQLModel):
+    """A row of any table."""
+
+    id: int | None = Field(default=None, primary_key=True)
+
+    @property
+    def number(self) -> int:
+        """Its `id`; 0 before it is written."""
+        return self.id or 0

@@ -2,18 +2,17 @@
 
 from datetime import datetime
 
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from autoresearch.records.columns import Plain, Utc
+from autoresearch.records.columns import Plain, Row, Utc
 
 LONGEST = 1000  # characters of a note: what is longer belongs into program.md
 MOST = 20  # notes that stand in a brief at once
 
 
-class Note(SQLModel, table=True):
+class Note(Row, table=True):
     """One note of the person's; every brief has it from `created_at` on, until `dropped_at`."""
 
-    id: int | None = Field(default=None, primary_key=True)
     study_id: int = Field(foreign_key="study.id", index=True)
     text: str = Field(sa_type=Plain)
     created_at: datetime = Field(sa_type=Utc)

@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, Index, LargeBinary
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from autoresearch.records.columns import Directed, Finite, Plain, Utc, Word
+from autoresearch.records.columns import Directed, Finite, Plain, Row, Utc, Word
 from autoresearch.records.metric import Metric
 from autoresearch.records.money import CallEnding, CallState
 from autoresearch.records.scores import Allowance
@@ -26,7 +26,7 @@ from autoresearch.records.values import (
 )
 
 
-class Study(SQLModel, table=True):
+class Study(Row, table=True):
     """One night's lineage: a tag, a branch, a base commit, what makes its scores comparable.
 
     `salt` is random and secret from candidate code: what no hostile text can foresee grows from it.
@@ -47,7 +47,6 @@ class Study(SQLModel, table=True):
     experiments, and none of its scores is compared with another study's.
     """
 
-    id: int | None = Field(default=None, primary_key=True)
     tag: str = Field(sa_type=Plain, unique=True)
     branch: str = Field(sa_type=Plain)
     base_commit: str = Field(sa_type=Plain)
@@ -75,11 +74,6 @@ class Study(SQLModel, table=True):
     created_at: datetime = Field(sa_type=Utc)
 
     @property
-    def number(self) -> int:
-        """Its `id`; 0 before it is written."""
-        return self.id or 0
-
-    @property
     def is_imported(self) -> bool:
         """Whether it was read from a file of the person's, not trained here."""
         return bool(self.origin)
@@ -102,7 +96,7 @@ class Study(SQLModel, table=True):
         return self.machine_changes[-1] if self.machine_changes else 0
 
 
-class Experiment(SQLModel, table=True):
+class Experiment(Row, table=True):
     """One proposal and its fate; a row whatever happens to it.
 
     `parent_sha` is the commit it changes, `commit_sha` the commit that was trained (also for a
@@ -136,7 +130,6 @@ class Experiment(SQLModel, table=True):
         ),
     )  # fmt: skip
 
-    id: int | None = Field(default=None, primary_key=True)
     study_id: int = Field(foreign_key="study.id", index=True)
     parent_id: int | None = Field(default=None, foreign_key="experiment.id")
     state: ExperimentState = Field(sa_type=Word(ExperimentState))
@@ -186,11 +179,6 @@ class Experiment(SQLModel, table=True):
     patch: str = Field(default="", sa_type=Plain)
 
     @property
-    def number(self) -> int:
-        """Its `id`; 0 before it is written."""
-        return self.id or 0
-
-    @property
     def chances(self) -> Chances | None:
         """How likely it is better, neutral or worse; None where that is not known."""
         if self.p_better is None or self.p_neutral is None:
@@ -203,7 +191,7 @@ class Experiment(SQLModel, table=True):
         return self.reverts_id is not None
 
 
-class Trial(SQLModel, table=True):
+class Trial(Row, table=True):
     """One capped training of an experiment with one seed, with its score.
 
     Memory is in bytes, times are in seconds (training on the study's clock). `curve` is a list of
@@ -229,7 +217,6 @@ class Trial(SQLModel, table=True):
         ),
     )  # fmt: skip
 
-    id: int | None = Field(default=None, primary_key=True)
     experiment_id: int = Field(foreign_key="experiment.id", index=True)
     seed: int
     purpose: Purpose = Field(default=Purpose.SCREENING, sa_type=Word(Purpose))
@@ -272,11 +259,6 @@ class Trial(SQLModel, table=True):
     log: bytes | None = Field(default=None, sa_type=LargeBinary)
 
     @property
-    def number(self) -> int:
-        """Its `id`; 0 before it is written."""
-        return self.id or 0
-
-    @property
     def gauges(self) -> dict[str, float]:
         """Every number but the score that a guard may be set on."""
         # One that ended before it was looked at took next to nothing.
@@ -285,14 +267,13 @@ class Trial(SQLModel, table=True):
         return self.numbers | memory
 
 
-class Call(SQLModel, table=True):
+class Call(Row, table=True):
     """One attempt at a provider. Costs in US dollars, latency in seconds, tokens as in `Usage`.
 
     While `state` is RESERVED, `cost_usd` is the worst case; a killed run's stay so. `answer` is
     the zlib-compressed text of the model, `sent_back` why it was refused; `price` names the rates.
     """
 
-    id: int | None = Field(default=None, primary_key=True)
     study_id: int = Field(foreign_key="study.id", index=True)
     experiment_id: int | None = Field(default=None, foreign_key="experiment.id", index=True)
     proposer: str = Field(sa_type=Plain)
