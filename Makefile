@@ -59,6 +59,8 @@ types: install
 floors: install
 	$(BIN)/lint-imports --no-cache
 
+# By its whole path: a test's processes leave their shares from other folders, too.
+coverage: export COVERAGE_FILE = $(CURDIR)/.coverage
 coverage: install
 	$(MAKE) test-all PYTEST_ARGS="--cov --cov-report=term:skip-covered $(PYTEST_ARGS)"
 
