@@ -119,7 +119,8 @@ class Stage:
 
     def spends(self, seconds: float) -> str:
         """A line of a training that takes so long."""
-        return f"open({str(self.here)!r}, 'w').write('{seconds}')"
+        # Closed by the line itself: an interrupt that strikes in a file's finalizer is lost.
+        return f"__import__('pathlib').Path({str(self.here)!r}).write_text('{seconds}')"
 
     def limit(self, **training: object) -> None:
         changed = replace(self.settings.training, **training)  # type: ignore[arg-type]
