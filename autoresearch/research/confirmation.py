@@ -49,7 +49,7 @@ class Confirmation:
     def doubtful(self, study: Study) -> Wanted:
         """Return what of a further pair is to be trained for keeps that stand on one in doubt."""
         posterior, keeps = self._kept(study)
-        if not self._doubtful(posterior, keeps):
+        if not any(map(self._can_be_paired, self._doubtful(posterior, keeps))):
             return ()
         return self._pair(study, posterior, keeps, epoch=posterior.epoch)
 
@@ -73,7 +73,7 @@ class Confirmation:
 
         Another may be under it. Nothing is built on what is on top: so nothing is tried anew.
         """
-        while self.share and (tip := self._doubtful_tip(study)):
+        while tip := self._doubtful_tip(study):
             self.recorder.revoke_keep(study, tip.row, _LEFT_IN_DOUBT)
 
     def catch_up(self, study: Study) -> None:
@@ -111,21 +111,18 @@ class Confirmation:
         parent = self.registry.experiment(int(keep.parent_id or 0), whole=False)
         return self.paired_trials.pair(study, keep, parent, seed, Purpose.CONFIRMING)
 
-    def _doubtful(self, posterior: StudyPosterior, keeps: Sequence[Keep]) -> int:
-        """Return how many keeps stand on one pair alone and are more likely no better."""
+    def _doubtful(self, posterior: StudyPosterior, keeps: Sequence[Keep]) -> list[Keep]:
+        """Return the keeps that stand on one pair alone and are more likely no better."""
         if not self.share:
-            return 0
+            return []
         kept = [each.kept for each in keeps]
         places = policy.doubtful(kept, posterior.noise, posterior.belief.prior)
-        return sum(self._can_be_paired(keeps[place]) for place in places)
+        return [keeps[place] for place in places]
 
     def _doubtful_tip(self, study: Study) -> Keep | None:
-        posterior, keeps = self._kept(study)
-        incumbent = self.registry.incumbent(study)
-        tip = [each for each in keeps if incumbent is not None and each.row.id == incumbent.id]
-        kept = [each.kept for each in tip]
-        unsure = policy.doubtful(kept, posterior.noise, posterior.belief.prior)
-        return tip[0] if unsure else None
+        unsure, incumbent = self._doubtful(*self._kept(study)), self.registry.incumbent(study)
+        top = incumbent.id if incumbent is not None else None
+        return next((each for each in unsure if each.row.id == top), None)
 
     def _must(
         self, study: Study, posterior: StudyPosterior, keeps: Sequence[Keep], *, patient: bool
@@ -138,7 +135,7 @@ class Confirmation:
         left = self.left()
         if not patient and left is None:
             return False
-        unsure = self._doubtful(posterior, keeps)
+        unsure = sum(map(self._can_be_paired, self._doubtful(posterior, keeps)))
         needed = (2 * unsure + 1) * self.registry.quickest(study.number)
         return unsure > 0 and (patient or (left is not None and left <= needed))
 
