@@ -8,9 +8,9 @@ from pathlib import Path
 
 import typer
 
-from autoresearch.commands.output import write_whole
 from autoresearch.commands.status import chosen_study, one_of
 from autoresearch.config import Project, find_project
+from autoresearch.corpus.files import write_safely
 from autoresearch.errors import ProjectError, UsageFault
 from autoresearch.records.tables import Study
 from autoresearch.records.text import counted, safe_line
@@ -64,7 +64,7 @@ def _to_a_file(options: ExportOptions, _project: Project, registry: Registry, st
     path, table = Path(options.place), Table(options.table or Table.EXPERIMENTS)
     data = rendered(registry, study, table, path.suffix.lower())
     try:
-        write_whole(path, data)
+        write_safely(path, [data], 0o666)
     except OSError as fault:
         msg = f"cannot write {path}: {fault.strerror}: name a folder that exists and has room"
         raise ProjectError(msg) from None

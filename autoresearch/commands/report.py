@@ -8,10 +8,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from autoresearch.commands.output import stdout, write_whole
+from autoresearch.commands.output import stdout
 from autoresearch.commands.serving import LivePage, ReportServer, Source
 from autoresearch.commands.status import chosen_study, read_report
 from autoresearch.config import Project, find_project
+from autoresearch.corpus.files import write_safely
 from autoresearch.errors import ProjectError, UsageFault
 from autoresearch.registry import Registry
 from autoresearch.render.page import page
@@ -88,7 +89,7 @@ def _write(folder: Path, name: str, data: bytes) -> Path:
     path = folder.absolute() / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(path, data)
+        write_safely(path, [data], 0o666)
     except OSError as fault:
         msg = f"{path} cannot be written ({fault.strerror}): name another folder with --out"
         raise ProjectError(msg) from None

@@ -80,7 +80,7 @@ class OpenExperiments:
     def _keep_up(self, work: OpenExperiment) -> bool:
         """Put what waits on top of the incumbent; return whether it fits, and drop it if not."""
         incumbent = self.agenda.incumbent
-        if incumbent is None or work.resumed or work.row.parent_id in (None, incumbent.id):
+        if incumbent is None or work.resumed or not self._is_overtaken(work.row):
             return True
         rebase = partial(self.admission.rebase, self.agenda.study, work.row, incumbent)
         found = self.backoff.retry(rebase)
