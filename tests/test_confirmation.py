@@ -3,28 +3,39 @@
 import os
 import signal
 import sqlite3
+from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from autoresearch import patching, policy
 from autoresearch.config import find_project
+from autoresearch.errors import SlotLostError
+from autoresearch.execution import Ended, Executor, Host, Message, TrialSpec
 from autoresearch.gitrepo import GitRepo
-from autoresearch.records.events import Event, ExperimentDone, StandingChanged, TrialStarted
+from autoresearch.records.events import (
+    Event,
+    ExperimentDone,
+    StandingChanged,
+    TrialStarted,
+    Waiting,
+)
 from autoresearch.records.proposals import Change
 from autoresearch.records.tables import Experiment, Trial
 from autoresearch.records.training import Outcome
 from autoresearch.records.values import (
     Ending,
     ExperimentState,
+    FailureKind,
     Purpose,
     Reading,
     Standing,
     TrialState,
     Verdict,
 )
-from autoresearch.research import StopRules, recover
+from autoresearch.research import StopRules, recover, tasks
 from autoresearch.research import recorder as books_room
 from autoresearch.research.confirmation import Confirmation, earn_claim
 from autoresearch.research.paired_trials import PairedTrials
@@ -32,7 +43,7 @@ from autoresearch.research.recorder import Recorder
 from autoresearch.research.requests import Request
 from autoresearch.workers import Assignment
 from tests.commands import Forked
-from tests.inline import InlineWorker
+from tests.inline import InlineExecutor, InlineWorker
 from tests.rows import an_experiment
 from tests.stubs import TRAIN, Night, Scripted, git, make_project, variant
 
@@ -57,6 +68,10 @@ def night(tmp_path: Path, *sources: str | Change, share: float = 0.5) -> Night:
 
 def rows(made: Night) -> list[Experiment]:
     return made.registry.experiments(made.study())
+
+
+def trials(made: Night) -> list[Trial]:
+    return [trial for row in rows(made) for trial in made.registry.trials(row)]
 
 
 def tip(made: Night) -> str:
@@ -89,6 +104,54 @@ def test_a_claim_that_is_lost_again_is_told(tmp_path: Path) -> None:
     assert isinstance(told, StandingChanged)
     assert (told.experiment_id, told.standing) == (2, None)
     assert told.reason
+
+
+@dataclass
+class LosingNight(Night):
+    """A night that loses a slot at its first confirming trial, for some looks of the controller."""
+
+    away: int = 0
+
+    def _executor(self, hosts: Mapping[str, Host]) -> Executor:
+        night = self
+
+        class Losing(InlineExecutor):
+            looks: int | None = None  # since it was lost
+
+            @property
+            def slots(self) -> tuple[str, ...]:
+                if self.looks is None or self.looks > night.away:
+                    return tuple(hosts)
+                self.looks += 1
+                return tuple(hosts)[1:]
+
+            def submit(self, slot: str, spec: TrialSpec, tell: Callable[[Message], None]) -> None:
+                begun = [each for each in night.events if isinstance(each, TrialStarted)][-1]
+                if begun.purpose is Purpose.CONFIRMING and slot == "0" and self.looks is None:
+                    self.looks = 0
+                    tell(Ended(slot, SlotLostError("it is gone")))
+                else:
+                    super().submit(slot, spec, tell)
+
+        return Losing(hosts, self.stopped)
+
+
+@pytest.mark.parametrize(("slots", "away"), [(2, 10**9), (1, 9)])
+def test_a_slot_that_goes_in_a_confirming_pair_costs_no_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slots: int, away: int
+) -> None:
+    monkeypatch.setattr(tasks, "LOOK_SECONDS", 0.005)
+    monkeypatch.setattr("autoresearch.policy.confirmation._AHEAD", ())  # nothing is worth it before
+    project = make_project(tmp_path / "project", source(2.0))
+    ideas = Scripted([source(1.9), source(2.2)])
+    made = LosingNight(project, ideas, confirm_share=0.5, slots=slots, away=away)
+    made.run()
+    row = rows(made)[1]
+    assert (row.verdict, row.standing) == (Verdict.KEEP, Standing.CONFIRMED)
+    lost = [each for each in trials(made) if each.failure is FailureKind.MACHINE]
+    assert [(each.purpose, each.detail) for each in lost] == [(Purpose.CONFIRMING, "it is gone")]
+    waited = [each for each in made.events if isinstance(each, Waiting)]
+    assert len(waited) == (slots == 1), "with no slot left it waits for one"
 
 
 def test_once_nothing_is_left_to_try_the_share_is_spent_patiently(

@@ -25,7 +25,7 @@ from autoresearch.records.values import (
 )
 from autoresearch.research import StopRules, tasks
 from autoresearch.research.recorder import Recorder
-from autoresearch.research.schedule import Participant
+from autoresearch.research.schedule import Participant, Turn
 from tests import stubs
 from tests.inline import InlineExecutor, ShuffledExecutor
 from tests.stubs import TRAIN, Night, Scripted, git, make_project, variant, whole
@@ -98,6 +98,16 @@ def test_a_late_winner_is_tried_on_top_of_the_one_that_came_first(tmp_path: Path
     assert "QUALITY = 1.8" in code
     assert "BONUS = -0.15" in code
     assert tip(night) == again.commit_sha
+
+
+def test_a_late_winner_counts_for_its_side_beside_a_control(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Turn, "control", "random")  # as if each turn could have been that one's
+    night = a_night(tmp_path, changed(QUALITY=1.8), changed(BONUS=-0.15))
+    night.run()
+    assert Verdict.STALE in verdicts(night)
+    assert [row.control for row in rows(night)] == ["", "random", "random", "random"]
 
 
 def test_a_late_winner_that_does_not_fit_any_more_says_so(tmp_path: Path) -> None:
@@ -369,6 +379,42 @@ def test_it_waits_for_a_slot_and_runs_elsewhere_what_one_took_with_it(tmp_path: 
     told = [each for each in night.events if isinstance(each, Waiting)]
     assert len(told) == 1, "why it waits is told once"
     assert "no machine" in told[0].reason
+
+
+def test_what_was_lost_with_its_slot_waits_again_and_is_put_on_top_of_a_keep(
+    tmp_path: Path,
+) -> None:
+    class Losing(ShuffledExecutor):
+        """Loses its second slot with the first idea that begins there."""
+
+        gone = False
+
+        @property
+        def slots(self) -> tuple[str, ...]:
+            return ("0",) if self.gone else ("0", "1")
+
+        def submit(self, slot: str, spec: TrialSpec, tell: Callable[[Message], None]) -> None:
+            begun = [each for each in night.events if isinstance(each, TrialStarted)][-1]
+            if begun.purpose is Purpose.SCREENING and slot == "1":
+                self.gone = True
+                tell(Ended(slot, SlotLostError("it is gone")))
+            else:
+                super().submit(slot, spec, tell)
+
+    class LosingNight(Night):
+        def _executor(self, hosts: Mapping[str, Host]) -> Executor:
+            return Losing(hosts, self.stopped, 0)
+
+    project = make_project(tmp_path / "project", SPACIOUS)
+    ideas = Scripted([changed(QUALITY=1.8), changed(BONUS=-0.15)])
+    night = LosingNight(project, ideas, slots=2)
+    night.run()
+    assert verdicts(night) == [Verdict.KEEP] * 3, "no trial of it had ended: it is the same row"
+    _, first, second = rows(night)
+    assert second.parent_id == first.id
+    failures = [each.failure for each in night.registry.trials(second)]
+    assert failures == [FailureKind.MACHINE, None, None]
+    assert all(each.slot_seconds is not None for each in night.registry.trials(second))
 
 
 def test_a_change_beside_that_of_a_keep_is_put_on_top_of_it(tmp_path: Path) -> None:

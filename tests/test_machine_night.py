@@ -1,6 +1,7 @@
 """Nights on a machine that is looked at: replicates, drift, what the noise hides, documents."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from autoresearch.config import Project, load_settings
+from autoresearch.execution import Executor, Host
 from autoresearch.records.events import Event, Notice, TrialStarted
 from autoresearch.records.hardware import Hardware
 from autoresearch.records.proposals import Change
@@ -19,9 +21,10 @@ from autoresearch.records.values import Purpose, Standing, TrialState, Verdict
 from autoresearch.registry.packing import pack_counts
 from autoresearch.research import StopRules
 from autoresearch.research.drift import DriftChecks
+from autoresearch.research.like_slots import LikeSlots
 from autoresearch.research.study import begin_anew
 from autoresearch.workers import Assignment
-from tests.inline import InlineWorker
+from tests.inline import InlineExecutor, InlineWorker
 from tests.rendering import Fabricated
 from tests.stubs import TRAIN, ConfigScorer, Night, Scripted, git, make_project, variant
 
@@ -378,16 +381,69 @@ def test_cards_of_several_slots_are_each_held_against_themselves(tmp_path: Path)
 
 
 @dataclass
+class ByCard(Night):
+    """A night on two cards; somebody slows the second one down once the baseline is settled."""
+
+    def _executor(self, hosts: Mapping[str, Host]) -> Executor:
+        usual = Hardware("cuda", "NVIDIA H200", driver="570.86.15", power_limit=700.0)
+        workers = {"0": OnACard(self, usual, after=10**9), "1": OnACard(self, usual, after=1)}
+        return InlineExecutor(
+            {slot: replace(host, worker=workers[slot]) for slot, host in hosts.items()},
+            self.stopped,
+        )
+
+
+def test_a_card_that_is_not_like_the_others_any_more_rests(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", source(2.0))
+    made = ByCard(project, Scripted([source(1.9), *WORSE[:4]]), slots=2)
+    made.run()
+    done = [each for row in rows(made) for each in trials(made, int(row.id or 0))]
+    slowed = [each for each in done if each.hardware["power_limit"] == 450.0]
+    assert len(slowed) == 1, "no trial more is begun there"
+    assert slowed[0].worker == "inline:1"
+    assert [each.verdict for each in rows(made)].count(None) == 0
+    told = [each for each in notices(made) if "not like the others any more" in each]
+    assert len(told) == 1
+    assert "power limit 700 W and 450 W" in told[0]
+    read = [each for found in made.registry.readings(made.study()).values() for each in found]
+    beside = [each.epoch for each in read].count(len(made.study().machine_changes) - 1)
+    assert beside == 1, "what it read is compared with nothing else"
+
+
+def test_most_slots_say_which_hardware_is_the_usual_one() -> None:
+    told = list[Event]()
+    like, slots = LikeSlots(told.append), ("0", "1", "2")
+    fast = Hardware("cuda", "NVIDIA H200", power_limit=700.0)
+    slow = replace(fast, power_limit=450.0)
+    for slot in slots:
+        assert not like.ran(slot, fast, slots)
+    assert not like.ran("0", None, slots), "what is not known contradicts nothing"
+    assert like.ran("0", slow, slots)
+    assert like.of(slots) == ["1", "2"]
+    assert not like.ran("1", slow, slots), "by then it is the usual one"
+    assert like.of(slots) == ["0", "1"]
+    assert not like.ran("2", slow, slots)
+    assert like.of(slots) == ["0", "1", "2"]
+    assert [each.text.partition(" is")[0] for each in told if isinstance(each, Notice)] == [
+        "slot 0", "slot 2",
+    ]  # fmt: skip
+    alone = LikeSlots(told.append)
+    assert not alone.ran("0", fast, ["0"])
+    assert not alone.ran("0", slow, ["0"]), "one slot is always like itself"
+
+
+@dataclass
 class OnACard:
-    """Trains inline, on a card that somebody slows down once the second experiment is settled."""
+    """Trains inline, on a card that somebody slows down once there are more than so many rows."""
 
     made: Night
     card: Hardware
+    after: int = 2
     name: str = "inline"
     prepare = InlineWorker.prepare
     close = InlineWorker.close
 
     def train(self, assignment: Assignment, **more: Any) -> Outcome:
-        if len(rows(self.made)) > 2:
+        if len(rows(self.made)) > self.after:
             self.card = replace(self.card, power_limit=450.0, driver="")
         return replace(InlineWorker().train(assignment, **more), hardware=self.card)

@@ -83,3 +83,18 @@ def test_the_slot_clock_gives_every_second_to_one_reason() -> None:
     assert clock.end("a") == SlotTime(machine=3.0)
     wait(4.0, a=IdleReason.END)
     assert clock.rest() == {"paused": 7.0, "end": 29.0, "deciding": 9.0}
+
+
+def test_of_a_slot_that_is_gone_no_further_time_is_counted() -> None:
+    now = [0.0]
+    clock = SlotClock(lambda: now[0])
+    clock.open(["a", "b"])
+    now[0] += 3.0
+    clock.passed(3.0, {"a": IdleReason.PROPOSALS, "b": IdleReason.PROPOSALS})
+    clock.close_others(["a"])
+    now[0] += 100.0
+    clock.passed(100.0, {"a": IdleReason.PROPOSALS})
+    clock.close_others(["a", "c"])
+    assert clock.rest() == {"proposals": 106.0}
+    clock.begin("b", waiting=0.0)
+    assert clock.end("b") == SlotTime(), "one that comes back begins anew"

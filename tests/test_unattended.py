@@ -22,7 +22,7 @@ from autoresearch.commands.detaching import detach
 from autoresearch.config import find_project
 from autoresearch.errors import Interrupted, RegistryError
 from autoresearch.records.events import Notice, TrialScored, TrialStarted, Waiting
-from autoresearch.records.money import CapReached, Intent
+from autoresearch.records.money import CapReached, CapUse, Intent
 from autoresearch.records.training import Outcome
 from autoresearch.records.values import Ending, ExperimentState, FailureKind, Verdict
 from autoresearch.registry import Ask, Registry, RunLock, RunNote, listening, run_at_work, send
@@ -31,6 +31,7 @@ from autoresearch.render.live import PlainWatcher
 from autoresearch.render.logfile import LogFile
 from autoresearch.research import StopRules, tasks
 from autoresearch.research.control import Control, HeldLedger
+from autoresearch.research.stopping import MoneyCap, Stopper
 from tests import counting
 from tests.commands import Command, Forked, autoresearch
 from tests.inline import InlineWorker
@@ -161,7 +162,7 @@ def test_a_paused_night_can_be_ended(tmp_path: Path, end: str) -> None:
 def test_no_call_begins_in_a_pause_or_too_late() -> None:
     control, late = Control(), [None, "the time is up"]
     ledger, answers = FreeLedger(), list[object]()
-    held = HeldLedger(ledger, control, lambda: late[0])
+    held = HeldLedger(ledger, control, lambda _call: late[0])
     intent = Intent("p", "provider", "model", "propose", 0.1, "known")
     control.pause()
     calling = threading.Thread(target=lambda: answers.append(held.reserve(intent)))
@@ -175,6 +176,34 @@ def test_no_call_begins_in_a_pause_or_too_late() -> None:
     late.reverse()
     assert held.reserve(intent) == CapReached("the time is up")
     assert len(ledger.intents) == 1
+
+
+class Purse(FreeLedger):
+    """A ledger whose caps leave two and a half dollars."""
+
+    def remaining(self) -> float | None:
+        return 2.5
+
+    def uses(self) -> list[CapUse]:
+        return [CapUse("the run's cap", 10.0, 7.5)]
+
+
+def test_no_call_begins_behind_which_a_training_could_not_be_paid(tmp_path: Path) -> None:
+    money = MoneyCap(Purse(), trial_usd=1.0)
+    assert money.trials == 2
+    assert money.reached() is None
+    assert money.reached(1.5) is None
+    assert money.reached(1.6) == (
+        "a trial may cost $1.00, and the caps leave $2.50 behind a call of up to $1.60"
+    )
+    night = a_night(tmp_path)
+    stopper = Stopper(
+        StopRules(), night.registry, night.runner(), money, night.backoff, lambda: False, Control()
+    )
+    assert stopper.experiments_left(0) == 2, "no more is asked for than can be trained"
+    stopper.rules = StopRules(experiments=3)
+    assert [stopper.experiments_left(begun) for begun in (0, 2)] == [2, 1]
+    assert MoneyCap(Purse()).trials is None, "where trials are free only thinking is capped"
 
 
 # --- how it is reached

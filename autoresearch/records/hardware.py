@@ -34,6 +34,19 @@ class Hardware:
         """What of it two scores must share, as parts of a comparability key; known parts only."""
         return {name: said for name, said in (("software", self._software), *self._parts) if said}
 
+    def unlike(self, other: "Hardware") -> list[str]:
+        """Return in words what of another key contradicts this one's; none where both may be one.
+
+        What is not known of either contradicts nothing.
+        """
+        mine = self.key
+        theirs = other.key.items()
+        return [
+            f"{name} {mine[name]} and {said}"
+            for name, said in theirs
+            if mine.get(name, said) != said
+        ]
+
     @property
     def stored(self) -> dict[str, Any]:
         """This for a JSON column."""

@@ -1,6 +1,6 @@
 """Where the wall seconds of a slot go: what stands between one training and the next."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -33,3 +33,8 @@ class SlotTime:
     machine: float = 0.0
     deciding: float = 0.0
     on_slot: float = 0.0
+
+    @property
+    def spoiled(self) -> "SlotTime":
+        """This for a trial that came to nothing because its slot went."""
+        return replace(self, machine=self.machine + self.on_slot, on_slot=0.0)

@@ -141,7 +141,8 @@ class StudyRows:
     def effects(self, but: int) -> dict[str, int]:
         """Return the effect hash of every experiment but one; see `Queries.effects`."""
         found: dict[str, int] = {}
-        for number, row in self._experiments.items():
+        # At once: proposers' threads ask, and the controller's may add one meanwhile.
+        for number, row in list(self._experiments.items()):
             if row.effect_hash is not None and number != but and row.verdict not in UNCOUNTED:
                 found.setdefault(row.effect_hash, number)
         return found

@@ -115,7 +115,8 @@ class Admission:
         checked = self._examine(study, proposal, tip, but=experiment.number)
         if isinstance(checked, Rejection):
             return checked
-        return self._write(study, self.open(study, proposal, incumbent), checked)
+        again = self.open(study, proposal, incumbent, experiment.control)
+        return self._write(study, again, checked)
 
     def rebase(
         self, study: Study, experiment: Experiment, incumbent: Experiment

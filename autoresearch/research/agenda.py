@@ -7,16 +7,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from autoresearch import policy
+from autoresearch.records.hardware import Hardware
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.values import Purpose
 from autoresearch.registry import Registry
 from autoresearch.research.backoff import Backoff
 from autoresearch.research.confirmation import Confirmation
 from autoresearch.research.drift import DriftChecks
+from autoresearch.research.like_slots import LikeSlots
 from autoresearch.research.paired_trials import PairedTrials
 from autoresearch.research.plan import State, plan
 from autoresearch.research.profiling import seed_to_profile
 from autoresearch.research.requests import Request, Wanted
+from autoresearch.research.trial_recorder import is_finished
 from autoresearch.research.trials import PROFILE_PARTS, TrialRunner
 
 
@@ -65,6 +68,7 @@ class Agenda:
         paired_trials: PairedTrials,
         confirmation: Confirmation,
         drift_checks: DriftChecks,
+        like_slots: LikeSlots,
         profiles: bool,
         backoff: Backoff,
     ) -> None:
@@ -75,6 +79,7 @@ class Agenda:
         self._paired_trials = paired_trials
         self._confirmation = confirmation
         self._drift_checks = drift_checks
+        self._like_slots = like_slots
         self._profiles = profiles
         self._backoff = backoff
         self.works: dict[int, OpenExperiment] = {}
@@ -162,6 +167,11 @@ class Agenda:
         )
         return plan(state)
 
+    def wants(self, *, ends: bool, idle: bool) -> bool:
+        """Whether a trial would begin if there were a slot for it; see `due`."""
+        works = [each for each in self.works.values() if each.begun or not ends]
+        return bool(works or self._confirm(ends=ends, idle=idle))
+
     def begin(self, slot: str, request: Request) -> float:
         """Note that a trial begins; return for how many seconds it was wanted."""
         now = self._backoff.clock()
@@ -188,16 +198,34 @@ class Agenda:
                 work.wanted = _left(work.wanted, request, of, scored=scored)
             self._pair = _left(self._pair, request, self._paired, scored=scored) or ()
         if trial is None:
-            return
-        if self._drift_checks.moved(self.study):
-            self.reread()
-        if request.purpose is Purpose.DRIFT:
+            self._lost(request)
+        else:
+            self._look_at_hardware(slot, trial)
+        if trial is not None and request.purpose is Purpose.DRIFT:
             self._drift_checks.ended(self.study, trial)
             self.reread()
         if self._paired is not None and not self._pair and not self._is_running(Purpose.CONFIRMING):
             over, self._paired = self._paired, None
-            self._confirmation.pair_ended(self.study, over)
+            if trial is not None:
+                self._confirmation.pair_ended(self.study, over)
+                self.reread()
+
+    def _look_at_hardware(self, slot: str, trial: Trial) -> None:
+        """Let rest what was read on other hardware, and a slot that is not like the others."""
+        if self._drift_checks.moved(self.study):
             self.reread()
+        ran_on, slots = Hardware.of(trial.hardware), self._trials.executor.slots
+        if self._like_slots.ran(slot, ran_on, slots):
+            self._drift_checks.set_aside(self.study, trial)
+            self.reread()
+
+    def _lost(self, request: Request) -> None:
+        """Let an experiment whose only trial went with its slot wait for its turn again."""
+        work = self.works.get(request.of)
+        if work is not None and not any(
+            each.request.of == request.of for each in self.running.values()
+        ):
+            work.begun = any(map(is_finished, self._registry.trials(work.row)))
 
     def end_doubts(self) -> None:
         """Take back what a run's own end leaves on top in doubt; see `Confirmation.end_doubts`."""

@@ -16,6 +16,7 @@ from autoresearch.research.control import Control
 from autoresearch.research.controller import Controller
 from autoresearch.research.drift import DriftChecks
 from autoresearch.research.guarding import guards_of, require_numbers
+from autoresearch.research.like_slots import LikeSlots
 from autoresearch.research.open_experiments import OpenExperiments
 from autoresearch.research.paired_trials import PairedTrials
 from autoresearch.research.pipeline import ProposalPipeline
@@ -68,6 +69,8 @@ def controller_for(
     settings, tasks = project.settings.policy, trials.tasks()
     control = control or Control()
     control.wake = tasks.wake
+    like_slots = LikeSlots(backoff.on_event)
+    tasks.fit = like_slots.of
     guards = guards_of(project.settings)
     require_numbers(registry, study, guards)
     recorder = Recorder(registry, repo, backoff.on_event, guards)
@@ -81,6 +84,7 @@ def controller_for(
             confirm_share, registry, paired_trials, recorder, lambda: backoff.left
         ),
         drift_checks=DriftChecks(settings.drift_every, registry, backoff.on_event),
+        like_slots=like_slots,
         profiles=profile,
         backoff=backoff,
     )

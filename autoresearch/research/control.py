@@ -54,19 +54,20 @@ class Control:
 
 @dataclass(frozen=True)
 class HeldLedger:
-    """A ledger for proposers that lets no call begin in a pause, or too late to be of use.
+    """A ledger for proposers that lets no call begin in a pause, or none that cannot be of use.
 
-    `too_late` returns why not even a training can end in time, None if it can.
+    `useless` returns why a training of what it brings could not end in time or not be paid for,
+    None if it could.
     """
 
     ledger: Ledger
     control: Control
-    too_late: Callable[[], str | None]
+    useless: Callable[[Intent], str | None]
 
     def reserve(self, intent: Intent) -> int | CapReached:
         """Return the new call's number, or why it may not be made; not before a pause is over."""
         self.control.wait()
-        if reason := self.too_late():
+        if reason := self.useless(intent):
             return CapReached(reason)
         return self.ledger.reserve(intent)
 

@@ -134,13 +134,25 @@ class Controller:
 
     def _is_stranded(self) -> bool:
         """Whether there is something to do and no slot to do it on; said once."""
-        wants = (self.agenda.works or not self.schedule.is_over) and not self._ends()
-        stranded = bool(wants) and not self.trials.executor.slots
+        stranded = not self.tasks.slots and self._wants_a_slot()
         if stranded and not self._stranded:
             told = "there is no machine to train on; it goes on once there is one"
             self.backoff.on_event(Waiting(told, WaitCause.MACHINE))
         self._stranded = stranded
         return stranded
+
+    def _wants_a_slot(self) -> bool:
+        """Whether something could be begun on a slot that came: what a run's end needs, too."""
+        left = self.backoff.left
+        late = left is not None and left <= self.agenda.quickest
+        if late or self.stopper.interrupted() or self.control.stopping:
+            return False
+        ends = bool(self._ends())
+        if ends and self.stopper.all_spent(self._study):
+            return False
+        idle = self.schedule.too_late(self.pipeline.for_thought)
+        thinking = not ends and not self.schedule.is_over
+        return thinking or self.agenda.wants(ends=ends, idle=idle)
 
     def _goes_on(self) -> bool:
         """With nothing at work, and nobody thinking: return whether something is to come."""

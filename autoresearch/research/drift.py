@@ -39,6 +39,12 @@ class DriftChecks:
             self._rest(study, *change)
         return change is not None
 
+    def set_aside(self, study: Study, trial: Trial) -> None:
+        """Let rest what a trial read whose slot is not like the others; see `LikeSlots`."""
+        if trial.number - 1 not in study.machine_changes:
+            self._rest(study, trial.number, f"trial {trial.number} ran on a slot that rests now")
+        self._rest(study, trial.number + 1)
+
     def due(self, study: Study) -> Request | None:
         """Return the incumbent's trial to repeat if its newest reading has grown old, else None."""
         incumbent = self.registry.incumbent(study)
@@ -86,17 +92,14 @@ class DriftChecks:
                 told = f"the incumbent (experiment {of.id}), trained again on the same seed, "
                 self._rest(study, again.number, told + found.description)
 
-    def _rest(self, study: Study, first: int, told: str) -> None:
+    def _rest(self, study: Study, first: int, told: str = "") -> None:
         """Let rest what was read before a trial, by its number: the first on another machine."""
         study = self.registry.study(study.tag) or study  # trials write what they measured into it
         changes = [*study.machine_changes, first - 1]
         self.registry.save(study.model_copy(update={"machine_changes": changes}))
-        self.on_event(
-            Notice(
-                f"the machine has changed: {told}; the next comparison is on a fresh seed, with "
-                "both sides trained"
-            )
-        )
+        if told:
+            told = f"the machine has changed: {told}; the next comparison is on a fresh seed, with "
+            self.on_event(Notice(f"{told}both sides trained"))
 
 
 def _other_hardware(ran_on: Sequence[RanOn]) -> tuple[int, str] | None:
@@ -107,10 +110,7 @@ def _other_hardware(ran_on: Sequence[RanOn]) -> tuple[int, str] | None:
     """
     before: dict[str, Hardware] = {}
     for each in ran_on:
-        now = each.hardware.key
-        then = before[each.worker].key if each.worker in before else now
-        told = [f"{name} {then[name]} and {said}" for name, said in now.items()
-                if then.get(name, said) != said]  # fmt: skip
+        told = before.get(each.worker, each.hardware).unlike(each.hardware)
         if told:
             return each.trial, "; ".join(told)
         before[each.worker] = each.hardware

@@ -29,10 +29,17 @@ class SlotClock:
         """Build it; `clock` is the run's, in seconds."""
         self._clock = clock
         self._slots: dict[str, _Slot] = {}
+        self._gone = _nothing()
 
     def open(self, slots: Iterable[str]) -> None:
         """Count the time of these slots from now on."""
         self._slots = {slot: _Slot(self._clock()) for slot in slots}
+
+    def close_others(self, slots: Iterable[str]) -> None:
+        """Count no further time of any slot but these: the others are gone with their machines."""
+        for slot in self._slots.keys() - {*slots}:
+            for reason, seconds in _known(self._slots.pop(slot), self._clock()).items():
+                self._gone[reason] += seconds
 
     def is_training(self, slot: str) -> bool:
         """Return whether a trial is at work on a slot."""
@@ -68,7 +75,7 @@ class SlotClock:
     def rest(self) -> dict[str, float]:
         """Return the seconds by reason that belong to no trial: since the last one on each slot."""
         now = self._clock()
-        spent = [_known(slot, now) for slot in self._slots.values()]
+        spent = [self._gone, *(_known(slot, now) for slot in self._slots.values())]
         sums = {reason: sum(each[reason] for each in spent) for reason in IdleReason}
         return {str(reason): seconds for reason, seconds in sums.items() if seconds > 0}
 

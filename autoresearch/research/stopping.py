@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from autoresearch.errors import Interrupted
-from autoresearch.records.money import Account
+from autoresearch.records.money import Account, dollars
 from autoresearch.records.tables import Study
 from autoresearch.records.text import counted
 from autoresearch.records.values import UNCOUNTED, Verdict
@@ -40,16 +40,24 @@ class MoneyCap:
         """US dollars that the tightest cap leaves; None where there is no cap."""
         return self.ledger.remaining()
 
-    def reached(self) -> str | None:
-        """Return why no trial may begin, or None.
+    @property
+    def trials(self) -> int | None:
+        """How many trials are sure to be paid for; None: any number."""
+        left = self.left
+        return None if not self.trial_usd or left is None else int(left // self.trial_usd)
+
+    def reached(self, call: float = 0.0) -> str | None:
+        """Return why no trial may begin, or could after a call of so many dollars; None if it may.
 
         Where trials are free only thinking is capped: who has no money makes way for who needs
         none.
         """
         left = self.left
-        if not self.trial_usd or left is None or left >= self.trial_usd:
+        if not self.trial_usd or left is None or left - call >= self.trial_usd:
             return None
-        return f"a trial may cost ${self.trial_usd:.2f}, and the caps leave ${max(left, 0):.2f}"
+        behind = f" behind a call of up to {dollars(call)}" if call else ""
+        leave = f"the caps leave ${max(left, 0):.2f}{behind}"
+        return f"a trial may cost ${self.trial_usd:.2f}, and {leave}"
 
 
 @dataclass
@@ -74,10 +82,13 @@ class Stopper:
         self._trained += begun or verdict not in UNCOUNTED
 
     def experiments_left(self, begun: int) -> int | None:
-        """Return how many experiments more may begin beside those that have; None: any number."""
-        if self.rules.experiments is None:
-            return None
-        return max(self.rules.experiments - self._trained - begun, 0)
+        """Return how many experiments more may begin beside those that have; None: any number.
+
+        None begins that there is no money for, so no proposal is asked for either.
+        """
+        most, paid = self.rules.experiments, self.money_cap.trials
+        wanted = None if most is None else max(most - self._trained - begun, 0)
+        return min((each for each in (wanted, paid) if each is not None), default=None)
 
     def stop(self, reason: str) -> None:
         """End the run for a reason, if it does not end already."""

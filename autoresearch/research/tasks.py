@@ -1,6 +1,6 @@
 """The tasks at work, at most one a slot, and the one place where this process waits for them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
@@ -37,7 +37,10 @@ class Wake:
 
 
 class Tasks:
-    """Starts tasks on free slots, and takes each a step further when what it waits for is there."""
+    """Starts tasks on free slots, and takes each a step further when what it waits for is there.
+
+    `fit` returns which of the slots may have one.
+    """
 
     def __init__(
         self,
@@ -63,17 +66,23 @@ class Tasks:
         self._done: list[Done] = []
         self._woken = False
         self._slots = executor.slots  # as last looked at
+        self.fit: Callable[[Sequence[str]], list[str]] = list
+
+    @property
+    def slots(self) -> list[str]:
+        """The slots that may have a task; `turn` returns once there are others."""
+        self._look()
+        return self.fit(self._slots)
 
     @property
     def free(self) -> list[str]:
-        """The slots on which nothing is at work; `turn` returns once there are others."""
-        self._slots = self._executor.slots
-        return [slot for slot in self._slots if slot not in self._at_work]
+        """Those of them on which nothing is at work."""
+        return [slot for slot in self.slots if slot not in self._at_work]
 
     @property
     def spare(self) -> int:
-        """How many of the slots that `free` last looked at have nothing at work."""
-        return sum(slot not in self._at_work for slot in self._slots)
+        """How many of the slots that were last looked at are free."""
+        return sum(slot not in self._at_work for slot in self.fit(self._slots))
 
     def wake(self) -> None:
         """Let `turn` return soon; for any thread."""
@@ -122,7 +131,7 @@ class Tasks:
             self._beat()
             self._resume_paused()
         self._take_all()
-        self._slots = self._executor.slots
+        self._look()
         self._woken, done, self._done = False, self._done, []
         return done
 
@@ -145,6 +154,11 @@ class Tasks:
         self._take_all()
         for slot in list(self._at_work):
             self._advance(slot, Interrupted("the run ended"))
+
+    def _look(self) -> None:
+        """Look which slots there are now; of one that is gone no time is counted any more."""
+        self._slots = self._executor.slots
+        self._slot_clock.close_others([*self._slots, *self._at_work])
 
     def _wait(self, longest: float | None, idle: IdleReason) -> None:
         """Let time pass until there is a message, or a pause is over, or for a moment."""
@@ -174,7 +188,9 @@ class Tasks:
 
     def _reasons(self, idle: IdleReason) -> dict[str, IdleReason]:
         """Return why each slot has no trial at work; those that have one are left out."""
-        found = {slot: idle for slot in self._slots if slot not in self._at_work}
+        fit = {*self.fit(self._slots)}
+        waiting = (slot for slot in self._slots if slot not in self._at_work)
+        found = {slot: idle if slot in fit else IdleReason.MACHINE for slot in waiting}
         for slot, task in self._at_work.items():
             if task.pause or not self._slot_clock.is_training(slot):
                 found[slot] = IdleReason.MACHINE

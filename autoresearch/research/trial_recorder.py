@@ -73,6 +73,7 @@ class TrialRecorder:
                 changes |= {"ending": Ending.INTERRUPTED, **_took(spent)}
             else:  # it is no idea's fault
                 changes |= {"ending": Ending.NOT_STARTED, "failure": FailureKind.MACHINE}
+                changes |= _took(spent and spent.spoiled)
             self._finished(trial.model_copy(update=changes))
             raise
 
