@@ -167,11 +167,11 @@ def _chance(kept: Kept, noise: Noise, prior: Prior, looks: Sequence[int]) -> flo
 def _chance_of_claim(kept: Kept, noise: Noise, prior: Prior, ahead: int) -> float:
     # What further pairs may read is predicted from all pairs; what they prove, from the fresh ones.
     differences, fresh = _differences(kept, noise), _fresh(kept, noise)
-    variance = _variance(differences, noise)
-    outlook = prospects(prior, fmean(differences), variance / len(differences), variance / ahead)
     pairs, total = len(fresh) + ahead, sum(fresh)
     if pairs < _FEWEST_PAIRS:
         return 0.0
+    variance = _variance(differences, noise)
+    outlook = prospects(prior, fmean(differences), variance / len(differences), variance / ahead)
     error = variance / pairs + kept.sampling**2
     return sum(
         share
