@@ -190,6 +190,7 @@ def watched(at: Callable[[str], None]) -> Iterator[None]:
         within("repeat_on", "again, ")
         held.enter_context(patch.object(admission, "merge_files", merged))
         watch(Registry, "save", lambda _registry, row, *_: _written(row))
+        watch(Registry, "save_all", lambda *_: "scores or claims")
         watch(GitRepo, "write_commit", lambda *_: "commit")
         watch(GitRepo, "ensure_branch", lambda *_: "new branch")
         watch(GitRepo, "set_ref", lambda _repo, ref, *_: "branch" if "heads" in ref else "ref")

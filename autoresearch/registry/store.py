@@ -103,6 +103,23 @@ class Registry(Figures):
             self._rows.written(stored)
         return stored
 
+    def save_all(self, rows: Sequence[Row]) -> list[Row]:
+        """Write several rows, all of them or none, and return them as stored; see `save`.
+
+        Raises:
+            RegistryError: one of them is a finished trial, which nothing may change; disk trouble.
+        """
+
+        def transaction() -> list[Row]:
+            with self._engine.begin() as connection:
+                return [write(connection, row) for row in rows]
+
+        stored = self._database.through(transaction) if rows else []
+        if self._rows is not None:
+            for row in stored:
+                self._rows.written(row)
+        return stored
+
     def add_imported(
         self, study: Study, rows: Sequence[ResultsRow], commit: Callable[[str], str | None]
     ) -> Study:

@@ -126,10 +126,9 @@ class Recorder:
         if first_known:
             self._advise(study, posterior)
         verdict = None if first_known else Verdict.KEEP
-        for row in self.registry.experiments(study, verdict=verdict):
-            estimated = row.model_copy()
-            if _estimate(estimated, posterior) or first_known:
-                self.registry.save(estimated)
+        rows = self.registry.experiments(study, verdict=verdict)
+        copies = [row.model_copy() for row in rows]
+        self.registry.save_all([row for row in copies if _estimate(row, posterior) or first_known])
         # Last: a run that is killed before it knows the noise for the first time once more.
         if study.sigma != sigma:
             self.registry.save(study.model_copy(update={"sigma": sigma}))
@@ -153,24 +152,26 @@ class Recorder:
         experiment.documents_error = found.error if found else None
 
     def _claim(self, study: Study, posterior: StudyPosterior) -> None:
-        for keep in self.keeps(study, posterior):
-            claim = policy.claim(
-                keep.kept, posterior.noise, posterior.belief.prior, posterior.scale
-            )
-            row, sure = keep.row, claim.confirmed and not self.broken_guard(keep.row)
-            standing = Standing.CONFIRMED if sure else None
-            before = (row.standing, row.claim_pairs, row.claim_reason)
-            if before == (standing, claim.pairs, claim.reason):
-                continue
-            said = {
-                "standing": standing,
+        keeps = self.keeps(study, posterior)
+        pairs = [(keep.row, self._claimed(keep, posterior)) for keep in keeps]
+        news = [(old, new) for old, new in pairs if _claim_of(old) != _claim_of(new)]
+        stored = self.registry.save_all([new for _, new in news])
+        for (old, _), new in zip(news, stored, strict=True):
+            if old.standing is not new.standing:
+                self._tell(study, new, new.standing)
+
+    def _claimed(self, keep: Keep, posterior: StudyPosterior) -> Experiment:
+        """Return a keep's row with the claim that its further pairs have earned by now."""
+        claim = policy.claim(keep.kept, posterior.noise, posterior.belief.prior, posterior.scale)
+        sure = claim.confirmed and not self.broken_guard(keep.row)
+        return keep.row.model_copy(
+            update={
+                "standing": Standing.CONFIRMED if sure else None,
                 "claim": claim.probability if claim.pairs else None,
                 "claim_pairs": claim.pairs,
                 "claim_reason": claim.reason,
             }
-            stored = self.registry.save(row.model_copy(update=said))
-            if standing is not row.standing:
-                self._tell(study, stored, standing)
+        )
 
     def _tell(self, study: Study, row: Experiment, standing: Standing | None) -> None:
         incumbent = self.registry.incumbent(study)
@@ -181,6 +182,10 @@ class Recorder:
                 row.hypothesis, row.delta, row.delta_error,
             )
         )  # fmt: skip
+
+
+def _claim_of(row: Experiment) -> tuple[Standing | None, int, str]:
+    return row.standing, row.claim_pairs, row.claim_reason
 
 
 def _kept(row: Experiment, mine: Sequence[Reading], theirs: Sequence[Reading]) -> policy.Kept:
