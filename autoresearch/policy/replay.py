@@ -82,7 +82,7 @@ def replay(past: Iterable[DecidedExperiment], noise: Noise, scale: Scale = CPU_S
     scale = scale.beside(noise)
     # Twice: effects teach what ideas are like, and that changes what is believed of each effect.
     told = [link for link in _remembered(past, _beginning(noise, scale)) if link.tells]
-    ideas = [link.step.evidence for link in told if not link.of.reversal]
+    ideas = [link.evidence for link in told if not link.of.reversal]
     effects = [(each.measured, each.variance) for each in ideas if each]
     prior = fit_prior(scale.ideas, effects)
     return _gone_through(tuple(link.of for link in told), Belief(noise, prior, scale=scale))
@@ -115,27 +115,50 @@ def _after(step: _Step, experiment: DecidedExperiment) -> _Step:
     return _Step(belief, experiment if experiment.kept else incumbent, evidence)
 
 
+_ANCHORS = 32  # a step in so many stays in memory: each is a square of all seeds that were read
+
+
 @dataclass
 class _Link:
-    """The step that an experiment was, and the link that last came after it."""
+    """An experiment in the order of a study, what it said, and the link that last came after it.
+
+    `tells` is whether it says anything of the incumbent of its time.
+    """
 
     of: DecidedExperiment
-    step: _Step
-    tells: bool = False  # whether the experiment says anything of the incumbent of its time
+    before: "_Link | None"
+    place: int
+    kept_step: _Step | None
+    tells: bool = False
+    evidence: Evidence | None = None
     next: "_Link | None" = None
+
+    @property
+    def step(self) -> _Step:
+        """The step that the experiment was; worked out anew where it was let go of."""
+        if self.kept_step is None:
+            assert self.before is not None
+            self.kept_step = _after(self.before.step, self.of)
+        return self.kept_step
 
     def then(self, experiment: DecidedExperiment) -> "_Link":
         """Return the link of an experiment after this one; worked out unless it is known."""
         known = self.next
         if known is None or (known.of is not experiment and known.of != experiment):
-            step = _after(self.step, experiment)
-            self.next = known = _Link(experiment, step, step is not self.step)
+            mine = self.step
+            step = _after(mine, experiment)
+            tells, evidence = step is not mine, step.evidence
+            known = _Link(experiment, self, self.place + 1, step, tells, evidence)
+            self.next = known
+        if self.place % _ANCHORS:
+            self.kept_step = None
         return known
 
 
 @lru_cache(maxsize=2)  # a study's, before and after its noise was learned more of
 def _beginning(noise: Noise, scale: Scale) -> _Link:
-    return _Link(_NOTHING, _Step(Belief(noise, scale.ideas, scale=scale), _NOTHING))
+    first = _Step(Belief(noise, scale.ideas, scale=scale), _NOTHING)
+    return _Link(_NOTHING, None, 0, first)
 
 
 def _remembered(past: Iterable[DecidedExperiment], link: _Link) -> list[_Link]:
