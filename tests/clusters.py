@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +21,7 @@ from autoresearch.execution import (
     messages,
 )
 from autoresearch.execution.hosting import private_work
+from autoresearch.process import remove
 from autoresearch.records.hardware import Hardware
 from autoresearch.records.training import Outcome, Point
 from autoresearch.records.values import Trust
@@ -50,6 +52,8 @@ class Cluster:
         to put anything.
         """
         self.folder = folder
+        # Ray's sockets are in there, whose whole names have 107 bytes at most.
+        self._short = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
         self._maker = subprocess.Popen(
             [sys.executable, "-P", "-m", "tests.clusters", *([] if spills else ["no-spilling"])],
             cwd=_ROOT,
@@ -57,6 +61,7 @@ class Cluster:
                 **os.environ,
                 "PYTHONPATH": str(_ROOT),
                 "TMPDIR": str(folder),
+                "RAY_TMPDIR": str(self._short),
                 "AUTORESEARCH_HOME": str(folder / "data"),
                 "RAY_DISABLE_MEMORY_MONITOR": "1",
             },
@@ -97,6 +102,7 @@ class Cluster:
 
     def close(self) -> None:
         self._maker.communicate("", PATIENCE)
+        remove(self._short)
 
     def _say(self, line: str) -> str:
         assert self._maker.stdin is not None

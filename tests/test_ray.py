@@ -15,6 +15,7 @@ import pytest
 pytest.importorskip("ray", reason="Ray, an extra, is not installed")
 
 from autoresearch.commands.fleet import packed
+from autoresearch.errors import Interrupted, SlotLostError
 from autoresearch.execution import Executor, FetchingStore, Host, RayExecutor, TrialResult, pack
 from autoresearch.records.events import Notice, TrialStarted, Waiting
 from autoresearch.records.scores import Score
@@ -27,7 +28,7 @@ from autoresearch.sandbox import detect
 from autoresearch.workers.checkpoint_store import CheckpointStore
 from tests.clusters import STORE, TERMS, Cluster, GatedHost, StubHost, begin, executor
 from tests.commands import autoresearch
-from tests.executors import Gates, Rig, spec
+from tests.executors import Gates, Rig, is_alive, spec
 from tests.processes import PATIENCE, until
 from tests.stubs import Night, Scripted, git, make_project, variant
 from tests.test_end_to_end import a_tiny_gpt
@@ -45,22 +46,42 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     made.close()
 
 
-@pytest.mark.thorough  # a cluster takes half a minute, and more on a busy machine
-def test_a_trial_is_trained_and_scored_on_a_machine_of_a_cluster(
+def test_a_cluster_loses_a_host_and_a_machine_and_trains_on(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    """The one cluster of `make test`: it takes half a minute, and more on a busy machine."""
     gates, tree = tmp_path / "gates", tmp_path / "tree"
     gates.mkdir()
     tree.mkdir()
     (tree / "train.py").write_text("# trains nothing\n")
-    with (
-        closing(Cluster(tmp_path_factory.mktemp("alone"))) as alone,
-        executor(alone, GatedHost(gates), lambda _commit: pack(tree), 1) as made,
-    ):
-        found = Rig(made, Gates(gates), [alone.folder]).run(made.slots[0], spec(1))
+    with closing(Cluster(tmp_path_factory.mktemp("two"))) as two:
+        two.add()
+        with executor(two, GatedHost(gates), lambda _commit: pack(tree), 2) as made:
+            rig = Rig(made, Gates(gates), [two.folder])
+            gone, stays = sorted(made.slots, key=two.is_head)
+            rig.gates.set("child", 1)
+            for slot, seed in ((stays, 1), (gone, 2)):
+                rig.submit(slot, spec(seed))
+                rig.began(slot)
+            os.kill(int(rig.gates.read("host", 1)), signal.SIGKILL)
+            failed = rig.ended()[1]
+            assert isinstance(failed, TrialResult)
+            assert failed.failure is FailureKind.MACHINE
+            rig.submit(stays, spec(3))
+            made.cancel(stays)  # it may have no host yet
+            slot, never = rig.ended()
+            assert slot == stays
+            assert isinstance(never, Interrupted)
+            two.lose(gone)
+            slot, lost = rig.ended()
+            assert slot == gone
+            assert isinstance(lost, SlotLostError)
+            assert made.slots == (stays,)
+            found = rig.run(stays, spec(4))
     assert isinstance(found, TrialResult), found
     assert isinstance(found.score, Score)
-    assert found.score.bpb == 1.0
+    assert found.score.bpb == 4.0
+    assert not is_alive(int(rig.gates.read("pid", 1)))
 
 
 @dataclass
