@@ -2,7 +2,10 @@
 
 import os
 import pickle
+import signal
 import stat
+import sys
+import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -11,6 +14,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+import psutil
 import pytest
 
 from autoresearch import corpus as corpora
@@ -38,6 +42,7 @@ from autoresearch.records.scores import Score, Unscored
 from autoresearch.records.training import Budget, Limits, Outcome, Point
 from autoresearch.records.values import Clock, Ending, FailureKind, Trust
 from autoresearch.sandbox import detect
+from tests.commands import Forked
 from tests.executors import GatedScorer, GatedWorker, Gates, gated_host, spec
 from tests.processes import PATIENCE, until
 from tests.stubs import git
@@ -155,13 +160,31 @@ def test_a_corpus_that_came_damaged_is_not_there(corpus: Corpus, tmp_path: Path)
     assert not list((tmp_path / "brought").iterdir())
 
 
-def test_folders_of_dead_hosts_are_removed() -> None:
-    own = private_work()
-    dead = own.parent / "host-4194305-1.00"
-    (dead / "trial-1").mkdir(parents=True)
-    assert private_work() == own
-    assert not dead.exists()
-    assert stat.S_IMODE(own.stat().st_mode) == 0o700
+def test_folders_of_dead_hosts_are_removed_and_of_no_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def work() -> None:
+        (private_work() / "trial-1").mkdir()
+        sys.stdout.write("at work")
+        sys.stdout.flush()
+        signal.pause()
+
+    other = Forked(work)
+    try:
+        until(lambda: other.out)
+        shared = Path(tempfile.gettempdir()) / f"autoresearch-{os.getuid()}"
+        (theirs,) = shared.glob("host-*")
+        monkeypatch.setattr(
+            psutil.Process, "create_time", lambda _self: 1.0
+        )  # the clock was put back
+        own = private_work()
+        assert stat.S_IMODE(own.stat().st_mode) == 0o700
+        assert {*shared.glob("host-*")} == {own, theirs}
+    finally:
+        other.send_signal(signal.SIGKILL)
+        other.wait()
+    another = private_work()
+    assert {*shared.glob("host-*")} == {own, another}
     assert pickle.loads(pickle.dumps(FACTS)) == FACTS
 
 
