@@ -21,7 +21,7 @@ from autoresearch.execution import (
     messages,
 )
 from autoresearch.execution.hosting import private_work
-from autoresearch.process import remove
+from autoresearch.process import launch, remove
 from autoresearch.records.hardware import Hardware
 from autoresearch.records.training import Outcome, Point
 from autoresearch.records.values import Trust
@@ -158,7 +158,10 @@ def _make_machines(*, spills: bool) -> None:
 
 @dataclass
 class HeldWorker(InlineWorker):
-    """Trains stubs, but not as long as "hold" is said; says that it is "held" then."""
+    """Trains stubs, but not as long as "hold" is said.
+
+    It says then that it is "held", by its process, and which process it has started meanwhile.
+    """
 
     gates: Gates = field(kw_only=True)
 
@@ -172,9 +175,11 @@ class HeldWorker(InlineWorker):
         at_rest: Callable[[], bool] = lambda: True,
     ) -> Outcome:
         del at_rest
-        while self.gates.said("hold", 0) and not stop():
-            self.gates.set("held", os.getpid())
-            time.sleep(0.01)
+        if self.gates.said("hold", 0):
+            with launch(["sleep", "600"], cwd=Path("/"), env={}) as guarded:
+                self.gates.set("held", os.getpid(), str(guarded.pid))
+                while self.gates.said("hold", 0) and not stop():
+                    time.sleep(0.01)
         return super().train(assignment, on_point=on_point, stop=stop, prune_check=prune_check)
 
 

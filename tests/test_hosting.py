@@ -174,9 +174,8 @@ def test_folders_of_dead_hosts_are_removed_and_of_no_others(
         until(lambda: other.out)
         shared = Path(tempfile.gettempdir()) / f"autoresearch-{os.getuid()}"
         (theirs,) = shared.glob("host-*")
-        monkeypatch.setattr(
-            psutil.Process, "create_time", lambda _self: 1.0
-        )  # the clock was put back
+        # The clock was put back.
+        monkeypatch.setattr(psutil.Process, "create_time", lambda _self: 1.0)
         own = private_work()
         assert stat.S_IMODE(own.stat().st_mode) == 0o700
         assert {*shared.glob("host-*")} == {own, theirs}
