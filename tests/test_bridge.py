@@ -33,17 +33,16 @@ class Method:
 
     def __init__(self, *answer: object) -> None:
         self.called: list[tuple[object, ...]] = []
-        self._answers = answer
+        self.answer = Future[object]()
+        for each in answer:
+            self.answer.set_result(each)
 
     def options(self, **_options: object) -> "Method":
         return self
 
     def remote(self, *given: object) -> Any:
         self.called.append(given)
-        answer = Future[object]()
-        for each in self._answers:
-            answer.set_result(each)
-        return answer
+        return self.answer
 
 
 class Stream(Method):
@@ -198,6 +197,12 @@ def test_a_slot_whose_host_is_not_back_in_time_is_gone_until_it_is(
     made.submit(2)
     assert made.hear() == messages.Gone(SLOT)
     assert not made.ours.poll(0.02), "nothing waits for it, and nothing is told twice"
+    late.facts.answer.set_result(FACTS)
+    made.open()
+    made.submit(3)
+    late.execute.pieces[0].set_result(b"said")
+    assert made.hear() == messages.Told(SLOT, 3, b"said")
+    assert [call for call, *_ in late.execute.called] == [3]
 
 
 def test_a_host_that_is_mute_may_be_a_machine_that_is_gone(make: Callable[..., Made]) -> None:

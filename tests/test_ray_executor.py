@@ -8,6 +8,7 @@ import pytest
 
 from autoresearch.errors import Interrupted, SlotLostError
 from autoresearch.execution import Ended, Message, RayExecutor, TrialResult, messages
+from autoresearch.execution import link as links
 from autoresearch.execution import ray as ray_executor
 from autoresearch.records.values import FailureKind
 from tests.clusters import FACTS, TERMS, StubHost
@@ -179,3 +180,25 @@ class TestALoss:
         found = made.ends[1]
         assert isinstance(found, TrialResult)
         assert found.failure is FailureKind.MACHINE
+
+
+def test_code_that_is_lost_as_soon_as_it_is_sent_is_sent_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(links, "_start", lambda _begin: (None, None))
+    begin = messages.Begin("", StubHost(tmp_path, tmp_path), cores=1, gpus=True, corpus=None)
+    line = links.Link(begin, str.encode, hear=print, lost=print, tick=lambda: None)
+    sent, lossy = list[messages.Command](), [True]
+
+    def send(command: messages.Command) -> None:
+        sent.append(command)
+        if lossy[0] and isinstance(command, messages.Code):
+            line.doubt(command.commit)  # in the thread that hears, before this one goes on
+
+    monkeypatch.setattr(line, "send", send)
+    for lossy[0] in (True, False, False):
+        line.make_known("c0ffee")
+    assert sent == [messages.Code("c0ffee", b"c0ffee")] * 2
+    for number in range(links._MOST_CODES):
+        line.make_known(str(number))
+    assert sent[-1] == messages.Code("c0ffee", None)
