@@ -1,8 +1,11 @@
 """What the controller's side of a Ray cluster does with what it hears, without a cluster."""
 
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from multiprocessing import Pipe
 from pathlib import Path
+from pickle import UnpicklingError
 
 import pytest
 
@@ -13,6 +16,7 @@ from autoresearch.execution import ray as ray_executor
 from autoresearch.records.values import FailureKind
 from tests.clusters import FACTS, TERMS, StubHost
 from tests.executors import spec
+from tests.processes import PATIENCE
 
 
 @dataclass
@@ -30,6 +34,9 @@ class Line:
 
     def close(self) -> None:
         """Nothing is to be ended."""
+
+    def check(self) -> None:
+        """All is well."""
 
     def make_known(self, commit: str) -> None:
         """All is known."""
@@ -202,3 +209,21 @@ def test_code_that_is_lost_as_soon_as_it_is_sent_is_sent_again(
     for number in range(links._MOST_CODES):
         line.make_known(str(number))
     assert sent[-1] == messages.Code("c0ffee", None)
+
+
+def test_a_bug_in_what_hears_the_cluster_ends_a_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ours, theirs = Pipe()
+    process = subprocess.Popen(["true"])
+    monkeypatch.setattr(links, "_start", lambda _begin: (ours, process))
+    begin = messages.Begin("", StubHost(tmp_path, tmp_path), cores=1, gpus=True, corpus=None)
+    with RayExecutor(begin, str.encode) as executor:
+        assert executor.slots == ()
+        theirs.send(messages.Told("a:0", 1, b"no pickle"))
+        for thread in executor._link._threads[:1]:
+            thread.join(PATIENCE)
+        with pytest.raises(UnpicklingError):
+            _ = executor.slots
+        with pytest.raises(UnpicklingError):
+            executor.survey()

@@ -49,14 +49,22 @@ class Link:
         self._sending = threading.Lock()
         self._knowing = threading.Lock()
         self._ended = threading.Event()
+        self._bug: Exception | None = None
         self._connection, self._process = _start(begin)
-        acts = (self._listen, self._speak)
-        self._threads = [threading.Thread(target=act, daemon=True, name="ray") for act in acts]
+        self._threads = [
+            threading.Thread(target=self._until_bug, args=(act,), daemon=True, name="ray")
+            for act in (self._listen, self._speak)
+        ]
 
     def open(self) -> None:
         """Begin to hear and to speak."""
         for thread in self._threads:
             thread.start()
+
+    def check(self) -> None:
+        """Raise what has ended one of its threads, if anything has: a run would hear no more."""
+        if self._bug is not None:
+            raise self._bug
 
     def send(self, command: messages.Command) -> None:
         """Send a command now."""
@@ -103,6 +111,12 @@ class Link:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def _until_bug(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except Exception as bug:  # noqa: BLE001 - see `check`
+            self._bug = bug
 
     def _speak(self) -> None:
         while not self._ended.is_set():

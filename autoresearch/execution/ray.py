@@ -86,6 +86,7 @@ class RayExecutor:
         """See `ClusterExecutor.survey`."""
         with self._changed:
             while not self._found and not self._fault:
+                self._link.check()
                 self._changed.wait(LOOK_SECONDS)
             while not self._fault and self._changed.wait(_QUIET_SECONDS):
                 pass
@@ -132,6 +133,7 @@ class RayExecutor:
     @property
     def slots(self) -> tuple[str, ...]:
         """The names of the slots that can execute trials now."""
+        self._link.check()
         return self._slots
 
     def submit(self, slot: str, spec: TrialSpec, tell: Callable[[Message], None]) -> None:
@@ -216,9 +218,8 @@ class RayExecutor:
 
     def _lose_all(self, failures: int) -> None:
         if not failures:
-            why = self._fault or "the connection was lost"
-            told = f"the Ray cluster at {self._begin.address}: {why}; it is tried again"
-            self._on_event(Notice(told))
+            why = f"{self._fault or 'the connection was lost'}; it is tried again"
+            self._on_event(Notice(f"the Ray cluster at {self._begin.address}: {why}"))
         self._found = {}
         self._held.lose_all()
         for slot in self._slots:
@@ -254,8 +255,7 @@ class RayExecutor:
                     self._changed.notify_all()
 
     def _told(self, slot: str, number: int, said: Event | TrialResult | Exception) -> None:
-        call = self._calls.get(slot)
-        if call is None or call.number != number:
+        if (call := self._calls.get(slot)) is None or call.number != number:
             return
         if isinstance(said, TrialResult) and isinstance(said.score, Score):
             self._held.add(call.spec.number, slot)
