@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -239,6 +239,42 @@ def test_a_study_outlives_its_run(cluster: Cluster, tmp_path: Path, bridge: bool
     check_agree(night)
     assert not any(each.exists() for each in folders)
     assert not list(project.work.iterdir())
+
+
+@pytest.mark.thorough
+def test_a_host_that_is_mute_does_not_hold_up_the_end_of_a_run(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    gates = Gates(tmp_path)
+    gates.set("hold", 0)
+    project = make_project(tmp_path / "project")
+    project.make_work()
+    host, mute = StubHost(project.state / "00000.bin", gates.folder), list[int]()
+
+    def freeze() -> None:
+        until(lambda: any(gates.folder.glob("held-*")))
+        mute.extend(int(each.name.partition("-")[2]) for each in gates.folder.glob("held-*"))
+        for each in mute:
+            os.kill(each, signal.SIGSTOP)
+        night.stop.set()
+
+    try:
+        with RayExecutor(
+            begin(cluster, host),
+            lambda commit: packed(night.repo, commit, project.work),
+            lambda: time.monotonic() * 60,
+        ) as ray:
+            night = RayNight(project, Scripted([]), StopRules(), ray=ray)
+            threading.Thread(target=freeze).start()
+            with pytest.raises(Interrupted):
+                night.run()
+    finally:
+        for each in mute:
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGCONT)
+    assert len(mute) == 1
+    assert [each.state for each in trials(night)] == [TrialState.DONE]
+    assert not any(map(is_finished, trials(night)))
 
 
 @pytest.mark.thorough
