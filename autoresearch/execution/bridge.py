@@ -141,8 +141,7 @@ class Bridge:
                 host_slot.wait_until_broken()
             except Exception as fault:  # noqa: BLE001 - see above
                 if not host_slot.gone and not failures:
-                    told = f"{host_slot.slot} cannot be used now: {_line(fault)}"
-                    self._tell(messages.Note(told))
+                    self._tell(messages.Note(f"{host_slot.slot} is not usable now: {_line(fault)}"))
                 failures += 1
             if host_slot.gone:
                 break
@@ -228,8 +227,8 @@ class Bridge:
         """Tell that a trial was let down by the cluster; a machine that is gone tells it itself."""
         if isinstance(fault, RayActorError):
             host_slot.break_down(host)
-            is_dead = isinstance(fault, ActorDiedError)
-            if host_slot.goes_within(_DEAD_SECONDS if is_dead else _MUTE_SECONDS):
+            mute = not isinstance(fault, ActorDiedError)
+            if host_slot.goes_within(_MUTE_SECONDS if mute else _DEAD_SECONDS):
                 return
         with suppress(Exception):
             host.cancel.remote(asked.call)  # it may be at work there all the same
