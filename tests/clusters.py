@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +21,7 @@ from autoresearch.execution import (
     messages,
 )
 from autoresearch.execution.hosting import private_work
+from autoresearch.process import launch, remove
 from autoresearch.records.hardware import Hardware
 from autoresearch.records.training import Outcome, Point
 from autoresearch.records.values import Trust
@@ -50,6 +52,8 @@ class Cluster:
         to put anything.
         """
         self.folder = folder
+        # Ray's sockets are in there, whose whole names have 107 bytes at most.
+        self._short = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
         self._maker = subprocess.Popen(
             [sys.executable, "-P", "-m", "tests.clusters", *([] if spills else ["no-spilling"])],
             cwd=_ROOT,
@@ -57,6 +61,7 @@ class Cluster:
                 **os.environ,
                 "PYTHONPATH": str(_ROOT),
                 "TMPDIR": str(folder),
+                "RAY_TMPDIR": str(self._short),
                 "AUTORESEARCH_HOME": str(folder / "data"),
                 "RAY_DISABLE_MEMORY_MONITOR": "1",
             },
@@ -97,6 +102,7 @@ class Cluster:
 
     def close(self) -> None:
         self._maker.communicate("", PATIENCE)
+        remove(self._short)
 
     def _say(self, line: str) -> str:
         assert self._maker.stdin is not None
@@ -152,7 +158,10 @@ def _make_machines(*, spills: bool) -> None:
 
 @dataclass
 class HeldWorker(InlineWorker):
-    """Trains stubs, but not as long as "hold" is said; says that it is "held" then."""
+    """Trains stubs, but not as long as "hold" is said.
+
+    It says then that it is "held", by its process, and which process it has started meanwhile.
+    """
 
     gates: Gates = field(kw_only=True)
 
@@ -166,9 +175,11 @@ class HeldWorker(InlineWorker):
         at_rest: Callable[[], bool] = lambda: True,
     ) -> Outcome:
         del at_rest
-        while self.gates.said("hold", 0) and not stop():
-            self.gates.set("held", os.getpid())
-            time.sleep(0.01)
+        if self.gates.said("hold", 0):
+            with launch(["sleep", "600"], cwd=Path("/"), env={}) as guarded:
+                self.gates.set("held", os.getpid(), str(guarded.pid))
+                while self.gates.said("hold", 0) and not stop():
+                    time.sleep(0.01)
         return super().train(assignment, on_point=on_point, stop=stop, prune_check=prune_check)
 
 

@@ -2,12 +2,19 @@
 
 import os
 import pickle
+import signal
 import stat
+import sys
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
 
+import psutil
 import pytest
 
 from autoresearch import corpus as corpora
@@ -15,10 +22,12 @@ from autoresearch.commands.fleet import packed
 from autoresearch.commands.tasks import task_of
 from autoresearch.config import CorpusSettings, MoneySettings, find_project
 from autoresearch.corpus import Corpus
-from autoresearch.errors import CorpusError
+from autoresearch.errors import CorpusError, Interrupted
 from autoresearch.execution import (
+    Checkout,
     CommandHost,
     CommandTask,
+    Host,
     HostFacts,
     TrialResult,
     pack,
@@ -29,11 +38,13 @@ from autoresearch.execution.serving import POINT_SECONDS, HostReport, HostServer
 from autoresearch.gitrepo import GitRepo
 from autoresearch.records.events import Scoring, TrialPoint
 from autoresearch.records.hardware import Hardware
-from autoresearch.records.scores import Score
-from autoresearch.records.training import Budget, Limits, Point
+from autoresearch.records.scores import Score, Unscored
+from autoresearch.records.training import Budget, Limits, Outcome, Point
 from autoresearch.records.values import Clock, Ending, FailureKind, Trust
 from autoresearch.sandbox import detect
-from tests.executors import spec
+from tests.commands import Forked
+from tests.executors import GatedScorer, GatedWorker, Gates, gated_host, spec
+from tests.processes import PATIENCE, until
 from tests.stubs import git
 from tests.test_metric_night import SETTINGS as LABELLED
 from tests.test_metric_night import make_labelled
@@ -149,13 +160,30 @@ def test_a_corpus_that_came_damaged_is_not_there(corpus: Corpus, tmp_path: Path)
     assert not list((tmp_path / "brought").iterdir())
 
 
-def test_folders_of_dead_hosts_are_removed() -> None:
-    own = private_work()
-    dead = own.parent / "host-4194305-1.00"
-    (dead / "trial-1").mkdir(parents=True)
-    assert private_work() == own
-    assert not dead.exists()
-    assert stat.S_IMODE(own.stat().st_mode) == 0o700
+def test_folders_of_dead_hosts_are_removed_and_of_no_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def work() -> None:
+        (private_work() / "trial-1").mkdir()
+        sys.stdout.write("at work")
+        sys.stdout.flush()
+        signal.pause()
+
+    other = Forked(work)
+    try:
+        until(lambda: other.out)
+        shared = Path(tempfile.gettempdir()) / f"autoresearch-{os.getuid()}"
+        (theirs,) = shared.glob("host-*")
+        # The clock was put back.
+        monkeypatch.setattr(psutil.Process, "create_time", lambda _self: 1.0)
+        own = private_work()
+        assert stat.S_IMODE(own.stat().st_mode) == 0o700
+        assert {*shared.glob("host-*")} == {own, theirs}
+    finally:
+        other.send_signal(signal.SIGKILL)
+        other.wait()
+    another = private_work()
+    assert {*shared.glob("host-*")} == {own, another}
     assert pickle.loads(pickle.dumps(FACTS)) == FACTS
 
 
@@ -270,3 +298,97 @@ class TestACommandElsewhere:
         )
         assert b"example.org" not in pickle.dumps(Elsewhere(root).plan)
         assert Elsewhere(root).plan.settings.money == MoneySettings()
+
+
+@dataclass
+class OneAtATime:
+    """A machine whose trials wait at gates; they and its evaluator say what must never be."""
+
+    gates: Gates
+    work: Path
+    at_work: int = 0
+    closed: list[str] = field(default_factory=list)
+
+    def facts(self) -> HostFacts:
+        return FACTS
+
+    def open(self, checkout: Checkout, stop: Callable[[], bool], study: str) -> Host:
+        plan = self
+
+        class Worker(GatedWorker):
+            def train(self, *given: Any, **named: Any) -> Outcome:
+                plan.at_work += 1
+                if plan.at_work > 1:
+                    msg = "two trials on a device"
+                    raise ValueError(msg)
+                try:
+                    return super().train(*given, **named)
+                finally:
+                    plan.at_work -= 1
+
+            def close(self) -> None:
+                plan.closed.append("worker")
+
+        class Scorer(GatedScorer):
+            def score(self, tree: Path, checkpoint: Path, scratch: Path) -> Score | Unscored:
+                assert not stop(), "another one was cancelled"
+                return super().score(tree, checkpoint, scratch)
+
+            def close(self) -> None:
+                plan.closed.append("evaluator")
+
+        host = gated_host(self.gates.folder, self.work)
+        return replace(
+            host, worker=Worker(self.gates), evaluator=Scorer(self.gates), checkout=checkout
+        )
+
+
+class TestAHost:
+    """What a machine does that is asked for more than it should be."""
+
+    @pytest.fixture
+    def plan(self, tmp_path: Path) -> OneAtATime:
+        for name in ("gates", "work"):
+            (tmp_path / name).mkdir()
+        return OneAtATime(Gates(tmp_path / "gates"), tmp_path / "work")
+
+    def heard(self, server: HostServer, seed: int, tree: Path) -> list[object]:
+        (tree / "train.py").touch()
+        return [pickle.loads(each) for each in server.execute(seed, spec(seed), pack(tree))]
+
+    def test_a_trial_takes_the_place_of_one_that_was_given_up(
+        self, plan: OneAtATime, tmp_path: Path
+    ) -> None:
+        tree = tmp_path / "tree"
+        tree.mkdir()
+        server = HostServer(plan)
+        server.open("study")
+        with ThreadPoolExecutor() as threads, closing(server):
+            first = threads.submit(self.heard, server, 1, tree)
+            until(lambda: plan.gates.times("trained", 1))
+            plan.gates.set("go", 2)
+            *_, result = self.heard(server, 2, tree)
+            assert isinstance(first.result(PATIENCE)[-1], Interrupted)
+        assert isinstance(result, TrialResult)
+        assert isinstance(result.score, Score), result
+        assert result.score.bpb == 2.0
+
+    def test_what_goes_wrong_there_is_told_as_the_machines_failure(
+        self, plan: OneAtATime, tmp_path: Path
+    ) -> None:
+        tree = tmp_path / "tree"
+        tree.mkdir()
+        server = HostServer(plan)
+        server.open("study")
+        plan.at_work = 1
+        *_, result = self.heard(server, 1, tree)
+        assert isinstance(result, TrialResult)
+        assert result.failure is FailureKind.MACHINE
+        assert result.outcome.detail == "ValueError: two trials on a device"
+
+    def test_all_that_was_made_ready_is_ended(self, plan: OneAtATime) -> None:
+        server = HostServer(plan)
+        server.open("study")
+        server.close()
+        assert sorted(plan.closed) == ["evaluator", "worker"]
+        assert not plan.work.exists()

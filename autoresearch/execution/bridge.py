@@ -12,20 +12,20 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError, RayError
+from ray.exceptions import ActorDiedError, RayActorError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from autoresearch import corpus as corpora
 from autoresearch.corpus.manifest import read_manifest
-from autoresearch.errors import AutoresearchError
+from autoresearch.errors import SlotLostError
 from autoresearch.execution import messages
 from autoresearch.execution.cluster_code import FULL, ClusterCode
+from autoresearch.execution.host_slot import HostSlot
 from autoresearch.execution.packing import unpack
 from autoresearch.execution.serving import HostServer
 from autoresearch.process import remove
@@ -33,27 +33,8 @@ from autoresearch.process import remove
 _LOOK_SECONDS = 1.0  # between two looks at which machines there are
 _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 120.0
 _END_SECONDS = 10.0
+_DEAD_SECONDS, _MUTE_SECONDS = 2.0, 30.0  # after a host, until its machine turns out to be gone
 _BESIDE = 4  # calls of a host that may run beside one that executes
-
-
-@dataclass
-class HostSlot:
-    """A slot: a share of one machine, and the actor that is its host."""
-
-    slot: str
-    node: str
-    actor: Any = None
-    study: str = ""
-    answered: threading.Event = field(default_factory=threading.Event)  # accepted, refused or gone
-    ready: threading.Event = field(default_factory=threading.Event)
-    broken: threading.Event = field(default_factory=threading.Event)
-    gone: bool = False
-
-    def leave(self) -> None:
-        """Let go of its machine: whoever waits for it need wait no longer."""
-        self.gone = True
-        for event in (self.answered, self.ready, self.broken):
-            event.set()
 
 
 class Bridge:
@@ -87,9 +68,7 @@ class Bridge:
 
     def end(self) -> None:
         """Let hosts end what is at work and remove what is left of it."""
-        host_slots = [
-            each for each in self._host_slots.values() if each.actor is not None and not each.gone
-        ]
+        host_slots = [each for each in self._host_slots.values() if each.host is not None]
         for host_slot in host_slots:
             host_slot.gone = True
         with suppress(Exception):
@@ -133,9 +112,8 @@ class Bridge:
                 self._tell(messages.Unreachable(_line(fault)))
                 os._exit(1)
             for host_slot in list(self._host_slots.values()):
-                if host_slot.node not in nodes and not host_slot.gone:
+                if host_slot.node not in nodes:
                     host_slot.leave()
-                    self._tell(messages.Gone(host_slot.slot))
             for node, facts in nodes.items():
                 self._seat(node, facts)
             time.sleep(_LOOK_SECONDS)
@@ -151,54 +129,70 @@ class Bridge:
                 self._apart(partial(self._host, host_slot))
 
     def _host(self, host_slot: HostSlot) -> None:
-        """Have a host at work on a slot for as long as its machine is there."""
+        """Have a host at work on a slot for as long as its machine is there.
+
+        All that is told of the slot itself is told here, one after another.
+        """
         failures = 0
-        while not host_slot.gone:
+        while True:
             try:
                 self._open(host_slot)
                 failures = 0
-                host_slot.broken.wait()
-            except (RayError, AutoresearchError, OSError) as fault:
+                host_slot.wait_until_broken()
+            except Exception as fault:  # noqa: BLE001 - see above
                 if not host_slot.gone and not failures:
-                    self._tell(
-                        messages.Note(f"{host_slot.slot} cannot be used now: {_line(fault)}")
-                    )
+                    self._tell(messages.Note(f"{host_slot.slot} is not usable now: {_line(fault)}"))
                 failures += 1
-                time.sleep(min(_FIRST_PAUSE * 2.0**failures, _LONGEST_PAUSE))
-            with suppress(Exception):
-                ray.get(host_slot.actor.close.remote(), timeout=5.0)
-            with suppress(Exception):
-                ray.kill(host_slot.actor)
+            if host_slot.gone:
+                break
+            _let_go(host_slot.actor)
+            if failures:
+                self._rest(host_slot, failures)
+        self._tell(messages.Gone(host_slot.slot))
+        _let_go(host_slot.actor)
 
     def _open(self, host_slot: HostSlot) -> None:
-        host_slot.ready.clear()
-        host_slot.broken.clear()
-        host_slot.answered.clear()
-        host_slot.actor = self._actor(host_slot)
-        facts = self._ask(host_slot, host_slot.actor.facts.remote())
+        actor = self._actor(host_slot)
+        host_slot.begin(actor)
+        facts = self._ask(host_slot, actor.facts.remote())
         self._tell(messages.Found(host_slot.slot, facts))
-        host_slot.answered.wait()
-        if host_slot.gone:
-            return
+        study = host_slot.accepted()
         if not facts.has_corpus and self._begin.corpus is not None:
             self._bring(host_slot)
-        self._ask(host_slot, host_slot.actor.open.remote(host_slot.study))
-        host_slot.ready.set()
+        self._ask(host_slot, actor.open.remote(study))
+        host_slot.open()
         self._tell(messages.Ready(host_slot.slot))
+
+    def _rest(self, host_slot: HostSlot, failures: int) -> None:
+        """Let time pass before a host is opened again, the longer the more often that failed."""
+        ends = time.monotonic() + min(_FIRST_PAUSE * 2.0**failures, _LONGEST_PAUSE)
+        while not host_slot.gone and time.monotonic() < ends:
+            self._look(host_slot)
+            time.sleep(_LOOK_SECONDS)
+
+    def _look(self, host_slot: HostSlot) -> None:
+        """Tell that a slot is gone if its host is not back in time: what waits runs elsewhere."""
+        if host_slot.lapses():
+            self._tell(messages.Gone(host_slot.slot))
 
     def _actor(self, host_slot: HostSlot) -> Any:
         begin = self._begin
         share = {"num_gpus": 1, "num_cpus": 0} if begin.gpus else {"num_cpus": begin.cores}
         there = NodeAffinitySchedulingStrategy(host_slot.node, soft=False)
         kind = ray.remote(**share, max_restarts=0, max_task_retries=0)(HostServer)
-        made = kind.options(max_concurrency=_BESIDE, scheduling_strategy=there)
-        return made.remote(begin.plan)
+        return kind.options(max_concurrency=_BESIDE, scheduling_strategy=there).remote(begin.plan)
 
     def _ask(self, host_slot: HostSlot, answer: Any) -> Any:
-        """Return an actor's answer; others may hold its machine's share for any time."""
-        while not host_slot.gone and not ray.wait([answer], timeout=_LOOK_SECONDS)[0]:
-            pass
-        return None if host_slot.gone else ray.get(answer)
+        """Return an actor's answer; others may hold its machine's share for any time.
+
+        Raises:
+            SlotLostError: the machine is gone.
+        """
+        while not ray.wait([answer], timeout=_LOOK_SECONDS)[0]:
+            self._look(host_slot)
+            if host_slot.gone:
+                raise SlotLostError(host_slot.slot)
+        return ray.get(answer)
 
     def _bring(self, host_slot: HostSlot) -> None:
         """Bring a host the corpus, part by part, each taken before the next is read."""
@@ -207,44 +201,45 @@ class Bridge:
         self._tell(messages.Note(f"the corpus is brought to {host_slot.slot}"))
         self._ask(host_slot, host_slot.actor.expect.remote(corpus))
         for name, data in corpora.parts(corpus):
-            if not host_slot.gone:
-                self._ask(host_slot, host_slot.actor.take.remote(name, data))
+            self._ask(host_slot, host_slot.actor.take.remote(name, data))
 
     # --- trials
 
     def _execute(self, asked: messages.Submit, code: Any) -> None:
-        host_slot = self._host_slots[asked.slot]
-        host_slot.ready.wait()
-        if host_slot.gone:
-            return  # the controller knows
+        if (host_slot := self._host_slots.get(asked.slot)) is None:
+            return  # it was, before this process was begun anew, and the controller knows
+        host = host_slot.host_for(asked.call)
+        if host is None:  # it was cancelled, or the slot is gone, which the controller knows
+            if host_slot.was_cancelled(asked.call):
+                self._tell(messages.Failed(asked.slot, asked.call, "it was cancelled"))
+            return
         if code is None:
             self._tell(messages.Failed(asked.slot, asked.call, "no room for the code", full=True))
             return
+        execute = host.execute.options(num_returns="streaming")
         try:
-            for each in host_slot.actor.execute.options(num_returns="streaming").remote(
-                asked.call, asked.spec, code
-            ):
+            for each in execute.remote(asked.call, asked.spec, code):
                 self._tell(messages.Told(asked.slot, asked.call, ray.get(each)))
         except Exception as fault:  # noqa: BLE001 - Ray's are of every kind
-            self._fail(host_slot, asked, fault)
+            self._fail(host_slot, host, asked, fault)
 
-    def _fail(self, host_slot: HostSlot, asked: messages.Submit, fault: Exception) -> None:
+    def _fail(self, host_slot: HostSlot, host: Any, asked: messages.Submit, fault: Any) -> None:
         """Tell that a trial was let down by the cluster; a machine that is gone tells it itself."""
         if isinstance(fault, RayActorError):
-            host_slot.ready.clear()
-            host_slot.broken.set()
-            with suppress(Exception):
-                if host_slot.node not in _alive():
-                    return
+            host_slot.break_down(host)
+            mute = not isinstance(fault, ActorDiedError)
+            if host_slot.goes_within(_MUTE_SECONDS if mute else _DEAD_SECONDS):
+                return
+        with suppress(Exception):
+            host.cancel.remote(asked.call)  # it may be at work there all the same
         full = isinstance(fault, FULL) or isinstance(fault.__cause__, FULL)
         self._tell(messages.Failed(asked.slot, asked.call, _line(fault), full=full))
 
     def _fetch(self, asked: messages.Fetch) -> None:
-        host_slot, here = self._host_slots[asked.slot], False
-        with suppress(Exception):
-            data = (
-                None if host_slot.gone else ray.get(host_slot.actor.checkpoint.remote(asked.number))
-            )
+        host_slot, here = self._host_slots.get(asked.slot), False
+        with suppress(Exception):  # without a host, too
+            assert host_slot is not None
+            data = ray.get(host_slot.host.checkpoint.remote(asked.number))
             if data is not None and asked.folder is not None:
                 unpack(data, asked.folder, links=False)
                 here = True
@@ -261,19 +256,27 @@ def _alive() -> dict[str, dict[str, Any]]:
 
 def _direct(host_slot: HostSlot, command: messages.Command) -> None:
     """Do what asks for no answer."""
-    with suppress(RayError):
+    with suppress(RayError, AttributeError):  # without a host there is nothing to be done
         match command:
             case messages.Accept(_, study):
-                host_slot.study = study
-                host_slot.answered.set()
+                host_slot.accept(study)
             case messages.Refuse():
                 host_slot.leave()
             case messages.Cancel(_, call):
-                host_slot.actor.cancel.remote(call)
+                host_slot.cancel(call)
+                host_slot.host.cancel.remote(call)
             case messages.Release(_, number):
-                host_slot.actor.release.remote(number)
-            case messages.Prepare() if host_slot.ready.is_set():
-                host_slot.actor.prepare.remote()
+                host_slot.host.release.remote(number)
+            case messages.Prepare():
+                host_slot.host.prepare.remote()
+
+
+def _let_go(actor: Any) -> None:
+    """End a host, and what is at work there."""
+    with suppress(Exception):
+        ray.get(actor.close.remote(), timeout=5.0)
+    with suppress(Exception):
+        ray.kill(actor)
 
 
 def _line(fault: BaseException) -> str:

@@ -4,15 +4,14 @@ All of this runs there. What crosses to it is a `StudyHost`, which names no plac
 where a project has a command of its own a `CommandHost` (`command_hosting.py`).
 """
 
+import fcntl
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
-
-import psutil
 
 from autoresearch import __version__
 from autoresearch import corpus as corpora
@@ -20,7 +19,7 @@ from autoresearch import sandbox as sandboxes
 from autoresearch.config import Settings, data_home, make_private
 from autoresearch.corpus import Corpus
 from autoresearch.devices import access
-from autoresearch.errors import CorpusError
+from autoresearch.errors import CorpusError, ProjectError
 from autoresearch.evaluation import PROTOCOL
 from autoresearch.execution.task import Place
 from autoresearch.execution.text_task import TextTask
@@ -186,27 +185,41 @@ def place_here(
 def private_work() -> Path:
     """Make and return a folder for this process's trials; those of dead processes are removed.
 
+    A file in it is locked for as long as this process lives. That hangs on no clock, and on no
+    number of a process, which may be another's in another container.
+
     Raises:
-        ProjectError: nobody else may reach into it, and somebody could.
+        ProjectError: nobody else may reach into it, and somebody could; or it cannot be made.
     """
     shared = Path(tempfile.gettempdir()) / f"autoresearch-{os.getuid()}"
     make_private(shared)
-    for old in _abandoned(shared):
-        remove(old)
-    own = shared / f"host-{os.getpid()}-{_born(os.getpid())}"
-    make_private(own)
+    try:
+        turn = _lock(shared, fcntl.LOCK_EX)  # nobody looks at one that is made and not locked yet
+        for old in shared.glob("host-*"):
+            with suppress(BlockingIOError):
+                left = _lock(old)
+                remove(old)
+                os.close(left)
+        own = Path(tempfile.mkdtemp(prefix="host-", dir=shared))
+        _lock(own)
+        os.close(turn)
+    except OSError as fault:
+        msg = f"cannot make a folder for trials in {shared}: {fault.strerror}"
+        raise ProjectError(msg) from None
     return own
 
 
-def _abandoned(shared: Path) -> Iterator[Path]:
-    for folder in shared.glob("host-*-*"):
-        _, pid, born = folder.name.split("-")
-        if _born(int(pid)) != born:
-            yield folder
+def _lock(folder: Path, how: int = fcntl.LOCK_EX | fcntl.LOCK_NB) -> int:
+    """Lock a folder until what is returned is closed, by whatever end of this process.
 
-
-def _born(pid: int) -> str:
-    """Return when a process began; "" for one that is no more."""
-    with suppress(psutil.Error):
-        return f"{psutil.Process(pid).create_time():.2f}"
-    return ""
+    Raises:
+        BlockingIOError: another process has locked it.
+        OSError: it cannot be locked at all.
+    """
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, how)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor

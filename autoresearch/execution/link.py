@@ -47,15 +47,24 @@ class Link:
         self._hear, self._lost, self._tick = hear, lost, tick
         self._outbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._sending = threading.Lock()
+        self._knowing = threading.Lock()
         self._ended = threading.Event()
+        self._bug: Exception | None = None
         self._connection, self._process = _start(begin)
-        acts = (self._listen, self._speak)
-        self._threads = [threading.Thread(target=act, daemon=True, name="ray") for act in acts]
+        self._threads = [
+            threading.Thread(target=self._until_bug, args=(act,), daemon=True, name="ray")
+            for act in (self._listen, self._speak)
+        ]
 
     def open(self) -> None:
         """Begin to hear and to speak."""
         for thread in self._threads:
             thread.start()
+
+    def check(self) -> None:
+        """Raise what has ended one of its threads, if anything has: a run would hear no more."""
+        if self._bug is not None:
+            raise self._bug
 
     def send(self, command: messages.Command) -> None:
         """Send a command now."""
@@ -72,17 +81,23 @@ class Link:
         Raises:
             GitError: there are no such files, or they cannot be read now.
         """
-        if commit not in self._known:
-            self.send(messages.Code(commit, self._pack(commit)))
-        self._known[commit] = None
-        self._known.move_to_end(commit)
-        while len(self._known) > _MOST_CODES:
-            oldest, _ = self._known.popitem(last=False)
+        with self._knowing:
+            if commit in self._known:
+                self._known.move_to_end(commit)
+                return
+        data = self._pack(commit)
+        with self._knowing:  # before it is sent: that it is lost may be heard at once
+            self._known[commit] = None
+            many = len(self._known) > _MOST_CODES
+            oldest = self._known.popitem(last=False)[0] if many else None
+        self.send(messages.Code(commit, data))
+        if oldest is not None:
             self.send(messages.Code(oldest, None))
 
     def doubt(self, commit: str) -> None:
         """Send a commit's files anew when it is next trained: the cluster may have lost them."""
-        self._known.pop(commit, None)
+        with self._knowing:
+            self._known.pop(commit, None)
 
     def close(self) -> None:
         """End the other process, and with it all that is at work."""
@@ -96,6 +111,12 @@ class Link:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def _until_bug(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except Exception as bug:  # noqa: BLE001 - see `check`
+            self._bug = bug
 
     def _speak(self) -> None:
         while not self._ended.is_set():
@@ -119,7 +140,8 @@ class Link:
         with self._sending:
             self._connection.close()
             self._process.wait()
-            self._known.clear()
+            with self._knowing:
+                self._known.clear()
             self._connection, self._process = _start(self._begin)
 
 

@@ -106,14 +106,14 @@ class Ready:
 
 @dataclass(frozen=True)
 class Gone:
-    """A slot is no more, with all that was at work there."""
+    """A slot is no more, with all that was at work there, until it is `Ready` again."""
 
     slot: str
 
 
 @dataclass(frozen=True)
 class Told:
-    """What a call's host said, pickled; see `serving.Said`."""
+    """What a call's host said, pickled; see `serving.HostReport`."""
 
     slot: str
     call: int
@@ -122,7 +122,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Failed:
-    """A call came to no result: the cluster let it down, or has no room now (`full`)."""
+    """A call has no result: it was cancelled early, the cluster failed it, or is `full` now."""
 
     slot: str
     call: int

@@ -8,14 +8,16 @@ import errno
 import itertools
 import pickle
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from autoresearch.errors import ProjectError, SlotLostError
+from autoresearch.errors import Interrupted, ProjectError, SlotLostError
 from autoresearch.execution import messages
 from autoresearch.execution.base import Ended, Message, Terms, Told
+from autoresearch.execution.held_checkpoints import HeldCheckpoints
 from autoresearch.execution.hosting import HostFacts, misfit
 from autoresearch.execution.link import LOOK_SECONDS, Link
 from autoresearch.execution.serving import lost
@@ -24,16 +26,17 @@ from autoresearch.records.events import Event, Notice
 from autoresearch.records.scores import Score
 
 _QUIET_SECONDS = 3.0  # without a further machine, until the first look around is over
-_END_SECONDS = 30.0
+_END_SECONDS = 30.0  # from when a trial is cancelled until its host is not waited for any more
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class _Call:
-    """A trial at work."""
+    """A trial at work, and when it was cancelled."""
 
     number: int
     spec: TrialSpec
     tell: Callable[[Message], None]
+    cancelled: float | None = None
 
 
 class RayExecutor:
@@ -41,14 +44,20 @@ class RayExecutor:
 
     name = "ray"
 
-    def __init__(self, begin: messages.Begin, pack: Callable[[str], bytes]) -> None:
+    def __init__(
+        self,
+        begin: messages.Begin,
+        pack: Callable[[str], bytes],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Build it and connect.
 
         Args:
             begin: where the cluster is, and what its machines are to be.
             pack: returns a commit's files, as `packing.pack` does.
+            clock: in seconds.
         """
-        self._begin = begin
+        self._begin, self._clock = begin, clock
         self._on_event: Callable[[Event], None] = lambda _event: None
         self._stop: Callable[[], bool] = lambda: False
         self._terms: Terms | None = None
@@ -57,12 +66,10 @@ class RayExecutor:
         self._calls: dict[str, _Call] = {}
         self._numbers = itertools.count(1)  # of calls
         self._refused: set[str] = set()
-        self._fetching: dict[Path, Callable[[bool], None]] = {}
-        self._holders: dict[int, str] = {}
         self._changed = threading.Condition()
         self._fault = ""
-        self._stopping = False
         self._link = Link(begin, pack, hear=self._hear, lost=self._lose_all, tick=self._heed_stop)
+        self._held = HeldCheckpoints(self._link.soon)
         self._link.open()
 
     def __enter__(self) -> Self:
@@ -79,6 +86,7 @@ class RayExecutor:
         """See `ClusterExecutor.survey`."""
         with self._changed:
             while not self._found and not self._fault:
+                self._link.check()
                 self._changed.wait(LOOK_SECONDS)
             while not self._fault and self._changed.wait(_QUIET_SECONDS):
                 pass
@@ -125,10 +133,14 @@ class RayExecutor:
     @property
     def slots(self) -> tuple[str, ...]:
         """The names of the slots that can execute trials now."""
+        self._link.check()
         return self._slots
 
     def submit(self, slot: str, spec: TrialSpec, tell: Callable[[Message], None]) -> None:
         """Begin a trial; see `Executor.submit`."""
+        if self._stop():
+            tell(Ended(slot, Interrupted("the run ends")))
+            return
         call = _Call(next(self._numbers), spec, tell)
         with self._changed:
             if is_there := slot in self._slots:
@@ -140,8 +152,12 @@ class RayExecutor:
 
     def cancel(self, slot: str) -> None:
         """Have the trial on a slot end as interrupted."""
-        if (call := self._calls.get(slot)) is not None:
-            self._link.soon(messages.Cancel(slot, call.number))
+        with self._changed:
+            call = self._calls.get(slot)
+            if call is None or call.cancelled is not None:
+                return
+            call.cancelled = self._clock()
+        self._link.soon(messages.Cancel(slot, call.number))
 
     def release(self, slot: str, number: int) -> None:
         """Remove what is held of a trial."""
@@ -167,18 +183,15 @@ class RayExecutor:
     @property
     def held(self) -> list[int]:
         """The trials whose checkpoints are still where they were trained."""
-        return list(self._holders)
+        return self._held.numbers
 
     def drop(self, number: int) -> None:
         """Forget a checkpoint."""
-        slot = self._holders.pop(number)
-        self._link.soon(messages.Fetch(slot, number, None))
+        self._held.drop(number)
 
     def fetch(self, number: int, folder: Path, then: Callable[[bool], None]) -> None:
         """Bring a checkpoint into a new folder; tell in another thread whether it is there."""
-        slot = self._holders.pop(number)
-        self._fetching[folder] = then
-        self._link.soon(messages.Fetch(slot, number, folder))
+        self._held.fetch(number, folder, then)
 
     # --- the other process
 
@@ -188,23 +201,27 @@ class RayExecutor:
         except Exception as fault:  # noqa: BLE001 - it is raised where the result is asked for
             self._end(slot, fault, call.number)
             return
-        self._link.send(messages.Submit(slot, call.number, call.spec))
+        if self._calls.get(slot) is call:  # else its slot was lost meanwhile: it runs elsewhere
+            self._link.send(messages.Submit(slot, call.number, call.spec))
 
     def _heed_stop(self) -> None:
-        """Have every trial end once the run is to stop."""
-        stop = self._stop()
-        if stop and not self._stopping:
-            for slot in list(self._calls):
+        """Have every trial end once the run is to stop; none is waited for long."""
+        if not self._stop():
+            return
+        with self._changed:
+            calls = list(self._calls.items())
+        for slot, call in calls:
+            if call.cancelled is None:
                 self.cancel(slot)
-        self._stopping = stop
+            elif self._clock() - call.cancelled >= _END_SECONDS:
+                self._end(slot, _gone(slot), call.number)
 
     def _lose_all(self, failures: int) -> None:
         if not failures:
-            why = self._fault or "the connection was lost"
-            told = f"the Ray cluster at {self._begin.address}: {why}; it is tried again"
-            self._on_event(Notice(told))
-        self._found.clear()
-        self._holders.clear()
+            why = f"{self._fault or 'the connection was lost'}; it is tried again"
+            self._on_event(Notice(f"the Ray cluster at {self._begin.address}: {why}"))
+        self._found = {}
+        self._held.lose_all()
         for slot in self._slots:
             self._lose(slot)
 
@@ -227,7 +244,7 @@ class RayExecutor:
             case messages.Gone(slot):
                 self._lose(slot)
             case messages.Fetched(folder, here):
-                self._fetching.pop(folder)(here)
+                self._held.arrived(folder, here=here)
             case messages.Forgotten(commit):
                 self._link.doubt(commit)
             case messages.Note(text):
@@ -238,21 +255,25 @@ class RayExecutor:
                     self._changed.notify_all()
 
     def _told(self, slot: str, number: int, said: Event | TrialResult | Exception) -> None:
-        call = self._calls.get(slot)
-        if call is None or call.number != number:
+        if (call := self._calls.get(slot)) is None or call.number != number:
             return
         if isinstance(said, TrialResult) and isinstance(said.score, Score):
-            self._holders[call.spec.number] = slot
+            self._held.add(call.spec.number, slot)
         if isinstance(said, TrialResult | Exception):
             self._end(slot, said, number)
         else:
             call.tell(Told(slot, said))
 
     def _failed(self, slot: str, number: int, reason: str, *, full: bool) -> None:
-        if (call := self._calls.get(slot)) is not None:
-            self._link.doubt(call.spec.commit)  # perhaps it was that which was lost
-        fault = OSError(errno.ENOSPC, "the object store of the Ray cluster is full")
-        self._end(slot, fault if full else lost(f"the cluster lost the trial: {reason}"), number)
+        if (call := self._calls.get(slot)) is None or call.number != number:
+            return
+        self._link.doubt(call.spec.commit)  # perhaps it was that which was lost
+        result: TrialResult | Exception = lost(f"the cluster lost the trial: {reason}")
+        if call.cancelled is not None:
+            result = Interrupted(reason)
+        elif full:
+            result = OSError(errno.ENOSPC, "the object store of the Ray cluster is full")
+        self._end(slot, result, number)
 
     def _end(self, slot: str, result: TrialResult | Exception, number: int | None = None) -> None:
         with self._changed:
@@ -269,10 +290,9 @@ class RayExecutor:
             was = slot in self._slots
             self._slots = tuple(each for each in self._slots if each != slot)
             self._changed.notify_all()
+        self._held.lose(slot)
         if was:
             self._on_event(Notice(f"{slot} is gone; what was at work there is run elsewhere"))
-        for number in [each for each, where in self._holders.items() if where == slot]:
-            del self._holders[number]
         self._end(slot, _gone(slot))
 
 

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -30,15 +30,21 @@ HostReport = Event | TrialResult | Exception
 
 @dataclass(frozen=True)
 class _Call:
-    """A trial at work: its code, and whether it was cancelled."""
+    """A trial at work: its code, whether it was cancelled, and whether nothing of it is left."""
 
     commit: str
     code: bytes
-    cancelled: threading.Event
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def end(self) -> None:
+        """Have it end, and wait until it has."""
+        self.cancelled.set()
+        self.over.wait()
 
 
 class HostServer:
-    """One slot's host. Of its methods only one that executes runs at a time; others may beside."""
+    """One slot's host: one trial is at work at a time, and all methods may be called beside."""
 
     def __init__(self, plan: HostPlan) -> None:
         """Build it; nothing is opened yet."""
@@ -46,7 +52,7 @@ class HostServer:
         self._host: Host | None = None
         self._arrival: Arrival | None = None
         self._calls: dict[int, _Call] = {}
-        self._threads: set[threading.Thread] = set()
+        self._beginning = threading.Lock()
         self._dropped: set[int] = set()  # calls that were cancelled before they began
 
     def facts(self) -> HostFacts:
@@ -74,24 +80,24 @@ class HostServer:
     def execute(self, call: int, spec: TrialSpec, code: bytes) -> Iterator[bytes]:
         """Execute a trial; yield what happens, pickled, and at last its result.
 
-        What goes wrong here and may not pass by waiting is the machine's failure of this trial.
+        What goes wrong here and may not pass by waiting is the machine's failure of this trial. One
+        that is still at work is ended first: who asks for another has given it up.
         """
-        at_work = _Call(spec.commit, code, threading.Event())
-        self._calls[call] = at_work
-        if call in self._dropped:
-            at_work.cancelled.set()
+        at_work = _Call(spec.commit, code)
         inbox = SimpleQueue[HostReport]()
         thread = threading.Thread(target=self._work, args=(spec, at_work, inbox.put), daemon=True)
-        thread.start()
-        self._threads.add(thread)
+        with self._beginning:
+            self._end_all()
+            self._calls[call] = at_work
+            if call in self._dropped:
+                at_work.cancelled.set()
+            thread.start()
         try:
             for said in spaced(inbox, time.monotonic):
                 yield pickle.dumps(said)
         finally:  # also where nobody listens any more
-            at_work.cancelled.set()
-            thread.join()
-            self._threads.discard(thread)
-            del self._calls[call]
+            at_work.end()
+            self._calls.pop(call, None)
 
     def cancel(self, call: int) -> None:
         """Have a trial end as interrupted."""
@@ -120,13 +126,17 @@ class HostServer:
 
     def close(self) -> None:
         """End what is at work and what was made ready, and remove what is left of it."""
-        for call in list(self._calls):
-            self.cancel(call)
-        for thread in list(self._threads):
-            thread.join()
+        with self._beginning:
+            self._end_all()
         if self._host is not None:
             self._host.evaluator.close()
+            self._host.worker.close()
             remove(self._host.work)
+
+    def _end_all(self) -> None:
+        for number, call in list(self._calls.items()):
+            call.end()
+            self._calls.pop(number, None)
 
     @property
     def _ready(self) -> Host:
@@ -137,16 +147,20 @@ class HostServer:
         return any(each.cancelled.is_set() for each in list(self._calls.values()))
 
     def _work(self, spec: TrialSpec, call: _Call, tell: Callable[[HostReport], None]) -> None:
+        found: HostReport
         try:
             found = execute_trial(spec, self._ready, Watch(tell, call.cancelled.is_set))
-            facts = dict(found.outcome.facts)  # a read-only view cannot be pickled
-            tell(replace(found, outcome=replace(found.outcome, facts=facts)))
         except Exception as fault:  # noqa: BLE001 - it is told where the trial was asked for
-            tell(_portable(fault))
+            found = _portable(fault)
+        if isinstance(found, TrialResult):
+            facts = dict(found.outcome.facts)  # a read-only view cannot be pickled
+            found = replace(found, outcome=replace(found.outcome, facts=facts))
+        call.over.set()
+        tell(found)
 
     @contextmanager
     def _checkout(self, commit: str, folder: Path, stop: Callable[[], bool]) -> Iterator[Path]:
-        code = next(each.code for each in self._calls.values() if each.commit == commit)
+        code = next(each.code for each in list(self._calls.values()) if each.commit == commit)
         if stop():
             msg = "stopped while a commit was being written out"
             raise Interrupted(msg)
