@@ -138,6 +138,7 @@ def a_night(root: Path, slots: int, worker: Worker | None = None) -> Night:
         scorer=UnitsScorer(),
         metric=LOSS,
         confirm_share=0.4,
+        smoke_test=lambda _files, _incumbent: None,
         # It moves whenever it is looked at: so thinking takes time, and proposals are made ahead.
         clock=lambda: float(next(looks)),
     )

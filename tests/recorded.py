@@ -49,6 +49,7 @@ UNEMBEDDING_LR = 0.02
 def main():
     ...  # some 560 lines
 """
+OVERTAKEN = "experiment 7 was kept before its turn came: its change conflicts in train.py"
 TRACE = """\
 Traceback (most recent call last):
   File "/tmp/autoresearch-0/5a/trial-9/tree/train.py", line 402, in _learn
@@ -58,14 +59,14 @@ RuntimeError: element 0 of tensors does not require grad
 
 
 def night() -> Brief:
-    """Return the brief of the night's tenth experiment."""
+    """Return the brief of the night's twelfth experiment."""
     base = replace(baseline(), val_bpb=2.3466, error=0.006, run=FIRST)
     return replace(
         a_brief(),
         history=(base, *_history()),
-        number=11,
+        number=12,
         incumbent_id=7,
-        pending=(Pending(10, TUNER, "UNEMBEDDING_LR 0.02 → 0.024", Change.none()),),
+        pending=(Pending(11, TUNER, "UNEMBEDDING_LR 0.02 → 0.024", Change.none()),),
         notes=("Leave the tokenizer alone; the schedule looks more promising.",),
         program="# Goal\n\nLower `val_bpb` of a model that trains for a minute.\n",
         files={"train.py": CODE},
@@ -119,6 +120,9 @@ def _history() -> tuple[HistoryEntry, ...]:
                 Chances(0.42, 0.45), category=Category.ARCHITECTURE, parent_id=7,
                 predicted_delta=-0.008, risk="steps cost more", steps=212,
                 patch=f"{WIDER}-    split = (-1, HEADS, HEAD_DIM)\n+    split = (-1, 1, WIDTH)\n"),
+        a_past(10, Verdict.STALE, hypothesis="Two layers that share their weights", parent_id=2,
+               category=Category.ARCHITECTURE, reason=OVERTAKEN,
+               patch=f"{WIDER}-    layers = two()\n+    layers = [one()] * 2\n"),
     )  # fmt: skip
 
 

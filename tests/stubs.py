@@ -146,6 +146,11 @@ def accepted(_proposal: Proposal) -> None:
     """A check that refuses nothing."""
 
 
+def not_in_the_loop(_files: object, _incumbent: object) -> None:
+    """A smoke test that is passed, and holds up no controller."""
+    assert threading.current_thread() is not threading.main_thread()
+
+
 def whole(source: str) -> Change:
     return Change(ChangeFormat.FILE, f"train.py\n```python\n{source}```\n")
 
@@ -355,5 +360,5 @@ def snapshot(root: Path) -> dict[str, str]:
 
 __all__: Sequence[str] = [
     "TRAIN", "ConfigScorer", "FreeLedger", "Night", "Scripted", "accepted", "git",
-    "make_project", "processes", "snapshot", "variant", "whole",
+    "make_project", "not_in_the_loop", "processes", "snapshot", "variant", "whole",
 ]  # fmt: skip

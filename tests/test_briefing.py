@@ -296,6 +296,17 @@ def test_only_finished_experiments_are_told_in_the_order_of_their_ends(
     assert [past.id for past in desk.brief(first).history] == [1, 3, 2]
 
 
+def test_what_was_overtaken_comes_back_to_its_author_until_it_is_at_work_again(
+    desk: Desk, first: Experiment
+) -> None:
+    desk.experiment(Verdict.STALE, parent_id=1, reason="its change conflicts in train.py")
+    again = desk.experiment(None, parent_id=1, hypothesis="anew", notes={"takes": ["2.0"]})
+    prompting = Prompting(LlmSettings(), folder=None, proposer="scripted")
+    told = "- 2.0, experiment 2, optimizer: never trained"
+    assert told in prompting.text(desk.brief(first))
+    assert told not in prompting.text(desk.briefing.brief(desk.study, first, pending=[again]))
+
+
 def test_a_brief_from_the_registry_makes_a_prompt(desk: Desk, first: Experiment) -> None:
     desk.trial(desk.experiment(Verdict.DISCARD, parent_id=1, delta=0.1), val_bpb=2.0)
     prompt = Prompting(LlmSettings(), folder=desk.project.root / "prompts").prompt(

@@ -45,7 +45,7 @@ from autoresearch.workers import Assignment
 from tests.commands import Forked
 from tests.inline import InlineExecutor, InlineWorker
 from tests.rows import an_experiment
-from tests.stubs import TRAIN, Night, Scripted, git, make_project, variant
+from tests.stubs import TRAIN, Night, Scripted, git, make_project, not_in_the_loop, variant
 
 LINE = "bpb = QUALITY + NOISE * (session.seed % 2)"
 # A little noise of each code's own on every seed; LATE is what seeds add that come after a verdict,
@@ -459,6 +459,7 @@ def refuted_below_another(made: Night) -> None:
 
 def test_a_refuted_keep_below_others_is_reversed_by_an_experiment(tmp_path: Path) -> None:
     made = night(tmp_path, source(2.0, bonus=-0.1), source(1.7, bonus=-0.1), share=0.0)
+    made.smoke_test = not_in_the_loop
     refuted_below_another(made)
     reversal = rows(made)[-1]
     assert (reversal.reverts_id, reversal.proposer) == (2, "autoresearch")

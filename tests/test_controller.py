@@ -13,7 +13,7 @@ from autoresearch.errors import Interrupted, SlotLostError
 from autoresearch.execution import Ended, Executor, Host, Message, TrialSpec
 from autoresearch.proposers import Brief, Check, ProposeFailure, Several
 from autoresearch.records.events import ExperimentDone, TrialStarted, Waiting
-from autoresearch.records.proposals import Proposal
+from autoresearch.records.proposals import Proposal, Rejection
 from autoresearch.records.tables import Experiment
 from autoresearch.records.values import (
     Category,
@@ -28,7 +28,17 @@ from autoresearch.research.recorder import Recorder
 from autoresearch.research.schedule import Participant, Turn
 from tests import stubs
 from tests.inline import InlineExecutor, ShuffledExecutor
-from tests.stubs import TRAIN, Night, Scripted, git, make_project, variant, whole
+from tests.processes import PATIENCE
+from tests.stubs import (
+    TRAIN,
+    Night,
+    Scripted,
+    git,
+    make_project,
+    not_in_the_loop,
+    variant,
+    whole,
+)
 
 LINES = "".join(f"LINE_{at} = 0\n" for at in range(20))  # room between the places that ideas change
 SPACIOUS = TRAIN.replace("QUALITY = 2.0\n", f"QUALITY = 2.0\n{LINES}BONUS = 0.0\n").replace(
@@ -171,6 +181,74 @@ def test_what_was_thought_of_before_a_keep_does_not_undo_it(tmp_path: Path) -> N
     code = git(night.project.root, "show", f"{tip(night)}:train.py")
     assert "BONUS = -0.1" in code
     assert "QUALITY = 1.9" in code
+
+
+def test_a_late_winner_is_smoke_tested_while_others_are_trained_and_decided(tmp_path: Path) -> None:
+    worse = (changed(BONUS=at) for at in (0.3, 0.4, 0.5, 0.6))
+    night = a_night(tmp_path, changed(QUALITY=1.8), changed(BONUS=-0.15), *worse)
+    begun, others = threading.Event(), threading.Event()
+
+    def smoke_test(files: Mapping[str, str], incumbent: object) -> None:
+        not_in_the_loop(files, incumbent)
+        if "QUALITY = 1.8" in files["train.py"] and "BONUS = -0.15" in files["train.py"]:
+            begun.set()
+            assert others.wait(PATIENCE), "nothing was decided meanwhile"
+
+    def look(event: object) -> None:
+        if begun.is_set() and isinstance(event, ExperimentDone):
+            others.set()
+
+    night.smoke_test, night.listener = smoke_test, look
+    assert night.run() == "the proposers have nothing more to try"
+    assert others.is_set()
+    assert_tried_again(night)
+
+
+def assert_tried_again(night: Night) -> None:
+    """Let the one late winner be tried on top of the other one, and kept."""
+    (stale,) = [row for row in rows(night) if row.verdict is Verdict.STALE]
+    _, again = [row for row in rows(night) if row.hypothesis == stale.hypothesis]
+    assert f"tried on top of that as experiment {again.id}" in stale.reason
+    assert (again.verdict, tip(night)) == (Verdict.KEEP, again.commit_sha)
+
+
+def test_a_stop_waits_for_no_smoke_test_and_the_next_run_makes_up_for_it(tmp_path: Path) -> None:
+    night = a_night(tmp_path, changed(QUALITY=1.8), changed(BONUS=-0.15))
+    stopped = threading.Event()
+
+    def smoke_test(files: Mapping[str, str], _incumbent: object) -> None:
+        if "QUALITY = 1.8" in files["train.py"] and "BONUS = -0.15" in files["train.py"]:
+            night.stop.set()
+            stopped.wait(PATIENCE)
+
+    night.smoke_test = smoke_test
+    with pytest.raises(Interrupted):
+        night.run()
+    assert Counter(verdicts(night)) == {Verdict.KEEP: 2, None: 1}, "the late winner is undecided"
+    stopped.set()
+    night.stop.clear()
+    night.smoke_test = None
+    night.run()
+    assert_tried_again(night)
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_what_waits_is_smoke_tested_beside_the_loop(tmp_path: Path, *, fits: bool) -> None:
+    night = ahead(tmp_path, changed(BONUS=-0.1), *(changed(LINE_9=at) for at in range(1, 5)))
+    refused: list[object] = []
+
+    def smoke_test(files: object, incumbent: object) -> Rejection | None:
+        not_in_the_loop(files, incumbent)
+        if threading.current_thread().name != "check":
+            return None
+        refused.append(files)
+        return None if fits else Rejection("the two do not go together")
+
+    night.smoke_test = smoke_test
+    assert night.run() == "the proposers have nothing more to try"
+    overtaken = [row for row in rows(night) if "do not go together" in row.reason]
+    assert refused
+    assert [row.verdict for row in overtaken] == ([] if fits else [Verdict.STALE] * len(refused))
 
 
 def test_proposals_can_be_made_one_after_another(tmp_path: Path) -> None:

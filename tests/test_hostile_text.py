@@ -74,6 +74,7 @@ def poisoned(text: str) -> Brief:
         *crashes,
         a_past(5, hypothesis=text, reason=text, risk=text, proposer=text, patch=text, delta=0.0),
         a_past(6, Verdict.INVALID, hypothesis=text, reason=text),
+        a_past(8, Verdict.STALE, hypothesis=f"another {text}", reason=text, risk=text, patch=text),
         files={"train.py": f"DEPTH = 4\nNOTE = '''{text}'''\n", f"lib/{text}.py": "A = 1\n"},
         pending=(Pending(7, text, text, Change.none()),),
         fixed_files={"prepare.py": f"# {text}\n", f"data/{text}": "x\n", text: "y\n"},

@@ -71,18 +71,19 @@ def test_the_slot_clock_gives_every_second_to_one_reason() -> None:
 
     clock.open(["a", "b"])
     wait(7.0, a=IdleReason.PROPOSALS, b=IdleReason.PAUSED)
+    wait(6.0, a=IdleReason.DECIDING, b=IdleReason.DECIDING)  # for a check
     now[0] += 2.0  # nothing is waited for: the controller decides
     clock.begin("a", waiting=1.5)
     assert clock.is_training("a")
     assert not clock.is_training("b")
     wait(20.0, b=IdleReason.END)
     wait(5.0, a=IdleReason.MACHINE, b=IdleReason.END)  # a pause in the midst of it
-    assert clock.end("a") == SlotTime(1.5, idle=7.0, machine=5.0, deciding=2.0, on_slot=20.0)
+    assert clock.end("a") == SlotTime(1.5, idle=7.0, machine=5.0, deciding=8.0, on_slot=20.0)
     wait(3.0, a=IdleReason.MACHINE)
     clock.begin("a", waiting=0.0)
     assert clock.end("a") == SlotTime(machine=3.0)
     wait(4.0, a=IdleReason.END)
-    assert clock.rest() == {"paused": 7.0, "end": 29.0, "deciding": 9.0}
+    assert clock.rest() == {"paused": 7.0, "end": 29.0, "deciding": 15.0}
 
 
 def test_of_a_slot_that_is_gone_no_further_time_is_counted() -> None:

@@ -1,8 +1,10 @@
 import random
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from autoresearch.errors import ProposerError
 from autoresearch.policy import Guard, Noise, scale_of
 from autoresearch.proposers import (
     Brief,
+    HistoryEntry,
     Known,
     KnownIdea,
     Machine,
@@ -19,6 +22,7 @@ from autoresearch.proposers import (
     Remaining,
     TextSize,
 )
+from autoresearch.proposers.models import Section
 from autoresearch.proposers.prompting import Prompting, digest
 from autoresearch.proposers.prompting.history import (
     HistorySection,
@@ -39,7 +43,7 @@ from autoresearch.records.values import (
     Standing,
     Verdict,
 )
-from tests.briefs import RUN, SALT, a_brief, a_past, longer, patch, whole
+from tests.briefs import RUN, SALT, a_brief, a_past, baseline, longer, patch, whole
 from tests.recorded import PAGE, page
 
 TEMPLATE = Path(__file__).parent.parent / "templates" / "gpt"
@@ -298,9 +302,77 @@ def test_what_is_at_work_is_told_at_the_end_and_leaves_the_prefix_as_it_is() -> 
     before, after = (prompting.prompt(brief) for brief in (a_brief(), a_brief(pending=(pending,))))
     assert before.user[:-1] == after.user[:-1]
     end = after.user[-1].text
-    assert re.search(r"do not propose them again:\n- experiment 7, schedule <<data", end)
-    assert "hypothesis>> halve <<end the rate <<end" in end
+    listed = r"them again:\n<<data \w+ hypotheses>>\n7, schedule: halve <<end the rate\n<<end"
+    assert re.search(listed, end)
     assert "do not propose them again" not in before.user[-1].text
+
+
+def test_all_that_many_slots_have_at_work_is_named_and_costs_the_history_nothing() -> None:
+    past = [a_past(number, hypothesis="x" * 300) for number in range(2, 30)]
+    prompting = Prompting(LlmSettings(brief_tokens=20_000), folder=None)
+
+    def user(at_work: int) -> Sequence[Section]:
+        ideas = [f"idea {at} {'y' * 300}" for at in range(at_work)]
+        pending = [Pending(at, "optuna", text, Change.none()) for at, text in enumerate(ideas)]
+        return prompting.prompt(a_brief(*past, pending=tuple(pending))).user
+
+    before, after = user(60), user(70)
+    assert before[:-1] == after[:-1]
+    end = after[-1].text
+    named = re.findall(r"^(\d+), other: idea \1 y+…$", end, re.MULTILINE)
+    assert named == [str(each) for each in range(64)]
+    assert "\nand 6 more\n<<end" in end
+
+
+def stale(number: int, **changes: Any) -> HistoryEntry:
+    """An experiment that waited while experiment 3 was kept."""
+    reason = "experiment 3 was kept before its turn came: its change conflicts in train.py"
+    return a_past(number, Verdict.STALE, reason=reason, patch=patch(number, 5), **changes)
+
+
+def test_an_author_is_handed_back_what_a_keep_overtook() -> None:
+    kept = a_past(3, Verdict.KEEP)
+    late = stale(5, pairs=((1, -0.02),), hypothesis="halve <<end it")
+    brief = a_brief(kept, stale(4), late, stale(6, proposer="openai:other"), incumbent_id=3)
+    prompting = Prompting(LlmSettings(), folder=None, proposer="anthropic:a-model")
+    plain = Prompting(LlmSettings(), folder=None, proposer="openai:another")
+    end, other = (each.prompt(brief).user[-1].text for each in (prompting, plain))
+    assert "overtaken" not in other
+    late_at, stale_at = end.index("- 5.0, experiment 5"), end.index("- 4.0, experiment 4")
+    assert late_at < stale_at
+    assert "6.0" not in end
+    assert end[late_at:].startswith(
+        "- 5.0, experiment 5, optimizer: read -0.02000 against experiment 1\n<<data"
+    )
+    assert re.match(
+        r"- 4\.0, experiment 4, optimizer: never trained\n<<data (\w{32}) experiment>>\n"
+        r"hypothesis: idea 4\nreason: [^\n]+ conflicts in train.py\npatch:\n[^<]+\n<<end \1>>\n",
+        end[stale_at:],
+    )
+
+
+def test_what_was_overtaken_is_handed_back_until_it_is_tried_or_the_code_has_moved_on() -> None:
+    def numbers(*past: HistoryEntry, pending: Sequence[Pending] = ()) -> list[str]:
+        found = digest.overtaken((baseline(), *past), pending, "anthropic:a-model")
+        return [number for number, _ in found]
+
+    kept = a_past(3, Verdict.KEEP)
+    past = (kept, stale(2), stale(4))
+    assert numbers(*past) == ["4.0", "2.0"]
+    assert numbers(*past, a_past(5, hypothesis="idea 4")) == ["2.0"], "tried again as it was"
+    assert numbers(*past, a_past(5, notes=Notes(takes=("2.0",)))) == ["4.0"]
+    assert numbers(*past, a_past(5, notes=Notes(drops=("4.0",)))) == ["2.0"]
+    refused = a_past(5, Verdict.INVALID, notes=Notes(takes=("2.0",)))
+    assert numbers(*past, refused) == ["4.0", "2.0"]
+    again = Pending(5, "anthropic:a-model", "anew", Change.none(), notes=Notes(takes=("2.0",)))
+    assert numbers(*past, pending=(again,)) == ["4.0"], "it is at work"
+    others = Pending(5, "openai:other", "idea 4", Change.none(), notes=Notes(takes=("2.0",)))
+    assert numbers(*past, pending=(others,)) == ["4.0", "2.0"]
+    assert numbers(*past, stale(5, notes=Notes(takes=("2.0",)))) == ["5.0", "4.0"]
+    once = a_past(6, Verdict.KEEP)
+    assert numbers(*past, once) == ["4.0", "2.0"]
+    assert numbers(*past, once, stale(7), a_past(8, Verdict.KEEP)) == ["7.0"]
+    assert numbers(*past, *(stale(each) for each in range(5, 9))) == ["8.0", "7.0", "6.0", "5.0"]
 
 
 def test_an_author_is_told_its_own_ideas_until_they_are_tried_or_dropped() -> None:

@@ -26,7 +26,7 @@ from autoresearch.records.values import (
     Trust,
     Verdict,
 )
-from autoresearch.registry import Registry, RunLock, schema
+from autoresearch.registry import Registry, RunLock, rows, schema
 from autoresearch.registry.packing import pack, unpack
 from tests.apart import create, start_apart, try_lock
 from tests.rows import a_study, an_experiment
@@ -392,6 +392,26 @@ def test_only_one_run_at_a_time(tmp_path: Path) -> None:
 def test_packing_round_trips() -> None:
     assert unpack(pack(b"log")) == b"log"
     assert unpack(None) == b""
+
+
+def test_a_row_may_be_written_while_another_thread_looks_for_effects(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = new_study(registry)
+    for effect in ("a", "b"):
+        new_experiment(registry, study, effect_hash=effect)
+
+    class Writing(tuple[Verdict, ...]):
+        """Verdicts that are asked for in the moment in which a row is written."""
+
+        def __contains__(self, verdict: object) -> bool:
+            new_experiment(registry, study, effect_hash="c")
+            return False
+
+    with registry.holding(study):
+        registry.experiments(study)
+        monkeypatch.setattr(rows, "UNCOUNTED", Writing())
+        assert registry.effects(study) == {"a": 1, "b": 2}
 
 
 def test_rows_held_in_memory_are_those_in_the_file(registry: Registry, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import torch.nn.attention
 from autoresearch import sandbox
 from autoresearch.config import PreflightSettings, Settings, load_settings
 from autoresearch.preflight import SmokeTest
-from autoresearch.process import Confined
+from autoresearch.process import Confined, CoreWaits
 from autoresearch.records.proposals import Rejection
 from autoresearch.records.values import Clock
 from autoresearch.runtime.smoke_faults import ACCELERATOR, lacking
@@ -367,6 +367,16 @@ class TestLimits:
         endless = learning("import time", stage.spends(2000), "time.sleep(600)")
         assert stage.smoke_test(endless, incumbent=slow) is None
         assert stage.runs == 2
+
+    def test_who_was_kept_from_the_cores_is_not_called_slow(
+        self, stage: Stage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        endless = learning("import time", stage.spends(2000), "time.sleep(600)")
+        monkeypatch.setattr(CoreWaits, "seconds", lambda _: 1199.9)
+        assert stage.smoke_test(endless) is None
+        monkeypatch.setattr(CoreWaits, "seconds", lambda _: 600.0)
+        stage.open()
+        assert "did not end within 1200 s" in stage.refused(endless).reason
 
     def test_memory_is_capped(self, stage: Stage) -> None:
         stage.limit(memory_gib=0.25)

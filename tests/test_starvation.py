@@ -12,7 +12,7 @@ from typing import cast
 
 import pytest
 
-from autoresearch.process import CoreWaits, Guarded, ResourceLimits, launch
+from autoresearch.process import Breach, CoreWaits, Guarded, ResourceLimits, launch, run
 from autoresearch.records.training import MOST_STARVED, Budget, Limits
 from autoresearch.records.values import Clock, Ending, FailureKind
 from autoresearch.workers.exits import Failed
@@ -226,6 +226,21 @@ class TestOnThisMachine:
             assert starved.seconds() + had <= passed + 0.1
             assert starved.seconds() > passed / 3, "it had a fourth of a core at most"
             assert sleeping.seconds() < 0.5
+
+    @pytest.mark.thorough  # beside it: a starved process is told from one that sleeps
+    def test_what_outlives_its_time_tells_how_long_it_had_no_core(
+        self, busy: Callable[[], Guarded], tmp_path: Path
+    ) -> None:
+        trees = [busy() for _ in range(4)]
+        until(lambda: all(each.cpu_seconds() > 0.1 for each in trees))
+        core = min(os.sched_getaffinity(0))
+        code = f"import os; os.sched_setaffinity(0, {{{core}}})\nwhile True: pass"
+        ended = run(
+            [sys.executable, "-S", "-c", code], cwd=tmp_path, env=ENV, limits=Limits(),
+            timeout=1.6, stop=lambda: False,
+        )  # fmt: skip
+        assert ended.breach is Breach.TIME
+        assert 0.3 < ended.starved < ended.seconds
 
     def test_a_starved_trial_outlives_its_limit_and_ends_for_the_machines_fault(
         self, busy: Callable[[], Guarded]

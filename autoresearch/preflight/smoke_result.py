@@ -36,7 +36,7 @@ class SmokeOutcome(Enum):
 
 @dataclass(frozen=True)
 class SmokeResult:
-    """How one smoke test went. `seconds` are wall seconds.
+    """How one smoke test went. `seconds` are wall seconds, with those in which it was `starved`.
 
     `reason` is one line that says what failed, where that is known; `kind` is the exception's type,
     or TIME, MEMORY, NO_FINISH, SIGNAL, ACCELERATOR; `early`: it failed before any step was logged.
@@ -47,6 +47,7 @@ class SmokeResult:
     detail: str = ""
     kind: str = ""
     seconds: float = 0.0
+    starved: float = 0.0
     early: bool = False
 
     @property
@@ -103,6 +104,7 @@ def smoke_result(
         f"Smoke-tested on the CPU, with {safe_line(scale, 600)}:\n{tail}",
         kind,
         ran.seconds,
+        ran.starved,
         early=all(each.get("event") != "stepped" for each in lines),
     )
 

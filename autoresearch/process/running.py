@@ -12,6 +12,7 @@ from pathlib import Path
 from autoresearch.process.confined import Confined
 from autoresearch.process.guarded import Exit, Guarded, launch
 from autoresearch.process.resource_limits import ResourceLimits
+from autoresearch.process.starvation import CoreWaits
 from autoresearch.process.supervising import Pipe, open_pipe, supervise
 from autoresearch.records.training import Limits
 
@@ -34,6 +35,7 @@ PATIENCE = {Breach.TIME: 5.0}  # seconds, in which it may say where it hung
 class ProcessResult:
     """How it went: `answer` and `log` are the ends of what it wrote (hostile), `seconds` wall.
 
+    `starved` are those of these seconds in which it was kept from the cores; see `CoreWaits`.
     `exhausted`: meanwhile the system killed processes for want of memory, its children perhaps.
     `excess` says in words what a breach of USAGE was.
     """
@@ -43,6 +45,7 @@ class ProcessResult:
     answer: bytes
     log: bytes
     seconds: float
+    starved: float = 0.0
     exhausted: bool = False
     excess: str = ""
 
@@ -101,12 +104,15 @@ def run(
         held.enter_context(tree)
         answered, logged = _Tail(kept), _Tail(kept)
         usage_limits = ResourceLimits(tree, limits, scratch) if scratch else None
-        watch = _Watch(tree, limits.memory, began + timeout, stop, usage_limits, patience, now)
+        waits = CoreWaits(tree.core_delays, tree.cpu_seconds, now)
+        watch = _Watch(
+            tree, limits.memory, began + timeout, stop, usage_limits, waits, patience, now
+        )
         pipes = [Pipe(answer, answered.write), Pipe(log, logged.write)]
         supervise(tree, pipes, tick=watch.tick, ended=watch.ended)
         return ProcessResult(
             tree.kill(), watch.breach, bytes(answered.data), bytes(logged.data),
-            watch.at_end - began, exhausted=tree.ran_out_of_memory, excess=watch.excess,
+            watch.at_end - began, watch.starved, tree.ran_out_of_memory, watch.excess,
         )  # fmt: skip
 
 
@@ -137,20 +143,26 @@ def _giving(told: bytes) -> Iterator[int]:
 
 @dataclass
 class _Watch:
-    """Ends a tree that has to be ended; `excess` is what it used too much of."""
+    """Ends a tree that has to be ended; `excess` is what it used too much of.
+
+    `starved` are the seconds in which it was kept from the cores, as long as it ran.
+    """
 
     tree: Guarded
     memory: int
     deadline: float
     stop: Callable[[], bool]
     usage_limits: ResourceLimits | None
+    waits: CoreWaits
     patience: Mapping[Breach, float]
     now: Callable[[], float]
     breach: Breach | None = None
     excess: str = ""
     at_end: float = 0.0
+    starved: float = 0.0
 
     def tick(self) -> None:
+        self.starved = self.waits.seconds()
         self.breach = self._found()
         if self.breach is None:
             return

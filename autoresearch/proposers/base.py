@@ -99,8 +99,8 @@ class HistoryEntry:
 class Pending:
     """An experiment without a verdict yet, so that nobody proposes it again.
 
-    `change` is what its proposer wrote, `constants` are the numbers at the top of the entry file.
-    Every text may be hostile.
+    `change` is what its proposer wrote, with its `notes`; `constants` are the numbers at the top of
+    the entry file. Every text may be hostile.
     """
 
     id: int
@@ -108,6 +108,7 @@ class Pending:
     hypothesis: str
     change: Change
     category: Category = Category.OTHER
+    notes: Notes = NO_NOTES
     constants: Mapping[str, int | float | bool] = field(
         default_factory=lambda: MappingProxyType({})
     )

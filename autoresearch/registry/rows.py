@@ -141,10 +141,9 @@ class StudyRows:
     def effects(self, but: int) -> dict[str, int]:
         """Return the effect hash of every experiment but one; see `Queries.effects`."""
         found: dict[str, int] = {}
-        # At once: proposers' threads ask, and the controller's may add one meanwhile.
-        for number, row in list(self._experiments.items()):
-            if row.effect_hash is not None and number != but and row.verdict not in UNCOUNTED:
-                found.setdefault(row.effect_hash, number)
+        for row in self.experiments():  # a list: proposals are checked in threads of their own
+            if row.effect_hash is not None and row.id != but and row.verdict not in UNCOUNTED:
+                found.setdefault(row.effect_hash, row.number)
         return found
 
     def ran_on(self, since: int) -> list[RanOn]:

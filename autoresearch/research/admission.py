@@ -23,7 +23,11 @@ SmokeTestRun = Callable[[Mapping[str, str], Mapping[str, str]], Rejection | None
 
 
 class Admission:
-    """Opens experiments. What a killed run did already is found, not done again."""
+    """Opens experiments. What a killed run did already is found, not done again.
+
+    What a smoke test said of a change is remembered: `check` and `check_on` have it run, in any
+    thread; whoever writes the experiment's commit then finds it.
+    """
 
     def __init__(
         self,
@@ -38,6 +42,12 @@ class Admission:
         self._registry = registry
         self._repo = repo
         self._briefing = briefing
+        self._answers: dict[tuple[str, str], Rejection | None] = {}  # by parent and effect
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether checks take no time: nothing is smoke-tested."""
+        return self._smoke_test is None
 
     def open(
         self, study: Study, proposal: Proposal, incumbent: Experiment | None, control: str = ""
@@ -71,8 +81,19 @@ class Admission:
 
     def check(self, study: Study, proposal: Proposal, incumbent: Experiment) -> Rejection | None:
         """Return why a proposal would be refused, None where it would be trained."""
-        checked = self._examine(study, proposal, str(incumbent.commit_sha))
+        checked = self._examine(study, proposal, str(incumbent.commit_sha), anew=True)
         return checked if isinstance(checked, Rejection) else None
+
+    def check_on(self, study: Study, experiment: Experiment, incumbent: Experiment) -> None:
+        """Find out what `rebase` and `repeat_on` will need to know.
+
+        Raises:
+            GitError: the repository cannot be read or written.
+        """
+        moved = self._moved(experiment, incumbent)
+        if not isinstance(moved, Rejection):
+            tip = str(incumbent.commit_sha)
+            self._examine(study, moved[0], tip, but=experiment.number, anew=True)
 
     def commit(self, study: Study, experiment: Experiment) -> Experiment | Rejection:
         """Return the row with its commit, or why the proposal is refused.
@@ -171,7 +192,7 @@ class Admission:
         return None
 
     def _examine(
-        self, study: Study, proposal: Proposal, parent: str, *, but: int = 0
+        self, study: Study, proposal: Proposal, parent: str, *, but: int = 0, anew: bool = False
     ) -> Patch | Rejection:
         files = self._briefing.files(parent)
         checked = preflight.check(
@@ -185,7 +206,10 @@ class Admission:
         )
         if isinstance(checked, Rejection) or self._smoke_test is None:
             return checked
-        return self._smoke_test({**files, **checked.files}, files) or checked
+        code = parent, checked.effect_hash
+        if anew or code not in self._answers:
+            self._answers[code] = self._smoke_test({**files, **checked.files}, files)
+        return self._answers[code] or checked
 
     def _write(self, study: Study, experiment: Experiment, patch: Patch) -> Experiment:
         message = commit_message(

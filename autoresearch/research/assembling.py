@@ -9,6 +9,7 @@ from autoresearch.registry import Registry
 from autoresearch.research.admission import Admission, SmokeTestRun
 from autoresearch.research.agenda import Agenda
 from autoresearch.research.alarms import Alarms
+from autoresearch.research.background import BackgroundChecks
 from autoresearch.research.backoff import Backoff
 from autoresearch.research.briefing import Briefing
 from autoresearch.research.confirmation import Confirmation
@@ -91,7 +92,9 @@ def controller_for(
     stopper = Stopper(rules, registry, trials, money_cap, backoff, interrupted, control)
     briefing = Briefing(registry, repo, project)
     admission = Admission(project, registry, repo, briefing, smoke_test)
-    experiments = OpenExperiments(registry, agenda, admission, recorder, stopper, backoff)
+    experiments = OpenExperiments(
+        registry, agenda, admission, recorder, stopper, backoff, BackgroundChecks(tasks.wake)
+    )
     schedule = ProposerSchedule(participants, backoff.clock)
     pipeline = ProposalPipeline(
         registry=registry, agenda=agenda, experiments=experiments, briefing=briefing,

@@ -18,7 +18,7 @@ from autoresearch.proposers import (
     Remaining,
     TextSize,
 )
-from autoresearch.records.proposals import Change, ChangeFormat
+from autoresearch.records.proposals import Change, ChangeFormat, Notes
 from autoresearch.records.tables import Experiment, Study, Trial
 from autoresearch.records.training import ProfileRow
 from autoresearch.records.values import Category, Estimate, Reading
@@ -157,6 +157,7 @@ class Briefing:
             hypothesis=row.hypothesis,
             change=Change(ChangeFormat(row.change_format), row.change_text),
             category=row.category,
+            notes=Notes.of(row.notes),
             constants=patching.numbers(code.get(entry, "")),
         )
 

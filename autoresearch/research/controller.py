@@ -90,17 +90,27 @@ class Controller:
         if self.control.stopping:
             self.tasks.end_waiting(self._ends())
         self.pipeline.take_in()
+        self.experiments.checks.take_in()
         self.experiments.decide()
         begun = self._begin()
         if not self._ends() and not self.control.paused:
             self.pipeline.think()
-        to_come = self.schedule.awaited or self.control.paused
-        if self.agenda.running or self._is_stranded() or (to_come and not self._ends()):
+        if self.agenda.running or self._is_stranded() or self._awaits():
             self.alarms.look()
             for done in self.tasks.turn(self.pipeline.look_seconds, self._idle()):
                 self._end(done)
             return True
         return begun or self._goes_on()
+
+    def _awaits(self) -> bool:
+        """Whether there is to be an answer: of a proposer, of a check, or of the person.
+
+        Once nothing new is to begin, only what was trained still has its check, and its verdict.
+        """
+        pending = self.experiments.checks.pending
+        if self._ends():
+            return pending and bool(self.agenda.undecided()) and not self.backoff.stop()
+        return pending or self.control.paused or self.schedule.awaited > 0
 
     def _begin(self) -> bool:
         """Begin what is due on the slots that are free; return whether anything was."""
@@ -181,6 +191,8 @@ class Controller:
         """Return why slots that are free have nothing to do."""
         if self._ends():
             return IdleReason.END
+        if self.experiments.checks.pending:
+            return IdleReason.DECIDING
         return IdleReason.PROPOSALS if self.schedule.awaited else IdleReason.PAUSED
 
     def _ends(self) -> str:

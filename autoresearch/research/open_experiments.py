@@ -1,5 +1,6 @@
 """Open experiments: from a row to a commit, on top of what is kept meanwhile, to a verdict."""
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -11,6 +12,7 @@ from autoresearch.records.values import Verdict
 from autoresearch.registry import Registry
 from autoresearch.research.admission import Admission
 from autoresearch.research.agenda import Agenda, OpenExperiment
+from autoresearch.research.background import BackgroundChecks
 from autoresearch.research.backoff import Backoff
 from autoresearch.research.recorder import Recorder
 from autoresearch.research.requests import Wanted
@@ -20,7 +22,11 @@ from autoresearch.research.trial_recorder import is_finished
 
 @dataclass(frozen=True)
 class OpenExperiments:
-    """Takes experiments up, keeps those that wait on top of the incumbent, and closes them."""
+    """Takes experiments up, keeps those that wait on top of the incumbent, and closes them.
+
+    What is to be smoke-tested on top of another incumbent waits for that as it was, and the run
+    goes on: see `checks`.
+    """
 
     registry: Registry
     agenda: Agenda
@@ -28,6 +34,12 @@ class OpenExperiments:
     recorder: Recorder
     stopper: Stopper
     backoff: Backoff
+    checks: BackgroundChecks
+
+    def is_checked(self, proposal: Proposal, incumbent: Experiment) -> bool:
+        """Whether it is known if a proposal would be trained; if not, it is being found out."""
+        check = partial(self.admission.check, self.agenda.study, proposal, incumbent)
+        return self._is_done((proposal.change.text, incumbent.number), check)
 
     def open(self, proposal: Proposal, shown: Experiment | None, control: str = "") -> bool:
         """Make a row of a proposal and take it up; return whether its change holds.
@@ -78,10 +90,15 @@ class OpenExperiments:
         return found
 
     def _keep_up(self, work: OpenExperiment) -> bool:
-        """Put what waits on top of the incumbent; return whether it fits, and drop it if not."""
+        """Put what waits on top of the incumbent; return whether it is there.
+
+        It is dropped where it does not fit, and waits on while that is not known.
+        """
         incumbent = self.agenda.incumbent
         if incumbent is None or work.resumed or not self._is_overtaken(work.row):
             return True
+        if not self._is_checked_on(work.row, incumbent):
+            return False
         rebase = partial(self.admission.rebase, self.agenda.study, work.row, incumbent)
         found = self.backoff.retry(rebase)
         if not isinstance(found, Rejection):
@@ -96,25 +113,41 @@ class OpenExperiments:
         incumbent = self.agenda.incumbent
         return incumbent is not None and row.parent_id not in (None, incumbent.id)
 
+    def _is_checked_on(self, row: Experiment, incumbent: Experiment) -> bool:
+        """Whether it is known if a change fits on top of another; if not, it is being found out."""
+        check = partial(self.admission.check_on, self.agenda.study, row, incumbent)
+        return self._is_done((row.number, incumbent.number), check)
+
+    def _is_done(self, name: Hashable, check: Callable[[], object]) -> bool:
+        return self.admission.is_quick or self.checks.is_done(name, check)
+
     def _close(self, row: Experiment, decision: policy.Decision | None) -> None:
-        """Write a verdict; None: in doubt beside a parent that is no longer the best."""
+        """Write a verdict; None: in doubt beside a parent that is no longer the best.
+
+        A late winner is left undecided while it is not known whether it fits on top of the best.
+        """
+        incumbent = self.agenda.incumbent
         good = decision is None or decision.verdict is Verdict.KEEP
-        if good and self._is_overtaken(row):
-            decision = self._again(row, decision or policy.Decision(Verdict.STALE, None, ""))
+        if good and incumbent is not None and self._is_overtaken(row):
+            if not self._is_checked_on(row, incumbent):
+                self.agenda.works[row.number].wanted = None  # no trial more beside the old parent
+                return
+            stale = decision or policy.Decision(Verdict.STALE, None, "")
+            decision = self._again(row, stale, incumbent)
         assert decision is not None
         self.recorder.record_verdict(self.agenda.study, row, decision)
         work = self.agenda.works.pop(row.number, None)
         self.agenda.reread()
         self.stopper.count(decision.verdict, begun=work is not None and work.begun)
 
-    def _again(self, row: Experiment, found: policy.Decision) -> policy.Decision:
+    def _again(
+        self, row: Experiment, found: policy.Decision, incumbent: Experiment
+    ) -> policy.Decision:
         """Try a late winner on the incumbent, as a new experiment; return the old one's end.
 
         No further trial is spent on the old comparison, and the branch holds only code that was
         trained.
         """
-        incumbent = self.agenda.incumbent
-        assert incumbent is not None
         told = f"promising beside experiment {row.parent_id}, but {incumbent.id} was kept meanwhile"
         again = self.admission.repeat_on(self.agenda.study, row, incumbent)
         if isinstance(again, Rejection):

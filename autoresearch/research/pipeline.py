@@ -87,9 +87,12 @@ class ProposalPipeline:
         )
         at_once = proposals_at_once(wanted, ends, made, pace, ahead=self.ahead, room=room)
         now = self.tasks.spare - made  # how many are for a slot that is free now
-        while wanted > 0:
+        if wanted > 0:
             self.trials.executor.prepare()
-            asked = self._reverse(incumbent) or self.requests.ask(
+        taken = self._reverse(incumbent, wanted)
+        wanted, now = wanted - taken, now - taken
+        while wanted > 0:
+            asked = self.requests.ask(
                 partial(self.backoff.retry, partial(self._brief, incumbent)),
                 partial(self._check, self.agenda.study, incumbent),
                 wanted,
@@ -101,13 +104,20 @@ class ProposalPipeline:
                 return
             wanted, now = wanted - asked, now - asked
 
-    def _reverse(self, incumbent: Experiment) -> bool:
-        """Take up the reverse of a refuted keep below the incumbent; return whether one was due."""
+    def _reverse(self, incumbent: Experiment, most: int) -> int:
+        """Take up the reverses of refuted keeps below the incumbent; return how many are due.
+
+        One that is still being checked is due as well, and is looked for again.
+        """
         find = partial(self.reversals.next, self.agenda.study, incumbent)
-        back = self.backoff.retry(find)
-        if back is not None:
+        for taken in range(most):
+            back = self.backoff.retry(find)
+            if back is None:
+                return taken
+            if not self.experiments.is_checked(back, incumbent):
+                return taken + 1
             self.experiments.open(back, incumbent)
-        return back is not None
+        return most
 
     def _check(self, study: Study, incumbent: Experiment, made: Proposal) -> Rejection | None:
         """Return why a proposal would be refused; for the thread of who makes it.

@@ -88,4 +88,4 @@ class SlotClock:
 def _known(slot: _Slot, now: float) -> dict[IdleReason, float]:
     """Return what passed on a slot by reason, the rest as deciding."""
     rest = max(now - slot.since - sum(slot.passed.values()), 0.0)
-    return slot.passed | {IdleReason.DECIDING: rest}
+    return slot.passed | {IdleReason.DECIDING: slot.passed[IdleReason.DECIDING] + rest}

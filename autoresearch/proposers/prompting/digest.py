@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autoresearch.policy import Calibration, calibrate
-from autoresearch.proposers.base import HistoryEntry
+from autoresearch.proposers.base import HistoryEntry, Pending
 from autoresearch.records.values import UNCOUNTED, Category, Standing, Verdict
 
 MOST = 6  # of near misses and of crashes
 BAN = 3  # crashes of one kind
 _ENOUGH = 5  # predictions of one category
 _MOST_IDEAS = 12  # noted for later
+_MOST_OVERTAKEN, _KEEPS = 4, 2  # ideas that are handed back, and for how many keeps
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,29 @@ def open_ideas(history: Sequence[HistoryEntry], proposer: str = "") -> list[tupl
     return [(number, text) for number, text in noted if number not in finished][-_MOST_IDEAS:]
 
 
+def overtaken(
+    history: Sequence[HistoryEntry], pending: Sequence[Pending] = (), proposer: str = ""
+) -> list[tuple[str, HistoryEntry]]:
+    """Return what a proposer may propose again: overtaken by a keep, and not tried since.
+
+    Each with the number by which `takes` and `drops` name it; the newest first, of all proposers if
+    `proposer` is empty. Tried is what is at work or had another end, under the same hypothesis or
+    by its number. What was overtaken before the last keeps is left out: the code has moved on.
+    """
+    mine: list[HistoryEntry | Pending] = [*history, *pending]
+    mine = [each for each in mine if proposer in ("", each.proposer)]
+    newest = {each.hypothesis: each.id for each in sorted(mine, key=lambda each: each.id)}
+    refused = {entry.id for entry in history if entry.verdict is Verdict.INVALID}
+    taken = [each.notes.takes for each in mine if each.id not in refused]
+    named = {number for each in (*taken, *(each.notes.drops for each in mine)) for number in each}
+    found = [
+        (f"{entry.id}.0", entry)
+        for entry in reversed(history[_place_of_keep(history, _KEEPS) :])
+        if entry.verdict is Verdict.STALE and newest.get(entry.hypothesis) == entry.id
+    ]
+    return [each for each in found if each[0] not in named][:_MOST_OVERTAKEN]
+
+
 def lineage(history: Sequence[HistoryEntry], incumbent: int) -> list[HistoryEntry]:
     """Return the incumbent and all that it was built on, beginning with the baseline."""
     known = {entry.id: entry for entry in history}
@@ -79,10 +103,14 @@ def lineage(history: Sequence[HistoryEntry], incumbent: int) -> list[HistoryEntr
 
 
 def tallies(history: Sequence[HistoryEntry]) -> list[Tally]:
-    """Return how each category that was tried has paid, in the order of the enum."""
+    """Return how each category that was tried has paid, in the order of the enum.
+
+    What was overtaken was not tried, or is another experiment by now.
+    """
+    decided = [entry for entry in history if entry.verdict is not Verdict.STALE]
     tried = []
     for category in Category:
-        mine = [entry for entry in history if entry.category is category]
+        mine = [entry for entry in decided if entry.category is category]
         if mine and category is not Category.BASELINE:
             tried.append(_tally(category, mine))
     return tried
@@ -134,6 +162,12 @@ def since_keep(history: Sequence[HistoryEntry]) -> int:
     trained = [entry for entry in history if entry.verdict not in UNCOUNTED]
     kept = [at for at, entry in enumerate(trained) if entry.verdict is Verdict.KEEP]
     return len(trained) - 1 - kept[-1] if kept else len(trained)
+
+
+def _place_of_keep(history: Sequence[HistoryEntry], back: int) -> int:
+    """Return where the keep is that is so many keeps back, 1 for the last; 0 where none is."""
+    kept = [at for at, entry in enumerate(history) if entry.verdict is Verdict.KEEP]
+    return kept[-back] if len(kept) >= back else 0
 
 
 def _refuted(entry: HistoryEntry) -> bool:

@@ -52,13 +52,14 @@ def examples(proposer: str) -> tuple[Brief, Brief, Brief]:
     )
     invalid = replace(_crash(5), verdict=Verdict.INVALID, patch="", traceback="", fingerprint="")
     surprise = replace(_discard(6), delta=-0.002, predicted_delta=0.001)
-    entries = (_discard(2), _crash(3), _crash(4), invalid, surprise)
+    stale = replace(_crash(7), verdict=Verdict.STALE, traceback="", fingerprint="", pairs=())
+    entries = (_discard(2), _crash(3), _crash(4), invalid, surprise, stale)
     rich = replace(
         bare,
         program="Make it better.\n",
         fixed_files={"prepare.py": "B = 1\n", "other.py": "C = 1\n"},
         history=(_BASELINE, *(replace(each, proposer=proposer) for each in entries)),
-        pending=(Pending(7, proposer, "another rate", Change.none(), Category.SCHEDULE),),
+        pending=(Pending(8, proposer, "another rate", Change.none(), Category.SCHEDULE),),
         notes=("Leave the tokenizer alone.",),
         score=Estimate(2.0, 0.001),
         noise=Noise(),

@@ -80,7 +80,7 @@ class HistorySection:
 
     def _text(self, entry: HistoryEntry) -> HistoryText:
         values = self._values(entry)
-        data = self._blocks.data("experiment", _data(entry))
+        data = self._blocks.data("experiment", experiment_data(entry))
         words = self._blocks.inline("hypothesis", untrusted_blocks.line(entry.hypothesis, 160))
         full = self._render("experiment", row=SimpleNamespace(**values, data=data))
         line = self._render("line", row=SimpleNamespace(**values, data=words))
@@ -183,11 +183,11 @@ def section(text: str) -> str:
     return f"{text}\n\n"
 
 
-def _data(entry: HistoryEntry) -> str:
+def experiment_data(entry: HistoryEntry, lines: int = PATCH_LINES, size: int = PATCH_SIZE) -> str:
     """Return what others have written: a line each, `| ` before a traceback, the patch last.
 
     So no text can begin a line that looks like another's. The patch of a keep is left out: it is in
-    the incumbent.
+    the incumbent; of any other one so many lines and characters are shown.
     """
     words = {"hypothesis": entry.hypothesis, "risk": entry.risk, "reason": _why(entry)}
     rows = [f"{name}: {untrusted_blocks.line(text, WORDS)}" for name, text in words.items() if text]
@@ -198,7 +198,7 @@ def _data(entry: HistoryEntry) -> str:
     if entry.patch and entry.verdict is not Verdict.KEEP:
         rows += [
             "patch:",
-            untrusted_blocks.excerpt(_lean(entry.patch), lines=PATCH_LINES, size=PATCH_SIZE),
+            untrusted_blocks.excerpt(_lean(entry.patch), lines=lines, size=size),
         ]
     return "\n".join(rows)
 

@@ -12,8 +12,9 @@ from autoresearch import patching
 from autoresearch.policy import power
 from autoresearch.policy.confirmation import CONFIRMED
 from autoresearch.policy.verdicts import ENOUGH_REPEATS, MAX_PAIRS
-from autoresearch.proposers.base import Brief, HistoryEntry, Pending
+from autoresearch.proposers.base import Brief, HistoryEntry
 from autoresearch.proposers.prompting import digest, untrusted_blocks
+from autoresearch.proposers.prompting.history import experiment_data
 from autoresearch.proposers.prompting.untrusted_blocks import UntrustedBlocks
 from autoresearch.records.values import Category, Standing
 
@@ -22,8 +23,10 @@ _CATEGORIES = " | ".join(
 )
 _PROGRAM = "program.md"
 _NAMES = 40  # of fixed files that are not shown
+_SMALL = (14, 900)  # lines and characters of a patch that is shown for a second time
 _READINGS = 12  # of the baseline
-_NUMBERS = 8  # of experiments that are at work, or crashed in the same way
+_NUMBERS = 8  # of experiments that crashed in the same way
+_PENDING, _SHORT = 64, 100  # experiments at work that are named, and characters of each one
 
 
 def setting(brief: Brief, proposals: int) -> SimpleNamespace:
@@ -111,10 +114,7 @@ def now(brief: Brief, blocks: UntrustedBlocks, proposer: str = "") -> SimpleName
         line_price=brief.scale.line_price,
         tie=brief.scale.tie,
         since_keep=digest.since_keep(history),
-        pending=[
-            SimpleNamespace(number=each.id, category=each.category, words=_words(each, blocks))
-            for each in brief.pending[:_NUMBERS]
-        ],
+        pending=_pending(brief, blocks),
         line=[_keep(entry, blocks) for entry in line[1:]],
         refuted=_experiments([entry for entry in history if entry.standing is Standing.REFUTED]),
         remaining=left,
@@ -127,6 +127,17 @@ def now(brief: Brief, blocks: UntrustedBlocks, proposer: str = "") -> SimpleName
                 number=number, words=blocks.inline("idea", untrusted_blocks.line(text, 300))
             )
             for number, text in digest.open_ideas(history, proposer)
+        ],
+        overtaken=[
+            SimpleNamespace(
+                number=number,
+                of=entry.id,
+                category=entry.category,
+                measured=entry.measured,
+                parent=entry.parent_id,
+                data=blocks.data("experiment", experiment_data(entry, *_SMALL)),
+            )
+            for number, entry in digest.overtaken(history, brief.pending, proposer)
         ],
         near=[_near(entry, line, blocks) for entry in digest.near_misses(history)],
         crashes=[_crash(same, blocks) for same in digest.repeated_crashes(history)],
@@ -155,6 +166,17 @@ def _names(blocks: UntrustedBlocks, paths: Sequence[str]) -> str:
     return blocks.data("names", "\n".join(lines)) if lines else ""
 
 
+def _pending(brief: Brief, blocks: UntrustedBlocks) -> str:
+    """Return what is at work or waits, a line each."""
+    lines = [
+        f"{each.id}, {each.category}: {untrusted_blocks.line(each.hypothesis, _SHORT)}"
+        for each in brief.pending[:_PENDING]
+    ]
+    if len(brief.pending) > _PENDING:
+        lines.append(f"and {len(brief.pending) - _PENDING} more")
+    return blocks.data("hypotheses", "\n".join(lines)) if lines else ""
+
+
 def _experiments(entries: Sequence[HistoryEntry]) -> str:
     """Return experiments by their numbers: "experiments 3, 4 and 7"; empty for none."""
     numbers = [str(entry.id) for entry in entries]
@@ -163,7 +185,7 @@ def _experiments(entries: Sequence[HistoryEntry]) -> str:
     return f"experiments {', '.join(numbers[:-1])} and {numbers[-1]}"
 
 
-def _words(entry: HistoryEntry | Pending, blocks: UntrustedBlocks) -> str:
+def _words(entry: HistoryEntry, blocks: UntrustedBlocks) -> str:
     return blocks.inline("hypothesis", untrusted_blocks.line(entry.hypothesis, 160))
 
 

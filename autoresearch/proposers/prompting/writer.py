@@ -1,5 +1,6 @@
 """Writes a brief as a prompt, in the order that caching wants, within its tokens."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,8 @@ from autoresearch.proposers.prompting.untrusted_blocks import UntrustedBlocks
 from autoresearch.records.metric import Metric
 from autoresearch.records.proposals import Rejection
 
-NOW_TOKENS = 2500  # reserved for what is new in every brief, so that its size changes nothing else
+NOW_TOKENS = 2500  # reserved for what is new in every brief, so that its size changes nothing else;
+# where that is more, so many more at once: its size seldom changes how much of the history is shown
 _KNOWN_SHARE = 12  # a twelfth is for what was known before the study
 _HISTORY_SHARE = 8  # an eighth is reserved for the history before any fixed file is shown
 _ANSWERS = {"blocks": "answer_blocks", "file": "answer_file"}
@@ -133,7 +135,8 @@ class Prompting:
         )
         fixed = sum(map(estimate, (rules, how, incumbent, heading, known)))
         project = self._project(brief, blocks, most - fixed - NOW_TOKENS - most // _HISTORY_SHARE)
-        room = most - fixed - estimate(project) - max(NOW_TOKENS, estimate(now))
+        steps = max(math.ceil(estimate(now) / NOW_TOKENS), 1)
+        room = most - fixed - estimate(project) - steps * NOW_TOKENS
         history = HistorySection(self._templates, brief)
         rows = history.fitting(history.rows(), room)
         project += known
