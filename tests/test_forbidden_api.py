@@ -80,7 +80,7 @@ FILES = {"train.py": TRAIN, "prepare.py": "import sys, time\nX = 1\n"}
 
 def verdict(after: str) -> Patch | Rejection:
     asked = Proposal("test", "try it", Change(ChangeFormat.FILE, f"train.py\n```\n{after}```\n"))
-    return check(asked, FILES, editable=("train.py",), seen={}, apply_diff=apply_diff)
+    return check(asked, FILES, editable=("train.py",), apply_diff=apply_diff)
 
 
 def refused(after: str) -> str:

@@ -33,7 +33,6 @@ def checked(source: str, each: PatchFile) -> Patch | Rejection:
         Proposal("patches:test", each.hypothesis, change),
         files,
         editable=("train.py",),
-        seen={},
         apply_diff=apply_diff,
     )
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from autoresearch.errors import GitError
 from autoresearch.patching import apply_diff, effect_hash, unified_diff
-from autoresearch.preflight import MAX_CHANGE, ApplyDiff, check
+from autoresearch.preflight import MAX_CHANGE, ApplyDiff, check, tried_before
 from autoresearch.preflight.check import Changed
 from autoresearch.records.proposals import Change, ChangeFormat, Patch, Proposal, Rejection
 from autoresearch.records.values import Category
@@ -32,7 +32,8 @@ def changing(changes: Mapping[str, str | None]) -> Proposal:
 
 
 def judged(asked: Proposal, seen: Mapping[str, int] | None = None) -> Patch | Rejection:
-    return check(asked, FILES, editable=EDITABLE, seen=seen or {}, apply_diff=apply_diff)
+    found = check(asked, FILES, editable=EDITABLE, apply_diff=apply_diff)
+    return found if isinstance(found, Rejection) else tried_before(found, seen or {}) or found
 
 
 def accepted(asked: Proposal) -> Patch:
@@ -138,7 +139,6 @@ class TestRefused:
             proposal("train.py/x.py\n```\nA = 1\n```\n", ChangeFormat.FILE),
             FILES,
             editable=("**",),
-            seen={},
             apply_diff=apply_diff,
         )
         assert result == Rejection("train.py/x.py cannot be: a folder of that name is a file")
@@ -221,7 +221,7 @@ def test_a_fault_of_the_machine_refuses_nobody() -> None:
         return apply
 
     def asked(fault: Exception) -> Patch | Rejection:
-        return check(proposal("x"), FILES, editable=EDITABLE, seen={}, apply_diff=failing(fault))
+        return check(proposal("x"), FILES, editable=EDITABLE, apply_diff=failing(fault))
 
     for fault in (OSError(errno.ENOSPC, "No space left on device"), GitError("git is gone")):
         with pytest.raises(type(fault), match=r"space|gone"):

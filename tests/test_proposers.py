@@ -233,9 +233,7 @@ class TestTuners:
 
     def test_preflight_lets_it_pass(self, tuner: Kind) -> None:
         proposal = proposed(tuner(), brief())
-        result = check(
-            proposal, {"train.py": SOURCE}, editable=["train.py"], seen={}, apply_diff=apply_diff
-        )
+        result = check(proposal, {"train.py": SOURCE}, editable=["train.py"], apply_diff=apply_diff)
         assert isinstance(result, Patch)
 
     def test_the_same_brief_gives_the_same_proposal(self, tuner: Kind) -> None:
@@ -510,9 +508,7 @@ class TestPatches:
     ) -> None:
         (folder / "a.patch").write_bytes(data)
         (found,) = self.replay(folder)
-        result = check(
-            found, {"train.py": SOURCE}, editable=["train.py"], seen={}, apply_diff=apply_diff
-        )
+        result = check(found, {"train.py": SOURCE}, editable=["train.py"], apply_diff=apply_diff)
         assert isinstance(result, Rejection)
 
     def test_what_cannot_be_read_is_told(self, folder: Path) -> None:

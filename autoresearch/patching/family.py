@@ -15,9 +15,8 @@ from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
 
-from autoresearch.patching.effect import drop_docstrings
 from autoresearch.patching.lines import MARK
-from autoresearch.patching.syntax import parse, read
+from autoresearch.patching.syntax import drop_docstrings, parse, read
 
 # Code with one of these words, also as a part of a name, may change what a curve means: it steers.
 _STEERING_WORDS = """

@@ -10,6 +10,8 @@ from typing import TypeVar
 from autoresearch.patching.lines import MARK
 
 _T = TypeVar("_T")
+_BODIES = ("body", "orelse", "handlers", "finalbody", "cases")  # where statements are
+_Documented = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _LONGEST_KEPT = 2**17  # characters: a tree takes some hundred bytes for each
 _KEPT = 8  # the incumbent's sources, and those of the change that is checked
 
@@ -27,10 +29,14 @@ def remembered(function: Callable[[str], _T]) -> Callable[[str], _T]:
 
 @dataclass(frozen=True)
 class Source:
-    """A source's tree, and all nodes of it, outermost first. Shared: never to be changed."""
+    """A source's tree, and all nodes of it, outermost first. Shared: never to be changed.
+
+    `meaning` is the tree as a text without docstrings; None where it is too deep for that.
+    """
 
     tree: ast.Module
     nodes: tuple[ast.AST, ...]
+    meaning: str | None
 
 
 @remembered
@@ -40,7 +46,7 @@ def read(source: str) -> Source | None:
     Trees of equal texts are made once and shared, as several checks look at the same sources.
     """
     tree = parse(source)
-    return Source(tree, tuple(ast.walk(tree))) if tree else None
+    return Source(tree, tuple(ast.walk(tree)), _meaning(tree)) if tree else None
 
 
 def nodes(source: str) -> tuple[ast.AST, ...]:
@@ -89,3 +95,37 @@ def syntax_fault(path: str, source: str) -> str | None:
     except (ValueError, RecursionError, MemoryError) as fault:
         return f"{path}: {fault or type(fault).__name__}"
     return None
+
+
+def drop_docstrings(tree: ast.AST) -> list[tuple[_Documented, list[ast.stmt]]]:
+    """Take every docstring out of a tree, which may be a statement's.
+
+    Returns:
+        What had one, and its body with it.
+    """
+    queue, found = [tree], list[tuple[_Documented, list[ast.stmt]]]()
+    for node in queue:
+        if isinstance(node, _Documented) and _has_docstring(node):
+            found.append((node, node.body))
+            node.body = node.body[1:]
+        for name in _BODIES:
+            inner = getattr(node, name, ())
+            queue.extend(inner if isinstance(inner, list) else ())
+    return found
+
+
+def _has_docstring(node: _Documented) -> bool:
+    first = node.body[0].value if node.body and isinstance(node.body[0], ast.Expr) else None
+    return isinstance(first, ast.Constant) and isinstance(first.value, str)
+
+
+def _meaning(tree: ast.Module) -> str | None:
+    """Return a tree as a text without docstrings, and leave it as it is."""
+    dropped = drop_docstrings(tree)
+    try:
+        return ast.dump(tree)
+    except (RecursionError, ValueError):  # too deep, or an int of over 4,300 digits
+        return None
+    finally:
+        for node, body in dropped:
+            node.body = body

@@ -61,7 +61,6 @@ def check(
     files: Mapping[str, str],
     *,
     editable: Sequence[str],
-    seen: Mapping[str, int],
     apply_diff: ApplyDiff,
     entry: str = "train.py",
 ) -> Patch | Rejection:
@@ -71,7 +70,6 @@ def check(
         proposal: as the proposer wrote it; whatever it is, nothing is raised.
         files: the incumbent's text files, fixed ones too, path to text.
         editable: globs of the files that may change.
-        seen: effect hashes of the study's experiments, to their numbers.
         apply_diff: applies a unified diff (`patching.apply_diff`).
         entry: the program that uses the session API; "" where none does.
 
@@ -91,12 +89,23 @@ def check(
     if refusal := _refusal(files, after, editable):
         return _on_one_line(refusal)
     after = patching.matching(after, editable)
-    patch = _patch(before, after, seen)
+    patch = _patch(before, after)
     if isinstance(patch, Rejection):
-        return _on_one_line(patch)
+        return patch
     changed = Changed(before, after, entry, files)
     refusal = next((found for rule in RULES if (found := rule(changed))), None)
     return _on_one_line(refusal) if refusal else patch
+
+
+def tried_before(patch: Patch, seen: Mapping[str, int]) -> Rejection | None:
+    """Return that a change does what an experiment did; None where it is new.
+
+    Args:
+        patch: what was checked.
+        seen: effect hashes of the study's experiments, to their numbers.
+    """
+    number = seen.get(patch.effect_hash)
+    return Rejection(f"it has the same effect as experiment {number}") if number else None
 
 
 def _unreadable(change: Change, files: Mapping[str, str]) -> Rejection | None:
@@ -195,14 +204,10 @@ def _has_long_name(text: str) -> bool:
     return any(len(_DOTTED.findall(each)) > MAX_DOTS for each in pieces)
 
 
-def _patch(
-    before: Mapping[str, str], after: Mapping[str, str], seen: Mapping[str, int]
-) -> Patch | Rejection:
+def _patch(before: Mapping[str, str], after: Mapping[str, str]) -> Patch | Rejection:
     effect = patching.effect_hash(after)
     if effect == patching.effect_hash(before):
         return Rejection("it changes only comments, docstrings or layout")
-    if effect in seen:
-        return Rejection(f"it has the same effect as experiment {seen[effect]}")
     delta = patching.delta(before, after)
     return Patch(after, delta.text, effect, delta.added, delta.removed)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 
 from autoresearch import preflight
 from autoresearch.config import Project
@@ -14,6 +14,7 @@ from autoresearch.records.values import Category, ExperimentState
 from autoresearch.registry import Registry
 from autoresearch.research.briefing import Briefing
 
+_READ = 256  # changes that are remembered: those that wait or are thought of, and more
 BASELINE = Proposal("baseline", "the unchanged project", Change.none(), Category.BASELINE)
 
 
@@ -42,6 +43,8 @@ class Admission:
         self._registry = registry
         self._repo = repo
         self._briefing = briefing
+        # A change is read in its author's thread, and again when its commit is written.
+        self._read = lru_cache(_READ)(self._preflight)
         self._answers: dict[tuple[str, str], Rejection | None] = {}  # by parent and effect
 
     @property
@@ -194,22 +197,29 @@ class Admission:
     def _examine(
         self, study: Study, proposal: Proposal, parent: str, *, but: int = 0, anew: bool = False
     ) -> Patch | Rejection:
-        files = self._briefing.files(parent)
-        checked = preflight.check(
-            proposal,
-            files,
-            editable=self._target.editable,
-            entry="" if self._target.command else self._target.entry,
-            # Code that was there before is no new idea, and a reversal need not be one.
-            seen={} if proposal.reverts else self._registry.effects(study, but=but),
-            apply_diff=partial(apply_diff, prefix=self._repo.prefix),
-        )
-        if isinstance(checked, Rejection) or self._smoke_test is None:
+        checked = self._read(proposal.change, proposal.fault, parent)
+        if isinstance(checked, Rejection):
+            return checked
+        # Code that was there before is no new idea, and a reversal need not be one.
+        seen = {} if proposal.reverts else self._registry.effects(study, but=but)
+        if known := preflight.tried_before(checked, seen):
+            return known
+        if self._smoke_test is None:
             return checked
         code = parent, checked.effect_hash
         if anew or code not in self._answers:
+            files = self._briefing.files(parent)
             self._answers[code] = self._smoke_test({**files, **checked.files}, files)
         return self._answers[code] or checked
+
+    def _preflight(self, change: Change, fault: str, parent: str) -> Patch | Rejection:
+        return preflight.check(
+            Proposal("", "", change, fault=fault),
+            self._briefing.files(parent),
+            editable=self._target.editable,
+            entry="" if self._target.command else self._target.entry,
+            apply_diff=partial(apply_diff, prefix=self._repo.prefix),
+        )
 
     def _write(self, study: Study, experiment: Experiment, patch: Patch) -> Experiment:
         message = commit_message(

@@ -38,6 +38,7 @@ class ExperimentHistory:
         self._target = target
         self._guards = guards
         self._known: dict[int, HistoryEntry] = {}
+        self._told: dict[int, tuple[Experiment, HistoryEntry]] = {}  # as they were last
         files = (target.entry, *target.editable)
         self._code: Callable[[str], Mapping[str, str]] = lru_cache(_CODES)(
             lambda commit: repo.read_files(commit, files)
@@ -59,7 +60,15 @@ class ExperimentHistory:
                 if self._is_new(row):
                     self._known[row.number] = self._past(row, readings)
         done.sort(key=lambda row: (row.finished_at or row.created_at, row.number))
-        return tuple(_fresh(self._known[row.number], row, readings) for row in done)
+        return tuple(self._entry(row, readings) for row in done)
+
+    def _entry(self, row: Experiment, readings: Mapping[int, Sequence[Reading]]) -> HistoryEntry:
+        """Return an experiment as it is now: most rows are as they were the last time."""
+        number = row.number
+        last = self._told.get(number)
+        if last is None or last[0] is not row or row.verdict is Verdict.KEEP:
+            last = self._told[number] = row, _fresh(self._known[number], row, readings)
+        return last[1]
 
     def _is_new(self, row: Experiment) -> bool:
         return row.verdict is not None and row.id not in self._known

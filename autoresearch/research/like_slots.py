@@ -23,7 +23,7 @@ class LikeSlots:
 
     def of(self, slots: Collection[str]) -> list[str]:
         """Return those of some slots that may train."""
-        return [slot for slot in slots if slot not in self._odd]
+        return [slot for slot in slots if slot not in self._odd] if self._odd else list(slots)
 
     def ran(self, slot: str, hardware: Hardware | None, slots: Collection[str]) -> bool:
         """Note what a slot's trial ran on; return whether that is another kind than most have.
