@@ -21,7 +21,7 @@ from autoresearch.records.values import Purpose, Standing, TrialState, Verdict
 from autoresearch.registry.packing import pack_counts
 from autoresearch.research import StopRules
 from autoresearch.research.drift import DriftChecks
-from autoresearch.research.like_slots import LikeSlots
+from autoresearch.research.like_slots import Fit, LikeSlots
 from autoresearch.research.study import begin_anew
 from autoresearch.workers import Assignment
 from tests.inline import InlineExecutor, InlineWorker
@@ -410,26 +410,58 @@ def test_a_card_that_is_not_like_the_others_any_more_rests(tmp_path: Path) -> No
     assert beside == 1, "what it read is compared with nothing else"
 
 
+FAST = Hardware("cuda", "NVIDIA H200", power_limit=700.0)
+SLOW = replace(FAST, power_limit=450.0)
+
+
 def test_most_slots_say_which_hardware_is_the_usual_one() -> None:
-    told = list[Event]()
-    like, slots = LikeSlots(told.append), ("0", "1", "2")
-    fast = Hardware("cuda", "NVIDIA H200", power_limit=700.0)
-    slow = replace(fast, power_limit=450.0)
-    for slot in slots:
-        assert not like.ran(slot, fast, slots)
-    assert not like.ran("0", None, slots), "what is not known contradicts nothing"
-    assert like.ran("0", slow, slots)
-    assert like.of(slots) == ["1", "2"]
-    assert not like.ran("1", slow, slots), "by then it is the usual one"
-    assert like.of(slots) == ["0", "1"]
-    assert not like.ran("2", slow, slots)
-    assert like.of(slots) == ["0", "1", "2"]
-    assert [each.text.partition(" is")[0] for each in told if isinstance(each, Notice)] == [
-        "slot 0", "slot 2",
-    ]  # fmt: skip
-    alone = LikeSlots(told.append)
-    assert not alone.ran("0", fast, ["0"])
-    assert not alone.ran("0", slow, ["0"]), "one slot is always like itself"
+    told = list[str]()
+    like = LikeSlots(lambda event: told.append(str(event).partition(" is not")[0][-6:]))
+    slots = ("0", "1", "2", "3")
+    assert [like.ran(slot, FAST, slots) for slot in slots] == [Fit.USUAL] * 4
+    assert like.ran("0", None, slots) is Fit.USUAL, "what is not known contradicts nothing"
+    assert [like.ran(slot, SLOW, slots) for slot in ("0", "1")] == [Fit.ODD, Fit.ODD]
+    assert like.of(slots) == ["2", "3"]
+    assert like.ran("2", SLOW, slots) is Fit.NEW, "by then it is the usual one"
+    assert like.of(slots) == ["0", "1", "2", "3"], "the last one may have changed as well"
+    assert like.ran("1", SLOW, slots) is Fit.USUAL
+    assert like.ran("3", FAST, slots) is Fit.ODD
+    assert told == ["slot 0", "slot 1", "slot 3"]
+
+
+def test_of_slots_that_go_the_odd_one_stays_and_is_the_usual_one_then() -> None:
+    like = LikeSlots(lambda _event: None)
+    assert like.ran("0", FAST, []) is Fit.USUAL, "it may be gone by then"
+    assert like.ran("1", SLOW, ["0", "1"]) is Fit.ODD
+    assert like.of(["0", "1"]) == ["0"]
+    assert like.of(["1"]) == ["1"], "else there would be none"
+    assert like.ran("1", SLOW, ["1"]) is Fit.NEW
+    assert like.ran("1", SLOW, ["1"]) is Fit.USUAL
+
+
+def test_what_an_odd_slot_read_rests_whenever_that_is_heard(tmp_path: Path) -> None:
+    made = Fabricated(tmp_path)
+    checks, row = DriftChecks(0, made.registry, lambda _event: None), made.add(None)
+
+    def trained(hardware: Hardware) -> Trial:
+        begun = made.trial(row, 1.9, state=TrialState.RUNNING)
+        done = {"hardware": hardware.stored, "state": TrialState.DONE}
+        return made.registry.save(begun.model_copy(update=done))
+
+    def changes() -> list[int]:
+        return made.registry.study_of(row).machine_changes
+
+    first, second, third = (trained(each) for each in (FAST, SLOW, FAST))
+    checks.set_aside(made.registry.study_of(row), second)
+    assert changes() == [first.number, second.number]
+    checks.set_aside(made.registry.study_of(row), first)
+    assert changes() == [first.number, second.number], "it rests already"
+    checks.begin_with(made.registry.study_of(row), third)
+    assert changes() == [first.number, second.number], "it begins there already"
+    assert not checks.catch_up(made.registry.study_of(row))
+    last = trained(SLOW)  # of which a killed run wrote nothing down
+    assert checks.catch_up(made.registry.study_of(row))
+    assert changes()[-1] == last.number
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """What is begun next: pure, by property; how many proposals are asked for ahead."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -83,6 +84,14 @@ def test_a_pair_whose_second_half_finds_no_slot_in_time_is_not_begun() -> None:
     assert begun(149.0, 50.0) == [("0", single[0])], "what fits is begun"
     assert begun(200.0, 500.0) == [("0", pair[0])]
     assert begun(99.0, 0.1) == []
+
+
+@given(STATES, st.integers(0, 6))
+def test_nothing_begins_that_cannot_be_paid_for_whole(state: State, paid: int) -> None:
+    starts = plan(replace(state, paid=paid))
+    everything = [*state.paired_trials, state.drift, state.confirmation, *state.waiting]
+    begun = {request.of for _, request in starts}
+    assert sum(len(wanted) for wanted in everything if wanted and wanted[0].of in begun) <= paid
 
 
 @given(STATES)

@@ -13,7 +13,6 @@ from autoresearch.patching import apply_diff, effect_hash, unified_diff
 from autoresearch.preflight import MAX_CHANGE, ApplyDiff, check, tried_before
 from autoresearch.preflight.check import Changed
 from autoresearch.records.proposals import Change, ChangeFormat, Patch, Proposal, Rejection
-from autoresearch.records.values import Category
 
 TRAIN = "DEPTH = 2  # layers\nLR = 0.1\n\n\ndef main():\n    return DEPTH\n"
 FILES = {"train.py": TRAIN, "prepare.py": "X = 1\n", "program.md": "Lower it.\n"}
@@ -78,12 +77,6 @@ class TestAccepted:
         patch = accepted(changing({"src/deep/model.py": "A = 1\n"}))
         assert dict(patch.files) == {"train.py": TRAIN, "src/deep/model.py": "A = 1\n"}
         assert (patch.lines_added, patch.lines_removed) == (1, 0)
-
-    def test_only_the_baseline_may_be_empty(self) -> None:
-        baseline = Proposal("baseline", "unchanged", Change.none(), Category.BASELINE)
-        patch = accepted(baseline)
-        assert (patch.diff, patch.files) == ("", {"train.py": TRAIN})
-        assert refused(replace(baseline, category=Category.OTHER)) == "the change is empty"
 
 
 class TestRefused:

@@ -162,7 +162,7 @@ def test_a_paused_night_can_be_ended(tmp_path: Path, end: str) -> None:
 def test_no_call_begins_in_a_pause_or_too_late() -> None:
     control, late = Control(), [None, "the time is up"]
     ledger, answers = FreeLedger(), list[object]()
-    held = HeldLedger(ledger, control, lambda _call: late[0])
+    held = HeldLedger(ledger, control, lambda: late[0])
     intent = Intent("p", "provider", "model", "propose", 0.1, "known")
     control.pause()
     calling = threading.Thread(target=lambda: answers.append(held.reserve(intent)))
@@ -188,22 +188,27 @@ class Purse(FreeLedger):
         return [CapUse("the run's cap", 10.0, 7.5)]
 
 
-def test_no_call_begins_behind_which_a_training_could_not_be_paid(tmp_path: Path) -> None:
+def test_no_more_is_asked_for_than_can_be_paid(tmp_path: Path) -> None:
     money = MoneyCap(Purse(), trial_usd=1.0)
     assert money.trials == 2
-    assert money.reached() is None
-    assert money.reached(1.5) is None
-    assert money.reached(1.6) == (
-        "a trial may cost $1.00, and the caps leave $2.50 behind a call of up to $1.60"
+    assert money.reached(2) is None
+    assert money.reached(3) == "3 trials may cost $3.00, and the caps leave $2.50"
+    assert MoneyCap(Purse(), trial_usd=2.6).reached() == (
+        "a trial may cost $2.60, and the caps leave $2.50"
     )
-    night = a_night(tmp_path)
-    stopper = Stopper(
-        StopRules(), night.registry, night.runner(), money, night.backoff, lambda: False, Control()
-    )
-    assert stopper.experiments_left(0) == 2, "no more is asked for than can be trained"
-    stopper.rules = StopRules(experiments=3)
-    assert [stopper.experiments_left(begun) for begun in (0, 2)] == [2, 1]
     assert MoneyCap(Purse()).trials is None, "where trials are free only thinking is capped"
+    night = a_night(tmp_path)
+
+    def stopper(money: MoneyCap) -> Stopper:
+        rules, control = StopRules(experiments=3), Control()
+        return Stopper(
+            rules, night.registry, night.runner(), money, night.backoff, lambda: False, control
+        )
+
+    assert [stopper(money).experiments_left(begun) for begun in (0, 2)] == [2, 1]
+    short = MoneyCap(Purse(), trial_usd=3.0)
+    assert not stopper(short).reason(night.study(), busy=True), "what is reserved may come back"
+    assert "a trial may cost $3.00" in stopper(short).reason(night.study())
 
 
 # --- how it is reached

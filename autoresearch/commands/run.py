@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import typer
 
@@ -74,9 +75,7 @@ def run(options: RunOptions, begun: Callable[[str], None] | None = None) -> None
             money_cap = context.money_cap(study, options.max_cost)
             trials = context.trials(study, backoff, money_cap, control.why, fleet)
             ledger = HeldLedger(
-                money_cap.ledger,
-                control,
-                lambda call: trials.too_late(int(study.id or 0)) or money_cap.reached(call.worst),
+                money_cap.ledger, control, partial(trials.too_late, int(study.id or 0))
             )
             smoke_test = SmokeTest(
                 project.settings, sandbox=sandbox, work=project.work, stop=stop, tell=tell

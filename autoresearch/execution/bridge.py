@@ -165,7 +165,7 @@ class Bridge:
 
     def _rest(self, host_slot: HostSlot, failures: int) -> None:
         """Let time pass before a host is opened again, the longer the more often that failed."""
-        ends = time.monotonic() + min(_FIRST_PAUSE * 2.0**failures, _LONGEST_PAUSE)
+        ends = time.monotonic() + min(_FIRST_PAUSE * 2.0 ** min(failures, 10), _LONGEST_PAUSE)
         while not host_slot.gone and time.monotonic() < ends:
             self._look(host_slot)
             time.sleep(_LOOK_SECONDS)

@@ -195,14 +195,16 @@ def private_work() -> Path:
     make_private(shared)
     try:
         turn = _lock(shared, fcntl.LOCK_EX)  # nobody looks at one that is made and not locked yet
-        for old in shared.glob("host-*"):
-            with suppress(BlockingIOError):
-                left = _lock(old)
-                remove(old)
-                os.close(left)
-        own = Path(tempfile.mkdtemp(prefix="host-", dir=shared))
-        _lock(own)
-        os.close(turn)
+        try:
+            for old in shared.glob("host-*"):
+                with suppress(BlockingIOError, FileNotFoundError):  # in use, or gone meanwhile
+                    left = _lock(old)
+                    remove(old)
+                    os.close(left)
+            own = Path(tempfile.mkdtemp(prefix="host-", dir=shared))
+            _lock(own)
+        finally:
+            os.close(turn)
     except OSError as fault:
         msg = f"cannot make a folder for trials in {shared}: {fault.strerror}"
         raise ProjectError(msg) from None

@@ -132,7 +132,9 @@ class Link:
             except (EOFError, OSError):
                 self._lost(failures)
                 failures += 1
-                if not self._ended.wait(min(_FIRST_PAUSE * 2.0**failures, _LONGEST_PAUSE)):
+                if not self._ended.wait(
+                    min(_FIRST_PAUSE * 2.0 ** min(failures, 10), _LONGEST_PAUSE)
+                ):
                     self._again()
             self._tick()
 

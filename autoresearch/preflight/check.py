@@ -11,7 +11,6 @@ from autoresearch.preflight.contract import broken
 from autoresearch.preflight.forbidden_api import new_forbidden_use
 from autoresearch.records.proposals import Change, ChangeFormat, Patch, Proposal, Rejection
 from autoresearch.records.text import safe_line
-from autoresearch.records.values import Category
 
 MAX_CHANGE = 2**20  # characters
 ApplyDiff = Callable[[Mapping[str, str], str], Mapping[str, str] | Rejection]
@@ -74,13 +73,11 @@ def check(
         entry: the program that uses the session API; "" where none does.
 
     Returns:
-        A Patch whose `files` are all editable files afterwards; only the baseline may be empty.
+        A Patch whose `files` are all editable files afterwards.
     """
     if proposal.fault:
         return _on_one_line(Rejection(proposal.fault))
     before = patching.matching(files, editable)
-    if proposal.category is Category.BASELINE and not proposal.change.text:
-        return Patch(before, "", patching.effect_hash(before), 0, 0)
     after = _unreadable(proposal.change, files) or _apply(
         proposal.change, files, tuple(before), apply_diff
     )

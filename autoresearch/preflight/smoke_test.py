@@ -109,9 +109,10 @@ class SmokeTest:
         if result.outcome is not SmokeOutcome.FAULT:
             return None
         if result.kind == TIME:
-            usual = self._result(incumbent, self._toy).seconds
+            usual = self._result(incumbent, self._toy)
             # On a machine whose cores others keep, the timeout says nothing of the change.
-            excused = 3 * usual >= self._toy.timeout - result.starved
+            own = usual.seconds - usual.starved
+            excused = 3 * own >= self._toy.timeout - result.starved
         else:
             excused = result.kind not in SIZELESS and self._passes_at_full_size(files, result)
         return None if excused else Rejection(result.reason, result.detail)

@@ -14,11 +14,11 @@ from autoresearch.registry import Registry
 from autoresearch.research.backoff import Backoff
 from autoresearch.research.confirmation import Confirmation
 from autoresearch.research.drift import DriftChecks
-from autoresearch.research.like_slots import LikeSlots
+from autoresearch.research.like_slots import Fit, LikeSlots
 from autoresearch.research.paired_trials import PairedTrials
 from autoresearch.research.plan import State, plan
 from autoresearch.research.profiling import seed_to_profile
-from autoresearch.research.requests import Request, Wanted
+from autoresearch.research.requests import Request, Wanted, left_of, unclaimed, without
 from autoresearch.research.trial_recorder import is_finished
 from autoresearch.research.trials import PROFILE_PARTS, TrialRunner
 
@@ -130,6 +130,7 @@ class Agenda:
         ends: bool,
         idle: bool,
         room: int | None,
+        paid: int | None,
         ready: Callable[[int], list[Wanted]],
     ) -> list[tuple[str, Request]]:
         """Return which trial begins on which slot. What could not in any case is not looked for.
@@ -139,17 +140,18 @@ class Agenda:
             ends: nothing new is to begin.
             idle: nobody is left who could propose anything.
             room: how many experiments more may begin.
+            paid: how many trials there is money for; None: any number.
             ready: returns what at most so many waiting experiments need.
         """
         seconds, busy = self.quickest, self.busy()
         taken = {each.request.code for each in self.running.values() if each.request.is_reading}
         wanted = [each.wanted for each in self.works.values() if each.begun and each.wanted]
-        begun = [_new(each, taken) for each in wanted]
+        begun = [unclaimed(each, taken) for each in wanted]
         spare = len(free) - sum(map(len, begun))
         drift = self._drift() if spare > 0 and not ends else ()
         spare -= len(drift)
         confirmation = self._confirm(ends=ends, idle=idle) if spare > 0 else ()
-        confirmation = _new(confirmation, taken)
+        confirmation = unclaimed(confirmation, taken)
         spare -= len(confirmation)
         profile = self._profile() if spare > 0 and not ends else ()
         spare -= len(profile)
@@ -160,10 +162,13 @@ class Agenda:
             drift=drift,
             confirmation=confirmation,
             profile=profile,
-            waiting=[_new(each, taken) for each in ready(spare)] if spare > 0 and not ends else (),
+            waiting=[unclaimed(each, taken) for each in ready(spare)]
+            if spare > 0 and not ends
+            else (),
             room=room,
             seconds=seconds,
             left=self._backoff.left,
+            paid=paid,
         )
         return plan(state)
 
@@ -177,9 +182,9 @@ class Agenda:
         now = self._backoff.clock()
         since: float | None = None
         if request in self._pair:
-            self._paired, self._pair = request.of, _without(self._pair, request)
+            self._paired, self._pair = request.of, without(self._pair, request)
         elif (work := self.works.get(request.of)) is not None:
-            work.begun, work.wanted = True, _without(work.wanted or (), request)
+            work.begun, work.wanted = True, without(work.wanted or (), request)
             since = work.since
         self.running[slot] = Running(request, now)
         return 0.0 if since is None else now - since
@@ -195,8 +200,8 @@ class Agenda:
         if request.is_reading:
             for of, work in self.works.items():
                 # Without a score, what it was to be compared with is of no use any more.
-                work.wanted = _left(work.wanted, request, of, scored=scored)
-            self._pair = _left(self._pair, request, self._paired, scored=scored) or ()
+                work.wanted = left_of(work.wanted, request, of, scored=scored)
+            self._pair = left_of(self._pair, request, self._paired, scored=scored) or ()
         if trial is None:
             self._lost(request)
         else:
@@ -215,8 +220,12 @@ class Agenda:
         if self._drift_checks.moved(self.study):
             self.reread()
         ran_on, slots = Hardware.of(trial.hardware), self._trials.executor.slots
-        if self._like_slots.ran(slot, ran_on, slots):
+        fit = self._like_slots.ran(slot, ran_on, slots)
+        if fit is Fit.ODD:
             self._drift_checks.set_aside(self.study, trial)
+        elif fit is Fit.NEW:
+            self._drift_checks.begin_with(self.study, trial)
+        if fit is not Fit.USUAL:
             self.reread()
 
     def _lost(self, request: Request) -> None:
@@ -233,7 +242,9 @@ class Agenda:
         self.reread()
 
     def catch_up(self) -> None:
-        """Take in a repetition that a killed run did not."""
+        """Take in what a killed run did not: a repetition, or that slots were not alike."""
+        if self._drift_checks.catch_up(self.study):
+            self.reread()
         if again := self._drift_checks.missed(self.study):
             self._drift_checks.ended(self.study, again)
             self.reread()
@@ -277,32 +288,3 @@ class Agenda:
         else:
             self._pair = self._confirmation.due(self.study, patient=idle and not self.works)
         return self._pair
-
-
-def _without(wanted: Wanted, request: Request) -> Wanted:
-    return tuple(each for each in wanted if each is not request)
-
-
-def _new(wanted: Wanted, taken: set[tuple[int, int]]) -> Wanted:
-    """Return what of a group nobody else trains already, and note it as taken."""
-    found = tuple(each for each in wanted if each.code not in taken)
-    taken.update(each.code for each in found)
-    return found
-
-
-def _left(wanted: Wanted | None, over: Request, of: int | None, *, scored: bool) -> Wanted | None:
-    """Return what an experiment's group of trials still needs once a trial is over.
-
-    None where that must be decided anew: its last trial is over, or the trial failed, so that there
-    is nothing to compare the others with. A trial that is not of the group changes nothing.
-
-    Args:
-        wanted: the trials of the group that have not begun.
-        over: the trial that is over.
-        of: the experiment that the group is for.
-        scored: whether the trial has a score.
-    """
-    mine = over.of == of or any(each.code == over.code for each in wanted or ())
-    if not mine or not wanted:
-        return wanted
-    return (tuple(each for each in wanted if each.code != over.code) or None) if scored else None

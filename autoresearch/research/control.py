@@ -54,20 +54,19 @@ class Control:
 
 @dataclass(frozen=True)
 class HeldLedger:
-    """A ledger for proposers that lets no call begin in a pause, or none that cannot be of use.
+    """A ledger for proposers that lets no call begin in a pause, or too late to be of use.
 
-    `useless` returns why a training of what it brings could not end in time or not be paid for,
-    None if it could.
+    `too_late` returns why not even a training can end in time, None if it can.
     """
 
     ledger: Ledger
     control: Control
-    useless: Callable[[Intent], str | None]
+    too_late: Callable[[], str | None]
 
     def reserve(self, intent: Intent) -> int | CapReached:
         """Return the new call's number, or why it may not be made; not before a pause is over."""
         self.control.wait()
-        if reason := self.useless(intent):
+        if reason := self.too_late():
             return CapReached(reason)
         return self.ledger.reserve(intent)
 

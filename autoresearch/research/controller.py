@@ -124,6 +124,7 @@ class Controller:
             ends=ends,
             idle=self.schedule.too_late(self.pipeline.for_thought),
             room=self.stopper.experiments_left(self.agenda.begun),
+            paid=self.stopper.money_cap.trials,
             ready=self.experiments.ready,
         )
         for slot, request in starts:
@@ -144,7 +145,7 @@ class Controller:
 
     def _is_stranded(self) -> bool:
         """Whether there is something to do and no slot to do it on; said once."""
-        stranded = not self.tasks.slots and self._wants_a_slot()
+        stranded = not self.trials.executor.slots and self._wants_a_slot()
         if stranded and not self._stranded:
             told = "there is no machine to train on; it goes on once there is one"
             self.backoff.on_event(Waiting(told, WaitCause.MACHINE))
@@ -170,8 +171,9 @@ class Controller:
             return False
         works, study = self.agenda.works, self._study.number
         for wanted in [each.wanted for each in works.values() if each.wanted]:
-            if late := self.trials.too_late(study, len(wanted)):
-                self.stopper.stop(late)
+            few = len(wanted)
+            if none := self.trials.too_late(study, few) or self.stopper.money_cap.reached(few):
+                self.stopper.stop(none)
                 return False
         if works or self.schedule.is_over:
             return bool(works)
@@ -191,13 +193,14 @@ class Controller:
         """Return why slots that are free have nothing to do."""
         if self._ends():
             return IdleReason.END
-        if self.experiments.checks.pending:
-            return IdleReason.DECIDING
-        return IdleReason.PROPOSALS if self.schedule.awaited else IdleReason.PAUSED
+        if self.schedule.awaited:
+            return IdleReason.PROPOSALS
+        checked = self.experiments.checks.pending and not self.control.paused
+        return IdleReason.DECIDING if checked else IdleReason.PAUSED
 
     def _ends(self) -> str:
         """Return why nothing new is to begin; "" while it may."""
-        return self.stopper.reason(self._study)
+        return self.stopper.reason(self._study, busy=bool(self.agenda.running))
 
     @property
     def _study(self) -> Study:

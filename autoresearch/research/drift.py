@@ -39,11 +39,25 @@ class DriftChecks:
             self._rest(study, *change)
         return change is not None
 
+    def begin_with(self, study: Study, trial: Trial) -> None:
+        """Let rest what was read before a trial, whose kind of hardware is the usual from it on."""
+        self._rest(study, trial.number, "most slots are of another kind than before")
+
     def set_aside(self, study: Study, trial: Trial) -> None:
-        """Let rest what a trial read whose slot is not like the others; see `LikeSlots`."""
-        if trial.number - 1 not in study.machine_changes:
-            self._rest(study, trial.number, f"trial {trial.number} ran on a slot that rests now")
-        self._rest(study, trial.number + 1)
+        """Let what a trial read be compared with nothing: its slot is not like the others."""
+        told = f"trial {trial.number} ran on a slot that is not like the others"
+        self._rest(study, trial.number, told, trial.number + 1)
+
+    def catch_up(self, study: Study) -> bool:
+        """Let rest what a killed run did not; return whether there was anything.
+
+        What was read on several kinds of hardware is not sorted any more: all of it rests.
+        """
+        ran_on = self.registry.ran_on(study)
+        if not any(each.hardware.unlike(ran_on[-1].hardware) for each in ran_on):
+            return False
+        self._rest(study, ran_on[-1].trial + 1, "the last run's slots were of several kinds")
+        return True
 
     def due(self, study: Study) -> Request | None:
         """Return the incumbent's trial to repeat if its newest reading has grown old, else None."""
@@ -92,12 +106,19 @@ class DriftChecks:
                 told = f"the incumbent (experiment {of.id}), trained again on the same seed, "
                 self._rest(study, again.number, told + found.description)
 
-    def _rest(self, study: Study, first: int, told: str = "") -> None:
-        """Let rest what was read before a trial, by its number: the first on another machine."""
+    def _rest(self, study: Study, first: int, told: str, again: int | None = None) -> None:
+        """Let rest what was read before a trial, by its number: the first on another machine.
+
+        Where that is one trial alone, `again` is the first after it. What rests already, does.
+        """
         study = self.registry.study(study.tag) or study  # trials write what they measured into it
-        changes = [*study.machine_changes, first - 1]
-        self.registry.save(study.model_copy(update={"machine_changes": changes}))
-        if told:
+        firsts = (first,) if again is None else (first, again)
+        changes = [each - 1 for each in firsts if each - 1 > study.steady_since]
+        if not changes:
+            return
+        all_changes = [*study.machine_changes, *changes]
+        self.registry.save(study.model_copy(update={"machine_changes": all_changes}))
+        if first - 1 in changes:
             told = f"the machine has changed: {told}; the next comparison is on a fresh seed, with "
             self.on_event(Notice(f"{told}both sides trained"))
 

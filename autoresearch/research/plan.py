@@ -21,7 +21,8 @@ class State:
     says. `paired_trials` has a group for each experiment whose trials have begun, oldest first;
     `drift`, `confirmation` and `profile` are such groups; `waiting` are those of checked proposals,
     oldest first, of which `room` more may begin (None: any number).
-    A trial takes `seconds` at least, and `left` of them are left (None: no end).
+    A trial takes `seconds` at least, and `left` of them are left (None: no end). So many trials are
+    `paid` for (None: any number).
     """
 
     free: Sequence[str]
@@ -34,6 +35,7 @@ class State:
     room: int | None = None
     seconds: float = 0.0
     left: float | None = None
+    paid: int | None = None
 
 
 def plan(state: State) -> list[tuple[str, Request]]:
@@ -41,13 +43,15 @@ def plan(state: State) -> list[tuple[str, Request]]:
 
     What has begun is brought to its verdict first, so that few are at work at once and proposals
     know what came of them; then what falls due now and then, which a full queue must not starve;
-    then new ideas. A group that cannot end in time, behind those before it, is not begun.
+    then new ideas. A group that cannot end in time or be paid for, behind those before it, is not
+    begun.
     """
     frees, wanted, room = [*(0.0 for _ in state.free), *state.busy], list[Request](), state.room
     due = [*state.paired_trials, state.drift, state.confirmation, state.profile]
     for place, group in enumerate([*due, *state.waiting]):
         is_new = place >= len(due)
-        after = None if is_new and room == 0 else _after(group, frees, state)
+        broke = state.paid is not None and len(wanted) + len(group) > state.paid
+        after = None if (is_new and room == 0) or broke else _after(group, frees, state)
         if after is not None:
             frees, wanted = after, [*wanted, *group]
             room = room - 1 if is_new and room is not None else room

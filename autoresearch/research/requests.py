@@ -71,3 +71,33 @@ class Request:
 
 
 Wanted = tuple[Request, ...]  # trials still to be run, the most needed first; none are known
+
+
+def without(wanted: Wanted, request: Request) -> Wanted:
+    """Return a group without a trial that begins."""
+    return tuple(each for each in wanted if each is not request)
+
+
+def unclaimed(wanted: Wanted, taken: set[tuple[int, int]]) -> Wanted:
+    """Return what of a group nobody else trains already, and note it as taken."""
+    found = tuple(each for each in wanted if each.code not in taken)
+    taken.update(each.code for each in found)
+    return found
+
+
+def left_of(wanted: Wanted | None, over: Request, of: int | None, *, scored: bool) -> Wanted | None:
+    """Return what an experiment's group of trials still needs once a trial is over.
+
+    None where that must be decided anew: its last trial is over, or the trial failed, so that there
+    is nothing to compare the others with. A trial that is not of the group changes nothing.
+
+    Args:
+        wanted: the trials of the group that have not begun.
+        over: the trial that is over.
+        of: the experiment that the group is for.
+        scored: whether the trial has a score.
+    """
+    mine = over.of == of or any(each.code == over.code for each in wanted or ())
+    if not mine or not wanted:
+        return wanted
+    return (tuple(each for each in wanted if each.code != over.code) or None) if scored else None

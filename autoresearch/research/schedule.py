@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from autoresearch.proposers import ProposeFailure, Proposer
 from autoresearch.records.tables import Experiment
+from autoresearch.records.values import Verdict
 from autoresearch.research.backoff import backoff_seconds
 
 LONGEST_REST = 86400.0  # seconds: a usage limit may ask for all of the night, and is believed
@@ -80,7 +81,9 @@ class ProposerSchedule:
         """Take up a control's share where earlier runs of the study left it."""
         for participant in (each for each in self._participants if each.share):
             name = participant.proposer.name
-            turns = [row.proposer == name for row in rows if row.control == name]
+            # A late winner's turn is that of its second try.
+            had = [each for each in rows if each.verdict is not Verdict.STALE]
+            turns = [row.proposer == name for row in had if row.control == name]
             owed = len(turns) * participant.share - sum(turns)
             # A share that was changed is not made up for.
             participant.credit = min(max(owed, -DUE), DUE)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from autoresearch.errors import Interrupted
-from autoresearch.records.money import Account, dollars
+from autoresearch.records.money import Account
 from autoresearch.records.tables import Study
 from autoresearch.records.text import counted
 from autoresearch.records.values import UNCOUNTED, Verdict
@@ -12,6 +12,8 @@ from autoresearch.registry import Registry
 from autoresearch.research.backoff import Backoff
 from autoresearch.research.control import Control
 from autoresearch.research.trials import TrialRunner
+
+_ROUNDING = 1e-9  # dollars that sums of floats may be off
 
 
 @dataclass(frozen=True)
@@ -44,20 +46,22 @@ class MoneyCap:
     def trials(self) -> int | None:
         """How many trials are sure to be paid for; None: any number."""
         left = self.left
-        return None if not self.trial_usd or left is None else int(left // self.trial_usd)
+        if not self.trial_usd or left is None:
+            return None
+        return int((left + _ROUNDING) // self.trial_usd)
 
-    def reached(self, call: float = 0.0) -> str | None:
-        """Return why no trial may begin, or could after a call of so many dollars; None if it may.
+    def reached(self, trials: int = 1) -> str | None:
+        """Return why there is no money for so many trials; None if there is.
 
         Where trials are free only thinking is capped: who has no money makes way for who needs
         none.
         """
-        left = self.left
-        if not self.trial_usd or left is None or left - call >= self.trial_usd:
+        paid = self.trials
+        if paid is None or paid >= trials:
             return None
-        behind = f" behind a call of up to {dollars(call)}" if call else ""
-        leave = f"the caps leave ${max(left, 0):.2f}{behind}"
-        return f"a trial may cost ${self.trial_usd:.2f}, and {leave}"
+        what = "a trial may cost" if trials == 1 else f"{trials} trials may cost"
+        leave = f"the caps leave ${max(self.left or 0, 0):.2f}"
+        return f"{what} ${trials * self.trial_usd:.2f}, and {leave}"
 
 
 @dataclass
@@ -84,7 +88,7 @@ class Stopper:
     def experiments_left(self, begun: int) -> int | None:
         """Return how many experiments more may begin beside those that have; None: any number.
 
-        None begins that there is no money for, so no proposal is asked for either.
+        Nothing begins that there is no money for, so no proposal is asked for either.
         """
         most, paid = self.rules.experiments, self.money_cap.trials
         wanted = None if most is None else max(most - self._trained - begun, 0)
@@ -94,9 +98,13 @@ class Stopper:
         """End the run for a reason, if it does not end already."""
         self._reason = self._reason or reason
 
-    def reason(self, study: Study) -> str:
-        """Return why nothing new is to begin; "" while it may."""
-        self.stop(self._found(study) or "")
+    def reason(self, study: Study, *, busy: bool = False) -> str:
+        """Return why nothing new is to begin; "" while it may.
+
+        Where trials are at work (`busy`), what they have reserved may come back: want of money is
+        no reason yet.
+        """
+        self.stop(self._found(study, busy=busy) or "")
         return self._reason
 
     def baseline_failed(self, study: Study) -> str | None:
@@ -121,12 +129,13 @@ class Stopper:
             msg = "interrupted; everything is saved, and `autoresearch run` continues"
             raise Interrupted(msg)
 
-    def _found(self, study: Study) -> str | None:
+    def _found(self, study: Study, *, busy: bool) -> str | None:
         if self.interrupted():
             return "interrupted"
         if reason := self.control.why():
             return reason
-        return self.baseline_failed(study) or self._rule_reached(study) or self.money_cap.reached()
+        broke = None if busy else self.money_cap.reached()
+        return self.baseline_failed(study) or self._rule_reached(study) or broke
 
     def _rule_reached(self, study: Study) -> str | None:
         rules, done = self.rules, self._trained

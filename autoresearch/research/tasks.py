@@ -69,15 +69,10 @@ class Tasks:
         self.fit: Callable[[Sequence[str]], list[str]] = list
 
     @property
-    def slots(self) -> list[str]:
-        """The slots that may have a task; `turn` returns once there are others."""
-        self._look()
-        return self.fit(self._slots)
-
-    @property
     def free(self) -> list[str]:
-        """Those of them on which nothing is at work."""
-        return [slot for slot in self.slots if slot not in self._at_work]
+        """The slots that may have a task and have none; `turn` returns once there are others."""
+        self._look()
+        return [slot for slot in self.fit(self._slots) if slot not in self._at_work]
 
     @property
     def spare(self) -> int:

@@ -18,8 +18,9 @@ from autoresearch.proposers.prompting.untrusted_blocks import UntrustedBlocks
 from autoresearch.records.metric import Metric
 from autoresearch.records.proposals import Rejection
 
-NOW_TOKENS = 2500  # reserved for what is new in every brief, so that its size changes nothing else;
-# where that is more, so many more at once: its size seldom changes how much of the history is shown
+# Reserved for what is new in every brief, so that its size changes nothing else; where that is
+# more, so many more at once: then its size seldom changes how much of the history is shown.
+NOW_TOKENS = 2500
 _KNOWN_SHARE = 12  # a twelfth is for what was known before the study
 _HISTORY_SHARE = 8  # an eighth is reserved for the history before any fixed file is shown
 _ANSWERS = {"blocks": "answer_blocks", "file": "answer_file"}
