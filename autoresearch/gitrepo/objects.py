@@ -17,7 +17,7 @@ from autoresearch.errors import GitError
 
 FOLDER = "40000"
 _REMEMBERED = 4096  # sizes of blobs, and trees
-_HELD = 16 * 2**20  # bytes of small blobs
+_HELD = 4 * 2**20  # bytes of small blobs
 _MOST_SERVED = 8  # repositories of a process that have gits of their own, each with six descriptors
 
 
