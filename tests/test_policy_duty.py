@@ -1,10 +1,14 @@
 """Where the slots' time went: sums and shares, and the clock that says what each trial took."""
 
+from pathlib import Path
+
 import pytest
 
 from autoresearch.policy import Phases, duty
 from autoresearch.records.phases import IdleReason, SlotTime
+from autoresearch.records.values import Ending, FailureKind, TrialState
 from autoresearch.research.slot_clock import SlotClock
+from tests.rendering import Fabricated
 
 WHOLE = Phases(on_slot=70.0, startup=4.0, training=62.0, counted=60.0, scoring=3.0)
 
@@ -99,3 +103,17 @@ def test_of_a_slot_that_is_gone_no_further_time_is_counted() -> None:
     assert clock.rest() == {"proposals": 106.0}
     clock.begin("b", waiting=0.0)
     assert clock.end("b") == SlotTime(), "one that comes back begins anew"
+
+
+def test_what_was_interrupted_or_lost_is_no_trained_experiment(tmp_path: Path) -> None:
+    made = Fabricated(tmp_path)
+    names = ("waiting", "idle", "paused", "machine", "deciding")
+    took = dict.fromkeys((f"{name}_seconds" for name in names), 0.0) | {"slot_seconds": 9.0}
+    for ending in (Ending.FINISHED, Ending.INTERRUPTED, Ending.NOT_STARTED):
+        failure = FailureKind.MACHINE if ending is Ending.NOT_STARTED else None
+        begun = made.trial(made.add(None), 1.9, state=TrialState.RUNNING)
+        done = {"ending": ending, "failure": failure, "state": TrialState.DONE, **took}
+        made.registry.save(begun.model_copy(update=done))
+    found = made.registry.duty(made.registry.studies()[-1])
+    assert found is not None
+    assert (found.trained, found.slot_seconds) == (1, 27.0)

@@ -16,6 +16,7 @@ from autoresearch.records.values import (
     UNCOUNTED,
     Category,
     Ending,
+    FailureKind,
     Purpose,
     Standing,
     TrialState,
@@ -111,7 +112,8 @@ class Figures(Queries):
         columns: list[Any] = [*map(func.sum, sums), lost]
         rows = self._database.all(select(*columns).where(*mine, known).group_by(lost))
         experiments = func.count(col(Trial.experiment_id).distinct())
-        trained = self._database.first(select(experiments).where(*mine, known))
+        ended = ~lost & col(Trial.failure).is_distinct_from(FailureKind.MACHINE)
+        trained = self._database.first(select(experiments).where(*mine, known, ended))
         unknown = self._database.first(select(func.count()).where(*mine, ~known))
         phases = [policy.Phases(*row) for row in rows]
         return policy.duty(phases, study.idle, trained=int(trained), unknown=int(unknown))
