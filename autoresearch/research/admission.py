@@ -189,7 +189,7 @@ class Admission:
         """Return the open experiment that tries this code on top of the incumbent already."""
         effect = effect_hash(code)
         for row in self._registry.experiments(study):
-            same = (row.effect_hash, row.parent_id) == (effect, incumbent.id)
+            same = row.effect_hash == effect and row.parent_id == incumbent.id
             if same and row.state is not ExperimentState.DONE and row.id != experiment.id:
                 return self._registry.experiment(row.number)
         return None
