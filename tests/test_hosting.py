@@ -352,43 +352,41 @@ class TestAHost:
             (tmp_path / name).mkdir()
         return OneAtATime(Gates(tmp_path / "gates"), tmp_path / "work")
 
-    def heard(self, server: HostServer, seed: int, tree: Path) -> list[object]:
+    @pytest.fixture
+    def server(self, plan: OneAtATime) -> HostServer:
+        server = HostServer(plan)
+        server.open("study")
+        return server
+
+    def heard(self, server: HostServer, seed: int, place: Path) -> list[object]:
+        tree = place / "tree"
+        tree.mkdir(exist_ok=True)
         (tree / "train.py").touch()
         return [pickle.loads(each) for each in server.execute(seed, spec(seed), pack(tree))]
 
     def test_a_trial_takes_the_place_of_one_that_was_given_up(
-        self, plan: OneAtATime, tmp_path: Path
+        self, plan: OneAtATime, server: HostServer, tmp_path: Path
     ) -> None:
-        tree = tmp_path / "tree"
-        tree.mkdir()
-        server = HostServer(plan)
-        server.open("study")
         with ThreadPoolExecutor() as threads, closing(server):
-            first = threads.submit(self.heard, server, 1, tree)
+            first = threads.submit(self.heard, server, 1, tmp_path)
             until(lambda: plan.gates.times("trained", 1))
             plan.gates.set("go", 2)
-            *_, result = self.heard(server, 2, tree)
+            *_, result = self.heard(server, 2, tmp_path)
             assert isinstance(first.result(PATIENCE)[-1], Interrupted)
         assert isinstance(result, TrialResult)
         assert isinstance(result.score, Score), result
         assert result.score.bpb == 2.0
 
     def test_what_goes_wrong_there_is_told_as_the_machines_failure(
-        self, plan: OneAtATime, tmp_path: Path
+        self, plan: OneAtATime, server: HostServer, tmp_path: Path
     ) -> None:
-        tree = tmp_path / "tree"
-        tree.mkdir()
-        server = HostServer(plan)
-        server.open("study")
         plan.at_work = 1
-        *_, result = self.heard(server, 1, tree)
+        *_, result = self.heard(server, 1, tmp_path)
         assert isinstance(result, TrialResult)
         assert result.failure is FailureKind.MACHINE
         assert result.outcome.detail == "ValueError: two trials on a device"
 
-    def test_all_that_was_made_ready_is_ended(self, plan: OneAtATime) -> None:
-        server = HostServer(plan)
-        server.open("study")
+    def test_all_that_was_made_ready_is_ended(self, plan: OneAtATime, server: HostServer) -> None:
         server.close()
         assert sorted(plan.closed) == ["evaluator", "worker"]
         assert not plan.work.exists()

@@ -205,7 +205,7 @@ def test_no_more_is_asked_for_than_can_be_paid(tmp_path: Path) -> None:
             rules, night.registry, night.runner(), money, night.backoff, lambda: False, control
         )
 
-    assert [stopper(money).experiments_left(begun) for begun in (0, 2)] == [2, 1]
+    assert [stopper(money).proposals_left(begun) for begun in (0, 2)] == [2, 1]
     short = MoneyCap(Purse(), trial_usd=3.0)
     assert not stopper(short).reason(night.study(), busy=True), "what is reserved may come back"
     assert "a trial may cost $3.00" in stopper(short).reason(night.study())

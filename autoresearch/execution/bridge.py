@@ -26,12 +26,13 @@ from autoresearch.errors import SlotLostError
 from autoresearch.execution import messages
 from autoresearch.execution.cluster_code import FULL, ClusterCode
 from autoresearch.execution.host_slot import HostSlot
+from autoresearch.execution.link import pause_after
 from autoresearch.execution.packing import unpack
 from autoresearch.execution.serving import HostServer
 from autoresearch.process import remove
 
 _LOOK_SECONDS = 1.0  # between two looks at which machines there are
-_FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 120.0
+_LONGEST_PAUSE = 120.0
 _END_SECONDS = 10.0
 _DEAD_SECONDS, _MUTE_SECONDS = 2.0, 30.0  # after a host, until its machine turns out to be gone
 _BESIDE = 4  # calls of a host that may run beside one that executes
@@ -165,7 +166,7 @@ class Bridge:
 
     def _rest(self, host_slot: HostSlot, failures: int) -> None:
         """Let time pass before a host is opened again, the longer the more often that failed."""
-        ends = time.monotonic() + min(_FIRST_PAUSE * 2.0 ** min(failures, 10), _LONGEST_PAUSE)
+        ends = time.monotonic() + pause_after(failures, _LONGEST_PAUSE)
         while not host_slot.gone and time.monotonic() < ends:
             self._look(host_slot)
             time.sleep(_LOOK_SECONDS)

@@ -17,7 +17,12 @@ from autoresearch.execution import messages
 LOOK_SECONDS = 0.2  # how often `tick` is called
 _END_SECONDS = 30.0
 _MOST_CODES = 32  # commits that the cluster knows at once
-_FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 60.0
+_LONGEST_PAUSE = 60.0
+
+
+def pause_after(failures: int, longest: float) -> float:
+    """Return the seconds to wait after so many failures in a row, at most `longest`."""
+    return min(2.0 * 2.0 ** min(failures, 10), longest)
 
 
 class Link:
@@ -132,9 +137,7 @@ class Link:
             except (EOFError, OSError):
                 self._lost(failures)
                 failures += 1
-                if not self._ended.wait(
-                    min(_FIRST_PAUSE * 2.0 ** min(failures, 10), _LONGEST_PAUSE)
-                ):
+                if not self._ended.wait(pause_after(failures, _LONGEST_PAUSE)):
                     self._again()
             self._tick()
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+ROUNDING = 1e-9  # dollars that sums of floats may be off
+
 
 class CallState(StrEnum):
     """Whether a call's cost is still a reservation. What a killed run reserved stays so."""

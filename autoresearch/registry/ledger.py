@@ -10,6 +10,7 @@ from sqlmodel import col
 
 from autoresearch.errors import RegistryError
 from autoresearch.records.money import (
+    ROUNDING,
     CallState,
     CapReached,
     Caps,
@@ -26,7 +27,6 @@ from autoresearch.registry.database import Database
 from autoresearch.registry.packing import pack
 from autoresearch.registry.writing import write
 
-_ROUNDING = 1e-9  # dollars that sums of floats may be off
 _MOST_TOKENS = 2**53  # beyond it no count is one, whatever a server says
 
 
@@ -145,14 +145,14 @@ class StudyLedger:
 
     def _reached(self, connection: Connection, worst: float) -> CapReached | None:
         most = self._caps.call
-        if most is not None and worst > most + _ROUNDING:
+        if most is not None and worst > most + ROUNDING:
             return CapReached(
                 f"a call may cost {dollars(worst)}, above the cap of {dollars(most)} a call",
                 call=True,
             )
         for name, cap, since in self._sums():
             spent = self._spent(connection, since)
-            if math.fsum((spent, worst)) > cap + _ROUNDING:
+            if math.fsum((spent, worst)) > cap + ROUNDING:
                 return CapReached(
                     f"{name} of {dollars(cap)} is reached: {dollars(spent)} spent or reserved, "
                     f"and a call may cost {dollars(worst)}"

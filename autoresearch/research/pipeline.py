@@ -81,7 +81,7 @@ class ProposalPipeline:
             return
         pace, ends = self._pace, self._slot_ends()
         made = len(self.agenda.waiting) + self.schedule.awaited
-        room = self.stopper.experiments_left(self.agenda.begun)
+        room = self.stopper.proposals_left(self.agenda.begun)
         wanted = proposals_wanted(
             ends, made, pace, ahead=self.ahead, room=room, left=self.backoff.left
         )

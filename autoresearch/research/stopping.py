@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from autoresearch.errors import Interrupted
-from autoresearch.records.money import Account
+from autoresearch.records.money import ROUNDING, Account
 from autoresearch.records.tables import Study
 from autoresearch.records.text import counted
 from autoresearch.records.values import UNCOUNTED, Verdict
@@ -12,8 +12,6 @@ from autoresearch.registry import Registry
 from autoresearch.research.backoff import Backoff
 from autoresearch.research.control import Control
 from autoresearch.research.trials import TrialRunner
-
-_ROUNDING = 1e-9  # dollars that sums of floats may be off
 
 
 @dataclass(frozen=True)
@@ -45,10 +43,8 @@ class MoneyCap:
     @property
     def trials(self) -> int | None:
         """How many trials are sure to be paid for; None: any number."""
-        left = self.left
-        if not self.trial_usd or left is None:
-            return None
-        return int((left + _ROUNDING) // self.trial_usd)
+        left = self.left if self.trial_usd else None
+        return None if left is None else int((left + ROUNDING) // self.trial_usd)
 
     def reached(self, trials: int = 1) -> str | None:
         """Return why there is no money for so many trials; None if there is.
@@ -86,13 +82,15 @@ class Stopper:
         self._trained += begun or verdict not in UNCOUNTED
 
     def experiments_left(self, begun: int) -> int | None:
-        """Return how many experiments more may begin beside those that have; None: any number.
+        """Return how many experiments more may begin beside those that have; None: any number."""
+        if self.rules.experiments is None:
+            return None
+        return max(self.rules.experiments - self._trained - begun, 0)
 
-        Nothing begins that there is no money for, so no proposal is asked for either.
-        """
-        most, paid = self.rules.experiments, self.money_cap.trials
-        wanted = None if most is None else max(most - self._trained - begun, 0)
-        return min((each for each in (wanted, paid) if each is not None), default=None)
+    def proposals_left(self, begun: int) -> int | None:
+        """Return for how many proposals there may be a training, as far as money goes, too."""
+        bounds = self.experiments_left(begun), self.money_cap.trials
+        return min((each for each in bounds if each is not None), default=None)
 
     def stop(self, reason: str) -> None:
         """End the run for a reason, if it does not end already."""
